@@ -1,0 +1,119 @@
+"""What the engine expects of the outside, as Protocols. Adapters fit by shape and need not import this file.
+
+All coroutines run on the engine's loop and never raise for an expected failure: failures are values. Cancelling one
+of them never leaves a secret half written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from trayapp.core.messages import Note, Reply
+from trayapp.core.model import AccessToken, Login, Moment, Problem, Saved, Spec, Trouble
+
+
+class Clock(Protocol):
+    """The three clocks, the dice, and waiting. Tests and the simulator bring their own."""
+
+    def now(self) -> Moment: ...
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait about so long, by a clock that may stop in sleep."""
+        ...
+
+
+class TokenEndpoint(Protocol):
+    """`edge/tokens.py`."""
+
+    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+        """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath."""
+        ...
+
+    async def revoke(self, login: Login) -> bool:
+        """RFC 7009, best effort within 10 s; whether the server confirmed it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the keyring holds of a workload: the current login, and a candidate that waits for agreement."""
+
+    login: Login | None
+    candidate: Login | None = None
+
+
+class Keystore(Protocol):
+    """`edge/keystore.py`: DESIGN.md section 4."""
+
+    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble: ...
+
+    async def probe(self, *, prompt: bool = False) -> Trouble | None: ...
+
+    async def store(self, name: str, login: Login) -> Trouble | None:
+        """Write to the slot that does not hold the highest generation, header last, and read back."""
+        ...
+
+    async def store_candidate(self, name: str, login: Login) -> Trouble | None:
+        """The same, but ignored at start until `accept`ed."""
+        ...
+
+    async def accept(self, name: str, login: Login) -> Trouble | None:
+        """Make the candidate the current login."""
+        ...
+
+    async def discard(self, name: str) -> Trouble | None:
+        """Delete both slots."""
+        ...
+
+
+class Journal(Protocol):
+    """`edge/journal.py`: state.db. A failure is logged and loses no login, so nothing is returned for it."""
+
+    async def load(self, name: str) -> Saved: ...
+
+    async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
+        """Durably: this token is about to be sent. False if it could not be written."""
+        ...
+
+    async def close_intent(self, name: str, fingerprint: str, generation: int | None = None) -> None:
+        """One transaction: the generation that is current now, and the intent closed."""
+        ...
+
+    async def save(self, name: str, saved: Saved) -> None: ...
+
+    async def note(self, name: str, wall: float, note: Note, status: str, detail: str) -> None: ...
+
+    async def forget(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewLogin:
+    """What a sign-in brought. The lineage is new; the generation is the sign-in's guess, the engine sets it."""
+
+    login: Login
+    access: AccessToken
+
+
+class SignIn(Protocol):
+    """`edge/signin.py`: one running sign-in of one workload."""
+
+    async def run(
+        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+    ) -> NewLogin | Problem:
+        """The whole flow. `show` gets the authorization URL once the redirect listener is bound; with `browser` it was
+        opened there by a person's wish. Cancelling ends the listener."""
+        ...
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect URL that a person copied (`--no-browser`); None if the waiting flow took it."""
+        ...
+
+    def reopen(self, name: str) -> bool:
+        """Open the page of the flow that is already under way once more."""
+        ...
