@@ -91,7 +91,6 @@ class Verb(StrEnum):
     RETRY = "retry"
     RETRY_ALL = "retry_all"
     REAUTHORIZE = "reauthorize"
-    CONFIRM = "confirm"  # agree to a changed identity
     PAUSE = "pause"
     RESUME = "resume"
     SIGN_OUT = "sign_out"
@@ -152,6 +151,7 @@ class Snapshot:
     workloads: Mapping[str, WorkloadView] = field(default_factory=dict)
     gate: str = ""  # why nothing is attempted: a Detail word, or empty
     muted: bool = False
+    broken: str = ""  # the configuration cannot be read: one sentence naming file and line; the icon is a red cross
     warnings: tuple[str, ...] = ()  # of the app itself: port taken, bad configuration, no keyring
 
 

@@ -178,6 +178,11 @@ class Woke(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SleepSoon(Event):
+    """The machine is about to sleep: an answer that is still out may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Impeded(Event):
     """The gate closed: offline, portal or sleep. The ceiling stops counting."""
 
@@ -194,7 +199,9 @@ class Manual(Event):
 
 @dataclass(frozen=True, slots=True)
 class HotCall(Event):
-    """A caller needs a token now and there is none."""
+    """A caller needs a token with `validity` seconds of life now, and there is none."""
+
+    validity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +254,8 @@ class Misconfigured(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed(Event):
-    """The user agreed to a changed identity."""
+class SignOut(Event):
+    """The user gives the login up: revoke it, delete it, keep the workload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +296,13 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandon:
+    """Close the attempt's connection; whatever it still says is late."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Write this login to the slot that is not the highest, read it back, commit; answer `Stored` or `NotStored`."""
 
@@ -318,6 +332,14 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Discard:
+    """Revoke at the server if `revoke`, then delete both slots. The workload stays."""
+
+    login: Login | None
+    revoke: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Revoke at the server if `revoke`, then delete both slots and the record. The workload is gone."""
 
@@ -335,4 +357,6 @@ class ReadConfiguration:
     """Read the configuration file again."""
 
 
-Effect: TypeAlias = Load | Probe | Send | Store | CloseIntent | Save | Note | Forget | Done | ReadConfiguration
+Effect: TypeAlias = (
+    Load | Probe | Send | Abandon | Store | CloseIntent | Save | Note | Discard | Forget | Done | ReadConfiguration
+)

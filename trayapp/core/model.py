@@ -166,7 +166,6 @@ class Spec:
     scopes: tuple[str, ...] = ()
     resource: str = ""  # RFC 8707
     redirect_port: int = 0  # a fixed port when a registered client needs it
-    paused: bool = False
     policy: Policy = field(default=Policy(), repr=False)
 
     def identity(self) -> tuple[str, ...]:
@@ -247,6 +246,7 @@ class Attempt:
     began: Moment
     fingerprint: str
     lineage: str
+    deadline: float = float("inf")  # at; a sent request without an answer is ambiguous from then on
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +277,7 @@ class Saved:
     lost_rotations: int = 0
     last_error: Problem | None = None
     last_refreshed_at: float | None = None  # wall
+    paused: bool = False
     open_intent: str = ""  # fingerprint of a token that was sent and never answered
 
 
@@ -295,11 +296,16 @@ class Workload:
     not_before: float = 0.0  # at; M12
     failing: Failing | None = None
     maybe_spent: bool = False  # M9
+    read: bool = False  # both slots were read in this run
+    top: int = 0  # the highest generation known
     unsaved: bool = False  # the newest login is in memory only
     storing: int | None = None  # generation on its way into the keyring
+    store_at: float | None = None  # at; when a failed write is tried again
     keyring: Trouble | None = None
     keyring_since: float | None = None  # at
     keyring_tries: int = 0
+    impeded: bool = False  # offline, behind a portal or asleep: the ceiling does not count
+    nudged_at: float | None = None  # at; the latest network change or wake
     signed_out: SignedOut | None = None
     combination: str = ""  # the refused combination
     lost_rotations: int = 0
@@ -307,7 +313,7 @@ class Workload:
     confirm: Spec | None = None  # a changed identity that waits for the user's agreement
     signing_in: bool = False
     strikes: int = 0  # M18
-    after: str = ""  # what follows the attempt in flight: "pause", "remove" or "shutdown"
+    after: str = ""  # what follows the attempt in flight: "pause", "confirm", "sign_out", "shutdown" or "remove"
     attempts: int = 0  # numbers given out
     recent: tuple[float, ...] = ()  # at; automatic attempts, newest last
     last_attempt_at: float | None = None  # at
