@@ -1,0 +1,248 @@
+"""Whether a refresh succeeded, failed for now, or was refused is decided in this file and nowhere else.
+
+The rule in one sentence: a login ends only by the server's own, complete, well-formed "no"; everything that a firewall,
+a proxy, a captive portal or a server in trouble can say means "later". `classify` walks the rows of DESIGN.md section 3
+in order, and the first that fits is the outcome. It raises nothing, whatever the bytes; no body is ever quoted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from urllib.parse import parse_qsl
+
+from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
+from trayapp.core.model import Problem, Secret
+from trayapp.core.quirks import grace_of, quirk_for, verdict
+
+__all__ = ["classify", "grace_of", "problem_of", "quirk_for"]
+
+# Row 6: RFC 6749 section 5.2, and RFC 6750's word for the same. What the server means by it, for people.
+VERDICTS: Mapping[str, str] = {
+    "invalid_grant": "The server no longer accepts this login",
+    "invalid_client": "The server no longer knows this app's registration",
+    "unauthorized_client": "The server no longer lets this app refresh its login",
+    "unsupported_grant_type": "The server does not refresh logins",
+    "invalid_scope": "The server no longer grants the scopes of this login",
+    "invalid_request": "The server does not understand this login's refresh request",
+    "invalid_token": "The server no longer accepts this login",
+}
+VERDICT_STATUSES = (400, 401, 403)
+INTERACTION = "The server wants you to sign in again in person"  # second factor, consent: a quirk row
+GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have acted
+LOGIN_TO_NETWORK = 511  # RFC 6585 section 6: only captive portals say so
+
+SUMMARY_MAX = 200  # characters; Problem promises it
+DESCRIPTION_MAX = 120  # characters of the server's own explanation
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749 appendix A.12, A.17; without the space, which no header could carry
+_SCOPE = re.compile(r"[\x20-\x7e]{0,4096}")
+_SECRET_LIKE = re.compile(
+    r"[A-Za-z0-9_\-.~+/=%]{20,}|://"
+)  # long enough to be a token, or an address that may hold one
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+=[A-Za-z0-9_.~%+&=*-]*")
+
+# Row 1 and 2: why no complete answer came, for people. {detail} is the transport's own short reason, if it is fit to show.
+FAULTS: Mapping[str, str] = {
+    "dns": "The server's name could not be looked up: offline, VPN or DNS?",
+    "refused": "The server refused the connection: is it down, or blocked by a firewall?",
+    "unreachable": "There is no route to the server: offline or VPN?",
+    "connect_timeout": "The server could not be reached in time: offline, VPN or firewall?",
+    "tls": "The server's certificate is not trusted: VPN, inspection or captive portal?",
+    "proxy": "The HTTP proxy did not let the request through: check the proxy settings.",
+    "timeout": "The server did not answer in time.",
+    "reset": "The connection broke before the answer came.",
+    "eof": "The server closed the connection without an answer.",
+    "truncated": "The server's answer broke off.",
+    "request": "The request could not be made.",
+    "internal": "Something went wrong inside Amberlight; the log has the details.",
+}
+EXPLAINED = ("tls", "proxy", "request")  # kinds whose own short reason helps a person
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """An answer's body, read as far as it can be. `fields` is what a JSON object or a form says."""
+
+    fields: Mapping[str, object]
+    json: bool = False  # it is JSON, of whatever type
+    json_object: bool = False
+    claims_json: bool = False  # it says that it is JSON, or looks like it
+    html: bool = False
+
+
+def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
+    """What the reply means. `provider` is `quirk_for(token_endpoint)`; `wall` is now, for a `Retry-After` date."""
+    if isinstance(reply, Fault):  # rows 1 and 2
+        problem = problem_of(reply)
+        return Ambiguous(problem) if reply.sent else NotSent(problem)
+    if reply.status == 407:  # row 1: the proxy kept it
+        return NotSent(Problem("proxy", "The HTTP proxy asks for a login (407): check the proxy settings.", 407))
+    body = _read(reply)
+    success = 200 <= reply.status < 300
+    if success and (token := _visible(body.fields.get("access_token"))):  # row 3
+        return _refreshed(token, body.fields)
+    if peculiar := verdict(provider, reply.status, body.fields):  # row 4
+        return Refused(_verdict_problem(reply.status, *peculiar, body))
+    if success and body.claims_json and not body.json:  # row 5
+        return Ambiguous(Problem("truncated", "The server's answer was damaged on its way.", reply.status))
+    code = body.fields.get("error")
+    if reply.status in VERDICT_STATUSES and isinstance(code, str) and code in VERDICTS:  # row 6
+        return Refused(_verdict_problem(reply.status, code, code, body))
+    return _busy(reply, body, wall)  # rows 7 and 8
+
+
+def problem_of(fault: Fault) -> Problem:
+    """Why no complete answer came, in words for people."""
+    summary = FAULTS.get(fault.kind, "The request failed.")
+    detail = _sanitised(fault.summary) if fault.kind in EXPLAINED or fault.kind not in FAULTS else ""
+    return Problem(fault.kind, _cut(f"{summary} ({detail.rstrip('.')})" if detail else summary, SUMMARY_MAX))
+
+
+def _refreshed(access_token: str, fields: Mapping[str, object]) -> Refreshed:
+    """Row 3. What is odd about the rest of the answer counts as absent: the access token is good (M1)."""
+    scope, id_token = fields.get("scope"), _visible(fields.get("id_token"))
+    return Refreshed(
+        access_token=Secret(access_token),
+        refresh_token=_secret(fields.get("refresh_token")),
+        expires_in=_lifetime(fields.get("expires_in")),
+        scope=scope if isinstance(scope, str) and _SCOPE.fullmatch(scope) else None,
+        id_token=Secret(id_token) if id_token else None,
+    )
+
+
+def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
+    """Rows 7 and 8: an answer that is neither a token nor a verdict."""
+    status = answer.status
+    success = 200 <= status < 300
+    portal = status == LOGIN_TO_NETWORK or 300 <= status < 400 or (success and body.html)
+    code = _code(body.fields.get("error"))
+    kind = "portal" if portal else "oauth" if code else "http"
+    return ServerBusy(
+        problem=Problem(kind, _cut(_busy_words(status, body, code, portal), SUMMARY_MAX), status, code),
+        retry_after=_retry_after(answer.headers, wall),
+        maybe_spent=status in GATEWAY_STATUSES,
+        portal=portal,
+        refresh_token=_secret(body.fields.get("refresh_token")) if success and body.json_object else None,
+    )
+
+
+def _busy_words(status: int, body: _Body, code: str, portal: bool) -> str:
+    if 300 <= status < 400:
+        return f"The server answered {status}, a redirect to another page: captive portal?"
+    if portal:
+        return f"A web page came instead of an answer ({status}): captive portal or firewall?"
+    if code:
+        return f'The server answered {status} with "{code}", which is no verdict on the login.'
+    if status == 429:
+        return "The server asks for fewer requests (429)."
+    if status >= 500:
+        return f"The server is in trouble itself ({status})."
+    if body.html:
+        return f"The server answered {status} with a web page: firewall, VPN or captive portal?"
+    if 200 <= status < 300:
+        return f"The server answered {status} without an access token."
+    return f"The server answered {status} without a reason that Amberlight knows."
+
+
+def _verdict_problem(status: int, code: str, word: str, body: _Body) -> Problem:
+    """A verdict in plain words, the server's own word for it, and its explanation if that is fit to show."""
+    meaning = VERDICTS.get(code, INTERACTION)
+    fields = body.fields
+    said = fields.get("error_description") or fields.get("msg")
+    description = _sanitised(said) if body.json_object and isinstance(said, str) else ""
+    summary = f"{meaning} ({word})." + (f" It says: {description}" if description else "")
+    return Problem("oauth", _cut(summary, SUMMARY_MAX), status, code)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read(answer: Answer) -> _Body:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    start = answer.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    html = "html" in kind or start.startswith(b"<")
+    claims = kind == "application/json" or kind.endswith("+json") or start.startswith((b"{", b"["))
+    try:
+        value = json.loads(answer.body)
+    except (ValueError, RecursionError):  # not JSON, not text, digits or nesting without end
+        form = kind == "application/x-www-form-urlencoded" or (kind in ("", "text/plain") and not html)
+        return _Body(_form(answer.body) if form else {}, claims_json=claims, html=html)
+    is_object = isinstance(value, dict)
+    return _Body(value if is_object else {}, json=True, json_object=is_object, claims_json=claims)
+
+
+def _form(body: bytes) -> dict[str, object]:
+    """A form-encoded body, as some servers answer whatever they are asked; empty if it is anything else."""
+    text = body.strip()
+    return dict(parse_qsl(text.decode("ascii"), max_num_fields=None)) if _FORM.fullmatch(text) else {}
+
+
+def _visible(value: object) -> str:
+    """A token that a header or a form can carry; empty otherwise."""
+    return value if isinstance(value, str) and _VISIBLE.fullmatch(value) else ""
+
+
+def _secret(value: object) -> Secret | None:
+    token = _visible(value)
+    return Secret(token) if token else None
+
+
+def _code(value: object) -> str:
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
+
+
+def _lifetime(value: object) -> float | None:
+    """M1: seconds of life, a positive number or its digits; everything else counts as not said."""
+    if isinstance(value, str):
+        value = float(value) if _SECONDS.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:  # an integer beyond all floats
+        return None
+    return seconds if isfinite(seconds) and seconds > 0 else None
+
+
+def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
+    """RFC 9110 section 10.2.3: seconds, or a date by the server's own clock where it tells that; None if neither."""
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+        return seconds if isfinite(seconds) else None
+    until = _http_date(text)
+    if until is None:
+        return None
+    now = _http_date(headers.get("date", ""))
+    wait = until - (wall if now is None else now)
+    return wait if wait > 0 else None
+
+
+def _http_date(text: str) -> float | None:
+    """An HTTP date in any of its three forms (RFC 9110 section 5.6.7), as seconds since the epoch."""
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def _sanitised(text: str) -> str:
+    """A foreign text fit to show: its first line, printable, short; nothing of it if a token might be inside."""
+    line = next(iter(text.strip().splitlines()), "")
+    shown = " ".join("".join(c for c in line if c.isprintable()).split())
+    return "" if _SECRET_LIKE.search(shown) else _cut(shown, DESCRIPTION_MAX)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
