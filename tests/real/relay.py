@@ -2,7 +2,8 @@
 
 It passes HTTP on to the authorization server, untouched, and at the token endpoint does what was ordered: a queue of
 faults for the next requests (`inject`), or one fault for all (`mode`). What it remembers of a request is its method,
-its path without the query, its grant type, and what became of it: never a body, a code or a token.
+its path without the query, its grant type, and what became of it: never a body, a code or a token. Its spy knows the
+secrets that went by from their digests alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from urllib.parse import parse_qs
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+
+from tests.real.spy import Spy
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 FORWARD_LIMIT = 30.0  # s
@@ -61,6 +64,7 @@ class Relay:
         self.mode: Fault | None = None
         self.retry_after = 1  # s, in the answer of BUSY
         self.port = 0
+        self.spy = Spy()
         self._queue: deque[Fault] = deque()
         self._log: list[Passed] = []
         self._lock = threading.Lock()
@@ -161,6 +165,8 @@ class Relay:
         is_token = request.method == "POST" and request.path == self.token_path
         grant = parse_qs(body.decode("latin-1")).get("grant_type", [""])[0] if is_token else ""
         fault = self._next_fault() if is_token else None
+        if is_token:
+            self.spy.form(body)
         status: int | None = None
         try:
             response = await (self._acts[fault](self, request, body) if fault else self._forward(request, body))
@@ -184,7 +190,10 @@ class Relay:
             async with self._client.request(
                 request.method, url, headers=headers, data=body or None, allow_redirects=False
             ) as answer:
-                return web.Response(status=answer.status, headers=_end_to_end(answer.headers), body=await answer.read())
+                content = await answer.read()
+                if request.path == self.token_path:
+                    self.spy.json(content)
+                return web.Response(status=answer.status, headers=_end_to_end(answer.headers), body=content)
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=f"the relay cannot reach its server: {type(error).__name__}")
 
