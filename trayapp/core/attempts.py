@@ -1,0 +1,427 @@
+"""How an attempt begins and ends: the actions of `machine.TABLE` that concern phase `refreshing`.
+
+Storing comes before everything that an answer could still get wrong: a new refresh token is wanted in the keyring
+before its access token, its scope or anything else is looked at (FIELD.md row 11). The access token is served at once,
+because the old refresh token is spent either way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias, assert_never
+
+from trayapp.core import retry, schedule
+from trayapp.core.messages import (
+    Abandon,
+    Ambiguous,
+    CloseIntent,
+    Discard,
+    Done,
+    Effect,
+    Event,
+    Finished,
+    Forget,
+    Go,
+    KeyringDown,
+    Note,
+    NotSent,
+    NotStored,
+    Outcome,
+    Probe,
+    ProbeOk,
+    Refreshed,
+    Refused,
+    Save,
+    Send,
+    ServerBusy,
+    Store,
+    Stored,
+    Time,
+)
+from trayapp.core.model import (
+    AccessToken,
+    Attempt,
+    Moment,
+    Phase,
+    Problem,
+    Secret,
+    Series,
+    SignedOut,
+    Step,
+    Trigger,
+    Trouble,
+    Workload,
+)
+
+Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
+
+READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
+OVERTIME = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
+KEYRING_PAUSES = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
+
+WORDS = {
+    Refreshed: "refreshed",
+    NotSent: "not_sent",
+    Ambiguous: "ambiguous",
+    ServerBusy: "server_busy",
+    Refused: "refused",
+}
+
+
+def keyring_pause(tries: int) -> float:
+    """Seconds until a keyring that gave trouble `tries` times before is asked again."""
+    return KEYRING_PAUSES[min(tries, len(KEYRING_PAUSES) - 1)]
+
+
+# --- the beginning ---------------------------------------------------------------------------------------------------
+
+
+def begin(w: Workload, e: Go) -> Result:
+    """Step ①: the keyring is proved before a token is spent. `Go` comes only when `deadlines.may_go` says so."""
+    if w.login is None:
+        return w, ()
+    number = w.attempts + 1
+    attempt = Attempt(number, w.trigger, Step.PROBE, e.now, w.login.fingerprint(), w.login.lineage)
+    manual = w.trigger is Trigger.MANUAL
+    w = replace(w, phase=Phase.REFRESHING, attempt=attempt, attempts=number, last_trigger=w.trigger, due=None)
+    return w, (Probe(number, prompt=manual),)
+
+
+def send(w: Workload, e: ProbeOk) -> Result:
+    """Steps ② and ③: the intent is on disk, the token leaves."""
+    attempt = w.attempt
+    if attempt is None or w.login is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
+        return w, ()
+    policy = w.spec.policy
+    recent = w.recent
+    if attempt.trigger is not Trigger.MANUAL:
+        recent = (*recent, e.now.at)[-policy.automatic_attempts :]
+    deadline = e.now.at + policy.attempt_limit + OVERTIME
+    attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
+    w = replace(
+        w, attempt=attempt, last_attempt_at=e.now.at, recent=recent, keyring=None, keyring_since=None, keyring_tries=0
+    )
+    return w, (Send(attempt.number, w.login, attempt.trigger),)
+
+
+def probe_failed(w: Workload, e: KeyringDown) -> Result:
+    """Locked, absent or hanging: no try is counted and no token spent. A login that is only in memory is no better off
+    for waiting, so it is refreshed all the same."""
+    attempt = w.attempt
+    if attempt is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
+        return w, ()
+    if w.unsaved:
+        return send(w, ProbeOk(e.now, attempt.number))
+    w = replace(
+        w,
+        phase=Phase.WAITING,
+        attempt=None,
+        keyring=e.trouble,
+        keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
+        keyring_tries=w.keyring_tries + 1,
+        due=e.now.at + keyring_pause(w.keyring_tries),
+        trigger=Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger,
+    )
+    w, effects = leave(w, e.now)
+    return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def finished(w: Workload, e: Finished) -> Result:
+    """The answer of the attempt in flight; any other is late."""
+    attempt = w.attempt
+    if attempt is None or attempt.number != e.attempt or attempt.step is not Step.SENT:
+        return late(w, e)
+    w, effects = _ended(w, e, attempt)
+    problem = None if isinstance(e.outcome, Refreshed) else e.outcome.problem
+    return w, (Note("attempt", WORDS[type(e.outcome)], attempt.trigger, problem), *effects)
+
+
+def _ended(w: Workload, e: Finished, attempt: Attempt) -> Result:
+    w = replace(w, last_outcome=WORDS[type(e.outcome)])
+    match e.outcome:
+        case Refreshed():
+            return _refreshed(w, e, e.outcome)
+        case Refused():
+            return _refused(w, e, e.outcome.problem)
+        case NotSent() | Ambiguous() | ServerBusy():
+            return _failed(w, e, e.outcome, attempt)
+        case _:
+            assert_never(e.outcome)
+
+
+def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
+    """Step ④: the new login is on its way into the keyring; its access token is served meanwhile."""
+    now = e.now
+    expires_at = None if outcome.expires_in is None else now.at + min(outcome.expires_in, w.spec.policy.lifetime_cap)
+    expires_wall = None if expires_at is None else now.wall + (expires_at - now.at)
+    access = AccessToken(e.serial, outcome.access_token, now.at, expires_at, expires_wall)
+    w = replace(
+        w,
+        access=access,
+        failing=None,
+        maybe_spent=False,
+        last_error=None,
+        last_refreshed_at=now.wall,
+        not_before=0.0,
+    )
+    rotated, effects = _rotate(w, outcome.refresh_token, now, outcome.scope)
+    if rotated is not None:
+        attempt = None if rotated.attempt is None else replace(rotated.attempt, step=Step.STORING)
+        return replace(rotated, attempt=attempt), effects
+    close: tuple[Effect, ...] = (CloseIntent(e.fingerprint),)
+    if w.unsaved:  # the same login again, and it is still in memory only
+        w, writing = store(w)
+        close = (*close, *writing)
+    w, ending = leave(valid(w, now), now)
+    return w, (*close, Save(), *ending)
+
+
+def _rotate(
+    w: Workload, token: Secret | None, now: Moment, scope: str | None
+) -> tuple[Workload | None, tuple[Effect, ...]]:
+    """The next generation, to be stored; None if the server gave no other token."""
+    if w.login is None or token is None or token == w.login.refresh_token:
+        return None, ()
+    login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
+    return store(replace(w, login=login, top=login.generation))
+
+
+def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
+    """M5, M9, M16: a verdict. The login stays where it is, unused; a still usable access token is served to its end."""
+    lost = w.maybe_spent and problem.code == "invalid_grant"
+    w = replace(
+        w,
+        phase=Phase.SIGNED_OUT,
+        attempt=None,
+        due=None,
+        signed_out=SignedOut.LOST_ROTATION if lost else SignedOut.REFUSED,
+        combination=e.fingerprint,
+        lost_rotations=w.lost_rotations + lost,
+        maybe_spent=False,
+        failing=None,
+        last_error=problem,
+    )
+    w, ending = leave(w, e.now)
+    return w, (CloseIntent(e.fingerprint), Save(), *ending)
+
+
+def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy, attempt: Attempt) -> Result:
+    """Not now. A mark that stands is not lifted by a failure that proves nothing about it."""
+    settled = isinstance(outcome, NotSent) or (isinstance(outcome, ServerBusy) and not outcome.maybe_spent)
+    was_marked = w.maybe_spent
+    doubtful = not settled
+    effects: tuple[Effect, ...] = ()
+    w = replace(w, last_error=outcome.problem)
+    if isinstance(outcome, ServerBusy):
+        wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
+        w = replace(w, not_before=e.now.at + wait if outcome.retry_after is not None else 0.0)
+        rotated, effects = _rotate(w, outcome.refresh_token, e.now, None)
+        if rotated is not None:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
+            w, doubtful, was_marked = rotated, False, False
+    w = replace(w, maybe_spent=was_marked or doubtful)
+    if settled and not was_marked and not effects:
+        effects = (CloseIntent(e.fingerprint),)
+    began_long = not (w.failing and w.failing.exhausted)
+    plan = retry.plan(w, outcome, e.now, e.jitter)
+    w = replace(
+        w,
+        phase=Phase.WAITING,
+        attempt=None,
+        failing=plan.failing,
+        series=plan.series,
+        trigger=plan.trigger,
+        due=None if plan.delay is None else e.now.at + plan.delay,
+    )
+    if began_long and plan.failing.exhausted:
+        effects = (*effects, Note("phase", "auth_retrying", attempt.trigger, outcome.problem))
+    w, ending = leave(w, e.now)
+    return w, (*effects, Save(), *ending)
+
+
+def overdue(w: Workload, e: Time) -> Result:
+    """No answer within the attempt's time, asleep or awake: it is ambiguous, and its connection is closed."""
+    attempt = w.attempt
+    if attempt is None or attempt.step is not Step.SENT or e.now.at < attempt.deadline:
+        return w, ()
+    problem = Problem("timeout", "The server took the request and did not answer in time.")
+    lost = Finished(e.now, attempt.number, attempt.fingerprint, attempt.lineage, Ambiguous(problem))
+    w, effects = finished(w, lost)
+    return w, (Abandon(attempt.number), *effects)
+
+
+def late(w: Workload, e: Finished) -> Result:
+    """M11: a late answer changes no phase. Only what replaces the very token that we still hold is kept: once another
+    answer has replaced it, this one can only be older."""
+    if w.login is None or w.login.lineage != e.lineage or w.login.fingerprint() != e.fingerprint:
+        return w, ()
+    match e.outcome:
+        case Refreshed(refresh_token=token, scope=scope) if token is not None:
+            rotated, effects = _rotate(w, token, e.now, scope)
+            if rotated is None:
+                return w, ()
+            return replace(rotated, maybe_spent=False), (*effects, Note("attempt", "late"))
+        case Ambiguous():
+            return (w if w.phase is Phase.SIGNED_OUT else replace(w, maybe_spent=True)), ()
+        case _:
+            return w, ()
+
+
+# --- storing ---------------------------------------------------------------------------------------------------------
+
+
+def store(w: Workload) -> Result:
+    """Want the newest login written. `unsaved` stands from now until it is confirmed."""
+    if w.login is None:
+        return w, ()
+    return replace(w, unsaved=True, storing=w.login.generation, store_at=None), (Store(w.login),)
+
+
+def stored(w: Workload, e: Stored) -> Result:
+    """Written and read back."""
+    w = _written(w, e)
+    return leave(w, e.now) if w.storing is None else (w, ())
+
+
+def _written(w: Workload, e: Stored | NotStored) -> Workload:
+    if w.login is None or w.storing != e.generation:
+        return w
+    if isinstance(e, NotStored):
+        return later_write(replace(w, storing=None), e.trouble, e.now)
+    newest = w.login.generation == e.generation
+    w = replace(w, storing=None, unsaved=w.unsaved and not newest, store_at=None)
+    if newest and w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
+        w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
+    if newest and w.phase is Phase.VALID and w.access is not None:
+        w = replace(w, due=schedule.refresh_due(w.access.obtained_at, w.access.expires_at, w.spec.policy))
+    return w
+
+
+def not_stored(w: Workload, e: NotStored) -> Result:
+    """It stays in memory, is served, and is written again later; *Quit* warns."""
+    w = _written(w, e)
+    return leave(w, e.now) if w.storing is None else (w, ())
+
+
+def later_write(w: Workload, trouble: Trouble, now: Moment) -> Workload:
+    """The next write of a login that is in memory only."""
+    if not w.unsaved:
+        return w
+    pause = keyring_pause(w.keyring_tries)
+    return replace(w, keyring_tries=w.keyring_tries + 1, store_at=now.at + pause)
+
+
+def stored_refreshing(w: Workload, e: Stored) -> Result:
+    """Step ⑤ is done: the attempt has ended, all marks are cleared."""
+    storing = w.storing == e.generation
+    w = _written(w, e)
+    if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
+        return w, ()
+    w, ending = leave(valid(w, e.now), e.now)
+    return w, (Save(), *ending)
+
+
+def not_stored_refreshing(w: Workload, e: NotStored) -> Result:
+    """Step ④ failed: valid, served, and in memory only."""
+    storing = w.storing == e.generation
+    w = _written(w, e)
+    if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
+        return w, ()
+    w, ending = leave(valid(w, e.now), e.now)
+    return w, (Save(), Note("attempt", "store_failed"), *ending)
+
+
+# --- where an attempt leaves to --------------------------------------------------------------------------------------
+
+
+def valid(w: Workload, now: Moment) -> Workload:
+    """Phase `valid`: all is well, and the next refresh is due ahead of the expiry (M1).
+
+    While the login is in memory only, the next refresh waits for the keyring as long as the token lasts.
+    """
+    access, policy = w.access, w.spec.policy
+    due = None
+    if access is not None:
+        due = schedule.refresh_due(access.obtained_at, access.expires_at, policy)
+        if w.unsaved and access.expires_at is not None:
+            due = max(access.expires_at - policy.usable_margin, now.at + policy.refresh_spacing)
+    return replace(
+        w,
+        phase=Phase.VALID,
+        attempt=None,
+        due=due,
+        series=Series.DUE,
+        trigger=Trigger.DUE,
+        failing=None,
+        maybe_spent=False,
+        signed_out=None,
+        combination="",
+        not_before=0.0,
+        last_error=None,
+    )
+
+
+def confirm_change(w: Workload) -> Workload:
+    """The configuration names another identity: no token is sent until the user has agreed by signing in."""
+    return replace(
+        w,
+        phase=Phase.BROKEN,
+        attempt=None,
+        due=None,
+        broken="Its endpoints or client were changed in the configuration.",
+    )
+
+
+def leave(w: Workload, now: Moment) -> Result:
+    """What was put off until the attempt had ended and its login was stored (M17)."""
+    if not w.after or w.attempt is not None or w.storing is not None:
+        return w, ()
+    done = replace(w, after="")
+    match w.after:
+        case "pause":
+            return replace(done, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
+        case "confirm":
+            return confirm_change(done), (Note("phase", "confirm_change"),)
+        case "sign_out":
+            gone = replace(
+                done,
+                phase=Phase.SIGNED_OUT,
+                signed_out=SignedOut.NEVER,
+                login=None,
+                access=None,
+                due=None,
+                unsaved=False,
+            )
+            return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
+        case "remove":
+            return replace(w, phase=Phase.PAUSED, due=None), (Forget(w.login, revoke=True),)
+        case _:
+            return w, (Save(), Done())
+
+
+def describe(outcome: Outcome) -> str:
+    """The word of an outcome, as it stands in the `auth` object."""
+    return WORDS[type(outcome)]
+
+
+__all__ = [
+    "Event",
+    "Result",
+    "begin",
+    "confirm_change",
+    "finished",
+    "late",
+    "later_write",
+    "leave",
+    "not_stored",
+    "not_stored_refreshing",
+    "overdue",
+    "probe_failed",
+    "send",
+    "store",
+    "stored",
+    "stored_refreshing",
+    "valid",
+]

@@ -1,0 +1,52 @@
+"""When the engine has to look again: deadlines derived from state, so that no timer can be forgotten.
+
+M10 and M12 live here, above the delays of `retry.py`: an attempt leaves at the latest of what its series, the server's
+`Retry-After`, the limit of automatic attempts and the gate allow. All instants are `.at` seconds.
+"""
+
+from __future__ import annotations
+
+from trayapp.core import schedule
+from trayapp.core.gate import Gate
+from trayapp.core.model import Phase, Step, Trigger, Workload
+
+
+def ready_at(w: Workload) -> float | None:
+    """When the workload itself wants its next attempt, gate apart; None: not by time."""
+    if w.phase not in (Phase.VALID, Phase.WAITING) or w.due is None or w.after:
+        return None
+    if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
+        return w.due
+    return schedule.rate_limited(w.recent, max(w.due, w.not_before), w.spec.policy)
+
+
+def opens_at(w: Workload, gate: Gate) -> float | None:
+    """When an attempt may really leave (M10); None: an event has to come first.
+
+    Offline and portal hints can be wrong, so even then one attempt per tick is made; an answer opens the gate.
+    """
+    ready = ready_at(w)
+    if ready is None or gate.sleeping:
+        return None
+    if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
+        return ready
+    if gate.blocked(w.loopback):
+        since = max(gate.closed_since or 0.0, w.last_attempt_at or 0.0)
+        return max(ready, since + w.spec.policy.tick_interval)
+    return gate.opens_at(ready, w.loopback)
+
+
+def may_go(w: Workload, gate: Gate, at: float) -> bool:
+    """Whether `Go` is right at this instant."""
+    opens = opens_at(w, gate)
+    return opens is not None and opens <= at
+
+
+def next_deadline(w: Workload, gate: Gate) -> float | None:
+    """The next instant at which the machine wants `Go` or `Time`; None: it waits for a named event."""
+    instants = [opens_at(w, gate), w.store_at if w.unsaved else None]
+    if w.phase is Phase.LOADING:
+        instants.append(w.due)
+    if w.attempt is not None and w.attempt.step is Step.SENT:
+        instants.append(w.attempt.deadline)
+    return min((i for i in instants if i is not None), default=None)

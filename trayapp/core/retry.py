@@ -1,0 +1,144 @@
+"""What follows a failed attempt: the precedence of M9, M8, M2 and M4 in one place, as a value.
+
+`plan` is a chain of questions, strongest rule first; each answers with the next delay or passes on. M10 (the gate) and
+M12 (the server's wish) are above all of these and stand in `deadlines.py`, where a delay has become an instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trayapp.core import schedule
+from trayapp.core.classify import grace_of, quirk_for
+from trayapp.core.messages import Ambiguous, NotSent, Outcome, ServerBusy
+from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
+
+LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next step of an outage. `delay` in seconds from now; None: no attempt by time (M7)."""
+
+    series: Series
+    delay: float | None
+    trigger: Trigger
+    failing: Failing
+
+
+def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> Plan:
+    """The rules after an outcome that is neither a token nor a verdict."""
+    failing = _counted_in(w, now)
+    return (
+        _again(w, failing, outcome, now, jitter)
+        or _portal(w, failing, outcome, now)
+        or _burst(w, failing, outcome, jitter)
+        or _short(w, failing, now, jitter)
+        or _long(w, failing, now, jitter)
+    )
+
+
+def exhausted(w: Workload, failing: Failing, now: Moment) -> Failing:
+    """The long phase begins; the ceiling counts from here, in awake time that is not offline (M6)."""
+    if failing.exhausted:
+        return failing
+    return replace(
+        failing,
+        exhausted=True,
+        retrying_since=now.wall,
+        counting_from=None if w.impeded else now.awake,
+        fresh_counted=0.0,
+    )
+
+
+def _counted_in(w: Workload, now: Moment) -> Failing:
+    """This failure, added up; the ceiling is decided here because only a failed attempt decides it (M6)."""
+    failing = w.failing or Failing(since=now)
+    failing = replace(failing, total=failing.total + 1, fresh_tries=failing.fresh_tries + 1)
+    if failing.exhausted and schedule.ceiling_reached(failing, schedule.counted(failing, now.awake), w.spec.policy):
+        return replace(failing, gave_up=True)
+    return failing
+
+
+def _tries(w: Workload, series: Series, failing: Failing) -> int:
+    """Failures of this series before the present one."""
+    return failing.tries if w.series is series else 0
+
+
+def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> Plan | None:
+    """M9, and the one repeat after a gateway's error (classification row 7)."""
+    policy, tries = w.spec.policy, _tries(w, Series.AGAIN, failing)
+    delay: float | None
+    if isinstance(outcome, ServerBusy):
+        if not outcome.maybe_spent or tries:
+            return None
+        delay = schedule.spread(policy.gateway_repeat, policy.retry_jitter, jitter)
+    elif isinstance(outcome, Ambiguous) or w.maybe_spent:
+        delay = _last_minute(w, now) if tries == 0 else None
+        delay = schedule.again(tries, policy) if delay is None else delay
+    else:
+        return None
+    if delay is None:  # unanswered at the end of the series: this was the short retry
+        return _long(w, failing, now, jitter)
+    return Plan(Series.AGAIN, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries + 1))
+
+
+def _last_minute(w: Workload, now: Moment) -> float | None:
+    """How long a usable token lets us wait where a second use of the refresh token would end the family at once."""
+    if w.login is None or grace_of(quirk_for(w.login.token_endpoint)) != 0.0:
+        return None
+    if w.access is None or w.access.rejected or w.access.expires_at is None:
+        return None
+    left = w.access.expires_at - LAST_MINUTE - now.at
+    return left if left > 0.0 else None
+
+
+def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Plan | None:
+    """M8: web pages and TLS failures soon after a change look like a captive portal: patience, not haste."""
+    policy = w.spec.policy
+    suspicious = (isinstance(outcome, ServerBusy) and outcome.portal) or (
+        isinstance(outcome, NotSent) and outcome.problem.kind == "tls"
+    )
+    if not suspicious or w.nudged_at is None or now.at - w.nudged_at >= policy.portal_window:
+        return None
+    tries = _tries(w, Series.PORTAL, failing) + 1
+    failing = replace(exhausted(w, failing, now), tries=tries)
+    return Plan(Series.PORTAL, policy.portal_interval, Trigger.TICK, failing)
+
+
+def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Plan | None:
+    """M8: after a change of network or a wake, until a server says something."""
+    if w.series is not Series.BURST or not isinstance(outcome, NotSent):
+        return None
+    tries = failing.tries + 1
+    delay = schedule.burst(tries, w.spec.policy, jitter)
+    if delay is None:
+        return None
+    trigger = w.trigger if w.trigger is Trigger.WAKE else Trigger.NETWORK
+    return Plan(Series.BURST, delay, trigger, replace(failing, tries=tries))
+
+
+def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan | None:
+    """M2. A burst that nobody answered has replaced it; a burst that met a busy server begins it."""
+    policy = w.spec.policy
+    unanswered = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
+    if failing.exhausted or unanswered:
+        return None
+    tries = _tries(w, Series.SHORT, failing) + 1
+    delay = schedule.short_retry(tries, policy, jitter)
+    if delay is None or now.awake - failing.since.awake + delay > policy.max_elapsed_time:
+        return None
+    return Plan(Series.SHORT, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries))
+
+
+def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan:
+    """M4, M3 while a token is usable, and M7 once the ceiling is passed."""
+    policy = w.spec.policy
+    tries = _tries(w, Series.TICK, failing) + 1
+    failing = replace(exhausted(w, failing, now), tries=tries)
+    delay: float | None = schedule.tick(policy, jitter)
+    if failing.gave_up:
+        delay = None
+    elif w.access is not None and w.access.expires_at is not None and w.access.usable(now.at, policy.usable_margin):
+        delay = schedule.long_tick_with_token(policy, w.access.expires_at - policy.usable_margin - now.at)
+    return Plan(Series.TICK, delay, Trigger.TICK, failing)
