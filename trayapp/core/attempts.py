@@ -18,7 +18,6 @@ from trayapp.core.messages import (
     Discard,
     Done,
     Effect,
-    Event,
     Finished,
     Forget,
     Go,
@@ -26,7 +25,6 @@ from trayapp.core.messages import (
     Note,
     NotSent,
     NotStored,
-    Outcome,
     Probe,
     ProbeOk,
     Refreshed,
@@ -58,6 +56,8 @@ Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
 READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
 OVERTIME = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
 KEYRING_PAUSES = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
+
+DOUBTFUL = (Phase.WAITING, Phase.REFRESHING, Phase.PAUSED)  # where a token without an answer is still to be used
 
 WORDS = {
     Refreshed: "refreshed",
@@ -97,11 +97,12 @@ def send(w: Workload, e: ProbeOk) -> Result:
     if attempt.trigger is not Trigger.MANUAL:
         recent = (*recent, e.now.at)[-policy.automatic_attempts :]
     deadline = e.now.at + policy.attempt_limit + OVERTIME
+    login = w.login
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(
         w, attempt=attempt, last_attempt_at=e.now.at, recent=recent, keyring=None, keyring_since=None, keyring_tries=0
     )
-    return w, (Send(attempt.number, w.login, attempt.trigger),)
+    return w, (Send(attempt.number, login, attempt.trigger),)
 
 
 def probe_failed(w: Workload, e: KeyringDown) -> Result:
@@ -217,7 +218,7 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     w = replace(w, last_error=outcome.problem)
     if isinstance(outcome, ServerBusy):
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
-        w = replace(w, not_before=e.now.at + wait if outcome.retry_after is not None else 0.0)
+        w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)
         rotated, effects = _rotate(w, outcome.refresh_token, e.now, None)
         if rotated is not None:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
             w, doubtful, was_marked = rotated, False, False
@@ -264,7 +265,7 @@ def late(w: Workload, e: Finished) -> Result:
                 return w, ()
             return replace(rotated, maybe_spent=False), (*effects, Note("attempt", "late"))
         case Ambiguous():
-            return (w if w.phase is Phase.SIGNED_OUT else replace(w, maybe_spent=True)), ()
+            return (replace(w, maybe_spent=True) if w.phase in DOUBTFUL else w), ()
         case _:
             return w, ()
 
@@ -374,6 +375,28 @@ def confirm_change(w: Workload) -> Workload:
     )
 
 
+def without_login(w: Workload) -> Workload:
+    """Signed out by the user's own wish: nothing is kept."""
+    return replace(
+        w,
+        phase=Phase.SIGNED_OUT,
+        signed_out=SignedOut.NEVER,
+        combination="",
+        login=None,
+        access=None,
+        due=None,
+        failing=None,
+        maybe_spent=False,
+        unsaved=False,
+        storing=None,
+        keyring=None,
+        keyring_since=None,
+        confirm=None,
+        broken="",
+        spec=w.confirm or w.spec,
+    )
+
+
 def leave(w: Workload, now: Moment) -> Result:
     """What was put off until the attempt had ended and its login was stored (M17)."""
     if not w.after or w.attempt is not None or w.storing is not None:
@@ -385,43 +408,9 @@ def leave(w: Workload, now: Moment) -> Result:
         case "confirm":
             return confirm_change(done), (Note("phase", "confirm_change"),)
         case "sign_out":
-            gone = replace(
-                done,
-                phase=Phase.SIGNED_OUT,
-                signed_out=SignedOut.NEVER,
-                login=None,
-                access=None,
-                due=None,
-                unsaved=False,
-            )
+            gone = without_login(done)
             return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
         case "remove":
             return replace(w, phase=Phase.PAUSED, due=None), (Forget(w.login, revoke=True),)
         case _:
             return w, (Save(), Done())
-
-
-def describe(outcome: Outcome) -> str:
-    """The word of an outcome, as it stands in the `auth` object."""
-    return WORDS[type(outcome)]
-
-
-__all__ = [
-    "Event",
-    "Result",
-    "begin",
-    "confirm_change",
-    "finished",
-    "late",
-    "later_write",
-    "leave",
-    "not_stored",
-    "not_stored_refreshing",
-    "overdue",
-    "probe_failed",
-    "send",
-    "store",
-    "stored",
-    "stored_refreshing",
-    "valid",
-]
