@@ -46,7 +46,7 @@ _SECRET_LIKE = re.compile(
     r"[A-Za-z0-9_\-.~+/=%]{20,}|://"
 )  # long enough to be a token, or an address that may hold one
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
-_FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+=[A-Za-z0-9_.~%+&=*-]*")
+_FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+")
 
 # Row 1 and 2: why no complete answer came, for people. {detail} is the transport's own short reason, if it is fit to show.
 FAULTS: Mapping[str, str] = {
@@ -181,7 +181,7 @@ def _read(answer: Answer) -> _Body:
 def _form(body: bytes) -> dict[str, object]:
     """A form-encoded body, as some servers answer whatever they are asked; empty if it is anything else."""
     text = body.strip()
-    return dict(parse_qsl(text.decode("ascii"), max_num_fields=None)) if _FORM.fullmatch(text) else {}
+    return dict(parse_qsl(text.decode("ascii"))) if _FORM.fullmatch(text) else {}
 
 
 def _visible(value: object) -> str:

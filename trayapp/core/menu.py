@@ -1,0 +1,200 @@
+"""Icon, tooltip and menu, made whole from one snapshot each time; keys are stable, so a late click hits its own item.
+
+A workload is ranked by how it is drawn, not by its word alone: one without a token counts as retrying even while it is
+still called `running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+
+from trayapp.core.face import (
+    Action,
+    Colour,
+    Detail,
+    Face,
+    Glyph,
+    IconView,
+    MenuItem,
+    Snapshot,
+    Status,
+    Verb,
+    WorkloadView,
+)
+from trayapp.core.words import Local, short
+
+SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels
+TOOLTIP_NAMES = 5  # lines below the summary
+
+SIGNS: Mapping[Glyph, str] = {
+    Glyph.TICK: "✔",
+    Glyph.RETRY: "↻",
+    Glyph.WARNING: "⚠",
+    Glyph.CROSS: "✖",
+    Glyph.OPEN: "○",
+    Glyph.SQUARE: "■",
+    Glyph.QUESTION: "?",
+}
+
+
+class Rank(IntEnum):
+    """How bad, worst first; from `UNKNOWN` on never the worst while anything else is there."""
+
+    SIGNED_OUT = 0
+    ERROR = 1
+    UNHEALTHY = 2
+    RETRYING = 3
+    SIGNING_IN = 4
+    NEVER = 5
+    STARTING = 6
+    RUNNING = 7
+    UNKNOWN = 8
+    ENDING = 9
+    STOPPED = 10
+
+
+# In the order of the summary line: one, several.
+COUNTED: Mapping[Rank, tuple[str, str]] = {
+    Rank.RUNNING: ("running", "running"),
+    Rank.STARTING: ("starting", "starting"),
+    Rank.RETRYING: ("retrying", "retrying"),
+    Rank.SIGNED_OUT: ("needs sign-in", "need sign-in"),
+    Rank.NEVER: ("not signed in yet", "not signed in yet"),
+    Rank.SIGNING_IN: ("signing in", "signing in"),
+    Rank.ERROR: ("with a configuration error", "with configuration errors"),
+    Rank.UNHEALTHY: ("rejected by its service", "rejected by their services"),
+    Rank.STOPPED: ("paused", "paused"),
+    Rank.ENDING: ("stopping", "stopping"),
+    Rank.UNKNOWN: ("unknown", "unknown"),
+}
+_RANKS: Mapping[Status, Rank] = {
+    Status.UNAUTHENTICATED: Rank.SIGNED_OUT,
+    Status.ERROR: Rank.ERROR,
+    Status.UNHEALTHY: Rank.UNHEALTHY,
+    Status.AUTH_RETRYING: Rank.RETRYING,
+    Status.STARTING: Rank.STARTING,
+    Status.RUNNING: Rank.RUNNING,
+    Status.STOPPED: Rank.STOPPED,
+    Status.POLICY_STOPPED: Rank.STOPPED,
+    Status.STOPPING: Rank.ENDING,
+    Status.REMOVING: Rank.ENDING,
+}
+
+
+def rank(view: WorkloadView) -> Rank:
+    """How bad this workload is, as it is drawn."""
+    if view.colour is Colour.AMBER:
+        return Rank.RETRYING
+    if view.status is Status.UNAUTHENTICATED and view.colour is Colour.BLUE:
+        return Rank.SIGNING_IN if view.auth.signing_in else Rank.NEVER
+    return _RANKS.get(view.status, Rank.UNKNOWN)
+
+
+def summary(snapshot: Snapshot) -> str:
+    """One line: "2 running · 1 retrying · 1 needs sign-in"."""
+    if not snapshot.workloads:
+        return "No workloads yet"
+    ranks = [rank(view) for view in snapshot.workloads.values()]
+    counts = ((ranks.count(r), one, several) for r, (one, several) in COUNTED.items())
+    return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
+
+
+def face(snapshot: Snapshot, local: Local) -> Face:
+    """All that the tray draws. `local` writes a wall time as the user's time of day."""
+    return Face(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
+
+
+def _sorted(snapshot: Snapshot) -> list[WorkloadView]:
+    return sorted(snapshot.workloads.values(), key=lambda view: view.name)
+
+
+def _icon(snapshot: Snapshot) -> IconView:
+    views = _sorted(snapshot)
+    if snapshot.broken:
+        return IconView(Glyph.CROSS, Colour.RED, attention=True)
+    if not views:
+        return IconView(Glyph.OPEN, Colour.GREY)
+    worst = min(views, key=rank)
+    segments = tuple(view.colour for view in views) if len(views) <= SEGMENTS_MAX else ()
+    return IconView(worst.glyph, worst.colour, segments, attention=worst.colour is Colour.RED)
+
+
+def _tooltip(snapshot: Snapshot, local: Local) -> str:
+    first = f"Amberlight: {'configuration error' if snapshot.broken else summary(snapshot)}"
+    worst = sorted((v for v in _sorted(snapshot) if rank(v) < Rank.RUNNING), key=rank)
+    lines = [f"{view.name}: {short(view, local)}" for view in worst]
+    if len(lines) > TOOLTIP_NAMES:
+        lines[TOOLTIP_NAMES - 1 :] = [f"and {len(lines) - TOOLTIP_NAMES + 1} more"]
+    return "\n".join([first, *lines])
+
+
+# --- menu ------------------------------------------------------------------------------------------------------------
+
+
+def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
+    views = _sorted(snapshot)
+    if snapshot.broken:
+        yield MenuItem("broken", f"✖ {snapshot.broken}", enabled=False)
+    for number, warning in enumerate(snapshot.warnings):
+        yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
+    yield MenuItem("summary", summary(snapshot), enabled=False)
+    yield from (_top(view) for view in views if _wants_sign_in(view))
+    yield MenuItem("separator:workloads", separator=True)
+    yield from (_workload(view, local) for view in views)
+    if not views:
+        yield MenuItem("empty", "No workload yet: amberlight add NAME URL", enabled=False)
+    yield MenuItem("separator:all", separator=True)
+    active = any(_retries(view) for view in views)
+    yield MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL), enabled=active)
+    yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
+    yield MenuItem("separator:quit", separator=True)
+    yield MenuItem("quit", _quit(views), Action(Verb.QUIT))
+
+
+def _wants_sign_in(view: WorkloadView) -> bool:
+    """A sign-in is what this workload needs, so it is one click away at the top."""
+    return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail is Detail.CONFIRM_CHANGE
+
+
+def _top(view: WorkloadView) -> MenuItem:
+    if view.auth.signing_in:
+        text = f"Reopen sign-in page of {view.name}…"
+    elif view.auth.detail is Detail.NEVER_SIGNED_IN:
+        text = f"Sign in to {view.name}…"
+    else:
+        text = f"Reauthorize {view.name}…"
+    return MenuItem(f"top:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))
+
+
+def _workload(view: WorkloadView, local: Local) -> MenuItem:
+    text = f"{SIGNS[view.glyph]} {view.name}: {short(view, local)}"
+    if view.status is Status.REMOVING:
+        return MenuItem(f"workload:{view.name}", text, enabled=False)
+    return MenuItem(f"workload:{view.name}", text, items=tuple(_submenu(view)))
+
+
+def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
+    def item(verb: Verb, text: str, enabled: bool = True) -> MenuItem:
+        return MenuItem(f"{verb}:{view.name}", text, Action(verb, view.name), enabled=enabled)
+
+    never = view.auth.detail is Detail.NEVER_SIGNED_IN
+    sign_in = "Reopen sign-in page…" if view.auth.signing_in else "Sign in…" if never else "Reauthorize…"
+    yield item(Verb.RETRY, "Retry now", _retries(view))
+    yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
+    yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)
+    if view.status is Status.STOPPED:
+        yield item(Verb.RESUME, "Resume")
+    else:
+        yield item(Verb.PAUSE, "Pause")
+    yield item(Verb.SIGN_OUT, "Sign out", not never)
+
+
+def _retries(view: WorkloadView) -> bool:
+    return view.status not in (Status.STOPPED, Status.REMOVING)
+
+
+def _quit(views: list[WorkloadView]) -> str:
+    """Quit, with a warning where a login would be lost."""
+    unsaved = [view.name for view in views if view.auth.detail is Detail.NOT_STORED]
+    return f"Quit (the newest login of {', '.join(unsaved)} is not saved)" if unsaved else "Quit"

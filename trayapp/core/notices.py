@@ -1,0 +1,122 @@
+"""What is announced, once: the difference between what was said and what is so now.
+
+`notices` is told everything and remembers through `Announced` alone. Amber is announced only where somebody missed a
+token; red until it is solved; offline never. Several at once are one notification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trayapp.core import words
+from trayapp.core.face import Action, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+
+AMBER_AGE = 60.0  # s of retrying before a word is said: most outages are over by then
+REMINDER = 86400.0  # s between two reminders of the same sign-in
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What was said so far and has not ended. Names are sorted."""
+
+    amber: tuple[str, ...] = ()
+    red: Mapping[str, float] = field(default_factory=dict)  # name → wall, when it was last said
+    red_shown: tuple[str, ...] = ()  # what the red notification on the screen speaks of
+
+
+def notices(
+    state: Announced,
+    snapshot: Snapshot,
+    refused: frozenset[str],
+    wall: float,
+    nudge: bool = False,
+) -> tuple[Announced, tuple[Notice, ...], tuple[str, ...]]:
+    """What to show and which keys to withdraw.
+
+    `refused`: the workloads whose clients went away without a token in this outage. `nudge`: the user is just back, by
+    wake or unlock; only then is a reminder repeated.
+    """
+    amber, show_amber, drop_amber = _amber(state, snapshot, refused, wall)
+    red, shown, show_red, drop_red = _red(state, snapshot, wall, nudge)
+    return Announced(amber, red, shown), show_amber + show_red, drop_amber + drop_red
+
+
+def _amber(
+    state: Announced, snapshot: Snapshot, refused: frozenset[str], wall: float
+) -> tuple[tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
+    """Once per outage; withdrawn without a word when the last of them has recovered."""
+    retrying = {n for n, view in snapshot.workloads.items() if view.status is Status.AUTH_RETRYING}
+    still = tuple(n for n in state.amber if n in retrying)
+    new = {n for n in (retrying & refused) - set(still) if _old(snapshot.workloads[n], wall)}
+    if new and not snapshot.gate and not snapshot.muted:
+        names = tuple(sorted(new.union(still)))
+        old = _keys("amber", state.amber)
+        notice = _amber_notice(names, snapshot.workloads)
+        return names, (notice,), tuple(key for key in old if key != notice.key)
+    if still:  # the notification still speaks the truth of somebody
+        return state.amber, (), ()
+    return (), (), _keys("amber", state.amber)
+
+
+def _old(view: WorkloadView, wall: float) -> bool:
+    began = view.auth.since if view.auth.retrying_since is None else view.auth.retrying_since
+    return wall - began >= AMBER_AGE
+
+
+def _red(
+    state: Announced, snapshot: Snapshot, wall: float, nudge: bool
+) -> tuple[Mapping[str, float], tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
+    """Until solved, paused or muted. One notification speaks of all of them, and of nobody else."""
+    names = tuple(sorted(n for n, view in snapshot.workloads.items() if _is_red(view)))
+    said = {n: at for n, at in state.red.items() if n in names}
+    shown, old = state.red_shown, _keys("red", state.red_shown)
+    solved = any(n not in names for n in shown)
+    if snapshot.muted or not names:
+        return (said, (), (), old) if solved else (said, shown, (), ())
+    new = any(n not in said for n in names)
+    again = nudge and any(abs(wall - at) >= REMINDER for n, at in said.items() if not _signing_in(snapshot, n))
+    if not (new or again or solved):
+        return said, shown, (), ()
+    if new or again:
+        said = dict.fromkeys(names, wall)
+    notice = _red_notice(names, snapshot.workloads)
+    return said, names, (notice,), tuple(key for key in old if key != notice.key)
+
+
+def _is_red(view: WorkloadView) -> bool:
+    return view.status is Status.UNAUTHENTICATED and view.auth.detail is not Detail.NEVER_SIGNED_IN
+
+
+def _signing_in(snapshot: Snapshot, name: str) -> bool:
+    return snapshot.workloads[name].auth.signing_in
+
+
+def _keys(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The key of the notification that speaks of these; none of nobody."""
+    if not names:
+        return ()
+    return (f"{kind}:{names[0]}" if len(names) == 1 else kind,)
+
+
+def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
+    (key,) = _keys("amber", names)
+    if len(names) > 1:
+        title = f"{len(names)} workloads cannot be refreshed right now"
+        body = f"{words.names(names)}. Nothing to do: Amberlight is trying again by itself."
+        return Notice(key, title, body, (("Show", Action(Verb.SHOW)),))
+    name = names[0]
+    body = words.AMBER.get(views[name].auth.detail, words.AMBER_ELSE)
+    return Notice(key, f"{name} cannot be refreshed right now", body, (("Retry now", Action(Verb.RETRY, name)),))
+
+
+def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> Notice:
+    (key,) = _keys("red", names)
+    if len(names) > 1:
+        return Notice(
+            key, f"{len(names)} workloads need you to sign in", f"{words.names(names)}.", (("Show", Action(Verb.SHOW)),)
+        )
+    name = names[0]
+    body = words.RED.get(views[name].auth.detail, words.RED_ELSE)
+    buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, name)), ("Retry now", Action(Verb.RETRY, name)))
+    return Notice(key, f"{name} needs you to sign in", body, buttons)

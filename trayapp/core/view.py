@@ -1,0 +1,276 @@
+"""Everything public about a workload is derived here, from its state, the gate and the clocks; nothing is kept.
+
+The machine keeps the phase; the status, the detail, the colour and every time that people see are functions of it.
+`next_change` says when one of them changes by time alone. Instants named `at` become wall time by `now`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trayapp.core import schedule, words
+from trayapp.core.deadlines import opens_at
+from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Status, Unavailable, WorkloadView
+from trayapp.core.gate import Gate
+from trayapp.core.model import Moment, Phase, SignedOut, Trouble, Workload
+
+STEADY = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
+HAIR = 0.001  # s; a token ends between two floats: look a hair after that, not before
+REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so nobody need hurry
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a status is drawn, and vMCP's word for it."""
+
+    colour: Colour
+    glyph: Glyph
+    health: Health
+
+
+AMBER = Look(Colour.AMBER, Glyph.RETRY, Health.DEGRADED)
+BLUE = Look(Colour.BLUE, Glyph.OPEN, Health.UNKNOWN)
+UNKNOWN = Look(Colour.GREY, Glyph.QUESTION, Health.UNKNOWN)
+LOOKS: Mapping[str, Look] = {
+    Status.RUNNING: Look(Colour.GREEN, Glyph.TICK, Health.HEALTHY),
+    Status.AUTH_RETRYING: AMBER,
+    Status.UNAUTHENTICATED: Look(Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
+    Status.ERROR: Look(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
+    Status.UNHEALTHY: Look(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
+    Status.STARTING: BLUE,
+    Status.STOPPED: Look(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
+    Status.POLICY_STOPPED: Look(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
+    Status.STOPPING: Look(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+    Status.REMOVING: Look(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+    Status.UNKNOWN: UNKNOWN,
+}
+
+
+def look(status: str) -> Look:
+    """How a status word is drawn; one that nobody here knows is drawn as unknown."""
+    return LOOKS.get(status, UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What status and detail both ask for."""
+
+    usable: bool  # there is a token that callers get
+    impossible: bool  # no attempt can be made: gate or keyring
+    held: bool  # and that for long enough to say so (M3)
+    exhausted: bool  # the short retry is used up (M2)
+    late: bool  # the refresh is past due, or has failed
+
+
+def _facts(w: Workload, gate: Gate, now: Moment) -> _Facts:
+    policy = w.spec.policy
+    since = _impossible_since(w, gate)
+    return _Facts(
+        usable=w.access is not None and w.access.usable(now.at, policy.usable_margin),
+        impossible=since is not None,
+        held=since is not None and now.at >= since + policy.impossible_grace,
+        exhausted=w.failing is not None and w.failing.exhausted,
+        late=w.failing is not None or (w.due is not None and now.at >= w.due),
+    )
+
+
+def _impossible_since(w: Workload, gate: Gate) -> float | None:
+    """Since when (`at`) no attempt can be made; None if one can. Settling passes by itself and does not count."""
+    since = []
+    if w.keyring is not None:
+        since.append(w.keyring_since or 0.0)
+    if gate.blocked(w.loopback):
+        since.append(gate.closed_since or 0.0)
+    return min(since, default=None)
+
+
+def _status(w: Workload, facts: _Facts) -> Status:
+    """M3 and DESIGN.md section 2. What a person or a server decided comes before what the network does."""
+    if w.after == "remove":
+        return Status.REMOVING
+    if w.phase is Phase.PAUSED or w.after == "pause":
+        return Status.STOPPED
+    if w.phase is Phase.BROKEN:
+        return Status.ERROR
+    if w.phase is Phase.SIGNED_OUT:
+        return Status.UNAUTHENTICATED  # M5: at once, even while the last token still works
+    if w.strikes >= w.spec.policy.strikes:
+        return Status.UNHEALTHY
+    if facts.usable:
+        return Status.RUNNING
+    if w.failing is not None and w.failing.gave_up:
+        return Status.UNAUTHENTICATED
+    if facts.exhausted or facts.held:
+        return Status.AUTH_RETRYING
+    return Status.STARTING if w.access is None else Status.RUNNING
+
+
+_BY_REASON: Mapping[SignedOut | None, Detail] = {
+    SignedOut.REFUSED: Detail.REFUSED,
+    SignedOut.LOST_ROTATION: Detail.LOST_ROTATION,
+}
+
+
+def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment) -> Detail:
+    """The first that holds, in the order of `Detail`."""
+    if w.unsaved:
+        return Detail.NOT_STORED
+    if w.keyring is not None:
+        return Detail.KEYRING_LOCKED if w.keyring is Trouble.LOCKED else Detail.KEYRING_UNAVAILABLE
+    match status:
+        case Status.ERROR:
+            return Detail.CONFIRM_CHANGE if w.confirm is not None else Detail.CONFIG_ERROR
+        case Status.UNHEALTHY:
+            return Detail.UPSTREAM_REJECTS
+        case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT:
+            return _BY_REASON.get(w.signed_out, Detail.NEVER_SIGNED_IN)
+        case Status.UNAUTHENTICATED:
+            return Detail.CEILING
+        case Status.STOPPED:
+            return Detail.PAUSED
+        case Status.REMOVING:
+            return Detail.OK
+        case _:
+            return _waiting_for(w, facts, gate, now)
+
+
+def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
+    """What a workload waits for that nobody has stopped. With a usable token the short retry stays unseen (M2)."""
+    if not facts.usable or facts.exhausted or (facts.held and facts.late):
+        if (reason := gate.reason(now.at, w.loopback)) is not None:
+            return reason
+        if w.failing is not None and now.at < w.not_before:
+            return Detail.SERVER_SAID_WAIT
+    if facts.usable:
+        return Detail.REFRESH_DELAYED if facts.exhausted else Detail.OK
+    if w.failing is not None:
+        return Detail.RETRYING
+    return Detail.STARTING if w.access is None else Detail.REFRESH_DELAYED
+
+
+def _look(w: Workload, status: Status, facts: _Facts) -> Look:
+    """Amber whenever there is no usable token and no verdict, even while the word is still `running`."""
+    usual = look(status)
+    if status is Status.UNAUTHENTICATED and (w.signing_in or w.signed_out is SignedOut.NEVER):
+        return BLUE
+    troubled = w.failing is not None or facts.impossible
+    if (status is Status.RUNNING and not facts.usable) or (status is Status.STARTING and troubled):
+        return Look(AMBER.colour, AMBER.glyph, usual.health)
+    return usual
+
+
+def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = None) -> WorkloadView:
+    """The public view at this instant. `before` is the last one: what has not changed keeps its `since`."""
+    facts = _facts(w, gate, now)
+    status = _status(w, facts)
+    detail = _detail(w, status, facts, gate, now)
+    drawn = _look(w, status, facts)
+    same = before is not None and (before.status, before.auth.detail) == (status, detail)
+    return WorkloadView(
+        name=w.spec.name,
+        url=w.spec.url,
+        status=status,
+        status_context=words.context(w, status, detail, facts.usable),
+        health=drawn.health,
+        colour=drawn.colour,
+        glyph=drawn.glyph,
+        auth=_auth(w, gate, now, detail, before.auth if before else None, same),
+    )
+
+
+def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView | None, same: bool) -> AuthView:
+    failing = w.failing
+    return AuthView(
+        detail=detail,
+        since=before.since if before and same else now.wall,
+        attempts=failing.total if failing else 0,
+        last_outcome=w.last_outcome or None,
+        last_error=w.last_error,
+        last_trigger=str(w.last_trigger) if w.last_trigger else None,
+        next_attempt_at=_steady(_wall(opens_at(w, gate), now), before.next_attempt_at if before else None),
+        ceiling_at=_steady(_ceiling_at(w, now), before.ceiling_at if before else None),
+        token_expires_at=_steady(_expires(w, now), before.token_expires_at if before else None),
+        retrying_since=failing.retrying_since if failing else None,
+        last_refreshed_at=w.last_refreshed_at,
+        lost_rotations=w.lost_rotations,
+        signing_in=w.signing_in,
+    )
+
+
+def _wall(at: float | None, now: Moment) -> float | None:
+    return None if at is None else now.wall + (at - now.at)
+
+
+def _steady(new: float | None, old: float | None) -> float | None:
+    return old if new is not None and old is not None and abs(new - old) < STEADY else new
+
+
+def _expires(w: Workload, now: Moment) -> float | None:
+    """When the token ends, by the wall; None without one, without an end, or after the upstream rejected it."""
+    if w.access is None or w.access.rejected:
+        return None
+    return _wall(w.access.expires_at, now)
+
+
+def _ceiling_at(w: Workload, now: Moment) -> float | None:
+    """When the ceiling comes if the machine stays awake and online; None while it does not count (M6)."""
+    failing = w.failing
+    if failing is None or not failing.exhausted or failing.gave_up or failing.counting_from is None:
+        return None
+    return now.wall + max(0.0, w.spec.policy.ceiling - schedule.counted(failing, now.awake))
+
+
+def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
+    """The next instant (`at`) at which `derive` changes by time alone; None if it does not.
+
+    The instants at which a rule looks at the clock are few, so each is simply tried.
+    """
+    policy = w.spec.policy
+    instants = [w.due, w.not_before, gate.settles_at()]
+    if w.access is not None and w.access.expires_at is not None:
+        instants.append(w.access.expires_at - policy.usable_margin + HAIR)
+    if (since := _impossible_since(w, gate)) is not None:
+        instants.append(since + policy.impossible_grace)
+    view = derive(w, gate, now)
+    later = sorted(at for at in instants if at is not None and at > now.at)
+    return next((at for at in later if derive(w, gate, _then(now, at), view) != view), None)
+
+
+def _then(now: Moment, at: float) -> Moment:
+    passed = at - now.at
+    return Moment(at, now.awake + passed, now.wall + passed)
+
+
+_ERRORS: Mapping[Status, str] = {
+    Status.UNAUTHENTICATED: "reauth_required",
+    Status.STOPPED: "stopped",
+    Status.REMOVING: "stopped",
+    Status.ERROR: "config_error",
+    Status.UNHEALTHY: "upstream_rejects",
+    Status.STARTING: "starting",
+}
+
+
+def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Unavailable:
+    """What a caller is told that gets no token (M15, M17, M18)."""
+    return Unavailable(
+        error=_ERRORS.get(view.status, "retrying"),
+        status=view.status,
+        detail=view.auth.detail,
+        since=view.auth.since,
+        retry_after=_retry_after(w, view.status, gate, now),
+        next_attempt_at=view.auth.next_attempt_at,
+        help=words.help_for(view),
+    )
+
+
+def _retry_after(w: Workload, status: Status, gate: Gate, now: Moment) -> int | None:
+    """M15, in whole seconds; None where nobody should come back by himself (M17)."""
+    if status in (Status.STOPPED, Status.REMOVING):
+        return None
+    if status in (Status.UNAUTHENTICATED, Status.ERROR):
+        return REAUTH_RETRY_AFTER
+    if w.attempt is not None:  # its answer is near
+        return schedule.hot_retry_after(now.at + w.spec.policy.hot_wait, now.at)
+    return schedule.hot_retry_after(None if gate.blocked(w.loopback) else opens_at(w, gate), now.at)

@@ -1,0 +1,186 @@
+"""The sentences that people read about a workload: what is wrong, and what happens or what to do next.
+
+Every sentence stands once, in this file. They are plain, they blame nobody, and they hold no clock time (they would go
+stale) except where a menu line is made. Nothing here decides a status; that is `view.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from trayapp.core.face import Detail, Status, WorkloadView
+from trayapp.core.model import Problem, Trouble, Workload
+
+Local = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
+
+# What a state means and what comes next. Details that depend on more than their name have a function below.
+CONTEXT: Mapping[Detail, str] = {
+    Detail.NOT_STORED: "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight "
+    "running; it tries again by itself.",
+    Detail.KEYRING_LOCKED: "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+    Detail.CONFIRM_CHANGE: "Its server or client was changed in the configuration: choose Reauthorize to sign in there; "
+    "until then nothing is sent.",
+    Detail.UPSTREAM_REJECTS: "The service rejects even fresh tokens: check there that your account still has access; "
+    "Amberlight asks again from time to time.",
+    Detail.LOST_ROTATION: "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost "
+    "on the way; you did nothing wrong.",
+    Detail.NEVER_SIGNED_IN: "Not signed in yet: choose “Sign in…” in its menu.",
+    Detail.PAUSED: "Paused: choose Resume to start it again.",
+    Detail.SLEEPING: "The computer is about to sleep; Amberlight goes on when it wakes.",
+    Detail.PORTAL: "This network wants you to sign in first: open any web page to do so; Amberlight goes on by itself.",
+    Detail.OFFLINE: "There is no network; Amberlight goes on by itself when it is back.",
+    Detail.SETTLING: "The network has just changed; Amberlight tries in a moment.",
+    Detail.SERVER_SAID_WAIT: "The server asked to wait; Amberlight tries again by itself after that.",
+    Detail.STARTING: "Starting with the saved login.",
+    Detail.OK: "",
+}
+
+KEYRING: Mapping[Trouble, str] = {
+    Trouble.LOCKED: CONTEXT[Detail.KEYRING_LOCKED],
+    Trouble.UNAVAILABLE: "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by "
+    "itself.",
+    Trouble.HANGING: "The keyring does not answer: look for a window that asks for its password; Amberlight tries again "
+    "by itself.",
+    Trouble.FAILED: "The keyring answered with an error; Amberlight tries again by itself.",
+}
+
+# The state in a menu line, where it is not simply the status word.
+SHORT: Mapping[Detail, str] = {
+    Detail.NOT_STORED: "login not saved",
+    Detail.KEYRING_LOCKED: "keyring locked",
+    Detail.KEYRING_UNAVAILABLE: "keyring not available",
+    Detail.CONFIG_ERROR: "configuration error",
+    Detail.CONFIRM_CHANGE: "changed, needs sign-in",
+    Detail.UPSTREAM_REJECTS: "rejected by the service",
+    Detail.REFUSED: "needs sign-in",
+    Detail.LOST_ROTATION: "needs sign-in",
+    Detail.CEILING: "needs sign-in or a retry",
+    Detail.NEVER_SIGNED_IN: "not signed in yet",
+    Detail.PAUSED: "paused",
+    Detail.SLEEPING: "going to sleep",
+    Detail.PORTAL: "network sign-in needed",
+    Detail.OFFLINE: "offline",
+    Detail.SETTLING: "network settling",
+    Detail.SERVER_SAID_WAIT: "server asked to wait",
+    Detail.RETRYING: "retrying",
+    Detail.REFRESH_DELAYED: "refresh delayed",
+    Detail.STARTING: "starting",
+    Detail.OK: "running",
+}
+TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that tell when the next attempt is
+
+# What a program is told that got no token (M15), to be shown to its user.
+HELP: Mapping[Detail, str] = {
+    Detail.KEYRING_LOCKED: "Unlock the keyring; {name} goes on by itself.",
+    Detail.KEYRING_UNAVAILABLE: "Start a keyring (GNOME Keyring, KWallet, …); {name} goes on by itself.",
+    Detail.CONFIRM_CHANGE: "The configuration of {name} was changed: choose Reauthorize in the Amberlight menu, or run "
+    "“amberlight reauthorize {name}”.",
+    Detail.CEILING: "If the network is right again, choose Retry now in the Amberlight menu or run “amberlight retry "
+    "{name}”; otherwise run “amberlight reauthorize {name}”.",
+    Detail.NEVER_SIGNED_IN: "Choose “Sign in…” in the Amberlight menu, or run “amberlight reauthorize {name}”.",
+    Detail.PORTAL: "Open any web page and sign in to the network; {name} goes on by itself.",
+    Detail.OFFLINE: "Connect to a network; {name} goes on by itself.",
+}
+HELP_BY_STATUS: Mapping[Status, str] = {
+    Status.UNAUTHENTICATED: "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize {name}”.",
+    Status.STOPPED: "Choose Resume in the Amberlight menu, or run “amberlight start {name}”.",
+    Status.REMOVING: "{name} is being removed; “amberlight add” brings it back.",
+    Status.ERROR: "Mend the configuration of {name}; “amberlight status {name}” says what is wrong.",
+    Status.UNHEALTHY: "Check that your account still has access to the service behind {name}.",
+    Status.STARTING: "{name} is starting: ask again in a moment.",
+}
+HELP_ELSE = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
+
+# A notification's body: shorter, and without a word that came from a server.
+RED: Mapping[Detail, str] = {
+    Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
+    "Reauthorize opens its sign-in page.",
+    Detail.CEILING: "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize "
+    "opens its sign-in page.",
+}
+RED_ELSE = "The server no longer accepts its login. Reauthorize opens its sign-in page."
+AMBER: Mapping[Detail, str] = {
+    Detail.KEYRING_LOCKED: "Unlock the keyring; it goes on by itself.",
+    Detail.KEYRING_UNAVAILABLE: "The keyring does not answer as it should; it goes on by itself when it does.",
+}
+AMBER_ELSE = "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself."
+
+
+def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
+    """The `status_context`: one plain sentence, empty when all is well."""
+    if status is Status.REMOVING:
+        return "Being removed: its login is revoked and deleted."
+    if status is Status.UNAUTHENTICATED and w.signing_in:
+        return "Finish signing in in your browser; its menu can open the page again."
+    match detail:
+        case Detail.KEYRING_UNAVAILABLE:
+            return KEYRING[w.keyring or Trouble.UNAVAILABLE]
+        case Detail.CONFIG_ERROR:
+            return w.broken or "Its configuration cannot be used: mend it, and Amberlight reads it again by itself."
+        case Detail.REFUSED:
+            return f"Choose Reauthorize to sign in again: {_because(w.last_error, 'the server ended this login.')}"
+        case Detail.CEILING:
+            tried = duration(w.spec.policy.ceiling)
+            return f"No success in {tried} of trying, the login is kept: choose Retry now, or Reauthorize to sign in again."
+        case Detail.RETRYING:
+            return (
+                f"Cannot refresh now, trying again by itself: {_because(w.last_error, 'waiting for the next attempt.')}"
+            )
+        case Detail.REFRESH_DELAYED if w.failing is None:
+            return "Its token is being renewed."
+        case Detail.REFRESH_DELAYED:
+            works = "Works, but its token" if usable else "Its token"
+            why = _because(w.last_error, "waiting for the next attempt.")
+            return f"{works} could not be renewed yet, trying again by itself: {why}"
+        case _:
+            return CONTEXT[detail]
+
+
+def _because(problem: Problem | None, otherwise: str) -> str:
+    """The problem's own sentence, to stand after a colon."""
+    text = problem.summary if problem else ""
+    return text[:1].lower() + text[1:] if text else otherwise
+
+
+def short(view: WorkloadView, local: Local) -> str:
+    """The state in a few words for a menu line; times by the clock, so that nothing is redrawn as time passes."""
+    auth = view.auth
+    if view.status in (Status.REMOVING, Status.STOPPING, Status.POLICY_STOPPED, Status.UNKNOWN):
+        return {Status.REMOVING: "being removed", Status.POLICY_STOPPED: "stopped by policy"}.get(
+            view.status, str(view.status)
+        )
+    if view.status is Status.UNAUTHENTICATED and auth.signing_in:
+        return "signing in"
+    text = SHORT[auth.detail]
+    if auth.detail in TIMED and auth.next_attempt_at is not None:
+        text += f", next at {local(auth.next_attempt_at)}"
+    if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
+        text = f"running, {text}"
+    if view.status is Status.UNAUTHENTICATED and auth.detail not in NEEDS_A_PERSON:
+        text = f"needs sign-in, {text}"
+    return text
+
+
+NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
+
+
+def help_for(view: WorkloadView) -> str:
+    """What the user of a program can do about it, one sentence."""
+    by_detail = HELP.get(view.auth.detail)
+    if view.status in (Status.STOPPED, Status.REMOVING) or by_detail is None:
+        by_detail = HELP_BY_STATUS.get(view.status, HELP_ELSE)
+    return by_detail.format(name=view.name)
+
+
+def names(of: tuple[str, ...], most: int = 5) -> str:
+    """Names in a row, at most so many."""
+    shown = ", ".join(of[:most])
+    return shown if len(of) <= most else f"{shown} and {len(of) - most} more"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in the largest unit that divides it: "24 h", "10 min", "90 s"."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
