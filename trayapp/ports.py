@@ -60,16 +60,29 @@ class Keystore(Protocol):
         ...
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
-        """The same, but ignored at start until `accept`ed."""
-        ...
-
-    async def accept(self, name: str, login: Login) -> Trouble | None:
-        """Make the candidate the current login."""
+        """The same, but ignored at start. `store` of the same login makes it the current one."""
         ...
 
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at the operating system showed, where it differs from the look before."""
+
+    woke: bool = False
+    sleep_soon: bool = False
+    network: bool = False  # it changed; `offline` and `portal` are its state now
+    offline: bool = False
+    portal: bool = False
+
+
+class Watcher(Protocol):
+    """Looks at clocks, routes and addresses when it is asked to; cheap enough for every wake-up of the engine."""
+
+    def poll(self, now: Moment) -> Seen | None: ...
 
 
 class Journal(Protocol):
@@ -117,3 +130,15 @@ class SignIn(Protocol):
     def reopen(self, name: str) -> bool:
         """Open the page of the flow that is already under way once more."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Everything outside that the engine speaks to."""
+
+    clock: Clock
+    tokens: TokenEndpoint
+    keystore: Keystore
+    journal: Journal
+    sign_in: SignIn
+    watcher: Watcher

@@ -277,7 +277,8 @@ def store(w: Workload) -> Result:
     """Want the newest login written. `unsaved` stands from now until it is confirmed."""
     if w.login is None:
         return w, ()
-    return replace(w, unsaved=True, storing=w.login.generation, store_at=None), (Store(w.login),)
+    spent = w.attempt.fingerprint if w.attempt is not None else ""
+    return replace(w, unsaved=True, storing=w.login.generation, store_at=None), (Store(w.login, spent),)
 
 
 def stored(w: Workload, e: Stored) -> Result:

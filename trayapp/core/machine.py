@@ -66,6 +66,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import (
     Failing,
     Login,
+    Moment,
     Phase,
     Saved,
     Series,
@@ -89,15 +90,12 @@ def step(w: Workload, event: Event) -> Result:
     return TABLE[w.phase][type(event)](w, event)
 
 
-def saved(w: Workload) -> Saved:
+def saved(w: Workload, now: Moment) -> Saved:
     """What state.db is to remember. An open intent is the journal's own record and not part of it."""
     failing = w.failing
-    counted = 0.0
-    if failing is not None:
-        counted = failing.counted
     return Saved(
         retrying_since=failing.retrying_since if failing else None,
-        counted=counted,
+        counted=schedule.counted(failing, now.awake) if failing else 0.0,
         gave_up=failing.gave_up if failing else False,
         signed_out=w.signed_out,
         combination=w.combination,

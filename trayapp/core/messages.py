@@ -304,9 +304,13 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write this login to the slot that is not the highest, read it back, commit; answer `Stored` or `NotStored`."""
+    """Write this login to the slot that is not the highest, read it back, commit; answer `Stored` or `NotStored`.
+
+    `settles` is the fingerprint of the token that it replaces: its intent is closed by the same commit.
+    """
 
     login: Login
+    settles: str = ""
 
 
 @dataclass(frozen=True, slots=True)

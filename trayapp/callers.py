@@ -1,0 +1,107 @@
+"""Hot callers: whoever needs an access token now (M15). They are served or refused from what is known; nothing they do
+sends a request, except that an expired token makes the engine look at its clocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trayapp.core import view
+from trayapp.core.face import Detail, Status, Unavailable
+from trayapp.core.model import AccessToken, Phase, Workload
+
+if TYPE_CHECKING:
+    from trayapp.engine import Engine
+
+HOPEFUL = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
+
+
+class Callers:
+    """Serves tokens, keeps who waits, and remembers which workloads refused somebody."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self.refused: set[str] = set()
+
+    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+        """A usable token with more than `min_validity` seconds of life, or why there is none.
+
+        Waits at most `hot_wait` seconds, and only while nothing has failed since the last usable token. A caller that
+        goes away cancels its own waiting, never the attempt.
+        """
+        first = self.peek(name, min_validity)
+        if isinstance(first, AccessToken):
+            return first
+        w = self._engine.workloads.get(name)
+        if w is None or not _worth_waiting(w):
+            return self._refuse(name, first)
+        self._engine.hot(name, min_validity)
+        try:
+            async with asyncio.timeout(w.spec.policy.hot_wait):
+                return await self._served(name, min_validity)
+        except TimeoutError:
+            last = self.peek(name, 0.0)  # less life than was asked for is better than none
+            return last if isinstance(last, AccessToken) else self._refuse(name, last)
+
+    def peek(self, name: str, min_validity: float = 0.0) -> AccessToken | Unavailable:
+        """The same without waiting."""
+        w = self._engine.workloads.get(name)
+        if w is None:
+            return _unknown(name)
+        now = self._engine.now()
+        margin = max(w.spec.policy.usable_margin, min_validity)
+        if w.access is not None and w.access.usable(now.at, margin) and serves(w):
+            return w.access
+        seen = self._engine.view_of(name) or view.derive(w, self._engine.gate, now)
+        return view.unavailable(w, seen, self._engine.gate, now)
+
+    def changed(self, name: str) -> None:
+        """Something happened to it: whoever waits looks again."""
+        for future in self._waiting.pop(name, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def forgive(self, name: str) -> None:
+        """It runs again: what was refused before is forgotten."""
+        self.refused.discard(name)
+
+    def _refuse(self, name: str, why: Unavailable) -> Unavailable:
+        if name in self._engine.workloads:
+            self.refused.add(name)
+        return why
+
+    async def _served(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+        while True:
+            answer = self.peek(name, min_validity)
+            w = self._engine.workloads.get(name)
+            if isinstance(answer, AccessToken):
+                return answer
+            if w is None or not _worth_waiting(w):
+                last = self.peek(name, 0.0)
+                return last if isinstance(last, AccessToken) else self._refuse(name, last)
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(name, set()).add(future)
+            await future
+
+
+def serves(w: Workload) -> bool:
+    """M17 and M18: what is stopped, or rejected upstream, hands nothing out."""
+    return w.phase not in (Phase.PAUSED, Phase.BROKEN) and w.after not in ("pause", "remove", "sign_out")
+
+
+def _worth_waiting(w: Workload) -> bool:
+    return w.phase in HOPEFUL and w.failing is None and w.keyring is None and serves(w)
+
+
+def _unknown(name: str) -> Unavailable:
+    return Unavailable(
+        error="unknown_workload",
+        status=Status.UNKNOWN,
+        detail=Detail.CONFIG_ERROR,
+        since=0.0,
+        retry_after=None,
+        next_attempt_at=None,
+        help=f"There is no workload named {name}. See: amberlight list --all",
+    )

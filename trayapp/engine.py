@@ -1,0 +1,414 @@
+"""The one owner of all workload state: events in, `machine.step`, effects out, snapshots published.
+
+Nothing outside changes a workload. Whatever happens (an answer, a click, a wake) becomes an event and goes through
+`_apply`, one at a time on the engine's loop; adapters answer by events of their own. There is one timer: the engine
+sleeps until the nearest deadline that the core derives from state, at most `MAX_SLEEP`, reads its clocks and asks again.
+Deadlines are therefore never armed, cancelled or forgotten, and a suspended laptop is noticed at the next look.
+
+`post` may be called from any thread; everything else belongs to the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any, assert_never
+from urllib.parse import urlsplit
+
+from trayapp.callers import Callers
+from trayapp.core import deadlines, gate, machine, view
+from trayapp.core.face import Action, Snapshot, Status, Unavailable, Verb, WorkloadView
+from trayapp.core.gate import Gate
+from trayapp.core.messages import (
+    Configured,
+    Event,
+    Go,
+    HotCall,
+    Impeded,
+    KeyringUp,
+    Manual,
+    NetworkUp,
+    Note,
+    Pause,
+    Remove,
+    Resume,
+    Shutdown,
+    SignOut,
+    SleepSoon,
+    Time,
+    Unimpeded,
+    Woke,
+)
+from trayapp.core.model import AccessToken, Moment, Phase, Spec, Workload
+from trayapp.performer import Performer
+from trayapp.ports import Adapters, Seen
+from trayapp.signing import Signing
+
+log = logging.getLogger(__name__)
+
+MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
+RESTLESS_SLEEP = 5.0  # s; the same while something fails, as a returning network is what everybody waits for
+PUBLISH_EVERY = 0.25  # s; four snapshots a second are enough for eyes
+SLICE = 64  # workloads that one step of the loop walks through before others have their turn
+IN_FLIGHT = 8  # attempts in all (M11)
+IN_FLIGHT_PER_SERVER = 2
+QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
+
+
+class Engine:
+    """Owns the workloads, the gate and the timer."""
+
+    def __init__(
+        self,
+        adapters: Adapters,
+        publish: Callable[[Snapshot], None],
+        *,
+        on_verb: Callable[[Action], None] = lambda action: None,
+        read_configuration: Callable[[], None] = lambda: None,
+        first_gate: Gate | None = None,
+        memory_only: bool = False,
+    ) -> None:
+        self._out = adapters
+        self._publish = publish
+        self._on_verb = on_verb  # verbs that concern the app, not a workload: quit, mute, show
+        self.read_configuration = read_configuration
+        self._performer = Performer(self, adapters)
+        self.gate = first_gate or Gate()
+        self.workloads: dict[str, Workload] = {}
+        self.created: dict[str, float] = {}
+        self._views: dict[str, WorkloadView] = {}
+        self._view_due: dict[str, float | None] = {}
+        self._serial = 0
+        self._tokens_given = 0
+        self._published_at = float("-inf")
+        self._dirty = True
+        self._extras = Snapshot(serial=0)
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._done: set[str] = set()
+        self._dropped: set[str] = set()
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.memory_only = memory_only
+        self.callers = Callers(self)
+        self.signing = Signing(self, adapters.sign_in, adapters.keystore)
+
+    # --- what others may ask -----------------------------------------------------------------------------------------
+
+    def now(self) -> Moment:
+        """The three clocks."""
+        return self._out.clock.now()
+
+    def post(self, action: Action) -> None:
+        """A click or command, from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._do, action)
+
+    def snapshot(self) -> Snapshot:
+        """Everything public as it is now."""
+        if self._dirty:
+            self._serial += 1
+            reason = self.gate.reason(self.now().at)
+            self._extras = replace(
+                self._extras, serial=self._serial, workloads=dict(self._views), gate=reason.value if reason else ""
+            )
+            self._dirty = False
+        return self._extras
+
+    def say(
+        self, *, muted: bool | None = None, broken: str | None = None, warnings: Iterable[str] | None = None
+    ) -> None:
+        """What the app itself has to show beside the workloads."""
+        self._extras = replace(
+            self._extras,
+            muted=self._extras.muted if muted is None else muted,
+            broken=self._extras.broken if broken is None else broken,
+            warnings=self._extras.warnings if warnings is None else tuple(warnings),
+        )
+        self._touch()
+
+    def view_of(self, name: str) -> WorkloadView | None:
+        """One workload as everybody sees it."""
+        return self._views.get(name)
+
+    async def token(self, name: str, min_validity: float = 0.0) -> AccessToken | Unavailable:
+        """A token for a caller (M15), or why there is none."""
+        return await self.callers.token(name, min_validity)
+
+    def configure(self, specs: Iterable[Spec]) -> None:
+        """The workloads that the configuration names now. One that it no longer names is let go, its login is kept:
+        only `remove` revokes and deletes."""
+        wanted = {spec.name: spec for spec in specs}
+        for name in [name for name in self.workloads if name not in wanted]:
+            self._dropped.add(name)
+            self._apply(name, Shutdown(self.now()))
+        for name, spec in wanted.items():
+            if name not in self.workloads:
+                self._begin(spec)
+            elif self.workloads[name].spec != spec:
+                self._apply(name, Configured(self.now(), spec))
+
+    def apply(self, name: str, event: Event) -> None:
+        """An event from an adapter's task on this loop."""
+        self._apply(name, event)
+
+    async def seen(self, seen: Seen) -> None:
+        """The operating system's news: the gate first, then every workload, in slices."""
+        before, at = self.gate, self.now().at
+        if seen.sleep_soon:
+            self.gate = gate.sleep_soon(self.gate, at)
+        if seen.woke:
+            self.gate = gate.woke(self.gate, at)
+        if seen.network:
+            self.gate = gate.network(self.gate, at, offline=seen.offline, portal=seen.portal)
+        events: list[Callable[[Moment], Event]] = []
+        if self.gate.blocked() and not before.blocked():
+            events.append(Impeded)
+        if before.blocked() and not self.gate.blocked():
+            events.append(Unimpeded)
+        if seen.sleep_soon:
+            events.append(SleepSoon)
+        if seen.woke:
+            events.append(Woke)
+        if seen.network and not self.gate.blocked():
+            events.append(NetworkUp)
+        log.info("news of the machine: %s; gate %s", seen, self.gate.reason(at) or "open")
+        await self._everyone(*events)
+
+    async def keyring_up(self) -> None:
+        """The keyring was unlocked, or appeared."""
+        await self._everyone(KeyringUp)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until `close`: look at the clocks, begin what is due, publish, sleep until the next deadline."""
+        self._loop = asyncio.get_running_loop()
+        while not self._closing:
+            self._wake.clear()
+            now = self.now()
+            seen = self._out.watcher.poll(now)
+            if seen is not None:
+                await self.seen(seen)
+                now = self.now()
+            self._look(now)
+            delay = min(self._until_next(self.now()), self._publish_if_due())
+            if not self._wake.is_set():
+                await self._sleep(delay)
+
+    async def close(self) -> None:
+        """Nothing new begins; attempts in flight and their storing have `QUIT_PATIENCE` seconds (M17)."""
+        self._closing = True
+        self._touch()
+        self.signing.cancel_all()
+        for name in list(self.workloads):
+            self._apply(name, Shutdown(self.now()))
+        with_limit = asyncio.get_running_loop().time() + QUIT_PATIENCE
+        while self._done < set(self.workloads) and asyncio.get_running_loop().time() < with_limit:
+            self._wake.clear()
+            await self._sleep(0.2)
+        if late := set(self.workloads) - self._done:
+            log.warning("quitting without the answer of: %s", ", ".join(sorted(late)))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def unsaved(self) -> list[str]:
+        """Workloads whose newest login is in memory only."""
+        return [name for name, w in self.workloads.items() if w.unsaved and w.storing is None]
+
+    def task(self, what: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A named task whose reference is kept and whose failure is never silent (M13)."""
+        task = asyncio.get_running_loop().create_task(work, name=what)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+    async def _sleep(self, delay: float) -> None:
+        """Until `_wake`, at most `delay` seconds by the clock that we were given."""
+        waiting = asyncio.ensure_future(self._wake.wait())
+        sleeping = asyncio.ensure_future(self._out.clock.sleep(max(0.0, delay)))
+        try:
+            await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (waiting, sleeping):
+                each.cancel()
+            await asyncio.gather(waiting, sleeping, return_exceptions=True)
+
+    # --- the circle --------------------------------------------------------------------------------------------------
+
+    def _begin(self, spec: Spec) -> None:
+        w, effects = machine.begin(spec)
+        if self.gate.blocked(w.loopback):
+            w, more = machine.step(w, Impeded(self.now()))
+            effects = (*effects, *more)
+        self.workloads[spec.name] = w
+        self.created[spec.name] = self.now().wall
+        self._derive(spec.name)
+        for effect in effects:
+            self._performer.perform(spec.name, effect)
+
+    def _apply(self, name: str, event: Event) -> None:
+        """One event through the machine. The only place where a workload changes."""
+        before = self.workloads.get(name)
+        if before is None:
+            return
+        after, effects = machine.step(before, event)
+        self.workloads[name] = after
+        if after is not before:
+            self._derive(name)
+        for effect in effects:
+            self._performer.perform(name, effect)
+        if after is not before or effects:
+            self.callers.changed(name)
+            self._wake.set()
+
+    def _derive(self, name: str) -> None:
+        """Only the workload that changed is looked at again (PROTOTYPES.md section 5)."""
+        now, old = self.now(), self._views.get(name)
+        new = view.derive(self.workloads[name], self.gate, now, old)
+        self._view_due[name] = view.next_change(self.workloads[name], self.gate, now)
+        if new == old:
+            return
+        self._views[name] = new
+        self._touch()
+        if old is None or (old.status, old.auth.detail) != (new.status, new.auth.detail):
+            log.info("%s is %s (%s)", name, new.status, new.auth.detail)
+            self._performer.write(name, Note("status", problem=new.auth.last_error))
+            if new.status is Status.RUNNING:
+                self.callers.forgive(name)
+
+    def _touch(self) -> None:
+        self._dirty = True
+        self._wake.set()
+
+    async def _everyone(self, *events: Callable[[Moment], Event]) -> None:
+        for number, name in enumerate(list(self.workloads)):
+            for event in events:
+                self._apply(name, event(self.now()))
+            if name in self.workloads:
+                self._derive(name)
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+        self._touch()
+
+    def _look(self, now: Moment) -> None:
+        """Everything that time alone brings: views, deadlines, and `Go` in due order while there are slots."""
+        ready: list[tuple[float, str]] = []
+        for name, w in list(self.workloads.items()):
+            due = self._view_due.get(name)
+            if due is not None and due <= now.at:
+                self._derive(name)
+            opens = deadlines.opens_at(w, self.gate)
+            if opens is not None and opens <= now.at:
+                ready.append((opens, name))
+            elif (deadline := deadlines.next_deadline(w, self.gate)) is not None and deadline <= now.at:
+                self._apply(name, Time(now))
+        if self._closing:
+            return
+        for _, name in sorted(ready):
+            if self._slot(name):
+                self._apply(name, Go(now))
+
+    def _slot(self, name: str) -> bool:
+        """M11: at most 8 attempts in all and 2 per authorization server."""
+        busy = [w for w in self.workloads.values() if w.phase is Phase.REFRESHING]
+        servers = Counter(_server(w) for w in busy)
+        return len(busy) < IN_FLIGHT and servers[_server(self.workloads[name])] < IN_FLIGHT_PER_SERVER
+
+    def _until_next(self, now: Moment) -> float:
+        """Seconds until somebody wants to be looked at. What is due but without a slot waits for a slot's event."""
+        instants = [d for d in self._view_due.values() if d is not None]
+        restless = self.gate.blocked() or self.gate.reason(now.at) is not None
+        for w in self.workloads.values():
+            restless = restless or w.failing is not None
+            deadline = deadlines.next_deadline(w, self.gate)
+            if deadline is not None and not (deadline <= now.at and deadlines.may_go(w, self.gate, now.at)):
+                instants.append(deadline)
+        settles = self.gate.settles_at()
+        if settles is not None and settles > now.at:
+            instants.append(settles)
+        limit = RESTLESS_SLEEP if restless else MAX_SLEEP
+        return max(0.0, min(min(instants, default=float("inf")) - now.at, limit))
+
+    def _publish_if_due(self) -> float:
+        """Publish at most four times a second; the seconds until the next time, if something waits for it."""
+        if not self._dirty:
+            return float("inf")
+        wait = self._published_at + PUBLISH_EVERY - self.now().awake
+        if wait > 0.0:
+            return wait
+        self._published_at = self.now().awake
+        self._publish(self.snapshot())
+        return float("inf")
+
+    # --- clicks and commands -----------------------------------------------------------------------------------------
+
+    def _do(self, action: Action) -> None:
+        now, name = self.now(), action.name
+        match action.verb:
+            case Verb.RETRY:
+                self._apply(name, Manual(now))
+            case Verb.RETRY_ALL:
+                for each in list(self.workloads):
+                    self._apply(each, Manual(now))
+            case Verb.REAUTHORIZE:
+                self.signing.clicked(name)
+            case Verb.PAUSE:
+                self._apply(name, Pause(now))
+            case Verb.RESUME:
+                self._apply(name, Resume(now))
+            case Verb.SIGN_OUT:
+                self._apply(name, SignOut(now))
+            case Verb.REMOVE:
+                self._apply(name, Remove(now))
+            case Verb.COPY_ERROR | Verb.MUTE | Verb.SHOW | Verb.ADD | Verb.QUIT:
+                self._on_verb(action)
+            case _:
+                assert_never(action.verb)
+
+    # --- what the performer reports ----------------------------------------------------------------------------------
+
+    def finished(self, name: str) -> None:
+        self._done.add(name)
+        if name in self._dropped and not self._closing:
+            self._dropped.discard(name)
+            self.gone(name)
+        self._wake.set()
+
+    def gone(self, name: str) -> None:
+        self.signing.cancel(name)
+        for kept in (self.workloads, self._views, self._view_due, self.created):
+            kept.pop(name, None)
+        self._done.discard(name)
+        self.callers.changed(name)
+        self._touch()
+
+    def answered(self) -> None:
+        """A server answered: whatever kernel and hints say, the network carries (M10)."""
+        before, self.gate = self.gate, gate.answered(self.gate, self.now().at)
+        if before.blocked() and not self.gate.blocked():
+            self.task("the network carries after all", self._everyone(Unimpeded, NetworkUp))
+
+    def serial(self) -> int:
+        """A number for the next access token."""
+        self._tokens_given += 1
+        return self._tokens_given
+
+    def hot(self, name: str, validity: float) -> None:
+        """A caller found no usable token: the clocks are read at once (M15)."""
+        self._apply(name, HotCall(self.now(), validity))
+        self._wake.set()
+
+
+def _server(w: Workload) -> str:
+    endpoint = w.login.token_endpoint if w.login else w.spec.token_endpoint
+    return urlsplit(endpoint).netloc

@@ -1,0 +1,156 @@
+"""Sign-ins under way: one per workload, begun only by a person, an overlay on everything else (DESIGN.md section 6).
+
+What a sign-in brings becomes the workload's login only if it is the same account and no scope is missing; otherwise it
+is kept as a candidate for ten minutes and the person is told how to accept it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
+from trayapp.core.model import Login, Phase, Problem, Workload
+from trayapp.ports import Keystore, NewLogin, SignIn
+
+if TYPE_CHECKING:
+    from trayapp.engine import Engine
+
+log = logging.getLogger(__name__)
+
+URL_PATIENCE = 15.0  # s; until the authorization URL is known (an issuer's metadata may have to be fetched first)
+CANDIDATE_LIFE = 600.0  # s
+CLICK_SPACING = 2.0  # s; a double click opens one page, not two
+
+
+class Signing:
+    """Begins, answers and ends sign-ins. Belongs to the engine's loop."""
+
+    def __init__(self, engine: Engine, sign_in: SignIn, keystore: Keystore) -> None:
+        self._engine = engine
+        self._sign_in = sign_in
+        self._keystore = keystore
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._urls: dict[str, asyncio.Future[str | Problem]] = {}
+        self._clicked: dict[str, float] = {}
+        self._candidates: dict[str, tuple[NewLogin, float]] = {}
+
+    def clicked(self, name: str) -> None:
+        """*Reauthorize*: open the browser, or the same page once more."""
+        at = self._engine.now().at
+        if at - self._clicked.get(name, float("-inf")) < CLICK_SPACING:
+            return
+        self._clicked[name] = at
+        self._engine.task(f"reauthorize {name}", self._quietly(name))
+
+    async def _quietly(self, name: str) -> None:
+        answer = await self.begin(name, browser=True, accept=False)
+        if isinstance(answer, Problem):
+            log.warning("the sign-in of %s did not begin: %s", name, answer.summary)
+
+    async def begin(self, name: str, *, browser: bool, accept: bool) -> str | Problem:
+        """Start a sign-in, or join the one that runs; the authorization URL, or why there is none.
+
+        `accept` takes the candidate of the last sign-in instead, and returns an empty URL.
+        """
+        w = self._engine.workloads.get(name)
+        if w is None:
+            return Problem("unknown", f"There is no workload named {name}.")
+        if accept:
+            return self._accept(name)
+        if name in self._running:
+            if browser:
+                self._sign_in.reopen(name)
+        else:
+            url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
+            self._urls[name] = url
+            self._running[name] = self._engine.task(f"sign in {name}", self._run(name, browser))
+        try:
+            async with asyncio.timeout(URL_PATIENCE):
+                return await asyncio.shield(self._urls[name])
+        except TimeoutError:
+            return Problem("timed_out", "The authorization server did not tell where to sign in. Try again.")
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect that a person copied."""
+        if name not in self._running:
+            return Problem("not_waiting", f"No sign-in of {name} is waiting. Start one: amberlight reauthorize {name}")
+        return self._sign_in.paste(name, url)
+
+    def cancel(self, name: str) -> None:
+        """End it; everything stays as it was."""
+        if (task := self._running.get(name)) is not None:
+            task.cancel()
+
+    def cancel_all(self) -> None:
+        """The program ends."""
+        for name in list(self._running):
+            self.cancel(name)
+
+    async def _run(self, name: str, browser: bool) -> None:
+        w = self._engine.workloads[name]
+        url = self._urls[name]
+        self._engine.apply(name, SignInStarted(self._engine.now()))
+        result: NewLogin | Problem = Problem("cancelled", "The sign-in was cancelled.")
+        try:
+            result = await self._sign_in.run(
+                w.confirm or w.spec,
+                browser=browser,
+                show=lambda text: None if url.done() else url.set_result(text),
+                now=self._engine.now,
+            )
+        except Exception:
+            log.exception("the sign-in of %s failed unexpectedly", name)
+            result = Problem("internal", "The sign-in failed unexpectedly; the log has the details.")
+        finally:
+            del self._running[name]
+            if not url.done():
+                url.set_result(result if isinstance(result, Problem) else "")
+            if isinstance(result, Problem):
+                log.warning("the sign-in of %s ended: %s", name, result.summary)
+                self._engine.apply(name, SignInEnded(self._engine.now(), result))
+        if isinstance(result, NewLogin):
+            await self._judge(name, result)
+
+    async def _judge(self, name: str, new: NewLogin) -> None:
+        w = self._engine.workloads.get(name)
+        if w is None:
+            return
+        difference = differs(w, new.login)
+        if difference is None:
+            self._take(name, new)
+            return
+        candidate = replace(new, login=replace(new.login, generation=w.top + 1))
+        self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE)
+        if (trouble := await self._keystore.store_candidate(name, candidate.login)) is not None:
+            log.warning("the candidate login of %s is in memory only (%s)", name, trouble)
+        self._engine.apply(name, SignInEnded(self._engine.now(), difference))
+
+    def _take(self, name: str, new: NewLogin) -> None:
+        self._candidates.pop(name, None)
+        self._engine.apply(
+            name, SignedIn(self._engine.now(), new.login, replace(new.access, serial=self._engine.serial()))
+        )
+
+    def _accept(self, name: str) -> str | Problem:
+        candidate, until = self._candidates.pop(name, (None, 0.0))
+        if candidate is None or self._engine.now().at > until:
+            return Problem("nothing_pending", f"No sign-in of {name} waits for your agreement.")
+        self._take(name, candidate)
+        return ""
+
+
+def differs(w: Workload, new: Login) -> Problem | None:
+    """Why a new login should not silently replace the one that is there: another account, or fewer scopes."""
+    old = w.login
+    if old is None or w.phase is Phase.BROKEN:  # after a changed identity everything differs, and was agreed to
+        return None
+    how = f"To use it all the same: amberlight reauthorize {w.spec.name} --accept"
+    if old.subject and new.subject and old.subject != new.subject:
+        return Problem("different_account", f"You signed in with another account than before. {how}")
+    missing = sorted(set(old.scope.split()) - set(new.scope.split()))
+    if new.scope and missing:
+        return Problem("scope_lost", f"The new login may do less than before (missing: {', '.join(missing)}). {how}")
+    return None
