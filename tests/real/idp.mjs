@@ -9,7 +9,7 @@ import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 
-const { IDP_PACKAGES, IDP_ISSUER, IDP_ACCESS_TTL = '30', IDP_ANY_PATH = '' } = process.env;
+const { IDP_PACKAGES, IDP_ISSUER, IDP_ACCESS_TTL = '30' } = process.env;
 const entry = path.join(IDP_PACKAGES, 'node_modules', 'oidc-provider', 'lib', 'index.js');
 const { Provider } = await import(pathToFileURL(entry));
 
@@ -18,15 +18,17 @@ const counts = { requests: {}, granted: {}, refused: {}, revocations: 0 };
 const grants = new Set();
 const bump = (table, key) => { table[key] = (table[key] ?? 0) + 1; };
 
+const client = (id) => ({
+  client_id: id,
+  application_type: 'native',
+  token_endpoint_auth_method: 'none',
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  redirect_uris: ['http://127.0.0.1/callback'], // any port of it (RFC 8252 section 7.3)
+});
+
 const provider = new Provider(IDP_ISSUER, {
-  clients: [{
-    client_id: 'amberlight',
-    application_type: 'native',
-    token_endpoint_auth_method: 'none',
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    redirect_uris: ['http://127.0.0.1/callback'], // any port of it (RFC 8252 section 7.3)
-  }],
+  clients: ['amberlight', 'exact'].map(client),
   features: {
     devInteractions: { enabled: true },
     revocation: { enabled: true },
@@ -38,7 +40,7 @@ const provider = new Provider(IDP_ISSUER, {
   rotateRefreshToken: true,
   // A refresh token for every client that may refresh, whether it asked for offline_access or not; it outlives the
   // browser's session.
-  issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+  issueRefreshToken: async (ctx, asking) => asking.grantTypeAllowed('refresh_token'),
   expiresWithSession: async () => false,
   ttl: {
     AccessToken: () => settings.accessTtl,
@@ -52,13 +54,12 @@ const provider = new Provider(IDP_ISSUER, {
   },
 });
 
-if (IDP_ANY_PATH) {
-  // Some providers compare the callback as a prefix.
-  const exact = provider.Client.prototype.redirectUriAllowed;
-  provider.Client.prototype.redirectUriAllowed = function redirectUriAllowed(value) {
-    return exact.call(this, value.replace(/^(http:\/\/127\.0\.0\.1:\d+\/callback)\/[\w-]+$/, '$1'));
-  };
-}
+// Some providers compare a callback as a prefix; the client "exact" meets one that does not.
+const exact = provider.Client.prototype.redirectUriAllowed;
+provider.Client.prototype.redirectUriAllowed = function redirectUriAllowed(value) {
+  const prefix = /^(http:\/\/127\.0\.0\.1:\d+\/callback)\/[\w-]+$/;
+  return exact.call(this, this.clientId === 'exact' ? value : value.replace(prefix, '$1'));
+};
 
 provider.use(async (ctx, next) => {
   await next();

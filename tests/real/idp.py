@@ -21,6 +21,7 @@ from typing import Any, Self
 from tests.real import node
 
 CLIENT_ID = "amberlight"
+EXACT_CLIENT_ID = "exact"
 START_LIMIT = 30.0  # s; it is up in half a second on an idle machine
 STOP_LIMIT = 5.0  # s
 
@@ -41,14 +42,17 @@ class Counts:
 
 
 class Idp:
-    """oidc-provider on 127.0.0.1. `issuer` is the address that clients see; `any_path` allows /callback/anything."""
+    """oidc-provider on 127.0.0.1. `issuer` is the address that clients see.
+
+    Both its clients may use any loopback port; the callback's path is a prefix for the one, exact for the other.
+    """
 
     client_id = CLIENT_ID
+    exact_client_id = EXACT_CLIENT_ID
 
-    def __init__(self, issuer: str, *, access_ttl: float = 30.0, any_path: bool = True) -> None:
+    def __init__(self, issuer: str, *, access_ttl: float = 30.0) -> None:
         self.issuer = issuer.rstrip("/")
         self.access_ttl = access_ttl
-        self.any_path = any_path
         self.port = 0
         self._control = 0
         self._process: subprocess.Popen[str] | None = None
@@ -65,7 +69,6 @@ class Idp:
             "IDP_PACKAGES": str(node.packages()),
             "IDP_ISSUER": self.issuer,
             "IDP_ACCESS_TTL": f"{self.access_ttl:g}",
-            "IDP_ANY_PATH": "1" if self.any_path else "",
             "NODE_ENV": "production",
         }
         self._process = subprocess.Popen(

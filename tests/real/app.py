@@ -1,0 +1,139 @@
+"""`App`: the program as a process on a real desktop, and its command line beside it, as a person has them.
+
+Everything it writes is below directories of its own, by the XDG variables of the desk. What it prints goes to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
+
+
+class App:
+    """`amberlight run` in `environment`; `name` is the workload that the shortcuts below speak of."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path, name: str = "real", *arguments: str) -> None:
+        self.environment = {**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        self.directory = directory
+        self.name = name
+        self.arguments = arguments
+        self.output = directory / "output.txt"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, text: str) -> None:
+        """Write config.toml."""
+        file = Path(self.environment["XDG_CONFIG_HOME"], "amberlight", "config.toml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def __enter__(self) -> Self:
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "trayapp", "run", *self.arguments],
+                env=self.environment,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.quit()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def quit(self) -> int | None:
+        """End it as a session manager does; its exit code, or None if it had to be killed."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(QUIT_LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return None
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the command line, whatever its exit code."""
+        return subprocess.run(
+            [sys.executable, "-m", "trayapp", *words],
+            env=self.environment,
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def run(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        """A command of the command line; what it printed. Any other exit code fails the test."""
+        done = self.command(*words)
+        assert done.returncode in codes, (
+            f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}{self.tail()}"
+        )
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """`status NAME --format json`; its exit code tells the status too (4 needs sign-in, 5 retrying)."""
+        found: dict[str, Any] = json.loads(self.run("status", self.name, "--format", "json", codes=(0, 1, 4, 5)))
+        return found
+
+    def until(self, wanted: Callable[[dict[str, Any]], object], what: str, limit: float = 20.0) -> dict[str, Any]:
+        """Ask for the status until it is as wanted, and return that status."""
+        end = time.monotonic() + limit
+        while True:
+            found = self.status()
+            if wanted(found):
+                return found
+            assert time.monotonic() < end, f"not {what} within {limit:g} s: {json.dumps(found)}{self.tail()}"
+            time.sleep(0.1)
+
+    def until_up(self, limit: float = 20.0) -> None:
+        """Until the command line finds it: exit code 3 says that no app is running."""
+        end = time.monotonic() + limit
+        while self.command("status", self.name).returncode == 3:
+            assert self._process is not None
+            assert self._process.poll() is None, f"it ended with {self._process.returncode}:{self.tail()}"
+            assert time.monotonic() < end, f"it did not come up:{self.tail()}"
+            time.sleep(0.1)
+
+    def tail(self) -> str:
+        """The end of what it printed, for a failure's message."""
+        return "\n--- output ---\n" + self.output.read_text(errors="replace")[-3000:]
+
+    def directories(self) -> list[Path]:
+        """Where it may have written something."""
+        kinds = ("CONFIG", "STATE", "DATA", "CACHE", "RUNTIME")
+        names = [f"XDG_{kind}_{'DIR' if kind == 'RUNTIME' else 'HOME'}" for kind in kinds]
+        places = [Path(self.environment[name], "amberlight") for name in names if name in self.environment]
+        return [self.output, *(place for place in places if place.exists())]
+
+    def command_lines(self) -> bytes:
+        """The arguments and the environment of its process, as other programs of this user can read them."""
+        return b"".join(Path(f"/proc/{self.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
