@@ -1,0 +1,288 @@
+"""The configuration: TOML files and the environment become frozen values, or a list of sentences that say why not.
+
+A site-wide file is read first, then the user's; where both speak of a workload, the user's wins key by key. Timing:
+a workload's own key, then `[settings]`, then ToolHive's variables, then the default. All mistakes of all files are
+reported at once, each with file, line and key. Nothing here asks the environment or the clock: both are handed in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from trayapp import settings as known
+from trayapp.core.model import Policy, Spec
+from trayapp.durations import shown
+from trayapp.paths import Paths as Paths  # callers take it from here
+from trayapp.toml_lines import Key, key_lines, line_of
+
+LARGEST = 1 << 20  # bytes; a thousand workloads are a quarter of that
+_SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong, and what would be right. Never repeats a value that may be a secret."""
+
+    file: Path
+    line: int | None
+    key: str
+    sentence: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{where}: {self.key}: {self.sentence}" if self.key else f"{where}: {self.sentence}"
+
+
+class ConfigError(Exception):
+    """The files cannot be used as they are."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__("\n".join(str(m) for m in mistakes))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`[settings]`: what concerns the whole app. Times in seconds."""
+
+    port: int = 8765
+    log_level: str = "info"
+    muted: bool = False
+    settle: float = 3.0
+    settle_max: float = 15.0
+    policy: Policy = field(default=Policy(), repr=False)  # of a workload that says nothing itself
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was configured. `files` are those that were there."""
+
+    settings: Settings
+    workloads: Mapping[str, Spec]
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A checked value and where it came from."""
+
+    value: Any
+    file: Path
+    line: int | None
+
+
+_Section = dict[str, _Value]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What has been gathered from the files so far."""
+
+    settings: _Section = field(default_factory=dict)
+    workloads: dict[str, _Section] = field(default_factory=dict)
+    headers: dict[str, tuple[Path, int | None]] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -> Config:
+    """Read both files. Raises `ConfigError` with every mistake; a file that is not there is no mistake.
+
+    `text` stands in for the user's file: that is how a change is tried before it is written.
+    """
+    reader = _Reader()
+    for file in (paths.site_config_file, paths.config_file):
+        if text is not None and file == paths.config_file:
+            _read_text(reader, file, text)
+        else:
+            _read(reader, file)
+    return _resolved(reader, environ)
+
+
+def parse(file: Path, text: str) -> dict[str, Any]:
+    """The raw TOML. Raises `ConfigError` that names the line."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
+        raise ConfigError((_syntax(file, text, error),)) from None
+
+
+def read_file(file: Path) -> str | None:
+    """The text of a file, None if there is none. Raises `ConfigError`."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ConfigError((Mistake(file, None, "", f"is larger than {LARGEST} bytes: no configuration is"),))
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise ConfigError((Mistake(file, None, "", "is not UTF-8 text: save it as UTF-8"),)) from None
+    except OSError as error:
+        raise ConfigError((Mistake(file, None, "", f"cannot be read: {error.strerror}"),)) from None
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _read(reader: _Reader, file: Path) -> None:
+    try:
+        text = read_file(file)
+    except ConfigError as error:
+        reader.mistakes += error.mistakes
+        return
+    if text is None:
+        return
+    reader.files.append(file)
+    mode = file.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o022:
+        reader.warnings.append(f"{file} can be changed by other users (mode {mode:o}): chmod go-w it")
+    _read_text(reader, file, text)
+
+
+def _read_text(reader: _Reader, file: Path, text: str) -> None:
+    try:
+        raw = parse(file, text)
+    except ConfigError as error:
+        reader.mistakes += error.mistakes
+        return
+    _FileReader(reader, file, key_lines(text)).read(raw)
+
+
+def _syntax(file: Path, text: str, error: Exception) -> Mistake:
+    """Python's message ends with "(at line 3, column 5)" or "(at end of document)"; the line belongs in front."""
+    found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
+    if found is None:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number that is too long"
+        return Mistake(file, None, "", f"is not TOML: {why}")
+    line = int(found[1]) if found[1] else len(text.splitlines()) or 1
+    place = f", column {found[2]}" if found[2] else ", at the end of the file"
+    reason = str(error)[: found.start()]  # it quotes keys and single characters, never a value
+    return Mistake(file, line, "", f"is not TOML{place}: {reason[:1].lower()}{reason[1:]}")
+
+
+@dataclass(frozen=True, slots=True)
+class _FileReader:
+    """Goes through one parsed file and lays what it finds into the common reader."""
+
+    common: _Reader
+    file: Path
+    lines: dict[Key, int]
+
+    def read(self, raw: dict[str, Any]) -> None:
+        for name, value in raw.items():
+            if name not in ("settings", "workloads"):
+                self.unknown((name,), ("settings", "workloads"), "the file has only [settings] and [workloads.NAME]")
+            elif not isinstance(value, dict):
+                self.mistake((name,), f"must be a table: write [{name if name == 'settings' else 'workloads.NAME'}]")
+            elif name == "settings":
+                self.section((name,), value, known.IN_SETTINGS, self.common.settings)
+            else:
+                for workload, keys in value.items():
+                    self.workload(workload, keys)
+
+    def workload(self, name: str, keys: Any) -> None:
+        path = ("workloads", name)
+        if not known.NAME.fullmatch(name):
+            self.mistake(path, f"is not a name for a workload: {known.NAME_HELP}")
+        elif not isinstance(keys, dict):
+            self.mistake(path, f"must be a table: write [workloads.{name}]")
+        else:
+            self.common.headers[name] = (self.file, line_of(self.lines, path))
+            self.section(path, keys, known.IN_WORKLOAD, self.common.workloads.setdefault(name, {}))
+
+    def section(self, path: Key, raw: dict[str, Any], allowed: Mapping[str, known.Setting], into: _Section) -> None:
+        for name, value in raw.items():
+            here = (*path, name)
+            if name not in allowed:
+                self.unknown(here, tuple(allowed), "there is no such setting")
+                continue
+            try:
+                checked = allowed[name].check(value)
+            except ValueError as error:
+                self.mistake(here, str(error))
+            else:
+                into[name] = _Value(checked, self.file, line_of(self.lines, here))
+
+    def unknown(self, path: Key, allowed: tuple[str, ...], otherwise: str) -> None:
+        from difflib import get_close_matches
+
+        name = path[-1]
+        near = get_close_matches(name.lower().replace("-", "_"), allowed, 1, 0.7)
+        if _SECRET.search(name):
+            sentence = "secrets do not belong in this file: take this line out. Amberlight keeps logins in the keyring"
+        elif near:
+            sentence = f"there is no such key; did you mean {near[0]}?"
+        else:
+            sentence = f"unknown key: {otherwise}"
+        self.mistake(path, sentence)
+
+    def mistake(self, path: Key, sentence: str) -> None:
+        key = ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else shown(part) for part in path)
+        self.common.mistakes.append(Mistake(self.file, line_of(self.lines, path), key, sentence))
+
+
+# --- from what was read to what is used ------------------------------------------------------------------------------
+
+
+def _resolved(reader: _Reader, environ: Mapping[str, str]) -> Config:
+    policy = replace(Policy(), **_from_environment(reader, environ))
+    policy = replace(policy, **_timing(reader.settings))
+    own = {name: v.value for name, v in reader.settings.items() if name not in known.POLICY_FIELDS}
+    settings = Settings(policy=policy, **own)
+    workloads = {name: _spec(reader, name, keys, policy) for name, keys in reader.workloads.items()}
+    if reader.mistakes:
+        raise ConfigError(tuple(reader.mistakes))
+    return Config(settings, MappingProxyType(workloads), tuple(reader.warnings), tuple(reader.files))
+
+
+def _from_environment(reader: _Reader, environ: Mapping[str, str]) -> dict[str, Any]:
+    """ToolHive's six variables. A bad one is warned about and counts as not set; an empty one is not set."""
+    found: dict[str, Any] = {}
+    for variable, setting in known.VARIABLES.items():
+        if not (text := environ.get(variable, "")):
+            continue
+        try:
+            found[setting.name] = known.from_variable(setting, text)
+        except ValueError as error:
+            default = known.written(setting.default, setting).strip('"')
+            reader.warnings.append(f"environment variable {variable}: {error}; the default {default} is used")
+    return found
+
+
+def _timing(section: _Section) -> dict[str, Any]:
+    return {name: v.value for name, v in section.items() if name in known.POLICY_FIELDS}
+
+
+def _spec(reader: _Reader, name: str, keys: _Section, policy: Policy) -> Spec:
+    values = {key: v.value for key, v in keys.items() if key not in known.POLICY_FIELDS}
+    file, line = reader.headers[name]
+    for sentence in _missing(values):
+        if not any(m.key.startswith(f"workloads.{name}.") for m in reader.mistakes):  # one mistake is not told twice
+            reader.mistakes.append(Mistake(file, line, f"workloads.{name}", sentence))
+    return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_timing(keys)))
+
+
+def _missing(values: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    if "url" not in values:
+        sentences.append('url is missing: write url = "https://…", the address that the login opens')
+    ends = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
+    if "issuer" not in values and not ends:
+        sentences.append("issuer is missing: name the issuer, or both authorization_endpoint and token_endpoint")
+    elif "issuer" not in values and len(ends) == 1:
+        other = "token_endpoint" if ends[0] == "authorization_endpoint" else "authorization_endpoint"
+        sentences.append(f"{other} is missing: {ends[0]} is of no use without it, unless an issuer is named")
+    if "client_id" not in values:
+        sentences.append("client_id is missing: write the name under which the client is registered")
+    return sentences

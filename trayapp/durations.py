@@ -1,0 +1,95 @@
+"""Durations are written as Go writes them: `10m`, `1h30m`, `250ms`, `1.5h`.
+
+The syntax is that of Go's `time.ParseDuration`, so that values can be carried over from ToolHive's variables as they
+are. Everything is counted in whole nanoseconds in between, so that what is read, written and read again is the same.
+"""
+
+from __future__ import annotations
+
+import re
+
+# nanoseconds; µ exists twice in Unicode, as the micro sign and as the Greek letter, and Go takes both
+UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "µs": 1_000,
+    "μs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+LONGEST = (1 << 63) - 1  # ns, about 292 years: Go's own limit, so no number here ever overflows a clock
+_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[A-Za-zµμ]+)")
+_HELP = 'write a number and a unit (ns, us, ms, s, m, h), like "10s", "250ms" or "1h30m"'
+
+
+class DurationError(ValueError):
+    """The text is not a duration; the message says what would be one."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, possibly negative or zero. Raises `DurationError`."""
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    if rest == "0":
+        return 0.0
+    if not rest:
+        raise DurationError(f"an empty text is not a duration: {_HELP}")
+    total = 0
+    at = 0
+    while at < len(rest):
+        found = _PART.match(rest, at)
+        if found is None:
+            raise DurationError(_why(text, rest, at))
+        total += _nanoseconds(text, found)
+        at = found.end()
+    if total > LONGEST:
+        raise DurationError(f"{shown(text)} is too long: the longest duration is about 292 years")
+    return sign * total / 1e9
+
+
+def _nanoseconds(text: str, found: re.Match[str]) -> int:
+    whole, part, unit = found["whole"], found["part"] or "", found["unit"]
+    if not whole and not part:
+        raise DurationError(f"{shown(text)} has a unit without a number: {_HELP}")
+    if unit not in UNITS:
+        raise DurationError(f"{shown(text)} has an unknown unit {shown(unit)}: {_HELP}")
+    if len(whole) + len(part) > 40:  # nobody means that; and it would cost time to multiply it out
+        raise DurationError(f"{shown(text)} is too long: the longest duration is about 292 years")
+    fine: int = int(part or "0") * UNITS[unit] // 10 ** len(part)
+    return int(whole or "0") * UNITS[unit] + fine
+
+
+def _why(text: str, rest: str, at: int) -> str:
+    if re.fullmatch(r"[0-9.]+", rest[at:]):
+        return f"{shown(text)} has a number without a unit: {_HELP}"
+    return f"{shown(text)} is not a duration: {_HELP}"
+
+
+def shown(text: str) -> str:
+    """The text in quotes, printable and not long, as it is shown in a sentence."""
+    short = text if len(text) <= 40 else text[:39] + "…"
+    return '"' + "".join(c if c.isprintable() else "?" for c in short) + '"'
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest such text that reads back as the same number of nanoseconds: `90` is `1m30s`."""
+    left = round(abs(seconds) * 1e9)
+    sign = "-" if seconds < 0 and left else ""
+    if left == 0:
+        return "0s"
+    if left < UNITS["s"]:
+        unit = next(u for u in ("ms", "us", "ns") if left >= UNITS[u])
+        return f"{sign}{_decimal(left, UNITS[unit])}{unit}"
+    hours, left = divmod(left, UNITS["h"])
+    minutes, left = divmod(left, UNITS["m"])
+    parts = [f"{hours}h"] if hours else []
+    parts += [f"{minutes}m"] if minutes else []
+    parts += [f"{_decimal(left, UNITS['s'])}s"] if left else []
+    return sign + "".join(parts)
+
+
+def _decimal(amount: int, unit: int) -> str:
+    whole, rest = divmod(amount, unit)
+    digits = str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)

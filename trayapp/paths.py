@@ -1,0 +1,113 @@
+"""Where Amberlight keeps its files. Nobody else asks the platform for a directory.
+
+The places come from platformdirs, so the XDG variables move them on Linux. Directories of ours are 0700 and files 0600.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+APP = "amberlight"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """All places of one installation. `under(root)` is a second installation, for tests and the demo."""
+
+    config_file: Path
+    site_config_file: Path
+    state_dir: Path
+    data_dir: Path
+    runtime_dir: Path
+    log_file: Path
+
+    @classmethod
+    def default(cls) -> Paths:
+        """This user's places."""
+        from platformdirs import PlatformDirs
+
+        dirs = PlatformDirs(APP, appauthor=False)
+        state = Path(dirs.user_state_dir)
+        return cls(
+            config_file=Path(dirs.user_config_dir, "config.toml"),
+            site_config_file=Path(dirs.site_config_dir, "config.toml"),
+            state_dir=state,
+            data_dir=Path(dirs.user_data_dir),
+            runtime_dir=Path(dirs.user_runtime_dir) if _has_runtime_dir() else state / "run",
+            log_file=Path(dirs.user_log_dir, "amberlight.log"),
+        )
+
+    @classmethod
+    def under(cls, root: Path) -> Paths:
+        """Everything below one directory."""
+        return cls(
+            config_file=root / "config" / "config.toml",
+            site_config_file=root / "site" / "config.toml",
+            state_dir=root / "state",
+            data_dir=root / "data",
+            runtime_dir=root / "run",
+            log_file=root / "log" / "amberlight.log",
+        )
+
+    @property
+    def server_file(self) -> Path:
+        """Address and API key of the running app."""
+        return self.runtime_dir / "server.json"
+
+    @property
+    def state_db(self) -> Path:
+        return self.state_dir / "state.db"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one running app."""
+        return self.state_dir / "amberlight.lock"
+
+    @property
+    def config_lock_file(self) -> Path:
+        """Held while the configuration file is rewritten."""
+        return self.state_dir / "config.lock"
+
+    @property
+    def keys_file(self) -> Path:
+        """The local keys that clients show to the proxy."""
+        return self.state_dir / "keys.json"
+
+    @property
+    def install_file(self) -> Path:
+        """The random id of this installation; not in state.db, as deleting that loses no login."""
+        return self.data_dir / "install-id"
+
+    @property
+    def command_log_file(self) -> Path:
+        """Where a command that ended unexpectedly leaves its traceback."""
+        return self.log_file.with_name("commands.log")
+
+    def make(self) -> None:
+        """Make every directory of ours. Raises `OSError`."""
+        private_dir(self.config_file.parent, narrow=False)  # a person may share it as they like
+        for directory in (self.state_dir, self.data_dir, self.runtime_dir, self.log_file.parent):
+            private_dir(directory)
+
+
+def private_dir(path: Path, *, narrow: bool = True) -> Path:
+    """Make a directory that only this user can enter; `narrow` takes a wider mode away from one that is there."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if narrow and os.name == "posix":
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            path.chmod(mode & 0o700)
+    return path
+
+
+def _has_runtime_dir() -> bool:
+    """Whether the platform has a private runtime directory.
+
+    Without one platformdirs falls back to a name below /tmp that anybody can guess and take first.
+    """
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("XDG_RUNTIME_DIR")) or os.access(f"/run/user/{os.getuid()}", os.W_OK | os.X_OK)

@@ -1,0 +1,297 @@
+"""Every setting there is, as one table: name, kind, default, meaning, place and variable.
+
+`config.py` reads files by it, `--help` and the README's table are made from it, and a test compares it with
+`core.model.Policy`. A kind knows what a right value looks like; a wrong one is answered with a sentence that says so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from trayapp.core.model import Policy
+from trayapp.durations import DurationError, format_duration, parse_duration, shown
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+NAME_HELP: Final = (
+    "a name has 1 to 63 small letters a-z, digits, underscores and hyphens, and begins with a letter or digit"
+)
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+T = TypeVar("T")
+Check = Callable[[Any], Any]  # the value as TOML gives it → as the program wants it; raises ValueError(sentence)
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+def _exactly(value: object, wanted: type[T], words: str) -> T:
+    """TOML's booleans are integers in Python, so the type is compared exactly."""
+    if type(value) is not wanted:
+        raise ValueError(f"must be {words}, not {_type_words(value)}")
+    return value
+
+
+def _type_words(value: object) -> str:
+    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "a list", dict: "a table"}
+    return names.get(type(value), "a date or time")
+
+
+def duration(value: object) -> float:
+    """Seconds, above zero."""
+    seconds = pause(value)
+    if seconds <= 0:
+        raise ValueError('must be longer than zero, like "10s"')
+    return seconds
+
+
+def pause(value: object) -> float:
+    """Seconds, zero or more."""
+    seconds = parse_duration(_exactly(value, str, 'a duration in quotes, like "10s" or "1h30m"'))
+    if seconds < 0:
+        raise ValueError('must not be negative: write a duration like "10s"')
+    return seconds
+
+
+def pauses(value: object) -> tuple[float, ...]:
+    """A series of pauses; at least one."""
+    items = _exactly(value, list, 'a list of durations, like ["0s", "2s", "5s"]')
+    if not items:
+        raise ValueError('must name at least one duration, like ["0s", "2s", "5s"]')
+    return tuple(pause(v) for v in items)
+
+
+def count(value: object) -> int:
+    """How many; at least one."""
+    number = _exactly(value, int, "a whole number, like 5")
+    if not 1 <= number <= 1_000_000:
+        raise ValueError("must be a whole number from 1 to 1000000")
+    return number
+
+
+def _number(value: object) -> float:
+    if type(value) is int:  # TOML's integers have no limit, floats have
+        return float(min(max(value, -1000), 1000))
+    return _exactly(value, float, "a number, like 0.5")
+
+
+def fraction(value: object) -> float:
+    """A part of a whole."""
+    number = _number(value)
+    if not 0 <= number < 1:  # nan fails here too
+        raise ValueError("must be a number from 0 up to, but not including, 1, like 0.2")
+    return number
+
+
+def factor(value: object) -> float:
+    """How much longer each wait is than the one before."""
+    number = _number(value)
+    if not (math.isfinite(number) and 1 <= number <= 100):
+        raise ValueError("must be a number from 1 to 100, like 1.5")
+    return number
+
+
+def port(value: object) -> int:
+    """A TCP port; 0 lets the system choose."""
+    number = _exactly(value, int, "a port number from 0 to 65535")
+    if not 0 <= number <= 65535:
+        raise ValueError("must be a port number from 0 to 65535 (0: any free one)")
+    return number
+
+
+def flag(value: object) -> bool:
+    """Yes or no."""
+    return _exactly(value, bool, "true or false, without quotes")
+
+
+def log_level(value: object) -> str:
+    """How much the log says."""
+    levels = ("debug", "info", "warning", "error")
+    if value not in levels:
+        raise ValueError('must be one of "debug", "info", "warning", "error"')
+    return str(value)
+
+
+def text(value: object) -> str:
+    """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
+    words = _exactly(value, str, "a text in quotes")
+    if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
+        raise ValueError("must be a text of printable ASCII characters without blanks around it")
+    return words
+
+
+def scopes(value: object) -> tuple[str, ...]:
+    """A list of scope tokens (RFC 6749 section 3.3)."""
+    tokens = _exactly(value, list, 'a list of texts, like ["read", "offline_access"]')
+    for scope in tokens:
+        if type(scope) is not str or not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
+            raise ValueError('must be a list of texts without blanks or quotes, like ["read", "offline_access"]')
+    return tuple(tokens)
+
+
+def url(value: object) -> str:
+    """An address that a token may be sent to: https, or http on this machine. No user name, no fragment."""
+    written = _exactly(value, str, 'an address in quotes, like "https://mcp.example.com/mcp"')
+    if not re.fullmatch(r"[\x21-\x7e]+", written):
+        raise ValueError("must be an address without blanks or special characters: percent-encode them")
+    try:
+        parts = urlsplit(written)
+        host, number = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError('is not an address: write it like "https://mcp.example.com/mcp"') from None
+    if "@" in parts.netloc:  # the value is not repeated: it may be a password
+        raise ValueError("must not contain a user name or password: take out what stands before the @")
+    if parts.scheme not in ("http", "https") or not host or number == 0:
+        raise ValueError('must be a whole address, like "https://mcp.example.com/mcp"')
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise ValueError("must begin with https:// (http:// is only for this machine: 127.0.0.1, [::1] or localhost)")
+    if "#" in written:
+        raise ValueError("must not have a fragment: take out what follows the #")
+    return written
+
+
+def issuer(value: object) -> str:
+    """An authorization server's identifier (RFC 8414 section 2): an address without query."""
+    written = url(value)
+    if "?" in written:
+        raise ValueError("must not have a query: an issuer is an address without ? (RFC 8414)")
+    return written
+
+
+def resource(value: object) -> str:
+    """An absolute URI without fragment (RFC 8707 section 2); any scheme, as some servers want their own."""
+    written = _exactly(value, str, "an address in quotes")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", written):
+        raise ValueError("must be an absolute address without blanks and without # (RFC 8707)")
+    return written
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key. `default` is what the program uses when nobody says anything; None: there is none."""
+
+    name: str
+    check: Check
+    meaning: str
+    default: Any = None
+    in_settings: bool = True  # may stand in [settings]
+    in_workload: bool = False  # may stand in [workloads.NAME]
+    variable: str = ""  # of the environment, lowest of all but the default
+
+
+_REFRESH = "TOOLHIVE_TOKEN_REFRESH_"
+_RETRYING = "TOOLHIVE_TOKEN_AUTH_RETRYING_"
+
+_APP = (
+    Setting("port", port, "port of the loopback server; 0: any free one", 8765),
+    Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
+    Setting("muted", flag, "show no notifications", False),
+    Setting("settle", pause, "quiet time after a network change or a wake before anything is sent", 3.0),
+    Setting("settle_max", pause, "longest wait for that quiet when the network never rests", 15.0),
+)
+
+_WORKLOAD = (
+    Setting("url", url, "the address that the login opens (required)"),
+    Setting("issuer", issuer, "authorization server whose metadata names the endpoints"),
+    Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
+    Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
+    Setting("revocation_endpoint", url, "where a login is revoked when it is removed (RFC 7009)"),
+    Setting("client_id", text, "the client's name at the authorization server (required)"),
+    Setting("scopes", scopes, "what to ask for at sign-in", ()),
+    Setting("resource", resource, "audience of the tokens (RFC 8707)"),
+    Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
+)
+
+_TIMING: tuple[tuple[str, Check, str, str], ...] = (
+    ("refresh_ahead_max", pause, "refresh at most this long before a token expires", ""),
+    ("refresh_ahead_fraction", fraction, "refresh ahead by this part of the token's life, if that is shorter", ""),
+    ("refresh_spacing", pause, "never refresh sooner than this after the last refresh", ""),
+    ("lifetime_cap", duration, "a token is never believed to live longer", ""),
+    ("initial_retry_interval", duration, "first wait of the short retry", _REFRESH + "INITIAL_RETRY_INTERVAL"),
+    ("max_retry_interval", duration, "longest wait of the short retry", _REFRESH + "MAX_RETRY_INTERVAL"),
+    ("max_tries", count, "tries of the short retry, the failing one included", _REFRESH + "MAX_TRIES"),
+    ("max_elapsed_time", duration, "longest short retry, in time awake", _REFRESH + "MAX_ELAPSED_TIME"),
+    ("retry_factor", factor, "each wait of the short retry is this much longer", ""),
+    ("retry_jitter", fraction, "and shorter or longer by chance by up to this part", ""),
+    ("tick_interval", duration, "time between attempts while auth_retrying", _RETRYING + "TICK_INTERVAL"),
+    ("tick_jitter", fraction, "shorter or longer by chance by up to this part", ""),
+    ("ceiling", duration, "auth_retrying for this long, awake and online, asks for you", _RETRYING + "MAX_ELAPSED"),
+    ("ceiling_attempts", count, "failures needed since the last wake or network change before it asks", ""),
+    ("impossible_grace", pause, "attempts impossible for this long turn a workload amber", ""),
+    ("burst", pauses, "waits of the series of attempts after a network change or a wake", ""),
+    ("burst_jitter", fraction, "shorter or longer by chance by up to this part", ""),
+    ("portal_interval", duration, "time between attempts when a captive portal is suspected", ""),
+    ("portal_window", duration, "how long it is suspected", ""),
+    ("automatic_attempts", count, "most attempts by itself in `automatic_window`", ""),
+    ("automatic_window", duration, "the window of `automatic_attempts`", ""),
+    ("manual_spacing", pause, "shortest time between two attempts that you ask for", ""),
+    ("rejected_spacing", pause, "shortest time between two refreshes forced by the upstream's 401", ""),
+    ("again", pauses, "waits before the same token is sent again after no complete answer came", ""),
+    ("gateway_repeat", pause, "wait before the one repeat after a 502 or 504", ""),
+    ("retry_after_cap", duration, "longest Retry-After of a server that is obeyed", ""),
+    ("usable_margin", pause, "a token with less life than this is not handed out", ""),
+    ("hot_wait", pause, "how long a caller may wait for a first token", ""),
+    ("attempt_limit", duration, "one attempt in all", ""),
+    ("connect_limit", duration, "connecting, within an attempt", ""),
+    ("strikes", count, "fresh tokens rejected in a row that make a workload unhealthy", ""),
+    ("fresh", duration, "a token is fresh for this long", ""),
+    ("strike_interval", duration, "one forced refresh in this time while unhealthy", ""),
+)
+_DEFAULT_POLICY = Policy()
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    *_APP,
+    *(Setting(s.name, s.check, s.meaning, s.default, False, True) for s in _WORKLOAD),
+    *(
+        Setting(name, check, words, getattr(_DEFAULT_POLICY, name), True, True, var)
+        for name, check, words, var in _TIMING
+    ),
+)
+IN_SETTINGS: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS if s.in_settings}
+IN_WORKLOAD: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS if s.in_workload}
+POLICY_FIELDS: Final = frozenset(f.name for f in fields(Policy))
+VARIABLES: Final[Mapping[str, Setting]] = {s.variable: s for s in SETTINGS if s.variable}
+
+
+def from_variable(setting: Setting, written: str) -> Any:
+    """The value of an environment variable. Raises `ValueError`; the sentence does not name the variable."""
+    if setting.check is count:
+        if not re.fullmatch(r"[+-]?[0-9]{1,9}", written):
+            raise ValueError(f"{shown(written)} is not a whole number like 5")
+        return count(int(written))
+    try:
+        return setting.check(written)
+    except DurationError:
+        raise
+    except ValueError as error:
+        raise ValueError(f"{shown(written)} {error}") from None
+
+
+def written(value: Any, setting: Setting) -> str:
+    """A value as one writes it in the file; empty where there is none."""
+    if setting.check in (duration, pause):
+        return f'"{format_duration(value)}"'
+    if setting.check is pauses:
+        return "[" + ", ".join(f'"{format_duration(v)}"' for v in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if value is None:
+        return ""
+    return "[]" if value == () else str(value)
+
+
+def table() -> Iterator[tuple[str, str, str, str, str]]:
+    """Rows for people: name, place, default, variable, meaning."""
+    for setting in SETTINGS:
+        places = ("[settings]" if setting.in_settings else "", "[workloads.NAME]" if setting.in_workload else "")
+        place = " and ".join(p for p in places if p)
+        yield setting.name, place, written(setting.default, setting), setting.variable, setting.meaning

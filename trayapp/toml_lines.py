@@ -1,0 +1,94 @@
+"""On which line of a TOML text each key stands. Python's own parser reads the values and says no lines.
+
+The text was accepted by `tomllib` before it comes here, so this scanner need not complain about anything: it only has
+to step over values (strings of four kinds, arrays and inline tables over several lines) without losing count.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+Key = tuple[str, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
+_KEY = re.compile(r"""[ \t]*("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*""")
+# A closing run of quotes may be longer than three: the last three close the string (TOML 1.0, multi-line strings).
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?"""(?!")' r"|'''.*?'''(?!')" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'",
+    re.DOTALL,
+)
+
+
+def key_lines(text: str) -> dict[Key, int]:
+    """Path of keys → line, counted from 1. Keys inside an inline table are not in it: ask `line_of`."""
+    lines: dict[Key, int] = {}
+    table: Key = ()
+    line, counted = 1, 0
+    at = _blank(text, 0)
+    while at < len(text):
+        line, counted = line + text.count("\n", counted, at), at
+        if text[at] == "[":
+            brackets = 2 if text.startswith("[[", at) else 1
+            table, at = _dotted(text, at + brackets)
+            lines.setdefault(table, line)
+            at += brackets
+        else:
+            key, at = _dotted(text, at)
+            for end in range(1, len(key) + 1):
+                lines.setdefault(table + key[:end], line)
+            at = _value(text, at + 1)
+        at = _blank(text, at)
+    return lines
+
+
+def line_of(lines: dict[Key, int], key: Key) -> int | None:
+    """The line of a key, or of the nearest table around it that has one."""
+    while key:
+        if key in lines:
+            return lines[key]
+        key = key[:-1]
+    return None
+
+
+def _blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return found.end() if found else at
+
+
+def _dotted(text: str, at: int) -> tuple[Key, int]:
+    """The key that begins at `at`, and where it ends."""
+    parts: list[str] = []
+    while (found := _KEY.match(text, at)) is not None:
+        parts.append(_plain(found[1]))
+        at = found.end()
+        if not text.startswith(".", at):
+            return tuple(parts), at
+        at += 1
+    return tuple(parts), at + 1  # not TOML; step on, so that the scan ends
+
+
+def _plain(key: str) -> str:
+    return key if key[0] not in "\"'" else next(iter(tomllib.loads(f"{key} = 0")))
+
+
+def _value(text: str, at: int) -> int:
+    """The end of the value that begins at `at`: a line's end outside of all brackets."""
+    depth = 0
+    while at < len(text):
+        sign = text[at]
+        if sign in "\"'" and (found := _STRING.match(text, at)) is not None:
+            at = found.end()
+        elif sign == "#":
+            at = _line_end(text, at)
+        elif sign == "\n" and depth == 0:
+            return at
+        else:
+            depth += (sign in "[{") - (sign in "]}")
+            at += 1
+    return at
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
