@@ -1,0 +1,108 @@
+"""A `Control` that answers from a script and fails on every call that it was not told to expect."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from trayapp.core.face import (
+    Action,
+    AuthView,
+    Colour,
+    Detail,
+    Glyph,
+    Health,
+    Snapshot,
+    Status,
+    Unavailable,
+    WorkloadView,
+)
+from trayapp.core.model import AccessToken, Problem, Spec
+from trayapp.edge.api import Check
+
+ADDED = 1_700_000_000.0
+STARTED = 1_800_000_000.0
+
+
+def view(name: str, status: Status = Status.RUNNING, *, signing_in: bool = False) -> WorkloadView:
+    """A workload as people see it."""
+    auth = AuthView(detail=Detail.OK, since=STARTED, signing_in=signing_in)
+    url = f"https://{name}.example/mcp"
+    return WorkloadView(name, url, status, "", Health.HEALTHY, Colour.GREEN, Glyph.TICK, auth)
+
+
+@dataclass
+class FakeControl:
+    """What it holds is answered; `calls` is what was asked, in order; only names that exist may be asked about."""
+
+    views: dict[str, WorkloadView] = field(default_factory=lambda: {"github": view("github")})
+    token_answer: AccessToken | Unavailable | None = None
+    page: str | Problem | None = "https://as.example/authorize?state=1"
+    page_gate: asyncio.Event | None = None  # holds `reauthorize` until set
+    remove_gate: asyncio.Event | None = None
+    removed: bool = True
+    paste_answer: Problem | None = None
+    problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    started_at: float = STARTED
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first call that takes its time
+
+    def known(self, name: str) -> None:
+        assert name in self.views, f"asked about {name}, which does not exist"
+
+    def sign_in(self, name: str, on: bool) -> None:
+        self.views[name] = replace(self.views[name], auth=replace(self.views[name].auth, signing_in=on))
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(1, dict(self.views))
+
+    def spec(self, name: str) -> Spec | None:
+        return Spec(name, self.views[name].url, "client-1") if name in self.views else None
+
+    def post(self, action: Action) -> None:
+        if action.name:
+            self.known(action.name)
+        self.calls.append(("post", action.verb.value, action.name))
+
+    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+        self.known(name)
+        self.calls.append(("token", name, min_validity))
+        assert self.token_answer is not None
+        return self.token_answer
+
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+        self.known(name)
+        self.calls.append(("reauthorize", name, browser, accept))
+        self.asked.set()
+        if self.page_gate is not None:
+            await self.page_gate.wait()
+        return self.page
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        self.known(name)
+        self.calls.append(("paste", name, url))
+        return self.paste_answer
+
+    async def remove(self, name: str) -> bool:
+        self.known(name)
+        self.calls.append(("remove", name))
+        self.asked.set()
+        if self.remove_gate is not None:
+            await self.remove_gate.wait()
+            self.calls.append(("removed", name))
+        return self.removed
+
+    async def reload(self) -> tuple[list[str], list[str]]:
+        self.calls.append(("reload",))
+        return self.problems
+
+    async def checks(self) -> list[Check]:
+        self.calls.append(("checks",))
+        return [Check("keyring", "failed", "The keyring is locked.", "Unlock it.")]
+
+    def quit(self) -> None:
+        self.calls.append(("quit",))
+
+    def created_at(self, name: str) -> float:
+        self.known(name)
+        return ADDED

@@ -1,0 +1,136 @@
+"""What the API says about a workload: every JSON object of the workloads API is made here, from values alone.
+
+Pure functions of `face.py` and `model.py` values. No secret reaches this file: nothing here takes a `Login` or an
+`AccessToken`. Times come in as wall seconds and leave as RFC 3339 in UTC with `Z`; what is not known is `null`, and
+every key is always there, so that a reader never has to guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from trayapp.core.face import AuthView, Snapshot, Status, Unavailable, WorkloadView
+from trayapp.core.model import Problem, Spec
+
+Json: TypeAlias = dict[str, object]
+
+LISTED = frozenset(  # without --all; DESIGN.md section 2. ToolHive lists the first two only and so hides the red ones.
+    {
+        Status.RUNNING,
+        Status.AUTH_RETRYING,
+        Status.UNAUTHENTICATED,
+        Status.ERROR,
+        Status.UNHEALTHY,
+        Status.STARTING,
+    }
+)
+
+_YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
+
+
+def rfc3339(wall: float | None) -> str | None:
+    """`2026-01-02T03:04:05.678Z` for wall seconds; None for None, for what is no number, and for before 1970."""
+    if wall is None or not math.isfinite(wall) or wall < 0:
+        return None
+    moment = datetime.fromtimestamp(min(wall, _YEAR_9999), UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def problem_json(problem: Problem | None) -> Json | None:
+    """`last_error`: `{kind, http_status, code, summary}`."""
+    if problem is None:
+        return None
+    return {
+        "kind": problem.kind,
+        "http_status": problem.http_status,
+        "code": problem.code,
+        "summary": problem.summary,
+    }
+
+
+def auth_json(auth: AuthView) -> Json:
+    """The `auth` object: why the status is what it is, without prose to be parsed."""
+    return {
+        "detail": auth.detail.value,
+        "since": rfc3339(auth.since),
+        "attempts": auth.attempts,
+        "last_outcome": auth.last_outcome,
+        "last_error": problem_json(auth.last_error),
+        "last_trigger": auth.last_trigger,
+        "next_attempt_at": rfc3339(auth.next_attempt_at),
+        "ceiling_at": rfc3339(auth.ceiling_at),
+        "token_expires_at": rfc3339(auth.token_expires_at),
+        "retrying_since": rfc3339(auth.retrying_since),
+        "last_refreshed_at": rfc3339(auth.last_refreshed_at),
+        "lost_rotations": auth.lost_rotations,
+        "signing_in": auth.signing_in,
+    }
+
+
+def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
+    """One line of the list: ToolHive's keys, and `health` and `auth` besides. `package` is empty: ours are remote."""
+    return {
+        "name": view.name,
+        "package": "",
+        "url": view.url,
+        "port": port,
+        "transport_type": "streamable-http",
+        "status": view.status.value,
+        "status_context": view.status_context,
+        "created_at": rfc3339(created_at),
+        "remote": True,
+        "started_at": rfc3339(started_at),
+        "health": view.health.value,
+        "auth": auth_json(view.auth),
+    }
+
+
+def status_json(view: WorkloadView) -> Json:
+    """One workload's status: `{name, status, status_context, health, url, auth}`."""
+    return {
+        "name": view.name,
+        "status": view.status.value,
+        "status_context": view.status_context,
+        "health": view.health.value,
+        "url": view.url,
+        "auth": auth_json(view.auth),
+    }
+
+
+def spec_json(spec: Spec) -> Json:
+    """One workload's configuration; `policy` in seconds. A `Spec` holds no secret."""
+    return {
+        "name": spec.name,
+        "url": spec.url,
+        "client_id": spec.client_id,
+        "issuer": spec.issuer,
+        "authorization_endpoint": spec.authorization_endpoint,
+        "token_endpoint": spec.token_endpoint,
+        "revocation_endpoint": spec.revocation_endpoint,
+        "scopes": list(spec.scopes),
+        "resource": spec.resource,
+        "redirect_port": spec.redirect_port,
+        "policy": asdict(spec.policy),
+    }
+
+
+def unavailable_json(unavailable: Unavailable) -> Json:
+    """The body of M15's 503."""
+    return {
+        "error": unavailable.error,
+        "status": unavailable.status.value,
+        "detail": unavailable.detail.value,
+        "since": rfc3339(unavailable.since),
+        "next_attempt_at": rfc3339(unavailable.next_attempt_at),
+        "help": unavailable.help,
+    }
+
+
+def listed(snapshot: Snapshot, *, everything: bool) -> Iterable[WorkloadView]:
+    """The workloads of a list, by name; without `everything` only those that work or want to."""
+    by_name = sorted(snapshot.workloads.values(), key=lambda view: view.name)
+    return [view for view in by_name if everything or view.status in LISTED]

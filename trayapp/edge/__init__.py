@@ -1,0 +1,1 @@
+"""I/O, one outside thing per file, no decisions."""

@@ -1,0 +1,307 @@
+"""The workloads API in ToolHive's shape, control half: every route asks the `Control` and writes down its answer.
+
+Nothing is decided here but what a request may look like and how often a sign-in page may be opened. Who may ask at all
+was settled by `server.py`. An access token appears in one answer only: that of `token`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+
+from trayapp.core.face import Action, Snapshot, Unavailable, Verb, WorkloadView
+from trayapp.core.model import AccessToken, Problem, Spec
+from trayapp.core.public import listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.edge.replies import Refusal, empty_reply, json_reply, read_object
+
+BASE = "/api/v1beta"
+REAUTHORIZE_EVERY = 10.0  # s per workload: a program in a loop must not fill the desktop with browser tabs
+SNAPSHOT_LAG = 0.5  # s; snapshots are published at most 4 times a second, so `signing_in` may lag behind that long
+MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
+MIN_VALIDITY_MAX = 86400.0  # s
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`. `state` is ok, warning or failed; `help` says what to do, empty when all is well."""
+
+    name: str
+    state: str
+    text: str
+    help: str = ""
+
+
+class Control(Protocol):
+    """What the API needs of the engine and the app. All of it runs on the server's own loop."""
+
+    @property
+    def started_at(self) -> float:
+        """Wall; when the app started."""
+        ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def spec(self, name: str) -> Spec | None: ...
+
+    def post(self, action: Action) -> None:
+        """A click, to be done later; never waits."""
+        ...
+
+    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled."""
+        ...
+
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+        """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
+
+        `browser` opens the page here; `accept` agrees beforehand to a changed account or fewer scopes.
+        """
+        ...
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect URL that a person copied; None if the waiting sign-in took it."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Revoke, delete, take it out of the configuration; False if there is no such workload."""
+        ...
+
+    async def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration again: errors and warnings, each one sentence."""
+        ...
+
+    async def checks(self) -> list[Check]: ...
+
+    def quit(self) -> None:
+        """End the program soon; returns at once."""
+        ...
+
+    def created_at(self, name: str) -> float:
+        """Wall; when the workload was added."""
+        ...
+
+
+def routes(control: Control, *, version: str, now: Callable[[], float] = time.monotonic) -> list[web.RouteDef]:
+    """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
+    api = _Api(control, version, now)
+    one = BASE + "/workloads/{name}"
+    return [
+        web.get(f"{BASE}/version", api.version),
+        web.get(f"{BASE}/workloads", api.listing),
+        web.post(f"{BASE}/workloads/retry", api.retry_all),
+        web.get(one, api.configuration),
+        web.delete(one, api.remove),
+        web.get(f"{one}/status", api.status),
+        web.get(f"{one}/token", api.token),
+        web.post(f"{one}/retry", api.verb(Verb.RETRY)),
+        web.post(f"{one}/stop", api.verb(Verb.PAUSE)),
+        web.post(f"{one}/restart", api.verb(Verb.RESUME)),
+        web.post(f"{one}/reauthorize", api.reauthorize),
+        web.post(f"{one}/callback", api.callback),
+        web.post(f"{BASE}/reload", api.reload),
+        web.get(f"{BASE}/doctor", api.doctor),
+        web.post(f"{BASE}/quit", api.quit),
+    ]
+
+
+def open_routes() -> list[web.RouteDef]:
+    """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
+    return [web.get("/health", _health, allow_head=False)]
+
+
+async def _health(request: web.Request) -> web.Response:
+    return empty_reply(204)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The latest sign-in that was asked for: when, and what came of it."""
+
+    at: float
+    task: asyncio.Task[str | Problem | None]
+    ended: float = math.inf
+
+    def page(self) -> tuple[bool, str | None]:
+        """Whether a page was made, and its URL."""
+        if not self.task.done() or self.task.cancelled() or self.task.exception() is not None:
+            return False, None
+        result = self.task.result()
+        return (False, None) if isinstance(result, Problem) else (True, result)
+
+
+class _Api:
+    """The handlers, in the order of the routes."""
+
+    def __init__(self, control: Control, version: str, now: Callable[[], float]) -> None:
+        self._control = control
+        self._version = version
+        self._now = now
+        self._asked: dict[str, _Asked] = {}
+        self._jobs: set[asyncio.Task[Any]] = set()
+
+    def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A job that goes on to its end though the caller hangs up: only the waiting is cancelled."""
+        task = asyncio.create_task(job, name=what)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return task
+
+    def _view(self, request: web.Request) -> WorkloadView:
+        view = self._control.snapshot().workloads.get(_name(request))
+        if view is None:
+            raise _unknown()
+        return view
+
+    async def version(self, request: web.Request) -> web.Response:
+        return json_reply({"version": self._version})
+
+    async def listing(self, request: web.Request) -> web.Response:
+        control, port = self._control, request.url.port or 0  # the Host header was checked: its port is ours
+        views = listed(control.snapshot(), everything=_flag(request, "all"))
+        started_at = control.started_at
+        rows = [row(v, port=port, created_at=control.created_at(v.name), started_at=started_at) for v in views]
+        return json_reply({"workloads": rows})
+
+    async def configuration(self, request: web.Request) -> web.Response:
+        spec = self._control.spec(_name(request))
+        if spec is None:
+            raise _unknown()
+        return json_reply(spec_json(spec))
+
+    async def status(self, request: web.Request) -> web.Response:
+        return json_reply(status_json(self._view(request)))
+
+    def verb(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+        """A handler that posts a click."""
+
+        async def post(request: web.Request) -> web.Response:
+            view = self._view(request)
+            await read_object(request, {})
+            self._control.post(Action(verb, view.name))
+            return empty_reply(202)
+
+        return post
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        self._control.post(Action(Verb.RETRY_ALL))
+        return empty_reply(202)
+
+    async def token(self, request: web.Request) -> web.Response:
+        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+            raise Refusal(403, "forbidden", "No browser gets a token, not even from our own page.")  # SECURITY 33
+        view = self._view(request)
+        answer = await self._control.token(view.name, _seconds(request, "min_validity"))
+        if isinstance(answer, Unavailable):
+            headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
+            return json_reply(unavailable_json(answer), 503, headers)
+        token = answer.value.reveal()
+        return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
+
+    async def reauthorize(self, request: web.Request) -> web.Response:
+        view = self._view(request)
+        wish = await read_object(request, {"browser": bool, "accept": bool})
+        asked = self._asked.get(view.name)
+        if asked is None or (asked.task.done() and self._now() - asked.at >= REAUTHORIZE_EVERY):
+            asked = self._ask(
+                view.name, browser=bool(wish.get("browser", True)), accept=bool(wish.get("accept", False))
+            )
+        elif asked.task.done():
+            return self._again(view, asked)
+        result = await asyncio.shield(asked.task)
+        if isinstance(result, Problem):
+            raise Refusal(409, result.kind, result.summary)
+        return json_reply({"authorization_url": result}, 202)
+
+    def _ask(self, name: str, *, browser: bool, accept: bool) -> _Asked:
+        job = self._control.reauthorize(name, browser=browser, accept=accept)
+        asked = _Asked(self._now(), self._begin(f"reauthorize {name}", job))
+
+        def ended(_: asyncio.Task[str | Problem | None]) -> None:
+            asked.ended = self._now()
+
+        asked.task.add_done_callback(ended)
+        self._asked[name] = asked
+        return asked
+
+    def _again(self, view: WorkloadView, asked: _Asked) -> web.Response:
+        """Asked again within 10 s: the page that is open already, or "not so fast"."""
+        made, url = asked.page()
+        if made and (view.auth.signing_in or self._now() - asked.ended < SNAPSHOT_LAG):
+            return json_reply({"authorization_url": url}, 202)
+        wait = max(1, math.ceil(asked.at + REAUTHORIZE_EVERY - self._now()))
+        message = f"A sign-in of this workload was asked for a moment ago; try again in {wait} s."
+        raise Refusal(429, "too_many_requests", message, {"Retry-After": str(wait)})
+
+    async def callback(self, request: web.Request) -> web.Response:
+        view = self._view(request)
+        url = (await read_object(request, {"url": str})).get("url")
+        if not isinstance(url, str) or not url:
+            raise Refusal(400, "bad_request", "The field url has to hold the address that the browser ended up at.")
+        problem = self._control.paste(view.name, url)
+        if problem is not None:
+            raise Refusal(400, problem.kind, problem.summary)
+        return empty_reply(202)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        name = self._view(request).name
+        await read_object(request, {})
+        if not await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name))):
+            raise _unknown()
+        self._asked.pop(name, None)
+        return empty_reply(202)
+
+    async def reload(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        errors, warnings = await asyncio.shield(self._begin("reload", self._control.reload()))
+        return json_reply({"ok": not errors, "errors": errors, "warnings": warnings})
+
+    async def doctor(self, request: web.Request) -> web.Response:
+        checks = await asyncio.shield(self._begin("doctor", self._control.checks()))
+        found = [{"name": c.name, "state": c.state, "text": c.text, "help": c.help} for c in checks]
+        return json_reply({"checks": found})
+
+    async def quit(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        self._control.quit()
+        return empty_reply(202)
+
+
+def _unknown() -> Refusal:
+    return Refusal(404, "unknown_workload", "There is no workload of this name.")
+
+
+def _name(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if not NAME.fullmatch(name):
+        rule = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+        raise Refusal(400, "bad_name", f"A workload's name is {rule}.")
+    return name
+
+
+def _flag(request: web.Request, key: str) -> bool:
+    text = request.query.get(key, "false")
+    if text not in ("true", "false"):
+        raise Refusal(400, "bad_request", f"The parameter {key} has to be true or false.")
+    return text == "true"
+
+
+def _seconds(request: web.Request, key: str) -> float:
+    try:
+        value = float(request.query.get(key, MIN_VALIDITY))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= MIN_VALIDITY_MAX:  # false for NaN too
+        limit = f"0 to {MIN_VALIDITY_MAX:.0f}"
+        raise Refusal(400, "bad_request", f"The parameter {key} has to be a number of seconds from {limit}.")
+    return value

@@ -1,0 +1,165 @@
+"""`server.json`: how the command line finds the running app and its key. Whoever may read this file may use the API.
+
+Hence 0600 in a 0700 directory of ours, written whole (temporary file, fsync, rename), and symbolic links are refused on
+the way out and on the way in. The key in it lives as long as the process that wrote it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from trayapp.core.model import Secret
+
+NAME = "server.json"
+_MAX = 64 * 1024  # bytes; ours has 200
+_URL = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
+
+
+class ServerFileError(Exception):
+    """`server.json` or its directory cannot be used; the text is a sentence that names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Where the app listens. `started_at` is RFC 3339 in UTC."""
+
+    url: str
+    pid: int
+    api_key: Secret
+    started_at: str
+    version: str
+
+
+def publish(directory: Path, info: ServerInfo) -> None:
+    """Write `server.json`; raises `ServerFileError`."""
+    path = directory / NAME
+    try:
+        _make_private(directory)
+        _refuse_odd(path)
+        _write(path, json.dumps(_to_json(info), indent=2).encode() + b"\n")
+    except OSError as error:
+        raise ServerFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def withdraw(directory: Path, info: ServerInfo) -> None:
+    """Remove `server.json` if it is still the one that we wrote; a file that somebody else wrote stays."""
+    with contextlib.suppress(ServerFileError, OSError):
+        found = read(directory)
+        if found is not None and found.pid == info.pid and found.api_key == info.api_key:
+            (directory / NAME).unlink()
+
+
+def read(directory: Path) -> ServerInfo | None:
+    """What the running app wrote, or None when there is no file. Raises `ServerFileError` for a file not to be trusted."""
+    path = directory / NAME
+    try:
+        # Not blocking: opening a FIFO would wait for a writer for ever.
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        why = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
+        raise ServerFileError(f"{path} cannot be read: {why}.") from None
+    with os.fdopen(fd, "rb") as file:
+        _check_ours(path, os.fstat(file.fileno()))
+        text = file.read(_MAX + 1)
+    return _from_json(path, text)
+
+
+def _to_json(info: ServerInfo) -> dict[str, object]:
+    return {
+        "url": info.url,
+        "pid": info.pid,
+        "api_key": info.api_key.reveal(),
+        "started_at": info.started_at,
+        "version": info.version,
+    }
+
+
+def _from_json(path: Path, text: bytes) -> ServerInfo:
+    damaged = ServerFileError(f"{path} is damaged; quit Amberlight and start it again, which writes it anew.")
+    try:
+        data: object = json.loads(text) if len(text) <= _MAX else None
+    except (ValueError, RecursionError):
+        raise damaged from None
+    if not isinstance(data, dict):
+        raise damaged
+    match data:
+        case {
+            "url": str(url),
+            "pid": int(pid),
+            "api_key": str(key),
+            "started_at": str(started_at),
+            "version": str(version),
+        } if _URL.fullmatch(url) and key.isascii() and key:
+            return ServerInfo(url, pid, Secret(key), started_at, version)
+    raise damaged
+
+
+def _make_private(directory: Path) -> None:
+    """The directory exists, is really ours, and nobody else can look into it."""
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700, parents=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise ServerFileError(f"{directory} has to be a directory; it is a link or a file.")
+    if sys.platform != "win32":  # Windows has no such modes: the user's directories are private by their ACL
+        if status.st_uid != os.getuid():
+            raise ServerFileError(f"{directory} belongs to somebody else.")
+        if status.st_mode & 0o022:
+            raise ServerFileError(f"{directory} can be written by others; it has to have mode 0700.")
+        if status.st_mode & 0o077:
+            directory.chmod(0o700)
+
+
+def _refuse_odd(path: Path) -> None:
+    """Nothing, or a plain file, may be where ours goes."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise ServerFileError(f"{path} has to be a plain file; it is a link or something else.")
+
+
+def _check_ours(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ServerFileError(f"{path} has to be a plain file.")
+    if sys.platform != "win32":
+        if status.st_uid != os.getuid():
+            raise ServerFileError(f"{path} belongs to somebody else.")
+        if status.st_mode & 0o077:
+            raise ServerFileError(f"{path} can be read by others; it has to have mode 0600.")
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    if sys.platform == "win32":
+        return
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
