@@ -1,0 +1,312 @@
+"""state.db: what may be lost without losing a login. A failure here is logged, never raised.
+
+SQLite in one thread of its own, write-ahead log, synchronous FULL: when `intent` returns True, it is on the disk. A
+damaged file is moved aside and a fresh one begun. No secret is ever in it: fingerprints, times and words only.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trayapp.core.messages import Note
+from trayapp.core.model import Login, Problem, Saved, SignedOut
+from trayapp.edge.private import NotPrivateError, private_directory, private_file
+from trayapp.edge.worker import ClosedError, Worker
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+VERSION = 1  # PRAGMA user_version
+KEPT = 30 * 86400.0  # s of history
+PRUNE_EVERY = 86400.0  # s
+BUSY = 2.0  # s to wait for another process, such as a backup, that reads the file
+
+SCHEMA = (
+    "CREATE TABLE workload (name TEXT PRIMARY KEY, generation INTEGER, state TEXT NOT NULL DEFAULT '{}')",
+    "CREATE TABLE intent (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, lineage TEXT NOT NULL,"
+    " generation INTEGER NOT NULL, attempt INTEGER NOT NULL, sent_at REAL NOT NULL)",
+    "CREATE TABLE history (id INTEGER PRIMARY KEY, wall REAL NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,"
+    " outcome TEXT NOT NULL, trigger TEXT NOT NULL, problem_kind TEXT, http_status INTEGER, code TEXT, summary TEXT,"
+    " status TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE INDEX history_by_name ON history (name, wall)",
+    "CREATE INDEX history_by_wall ON history (wall)",
+)
+HISTORY = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of history. `wall` is seconds since the epoch."""
+
+    wall: float
+    name: str
+    kind: str
+    outcome: str
+    trigger: str
+    problem: Problem | None
+    status: str
+    detail: str
+
+
+class _DamagedError(Exception):
+    """The file is no database of ours."""
+
+
+class Journal:
+    """state.db (`ports.Journal`). Opened at the first use, in its own thread."""
+
+    def __init__(self, path: Path, now_wall: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now_wall = now_wall
+        self._worker = Worker("journal")
+        self._db: sqlite3.Connection | None = None
+        self._pruned_at: float | None = None
+        self._wrong = ""
+
+    async def load(self, name: str) -> Saved:
+        """What was saved, and the intent that is still open; the empty record if nothing can be read."""
+        return await self._do(lambda db: _load(db, name), Saved())
+
+    async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
+        """Durably: this token is about to be sent. False if it could not be written."""
+        row = (name, login.fingerprint(), login.lineage, login.generation, attempt, wall)
+        return await self._write(("INSERT OR REPLACE INTO intent VALUES (?, ?, ?, ?, ?, ?)", row))
+
+    async def close_intent(self, name: str, fingerprint: str, generation: int | None = None) -> None:
+        """One transaction: the generation that is current now, and the intent of `fingerprint` closed."""
+        closing = ("DELETE FROM intent WHERE name = ? AND fingerprint = ?", (name, fingerprint))
+        if generation is None:
+            await self._write(closing)
+        else:
+            await self._write(
+                (
+                    "INSERT INTO workload (name, generation) VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET generation = excluded.generation",
+                    (name, generation),
+                ),
+                closing,
+            )
+
+    async def save(self, name: str, saved: Saved) -> None:
+        """Everything but `open_intent`, which is what the intents say."""
+        state = {key: value for key, value in asdict(saved).items() if value and key != "open_intent"}
+        await self._write(
+            (
+                "INSERT INTO workload (name, state) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET state = excluded.state",
+                (name, json.dumps(state)),
+            )
+        )
+
+    async def note(self, name: str, wall: float, note: Note, status: str, detail: str) -> None:
+        """One row of history."""
+        why = note.problem
+        problem = (why.kind, why.http_status, why.code, why.summary) if why else (None, None, None, None)
+        row = (wall, name, note.kind, note.outcome, note.trigger, *problem, status, detail)
+        await self._write((f"INSERT INTO history ({HISTORY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row))  # noqa: S608
+
+    async def forget(self, name: str) -> None:
+        """The workload is gone, its history too."""
+        await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES))  # noqa: S608
+
+    async def history(self, name: str, since_wall: float) -> list[Row]:
+        """From `since_wall` on, oldest first."""
+        return await self._do(lambda db: _history(db, name, since_wall), [])
+
+    async def status(self) -> str | None:
+        """What is wrong with state.db, one sentence; None when nothing is."""
+        await self._do(lambda db: db.execute("SELECT 1").fetchone(), None)
+        return self._wrong or None
+
+    async def close(self) -> None:
+        """Finish what waits and close the file."""
+        try:
+            await self._worker.run(self._shut)
+        except ClosedError:
+            return
+        await self._worker.close()
+
+    # --- in the journal's thread -------------------------------------------------------------------------------------
+
+    async def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> bool:
+        """All of them in one transaction; whether they are on the disk."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            with _Transaction(db):
+                for sql, values in statements:
+                    db.execute(sql, values)
+            return True
+
+        return await self._do(work, False)
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        try:
+            return await self._worker.run(lambda: self._guarded(work, otherwise))
+        except ClosedError:
+            return otherwise
+
+    def _guarded(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        try:
+            try:
+                result = work(self._open())
+            except (sqlite3.Error, _DamagedError) as error:
+                if not _is_damage(error):
+                    raise
+                self._set_aside()
+                result = work(self._open())
+            self._prune()
+        except (sqlite3.Error, OSError, NotPrivateError, _DamagedError) as error:
+            self._failed(error)
+            return otherwise
+        if self._wrong:
+            log.info("%s is written again.", self._path.name)
+            self._wrong = ""
+        return result
+
+    def _failed(self, error: Exception) -> None:
+        """Once per reason. A connection in an unknown state is not used again."""
+        self._shut()
+        wrong = str(error) if isinstance(error, NotPrivateError) else f"{self._path} cannot be used: {error}"
+        if wrong != self._wrong:
+            self._wrong = wrong
+            log.error("%s", wrong)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            private_directory(self._path.parent)
+            for name in self._files():
+                private_file(name)
+            self._path.touch(mode=0o600)  # SQLite gives its two other files the mode of this one
+            db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+            try:
+                _prepare(db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def _files(self) -> tuple[Path, ...]:
+        return tuple(self._path.with_name(self._path.name + tail) for tail in ("", "-wal", "-shm"))
+
+    def _shut(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            try:
+                db.close()
+            except sqlite3.Error as error:
+                log.debug("%s did not close well: %s", self._path.name, error)
+
+    def _set_aside(self) -> None:
+        """Keep the damaged file for whoever wants to look, and begin anew."""
+        self._shut()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now_wall()))
+        kept = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
+        for file, tail in zip(self._files(), ("", "-wal", "-shm"), strict=True):
+            if file.exists():
+                file.replace(kept.with_name(kept.name + tail))
+        log.warning(
+            "%s was damaged: it is kept as %s, and a fresh one is begun. No login is lost.", self._path, kept.name
+        )
+
+    def _prune(self) -> None:
+        now = self._now_wall()
+        if self._db is None or (self._pruned_at is not None and 0 <= now - self._pruned_at < PRUNE_EVERY):
+            return
+        self._pruned_at = now
+        self._db.execute("DELETE FROM history WHERE wall < ?", (now - KEPT,))
+
+
+_TABLES = ("workload", "intent", "history")
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK. `sqlite3`'s own one needs its implicit transactions, which hide things."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make the tables, or prove that they are there and whole."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        with _Transaction(db):
+            for statement in SCHEMA:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        return
+    found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+    if version != VERSION or not found >= set(SCHEMA):
+        raise _DamagedError(f"its tables are not those of version {VERSION}")
+    if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise _DamagedError("its pages contradict each other")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Damage is healed by a fresh file; a full disk, a missing right or a busy file are not."""
+    if isinstance(error, _DamagedError):
+        return True
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _load(db: sqlite3.Connection, name: str) -> Saved:
+    state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
+    intent = db.execute("SELECT fingerprint FROM intent WHERE name = ?", (name,)).fetchone()
+    saved = _saved(state[0]) if state else Saved()
+    return replace(saved, open_intent=intent[0]) if intent else saved
+
+
+def _saved(text: str) -> Saved:
+    """Fields that this version does not know are left out; a record that makes no sense is an empty one."""
+    try:
+        values = json.loads(text)
+        known = {field.name: values[field.name] for field in fields(Saved) if field.name in values}
+        if "signed_out" in known:
+            known["signed_out"] = SignedOut(known["signed_out"])
+        if "last_error" in known:
+            known["last_error"] = Problem(**known["last_error"])
+        return Saved(**known)
+    except (ValueError, TypeError, KeyError):
+        log.warning("A saved state in state.db makes no sense and is ignored.")
+        return Saved()
+
+
+def _history(db: sqlite3.Connection, name: str, since_wall: float) -> list[Row]:
+    rows = db.execute(
+        f"SELECT {HISTORY} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
+        (name, since_wall),
+    )
+    return [
+        Row(
+            wall=wall,
+            name=who,
+            kind=kind,
+            outcome=outcome,
+            trigger=trigger,
+            problem=None if problem_kind is None else Problem(problem_kind, summary, http_status, code),
+            status=status,
+            detail=detail,
+        )
+        for wall, who, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail in rows
+    ]

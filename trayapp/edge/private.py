@@ -1,0 +1,84 @@
+"""Files that are nobody else's business: 0600 in a 0700 directory, written whole or not at all, never through a link.
+
+Wider modes are corrected, not complained about; a symbolic link where our own file should be is refused, because what
+it points to is not ours to write. On Windows the profile's access list does this, and modes are left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import stat
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+class NotPrivateError(Exception):
+    """A file or directory that cannot be made private. The text is a sentence for people."""
+
+
+def private_directory(path: Path) -> Path:
+    """Make `path` (and what is missing above it) or correct its mode. Raises `NotPrivateError` or `OSError`."""
+    _refuse_link(path)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _narrow(path, 0o700)
+    return path
+
+
+def private_file(path: Path) -> None:
+    """Correct the mode of `path` if it is there. Raises `NotPrivateError` or `OSError`."""
+    _refuse_link(path)
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise NotPrivateError(f"{path} is not a file; move it away, Amberlight keeps a file of its own there.")
+    _narrow(path, 0o600)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by `text`, durably: after a crash it is the old file or the new one."""
+    private_directory(path.parent)
+    private_file(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise NotPrivateError(
+            f"{path} is a symbolic link; Amberlight writes its files only where they really are. Remove it."
+        )
+
+
+def _narrow(path: Path, mode: int) -> None:
+    if os.name != "posix":
+        return
+    found = stat.S_IMODE(path.stat().st_mode)
+    if found & ~mode:
+        path.chmod(mode)
+        log.warning("%s was open to others (%o); it is %o now.", path, found, mode)
+
+
+def _sync_directory(path: Path) -> None:
+    """A rename is durable only when its directory is."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

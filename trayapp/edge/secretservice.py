@@ -1,0 +1,101 @@
+"""Hears from the session bus when the Secret Service came up or was unlocked. It only listens: nothing here prompts.
+
+Signals are hints, not states: each one makes us look at the default collection, and `on_up` is told if that is open.
+Where there is no session bus (or no D-Bus at all), `watch` returns, and the engine's own polling is all there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dbus_fast import Message
+    from dbus_fast.aio import MessageBus
+
+log = logging.getLogger(__name__)
+
+SERVICE = "org.freedesktop.secrets"
+ROOT = "/org/freedesktop/secrets"
+COLLECTION = "org.freedesktop.Secret.Collection"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+BUS = "org.freedesktop.DBus"
+
+RULES = (
+    f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
+    f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'",
+)
+
+
+async def watch(on_up: Callable[[], None]) -> None:
+    """Until cancelled or the bus is gone: call `on_up` when the default collection opens or the service appears."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        from dbus_fast.aio import MessageBus
+
+        bus = await MessageBus().connect()
+    except Exception as error:  # noqa: BLE001 - no address, no socket, no library, a refused handshake: all one
+        log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
+        return
+    signals: asyncio.Queue[Message | None] = asyncio.Queue()
+    bus.add_message_handler(lambda message: _sort(message, signals))
+    end = asyncio.create_task(_end(bus, signals), name="wait for the session bus to end")
+    try:
+        for rule in RULES:
+            await _call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
+        while (message := await signals.get()) is not None:
+            if await _is_up(bus, message):
+                on_up()
+    finally:
+        end.cancel()
+        bus.disconnect()
+
+
+def _sort(message: Message, signals: asyncio.Queue[Message | None]) -> None:
+    """From the bus's reader, for every message: keep the two signals that matter."""
+    owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
+    lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
+    if owner or lock:
+        signals.put_nowait(message)
+
+
+async def _end(bus: MessageBus, signals: asyncio.Queue[Message | None]) -> None:
+    try:
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    except (OSError, EOFError) as error:
+        log.debug("The session bus is gone: %s", type(error).__name__)
+    signals.put_nowait(None)
+
+
+async def _is_up(bus: MessageBus, message: Message) -> bool:
+    """Whether this signal is good news. A new owner is, even while locked: "locked" is more than "not there"."""
+    if message.member == "NameOwnerChanged":
+        return bool(message.body[2])
+    if message.body[1]["Locked"].value:
+        return False
+    alias = await _call(bus, SERVICE, ROOT, "org.freedesktop.Secret.Service", "ReadAlias", "s", "default")
+    return alias is not None and message.path in (alias, f"{ROOT}/aliases/default")
+
+
+async def _call(bus: MessageBus, to: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
+    """The first value of the reply; None when the call failed. Never starts a service that is not running."""
+    from dbus_fast import Message, MessageFlag, MessageType
+
+    reply = await bus.call(
+        Message(
+            destination=to,
+            path=path,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=list(body),
+            flags=MessageFlag.NO_AUTOSTART,
+        )
+    )
+    if reply.message_type is not MessageType.METHOD_RETURN or not reply.body:
+        return None
+    return reply.body[0]

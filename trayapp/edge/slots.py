@@ -1,0 +1,198 @@
+"""What a slot looks like, as text: a login is what reads back whole, everything else is damage or absence.
+
+Pure: no keyring is called here. A slot is a header and, where a backend holds only short values, numbered parts beside
+it. The header carries generation, candidate flag, part count and a SHA-256 over all of it, and is written last: until
+it is, the slot reads as what it was before, or as damaged, never as a mixture. A value that fits stands in the header
+itself: one entry, one write, one prompt. All text is ASCII (JSON escapes the rest), so a character is one UTF-16 unit
+and no surrogate pair can be torn apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+from trayapp.core.model import Login, Secret
+
+VERSION = 1
+WINDOWS_LIMIT = 1200  # UTF-16 units; the vault holds 1,280, and other people's splitters leave the same margin
+MAX_PARTS = 64  # a header that claims more is damaged, not an order to read for ever
+
+_TEXT = ("lineage", "token_endpoint", "client_id")
+_OPTIONAL_TEXT = ("issuer", "subject", "scope", "resource", "revocation_endpoint")
+_OPTIONAL_SECRET = ("client_secret", "registration")
+
+
+class DamagedError(Exception):
+    """This slot holds no login. The text says why and nothing of what is in it."""
+
+
+class RefusalError(Exception):
+    """A rule of the slots forbids it, or the keyring contradicts itself. The text is fit for a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The entry that makes a slot valid. `inline` is the payload itself when there are no parts."""
+
+    generation: int
+    candidate: bool
+    parts: int
+    sha256: str
+    inline: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot as it was read. `login` None: absent, or damaged and then `damage` says why."""
+
+    letter: str
+    login: Login | None = None
+    candidate: bool = False
+    damage: str = ""
+    parts: int = 0
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Which of two valid slots is newer."""
+        return (self.login.generation, self.login.obtained_at) if self.login else (-1, 0.0)
+
+
+def encode(login: Login, *, candidate: bool, limit: int | None) -> tuple[str, ...]:
+    """The entries of a slot in the order they are written: parts first, header last.
+
+    `limit` is the most characters an entry may have. Raises `RefusalError` for a login that no slot can hold.
+    """
+    payload = _payload(login)
+    whole = _header(login.generation, candidate, payload, parts=0)
+    if limit is None or len(whole) <= limit:
+        return (whole,)
+    parts = tuple(payload[at : at + limit] for at in range(0, len(payload), limit))
+    if len(parts) > MAX_PARTS:
+        raise RefusalError(f"a login of {len(payload)} characters is too long for this keyring")
+    return (*parts, _header(login.generation, candidate, payload, parts=len(parts)))
+
+
+def _payload(login: Login) -> str:
+    fields: dict[str, Any] = {"refresh_token": login.refresh_token.reveal(), "obtained_at": login.obtained_at}
+    fields |= {name: getattr(login, name) for name in _TEXT}
+    fields |= {name: getattr(login, name) for name in _OPTIONAL_TEXT if getattr(login, name)}
+    fields |= {name: getattr(login, name).reveal() for name in _OPTIONAL_SECRET if getattr(login, name) is not None}
+    try:
+        return json.dumps(fields, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        raise RefusalError("a login with a field that is no text or number cannot be stored") from None
+
+
+def _header(generation: int, candidate: bool, payload: str, *, parts: int) -> str:
+    fields: dict[str, Any] = {
+        "v": VERSION,
+        "generation": generation,
+        "candidate": candidate,
+        "parts": parts,
+        "sha256": _digest(generation, candidate, payload),
+    }
+    if not parts:
+        fields["payload"] = payload
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _digest(generation: int, candidate: bool, payload: str) -> str:
+    """Over the header's own facts too: a flipped flag or number is damage like any other."""
+    text = f"{VERSION}\n{generation}\n{int(candidate)}\n{payload}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # damage may hold half a surrogate pair
+
+
+def read_header(text: str) -> Header:
+    """Raises `DamagedError`, and `RefusalError` for a slot that a newer version wrote: that one is not ours to overwrite."""
+    fields = _object(text, "the header")
+    version = fields.get("v")
+    if isinstance(version, int) and version > VERSION:
+        raise RefusalError(
+            "a newer version of Amberlight wrote this login; use that version, or sign in again after removal"
+        )
+    generation, candidate, parts, sha256, inline = (
+        fields.get(name) for name in ("generation", "candidate", "parts", "sha256", "payload")
+    )
+    if not _is_count(generation) or not _is_count(parts) or parts > MAX_PARTS:
+        raise DamagedError("the header's numbers make no sense")
+    if not isinstance(candidate, bool) or not isinstance(sha256, str) or (parts == 0) != isinstance(inline, str):
+        raise DamagedError("the header is incomplete")
+    return Header(generation, candidate, parts, sha256, inline)
+
+
+def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
+    """The login that `header` and its parts hold. Raises `DamagedError`."""
+    if None in parts:
+        raise DamagedError("a part is missing")
+    payload = header.inline if header.inline is not None else "".join(part for part in parts if part)
+    if _digest(header.generation, header.candidate, payload) != header.sha256:
+        raise DamagedError("the digest does not match")
+    fields = _object(payload, "the login")
+    obtained_at = fields.get("obtained_at")
+    if isinstance(obtained_at, bool) or not isinstance(obtained_at, int | float):
+        raise DamagedError("the time of the login is no number")
+    optional: dict[str, Any] = {name: _text(fields, name) for name in _OPTIONAL_TEXT if name in fields}
+    optional |= {name: Secret(_text(fields, name)) for name in _OPTIONAL_SECRET if name in fields}
+    return Login(
+        generation=header.generation,
+        refresh_token=Secret(_text(fields, "refresh_token")),
+        obtained_at=float(obtained_at),
+        lineage=_text(fields, "lineage"),
+        token_endpoint=_text(fields, "token_endpoint"),
+        client_id=_text(fields, "client_id"),
+        **optional,
+    )
+
+
+def _object(text: str, what: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DamagedError(f"{what} is not JSON") from None
+    if not isinstance(fields, dict):
+        raise DamagedError(f"{what} is not a JSON object")
+    return fields
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise DamagedError(f"{name} is missing or no text")
+    return value
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def current(pair: tuple[Slot, Slot]) -> Slot | None:
+    """The slot of the login: valid, no candidate, the highest generation."""
+    return max((slot for slot in pair if slot.login and not slot.candidate), key=lambda slot: slot.rank, default=None)
+
+
+def pending(pair: tuple[Slot, Slot]) -> Slot | None:
+    """The candidate that waits for agreement; one that the login has overtaken is not one."""
+    newest = max((slot for slot in pair if slot.login and slot.candidate), key=lambda slot: slot.rank, default=None)
+    held = current(pair)
+    if newest is None or (held is not None and newest.rank[0] <= held.rank[0]):
+        return None
+    return newest
+
+
+def target(pair: tuple[Slot, Slot], avoid: str | None, login: Login) -> Slot:
+    """Where a login is written: never to `avoid`, the slot with the highest generation.
+
+    With no login to protect, the slot that already holds this very candidate, else one without anything valid, else
+    the older candidate.
+    """
+    if avoid is not None:
+        return next(slot for slot in pair if slot.letter != avoid)
+    return min(pair, key=lambda slot: (not same_payload(slot, login), slot.login is not None, slot.rank))
+
+
+def same_payload(slot: Slot, login: Login) -> bool:
+    """Whether only the header differs: accepting a candidate is then a single write."""
+    return slot.login is not None and replace(slot.login, generation=login.generation) == login

@@ -1,0 +1,137 @@
+"""One thread, one job at a time, in the order they came: nothing overtakes, not even when a job hangs.
+
+Blocking libraries (the keyring, SQLite) are only ever called from such a thread. A job that has begun always runs to
+its end, whoever stopped waiting for it, so a secret is never half written because a caller was cancelled. The thread
+is a daemon: a keyring that waits for a person must not hold up the end of the program, which is also why this is no
+`ThreadPoolExecutor` (the interpreter joins those at exit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class HangingError(Exception):
+    """The call in front (or this one itself) has been running for longer than the limit."""
+
+
+class ClosedError(Exception):
+    """The worker was closed; no job is taken any more."""
+
+
+class _Job:
+    """A piece of work and the future of the one who waits for it."""
+
+    __slots__ = ("dropped", "future", "loop", "work")
+
+    def __init__(self, work: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.dropped = False  # its caller was told that it hangs; it must not run later, unasked
+
+    def finish(self, value: Any, error: BaseException | None) -> None:
+        """From the worker's thread. The loop may be closed by now: then nobody wants to know."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self._settle, value, error)
+
+    def _settle(self, value: Any, error: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(value)
+        else:
+            self.future.set_exception(error)
+
+
+class Worker:
+    """The thread and its queue. `limit` is in seconds for one blocking call, None for no limit at all."""
+
+    def __init__(self, name: str, limit: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._limit = limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._since: float | None = None  # when the blocking call that runs now began
+        self._closed = False
+
+    def beat(self) -> None:
+        """From inside a job, before each blocking call: the limit is for one call, not for the whole job."""
+        self._since = self._clock()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do `work` in the thread and wait for it. Raises `HangingError` or `ClosedError`, or what `work` raised."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError
+            if self._overdue():
+                raise HangingError
+            job = _Job(work, asyncio.get_running_loop())
+            self._queue.put(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
+                self._thread.start()
+        try:
+            result: T = await self._result(job)
+        except asyncio.CancelledError:
+            job.future.cancel()
+            raise
+        return result
+
+    async def _result(self, job: _Job) -> Any:
+        while True:
+            done, _ = await asyncio.wait({job.future}, timeout=self._patience())
+            if done:
+                return job.future.result()
+            with self._lock:
+                if self._overdue():
+                    job.dropped = True  # has no meaning if it is the one that hangs: that one runs to its end
+                    job.future.cancel()
+                    raise HangingError
+
+    def _overdue(self) -> bool:
+        since = self._since
+        return self._limit is not None and since is not None and self._clock() - since >= self._limit
+
+    def _patience(self) -> float | None:
+        if self._limit is None:
+            return None
+        since = self._since
+        return self._limit if since is None else max(self._limit - (self._clock() - since), 0.001)
+
+    def _loop(self) -> None:
+        while (job := self._queue.get()) is not None:
+            with self._lock:
+                if job.dropped:
+                    continue
+                self._since = self._clock()
+            value, error = None, None
+            try:
+                value = job.work()
+            except BaseException as raised:  # noqa: BLE001 - it belongs to the caller, not to this thread
+                error = raised
+            with self._lock:
+                self._since = None
+            job.finish(value, error)
+            del job, value, error  # nothing of a login stays in this frame while the thread waits
+
+    async def close(self, patience: float = 2.0) -> bool:
+        """Take no more jobs, finish those that wait, end the thread; False if that took over `patience` seconds."""
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
+            thread = self._thread
+        if thread is None:
+            return True
+        await asyncio.to_thread(thread.join, patience)
+        return not thread.is_alive()
