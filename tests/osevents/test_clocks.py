@@ -1,0 +1,93 @@
+"""Sleep and clock steps, told by three clocks."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trayapp.core.model import Moment
+from trayapp.osevents import ClockStepped, Woke
+from trayapp.osevents.clocks import Jump, SystemClock, compare
+from trayapp.ports import Clock
+
+START = Moment(at=1000.0, awake=800.0, wall=1.8e9)
+
+
+def after(at: float, awake: float, wall: float) -> Moment:
+    return Moment(START.at + at, START.awake + awake, START.wall + wall)
+
+
+@pytest.mark.parametrize(
+    ("later", "jump"),
+    [
+        (after(30, 30, 30), None),
+        (after(0, 0, 0), None),
+        (after(5, 0, 5), None),
+        (after(6, 0, 6), Jump(slept=6.0)),
+        (after(259230, 30, 259230), Jump(slept=259200.0)),
+        (after(30, 30, 3630), Jump(stepped=3600.0)),
+        (after(30, 30, -3570), Jump(stepped=-3600.0)),
+        (after(30, 30, 34.9), None),
+        (after(330, 30, 3930), Jump(slept=300.0, stepped=3600.0)),
+        (after(30, 3000, 30), None),
+    ],
+)
+def test_jumps(later: Moment, jump: Jump | None) -> None:
+    """Sleep is what `at` gains on `awake`, a step what wall gains on `at`; 5 s of either are nothing."""
+
+    assert compare(START, later) == jump
+
+
+@given(st.floats(0, 1e7), st.floats(5.5, 1e6), st.floats(0, 1e7))
+def test_sleep_is_seen_however_the_clock_is_set(awake: float, slept: float, wall: float) -> None:
+    """Setting the wall clock neither hides a sleep nor makes one up."""
+
+    slept_jump = compare(START, after(awake + slept, awake, wall))
+    still = compare(START, after(awake, awake, wall))
+
+    assert slept_jump is not None
+    assert slept_jump.slept == pytest.approx(slept, abs=1e-2)
+    assert still is None or still.slept == 0.0
+
+
+def test_a_jump_as_events() -> None:
+    """The wake comes before the step."""
+
+    assert Jump(300.0, -60.0).events() == [Woke(300.0), ClockStepped(-60.0)]
+    assert Jump(300.0).events() == [Woke(300.0)]
+    assert Jump(stepped=60.0).events() == [ClockStepped(60.0)]
+
+
+def test_the_real_clock_goes_on() -> None:
+    """Read twice, no clock goes back, and a machine that is awake has made no jump."""
+
+    clock: Clock = SystemClock()
+    before = clock.now()
+    later = clock.now()
+
+    assert later.at >= before.at
+    assert later.awake >= before.awake
+    assert abs(later.wall - time.time()) < 5
+    assert compare(before, later) is None
+
+
+def test_the_dice_are_between_0_and_1() -> None:
+    """A thousand throws stay in [0, 1) and differ."""
+
+    throws = {SystemClock().jitter() for _ in range(1000)}
+
+    assert all(0.0 <= throw < 1.0 for throw in throws)
+    assert len(throws) > 990
+
+
+async def test_sleep_waits() -> None:
+    """A wait lasts at least as long as asked for."""
+
+    clock = SystemClock()
+    before = clock.now()
+    await clock.sleep(0.02)
+
+    assert clock.now().at - before.at >= 0.019

@@ -1,0 +1,78 @@
+"""The shared parts: debounce and the choice of sources."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from trayapp.osevents import Debounce, OsEvent, Source, sources
+
+
+def test_a_burst_makes_one_event() -> None:
+    """Ten messages in a tenth of a second are one event, a quarter of a second after the last."""
+
+    debounce = Debounce()
+    for number in range(10):
+        debounce.hit(100.0 + number / 100)
+
+    assert debounce.due() == pytest.approx(100.34)
+    assert not debounce.take(100.3)
+    assert debounce.take(100.35)
+    assert not debounce.take(200.0)
+
+
+def test_nothing_is_due_without_a_message() -> None:
+    """A quiet source never fires."""
+
+    assert Debounce().due() is None
+    assert not Debounce().take(1e9)
+
+
+def test_a_restless_source_is_heard_all_the_same() -> None:
+    """Messages that never stop are told 2 s after the first."""
+
+    debounce = Debounce()
+    for number in range(30):
+        debounce.hit(100.0 + number / 10)
+
+    assert debounce.due() == 102.0
+    assert debounce.take(102.9)
+    debounce.hit(103.0)
+    assert debounce.due() == 103.25
+
+
+class Pretend:
+    """A source that is there."""
+
+    name = "pretend"
+
+    async def run(self, emit: Callable[[OsEvent], None]) -> None:
+        raise AssertionError("nobody runs it here")
+
+
+def _there() -> Source:
+    return Pretend()
+
+
+def _missing() -> Source:
+    raise OSError("no system bus")
+
+
+def test_what_works_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    """A source that cannot be opened is left out, and the log says why polling does its job."""
+
+    found = sources("linux", {"linux": (_missing, _there), "win": (_there,)})
+
+    assert [source.name for source in found] == ["pretend"]
+    assert "no system bus" in caplog.text
+
+
+def test_without_a_native_source_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """The fallback is a choice, and it is said once why it was made."""
+
+    with caplog.at_level(logging.INFO):
+        assert sources("plan9", {"linux": (_there,)}) == []
+
+    assert "no native source for plan9" in caplog.text

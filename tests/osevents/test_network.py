@@ -1,0 +1,248 @@
+"""What counts as a change of the network, and how a picture is read from what Linux says."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import replace
+
+import pytest
+
+from trayapp.osevents import linux_picture as linux
+from trayapp.osevents import socket_picture
+from trayapp.osevents.network import Picture, compare, noisy
+
+WIFI = Picture(
+    ways4=("wlan0 192.168.1.1",),
+    ways6=("wlan0 fe80::1",),
+    addresses4=("wlan0 192.168.1.23/24",),
+    addresses6=("wlan0 2001:db8:1::23/64",),
+    resolver="aaaa",
+)
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "reasons"),
+    [
+        (WIFI, ()),
+        (replace(WIFI, ways4=("wlan0 10.0.0.1",)), ("default route",)),
+        (replace(WIFI, addresses4=("tun0 10.8.0.2/24", "wlan0 192.168.1.23/24")), ("addresses",)),
+        (replace(WIFI, resolver="bbbb"), ("name servers",)),
+        (replace(WIFI, ways6=(), addresses6=()), ("IPv6 came or went", "default route", "addresses")),
+        (replace(WIFI, addresses4=()), ("IPv4 came or went", "addresses")),
+        (Picture(), ("IPv4 came or went", "IPv6 came or went", "default route", "addresses", "name servers")),
+    ],
+)
+def test_reasons_of_a_change(later: Picture, reasons: tuple[str, ...]) -> None:
+    """Each difference is a reason of its own, and any of them is a change."""
+
+    delta = compare(WIFI, later)
+
+    assert delta.reasons() == reasons
+    assert delta.matters is bool(reasons)
+
+
+@pytest.mark.parametrize(
+    ("picture", "offline"),
+    [
+        (WIFI, False),
+        (replace(WIFI, ways4=(), addresses4=()), False),
+        (replace(WIFI, ways6=()), False),
+        (replace(WIFI, ways4=(), ways6=()), True),
+        (replace(WIFI, addresses4=(), addresses6=()), True),
+        (replace(WIFI, ways4=(), addresses6=()), True),
+        (Picture(), True),
+    ],
+)
+def test_offline_is_no_way_or_no_address(picture: Picture, offline: bool) -> None:
+    """One family with route and address is enough; a route of one and an address of the other are not."""
+
+    assert picture.offline is offline
+
+
+def test_a_digest_names_the_state() -> None:
+    """It is equal for equal pictures only; which family a route belongs to makes a difference."""
+
+    assert WIFI.digest() == replace(WIFI).digest()
+    assert WIFI.digest() != replace(WIFI, resolver="bbbb").digest()
+    assert Picture(ways4=("a",)).digest() != Picture(ways6=("a",)).digest()
+    assert len(WIFI.digest()) == 12
+
+
+@pytest.mark.parametrize("interface", ["lo", "docker0", "veth12ab", "br-0c1d", "virbr0"])
+def test_containers_are_noise(interface: str) -> None:
+    """Loopback, containers and virtual machines say nothing about the way out."""
+
+    assert noisy(interface)
+
+
+@pytest.mark.parametrize("interface", ["eth0", "wlp3s0", "br0", "tun0", "wg0", "lowpan0"])
+def test_real_links_are_not(interface: str) -> None:
+    """Nor is a VPN, a bridge of the administrator's, or a name that only begins like `lo`."""
+
+    assert not noisy(interface)
+
+
+# --- recorded texts --------------------------------------------------------------------------------------------------
+
+ROUTE = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+wlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\t0\t0\t0
+wlan0\t0001A8C0\t00000000\t0001\t0\t0\t600\t00FFFFFF\t0\t0\t0
+docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+"""
+VPN_HALVES = """\
+tun0\t00000000\t0100080A\t0003\t0\t0\t50\t00000080\t0\t0\t0
+tun0\t00000080\t0100080A\t0003\t0\t0\t50\t00000080\t0\t0\t0
+"""
+BLACKHOLE = "*\t00000000\t00000000\t0201\t0\t0\t0\t00000000\t0\t0\t0\n"
+
+
+def test_default_routes_of_ipv4() -> None:
+    """A network's own route is no way out, and a refusing one neither; two halves of everything are."""
+
+    assert linux.ways4(ROUTE) == [("wlan0", "192.168.1.1")]
+    assert linux.ways4(ROUTE + VPN_HALVES) == [("tun0", "10.8.0.1"), ("wlan0", "192.168.1.1")]
+    assert linux.ways4(ROUTE.splitlines()[0] + "\n" + BLACKHOLE) == []
+    assert linux.ways4("") == linux.ways4("Iface\nhalf a line\n") == []
+
+
+ANY = "0" * 32
+ROUTE6 = "\n".join(
+    [
+        f"20010db8000100000000000000000000 40 {ANY} 00 {ANY} 00000258 00000001 00000000 00000001    wlan0",
+        f"fe800000000000000000000000000000 40 {ANY} 00 {ANY} 00000400 00000001 00000000 00000001    wlan0",
+        f"{ANY} 00 {ANY} 00 fe800000000000000000000000000001 00000258 00000002 00000000 00450003    wlan0",
+        f"ff000000000000000000000000000000 08 {ANY} 00 {ANY} 00000100 00000003 00000000 00000001    wlan0",
+        f"{ANY} 00 {ANY} 00 {ANY} ffffffff 00000001 00000000 00200200       lo",
+        "",
+    ]
+)
+
+
+def test_default_routes_of_ipv6() -> None:
+    """The kernel's own unreachable default on `lo` is no way out."""
+
+    assert linux.ways6(ROUTE6) == [("wlan0", "fe80::1")]
+    assert linux.ways6("\n".join(line for line in ROUTE6.splitlines() if "wlan0" not in line)) == []
+    assert linux.ways6("half a line") == []
+
+
+INET6 = """\
+00000000000000000000000000000001 01 80 10 80       lo
+20010db8000100000000000000000023 03 40 00 80    wlan0
+20010db80001000083aa4f1d00112233 03 40 00 01    wlan0
+20010db800010000000000000000dead 03 40 00 20    wlan0
+20010db800010000000000000000beef 03 40 00 40    wlan0
+fe80000000000000021122fffe334455 03 40 20 80    wlan0
+fd000000000000000000000000000005 04 40 00 80  docker0
+fd000000000000000000000000000006 05 40 00 80    tun0
+"""
+
+
+def test_addresses_of_ipv6() -> None:
+    """Only global, lasting addresses count: none that is temporary, deprecated, unchecked, link-local or a container's."""
+
+    assert linux.addresses6(INET6) == ["tun0 fd00::6/64", "wlan0 2001:db8:1::23/64"]
+    assert "docker0 fd00::5/64" in linux.addresses6(INET6, ["docker0"])
+    assert linux.addresses6("half a line") == []
+
+
+def message(address: str, index: int = 2, *, prefix: int = 24, scope: int = 0, peer: str = "") -> bytes:
+    """A payload of RTM_NEWADDR as rtnetlink(7) draws it."""
+    parts = struct.pack("=BBBBI", socket.AF_INET, prefix, 0x80, scope, index)
+    parts += struct.pack("=HH4s", 8, 1, socket.inet_aton(peer or address))
+    parts += struct.pack("=HH4s", 8, 2, socket.inet_aton(address))
+    return parts + struct.pack("=HH6sxx", 10, 3, b"wlan0\0")
+
+
+def test_addresses_of_ipv4() -> None:
+    """Loopback, link-local, containers and narrower scopes are left out; a tunnel's own end is taken, not its peer's."""
+
+    found = linux.addresses4(
+        [
+            ("lo", message("127.0.0.1", prefix=8, scope=254)),
+            ("wlan0", message("192.168.1.23")),
+            ("wlan0", message("169.254.7.8", prefix=16)),
+            ("eth0", message("10.1.1.1", scope=253)),
+            ("docker0", message("172.17.0.1", prefix=16)),
+            ("tun0", message("10.8.0.2", prefix=32, peer="10.8.0.1")),
+        ]
+    )
+
+    assert found == ["tun0 10.8.0.2/32", "wlan0 192.168.1.23/24"]
+
+
+def test_a_way_out_is_never_noise() -> None:
+    """An interface with a default route counts, whatever it is called."""
+
+    assert linux.addresses4([("veth0", message("10.0.0.2"))]) == []
+    assert linux.addresses4([("veth0", message("10.0.0.2"))], ["veth0"]) == ["veth0 10.0.0.2/24"]
+
+
+def test_netlink_messages() -> None:
+    """Messages are padded to four bytes; a damaged rest is left out rather than guessed at."""
+
+    first = struct.pack("=IHHII", 19, 20, 0, 1, 0) + b"abc" + b"\0"
+    done = struct.pack("=IHHII", 20, 3, 2, 1, 0) + b"\0" * 4
+
+    assert list(linux.messages(first + done)) == [(20, b"abc"), (3, b"\0\0\0\0")]
+    assert list(linux.messages(first + done[:10])) == [(20, b"abc")]
+    assert list(linux.messages(first + struct.pack("=IHHII", 4, 3, 0, 0, 0))) == [(20, b"abc")]
+    assert list(linux.messages(first + struct.pack("=IHHII", 400, 3, 0, 0, 0))) == [(20, b"abc")]
+
+
+def test_a_damaged_attribute_ends_the_list() -> None:
+    """An attribute that claims more than is there is left out."""
+
+    payload = struct.pack("=BBBBI", 2, 24, 0, 0, 2) + struct.pack("=HH", 400, 2) + b"abcd"
+
+    assert linux.addresses4([("wlan0", payload)]) == []
+
+
+def test_the_same_resolver_written_again_is_no_change() -> None:
+    """Comments and spaces do not count; a server more, or another order, does."""
+
+    plain = linux.resolver(b"nameserver 10.0.0.1\nsearch a.example\n")
+
+    assert linux.resolver(b"# Generated at 12:00\n\nnameserver   10.0.0.1\n; x\nsearch a.example") == plain
+    assert linux.resolver(b"search a.example\nnameserver 10.0.0.1\n") != plain
+    assert linux.resolver(b"nameserver 10.0.0.2\nsearch a.example\n") != plain
+    assert linux.resolver(b"# nothing\n") == ""
+
+
+# --- where nothing better is known -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "stays"),
+    [
+        ("", ""),
+        ("127.0.0.1", ""),
+        ("0.0.0.0", ""),
+        ("169.254.1.2", ""),
+        ("192.168.1.23", "192.168.1.23/32"),
+        ("::1", ""),
+        ("fe80::1%en0", ""),
+        ("2001:db8:1:2:83aa:4f1d:11:2233", "2001:db8:1:2::/64"),
+    ],
+)
+def test_what_of_an_address_lasts(address: str, stays: str) -> None:
+    """An IPv6 address is known by its network, as privacy addresses change every day."""
+
+    assert socket_picture.lasting(address) == stays
+
+
+def test_a_family_that_is_not_there_is_no_address() -> None:
+    """Where the kernel knows no way the answer is empty, not an error."""
+
+    assert socket_picture.source(socket.AF_INET6, ("not an address", 9)) == ""
+    assert socket_picture.source(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
+
+
+def test_a_picture_by_sockets_agrees_with_itself() -> None:
+    """Two looks at an unchanged network are equal."""
+
+    assert socket_picture.read() == socket_picture.read()

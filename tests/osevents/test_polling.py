@@ -1,0 +1,215 @@
+"""The polling backend: told the time, it says what changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.osevents.test_network import WIFI
+from trayapp.core.model import Moment
+from trayapp.osevents import ClockStepped, NetworkState, Woke
+from trayapp.osevents import linux_picture as linux
+from trayapp.osevents import socket_picture as sockets
+from trayapp.osevents.network import Picture
+from trayapp.osevents.polling import Polling, reader
+
+HOME = replace(WIFI, ways4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",))
+
+
+class Eyes:
+    """Shows the picture it was given, and counts the looks."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.looks = 0
+        self.error: OSError | None = None
+
+    def __call__(self) -> Picture:
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+        return self.picture
+
+
+def moment(at: float, *, slept: float = 0.0, stepped: float = 0.0) -> Moment:
+    return Moment(1000.0 + at, 900.0 + at - slept, 1.8e9 + at + stepped)
+
+
+def test_a_quiet_machine_says_nothing() -> None:
+    """The first look and every look at the same network are no event."""
+
+    polling = Polling(Eyes(WIFI))
+
+    assert [polling.poll(moment(30.0 * number)) for number in range(5)] == [[]] * 5
+
+
+def test_a_start_without_network_is_told() -> None:
+    """Being offline at the first look is an event, as a gate starts open."""
+
+    polling = Polling(Eyes(Picture()))
+
+    assert polling.poll(moment(0)) == [NetworkState(True, digest=Picture().digest(), reasons=("start",))]
+
+
+def test_a_change_is_told_once() -> None:
+    """Another network is one event with its reasons; the next look is quiet."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    polling.poll(moment(0))
+    eyes.picture = HOME
+
+    assert polling.poll(moment(30)) == [
+        NetworkState(False, digest=HOME.digest(), reasons=("default route", "addresses")),
+    ]
+    assert polling.poll(moment(60)) == []
+
+
+def test_going_and_coming_back() -> None:
+    """Offline and online again are an event each."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    polling.poll(moment(0))
+    said = []
+    for number, picture in enumerate((Picture(), WIFI), 1):
+        eyes.picture = picture
+        said += polling.poll(moment(30.0 * number))
+
+    assert [event.offline for event in said if isinstance(event, NetworkState)] == [True, False]
+
+
+def test_a_wake_is_told_before_the_new_network() -> None:
+    """After sleep the network is looked at at once, and the wake is the first of the two events."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    polling.poll(moment(0))
+    eyes.picture = HOME
+    woke, state = polling.poll(moment(301, slept=300))
+
+    assert isinstance(woke, Woke)
+    assert woke.slept == pytest.approx(300.0)
+    assert isinstance(state, NetworkState)
+
+
+def test_a_step_of_the_clock_is_told() -> None:
+    """Somebody who sets the clock is noticed, and the network is looked at again."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    polling.poll(moment(0))
+    (step,) = polling.poll(moment(1, stepped=3600))
+
+    assert isinstance(step, ClockStepped)
+    assert step.by == pytest.approx(3600.0)
+    assert eyes.looks == 2
+
+
+def test_frequent_calls_look_seldom() -> None:
+    """A timer that wakes a hundred times a second makes the network be looked at every 5 s."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    for number in range(1001):
+        polling.poll(moment(number / 100))
+
+    assert eyes.looks == 3
+
+
+def test_an_unreadable_network_is_taken_as_unchanged(caplog: pytest.LogCaptureFixture) -> None:
+    """A failing look is logged once, never means offline, and what changed meanwhile is told when it can be seen."""
+
+    eyes = Eyes(WIFI)
+    polling = Polling(eyes)
+    polling.poll(moment(0))
+    eyes.error = PermissionError("not allowed")
+    for number in range(3):
+        assert polling.poll(moment(10.0 + 10 * number)) == []
+    assert caplog.text.count("cannot be looked at") == 1
+
+    eyes.error, eyes.picture = None, HOME
+    assert len(polling.poll(moment(60))) == 1
+
+
+def test_blind_from_the_start() -> None:
+    """The first look that succeeds is the first look."""
+
+    eyes = Eyes(WIFI)
+    eyes.error = OSError("later")
+    polling = Polling(eyes)
+
+    assert polling.poll(moment(0)) == []
+    eyes.error = None
+    assert polling.poll(moment(10)) == []
+
+
+def test_each_system_has_its_reader() -> None:
+    """Linux is read from the kernel's tables, the others by sockets."""
+
+    assert reader("linux") is linux.read
+    assert reader("darwin") is reader("win32") is sockets.read
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and netlink")
+def test_a_real_look() -> None:
+    """Looking at this machine's network works and, done twice, agrees."""
+
+    assert linux.read() == linux.read()
+
+
+# --- a real network that comes and goes ------------------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+UNSHARE = ["unshare", "--map-root-user", "--net"]
+
+
+def _namespace() -> None:
+    """Skip with the reason where no network namespace can be made; under CI that is a failure."""
+    try:
+        subprocess.run([*UNSHARE, "ip", "link", "show"], check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"no network namespace here: {error}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+STORY = [
+    ("nothing but lo", [[True, ["start"]]]),
+    ("a link with an address, no way out", [[True, ["addresses"]]]),
+    ("a way out", [[False, ["IPv4 came or went", "default route"]]]),
+    ("a container", []),
+    ("link-local", []),
+    ("a VPN", [[False, ["addresses"]]]),
+    ("another gateway", [[False, ["default route"]]]),
+    ("IPv6 too", [[False, ["IPv6 came or went", "default route", "addresses"]]]),
+    ("IPv4 goes", [[False, ["IPv4 came or went", "default route", "addresses"]]]),
+    ("IPv6 goes", [[True, ["IPv6 came or went", "default route", "addresses"]]]),
+]
+
+
+@pytest.mark.desktop
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+def test_a_real_network_comes_and_goes() -> None:
+    """Real links, addresses and routes in a namespace of their own make exactly the events of the story."""
+
+    _namespace()
+    done = subprocess.run(
+        [*UNSHARE, sys.executable, "-m", "tests.osevents.namespace"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    told = [(line["step"], line["events"]) for line in map(json.loads, done.stdout.splitlines())]
+    assert told == STORY
