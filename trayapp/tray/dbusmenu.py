@@ -1,0 +1,240 @@
+"""A number names one menu item for as long as the program runs, and never another.
+
+The host shows a menu, the user reads a line, the menu changes, the user clicks: what arrives is a number. It belongs to
+the item's path of keys *and* its action. When either goes, the number goes with it and is not given again, so a late
+click does what the user read, or nothing. `MenuTree` keeps the numbers and tells what changed; `DbusMenu` speaks
+com.canonical.dbusmenu about it. The layout is announced as new only when items come, go or move; a changed text,
+state or check mark is sent as properties, which leaves an open menu open.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from dbus_fast import DBusError, Variant
+from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, DBusUInt32, DBusVariant
+from dbus_fast.constants import PropertyAccess
+from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
+
+from trayapp.core.face import Action, MenuItem
+
+log = logging.getLogger(__name__)
+
+INTERFACE = "com.canonical.dbusmenu"
+ROOT = 0
+Properties = dict[str, Variant]
+Path = tuple[str, ...]
+
+Layout = Annotated[list[Any], DBusSignature("(ia{sv}av)")]
+Ids = Annotated[list[int], DBusSignature("ai")]
+Names = Annotated[list[str], DBusSignature("as")]
+Group = Annotated[list[tuple[int, Properties]], DBusSignature("a(ia{sv})")]
+Removed = Annotated[list[tuple[int, list[str]]], DBusSignature("a(ias)")]
+Nothing = Annotated[None, DBusSignature("")]  # dbus-fast reads annotations and does not know a plain None
+Events = Annotated[list[tuple[int, str, Variant, int]], DBusSignature("a(isvu)")]
+
+
+@dataclass(slots=True)
+class Node:
+    """One item as the host knows it."""
+
+    item: MenuItem
+    properties: Properties
+    children: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the host has to be told: a new layout, or only new properties, or nothing."""
+
+    layout: bool
+    updated: tuple[tuple[int, Properties], ...] = ()
+    removed: tuple[tuple[int, list[str]], ...] = ()
+
+
+def label(text: str) -> str:
+    """The text as the protocol wants it: an underscore marks the access key, so a real one is doubled."""
+    return text.replace("_", "__")
+
+
+def properties(item: MenuItem) -> Properties:
+    """All that is shown of an item. `visible` and other defaults of the protocol are left out."""
+    if item.separator:
+        return {"type": Variant("s", "separator")}
+    found = {"label": Variant("s", label(item.text)), "enabled": Variant("b", item.enabled)}
+    if item.checked is not None:
+        found["toggle-type"] = Variant("s", "checkmark")
+        found["toggle-state"] = Variant("i", int(item.checked))
+    if item.items:
+        found["children-display"] = Variant("s", "submenu")
+    return found
+
+
+def paths(items: Iterable[MenuItem], parent: Path = ()) -> Iterator[tuple[Path, MenuItem]]:
+    """The items of one level with their paths; a key that is there twice is told apart by its place."""
+    seen: dict[str, int] = {}
+    for item in items:
+        count = seen[item.key] = seen.get(item.key, 0) + 1
+        yield (*parent, item.key if count == 1 else f"{item.key}\0{count}"), item
+
+
+Known = dict[tuple[Path, Action | None], int]
+
+
+class MenuTree:
+    """The menu with its numbers. Not thread-safe: it lives on the loop of the bus."""
+
+    def __init__(self) -> None:
+        self.revision = 1
+        self.nodes: dict[int, Node] = {ROOT: self._root([])}
+        self._ids: Known = {}
+        self._last = ROOT
+
+    @staticmethod
+    def _root(children: list[int]) -> Node:
+        return Node(MenuItem(""), {"children-display": Variant("s", "submenu")}, children)
+
+    def update(self, menu: tuple[MenuItem, ...]) -> Change:
+        """Take over a new menu and say what is different."""
+        before, known, self._ids = self.nodes, self._ids, {}
+        nodes: dict[int, Node] = {}
+        nodes[ROOT] = self._root(self._add(menu, (), nodes, known))
+        self.nodes = nodes
+        layout = {k: n.children for k, n in before.items()} != {k: n.children for k, n in nodes.items()}
+        self.revision += layout
+        both = [k for k in nodes if k in before and nodes[k].properties != before[k].properties]
+        updated = ((k, _newer(before[k].properties, nodes[k].properties)) for k in both)
+        removed = ((k, sorted(before[k].properties.keys() - nodes[k].properties.keys())) for k in both)
+        return Change(layout, tuple(u for u in updated if u[1]), tuple(r for r in removed if r[1]))
+
+    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, Node], known: Known) -> list[int]:
+        numbers = []
+        for path, item in paths(items, parent):
+            identity = (path, item.action)
+            number = known.get(identity) or self._next()
+            self._ids[identity] = number
+            nodes[number] = Node(item, properties(item))
+            nodes[number].children = self._add(item.items, path, nodes, known)
+            numbers.append(number)
+        return numbers
+
+    def _next(self) -> int:
+        self._last += 1
+        return self._last
+
+    def action(self, number: int) -> Action | None:
+        """What a click on this number means; None if the item is gone, greyed out or only a heading."""
+        node = self.nodes.get(number)
+        return node.item.action if node is not None and node.item.enabled else None
+
+    def layout(self, number: int, depth: int, names: list[str]) -> list[Any]:
+        """`(ia{sv}av)` from this item down, `depth` levels deep, -1 for all."""
+        node = self.nodes[number]
+        below = [] if depth == 0 else [Variant("(ia{sv}av)", self.layout(k, depth - 1, names)) for k in node.children]
+        return [number, _some(node.properties, names), below]
+
+
+def _newer(before: Properties, after: Properties) -> Properties:
+    return {name: value for name, value in after.items() if before.get(name) != value}
+
+
+def _some(found: Properties, names: list[str]) -> Properties:
+    return {name: value for name, value in found.items() if name in names} if names else found
+
+
+class DbusMenu(ServiceInterface):
+    """com.canonical.dbusmenu, version 3. Clicks are handed on, nothing is decided."""
+
+    def __init__(self, clicked: Callable[[Action], None]) -> None:
+        super().__init__(INTERFACE)
+        self.tree = MenuTree()
+        self._clicked = clicked
+
+    def update(self, menu: tuple[MenuItem, ...]) -> None:
+        """Show this menu, telling hosts no more than what changed."""
+        change = self.tree.update(menu)
+        if change.updated or change.removed:
+            self.ItemsPropertiesUpdated(list(change.updated), list(change.removed))
+        if change.layout:
+            self.LayoutUpdated(self.tree.revision, ROOT)
+
+    def _event(self, number: int, event: str) -> bool:
+        """False if there is no such item, any more."""
+        if event == "clicked":
+            action = self.tree.action(number)
+            if action is not None:
+                self._clicked(action)
+            elif number not in self.tree.nodes:
+                log.info("a click on a menu item that is gone was ignored")
+        return number in self.tree.nodes
+
+    def _known(self, number: int) -> Node:
+        node = self.tree.nodes.get(number)
+        if node is None:
+            raise DBusError("com.canonical.dbusmenu.Error.UnknownId", f"there is no item {number}")
+        return node
+
+    @dbus_property(PropertyAccess.READ, name="Version")
+    def version(self) -> DBusUInt32:
+        return 3
+
+    @dbus_property(PropertyAccess.READ, name="TextDirection")
+    def text_direction(self) -> DBusStr:
+        return "ltr"
+
+    @dbus_property(PropertyAccess.READ, name="Status")
+    def status(self) -> DBusStr:
+        return "normal"
+
+    @dbus_property(PropertyAccess.READ, name="IconThemePath")
+    def icon_theme_path(self) -> Names:
+        return []
+
+    @dbus_method(name="GetLayout")
+    def get_layout(
+        self, parent: DBusInt32, depth: DBusInt32, names: Names
+    ) -> Annotated[tuple[int, list[Any]], DBusSignature("u(ia{sv}av)")]:
+        self._known(parent)
+        return self.tree.revision, self.tree.layout(parent, depth, names)
+
+    @dbus_method(name="GetGroupProperties")
+    def get_group_properties(self, numbers: Ids, names: Names) -> Group:
+        nodes = self.tree.nodes
+        return [(k, _some(nodes[k].properties, names)) for k in (numbers or nodes) if k in nodes]
+
+    @dbus_method(name="GetProperty")
+    def get_property(self, number: DBusInt32, name: DBusStr) -> DBusVariant:
+        value = self._known(number).properties.get(name)
+        if value is None:
+            raise DBusError("com.canonical.dbusmenu.Error.UnknownProperty", f"item {number} has no {name}")
+        return value
+
+    @dbus_method(name="Event")
+    def event(self, number: DBusInt32, event: DBusStr, data: DBusVariant, timestamp: DBusUInt32) -> Nothing:
+        self._event(number, event)
+
+    @dbus_method(name="EventGroup")
+    def event_group(self, events: Events) -> Ids:
+        return [number for number, event, _, _ in events if not self._event(number, event)]
+
+    @dbus_method(name="AboutToShow")
+    def about_to_show(self, number: DBusInt32) -> DBusBool:
+        self._known(number)
+        return False  # the menu is always up to date
+
+    @dbus_method(name="AboutToShowGroup")
+    def about_to_show_group(self, numbers: Ids) -> Annotated[tuple[list[int], list[int]], DBusSignature("aiai")]:
+        return [], [number for number in numbers if number not in self.tree.nodes]
+
+    @dbus_signal(name="ItemsPropertiesUpdated")
+    def ItemsPropertiesUpdated(  # noqa: N802 - signals keep the protocol's names: they are called like functions
+        self, updated: list[Any], removed: list[Any]
+    ) -> Annotated[tuple[list[Any], list[Any]], DBusSignature("a(ia{sv})a(ias)")]:
+        return updated, removed
+
+    @dbus_signal(name="LayoutUpdated")
+    def LayoutUpdated(self, revision: int, parent: int) -> Annotated[tuple[int, int], DBusSignature("ui")]:  # noqa: N802
+        return revision, parent

@@ -1,0 +1,163 @@
+"""The tray icon as the application uses it: `publish` a face from any thread, clicks come back as actions.
+
+Three threads meet here and none waits for another. The main thread sits in `run`. The painter, pystray's setup thread,
+takes the newest face and hands the parts that changed to the backend, at most four times a second; it alone speaks to
+the backend. Clicks are handed to a thread of their own, so that a handler that is slow stops neither the bus nor the menu.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from trayapp.core.face import Action, Face
+from trayapp.tray.mailbox import Change, Mailbox, difference
+
+log = logging.getLogger(__name__)
+
+MIN_INTERVAL = 0.25  # s between two changes: states can flutter, and each change costs the panel a redraw
+
+OnAction = Callable[[Action], None]
+OnHost = Callable[[bool], None]
+
+
+class Backend(Protocol):
+    """What `sni.Icon` and the classes of `native.py` have in common."""
+
+    def run(self, setup: Callable[[Any], None]) -> None:
+        """Show the first icon and block until `stop`; `setup(self)` runs in a thread of its own once there is something
+        to see, or once it is known that there will not be."""
+        ...
+
+    def apply(self, change: Change) -> None:
+        """Show a change. Called by the painter only; returns without waiting for the screen."""
+        ...
+
+    def stop(self) -> None:
+        """End `run`. Called by the painter only."""
+        ...
+
+
+MakeBackend = Callable[[str, OnAction, OnHost], Backend]
+
+
+def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> Backend:
+    """The backend of this operating system. The imports are here as each exists on its own system only."""
+    if sys.platform == "darwin":
+        from trayapp.tray.native import mac_backend
+
+        return mac_backend(title, on_action)
+    if sys.platform == "win32":
+        from trayapp.tray.native import windows_backend
+
+        return windows_backend(title, on_action)
+    from trayapp.tray.sni import Icon
+
+    return Icon(title, on_action, on_host)
+
+
+class TrayIcon:
+    """The front. `on_action` gets each click, in a thread of the tray's; `on_ready` is called once, when the icon is
+    there (or when it is clear that nobody shows it), in the painter thread; `on_host` hears whether there is a panel
+    that shows icons, on change, and of its absence only after a while (Linux; elsewhere there always is one)."""
+
+    def __init__(
+        self,
+        on_action: OnAction,
+        on_ready: Callable[[], None],
+        title: str = "Amberlight",
+        *,
+        on_host: OnHost | None = None,
+        make_backend: MakeBackend = native_backend,
+    ) -> None:
+        self._on_ready = on_ready
+        self._on_host = on_host
+        self._title = title
+        self._make_backend = make_backend
+        self._mailbox = Mailbox()
+        self._worker = _Worker()
+        self._click: OnAction = lambda action: self._worker.post(on_action, action)
+        self._host: bool | None = None
+        self._failure: BaseException | None = None
+
+    @property
+    def host_present(self) -> bool | None:
+        """Whether a panel shows the icon; None while that is not known."""
+        return self._host
+
+    def run(self) -> None:
+        """Show the icon until `stop`. Call it from the main thread (macOS insists). What `on_ready` raised is raised here."""
+        try:
+            self._make_backend(self._title, self._click, self._host_changed).run(self._paint)
+        finally:
+            self._mailbox.close()  # however it ended, the painter ends too
+            self._worker.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End `run` soon. From any thread, a signal handler included; a second call does nothing."""
+        self._mailbox.close()
+
+    def publish(self, face: Face) -> None:
+        """Show this face soon. From any thread; never waits for the screen."""
+        self._mailbox.put(face)
+
+    def _host_changed(self, present: bool) -> None:
+        self._host = present
+        if self._on_host is not None:
+            self._worker.post(self._on_host, present)
+
+    def _paint(self, backend: Backend) -> None:
+        """The painter thread's whole life."""
+        try:
+            self._on_ready()
+            self._paint_until_closed(backend)
+        except BaseException as problem:  # noqa: BLE001 - it is raised again, where somebody sees it: in `run`
+            self._failure = problem
+        finally:
+            backend.stop()
+
+    def _paint_until_closed(self, backend: Backend) -> None:
+        shown: Face | None = None
+        while (face := self._mailbox.take()) is not None:
+            change = difference(shown, face)
+            if not change:
+                continue
+            try:
+                backend.apply(change)
+                shown = face
+            except Exception:
+                log.exception("the tray could not show a change; the next one is shown in full")
+                shown = None
+            self._mailbox.rest(MIN_INTERVAL)
+
+
+class _Worker:
+    """Runs calls one after another, in order, in a thread that is started by the first and holds up no exit."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[[Any], None], Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def post(self, call: Callable[[Any], None], argument: object) -> None:
+        """Called by the one thread that owns the screen, so that two threads never start two workers."""
+        self._calls.put((call, argument))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="tray clicks", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        while (entry := self._calls.get()) is not None:
+            call, argument = entry
+            try:
+                call(argument)
+            except Exception:
+                log.exception("a click failed")

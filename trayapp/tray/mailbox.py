@@ -1,0 +1,67 @@
+"""Only the newest value counts: what the engine publishes while the painter is busy replaces what it published before.
+
+`Mailbox` is the one place between the two threads, `Change` what the painter has to do about a new `Face`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from trayapp.core.face import Face, IconView, MenuItem
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The parts of a face that are to be shown anew; None means: as it is."""
+
+    icon: IconView | None = None
+    tooltip: str | None = None
+    menu: tuple[MenuItem, ...] | None = None
+
+    def __bool__(self) -> bool:
+        return self.icon is not None or self.tooltip is not None or self.menu is not None
+
+
+def difference(before: Face | None, after: Face) -> Change:
+    """What leads from one face to the next; everything, if there was none."""
+    if before is None:
+        return Change(after.icon, after.tooltip, after.menu)
+    return Change(
+        after.icon if after.icon != before.icon else None,
+        after.tooltip if after.tooltip != before.tooltip else None,
+        after.menu if after.menu != before.menu else None,
+    )
+
+
+class Mailbox:
+    """A box with one place. Any thread puts, one thread takes; closing it is for good."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.RLock())  # re-entrant: a signal handler may close it amid a `put`
+        self._face: Face | None = None
+        self._closed = False
+
+    def put(self, face: Face) -> None:
+        """Leave a face, throwing away the one that nobody took. Never blocks for long."""
+        with self._changed:
+            self._face = face
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wake the taker for the last time."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def take(self) -> Face | None:
+        """Wait for a face, as long as it takes; None once the box is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._face is not None)
+            face, self._face = self._face, None
+            return None if self._closed else face
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until the box is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, seconds)

@@ -1,0 +1,245 @@
+"""macOS and Windows: pystray's own backends, with every call of the screen made in the thread that owns it.
+
+pystray leaves that to its caller there (pystray#60): setters act in the thread that calls them. So `apply` only posts.
+On macOS the change travels by `AppHelper.callAfter`, on Windows as a window message; there it also waits while the
+menu is open, as pystray destroys the menu that is on the screen. And as in `dbusmenu.py`, a click on an old menu does
+what the user read, or nothing: pystray numbers its items anew with every menu, so each carries its own identity.
+
+The classes are made by functions that are given pystray's base class and the system's calls. So this file can be
+imported everywhere, and the tests bring strict stand-ins that check the thread of each call.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from trayapp.core.face import Action, IconView, MenuItem, Verb
+from trayapp.tray import art
+from trayapp.tray.dbusmenu import Path, paths
+from trayapp.tray.icon import Backend
+from trayapp.tray.mailbox import Change
+
+log = logging.getLogger(__name__)
+
+SHOW = Action(Verb.SHOW)
+PICTURE = 64  # px; pystray makes the sizes that Windows wants of it
+TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
+WM_APPLY = 0x400 + 40  # WM_USER + 40: pystray uses + 10 and + 11
+WM_RBUTTONUP = 0x0205
+RETINA = 2  # the picture has so many pixels for each point of the menu bar
+
+Live = set[tuple[Path, Action]]
+
+
+def plain(text: str) -> str:
+    return text
+
+
+def windows_label(text: str) -> str:
+    """An ampersand marks the access key there, so a real one is doubled."""
+    return text.replace("&", "&&")
+
+
+def windows_tip(text: str) -> str:
+    """The tooltip, cut to what Windows takes, never in the middle of a surrogate pair."""
+    raw = text.encode("utf-16-le")
+    if len(raw) <= 2 * TIP_LIMIT:
+        return text
+    return raw[: 2 * (TIP_LIMIT - 1)].decode("utf-16-le", "ignore") + "…"
+
+
+def make_menu(
+    pystray: Any, items: tuple[MenuItem, ...], click: Callable[[Path, Action], None], label: Callable[[str], str]
+) -> tuple[Any, Live]:
+    """pystray's menu of ours, and the identities of all that can be clicked in it."""
+    live: Live = set()
+
+    def build(level: tuple[MenuItem, ...], parent: Path) -> Any:
+        return pystray.Menu(*(one(path, item) for path, item in paths(level, parent)))
+
+    def one(path: Path, item: MenuItem) -> Any:
+        if item.separator:
+            return pystray.Menu.SEPARATOR
+        checked = None if item.checked is None else lambda _: bool(item.checked)
+        action = item.action
+        if item.items:
+            return pystray.MenuItem(label(item.text), build(item.items, path), checked=checked, enabled=item.enabled)
+        if action is None:
+            return pystray.MenuItem(label(item.text), None, checked=checked, enabled=item.enabled)
+        if item.enabled:
+            live.add((path, action))
+        return pystray.MenuItem(
+            label(item.text),
+            lambda: click(path, action),
+            checked=checked,
+            enabled=item.enabled,
+            default=action == SHOW,
+        )
+
+    return build(items, ()), live
+
+
+def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip: Callable[[str], str]) -> type[Any]:
+    """What macOS and Windows share, around pystray's `base`."""
+
+    class NativeIcon(base):  # type: ignore[misc]
+        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
+            self._view = art.FIRST
+            super().__init__(title, icon=self._picture(art.FIRST), title=title)
+            self._on_action = on_action
+            self._live: Live = set()
+
+        def _picture(self, view: IconView) -> Any:
+            return art.draw(view, PICTURE)
+
+        def run(self, setup: Callable[[Any], None]) -> None:
+            def begin(icon: Any) -> None:
+                self.apply(Change(icon=art.FIRST))
+                setup(icon)
+
+            super().run(begin)
+
+        def apply(self, change: Change) -> None:
+            raise NotImplementedError
+
+        def _applied(self, change: Change) -> None:
+            """In the thread of the screen."""
+            if change.icon is not None:
+                self._view = change.icon
+                self.icon = self._picture(change.icon)
+            if change.tooltip is not None:
+                self.title = tip(change.tooltip)
+            if change.menu is not None:
+                menu, self._live = make_menu(pystray, change.menu, self._clicked, label)
+                self.menu = menu
+            self.visible = True
+
+        def _clicked(self, path: Path, action: Action) -> None:
+            if (path, action) in self._live:
+                self._on_action(action)
+            else:
+                log.info("a click on a menu item that is gone was ignored")
+
+        def _handler(self, callback: Callable[[Any], None]) -> Callable[..., None]:
+            """pystray would build the whole menu again after each click; ours changes when there is news."""
+            return lambda *_: callback(self)
+
+        def __call__(self) -> None:
+            self._on_action(SHOW)
+
+    return NativeIcon
+
+
+class Tags:
+    """The list of callbacks that pystray's macOS menu indexes by tag, but one in which no number is given twice."""
+
+    KEPT = 2  # menus: the one on the screen may be the last but one
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Callable[..., None]] = {}
+        self._begun: list[int] = []
+        self._next = 0
+
+    def begin(self) -> None:
+        """A new menu follows; forget the callbacks of all but the latest ones."""
+        self._begun = [*self._begun, self._next][-self.KEPT :]
+        self._calls = {tag: call for tag, call in self._calls.items() if tag >= self._begun[0]}
+
+    def append(self, call: Callable[..., None]) -> None:
+        self._calls[self._next] = call
+        self._next += 1
+
+    def __len__(self) -> int:
+        return self._next
+
+    def __getitem__(self, tag: int) -> Callable[..., None]:
+        return self._calls.get(tag, lambda *_: None)
+
+
+def mac_class(
+    base: type[Any], pystray: Any, foundation: Any, appkit: Any, call_after: Callable[..., None]
+) -> type[Any]:
+    """macOS: AppKit is touched by the main thread only, reached by `call_after`."""
+
+    class MacIcon(native_class(base, pystray, plain, plain)):  # type: ignore[misc]
+        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
+            self._tags = Tags()
+            super().__init__(title, on_action)
+
+        def apply(self, change: Change) -> None:
+            call_after(self._applied, change)
+
+        def _stop(self) -> None:
+            call_after(super()._stop)
+
+        def _update_menu(self) -> None:
+            self._tags.begin()
+            menu = self._create_menu(self.menu, self._tags)
+            self._menu_handle = (menu, self._tags)
+            self._status_item.setMenu_(menu)
+
+        def _assert_image(self) -> None:
+            """In colour (a template image is black or white) and sharp on a retina display (pystray#163)."""
+            points = int(self._status_bar.thickness())
+            buffer = io.BytesIO()
+            art.draw(self._view, points * RETINA).save(buffer, "png")
+            png = buffer.getvalue()
+            image = appkit.NSImage.alloc().initWithData_(foundation.NSData.dataWithBytes_length_(png, len(png)))
+            image.setSize_((points, points))
+            image.setTemplate_(False)
+            self._icon_image = image
+            self._status_item.button().setImage_(image)
+
+    return MacIcon
+
+
+def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., object]) -> type[Any]:
+    """Windows: the window belongs to the thread that made it; changes reach it as messages."""
+
+    class WindowsIcon(native_class(base, pystray, windows_label, windows_tip)):  # type: ignore[misc]
+        def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
+            super().__init__(title, on_action)
+            self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
+            self._menu_open = False
+            self._message_handlers[WM_APPLY] = self._on_apply
+
+        def apply(self, change: Change) -> None:
+            self._changes.put(change)
+            post_message(self._hwnd, WM_APPLY, 0, 0)
+
+        def _on_apply(self, wparam: int, lparam: int) -> None:
+            """While the menu is open its own loop delivers our messages too: the changes wait until it is closed."""
+            while not self._menu_open and not self._changes.empty():
+                self._applied(self._changes.get())
+
+        def _on_notify(self, wparam: int, lparam: int) -> None:
+            self._menu_open = lparam == WM_RBUTTONUP
+            try:
+                super()._on_notify(wparam, lparam)
+            finally:
+                self._menu_open = False
+                self._on_apply(0, 0)
+
+    return WindowsIcon
+
+
+def mac_backend(title: str, on_action: Callable[[Action], None]) -> Backend:
+    import AppKit
+    import Foundation
+    import pystray
+    from PyObjCTools import AppHelper
+
+    made: Backend = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)(title, on_action)
+    return made
+
+
+def windows_backend(title: str, on_action: Callable[[Action], None]) -> Backend:
+    import pystray
+    from pystray._util import win32
+
+    made: Backend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action)
+    return made

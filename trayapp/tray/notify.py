@@ -1,0 +1,161 @@
+"""Notifications: one per key, replaced by a newer one, withdrawn when it is settled. Nothing here ever raises.
+
+On Linux this is a direct `Notify` call (`notify_linux.py`), not desktop-notifier, which always opens a new
+notification instead of replacing the old, cannot name our desktop entry, keeps a dead connection when the daemon is
+restarted, and prints a traceback where no daemon runs. On macOS and Windows desktop-notifier hides far more than that,
+and is used with its one loose end tied up: its failures become one plain line of our log.
+
+A failure is logged once and then not again until a notification succeeded: who has no daemon need not read it daily.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from trayapp.core.face import Action, Notice
+from trayapp.tray import pixmap
+
+log = logging.getLogger(__name__)
+
+OnAction = Callable[[Action], None]
+
+
+class Channel(Protocol):
+    """One way to show notifications. Methods raise `ChannelError`, or whatever the system raises, when they cannot."""
+
+    async def show(self, notice: Notice) -> None: ...
+
+    async def withdraw(self, key: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class ChannelError(Exception):
+    """Notifications cannot be shown; the text is one plain sentence without a full stop."""
+
+
+def native_channel(app_name: str, on_action: OnAction) -> Channel:
+    """The channel of this operating system; imported here as each needs its own libraries."""
+    if sys.platform.startswith("linux"):
+        from trayapp.tray.notify_linux import LinuxChannel
+
+        return LinuxChannel(app_name, on_action)
+    return DesktopNotifierChannel(app_name, on_action)
+
+
+class Notifier:
+    """What the engine uses, on its loop. `on_action` is called on that loop and must only post."""
+
+    def __init__(
+        self,
+        on_action: OnAction,
+        *,
+        app_name: str = "Amberlight",
+        make_channel: Callable[[str, OnAction], Channel] = native_channel,
+    ) -> None:
+        self._on_action = on_action
+        self._app_name = app_name
+        self._make_channel = make_channel
+        self._channel: Channel | None = None
+        self._order = asyncio.Lock()  # show and withdraw take effect in the order of their calls
+        self._failed = False
+
+    async def show(self, notice: Notice) -> bool:
+        """Show it, in the place of the one with the same key. Whether that worked."""
+        return await self._try(lambda channel: channel.show(notice))
+
+    async def withdraw(self, key: str) -> None:
+        """Take it off the screen; nothing happens if it is not there any more."""
+        if self._channel is not None:
+            await self._try(lambda channel: channel.withdraw(key))
+
+    async def close(self) -> None:
+        """Let go of the connection. Notifications stay on the screen."""
+        async with self._order:
+            if self._channel is not None:
+                await self._channel.close()
+
+    async def _try(self, work: Callable[[Channel], Any]) -> bool:
+        async with self._order:
+            try:
+                if self._channel is None:
+                    self._channel = self._make_channel(self._app_name, self._pressed)
+                await work(self._channel)
+            except Exception as problem:  # noqa: BLE001 - a notification that fails must not disturb anything else
+                if not self._failed:
+                    log.warning("notifications cannot be shown: %s", str(problem) or type(problem).__name__)
+                self._failed = True
+                return False
+            self._failed = False
+            return True
+
+    def _pressed(self, action: Action) -> None:
+        try:
+            self._on_action(action)
+        except Exception:
+            log.exception("the click on a notification failed")
+
+
+class _Quiet(logging.Filter):
+    """Turns desktop-notifier's tracebacks into an exception of ours: it logs what it should raise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.problem: BaseException | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.problem = record.exc_info[1]
+            return False
+        return True
+
+
+class DesktopNotifierChannel:
+    """macOS and Windows, through desktop-notifier. Its callbacks may come in another thread."""
+
+    def __init__(self, app_name: str, on_action: OnAction) -> None:
+        import desktop_notifier  # 20 ms: only when the first notification is due
+
+        self._library: Any = desktop_notifier
+        self._loop = asyncio.get_running_loop()
+        self._on_action = on_action
+        self._shown: dict[str, str] = {}
+        self._quiet = _Quiet()
+        logging.getLogger("desktop_notifier.backends.base").addFilter(self._quiet)
+        self._notifier: Any = desktop_notifier.DesktopNotifier(
+            app_name=app_name,
+            app_icon=desktop_notifier.Icon(path=pixmap.APP_PNG),  # by default it is Python's logo
+        )
+
+    async def show(self, notice: Notice) -> None:
+        await self.withdraw(notice.key)
+        self._quiet.problem = None
+        capabilities = await self._notifier.get_capabilities()
+        buttons = notice.buttons if self._library.Capability.BUTTONS in capabilities else ()
+        shown = await self._notifier.send(
+            title=notice.title,
+            message=notice.body,
+            buttons=[self._library.Button(title=text, on_pressed=self._poster(action)) for text, action in buttons],
+        )
+        if self._quiet.problem is not None:
+            raise ChannelError(str(self._quiet.problem) or type(self._quiet.problem).__name__)
+        self._shown[notice.key] = shown
+
+    async def withdraw(self, key: str) -> None:
+        shown = self._shown.pop(key, None)
+        if shown is not None:
+            await self._notifier.clear(shown)
+
+    async def close(self) -> None:
+        logging.getLogger("desktop_notifier.backends.base").removeFilter(self._quiet)
+
+    def _poster(self, action: Action) -> Callable[[], None]:
+        return lambda: self._post(action)
+
+    def _post(self, action: Action) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._on_action, action)

@@ -1,0 +1,192 @@
+"""org.freedesktop.Notifications, called directly: replaced in place, with our desktop entry, and through daemon restarts.
+
+The connection is made by the first notification and costs nothing while it is idle. What the daemon can do is asked
+once for each daemon: without "actions" no buttons are sent, as some daemons would print them as text. Buttons travel as
+numbers, never as words, so nothing that another program sends can name an action of its own.
+
+Specification: https://specifications.freedesktop.org/notification-spec/latest/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dbus_fast import BusType, Message, MessageType, Variant
+from dbus_fast.aio.message_bus import MessageBus
+
+from trayapp.core.face import Action, Notice, Verb
+from trayapp.tray import pixmap
+from trayapp.tray.notify import ChannelError
+
+NAME = "org.freedesktop.Notifications"
+PATH = "/org/freedesktop/Notifications"
+BUS = "org.freedesktop.DBus"
+BUS_PATH = "/org/freedesktop/DBus"
+CALL_LIMIT = 5.0  # s: a daemon that hangs must not hold up the engine's notices for ever
+BY_SERVER = -1  # the daemon decides how long it is shown
+NORMAL = 1  # urgency
+# xfce4-notifyd draws a click on the text as one more button, without a word on it: https://docs.xfce.org/apps/xfce4-notifyd/spec
+NO_DEFAULT_ACTION = "Xfce Notify Daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """Who shows notifications now."""
+
+    owner: str
+    actions: bool
+    markup: bool
+    default_action: bool
+
+
+@dataclass(slots=True)
+class Shown:
+    """A notification on the screen, or one that was there until a moment ago."""
+
+    number: int
+    actions: dict[str, Action]
+
+
+class LinuxChannel:
+    """One connection to the session bus, on the loop that runs `show`."""
+
+    def __init__(self, app_name: str, on_action: Callable[[Action], None]) -> None:
+        self._app_name = app_name
+        self._on_action = on_action
+        self._bus: MessageBus | None = None
+        self._daemon: Daemon | None = None
+        self._shown: dict[str, Shown] = {}
+
+    async def show(self, notice: Notice) -> None:
+        """Show or replace; ChannelError if there is no bus, no daemon, or a daemon that says no."""
+        daemon = await self._current_daemon()
+        actions: dict[str, Action] = {}
+        listed: list[str] = []
+        if daemon.actions:
+            actions = {str(i): action for i, (_, action) in enumerate(notice.buttons)}
+            listed = [part for i, (text, _) in enumerate(notice.buttons) for part in (str(i), text)]
+            if daemon.default_action:
+                actions["default"] = Action(Verb.SHOW)
+                listed = ["default", "Show", *listed]
+        body = html.escape(notice.body, quote=False) if daemon.markup else notice.body
+        hints = {"urgency": Variant("y", NORMAL), "desktop-entry": Variant("s", self._app_name.lower())}
+        old = self._shown.get(notice.key)
+        arguments = [
+            self._app_name,
+            old.number if old else 0,
+            pixmap.APP_PNG.as_uri(),
+            notice.title,
+            body,
+            listed,
+            hints,
+            BY_SERVER,
+        ]
+        reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *arguments)
+        self._shown[notice.key] = Shown(reply.body[0], actions)
+
+    async def withdraw(self, key: str) -> None:
+        """Close it; a daemon that does not know it any more is content."""
+        shown = self._shown.pop(key, None)
+        if shown is not None and self._bus is not None and self._bus.connected:
+            await self._call(NAME, PATH, NAME, "CloseNotification", "u", shown.number, errors=False)
+
+    async def close(self) -> None:
+        if self._bus is not None:
+            self._bus.disconnect()
+        self._forget()
+        self._bus = None
+
+    def _forget(self) -> None:
+        """The daemon is gone, and what it showed with it."""
+        self._daemon = None
+        self._shown.clear()
+
+    # --- connection ---------------------------------------------------------------------------------------------------
+
+    async def _current_daemon(self) -> Daemon:
+        if self._bus is None or not self._bus.connected:
+            await self._connect()
+        if self._daemon is None:
+            # Asking starts the daemon where the bus knows how to.
+            capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "")
+            information = await self._call(NAME, PATH, NAME, "GetServerInformation", "")
+            known = set(capabilities.body[0])
+            self._daemon = Daemon(
+                owner=information.sender or "",
+                actions="actions" in known,
+                markup="body-markup" in known,
+                default_action=information.body[0] != NO_DEFAULT_ACTION,
+            )
+        return self._daemon
+
+    async def _connect(self) -> None:
+        self._forget()
+        self._bus = None
+        bus: MessageBus | None = None
+        try:
+            bus = MessageBus(bus_type=BusType.SESSION)
+            async with asyncio.timeout(CALL_LIMIT):
+                await bus.connect()
+        except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
+            if bus is not None:
+                bus.disconnect()
+            raise ChannelError(f"the session bus cannot be reached ({_words(problem)})") from None
+        self._bus = bus
+        bus.add_message_handler(self._heard)
+        for rule in (
+            f"type='signal',sender='{NAME}',interface='{NAME}'",
+            f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
+        ):
+            await self._call(BUS, BUS_PATH, BUS, "AddMatch", "s", rule)
+
+    async def _call(
+        self, name: str, path: str, interface: str, member: str, signature: str, *body: object, errors: bool = True
+    ) -> Message:
+        assert self._bus is not None  # noqa: S101 - `_current_daemon` connects first
+        call = Message(name, path, interface, member, signature=signature, body=list(body))
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                reply = await self._bus.call(call)
+        except TimeoutError:
+            raise ChannelError(f"the notification daemon did not answer within {CALL_LIMIT:.0f} s") from None
+        except (OSError, EOFError):
+            raise ChannelError("the session bus closed the connection") from None
+        if errors and reply.message_type is MessageType.ERROR:
+            self._forget()
+            raise ChannelError(_why(reply))
+        return reply
+
+    # --- what the daemon says -----------------------------------------------------------------------------------------
+
+    def _heard(self, message: Message) -> None:
+        if message.message_type is not MessageType.SIGNAL:
+            return
+        if message.member == "NameOwnerChanged" and message.sender == BUS and message.body[0] == NAME:
+            self._forget()
+        elif self._daemon is not None and message.sender == self._daemon.owner:
+            if message.member == "ActionInvoked":
+                self._invoked(*message.body)
+            elif message.member == "NotificationClosed":
+                self._closed(message.body[0])
+
+    def _invoked(self, number: int, name: str) -> None:
+        for shown in self._shown.values():
+            if shown.number == number and name in shown.actions:
+                self._on_action(shown.actions[name])
+                return
+
+    def _closed(self, number: int) -> None:
+        self._shown = {key: shown for key, shown in self._shown.items() if shown.number != number}
+
+
+def _why(reply: Message) -> str:
+    if (reply.error_name or "").endswith(("ServiceUnknown", "NameHasNoOwner")):
+        return "no notification daemon runs in this session"
+    return f"the notification daemon said {reply.error_name}"
+
+
+def _words(problem: Exception) -> str:
+    return str(problem) or type(problem).__name__

@@ -1,0 +1,306 @@
+"""The Linux tray: StatusNotifierItem over D-Bus, as a pystray backend, without GTK and without a display of its own.
+
+The law: one loop, in the thread that called `run`, owns the bus and all that is shown; `apply` and `stop` may be called
+from any thread and only post to it. Nothing of the desktop is taken for granted. Without a bus `run` waits for `stop`,
+and so the program works without a face; when the host comes, or comes back, the icon registers anew; when the bus is
+lost it is tried again, ever more seldom.
+
+Protocol: freedesktop.org's StatusNotifierItem as KDE speaks it (org.kde.*); what hosts
+ask is answered in `sniitem.py` and `dbusmenu.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dbus_fast import BusType, Message, MessageType, RequestNameReply
+from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast.constants import NameFlag
+from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
+
+from trayapp.core.face import Action, IconView, MenuItem, Verb
+from trayapp.tray import pixmap
+from trayapp.tray.dbusmenu import DbusMenu
+from trayapp.tray.mailbox import Change
+from trayapp.tray.sniitem import MENU_PATH, Item, Look, Pixmaps
+
+# pystray chooses a backend when it is imported, and would look for GTK and an X display; the dummy needs neither.
+_before = os.environ.get("PYSTRAY_BACKEND")
+os.environ["PYSTRAY_BACKEND"] = "dummy"
+try:
+    from pystray import _base
+finally:
+    if _before is None:
+        del os.environ["PYSTRAY_BACKEND"]
+    else:
+        os.environ["PYSTRAY_BACKEND"] = _before
+
+log = logging.getLogger(__name__)
+
+WATCHER = "org.kde.StatusNotifierWatcher"
+WATCHER_PATH = "/StatusNotifierWatcher"
+ITEM_PATH = "/StatusNotifierItem"
+BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+
+HOST_GRACE = 15.0  # s without a host before that is reported: at login panels come late, and a panel may restart
+RETRY_FIRST, RETRY_LAST = 2.0, 120.0  # s between two tries to reach a lost bus, doubled each time
+CALL_LIMIT = 5.0  # s for one call: a host that hangs must not keep the program from starting or ending
+LAST_WORDS = 0.05  # s in which the host may still ask about the icon it is dropping
+
+_numbers = itertools.count(1)
+
+NO_BUS = (OSError, EOFError, AuthError, DBusError, TimeoutError)
+
+
+class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
+    """The backend: pystray's `run` and setup thread around our own connection."""
+
+    def __init__(
+        self,
+        title: str,
+        on_action: Callable[[Action], None],
+        on_host: Callable[[bool], None],
+        *,
+        host_grace: float = HOST_GRACE,
+    ) -> None:
+        super().__init__(title, title=title)
+        self._on_host = on_host
+        self._host_grace = host_grace
+        self._host: bool | None = None  # what was last reported
+        self._host_timer: asyncio.TimerHandle | None = None
+        self._look = Look(pixmap.first(), title)
+        self._item = Item(title, self._look, lambda: on_action(Action(Verb.SHOW)))
+        self._menu_face = DbusMenu(on_action)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._done: asyncio.Event | None = None
+        self._bus: MessageBus | None = None
+        self._bus_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_numbers)}"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._silent = False  # this outage of the bus has been reported
+
+    # --- any thread ---------------------------------------------------------------------------------------------------
+
+    def apply(self, change: Change) -> None:
+        """Show a change. Draws in the calling thread, posts the rest; after `stop` it does nothing."""
+        look: dict[str, Any] = {}
+        if change.icon is not None:
+            look = {"pixmaps": _pixmaps(change.icon), "attention": change.icon.attention}
+        if change.tooltip is not None:
+            look["tooltip"] = change.tooltip
+        self._post(self._applied, look, change.menu)
+
+    def _post(self, call: Callable[..., None], *args: object) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed between the two lines
+                self._loop.call_soon_threadsafe(call, *args)
+
+    def _stop(self) -> None:
+        if self._done is not None:
+            self._post(self._done.set)
+
+    # pystray calls these; what is shown comes through `apply` alone.
+    def _show(self) -> None: ...
+    def _hide(self) -> None: ...
+    def _update_icon(self) -> None: ...
+    def _update_title(self) -> None: ...
+    def _update_menu(self) -> None: ...
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    def _applied(self, look: dict[str, Any], menu: tuple[MenuItem, ...] | None) -> None:
+        self._look = replace(self._look, **look)
+        self._item.show(self._look)
+        if menu is not None:
+            self._menu_face.update(menu)
+
+    async def _main(self) -> None:
+        self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            await self._keep_connected(self._done)
+        finally:
+            self._loop = None
+            self._ready()  # whatever happened: who waits for us is told
+
+    async def _keep_connected(self, done: asyncio.Event) -> None:
+        delay = RETRY_FIRST
+        while not done.is_set():
+            try:
+                await self._session(done)
+                delay = RETRY_FIRST
+            except InvalidAddressError as problem:
+                log.warning("no tray icon: this session has no D-Bus session bus (%s)", problem)
+                self._ready()
+                self._saw_host(False)
+                await done.wait()  # the address is in our environment: it cannot come later
+                return
+            except NO_BUS as problem:
+                self._report(f"no tray icon: the session bus cannot be reached ({_words(problem)})")
+            except Exception:
+                log.exception("the tray connection failed; it will be tried again")
+            if not done.is_set():
+                self._ready()
+                self._saw_host(False)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(done.wait(), delay)
+                delay = min(delay * 2, RETRY_LAST)
+
+    def _ready(self) -> None:
+        """Let the setup thread go, once."""
+        if not self._running:
+            self._mark_ready()
+
+    def _report(self, sentence: str) -> None:
+        if not self._silent:
+            log.warning("%s", sentence)
+        self._silent = True
+
+    async def _session(self, done: asyncio.Event) -> None:
+        """One connection, from its begin to `done` or to its loss."""
+        bus = self._bus = MessageBus(bus_type=BusType.SESSION)
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                await bus.connect()
+            gone = asyncio.ensure_future(_gone(bus))
+            await self._appear(bus)
+            self._silent = False
+            self._ready()
+            stop = asyncio.ensure_future(done.wait())
+            await asyncio.wait({gone, stop}, return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if gone.done():
+                self._report(f"the tray icon is gone: {gone.result()}")
+            else:
+                await self._leave(bus)
+                bus.disconnect()
+                await gone
+        finally:
+            self._bus = None
+            self._cancel_host_timer()
+            for task in self._tasks:
+                task.cancel()
+            bus.unexport(ITEM_PATH)
+            bus.unexport(MENU_PATH)
+            bus.disconnect()
+
+    async def _appear(self, bus: MessageBus) -> None:
+        bus.export(ITEM_PATH, self._item)
+        bus.export(MENU_PATH, self._menu_face)
+        bus.add_message_handler(self._heard)
+        rules = (
+            f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'",
+            f"type='signal',sender='{WATCHER}',interface='{WATCHER}'",
+        )
+        for rule in rules:
+            await self._call(*BUS, "AddMatch", "s", rule)
+        reply = await bus.request_name(self._bus_name, NameFlag.DO_NOT_QUEUE)
+        if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
+            self._bus_name = str(bus.unique_name)  # another process with our number, in another container
+        await self._register()
+
+    async def _leave(self, bus: MessageBus) -> None:
+        """Give the name back, which makes the host drop the icon, and answer what it asks as it goes."""
+        with contextlib.suppress(*NO_BUS):
+            if not self._bus_name.startswith(":"):
+                async with asyncio.timeout(CALL_LIMIT):
+                    await bus.release_name(self._bus_name)
+            await asyncio.sleep(LAST_WORDS)
+
+    async def _register(self) -> None:
+        """Tell the watcher of us, then ask it whether anybody shows icons."""
+        reply = await self._call(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", "s", self._bus_name)
+        if reply is None:
+            self._saw_host(False)
+            return
+        await self._look_for_host()
+
+    async def _look_for_host(self) -> None:
+        props = "org.freedesktop.DBus.Properties"
+        reply = await self._call(WATCHER, WATCHER_PATH, props, "Get", "ss", WATCHER, "IsStatusNotifierHostRegistered")
+        self._saw_host(reply is not None and bool(reply.body) and bool(reply.body[0].value))
+
+    async def _call(
+        self, name: str, path: str, interface: str, member: str, signature: str, *body: str
+    ) -> Message | None:
+        """The reply, or None for an error or no answer in time. A lost connection is seen elsewhere."""
+        if self._bus is None:
+            return None
+        call = Message(name, path, interface, member, signature=signature, body=list(body))
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                reply = await self._bus.call(call)
+        except NO_BUS as problem:
+            log.info("%s did not answer to %s (%s)", name, member, _words(problem))
+            return None
+        if reply.message_type is MessageType.ERROR:
+            log.debug("%s answered %s to %s", name, reply.error_name, member)
+            return None
+        return reply
+
+    # --- the host -----------------------------------------------------------------------------------------------------
+
+    def _heard(self, message: Message) -> None:
+        """A signal: the watcher came or went, or a host did."""
+        if message.message_type is not MessageType.SIGNAL:
+            return
+        if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
+            if message.body[2]:
+                self._spawn(self._register(), "register the tray icon")
+            else:
+                self._saw_host(False)
+        elif message.member in ("StatusNotifierHostRegistered", "StatusNotifierHostUnregistered"):
+            self._spawn(self._look_for_host(), "look for a tray host")
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _saw_host(self, present: bool) -> None:
+        """Report a host at once, its absence only after the grace, and each only when it is news."""
+        if present:
+            self._cancel_host_timer()
+            self._report_host(True)
+        elif self._host is not False and self._host_timer is None:
+            self._host_timer = asyncio.get_running_loop().call_later(self._host_grace, self._report_host, False)
+
+    def _report_host(self, present: bool) -> None:
+        self._host_timer = None
+        if self._host is not present:
+            self._host = present
+            log.info("a tray host shows the icon" if present else "no tray host: nobody shows the icon")
+            self._on_host(present)
+
+    def _cancel_host_timer(self) -> None:
+        if self._host_timer is not None:
+            self._host_timer.cancel()
+            self._host_timer = None
+
+
+def _pixmaps(view: IconView) -> Pixmaps:
+    from trayapp.tray import art  # Pillow is loaded when the first icon is up
+
+    return tuple(pixmap.from_rgba(size, art.draw(view, size).tobytes()) for size in pixmap.SIZES)
+
+
+async def _gone(bus: MessageBus) -> str:
+    """Wait for the end of the connection; why it ended."""
+    try:
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the connection is over
+        return f"the session bus closed the connection ({_words(problem)})"
+    return "the session bus closed the connection"
+
+
+def _words(problem: BaseException) -> str:
+    return str(problem) or type(problem).__name__
