@@ -289,6 +289,19 @@ async def test_the_page_under_way_is_told_again(site: Site) -> None:
     assert len(site.control.calls) == 1
 
 
+async def test_agreeing_is_not_asking_again(site: Site) -> None:
+    """Who accepts the login of a sign-in that was asked for a moment ago is heard."""
+
+    await site.ask("POST", f"{GITHUB}/reauthorize")
+    site.control.page = None
+
+    assert (await site.ask("POST", f"{GITHUB}/reauthorize", json={"accept": True}))[:2] == (
+        202,
+        {"authorization_url": None},
+    )
+    assert site.control.calls[-1] == ("reauthorize", "github", True, True)
+
+
 async def test_two_calls_at_once_share_a_page(site: Site) -> None:
     """A call that comes before the page is ready waits for the same one."""
 

@@ -146,7 +146,7 @@ class _Api:
         self._control = control
         self._version = version
         self._now = now
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[tuple[str, bool], _Asked] = {}  # by name and `accept`: agreeing is not asking once more
         self._jobs: set[asyncio.Task[Any]] = set()
 
     def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -211,7 +211,8 @@ class _Api:
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self._view(request)
         wish = await read_object(request, {"browser": bool, "accept": bool})
-        asked = self._asked.get(view.name)
+        browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
+        asked = self._asked.get((view.name, accept))
         if asked is None or (asked.task.done() and self._now() - asked.at >= REAUTHORIZE_EVERY):
             asked = self._ask(
                 view.name, browser=bool(wish.get("browser", True)), accept=bool(wish.get("accept", False))
@@ -231,7 +232,7 @@ class _Api:
             asked.ended = self._now()
 
         asked.task.add_done_callback(ended)
-        self._asked[name] = asked
+        self._asked[name, accept] = asked
         return asked
 
     def _again(self, view: WorkloadView, asked: _Asked) -> web.Response:
@@ -258,7 +259,8 @@ class _Api:
         await read_object(request, {})
         if not await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name))):
             raise _unknown()
-        self._asked.pop(name, None)
+        for accept in (False, True):
+            self._asked.pop((name, accept), None)
         return empty_reply(202)
 
     async def reload(self, request: web.Request) -> web.Response:
