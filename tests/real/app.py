@@ -127,13 +127,6 @@ class App:
         """The end of what it printed, for a failure's message."""
         return "\n--- output ---\n" + self.output.read_text(errors="replace")[-3000:]
 
-    def directories(self) -> list[Path]:
-        """Where it may have written something."""
-        kinds = ("CONFIG", "STATE", "DATA", "CACHE", "RUNTIME")
-        names = [f"XDG_{kind}_{'DIR' if kind == 'RUNTIME' else 'HOME'}" for kind in kinds]
-        places = [Path(self.environment[name], "amberlight") for name in names if name in self.environment]
-        return [self.output, *(place for place in places if place.exists())]
-
     def command_lines(self) -> bytes:
         """The arguments and the environment of its process, as other programs of this user can read them."""
         return b"".join(Path(f"/proc/{self.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))

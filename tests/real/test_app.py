@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.desktop.desk import Desk, missing
 from tests.real import browser
 from tests.real.app import App
 from tests.real.conftest import lacking
@@ -45,24 +46,21 @@ scopes = ["openid"]
 SHORT_TTL = 5.0  # s; less the margin: usable for three
 
 STORED = """
-import secretstorage
-with secretstorage.create_connection() as connection:
+import contextlib, secretstorage
+with contextlib.closing(secretstorage.dbus_init()) as connection:
     for item in secretstorage.get_default_collection(connection).get_all_items():
-        if b"amberlight/" in repr(item.get_attributes()).encode():
+        if "amberlight/" in repr(item.get_attributes()):
             print(item.get_secret().decode())
 """
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A desktop session of its own with an unlocked keyring, and directories that nobody else uses."""
-    desk = pytest.importorskip("tests.desktop.desk")
-    if missing := getattr(desk, "missing", lambda: "")():
-        lacking(missing)
-    with desk.Desk() as session:
-        state = tmp_path / "state"
-        state.mkdir()
-        yield {**session.env, "XDG_STATE_HOME": str(state)}
+def desk() -> Iterator[Desk]:
+    """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
+    if lacks := missing():
+        lacking(f"{lacks} not found: see the packages of the README")
+    with Desk() as session:
+        yield session
 
 
 @pytest.fixture
@@ -72,18 +70,16 @@ def titles(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def app(
-    relay: Relay, idp: Idp, environment: dict[str, str], titles: Path, chromium: None, tmp_path: Path
-) -> Iterator[App]:
+def app(relay: Relay, idp: Idp, desk: Desk, titles: Path, chromium: None, tmp_path: Path) -> Iterator[App]:
     """The program, running, with one workload that was never signed in."""
-    app = App({**environment, "BROWSER": browser.browser_command(titles)}, tmp_path)
+    app = App({**desk.env, "BROWSER": browser.browser_command(titles)}, tmp_path)
     app.configure(CONFIG.format(issuer=idp.issuer, client_id=idp.client_id))
     with app:
         app.until_up()
         yield app
 
 
-def test_a_bad_week_with_a_real_server(app: App, relay: Relay, idp: Idp, titles: Path) -> None:
+def test_a_bad_week_with_a_real_server(app: App, desk: Desk, relay: Relay, idp: Idp, titles: Path) -> None:
     """Sign-in, four kinds of outage, ten rotations, revocation and restart: red only when the server said no."""
 
     never = app.until(lambda s: s["status"] != "starting", "settled")
@@ -100,7 +96,7 @@ def test_a_bad_week_with_a_real_server(app: App, relay: Relay, idp: Idp, titles:
     assert visits(titles) == 3
     restarts_without_a_browser(app, idp)
     assert visits(titles) == 3
-    keeps_its_secrets(app, relay, titles)
+    keeps_its_secrets(app, relay, desk.root, titles)
 
 
 def word(status: dict[str, Any]) -> tuple[str, str]:
@@ -200,11 +196,11 @@ def restarts_without_a_browser(app: App, idp: Idp) -> None:
         assert app.quit() == 0, app.tail()
 
 
-def keeps_its_secrets(app: App, relay: Relay, titles: Path) -> None:
-    """The newest refresh token is in the keyring, and no token, code or verifier is anywhere else."""
+def keeps_its_secrets(app: App, relay: Relay, *places: Path) -> None:
+    """The newest refresh token is in the keyring, and no token, code or verifier is in any file of this desktop."""
     stored = subprocess.run(
         [sys.executable, "-c", STORED], env=app.environment, capture_output=True, timeout=30, check=True
     ).stdout
     assert relay.spy.leaks(stored) >= 1
     assert len(relay.spy) > 30
-    assert relay.spy.leaking_files(*app.directories(), titles) == []
+    assert relay.spy.leaking_files(app.output, *places) == []
