@@ -77,6 +77,11 @@ class Paths:
         return self.state_dir / "keys.json"
 
     @property
+    def muted_file(self) -> Path:
+        """There while the user wants no notifications."""
+        return self.state_dir / "muted"
+
+    @property
     def install_file(self) -> Path:
         """The random id of this installation; not in state.db, as deleting that loses no login."""
         return self.data_dir / "install-id"

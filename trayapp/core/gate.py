@@ -71,6 +71,11 @@ def _closed(gate: Gate, at: float) -> Gate:
     return replace(gate, closed_since=None)
 
 
+def timed(gate: Gate, settle: float, settle_max: float) -> Gate:
+    """The same gate with other settling times."""
+    return replace(gate, settle=settle, settle_max=settle_max)
+
+
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
     """The network changed: it is online, offline or behind a portal now."""
     return _closed(_restless(replace(gate, offline=offline, portal=portal), at), at)

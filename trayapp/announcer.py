@@ -1,0 +1,121 @@
+"""Notices become notifications, one after another; what they say is decided in `core/notices.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from trayapp.clipboard import copy
+from trayapp.core import details, notices, words
+from trayapp.core.face import Action, Notice, Snapshot, Verb
+
+if TYPE_CHECKING:
+    from trayapp.engine import Engine
+    from trayapp.tray.notify import Notifier
+
+log = logging.getLogger(__name__)
+
+SHOW_LIMIT = 10.0  # s
+
+
+class Announcer:
+    """Owns the notifier. Everything here belongs to the engine's loop."""
+
+    def __init__(self, engine: Engine, act: Callable[[Action], None], *, enabled: bool) -> None:
+        self._engine = engine
+        self._act = act
+        self._enabled = enabled
+        self._notifier: Notifier | None = None
+        self._said = notices.Announced()
+        self._jobs: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._back = False
+
+    async def open(self) -> None:
+        """Find the notification server, or do without."""
+        if not self._enabled:
+            return
+        from trayapp.tray.notify import Notifier
+
+        self._notifier = Notifier(self._act)
+        self._worker = asyncio.create_task(self._work(), name="notifications")
+
+    async def close(self) -> None:
+        """What is on the screen is withdrawn: its buttons would do nothing any more."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        while not self._jobs.empty():
+            self._jobs.get_nowait().close()
+        if self._notifier is not None:
+            await self._notifier.close()
+
+    def published(self, snapshot: Snapshot) -> None:
+        """Something changed, or time passed."""
+        refused = frozenset(self._engine.callers.refused)
+        back, self._back = self._back, False
+        wall = self._engine.now().wall
+        self._said, shown, withdrawn = notices.notices(self._said, snapshot, refused, wall, nudge=back)
+        for key in withdrawn:
+            self._withdraw(key)
+        for notice in shown:
+            self._show(notice)
+
+    def time_passes(self) -> None:
+        """The engine looked at its clocks: an outage may have become old enough to be announced."""
+        self.published(self._engine.snapshot())
+
+    def user_is_back(self) -> None:
+        """Wake or unlock: a reminder may be due."""
+        self._back = True
+
+    def show_all(self) -> None:
+        """*Show*: each workload that is not well, with what to do about it; or that all is well."""
+        snapshot = self._engine.snapshot()
+        found = details.each(snapshot)
+        for notice in found:
+            self._show(notice)
+        if not found:
+            self.say("summary", "Amberlight", details.all_well(len(snapshot.workloads)))
+
+    def warn_quit(self, names: list[str]) -> None:
+        """*Quit* would lose logins that the keyring did not take."""
+        body = (
+            f"Not in the keyring yet: {words.names(tuple(names))}. Unlock the keyring first, or quit again to lose it."
+        )
+        self._show(Notice("quit", "Quitting now loses a login", body, (("Quit", Action(Verb.QUIT)),)))
+
+    def say(self, key: str, title: str, body: str) -> None:
+        """A plain sentence."""
+        self._show(Notice(key, title, body))
+
+    async def copy_error(self, name: str) -> None:
+        """The details of the last error to the clipboard; without one, to the screen."""
+        seen = self._engine.view_of(name)
+        if seen is None:
+            return
+        text = details.text(seen)
+        if not await copy(text):
+            self.say(f"details:{name}", f"{name}: details", text)
+
+    def _withdraw(self, key: str) -> None:
+        self._later(lambda notifier: notifier.withdraw(key))
+
+    def _show(self, notice: Notice) -> None:
+        self._later(lambda notifier: notifier.show(notice))
+
+    def _later(self, job: Callable[[Notifier], Coroutine[Any, Any, object]]) -> None:
+        if self._notifier is not None:
+            self._jobs.put_nowait(job(self._notifier))
+
+    async def _work(self) -> None:
+        while True:
+            job = await self._jobs.get()
+            try:
+                await asyncio.wait_for(job, SHOW_LIMIT)
+            except TimeoutError:
+                log.warning("the notification server does not answer")
+            except Exception:
+                log.exception("a notification failed")

@@ -1,0 +1,35 @@
+"""Text to the clipboard, by the program that this desktop has for it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+
+PROGRAMS: tuple[tuple[str, ...], ...] = (
+    ("wl-copy",),
+    ("xclip", "-selection", "clipboard"),
+    ("xsel", "--clipboard", "--input"),
+)
+LIMIT = 5.0  # s
+
+
+async def copy(text: str) -> bool:
+    """Whether some program took it. The text goes by standard input, never as an argument."""
+    programs = {"darwin": (("pbcopy",),), "win32": (("clip",),)}.get(sys.platform, PROGRAMS)
+    for program in programs:
+        if shutil.which(program[0]) and await _hand_over(program, text):
+            return True
+    return False
+
+
+async def _hand_over(program: tuple[str, ...], text: str) -> bool:
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet)
+    try:
+        async with asyncio.timeout(LIMIT):
+            await process.communicate(text.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    return process.returncode == 0

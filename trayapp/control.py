@@ -1,0 +1,73 @@
+"""What the loopback API may ask of the app (`edge.api.Control`). It runs on the engine's loop, like the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trayapp.core.face import Action, Snapshot, Unavailable, Verb
+from trayapp.core.model import AccessToken, Problem, Spec
+from trayapp.edge.api import Check
+
+if TYPE_CHECKING:
+    from trayapp.runtime import Runtime
+
+
+class Control:
+    """The API's view of the running app."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.engine = runtime.engine
+
+    @property
+    def started_at(self) -> float:
+        """Wall."""
+        return self._runtime.started_at
+
+    def snapshot(self) -> Snapshot:
+        """Everything public, now."""
+        return self.engine.snapshot()
+
+    def spec(self, name: str) -> Spec | None:
+        """How a workload is configured."""
+        found = self.engine.workloads.get(name)
+        return None if found is None else found.spec
+
+    def post(self, action: Action) -> None:
+        """A click."""
+        self.engine.post(action)
+
+    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+        """M15."""
+        return await self.engine.token(name, min_validity)
+
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+        """The authorization URL; None where a pending login was accepted."""
+        return await self.engine.signing.begin(name, browser=browser, accept=accept) or None
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect that a person copied."""
+        return self.engine.signing.paste(name, url)
+
+    async def remove(self, name: str) -> bool:
+        """Revoke, delete, forget. Whoever asks takes it out of the file as well."""
+        if name not in self.engine.workloads:
+            return False
+        self.engine.post(Action(Verb.REMOVE, name))
+        return True
+
+    async def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration again."""
+        return self._runtime.read_configuration()
+
+    async def checks(self) -> list[Check]:
+        """What only the running app knows."""
+        return await self._runtime.checks()
+
+    def quit(self) -> None:
+        """End the program soon."""
+        self._runtime.quit()
+
+    def created_at(self, name: str) -> float:
+        """Wall."""
+        return self.engine.created.get(name, self._runtime.started_at)
