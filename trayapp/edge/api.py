@@ -214,9 +214,7 @@ class _Api:
         browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
         asked = self._asked.get((view.name, accept))
         if asked is None or (asked.task.done() and self._now() - asked.at >= REAUTHORIZE_EVERY):
-            asked = self._ask(
-                view.name, browser=bool(wish.get("browser", True)), accept=bool(wish.get("accept", False))
-            )
+            asked = self._ask(view.name, browser=browser, accept=accept)
         elif asked.task.done():
             return self._again(view, asked)
         result = await asyncio.shield(asked.task)
