@@ -13,7 +13,7 @@ from trayapp.core import schedule, words
 from trayapp.core.deadlines import opens_at
 from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Status, Unavailable, WorkloadView
 from trayapp.core.gate import Gate
-from trayapp.core.model import Moment, Phase, SignedOut, Trouble, Workload
+from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
 
 STEADY = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
 HAIR = 0.001  # s; a token ends between two floats: look a hair after that, not before
@@ -114,7 +114,7 @@ _BY_REASON: Mapping[SignedOut | None, Detail] = {
 
 def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment) -> Detail:
     """The first that holds, in the order of `Detail`."""
-    if w.unsaved:
+    if _write_failed(w):
         return Detail.NOT_STORED
     if w.keyring is not None:
         return Detail.KEYRING_LOCKED if w.keyring is Trouble.LOCKED else Detail.KEYRING_UNAVAILABLE
@@ -133,6 +133,12 @@ def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment)
             return Detail.OK
         case _:
             return _waiting_for(w, facts, gate, now)
+
+
+def _write_failed(w: Workload) -> bool:
+    """A login that is only on its way into the keyring is not worth a word; one that did not arrive there is."""
+    on_its_way = w.keyring_tries == 0 and (w.attempt is None or w.attempt.step is Step.STORING)
+    return w.unsaved and not on_its_way
 
 
 def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:

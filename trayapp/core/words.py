@@ -69,6 +69,14 @@ SHORT: Mapping[Detail, str] = {
 }
 TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that tell when the next attempt is
 
+NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
+ENDING: Mapping[Status, str] = {
+    Status.REMOVING: "being removed",
+    Status.STOPPING: "stopping",
+    Status.POLICY_STOPPED: "stopped by policy",
+    Status.UNKNOWN: "unknown",
+}
+
 # What a program is told that got no token (M15), to be shown to its user.
 HELP: Mapping[Detail, str] = {
     Detail.KEYRING_LOCKED: "Unlock the keyring; {name} goes on by itself.",
@@ -145,23 +153,20 @@ def _because(problem: Problem | None, otherwise: str) -> str:
 def short(view: WorkloadView, local: Local) -> str:
     """The state in a few words for a menu line; times by the clock, so that nothing is redrawn as time passes."""
     auth = view.auth
-    if view.status in (Status.REMOVING, Status.STOPPING, Status.POLICY_STOPPED, Status.UNKNOWN):
-        return {Status.REMOVING: "being removed", Status.POLICY_STOPPED: "stopped by policy"}.get(
-            view.status, str(view.status)
-        )
+    if view.status in ENDING:
+        return ENDING[view.status]
     if view.status is Status.UNAUTHENTICATED and auth.signing_in:
         return "signing in"
     text = SHORT[auth.detail]
     if auth.detail in TIMED and auth.next_attempt_at is not None:
         text += f", next at {local(auth.next_attempt_at)}"
     if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
-        text = f"running, {text}"
+        return f"running, {text}"
+    if view.status is Status.STOPPED and auth.detail is not Detail.PAUSED:
+        return f"paused, {text}"
     if view.status is Status.UNAUTHENTICATED and auth.detail not in NEEDS_A_PERSON:
-        text = f"needs sign-in, {text}"
+        return f"needs sign-in, {text}"
     return text
-
-
-NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
 
 
 def help_for(view: WorkloadView) -> str:
