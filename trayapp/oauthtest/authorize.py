@@ -1,0 +1,181 @@
+"""The authorization endpoint and its consent page (RFC 6749 section 4.1, RFC 7636, RFC 8252, RFC 8707, RFC 9207)."""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Mapping
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+
+from trayapp.oauthtest.checks import CHALLENGE, Rule
+from trayapp.oauthtest.faults import HTML, NO_STORE
+from trayapp.oauthtest.grants import Asked, Refused
+from trayapp.oauthtest.shared import Shared, refusal
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+class AuthorizationEndpoint:
+    """Shows a page or agrees by itself; a client that cannot be trusted with an answer gets a page that says why."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._tickets: dict[str, Asked] = {}
+
+    async def authorize(self, request: web.Request) -> web.StreamResponse:
+        """GET /authorize."""
+        shared = self._shared
+        try:
+            query = await shared.arrive(request, "/authorize")
+        except Refused as problem:
+            number = shared.log.add("authorize", shared.settings.clock(), request.method)
+            shared.log.outcome(number, problem.code)
+            return _page("This sign-in cannot work", problem.text, status=400)
+        number = shared.log.add("authorize", shared.settings.clock(), request.method, query=query)
+        with shared.changed:
+            try:
+                redirect_uri = self._redirect_uri(query)
+            except Refused as problem:
+                shared.log.outcome(number, problem.code)
+                return _page("This sign-in cannot work", problem.text, status=400)
+            try:
+                asked = self._asked(query, redirect_uri)
+            except Refused as problem:
+                shared.log.outcome(number, problem.code)
+                return self._back(redirect_uri, query.get("state"), error=problem.code, error_description=problem.text)
+            shared.log.outcome(number, "page" if shared.settings.consent == "page" else "ok")
+            return self._consent(asked)
+
+    async def consent(self, request: web.Request) -> web.StreamResponse:
+        """POST /consent: a person pressed a button of the page."""
+        shared = self._shared
+        try:
+            form = await shared.form(request, "/consent")
+        except Refused as problem:
+            return refusal(problem)
+        number = shared.log.add("consent", shared.settings.clock(), request.method)
+        with shared.changed:
+            asked = self._tickets.pop(form.get("ticket", ""), None)
+            if asked is None:
+                shared.log.outcome(number, "expired")
+                return _page("This page has expired", "Start the sign-in again.", status=400)
+            agreed = form.get("choice") == "allow"
+            shared.log.outcome(number, "ok" if agreed else "access_denied")
+            return self._agreed(asked) if agreed else self._denied(asked)
+
+    def _redirect_uri(self, query: Mapping[str, str]) -> str:
+        """The client and where its answer may go: an error in either must not be redirected anywhere."""
+        shared = self._shared
+        if shared.need(query, "client_id", "/authorize") != shared.settings.client_id:
+            raise Refused("invalid_client", "The client is not known.")
+        uri = shared.need(query, "redirect_uri", "/authorize")
+        problem = _redirect_problem(uri)
+        if problem:
+            shared.checks.note(Rule.BAD_REDIRECT, f"redirect_uri {problem}")
+            raise Refused("invalid_request", f"The redirect_uri {problem}.")
+        return uri
+
+    def _asked(self, query: Mapping[str, str], redirect_uri: str) -> Asked:
+        shared, checks = self._shared, self._shared.checks
+        if shared.need(query, "response_type", "/authorize") != "code":
+            checks.note(Rule.UNSUPPORTED, "a response_type that is not code")
+            raise Refused("unsupported_response_type", "Only code is supported")
+        state = query.get("state")
+        if not state:
+            checks.note(Rule.STATE_MISSING, "a request to /authorize without state")
+            raise Refused("invalid_request", "state is missing")
+        challenge = self._challenge(query)
+        checks.sign_in(state, challenge)
+        resource = self._resource(query)
+        scope = self._scope(query)
+        return Asked(challenge, state, redirect_uri, scope, resource, query.get("nonce", ""))
+
+    def _challenge(self, query: Mapping[str, str]) -> str:
+        checks = self._shared.checks
+        challenge = query.get("code_challenge")
+        if not challenge:
+            checks.note(Rule.PKCE_MISSING, "a request to /authorize without code_challenge")
+            raise Refused("invalid_request", "code_challenge is missing")
+        if query.get("code_challenge_method") != "S256":
+            checks.note(Rule.PKCE_WRONG, "the code_challenge_method is not S256")
+            raise Refused("invalid_request", "code_challenge_method must be S256")
+        if not CHALLENGE.fullmatch(challenge):
+            checks.note(Rule.PKCE_WRONG, f"a code_challenge of {len(challenge)} characters is none of S256")
+            raise Refused("invalid_request", "code_challenge must be 43 characters of base64url")
+        return challenge
+
+    def _resource(self, query: Mapping[str, str]) -> str:
+        wanted, given = self._shared.settings.resource, query.get("resource", "")
+        if wanted is not None and given != wanted:
+            self._shared.checks.note(Rule.WRONG_RESOURCE, "a request to /authorize without the expected resource")
+            raise Refused("invalid_target", "resource is missing or not known")
+        return given
+
+    def _scope(self, query: Mapping[str, str]) -> str:
+        offered = self._shared.settings.scopes
+        asked = query.get("scope", " ".join(offered)).split()
+        if offered and not set(asked) <= set(offered):
+            raise Refused("invalid_scope", "A scope is not known")
+        return " ".join(asked)
+
+    def _consent(self, asked: Asked) -> web.Response:
+        match self._shared.settings.consent:
+            case "auto":
+                return self._agreed(asked)
+            case "deny":
+                return self._denied(asked)
+            case "page":
+                ticket = secrets.token_urlsafe(16)
+                self._tickets[ticket] = asked
+                return _consent_page(self._shared.settings.client_id, asked.scope, ticket)
+
+    def _agreed(self, asked: Asked) -> web.Response:
+        return self._back(asked.redirect_uri, asked.state, code=self._shared.grants.code(asked))
+
+    def _denied(self, asked: Asked) -> web.Response:
+        return self._back(asked.redirect_uri, asked.state, error="access_denied", error_description="The user said no")
+
+    def _back(self, redirect_uri: str, state: str | None, **answer: str) -> web.Response:
+        settings = self._shared.settings
+        if state is not None:
+            answer["state"] = state
+        if settings.send_iss:
+            answer["iss"] = settings.wrong_iss or self._shared.base()
+        joint = "&" if urlsplit(redirect_uri).query else "?"
+        location = redirect_uri + joint + urlencode(answer)
+        return web.Response(status=303, headers={**NO_STORE, "Location": location, "Referrer-Policy": "no-referrer"})
+
+
+def _redirect_problem(uri: str) -> str:
+    """What is wrong with a native app's redirect URI (RFC 8252 sections 7.3 and 8.3), or ""."""
+    try:
+        parts = urlsplit(uri)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme != "http" or host not in LOOPBACK:
+        return "is not http on 127.0.0.1 or [::1]"
+    if port is None:
+        return "names no port"
+    if "#" in uri or "@" in parts.netloc:
+        return "has a fragment or a user name"
+    return ""
+
+
+def _page(title: str, text: str, *, status: int = 200) -> web.Response:
+    title, text = html.escape(title), html.escape(text)
+    body = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p></body></html>"
+    return web.Response(status=status, body=body.encode(), headers={**NO_STORE, "Content-Type": HTML})
+
+
+def _consent_page(client_id: str, scope: str, ticket: str) -> web.Response:
+    body = (
+        "<!DOCTYPE html><html><head><title>Allow access?</title></head><body><h1>Allow access?</h1>"
+        f"<p><b>{html.escape(client_id)}</b> asks for: {html.escape(scope or 'access')}</p>"
+        f'<form method="post" action="/consent"><input type="hidden" name="ticket" value="{ticket}">'
+        '<button id="allow" name="choice" value="allow">Allow</button> '
+        '<button id="deny" name="choice" value="deny">Deny</button></form></body></html>'
+    )
+    return web.Response(body=body.encode(), headers={**NO_STORE, "Content-Type": HTML})

@@ -1,0 +1,115 @@
+"""What a client may not do. Every rule that the server watches has a name here, so that a test can allow it.
+
+A violation is noted and nothing more: whether the request is refused too is the endpoint's matter, and the test
+hears of it when it leaves the server's context.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636 section 4.2: base64url of a SHA-256
+VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
+SHORTEST_STATE = 22  # characters: 128 bits in base64url
+
+
+class Rule(StrEnum):
+    """One thing that a well-behaved client never does."""
+
+    BAD_FORM = "bad_form"  # wrong content type, no form, or a parameter sent twice
+    WRONG_METHOD = "wrong_method"  # anything but POST at the token and revocation endpoints
+    NO_USER_AGENT = "no_user_agent"
+    SECRET_IN_URL = "secret_in_url"  # a secret in a query string: it ends in somebody's log
+    MISSING_PARAMETER = "missing_parameter"
+    UNSUPPORTED = "unsupported"  # another grant or response type than the metadata names
+    TWO_AUTHENTICATIONS = "two_authentications"  # Basic header and secret in the body (RFC 6749 section 2.3)
+    PKCE_MISSING = "pkce_missing"
+    PKCE_WRONG = "pkce_wrong"  # not S256, an illegal length, or a verifier that does not fit
+    VERIFIER_REUSED = "verifier_reused"
+    STATE_MISSING = "state_missing"
+    STATE_WEAK = "state_weak"  # under 128 bits
+    STATE_REUSED = "state_reused"
+    BAD_REDIRECT = "bad_redirect"  # not http on a loopback literal with a port (RFC 8252 section 7.3)
+    REDIRECT_CHANGED = "redirect_changed"  # another redirect_uri at the token endpoint
+    WRONG_RESOURCE = "wrong_resource"  # RFC 8707
+    CODE_REUSED = "code_reused"
+    TWO_AT_ONCE = "two_at_once"  # two refresh requests of one family in flight
+    STALE_TOKEN = "stale_token"  # a refresh token whose successor the client has used already
+    REFUSED_AGAIN = "refused_again"  # a refresh token that this server has refused before
+    FOLLOWED_REDIRECT = "followed_redirect"  # from the token endpoint to a portal
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One breach. `text` is a sentence without any secret."""
+
+    rule: Rule
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule.value}: {self.text}"
+
+
+class ClientMisbehaved(AssertionError):  # noqa: N818 - it reads as the verdict that it is
+    """The client broke rules; `violations` has them all."""
+
+    def __init__(self, violations: Collection[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("the OAuth client misbehaved:\n" + "\n".join(f"  - {violation}" for violation in violations))
+
+
+class Checks:
+    """The violations so far, and what must be remembered to notice some of them. Not locked: its owner is."""
+
+    def __init__(self, allow: Collection[Rule]) -> None:
+        self._allow = frozenset(allow)
+        self._challenge_of: dict[str, str] = {}
+        self._state_of: dict[str, str] = {}
+        self._finished: set[str] = set()
+        self._refused: set[str] = set()
+        self.found: list[Violation] = []
+
+    def note(self, rule: Rule, text: str) -> None:
+        """Record a breach, unless the test allows it."""
+        if rule not in self._allow:
+            self.found.append(Violation(rule, text))
+
+    def user_agent(self, value: str | None, where: str) -> None:
+        """Every request says who sends it; many firewalls block those that do not."""
+        if not value:
+            self.note(Rule.NO_USER_AGENT, f"a request to {where} without a User-Agent")
+
+    def sign_in(self, state: str, challenge: str) -> None:
+        """State and verifier belong to each other and to one sign-in; opening the same page twice is no breach."""
+        if len(state) < SHORTEST_STATE:
+            self.note(Rule.STATE_WEAK, f"a state of {len(state)} characters; 128 bits take {SHORTEST_STATE}")
+        if state in self._finished or self._challenge_of.setdefault(state, challenge) != challenge:
+            self.note(Rule.STATE_REUSED, "one state served two sign-ins")
+        if self._state_of.setdefault(challenge, state) != state:
+            self.note(Rule.VERIFIER_REUSED, "one code_challenge served two sign-ins")
+
+    def signed_in(self, state: str) -> None:
+        """The code of this state was redeemed: from now on the state is spent."""
+        self._finished.add(state)
+
+    def refused(self, token_digest: str) -> None:
+        """The server itself said invalid_grant to this refresh token; asking again is a breach."""
+        if token_digest in self._refused:
+            self.note(Rule.REFUSED_AGAIN, "a refresh token that was refused with invalid_grant was sent again")
+        self._refused.add(token_digest)
+
+    def finish(self) -> None:
+        """Raise `ClientMisbehaved` if anything was found."""
+        if self.found:
+            raise ClientMisbehaved(self.found)
+
+
+def fits(verifier: str, challenge: str) -> bool:
+    """Whether the challenge is the S256 transformation of the verifier (RFC 7636 section 4.6)."""
+    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return made == challenge

@@ -1,0 +1,215 @@
+"""The authorization server's memory: codes, families of refresh tokens, access tokens. No HTTP here.
+
+A *family* is one sign-in and everything rotated from it. A refresh token is live, or spent at an instant; a spent one
+is honoured again inside the grace, and after it betrays a theft: then the whole family dies (RFC 9700 section 4.14.2).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from trayapp.oauthtest.settings import Settings
+
+LIFETIME = 3600.0  # s an access token really lasts where the announced lifetime is odd
+
+
+class Refused(Exception):  # noqa: N818 - it is no error of this program
+    """The server's "no", as RFC 6749 section 5.2 wants it: an error code and a sentence without any secret."""
+
+    def __init__(self, code: str, text: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one sign-in or refresh gives. `refresh_token` is None where the server does not rotate."""
+
+    family: str
+    scope: str
+    subject: str | None
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+    nonce: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asked for at the authorization endpoint; a code stands for it."""
+
+    challenge: str = field(repr=False)
+    state: str = field(repr=False)
+    redirect_uri: str = field(repr=False)
+    scope: str
+    resource: str
+    nonce: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Family:
+    name: str
+    scope: str
+    subject: str | None
+    nonce: str = field(repr=False)
+    newest: str = field(default="", repr=False)
+    live: bool = True
+
+
+@dataclass(slots=True)
+class _Refresh:
+    family: _Family
+    spent_at: float | None = None
+    presented: bool = False
+    successors: list[_Refresh] = field(default_factory=list, repr=False)
+
+
+@dataclass(slots=True)
+class _Code:
+    asked: Asked
+    expires: float
+    family: _Family | None = None
+    used: bool = False
+
+
+class Grants:
+    """All that was ever given out. Not locked: its owner is. Times are those of the settings' clock, in seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._families: dict[str, _Family] = {}
+        self._refresh: dict[str, _Refresh] = {}
+        self._access: dict[str, tuple[_Family, float]] = {}
+        self._codes: dict[str, _Code] = {}
+
+    def token(self, kind: str) -> str:
+        """A new random string with the canary in it."""
+        return "-".join(part for part in (kind, self._settings.canary, secrets.token_urlsafe(24)) if part)
+
+    # --- codes ---------------------------------------------------------------------------------------------------
+
+    def code(self, asked: Asked) -> str:
+        """A code for what was asked, good once and for `code_lifetime` seconds."""
+        value = self.token("ac")
+        self._codes[value] = _Code(asked, self._settings.clock() + self._settings.code_lifetime)
+        return value
+
+    def asked(self, code: str) -> Asked:
+        """What the code stands for; it is used up by this. Raises `Refused`; a second use ends what the first gave."""
+        found = self._codes.get(code)
+        if found is None:
+            raise Refused("invalid_grant", "The code is not known")
+        if found.used:
+            if found.family is not None:
+                found.family.live = False
+            raise Refused("invalid_grant", "The code was used before")
+        found.used = True
+        if self._settings.clock() > found.expires:
+            raise Refused("invalid_grant", "The code has expired")
+        return found.asked
+
+    def used(self, code: str) -> bool:
+        """Whether the code was presented before."""
+        found = self._codes.get(code)
+        return found is not None and found.used
+
+    def redeemed(self, code: str) -> Grant:
+        """The sign-in that a code is good for, after all checks."""
+        found = self._codes[code]
+        asked = found.asked
+        grant = self.issue(asked.scope, self._settings.subject, asked.nonce)
+        found.family = self._families[grant.family]
+        return grant
+
+    # --- families ------------------------------------------------------------------------------------------------
+
+    def issue(self, scope: str, subject: str | None, nonce: str = "") -> Grant:
+        """A new family."""
+        family = _Family(f"family-{len(self._families) + 1}", scope, subject, nonce)
+        self._families[family.name] = family
+        return self._give(family, self._mint(family))
+
+    def refresh(self, token: str) -> Grant:
+        """The next grant of the token's family. Raises `Refused`."""
+        found = self._refresh.get(token)
+        if found is None:
+            raise Refused("invalid_grant", "The refresh token is not known")
+        family = found.family
+        if not family.live:
+            raise Refused("invalid_grant", "The grant was revoked")
+        if found.spent_at is not None and not self._in_grace(found.spent_at):
+            if self._settings.reuse_revokes_family:
+                family.live = False
+            raise Refused("invalid_grant", "The refresh token was used before")
+        if self._settings.rotate is not True:
+            return self._give(family, token if self._settings.rotate == "same" else None)
+        if found.spent_at is None:
+            found.spent_at = self._settings.clock()
+        successor = self._mint(family)
+        found.successors.append(self._refresh[successor])
+        return self._give(family, successor)
+
+    def present(self, token: str) -> tuple[str, bool]:
+        """A client has shown this refresh token: its family ("" if unknown), and whether it is stale, which means that
+        the client has shown a successor of it already and so must have known better."""
+        found = self._refresh.get(token)
+        if found is None:
+            return "", False
+        found.presented = True
+        return found.family.name, any(successor.presented for successor in found.successors)
+
+    def scope_of(self, token: str) -> str | None:
+        """The scope of a refresh token's family; None if the token is not known."""
+        found = self._refresh.get(token)
+        return None if found is None else found.family.scope
+
+    def revoke(self, token: str) -> bool:
+        """RFC 7009: a refresh token takes its family along, an access token only itself. Whether it was known."""
+        if token in self._refresh:
+            self._refresh[token].family.live = False
+            return True
+        return self._access.pop(token, None) is not None
+
+    def end(self, family: str) -> None:
+        """End one family. Raises `KeyError` if there is none of that name."""
+        self._families[family].live = False
+
+    def live(self) -> tuple[str, ...]:
+        """The names of the families that can still be refreshed, oldest first."""
+        return tuple(family.name for family in self._families.values() if family.live)
+
+    def current(self, family: str) -> str:
+        """The newest refresh token of a family. Raises `KeyError`."""
+        return self._families[family].newest
+
+    def valid_access(self, token: str) -> bool:
+        """Whether a resource would accept this access token now."""
+        family, expires = self._access.get(token, (None, 0.0))
+        return family is not None and family.live and self._settings.clock() < expires
+
+    def _in_grace(self, spent_at: float) -> bool:
+        grace = self._settings.grace
+        return grace > 0 and self._settings.clock() - spent_at <= grace
+
+    def _mint(self, family: _Family) -> str:
+        family.newest = self.token("rt")
+        self._refresh[family.newest] = _Refresh(family)
+        return family.newest
+
+    def _give(self, family: _Family, refresh_token: str | None) -> Grant:
+        access = self.token("at")
+        self._access[access] = (family, self._settings.clock() + real_lifetime(self._settings.access_token_lifetime))
+        return Grant(family.name, family.scope, family.subject, access, refresh_token, family.nonce)
+
+
+def real_lifetime(announced: object) -> float:
+    """How long an access token lasts, in seconds: as announced where that is a positive number or the text of one."""
+    if isinstance(announced, bool) or not isinstance(announced, int | float | str):
+        return LIFETIME
+    try:
+        seconds = float(announced)
+    except ValueError:
+        return LIFETIME
+    return seconds if seconds > 0 else LIFETIME

@@ -1,0 +1,258 @@
+"""`OAuthServer`: what a test holds in its hand. The endpoints live in their own files."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from trayapp.oauthtest.authorize import AuthorizationEndpoint
+from trayapp.oauthtest.background import Background
+from trayapp.oauthtest.checks import Rule, Violation
+from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
+from trayapp.oauthtest.grants import Grant, Refused
+from trayapp.oauthtest.log import Record
+from trayapp.oauthtest.script import Mode
+from trayapp.oauthtest.settings import Settings
+from trayapp.oauthtest.shared import Shared, refusal
+from trayapp.oauthtest.token import TokenEndpoint, changed
+
+
+class OAuthServer(Settings):
+    """A scriptable authorization server on 127.0.0.1, alive inside its `with` statement.
+
+    It runs on a thread of its own, so synchronous and asynchronous tests use it alike; every method may be called
+    from any thread. Leaving the context ends it within a second and raises `ClientMisbehaved` or `ScriptNotUsedUp`,
+    unless an exception is on its way already or `check` is false. The options are those of `Settings`.
+    """
+
+    def __post_init__(self) -> None:
+        self._background = Background(self._application, name="oauthtest", tls=self.ssl_context)
+        self._shared = Shared(self, lambda: self._background.url)
+        self._authorization = AuthorizationEndpoint(self._shared)
+        self._token = TokenEndpoint(self._shared)
+
+    def __repr__(self) -> str:
+        return f"<OAuthServer on port {self._background.port or 'none'}, mode {self.mode.name}>"
+
+    def __enter__(self) -> Self:
+        self._background.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._background.stop()
+        if kind is None and self.check:
+            self.verify()
+
+    def verify(self) -> None:
+        """Raise `ClientMisbehaved` or `ScriptNotUsedUp` now, if there is a reason to."""
+        with self._shared.changed:
+            self._shared.checks.finish()
+            self._shared.script.finish()
+
+    # --- where it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`."""
+        return self._background.url
+
+    @property
+    def issuer(self) -> str:
+        """The issuer of its metadata: `url`."""
+        return self.url
+
+    @property
+    def authorization_endpoint(self) -> str:
+        """Where the browser goes."""
+        return self.url + "/authorize"
+
+    @property
+    def token_endpoint(self) -> str:
+        """Where codes and refresh tokens go."""
+        return self.url + "/token"
+
+    @property
+    def revocation_endpoint(self) -> str:
+        """RFC 7009."""
+        return self.url + "/revoke"
+
+    def down(self) -> None:
+        """Refuse connections, and drop those that are open, until `up`."""
+        self._background.down()
+
+    def up(self) -> None:
+        """Listen again, on the same port, with the same memory."""
+        self._background.up()
+
+    # --- what the token endpoint does ------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> Mode:
+        """What it does when no script is left. Set it to change that."""
+        return self._shared.script.mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        with self._shared.changed:
+            self._shared.script.mode = Mode(mode)
+
+    def script(self, *modes: Mode) -> None:
+        """Play these, one for each coming token request, after what waits already; then the mode holds again."""
+        with self._shared.changed:
+            self._shared.script.add(*modes)
+
+    @property
+    def script_rest(self) -> tuple[Mode, ...]:
+        """What is still to be played."""
+        with self._shared.changed:
+            return self._shared.script.rest
+
+    def clear_script(self) -> None:
+        """Forget what is still to be played."""
+        with self._shared.changed:
+            self._shared.script.clear()
+
+    def release(self, mode: Mode = Mode.SUCCESS) -> None:
+        """Let hanging requests go on as in this mode, and slow ones answer now. One that hangs in its body is closed,
+        as that body was never meant to become a whole."""
+        self._background.soon(lambda: self._token.release(mode))
+
+    # --- what it gave out ------------------------------------------------------------------------------------------
+
+    def issue(self, scope: str = "", subject: str | None = None) -> Grant:
+        """A login without a browser: a new family with its first refresh token and access token."""
+        with self._shared.changed:
+            return self._shared.grants.issue(scope, self.subject if subject is None else subject)
+
+    def revoke(self, family: str) -> None:
+        """End one family, as its user or an administrator would."""
+        with self._shared.changed:
+            self._shared.grants.end(family)
+
+    def revoke_all(self) -> None:
+        """End every family."""
+        with self._shared.changed:
+            for family in self._shared.grants.live():
+                self._shared.grants.end(family)
+
+    def live_families(self) -> tuple[str, ...]:
+        """The families that can still be refreshed, oldest first."""
+        with self._shared.changed:
+            return self._shared.grants.live()
+
+    def current_refresh_token(self, family: str) -> str:
+        """The newest refresh token of a family, whether or not the client ever got it. Raises `KeyError`."""
+        with self._shared.changed:
+            return self._shared.grants.current(family)
+
+    def valid_access(self, token: str) -> bool:
+        """Whether a resource would accept this access token now."""
+        with self._shared.changed:
+            return self._shared.grants.valid_access(token)
+
+    # --- what it saw -----------------------------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> list[Record]:
+        """A copy of the request log, oldest first."""
+        return self._shared.log.all()
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What the client did wrong so far."""
+        with self._shared.changed:
+            return list(self._shared.checks.found)
+
+    def count(self, kind: str, *, grant: str | None = None, outcome: str | None = None) -> int:
+        """How many requests of this kind came, with this grant_type and outcome (None: any)."""
+        return self._shared.log.count(kind, grant, outcome)
+
+    def wait(
+        self, kind: str, *, grant: str | None = None, outcome: str | None = None, times: int = 1, timeout: float = 5.0
+    ) -> bool:
+        """Block until so many requests came; False after `timeout` seconds. In a coroutine: `asyncio.to_thread`."""
+        return self._shared.log.wait(kind, grant, outcome, times, timeout)
+
+    @property
+    def max_in_flight(self) -> int:
+        """The most token requests that were under way at one time."""
+        with self._shared.changed:
+            return self._token.max_in_flight
+
+    @property
+    def connections(self) -> int:
+        """TCP connections accepted so far."""
+        return self._background.connections
+
+    # --- the application -------------------------------------------------------------------------------------------
+
+    def _application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/authorize", self._authorization.authorize)
+        app.router.add_post("/consent", self._authorization.consent)
+        app.router.add_route("*", "/token", self._token.handle)
+        app.router.add_route("*", "/revoke", self._revoke)
+        app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
+        app.router.add_get("/.well-known/openid-configuration", self._metadata)
+        app.router.add_route("*", PORTAL_PATH, self._portal)
+        return app
+
+    async def _metadata(self, request: web.Request) -> web.StreamResponse:
+        """RFC 8414 section 3.2; the same document for OpenID Connect Discovery."""
+        number = self._shared.log.add("metadata", self.clock(), request.method)
+        try:
+            await self._shared.arrive(request, request.path)
+        except Refused as problem:
+            self._shared.log.outcome(number, problem.code)
+            return refusal(problem)
+        self._shared.log.outcome(number, "ok")
+        return web.json_response(changed(self._metadata_document(), self.metadata_changes))
+
+    def _metadata_document(self) -> dict[str, object]:
+        ways = ["none"] if self.client_secret is None else ["client_secret_basic", "client_secret_post"]
+        document: dict[str, object] = {
+            "issuer": self.issuer,
+            "authorization_endpoint": self.authorization_endpoint,
+            "token_endpoint": self.token_endpoint,
+            "revocation_endpoint": self.revocation_endpoint,
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code", "refresh_token"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ways,
+            "revocation_endpoint_auth_methods_supported": ways,
+            "authorization_response_iss_parameter_supported": self.send_iss,
+        }
+        if self.scopes:
+            document["scopes_supported"] = list(self.scopes)
+        return document
+
+    async def _revoke(self, request: web.Request) -> web.StreamResponse:
+        """RFC 7009: also a token that nobody knows is answered with 200."""
+        shared = self._shared
+        number: int | None = None
+        try:
+            await shared.arrive(request, "/revoke")
+            form = await shared.form(request, "/revoke")
+            number = shared.log.add("revoke", self.clock(), request.method, form)
+            with shared.changed:
+                shared.authenticate(form, request.headers.get("Authorization"), "/revoke")
+                known = shared.grants.revoke(shared.need(form, "token", "/revoke"))
+        except Refused as problem:
+            if number is None:
+                number = shared.log.add("revoke", self.clock(), request.method)
+            shared.log.outcome(number, problem.code)
+            return refusal(problem)
+        shared.log.outcome(number, "ok" if known else "unknown_token")
+        return web.Response(headers=NO_STORE)
+
+    async def _portal(self, request: web.Request) -> web.StreamResponse:
+        """Where `Mode.CAPTIVE_REDIRECT` points. No client goes there with a token."""
+        number = self._shared.log.add("portal", self.clock(), request.method)
+        with self._shared.changed:
+            self._shared.checks.note(Rule.FOLLOWED_REDIRECT, f"{request.method} to the portal")
+        self._shared.log.outcome(number, "ok")
+        return web.Response(text="<h1>Welcome to the guest network</h1>", headers={"Content-Type": HTML})

@@ -1,0 +1,51 @@
+"""The keyword options of `OAuthServer`. All but the first group may be changed while it runs, from any thread."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from trayapp.oauthtest.checks import Rule
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class Settings:
+    """How the authorization server behaves. Times are seconds."""
+
+    # fixed once it runs
+    ssl_context: ssl.SSLContext | None = None  # given: https
+    check: bool = True  # False: leaving the context raises neither ClientMisbehaved nor ScriptNotUsedUp
+    allow: Collection[Rule] = ()  # what is no violation in this test
+    clock: Callable[[], float] = field(default=time.monotonic)  # for grace, token life, codes and the log
+
+    client_id: str = "amberlight-test"
+    client_secret: str | None = None  # given: the client must authenticate, by Basic header or in the body
+
+    access_token_lifetime: object = 3600.0  # `expires_in` as it stands here; None leaves it out
+    rotate: bool | Literal["same"] = True  # False: no refresh_token in the answer; "same": the same one again
+    grace: float = 0.0  # how long a spent refresh token is honoured again, counted from its first use
+    reuse_revokes_family: bool = True
+    code_lifetime: float = 60.0
+    subject: str | None = None  # given: an id_token with it in `sub`, when the scope has `openid`
+    extra: dict[str, object] = field(default_factory=dict)  # put over the token answer; `...` takes a key away
+
+    consent: Literal["auto", "page", "deny"] = "auto"
+    scopes: Sequence[str] = ()  # what may be asked for; empty: anything
+    resource: str | None = None  # RFC 8707: what a client must name in both requests of a sign-in
+    send_iss: bool = True  # RFC 9207
+    wrong_iss: str | None = None  # given: sent as `iss` instead of the issuer, as a mix-up attack would
+    metadata_changes: dict[str, object] = field(default_factory=dict)  # put over the metadata; `...` takes a key away
+
+    latency: float = 0.0  # before every request is looked at
+    delay: float = 0.5  # of Mode.SLOW
+    retry_after: int | float | str | datetime | None = 30  # of Mode.UNAVAILABLE and Mode.RATE_LIMITED
+
+    # what all tokens, codes and half answers contain, for tests that look for leaks
+    canary: str = ""
+
+    def __post_init__(self) -> None:
+        """Called when all options are set; the server builds itself here."""
