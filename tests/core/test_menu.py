@@ -1,0 +1,299 @@
+"""Icon, tooltip and menu as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from trayapp.core.face import (
+    Action,
+    AuthView,
+    Colour,
+    Detail,
+    Glyph,
+    IconView,
+    MenuItem,
+    Snapshot,
+    Status,
+    Verb,
+    WorkloadView,
+)
+from trayapp.core.menu import face, summary
+from trayapp.core.model import Problem
+from trayapp.core.view import AMBER, BLUE, look
+from trayapp.core.words import short
+
+
+def local(wall: float) -> str:
+    return f"{int(wall) // 60:02d}:{int(wall) % 60:02d}"
+
+
+def view(
+    name: str, status: Status, detail: Detail, *, signing_in: bool = False, next_at: float | None = None
+) -> WorkloadView:
+    drawn = look(status)
+    if status is Status.UNAUTHENTICATED and (signing_in or detail is Detail.NEVER_SIGNED_IN):
+        drawn = BLUE
+    error = Problem("http", "no") if detail is Detail.RETRYING else None
+    auth = AuthView(detail, 0.0, next_attempt_at=next_at, signing_in=signing_in, last_error=error)
+    return WorkloadView(name, "", status, "", drawn.health, drawn.colour, drawn.glyph, auth)
+
+
+GREEN = view("github", Status.RUNNING, Detail.OK)
+RETRYING = view("jira", Status.AUTH_RETRYING, Detail.RETRYING, next_at=14 * 60.0 + 32)
+RED = view("notion", Status.UNAUTHENTICATED, Detail.REFUSED)
+SOON = replace(view("linear", Status.RUNNING, Detail.RETRYING), colour=AMBER.colour, glyph=AMBER.glyph)
+NEVER = view("new", Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN)
+SIGNING = view("slack", Status.UNAUTHENTICATED, Detail.REFUSED, signing_in=True)
+STARTING = view("sentry", Status.STARTING, Detail.STARTING)
+BROKEN = view("typo", Status.ERROR, Detail.CONFIG_ERROR)
+CHANGED = view("moved", Status.ERROR, Detail.CONFIRM_CHANGE)
+REJECTED = view("api", Status.UNHEALTHY, Detail.UPSTREAM_REJECTS)
+PAUSED = view("old", Status.STOPPED, Detail.PAUSED)
+LEAVING = view("gone", Status.REMOVING, Detail.OK)
+ODD = view("odd", Status.UNKNOWN, Detail.OK)
+
+
+def snap(*views: WorkloadView, **rest: object) -> Snapshot:
+    return replace(Snapshot(1, {v.name: v for v in views}), **rest)  # type: ignore[arg-type]
+
+
+def flat(items: Iterable[MenuItem]) -> list[MenuItem]:
+    return [each for item in items for each in (item, *flat(item.items))]
+
+
+def menu(*views: WorkloadView, **rest: object) -> dict[str, MenuItem]:
+    return {item.key: item for item in flat(face(snap(*views, **rest), local).menu)}
+
+
+# --- summary and short states ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("views", "line"),
+    [
+        ((), "No workloads yet"),
+        ((GREEN, replace(GREEN, name="b"), RETRYING, RED), "2 running · 1 retrying · 1 needs sign-in"),
+        ((RED, replace(RED, name="b")), "2 need sign-in"),
+        ((SOON,), "1 retrying"),  # as it is drawn, not by its word
+        ((NEVER, SIGNING, STARTING), "1 starting · 1 not signed in yet · 1 signing in"),
+        ((BROKEN, REJECTED), "1 with a configuration error · 1 rejected by its service"),
+        ((PAUSED, LEAVING, ODD), "1 paused · 1 stopping · 1 unknown"),
+    ],
+)
+def test_summary(views: tuple[WorkloadView, ...], line: str) -> None:
+    """One line counts what there is, best first, and leaves out what there is not."""
+
+    assert line == summary(snap(*views))
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (GREEN, "running"),
+        (view("a", Status.RUNNING, Detail.REFRESH_DELAYED), "running, refresh delayed"),
+        (view("a", Status.RUNNING, Detail.NOT_STORED), "running, login not saved"),
+        (SOON, "retrying"),
+        (RETRYING, "retrying, next at 14:32"),
+        (view("a", Status.AUTH_RETRYING, Detail.SERVER_SAID_WAIT, next_at=61.0), "server asked to wait, next at 01:01"),
+        (view("a", Status.AUTH_RETRYING, Detail.OFFLINE, next_at=61.0), "offline"),
+        (RED, "needs sign-in"),
+        (SIGNING, "signing in"),
+        (NEVER, "not signed in yet"),
+        (view("a", Status.UNAUTHENTICATED, Detail.CEILING), "needs sign-in or a retry"),
+        (view("a", Status.UNAUTHENTICATED, Detail.KEYRING_LOCKED), "needs sign-in, keyring locked"),
+        (STARTING, "starting"),
+        (BROKEN, "configuration error"),
+        (CHANGED, "changed, needs sign-in"),
+        (REJECTED, "rejected by the service"),
+        (PAUSED, "paused"),
+        (view("a", Status.STOPPED, Detail.NOT_STORED), "paused, login not saved"),
+        (LEAVING, "being removed"),
+        (view("a", Status.STOPPING, Detail.OK), "stopping"),
+        (view("a", Status.POLICY_STOPPED, Detail.OK), "stopped by policy"),
+        (ODD, "unknown"),
+    ],
+)
+def test_short_state(seen: WorkloadView, words: str) -> None:
+    """A few words; a time by the user's clock where it says when to look again."""
+
+    assert words == short(seen, local)
+
+
+# --- icon and tooltip ------------------------------------------------------------------------------------------------
+
+WORST_FIRST = (RED, BROKEN, REJECTED, RETRYING, SIGNING, STARTING, GREEN, ODD, LEAVING, PAUSED)
+
+
+@pytest.mark.parametrize("place", range(len(WORST_FIRST)))
+def test_the_worst_is_in_the_middle(place: int) -> None:
+    """Sign-in, error, unhealthy, retrying, starting, running; what is stopped never wins."""
+
+    icon = face(snap(*WORST_FIRST[place:]), local).icon
+    assert (WORST_FIRST[place].glyph, WORST_FIRST[place].colour) == (icon.glyph, icon.colour)
+
+
+def test_amber_counts_as_retrying_whatever_the_word() -> None:
+    """A workload without a token is worse than one that starts, even while it is called running."""
+
+    assert face(snap(SOON, STARTING), local).icon.glyph is Glyph.RETRY
+
+
+def test_one_segment_per_workload_up_to_six() -> None:
+    """Segments stand in the order of the names; above six the worst colour fills the disc."""
+
+    assert face(snap(RETRYING, GREEN), local).icon == IconView(
+        Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER), attention=False
+    )
+    six = [replace(GREEN, name=str(n)) for n in range(6)]
+    assert len(face(snap(*six), local).icon.segments) == 6
+    assert face(snap(*six, RED), local).icon == IconView(Glyph.WARNING, Colour.RED, (), attention=True)
+
+
+def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
+    """No workload is an open ring; a configuration that cannot be read is a red cross."""
+
+    assert face(snap(), local).icon == IconView(Glyph.OPEN, Colour.GREY)
+    assert face(snap(GREEN, broken="config.toml, line 2"), local).icon == IconView(
+        Glyph.CROSS, Colour.RED, attention=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "text"),
+    [
+        (snap(GREEN), "Amberlight: 1 running"),
+        (
+            snap(GREEN, RETRYING, RED, PAUSED),
+            "Amberlight: 1 running · 1 retrying · 1 needs sign-in · 1 paused\nnotion: needs sign-in\n"
+            "jira: retrying, next at 14:32",
+        ),
+        (
+            snap(*(replace(RED, name=str(n)) for n in range(7))),
+            "Amberlight: 7 need sign-in\n0: needs sign-in\n1: needs sign-in\n2: needs sign-in\n3: needs sign-in\nand 3 more",
+        ),
+        (snap(broken="config.toml, line 2"), "Amberlight: configuration error"),
+    ],
+)
+def test_tooltip(snapshot: Snapshot, text: str) -> None:
+    """The summary, and the worst by name, in six lines at most."""
+
+    assert text == face(snapshot, local).tooltip
+
+
+# --- menu ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_whole_menu() -> None:
+    """From top to bottom, as a person reads it."""
+
+    items = face(snap(GREEN, RED, RETRYING), local).menu
+    assert [
+        "1 running · 1 retrying · 1 needs sign-in",
+        "Reauthorize notion…",
+        "",
+        "✔ github: running",
+        "↻ jira: retrying, next at 14:32",
+        "⚠ notion: needs sign-in",
+        "",
+        "Retry all now",
+        "Mute notifications",
+        "",
+        "Quit",
+    ] == [item.text for item in items]
+    assert [True, True, True] == [item.separator for item in items if not item.text]
+
+
+def test_the_submenu() -> None:
+    """Everything that can be asked of one workload."""
+
+    (item,) = (i for i in face(snap(RETRYING), local).menu if i.items)
+    assert [
+        MenuItem("retry:jira", "Retry now", Action(Verb.RETRY, "jira")),
+        MenuItem("reauthorize:jira", "Reauthorize…", Action(Verb.REAUTHORIZE, "jira")),
+        MenuItem("copy_error:jira", "Copy error details", Action(Verb.COPY_ERROR, "jira")),
+        MenuItem("pause:jira", "Pause", Action(Verb.PAUSE, "jira")),
+        MenuItem("sign_out:jira", "Sign out", Action(Verb.SIGN_OUT, "jira")),
+    ] == list(item.items)
+
+
+@pytest.mark.parametrize(
+    ("seen", "key", "text", "enabled"),
+    [
+        (GREEN, "copy_error:github", "Copy error details", False),  # there is none
+        (NEVER, "top:new", "Sign in to new…", True),
+        (NEVER, "reauthorize:new", "Sign in…", True),
+        (NEVER, "sign_out:new", "Sign out", False),
+        (SIGNING, "top:slack", "Reopen sign-in page of slack…", True),
+        (SIGNING, "reauthorize:slack", "Reopen sign-in page…", True),
+        (CHANGED, "top:moved", "Reauthorize moved…", True),
+        (REJECTED, "top:api", "Reauthorize api…", True),
+        (BROKEN, "reauthorize:typo", "Reauthorize…", False),  # only the file can mend it
+        (BROKEN, "retry:typo", "Retry now", True),  # reads the file again
+        (PAUSED, "resume:old", "Resume", True),
+        (PAUSED, "retry:old", "Retry now", False),
+        (LEAVING, "workload:gone", "○ gone: being removed", False),
+        (ODD, "workload:odd", "? odd: unknown", True),
+        (PAUSED, "workload:old", "■ old: paused", True),
+        (BROKEN, "workload:typo", "✖ typo: configuration error", True),
+    ],
+)
+def test_items_by_state(seen: WorkloadView, key: str, text: str, enabled: bool) -> None:
+    """An item says what it does in this state, and is grey where it could do nothing."""
+
+    item = menu(seen)[key]
+    assert (text, enabled) == (item.text, item.enabled)
+
+
+@pytest.mark.parametrize(
+    ("seen", "key"), [(GREEN, "top:github"), (BROKEN, "top:typo"), (PAUSED, "pause:old"), (GREEN, "resume:github")]
+)
+def test_items_that_are_not_there(seen: WorkloadView, key: str) -> None:
+    """Nothing stands at the top that no sign-in would mend, and nothing is offered twice."""
+
+    assert key not in menu(seen)
+
+
+def test_the_top_does_what_it_says() -> None:
+    """One click on a red workload signs in."""
+
+    assert menu(RED)["top:notion"].action == Action(Verb.REAUTHORIZE, "notion")
+
+
+def test_warnings_stand_at_the_top() -> None:
+    """What is wrong with the app itself is the first thing to read, and nothing to click."""
+
+    items = face(snap(GREEN, broken="config.toml, line 2: no.", warnings=("Port 8765 is taken.",)), local).menu
+    assert ["✖ config.toml, line 2: no.", "⚠ Port 8765 is taken.", "1 running"] == [item.text for item in items[:3]]
+    assert not any(item.enabled or item.action for item in items[:3])
+
+
+def test_the_menu_of_nothing() -> None:
+    """It says how to begin."""
+
+    items = menu()
+    assert items["empty"] == MenuItem("empty", "No workload yet: amberlight add NAME URL", enabled=False)
+    assert not items["retry_all"].enabled
+
+
+def test_mute_is_checked() -> None:
+    """The check mark is the state."""
+
+    assert (False, True) == (menu()["mute"].checked, menu(muted=True)["mute"].checked)
+
+
+def test_quit_warns_of_a_login_that_would_be_lost() -> None:
+    """What is only in memory ends with the app."""
+
+    unsaved = view("jira", Status.RUNNING, Detail.NOT_STORED)
+    assert menu(unsaved)["quit"].text == "Quit (the newest login of jira is not saved)"
+
+
+def test_keys_are_unique_and_do_not_move() -> None:
+    """A click that comes after an update meets the item it was meant for."""
+
+    before, after = menu(*WORST_FIRST), menu(*WORST_FIRST[2:], NEVER)
+    assert len(flat(face(snap(*WORST_FIRST), local).menu)) == len(before)
+    assert all(before[key].action == after[key].action for key in before.keys() & after.keys())

@@ -1,0 +1,306 @@
+"""Notifications: what is said once, what is said again, and what is taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trayapp.core.face import Action, AuthView, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.notices import Announced, notices
+from trayapp.core.view import look
+
+T = 1_700_000_000.0
+DAY = 86400.0
+SHOW = ("Show", Action(Verb.SHOW))
+
+
+def view(
+    name: str, status: Status, detail: Detail, since: float | None = None, signing_in: bool = False
+) -> WorkloadView:
+    drawn = look(status)
+    auth = AuthView(detail, T, retrying_since=since, signing_in=signing_in)
+    return WorkloadView(name, "", status, "", drawn.health, drawn.colour, drawn.glyph, auth)
+
+
+def green(name: str) -> WorkloadView:
+    return view(name, Status.RUNNING, Detail.OK)
+
+
+def amber(name: str, since: float | None = T - 100.0, detail: Detail = Detail.RETRYING) -> WorkloadView:
+    return view(name, Status.AUTH_RETRYING, detail, since)
+
+
+def red(name: str, detail: Detail = Detail.REFUSED, signing_in: bool = False) -> WorkloadView:
+    return view(name, Status.UNAUTHENTICATED, detail, signing_in=signing_in)
+
+
+class Desk:
+    """A desktop that shows notices: `up` is what a person sees, `log` what has popped up so far."""
+
+    def __init__(self) -> None:
+        self.state = Announced()
+        self.up: dict[str, Notice] = {}
+        self.log: list[str] = []
+
+    def see(
+        self,
+        *views: WorkloadView,
+        refused: str = "",
+        wall: float = T,
+        nudge: bool = False,
+        gate: str = "",
+        muted: bool = False,
+    ) -> list[str]:
+        """The titles that pop up now."""
+        snapshot = Snapshot(1, {v.name: v for v in views}, gate, muted)
+        self.state, show, withdraw = notices(self.state, snapshot, frozenset(refused.split()), wall, nudge)
+        for key in withdraw:
+            self.up.pop(key)  # what is withdrawn was there
+        self.up |= {notice.key: notice for notice in show}
+        self.log += [notice.title for notice in show]
+        return [notice.title for notice in show]
+
+
+# --- amber -----------------------------------------------------------------------------------------------------------
+
+
+def test_amber_is_announced_when_somebody_missed_a_token() -> None:
+    """Online, a minute old, and a client was refused: once, with a sentence that calms."""
+
+    desk = Desk()
+    assert desk.see(amber("jira"), refused="jira") == ["jira cannot be refreshed right now"]
+    assert desk.up["amber:jira"] == Notice(
+        "amber:jira",
+        "jira cannot be refreshed right now",
+        "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself.",
+        (("Retry now", Action(Verb.RETRY, "jira")),),
+    )
+    assert desk.see(amber("jira"), refused="jira", wall=T + DAY) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "refused", "gate", "muted"),
+    [
+        (amber("jira"), "", "", False),  # nobody asked
+        (amber("jira"), "github", "", False),  # somebody asked for another
+        (amber("jira"), "jira", "offline", False),  # offline alone notifies nobody
+        (amber("jira", since=T - 59.0), "jira", "", False),  # too young
+        (amber("jira", since=None), "jira", "", False),  # since is T: too young
+        (amber("jira"), "jira", "", True),
+        (green("jira"), "jira", "", False),
+    ],
+)
+def test_amber_is_not_announced(seen: WorkloadView, refused: str, gate: str, muted: bool) -> None:
+    """Most outages are over before anybody need know."""
+
+    assert Desk().see(seen, refused=refused, gate=gate, muted=muted) == []
+
+
+def test_amber_without_a_long_phase_counts_from_its_status() -> None:
+    """A locked keyring has no tries to exhaust, and its own advice."""
+
+    desk = Desk()
+    assert desk.see(amber("jira", None, Detail.KEYRING_LOCKED), refused="jira", wall=T + 60.0) != []
+    assert desk.up["amber:jira"].body == "Unlock the keyring; it goes on by itself."
+
+
+@pytest.mark.parametrize("after", [green("jira"), view("jira", Status.STOPPED, Detail.PAUSED)])
+@pytest.mark.parametrize("muted", [False, True])
+def test_amber_is_withdrawn_on_recovery(after: WorkloadView, muted: bool) -> None:
+    """Without a word, muted or not; the next outage is announced again."""
+
+    desk = Desk()
+    desk.see(amber("jira"), refused="jira")
+    assert desk.see(after, muted=muted) == []
+    assert desk.up == {}
+    assert desk.see(amber("jira"), refused="jira") != []
+
+
+def test_several_ambers_are_one_notice() -> None:
+    """A lost VPN does not pop up ten times; it stays until the last has recovered."""
+
+    desk = Desk()
+    desk.see(amber("a"), amber("b"), refused="a")
+    assert desk.see(amber("a"), amber("b"), refused="a b") == ["2 workloads cannot be refreshed right now"]
+    assert desk.up == {
+        "amber": Notice(
+            "amber",
+            "2 workloads cannot be refreshed right now",
+            "a, b. Nothing to do: Amberlight is trying again by itself.",
+            (SHOW,),
+        )
+    }
+    assert desk.see(green("a"), amber("b"), refused="a b") == []
+    assert list(desk.up) == ["amber"]
+    assert desk.see(amber("a"), amber("b"), refused="a b") == []
+    assert desk.see(green("a"), green("b")) == []
+    assert desk.up == {}
+
+
+def test_a_third_amber_replaces_the_notice_of_two() -> None:
+    """The same key, so nothing is stacked."""
+
+    desk = Desk()
+    desk.see(amber("a"), amber("b"), refused="a b")
+    assert desk.see(amber("a"), amber("b"), amber("c"), refused="a b c") == [
+        "3 workloads cannot be refreshed right now"
+    ]
+    assert list(desk.up) == ["amber"]
+
+
+def test_amber_that_turns_red_is_replaced() -> None:
+    """One outage, one notice at a time."""
+
+    desk = Desk()
+    desk.see(amber("jira"), refused="jira")
+    assert desk.see(red("jira", Detail.CEILING), refused="jira") == ["jira needs you to sign in"]
+    assert list(desk.up) == ["red:jira"]
+
+
+# --- red -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("detail", "body"),
+    [
+        (Detail.REFUSED, "The server no longer accepts its login. Reauthorize opens its sign-in page."),
+        (
+            Detail.LOST_ROTATION,
+            "The server's answer with the new login was lost on the way; you did nothing wrong. Reauthorize opens its "
+            "sign-in page.",
+        ),
+        (
+            Detail.CEILING,
+            "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its "
+            "sign-in page.",
+        ),
+    ],
+)
+def test_red_is_announced_at_once(detail: Detail, body: str) -> None:
+    """With both buttons, whether or not anybody asked, online or not."""
+
+    desk = Desk()
+    desk.see(red("jira", detail), gate="offline")
+    buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, "jira")), ("Retry now", Action(Verb.RETRY, "jira")))
+    assert desk.up == {"red:jira": Notice("red:jira", "jira needs you to sign in", body, buttons)}
+
+
+def test_never_signed_in_is_no_news() -> None:
+    """Who has just added a workload knows."""
+
+    assert Desk().see(red("jira", Detail.NEVER_SIGNED_IN), nudge=True) == []
+
+
+def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
+    """Not by the clock alone, and not at every wake."""
+
+    desk = Desk()
+    desk.see(red("jira"))
+    assert desk.see(red("jira"), wall=T + 2 * DAY) == []
+    assert desk.see(red("jira"), wall=T + 1.0, nudge=True) == []
+    assert desk.see(red("jira"), wall=T + DAY, nudge=True) == ["jira needs you to sign in"]
+    assert desk.see(red("jira"), wall=T + DAY + 60.0, nudge=True) == []
+    assert desk.see(red("jira"), wall=T - 5 * DAY, nudge=True) != []  # a clock that was set back silences nobody
+
+
+def test_nobody_is_reminded_while_signing_in() -> None:
+    """The page is open already."""
+
+    desk = Desk()
+    desk.see(red("jira"))
+    assert desk.see(red("jira", signing_in=True), wall=T + 2 * DAY, nudge=True) == []
+    assert list(desk.up) == ["red:jira"]
+
+
+@pytest.mark.parametrize("after", [(), (green("jira"),), (view("jira", Status.STOPPED, Detail.PAUSED),)])
+@pytest.mark.parametrize("muted", [False, True])
+def test_red_is_withdrawn_when_solved(after: tuple[WorkloadView, ...], muted: bool) -> None:
+    """Signed in, paused or removed; muted or not."""
+
+    desk = Desk()
+    desk.see(red("jira"))
+    assert desk.see(*after, muted=muted) == []
+    assert desk.up == {}
+
+
+def test_several_reds_are_one_notice() -> None:
+    """With *Show* instead of a button for each; when one is left, its own buttons are back."""
+
+    desk = Desk()
+    assert desk.see(red("a"), red("b")) == ["2 workloads need you to sign in"]
+    assert desk.up == {"red": Notice("red", "2 workloads need you to sign in", "a, b.", (SHOW,))}
+    assert desk.see(green("a"), red("b")) == ["b needs you to sign in"]
+    assert list(desk.up) == ["red:b"]
+
+
+def test_a_second_red_joins_the_first() -> None:
+    """There is always one red notification, and it names everybody."""
+
+    desk = Desk()
+    desk.see(red("a"), green("b"))
+    assert desk.see(red("a"), red("b")) == ["2 workloads need you to sign in"]
+    assert list(desk.up) == ["red"]
+
+
+def test_many_names_are_cut() -> None:
+    """Five names and a number."""
+
+    desk = Desk()
+    desk.see(*(red(name) for name in "abcdefg"))
+    assert desk.up["red"].body == "a, b, c, d, e and 2 more."
+
+
+def test_muted_shows_nothing_and_forgets_nothing() -> None:
+    """What turned red meanwhile is said when the mute ends; what was said before is not repeated by it."""
+
+    desk = Desk()
+    assert desk.see(red("a"), muted=True, nudge=True) == []
+    assert desk.see(red("a")) == ["a needs you to sign in"]
+    assert desk.see(red("a"), muted=True, wall=T + 3 * DAY, nudge=True) == []
+    assert list(desk.up) == ["red:a"]
+    assert desk.see(red("a"), wall=T + 3 * DAY) == []
+
+
+def test_a_muted_notice_of_several_goes_when_one_is_solved() -> None:
+    """It would speak of somebody who is well again."""
+
+    desk = Desk()
+    desk.see(red("a"), red("b"))
+    assert desk.see(red("a"), green("b"), muted=True) == []
+    assert desk.up == {}
+
+
+NAMES = ("a", "b", "c")
+STEPS = st.tuples(
+    st.tuples(*(st.sampled_from([green(n), amber(n), red(n), red(n, Detail.NEVER_SIGNED_IN)]) for n in NAMES)),
+    st.sampled_from(["", "a", "a b c"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(STEPS, max_size=12))
+def test_every_red_has_exactly_one_live_notice(steps: list[tuple[tuple[WorkloadView, ...], str, bool]]) -> None:
+    """Whatever the history: a red is named by one notice, a recovered one by none, and nothing is said twice."""
+
+    desk = Desk()
+    for number, (views, refused, nudge) in enumerate(steps):
+        desk.see(*views, refused=refused, wall=T + number, nudge=nudge)
+        wanted = [v.name for v in views if v.status is Status.UNAUTHENTICATED and v.auth.detail is Detail.REFUSED]
+        shown = [key for key in desk.up if key.startswith("red")]
+        assert shown == ([] if not wanted else ["red" if len(wanted) > 1 else f"red:{wanted[0]}"])
+        if not any(v.status is Status.AUTH_RETRYING for v in views):
+            assert not any(key.startswith("amber") for key in desk.up)
+        assert desk.see(*views, refused=refused, wall=T + number, nudge=nudge) == []
+
+
+def test_a_state_in_which_nothing_happens_stays_equal() -> None:
+    """So the engine need not store it again."""
+
+    desk = Desk()
+    desk.see(red("a"), amber("b"), refused="b")
+    before = desk.state
+    desk.see(red("a"), replace(amber("b"), url="x"), refused="b")
+    assert desk.state == before
