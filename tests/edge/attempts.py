@@ -1,0 +1,139 @@
+"""One running sign-in, and the browser of the person in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from tests.edge.authserver import ACCESS, CODE, REFRESH, AuthServer
+from trayapp.core.model import Moment, Problem, Spec
+from trayapp.edge.signin import BrowserSignIn
+from trayapp.edge.tokens import HttpTokens
+from trayapp.edge.wire import Wire
+from trayapp.ports import NewLogin
+
+NOW = Moment(at=1000.0, awake=500.0, wall=1_700_000_000.0)
+
+
+def bare() -> ssl.SSLContext:
+    """Trusts nobody, and is made at once."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Attempt:
+    """One running sign-in, and the browser of the person in front of it."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        browser: bool = False,
+        open_url: Callable[[str], bool] | None = None,
+        linger: float = 0.2,
+        limit: float = 5.0,
+        header_limit: float = 1.0,
+    ) -> None:
+        wire = Wire("0", bare)
+        self.opened: list[str] = []
+        self.signin = BrowserSignIn(
+            wire,
+            HttpTokens(wire),
+            open_url=open_url or self._open,
+            limit=limit,
+            linger=linger,
+            header_limit=header_limit,
+        )
+        self.spec = spec
+        self.shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(
+            self.signin.run(spec, browser=browser, show=self.shown.set_result, now=lambda: NOW)
+        )
+
+    def _open(self, url: str) -> bool:
+        self.opened.append(url)
+        return True
+
+    async def __aenter__(self) -> Attempt:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def url(self) -> str:
+        return await asyncio.wait_for(asyncio.shield(self.shown), 3)
+
+    async def redirect_uri(self) -> str:
+        return parse_qs(urlsplit(await self.url()).query)["redirect_uri"][0]
+
+    async def state(self) -> str:
+        return parse_qs(urlsplit(await self.url()).query)["state"][0]
+
+    async def result(self) -> NewLogin | Problem:
+        result = await asyncio.wait_for(self.task, 5)
+        assert REFRESH not in repr(result)
+        assert ACCESS not in repr(result)
+        assert CODE not in repr(result)
+        return result
+
+    async def problem(self) -> Problem:
+        result = await self.result()
+        assert isinstance(result, Problem), result
+        assert len(result.summary) <= 200
+        return result
+
+    async def login(self) -> NewLogin:
+        result = await self.result()
+        assert isinstance(result, NewLogin), result
+        return result
+
+    async def waits(self) -> bool:
+        """Whether the attempt still waits for its redirect."""
+        await asyncio.sleep(0)
+        return not self.task.done() and self.signin.reopen(self.spec.name)
+
+
+async def browse(url: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(follow_redirects=True, trust_env=False, verify=False) as client:
+        return await client.get(url)
+
+
+async def get(url: str, method: str = "GET", **kwargs: Any) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        return await client.request(method, url, **kwargs)
+
+
+def issuer_of(server: AuthServer, **more: Any) -> Spec:
+    return Spec("github", "https://mcp.test/", client_id="the-client", issuer=server.issuer, **more)
+
+
+def endpoints_of(server: AuthServer, **more: Any) -> Spec:
+    return Spec(
+        "github", "https://mcp.test/", client_id="the-client",
+        authorization_endpoint=f"{server.base}/authorize", token_endpoint=f"{server.base}/token", **more,
+    )  # fmt: skip
+
+
+async def sign_in(server: AuthServer, spec: Spec | None = None) -> NewLogin | Problem:
+    """The whole flow with a browser that does as it is told."""
+    async with Attempt(spec or issuer_of(server)) as attempt:
+        browser = asyncio.create_task(browse(await attempt.url()))
+        result = await attempt.result()
+        await browser
+        return result
+
+
+@pytest.fixture
+def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """At no level does a log line of ours hold a token or a code."""
+    caplog.set_level(logging.DEBUG, "trayapp")
+    yield
+    for canary in (ACCESS, REFRESH, CODE):
+        assert canary not in caplog.text

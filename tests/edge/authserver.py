@@ -1,0 +1,110 @@
+"""A small authorization server for the sign-in tests. It checks PKCE, redirect and client itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+ACCESS, REFRESH, CODE = "at-canary-77aa01", "rt-canary-88bb02", "code-canary-99cc03"
+
+
+def id_token(**claims: object) -> str:
+    def part(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none'})}.{part(claims)}.c2ln"
+
+
+@dataclass
+class AuthServer:
+    """Knobs: what it says; and a record of what it was asked."""
+
+    base: str = ""
+    path: str = ""  # of the issuer
+    metadata: dict[str, Any] = field(default_factory=dict)  # replaces fields; None removes one
+    documents: tuple[str, ...] = ("/.well-known/oauth-authorization-server",)
+    answer: dict[str, str] = field(default_factory=dict)  # replaces parameters of the redirect; "" removes one
+    error: str = ""
+    grant: dict[str, Any] = field(default_factory=dict)  # replaces fields of the token answer; None removes one
+    token_status: int = 200
+    hold: asyncio.Event | None = None  # the token endpoint waits for it
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # it has a token request
+    requests: list[str] = field(default_factory=list)
+    authorized: list[dict[str, str]] = field(default_factory=list)
+    exchanged: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def issuer(self) -> str:
+        return self.base + self.path
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request.path)
+        if request.path in self.documents:
+            return web.json_response(self._metadata())
+        if request.path == "/authorize":
+            return self._authorize(request)
+        if request.path == "/token":
+            return await self._token({k: str(v) for k, v in (await request.post()).items()})
+        return web.Response(status=404)
+
+    def _metadata(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.base}/authorize",
+            "token_endpoint": f"{self.base}/token",
+            "revocation_endpoint": f"{self.base}/revoke",
+            "code_challenge_methods_supported": ["S256"],
+        } | self.metadata
+        return {key: value for key, value in document.items() if value is not None}
+
+    def _authorize(self, request: web.Request) -> web.Response:
+        asked = dict(request.query)
+        self.authorized.append(asked)
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        given = {"error": self.error} if self.error else {"code": CODE}
+        given = given | {"state": asked["state"]} | self.answer
+        query = urlencode({key: value for key, value in given.items() if value})
+        return web.Response(status=302, headers={"Location": f"{asked['redirect_uri']}?{query}"})
+
+    async def _token(self, form: dict[str, str]) -> web.Response:
+        self.exchanged.append(form)
+        self.asked.set()
+        asked = self.authorized[-1]
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
+        assert challenge.decode() == asked["code_challenge"]
+        assert form["redirect_uri"] == asked["redirect_uri"]
+        assert (form["code"], form["client_id"]) == (CODE, asked["client_id"])
+        if self.hold is not None:
+            await self.hold.wait()
+        grant = {"access_token": ACCESS, "refresh_token": REFRESH, "token_type": "Bearer", "expires_in": 60}
+        body = {key: value for key, value in (grant | self.grant).items() if value is not None}
+        return web.json_response(body, status=self.token_status)
+
+
+@contextlib.asynccontextmanager
+async def auth_server(**knobs: Any) -> AsyncIterator[AuthServer]:
+    """Listen on a free port of 127.0.0.1."""
+    server = AuthServer(**knobs)
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", server.handle)
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        if server.hold is not None:
+            server.hold.set()
+        await runner.cleanup()

@@ -1,0 +1,169 @@
+"""The browser sign-in: with a server that checks us, and a browser that follows redirects."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.edge.attempts import NOW, Attempt, browse, endpoints_of, get, issuer_of, quiet_log, sign_in
+from tests.edge.authserver import ACCESS, CODE, REFRESH, auth_server, id_token
+from trayapp.core.model import Secret
+from trayapp.ports import NewLogin
+
+__all__ = ["quiet_log"]
+
+pytestmark = pytest.mark.usefixtures("quiet_log")
+
+
+async def test_a_sign_in_brings_a_login() -> None:
+    """Login and access token hold what the server granted, in the clocks of the caller."""
+
+    async with auth_server(grant={"id_token": id_token(sub="alice")}) as server:
+        result = await sign_in(
+            server, issuer_of(server, scopes=("read", "offline_access"), resource="https://mcp.test/")
+        )
+
+    assert isinstance(result, NewLogin)
+    login, access = result.login, result.access
+    assert (1, Secret(REFRESH), NOW.wall) == (login.generation, login.refresh_token, login.obtained_at)
+    assert (f"{server.base}/token", f"{server.base}/revoke") == (login.token_endpoint, login.revocation_endpoint)
+    assert (server.issuer, "the-client", "alice") == (login.issuer, login.client_id, login.subject)
+    assert ("read offline_access", "https://mcp.test/") == (login.scope, login.resource)
+    assert 32 == len(login.lineage)
+    assert (0, Secret(ACCESS), NOW.at) == (access.serial, access.value, access.obtained_at)
+    assert (NOW.at + 60, NOW.wall + 60) == (access.expires_at, access.expires_wall)
+
+
+async def test_the_request_is_the_one_of_the_rfcs() -> None:
+    """Scopes as they are configured, the resource at both endpoints, PKCE, a long state, a path nobody can guess."""
+
+    async with auth_server() as server:
+        await sign_in(server, issuer_of(server, scopes=("read", "write"), resource="https://mcp.test/"))
+
+    asked, exchanged = server.authorized[0], server.exchanged[0]
+    assert ("read write", "https://mcp.test/") == (asked["scope"], asked["resource"])
+    assert "https://mcp.test/" == exchanged["resource"]
+    assert len(asked["state"]) >= 22
+    assert 43 <= len(exchanged["code_verifier"]) <= 128
+    path = urlsplit(asked["redirect_uri"]).path
+    assert path.startswith("/callback/")
+    assert len(path) >= len("/callback/") + 22
+
+
+async def test_nothing_is_used_twice() -> None:
+    """State, verifier, path and lineage are new each time."""
+
+    async with auth_server() as server:
+        results = [await sign_in(server), await sign_in(server)]
+
+    one, two = server.authorized
+    assert all(one[key] != two[key] for key in ("state", "code_challenge", "redirect_uri"))
+    assert 2 == len({r.login.lineage for r in results if isinstance(r, NewLogin)})
+
+
+async def test_configured_endpoints_need_no_metadata() -> None:
+    """Nothing but the two endpoints is asked; without scopes none are sent."""
+
+    async with auth_server() as server:
+        result = await sign_in(server, endpoints_of(server))
+
+    assert isinstance(result, NewLogin)
+    assert ["/authorize", "/token"] == server.requests
+    assert "scope" not in server.authorized[0]
+    assert "resource" not in server.authorized[0]
+
+
+async def test_the_server_may_grant_another_scope() -> None:
+    """What was granted counts, not what was asked for."""
+
+    async with auth_server(grant={"scope": "read"}) as server:
+        result = await sign_in(server, issuer_of(server, scopes=("read", "write")))
+
+    assert isinstance(result, NewLogin)
+    assert "read" == result.login.scope
+
+
+@pytest.mark.parametrize("expires_in", ["soon", 0, -5, None, True, [1]])
+async def test_an_odd_lifetime_is_none(expires_in: object) -> None:
+    """No schedule follows from what is no number of seconds."""
+
+    async with auth_server(grant={"expires_in": expires_in}) as server:
+        result = await sign_in(server)
+
+    assert isinstance(result, NewLogin)
+    assert result.access.expires_at is result.access.expires_wall is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", f"a.{'!' * 9}.c", "a.W10.c", id_token(sub=5), id_token()])
+async def test_an_odd_id_token_is_no_subject(token: str) -> None:
+    """The sign-in does not depend on it."""
+
+    async with auth_server(grant={"id_token": token}) as server:
+        result = await sign_in(server)
+
+    assert isinstance(result, NewLogin)
+    assert "" == result.login.subject
+
+
+async def test_the_page_tells_and_the_address_is_clean() -> None:
+    """The browser ends at an address without the code, on a static page that nothing can be injected into."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        response = await browse(await attempt.url())
+        await attempt.login()
+
+    assert 200 == response.status_code
+    assert "You can close this tab." in response.text
+    assert "" == response.url.query.decode()
+    assert 303 == response.history[-1].status_code
+    for answer in (response, response.history[-1]):
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+        assert "nosniff" == answer.headers["x-content-type-options"]
+        assert "no-referrer" == answer.headers["referrer-policy"]
+        assert "no-store" == answer.headers["cache-control"]
+        assert CODE not in answer.text
+
+
+async def test_the_page_of_a_failure_says_what_to_do() -> None:
+    """And nothing of what the server said."""
+
+    async with (
+        auth_server(token_status=400, grant={"error": "<script>"}) as server,
+        Attempt(issuer_of(server)) as attempt,
+    ):
+        attempt_page = asyncio.create_task(browse(await attempt.url()))
+        await attempt.problem()
+        response = await attempt_page
+
+    assert "did not work" in response.text
+    assert "Reauthorize" in response.text
+    assert "script" not in response.text
+
+
+async def test_a_closed_tab_does_not_stop_the_exchange() -> None:
+    """The browser is gone before the server answers; the login comes all the same, at the price of the linger."""
+
+    async with auth_server(hold=asyncio.Event()) as server, Attempt(issuer_of(server)) as attempt:
+        tab = asyncio.create_task(browse(await attempt.url()))
+        await asyncio.wait_for(server.asked.wait(), 3)
+        tab.cancel()
+        await asyncio.gather(tab, return_exceptions=True)
+        assert server.hold is not None
+        server.hold.set()
+
+        assert isinstance(await attempt.login(), NewLogin)
+
+
+async def test_a_browser_that_never_asks_for_the_page_is_not_waited_for() -> None:
+    """Closed between redirect and page: the attempt ends after the linger, and the listener with it."""
+
+    async with auth_server() as server, Attempt(issuer_of(server), linger=0.05) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        await get(back)
+        await attempt.login()
+
+        with pytest.raises(httpx2.ConnectError):
+            await get(back)

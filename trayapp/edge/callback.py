@@ -1,0 +1,191 @@
+"""The redirect listener of one sign-in: loopback only, GET only, one path; nothing from a request is ever echoed.
+
+It lives exactly as long as the attempt (RFC 8252 sections 7.3 and 8.3). Junk, favicons, port scanners and slow senders
+get a refusal or silence, and never end the attempt. The callback itself answers with a 303 to a clean address, so that
+no code stays in the address bar or the history; the page there waits until the exchange is over and then tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+
+HEAD_CAP = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
+HEADER_LIMIT = 10.0  # s to send them
+OPEN_CAP = 64  # connections; the oldest goes first, so that slow senders cannot lock the browser out
+PAGE_LIMIT = 60.0  # s that a page waits for the exchange, which has a limit of its own
+
+REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
+HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
+
+STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:18vh auto 0;padding:0 1.5rem;"
+    "background:#fff;color:#1d2125}"
+    "h1{font-size:1.5rem;margin:0 0 .5rem}b{color:#b26a00}"
+    "@media(prefers-color-scheme:dark){body{background:#17191c;color:#e6e8ea}b{color:#f5a623}}"
+)
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page(title: str, text: str) -> bytes:
+    """A whole static page; `title` and `text` are our own words."""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · Amberlight</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
+        f"<h1>{title}</h1><p>{text}</p><p><b>Amberlight</b></p></html>"
+    ).encode()
+
+
+DONE = page("You are signed in", "It worked. You can close this tab.")
+FAILED = page(
+    "The sign-in did not work",
+    "You can close this tab. Amberlight says what went wrong; choose <i>Reauthorize</i> there to try again.",
+)
+STALE = page(
+    "This address is not valid",
+    "It does not belong to a sign-in that is waiting, or it was used already. You can close this tab. If Amberlight "
+    "still asks for a sign-in, choose <i>Reauthorize</i> there.",
+)
+
+
+def bind(port: int) -> socket.socket:
+    """A socket on 127.0.0.1; port 0 lets the system choose. Raises OSError if the port is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # a fixed port must be free again at once after the previous attempt
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:  # on Windows that option would let another program share the port; this one forbids it
+            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+class Listener:
+    """Serves one bound socket. `take` gets the query of each call of `path` and says whether it was the awaited one."""
+
+    def __init__(
+        self, sock: socket.socket, path: str, take: Callable[[str], bool], *, header_limit: float = HEADER_LIMIT
+    ) -> None:
+        self._sock = sock
+        self._path = path
+        self._take = take
+        self._header_limit = header_limit
+        port = sock.getsockname()[1]
+        self._hosts = {f"127.0.0.1:{port}"} | ({"127.0.0.1"} if port == 80 else set())
+        self._server: asyncio.Server | None = None
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of arrival
+        self._over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._told = asyncio.Event()
+        self.redirected = False  # a browser was sent to the clean address
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if another program took the port after all."""
+        try:
+            self._server = await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_CAP)
+        except OSError:
+            self._sock.close()
+            raise
+
+    async def close(self) -> None:
+        """End the attempt: nothing listens and no connection is open afterwards."""
+        if self._server is not None:
+            self._server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._over.cancel()
+
+    def finish(self, worked: bool) -> None:
+        """The exchange is over: the page may tell."""
+        if not self._over.done():
+            self._over.set_result(worked)
+
+    async def linger(self, seconds: float) -> None:
+        """Let a browser that was sent to the clean address fetch its page; a closed tab costs `seconds`."""
+        if self.redirected:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), seconds)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a stream's callback runs in a task
+        self._tasks[task] = None
+        if len(self._tasks) > OPEN_CAP:
+            next(iter(self._tasks)).cancel()
+        # Cancelled means that the attempt is over or the connection gave way; for a callback that is a normal end.
+        with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
+            try:
+                await self._serve(reader, writer)
+            finally:
+                del self._tasks[task]
+                writer.close()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), self._header_limit)
+        except asyncio.IncompleteReadError:
+            return
+        except asyncio.LimitOverrunError:
+            writer.write(_answer("431 Request Header Fields Too Large", STALE))
+            await writer.drain()
+            return
+        answer = await self._respond(head)
+        writer.write(answer)
+        await writer.drain()
+        if answer.startswith(b"HTTP/1.1 200 "):
+            self._told.set()
+
+    async def _respond(self, head: bytes) -> bytes:
+        target, refusal = self._read(head)
+        if refusal:
+            return _answer(refusal, STALE, "Allow: GET\r\n" if refusal.startswith("405") else "")
+        path, _, query = target.partition("?")
+        if path == self._path:
+            if not self._take(query):
+                return _answer("400 Bad Request", STALE)
+            self.redirected = True
+            return _answer("303 See Other", b"", f"Location: {self._path}/done\r\n")
+        if target == f"{self._path}/done" and self.redirected:
+            worked = await asyncio.wait_for(asyncio.shield(self._over), PAGE_LIMIT)
+            return _answer("200 OK", DONE if worked else FAILED)
+        return _answer("404 Not Found", STALE)
+
+    def _read(self, head: bytes) -> tuple[str, str]:
+        """The target of a well-formed GET that was meant for us, or the status that refuses it."""
+        first, *rest = head[:-4].split(b"\r\n")
+        line = REQUEST_LINE.fullmatch(first)
+        headers = [found.groups() for one in rest if (found := HEADER.fullmatch(one))]
+        if line is None or len(headers) != len(rest):
+            return "", "400 Bad Request"
+        hosts = [value.rstrip() for name, value in headers if name.lower() == b"host"]
+        if len(hosts) != 1 or hosts[0].decode("latin-1") not in self._hosts:
+            return "", "403 Forbidden"  # a page elsewhere that points its name at us (DNS rebinding)
+        if line[1] != b"GET":
+            return "", "405 Method Not Allowed"
+        return line[2].decode("ascii"), ""
+
+
+def _answer(status: str, body: bytes, more: str = "") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\n{more}Content-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

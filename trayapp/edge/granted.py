@@ -1,0 +1,87 @@
+"""What the token endpoint said to an authorization code, as a new login or a plain reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+
+from trayapp.core.classify import classify
+from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
+from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.edge.metadata import Endpoints
+from trayapp.ports import NewLogin
+
+# RFC 6749 section 5.2, as it reads when a code was sent.
+MEANING: Mapping[str, str] = {
+    "invalid_grant": "The server did not accept the code of this sign-in: please try again",
+    "invalid_client": "The server does not know this client: check client_id",
+    "unauthorized_client": "The server does not let this client sign in like this: check its registration",
+    "unsupported_grant_type": "The server does not know this way to sign in",
+    "invalid_scope": "The server does not know these scopes: check scopes",
+    "invalid_request": "The server did not understand the request: check client_id, scopes and resource",
+    "invalid_token": "The server did not accept the code of this sign-in: please try again",
+}
+
+
+def new_login(spec: Spec, endpoints: Endpoints, reply: Reply, began: Moment) -> NewLogin | Problem:
+    """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does."""
+    match classify(reply):
+        case Refreshed(refresh_token=None):
+            return Problem(
+                "no_refresh_token",
+                "The server gave no refresh token: add the scope that it wants for one (often offline_access) to scopes.",
+            )
+        case Refreshed() as granted:
+            return _login(spec, endpoints, granted, began)
+        case Refused(problem):
+            words = MEANING.get(problem.code, "The server refused the sign-in")
+            return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
+        case NotSent(problem) | Ambiguous(problem):
+            return Problem("exchange", problem.summary, problem.http_status, problem.code)
+        case busy:
+            return Problem("exchange", busy.problem.summary, busy.problem.http_status, busy.problem.code)
+
+
+def _login(spec: Spec, endpoints: Endpoints, granted: Refreshed, began: Moment) -> NewLogin:
+    assert granted.refresh_token is not None  # noqa: S101 - the caller looked
+    login = Login(
+        generation=1,
+        lineage=secrets.token_hex(16),
+        refresh_token=granted.refresh_token,
+        obtained_at=began.wall,
+        token_endpoint=endpoints.token,
+        client_id=spec.client_id,
+        issuer=endpoints.issuer,
+        subject=subject_of(granted.id_token),
+        scope=granted.scope or " ".join(spec.scopes),
+        resource=spec.resource,
+        revocation_endpoint=endpoints.revocation,
+    )
+    life = None if granted.expires_in is None else min(granted.expires_in, spec.policy.lifetime_cap)
+    return NewLogin(
+        login,
+        AccessToken(
+            serial=0,
+            value=granted.access_token,
+            obtained_at=began.at,
+            expires_at=None if life is None else began.at + life,
+            expires_wall=None if life is None else began.wall + life,
+        ),
+    )
+
+
+def subject_of(id_token: Secret | None) -> str:
+    """The `sub` of an ID token, or nothing.
+
+    It came straight from the token endpoint over TLS, which may stand for its signature (OpenID Connect Core 3.1.3.7,
+    item 6); it only serves to notice that a person signed in with another account.
+    """
+    try:
+        payload = (id_token.reveal() if id_token else "").split(".")[1]
+        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return ""
+    subject = claims.get("sub") if isinstance(claims, dict) else None
+    return subject if isinstance(subject, str) and len(subject) <= 255 and subject.isprintable() else ""
