@@ -94,6 +94,29 @@ def test_a_body_that_is_no_form(body: str, kind: str) -> None:
         assert [Rule.BAD_FORM] == [violation.rule for violation in server.violations]
 
 
+@pytest.mark.parametrize("path", ["/authorize", "/token", "/revoke", "/.well-known/openid-configuration"])
+def test_a_repeated_parameter_in_a_query(path: str) -> None:
+    """It is refused with 400, everywhere, and noted."""
+
+    with OAuthServer(check=False) as server:
+        method = "POST" if path in ("/token", "/revoke") else "GET"
+        got = ask(f"{server.url}{path}?a=1&a=2", method, headers={**AGENT, "Content-Type": FORM})
+
+        assert 400 == got.status
+        assert [Rule.BAD_FORM] == [violation.rule for violation in server.violations]
+        assert ["invalid_request"] == [record.outcome for record in server.requests]
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic !!!", "Basic YWJj", "Basic /w=="])
+def test_an_authorization_header_that_names_no_client(oauth_server: OAuthServer, header: str) -> None:
+    """Anything but Basic with id and secret is invalid_client, with a challenge."""
+
+    got = post(oauth_server.token_endpoint, fields(oauth_server), {**AGENT, "Authorization": header})
+
+    assert (401, "invalid_client") == (got.status, got.error)
+    assert got.headers["www-authenticate"].startswith("Basic ")
+
+
 def test_wrong_methods() -> None:
     """Tokens and revocations are posted."""
 

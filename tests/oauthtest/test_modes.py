@@ -189,6 +189,28 @@ def test_release_can_end_a_hang_in_another_way(oauth_server: OAuthServer) -> Non
         assert status == statuses[-1]
 
 
+def test_release_closes_a_hang_in_the_body(oauth_server: OAuthServer) -> None:
+    """The half answer stays half."""
+
+    oauth_server.script(Mode.HANG_IN_BODY)
+    login = oauth_server.issue()
+    problems: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            refresh(oauth_server, login.refresh_token)
+        except http.client.HTTPException as problem:
+            problems.append(problem)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    assert oauth_server.wait("token", outcome="hang_in_body")
+    oauth_server.release()
+    caller.join(2)
+
+    assert [http.client.IncompleteRead] == [type(problem) for problem in problems]
+
+
 def test_closing_does_not_wait_for_a_hang() -> None:
     """Requests that hang are dropped, and the server is gone within a second."""
 
