@@ -1,0 +1,82 @@
+"""One refresh against a server of the test, in an environment without proxies or certificates of the machine."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from trayapp.core.messages import Fault, Reply
+from trayapp.core.model import Login, Secret
+from trayapp.edge.tokens import HttpTokens
+from trayapp.edge.wire import Wire
+
+CANARY = "rt-canary-3f9a51c0"
+LIMIT, CONNECT = 0.3, 0.2
+NAME = "auth.test"  # not this machine by its name, so proxies are used; it resolves to 127.0.0.1 here
+
+
+def login(endpoint: str, token: str = CANARY, **more: Any) -> Login:
+    return Login(1, "lineage", Secret(token), 0.0, endpoint, "the-client", **more)
+
+
+def bare() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+async def refresh(endpoint: str, token: str = CANARY, *, limit: float = LIMIT, connect: float = CONNECT) -> Reply:
+    wire = Wire("0") if endpoint.startswith("https") else Wire("0", bare)  # reading all authorities takes 30 ms
+    reply = await HttpTokens(wire).refresh(login(endpoint, token), limit=limit, connect=connect)
+    if isinstance(reply, Fault):
+        assert token not in reply.summary
+        assert len(reply.summary) <= 200
+    return reply
+
+
+def told(reply: Reply) -> tuple[bool, str]:
+    assert isinstance(reply, Fault), reply
+    return reply.sent, reply.kind
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No proxy or certificates of the machine; names resolve to this machine; no log line ever holds the token."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file", "ssl_cert_dir"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    real = socket.getaddrinfo
+
+    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name == "nowhere.test":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real({NAME: "127.0.0.1", "far.test": "255.255.255.255"}.get(name, name), *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert CANARY not in caplog.text
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+
+
+def server_side(authority: trustme.CA, name: str = NAME) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
