@@ -1,362 +1,48 @@
-"""What people see of a workload, derived: tables of states against status, detail, look and golden sentences."""
+"""What people see of a workload, derived: status, detail, look, times, and when they change."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.states import (
+    AMBER,
+    ASLEEP,
+    GONE,
+    JUST_OFFLINE,
+    LOGIN,
+    LONG,
+    NOW,
+    OFFLINE,
+    OPEN,
+    PAGE,
+    PORTAL,
+    SETTLING,
+    SHORT,
+    START,
+    STATES,
+    VALID,
+    outage,
+    token,
+    work,
+)
 from trayapp.core import gate as gates
-from trayapp.core.face import Colour, Detail, Glyph, Health, Status, WorkloadView
+from trayapp.core.face import Colour, Detail, Glyph, Health, Status
 from trayapp.core.gate import Gate
 from trayapp.core.model import (
-    AccessToken,
-    Attempt,
     Failing,
-    Login,
     Moment,
     Phase,
     Policy,
-    Problem,
-    Secret,
-    Series,
     SignedOut,
-    Spec,
-    Step,
     Trigger,
     Trouble,
     Workload,
 )
-from trayapp.core.view import derive, look, next_change, unavailable
-from trayapp.core.words import duration, help_for
-
-NOW = Moment(at=1000.0, awake=900.0, wall=1_700_000_000.0)
-SPEC = Spec("jira", "https://jira.example/mcp", token_endpoint="https://login.example/token")
-LOGIN = Login(1, "l", Secret("rt"), 0.0, "https://login.example/token", "client")
-OPEN = Gate()
-OFFLINE = gates.network(OPEN, 980.0, offline=True)
-JUST_OFFLINE = gates.network(OPEN, 995.0, offline=True)
-PORTAL = gates.network(OPEN, 980.0, offline=False, portal=True)
-ASLEEP = gates.sleep_soon(OPEN, 999.0)
-SETTLING = gates.woke(OPEN, 998.0)  # until 1001
-PAGE = Problem("http", "The server answered 403 with a web page: firewall, VPN or captive portal?", 403)
-NO = Problem("oauth", "The server no longer accepts this login (invalid_grant).", 400, "invalid_grant")
-
-
-def token(left: float | None = 600.0, rejected: bool = False) -> AccessToken:
-    return AccessToken(1, Secret("at"), 900.0, None if left is None else NOW.at + left, None, rejected)
-
-
-def outage(**changes: Any) -> Failing:
-    return replace(Failing(since=Moment(950.0, 850.0, NOW.wall - 50.0), tries=1, total=1), **changes)
-
-
-def work(phase: Phase = Phase.WAITING, **changes: Any) -> Workload:
-    return replace(Workload(SPEC, phase=phase, login=LOGIN), **changes)
-
-
-LONG = outage(exhausted=True, retrying_since=NOW.wall - 40.0, total=5)
-GONE = outage(exhausted=True, gave_up=True, total=150)
-FLIGHT = Attempt(3, Trigger.TICK, Step.SENT, NOW, "f", "l")
-VALID = work(Phase.VALID, access=token(), due=1300.0)
-SHORT = work(failing=outage(), access=token(-5.0), last_error=PAGE, due=1010.0, series=Series.SHORT)
-AMBER = work(failing=LONG, access=token(-5.0), last_error=PAGE, due=1200.0, series=Series.TICK)
-START = work(due=1000.0)
-
-STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
-    ("all is well", VALID, OPEN, Status.RUNNING, Detail.OK, ""),
-    ("a token without end", replace(VALID, access=token(None), due=None), OPEN, Status.RUNNING, Detail.OK, ""),
-    ("offline does not matter while nothing is due", VALID, OFFLINE, Status.RUNNING, Detail.OK, ""),
-    ("nor does settling", replace(VALID, due=990.0), SETTLING, Status.RUNNING, Detail.OK, ""),
-    (
-        "past due and offline",
-        replace(VALID, due=990.0),
-        OFFLINE,
-        Status.RUNNING,
-        Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
-    ),
-    ("past due and offline for a moment", replace(VALID, due=990.0), JUST_OFFLINE, Status.RUNNING, Detail.OK, ""),
-    ("the short retry behind a token is unseen", replace(SHORT, access=token()), OPEN, Status.RUNNING, Detail.OK, ""),
-    (
-        "exhausted behind a token",
-        replace(AMBER, access=token()),
-        OPEN,
-        Status.RUNNING,
-        Detail.REFRESH_DELAYED,
-        "Works, but its token could not be renewed yet, trying again by itself: the server answered 403 with a web page: "
-        "firewall, VPN or captive portal?",
-    ),
-    (
-        "gave up, but the token still works",
-        work(failing=GONE, access=token()),
-        OPEN,
-        Status.RUNNING,
-        Detail.REFRESH_DELAYED,
-        "Works, but its token could not be renewed yet, trying again by itself: waiting for the next attempt.",
-    ),
-    (
-        "the upstream rejected the token",
-        work(access=token(rejected=True)),
-        OPEN,
-        Status.RUNNING,
-        Detail.REFRESH_DELAYED,
-        "Its token is being renewed.",
-    ),
-    (
-        "the short retry",
-        SHORT,
-        OPEN,
-        Status.RUNNING,
-        Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
-        "portal?",
-    ),
-    (
-        "the short retry at a start",
-        replace(SHORT, access=None, last_error=None),
-        OPEN,
-        Status.STARTING,
-        Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: waiting for the next attempt.",
-    ),
-    (
-        "the long phase",
-        AMBER,
-        OPEN,
-        Status.AUTH_RETRYING,
-        Detail.RETRYING,
-        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
-        "portal?",
-    ),
-    (
-        "the server said when",
-        replace(AMBER, not_before=1500.0),
-        OPEN,
-        Status.AUTH_RETRYING,
-        Detail.SERVER_SAID_WAIT,
-        "The server asked to wait; Amberlight tries again by itself after that.",
-    ),
-    (
-        "the portal",
-        AMBER,
-        PORTAL,
-        Status.AUTH_RETRYING,
-        Detail.PORTAL,
-        "This network wants you to sign in first: open any web page to do so; Amberlight goes on by itself.",
-    ),
-    (
-        "sleep comes",
-        AMBER,
-        ASLEEP,
-        Status.AUTH_RETRYING,
-        Detail.SLEEPING,
-        "The computer is about to sleep; Amberlight goes on when it wakes.",
-    ),
-    (
-        "settling",
-        SHORT,
-        SETTLING,
-        Status.RUNNING,
-        Detail.SETTLING,
-        "The network has just changed; Amberlight tries in a moment.",
-    ),
-    ("starting", START, OPEN, Status.STARTING, Detail.STARTING, "Starting with the saved login."),
-    ("reading", work(Phase.LOADING), OPEN, Status.STARTING, Detail.STARTING, "Starting with the saved login."),
-    (
-        "starting offline, at first",
-        START,
-        JUST_OFFLINE,
-        Status.STARTING,
-        Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
-    ),
-    (
-        "starting offline, then",
-        START,
-        OFFLINE,
-        Status.AUTH_RETRYING,
-        Detail.OFFLINE,
-        "There is no network; Amberlight goes on by itself when it is back.",
-    ),
-    (
-        "the keyring is locked at a start",
-        work(Phase.LOADING, keyring=Trouble.LOCKED, keyring_since=985.0),
-        OPEN,
-        Status.AUTH_RETRYING,
-        Detail.KEYRING_LOCKED,
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
-    ),
-    (
-        "the keyring has just been found locked",
-        work(Phase.LOADING, keyring=Trouble.LOCKED, keyring_since=999.0),
-        OPEN,
-        Status.STARTING,
-        Detail.KEYRING_LOCKED,
-        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
-    ),
-    (
-        "the keyring hangs behind a token",
-        work(access=token(), keyring=Trouble.HANGING, keyring_since=900.0),
-        OFFLINE,
-        Status.RUNNING,
-        Detail.KEYRING_UNAVAILABLE,
-        "The keyring does not answer: look for a window that asks for its password; Amberlight tries again by itself.",
-    ),
-    (
-        "no keyring",
-        work(keyring=Trouble.UNAVAILABLE),
-        OPEN,
-        Status.AUTH_RETRYING,
-        Detail.KEYRING_UNAVAILABLE,
-        "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by itself.",
-    ),
-    (
-        "a failing keyring",
-        work(keyring=Trouble.FAILED, keyring_since=0.0),
-        OPEN,
-        Status.AUTH_RETRYING,
-        Detail.KEYRING_UNAVAILABLE,
-        "The keyring answered with an error; Amberlight tries again by itself.",
-    ),
-    (
-        "the write failed",
-        replace(VALID, unsaved=True, keyring_tries=1, store_at=1060.0),
-        OPEN,
-        Status.RUNNING,
-        Detail.NOT_STORED,
-        "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight running; it tries "
-        "again by itself.",
-    ),
-    ("a write under way", replace(VALID, unsaved=True, storing=2), OPEN, Status.RUNNING, Detail.OK, ""),
-    (
-        "a rotation under way",
-        replace(VALID, phase=Phase.REFRESHING, unsaved=True, storing=2, attempt=replace(FLIGHT, step=Step.STORING)),
-        OPEN,
-        Status.RUNNING,
-        Detail.OK,
-        "",
-    ),
-    (
-        "refreshed while still unsaved",
-        replace(VALID, phase=Phase.REFRESHING, unsaved=True, attempt=FLIGHT),
-        OPEN,
-        Status.RUNNING,
-        Detail.NOT_STORED,
-        "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight running; it tries "
-        "again by itself.",
-    ),
-    (
-        "refused",
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED, last_error=NO),
-        OPEN,
-        Status.UNAUTHENTICATED,
-        Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server no longer accepts this login (invalid_grant).",
-    ),
-    (
-        "refused, while the token still works",
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED, access=token()),
-        OPEN,
-        Status.UNAUTHENTICATED,
-        Detail.REFUSED,
-        "Choose Reauthorize to sign in again: the server ended this login.",
-    ),
-    (
-        "lost",
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.LOST_ROTATION, last_error=NO),
-        OFFLINE,
-        Status.UNAUTHENTICATED,
-        Detail.LOST_ROTATION,
-        "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost on the way; you did "
-        "nothing wrong.",
-    ),
-    (
-        "never signed in",
-        work(Phase.SIGNED_OUT, login=None, signed_out=SignedOut.NEVER),
-        OPEN,
-        Status.UNAUTHENTICATED,
-        Detail.NEVER_SIGNED_IN,
-        "Not signed in yet: choose “Sign in…” in its menu.",
-    ),
-    (
-        "the ceiling",
-        work(failing=GONE, access=token(-5.0), last_error=PAGE),
-        OPEN,
-        Status.UNAUTHENTICATED,
-        Detail.CEILING,
-        "No success in 24 h of trying, the login is kept: choose Retry now, or Reauthorize to sign in again.",
-    ),
-    (
-        "signing in",
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED, signing_in=True),
-        OPEN,
-        Status.UNAUTHENTICATED,
-        Detail.REFUSED,
-        "Finish signing in in your browser; its menu can open the page again.",
-    ),
-    (
-        "the upstream rejects",
-        work(access=token(rejected=True), strikes=3),
-        OPEN,
-        Status.UNHEALTHY,
-        Detail.UPSTREAM_REJECTS,
-        "The service rejects even fresh tokens: check there that your account still has access; Amberlight asks again "
-        "from time to time.",
-    ),
-    (
-        "broken",
-        work(Phase.BROKEN, broken="config.toml, line 3: “url” is missing."),
-        OPEN,
-        Status.ERROR,
-        Detail.CONFIG_ERROR,
-        "config.toml, line 3: “url” is missing.",
-    ),
-    (
-        "broken without a word",
-        work(Phase.BROKEN),
-        OPEN,
-        Status.ERROR,
-        Detail.CONFIG_ERROR,
-        "Its configuration cannot be used: mend it, and Amberlight reads it again by itself.",
-    ),
-    (
-        "changed",
-        work(Phase.BROKEN, broken="x", confirm=SPEC),
-        OPEN,
-        Status.ERROR,
-        Detail.CONFIRM_CHANGE,
-        "Its server or client was changed in the configuration: choose Reauthorize to sign in there; until then nothing "
-        "is sent.",
-    ),
-    (
-        "paused",
-        work(Phase.PAUSED, access=token()),
-        OFFLINE,
-        Status.STOPPED,
-        Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
-    ),
-    (
-        "being paused",
-        replace(VALID, phase=Phase.REFRESHING, attempt=FLIGHT, after="pause"),
-        OPEN,
-        Status.STOPPED,
-        Detail.PAUSED,
-        "Paused: choose Resume to start it again.",
-    ),
-    (
-        "being removed",
-        work(Phase.PAUSED, after="remove"),
-        OPEN,
-        Status.REMOVING,
-        Detail.OK,
-        "Being removed: its login is revoked and deleted.",
-    ),
-]
+from trayapp.core.view import derive, look, next_change
 
 
 @pytest.mark.parametrize(
@@ -543,118 +229,3 @@ def test_a_usable_token_is_never_amber(w: Workload, gate: Gate) -> None:
 
     usable = w.access is not None and w.access.usable(NOW.at, Policy().usable_margin)
     assert not (usable and derive(w, gate, NOW).colour is Colour.AMBER)
-
-
-# --- callers that get no token ---------------------------------------------------------------------------------------
-
-
-def told(w: Workload, gate: Gate = OPEN) -> tuple[str, int | None, str]:
-    answer = unavailable(w, derive(w, gate, NOW), gate, NOW)
-    return answer.error, answer.retry_after, answer.help
-
-
-HELPS: list[tuple[Workload, Gate, str, int | None, str]] = [
-    (
-        AMBER,
-        OPEN,
-        "retrying",
-        200,
-        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
-    ),
-    (
-        replace(AMBER, phase=Phase.REFRESHING, due=None, attempt=FLIGHT),
-        OPEN,
-        "retrying",
-        2,
-        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
-    ),
-    (AMBER, OFFLINE, "retrying", 30, "Connect to a network; jira goes on by itself."),
-    (AMBER, PORTAL, "retrying", 30, "Open any web page and sign in to the network; jira goes on by itself."),
-    (START, OPEN, "starting", 1, "jira is starting: ask again in a moment."),
-    (
-        work(Phase.LOADING, keyring=Trouble.LOCKED, keyring_since=0.0),
-        OPEN,
-        "retrying",
-        30,
-        "Unlock the keyring; jira goes on by itself.",
-    ),
-    (
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED),
-        OPEN,
-        "reauth_required",
-        60,
-        "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize jira”.",
-    ),
-    (
-        work(Phase.SIGNED_OUT, signed_out=SignedOut.NEVER),
-        OPEN,
-        "reauth_required",
-        60,
-        "Choose “Sign in…” in the Amberlight menu, or run “amberlight reauthorize jira”.",
-    ),
-    (
-        work(failing=GONE),
-        OPEN,
-        "reauth_required",
-        60,
-        "If the network is right again, choose Retry now in the Amberlight menu or run “amberlight retry jira”; otherwise "
-        "run “amberlight reauthorize jira”.",
-    ),
-    (
-        work(Phase.PAUSED, unsaved=True, keyring=Trouble.LOCKED),
-        OPEN,
-        "stopped",
-        None,
-        "Choose Resume in the Amberlight menu, or run “amberlight start jira”.",
-    ),
-    (work(after="remove"), OPEN, "stopped", None, "jira is being removed; “amberlight add” brings it back."),
-    (
-        work(Phase.BROKEN),
-        OPEN,
-        "config_error",
-        60,
-        "Mend the configuration of jira; “amberlight status jira” says what is wrong.",
-    ),
-    (
-        work(Phase.BROKEN, confirm=SPEC),
-        OPEN,
-        "config_error",
-        60,
-        "The configuration of jira was changed: choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize "
-        "jira”.",
-    ),
-    (
-        work(access=token(rejected=True), strikes=3, due=1400.0),
-        OPEN,
-        "upstream_rejects",
-        400,
-        "Check that your account still has access to the service behind jira.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("w", "gate", "error", "retry_after", "sentence"), HELPS)
-def test_what_a_caller_is_told(w: Workload, gate: Gate, error: str, retry_after: int | None, sentence: str) -> None:
-    """A word for the program, seconds to wait that are true, and a sentence for its user (M15, M17, M18)."""
-
-    assert (error, retry_after, sentence) == told(w, gate)
-
-
-def test_a_caller_is_told_what_the_view_says() -> None:
-    """Status, detail, since and the next attempt are those of the view."""
-
-    view: WorkloadView = derive(AMBER, OPEN, NOW)
-    answer = unavailable(AMBER, view, OPEN, NOW)
-    assert (answer.status, answer.detail) == (Status.AUTH_RETRYING, Detail.RETRYING)
-    assert (answer.since, answer.next_attempt_at) == (NOW.wall, NOW.wall + 200.0)
-    assert "jira" in help_for(view)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(86400.0, "24 h"), (3600.0, "1 h"), (5400.0, "90 min"), (600.0, "10 min"), (90.0, "90 s"), (0.25, "0.25 s")],
-)
-def test_duration(seconds: float, text: str) -> None:
-    """A length of time in the largest unit that divides it."""
-
-    assert text == duration(seconds)

@@ -1,0 +1,143 @@
+"""What a caller is told that gets no token, and the help that its user reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.states import (
+    AMBER,
+    FLIGHT,
+    GONE,
+    NOW,
+    OFFLINE,
+    OPEN,
+    PORTAL,
+    SPEC,
+    START,
+    token,
+    work,
+)
+from trayapp.core.face import Detail, Status, WorkloadView
+from trayapp.core.gate import Gate
+from trayapp.core.model import (
+    Phase,
+    SignedOut,
+    Trouble,
+    Workload,
+)
+from trayapp.core.view import derive, unavailable
+from trayapp.core.words import duration, help_for
+
+
+def told(w: Workload, gate: Gate = OPEN) -> tuple[str, int | None, str]:
+    answer = unavailable(w, derive(w, gate, NOW), gate, NOW)
+    return answer.error, answer.retry_after, answer.help
+
+
+HELPS: list[tuple[Workload, Gate, str, int | None, str]] = [
+    (
+        AMBER,
+        OPEN,
+        "retrying",
+        200,
+        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
+    ),
+    (
+        replace(AMBER, phase=Phase.REFRESHING, due=None, attempt=FLIGHT),
+        OPEN,
+        "retrying",
+        2,
+        "Nothing to do: Amberlight is trying to refresh jira and goes on by itself.",
+    ),
+    (AMBER, OFFLINE, "retrying", 30, "Connect to a network; jira goes on by itself."),
+    (AMBER, PORTAL, "retrying", 30, "Open any web page and sign in to the network; jira goes on by itself."),
+    (START, OPEN, "starting", 1, "jira is starting: ask again in a moment."),
+    (
+        work(Phase.LOADING, keyring=Trouble.LOCKED, keyring_since=0.0),
+        OPEN,
+        "retrying",
+        30,
+        "Unlock the keyring; jira goes on by itself.",
+    ),
+    (
+        work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED),
+        OPEN,
+        "reauth_required",
+        60,
+        "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize jira”.",
+    ),
+    (
+        work(Phase.SIGNED_OUT, signed_out=SignedOut.NEVER),
+        OPEN,
+        "reauth_required",
+        60,
+        "Choose “Sign in…” in the Amberlight menu, or run “amberlight reauthorize jira”.",
+    ),
+    (
+        work(failing=GONE),
+        OPEN,
+        "reauth_required",
+        60,
+        "If the network is right again, choose Retry now in the Amberlight menu or run “amberlight retry jira”; otherwise "
+        "run “amberlight reauthorize jira”.",
+    ),
+    (
+        work(Phase.PAUSED, unsaved=True, keyring=Trouble.LOCKED),
+        OPEN,
+        "stopped",
+        None,
+        "Choose Resume in the Amberlight menu, or run “amberlight start jira”.",
+    ),
+    (work(after="remove"), OPEN, "stopped", None, "jira is being removed; “amberlight add” brings it back."),
+    (
+        work(Phase.BROKEN),
+        OPEN,
+        "config_error",
+        60,
+        "Mend the configuration of jira; “amberlight status jira” says what is wrong.",
+    ),
+    (
+        work(Phase.BROKEN, confirm=SPEC),
+        OPEN,
+        "config_error",
+        60,
+        "The configuration of jira was changed: choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize "
+        "jira”.",
+    ),
+    (
+        work(access=token(rejected=True), strikes=3, due=1400.0),
+        OPEN,
+        "upstream_rejects",
+        400,
+        "Check that your account still has access to the service behind jira.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("w", "gate", "error", "retry_after", "sentence"), HELPS)
+def test_what_a_caller_is_told(w: Workload, gate: Gate, error: str, retry_after: int | None, sentence: str) -> None:
+    """A word for the program, seconds to wait that are true, and a sentence for its user (M15, M17, M18)."""
+
+    assert (error, retry_after, sentence) == told(w, gate)
+
+
+def test_a_caller_is_told_what_the_view_says() -> None:
+    """Status, detail, since and the next attempt are those of the view."""
+
+    view: WorkloadView = derive(AMBER, OPEN, NOW)
+    answer = unavailable(AMBER, view, OPEN, NOW)
+    assert (answer.status, answer.detail) == (Status.AUTH_RETRYING, Detail.RETRYING)
+    assert (answer.since, answer.next_attempt_at) == (NOW.wall, NOW.wall + 200.0)
+    assert "jira" in help_for(view)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(86400.0, "24 h"), (3600.0, "1 h"), (5400.0, "90 min"), (600.0, "10 min"), (90.0, "90 s"), (0.25, "0.25 s")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    """A length of time in the largest unit that divides it."""
+
+    assert text == duration(seconds)
