@@ -158,6 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
             with given.log.open("a", encoding="utf-8") as file:
                 file.write(f"{title}\n")
 
+    note("(visit)")
     try:
         done = visit(given.url, login=given.login, note=note)
     except WebDriverException as error:  # its text may hold the address

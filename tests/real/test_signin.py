@@ -123,11 +123,11 @@ async def test_chromium_signs_in_and_ten_refreshes_rotate(relay: Relay, idp: Idp
 def seen_by_the_browser(titles: Path) -> list[str]:
     """The titles of oidc-provider's pages, once the browser has said that it is done. Runs in a thread."""
     end = monotonic() + 10
-    while not (lines := titles.read_text().splitlines()) or not lines[-1].startswith("("):
+    while (lines := titles.read_text().splitlines())[-1] not in ("(signed in)", "(not signed in)"):
         assert monotonic() < end, f"the browser is still at {lines}"
         sleep(0.02)
-    assert lines[-1] == "(signed in)"
-    return lines[:2]
+    assert (lines[0], lines[-1]) == ("(visit)", "(signed in)")
+    return lines[1:3]
 
 
 FAULTS = {
