@@ -21,10 +21,11 @@ from tests.edge.raw import (
     says_and_hangs,
 )
 from tests.edge.refreshing import (
+    AMPLE,
     CANARY,
-    CONNECT,
     LIMIT,
     NAME,
+    TLS_LIMIT,
     authority,
     environment,
     login,
@@ -137,7 +138,8 @@ async def test_no_complete_answer_means_sent(case: str) -> None:
 
     behaviour, kind = SENT[case]
     async with raw(behaviour) as server:
-        reply = await refresh(f"http://127.0.0.1:{server.port}/token")
+        limit = LIMIT if kind == "timeout" else AMPLE
+        reply = await refresh(f"http://127.0.0.1:{server.port}/token", limit=limit)
 
         assert (True, kind) == told(reply)
         assert f"refresh_token={CANARY}".encode() in server.received
@@ -149,7 +151,8 @@ async def test_the_same_over_tls(case: str, trusted: None, authority: trustme.CA
 
     behaviour, kind = SENT[case]
     async with raw(behaviour, server_side(authority)) as server:
-        reply = await refresh(f"https://{NAME}:{server.port}/token")
+        limit = TLS_LIMIT if kind == "timeout" else AMPLE
+        reply = await refresh(f"https://{NAME}:{server.port}/token", limit=limit)
 
         assert (True, kind) == told(reply)
         assert f"refresh_token={CANARY}".encode() in server.received
@@ -160,7 +163,7 @@ async def test_a_gzip_bomb_stops_at_the_cap() -> None:
 
     bomb = gzip.compress(bytes(64 << 20))
     async with raw(says(http("200 OK", bomb, "Content-Encoding: gzip"))) as server:
-        assert (True, "truncated") == told(await refresh(f"http://127.0.0.1:{server.port}/", limit=2))
+        assert (True, "truncated") == told(await refresh(f"http://127.0.0.1:{server.port}/"))
 
 
 @pytest.mark.parametrize("behaviour", [reads_and_resets(0), closes])
@@ -179,7 +182,7 @@ async def test_a_write_that_breaks_counts_as_sent() -> None:
     """8 MB, of which the server read 1000 bytes before it hung up."""
 
     async with raw(reads_and_resets(1000)) as server:
-        reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20), limit=2)
+        reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20))
 
     assert (True, "reset") == told(reply)
     assert 1000 == len(server.received)
@@ -189,7 +192,7 @@ async def test_a_write_that_hangs_counts_as_sent() -> None:
     """8 MB to a server that never reads."""
 
     async with raw(never_reads) as server:
-        reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20))
+        reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20), limit=LIMIT)
 
     assert (True, "timeout") == told(reply)
     assert b"" == server.received
@@ -214,7 +217,7 @@ async def test_every_attempt_has_a_fresh_connection() -> None:
     async with raw(says_and_hangs(http("200 OK", b"{}"))) as server:
         tokens = HttpTokens(Wire("1.2.3"))
         for _ in range(2):
-            await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=LIMIT, connect=CONNECT)
+            await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=AMPLE, connect=AMPLE)
 
     assert 2 == server.connections
     assert b"\r\nUser-Agent: Amberlight/1.2.3\r\n" in server.received
@@ -229,7 +232,7 @@ async def test_cookies_are_not_kept() -> None:
     async with raw(says(http("200 OK", b"{}", "Set-Cookie: portal=1"))) as server:
         tokens = HttpTokens(Wire("0"))
         for _ in range(2):
-            await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=LIMIT, connect=CONNECT)
+            await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=AMPLE, connect=AMPLE)
 
     assert b"portal=1" not in server.received
 
@@ -246,7 +249,7 @@ async def test_one_tls_context_for_all() -> None:
     async with raw(says(http("200 OK", b"{}"))) as server:
         tokens = HttpTokens(Wire("0", certificates))
         one = login(f"http://127.0.0.1:{server.port}/")
-        await asyncio.gather(*(tokens.refresh(one, limit=1, connect=1) for _ in range(5)))
+        await asyncio.gather(*(tokens.refresh(one, limit=AMPLE, connect=AMPLE) for _ in range(5)))
 
     assert 1 == len(made)
     assert "MainThread" not in made
@@ -256,7 +259,7 @@ async def test_cancelling_closes_the_connection() -> None:
     """Nothing is left behind, and being cancelled is no fault."""
 
     async with raw(says_and_hangs(b"")) as server:
-        task = asyncio.create_task(refresh(f"http://127.0.0.1:{server.port}/", limit=5))
+        task = asyncio.create_task(refresh(f"http://127.0.0.1:{server.port}/"))
         await asyncio.wait_for(server.asked.wait(), 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -19,8 +19,11 @@ from tests.edge.raw import (
     says_and_hangs,
 )
 from tests.edge.refreshing import (
+    AMPLE,
     CANARY,
+    LIMIT,
     NAME,
+    TLS_LIMIT,
     authority,
     environment,
     refresh,
@@ -170,7 +173,8 @@ async def test_a_proxy_that_opens_no_tunnel(case: str, monkeypatch: pytest.Monke
 
     async with raw(PROXIES[case]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        reply = await refresh(f"https://{NAME}/token")
+        limit = LIMIT if case in ("silent", "half an answer") else AMPLE
+        reply = await refresh(f"https://{NAME}/token", limit=limit)
 
         assert (False, "proxy") == told(reply)
         assert proxy.received.startswith(f"CONNECT {NAME}:443 ".encode())
@@ -248,7 +252,8 @@ async def test_trouble_behind_a_tunnel_counts_as_sent(
         raw(tunnel(server.port)) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        assert (True, kind) == told(await refresh(f"https://{NAME}/token"))
+        limit = TLS_LIMIT if kind == "timeout" else AMPLE
+        assert (True, kind) == told(await refresh(f"https://{NAME}/token", limit=limit))
         assert CANARY.encode() in server.received
 
 
