@@ -192,6 +192,14 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         "The keyring is locked: unlock it, and Amberlight goes on by itself.",
     ),
     (
+        "locked for a moment, offline for long",
+        work(keyring=Trouble.LOCKED, keyring_since=999.0),
+        OFFLINE,
+        Status.AUTH_RETRYING,
+        Detail.KEYRING_LOCKED,
+        "The keyring is locked: unlock it, and Amberlight goes on by itself.",
+    ),
+    (
         "the keyring hangs behind a token",
         work(access=token(), keyring=Trouble.HANGING, keyring_since=900.0),
         OFFLINE,

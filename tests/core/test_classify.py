@@ -272,3 +272,15 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     outcome = said(503, b"", "", **headers)
     assert isinstance(outcome, ServerBusy)
     assert seconds == outcome.retry_after
+
+
+def test_a_date_without_a_zone_is_not_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest form of an HTTP date names no zone and means UTC, wherever the machine stands."""
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "XYZ-5")
+        getattr(time, "tzset", lambda: None)()
+        outcome = said(503, b"", "", retry_after="Sun Nov  6 08:50:37 1994")
+    getattr(time, "tzset", lambda: None)()
+    assert isinstance(outcome, ServerBusy)
+    assert outcome.retry_after == 60.0

@@ -57,6 +57,7 @@ class Desk:
         """The titles that pop up now."""
         snapshot = Snapshot(1, {v.name: v for v in views}, gate, muted)
         self.state, show, withdraw = notices(self.state, snapshot, frozenset(refused.split()), wall, nudge)
+        assert not set(withdraw) & {notice.key for notice in show}  # replaced, not taken away
         for key in withdraw:
             self.up.pop(key)  # what is withdrawn was there
         self.up |= {notice.key: notice for notice in show}

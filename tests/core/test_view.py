@@ -70,7 +70,7 @@ def test_every_detail_is_reached() -> None:
         (START, OPEN, Colour.BLUE, Glyph.OPEN, Health.UNKNOWN),
         (START, JUST_OFFLINE, Colour.AMBER, Glyph.RETRY, Health.UNKNOWN),
         (replace(SHORT, access=None), OPEN, Colour.AMBER, Glyph.RETRY, Health.UNKNOWN),
-        (STATES[31][1], OPEN, Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
+        (work(Phase.SIGNED_OUT, signed_out=SignedOut.REFUSED), OPEN, Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
         (work(Phase.SIGNED_OUT, signed_out=SignedOut.NEVER), OPEN, Colour.BLUE, Glyph.OPEN, Health.UNKNOWN),
         (work(failing=GONE, signing_in=True), OPEN, Colour.BLUE, Glyph.OPEN, Health.UNKNOWN),
         (work(Phase.BROKEN), OPEN, Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
@@ -114,7 +114,7 @@ def test_the_auth_object_of_an_outage() -> None:
     assert (auth.last_refreshed_at, auth.lost_rotations, auth.signing_in) == (5.0, 2, False)
 
 
-@pytest.mark.parametrize("failing", [None, outage(), LONG, GONE])
+@pytest.mark.parametrize("failing", [None, outage(), LONG, replace(GONE, counting_from=800.0)])
 def test_no_ceiling_is_told_while_none_counts(failing: Failing | None) -> None:
     """Not before the long phase, not offline, not after it was passed."""
 

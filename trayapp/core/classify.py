@@ -172,7 +172,7 @@ def _read(answer: Answer) -> _Body:
     try:
         value = json.loads(answer.body)
     except (ValueError, RecursionError):  # not JSON, not text, digits or nesting without end
-        form = kind == "application/x-www-form-urlencoded" or (kind in ("", "text/plain") and not html)
+        form = kind == "application/x-www-form-urlencoded" or kind in ("", "text/plain")
         return _Body(_form(answer.body) if form else {}, claims_json=claims, html=html)
     is_object = isinstance(value, dict)
     return _Body(value if is_object else {}, json=True, json_object=is_object, claims_json=claims)

@@ -146,7 +146,7 @@ def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
     if not facts.usable or facts.exhausted or (facts.held and facts.late):
         if (reason := gate.reason(now.at, w.loopback)) is not None:
             return reason
-        if w.failing is not None and now.at < w.not_before:
+        if now.at < w.not_before:
             return Detail.SERVER_SAID_WAIT
     if facts.usable:
         return Detail.REFRESH_DELAYED if facts.exhausted else Detail.OK
