@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -306,7 +307,8 @@ def _raise(error: Exception) -> Callable[[str, str], None]:
 
 
 def _named(name: str, base: type[Exception] = Exception, *args: object) -> Exception:
-    return type(name, (base,), {})(*args)
+    made: Exception = type(name, (base,), {})(*args)
+    return made
 
 
 def _caused(error: Exception, cause: Exception) -> Exception:
@@ -457,8 +459,7 @@ async def test_the_limit_is_for_one_call_not_for_a_store(open_keystore: Open) ->
     """A slow keyring that answers each call in time does not hang, however many calls a login takes."""
 
     vault = windows()
-    pause = threading.Event()
-    vault.before = lambda what, service: bool(pause.wait(0.03)) and None
+    vault.before = lambda what, service: time.sleep(0.03)
     keystore = open_keystore(vault, hang_limit=0.15)
 
     assert await keystore.store("gh", login(1, size=5000)) is None

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
-from trayapp.edge.private import private_file, write_private
+from trayapp.edge.private import NotPrivateError, private_file, write_private
 
 log = logging.getLogger(__name__)
 
@@ -20,24 +21,40 @@ _SHAPE = re.compile(r"[0-9a-f]{16}")
 
 
 def install_id(directory: Path, *copies: Path) -> str:
-    """The id kept in `directory` (the first that has one wins, the others are mended), or a new one.
+    """The id kept in `directory`, else in one of `copies`, else a new one; whichever place lacks it is mended.
 
-    Call it under the instance lock. Raises `NotPrivateError` or `OSError` with a path in it.
+    Call it under the instance lock. Raises `NotPrivateError` or `OSError` for `directory`; a copy that cannot be kept
+    is only logged.
     """
-    places = [place / FILE for place in (directory, *copies)]
-    found = [_read(place) for place in places]
+    places = [directory / FILE, *(copy / FILE for copy in copies)]
+    found = [_read(places[0]), *(_try(_read, place) for place in places[1:])]
     known = next((text for text in found if text), "")
     if not known:
         known = secrets.token_hex(8)
         log.info("A new installation: logins in the keyring are kept under amberlight/%s.", known)
-    for place, text in zip(places, found, strict=True):
+    if found[0] != known:
+        write_private(places[0], known + "\n")
+    for place, text in zip(places[1:], found[1:], strict=True):
         if text != known:
-            write_private(place, known + "\n")
+            _try(_write_copy, place, known)
     return known
 
 
+def _write_copy(place: Path, text: str) -> str:
+    write_private(place, text + "\n", shared=True)
+    return text
+
+
+def _try(work: Callable[..., str], place: Path, *more: str) -> str:
+    try:
+        return work(place, *more)
+    except (NotPrivateError, OSError) as error:
+        log.warning("No copy of the installation id can be kept: %s", error)
+        return ""
+
+
 def _read(path: Path) -> str:
-    """What `path` holds, or nothing: a damaged copy is replaced like a missing one, and its text is logged."""
+    """What `path` holds, or nothing: a damaged file is replaced like a missing one, and its text is logged."""
     private_file(path)
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()

@@ -145,15 +145,15 @@ class Journal:
                     db.execute(sql, values)
             return True
 
-        return await self._do(work, False)
+        return await self._do(work, False, writes=True)
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    async def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
         try:
-            return await self._worker.run(lambda: self._guarded(work, otherwise))
+            return await self._worker.run(lambda: self._guarded(work, otherwise, writes))
         except ClosedError:
             return otherwise
 
-    def _guarded(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+    def _guarded(self, work: Callable[[sqlite3.Connection], T], otherwise: T, writes: bool) -> T:
         try:
             try:
                 result = work(self._open())
@@ -166,7 +166,7 @@ class Journal:
         except (sqlite3.Error, OSError, NotPrivateError, _DamagedError) as error:
             self._failed(error)
             return otherwise
-        if self._wrong:
+        if self._wrong and writes:  # a full disk can still be read
             log.info("%s is written again.", self._path.name)
             self._wrong = ""
         return result
@@ -245,21 +245,22 @@ class _Transaction:
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    """Make the tables, or prove that they are there and whole."""
+    """Prove that the tables are ours and whole, or make them; only then is anything in the file changed."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    if not fresh:
+        found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        if version != VERSION or not found >= set(SCHEMA):
+            raise _DamagedError(f"its tables are not those of version {VERSION}")
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise _DamagedError("its pages contradict each other")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+    if fresh:
         with _Transaction(db):
             for statement in SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
-        return
-    found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-    if version != VERSION or not found >= set(SCHEMA):
-        raise _DamagedError(f"its tables are not those of version {VERSION}")
-    if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise _DamagedError("its pages contradict each other")
 
 
 def _is_damage(error: Exception) -> bool:

@@ -38,9 +38,15 @@ def private_file(path: Path) -> None:
     _narrow(path, 0o600)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace `path` by `text`, durably: after a crash it is the old file or the new one."""
-    private_directory(path.parent)
+def write_private(path: Path, text: str, *, shared: bool = False) -> None:
+    """Replace `path` by `text`, durably: after a crash it is the old file or the new one.
+
+    `shared`: the directory is the person's own, who may open it or link it as they like; the file is private still.
+    """
+    if shared:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    else:
+        private_directory(path.parent)
     private_file(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
