@@ -9,6 +9,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -98,6 +99,32 @@ class App:
             f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}{self.tail()}"
         )
         return done.stdout
+
+    def signed_in_elsewhere(self, *words: str, person: Callable[[str], str]) -> str:
+        """A command with `--no-browser`: the person gets the address that it prints, and what they return is pasted."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trayapp", *words, "--no-browser"],
+            env=self.environment,
+            cwd=self.directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            limit = threading.Timer(60, process.kill)
+            limit.start()
+            seen = ""
+            for line in process.stdout:
+                seen += line
+                if line.strip().startswith("http"):
+                    process.stdin.write(person(line.strip()) + "\n")
+                    process.stdin.flush()
+            limit.cancel()
+        assert process.returncode == 0, f"{words} ended with {process.returncode}: {self.tail()}"
+        return seen
 
     def status(self) -> dict[str, Any]:
         """`status NAME --format json`; its exit code tells the status too (4 needs sign-in, 5 retrying)."""
