@@ -72,7 +72,7 @@ def test_the_windows_vault_is_local_and_limited() -> None:
     """Credentials do not roam with the profile, and entries are short."""
 
     backend = object.__new__(WinVaultKeyring)
-    type(backend).persist, saved = "", type(backend).__dict__["persist"]  # type: ignore[assignment,misc]
+    type(backend).persist, saved = "", type(backend).__dict__["persist"]  # type: ignore[assignment]
     try:
         vault = wrap(backend)
         assert "local machine" == backend.persist

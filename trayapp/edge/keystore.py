@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from trayapp.core.model import Login, Trouble
@@ -266,7 +265,7 @@ class MemoryKeystore:
         return None
 
     async def accept(self, name: str, login: Login) -> Trouble | None:
-        trouble = await self.store(name, replace(login))
+        trouble = await self.store(name, login)
         if trouble is None:
             self._candidates.pop(name, None)
         return trouble

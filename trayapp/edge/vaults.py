@@ -171,12 +171,9 @@ class KeptKeyring(SecretService.Keyring):
         return collection
 
     def unlock(self, item: Any) -> None:
-        """The stock one asks for an unlock without looking first."""
-        if item.is_locked():
-            if self.may_prompt:
-                item.unlock()
-            if item.is_locked():
-                raise KeyringLocked("the item is locked")
+        """The stock one asks for an unlock without looking. Reading looks by itself, and raises for a locked item."""
+        if self.may_prompt and item.is_locked():
+            item.unlock()
 
     def look(self) -> Any:
         """The collection, locked or not, over the kept connection."""
