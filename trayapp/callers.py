@@ -51,9 +51,9 @@ class Callers:
         if w is None:
             return _unknown(name)
         now = self._engine.now()
-        margin = max(w.spec.policy.usable_margin, min_validity)
-        if w.access is not None and w.access.usable(now.at, margin) and serves(w):
-            return w.access
+        access, margin = w.access, w.spec.policy.usable_margin
+        if access is not None and access.usable(now.at, margin) and access.lasts(now.at, min_validity) and serves(w):
+            return access
         seen = self._engine.view_of(name) or view.derive(w, self._engine.gate, now)
         return view.unavailable(w, seen, self._engine.gate, now)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from trayapp.app import App, Parts
 from trayapp.config import Config, Settings
 from trayapp.core.face import Action, Snapshot, Verb, WorkloadView
-from trayapp.core.menu import TOOLTIP_NAMES
+from trayapp.core.menu import SIGNS
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.core.public import rfc3339
 from trayapp.edge.keystore import MemoryKeystore
@@ -214,7 +214,7 @@ class Scene:
             print(json.dumps({**line, "detail": view.auth.detail.value}), flush=True)
             return
         at = time.strftime("%H:%M:%S")
-        print(f"  {at}  {TOOLTIP_NAMES[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}", flush=True)
+        print(f"  {at}  {SIGNS[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}", flush=True)
 
 
 def _day(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool, exit_when_done: bool) -> None:

@@ -39,6 +39,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import (
     AccessToken,
     Attempt,
+    Login,
     Moment,
     Phase,
     Problem,
@@ -47,7 +48,6 @@ from trayapp.core.model import (
     SignedOut,
     Step,
     Trigger,
-    Trouble,
     Workload,
 )
 
@@ -94,7 +94,8 @@ def send(w: Workload, e: ProbeOk) -> Result:
         return w, ()
     policy = w.spec.policy
     recent = w.recent
-    if attempt.trigger is not Trigger.MANUAL:
+    hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
+    if hurried and attempt.trigger is not Trigger.MANUAL:  # an ordinary refresh of a short-lived token is no haste
         recent = (*recent, e.now.at)[-policy.automatic_attempts :]
     deadline = e.now.at + policy.attempt_limit + OVERTIME
     login = w.login
@@ -109,6 +110,8 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
     """Locked, absent or hanging: no try is counted and no token spent. A login that is only in memory is no better off
     for waiting, so it is refreshed all the same."""
     attempt = w.attempt
+    if e.attempt is None:  # it was a reading that failed
+        return later_write(w, e.now), ()
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
         return w, ()
     if w.unsaved:
@@ -173,8 +176,8 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         attempt = None if rotated.attempt is None else replace(rotated.attempt, step=Step.STORING)
         return replace(rotated, attempt=attempt), effects
     close: tuple[Effect, ...] = (CloseIntent(e.fingerprint),)
-    if w.unsaved:  # the same login again, and it is still in memory only
-        w, writing = store(w)
+    if w.unsaved and w.login is not None:  # the same login again, and it is still in memory only
+        w, writing = store(w, w.login)
         close = (*close, *writing)
     w, ending = leave(valid(w, now), now)
     return w, (*close, Save(), *ending)
@@ -187,7 +190,7 @@ def _rotate(
     if w.login is None or token is None or token == w.login.refresh_token:
         return None, ()
     login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
-    return store(replace(w, login=login, top=login.generation))
+    return store(replace(w, top=login.generation), login)
 
 
 def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
@@ -273,12 +276,10 @@ def late(w: Workload, e: Finished) -> Result:
 # --- storing ---------------------------------------------------------------------------------------------------------
 
 
-def store(w: Workload) -> Result:
+def store(w: Workload, login: Login) -> Result:
     """Want the newest login written. `unsaved` stands from now until it is confirmed."""
-    if w.login is None:
-        return w, ()
     spent = w.attempt.fingerprint if w.attempt is not None else ""
-    return replace(w, unsaved=True, storing=w.login.generation, store_at=None), (Store(w.login, spent),)
+    return replace(w, login=login, unsaved=True, storing=login.generation, store_at=None), (Store(login, spent),)
 
 
 def stored(w: Workload, e: Stored) -> Result:
@@ -291,12 +292,13 @@ def _written(w: Workload, e: Stored | NotStored) -> Workload:
     if w.login is None or w.storing != e.generation:
         return w
     if isinstance(e, NotStored):
-        return later_write(replace(w, storing=None), e.trouble, e.now)
-    newest = w.login.generation == e.generation
-    w = replace(w, storing=None, unsaved=w.unsaved and not newest, store_at=None)
-    if newest and w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
+        return later_write(replace(w, storing=None), e.now)
+    if w.login.generation != e.generation:  # overtaken by a newer login meanwhile: that one is next
+        return replace(w, storing=None, store_at=e.now.at)
+    w = replace(w, storing=None, unsaved=False, store_at=None)
+    if w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
-    if newest and w.phase is Phase.VALID and w.access is not None:
+    if w.phase is Phase.VALID and w.access is not None:
         w = replace(w, due=schedule.refresh_due(w.access.obtained_at, w.access.expires_at, w.spec.policy))
     return w
 
@@ -307,9 +309,9 @@ def not_stored(w: Workload, e: NotStored) -> Result:
     return leave(w, e.now) if w.storing is None else (w, ())
 
 
-def later_write(w: Workload, trouble: Trouble, now: Moment) -> Workload:
+def later_write(w: Workload, now: Moment) -> Workload:
     """The next write of a login that is in memory only."""
-    if not w.unsaved:
+    if not w.unsaved or w.storing is not None:
         return w
     pause = keyring_pause(w.keyring_tries)
     return replace(w, keyring_tries=w.keyring_tries + 1, store_at=now.at + pause)
@@ -343,12 +345,7 @@ def valid(w: Workload, now: Moment) -> Workload:
 
     While the login is in memory only, the next refresh waits for the keyring as long as the token lasts.
     """
-    access, policy = w.access, w.spec.policy
-    due = None
-    if access is not None:
-        due = schedule.refresh_due(access.obtained_at, access.expires_at, policy)
-        if w.unsaved and access.expires_at is not None:
-            due = max(access.expires_at - policy.usable_margin, now.at + policy.refresh_spacing)
+    due = None if w.access is None else _refresh_at(w.access, w, now)
     return replace(
         w,
         phase=Phase.VALID,
@@ -363,6 +360,14 @@ def valid(w: Workload, now: Moment) -> Workload:
         not_before=0.0,
         last_error=None,
     )
+
+
+def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:
+    policy = w.spec.policy
+    ends = access.ends_at(policy.usable_margin)
+    if w.unsaved and ends is not None:
+        return max(ends, now.at + policy.refresh_spacing)
+    return schedule.refresh_due(access.obtained_at, access.expires_at, policy)
 
 
 def confirm_change(w: Workload) -> Workload:

@@ -205,11 +205,13 @@ def loaded_late(w: Workload, e: Loaded) -> Result:
     written."""
     top = max(w.top, e.login.generation if e.login else 0)
     w = replace(w, read=True, top=top, keyring=None, keyring_since=None)
-    if not w.unsaved or w.login is None:
+    login = w.login
+    if not w.unsaved or login is None:
         return w, ()
-    if w.login.generation <= (e.login.generation if e.login else 0):
-        w = replace(w, login=replace(w.login, generation=top + 1), top=top + 1)
-    return store(w)
+    if login.generation <= (e.login.generation if e.login else 0):
+        login = replace(login, generation=top + 1)
+        w = replace(w, top=top + 1)
+    return store(w, login)
 
 
 def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
@@ -219,7 +221,7 @@ def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
 
 def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
     """Reading failed while the newest login is in memory only: the write is tried again later."""
-    return later_write(w, e.trouble, e.now), ()
+    return later_write(w, e.now), ()
 
 
 def _keyring_trouble(w: Workload, e: KeyringDown) -> Workload:
@@ -234,11 +236,11 @@ def _keyring_trouble(w: Workload, e: KeyringDown) -> Workload:
 
 def write_if_unsaved(w: Workload, e: Event) -> Result:
     """The keyring is back, or its time has come: the login that is only in memory is written, or first read around."""
-    if not w.unsaved or w.storing is not None:
+    if not w.unsaved or w.login is None or w.storing is not None:
         return w, ()
     if isinstance(e, Time) and (w.store_at is None or e.now.at < w.store_at):
         return w, ()
-    return (replace(w, store_at=None), (Load(),)) if not w.read else store(w)
+    return (replace(w, store_at=None), (Load(),)) if not w.read else store(w, w.login)
 
 
 # --- actions: waiting and its reasons --------------------------------------------------------------------------------
@@ -328,7 +330,7 @@ def retry_now(w: Workload, e: Manual) -> Result:
 def hot_call_valid(w: Workload, e: HotCall) -> Result:
     """A caller needs more life than the token has left: refresh it early, within the spacing of a forced refresh."""
     access = w.access
-    if e.validity <= 0.0 or access is None or access.usable(e.now.at, e.validity):
+    if e.validity <= 0.0 or access is None or access.lasts(e.now.at, e.validity):
         return w, ()
     if w.last_attempt_at is not None and e.now.at - w.last_attempt_at < w.spec.policy.rejected_spacing:
         return w, ()
@@ -377,15 +379,15 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     """A new login ends every outage and every red. An attempt of the old lineage is let go."""
     abandon: tuple[Effect, ...] = (Abandon(w.attempt.number),) if w.attempt else ()
     paused = w.phase is Phase.PAUSED
-    w = _new_login(w, e)
+    login = replace(e.login, generation=w.top + 1)
+    w = _new_login(w, login, e)
     w = replace(w, phase=Phase.PAUSED, due=None) if paused else valid(w, e.now)
-    w, effects = store(w) if w.read else (replace(w, unsaved=True), (Load(),))
+    w, effects = store(w, login) if w.read else (replace(w, unsaved=True), (Load(),))
     w, ending = leave(w, e.now)
     return w, (*abandon, *effects, Save(), Note("sign_in", "signed_in"), *ending)
 
 
-def _new_login(w: Workload, e: SignedIn) -> Workload:
-    login = replace(e.login, generation=w.top + 1)
+def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
     return replace(
         w,
         spec=w.confirm or w.spec,
@@ -403,8 +405,9 @@ def _new_login(w: Workload, e: SignedIn) -> Workload:
         strikes=0,
         keyring=None,
         keyring_since=None,
+        keyring_tries=0,
         last_refreshed_at=e.now.wall,
-        after="" if w.after == "confirm" else w.after,
+        after="" if w.after in ("confirm", "sign_out") else w.after,
     )
 
 
@@ -580,7 +583,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], Action]] = {
     Phase.SIGNED_OUT: {
         **_EVERYWHERE,
         Loaded: loaded_again,
-        KeyringDown: nothing,
+        KeyringDown: keyring_down_unsaved,
         KeyringUp: write_if_unsaved,
         Go: nothing,
         Rejected: rejected,

@@ -247,13 +247,6 @@ class Configured(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Misconfigured(Event):
-    """Its configuration cannot be used; `why` is one sentence."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class SignOut(Event):
     """The user gives the login up: revoke it, delete it, keep the workload."""
 

@@ -208,6 +208,9 @@ class Login:
         )
 
 
+SHORT_LIFE_MARGIN = 0.1  # of a token's life: ten seconds would leave a token of thirty unusable before it is due
+
+
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """An access token in memory. `serial` is what an upstream's rejection names, so the value need not travel."""
@@ -219,9 +222,20 @@ class AccessToken:
     expires_wall: float | None = None
     rejected: bool = False
 
+    def ends_at(self, margin: float) -> float | None:
+        """When it is no longer handed out: `margin` seconds before its end, or a tenth of a short life; None: never."""
+        if self.expires_at is None:
+            return None
+        return self.expires_at - min(margin, SHORT_LIFE_MARGIN * (self.expires_at - self.obtained_at))
+
     def usable(self, at: float, margin: float) -> bool:
-        """More than `margin` seconds of life left, and the upstream has not rejected it."""
-        return not self.rejected and (self.expires_at is None or self.expires_at - at > margin)
+        """More than the margin of life left, and the upstream has not rejected it."""
+        ends = self.ends_at(margin)
+        return not self.rejected and (ends is None or at < ends)
+
+    def lasts(self, at: float, validity: float) -> bool:
+        """Whether it has so many seconds of life left."""
+        return self.expires_at is None or self.expires_at - at >= validity
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,8 +137,9 @@ def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan:
     tries = _tries(w, Series.TICK, failing) + 1
     failing = replace(exhausted(w, failing, now), tries=tries)
     delay: float | None = schedule.tick(policy, jitter)
+    ends = w.access.ends_at(policy.usable_margin) if w.access is not None and not w.access.rejected else None
     if failing.gave_up:
         delay = None
-    elif w.access is not None and w.access.expires_at is not None and w.access.usable(now.at, policy.usable_margin):
-        delay = schedule.long_tick_with_token(policy, w.access.expires_at - policy.usable_margin - now.at)
+    elif ends is not None and now.at < ends:
+        delay = schedule.long_tick_with_token(policy, ends - now.at)
     return Plan(Series.TICK, delay, Trigger.TICK, failing)

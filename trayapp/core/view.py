@@ -234,8 +234,8 @@ def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
     """
     policy = w.spec.policy
     instants = [w.due, w.not_before, gate.settles_at()]
-    if w.access is not None and w.access.expires_at is not None:
-        instants.append(w.access.expires_at - policy.usable_margin + HAIR)
+    if w.access is not None and (ends := w.access.ends_at(policy.usable_margin)) is not None:
+        instants.append(ends + HAIR)
     if (since := _impossible_since(w, gate)) is not None:
         instants.append(since + policy.impossible_grace)
     view = derive(w, gate, now)

@@ -1,0 +1,297 @@
+"""Histories: a conversation with the machine as plain text, played and written down again.
+
+Each line is `event -> phase, what is remarkable | effects`. `play` runs the events of the left side through the real
+`machine.step` and returns the whole conversation as it really went, so that a failing test shows both, aligned. Lines
+begin with `+N` where N seconds pass first (`+N asleep`: on a sleeping machine).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from trayapp.core import machine
+from trayapp.core import messages as m
+from trayapp.core.model import (
+    AccessToken,
+    Login,
+    Moment,
+    Phase,
+    Policy,
+    Problem,
+    Saved,
+    Secret,
+    SignedOut,
+    Spec,
+    Trouble,
+    Workload,
+)
+
+ENDPOINT = "https://as.example/token"
+SPEC = Spec("w", "https://api.example/mcp", client_id="c", token_endpoint=ENDPOINT)
+LIFETIME = 1000.0
+
+
+def login(generation: int = 1, lineage: str = "L", endpoint: str = ENDPOINT) -> Login:
+    """A login whose refresh token is named after its lineage and generation."""
+    return Login(generation, lineage, Secret(f"{lineage}{generation}"), 0.0, endpoint, "c")
+
+
+def access(serial: int, at: float, life: float | None = LIFETIME) -> AccessToken:
+    """An access token as a sign-in brings it."""
+    ends = None if life is None else at + life
+    return AccessToken(serial, Secret(f"access{serial}"), at, ends, ends)
+
+
+@dataclass
+class Player:
+    """The state of one conversation."""
+
+    w: Workload
+    now: Moment = field(default=Moment(1000.0, 1000.0, 1_000_000.0))
+    jitter: float = 0.5
+    serial: int = 0
+    saved: Saved = field(default_factory=Saved)
+    spec: Spec = SPEC
+
+    def pass_time(self, seconds: float, asleep: bool = False) -> None:
+        """The clocks move on."""
+        awake = self.now.awake + (0.0 if asleep else seconds)
+        self.now = Moment(self.now.at + seconds, awake, self.now.wall + seconds)
+
+    def finished(self, outcome: m.Outcome, attempt: int | None = None) -> m.Finished:
+        """The answer to the attempt in flight, or to another one that was sent with the present token."""
+        current = self.w.attempt
+        own = self.w.login or login()
+        self.serial += 1
+        return m.Finished(
+            self.now,
+            attempt if attempt is not None else (current.number if current else 99),
+            current.fingerprint if current else own.fingerprint(),
+            current.lineage if current else own.lineage,
+            outcome,
+            self.jitter,
+            self.serial,
+        )
+
+    def number(self) -> int:
+        """The attempt in flight, or one that nobody knows."""
+        return self.w.attempt.number if self.w.attempt else 99
+
+
+def _problem(kind: str = "http", status: int | None = None, code: str = "") -> Problem:
+    return Problem(kind, f"{kind} {status or ''}{code}".strip(), status, code)
+
+
+def _refreshed(p: Player, words: list[str]) -> m.Event:
+    token = None
+    if "rotated" in words:
+        token = Secret(f"{p.w.login.lineage if p.w.login else 'L'}{p.w.top + 1}")
+    elif "same" in words and p.w.login:
+        token = p.w.login.refresh_token
+    life = None if "endless" in words else LIFETIME
+    return p.finished(m.Refreshed(Secret(f"access{p.serial + 1}"), token, life, "s" if "scope" in words else None))
+
+
+def _busy(p: Player, words: list[str]) -> m.Event:
+    status = int(words[0]) if words and words[0].isdigit() else 503
+    after = float(words[words.index("after") + 1]) if "after" in words else None
+    return p.finished(
+        m.ServerBusy(
+            _problem("http", status),
+            retry_after=after,
+            maybe_spent=status in (502, 504),
+            portal="page" in words,
+            refresh_token=Secret(f"L{p.w.top + 1}") if "rotated" in words else None,
+        )
+    )
+
+
+def _loaded(p: Player, words: list[str]) -> m.Event:
+    saved = p.saved
+    if "none" in words:
+        return m.Loaded(p.now, None, saved)
+    generation = next((int(word) for word in words if word.isdigit()), 1)
+    endpoint = "https://other.example/token" if "foreign" in words else ENDPOINT
+    found = login(generation, endpoint=endpoint)
+    if "refused" in words:
+        saved = replace(saved, signed_out=SignedOut.REFUSED, combination=found.fingerprint())
+    if "intent" in words:
+        saved = replace(saved, open_intent=found.fingerprint())
+    if "paused" in words:
+        saved = replace(saved, paused=True)
+    if "retrying" in words or "gave_up" in words:
+        saved = replace(saved, retrying_since=p.now.wall - 500, counted=400.0, gave_up="gave_up" in words)
+    return m.Loaded(p.now, found, saved)
+
+
+def _trouble(words: list[str]) -> Trouble:
+    return Trouble(words[-1]) if words and words[-1] in list(Trouble) else Trouble.LOCKED
+
+
+def _signed_in(p: Player, words: list[str]) -> m.Event:
+    p.serial += 1
+    return m.SignedIn(p.now, login(1, "N"), access(p.serial, p.now.at))
+
+
+Maker = Callable[[Player, list[str]], m.Event]
+
+EVENTS: dict[str, Maker] = {
+    "loaded": _loaded,
+    "keyring": lambda p, words: m.KeyringUp(p.now) if words == ["up"] else m.KeyringDown(p.now, _trouble(words), None),
+    "probe": lambda p, words: (
+        m.ProbeOk(p.now, p.number()) if words == ["ok"] else m.KeyringDown(p.now, _trouble(words), p.number())
+    ),
+    "stale-probe": lambda p, words: m.KeyringDown(p.now, Trouble.LOCKED, 77),
+    "go": lambda p, words: m.Go(p.now),
+    "refreshed": _refreshed,
+    "not-sent": lambda p, words: p.finished(m.NotSent(_problem(words[0] if words else "dns"))),
+    "busy": _busy,
+    "ambiguous": lambda p, words: p.finished(m.Ambiguous(_problem("reset"))),
+    "refused": lambda p, words: p.finished(m.Refused(_problem("oauth", 400, words[0] if words else "invalid_grant"))),
+    "stored": lambda p, words: m.Stored(p.now, int(words[0]) if words else p.w.storing or 0, "L"),
+    "not-stored": lambda p, words: m.NotStored(p.now, p.w.storing or 0, "L", _trouble(words)),
+    "rejected": lambda p, words: m.Rejected(p.now, int(words[0]) if words else p.w.access.serial if p.w.access else 0),
+    "accepted": lambda p, words: m.Accepted(p.now),
+    "network": lambda p, words: m.NetworkUp(p.now),
+    "wake": lambda p, words: m.Woke(p.now),
+    "sleep": lambda p, words: m.SleepSoon(p.now),
+    "offline": lambda p, words: m.Impeded(p.now),
+    "online": lambda p, words: m.Unimpeded(p.now),
+    "manual": lambda p, words: m.Manual(p.now),
+    "hot": lambda p, words: m.HotCall(p.now, float(words[0]) if words else 0.0),
+    "time": lambda p, words: m.Time(p.now),
+    "sign-in": lambda p, words: (
+        m.SignInStarted(p.now)
+        if words == ["started"]
+        else m.SignInEnded(p.now, _problem("denied") if words == ["failed"] else None)
+    ),
+    "signed-in": _signed_in,
+    "pause": lambda p, words: m.Pause(p.now),
+    "resume": lambda p, words: m.Resume(p.now),
+    "sign-out": lambda p, words: m.SignOut(p.now),
+    "remove": lambda p, words: m.Remove(p.now),
+    "shutdown": lambda p, words: m.Shutdown(p.now),
+    "configured": lambda p, words: m.Configured(p.now, _spec(p, words)),
+}
+
+
+def _spec(p: Player, words: list[str]) -> Spec:
+    if "identity" in words:
+        return replace(p.spec, token_endpoint="https://other.example/token")
+    if "timing" in words:
+        return replace(p.spec, policy=replace(p.spec.policy, refresh_ahead_max=50.0))
+    return p.spec
+
+
+def said(effect: m.Effect) -> str:
+    """An effect in a few words; never a token."""
+    match effect:
+        case m.Load(prompt=prompt):
+            return "load with prompt" if prompt else "load"
+        case m.Probe(attempt=n, prompt=prompt):
+            return f"probe #{n}" + (" with prompt" if prompt else "")
+        case m.Send(attempt=n, login=sent):
+            return f"send #{n} {sent.refresh_token.reveal()}"
+        case m.Abandon(attempt=n):
+            return f"abandon #{n}"
+        case m.Store(login=wanted):
+            return f"store {wanted.refresh_token.reveal()} g{wanted.generation}"
+        case m.Note(kind=kind, outcome=outcome):
+            return f"note {kind} {outcome}"
+        case m.Discard(login=gone, revoke=revoke) | m.Forget(login=gone, revoke=revoke):
+            token = gone.refresh_token.reveal() if gone else "nothing"
+            return f"{type(effect).__name__.lower()} {token}" + (" and revoke" if revoke else "")
+        case _:
+            return {
+                m.CloseIntent: "close intent",
+                m.Save: "save",
+                m.Done: "done",
+                m.ReadConfiguration: "read configuration",
+            }[type(effect)]
+
+
+def state(w: Workload, at: float) -> str:
+    """The phase and what is remarkable about it."""
+    words = [w.phase.value]
+    if w.attempt is not None:
+        words[0] += f":{w.attempt.step.value}"
+    if w.due is not None:
+        words.append(f"due {w.due - at:+g}")
+    if w.phase is Phase.WAITING:
+        words.append(f"{w.series.value}/{w.trigger.value}")
+    marks = {
+        "long": w.failing is not None and w.failing.exhausted,
+        "gave up": w.failing is not None and w.failing.gave_up,
+        "marked": w.maybe_spent,
+        "unsaved": w.unsaved and w.storing is None,
+        "signing in": w.signing_in,
+        f"keyring {w.keyring}": w.keyring is not None,
+        f"{w.signed_out}": w.signed_out is not None,
+        f"after {w.after}": bool(w.after),
+        f"{w.strikes} strikes": w.strikes > 0,
+        "confirm": w.confirm is not None,
+    }
+    words += [word for word, holds in marks.items() if holds]
+    if w.not_before > at:
+        words.append(f"not before {w.not_before - at:+g}")
+    return ", ".join(words)
+
+
+def turn(p: Player, text: str) -> tuple[m.Event, tuple[m.Effect, ...]]:
+    """One line's event, played."""
+    words = text.split()
+    while words[0].startswith("+"):
+        asleep = len(words) > 1 and words[1] == "asleep"
+        p.pass_time(float(words[0][1:]), asleep)
+        words = words[2:] if asleep else words[1:]
+    event = EVENTS[words[0]](p, words[1:])
+    p.w, effects = machine.step(p.w, event)
+    return event, effects
+
+
+def player(policy: Policy | None = None, **saved: object) -> Player:
+    """A workload that has just been configured."""
+    spec = SPEC if policy is None else replace(SPEC, policy=policy)
+    w, _ = machine.begin(spec)
+    return Player(w, spec=spec, saved=Saved(**saved))  # type: ignore[arg-type]
+
+
+def play(text: str, p: Player | None = None) -> str:
+    """The conversation as it really went, in the shape of `text`."""
+    p = p or player()
+    lines = []
+    for line in text.strip().splitlines():
+        event = line.split("->")[0].strip()
+        _, effects = turn(p, event)
+        right = state(p.w, p.now.at)
+        if effects:
+            right += " | " + ", ".join(said(effect) for effect in effects)
+        lines.append(f"{event:<24} -> {right}")
+    return "\n".join(lines)
+
+
+def conversation(text: str) -> str:
+    """The expected text, laid out like `play` does it."""
+    lines = []
+    for line in text.strip().splitlines():
+        left, right = line.split("->", 1)
+        lines.append(f"{left.strip():<24} -> {right.strip()}")
+    return "\n".join(lines)
+
+
+def reached(phase: Phase, p: Player | None = None) -> Player:
+    """A workload brought to a phase on the usual way."""
+    p = p or player()
+    ways = {
+        Phase.LOADING: "",
+        Phase.WAITING: "loaded",
+        Phase.REFRESHING: "loaded; go; probe ok",
+        Phase.VALID: "loaded; go; probe ok; refreshed",
+        Phase.SIGNED_OUT: "loaded; go; probe ok; refused",
+        Phase.PAUSED: "loaded; pause",
+        Phase.BROKEN: "loaded; configured identity",
+    }
+    for event in filter(None, ways[phase].split("; ")):
+        turn(p, event)
+    return p

@@ -1,0 +1,71 @@
+"""What a person gets who asks for more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.core.history import Player, play, player, reached
+from trayapp.core import details, view
+from trayapp.core.face import Action, Snapshot, Verb, WorkloadView
+from trayapp.core.gate import Gate
+from trayapp.core.model import Phase, Policy, Problem
+
+
+def _view(p: Player) -> WorkloadView:
+    return view.derive(p.w, Gate(), p.now)
+
+
+def test_the_details_of_an_error_are_fit_for_a_bug_report() -> None:
+    """Kind, sentence, status and code; no address and no token."""
+
+    p = reached(Phase.SIGNED_OUT)
+
+    assert [
+        "w: unauthenticated (refused)",
+        "Choose Reauthorize to sign in again: oauth 400invalid_grant",
+        "Last error: oauth: oauth 400invalid_grant",
+        "HTTP status: 400",
+        "Error code: invalid_grant",
+    ] == details.text(_view(p)).splitlines()
+
+
+def test_failed_attempts_are_counted_in_the_details() -> None:
+    """And a workload without an error says how it is."""
+
+    p = player(Policy(max_tries=1))
+    play("loaded -> x\ngo -> x\nprobe ok -> x\nnot-sent -> x", p)
+
+    assert details.text(_view(p)).endswith("Failed attempts: 1")
+    assert "w: running (ok)" == details.text(_view(reached(Phase.VALID)))
+
+
+def test_everything_that_is_not_well_has_a_notice_of_its_own() -> None:
+    """Red offers the sign-in first, amber only the retry; what is well is left out."""
+
+    red = _view(reached(Phase.SIGNED_OUT))
+    p = player(Policy(max_tries=1))
+    play("loaded -> x\ngo -> x\nprobe ok -> x\nnot-sent -> x", p)
+    amber = replace(_view(p), name="a")
+    well = replace(_view(reached(Phase.VALID)), name="b")
+    shown = details.each(Snapshot(1, {view.name: view for view in (red, amber, well)}))
+
+    assert ["show:a", "show:w"] == [notice.key for notice in shown]
+    assert [("Retry now", Action(Verb.RETRY, "a"))] == list(shown[0].buttons)
+    assert [Verb.REAUTHORIZE, Verb.RETRY] == [action.verb for _, action in shown[1].buttons]
+
+
+def test_a_problem_without_a_status_says_only_its_kind() -> None:
+    """Nothing that is not known is shown."""
+
+    seen = _view(reached(Phase.VALID))
+    seen = replace(seen, auth=replace(seen.auth, last_error=Problem("dns", "No such name.")))
+
+    assert "w: running (ok)\nLast error: dns: No such name." == details.text(seen)
+
+
+def test_when_all_is_well_that_is_said() -> None:
+    """Also with one workload, and with none."""
+
+    assert ["No workload yet. Add one: amberlight add NAME URL", "It is signed in.", "Everything is signed in."] == [
+        details.all_well(count) for count in (0, 1, 2)
+    ]

@@ -1,0 +1,147 @@
+"""The gate (M10) and the deadlines above it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.history import Player, player, reached, turn
+from trayapp.core import deadlines, gate
+from trayapp.core.face import Detail
+from trayapp.core.gate import Gate
+from trayapp.core.model import Phase, Policy
+
+
+def test_a_change_has_to_settle() -> None:
+    """Three quiet seconds after the last change, fifteen after the first at most."""
+
+    g = gate.network(Gate(), 100.0, offline=False)
+    assert Detail.SETTLING is g.reason(102.9)
+    assert g.reason(103.0) is None
+    for at in range(101, 120):
+        g = gate.network(g, float(at), offline=False)
+        if at == 114:
+            assert 115.0 == g.settles_at()
+
+    assert 118.0 == g.settles_at() or 122.0 == g.settles_at()
+
+
+def test_settled_restlessness_is_forgotten() -> None:
+    """The next change after a quiet time begins a new count of fifteen seconds."""
+
+    g = gate.network(Gate(), 100.0, offline=False)
+    g = gate.woke(g, 110.0)
+
+    assert 113.0 == g.settles_at()
+    assert 110.0 == g.restless_since
+
+
+@pytest.mark.parametrize(
+    ("closed", "why"),
+    [
+        (Gate(offline=True), Detail.OFFLINE),
+        (Gate(portal=True, offline=True), Detail.PORTAL),
+        (Gate(sleeping=True, portal=True), Detail.SLEEPING),
+    ],
+)
+def test_the_reason_is_the_strongest(closed: Gate, why: Detail) -> None:
+    """Sleep before portal before offline; only an event opens these."""
+
+    assert why is closed.reason(0.0)
+    assert closed.opens_at(0.0) is None
+
+
+def test_loopback_is_held_by_sleep_alone() -> None:
+    """No network lies between."""
+
+    assert Gate(offline=True, portal=True).reason(0.0, loopback=True) is None
+    assert 7.0 == gate.network(Gate(), 7.0, offline=False).opens_at(7.0, loopback=True)
+    assert Detail.SLEEPING is Gate(sleeping=True).reason(0.0, loopback=True)
+
+
+def test_closed_since_is_the_beginning_of_the_closure() -> None:
+    """It does not move while one reason follows another, and it ends with the last."""
+
+    g = gate.network(Gate(), 10.0, offline=True)
+    g = gate.network(g, 20.0, offline=False, portal=True)
+    g = gate.sleep_soon(g, 25.0)
+    assert 10.0 == g.closed_since
+    g = gate.woke(g, 30.0)
+    assert 10.0 == g.closed_since
+    g = gate.network(g, 40.0, offline=False)
+
+    assert g.closed_since is None
+    assert Detail.SETTLING is g.reason(42.0)
+
+
+def test_an_answer_opens_the_gate() -> None:
+    """Kernel and hints may be wrong; an answer is not."""
+
+    g = gate.network(Gate(), 10.0, offline=True)
+
+    assert not gate.answered(g, 11.0).blocked()
+    assert gate.answered(Gate(), 11.0) == Gate()
+
+
+def test_other_settling_times_can_be_set() -> None:
+    """`settle` and `settle_max` are settings."""
+
+    g = gate.network(gate.timed(Gate(), 1.0, 2.0), 10.0, offline=False)
+
+    assert 11.0 == g.settles_at()
+
+
+def _waiting() -> Player:
+    return reached(Phase.WAITING)
+
+
+def test_offline_one_attempt_per_tick_is_made_all_the_same() -> None:
+    """M10: ten minutes after the closure or the last attempt, whichever came later."""
+
+    p = _waiting()
+    shut = gate.network(Gate(), p.now.at, offline=True)
+    assert p.now.at + 600.0 == deadlines.opens_at(p.w, shut)
+    for event in ("+5 go", "probe ok", "not-sent"):
+        turn(p, event)
+
+    assert p.now.at + 600.0 == deadlines.opens_at(p.w, shut)
+    assert 600.0 == deadlines.opens_at(p.w, Gate(offline=True)) or p.now.at + 600.0 == deadlines.opens_at(
+        p.w, Gate(offline=True)
+    )
+
+
+def test_sleep_stops_even_the_user() -> None:
+    """M10: *Retry now* passes everything but sleep and keyring."""
+
+    p = _waiting()
+    turn(p, "manual")
+
+    assert p.now.at == deadlines.opens_at(p.w, Gate(offline=True))
+    assert deadlines.opens_at(p.w, Gate(sleeping=True)) is None
+    assert not deadlines.may_go(p.w, Gate(sleeping=True), p.now.at)
+
+
+def test_the_next_deadline_is_the_nearest_of_all() -> None:
+    """Attempt, write, reading, and the end of a request that nobody answers."""
+
+    loading = player()
+    assert deadlines.next_deadline(loading.w, Gate()) is None
+    turn(loading, "keyring locked")
+    assert loading.now.at + 60.0 == deadlines.next_deadline(loading.w, Gate())
+    sent = reached(Phase.REFRESHING)
+    assert sent.now.at + 35.0 == deadlines.next_deadline(sent.w, Gate())
+    unsaved = reached(Phase.REFRESHING)
+    for event in ("refreshed rotated", "not-stored failed"):
+        turn(unsaved, event)
+    assert unsaved.now.at + 60.0 == deadlines.next_deadline(unsaved.w, Gate())
+
+
+def test_the_limit_of_automatic_attempts_holds_them_back() -> None:
+    """M8."""
+
+    p = player(Policy(automatic_attempts=1))
+    turn(p, "loaded")
+    p.w = replace(p.w, recent=(p.now.at - 100.0,))
+
+    assert p.now.at + 500.0 == deadlines.opens_at(p.w, Gate())

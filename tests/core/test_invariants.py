@@ -1,0 +1,295 @@
+"""What must always hold, whatever happens in whatever order (DESIGN.md, point 2 of the first issue)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.core.history import ENDPOINT, SPEC, access, login
+from trayapp.core import deadlines, machine
+from trayapp.core import gate as gates
+from trayapp.core import messages as m
+from trayapp.core.gate import Gate
+from trayapp.core.model import Login, Moment, Phase, Problem, Saved, Secret, SignedOut, Step, Trigger, Trouble, Workload
+
+settings.register_profile("fast", max_examples=60, stateful_step_count=50, deadline=None)
+settings.register_profile("deep", max_examples=400, stateful_step_count=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+PROBLEM = Problem("x", "x")
+
+
+class World(RuleBasedStateMachine):
+    """The machine between an engine, a keyring and a server that do anything that they may do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w: Workload
+        self.now = Moment(1000.0, 1000.0, 1e6)
+        self.gate = Gate()
+        self.in_flight: dict[int, m.Send] = {}  # sent and not answered
+        self.probing: list[int] = []
+        self.storing: list[Login] = []
+        self.reading = 0
+        self.slots: Login | None = None  # the newest login that the keyring confirmed
+        self.verdicts: set[str] = set()  # combinations that a verdict was about
+        self.given_up = False  # a person asked for sign-out or removal
+        self.gone = False
+        self.sends: list[tuple[float, bool]] = []  # at, automatic
+        self.tokens = 1
+        self.serial = 0
+
+    # --- the loop between machine and world --------------------------------------------------------------------------
+
+    def feed(self, event: m.Event) -> None:
+        before = self.w
+        self.w, effects = machine.step(before, event)
+        self._check_step(before, event)
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: m.Effect) -> None:
+        match effect:
+            case m.Load():
+                self.reading += 1
+            case m.Probe(attempt=number):
+                self.probing.append(number)
+            case m.Send(attempt=number, login=sent, trigger=trigger):
+                assert not self.in_flight, "at most one attempt in flight"
+                assert sent.fingerprint() not in self.verdicts, "a refused combination is never sent again"
+                assert sent.token_endpoint == ENDPOINT
+                self._check_spacing(trigger)
+                self.in_flight[number] = effect
+                hurried = self.w.failing is not None or trigger is Trigger.REJECTED
+                self.sends.append((self.now.at, hurried and trigger is not Trigger.MANUAL))
+            case m.Abandon(attempt=number):
+                self.in_flight.pop(number, None)
+            case m.Store(login=wanted):
+                assert wanted.generation > (self.slots.generation if self.slots else 0) or wanted == self.slots
+                self.storing.append(wanted)
+            case m.Discard() | m.Forget():
+                assert self.given_up, "a login is only deleted when a person asks"
+                self.slots = None
+                self.gone = self.gone or isinstance(effect, m.Forget)
+
+    def _check_spacing(self, trigger: Trigger) -> None:
+        if not self.sends:
+            return
+        automatic = [at for at, hurried in self.sends if hurried and at > self.now.at - 600.0]
+        manual = trigger is Trigger.MANUAL
+        assert manual or self.w.failing is None or len(automatic) < 15, "at most 15 automatic attempts in ten minutes"
+        assert trigger is not Trigger.MANUAL or self.now.at >= self.sends[-1][0] + 1.0
+
+    def _check_step(self, before: Workload, event: m.Event) -> None:
+        late = isinstance(event, m.Finished) and (before.attempt is None or before.attempt.number != event.attempt)
+        if late:
+            assert before.phase is self.w.phase, "a late answer changes no phase"
+        if before.login is not None and self.w.login is None:
+            assert self.given_up or isinstance(event, m.Loaded), "a login is never dropped by itself"
+        turned_red = self.w.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT
+        if turned_red and self.w.signed_out is not SignedOut.NEVER:
+            refused = isinstance(event, m.Finished) and isinstance(event.outcome, m.Refused)
+            assert refused or isinstance(event, m.Loaded), "red only by a verdict"
+        gave_up = self.w.failing is not None and self.w.failing.gave_up
+        if gave_up and not (before.failing is not None and before.failing.gave_up):
+            assert isinstance(event, m.Finished | m.Time | m.Loaded), "or by the ceiling, decided by a failed attempt"
+
+    # --- rules -------------------------------------------------------------------------------------------------------
+
+    @initialize(there=st.booleans())
+    def begin(self, there: bool) -> None:
+        self.slots = login() if there else None
+        self.w, effects = machine.begin(SPEC)
+        for effect in effects:
+            self._carry_out(effect)
+
+    @rule(seconds=st.sampled_from([0.3, 1.0, 3.0, 11.0, 40.0, 400.0, 5000.0, 100000.0]), asleep=st.booleans())
+    def time_passes(self, seconds: float, asleep: bool) -> None:
+        self.now = Moment(self.now.at + seconds, self.now.awake + (0.0 if asleep else seconds), self.now.wall + seconds)
+        self.feed(m.Time(self.now))
+
+    @rule()
+    def the_engine_looks(self) -> None:
+        """What the engine does at its wake-ups."""
+        if deadlines.may_go(self.w, self.gate, self.now.at):
+            self.feed(m.Go(self.now))
+
+    @rule()
+    def wait_for_the_deadline(self) -> None:
+        """Straight to the next thing that is due."""
+        deadline = deadlines.next_deadline(self.w, self.gate)
+        if deadline is not None:
+            passed = max(0.0, deadline - self.now.at)
+            self.now = Moment(self.now.at + passed, self.now.awake + passed, self.now.wall + passed)
+            self.feed(m.Go(self.now) if deadlines.may_go(self.w, self.gate, self.now.at) else m.Time(self.now))
+
+    @precondition(lambda self: self.reading)
+    @rule(trouble=st.none() | st.sampled_from(list(Trouble)))
+    def the_keyring_is_read(self, trouble: Trouble | None) -> None:
+        self.reading -= 1
+        if trouble is not None:
+            self.feed(m.KeyringDown(self.now, trouble))
+        else:
+            saved = machine.saved(self.w, self.now)
+            self.feed(m.Loaded(self.now, self.slots, replace(saved, paused=False) if self.w.phase else Saved()))
+
+    @precondition(lambda self: self.probing)
+    @rule(trouble=st.none() | st.sampled_from(list(Trouble)))
+    def the_probe_ends(self, trouble: Trouble | None) -> None:
+        number = self.probing.pop(0)
+        self.feed(m.ProbeOk(self.now, number) if trouble is None else m.KeyringDown(self.now, trouble, number))
+
+    @precondition(lambda self: self.storing)
+    @rule(trouble=st.none() | st.sampled_from(list(Trouble)))
+    def the_write_ends(self, trouble: Trouble | None) -> None:
+        wanted = self.storing.pop(0)
+        if trouble is not None:
+            self.feed(m.NotStored(self.now, wanted.generation, wanted.lineage, trouble))
+            return
+        if not self.gone:
+            self.slots = wanted
+        self.feed(m.Stored(self.now, wanted.generation, wanted.lineage))
+
+    @precondition(lambda self: self.in_flight)
+    @rule(
+        kind=st.sampled_from(
+            ["rotated", "same", "endless", "not_sent", "ambiguous", "busy", "gateway", "page", "refused"]
+        ),
+        jitter=st.floats(0.0, 0.999),
+    )
+    def the_server_answers(self, kind: str, jitter: float) -> None:
+        number, send = self.in_flight.popitem()
+        self.feed(self._answer(number, send, kind, jitter))
+
+    def _answer(self, number: int, send: m.Send, kind: str, jitter: float) -> m.Finished:
+        self.serial += 1
+        self.tokens += 1
+        new = Secret(f"t{self.tokens}")
+        outcomes: dict[str, m.Outcome] = {
+            "rotated": m.Refreshed(Secret("a"), new, 1000.0),
+            "same": m.Refreshed(Secret("a"), None, 100.0),
+            "endless": m.Refreshed(Secret("a"), send.login.refresh_token, None),
+            "not_sent": m.NotSent(PROBLEM),
+            "ambiguous": m.Ambiguous(PROBLEM),
+            "busy": m.ServerBusy(PROBLEM, retry_after=30.0),
+            "gateway": m.ServerBusy(PROBLEM, maybe_spent=True),
+            "page": m.ServerBusy(PROBLEM, portal=True, refresh_token=new),
+            "refused": m.Refused(Problem("oauth", "x", 400, "invalid_grant")),
+        }
+        sent = send.login
+        attempt = self.w.attempt
+        if kind == "refused" and attempt is not None and attempt.number == number:
+            self.verdicts.add(sent.fingerprint())
+        return m.Finished(self.now, number, sent.fingerprint(), sent.lineage, outcomes[kind], jitter, self.serial)
+
+    @rule(kind=st.sampled_from(["refused", "rotated", "ambiguous"]))
+    def a_ghost_answers(self, kind: str) -> None:
+        """An answer of an attempt that nobody waits for any more."""
+        own = self.w.login or login(99, "ghost")
+        self.feed(self._answer(10_000, m.Send(10_000, own, Trigger.DUE), kind, 0.5))
+
+    @rule(
+        event=st.sampled_from(
+            [m.KeyringUp, m.NetworkUp, m.Woke, m.SleepSoon, m.Impeded, m.Unimpeded, m.Manual, m.Accepted, m.HotCall]
+        )
+    )
+    def something_happens(self, event: type[m.Event]) -> None:
+        self.feed(event(self.now))
+
+    @rule(offline=st.booleans(), portal=st.booleans())
+    def the_network_changes(self, offline: bool, portal: bool) -> None:
+        before = self.gate.blocked()
+        self.gate = gates.network(self.gate, self.now.at, offline=offline, portal=portal)
+        if before != self.gate.blocked():
+            self.feed((m.Impeded if self.gate.blocked() else m.Unimpeded)(self.now))
+        if not self.gate.blocked():
+            self.feed(m.NetworkUp(self.now))
+
+    @rule()
+    def the_upstream_rejects(self) -> None:
+        if self.w.access is not None:
+            self.feed(m.Rejected(self.now, self.w.access.serial))
+
+    @rule()
+    def somebody_signs_in(self) -> None:
+        self.tokens += 1
+        self.serial += 1
+        new = replace(login(1, f"N{self.tokens}"), refresh_token=Secret(f"t{self.tokens}"))
+        self.feed(m.SignedIn(self.now, new, access(self.serial, self.now.at)))
+        if not self.gone and self.w.after != "remove":
+            assert self.w.phase in (Phase.VALID, Phase.PAUSED), "every red ends after one successful sign-in"
+
+    @rule(event=st.sampled_from([m.Pause, m.Resume, m.SignInStarted, m.SignInEnded]))
+    def somebody_clicks(self, event: type[m.Event]) -> None:
+        self.feed(event(self.now))
+
+    @rule()
+    def the_timing_is_changed(self) -> None:
+        policy = replace(self.w.spec.policy, refresh_ahead_max=100.0)
+        self.feed(m.Configured(self.now, replace(SPEC, policy=policy)))
+
+    @precondition(lambda self: self.serial > 3)
+    @rule()
+    def somebody_signs_out(self) -> None:
+        self.given_up = True
+        self.feed(m.SignOut(self.now))
+
+    # --- what must hold ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def an_attempt_exists_exactly_while_refreshing(self) -> None:
+        if hasattr(self, "w"):
+            assert (self.w.attempt is not None) == (self.w.phase is Phase.REFRESHING)
+
+    @invariant()
+    def nothing_waits_for_nothing(self) -> None:
+        """Always a deadline, an attempt, or a named thing that is waited for."""
+        if not hasattr(self, "w"):
+            return
+        w = self.w
+        if w.after == "remove" or w.phase in (Phase.SIGNED_OUT, Phase.PAUSED, Phase.BROKEN):
+            return
+        if w.phase is Phase.LOADING:
+            assert w.due is not None or self.reading, "a deadline, or the keyring's answer"
+        elif w.phase is Phase.REFRESHING:
+            assert w.attempt is not None
+            waits = {Step.PROBE: self.probing, Step.SENT: self.in_flight, Step.STORING: self.storing}[w.attempt.step]
+            assert waits, "the keyring's or the server's answer"
+        elif w.phase is Phase.WAITING:
+            assert w.due is not None or (w.failing is not None and w.failing.gave_up), "a deadline, or the next change"
+        else:
+            endless = w.access is not None and w.access.expires_at is None
+            assert w.due is not None or endless, "a deadline, or the upstream's 401"
+
+    @invariant()
+    def no_login_is_lost(self) -> None:
+        """What the machine holds is never older than what the keyring confirmed."""
+        if hasattr(self, "w") and self.w.login is not None and self.w.read and self.slots is not None:
+            assert self.w.login.generation >= self.slots.generation
+
+    @invariant()
+    def unsaved_is_never_forgotten(self) -> None:
+        """A login in memory only has a write under way, a time for the next one, or a reading before it."""
+        if hasattr(self, "w") and self.w.unsaved and not self.gone and self.w.after != "remove":
+            if self.w.phase is Phase.LOADING and self.w.due is not None:
+                return  # it is read again first
+            assert self.w.storing is not None or self.w.store_at is not None or self.reading
+
+
+@pytest.mark.timeout(900)  # the deep profile takes minutes
+def test_whatever_happens() -> None:
+    """The world, played at random: no invariant breaks."""
+
+    run_state_machine_as_test(World, settings=settings(suppress_health_check=list(HealthCheck)))
