@@ -425,6 +425,7 @@ def test_the_xdg_variables_move_everything(tmp_path: Path, monkeypatch: pytest.M
     for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
 
     paths = Paths.default()
 
@@ -440,11 +441,17 @@ def test_the_xdg_variables_move_everything(tmp_path: Path, monkeypatch: pytest.M
 def test_without_a_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the session has no private runtime directory, a guessable name below /tmp is not used instead."""
 
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    class Dirs:
+        user_runtime_dir = f"/tmp/runtime-{os.getuid()}/amberlight"
 
-    assert tmp_path / "amberlight/run" == Paths.default().runtime_dir
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __getattr__(self, name: str) -> str:
+            return str(tmp_path / name)
+
+    monkeypatch.setattr("platformdirs.PlatformDirs", Dirs)
+
+    assert tmp_path / "user_state_dir/run" == Paths.default().runtime_dir
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")

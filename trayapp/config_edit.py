@@ -54,6 +54,11 @@ def remove(paths: Paths, name: str) -> bool:
         return True
 
 
+def check(paths: Paths) -> None:
+    """Raise what `remove` would raise if the user's file cannot be edited; nothing is changed."""
+    _parsed(paths.config_file)
+
+
 def in_site_file(paths: Paths, name: str) -> bool:
     """Whether the site-wide file names this workload; then this user cannot remove it. Raises `ConfigError`."""
     file = paths.site_config_file

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from platformdirs import PlatformDirs
 
 APP = "amberlight"
 
@@ -36,7 +41,7 @@ class Paths:
             site_config_file=Path(dirs.site_config_dir, "config.toml"),
             state_dir=state,
             data_dir=Path(dirs.user_data_dir),
-            runtime_dir=Path(dirs.user_runtime_dir) if _has_runtime_dir() else state / "run",
+            runtime_dir=_private_runtime(dirs) or state / "run",
             log_file=Path(dirs.user_log_dir, "amberlight.log"),
         )
 
@@ -108,11 +113,14 @@ def private_dir(path: Path, *, narrow: bool = True) -> Path:
     return path
 
 
-def _has_runtime_dir() -> bool:
-    """Whether the platform has a private runtime directory.
+def _private_runtime(dirs: PlatformDirs) -> Path | None:
+    """The platform's runtime directory; None where the session has no private one.
 
-    Without one platformdirs falls back to a name below /tmp that anybody can guess and take first.
+    There platformdirs warns and names a directory below /tmp that anybody can guess and take first.
     """
-    if not sys.platform.startswith("linux"):
-        return True
-    return bool(os.environ.get("XDG_RUNTIME_DIR")) or os.access(f"/run/user/{os.getuid()}", os.W_OK | os.X_OK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = Path(dirs.user_runtime_dir)
+    if sys.platform != "win32" and found.is_relative_to(f"/tmp/runtime-{os.getuid()}"):  # noqa: S108 - it is refused
+        return None
+    return found

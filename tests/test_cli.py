@@ -1,0 +1,682 @@
+"""The commands, by the real `main`, against a small control server: what they ask, print and return."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_app import FakeApp, row, running
+from trayapp import __version__, commands
+from trayapp.cli import main, parser
+from trayapp.config import Paths, load
+
+CONFIG = """# mine
+[workloads.github]
+url = "https://github.example.com/mcp"
+issuer = "https://login.example.com"
+client_id = "c"
+"""
+ENTRY = ["add", "new", "https://new.example.com/mcp", "--issuer", "https://login.example.com", "--client-id", "c"]
+NOT_RUNNING = "Amberlight is not running. Start it with: amberlight run\n"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """This user's places, all in a temporary directory."""
+    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    monkeypatch.setattr(commands, "POLL", 0.01)
+    return Paths.default()
+
+
+@pytest.fixture
+def app(paths: Paths) -> Iterator[FakeApp]:
+    with running(paths.runtime_dir) as fake:
+        yield fake
+
+
+def given_config(paths: Paths, text: str = CONFIG) -> None:
+    paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+    paths.config_file.write_text(text)
+
+
+Capture = pytest.CaptureFixture[str]
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_list(app: FakeApp, capsys: Capture) -> None:
+    """`list` prints a table of what the app lists."""
+
+    app.replies["GET /workloads"] = 200, {"workloads": [row(), row("jira", "unauthenticated", "refused")]}
+
+    assert 0 == main(["list"])
+    out = capsys.readouterr().out.splitlines()
+    assert ["NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE"] == out[0].split()
+    assert ["github", "running", "https://github.example.com/mcp"] == out[1].split()[:3]
+    assert "unauthenticated  needs sign-in" in out[2]
+
+
+def test_list_json(app: FakeApp, capsys: Capture) -> None:
+    """`list --format json` prints the rows as the app sent them, `auth` and `health` included."""
+
+    rows = [row(attempts=2)]
+    app.replies["GET /workloads?all=true"] = 200, {"workloads": rows}
+
+    assert 0 == main(["list", "--all", "--format", "json"])
+    out = capsys.readouterr().out
+    assert rows == json.loads(out)
+    assert out.startswith('[\n  {\n    "name": "github"')
+
+
+def test_empty_list(app: FakeApp, capsys: Capture) -> None:
+    """With nothing to list, the sentence leads on: to `add`, or to `--all` when only paused ones are there."""
+
+    app.replies["GET /workloads"] = 200, {"workloads": []}
+    app.replies["GET /workloads?all=true"] = [(200, {"workloads": []}), (200, {"workloads": [row()]})]
+
+    assert [0, 0] == [main(["list"]), main(["list"])]
+    first, second = capsys.readouterr().out.splitlines()
+    assert "amberlight add NAME URL" in first
+    assert "amberlight list --all" in second
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("running", 0),
+        ("starting", 0),
+        ("stopped", 0),
+        ("auth_retrying", 5),
+        ("unauthenticated", 4),
+        ("error", 1),
+        ("unhealthy", 1),
+    ],
+)
+def test_status_codes(app: FakeApp, capsys: Capture, status: str, code: int) -> None:
+    """The exit code of `status` says how the workload is, in both formats."""
+
+    app.replies["GET /workloads/github/status"] = 200, row("github", status)
+
+    assert code == main(["status", "github"])
+    assert ["Status:", status] == capsys.readouterr().out.splitlines()[1].split()
+    assert code == main(["status", "github", "--format", "json"])
+    assert status == json.loads(capsys.readouterr().out)["status"]
+
+
+def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:
+    """On a real terminal the table has glyphs and amber; under NO_COLOR it keeps the glyphs only."""
+
+    app.replies["GET /workloads"] = 200, {"workloads": [row("github", "auth_retrying", "retrying")]}
+    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    utf8 = plain | {"PYTHONIOENCODING": "utf-8", "TERM": "xterm", "COLUMNS": "200"}
+
+    assert "\x1b[38;5;214m↻ auth_retrying" in _on_a_terminal(["list"], utf8)
+    quiet = _on_a_terminal(["list"], utf8 | {"NO_COLOR": "1"})
+    assert "↻ auth_retrying" in quiet
+    assert "\x1b" not in quiet
+
+
+def _on_a_terminal(arguments: list[str], environ: dict[str, str]) -> str:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "trayapp", *arguments], stdout=theirs, env=environ)
+    os.close(theirs)
+    text = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            text += chunk
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert 0 == process.wait()
+    return text.decode()
+
+
+# --- token -----------------------------------------------------------------------------------------------------------
+
+TOKEN = {"access_token": "at-1234", "token_type": "Bearer", "expires_at": "2999-01-01T00:00:00Z"}
+
+
+def test_token(app: FakeApp, capsys: Capture) -> None:
+    """`token` prints the token alone, or as a header line, and asks for the life that was asked for."""
+
+    app.replies["GET /workloads/github/token?min_validity=60"] = 200, TOKEN
+    app.replies["GET /workloads/github/token?min_validity=300"] = 200, TOKEN | {"expires_at": None}
+
+    assert 0 == main(["token", "github"])
+    assert "at-1234\n" == capsys.readouterr().out
+    assert 0 == main(["token", "github", "--header", "--min-validity", "5m"])
+    assert "Authorization: Bearer at-1234\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ends", ["2020-01-01T00:00:00Z", "soon", 17])
+def test_an_expired_token_is_never_printed(app: FakeApp, capsys: Capture, ends: object) -> None:
+    """A token that is over, or whose end cannot be read, is not printed, whatever the app says."""
+
+    app.replies["GET /workloads/github/token?min_validity=60"] = 200, TOKEN | {"expires_at": ends}
+
+    assert 5 == main(["token", "github"])
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert "at-1234" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [("reauth_required", 4), ("retrying", 5), ("starting", 5), ("stopped", 1), ("config_error", 1)]
+)
+def test_no_token(app: FakeApp, capsys: Capture, error: str, code: int) -> None:
+    """Without a token the app's advice is printed, and the exit code tells retrying from signed out."""
+
+    body = {"error": error, "status": "x", "detail": "y", "since": None, "next_attempt_at": None, "help": "Do this."}
+    app.replies["GET /workloads/github/token?min_validity=60"] = 503, body
+
+    assert code == main(["token", "github"])
+    captured = capsys.readouterr()
+    assert ("", True) == (captured.out, "Do this." in captured.err)
+
+
+@pytest.mark.parametrize("body", [{}, {"access_token": ""}, {"access_token": 1}, {"access_token": "a\nb"}])
+def test_no_token_in_the_answer(app: FakeApp, capsys: Capture, body: dict[str, Any]) -> None:
+    """An answer without a proper token is a failure, not an empty line."""
+
+    app.replies["GET /workloads/github/token?min_validity=60"] = 200, body
+
+    assert 1 == main(["token", "github"])
+    assert "" == capsys.readouterr().out
+
+
+# --- acting ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_line", "words"),
+    [
+        (["retry", "github"], "POST /workloads/github/retry", "Trying github now"),
+        (["retry"], "POST /workloads/retry", "Trying all workloads now"),
+        (["retry", "--all"], "POST /workloads/retry", "Trying all workloads now"),
+        (["stop", "github"], "POST /workloads/github/stop", "amberlight start github"),
+        (["start", "github"], "POST /workloads/github/restart", "Resumed github"),
+    ],
+)
+def test_verbs(app: FakeApp, capsys: Capture, arguments: list[str], request_line: str, words: str) -> None:
+    """Each verb is one request, and says what was begun and how to see more."""
+
+    app.replies[request_line] = 202, None
+
+    assert 0 == main(arguments)
+    assert [(request_line, None)] == app.requests
+    assert words in capsys.readouterr().out
+
+
+# --- add and remove --------------------------------------------------------------------------------------------------
+
+
+def test_add_without_an_app(paths: Paths, capsys: Capture) -> None:
+    """`add` writes the entry although no app runs, and says what comes next."""
+
+    given_config(paths)
+
+    assert 0 == main([*ENTRY, "--scope", "a", "--scope", "b", "--redirect-port", "8400"])
+    out = capsys.readouterr().out
+    assert "amberlight run" in out
+    assert "amberlight reauthorize new" in out
+    spec = load(paths, {}).workloads["new"]
+    assert (("a", "b"), 8400, "c") == (spec.scopes, spec.redirect_port, spec.client_id)
+    assert paths.config_file.read_text().startswith(CONFIG)
+
+
+def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """With an app it is told to read the file again; `--no-sign-in` stops there."""
+
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": ["mode 666"]}
+
+    assert 0 == main([*ENTRY, "--no-sign-in"])
+    captured = capsys.readouterr()
+    assert "amberlight reauthorize new" in captured.out
+    assert "mode 666" in captured.err
+    assert ["POST /reload"] == [what for what, _ in app.requests]
+
+
+def test_add_when_the_app_refuses(app: FakeApp, capsys: Capture) -> None:
+    """What the app has against the new configuration is printed, and no sign-in is begun."""
+
+    app.replies["POST /reload"] = 200, {"ok": False, "errors": ["config.toml:3: bad"], "warnings": []}
+
+    assert 1 == main(ENTRY)
+    err = capsys.readouterr().err
+    assert "config.toml:3: bad" in err
+    assert "goes on with the configuration it had" in err
+    assert 1 == len(app.requests)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["add", "x", "http://x.example", *ENTRY[3:]], "URL: must begin with https://"),
+        (["add", "x", "https://x.example", "--client-id", "c"], "--issuer, or both --authorization-endpoint"),
+        (["add", "x", "https://x.example", "--client-id", "c", "--token-endpoint", "https://x"], "--issuer, or both"),
+        (["add", "x", "https://x.example", "--issuer", "https://x"], "--client-id"),
+        ([*ENTRY, "--scope", "a b"], "--scope: must be a list of texts without blanks"),
+        ([*ENTRY, "--resource", "x"], "--resource: must be an absolute address"),
+        ([*ENTRY, "--redirect-port", "99999"], "must be a port number"),
+        (["add", "Bad Name", *ENTRY[2:]], "a name has 1 to 63 small letters"),
+    ],
+)
+def test_add_wrongly(paths: Paths, capsys: Capture, arguments: list[str], words: str) -> None:
+    """A wrong option is named, nothing is written, and the exit code is that of wrong usage."""
+
+    assert 2 == main(arguments)
+    assert words in capsys.readouterr().err
+    assert not paths.config_file.exists()
+
+
+def test_add_twice(paths: Paths, capsys: Capture) -> None:
+    """A name that is taken is refused."""
+
+    given_config(paths)
+
+    assert 1 == main(["add", "github", *ENTRY[2:]])
+    assert "there is already a workload github" in capsys.readouterr().err
+
+
+def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """`remove` lets the app revoke and delete, waits until it is gone, then takes the entry out and reloads."""
+
+    given_config(paths)
+    gone = 404, {"error": "unknown_workload", "message": "none"}
+    app.replies["GET /workloads/github/status"] = [(200, row()), (200, row("github", "removing")), gone]
+    app.replies["DELETE /workloads/github"] = 202, None
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+
+    assert 0 == main(["remove", "github", "--yes"])
+    assert "Removed github." in capsys.readouterr().out
+    assert ["GET", "DELETE", "GET", "GET", "POST"] == [what.split()[0] for what, _ in app.requests]
+    assert {} == dict(load(paths, {}).workloads)
+
+
+def test_remove_is_asked_about(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal it asks, and only yes is yes; without a terminal it wants --yes."""
+
+    given_config(paths)
+    app.replies["GET /workloads/github/status"] = 200, row()
+
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True, readline=lambda: "\n"))
+    assert 0 == main(["remove", "github"])
+    assert "Nothing was changed." in capsys.readouterr().out
+
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: False))
+    assert 2 == main(["remove", "github"])
+    assert "amberlight remove github --yes" in capsys.readouterr().err
+    assert CONFIG == paths.config_file.read_text()
+    assert [] == app.said("DELETE /workloads/github")
+
+
+def test_remove_of_the_sites_workload(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """A workload of the site-wide file cannot be removed by this user, and no login is deleted in vain."""
+
+    paths.site_config_file.parent.mkdir(parents=True)
+    paths.site_config_file.write_text(CONFIG)
+
+    assert 1 == main(["remove", "github", "--yes"])
+    assert "only an administrator" in capsys.readouterr().err
+    assert [] == app.requests
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+NEED_APP = [
+    ["list"],
+    ["status", "x"],
+    ["retry"],
+    ["reauthorize", "x"],
+    ["token", "x"],
+    ["stop", "x"],
+    ["start", "x"],
+    ["remove", "x", "--yes"],
+]
+
+
+@pytest.mark.parametrize("arguments", NEED_APP, ids=lambda a: a[0])
+def test_no_app(paths: Paths, capsys: Capture, arguments: list[str]) -> None:
+    """Every command that needs the app says how to start it, with exit code 3."""
+
+    assert 3 == main(arguments)
+    captured = capsys.readouterr()
+    assert ("", NOT_RUNNING) == (captured.out, captured.err)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "damaged"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ('{"url": "http://evil.example", "pid": 1, "api_key": "k", "started_at": "", "version": ""}', "damaged"),
+        ('{"url": "http://127.0.0.1:0", "pid": %d, "api_key": "k", "started_at": "", "version": ""}', "the port 0"),
+        ('{"url": "http://127.0.0.1:99999", "pid": %d, "api_key": "k", "started_at": "", "version": ""}', "99999"),
+        (
+            '{"url": "http://127.0.0.1:1", "pid": %d, "api_key": "k", "started_at": "", "version": ""}',
+            "Nothing listens",
+        ),
+        ('{"url": "http://127.0.0.1:1", "pid": 99999999, "api_key": "k", "started_at": "", "version": ""}', "is gone"),
+        ('{"url": "http://127.0.0.1:1", "pid": 0, "api_key": "k", "started_at": "", "version": ""}', "is gone"),
+    ],
+)
+def test_a_bad_server_file(paths: Paths, capsys: Capture, content: str, words: str) -> None:
+    """A damaged, wrong or left-over server.json means that no app runs; the reason is told too."""
+
+    paths.make()
+    paths.server_file.write_text(content % os.getpid() if "%d" in content else content)
+    paths.server_file.chmod(0o600)
+
+    assert 3 == main(["list"])
+    err = capsys.readouterr().err
+    assert err.startswith(NOT_RUNNING)
+    assert words in err
+
+
+def test_a_server_file_that_others_can_read(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """Its key may be known to others, so the file is not trusted and nobody is asked."""
+
+    paths.server_file.chmod(0o644)
+
+    assert 3 == main(["list"])
+    assert "can be read by others" in capsys.readouterr().err
+    assert [] == app.requests
+
+
+def test_a_wrong_key(paths: Paths, capsys: Capture) -> None:
+    """An app that refuses the key is not ours, or was started anew; the sentence says how to mend it."""
+
+    with running(paths.runtime_dir, key="another"):
+        assert 1 == main(["list"])
+    err = capsys.readouterr().err
+    assert "refused the key of server.json" in err
+    assert "another" not in err
+
+
+@pytest.mark.parametrize(
+    "reply", [(200, b"<html>"), (200, b"[]"), (200, {"workloads": 3}), (500, {}), (302, b""), (200, b"[" * 100_000)]
+)
+def test_somebody_else_answers(app: FakeApp, capsys: Capture, reply: Any) -> None:
+    """Whatever is not our app's answer is a sentence, never a traceback."""
+
+    app.replies["GET /workloads"] = reply
+
+    assert 1 == main(["list"])
+    assert "is not Amberlight, or another version" in capsys.readouterr().err
+
+
+def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
+    """A misspelt name is answered with the nearest one there is."""
+
+    app.replies["GET /workloads?all=true"] = 200, {"workloads": [row("github")]}
+
+    assert 1 == main(["status", "gihub"])
+    assert 1 == main(["retry", "xyz"])
+    first, second = capsys.readouterr().err.splitlines()
+    assert "amberlight: there is no workload gihub; did you mean github?" == first
+    assert "amberlight: there is no workload xyz; see: amberlight list --all" == second
+
+
+def test_the_apps_own_sentence(app: FakeApp, capsys: Capture) -> None:
+    """When the app refuses with a sentence, that sentence is printed, without control characters."""
+
+    app.replies["POST /workloads/github/retry"] = 429, {"error": "too_many", "message": "Not so \x1b[31mfast."}
+
+    assert 1 == main(["retry", "github"])
+    assert "amberlight: Not so  [31mfast.\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [ENTRY, ["remove", "github", "--yes"]], ids=lambda a: a[0])
+def test_a_damaged_configuration(paths: Paths, app: FakeApp, capsys: Capture, arguments: list[str]) -> None:
+    """A file that cannot be read is named with its line and stays as it is, and no login is deleted."""
+
+    given_config(paths, CONFIG + "[oops\n")
+    app.replies["GET /workloads/github/status"] = 200, row()
+
+    assert 1 == main(arguments)
+    assert "config.toml:6: is not TOML" in capsys.readouterr().err
+    assert CONFIG + "[oops\n" == paths.config_file.read_text()
+    assert [] == app.requests
+
+
+def test_something_unexpected(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours is one line that says where its details are; they are in a private file."""
+
+    def broken(*_: object) -> int:
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setitem(commands.COMMANDS, "list", broken)
+
+    assert 1 == main(["list"])
+    err = capsys.readouterr().err
+    assert (
+        err == f"amberlight: something unexpected went wrong (ZeroDivisionError). Details: {paths.command_log_file}\n"
+    )
+    assert "ZeroDivisionError: canary" in paths.command_log_file.read_text()
+    assert 0o600 == paths.command_log_file.stat().st_mode & 0o777
+
+
+def test_interrupted(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends a command quietly."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(commands.COMMANDS, "list", interrupted)
+
+    assert 130 == main(["list"])
+    assert ("", "") == capsys.readouterr()
+
+
+def test_the_reader_went_away(paths: Paths) -> None:
+    """When the reader of a pipe is gone, nothing is said about it."""
+
+    paths.log_file.parent.mkdir(parents=True)
+    paths.log_file.write_text("x" * 100 + "\n" + "y\n" * 200_000)
+    command = [sys.executable, "-m", "trayapp", "logs", "-n", "300000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert b"" == process.stderr.read()
+    assert 141 == process.returncode
+
+
+# --- usage -----------------------------------------------------------------------------------------------------------
+
+
+def commands_of_the_grammar() -> list[str]:
+    (choices,) = [a.choices for a in parser()._actions if a.dest == "command"]
+    assert choices is not None
+    return list(choices)
+
+
+@pytest.mark.parametrize("command", commands_of_the_grammar())
+def test_help(capsys: Capture, command: str) -> None:
+    """Every command's help has an example that is itself a right command line."""
+
+    import shlex
+
+    assert 0 == main([command, "--help"])
+    text = capsys.readouterr().out
+    examples = text.split("example:\n")[1].replace("\\\n", " ").splitlines()
+    for example in examples:
+        words = shlex.split(example.replace('"$(', "").replace(')"', "")) if "$(" in example else shlex.split(example)
+        words = words[words.index("amberlight") + 1 :]
+        if "$(" in example:
+            words = words[: words.index("--header") + 1]
+        assert command == parser().parse_args(words).command
+
+
+def test_main_help(capsys: Capture) -> None:
+    """The main help names all commands and explains the exit codes."""
+
+    assert 0 == main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"\n    {command}" in text for command in commands_of_the_grammar())
+    assert "  3  no app is running\n" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["lst"], ["status"], ["status", "x", "y"], ["list", "--al"], ["retry", "x", "--all"], ["token", "x", "--min-validity", "-1"],
+     ["token", "x", "--min-validity", "1d"], ["logs", "-n", "many"], ["status", "../x"], ["list", "--format", "xml"]],
+)  # fmt: skip
+def test_wrong_usage(capsys: Capture, arguments: list[str]) -> None:
+    """Wrong usage is one sentence and the way to the help, with exit code 2."""
+
+    assert 2 == main(arguments)
+    captured = capsys.readouterr()
+    assert "" == captured.out
+    assert captured.err.startswith("amberlight: ")
+    assert captured.err.rstrip().endswith("--help")
+
+
+def test_run_and_demo(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run`, which is also what no command means, and `demo` hand their options on."""
+
+    calls: list[Any] = []
+
+    def run(where: Paths, environ: dict[str, str], *, tray: bool) -> int:
+        calls.append((where == paths, "XDG_STATE_HOME" in environ, tray))
+        return 7
+
+    def demo(**options: bool) -> int:
+        calls.append(options)
+        return 8
+
+    import trayapp
+
+    for name, function in (("app", run), ("demo", demo)):
+        module = types.ModuleType(f"trayapp.{name}")
+        module.run = function  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, f"trayapp.{name}", module)
+        monkeypatch.setattr(trayapp, name, module, raising=False)
+
+    assert [7, 7, 8] == [main([]), main(["run", "--no-tray"]), main(["demo", "--fast", "--exit", "--format", "json"])]
+    assert [
+        (True, True, True),
+        (True, True, False),
+        {"tray": True, "fast": True, "exit_when_done": True, "as_json": True},
+    ] == calls
+
+
+def test_version(capsys: Capture) -> None:
+    """`version` and `--version` print the same line."""
+
+    assert [0, 0] == [main(["version"]), main(["--version"])]
+    assert [f"amberlight {__version__}"] * 2 == capsys.readouterr().out.splitlines()
+
+
+HEAVY = (
+    "aiohttp",
+    "authlib",
+    "httpx2",
+    "keyring",
+    "pystray",
+    "PIL",
+    "dbus_fast",
+    "cryptography",
+    "tomlkit",
+    "asyncio",
+    "ssl",
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "light_of"),
+    [
+        ("version", (*HEAVY, "http.client", "json", "dataclasses", "platformdirs")),
+        ("--help", (*HEAVY, "http.client", "dataclasses")),
+        ("list", [name for name in HEAVY if name != "ssl"]),  # http.client itself loads ssl
+        ("status x", [name for name in HEAVY if name != "ssl"]),
+        ("logs", [name for name in HEAVY if name != "ssl"]),
+    ],
+)
+def test_light_commands_load_little(paths: Paths, arguments: str, light_of: list[str]) -> None:
+    """A command that only looks loads none of the app's heavy libraries: that is why it starts at once."""
+
+    code = (
+        "import sys\nfrom trayapp.cli import main\n"
+        f"code = main({arguments.split()!r})\nprint(*sorted(sys.modules), sep='\\n', file=sys.stderr)\nsys.exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert [] == sorted(set(light_of) & set(done.stderr.split()))
+
+
+def test_python_dash_m() -> None:
+    """`python -m trayapp` is the same program."""
+
+    done = subprocess.run([sys.executable, "-m", "trayapp", "version"], capture_output=True, text=True, check=False)
+
+    assert (0, f"amberlight {__version__}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def test_logs(paths: Paths, capsys: Capture) -> None:
+    """`logs` prints the last lines without an app, made safe for a terminal."""
+
+    assert 1 == main(["logs"])
+    assert f"there is no log yet ({paths.log_file})" in capsys.readouterr().err
+
+    paths.log_file.parent.mkdir(parents=True)
+    paths.log_file.write_text("one\ntwo\nthr\x1bee\n")
+    assert 0 == main(["logs", "-n", "2"])
+    assert "two\nthr ee\n" == capsys.readouterr().out
+    assert 0 == main(["logs", "-n", "0"])
+    assert "" == capsys.readouterr().out
+
+
+def test_follow(tmp_path: Path) -> None:
+    """Following goes on through half lines, a rotation and a cut, and loses no line."""
+
+    from trayapp.log_tail import follow
+
+    log = tmp_path / "x.log"
+    log.write_text("old\n")
+
+    def append(text: str) -> None:
+        with log.open("a") as file:
+            file.write(text)
+
+    def rotate() -> None:
+        append("last\n")
+        log.rename(tmp_path / "x.log.1")
+
+    happenings: Iterator[Callable[[], object]] = iter(
+        [
+            lambda: append("ha"),
+            lambda: append("lf\nnext\n"),
+            rotate,
+            lambda: log.write_text("new\n"),
+            lambda: log.write_text("c\n"),
+        ]
+    )
+    found = []
+    lines = follow(log, lambda _: next(happenings)())
+    for line in lines:
+        found.append(line)
+        if line == "c":
+            break
+    lines.close()
+
+    assert ["half", "next", "last", "new", "c"] == found

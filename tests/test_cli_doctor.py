@@ -1,0 +1,361 @@
+"""`doctor`: every check ends as ok, warning or problem with what to do, against real sockets and scripted buses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.fake_app import FakeApp, running
+from trayapp import doctor
+from trayapp.cli import main
+from trayapp.config import Config, Paths, load
+from trayapp.core.model import Trouble
+from trayapp.doctor import OK, PROBLEM, WARNING, Check
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    return Paths.default()
+
+
+@pytest.fixture
+def app(paths: Paths) -> Iterator[FakeApp]:
+    with running(paths.runtime_dir) as fake:
+        yield fake
+
+
+def config_for(paths: Paths, *issuers: str) -> Config:
+    """A configuration with one workload per issuer."""
+    text = "".join(
+        f'[workloads.w{n}]\nurl = "https://x"\nissuer = "{i}"\nclient_id = "c"\n' for n, i in enumerate(issuers)
+    )
+    paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+    paths.config_file.write_text(text)
+    paths.config_file.chmod(0o600)
+    return load(paths, {})
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a bare machine every check still ends, and says what to do; the exit code is that of a problem."""
+
+    async def none() -> list[Check]:
+        return [Check("keyring", PROBLEM, "No keyring.", "Start one.")]
+
+    monkeypatch.setattr(doctor, "keyring", none)
+
+    assert 1 == main(["doctor", "--json"])
+    checks = json.loads(capsys.readouterr().out)
+    assert [
+        ("configuration", WARNING),
+        ("keyring", PROBLEM),
+        ("tray host", WARNING),
+        ("notifications", WARNING),
+        ("app", WARNING),
+    ] == [(check["name"], check["state"]) for check in checks]
+    assert all(check["text"] and check["help"] for check in checks)
+
+
+def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With warnings at most, the exit code is 0; what the app says of itself is shown too."""
+
+    async def fine() -> list[Check]:
+        return [Check("keyring", OK, "SecretService.")]
+
+    monkeypatch.setattr(doctor, "keyring", fine)
+    config_for(paths, app.url)
+    app.replies["GET /doctor"] = 200, {"checks": [{"name": "proxy", "state": "ok", "text": "It listens.", "help": ""}]}
+
+    assert 0 == main(["doctor"])
+    text = capsys.readouterr().out
+    assert "config.toml: 1 workload." in text
+    assert "can be reached" in text
+    assert "app: proxy" in text
+
+
+# --- configuration and app -------------------------------------------------------------------------------------------
+
+
+def test_configuration_mistakes(paths: Paths) -> None:
+    """Each mistake in the file is a problem of its own."""
+
+    paths.config_file.parent.mkdir(parents=True)
+    paths.config_file.write_text("[settings]\nport = 'x'\nbogus = 1\n")
+
+    config, checks = doctor.configuration(paths, {})
+
+    assert config is None
+    assert [PROBLEM, PROBLEM] == [check.state for check in checks]
+    assert "config.toml:2: settings.port" in checks[0].text
+
+
+def test_configuration_warnings(paths: Paths) -> None:
+    """A variable that is not used is a warning beside the file that is fine."""
+
+    config_for(paths, "https://x")
+
+    _, checks = doctor.configuration(paths, {"TOOLHIVE_TOKEN_REFRESH_MAX_TRIES": "many"})
+
+    assert [OK, WARNING] == [check.state for check in checks]
+    assert "TOOLHIVE_TOKEN_REFRESH_MAX_TRIES" in checks[1].text
+
+
+def test_an_app_that_does_not_answer_well(paths: Paths, app: FakeApp) -> None:
+    """An app that is there but answers nonsense is a problem, not "not running"."""
+
+    app.replies["GET /doctor"] = 500, {}
+
+    (check,) = doctor.running(paths)
+
+    assert ("app", PROBLEM) == (check.name, check.state)
+
+
+def test_the_apps_states_are_taken_carefully(paths: Paths, app: FakeApp) -> None:
+    """A state that we do not know counts as a problem."""
+
+    app.replies["GET /doctor"] = 200, {"checks": [{"name": "x", "state": "failed", "text": "t"}]}
+
+    assert [OK, PROBLEM] == [check.state for check in doctor.running(paths)]
+
+
+# --- keyring ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state"),
+    [(None, OK), (Trouble.LOCKED, WARNING), (Trouble.UNAVAILABLE, PROBLEM), (Trouble.HANGING, PROBLEM)],
+)
+async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None, state: str) -> None:
+    """A locked keyring is a warning, a missing one a problem; it is let go of afterwards."""
+
+    closed = []
+
+    class Keystore:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        async def status(self) -> Trouble | None:
+            return trouble
+
+        async def describe(self) -> str:
+            return "A sentence."
+
+        async def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("trayapp.edge.keystore.Keystore", Keystore)
+
+    (check,) = await doctor.keyring()
+
+    assert (state, "A sentence.", [True]) == (check.state, check.text, closed)
+    assert bool(check.help) == (state != OK)
+
+
+# --- the desktop -----------------------------------------------------------------------------------------------------
+
+
+class Answers:
+    """A bus on which each member has one reply body, or None for an error."""
+
+    def __init__(self, **replies: Any) -> None:
+        self.replies = replies
+
+    async def __call__(self, destination: str, path: str, interface: str, member: str, *_: Any) -> Any:
+        return self.replies[member]
+
+
+class Boxed:
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+@pytest.mark.parametrize(
+    ("replies", "state"),
+    [
+        ({"NameHasOwner": [True], "Get": [Boxed(True)]}, OK),
+        ({"NameHasOwner": [True], "Get": [Boxed(False)]}, WARNING),
+        ({"NameHasOwner": [True], "Get": None}, WARNING),
+        ({"NameHasOwner": [False]}, WARNING),
+        ({"NameHasOwner": None}, WARNING),
+    ],
+)
+async def test_tray_host(replies: dict[str, Any], state: str) -> None:
+    """Icons are shown only if the watcher is there and says that somebody shows them."""
+
+    check = await doctor.tray_host(Answers(**replies))
+
+    assert (state, state != OK) == (check.state, bool(check.help))
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "words"),
+    [
+        ([["body", "actions"]], OK, "with buttons"),
+        ([["body"]], WARNING, "without buttons"),
+        (None, WARNING, "Nobody shows notifications"),
+    ],
+)
+async def test_notifications(reply: Any, state: str, words: str) -> None:
+    """Notifications with buttons are best, without they still inform."""
+
+    check = await doctor.notifications(Answers(GetCapabilities=reply))
+
+    assert state == check.state
+    assert words in check.text
+
+
+async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that accepts and says nothing ends as a problem within the limit."""
+
+    monkeypatch.setattr(doctor, "BUS_LIMIT", 0.2)
+    hung_up = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    async with await asyncio.start_unix_server(silent, tmp_path / "no-bus"):
+        (check,) = await doctor.bus(doctor.notifications)
+        await hung_up.wait()
+
+    assert ("notifications", PROBLEM) == (check.name, check.state)
+
+
+# --- endpoints -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """A port that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+async def test_an_endpoint_that_is_there(paths: Paths, listener: int) -> None:
+    """Workloads of one server are one check, which names them."""
+
+    (check,) = await doctor.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4))
+
+    assert OK == check.state
+    assert f"127.0.0.1:{listener} (for w0, w1, w2 and others): can be reached." == check.text
+
+
+async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> None:
+    """A refused connection and an unknown name are told apart."""
+
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    refused, unknown = await doctor.endpoints(config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid"))
+
+    assert (PROBLEM, PROBLEM) == (refused.state, unknown.state)
+    assert "the connection was refused" in refused.text
+    assert "nowhere.invalid:443" in unknown.text
+    assert unknown.help
+
+
+async def test_a_silent_endpoint(paths: Paths, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that accepts but never finishes TLS ends at the limit."""
+
+    monkeypatch.setattr(doctor, "CONNECT_LIMIT", 0.2)
+
+    (check,) = await doctor.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"))
+
+    assert (PROBLEM, True) == (check.state, "no answer in 0.2 s" in check.text)
+
+
+async def test_a_certificate_that_nobody_knows(paths: Paths) -> None:
+    """TLS inspection and captive portals show themselves by their certificate, and that is what is said."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_shake_hands, args=(server, context))
+        thread.start()
+        (check,) = await doctor.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+
+    assert PROBLEM == check.state
+    assert "its certificate is not trusted" in check.text
+    assert "captive portal" in check.help
+
+
+def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
+    connection, _ = server.accept()
+    try:
+        context.wrap_socket(connection, server_side=True).close()
+    except OSError:
+        connection.close()
+
+
+async def test_behind_a_proxy(paths: Paths, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a proxy only the proxy is tried, it says so, and a password in its address is not shown."""
+
+    monkeypatch.setenv("https_proxy", f"http://me:hunter2@127.0.0.1:{listener}")
+    config = config_for(paths, "https://login.example.com")
+
+    (check,) = await doctor.endpoints(config)
+    assert OK == check.state
+    assert f"goes through the proxy 127.0.0.1:{listener}, which answers; beyond it nothing was tried." in check.text
+
+    monkeypatch.setenv("https_proxy", "http://me:hunter2@127.0.0.1:1")
+    (check,) = await doctor.endpoints(config)
+    assert PROBLEM == check.state
+    assert "through the proxy 127.0.0.1:1" in check.text
+    assert "hunter2" not in check.text
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({}, None),
+        ({"https_proxy": "http://p:3128"}, ("p", 3128)),
+        ({"https_proxy": "p"}, ("p", 80)),
+        ({"all_proxy": "http://p:1"}, ("p", 1)),
+        ({"http_proxy": "http://p:1"}, None),
+        ({"https_proxy": "http://p:1", "no_proxy": "example.com"}, None),
+        ({"https_proxy": "http://p:odd"}, None),
+        ({"https_proxy": "http://"}, None),
+    ],
+)
+def test_which_proxy(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], proxy: tuple[str, int] | None
+) -> None:
+    """The environment's proxy is found as other programs find it; this machine is never reached through one."""
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert proxy == doctor.proxy_for("https", "login.example.com", 443)
+    assert None is doctor.proxy_for("https", "127.0.0.1", 443)
+
+
+async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not every server of a long configuration is tried, and that is said."""
+
+    monkeypatch.setattr(doctor, "MOST_ENDPOINTS", 1)
+
+    checks = await doctor.endpoints(config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"))
+
+    assert "2 more servers were not tried." == checks[-1].text

@@ -1,0 +1,196 @@
+"""What the commands print, letter by letter."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fake_app import row
+from trayapp.core.face import Colour, Detail, Glyph, Status
+from trayapp.output import COLOURS, GLYPHS, Style, ahead, checks_text, clean, moment, span, status_lines, table
+
+NOW = 1767323100.0  # 2026-01-02T03:05:00Z
+ROWS = [
+    row("files", "running"),
+    row("github", "auth_retrying", "retrying", next_attempt_at="2026-01-02T03:12:00Z", since="2026-01-02T01:00:00Z"),
+    row("jira", "unauthenticated", "refused", since="2025-12-31T00:00:00Z"),
+    row("new", "unauthenticated", "never_signed_in", signing_in=True),
+    row("slow", "running", "offline"),
+    row("wiki", "stopped", "paused"),
+    row("zebra", "sideways", "upside_down"),
+]
+PLAIN = """\
+NAME    STATUS           DETAIL                         NEXT      URL                             SINCE
+files   running                                                   https://files.example.com/mcp   55 s ago
+github  auth_retrying    retrying                       in 7 min  https://github.example.com/mcp  2 h 5 min ago
+jira    unauthenticated  needs sign-in                            https://jira.example.com/mcp    2 d 3 h ago
+new     unauthenticated  not signed in yet, signing in            https://new.example.com/mcp     55 s ago
+slow    running          offline                                  https://slow.example.com/mcp    55 s ago
+wiki    stopped          paused                                   https://wiki.example.com/mcp    55 s ago
+zebra   sideways         upside_down                              https://zebra.example.com/mcp   55 s ago"""
+
+
+def test_plain_table() -> None:
+    """Without a terminal the list is aligned plain text: no glyph, no colour, nothing cut."""
+
+    assert PLAIN == table(ROWS, Style(), NOW)
+
+
+def test_table_on_a_terminal() -> None:
+    """On a terminal every status has its glyph and its colour; amber is 214, also for `running` without a token."""
+
+    text = table(ROWS, Style(glyphs=True, colours=True), NOW)
+    signs = [line.split("\x1b[38;5;")[1].split()[0] for line in text.splitlines()[1:]]
+
+    assert ["35m✔", "214m↻", "160m⚠", "33m○", "214m↻", "245m■", "245m?"] == signs
+    assert text.count("\x1b[0m") == len(ROWS)
+
+
+def test_no_colour() -> None:
+    """Without colours the glyphs and words still tell everything apart."""
+
+    text = table(ROWS, Style(glyphs=True), NOW)
+
+    assert "\x1b" not in text
+    assert "↻ auth_retrying" in text
+    assert "⚠ unauthenticated" in text
+    assert "○ unauthenticated" in text
+
+
+def test_a_narrow_terminal_cuts_addresses() -> None:
+    """What does not fit is taken from the addresses, so that no line wraps."""
+
+    lines = table(ROWS, Style(width=100), NOW).splitlines()
+
+    assert max(len(line) for line in lines) <= 100
+    assert any("…" in line for line in lines)
+    assert all("ago" in line for line in lines[1:])
+
+
+def test_every_glyph_and_colour_is_known() -> None:
+    """Whatever the core can draw, the terminal can."""
+
+    assert set(Glyph) == set(GLYPHS)
+    assert set(Colour) == set(COLOURS)
+
+
+@given(st.sampled_from([*Status, "odd"]), st.sampled_from([*Detail, "odd", None]), st.booleans())
+def test_any_state_makes_a_line(status: str, detail: str | None, signing_in: bool) -> None:
+    """Every pair of status and detail, known or not, is one line of the table and a page of `status`."""
+
+    one = row("x", status, signing_in=signing_in)
+    one["auth"]["detail"] = detail
+
+    assert 2 == len(table([one], Style(True, True), NOW).splitlines())
+    assert status_lines(one, Style(), NOW, verbose=True).startswith("Name:            x\nStatus:          ")
+
+
+def test_status_page() -> None:
+    """`status` prints what is known in plain lines, and leaves out what is not."""
+
+    one = row(
+        "github",
+        "auth_retrying",
+        "retrying",
+        next_attempt_at="2026-01-02T03:12:00Z",
+        last_error={"kind": "http", "http_status": 403, "code": "", "summary": "A firewall answered"},
+    )
+    one["status_context"] = "Cannot refresh now, trying again by itself: a firewall answered"
+
+    assert status_lines(one, Style(), NOW, verbose=False) == (
+        "Name:         github\n"
+        "Status:       auth_retrying\n"
+        "Detail:       retrying\n"
+        "Health:       healthy\n"
+        "URL:          https://github.example.com/mcp\n"
+        "Since:        2026-01-02T03:04:05.000Z (55 s ago)\n"
+        "Next attempt: 2026-01-02T03:12:00Z (in 7 min)\n"
+        "Last error:   A firewall answered (HTTP 403)\n"
+        "Note:         Cannot refresh now, trying again by itself: a firewall answered"
+    )
+
+
+def test_verbose_status_page() -> None:
+    """`--verbose` adds the counters and times of the `auth` object."""
+
+    one = row(attempts=3, last_outcome="server_busy", last_trigger="tick", retrying_since="2026-01-02T03:00:00Z")
+
+    text = status_lines(one, Style(), NOW, verbose=True)
+
+    assert "Failed attempts: 3\nLast outcome:    server_busy\nLast trigger:    tick\n" in text
+    assert "Retrying since:  2026-01-02T03:00:00Z (5 min ago)" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (4200, "1 h 10 min"),
+        (93600, "1 d 2 h"),
+        (172800, "2 d"),
+    ],
+)
+def test_spans(seconds: float, text: str) -> None:
+    """A length of time is told in at most two units."""
+
+    assert text == span(seconds)
+
+
+def test_times() -> None:
+    """RFC 3339 times are read; anything else is no time."""
+
+    assert NOW == moment("2026-01-02T03:05:00Z") == moment("2026-01-02T04:05:00+01:00") == moment("2026-01-02T03:05:00")
+    assert [None] * 4 == [moment(value) for value in ("soon", "", None, 17)]
+    assert "now" == ahead("2026-01-02T03:04:59Z", NOW)
+
+
+@given(st.text())
+def test_no_control_character_reaches_a_terminal(text: str) -> None:
+    """Names, addresses and sentences from elsewhere cannot steer the terminal or break a line."""
+
+    one = row(text)
+    one["url"] = one["status"] = one["status_context"] = text
+    one["auth"]["detail"] = text
+
+    assert clean(text).isprintable() or not clean(text)
+    assert 2 == len(table([one], Style(True, False), NOW).split("\n"))
+    assert "\x1b" not in status_lines(one, Style(), NOW, verbose=True)
+
+
+def test_checks() -> None:
+    """Each check is a line with its sign; what to do stands below it."""
+
+    checks = [
+        {"name": "keyring", "state": "ok", "text": "There.", "help": ""},
+        {"name": "tray host", "state": "warning", "text": "None.", "help": "Get one."},
+        {"name": "app", "state": "problem", "text": "Gone.", "help": "Start it."},
+    ]
+
+    assert checks_text(checks, Style(glyphs=True)) == (
+        "✔  keyring    There.\n⚠  tray host  None.\n              → Get one.\n✖  app        Gone.\n              → Start it."
+    )
+    assert checks_text(checks, Style()).startswith("ok       keyring    There.\nwarning  tray host  None.\n")
+    assert "\x1b[38;5;214m⚠" in checks_text(checks, Style(True, True))
+
+
+class Terminal(io.StringIO):
+    encoding = "UTF-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_styles() -> None:
+    """A terminal has glyphs and colours unless the environment says no; a file or pipe has neither."""
+
+    assert (True, True) == (Style.of(Terminal(), {}).glyphs, Style.of(Terminal(), {}).colours)
+    assert not Style.of(Terminal(), {"NO_COLOR": "1"}).colours
+    assert not Style.of(Terminal(), {"TERM": "dumb"}).colours
+    assert Style() == Style.of(io.StringIO(), {})

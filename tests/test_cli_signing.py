@@ -1,0 +1,169 @@
+"""Waiting for a sign-in in the terminal: when it has succeeded, when it has ended, and what is pasted meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_app import FakeApp, row, running
+from trayapp import signing_wait
+from trayapp.cli import main
+from trayapp.config import Paths
+
+URL = "https://login.example.com/authorize?state=x"
+PAGE = 202, {"authorization_url": URL}
+STATUS = "GET /workloads/github/status"
+BEGIN = "POST /workloads/github/reauthorize"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
+    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    monkeypatch.setattr(signing_wait, "POLL", 0.01)
+    monkeypatch.setattr(signing_wait, "SETTLED", 0.1)
+    with running(Paths.default().runtime_dir) as fake:
+        fake.replies[BEGIN] = PAGE
+        yield fake
+
+
+def out(**auth: Any) -> tuple[int, Any]:
+    return 200, row("github", "unauthenticated", "refused", **auth)
+
+
+def good(**auth: Any) -> tuple[int, Any]:
+    return 200, row("github", "running", "ok", **auth)
+
+
+def test_signed_in(app: FakeApp, capsys: Capture) -> None:
+    """The address is shown, the browser is the app's matter, and success is waited for."""
+
+    app.replies[STATUS] = [out(), out(), out(signing_in=True), out(signing_in=True), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+    text = capsys.readouterr().out
+    assert URL in text
+    assert text.endswith("github is signed in.\n")
+    assert [{"browser": True, "accept": False}] == app.said(BEGIN)
+
+
+def test_a_sign_in_that_is_faster_than_a_look(app: FakeApp, capsys: Capture) -> None:
+    """A consent page that agrees by itself may be over before the first look: the renewed login tells."""
+
+    app.replies[STATUS] = [good(last_refreshed_at="a"), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+
+
+def test_a_refresh_during_a_failed_sign_in_is_no_success(app: FakeApp, capsys: Capture) -> None:
+    """A running workload goes on refreshing while somebody signs in; only a renewal at the sign-in's end counts."""
+
+    app.replies[STATUS] = [
+        good(last_refreshed_at="a"),
+        good(last_refreshed_at="a", signing_in=True),
+        good(last_refreshed_at="b", signing_in=True),
+        good(last_refreshed_at="b"),
+    ]
+
+    assert 1 == main(["reauthorize", "github"])
+    assert "ended without a new login" in capsys.readouterr().err
+
+
+def test_a_failed_sign_in(app: FakeApp, capsys: Capture) -> None:
+    """When it ends without a login the command says so, with the reason if the app tells it, and exit code 4."""
+
+    app.replies[STATUS] = [out(), out(signing_in=True), out(sign_in_error={"summary": "You clicked no."})]
+    assert 4 == main(["reauthorize", "github"])
+    assert "ended without a new login. You clicked no." in capsys.readouterr().err
+
+    app.replies[STATUS] = [out()]
+    assert 4 == main(["reauthorize", "github"])
+    assert "did not begin. The reason is in: amberlight logs" in capsys.readouterr().err
+
+
+def test_nobody_comes(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the limit it gives up and says how to try again."""
+
+    monkeypatch.setattr(signing_wait, "LIMIT", 0.1)
+    app.replies[STATUS] = [out(), out(signing_in=True)]
+
+    assert 4 == main(["reauthorize", "github"])
+    assert "Try again: amberlight reauthorize github" in capsys.readouterr().err
+
+
+def test_accept(app: FakeApp, capsys: Capture) -> None:
+    """`--accept` agrees to what is pending; no address is printed."""
+
+    app.replies[BEGIN] = 202, {"authorization_url": ""}
+    app.replies[STATUS] = [good(last_refreshed_at="a"), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github", "--accept"])
+    assert "github is signed in.\n" == capsys.readouterr().out
+    assert [{"browser": True, "accept": True}] == app.said(BEGIN)
+
+
+def test_nothing_to_accept(app: FakeApp, capsys: Capture) -> None:
+    """The app's refusal is its own sentence."""
+
+    app.replies[BEGIN] = 409, {"error": "nothing_pending", "message": "Nothing waits."}
+    app.replies[STATUS] = good()
+
+    assert 1 == main(["reauthorize", "github", "--accept"])
+    assert "amberlight: Nothing waits.\n" == capsys.readouterr().err
+
+
+def test_pasted(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--no-browser` a pasted redirect goes to the app; a wrong one is complained about and asked for again."""
+
+    right = "http://127.0.0.1:1/callback/x?code=canary-code&state=s"
+
+    def callback(body: Any) -> tuple[int, Any]:
+        if body != {"url": right}:
+            return 400, {"error": "bad", "message": "That is not the address."}
+        app.replies[STATUS] = good(last_refreshed_at="b")
+        return 202, None
+
+    app.replies[STATUS] = [out(), out(signing_in=True)]
+    app.replies["POST /workloads/github/callback"] = callback
+    reading, writing = os.pipe()
+    os.write(writing, f"nonsense\n\n{right}\n".encode())
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        code = main(["reauthorize", "github", "--no-browser"])
+        os.close(writing)  # ends the reading thread
+
+    captured = capsys.readouterr()
+    assert 0 == code
+    assert "paste its address here" in captured.out
+    assert "That is not the address. Paste the whole address" in captured.err
+    assert "canary-code" not in captured.out + captured.err
+    assert [{"browser": False, "accept": False}] == app.said(BEGIN)
+
+
+def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a standard input the browser may still come back by itself."""
+
+    monkeypatch.setattr(sys, "stdin", None)
+    app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github", "--no-browser"])
+
+
+def test_add_signs_in(app: FakeApp, capsys: Capture) -> None:
+    """`add` writes the entry, has it read, and waits for the sign-in."""
+
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+
+    arguments = ["add", "github", "https://g.example", "--issuer", "https://l.example", "--client-id", "c"]
+    assert 0 == main(arguments)
+    assert capsys.readouterr().out.endswith("github is signed in.\n")
+    assert "[workloads.github]" in Paths.default().config_file.read_text()

@@ -1,0 +1,8 @@
+"""`python -m trayapp` is `amberlight`."""
+
+import sys
+
+from trayapp.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

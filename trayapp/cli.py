@@ -1,0 +1,247 @@
+"""The command line: what can be typed, and the one place where a failure becomes a sentence and an exit code.
+
+Nothing heavy is imported here: a command loads what it needs when it runs. `run` and `demo` are the app itself; every
+other command talks to the running app (`client.py`) or to the configuration file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from trayapp import __version__
+
+OK, FAILED, USAGE, NOT_RUNNING, NEEDS_SIGN_IN, RETRYING = range(6)
+INTERRUPTED = 130  # as shells report Ctrl-C
+BROKEN_PIPE = 141  # as shells report a program whose reader went away
+
+EXIT_CODES = """\
+exit codes:
+  0  ok
+  1  failed; a sentence says why
+  2  wrong usage
+  3  no app is running
+  4  the workload needs you to sign in (status, token, reauthorize)
+  5  the workload is retrying by itself; try again later (status, token)
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
+class Parser(argparse.ArgumentParser):
+    """Every command shows an example, and nothing is guessed from an abbreviation."""
+
+    def __init__(self, *, example: str = "", **kwargs: Any) -> None:
+        lines = "\n".join(f"  {line}" for line in example.splitlines())
+        epilog = kwargs.pop("epilog", "")
+        kwargs["epilog"] = f"example:\n{lines}\n\n{epilog}".rstrip() if example else epilog
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"amberlight: {message}\nSee: {self.prog} --help\n")
+
+
+def workload_name(text: str) -> str:
+    """A NAME argument."""
+    import re
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
+        raise argparse.ArgumentTypeError(
+            "a name has 1 to 63 small letters a-z, digits, underscores and hyphens, and begins with a letter or digit"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """A --min-validity argument: seconds, or a duration like 5m."""
+    from trayapp.durations import DurationError, parse_duration
+
+    try:
+        value = float(text) if text.isdecimal() and text.isascii() else parse_duration(text)
+    except DurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 0 <= value <= 86400:
+        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
+    return value
+
+
+def lines(text: str) -> int:
+    """A -n argument."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 8):
+        raise argparse.ArgumentTypeError("must be a whole number, like 50")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A --redirect-port argument."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 6 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("must be a port number from 0 to 65535")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    top = Parser(
+        prog="amberlight",
+        description="Keeps OAuth workloads signed in: amber while it heals by itself, red only when you are needed.\n"
+        "Without a command the app starts, as with `amberlight run`.",
+        example="amberlight run\namberlight add github https://mcp.example.com/mcp --issuer https://login.example.com "
+        "--client-id desktop\namberlight list",
+        epilog=EXIT_CODES,
+    )
+    top.add_argument("--version", action="version", version=f"amberlight {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    _app_commands(commands)
+    _entry_commands(commands)
+    _look_commands(commands)
+    _act_commands(commands)
+    return top
+
+
+def _command(commands: Any, name: str, words: str, example: str) -> Parser:
+    made: Parser = commands.add_parser(
+        name, help=words, description=words[0].upper() + words[1:] + ".", example=example
+    )
+    return made
+
+
+def _named(commands: Any, name: str, words: str, example: str) -> Parser:
+    made = _command(commands, name, words, example)
+    made.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+    return made
+
+
+def _format(command: Parser) -> None:
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (text)")
+
+
+def _app_commands(commands: Any) -> None:
+    run = _command(commands, "run", "start the app", "amberlight run --no-tray")
+    run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
+
+    words = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
+    demo = _command(commands, "demo", words, "amberlight demo\namberlight demo --no-tray --fast --exit --format json")
+    demo.add_argument("--no-tray", action="store_true", help="a live table in the terminal instead of the icon")
+    demo.add_argument("--fast", action="store_true", help="at high speed, and the one click is played too")
+    demo.add_argument("--exit", action="store_true", help="end when the day is over")
+    _format(demo)
+
+    _command(commands, "version", "print the version", "amberlight version")
+
+
+def _entry_commands(commands: Any) -> None:
+    example = (
+        "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
+        "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access \\\n"
+        "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
+    )
+    add = _named(commands, "add", "add a workload to the configuration and sign in to it", example)
+    add.add_argument("url", metavar="URL", help="the address that the login opens")
+    add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
+    add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
+    add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
+    add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
+    add.add_argument("--client-id", metavar="ID", help="the client's name at the authorization server")
+    add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
+    add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
+    add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
+    add.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
+    add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
+
+    words = "revoke and delete a workload's login and take it out of the configuration"
+    remove = _named(commands, "remove", words, "amberlight remove github --yes")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _look_commands(commands: Any) -> None:
+    listing = _command(commands, "list", "list the workloads", "amberlight list --all\namberlight list --format json")
+    listing.add_argument("--all", action="store_true", help="paused ones too")
+    _format(listing)
+
+    status = _named(commands, "status", "show one workload", "amberlight status github --verbose")
+    _format(status)
+    status.add_argument("--verbose", action="store_true", help="show everything that is known")
+
+    token = _named(
+        commands,
+        "token",
+        "print a usable access token",
+        'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
+    )
+    token.add_argument(
+        "--min-validity", metavar="SECONDS", type=seconds, default=60.0, help="life it must have left (60)"
+    )
+    token.add_argument("--header", action="store_true", help="as a whole header line: Authorization: Bearer TOKEN")
+
+    logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
+
+    words = "check configuration, keyring, tray, notifications, endpoints and the app"
+    doctor = _command(commands, "doctor", words, "amberlight doctor\namberlight doctor --json")
+    doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
+
+
+def _act_commands(commands: Any) -> None:
+    retry = _command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
+    which = retry.add_mutually_exclusive_group()
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="all of them; the same as no NAME")
+
+    example = "amberlight reauthorize github\namberlight reauthorize github --no-browser"
+    again = _named(commands, "reauthorize", "sign in again, in the browser", example)
+    again.add_argument("--no-browser", action="store_true", help="print the address; paste the redirect's address back")
+    again.add_argument(
+        "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
+    )
+
+    _named(commands, "stop", "pause a workload: no attempts, no tokens", "amberlight stop github")
+    _named(commands, "start", "resume a paused workload", "amberlight start github")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code and lets no exception out."""
+    try:
+        for stream in (sys.stdout, sys.stderr):  # a glyph that the terminal's encoding lacks is no reason to fail
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        code = _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_quietly()
+        return BROKEN_PIPE
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = parser().parse_args(argv)
+    except SystemExit as end:  # --help, --version, wrong usage: argparse has said all
+        return end.code if isinstance(end.code, int) else USAGE
+    if arguments.command == "version":
+        sys.stdout.write(f"amberlight {__version__}\n")
+        return OK
+    if arguments.command is None:
+        arguments = parser().parse_args(["run"])
+
+    from trayapp import commands
+
+    return commands.run(arguments)
+
+
+def _close_quietly() -> None:
+    """Whoever read our output is gone: what is left goes nowhere, and Python's own flush at exit stays silent."""
+    try:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, sys.stdout.fileno())
+        os.close(quiet)
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,172 @@
+"""How a command talks to the running app: `server.json`, then plain HTTP on 127.0.0.1, with the standard library only.
+
+No proxy is ever asked, no redirect followed, and every wait has an end. The API key goes into one header and nowhere
+else. What comes back is JSON or an `ApiError`; when nobody answers it is `NotRunningError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from trayapp.core.model import Secret
+from trayapp.edge.serverfile import ServerFileError, read
+
+CONNECT_LIMIT = 2.0  # s; on loopback it takes none
+READ_LIMIT = 10.0  # s
+SLOW_LIMIT = 60.0  # s; for what may wait for another server: sign-in page, token, revocation
+LARGEST = 16 << 20  # bytes of one answer; 10,000 workloads are 8 MB
+BASE = "/api/v1beta"
+
+Json = dict[str, Any]
+
+
+class NotRunningError(Exception):
+    """No app runs. The text says why we think so, empty if there is simply none."""
+
+
+class ApiError(Exception):
+    """The app said no, or something that we do not understand."""
+
+    def __init__(self, status: int, code: str, message: str, body: Json | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.body = body or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One running app. Every method raises `NotRunningError` or `ApiError`."""
+
+    host: str
+    port: int
+    key: Secret
+    pid: int
+    version: str
+
+    @classmethod
+    def find(cls, runtime_dir: Path) -> Client:
+        """The app whose `server.json` is in this directory. Raises `NotRunningError`."""
+        try:
+            info = read(runtime_dir)
+        except ServerFileError as error:
+            raise NotRunningError(str(error)) from None
+        if info is None:
+            raise NotRunningError("")
+        if not alive(info.pid):
+            raise NotRunningError(f"It ended unexpectedly (process {info.pid} is gone).")
+        host, _, port = info.url.removeprefix("http://").partition(":")
+        if not 0 < int(port) <= 65535:
+            raise NotRunningError(f"{runtime_dir / 'server.json'} names the port {port}, which does not exist.")
+        return cls(host, int(port), info.api_key, info.pid, info.version)
+
+    def workloads(self, *, everything: bool) -> list[Json]:
+        """The rows of the list."""
+        path = f"{BASE}/workloads" + ("?all=true" if everything else "")
+        rows = self.request("GET", path).get("workloads")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise _odd(200)
+        return rows
+
+    def status(self, name: str) -> Json:
+        return self.request("GET", self.one(name, "status"))
+
+    def post(self, name: str, verb: str, body: Json | None = None) -> Json:
+        """`retry`, `stop`, `restart`, `reauthorize` or `callback` of one workload."""
+        return self.request("POST", self.one(name, verb), body, SLOW_LIMIT)
+
+    def retry_all(self) -> None:
+        self.request("POST", f"{BASE}/workloads/retry")
+
+    def remove(self, name: str) -> None:
+        """Revoke and delete; the app may take its time with it."""
+        self.request("DELETE", self.one(name), limit=SLOW_LIMIT)
+
+    def token(self, name: str, min_validity: float) -> Json:
+        query = urlencode({"min_validity": f"{min_validity:g}"})
+        return self.request("GET", f"{self.one(name, 'token')}?{query}", limit=SLOW_LIMIT)
+
+    def reload(self) -> Json:
+        return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
+
+    def doctor(self) -> list[Json]:
+        checks = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT).get("checks")
+        if not isinstance(checks, list) or not all(isinstance(check, dict) for check in checks):
+            raise _odd(200)
+        return checks
+
+    def one(self, name: str, what: str = "") -> str:
+        return f"{BASE}/workloads/{quote(name, safe='')}" + (f"/{what}" if what else "")
+
+    def request(self, method: str, path: str, body: Json | None = None, limit: float = READ_LIMIT) -> Json:
+        """One request on a connection of its own; the answer's JSON object, `{}` if it has none."""
+        headers = {"Authorization": f"Bearer {self.key.reveal()}", "Accept": "application/json"}
+        payload = None if body is None else json.dumps(body).encode()
+        if payload is not None:
+            headers["Content-Type"] = "application/json"
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=CONNECT_LIMIT)
+        try:
+            self._connect(connection, limit)
+            connection.request(method, path, payload, headers)
+            answer = connection.getresponse()
+            return _read(answer.status, answer.read(LARGEST + 1))
+        except TimeoutError:
+            raise ApiError(0, "timeout", f"Amberlight (process {self.pid}) runs but did not answer in time.") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ApiError(0, "broken", f"Amberlight broke off the connection ({type(error).__name__}).") from None
+        finally:
+            connection.close()
+
+    def _connect(self, connection: http.client.HTTPConnection, limit: float) -> None:
+        try:
+            connection.connect()
+        except ConnectionRefusedError:
+            raise NotRunningError(f"Nothing listens at http://{self.host}:{self.port} any more.") from None
+        sock: socket.socket = connection.sock
+        sock.settimeout(limit)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process; where that cannot be asked without harm, yes."""
+    if os.name != "posix":
+        return True  # on Windows signal 0 is Ctrl-C
+    if pid <= 0:
+        return False  # would be a process group
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+    return True
+
+
+def _read(status: int, content: bytes) -> Json:
+    if len(content) > LARGEST:
+        raise _odd(status)
+    try:
+        data: object = json.loads(content) if content else {}
+    except (ValueError, RecursionError):
+        raise _odd(status) from None
+    if not isinstance(data, dict):
+        raise _odd(status)
+    if 200 <= status < 300:
+        return data
+    code, message = data.get("error"), data.get("message") or data.get("help")
+    if status == 403:
+        message = "Amberlight refused the key of server.json: quit it and start it again, which writes a new one."
+    if not isinstance(code, str) or not isinstance(message, str):
+        raise _odd(status, data)
+    raise ApiError(status, code, message, data)
+
+
+def _odd(status: int, body: Json | None = None) -> ApiError:
+    message = f"Whatever answers at Amberlight's address is not Amberlight, or another version (HTTP {status})."
+    return ApiError(status, "odd_answer", message, body)

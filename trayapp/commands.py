@@ -1,0 +1,343 @@
+"""The commands. Each is a function of its arguments and the places of this user, and returns an exit code.
+
+`run` turns every expected failure into one sentence on the standard error; an unexpected one leaves its traceback in a
+file and says where. Waiting for a sign-in lives in `signing_wait.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trayapp.cli import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
+from trayapp.client import ApiError, Client, NotRunningError
+from trayapp.output import EMPTY, HIDDEN, Style, clean, complain, moment, say, say_json, status_lines, table
+from trayapp.paths import Paths
+
+START = "Amberlight is not running. Start it with: amberlight run"
+GONE_LIMIT = 15.0  # s until a removed workload has to be gone: revoking takes at most 10
+POLL = 0.3  # s
+
+# The exit code says how a workload is, for scripts.
+BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
+BY_ERROR = {"reauth_required": NEEDS_SIGN_IN, "retrying": RETRYING, "starting": RETRYING}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out a parsed command line."""
+    from trayapp.config import ConfigError
+    from trayapp.config_edit import EditError
+
+    paths = Paths.default()
+    command: Callable[[argparse.Namespace, Paths], int] = COMMANDS[arguments.command]
+    try:
+        return command(arguments, paths)
+    except NotRunningError as error:
+        complain(START + (f"\n({clean(error)})" if str(error) else ""))
+        return NOT_RUNNING
+    except ApiError as error:
+        complain(f"amberlight: {_api_words(error, arguments, paths)}")
+        return FAILED
+    except ConfigError as error:
+        complain("amberlight: the configuration is not right:\n" + "\n".join(clean(m) for m in error.mistakes))
+        return FAILED
+    except EditError as error:
+        complain(f"amberlight: {clean(error)}")
+        return FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"amberlight: {clean(where)}{error.strerror or type(error).__name__}")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, never a traceback
+        complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {_leave_traceback(paths)}")
+        return FAILED
+
+
+def _api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
+    """The app's own sentence; for an unknown name the nearest known one."""
+    if error.code != "unknown_workload" or not getattr(arguments, "name", None):
+        return clean(error)
+    from difflib import get_close_matches
+
+    try:
+        names = [str(row.get("name")) for row in Client.find(paths.runtime_dir).workloads(everything=True)]
+    except (NotRunningError, ApiError):
+        names = []
+    near = get_close_matches(arguments.name, names, 1)
+    if near:
+        return f"there is no workload {arguments.name}; did you mean {clean(near[0])}?"
+    return f"there is no workload {arguments.name}; see: amberlight list --all"
+
+
+def _leave_traceback(paths: Paths) -> str:
+    """Append it to a file of ours, as it helps nobody on a terminal; the sentence that says where."""
+    import traceback
+
+    try:
+        paths.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(paths.command_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(traceback.format_exc())
+    except OSError:
+        return "Its details could not be written down."
+    return f"Details: {paths.command_log_file}"
+
+
+def _client(paths: Paths) -> Client:
+    return Client.find(paths.runtime_dir)
+
+
+# --- the app itself --------------------------------------------------------------------------------------------------
+
+
+def run_app(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp import app
+
+    return app.run(paths, dict(os.environ), tray=not arguments.no_tray)
+
+
+def demo(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp import demo as played
+
+    return played.run(
+        tray=not arguments.no_tray,
+        fast=arguments.fast,
+        exit_when_done=arguments.exit,
+        as_json=arguments.format == "json",
+    )
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def listing(arguments: argparse.Namespace, paths: Paths) -> int:
+    client = _client(paths)
+    rows = client.workloads(everything=arguments.all)
+    if arguments.format == "json":
+        say_json(rows)
+    elif rows:
+        say(table(rows, Style.of(sys.stdout, os.environ), time.time()))
+    else:
+        say(EMPTY if arguments.all or not client.workloads(everything=True) else HIDDEN)
+    return OK
+
+
+def status(arguments: argparse.Namespace, paths: Paths) -> int:
+    row = _client(paths).status(arguments.name)
+    if arguments.format == "json":
+        say_json(row)
+    else:
+        say(status_lines(row, Style.of(sys.stdout, os.environ), time.time(), verbose=arguments.verbose))
+    return BY_STATUS.get(str(row.get("status")), OK)
+
+
+def token(arguments: argparse.Namespace, paths: Paths) -> int:
+    """A token that is past its end is never printed, whoever says that it is good."""
+    try:
+        answer = _client(paths).token(arguments.name, arguments.min_validity)
+    except ApiError as error:
+        if error.code not in BY_ERROR:
+            raise
+        complain(f"amberlight: no token for {arguments.name}: {clean(error)}")
+        return BY_ERROR[error.code]
+    value, ends = answer.get("access_token"), moment(answer.get("expires_at"))
+    if not isinstance(value, str) or not value or not value.isprintable():
+        complain(f"amberlight: the app's answer holds no token for {arguments.name}")
+        return FAILED
+    if answer.get("expires_at") is not None and (ends is None or ends <= time.time()):
+        complain(f"amberlight: the token of {arguments.name} has just expired; try again in a moment")
+        return RETRYING
+    say(f"Authorization: Bearer {value}" if arguments.header else value)
+    return OK
+
+
+def logs(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.log_tail import follow, last_lines
+
+    if not paths.log_file.exists():
+        complain(f"amberlight: there is no log yet ({paths.log_file})")
+        return FAILED
+    for line in last_lines(paths.log_file, arguments.count):
+        say(clean(line))
+    if arguments.follow:
+        for line in follow(paths.log_file):
+            say(clean(line))
+            sys.stdout.flush()
+    return OK
+
+
+def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.doctor import PROBLEM, examine
+    from trayapp.output import checks_text
+
+    checks = examine(paths, os.environ)
+    if arguments.json:
+        say_json(checks)
+    else:
+        say(checks_text(checks, Style.of(sys.stdout, os.environ)))
+    return FAILED if any(check["state"] == PROBLEM for check in checks) else OK
+
+
+# --- acting ----------------------------------------------------------------------------------------------------------
+
+
+def retry(arguments: argparse.Namespace, paths: Paths) -> int:
+    client = _client(paths)
+    if arguments.name is None:
+        client.retry_all()
+        say("Trying all workloads now. See: amberlight list")
+    else:
+        client.post(arguments.name, "retry")
+        say(f"Trying {arguments.name} now. See: amberlight status {arguments.name}")
+    return OK
+
+
+def stop(arguments: argparse.Namespace, paths: Paths) -> int:
+    _client(paths).post(arguments.name, "stop")
+    say(f"Paused {arguments.name}. Resume it: amberlight start {arguments.name}")
+    return OK
+
+
+def start(arguments: argparse.Namespace, paths: Paths) -> int:
+    _client(paths).post(arguments.name, "restart")
+    say(f"Resumed {arguments.name}. See: amberlight status {arguments.name}")
+    return OK
+
+
+def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.signing_wait import sign_in
+
+    return sign_in(_client(paths), arguments.name, browser=not arguments.no_browser, accept=arguments.accept)
+
+
+# --- the configuration's entries -------------------------------------------------------------------------------------
+
+
+def add(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Write the entry, let the app read it, sign in. Without an app the entry is written all the same."""
+    from trayapp import config_edit
+
+    keys = _keys(arguments)
+    if wrong := _wrong(keys):
+        complain("\n".join(f"amberlight: {sentence}" for sentence in wrong))
+        return USAGE
+    config_edit.add(paths, arguments.name, keys)
+    say(f"Added {arguments.name} to {paths.config_file}.")
+    try:
+        client = _client(paths)
+        answer = client.reload()
+    except NotRunningError:
+        say(f"Start Amberlight with: amberlight run\nThen sign in with: amberlight reauthorize {arguments.name}")
+        return OK
+    if not _reloaded(answer):
+        return FAILED
+    if arguments.no_sign_in:
+        say(f"Sign in with: amberlight reauthorize {arguments.name}")
+        return OK
+
+    from trayapp.signing_wait import sign_in
+
+    return sign_in(client, arguments.name, browser=not arguments.no_browser, accept=False)
+
+
+def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
+    keys = ("url", "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "client_id")
+    found = {key: getattr(arguments, key) for key in keys}
+    found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _wrong(keys: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the options, in their own words; the file's words come from `config.py`."""
+    from trayapp.settings import IN_WORKLOAD
+
+    sentences = []
+    for key, value in keys.items():
+        try:
+            IN_WORKLOAD[key].check(value)
+        except ValueError as error:
+            option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
+            sentences.append(f"{option}: {error}")
+    if "issuer" not in keys and not {"authorization_endpoint", "token_endpoint"} <= keys.keys():
+        sentences.append("say who signs you in: --issuer, or both --authorization-endpoint and --token-endpoint")
+    if "client_id" not in keys:
+        sentences.append("say under which name the client is registered there: --client-id")
+    return sentences
+
+
+def _reloaded(answer: Mapping[str, Any]) -> bool:
+    """Whether the app took the new configuration; what it says against it is printed."""
+    for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
+        complain(f"amberlight: {clean(sentence)}")
+    if answer.get("ok") is not True:
+        complain("amberlight: the app goes on with the configuration it had")
+        return False
+    return True
+
+
+def remove(arguments: argparse.Namespace, paths: Paths) -> int:
+    """The app revokes and deletes the login first: an entry without its login can be added again, not the reverse."""
+    from trayapp import config_edit
+
+    client = _client(paths)
+    name = arguments.name
+    if config_edit.in_site_file(paths, name):
+        raise config_edit.EditError(
+            f"{name} is in the site-wide {paths.site_config_file}, which only an administrator edits"
+        )
+    config_edit.check(paths)  # a login is not deleted when its entry cannot be taken out
+    client.status(name)  # unknown names end here
+    if not arguments.yes and not sys.stdin.isatty():
+        complain(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")
+        return USAGE
+    if not arguments.yes and not _agreed(f"Revoke and delete the login of {name} and remove it? [y/N] "):
+        say("Nothing was changed.")
+        return OK
+    client.remove(name)
+    gone = _wait_until_gone(client, name)
+    config_edit.remove(paths, name)
+    took = _reloaded(client.reload())
+    say(f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login.")
+    return OK if took else FAILED
+
+
+def _agreed(question: str) -> bool:
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _wait_until_gone(client: Client, name: str) -> bool:
+    until = time.monotonic() + GONE_LIMIT
+    while time.monotonic() < until:
+        try:
+            client.status(name)
+        except ApiError as error:
+            if error.code == "unknown_workload":
+                return True
+            raise
+        time.sleep(POLL)
+    return False
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
+    "run": run_app,
+    "demo": demo,
+    "add": add,
+    "remove": remove,
+    "list": listing,
+    "status": status,
+    "retry": retry,
+    "reauthorize": reauthorize,
+    "token": token,
+    "stop": stop,
+    "start": start,
+    "logs": logs,
+    "doctor": doctor,
+}
