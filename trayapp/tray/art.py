@@ -98,7 +98,7 @@ def _tick_mark(canvas: Canvas, r: float, ink: str) -> None:
 
 
 def _retry(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.arc(0.57 * r, 0.93 * r, 82, 352, ink)
+    canvas.arc(0.55 * r, 0.95 * r, 90, 352, ink)
     foot = (-0.16 * r, -0.72 * r)  # the arrow's head sits on the ring's end, near the top, and points to the right
     canvas.polygon([(foot[0], foot[1] - 0.42 * r), (0.56 * r, -0.64 * r), (foot[0], foot[1] + 0.44 * r)], ink)
 
@@ -121,7 +121,7 @@ def _cross(canvas: Canvas, r: float, ink: str, paper: str) -> None:
 
 
 def _open(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.arc(0.5 * r, 0.92 * r, 0, 360, ink)
+    canvas.arc(0.62 * r, 0.98 * r, 0, 360, ink)
 
 
 def _square(canvas: Canvas, r: float, ink: str, paper: str) -> None:

@@ -14,11 +14,11 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dbus_fast import BusType, Message, MessageType, Variant
-from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast import Message, MessageType, Variant
 
 from trayapp.core.face import Action, Notice, Verb
 from trayapp.tray import pixmap
+from trayapp.tray.bus import SessionBus, words
 from trayapp.tray.notify import ChannelError
 
 NAME = "org.freedesktop.Notifications"
@@ -56,7 +56,8 @@ class LinuxChannel:
     def __init__(self, app_name: str, on_action: Callable[[Action], None]) -> None:
         self._app_name = app_name
         self._on_action = on_action
-        self._bus: MessageBus | None = None
+        self._bus: SessionBus | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._daemon: Daemon | None = None
         self._shown: dict[str, Shown] = {}
 
@@ -94,10 +95,9 @@ class LinuxChannel:
             await self._call(NAME, PATH, NAME, "CloseNotification", "u", shown.number, errors=False)
 
     async def close(self) -> None:
-        if self._bus is not None:
+        if self._bus is not None and self._watch is not None:
             self._bus.disconnect()
-        self._forget()
-        self._bus = None
+            await self._watch
 
     def _forget(self) -> None:
         """The daemon is gone, and what it showed with it."""
@@ -125,16 +125,17 @@ class LinuxChannel:
     async def _connect(self) -> None:
         self._forget()
         self._bus = None
-        bus: MessageBus | None = None
+        bus: SessionBus | None = None
         try:
-            bus = MessageBus(bus_type=BusType.SESSION)
+            bus = SessionBus()
             async with asyncio.timeout(CALL_LIMIT):
                 await bus.connect()
         except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
             if bus is not None:
                 bus.disconnect()
-            raise ChannelError(f"the session bus cannot be reached ({_words(problem)})") from None
+            raise ChannelError(f"the session bus cannot be reached ({words(problem)})") from None
         self._bus = bus
+        self._watch = asyncio.create_task(self._until_lost(bus), name="watch the bus of the notifications")
         bus.add_message_handler(self._heard)
         for rule in (
             f"type='signal',sender='{NAME}',interface='{NAME}'",
@@ -142,10 +143,18 @@ class LinuxChannel:
         ):
             await self._call(BUS, BUS_PATH, BUS, "AddMatch", "s", rule)
 
+    async def _until_lost(self, bus: SessionBus) -> None:
+        """Forget a connection when it ends. Nobody is told: the next notification makes a new one, or fails in words."""
+        await bus.lost()
+        if self._bus is bus:
+            self._bus = None
+            self._forget()
+
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: object, errors: bool = True
     ) -> Message:
-        assert self._bus is not None  # noqa: S101 - `_current_daemon` connects first
+        if self._bus is None:
+            raise ChannelError("the session bus closed the connection")
         call = Message(name, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -186,7 +195,3 @@ def _why(reply: Message) -> str:
     if (reply.error_name or "").endswith(("ServiceUnknown", "NameHasNoOwner")):
         return "no notification daemon runs in this session"
     return f"the notification daemon said {reply.error_name}"
-
-
-def _words(problem: Exception) -> str:
-    return str(problem) or type(problem).__name__

@@ -20,13 +20,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dbus_fast import BusType, Message, MessageType, RequestNameReply
-from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast import Message, MessageType, RequestNameReply
 from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from trayapp.core.face import Action, IconView, MenuItem, Verb
 from trayapp.tray import pixmap
+from trayapp.tray.bus import SessionBus, words
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import Change
 from trayapp.tray.sniitem import MENU_PATH, Item, Look, Pixmaps
@@ -35,7 +35,7 @@ from trayapp.tray.sniitem import MENU_PATH, Item, Look, Pixmaps
 _before = os.environ.get("PYSTRAY_BACKEND")
 os.environ["PYSTRAY_BACKEND"] = "dummy"
 try:
-    from pystray import _base
+    from pystray import _base as pystray_base
 finally:
     if _before is None:
         del os.environ["PYSTRAY_BACKEND"]
@@ -59,7 +59,7 @@ _numbers = itertools.count(1)
 NO_BUS = (OSError, EOFError, AuthError, DBusError, TimeoutError)
 
 
-class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
+class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
     """The backend: pystray's `run` and setup thread around our own connection."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._menu_face = DbusMenu(on_action)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
-        self._bus: MessageBus | None = None
+        self._bus: SessionBus | None = None
         self._bus_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_numbers)}"
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent = False  # this outage of the bus has been reported
@@ -144,7 +144,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
                 await done.wait()  # the address is in our environment: it cannot come later
                 return
             except NO_BUS as problem:
-                self._report(f"no tray icon: the session bus cannot be reached ({_words(problem)})")
+                self._report(f"no tray icon: the session bus cannot be reached ({words(problem)})")
             except Exception:
                 log.exception("the tray connection failed; it will be tried again")
             if not done.is_set():
@@ -166,11 +166,11 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
 
     async def _session(self, done: asyncio.Event) -> None:
         """One connection, from its begin to `done` or to its loss."""
-        bus = self._bus = MessageBus(bus_type=BusType.SESSION)
+        bus = self._bus = SessionBus()
         try:
             async with asyncio.timeout(CALL_LIMIT):
                 await bus.connect()
-            gone = asyncio.ensure_future(_gone(bus))
+            gone = asyncio.create_task(bus.lost(), name="watch the bus of the tray")
             await self._appear(bus)
             self._silent = False
             self._ready()
@@ -192,7 +192,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
             bus.unexport(MENU_PATH)
             bus.disconnect()
 
-    async def _appear(self, bus: MessageBus) -> None:
+    async def _appear(self, bus: SessionBus) -> None:
         bus.export(ITEM_PATH, self._item)
         bus.export(MENU_PATH, self._menu_face)
         bus.add_message_handler(self._heard)
@@ -207,7 +207,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
             self._bus_name = str(bus.unique_name)  # another process with our number, in another container
         await self._register()
 
-    async def _leave(self, bus: MessageBus) -> None:
+    async def _leave(self, bus: SessionBus) -> None:
         """Give the name back, which makes the host drop the icon, and answer what it asks as it goes."""
         with contextlib.suppress(*NO_BUS):
             if not self._bus_name.startswith(":"):
@@ -239,7 +239,7 @@ class Icon(_base.Icon):  # type: ignore[misc]  # pystray has no types
             async with asyncio.timeout(CALL_LIMIT):
                 reply = await self._bus.call(call)
         except NO_BUS as problem:
-            log.info("%s did not answer to %s (%s)", name, member, _words(problem))
+            log.info("%s did not answer to %s (%s)", name, member, words(problem))
             return None
         if reply.message_type is MessageType.ERROR:
             log.debug("%s answered %s to %s", name, reply.error_name, member)
@@ -291,16 +291,3 @@ def _pixmaps(view: IconView) -> Pixmaps:
     from trayapp.tray import art  # Pillow is loaded when the first icon is up
 
     return tuple(pixmap.from_rgba(size, art.draw(view, size).tobytes()) for size in pixmap.SIZES)
-
-
-async def _gone(bus: MessageBus) -> str:
-    """Wait for the end of the connection; why it ended."""
-    try:
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-    except Exception as problem:  # noqa: BLE001 - whatever it was, the connection is over
-        return f"the session bus closed the connection ({_words(problem)})"
-    return "the session bus closed the connection"
-
-
-def _words(problem: BaseException) -> str:
-    return str(problem) or type(problem).__name__

@@ -1,0 +1,169 @@
+"""A private session bus without a desktop, and the two programs of a desktop that the tray talks to, played by us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from dbus_fast import Message, MessageType
+from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, DBusUInt32
+from dbus_fast.constants import PropertyAccess
+from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
+
+from trayapp.tray.dbusmenu import Nothing
+
+CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/></policy></busconfig>"""
+
+
+class Bus:
+    """A dbus-daemon that starts no service by itself. It can be stopped and started again at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "bus"
+        self.address = f"unix:path={self.path}"
+        self._config = folder / "bus.conf"
+        self._config.write_text(CONFIG.format(path=self.path))
+        self._process: subprocess.Popen[str] | None = None
+        self._watches: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        command = ["dbus-daemon", f"--config-file={self._config}", "--nofork", "--nopidfile", "--print-address"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith("unix:"), "dbus-daemon did not start"
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(5)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+            self.path.unlink(missing_ok=True)
+
+    async def connect(self) -> MessageBus:
+        """A connection of the test's own, whose loss is no surprise."""
+        connection = await MessageBus(bus_address=self.address).connect()
+        watch = asyncio.create_task(self._until_lost(connection))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return connection
+
+    @staticmethod
+    async def _until_lost(connection: MessageBus) -> None:
+        with contextlib.suppress(Exception):
+            await connection.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+
+def require_dbus() -> None:
+    """Skip on a machine without D-Bus, such as a Mac; fail where that would go unseen."""
+    if shutil.which("dbus-daemon"):
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail("dbus-daemon is not installed")
+    pytest.skip("dbus-daemon is not installed")
+
+
+class Watcher(ServiceInterface):
+    """org.kde.StatusNotifierWatcher, as a panel runs it."""
+
+    NAME = "org.kde.StatusNotifierWatcher"
+
+    def __init__(self, *, host: bool = True) -> None:
+        super().__init__(self.NAME)
+        self.items: list[str] = []
+        self.host = host
+
+    async def appear(self, bus: MessageBus) -> None:
+        bus.export("/StatusNotifierWatcher", self)
+        await bus.request_name(self.NAME)
+
+    async def vanish(self, bus: MessageBus) -> None:
+        await bus.release_name(self.NAME)
+        bus.unexport("/StatusNotifierWatcher", self)
+
+    @dbus_method(name="RegisterStatusNotifierItem")
+    def register(self, service: DBusStr) -> Nothing:
+        self.items.append(service)
+
+    @dbus_property(PropertyAccess.READ, name="IsStatusNotifierHostRegistered")
+    def host_registered(self) -> DBusBool:
+        return self.host
+
+    @dbus_signal(name="StatusNotifierHostRegistered")
+    def host_came(self) -> Nothing:
+        self.host = True
+
+
+class Notifications(ServiceInterface):
+    """org.freedesktop.Notifications, with what it can do as a parameter."""
+
+    NAME = "org.freedesktop.Notifications"
+
+    def __init__(self, *capabilities: str, server: str = "pretend") -> None:
+        super().__init__(self.NAME)
+        self.capabilities = list(capabilities)
+        self.server = server
+        self.calls: list[list[Any]] = []
+        self.closed: list[int] = []
+        self._last = 0
+
+    async def appear(self, bus: MessageBus) -> None:
+        bus.export("/org/freedesktop/Notifications", self)
+        await bus.request_name(self.NAME)
+
+    @dbus_method(name="GetCapabilities")
+    def get_capabilities(self) -> Annotated[list[str], DBusSignature("as")]:
+        return self.capabilities
+
+    @dbus_method(name="GetServerInformation")
+    def get_server_information(self) -> Annotated[list[str], DBusSignature("ssss")]:
+        return [self.server, "tests", "1", "1.2"]
+
+    @dbus_method(name="Notify")
+    def notify(
+        self,
+        app: DBusStr,
+        replaces: DBusUInt32,
+        icon: DBusStr,
+        title: DBusStr,
+        body: DBusStr,
+        actions: Annotated[list[str], DBusSignature("as")],
+        hints: Annotated[dict[str, Any], DBusSignature("a{sv}")],
+        timeout: DBusInt32,
+    ) -> DBusUInt32:
+        self.calls.append([app, replaces, icon, title, body, actions, hints, timeout])
+        if replaces:
+            return replaces
+        self._last += 1
+        return self._last
+
+    @dbus_method(name="CloseNotification")
+    def close_notification(self, number: DBusUInt32) -> Nothing:
+        self.closed.append(number)
+
+    @dbus_signal(name="ActionInvoked")
+    def action_invoked(self, number: int, action: str) -> Annotated[list[Any], DBusSignature("us")]:
+        return [number, action]
+
+    @dbus_signal(name="NotificationClosed")
+    def notification_closed(self, number: int, reason: int) -> Annotated[list[int], DBusSignature("uu")]:
+        return [number, reason]
+
+
+async def call(bus: MessageBus, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
+    """The single value that a method returns; AssertionError for an error."""
+    reply = await bus.call(Message(name, path, interface, member, signature=signature, body=list(body)))
+    assert reply.message_type is MessageType.METHOD_RETURN, reply.error_name
+    return reply.body[0] if len(reply.body) == 1 else reply.body

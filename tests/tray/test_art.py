@@ -1,0 +1,134 @@
+"""The icon, asserted from its pixels."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from trayapp.core.face import Colour, Glyph, IconView
+from trayapp.tray import art, pixmap
+
+Rgba = tuple[int, int, int, int]
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def at(image: Image.Image, x: float, y: float) -> Rgba:
+    """The pixel at a fraction of the side, from the upper left."""
+    value = image.getpixel((int(x * image.width), int(y * image.height)))
+    assert isinstance(value, tuple)
+    return int(value[0]), int(value[1]), int(value[2]), int(value[3])
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2 relative luminance."""
+    parts = [part / 255 for part in rgb(colour)]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("size", pixmap.SIZES)
+def test_every_size_is_a_square_with_clear_corners(size: int) -> None:
+    """A disc: the panel shows at the corners, the icon at the rim's middle."""
+
+    image = art.draw(IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,)), size)
+    assert (size, size) == image.size
+    assert 0 == at(image, 0, 0)[3]
+    assert 0 == at(image, 0.999, 0.999)[3]
+    assert rgb(Colour.GREEN.value) == at(image, 0.5, 0.08)[:3] or size < 22
+
+
+def test_each_workload_has_its_segment_clockwise_from_the_top() -> None:
+    """Four workloads: upper right, lower right, lower left, upper left."""
+
+    view = IconView(Glyph.WARNING, Colour.RED, (Colour.RED, Colour.GREEN, Colour.AMBER, Colour.BLUE))
+    image = art.draw(view, 64)
+    assert (*rgb(Colour.RED.value), 255) == at(image, 0.80, 0.20)
+    assert (*rgb(Colour.GREEN.value), 255) == at(image, 0.80, 0.80)
+    assert (*rgb(Colour.AMBER.value), 255) == at(image, 0.20, 0.80)
+    assert (*rgb(Colour.BLUE.value), 255) == at(image, 0.20, 0.20)
+
+
+def test_the_segments_are_told_apart_by_gaps() -> None:
+    """Two of the same colour are seen to be two."""
+
+    image = art.draw(IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN, Colour.GREEN)), 64)
+    assert rgb(art.GROUND) == at(image, 0.5, 0.08)[:3]
+    assert rgb(Colour.GREEN.value) == at(image, 0.92, 0.5)[:3]
+
+
+def test_without_segments_the_worst_colour_fills_the_icon() -> None:
+    """More than six workloads do not fit a ring of 22 pixels."""
+
+    image = art.draw(IconView(Glyph.CROSS, Colour.RED), 48)
+    assert (*rgb(Colour.RED.value), 255) == at(image, 0.5, 0.1)
+    assert (*rgb(art.WHITE), 255) == at(image, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("segments", [(), (Colour.GREY,)], ids=["disc", "ring"])
+@pytest.mark.parametrize("size", [16, 22, 24])
+def test_the_shapes_are_told_apart_without_their_colours(size: int, segments: tuple[Colour, ...]) -> None:
+    """Each pair of glyphs differs in at least 4 % of all pixels by much, in one and the same grey."""
+
+    images = {glyph: art.draw(IconView(glyph, Colour.GREY, segments), size).convert("L") for glyph in Glyph}
+    for one, other in itertools.combinations(Glyph, 2):
+        different = ImageChops.difference(images[one], images[other]).histogram()
+        assert sum(different[48:]) / (size * size) >= 0.04, (one, other)
+
+
+@pytest.mark.parametrize("colour", list(Colour))
+def test_every_colour_can_be_read_on_the_icons_own_ground(colour: Colour) -> None:
+    """4 to 1, where WCAG 2 asks 3 to 1 of a graphical sign."""
+
+    assert (luminance(colour.value) + 0.05) / (luminance(art.GROUND) + 0.05) >= 4
+
+
+def test_a_view_is_drawn_once() -> None:
+    """The cache gives the same picture again."""
+
+    view = IconView(Glyph.RETRY, Colour.AMBER, (Colour.AMBER,))
+    assert art.draw(view, 22) is art.draw(view, 22)
+
+
+def test_attention_does_not_change_the_picture() -> None:
+    """It is for the panel to act on."""
+
+    calm = art.draw(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,)), 22)
+    loud = art.draw(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,), attention=True), 22)
+    assert calm.tobytes() == loud.tobytes()
+
+
+def test_the_prebuilt_pictures_are_those_that_the_code_draws(tmp_path: Path) -> None:
+    """`python -m trayapp.tray.art` was run after the last change of the drawing."""
+
+    art.write_pictures(tmp_path)
+    for path in (pixmap.FIRST_PNG, pixmap.APP_PNG):
+        with Image.open(path) as shipped, Image.open(tmp_path / path.name) as drawn:
+            assert shipped.tobytes() == drawn.tobytes(), path.name
+
+
+def test_the_first_icon_is_read_without_pillow_and_is_the_same() -> None:
+    """Byte for byte what drawing would give, in all sizes."""
+
+    drawn = tuple(pixmap.from_rgba(size, art.draw(art.FIRST, size).tobytes()) for size in pixmap.SIZES)
+    assert drawn == pixmap.first()
+
+
+def test_a_pixmap_has_its_alpha_first() -> None:
+    """ARGB in network order, as StatusNotifierItem wants it."""
+
+    assert (1, 1, b"\x04\x01\x02\x03") == pixmap.from_rgba(1, b"\x01\x02\x03\x04")
+
+
+def test_a_picture_that_was_repacked_is_refused(tmp_path: Path) -> None:
+    """A PNG optimiser would filter the rows: the sentence says how to mend it."""
+
+    path = tmp_path / "first.png"
+    Image.linear_gradient("L").convert("RGBA").save(path, optimize=True)
+    with pytest.raises(ValueError, match="not a plain PNG"):
+        pixmap.read_plain_png(path.read_bytes())

@@ -1,0 +1,251 @@
+"""The front: one-place mailbox, four changes a second, clicks that hold up nobody, and an end that always comes."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.tray import icon as icon_module
+from trayapp.tray.icon import TrayIcon
+from trayapp.tray.mailbox import Change, Mailbox, difference
+
+VIEW = IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,))
+SHOW = Action(Verb.SHOW)
+
+
+def face(tooltip: str = "all well", view: IconView = VIEW, *items: MenuItem) -> Face:
+    return Face(view, tooltip, items)
+
+
+class Screen:
+    """A backend without a screen: remembers what it was told, and by which thread."""
+
+    def __init__(self, on_action: Callable[[Action], None], on_host: Callable[[bool], None]) -> None:
+        self.click, self.host = on_action, on_host
+        self.changes: queue.Queue[Change] = queue.Queue()
+        self.threads: set[str] = set()
+        self.fail = 0
+        self._stopped = threading.Event()
+
+    def run(self, setup: Callable[[Any], None]) -> None:
+        painter = threading.Thread(target=setup, args=(self,), name="painter")
+        painter.start()
+        self._stopped.wait(10)
+        painter.join(10)
+
+    def apply(self, change: Change) -> None:
+        self.threads.add(threading.current_thread().name)
+        if self.fail:
+            self.fail -= 1
+            raise RuntimeError("the panel fell over")
+        self.changes.put(change)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def next(self) -> Change:
+        return self.changes.get(timeout=5)
+
+
+class Running:
+    """A TrayIcon over a Screen, running in a thread."""
+
+    def __init__(self, on_action: Callable[[Action], None] = lambda _: None, **more: Any) -> None:
+        self.ready = threading.Event()
+        self._made: queue.Queue[Screen] = queue.Queue()
+
+        def make(title: str, click: Callable[[Action], None], host: Callable[[bool], None]) -> Screen:
+            screen = Screen(click, host)
+            self._made.put(screen)
+            return screen
+
+        self.icon = TrayIcon(on_action, self.ready.set, make_backend=make, **more)
+        self.thread = threading.Thread(target=self.icon.run)
+
+    def __enter__(self) -> Running:
+        self.thread.start()
+        self.screen = self._made.get(timeout=5)
+        assert self.ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.icon.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(icon_module, "MIN_INTERVAL", 0.001)
+
+
+def test_only_the_newest_face_is_kept() -> None:
+    """Whoever takes late takes the latest."""
+
+    box = Mailbox()
+    box.put(face("old"))
+    box.put(face("new"))
+    assert face("new") == box.take()
+
+
+def test_a_closed_mailbox_gives_nothing_more() -> None:
+    """Not even what lies in it."""
+
+    box = Mailbox()
+    box.put(face())
+    box.close()
+    assert box.take() is None
+
+
+def test_closing_wakes_a_waiting_taker() -> None:
+    """The painter ends at once."""
+
+    box = Mailbox()
+    taken: list[Face | None] = []
+    taker = threading.Thread(target=lambda: taken.append(box.take()))
+    taker.start()
+    box.close()
+    taker.join(5)
+    assert [None] == taken
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, face(), Change(VIEW, "all well", ())),
+        (face(), face(), Change()),
+        (face(), face("retrying"), Change(tooltip="retrying")),
+        (face(), face("all well", IconView(Glyph.OPEN, Colour.BLUE)), Change(IconView(Glyph.OPEN, Colour.BLUE))),
+        (face(), face("all well", VIEW, MenuItem("a")), Change(menu=(MenuItem("a"),))),
+        (face("all well", VIEW, MenuItem("a")), face(), Change(menu=())),
+    ],
+)
+def test_a_change_holds_only_what_differs(before: Face | None, after: Face, expected: Change) -> None:
+    """An emptied menu is a change too."""
+
+    assert expected == difference(before, after)
+    assert bool(expected) is (before != after)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_face_reaches_the_screen_in_the_painters_thread() -> None:
+    """Once in full, then only what changed, and nothing for the same face again."""
+
+    with Running() as running:
+        running.icon.publish(face("one"))
+        assert Change(VIEW, "one", ()) == running.screen.next()
+        running.icon.publish(face("one"))
+        running.icon.publish(face("two"))
+        assert Change(tooltip="two") == running.screen.next()
+        assert {"painter"} == running.screen.threads
+
+
+def test_a_flutter_costs_four_changes_a_second() -> None:
+    """A thousand faces in a row: the first and, a quarter of a second later, the last."""
+
+    with Running() as running:
+        began = time.monotonic()
+        running.icon.publish(face("first"))
+        running.screen.next()
+        for i in range(1000):
+            running.icon.publish(face(str(i)))
+        assert Change(tooltip="999") == running.screen.next()
+        assert time.monotonic() - began >= icon_module.MIN_INTERVAL * 0.9
+
+
+def test_stopping_cuts_the_rest_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end does not wait for the next redraw."""
+
+    monkeypatch.setattr(icon_module, "MIN_INTERVAL", 60.0)
+    with Running() as running:
+        running.icon.publish(face())
+        running.screen.next()
+
+
+def test_stop_before_run_ends_it_at_once() -> None:
+    """A signal may come before the icon."""
+
+    running = Running()
+    running.icon.stop()
+    with running:
+        pass
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_screen_that_fails_once_is_shown_everything_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing half shown stays; the log has the reason."""
+
+    with Running() as running:
+        running.icon.publish(face("one"))
+        running.screen.next()
+        running.screen.fail = 1
+        running.icon.publish(face("two"))
+        while running.screen.fail:
+            time.sleep(0.001)
+        running.icon.publish(face("three"))
+        assert Change(VIEW, "three", ()) == running.screen.next()
+    assert "the panel fell over" in caplog.text
+
+
+def test_a_slow_handler_holds_up_neither_clicks_nor_the_screen() -> None:
+    """Clicks return at once and are handled in their order."""
+
+    release, handled = threading.Event(), queue.Queue[Action]()
+
+    def slow(action: Action) -> None:
+        release.wait(5)
+        handled.put(action)
+
+    with Running(slow) as running:
+        running.screen.click(SHOW)
+        running.screen.click(Action(Verb.QUIT))
+        running.icon.publish(face())
+        running.screen.next()
+        assert handled.empty()
+        release.set()
+        assert [SHOW, Action(Verb.QUIT)] == [handled.get(timeout=5), handled.get(timeout=5)]
+
+
+def test_a_handler_that_fails_does_not_end_the_clicks(caplog: pytest.LogCaptureFixture) -> None:
+    """The next click is handled."""
+
+    handled: queue.Queue[Action] = queue.Queue()
+
+    def handle(action: Action) -> None:
+        if action == SHOW:
+            raise RuntimeError("no browser")
+        handled.put(action)
+
+    with Running(handle) as running:
+        running.screen.click(SHOW)
+        running.screen.click(Action(Verb.QUIT))
+        assert Action(Verb.QUIT) == handled.get(timeout=5)
+    assert "a click failed" in caplog.text
+
+
+def test_the_absence_of_a_host_is_told() -> None:
+    """So that the application can say it once."""
+
+    told: queue.Queue[bool] = queue.Queue()
+    with Running(on_host=told.put) as running:
+        assert running.icon.host_present is None
+        running.screen.host(False)
+        assert told.get(timeout=5) is False
+        assert running.icon.host_present is False
+
+
+def test_what_on_ready_raises_is_raised_by_run() -> None:
+    """An application that cannot start does not leave an icon behind."""
+
+    def fail() -> None:
+        raise ValueError("no engine")
+
+    tray = TrayIcon(lambda _: None, fail, make_backend=lambda _, click, host: Screen(click, host))
+    with pytest.raises(ValueError, match="no engine"):
+        tray.run()

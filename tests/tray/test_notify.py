@@ -1,0 +1,312 @@
+"""Notifications that are replaced, withdrawn, pressed, and that fail in one line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.tray.bus import Bus, Notifications
+from tests.tray.test_sni import until
+from trayapp.core.face import Action, Notice, Verb
+from trayapp.tray import notify, pixmap
+from trayapp.tray.notify import ChannelError, DesktopNotifierChannel, Notifier
+
+REAUTHORIZE, RETRY = Action(Verb.REAUTHORIZE, "a"), Action(Verb.RETRY, "a")
+
+
+def notice(body: str = "Sign in again.", key: str = "a") -> Notice:
+    return Notice(key, "a needs a sign-in", body, (("Reauthorize", REAUTHORIZE), ("Retry now", RETRY)))
+
+
+class Daemon:
+    """A daemon of ours on the private bus, and a notifier that talks to it."""
+
+    def __init__(self, bus: Bus, *capabilities: str, server: str = "pretend") -> None:
+        self._bus = bus
+        self.service = Notifications(*capabilities, server=server)
+        self.actions: list[Action] = []
+        self.notifier = Notifier(self.actions.append)
+
+    async def __aenter__(self) -> Daemon:
+        self.connection = await self._bus.connect()
+        await self.service.appear(self.connection)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.notifier.close()
+        self.connection.disconnect()
+
+    async def replace_service(self, service: Notifications) -> None:
+        """The daemon is restarted, perhaps as another program."""
+        await self.connection.release_name(Notifications.NAME)
+        self.connection.unexport("/org/freedesktop/Notifications", self.service)
+        self.service = service
+        await service.appear(self.connection)
+
+
+async def test_a_notice_is_sent_with_buttons_icon_and_desktop_entry(bus: Bus) -> None:
+    """Buttons are numbers; a click on the text asks for the dashboard."""
+
+    async with Daemon(bus, "actions", "body") as daemon:
+        assert await daemon.notifier.show(notice("a < b"))
+    ((app, replaces, icon, title, body, actions, hints, timeout),) = daemon.service.calls
+    assert ("Amberlight", 0, "a needs a sign-in", "a < b", -1) == (app, replaces, title, body, timeout)
+    assert icon == pixmap.APP_PNG.as_uri()
+    assert ["default", "Show", "0", "Reauthorize", "1", "Retry now"] == actions
+    assert {"urgency": 1, "desktop-entry": "amberlight"} == {name: value.value for name, value in hints.items()}
+
+
+async def test_the_same_key_replaces_and_another_does_not(bus: Bus) -> None:
+    """By the number that the daemon gave."""
+
+    async with Daemon(bus) as daemon:
+        for key in ("a", "a", "b"):
+            await daemon.notifier.show(notice(key=key))
+    assert [0, 1, 0] == [call[1] for call in daemon.service.calls]
+
+
+async def test_a_daemon_without_actions_gets_no_buttons(bus: Bus) -> None:
+    """It would print them."""
+
+    async with Daemon(bus, "body") as daemon:
+        await daemon.notifier.show(notice())
+    assert [] == daemon.service.calls[0][5]
+
+
+async def test_a_daemon_that_reads_markup_gets_it_escaped(bus: Bus) -> None:
+    """A server's words are shown as they are."""
+
+    async with Daemon(bus, "body-markup") as daemon:
+        await daemon.notifier.show(notice("<b>a & b</b>"))
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" == daemon.service.calls[0][4]
+
+
+async def test_xfces_daemon_gets_no_default_action(bus: Bus) -> None:
+    """It would draw a button without a word on it."""
+
+    async with Daemon(bus, "actions", server="Xfce Notify Daemon") as daemon:
+        await daemon.notifier.show(notice())
+    assert ["0", "Reauthorize", "1", "Retry now"] == daemon.service.calls[0][5]
+
+
+async def test_a_button_posts_its_action_and_only_its_own_daemon_may_press_it(bus: Bus) -> None:
+    """A signal from another program, about another notification or another button means nothing."""
+
+    async with Daemon(bus, "actions") as daemon:
+        await daemon.notifier.show(notice())
+        stranger = await bus.connect()
+        fake = Notifications()
+        stranger.export("/org/freedesktop/Notifications", fake)
+        fake.action_invoked(1, "0")
+        daemon.service.action_invoked(99, "0")
+        daemon.service.action_invoked(1, "7")
+        daemon.service.action_invoked(1, "1")
+        await until(lambda: daemon.actions, "the button")
+        await asyncio.sleep(0.02)
+        stranger.disconnect()
+    assert [RETRY] == daemon.actions
+
+
+async def test_a_withdrawn_notice_is_closed_once(bus: Bus) -> None:
+    """What is unknown or already gone is not asked for."""
+
+    async with Daemon(bus) as daemon:
+        await daemon.notifier.withdraw("a")
+        await daemon.notifier.show(notice())
+        await daemon.notifier.show(notice(key="b"))
+        daemon.service.notification_closed(2, 2)
+        await daemon.notifier.show(notice(key="c"))  # by now the signal has arrived
+        for key in ("a", "a", "b"):
+            await daemon.notifier.withdraw(key)
+    assert [1] == daemon.service.closed
+
+
+async def test_a_restarted_daemon_is_asked_anew(bus: Bus) -> None:
+    """Numbers of the old one are not used, and what the new one can do counts."""
+
+    async with Daemon(bus, "actions") as daemon:
+        await daemon.notifier.show(notice())
+        await daemon.replace_service(Notifications())
+        assert await daemon.notifier.show(notice())
+        assert (0, []) == (daemon.service.calls[0][1], daemon.service.calls[0][5])
+
+
+async def test_without_a_daemon_one_line_is_logged(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """However many notices there are; and again only after one was shown."""
+
+    notifier = Notifier(lambda _: None)
+    assert not await notifier.show(notice())
+    assert not await notifier.show(notice())
+    assert ["notifications cannot be shown: no notification daemon runs in this session"] == caplog.messages
+    connection = await bus.connect()
+    daemon = Notifications()
+    await daemon.appear(connection)
+    assert await notifier.show(notice())
+    connection.disconnect()
+    await asyncio.sleep(0.02)
+    assert not await notifier.show(notice())
+    assert 2 == len(caplog.messages)
+    assert all(record.exc_info is None for record in caplog.records)
+    await notifier.close()
+
+
+async def test_a_bus_that_was_lost_is_found_again(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """The next notice makes a new connection."""
+
+    daemon = Daemon(bus)
+    async with daemon:
+        assert await daemon.notifier.show(notice())
+        bus.stop()
+        assert not await daemon.notifier.show(notice())
+        await daemon.notifier.withdraw("a")
+        bus.start()
+        connection = await bus.connect()
+        service = Notifications()
+        await service.appear(connection)
+        assert await daemon.notifier.show(notice())
+        connection.disconnect()
+    assert [0] == [call[1] for call in service.calls]
+    assert 1 == len([message for message in caplog.messages if message.startswith("notifications cannot be shown")])
+
+
+async def test_without_a_bus_nothing_is_raised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server without a session."""
+
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    notifier = Notifier(lambda _: None)
+    assert not await notifier.show(notice())
+    await notifier.withdraw("a")
+    await notifier.close()
+    assert 1 == len(caplog.messages)
+
+
+async def test_a_handler_that_fails_is_logged(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """And the next click is handled."""
+
+    pressed: list[Action] = []
+
+    def handle(action: Action) -> None:
+        pressed.append(action)
+        raise RuntimeError("the engine is gone")
+
+    async with Daemon(bus, "actions") as daemon:
+        daemon.notifier = Notifier(handle)
+        await daemon.notifier.show(notice())
+        daemon.service.action_invoked(1, "0")
+        daemon.service.action_invoked(1, "default")
+        await until(lambda: len(pressed) == 2, "two clicks")
+    assert [REAUTHORIZE, Action(Verb.SHOW)] == pressed
+    assert "the click on a notification failed" in caplog.text
+
+
+# --- macOS and Windows: desktop-notifier ------------------------------------------------------------------------------
+
+
+class Pretend:
+    """desktop-notifier as far as we use it; its failures are logged with a traceback, as the real one's are."""
+
+    Capability = SimpleNamespace(BUTTONS="buttons")
+
+    def __init__(self) -> None:
+        self.capabilities = {"buttons"}
+        self.sent: list[dict[str, Any]] = []
+        self.cleared: list[str] = []
+        self.fail = False
+
+    def DesktopNotifier(self, **given: Any) -> Pretend:
+        self.given = given
+        return self
+
+    def Icon(self, path: Any) -> Any:
+        return path
+
+    def Button(self, title: str, on_pressed: Callable[[], None]) -> Any:
+        return SimpleNamespace(title=title, on_pressed=on_pressed)
+
+    async def get_capabilities(self) -> set[str]:
+        return self.capabilities
+
+    async def send(self, **given: Any) -> str:
+        if self.fail:
+            try:
+                raise OSError("the toast platform is away")
+            except OSError:
+                logging.getLogger("desktop_notifier.backends.base").warning("Notification failed", exc_info=True)
+        self.sent.append(given)
+        return f"id {len(self.sent)}"
+
+    async def clear(self, identifier: str) -> None:
+        self.cleared.append(identifier)
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
+    library = Pretend()
+    monkeypatch.setitem(__import__("sys").modules, "desktop_notifier", library)
+    return library
+
+
+def other_notifier(actions: list[Action]) -> Notifier:
+    return Notifier(actions.append, make_channel=DesktopNotifierChannel)
+
+
+async def test_elsewhere_a_button_pressed_in_another_thread_reaches_the_loop(pretend: Pretend) -> None:
+    """macOS calls back on its main thread."""
+
+    actions: list[Action] = []
+    notifier = other_notifier(actions)
+    assert await notifier.show(notice())
+    await asyncio.to_thread(pretend.sent[0]["buttons"][1].on_pressed)
+    await until(lambda: actions, "the button")
+    assert [RETRY] == actions
+    assert pixmap.APP_PNG == pretend.given["app_icon"]
+    await notifier.close()
+
+
+async def test_elsewhere_the_same_key_takes_the_old_one_away_first(pretend: Pretend) -> None:
+    """That library cannot replace."""
+
+    notifier = other_notifier([])
+    await notifier.show(notice())
+    await notifier.show(notice())
+    await notifier.withdraw("a")
+    await notifier.withdraw("a")
+    assert ["id 1", "id 2"] == pretend.cleared
+    await notifier.close()
+
+
+async def test_elsewhere_no_buttons_are_sent_that_cannot_be_shown(pretend: Pretend) -> None:
+    """The menu has them too."""
+
+    pretend.capabilities = set()
+    notifier = other_notifier([])
+    await notifier.show(notice())
+    assert [] == pretend.sent[0]["buttons"]
+    await notifier.close()
+
+
+async def test_elsewhere_a_failure_is_one_line_and_no_traceback(
+    pretend: Pretend, caplog: pytest.LogCaptureFixture
+) -> None:
+    """desktop-notifier logs what it should raise, and says that all is well."""
+
+    pretend.fail = True
+    notifier = other_notifier([])
+    assert not await notifier.show(notice())
+    assert ["notifications cannot be shown: the toast platform is away"] == caplog.messages
+    await notifier.close()
+
+
+def test_a_channel_error_is_what_the_log_shows() -> None:
+    """Its text is a sentence for people."""
+
+    assert "no daemon" == str(ChannelError("no daemon"))
+    assert notify.native_channel.__doc__
