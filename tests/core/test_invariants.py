@@ -25,7 +25,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Login, Moment, Phase, Problem, Saved, Secret, SignedOut, Step, Trigger, Trouble, Workload
 
 settings.register_profile("fast", max_examples=60, stateful_step_count=50, deadline=None)
-settings.register_profile("deep", max_examples=400, stateful_step_count=100, deadline=None)
+settings.register_profile("deep", max_examples=3000, stateful_step_count=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 PROBLEM = Problem("x", "x")

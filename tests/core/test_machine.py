@@ -946,3 +946,16 @@ def test_a_token_without_an_end_waits_for_no_keyring() -> None:
     """,
         reached(Phase.REFRESHING),
     )
+
+
+def test_a_write_that_was_overtaken_by_a_sign_in_is_followed_by_the_next() -> None:
+    """What was written is not the newest login any more, so nothing counts as stored yet."""
+
+    check("""
+        keyring locked      -> loading, due +60, keyring locked
+        signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
+        refreshed rotated   -> valid, due +800 | store N2 g2, note attempt late
+        signed-in           -> valid, due +990 | load, save, note sign_in signed_in
+        stored 2            -> valid, due +990, unsaved
+        time                -> valid, due +990, unsaved | load
+    """)

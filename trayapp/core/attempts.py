@@ -1,4 +1,4 @@
-"""How an attempt begins and ends: the actions of `machine.TABLE` that concern phase `refreshing`.
+"""How an attempt begins and ends: actions of `machine.TABLE`.
 
 Storing comes before everything that an answer could still get wrong: a new refresh token is wanted in the keyring
 before its access token, its scope or anything else is looked at (FIELD.md row 11). The access token is served at once,
@@ -8,23 +8,19 @@ because the old refresh token is spent either way.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 from trayapp.core import retry, schedule
 from trayapp.core.messages import (
     Abandon,
     Ambiguous,
     CloseIntent,
-    Discard,
-    Done,
     Effect,
     Finished,
-    Forget,
     Go,
     KeyringDown,
     Note,
     NotSent,
-    NotStored,
     Probe,
     ProbeOk,
     Refreshed,
@@ -32,31 +28,23 @@ from trayapp.core.messages import (
     Save,
     Send,
     ServerBusy,
-    Store,
-    Stored,
     Time,
 )
 from trayapp.core.model import (
     AccessToken,
     Attempt,
-    Login,
     Moment,
     Phase,
     Problem,
     Secret,
-    Series,
     SignedOut,
     Step,
     Trigger,
     Workload,
 )
+from trayapp.core.storing import Result, keyring_pause, later_write, leave, store, valid
 
-Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
-
-READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
 OVERTIME = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
-KEYRING_PAUSES = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
-
 DOUBTFUL = (Phase.WAITING, Phase.REFRESHING, Phase.PAUSED)  # where a token without an answer is still to be used
 
 WORDS = {
@@ -66,14 +54,6 @@ WORDS = {
     ServerBusy: "server_busy",
     Refused: "refused",
 }
-
-
-def keyring_pause(tries: int) -> float:
-    """Seconds until a keyring that gave trouble `tries` times before is asked again."""
-    return KEYRING_PAUSES[min(tries, len(KEYRING_PAUSES) - 1)]
-
-
-# --- the beginning ---------------------------------------------------------------------------------------------------
 
 
 def begin(w: Workload, e: Go) -> Result:
@@ -130,9 +110,6 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
     return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
-
-
 def finished(w: Workload, e: Finished) -> Result:
     """The answer of the attempt in flight; any other is late."""
     attempt = w.attempt
@@ -181,16 +158,6 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         close = (*close, *writing)
     w, ending = leave(valid(w, now), now)
     return w, (*close, Save(), *ending)
-
-
-def _rotate(
-    w: Workload, token: Secret | None, now: Moment, scope: str | None
-) -> tuple[Workload | None, tuple[Effect, ...]]:
-    """The next generation, to be stored; None if the server gave no other token."""
-    if w.login is None or token is None or token == w.login.refresh_token:
-        return None, ()
-    login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
-    return store(replace(w, top=login.generation), login)
 
 
 def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
@@ -273,150 +240,11 @@ def late(w: Workload, e: Finished) -> Result:
             return w, ()
 
 
-# --- storing ---------------------------------------------------------------------------------------------------------
-
-
-def store(w: Workload, login: Login) -> Result:
-    """Want the newest login written. `unsaved` stands from now until it is confirmed."""
-    spent = w.attempt.fingerprint if w.attempt is not None else ""
-    return replace(w, login=login, unsaved=True, storing=login.generation, store_at=None), (Store(login, spent),)
-
-
-def stored(w: Workload, e: Stored) -> Result:
-    """Written and read back."""
-    w = _written(w, e)
-    return leave(w, e.now) if w.storing is None else (w, ())
-
-
-def _written(w: Workload, e: Stored | NotStored) -> Workload:
-    if w.login is None or w.storing != e.generation:
-        return w
-    if isinstance(e, NotStored):
-        return later_write(replace(w, storing=None), e.now)
-    if w.login.generation != e.generation:  # overtaken by a newer login meanwhile: that one is next
-        return replace(w, storing=None, store_at=e.now.at)
-    w = replace(w, storing=None, unsaved=False, store_at=None)
-    if w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
-        w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
-    if w.phase is Phase.VALID and w.access is not None:
-        w = replace(w, due=schedule.refresh_due(w.access.obtained_at, w.access.expires_at, w.spec.policy))
-    return w
-
-
-def not_stored(w: Workload, e: NotStored) -> Result:
-    """It stays in memory, is served, and is written again later; *Quit* warns."""
-    w = _written(w, e)
-    return leave(w, e.now) if w.storing is None else (w, ())
-
-
-def later_write(w: Workload, now: Moment) -> Workload:
-    """The next write of a login that is in memory only."""
-    if not w.unsaved or w.storing is not None:
-        return w
-    pause = keyring_pause(w.keyring_tries)
-    return replace(w, keyring_tries=w.keyring_tries + 1, store_at=now.at + pause)
-
-
-def stored_refreshing(w: Workload, e: Stored) -> Result:
-    """Step ⑤ is done: the attempt has ended, all marks are cleared."""
-    storing = w.storing == e.generation
-    w = _written(w, e)
-    if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
-        return w, ()
-    w, ending = leave(valid(w, e.now), e.now)
-    return w, (Save(), *ending)
-
-
-def not_stored_refreshing(w: Workload, e: NotStored) -> Result:
-    """Step ④ failed: valid, served, and in memory only."""
-    storing = w.storing == e.generation
-    w = _written(w, e)
-    if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
-        return w, ()
-    w, ending = leave(valid(w, e.now), e.now)
-    return w, (Save(), Note("attempt", "store_failed"), *ending)
-
-
-# --- where an attempt leaves to --------------------------------------------------------------------------------------
-
-
-def valid(w: Workload, now: Moment) -> Workload:
-    """Phase `valid`: all is well, and the next refresh is due ahead of the expiry (M1).
-
-    While the login is in memory only, the next refresh waits for the keyring as long as the token lasts.
-    """
-    due = None if w.access is None else _refresh_at(w.access, w, now)
-    return replace(
-        w,
-        phase=Phase.VALID,
-        attempt=None,
-        due=due,
-        series=Series.DUE,
-        trigger=Trigger.DUE,
-        failing=None,
-        maybe_spent=False,
-        signed_out=None,
-        combination="",
-        not_before=0.0,
-        last_error=None,
-    )
-
-
-def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:
-    policy = w.spec.policy
-    ends = access.ends_at(policy.usable_margin)
-    if w.unsaved and ends is not None:
-        return max(ends, now.at + policy.refresh_spacing)
-    return schedule.refresh_due(access.obtained_at, access.expires_at, policy)
-
-
-def confirm_change(w: Workload) -> Workload:
-    """The configuration names another identity: no token is sent until the user has agreed by signing in."""
-    return replace(
-        w,
-        phase=Phase.BROKEN,
-        attempt=None,
-        due=None,
-        broken="Its endpoints or client were changed in the configuration.",
-    )
-
-
-def without_login(w: Workload) -> Workload:
-    """Signed out by the user's own wish: nothing is kept."""
-    return replace(
-        w,
-        phase=Phase.SIGNED_OUT,
-        signed_out=SignedOut.NEVER,
-        combination="",
-        login=None,
-        access=None,
-        due=None,
-        failing=None,
-        maybe_spent=False,
-        unsaved=False,
-        storing=None,
-        keyring=None,
-        keyring_since=None,
-        confirm=None,
-        broken="",
-        spec=w.confirm or w.spec,
-    )
-
-
-def leave(w: Workload, now: Moment) -> Result:
-    """What was put off until the attempt had ended and its login was stored (M17)."""
-    if not w.after or w.attempt is not None or w.storing is not None:
-        return w, ()
-    done = replace(w, after="")
-    match w.after:
-        case "pause":
-            return replace(done, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
-        case "confirm":
-            return confirm_change(done), (Note("phase", "confirm_change"),)
-        case "sign_out":
-            gone = without_login(done)
-            return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
-        case "remove":
-            return replace(w, phase=Phase.PAUSED, due=None), (Forget(w.login, revoke=True),)
-        case _:
-            return w, (Save(), Done())
+def _rotate(
+    w: Workload, token: Secret | None, now: Moment, scope: str | None
+) -> tuple[Workload | None, tuple[Effect, ...]]:
+    """The next generation, to be stored; None if the server gave no other token."""
+    if w.login is None or token is None or token == w.login.refresh_token:
+        return None, ()
+    login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
+    return store(replace(w, top=login.generation), login)

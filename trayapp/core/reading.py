@@ -1,0 +1,164 @@
+"""Reading the login: actions of `machine.TABLE` at the start, after trouble with the keyring, and on a person's wish.
+
+An error is not absence: a keyring that cannot be read is waited for, and only an empty one means "never signed in".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trayapp.core.messages import (
+    Event,
+    KeyringDown,
+    Load,
+    Loaded,
+    Manual,
+    ReadConfiguration,
+)
+from trayapp.core.model import (
+    Failing,
+    Login,
+    Phase,
+    SignedOut,
+    Spec,
+    Trigger,
+    Workload,
+)
+from trayapp.core.storing import Result, confirm_change, keyring_pause, later_write, store
+from trayapp.core.waiting import attempt_now
+
+
+def read_again(w: Workload, e: Event) -> Result:
+    """Look into the keyring once more. A person may be asked to unlock it only where a person asked for this."""
+    return replace(w, due=None), (Load(prompt=isinstance(e, Manual)),)
+
+
+def read_if_due(w: Workload, e: Event) -> Result:
+    """Time, while loading: the keyring did not answer, and this is when it is tried again."""
+    return read_again(w, e) if w.due is not None and e.now.at >= w.due else (w, ())
+
+
+def read_if_failed(w: Workload, e: Event) -> Result:
+    """A wake may have brought the keyring back."""
+    return read_again(w, e) if w.keyring is not None else (w, ())
+
+
+def reread_configuration(w: Workload, e: Event) -> Result:
+    """*Retry now* on something broken: only the file can mend it."""
+    return w, (ReadConfiguration(),)
+
+
+def retry_signed_out(w: Workload, e: Manual) -> Result:
+    """M7: after a verdict the combination is not tried again; another one in keyring or file is."""
+    return w, (Load(prompt=True), ReadConfiguration())
+
+
+def loaded(w: Workload, e: Loaded) -> Result:
+    """M14. With a login: one attempt, whatever the network says. A verdict on it still stands after a restart.
+
+    A login that is only in memory (paused and resumed meanwhile) is newer than what the keyring holds.
+    """
+    if w.unsaved and w.login is not None:
+        w, effects = loaded_late(w, e)
+        return attempt_now(w, e, Trigger.START), effects
+    w = replace(
+        w,
+        read=True,
+        login=e.login,
+        top=max(w.top, e.login.generation if e.login else 0),
+        keyring=None,
+        keyring_since=None,
+        keyring_tries=0,
+        lost_rotations=max(w.lost_rotations, e.saved.lost_rotations),
+        last_error=e.saved.last_error,
+        last_refreshed_at=e.saved.last_refreshed_at,
+        signed_out=e.saved.signed_out,
+        combination=e.saved.combination,
+    )
+    if e.saved.paused:
+        return replace(w, phase=Phase.PAUSED, due=None), ()
+    if e.login is None:
+        return signed_out(w, SignedOut.NEVER), ()
+    if _foreign(w.spec, e.login):
+        return ask_first(w, w.spec), ()
+    if e.saved.combination == e.login.fingerprint():
+        return signed_out(w, e.saved.signed_out or SignedOut.REFUSED), ()
+    return attempt_now(_remembering(w, e), e, Trigger.START), ()
+
+
+def _remembering(w: Workload, e: Loaded) -> Workload:
+    """The outage that was under way when the program ended goes on: the ceiling must not start anew (M6)."""
+    since = e.saved.retrying_since
+    failing = None
+    if since is not None:
+        failing = Failing(
+            since=e.now,
+            exhausted=True,
+            retrying_since=min(since, e.now.wall),
+            counted=max(0.0, e.saved.counted),
+            counting_from=None if w.impeded else e.now.awake,
+            fresh_counted=max(0.0, e.saved.counted),
+            gave_up=e.saved.gave_up,
+        )
+    maybe_spent = w.login is not None and e.saved.open_intent == w.login.fingerprint()
+    return replace(w, failing=failing, maybe_spent=maybe_spent, signed_out=None, combination="")
+
+
+def loaded_again(w: Workload, e: Loaded) -> Result:
+    """Signed out and read again: only another combination than the refused one is worth an attempt (M7)."""
+    if e.login is None or e.login.fingerprint() == w.combination:
+        return w, ()
+    if _foreign(w.spec, e.login):
+        return ask_first(replace(w, login=e.login), w.spec), ()
+    w = replace(w, read=True, login=e.login, top=max(w.top, e.login.generation), signed_out=None, combination="")
+    return attempt_now(replace(w, failing=None), e, Trigger.MANUAL), ()
+
+
+def loaded_late(w: Workload, e: Loaded) -> Result:
+    """The slots were read after a sign-in had overtaken the reading: now the generation is known, and it can be
+    written."""
+    top = max(w.top, e.login.generation if e.login else 0)
+    w = replace(w, read=True, top=top, keyring=None, keyring_since=None)
+    login = w.login
+    if not w.unsaved or login is None:
+        return w, ()
+    if login.generation <= (e.login.generation if e.login else 0):
+        login = replace(login, generation=top + 1)
+        w = replace(w, top=top + 1)
+    return store(w, login)
+
+
+def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
+    """No login can be read: amber after ten seconds, never signed out (DESIGN.md section 4)."""
+    return replace(
+        w,
+        keyring=e.trouble,
+        keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
+        keyring_tries=w.keyring_tries + 1,
+        due=e.now.at + keyring_pause(w.keyring_tries),
+    ), ()
+
+
+def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
+    """Reading failed while the newest login is in memory only: the write is tried again later."""
+    return later_write(w, e.now), ()
+
+
+def _foreign(spec: Spec, login: Login) -> bool:
+    """Whether the login was made for another identity than the configuration now names."""
+    pairs = (
+        (spec.token_endpoint, login.token_endpoint),
+        (spec.issuer, login.issuer),
+        (spec.client_id, login.client_id),
+    )
+    return any(wanted and had and wanted != had for wanted, had in pairs)
+
+
+def signed_out(w: Workload, why: SignedOut) -> Workload:
+    """Phase `signed_out`: only a sign-in, or another combination, leads out of it."""
+    return replace(w, phase=Phase.SIGNED_OUT, signed_out=why, due=None, attempt=None, keyring=None, keyring_since=None)
+
+
+def ask_first(w: Workload, wanted: Spec) -> Workload:
+    """The configuration names another identity than the login was made for."""
+    return confirm_change(replace(w, confirm=wanted))

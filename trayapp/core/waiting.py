@@ -1,0 +1,148 @@
+"""When the next attempt is wanted: actions of `machine.TABLE` on network, wake, callers, upstream and *Retry now*.
+
+They set `due`, `series` and `trigger` and send nothing; `deadlines.py` holds that against gate, server and limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trayapp.core import schedule
+from trayapp.core.messages import (
+    Accepted,
+    Event,
+    HotCall,
+    Impeded,
+    KeyringUp,
+    Manual,
+    Rejected,
+    Save,
+    SleepSoon,
+    Unimpeded,
+    Woke,
+)
+from trayapp.core.model import (
+    Phase,
+    Series,
+    Step,
+    Trigger,
+    Workload,
+)
+from trayapp.core.storing import Result, write_if_unsaved
+
+READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
+
+
+def attempt_now(w: Workload, e: Event, trigger: Trigger, series: Series = Series.DUE, delay: float = 0.0) -> Workload:
+    """Phase `waiting`, with its attempt due in `delay` seconds."""
+    return replace(w, phase=Phase.WAITING, due=e.now.at + delay, series=series, trigger=trigger, attempt=None)
+
+
+def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
+    """Unlocked: what waited for it is due at once."""
+    w, effects = write_if_unsaved(w, e)
+    if w.keyring is None:
+        return w, effects
+    return replace(w, keyring=None, keyring_since=None, keyring_tries=0, due=e.now.at), effects
+
+
+def nudged(w: Workload, e: Event) -> Result:
+    """M8: a network change or a wake starts the burst; the same-token series of M9 keeps its place but not its wait."""
+    w = replace(w, nudged_at=e.now.at)
+    trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
+    failing = w.failing
+    if failing is not None:
+        counted = schedule.counted(failing, e.now.awake)
+        failing = replace(failing, tries=0, fresh_tries=0, fresh_counted=counted)
+        w = replace(w, failing=failing)
+    if w.keyring is not None or w.trigger in (Trigger.MANUAL, Trigger.REJECTED):
+        return w, ()  # these have their own reason to wait
+    if w.series is Series.AGAIN:
+        return replace(w, due=e.now.at), ()
+    first = schedule.burst(0, w.spec.policy, 0.5) or 0.0
+    return attempt_now(w, e, trigger, Series.BURST, first), ()
+
+
+def nudged_valid(w: Workload, e: Event) -> Result:
+    """M8: a usable token is never refreshed early; one that is past due has its attempt after settling."""
+    past_due = w.due is not None and w.due <= e.now.at
+    return nudged(w, e) if past_due else (replace(w, nudged_at=e.now.at), ())
+
+
+def woke_refreshing(w: Workload, e: Woke) -> Result:
+    """The connection most likely died in sleep: read on for two seconds, then the answer is lost."""
+    w = replace(w, nudged_at=e.now.at)
+    if w.attempt is None or w.attempt.step is not Step.SENT:
+        return w, ()
+    deadline = min(w.attempt.deadline, e.now.at + READ_ON)
+    return replace(w, attempt=replace(w.attempt, deadline=deadline)), ()
+
+
+def noticed(w: Workload, e: Event) -> Result:
+    """The network changed; it only matters for later failures."""
+    return replace(w, nudged_at=e.now.at), ()
+
+
+def impeded(w: Workload, e: Impeded) -> Result:
+    """M6: nothing can be attempted, so nothing counts."""
+    if w.loopback or w.impeded:
+        return w, ()
+    failing = w.failing
+    if failing is not None:
+        failing = replace(failing, counted=schedule.counted(failing, e.now.awake), counting_from=None)
+    return replace(w, impeded=True, failing=failing), ((Save(),) if failing else ())
+
+
+def unimpeded(w: Workload, e: Unimpeded) -> Result:
+    """M6: the count goes on."""
+    failing = w.failing
+    if failing is not None and failing.exhausted and failing.counting_from is None:
+        failing = replace(failing, counting_from=e.now.awake)
+    return replace(w, impeded=False, failing=failing), ()
+
+
+def sleep_refreshing(w: Workload, e: SleepSoon) -> Result:
+    """The answer may be lost: the mark is set now (the intent is on disk already), the connection is kept."""
+    sent = w.attempt is not None and w.attempt.step is Step.SENT
+    return (replace(w, maybe_spent=True) if sent else w), ()
+
+
+def retry_now(w: Workload, e: Manual) -> Result:
+    """M8: at once, past M12 and the gate, at most one a second."""
+    spaced = (w.last_attempt_at if w.last_attempt_at is not None else float("-inf")) + w.spec.policy.manual_spacing
+    return replace(w, phase=Phase.WAITING, due=max(e.now.at, spaced), trigger=Trigger.MANUAL, not_before=0.0), ()
+
+
+def hot_call_valid(w: Workload, e: HotCall) -> Result:
+    """A caller needs more life than the token has left: refresh it early, within the spacing of a forced refresh."""
+    access = w.access
+    if e.validity <= 0.0 or access is None or access.lasts(e.now.at, e.validity):
+        return w, ()
+    if w.last_attempt_at is not None and e.now.at - w.last_attempt_at < w.spec.policy.rejected_spacing:
+        return w, ()
+    return replace(w, due=e.now.at, trigger=Trigger.DUE), ()
+
+
+def rejected_valid(w: Workload, e: Rejected) -> Result:
+    """M8 and M18: one forced refresh; after three fresh tokens in a row the upstream itself is the trouble."""
+    access = w.access
+    if access is None or access.serial != e.serial or access.rejected:
+        return w, ()
+    policy = w.spec.policy
+    strikes = w.strikes + 1 if e.now.at - access.obtained_at < policy.fresh else 0
+    spacing = policy.strike_interval if strikes >= policy.strikes else policy.rejected_spacing
+    earliest = e.now.at if w.last_attempt_at is None else max(e.now.at, w.last_attempt_at + spacing)
+    w = replace(w, strikes=strikes, access=replace(access, rejected=True))
+    return attempt_now(w, e, Trigger.REJECTED, Series.DUE, earliest - e.now.at), ()
+
+
+def rejected(w: Workload, e: Rejected) -> Result:
+    """The token in hand is of no use any more; what comes next is decided already."""
+    if w.access is None or w.access.serial != e.serial:
+        return w, ()
+    return replace(w, access=replace(w.access, rejected=True)), ()
+
+
+def accepted(w: Workload, e: Accepted) -> Result:
+    """M18: any 2xx clears the strikes."""
+    return (replace(w, strikes=0) if w.strikes else w), ()
