@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trayapp.core.face import Action, MenuItem, Verb
-from trayapp.tray.dbusmenu import ROOT, Change, MenuTree, Path, label, paths, properties
+from trayapp.tray.dbusmenu import ROOT, Change, MenuTree, label, properties
+from trayapp.tray.menu import Path, paths
 
 RETRY = Action(Verb.RETRY, "a")
 

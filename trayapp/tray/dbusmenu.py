@@ -10,7 +10,7 @@ state or check mark is sent as properties, which leaves an open menu open.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -20,13 +20,13 @@ from dbus_fast.constants import PropertyAccess
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
 from trayapp.core.face import Action, MenuItem
+from trayapp.tray.menu import Path, paths
 
 log = logging.getLogger(__name__)
 
 INTERFACE = "com.canonical.dbusmenu"
 ROOT = 0
 Properties = dict[str, Variant]
-Path = tuple[str, ...]
 
 Layout = Annotated[list[Any], DBusSignature("(ia{sv}av)")]
 Ids = Annotated[list[int], DBusSignature("ai")]
@@ -71,14 +71,6 @@ def properties(item: MenuItem) -> Properties:
     if item.items:
         found["children-display"] = Variant("s", "submenu")
     return found
-
-
-def paths(items: Iterable[MenuItem], parent: Path = ()) -> Iterator[tuple[Path, MenuItem]]:
-    """The items of one level with their paths; a key that is there twice is told apart by its place."""
-    seen: dict[str, int] = {}
-    for item in items:
-        count = seen[item.key] = seen.get(item.key, 0) + 1
-        yield (*parent, item.key if count == 1 else f"{item.key}\0{count}"), item
 
 
 Known = dict[tuple[Path, Action | None], int]

@@ -19,9 +19,9 @@ from typing import Any
 
 from trayapp.core.face import Action, IconView, MenuItem, Verb
 from trayapp.tray import art
-from trayapp.tray.dbusmenu import Path, paths
 from trayapp.tray.icon import Backend
 from trayapp.tray.mailbox import Change
+from trayapp.tray.menu import Path, paths
 
 log = logging.getLogger(__name__)
 

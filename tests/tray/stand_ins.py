@@ -1,0 +1,92 @@
+"""What the tests of macOS and Windows share: pystray's real base class, strict about the thread of each call."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from trayapp.core.face import Action, Colour, Glyph, IconView, MenuItem, Verb
+from trayapp.tray import sni
+
+# By way of sni, which imports pystray so that neither GTK nor X is looked for.
+pystray_base: Any = vars(sni)["pystray_base"]
+pystray = SimpleNamespace(Menu=pystray_base.Menu, MenuItem=pystray_base.MenuItem)
+RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,))
+RETRY, QUIT, SHOW = Action(Verb.RETRY, "a"), Action(Verb.QUIT), Action(Verb.SHOW)
+MENU = (
+    MenuItem("a", "R&D", items=(MenuItem("a/retry", "Retry now", RETRY),)),
+    MenuItem("line", separator=True),
+    MenuItem("show", "Open dashboard", SHOW),
+    MenuItem("mute", "Mute", Action(Verb.MUTE), checked=True),
+    MenuItem("quit", "Quit", QUIT),
+)
+
+
+class Loop:
+    """The thread of the screen: runs what is posted to it, in order."""
+
+    def __init__(self) -> None:
+        self.posted: queue.Queue[tuple[Callable[..., object], tuple[object, ...]] | None] = queue.Queue()
+        self.thread: threading.Thread | None = None
+        self.faults: list[BaseException] = []
+
+    def call_after(self, call: Callable[..., object], *arguments: object) -> None:
+        self.posted.put((call, arguments))
+
+    def check(self) -> None:
+        assert threading.current_thread() is self.thread, f"screen touched by {threading.current_thread().name}"
+
+    def pump(self, until: Callable[[], bool]) -> None:
+        while not until():
+            entry = self.posted.get(timeout=5)
+            if entry is not None:
+                try:
+                    entry[0](*entry[1])
+                except BaseException as fault:  # noqa: BLE001 - a failed assertion too; the test reads them at its end
+                    self.faults.append(fault)
+
+    def settle(self) -> None:
+        """From another thread: wait until all that was posted before is done."""
+        done = threading.Event()
+        self.call_after(done.set)
+        assert done.wait(5)
+
+
+class Strict(pystray_base.Icon):  # type: ignore[misc]
+    """What both stand-ins share: every native call is checked and remembered."""
+
+    def __init__(self, *arguments: Any, loop: Loop, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.loop = loop
+        self.seen: list[str] = []
+        self.stopped = False
+
+    def _native(self, what: str) -> None:
+        self.loop.check()
+        self.seen.append(what)
+
+    def _show(self) -> None:
+        self._native("show")
+
+    def _hide(self) -> None:
+        pass
+
+    def _update_icon(self) -> None:
+        self._native("icon")
+        self._icon_valid = True
+
+    def _update_title(self) -> None:
+        self._native(f"title {self.title}")
+
+    def _run(self) -> None:
+        self.loop.thread = threading.current_thread()
+        self._mark_ready()
+        self.loop.pump(lambda: self.stopped)
+        self._visible = False
+
+
+def texts(menu: Any) -> list[Any]:
+    return [(item.text, texts(item.submenu)) if item.submenu else item.text for item in menu]

@@ -1,0 +1,191 @@
+"""macOS through a strict stand-in: a call of the screen outside the main thread fails.
+
+The stand-in has the shape of pystray's backend: the same methods, the same order of numbering.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+from tests.tray.stand_ins import MENU, QUIT, RED, Loop, Strict, pystray
+from trayapp.core.face import Action, MenuItem, Verb
+from trayapp.tray import native
+from trayapp.tray.mailbox import Change
+
+
+class NsImage:
+    """Remembers what AppKit would be told of a picture."""
+
+    made: list[NsImage] = []  # noqa: RUF012 - of one test
+
+    @classmethod
+    def alloc(cls) -> NsImage:
+        return cls()
+
+    def initWithData_(self, data: bytes) -> NsImage:
+        self.width, self.height = struct.unpack(">II", data[16:24])
+        NsImage.made.append(self)
+        return self
+
+    def setSize_(self, size: tuple[int, int]) -> None:
+        self.points = size
+
+    def setTemplate_(self, template: bool) -> None:
+        self.template = template
+
+
+class NsData:
+    @staticmethod
+    def dataWithBytes_length_(data: bytes, length: int) -> bytes:
+        assert len(data) == length
+        return data
+
+
+class MacBase(Strict):
+    """pystray._darwin.Icon: numbers menu items by the length of a list that its caller may bring."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, loop=mac_loop, **more)
+        native_call = self._native
+        self._status_bar = SimpleNamespace(thickness=lambda: 22.0)
+        button = SimpleNamespace(setImage_=lambda image: native_call("image"))
+        self._status_item = SimpleNamespace(button=lambda: button, setMenu_=lambda menu: native_call("menu"))
+        self._menu_handle: Any = None
+
+    def _show(self) -> None:
+        super()._show()
+        self._assert_image()
+
+    def _create_menu(self, descriptors: Any, callbacks: Any) -> Any:
+        self.loop.check()
+        if not descriptors:
+            return None
+        lines = []
+        for item in descriptors:
+            below = self._create_menu(item.submenu, callbacks) if item.submenu else None
+            lines.append((item.text, len(callbacks), below))
+            callbacks.append(self._handler(item))
+        return lines
+
+    def user_clicks(self, tag: int) -> None:
+        """What the delegate does, in the main thread."""
+        self.loop.check()
+        self._menu_handle[1][tag](self)
+
+    def _stop(self) -> None:
+        self._native("stop")
+        self.stopped = True
+
+
+mac_loop = Loop()
+
+
+def tag_of(menu: Any, text: str) -> int:
+    """The tag of a line of a native menu, wherever it is."""
+    for name, tag, below in menu or ():
+        if name == text:
+            return int(tag)
+        if below and (found := tag_of(below, text)) >= 0:
+            return found
+    return -1
+
+
+class Mac:
+    """A running macOS backend."""
+
+    def __init__(self) -> None:
+        global mac_loop
+        mac_loop = self.loop = Loop()
+        NsImage.made.clear()
+        self.actions: list[Action] = []
+        appkit, foundation = SimpleNamespace(NSImage=NsImage), SimpleNamespace(NSData=NsData)
+        made = native.mac_class(MacBase, pystray, foundation, appkit, self.loop.call_after)
+        self.icon = made("Amberlight", self.actions.append)
+        self._ready, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
+
+    def _setup(self, icon: Any) -> None:
+        self._ready.set()
+        self._end.wait(10)
+        icon.stop()
+
+    def __enter__(self) -> Mac:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        assert [] == self.loop.faults
+
+    def click(self, tag: int) -> None:
+        self.loop.call_after(self.icon.user_clicks, tag)
+        self.loop.settle()
+
+
+def test_on_macos_every_call_is_made_in_the_main_thread() -> None:
+    """Icon, tooltip, menu and the end; the stand-in fails for any other thread."""
+
+    with Mac() as mac:
+        mac.icon.apply(Change(RED, "1 needs sign-in", MENU))
+        mac.loop.settle()
+        assert "title 1 needs sign-in" in mac.icon.seen
+        assert "menu" == mac.icon.seen[-1]
+    assert "stop" == mac.icon.seen[-1]
+
+
+def test_on_macos_the_picture_is_sharp_and_in_colour() -> None:
+    """Two pixels for each point, and no template image, which would be black."""
+
+    with Mac() as mac:
+        mac.icon.apply(Change(RED))
+        mac.loop.settle()
+    image = NsImage.made[-1]
+    assert (44, 44, (22, 22), False) == (image.width, image.height, image.points, image.template)
+
+
+def test_on_macos_a_click_on_the_old_menu_does_what_the_user_read() -> None:
+    """pystray would look its tag up in the new menu."""
+
+    with Mac() as mac:
+        mac.icon.apply(Change(menu=MENU))
+        mac.loop.settle()
+        old = tag_of(mac.icon._menu_handle[0], "Quit")
+        mac.icon.apply(Change(menu=(MenuItem("new", "First of all", Action(Verb.ADD)), *MENU)))
+        mac.loop.settle()
+        mac.click(old)
+    assert [QUIT] == mac.actions
+
+
+def test_on_macos_a_click_on_an_item_that_is_gone_hits_nothing() -> None:
+    """Neither does one on a menu from long ago."""
+
+    with Mac() as mac:
+        mac.icon.apply(Change(menu=MENU))
+        mac.loop.settle()
+        old = tag_of(mac.icon._menu_handle[0], "Retry now")
+        mac.icon.apply(Change(menu=MENU[1:]))
+        mac.loop.settle()
+        mac.click(old)
+        for _ in range(3):
+            mac.icon.apply(Change(menu=MENU[2:]))
+        mac.loop.settle()
+        mac.click(old)
+    assert [] == mac.actions
+
+
+def test_tags_forget_old_menus() -> None:
+    """A week of changes costs no memory."""
+
+    tags = native.Tags()
+    for _ in range(100):
+        tags.begin()
+        for _ in range(10):
+            tags.append(lambda: None)
+    assert 1000 == len(tags)
+    assert 20 == len(tags._calls)

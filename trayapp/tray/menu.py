@@ -1,0 +1,17 @@
+"""What names a menu item: the path of keys from the top down. Two lines with one path are never there at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from trayapp.core.face import MenuItem
+
+Path = tuple[str, ...]
+
+
+def paths(items: Iterable[MenuItem], parent: Path = ()) -> Iterator[tuple[Path, MenuItem]]:
+    """The items of one level with their paths; a key that is there twice is told apart by its place."""
+    seen: dict[str, int] = {}
+    for item in items:
+        count = seen[item.key] = seen.get(item.key, 0) + 1
+        yield (*parent, item.key if count == 1 else f"{item.key}\0{count}"), item
