@@ -1,0 +1,98 @@
+"""What a fresh machine is given: the locked versions, the one script, and one version number."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import pytest
+
+from trayapp import __version__
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LINES = [line for line in (ROOT / "packaging/constraints.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+LOCKED = {canonical(line.split("==")[0]): line.split("==")[1] for line in LINES}
+
+
+def test_only_names_and_versions() -> None:
+    """The locked list holds no address, no path and no editable install: any index serves it."""
+
+    assert [] == [line for line in LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*", line)]
+    assert sorted(LOCKED) == sorted(canonical(line.split("==")[0]) for line in LINES)
+
+
+def test_every_dependency_is_locked() -> None:
+    """Whatever the project asks for on Linux, and whatever that asks for in turn, has its version in the list."""
+
+    wanted = [
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["test"],
+        *PROJECT["optional-dependencies"]["dev"],
+    ]
+    names = {canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in wanted if "win32" not in line}  # type: ignore[index]
+    names -= {"amberlight"}
+    for name in sorted(names):
+        for line in requires(name) or ():
+            if ";" not in line:
+                names.add(canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]))  # type: ignore[index]
+
+    assert set() == names - set(LOCKED)
+
+
+def test_one_version() -> None:
+    """The package's version is the one in the code."""
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert "version" in PROJECT["dynamic"]
+    try:
+        assert __version__ == version("amberlight")
+    except PackageNotFoundError:
+        pytest.skip("Amberlight is not installed here, only checked out")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["help"], 0), ([], 0), (["frob"], 2)])
+def test_the_script_explains_itself(arguments: list[str], code: int) -> None:
+    """Without a command it knows, the script makes nothing and shows what it can do."""
+
+    done = subprocess.run(["bash", ROOT / "packaging/dev.sh", *arguments], capture_output=True, text=True, check=False)
+
+    assert code == done.returncode
+    assert "usage: packaging/dev.sh COMMAND" in done.stdout + done.stderr
+
+
+def test_a_wrong_python_is_named(tmp_path: Path) -> None:
+    """An interpreter that will not do is named, and nothing is made."""
+
+    script = tmp_path / "packaging" / "dev.sh"
+    script.parent.mkdir()
+    script.write_text((ROOT / "packaging/dev.sh").read_text())
+
+    done = subprocess.run(
+        ["bash", script, "lint"],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": "/bin/false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert "dev.sh: PYTHON=/bin/false is not a Python of version 3.11 or newer.\n" == done.stderr
+    assert ["packaging"] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_ci_runs_the_test_command() -> None:
+    """CI does what the README's test command does, and nothing else."""
+
+    lines = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line and not line.startswith("#")]
+
+    assert ['exec bash "$(dirname "$0")/../packaging/dev.sh" test "$@"'] == lines
