@@ -23,6 +23,8 @@ QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 class App:
     """`amberlight run` in `environment`; `name` is the workload that the shortcuts below speak of."""
 
+    program: tuple[str, ...] = ("-m", "trayapp")  # what Python is to run; `run` and its options follow
+
     def __init__(self, environment: Mapping[str, str], directory: Path, name: str = "real", *arguments: str) -> None:
         self.environment = {**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         self.directory = directory
@@ -40,7 +42,7 @@ class App:
     def __enter__(self) -> Self:
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "trayapp", "run", *self.arguments],
+                [sys.executable, *self.program, "run", *self.arguments],
                 env=self.environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

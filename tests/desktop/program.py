@@ -1,0 +1,198 @@
+"""`Program`: the app as a process on a desk, with directories of its own, seen through its own API.
+
+What it needs to be signed in is put into the desk's real keyring by the real keystore, in the test's own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from tests.desktop import visitor
+from tests.desktop.desk import Desk
+from tests.desktop.screen import wait_for
+from tests.real.app import App
+from trayapp.client import ApiError, Client, NotRunningError
+from trayapp.core.model import Login, Secret
+from trayapp.edge.keystore import Keystore
+from trayapp.oauthtest import Grant, OAuthServer
+from trayapp.paths import Paths
+from trayapp.ports import Found
+
+NAME = "mail"
+
+# The rules are the product's; only their waits are shortened.
+CONFIG = """
+[settings]
+port = 0
+refresh_spacing = "100ms"
+usable_margin = "50ms"
+initial_retry_interval = "200ms"
+max_retry_interval = "400ms"
+max_tries = 2
+tick_interval = "500ms"
+impossible_grace = "200ms"
+again = ["0s", "200ms", "400ms"]
+attempt_limit = "5s"
+automatic_attempts = 1000
+
+[workloads.{name}]
+url = "http://127.0.0.1:9/mcp"
+authorization_endpoint = "{server.authorization_endpoint}"
+token_endpoint = "{server.token_endpoint}"
+client_id = "{server.client_id}"
+scopes = ["mail"]
+"""
+
+Status = dict[str, Any]
+T = TypeVar("T")
+
+
+class Program(App):
+    """One installation below `root`, with one workload that `server` signs in."""
+
+    def __init__(self, desk: Desk, root: Path, server: OAuthServer, *arguments: str) -> None:
+        self.root = root
+        self.install = secrets.token_hex(8)
+        self.server = server
+        self.visited = root / "visits"
+        places = {f"XDG_{place}_HOME": str(root / place.lower()) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
+        own = {**places, "XDG_RUNTIME_DIR": str(root / "run"), "BROWSER": visitor.command(self.visited)}
+        super().__init__({**desk.env, **own}, root, NAME, *arguments)
+        for place in ("data", "run"):
+            (root / place / "amberlight").mkdir(mode=0o700, parents=True)
+        (root / "run").chmod(0o700)
+        self.paths.install_file.write_text(self.install + "\n")
+        self.paths.install_file.chmod(0o600)
+        self.configure(CONFIG.format(name=NAME, server=server))
+
+    @property
+    def paths(self) -> Paths:
+        """Where this installation keeps its files."""
+        return Paths(
+            config_file=self.root / "config/amberlight/config.toml",
+            site_config_file=self.root / "nowhere",
+            state_dir=self.root / "state/amberlight",
+            data_dir=self.root / "data/amberlight",
+            runtime_dir=self.root / "run/amberlight",
+            log_file=self.root / "state/amberlight/log/amberlight.log",
+        )
+
+    # --- the keyring, with the eyes of the keystore -------------------------------------------------------------------
+
+    def sign_in(self, grant: Grant) -> None:
+        """What an earlier run left in the keyring: this grant, and the token before it in the other slot."""
+        _keyring(lambda keystore: self._write(keystore, "rt-spent-long-ago", grant.refresh_token or ""), self.install)
+
+    async def _write(self, keystore: Keystore, *tokens: str) -> None:
+        for generation, token in enumerate(tokens, 1):
+            login = Login(
+                generation=generation,
+                lineage="earlier",
+                refresh_token=Secret(token),
+                obtained_at=time.time(),
+                token_endpoint=self.server.token_endpoint,
+                client_id=self.server.client_id,
+                scope="mail",
+            )
+            assert await keystore.store(NAME, login) is None
+
+    def kept(self) -> Login | None:
+        """The login that the keyring holds now."""
+        found = _keyring(lambda keystore: keystore.load(NAME), self.install)
+        assert isinstance(found, Found), found
+        return found.login
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self.paths.runtime_dir.joinpath("server.json").unlink(missing_ok=True)  # the address of a killed run
+        return super().__enter__()
+
+    def dies(self, limit: float = 20.0) -> None:
+        """Wait until it has killed itself."""
+        process, self._process = self._process, None
+        assert process is not None
+        try:
+            code = process.wait(limit)
+        finally:
+            process.kill()
+            process.wait()
+        assert -signal.SIGKILL == code, f"it ended with {code}:{self.tail()}"
+
+    def ends(self, limit: float = 20.0) -> int:
+        """Wait until it has ended by itself, and return its exit code."""
+        process, self._process = self._process, None
+        assert process is not None
+        try:
+            return process.wait(limit)
+        finally:
+            process.kill()
+            process.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    # --- its API ------------------------------------------------------------------------------------------------------
+
+    def client(self) -> Client:
+        """The API of the running app, waited for."""
+
+        def find() -> Client | None:
+            assert self.running, f"it ended:{self.tail()}"
+            try:
+                return Client.find(self.paths.runtime_dir)
+            except NotRunningError:
+                return None
+
+        found = wait_for(find, "the app's server.json", 20.0)
+        assert found is not None
+        return found
+
+    def status(self) -> Status:
+        """As `status NAME --format json`, without the start of another process."""
+        return self.client().status(self.name)
+
+    def until_is(self, status: str, detail: str, limit: float = 15.0) -> Status:
+        """Wait for a status and its detail."""
+        return self.until(lambda seen: word(seen) == (status, detail), f"{status} ({detail})", limit)
+
+    def token(self) -> str:
+        """A usable access token; empty where none is handed out."""
+        try:
+            return str(self.client().token(self.name, 0)["access_token"])
+        except ApiError:
+            return ""
+
+    def log(self) -> str:
+        """Everything the program wrote."""
+        return self.paths.log_file.read_text(encoding="utf-8") + self.output.read_text(encoding="utf-8")
+
+    def visits(self) -> list[str]:
+        """What the browser did, if it was ever opened."""
+        return visitor.visits(self.visited)
+
+
+def word(seen: Status) -> tuple[str, str]:
+    """Status and detail."""
+    return seen["status"], seen["auth"]["detail"]
+
+
+def _keyring(work: Callable[[Keystore], Awaitable[T]], install: str) -> T:
+    """One piece of work with a keystore of our own, from a thread without a loop."""
+
+    async def with_keystore() -> T:
+        keystore = Keystore(install)
+        try:
+            return await work(keystore)
+        finally:
+            await keystore.close()
+
+    return asyncio.run(with_keystore())
