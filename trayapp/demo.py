@@ -159,6 +159,10 @@ def _opened(url: str) -> bool:
     return _played(url)
 
 
+class Over(Exception):  # noqa: N818 - somebody quit: the rest of the day is not played
+    """The demo was ended before the day was."""
+
+
 class Scene:
     """What the demo shows in the terminal, and what it has seen so far."""
 
@@ -189,7 +193,7 @@ class Scene:
     def until(
         self, what: str, holds: Callable[[dict[str, WorkloadView]], bool], patience: float | None = PATIENCE
     ) -> None:
-        """Wait for it, however long if `patience` is None. Raises `TimeoutError` that names it."""
+        """Wait for it, however long if `patience` is None. Raises `TimeoutError` that names it, or `Over`."""
 
         def seen() -> bool:
             return self.over.is_set() or bool(self._views and holds(self._views))
@@ -197,6 +201,8 @@ class Scene:
         with self._changed:
             if not self._changed.wait_for(seen, patience):
                 raise TimeoutError(what)
+        if self.over.is_set():
+            raise Over
 
     def end(self) -> None:
         """Nobody need wait any longer."""
@@ -221,6 +227,8 @@ def _day(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool, ex
     """The day in a thread of its own; whatever goes wrong ends the demo with a sentence."""
     try:
         _play(app, scene, servers, fast)
+    except Over:
+        return
     except TimeoutError as error:
         scene.code = 1
         print(f"The demo waited in vain for: {error}", file=sys.stderr)

@@ -83,7 +83,7 @@ class Paths:
 
     @property
     def muted_file(self) -> Path:
-        """There while the user wants no notifications."""
+        """The last choice of *Mute notifications* in the menu: yes or no."""
         return self.state_dir / "muted"
 
     @property

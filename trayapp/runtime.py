@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trayapp import __version__
 from trayapp.announcer import Announcer
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
@@ -25,6 +26,7 @@ from trayapp.edge.api import Check, open_routes, routes
 from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal
 from trayapp.edge.keystore import Keystore
+from trayapp.edge.private import write_private
 from trayapp.edge.server import LoopbackServer, PortTaken
 from trayapp.edge.signin import BrowserSignIn
 from trayapp.edge.tokens import HttpTokens
@@ -34,7 +36,6 @@ from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
 from trayapp.osevents.clocks import SystemClock
 from trayapp.osevents.polling import Polling
 from trayapp.ports import Adapters, Seen
-from trayapp.version import version
 
 if TYPE_CHECKING:
     from trayapp.app import App
@@ -60,7 +61,7 @@ class Runtime:
         self._parts = app.parts
         self.paths = app.paths
         self.clock = SystemClock()
-        self.wire = Wire(version())
+        self.wire = Wire(__version__)
         self.tokens = HttpTokens(self.wire)
         self.keystore = (
             self._parts.keystore()
@@ -94,8 +95,8 @@ class Runtime:
     async def open(self) -> None:
         """Build, listen, and take up the configured workloads."""
         self.engine.gate = self.look.first_gate()
-        self.engine.say(muted=self.paths.muted_file.exists())
         self.read_configuration()
+        self.engine.say(muted=self._muted())
         await self._serve()
         await self.announcer.open()
         self._background = [
@@ -216,11 +217,15 @@ class Runtime:
 
     def _toggle_mute(self) -> None:
         muted = not self.engine.snapshot().muted
-        if muted:
-            self.paths.muted_file.touch(mode=0o600)
-        else:
-            self.paths.muted_file.unlink(missing_ok=True)
+        write_private(self.paths.muted_file, "yes\n" if muted else "no\n")
         self.engine.say(muted=muted)
+
+    def _muted(self) -> bool:
+        """The last choice in the menu; before the first one, the setting."""
+        try:
+            return self.paths.muted_file.read_text(encoding="utf-8").strip() == "yes"
+        except (OSError, ValueError):
+            return self.settings.muted
 
     def tray_host(self, present: bool) -> None:
         """Whether a panel shows the icon (plain GNOME does not)."""
@@ -245,8 +250,8 @@ class Runtime:
             server = LoopbackServer(
                 port=attempt,
                 runtime_dir=self.paths.runtime_dir,
-                version=version(),
-                routes=routes(self.control, version=version()),
+                version=__version__,
+                routes=routes(self.control, version=__version__),
                 open_routes=open_routes(),
             )
             try:

@@ -42,6 +42,7 @@ class World(RuleBasedStateMachine):
         self.in_flight: dict[int, m.Send] = {}  # sent and not answered
         self.probing: list[int] = []
         self.storing: list[Login] = []
+        self.void: set[int] = set()  # of these the answer is still to come
         self.reading = 0
         self.slots: Login | None = None  # the newest login that the keyring confirmed
         self.verdicts: set[str] = set()  # combinations that a verdict was about
@@ -82,6 +83,7 @@ class World(RuleBasedStateMachine):
             case m.Discard() | m.Forget():
                 assert self.given_up, "a login is only deleted when a person asks"
                 self.slots = None
+                self.void.update(id(wanted) for wanted in self.storing)  # written before, and deleted with the rest
                 self.gone = self.gone or isinstance(effect, m.Forget)
 
     def _check_spacing(self, trigger: Trigger) -> None:
@@ -158,7 +160,7 @@ class World(RuleBasedStateMachine):
         if trouble is not None:
             self.feed(m.NotStored(self.now, wanted.generation, wanted.lineage, trouble))
             return
-        if not self.gone:
+        if not self.gone and id(wanted) not in self.void:
             self.slots = wanted
         self.feed(m.Stored(self.now, wanted.generation, wanted.lineage))
 

@@ -948,14 +948,60 @@ def test_a_token_without_an_end_waits_for_no_keyring() -> None:
     )
 
 
-def test_a_write_that_was_overtaken_by_a_sign_in_is_followed_by_the_next() -> None:
-    """What was written is not the newest login any more, so nothing counts as stored yet."""
+def test_a_write_that_was_overtaken_by_a_sign_in_counts_for_nothing() -> None:
+    """What was written is not the newest login any more; the newest has its own write."""
+
+    check(
+        """
+        signed-in           -> valid, due +800 | store N1 g2, save, note sign_in signed_in
+        signed-in           -> valid, due +990 | store N1 g3, save, note sign_in signed_in
+        stored 2            -> valid, due +990
+        not-stored locked   -> valid, due +990, unsaved
+        +60 time            -> valid, due +930 | store N1 g3
+        stored 3            -> valid, due +740
+    """,
+        reached(Phase.VALID),
+    )
+
+
+def test_before_the_slots_were_read_nothing_is_written() -> None:
+    """A rotation of a sign-in that overtook the reading: nobody knows yet which generation is above all others."""
 
     check("""
         keyring locked      -> loading, due +60, keyring locked
         signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
-        refreshed rotated   -> valid, due +800 | store N2 g2, note attempt late
-        signed-in           -> valid, due +990 | load, save, note sign_in signed_in
-        stored 2            -> valid, due +990, unsaved
-        time                -> valid, due +990, unsaved | load
+        refreshed rotated   -> valid, due +800, unsaved | load, note attempt late
+        +800 go             -> refreshing:probe, unsaved | probe #1
+        probe ok            -> refreshing:sent, unsaved | send #1 N2
+        refreshed rotated   -> valid, due +990, unsaved | note attempt refreshed, load, save
+        loaded 9            -> valid, due +990 | store N3 g10
+        stored 10           -> valid, due +800
     """)
+
+
+def test_a_removal_under_way_outlasts_the_shutdown() -> None:
+    """Revoking and deleting go on; nothing is saved for a workload that is about to be forgotten."""
+
+    check(
+        """
+        remove              -> paused, after remove | forget L1 and revoke
+        shutdown            -> paused, after remove
+    """,
+        reached(Phase.VALID),
+    )
+
+
+def test_why_a_sign_in_came_to_nothing_is_remembered_until_the_next() -> None:
+    """The command line and the page tell it; a new sign-in begins without it."""
+
+    p = reached(Phase.SIGNED_OUT)
+    turn(p, "sign-in started")
+    turn(p, "sign-in failed")
+    assert p.w.sign_in_error is not None
+    assert "denied" == p.w.sign_in_error.kind
+    turn(p, "sign-in started")
+    assert p.w.sign_in_error is None
+    turn(p, "sign-in failed")
+    turn(p, "signed-in")
+
+    assert p.w.sign_in_error is None

@@ -164,17 +164,16 @@ def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
 @pytest.mark.parametrize(
     ("snapshot", "text"),
     [
-        (snap(GREEN), "Amberlight: 1 running"),
+        (snap(GREEN), "1 running"),
         (
             snap(GREEN, RETRYING, RED, PAUSED),
-            "Amberlight: 1 running · 1 retrying · 1 needs sign-in · 1 paused\nnotion: needs sign-in\n"
-            "jira: retrying, next at 14:32",
+            "1 running · 1 retrying · 1 needs sign-in · 1 paused\nnotion: needs sign-in\njira: retrying, next at 14:32",
         ),
         (
             snap(*(replace(RED, name=str(n)) for n in range(7))),
-            "Amberlight: 7 need sign-in\n0: needs sign-in\n1: needs sign-in\n2: needs sign-in\n3: needs sign-in\nand 3 more",
+            "7 need sign-in\n0: needs sign-in\n1: needs sign-in\n2: needs sign-in\n3: needs sign-in\nand 3 more",
         ),
-        (snap(broken="config.toml, line 2"), "Amberlight: configuration error"),
+        (snap(broken="config.toml, line 2"), "Configuration error"),
     ],
 )
 def test_tooltip(snapshot: Snapshot, text: str) -> None:

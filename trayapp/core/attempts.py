@@ -148,16 +148,17 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         last_refreshed_at=now.wall,
         not_before=0.0,
     )
-    rotated, effects = _rotate(w, outcome.refresh_token, now, outcome.scope)
-    if rotated is not None:
-        attempt = None if rotated.attempt is None else replace(rotated.attempt, step=Step.STORING)
-        return replace(rotated, attempt=attempt), effects
-    close: tuple[Effect, ...] = (CloseIntent(e.fingerprint),)
-    if w.unsaved and w.login is not None:  # the same login again, and it is still in memory only
-        w, writing = store(w, w.login)
-        close = (*close, *writing)
+    w, effects = _rotate(w, outcome.refresh_token, now, outcome.scope)
+    if effects and w.storing is not None:
+        attempt = None if w.attempt is None else replace(w.attempt, step=Step.STORING)
+        return replace(w, attempt=attempt), effects
+    if not effects:
+        effects = (CloseIntent(e.fingerprint),)
+        if w.unsaved and w.login is not None:  # the same login again, and it is still in memory only
+            w, writing = store(w, w.login)
+            effects = (*effects, *writing)
     w, ending = leave(valid(w, now), now)
-    return w, (*close, Save(), *ending)
+    return w, (*effects, Save(), *ending)
 
 
 def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
@@ -189,9 +190,9 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     if isinstance(outcome, ServerBusy):
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
         w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)
-        rotated, effects = _rotate(w, outcome.refresh_token, e.now, None)
-        if rotated is not None:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
-            w, doubtful, was_marked = rotated, False, False
+        w, effects = _rotate(w, outcome.refresh_token, e.now, None)
+        if effects:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
+            doubtful, was_marked = False, False
     w = replace(w, maybe_spent=was_marked or doubtful)
     if settled and not was_marked and not effects:
         effects = (CloseIntent(e.fingerprint),)
@@ -230,21 +231,17 @@ def late(w: Workload, e: Finished) -> Result:
         return w, ()
     match e.outcome:
         case Refreshed(refresh_token=token, scope=scope) if token is not None:
-            rotated, effects = _rotate(w, token, e.now, scope)
-            if rotated is None:
-                return w, ()
-            return replace(rotated, maybe_spent=False), (*effects, Note("attempt", "late"))
+            w, effects = _rotate(w, token, e.now, scope)
+            return (replace(w, maybe_spent=False), (*effects, Note("attempt", "late"))) if effects else (w, ())
         case Ambiguous():
             return (replace(w, maybe_spent=True) if w.phase in DOUBTFUL else w), ()
         case _:
             return w, ()
 
 
-def _rotate(
-    w: Workload, token: Secret | None, now: Moment, scope: str | None
-) -> tuple[Workload | None, tuple[Effect, ...]]:
-    """The next generation, to be stored; None if the server gave no other token."""
+def _rotate(w: Workload, token: Secret | None, now: Moment, scope: str | None) -> Result:
+    """The next generation, to be stored; no effect if the server gave no other token."""
     if w.login is None or token is None or token == w.login.refresh_token:
-        return None, ()
+        return w, ()
     login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
     return store(replace(w, top=login.generation), login)

@@ -127,6 +127,7 @@ class AuthView:
     last_refreshed_at: float | None = None
     lost_rotations: int = 0
     signing_in: bool = False
+    sign_in_error: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _icon(snapshot: Snapshot) -> IconView:
 
 
 def _tooltip(snapshot: Snapshot, local: Local) -> str:
-    first = f"Amberlight: {'configuration error' if snapshot.broken else summary(snapshot)}"
+    first = "Configuration error" if snapshot.broken else summary(snapshot)
     worst = sorted((v for v in _sorted(snapshot) if rank(v) < Rank.RUNNING), key=rank)
     lines = [f"{view.name}: {short(view, local)}" for view in worst]
     if len(lines) > TOOLTIP_NAMES:

@@ -326,6 +326,7 @@ class Workload:
     broken: str = ""  # what is wrong with the configuration, one sentence
     confirm: Spec | None = None  # a changed identity that waits for the user's agreement
     signing_in: bool = False
+    sign_in_error: Problem | None = None  # why the last sign-in came to nothing
     strikes: int = 0  # M18
     after: str = ""  # what follows the attempt in flight: "pause", "confirm", "sign_out", "shutdown" or "remove"
     attempts: int = 0  # numbers given out

@@ -68,6 +68,7 @@ def auth_json(auth: AuthView) -> Json:
         "last_refreshed_at": rfc3339(auth.last_refreshed_at),
         "lost_rotations": auth.lost_rotations,
         "signing_in": auth.signing_in,
+        "sign_in_error": problem_json(auth.sign_in_error),
     }
 
 

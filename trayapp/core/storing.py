@@ -47,7 +47,12 @@ def keyring_pause(tries: int) -> float:
 
 
 def store(w: Workload, login: Login) -> Result:
-    """Want the newest login written. `unsaved` stands from now until it is confirmed."""
+    """Want the newest login written. `unsaved` stands from now until it is confirmed.
+
+    Before the slots were read nobody knows which generation is above all that is there, so they are read first.
+    """
+    if not w.read:
+        return replace(w, login=login, unsaved=True, store_at=None), (Load(),)
     spent = w.attempt.fingerprint if w.attempt is not None else ""
     return replace(w, login=login, unsaved=True, storing=login.generation, store_at=None), (Store(login, spent),)
 
@@ -70,12 +75,10 @@ def written_refreshing(w: Workload, e: Stored | NotStored) -> Result:
 
 
 def _written(w: Workload, e: Stored | NotStored) -> Workload:
-    if w.login is None or w.storing != e.generation:
+    if w.storing != e.generation:  # overtaken by a newer login, whose own write is under way
         return w
     if isinstance(e, NotStored):
         return later_write(replace(w, storing=None), e.now)
-    if w.login.generation != e.generation:  # overtaken by a newer login meanwhile: that one is next
-        return replace(w, storing=None, store_at=e.now.at)
     w = replace(w, storing=None, unsaved=False, store_at=None)
     if w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
@@ -98,7 +101,7 @@ def write_if_unsaved(w: Workload, e: Event) -> Result:
         return w, ()
     if isinstance(e, Time) and (w.store_at is None or e.now.at < w.store_at):
         return w, ()
-    return (replace(w, store_at=None), (Load(),)) if not w.read else store(w, w.login)
+    return store(w, w.login)
 
 
 def valid(w: Workload, now: Moment) -> Workload:

@@ -43,12 +43,14 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
     """An overlay: it changes neither the status nor the retries."""
-    return replace(w, signing_in=True), ()
+    return replace(w, signing_in=True, sign_in_error=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:
     """Nothing came of it, and nothing changes."""
-    return replace(w, signing_in=False), (Note("sign_in", "failed", problem=e.problem),) if e.problem else ()
+    return replace(w, signing_in=False, sign_in_error=e.problem), (
+        Note("sign_in", "failed", problem=e.problem),
+    ) if e.problem else ()
 
 
 def signed_in(w: Workload, e: SignedIn) -> Result:
@@ -58,7 +60,7 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     login = replace(e.login, generation=w.top + 1)
     w = _new_login(w, login, e)
     w = replace(w, phase=Phase.PAUSED, due=None) if paused else valid(w, e.now)
-    w, effects = store(w, login) if w.read else (replace(w, unsaved=True), (Load(),))
+    w, effects = store(w, login)
     w, ending = leave(w, e.now)
     return w, (*abandon, *effects, Save(), Note("sign_in", "signed_in"), *ending)
 
@@ -74,6 +76,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         access=e.access,
         attempt=None,
         signing_in=False,
+        sign_in_error=None,
         signed_out=None,
         combination="",
         failing=None,
@@ -127,7 +130,9 @@ def remove(w: Workload, e: Remove) -> Result:
 
 
 def shutdown(w: Workload, e: Shutdown) -> Result:
-    """Nothing is in flight; only a write on its way is waited for."""
+    """Nothing is in flight; only a write on its way is waited for. A removal under way goes on by itself."""
+    if w.after == "remove":
+        return w, ()
     return replace(w, after="shutdown"), () if w.storing is not None else (Save(), Done())
 
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `doctor`. `state` is ok, warning or failed; `help` says what to do, empty when all is well."""
+    """One line of `doctor`. `state` is ok, warning or problem; `help` says what to do, empty when all is well."""
 
     name: str
     state: str

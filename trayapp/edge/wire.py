@@ -11,12 +11,12 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx2
 
+from trayapp import __version__
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.edge.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
 
@@ -70,7 +70,7 @@ class Wire:
     def __init__(
         self, release: str = "", certificates: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
     ) -> None:
-        self._agent = f"Amberlight/{release or _release()}"
+        self._agent = f"Amberlight/{release or __version__}"
         self._certificates = certificates
         self._context: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
@@ -135,10 +135,3 @@ class Wire:
                 except OSError as exc:  # ssl.SSLError is one
                     raise BadCertificatesError from exc
             return self._context
-
-
-def _release() -> str:
-    try:
-        return version("amberlight")
-    except PackageNotFoundError:
-        return "0"
