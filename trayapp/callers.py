@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from trayapp.core import view
+from trayapp.core import deadlines, view
 from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Phase, Workload
 
@@ -35,15 +35,14 @@ class Callers:
         if isinstance(first, AccessToken):
             return first
         w = self._engine.workloads.get(name)
-        if w is None or not _worth_waiting(w):
+        if w is None or not _hopeful(w):
             return self._refuse(name, first)
         self._engine.hot(name, min_validity)
         try:
             async with asyncio.timeout(w.spec.policy.hot_wait):
                 return await self._served(name, min_validity)
         except TimeoutError:
-            last = self.peek(name, 0.0)  # less life than was asked for is better than none
-            return last if isinstance(last, AccessToken) else self._refuse(name, last)
+            return self._last(name)
 
     def peek(self, name: str, min_validity: float = 0.0) -> AccessToken | Unavailable:
         """The same without waiting."""
@@ -78,21 +77,39 @@ class Callers:
             w = self._engine.workloads.get(name)
             if isinstance(answer, AccessToken):
                 return answer
-            if w is None or not _worth_waiting(w):
-                last = self.peek(name, 0.0)
-                return last if isinstance(last, AccessToken) else self._refuse(name, last)
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.setdefault(name, set()).add(future)
-            await future
+            if w is None or not self._worth_waiting(w):
+                return self._last(name)
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiting = self._waiting.setdefault(name, set())
+            waiting.add(future)
+            try:
+                await future
+            finally:
+                waiting.discard(future)
+
+    def _last(self, name: str) -> AccessToken | Unavailable:
+        """Less life than was asked for is better than none."""
+        last = self.peek(name)
+        return last if isinstance(last, AccessToken) else self._refuse(name, last)
+
+    def _worth_waiting(self, w: Workload) -> bool:
+        """An attempt is in flight, or will be before the waiting ends."""
+        if not _hopeful(w):
+            return False
+        if w.phase in (Phase.LOADING, Phase.REFRESHING):
+            return True
+        opens = deadlines.opens_at(w, self._engine.gate)
+        return opens is not None and opens <= self._engine.now().at + w.spec.policy.hot_wait
+
+
+def _hopeful(w: Workload) -> bool:
+    """Nothing has failed since the last usable token, and nobody has stopped it."""
+    return w.phase in HOPEFUL and w.failing is None and w.keyring is None and serves(w)
 
 
 def serves(w: Workload) -> bool:
     """M17 and M18: what is stopped, or rejected upstream, hands nothing out."""
     return w.phase not in (Phase.PAUSED, Phase.BROKEN) and w.after not in ("pause", "remove", "sign_out")
-
-
-def _worth_waiting(w: Workload) -> bool:
-    return w.phase in HOPEFUL and w.failing is None and w.keyring is None and serves(w)
 
 
 def _unknown(name: str) -> Unavailable:

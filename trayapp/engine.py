@@ -11,10 +11,10 @@ Deadlines are therefore never armed, cancelled or forgotten, and a suspended lap
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any, assert_never
 from urllib.parse import urlsplit
 
@@ -45,17 +45,19 @@ from trayapp.core.messages import (
 from trayapp.core.model import AccessToken, Moment, Phase, Spec, Workload
 from trayapp.performer import Performer
 from trayapp.ports import Adapters, Seen
+from trayapp.publisher import Publisher
 from trayapp.signing import Signing
+from trayapp.tasks import Tasks, first_of
 
 log = logging.getLogger(__name__)
 
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
 RESTLESS_SLEEP = 5.0  # s; the same while something fails, as a returning network is what everybody waits for
-PUBLISH_EVERY = 0.25  # s; four snapshots a second are enough for eyes
 SLICE = 64  # workloads that one step of the loop walks through before others have their turn
 IN_FLIGHT = 8  # attempts in all (M11)
 IN_FLIGHT_PER_SERVER = 2
 QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
+CLOSE_LOOK = 0.05  # s between two looks at what the end still waits for
 
 
 class Engine:
@@ -69,10 +71,9 @@ class Engine:
         on_verb: Callable[[Action], None] = lambda action: None,
         read_configuration: Callable[[], None] = lambda: None,
         first_gate: Gate | None = None,
-        memory_only: bool = False,
     ) -> None:
+        """Make it on the loop that `run` will use; events may come before that."""
         self._out = adapters
-        self._publish = publish
         self._on_verb = on_verb  # verbs that concern the app, not a workload: quit, mute, show
         self.read_configuration = read_configuration
         self._performer = Performer(self, adapters)
@@ -81,18 +82,16 @@ class Engine:
         self.created: dict[str, float] = {}
         self._views: dict[str, WorkloadView] = {}
         self._view_due: dict[str, float | None] = {}
-        self._serial = 0
+        self._publisher = Publisher(publish, self._views)
         self._tokens_given = 0
-        self._published_at = float("-inf")
-        self._dirty = True
-        self._extras = Snapshot(serial=0)
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._done: set[str] = set()
         self._dropped: set[str] = set()
+        self._again: dict[str, Spec] = {}  # configured anew while their removal is under way
+        self._wanted: dict[str, Spec] = {}
         self._closing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.memory_only = memory_only
+        self._loop = asyncio.get_running_loop()
         self.callers = Callers(self)
         self.signing = Signing(self, adapters.sign_in, adapters.keystore)
 
@@ -104,31 +103,19 @@ class Engine:
 
     def post(self, action: Action) -> None:
         """A click or command, from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program has ended
             self._loop.call_soon_threadsafe(self._do, action)
 
     def snapshot(self) -> Snapshot:
         """Everything public as it is now."""
-        if self._dirty:
-            self._serial += 1
-            reason = self.gate.reason(self.now().at)
-            self._extras = replace(
-                self._extras, serial=self._serial, workloads=dict(self._views), gate=reason.value if reason else ""
-            )
-            self._dirty = False
-        return self._extras
+        return self._publisher.snapshot(self._gate_word())
 
     def say(
         self, *, muted: bool | None = None, broken: str | None = None, warnings: Iterable[str] | None = None
     ) -> None:
         """What the app itself has to show beside the workloads."""
-        self._extras = replace(
-            self._extras,
-            muted=self._extras.muted if muted is None else muted,
-            broken=self._extras.broken if broken is None else broken,
-            warnings=self._extras.warnings if warnings is None else tuple(warnings),
-        )
-        self._touch()
+        self._publisher.say(muted=muted, broken=broken, warnings=warnings)
+        self._wake.set()
 
     def view_of(self, name: str) -> WorkloadView | None:
         """One workload as everybody sees it."""
@@ -141,11 +128,12 @@ class Engine:
     def configure(self, specs: Iterable[Spec]) -> None:
         """The workloads that the configuration names now. One that it no longer names is let go, its login is kept:
         only `remove` revokes and deletes."""
-        wanted = {spec.name: spec for spec in specs}
-        for name in [name for name in self.workloads if name not in wanted]:
+        self._wanted = {spec.name: spec for spec in specs}
+        for name in [name for name in self.workloads if name not in self._wanted]:
             self._dropped.add(name)
+            self.signing.cancel(name)
             self._apply(name, Shutdown(self.now()))
-        for name, spec in wanted.items():
+        for name, spec in self._wanted.items():
             if name not in self.workloads:
                 self._begin(spec)
             elif self.workloads[name].spec != spec:
@@ -186,18 +174,24 @@ class Engine:
 
     async def run(self) -> None:
         """Until `close`: look at the clocks, begin what is due, publish, sleep until the next deadline."""
-        self._loop = asyncio.get_running_loop()
         while not self._closing:
             self._wake.clear()
-            now = self.now()
-            seen = self._out.watcher.poll(now)
-            if seen is not None:
-                await self.seen(seen)
-                now = self.now()
-            self._look(now)
-            delay = min(self._until_next(self.now()), self._publish_if_due())
-            if not self._wake.is_set():
+            try:
+                delay = await self._pass()
+            except Exception:  # M13: whatever it was, the next look comes; not at once, it might fail for ever
+                log.exception("the engine stumbled; it looks again in %.0f s", RESTLESS_SLEEP)
+                delay = RESTLESS_SLEEP
+                self._wake.clear()
+            if not self._wake.is_set() and not self._closing:
                 await self._sleep(delay)
+
+    async def _pass(self) -> float:
+        """One look at everything; the seconds until the next one."""
+        seen = self._out.watcher.poll(self.now())
+        if seen is not None:
+            await self.seen(seen)
+        self._look(self.now())
+        return min(self._until_next(self.now()), self._publisher.if_due(self._gate_word(), self.now().awake))
 
     async def close(self) -> None:
         """Nothing new begins; attempts in flight and their storing have `QUIT_PATIENCE` seconds (M17)."""
@@ -206,42 +200,29 @@ class Engine:
         self.signing.cancel_all()
         for name in list(self.workloads):
             self._apply(name, Shutdown(self.now()))
-        with_limit = asyncio.get_running_loop().time() + QUIT_PATIENCE
-        while self._done < set(self.workloads) and asyncio.get_running_loop().time() < with_limit:
+        until = self._loop.time() + QUIT_PATIENCE
+        while (late := self._unfinished()) and self._loop.time() < until:
             self._wake.clear()
-            await self._sleep(0.2)
-        if late := set(self.workloads) - self._done:
-            log.warning("quitting without the answer of: %s", ", ".join(sorted(late)))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._sleep(min(CLOSE_LOOK, until - self._loop.time()))
+        if late:
+            log.warning("quitting without an answer to: %s", ", ".join(sorted(late)))
+        await self._tasks.end()
+
+    def _unfinished(self) -> set[str]:
+        """What the end waits for, by name."""
+        return {*(set(self.workloads) - self._done), *(task.get_name() for task in self._tasks.needed)}
 
     def unsaved(self) -> list[str]:
         """Workloads whose newest login is in memory only."""
         return [name for name, w in self.workloads.items() if w.unsaved and w.storing is None]
 
-    def task(self, what: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A named task whose reference is kept and whose failure is never silent (M13)."""
-        task = asyncio.get_running_loop().create_task(work, name=what)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s failed", task.get_name(), exc_info=error)
+    def task(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
+        """A named task; `close` waits for one that is `needed`."""
+        return self._tasks.begin(what, work, needed=needed)
 
     async def _sleep(self, delay: float) -> None:
         """Until `_wake`, at most `delay` seconds by the clock that we were given."""
-        waiting = asyncio.ensure_future(self._wake.wait())
-        sleeping = asyncio.ensure_future(self._out.clock.sleep(max(0.0, delay)))
-        try:
-            await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in (waiting, sleeping):
-                each.cancel()
-            await asyncio.gather(waiting, sleeping, return_exceptions=True)
+        await first_of(self._wake, self._out.clock.sleep(max(0.0, delay)))
 
     # --- the circle --------------------------------------------------------------------------------------------------
 
@@ -263,10 +244,12 @@ class Engine:
             return
         after, effects = machine.step(before, event)
         self.workloads[name] = after
-        if after is not before:
-            self._derive(name)
-        for effect in effects:
-            self._performer.perform(name, effect)
+        try:
+            if after is not before:
+                self._derive(name)
+        finally:  # whatever went wrong with the view, what the machine wants is done (M13)
+            for effect in effects:
+                self._performer.perform(name, effect)
         if after is not before or effects:
             self.callers.changed(name)
             self._wake.set()
@@ -287,8 +270,12 @@ class Engine:
                 self.callers.forgive(name)
 
     def _touch(self) -> None:
-        self._dirty = True
+        self._publisher.touch()
         self._wake.set()
+
+    def _gate_word(self) -> str:
+        reason = self.gate.reason(self.now().at)
+        return reason.value if reason else ""
 
     async def _everyone(self, *events: Callable[[Moment], Event]) -> None:
         for number, name in enumerate(list(self.workloads)):
@@ -312,17 +299,19 @@ class Engine:
                 ready.append((opens, name))
             elif (deadline := deadlines.next_deadline(w, self.gate)) is not None and deadline <= now.at:
                 self._apply(name, Time(now))
-        if self._closing:
-            return
-        for _, name in sorted(ready):
-            if self._slot(name):
-                self._apply(name, Go(now))
+        if ready and not self._closing:
+            self._begin_attempts(sorted(ready), now)
 
-    def _slot(self, name: str) -> bool:
-        """M11: at most 8 attempts in all and 2 per authorization server."""
-        busy = [w for w in self.workloads.values() if w.phase is Phase.REFRESHING]
-        servers = Counter(_server(w) for w in busy)
-        return len(busy) < IN_FLIGHT and servers[_server(self.workloads[name])] < IN_FLIGHT_PER_SERVER
+    def _begin_attempts(self, ready: Iterable[tuple[float, str]], now: Moment) -> None:
+        """M11: at most 8 attempts in all and 2 per authorization server; who is due longest comes first."""
+        servers = Counter(_server(w) for w in self.workloads.values() if w.phase is Phase.REFRESHING)
+        for _, name in ready:
+            if servers.total() >= IN_FLIGHT:
+                return
+            server = _server(self.workloads[name])
+            if servers[server] < IN_FLIGHT_PER_SERVER:
+                self._apply(name, Go(now))
+                servers[server] += self.workloads[name].phase is Phase.REFRESHING
 
     def _until_next(self, now: Moment) -> float:
         """Seconds until somebody wants to be looked at. What is due but without a slot waits for a slot's event."""
@@ -338,17 +327,6 @@ class Engine:
             instants.append(settles)
         limit = RESTLESS_SLEEP if restless else MAX_SLEEP
         return max(0.0, min(min(instants, default=float("inf")) - now.at, limit))
-
-    def _publish_if_due(self) -> float:
-        """Publish at most four times a second; the seconds until the next time, if something waits for it."""
-        if not self._dirty:
-            return float("inf")
-        wait = self._published_at + PUBLISH_EVERY - self.now().awake
-        if wait > 0.0:
-            return wait
-        self._published_at = self.now().awake
-        self._publish(self.snapshot())
-        return float("inf")
 
     # --- clicks and commands -----------------------------------------------------------------------------------------
 
@@ -369,6 +347,7 @@ class Engine:
             case Verb.SIGN_OUT:
                 self._apply(name, SignOut(now))
             case Verb.REMOVE:
+                self.signing.cancel(name)
                 self._apply(name, Remove(now))
             case Verb.COPY_ERROR | Verb.MUTE | Verb.SHOW | Verb.ADD | Verb.QUIT:
                 self._on_verb(action)
@@ -378,19 +357,25 @@ class Engine:
     # --- what the performer reports ----------------------------------------------------------------------------------
 
     def finished(self, name: str) -> None:
+        """The shutdown need not wait for it any longer; if the file no longer names it, it is let go."""
         self._done.add(name)
         if name in self._dropped and not self._closing:
-            self._dropped.discard(name)
             self.gone(name)
+            if name in self._wanted:  # it came back into the file while its last attempt was in flight
+                self._begin(self._wanted[name])
         self._wake.set()
 
     def gone(self, name: str) -> None:
+        """Nothing of it is left here."""
         self.signing.cancel(name)
         for kept in (self.workloads, self._views, self._view_due, self.created):
             kept.pop(name, None)
         self._done.discard(name)
+        self._dropped.discard(name)
         self.callers.changed(name)
         self._touch()
+        if (spec := self._again.pop(name, None)) is not None and not self._closing:
+            self._begin(spec)
 
     def answered(self) -> None:
         """A server answered: whatever kernel and hints say, the network carries (M10)."""

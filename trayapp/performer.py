@@ -1,14 +1,15 @@
 """Carries out effects: hands them to the adapters, and turns what comes back into events. Decides nothing.
 
-Every effect that has an answer answers by exactly one event, whatever goes wrong (M13).
+Every effect that has an answer answers by exactly one event, whatever goes wrong (M13): adapters promise not to raise,
+and are not trusted in that. state.db may fail or hang, and holds up nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from trayapp.core import machine
 from trayapp.core.classify import classify, quirk_for
@@ -33,16 +34,21 @@ from trayapp.core.messages import (
     ReadConfiguration,
     Save,
     Send,
+    ServerBusy,
     Store,
     Stored,
 )
 from trayapp.core.model import Login, Problem, Saved, Trouble
-from trayapp.ports import Adapters, Found
+from trayapp.ports import Adapters
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RECORD_LIMIT = 5.0  # s; what state.db may take of an attempt's time: a disk that hangs must not end all refreshing
 
 
 class Performer:
@@ -65,20 +71,18 @@ class Performer:
                 if (task := self._attempts.get((name, number))) is not None:
                     task.cancel()
             case Store(login=login, settles=settles):
-                self._engine.task(f"store {name} #{login.generation}", self._store(name, login, settles))
+                self._needed(f"store {name} #{login.generation}", self._store(name, login, settles))
             case CloseIntent(fingerprint=fingerprint):
-                self._engine.task(f"close intent {name}", self._out.journal.close_intent(name, fingerprint))
+                self._write(f"close intent {name}", self._out.journal.close_intent(name, fingerprint))
             case Save():
-                self._engine.task(
-                    f"save {name}",
-                    self._out.journal.save(name, machine.saved(self._engine.workloads[name], self._engine.now())),
-                )
+                saved = machine.saved(self._engine.workloads[name], self._engine.now())
+                self._write(f"save {name}", self._out.journal.save(name, saved))
             case Note():
                 self.write(name, effect)
             case Discard(login=login, revoke=revoke):
-                self._engine.task(f"discard {name}", self._discard(name, login, revoke))
+                self._needed(f"discard {name}", self._discard(name, login, revoke))
             case Forget(login=login, revoke=revoke):
-                self._engine.task(f"forget {name}", self._forget(name, login, revoke))
+                self._needed(f"forget {name}", self._forget(name, login, revoke))
             case Done():
                 self._engine.finished(name)
             case ReadConfiguration():
@@ -92,81 +96,99 @@ class Performer:
         self._attempts[key] = task
         task.add_done_callback(lambda done: self._attempts.pop(key) if self._attempts.get(key) is done else None)
 
-    async def _load(self, name: str, prompt: bool) -> None:
-        found: Found | Trouble = Trouble.FAILED
-        saved = Saved()
+    def _needed(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """The end of the program waits for it."""
+        self._engine.task(what, work, needed=True)
+
+    def _write(self, what: str, work: Awaitable[None]) -> None:
+        self._needed(what, self._recorded(what, work, None))
+
+    async def _recorded(self, what: str, work: Awaitable[T], otherwise: T) -> T:
+        """What state.db answers in time; else `otherwise`, and no login is lost by it."""
         try:
-            found = await self._out.keystore.load(name, prompt=prompt)
-            saved = await self._out.journal.load(name)
-        except Exception:  # M13: whatever it is, the workload goes on waiting for its keyring
-            log.exception("reading the login of %s failed", name)
-            found = Trouble.FAILED
+            async with asyncio.timeout(RECORD_LIMIT):
+                return await work
+        except TimeoutError:
+            log.warning("%s: state.db does not answer", what)
+        except Exception:
+            log.exception("%s failed", what)
+        return otherwise
+
+    async def _kept(self, what: str, work: Awaitable[T]) -> T | Trouble:
+        """What the keyring answers; its own thread watches the time."""
+        try:
+            return await work
+        except Exception:
+            log.exception("%s failed", what)
+            return Trouble.FAILED
+
+    async def _load(self, name: str, prompt: bool) -> None:
+        what = f"load {name}"
+        found = await self._kept(what, self._out.keystore.load(name, prompt=prompt))
         if isinstance(found, Trouble):
             self._engine.apply(name, KeyringDown(self._engine.now(), found))
-        else:
-            self._engine.apply(name, Loaded(self._engine.now(), found.login, saved))
+            return
+        saved = await self._recorded(what, self._out.journal.load(name), Saved())
+        self._engine.apply(name, Loaded(self._engine.now(), found.login, saved))
 
     async def _probe(self, name: str, number: int, prompt: bool) -> None:
+        what = f"probe {name} #{number}"
         login = self._engine.workloads[name].login
-        try:
-            trouble = await self._out.keystore.probe(prompt=prompt)
-        except Exception:
-            log.exception("probing the keyring for %s failed", name)
-            trouble = Trouble.FAILED
+        trouble = await self._kept(what, self._out.keystore.probe(prompt=prompt))
         if trouble is not None or login is None:
             self._engine.apply(name, KeyringDown(self._engine.now(), trouble or Trouble.FAILED, number))
             return
-        if not await self._out.journal.intent(name, login, number, self._engine.now().wall):
+        intent = self._out.journal.intent(name, login, number, self._engine.now().wall)
+        if not await self._recorded(what, intent, False):
             log.warning("the intent of %s #%d could not be recorded", name, number)
         self._engine.apply(name, ProbeOk(self._engine.now(), number))
 
     async def _send(self, name: str, number: int, login: Login) -> None:
-        policy = self._engine.workloads[name].spec.policy
-        provider = quirk_for(login.token_endpoint)
         outcome: Outcome
         try:
-            reply = await self._out.tokens.refresh(login, limit=policy.attempt_limit, connect=policy.connect_limit)
-            if isinstance(reply, Answer):
-                self._engine.answered()
-            outcome = classify(reply, provider, self._engine.now().wall)
+            outcome = await self._asked(name, login)
         except Exception:  # M13: after the request may have left, nothing is proved
             log.exception("attempt %s #%d failed unexpectedly", name, number)
             outcome = Ambiguous(Problem("internal", "Something unexpected went wrong; the log has the details."))
-        fingerprint = login.fingerprint()
-        self._engine.apply(
-            name,
-            Finished(
-                self._engine.now(),
-                number,
-                fingerprint,
-                login.lineage,
-                outcome,
-                self._out.clock.jitter(),
-                self._engine.serial(),
-            ),
-        )
+        now, jitter, serial = self._engine.now(), self._out.clock.jitter(), self._engine.serial()
+        self._engine.apply(name, Finished(now, number, login.fingerprint(), login.lineage, outcome, jitter, serial))
+
+    async def _asked(self, name: str, login: Login) -> Outcome:
+        w = self._engine.workloads[name]
+        policy = w.spec.policy
+        reply = await self._out.tokens.refresh(login, limit=policy.attempt_limit, connect=policy.connect_limit)
+        outcome = classify(reply, quirk_for(login.token_endpoint), self._engine.now().wall)
+        portal = isinstance(outcome, ServerBusy) and outcome.portal
+        if isinstance(reply, Answer) and not portal and not w.loopback:
+            self._engine.answered()
+        return outcome
 
     async def _store(self, name: str, login: Login, settles: str) -> None:
-        try:
-            trouble = await self._out.keystore.store(name, login)
-        except Exception:
-            log.exception("storing the login of %s failed", name)
-            trouble = Trouble.FAILED
+        what = f"store {name} #{login.generation}"
+        trouble = await self._kept(what, self._out.keystore.store(name, login))
         if trouble is not None:
             self._engine.apply(name, NotStored(self._engine.now(), login.generation, login.lineage, trouble))
             return
-        await self._out.journal.close_intent(name, settles, login.generation)
+        await self._recorded(what, self._out.journal.close_intent(name, settles, login.generation), None)
         self._engine.apply(name, Stored(self._engine.now(), login.generation, login.lineage))
 
     async def _discard(self, name: str, login: Login | None, revoke: bool) -> None:
-        if revoke and login is not None and not await self._out.tokens.revoke(login):
-            log.info("%s: the server did not confirm the revocation", name)
-        if (trouble := await self._out.keystore.discard(name)) is not None:
+        """Delete first: a sign-in that follows at once must not be deleted by a slow server's revocation."""
+        if (trouble := await self._kept(f"discard {name}", self._out.keystore.discard(name))) is not None:
             log.warning("%s: its login could not be deleted from the keyring (%s)", name, trouble)
+        if revoke and login is not None and not await self._revoked(login):
+            log.info("%s: the server did not confirm the revocation", name)
+
+    async def _revoked(self, login: Login) -> bool:
+        try:
+            return await self._out.tokens.revoke(login)
+        except Exception:
+            log.exception("revoking failed unexpectedly")
+            return False
 
     async def _forget(self, name: str, login: Login | None, revoke: bool) -> None:
         await self._discard(name, login, revoke)
-        await self._out.journal.forget(name)
+        await self._recorded(f"forget {name}", self._out.journal.forget(name), None)
         self._engine.gone(name)
 
     def write(self, name: str, note: Note) -> None:
@@ -174,4 +196,4 @@ class Performer:
         seen = self._engine.view_of(name)
         status, detail = (seen.status.value, seen.auth.detail.value) if seen else ("", "")
         wall = self._engine.now().wall
-        self._engine.task(f"note {name}", self._out.journal.note(name, wall, note, status, detail))
+        self._write(f"note {name}", self._out.journal.note(name, wall, note, status, detail))

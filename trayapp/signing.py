@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
-from trayapp.core.model import Login, Phase, Problem, Workload
+from trayapp.core.model import Login, Phase, Problem, Spec, Trouble, Workload
 from trayapp.ports import Keystore, NewLogin, SignIn
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 URL_PATIENCE = 15.0  # s; until the authorization URL is known (an issuer's metadata may have to be fetched first)
 CANDIDATE_LIFE = 600.0  # s
+CANCELLED = Problem("cancelled", "The sign-in was cancelled.")
 CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 
 
@@ -64,14 +65,27 @@ class Signing:
             if browser:
                 self._sign_in.reopen(name)
         else:
-            url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
-            self._urls[name] = url
-            self._running[name] = self._engine.task(f"sign in {name}", self._run(name, browser))
+            self._start(name, w.confirm or w.spec, browser)
         try:
             async with asyncio.timeout(URL_PATIENCE):
                 return await asyncio.shield(self._urls[name])
         except TimeoutError:
             return Problem("timed_out", "The authorization server did not tell where to sign in. Try again.")
+
+    def _start(self, name: str, spec: Spec, browser: bool) -> None:
+        url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
+        self._urls[name] = url
+        self._engine.apply(name, SignInStarted(self._engine.now()))
+        self._running[name] = self._engine.task(f"sign in {name}", self._run(name, spec, url, browser))
+        self._running[name].add_done_callback(lambda task: self._stopped(name, task, url))
+
+    def _stopped(self, name: str, task: asyncio.Task[None], url: asyncio.Future[str | Problem]) -> None:
+        """However it ended, even before its first step."""
+        if self._running.get(name) is task:
+            del self._running[name]
+            self._engine.apply(name, SignInEnded(self._engine.now(), CANCELLED))
+        if not url.done():
+            url.set_result(CANCELLED)
 
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect that a person copied."""
@@ -89,14 +103,10 @@ class Signing:
         for name in list(self._running):
             self.cancel(name)
 
-    async def _run(self, name: str, browser: bool) -> None:
-        w = self._engine.workloads[name]
-        url = self._urls[name]
-        self._engine.apply(name, SignInStarted(self._engine.now()))
-        result: NewLogin | Problem = Problem("cancelled", "The sign-in was cancelled.")
+    async def _run(self, name: str, spec: Spec, url: asyncio.Future[str | Problem], browser: bool) -> None:
         try:
             result = await self._sign_in.run(
-                w.confirm or w.spec,
+                spec,
                 browser=browser,
                 show=lambda text: None if url.done() else url.set_result(text),
                 now=self._engine.now,
@@ -104,15 +114,17 @@ class Signing:
         except Exception:
             log.exception("the sign-in of %s failed unexpectedly", name)
             result = Problem("internal", "The sign-in failed unexpectedly; the log has the details.")
-        finally:
-            del self._running[name]
-            if not url.done():
-                url.set_result(result if isinstance(result, Problem) else "")
-            if isinstance(result, Problem):
-                log.warning("the sign-in of %s ended: %s", name, result.summary)
-                self._engine.apply(name, SignInEnded(self._engine.now(), result))
-        if isinstance(result, NewLogin):
+        del self._running[name]  # from here on another click is another sign-in
+        if not url.done():
+            url.set_result(result if isinstance(result, Problem) else "")
+        if isinstance(result, Problem):
+            self._ended(name, result)
+        else:
             await self._judge(name, result)
+
+    def _ended(self, name: str, problem: Problem) -> None:
+        log.warning("the sign-in of %s ended: %s", name, problem.summary)
+        self._engine.apply(name, SignInEnded(self._engine.now(), problem))
 
     async def _judge(self, name: str, new: NewLogin) -> None:
         w = self._engine.workloads.get(name)
@@ -124,9 +136,14 @@ class Signing:
             return
         candidate = replace(new, login=replace(new.login, generation=w.top + 1))
         self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE)
-        if (trouble := await self._keystore.store_candidate(name, candidate.login)) is not None:
+        self._ended(name, difference)
+        try:
+            trouble = await self._keystore.store_candidate(name, candidate.login)
+        except Exception:
+            log.exception("storing the candidate login of %s failed", name)
+            trouble = Trouble.FAILED
+        if trouble is not None:
             log.warning("the candidate login of %s is in memory only (%s)", name, trouble)
-        self._engine.apply(name, SignInEnded(self._engine.now(), difference))
 
     def _take(self, name: str, new: NewLogin) -> None:
         self._candidates.pop(name, None)

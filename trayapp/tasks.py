@@ -1,0 +1,50 @@
+"""Tasks with names: each is kept until it ends, and none fails silently (M13)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """The tasks of one loop. `needed` are those that the end of the program waits for: they write, delete or revoke."""
+
+    def __init__(self) -> None:
+        self._all: set[asyncio.Task[None]] = set()
+        self.needed: set[asyncio.Task[None]] = set()
+
+    def begin(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
+        """Run it on the current loop; `what` names it in the log."""
+        task = asyncio.get_running_loop().create_task(work, name=what)
+        self._all.add(task)
+        if needed:
+            self.needed.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def end(self) -> None:
+        """Cancel what is left."""
+        for task in self._all:
+            task.cancel()
+        await asyncio.gather(*self._all, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._all.discard(task)
+        self.needed.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)
+
+
+async def first_of(event: asyncio.Event, waiting: Coroutine[Any, Any, None]) -> None:
+    """Until the event is set or the waiting is over; neither is left behind."""
+    both = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(waiting))
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in both:
+            each.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
