@@ -28,6 +28,7 @@ from trayapp.edge.journal import Journal
 from trayapp.edge.keystore import Keystore
 from trayapp.edge.private import write_private
 from trayapp.edge.server import LoopbackServer, PortTaken
+from trayapp.edge.serverfile import ServerFileError
 from trayapp.edge.signin import BrowserSignIn
 from trayapp.edge.tokens import HttpTokens
 from trayapp.edge.wire import Wire
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the end
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time means it, unsaved logins or not
 KEYRING_HELP = {
     Trouble.LOCKED: "Unlock it; Amberlight goes on by itself.",
@@ -49,6 +51,7 @@ KEYRING_HELP = {
     Trouble.HANGING: "Look for a window that asks for its password.",
     Trouble.FAILED: "Amberlight tries again by itself; the log has the details.",
 }
+STILL_IN_FORCE = "The last good configuration stays in force."
 NO_KEYRING = "No keyring: logins are kept for this run only."
 NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight list"
 
@@ -85,7 +88,7 @@ class Runtime:
         self.settings = Settings()
         self._warnings: dict[str, str] = {}
         self._quit_at = float("-inf")
-        self._background: list[asyncio.Task[None]] = []
+        self._good = False  # a configuration was read; from then on a bad file changes nothing
 
     @property
     def started_at(self) -> float:
@@ -99,10 +102,8 @@ class Runtime:
         self.engine.say(muted=self._muted())
         await self._serve()
         await self.announcer.open()
-        self._background = [
-            asyncio.create_task(self.keystore.watch(self._keyring_up), name="watch the keyring"),
-            asyncio.create_task(self._look_at_keyring(), name="look whether there is a keyring"),
-        ]
+        self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
+        self.engine.task("look whether there is a keyring", self._look_at_keyring())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
@@ -116,20 +117,26 @@ class Runtime:
             if running.done():
                 await running
         finally:
-            if not running.done():
-                await self.engine.close()
-                await running
+            await self.engine.close()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def close(self) -> None:
         """In the order that loses nothing."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        if self.server is not None:
-            await self.server.close()
-        await self.announcer.close()
-        await self.keystore.close()
-        await self.journal.close()
+        for what, closing in (
+            ("the loopback server", self.server.close() if self.server is not None else None),
+            ("the notifications", self.announcer.close()),
+            ("the keyring", self.keystore.close()),
+            ("state.db", self.journal.close()),
+        ):
+            if closing is None:
+                continue
+            try:
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    await closing
+            except TimeoutError:
+                log.warning("%s did not end in time and is left behind", what)
+            except Exception:  # the others still have to be closed
+                log.exception("%s did not end well", what)
 
     async def checks(self) -> list[Check]:
         """What only the running app knows, for `doctor`."""
@@ -159,18 +166,27 @@ class Runtime:
         try:
             config = self._app.configuration()
         except ConfigError as error:
-            sentences = [str(mistake) for mistake in error.mistakes]
-            for sentence in sentences:
-                log.error("configuration: %s", sentence)
-            self.engine.say(broken=sentences[0])
-            return sentences, []
+            return self._misread([str(mistake) for mistake in error.mistakes]), []
+        except OSError as error:
+            return self._misread([f"{error.filename or self.paths.config_file} cannot be read: {error.strerror}"]), []
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
-        self.settings = config.settings
+        self.settings, self._good = config.settings, True
         self.engine.say(broken="")
+        self.warn("configuration")
         self.engine.gate = gate.timed(self.engine.gate, config.settings.settle, config.settings.settle_max)
         self.engine.configure(config.workloads.values())
         return [], list(config.warnings)
+
+    def _misread(self, sentences: list[str]) -> list[str]:
+        """At the start it is a red cross; later the last good configuration stays in force, and that is said."""
+        for sentence in sentences:
+            log.error("configuration: %s", sentence)
+        if self._good:
+            self.warn("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
+        else:
+            self.engine.say(broken=sentences[0])
+        return sentences
 
     def _read_again(self) -> None:
         self.read_configuration()
@@ -259,6 +275,10 @@ class Runtime:
             except PortTaken as taken:
                 log.warning("%s", taken)
                 self.warn("port", f"{taken} Clients cannot reach Amberlight; refreshing goes on.")
+            except ServerFileError as error:
+                log.warning("%s", error)
+                self.warn("server", f"{error} Commands cannot reach Amberlight; refreshing goes on.")
+                return
             else:
                 self.server = server
                 return
