@@ -1,0 +1,193 @@
+"""The whole machine in seconds: outages heal, a verdict is a verdict, and a ceiling only asks.
+
+Everything is real but the keyring: engine, HTTP, state.db, and an authorization server in this process.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engines import NO_CEILING, QUICK, accounted, keeping, login_of, one, running, spec_of, with_policy
+from trayapp.core.face import Health, Verb
+from trayapp.core.model import SignedOut
+from trayapp.oauthtest import Mode, OAuthServer, digest
+
+SHORT = with_policy(ceiling=0.15)
+
+
+async def test_a_firewall_page_turns_it_amber_and_success_turns_it_green(tmp_path: Path) -> None:
+    """Blocked: `auth_retrying`, degraded, with a reason and a next attempt. Unblocked: `running`, with nothing to say."""
+
+    with OAuthServer() as server:
+        server.mode = Mode.FIREWALL
+        async with one(server, tmp_path) as world:
+            amber = await world.becomes("auth_retrying retrying")
+            assert amber.health is Health.DEGRADED
+            assert amber.auth.last_error is not None
+            assert ("http", 403) == (amber.auth.last_error.kind, amber.auth.last_error.http_status)
+            assert amber.auth.retrying_since is not None
+            assert amber.auth.attempts >= QUICK.max_tries
+            await world.quiet()
+            assert "auth_retrying retrying" == world.word()
+
+            server.mode = Mode.SUCCESS
+            green = await world.becomes("running ok")
+            assert (Health.HEALTHY, "", None, 0) == (
+                green.health,
+                green.status_context,
+                green.auth.last_error,
+                green.auth.attempts,
+            )
+            assert 1 == server.count("token", outcome="ok")
+
+
+async def test_the_start_before_the_short_retry_is_over_stays_starting(tmp_path: Path) -> None:
+    """The short retry is nobody's business: one failure, then success, and nothing amber was ever published."""
+
+    with OAuthServer() as server:
+        server.script(Mode.SERVER_ERROR)
+        async with one(server, tmp_path) as world:
+            await world.becomes("running ok")
+            await world.quiet(0.3)  # the publisher's pace
+    assert not [word for word in world.seen["one"] if word.startswith("auth_retrying")]
+
+
+async def test_the_ceiling_asks_a_person_and_keeps_the_login(tmp_path: Path) -> None:
+    """Red after the ceiling, no attempt by time any more, the login still in the keyring; *Retry now* revives it."""
+
+    with OAuthServer() as server:
+        server.mode = Mode.FIREWALL
+        login = login_of(server)
+        async with one(server, tmp_path, SHORT, login=login) as world:
+            red = await world.becomes("unauthenticated ceiling")
+            assert red.health is Health.UNAUTHENTICATED
+            asked = server.count("token")
+            await world.quiet()
+            assert asked == server.count("token")
+            assert login == await world.stored()
+
+            server.mode = Mode.SUCCESS
+            world.do(Verb.RETRY)
+            await world.becomes("running ok")
+            assert asked + 1 == server.count("token")
+
+
+async def test_retry_now_past_the_ceiling_in_vain_changes_nothing(tmp_path: Path) -> None:
+    """One click, one attempt, red as before."""
+
+    with OAuthServer() as server:
+        server.mode = Mode.FIREWALL
+        async with one(server, tmp_path, SHORT) as world:
+            await world.becomes("unauthenticated ceiling")
+            asked = server.count("token")
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token") == asked + 1)
+            await world.quiet()
+            assert "unauthenticated ceiling" == world.word()
+            assert asked + 1 == server.count("token")
+
+
+async def test_the_counted_time_survives_a_restart(tmp_path: Path) -> None:
+    """Quit in amber and started again: the ceiling does not begin anew, and `retrying_since` is the old one."""
+
+    with OAuthServer() as server:
+        server.mode = Mode.FIREWALL
+        login = login_of(server)
+        async with one(server, tmp_path, login=login) as world:
+            since = (await world.becomes("auth_retrying")).auth.retrying_since
+            await world.quiet(0.2)
+        async with one(server, tmp_path, with_policy(ceiling=NO_CEILING), login=login) as world:
+            again = await world.becomes("auth_retrying")
+            assert since == again.auth.retrying_since
+            failing = world.w().failing
+            assert failing is not None
+            assert failing.counted >= 0.2
+
+
+@pytest.mark.parametrize("mode", [Mode.INVALID_GRANT, Mode.FORM_ERROR, Mode.INVALID_CLIENT])
+async def test_a_verdict_is_red_at_once_and_is_not_asked_for_again(tmp_path: Path, mode: Mode) -> None:
+    """One request, then `unauthenticated`; the login stays in the keyring, unused, also after *Retry now* and a restart."""
+
+    with OAuthServer() as server:
+        server.mode = mode
+        login = login_of(server)
+        keystore = await keeping(("one", login))
+        async with one(server, tmp_path, keystore=keystore) as world:
+            await world.becomes("unauthenticated refused")
+            world.do(Verb.RETRY)
+            await world.quiet()
+            assert 1 == server.count("token")
+            assert login == await world.stored()
+        async with one(server, tmp_path, keystore=keystore) as world:
+            await world.becomes("unauthenticated refused")
+            await world.quiet(0.05)
+            assert 1 == server.count("token")
+
+
+async def test_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:
+    """After a verdict *Retry now* reads the keyring again: what was put there meanwhile is another combination."""
+
+    with OAuthServer() as server:
+        server.script(Mode.INVALID_GRANT)
+        async with one(server, tmp_path) as world:
+            await world.becomes("unauthenticated refused")
+            newer = login_of(server, generation=2)
+            await world.keystore.store("one", newer)
+            world.do(Verb.RETRY)
+            await world.becomes("running ok")
+            assert world.w().signed_out is None
+
+
+async def test_refreshed_ahead_again_and_again(tmp_path: Path) -> None:
+    """Short-lived tokens are renewed before they end; each rotation is in the keyring, and the server saw no reuse."""
+
+    with OAuthServer(access_token_lifetime=0.3) as server:
+        login = login_of(server)
+        async with one(server, tmp_path, login=login) as world:
+            await world.until(lambda: server.count("token", outcome="ok") >= 4)
+            await world.until(lambda: world.w().storing is None and world.w().attempt is None)
+            held = await world.stored()
+            assert held is not None
+            assert held.generation >= 5
+            assert digest(held.refresh_token.reveal()) == digest(server.current_refresh_token("family-1"))
+            assert "running ok" == world.word()
+    assert [] == server.violations
+
+
+async def test_without_a_login_nothing_is_asked(tmp_path: Path) -> None:
+    """Never signed in: a person is needed, and the server hears nothing."""
+
+    with OAuthServer() as server:
+        async with running([spec_of(server)], tmp_path) as world:
+            await world.becomes("unauthenticated never_signed_in")
+            world.do(Verb.RETRY)
+            await world.quiet(0.05)
+            assert SignedOut.NEVER is world.w().signed_out
+            assert accounted(world)
+        assert [] == server.requests
+
+
+async def test_an_answer_without_expiry_is_good_until_it_is_rejected(tmp_path: Path) -> None:
+    """No `expires_in`: `running`, and no schedule."""
+
+    with OAuthServer(access_token_lifetime=None) as server:
+        async with one(server, tmp_path) as world:
+            view = await world.becomes("running ok")
+            assert (None, None) == (view.auth.next_attempt_at, view.auth.token_expires_at)
+            await world.quiet()
+            assert 1 == server.count("token")
+
+
+async def test_retry_all_asks_for_all(tmp_path: Path) -> None:
+    """One click, one refresh of each."""
+
+    with OAuthServer() as server:
+        names = ("one", "two", "three")
+        keystore = await keeping(*((name, login_of(server, name)) for name in names))
+        async with running([spec_of(server, name) for name in names], tmp_path, keystore=keystore) as world:
+            for name in names:
+                await world.becomes("running ok", name)
+            world.do(Verb.RETRY_ALL, "")
+            await world.until(lambda: server.count("token", outcome="ok") == 6)
