@@ -312,6 +312,9 @@ def test_a_gateway_error_is_repeated_once_and_then_retried_as_usual() -> None:
         +2 go               -> refreshing:probe, marked | probe #2
         probe ok            -> refreshing:sent, marked | send #2 L1
         busy 502            -> waiting, due +10, short_retry/short_retry, marked | note attempt server_busy, save
+        +10 go              -> refreshing:probe, marked | probe #3
+        probe ok            -> refreshing:sent, marked | send #3 L1
+        busy 502            -> waiting, due +15, short_retry/short_retry, marked | note attempt server_busy, save
     """,
         reached(Phase.REFRESHING),
     )

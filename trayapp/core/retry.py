@@ -70,7 +70,7 @@ def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter:
     policy, tries = w.spec.policy, _tries(w, Series.AGAIN, failing)
     delay: float | None
     if isinstance(outcome, ServerBusy):
-        if not outcome.maybe_spent or tries:
+        if not outcome.maybe_spent or tries or w.series is Series.SHORT:  # within M2 it would begin M2 anew
             return None
         delay = schedule.spread(policy.gateway_repeat, policy.retry_jitter, jitter)
     elif isinstance(outcome, Ambiguous) or w.maybe_spent:
