@@ -31,6 +31,7 @@ from trayapp.ports import Adapters, NewLogin, Seen
 
 LIMIT = 5.0  # s until a test gives up; everything here takes milliseconds
 NO_CEILING = 1000.0  # s
+USUAL = Policy()
 
 QUICK = Policy(
     initial_retry_interval=0.02,
@@ -92,7 +93,7 @@ class World:
         return found
 
     def word(self, name: str = "one") -> str:
-        """"status detail"."""
+        """ "status detail"."""
         view = self.view(name)
         return f"{view.status} {view.auth.detail}"
 
@@ -107,6 +108,14 @@ class World:
     async def becomes(self, word: str, name: str = "one") -> WorkloadView:
         """Wait until it is so: "status" or "status detail"."""
         await self.until(lambda: f"{self.word(name)} ".startswith(f"{word} "), f"{name} to be {word}")
+        return self.view(name)
+
+    async def green(self, name: str = "one") -> WorkloadView:
+        """Wait until it runs and its login is in the keyring: a click joins no attempt any more."""
+        await self.until(
+            lambda: self.word(name) == "running ok" and self.w(name).attempt is None and self.w(name).storing is None,
+            f"{name} to be green",
+        )
         return self.view(name)
 
     async def quiet(self, seconds: float = 0.15) -> None:
@@ -244,7 +253,8 @@ def accounted(world: World, name: str = "one") -> bool:
     named = world.view(name).status in (Status.UNAUTHENTICATED, Status.STOPPED, Status.ERROR, Status.REMOVING)
     deadline = deadlines.next_deadline(w, world.engine.gate) is not None
     endless = w.phase is Phase.VALID and w.access is not None and w.access.expires_at is None
-    return deadline or w.attempt is not None or named or endless
+    reading = w.phase is Phase.LOADING and w.keyring is None
+    return deadline or w.attempt is not None or named or endless or reading
 
 
 # --- a world without sockets and without time ------------------------------------------------------------------------
@@ -368,7 +378,7 @@ async def settled() -> None:
 
 @contextlib.asynccontextmanager
 async def imagined(
-    names: Iterable[str], path: Path, clock: VirtualClock, tokens: Tokens, policy: Policy = Policy(), **more: Any
+    names: Iterable[str], path: Path, clock: VirtualClock, tokens: Tokens, policy: Policy = USUAL, **more: Any
 ) -> AsyncIterator[World]:
     """An engine in virtual time with signed-in workloads of these names."""
     endpoint = "https://as.example/token"

@@ -33,7 +33,7 @@ async def test_a_firewall_page_turns_it_amber_and_success_turns_it_green(tmp_pat
             assert "auth_retrying retrying" == world.word()
 
             server.mode = Mode.SUCCESS
-            green = await world.becomes("running ok")
+            green = await world.green()
             assert (Health.HEALTHY, "", None, 0) == (
                 green.health,
                 green.status_context,
@@ -49,7 +49,7 @@ async def test_the_start_before_the_short_retry_is_over_stays_starting(tmp_path:
     with OAuthServer() as server:
         server.script(Mode.SERVER_ERROR)
         async with one(server, tmp_path) as world:
-            await world.becomes("running ok")
+            await world.green()
             await world.quiet(0.3)  # the publisher's pace
     assert not [word for word in world.seen["one"] if word.startswith("auth_retrying")]
 
@@ -70,7 +70,7 @@ async def test_the_ceiling_asks_a_person_and_keeps_the_login(tmp_path: Path) -> 
 
             server.mode = Mode.SUCCESS
             world.do(Verb.RETRY)
-            await world.becomes("running ok")
+            await world.green()
             assert asked + 1 == server.count("token")
 
 
@@ -136,7 +136,7 @@ async def test_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:
             newer = login_of(server, generation=2)
             await world.keystore.store("one", newer)
             world.do(Verb.RETRY)
-            await world.becomes("running ok")
+            await world.green()
             assert world.w().signed_out is None
 
 
@@ -174,7 +174,7 @@ async def test_an_answer_without_expiry_is_good_until_it_is_rejected(tmp_path: P
 
     with OAuthServer(access_token_lifetime=None) as server:
         async with one(server, tmp_path) as world:
-            view = await world.becomes("running ok")
+            view = await world.green()
             assert (None, None) == (view.auth.next_attempt_at, view.auth.token_expires_at)
             await world.quiet()
             assert 1 == server.count("token")
@@ -188,6 +188,6 @@ async def test_retry_all_asks_for_all(tmp_path: Path) -> None:
         keystore = await keeping(*((name, login_of(server, name)) for name in names))
         async with running([spec_of(server, name) for name in names], tmp_path, keystore=keystore) as world:
             for name in names:
-                await world.becomes("running ok", name)
+                await world.green(name)
             world.do(Verb.RETRY_ALL, "")
             await world.until(lambda: server.count("token", outcome="ok") == 6)

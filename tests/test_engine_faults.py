@@ -85,7 +85,7 @@ async def test_no_fault_of_the_server_ends_a_login(tmp_path: Path, mode: Mode, n
             assert named == kind(world)
             assert login == await world.stored()
             server.mode = Mode.SUCCESS
-            await world.becomes("running ok")
+            await world.green()
             held = await world.stored()
             assert held is not None
             assert login.lineage == held.lineage
@@ -102,7 +102,7 @@ async def test_a_server_that_is_down_ends_no_login(tmp_path: Path) -> None:
             assert "refused" == kind(world)
             assert not world.w().maybe_spent
             server.up()
-            await world.becomes("running ok")
+            await world.green()
 
 
 async def test_an_untrusted_certificate_ends_no_login(
@@ -146,7 +146,7 @@ async def test_a_name_that_cannot_be_looked_up_ends_no_login(
             assert "dns" == kind(world)
             assert 0 == server.count("token")
             names.add(NAME)
-            await world.becomes("running ok")
+            await world.green()
             assert 1 == server.count("token")
 
 
@@ -167,7 +167,7 @@ async def test_a_lost_rotation_within_the_grace_heals_by_itself(tmp_path: Path) 
     with OAuthServer(grace=60.0) as server:
         server.script(Mode.DROPPED_ANSWER)
         async with one(server, tmp_path) as world:
-            await world.becomes("running ok")
+            await world.green()
             assert 2 == server.count("token")
             assert not world.w().maybe_spent
             held = await world.stored()
@@ -201,7 +201,7 @@ async def test_the_server_s_wish_to_wait_is_kept(tmp_path: Path) -> None:
             assert 1 == server.count("token")
             assert "server_said_wait" == world.view().auth.detail
             world.do(Verb.RETRY)
-            await world.becomes("running ok")
+            await world.green()
             assert Trigger.MANUAL is world.w().last_trigger
 
 
@@ -217,5 +217,5 @@ async def test_many_workloads_and_a_firewall_heal_together(tmp_path: Path) -> No
                 await world.becomes("auth_retrying", spec.name)
             server.mode = Mode.SUCCESS
             for spec in specs:
-                await world.becomes("running ok", spec.name)
+                await world.green(spec.name)
             assert server.max_in_flight <= 2

@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, assert_never
+from typing import Any, Unpack, assert_never
 from urllib.parse import urlsplit
 
 from trayapp.callers import Callers
@@ -45,7 +45,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import AccessToken, Moment, Phase, Spec, Workload
 from trayapp.performer import Performer
 from trayapp.ports import Adapters, Seen
-from trayapp.publisher import Publisher
+from trayapp.publisher import Publisher, Said
 from trayapp.signing import Signing
 from trayapp.tasks import Tasks, first_of
 
@@ -110,11 +110,9 @@ class Engine:
         """Everything public as it is now."""
         return self._publisher.snapshot(self._gate_word())
 
-    def say(
-        self, *, muted: bool | None = None, broken: str | None = None, warnings: Iterable[str] | None = None
-    ) -> None:
+    def say(self, **what: Unpack[Said]) -> None:
         """What the app itself has to show beside the workloads."""
-        self._publisher.say(muted=muted, broken=broken, warnings=warnings)
+        self._publisher.say(**what)
         self._wake.set()
 
     def view_of(self, name: str) -> WorkloadView | None:
@@ -244,12 +242,10 @@ class Engine:
             return
         after, effects = machine.step(before, event)
         self.workloads[name] = after
-        try:
-            if after is not before:
-                self._derive(name)
-        finally:  # whatever went wrong with the view, what the machine wants is done (M13)
-            for effect in effects:
-                self._performer.perform(name, effect)
+        if after is not before:
+            self._derive(name)
+        for effect in effects:
+            self._performer.perform(name, effect)
         if after is not before or effects:
             self.callers.changed(name)
             self._wake.set()
@@ -257,8 +253,13 @@ class Engine:
     def _derive(self, name: str) -> None:
         """Only the workload that changed is looked at again (PROTOTYPES.md section 5)."""
         now, old = self.now(), self._views.get(name)
-        new = view.derive(self.workloads[name], self.gate, now, old)
-        self._view_due[name] = view.next_change(self.workloads[name], self.gate, now)
+        try:
+            new = view.derive(self.workloads[name], self.gate, now, old)
+            self._view_due[name] = view.next_change(self.workloads[name], self.gate, now)
+        except Exception:  # M13: what the machine wants is done all the same
+            log.exception("nobody can say how %s looks", name)
+            self._view_due[name] = now.at + RESTLESS_SLEEP
+            return
         if new == old:
             return
         self._views[name] = new

@@ -5,12 +5,21 @@ A snapshot is a copied dict of shared frozen views, made again only when somethi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from trayapp.core.face import Snapshot, WorkloadView
 
 PUBLISH_EVERY = 0.25  # s; four snapshots a second are enough for eyes
+
+
+class Said(TypedDict, total=False):
+    """The fields of a snapshot that the app fills; what is left out stays as it is."""
+
+    muted: bool
+    broken: str
+    warnings: tuple[str, ...]
 
 
 class Publisher:
@@ -28,16 +37,9 @@ class Publisher:
         """Something public changed."""
         self._stale = self._unpublished = True
 
-    def say(
-        self, *, muted: bool | None = None, broken: str | None = None, warnings: Iterable[str] | None = None
-    ) -> None:
-        """What the app itself has to show; None leaves a field as it is."""
-        self._shown = replace(
-            self._shown,
-            muted=self._shown.muted if muted is None else muted,
-            broken=self._shown.broken if broken is None else broken,
-            warnings=self._shown.warnings if warnings is None else tuple(warnings),
-        )
+    def say(self, **what: Unpack[Said]) -> None:
+        """What the app itself has to show."""
+        self._shown = replace(self._shown, **what)
         self.touch()
 
     def snapshot(self, gate: str) -> Snapshot:

@@ -197,7 +197,7 @@ class Runtime:
             self._warnings[topic] = sentence
         else:
             self._warnings.pop(topic, None)
-        self.engine.say(warnings=self._warnings.values())
+        self.engine.say(warnings=tuple(self._warnings.values()))
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
