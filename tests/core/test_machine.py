@@ -498,6 +498,31 @@ def test_the_keyring_comes_before_the_token() -> None:
     assert p.w.last_attempt_at is None
 
 
+def test_what_comes_during_a_silent_probe_is_not_lost() -> None:
+    """A person's wish brings the dialog next, an unlock another look at once; each of them once."""
+
+    check(
+        """
+        loaded              -> waiting, due +0, due/start
+        go                  -> refreshing:probe | probe #1
+        manual              -> refreshing:probe
+        manual              -> refreshing:probe
+        keyring up          -> refreshing:probe
+        probe locked        -> waiting, due +0, due/manual, keyring locked | note attempt store_failed
+        go                  -> refreshing:probe, keyring locked | probe #2 with prompt
+        manual              -> refreshing:probe, keyring locked
+        probe locked        -> waiting, due +300, due/due, keyring locked | note attempt store_failed
+        +300 go             -> refreshing:probe, keyring locked | probe #3
+        keyring up          -> refreshing:probe, keyring locked
+        probe locked        -> waiting, due +0, due/due, keyring locked | note attempt store_failed
+        manual              -> waiting, due +0, due/manual, keyring locked
+        go                  -> refreshing:probe, keyring locked | probe #4 with prompt
+        keyring up          -> refreshing:probe, keyring locked
+        probe ok            -> refreshing:sent | send #4 L1
+    """
+    )
+
+
 def test_a_keyring_that_cannot_be_read_is_never_signed_out() -> None:
     """While loading: after 1, 5 and 15 min, at once on a wake or an unlock, with a dialog only when a person asks."""
 

@@ -19,6 +19,8 @@ from trayapp.core.messages import (
     Finished,
     Go,
     KeyringDown,
+    KeyringUp,
+    Manual,
     Note,
     NotSent,
     Probe,
@@ -86,6 +88,18 @@ def send(w: Workload, e: ProbeOk) -> Result:
     return w, (Send(attempt.number, login, attempt.trigger),)
 
 
+def probe_again(w: Workload, e: Manual | KeyringUp) -> Result:
+    """An unlock, or the wish of a person who may be asked, came while the keyring was being asked silently: should that
+    come back in vain, it was too early."""
+    attempt = w.attempt
+    if attempt is None or attempt.step is not Step.PROBE or attempt.again is Trigger.MANUAL:
+        return w, ()
+    asked = attempt.trigger is Trigger.MANUAL
+    if isinstance(e, Manual):
+        return (w if asked else replace(w, attempt=replace(attempt, again=Trigger.MANUAL))), ()
+    return replace(w, attempt=replace(attempt, again=Trigger.DUE if asked else attempt.trigger)), ()
+
+
 def probe_failed(w: Workload, e: KeyringDown) -> Result:
     """Locked, absent or hanging: no try is counted and no token spent. A login that is only in memory is no better off
     for waiting, so it is refreshed all the same."""
@@ -103,8 +117,8 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + keyring_pause(w.keyring_tries),
-        trigger=Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger,
+        due=e.now.at + (0.0 if attempt.again else keyring_pause(w.keyring_tries)),
+        trigger=attempt.again or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
     )
     w, effects = leave(w, e.now)
     return w, (Note("attempt", "store_failed", attempt.trigger), *effects)

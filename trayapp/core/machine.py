@@ -144,7 +144,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
         **_EVERYWHERE,
         Loaded: reading.loaded_late,
         KeyringDown: attempts.probe_failed,
-        KeyringUp: nothing,  # the probe finds it
+        KeyringUp: attempts.probe_again,
         Go: nothing,  # impossible: single flight (M11)
         ProbeOk: attempts.send,
         Finished: attempts.finished,
@@ -154,7 +154,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
         NetworkUp: waiting.noticed,
         Woke: waiting.woke_refreshing,
         SleepSoon: waiting.sleep_refreshing,
-        Manual: nothing,  # joins the attempt in flight
+        Manual: attempts.probe_again,  # otherwise it joins the attempt in flight
         Time: attempts.overdue,
         Pause: wishes.after("pause"),
         Resume: wishes.resume_after,

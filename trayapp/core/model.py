@@ -261,6 +261,7 @@ class Attempt:
     fingerprint: str
     lineage: str
     deadline: float = float("inf")  # at; a sent request without an answer is ambiguous from then on
+    again: Trigger | None = None  # if its probe fails: the keyring is asked once more at once, for this reason
 
 
 @dataclass(frozen=True, slots=True)
