@@ -20,11 +20,16 @@ log = logging.getLogger(__name__)
 
 SERVICE = "org.freedesktop.secrets"
 ROOT = "/org/freedesktop/secrets"
+INTERFACE = "org.freedesktop.Secret.Service"
 COLLECTION = "org.freedesktop.Secret.Collection"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 
+TOGETHER = 0.05  # s; signals that come so close tell of one event
+# A gnome-keyring that the bus has just started tells of its first unlock by CollectionChanged alone, of later ones by
+# both.
 RULES = (
+    f"type='signal',sender='{SERVICE}',interface='{INTERFACE}',member='CollectionChanged'",
     f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
     f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'",
 )
@@ -47,8 +52,14 @@ async def watch(on_up: Callable[[], None]) -> None:
     try:
         for rule in RULES:
             await _call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
-        while (message := await signals.get()) is not None:
-            if await _is_up(bus, message):
+        while True:
+            heard = [await signals.get()]
+            await asyncio.sleep(TOGETHER)
+            while not signals.empty():
+                heard.append(signals.get_nowait())
+            if None in heard:
+                return
+            if any([await _is_up(bus, message) for message in heard if message is not None]):
                 on_up()
     finally:
         end.cancel()
@@ -56,10 +67,11 @@ async def watch(on_up: Callable[[], None]) -> None:
 
 
 def _sort(message: Message, signals: asyncio.Queue[Message | None]) -> None:
-    """From the bus's reader, for every message: keep the two signals that matter."""
+    """From the bus's reader, for every message: keep the signals that matter."""
     owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
     lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
-    if owner or lock:
+    changed = message.member == "CollectionChanged" and message.interface == INTERFACE
+    if owner or lock or changed:
         signals.put_nowait(message)
 
 
@@ -75,10 +87,14 @@ async def _is_up(bus: MessageBus, message: Message) -> bool:
     """Whether this signal is good news. A new owner is, even while locked: "locked" is more than "not there"."""
     if message.member == "NameOwnerChanged":
         return bool(message.body[2])
-    if message.body[1]["Locked"].value:
+    if message.member == "PropertiesChanged" and message.body[1]["Locked"].value:
         return False
-    alias = await _call(bus, SERVICE, ROOT, "org.freedesktop.Secret.Service", "ReadAlias", "s", "default")
-    return alias is not None and message.path in (alias, f"{ROOT}/aliases/default")
+    collection = message.path if message.member == "PropertiesChanged" else message.body[0]
+    alias = await _call(bus, SERVICE, ROOT, INTERFACE, "ReadAlias", "s", "default")
+    if alias is None or collection not in (alias, f"{ROOT}/aliases/default"):
+        return False
+    locked = await _call(bus, SERVICE, alias, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
+    return locked is not None and not locked.value
 
 
 async def _call(bus: MessageBus, to: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
