@@ -55,11 +55,13 @@ PANEL_XML = """<?xml version="1.0" encoding="UTF-8"?>
   </property>
 </channel>"""
 
+SERVICES = Path("/usr/share/dbus-1/services")  # what a session bus starts when it is called
 SYSTEM_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
 <allow eavesdrop="true"/></policy></busconfig>"""
+SESSION_BUS = SYSTEM_BUS.replace("<type>system</type>", "<type>session</type><servicedir>{services}</servicedir>")
 
 
 def missing() -> str:
@@ -132,9 +134,7 @@ class Desk(Screen):
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.root}/run/system_bus",
         }
         self._start_display()
-        address = self.env["DBUS_SESSION_BUS_ADDRESS"]
-        self.spawn("dbus-daemon", "--session", f"--address={address}", "--nofork", "--nopidfile")
-        wait_for((self.root / "run/bus").exists, "the session bus")
+        self._start_session_bus()
         if self.keyring_password is not None:
             self.start_keyring()
         if notifications:
@@ -154,6 +154,22 @@ class Desk(Screen):
             number = pipe.readline().strip()
         assert number, "Xvfb gave no display: " + self.log("Xvfb")
         self.env["DISPLAY"] = f":{number}"
+
+    def _start_session_bus(self) -> None:
+        """With the services of the machine, which start when they are called. Without a password there is to be no
+        keyring at all, so then all but those."""
+        how = ["--session", "--address=" + self.env["DBUS_SESSION_BUS_ADDRESS"]]
+        if self.keyring_password is None:
+            services = self.root / "services"
+            services.mkdir()
+            for file in SERVICES.glob("*.service"):
+                if "keyring" not in file.read_text(errors="replace"):
+                    (services / file.name).symlink_to(file)
+            config = self.root / "session.conf"
+            config.write_text(SESSION_BUS.format(path=self.root / "run/bus", services=services))
+            how = [f"--config-file={config}"]
+        self.spawn("dbus-daemon", *how, "--nofork", "--nopidfile")
+        wait_for((self.root / "run/bus").exists, "the session bus")
 
     def _start_system_bus(self) -> None:
         config, path = self.root / "system.conf", self.root / "run/system_bus"

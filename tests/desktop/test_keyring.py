@@ -1,0 +1,321 @@
+"""The real keyring locked, ended, restarted and missing under the running app: amber, no login lost, nobody asked.
+
+Prompts are counted where they are asked for, on the bus: gnome-keyring's call to the program that draws them. A test
+with a person's wish in it proves that they would be seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.desktop.conftest import require_desk
+from tests.desktop.desk import Desk
+from tests.desktop.program import Program, Status
+from tests.desktop.screen import wait_for
+from trayapp.oauthtest import Grant, Mode, OAuthServer
+
+pytestmark = pytest.mark.desktop
+
+LIFE = 1.0  # s that an access token lives: the next refresh, and with it the keyring's next use, is never far
+# What the app does once a minute where no signal comes, five times a second: a prompt by itself could not hide.
+HURRIED = """
+import sys
+from trayapp.core import storing
+storing.KEYRING_PAUSES = (0.2,)
+from trayapp.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Prompts:
+    """Listens on the bus for every dialog that asks for a keyring's password."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        rule = "type='method_call',interface='org.gnome.keyring.internal.Prompter',member='PerformPrompt'"
+        self._before = 0
+        self._process = desk.spawn("dbus-monitor", "--session", rule)
+        wait_for(lambda: desk.log("dbus-monitor"), "the eyes on the bus")
+        self._before = self.count
+
+    @property
+    def count(self) -> int:
+        """How many were asked for."""
+        return self._desk.log("dbus-monitor").count("member=PerformPrompt") - self._before
+
+    def close(self) -> None:
+        self._desk.end(self._process)
+
+
+@pytest.fixture
+def prompts(on_desk: Desk) -> Iterator[Prompts]:
+    found = Prompts(on_desk)
+    yield found
+    found.close()
+    assert [] == on_desk.prompts()
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer(access_token_lifetime=LIFE, grace=60) as server:
+        yield server
+
+
+@pytest.fixture
+def grant(server: OAuthServer) -> Grant:
+    return server.issue(scope="mail")
+
+
+@pytest.fixture
+def program(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> Iterator[Program]:
+    """Signed in, not started yet; the keyring is open again afterwards."""
+    program = Program(on_desk, tmp_path, server, "--no-tray")
+    program.sign_in(grant)
+    yield program
+    on_desk.unlock_keyring()
+
+
+def hurried(program: Program) -> Program:
+    program.program = ("-c", HURRIED)
+    return program
+
+
+def between_refreshes(program: Program) -> None:
+    """Wait until just after a refresh: what happens now meets nothing under way."""
+    before = program.until_is("running", "ok")["auth"]["last_refreshed_at"]
+    program.until(lambda seen: seen["auth"]["last_refreshed_at"] != before, "refreshed")
+    time.sleep(LIFE / 5)
+
+
+def looks_again(program: Program, times: int) -> None:
+    """Wait until the app has asked the keyring by itself so many times more."""
+    planned: set[str] = set()
+
+    def asked(seen: Status) -> bool:
+        planned.add(seen["auth"]["next_attempt_at"])
+        return len(planned) > times
+
+    program.until(asked, f"looking {times} times more")
+
+
+def heals(program: Program, server: OAuthServer, grant: Grant) -> None:
+    """Running again in the same process, nobody was asked to sign in, and the newest login is in the keyring."""
+    server.access_token_lifetime = 3600.0
+    program.until(lambda seen: (seen["auth"]["token_expires_at"] or "") > soon(60), "refreshed")
+    program.until_is("running", "ok")
+    assert server.valid_access(program.token())
+    assert 0 == program.quit(), program.tail()
+    assert 0 == server.count("authorize")
+    kept = program.kept()
+    assert kept is not None
+    assert server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+
+
+def soon(seconds: float) -> str:
+    """A time to come, as the API writes it; such texts are in the order of their times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+# --- locked -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_locked_keyring_is_amber_and_asks_nobody(
+    on_desk: Desk, prompts: Prompts, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """However often the app looks and callers call, no dialog comes up and no token is spent."""
+
+    with hurried(program):
+        between_refreshes(program)
+        on_desk.lock_keyring()
+        seen = program.until_is("auth_retrying", "keyring_locked")
+        assert "unlock it" in seen["status_context"]
+        sent = server.count("token")
+        for _ in range(3):
+            assert "" == program.token()
+        looks_again(program, 5)
+        program.until_is("auth_retrying", "keyring_locked")
+        assert sent == server.count("token")
+        assert 0 == prompts.count
+        on_desk.unlock_keyring()
+        heals(program, server, grant)
+    assert 0 == prompts.count
+
+
+def test_the_unlock_is_heard(
+    on_desk: Desk, prompts: Prompts, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """The next look is a minute away, so it is the signal that heals within seconds."""
+
+    with program:
+        between_refreshes(program)
+        on_desk.lock_keyring()
+        program.until_is("auth_retrying", "keyring_locked")
+        time.sleep(1)  # nothing changes by itself
+        assert "auth_retrying" == program.status()["status"]
+        on_desk.unlock_keyring()
+        program.until_is("running", "ok", limit=5)
+        heals(program, server, grant)
+    assert 0 == prompts.count
+
+
+def test_locked_at_the_start(
+    on_desk: Desk, prompts: Prompts, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """The login cannot even be read: amber, not signed out, and the unlock brings it."""
+
+    on_desk.lock_keyring()
+    with program:
+        program.until_is("auth_retrying", "keyring_locked")
+        assert 0 == server.count("token")
+        on_desk.unlock_keyring()
+        program.until_is("running", "ok", limit=5)
+        heals(program, server, grant)
+    assert 0 == prompts.count
+
+
+def test_a_person_may_ask_for_the_dialog(
+    on_desk: Desk, prompts: Prompts, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """*Retry now* brings one dialog. Cancelled, none follows by itself; answered, it heals."""
+
+    with hurried(program):
+        between_refreshes(program)
+        on_desk.lock_keyring()
+        program.until_is("auth_retrying", "keyring_locked")
+        program.client().post(program.name, "retry")
+        wait_for(on_desk.prompts, "the dialog")
+        on_desk.xdo("key", "Escape")
+        wait_for(lambda: not on_desk.prompts(), "the dialog to go")
+        looks_again(program, 5)
+        assert 1 == prompts.count
+        program.until_is("auth_retrying", "keyring_locked")
+
+        program.client().post(program.name, "retry")
+        on_desk.settle(wait_for(on_desk.prompts, "the second dialog")[0])
+        on_desk.xdo("type", "--delay", "5", on_desk.keyring_password or "")
+        on_desk.xdo("key", "Return")
+        program.until_is("running", "ok")
+        heals(program, server, grant)
+    assert 2 == prompts.count
+
+
+# --- ended and missing ------------------------------------------------------------------------------------------------
+
+
+def test_a_keyring_that_ended_comes_back_locked(
+    on_desk: Desk, prompts: Prompts, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """The bus starts another daemon, which is locked: amber until it is opened, and nothing is lost."""
+
+    with program:
+        between_refreshes(program)
+        on_desk.stop_keyring()
+        program.until_is("auth_retrying", "keyring_locked")
+        on_desk.unlock_keyring()
+        program.until_is("running", "ok", limit=5)
+        heals(program, server, grant)
+    assert 0 == prompts.count
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk without any keyring, and without a service that would start one."""
+    require_desk()
+    with Desk(keyring_password=None) as desk:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", desk.env["DBUS_SESSION_BUS_ADDRESS"])
+        monkeypatch.setenv("DISPLAY", desk.env["DISPLAY"])
+        yield desk
+
+
+def arrives(desk: Desk) -> None:
+    """Somebody starts a keyring."""
+    desk.keyring_password = "better late"
+    desk.start_keyring()
+
+
+def test_without_any_keyring_a_sign_in_lasts_for_this_run(bare: Desk, tmp_path: Path, server: OAuthServer) -> None:
+    """Amber and named; a sign-in works and is said not to be stored; *Quit* warns once; a late keyring gets it."""
+
+    program = Program(bare, tmp_path, server)
+    with program:
+        seen = program.until_is("auth_retrying", "keyring_unavailable")
+        assert "No safe keyring was found" in seen["status_context"]
+        program.run("reauthorize", program.name)
+        seen = program.until_is("running", "not_stored")
+        assert "keep Amberlight running" in seen["status_context"]
+        assert server.valid_access(program.token())
+
+        quit_by_mouse(bare)
+        box = bare.notification()
+        time.sleep(0.5)
+        assert program.running
+        bare.click(box[0] + 40, box[1] + 20)  # dismissed
+        wait_for(lambda: not bare.notifications(), "the warning to go")
+
+        arrives(bare)
+        program.until_is("running", "ok", limit=5)
+        quit_by_mouse(bare)
+        assert 0 == program.ends(), program.tail()
+    kept = program.kept()
+    assert kept is not None
+    assert server.current_refresh_token(server.live_families()[-1]) == kept.refresh_token.reveal()
+    assert ["came", "200"] == program.visits()
+
+
+def test_a_second_quit_means_it(bare: Desk, tmp_path: Path, server: OAuthServer) -> None:
+    """Whoever presses *Quit* in the warning has been told what it costs."""
+
+    program = Program(bare, tmp_path, server)
+    with program:
+        program.until_is("auth_retrying", "keyring_unavailable")
+        program.run("reauthorize", program.name)
+        program.until_is("running", "not_stored")
+        quit_by_mouse(bare)
+        bare.notification()
+        assert program.running
+        bare.press_button(0)
+        assert 0 == program.ends(), program.tail()
+        assert [] == bare.notifications()
+
+
+def test_a_keyring_that_goes_and_comes(bare: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> None:
+    """Where nothing starts another one it is not available; when it is there again all goes on."""
+
+    arrives(bare)
+    program = Program(bare, tmp_path, server, "--no-tray")
+    program.sign_in(grant)
+    with program:
+        between_refreshes(program)
+        bare.stop_keyring()
+        program.until_is("auth_retrying", "keyring_unavailable")
+        arrives(bare)
+        program.until_is("running", "ok", limit=5)
+        heals(program, server, grant)
+
+
+def test_a_keyring_that_goes_during_a_refresh(bare: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> None:
+    """The old token is spent and the new one cannot be stored: it is served, refreshed from memory, and not lost."""
+
+    arrives(bare)
+    program = Program(bare, tmp_path, server, "--no-tray")
+    program.sign_in(grant)
+    server.script(Mode.SUCCESS, Mode.SLOW)
+    server.delay = 1.0
+    with program:
+        assert server.wait("token", outcome="ok", times=2, timeout=20), program.tail()
+        bare.stop_keyring()
+        program.until_is("running", "not_stored")
+        assert server.wait("token", outcome="ok", times=4), "it is refreshed from memory"
+        assert server.valid_access(program.token())
+        arrives(bare)
+        program.until_is("running", "ok", limit=5)
+        heals(program, server, grant)
+
+
+def quit_by_mouse(desk: Desk) -> None:
+    """The last line of the menu."""
+    desk.click_row(desk.open_menu(), -1)
