@@ -47,6 +47,8 @@ class Pretend:
     """A source that is there."""
 
     name = "pretend"
+    power = False
+    live = False
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         raise AssertionError("nobody runs it here")

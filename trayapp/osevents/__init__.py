@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol, TypeAlias, cast
 
 log = logging.getLogger(__name__)
 
@@ -31,15 +32,33 @@ class NetworkState:
 
 
 @dataclass(frozen=True, slots=True)
-class Woke:
-    """The machine slept for so many seconds and is awake again."""
+class Stirred:
+    """Something moved in the network. What it was, and whether it matters, only a look can tell (`network.py`)."""
 
-    slept: float
+
+@dataclass(frozen=True, slots=True)
+class PortalHint:
+    """Somebody who probes the internet thinks that a captive portal is in the way, or no longer."""
+
+    there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The machine slept for so many seconds (0: not known) and is awake again, or its sleep was called off."""
+
+    slept: float = 0.0
+
+
+def _nothing() -> None:
+    """Nobody holds the sleep up."""
 
 
 @dataclass(frozen=True, slots=True)
 class SleepSoon:
-    """The machine is about to sleep."""
+    """The machine is about to sleep. `done` lets it: call it once no answer is awaited any more, from the loop."""
+
+    done: Callable[[], None] = field(default=_nothing, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +68,7 @@ class ClockStepped:
     by: float
 
 
-OsEvent: TypeAlias = NetworkState | Woke | SleepSoon | ClockStepped
+OsEvent: TypeAlias = NetworkState | Stirred | PortalHint | Woke | SleepSoon | ClockStepped
 
 
 class Source(Protocol):
@@ -57,6 +76,16 @@ class Source(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def power(self) -> bool:
+        """Whether it tells of every sleep and wake that concerns a person, so that silence means something."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether its messages come now."""
+        ...
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         """Until cancelled. Ends by `OSError` if the system stops telling; the polling goes on."""
@@ -95,7 +124,24 @@ class Debounce:
 
 Backend: TypeAlias = Callable[[], Source]
 
-NATIVE: Mapping[str, tuple[Backend, ...]] = {}  # by the beginning of `sys.platform`
+
+def _lazily(module: str, name: str) -> Backend:
+    """The backend of a file of its own, imported when it is made: nobody loads what only another system has."""
+
+    def make() -> Source:
+        return cast(Backend, getattr(import_module(f"trayapp.osevents.{module}"), name))()
+
+    return make
+
+
+NATIVE: Mapping[str, tuple[Backend, ...]] = {  # by the beginning of `sys.platform`
+    "linux": (
+        _lazily("linux", "RtNetlink"),
+        _lazily("linux", "Logind"),
+        _lazily("linux", "Timerfd"),
+        _lazily("linux", "NetworkManager"),
+    ),
+}
 
 
 def sources(platform: str = sys.platform, native: Mapping[str, tuple[Backend, ...]] = NATIVE) -> list[Source]:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from dbus_fast import Message, MessageType, Variant
 
 from trayapp.core.face import Action, Notice, Verb
+from trayapp.dbus import SessionBus, words
 from trayapp.tray import pixmap
-from trayapp.tray.bus import SessionBus, words
 from trayapp.tray.notify import ChannelError
 
 NAME = "org.freedesktop.Notifications"

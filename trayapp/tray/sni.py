@@ -25,8 +25,8 @@ from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from trayapp.core.face import Action, IconView, MenuItem, Verb
+from trayapp.dbus import SessionBus, words
 from trayapp.tray import pixmap
-from trayapp.tray.bus import SessionBus, words
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import Change
 from trayapp.tray.sniitem import MENU_PATH, Item, Look, Pixmaps

@@ -1,0 +1,114 @@
+"""A connection to a message bus that can be lost without noise, for everything here that speaks D-Bus.
+
+dbus-fast leaves the failure of a message that was being written in a future that nobody reads, and asyncio then logs
+it with a traceback whenever the garbage collector comes by. Here the loss is heard in one place, `lost`. Only Linux has
+dbus-fast: import this file where it is needed, not at the top of one that other systems import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Self
+
+from dbus_fast import BusType, Message, MessageFlag, MessageType
+from dbus_fast.aio.message_bus import MessageBus
+
+CALL_LIMIT = 5.0  # s; a healthy service answers in milliseconds
+BUS = "org.freedesktop.DBus"
+BUS_PATH = "/org/freedesktop/DBus"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+
+
+class BusError(OSError):
+    """A call that failed, or a bus that is not there: in words. `name` is the error's name on the bus, if it has one."""
+
+    def __init__(self, text: str, name: str = "") -> None:
+        super().__init__(text)
+        self.name = name
+
+
+class _Bus(MessageBus):
+    """What both buses share. `word` names the bus in sentences."""
+
+    word = ""
+
+    def send(self, msg: Message) -> asyncio.Future[Any]:  # type: ignore[override]  # as in the class above us
+        """As in dbus-fast, but the future is marked as read before anything can go wrong: when the write fails at once,
+        the library watches a socket that it has just closed, and its own `send` raises without handing the future out."""
+        if not msg.serial:
+            msg.serial = self.next_serial()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_read)
+        if self._writer is None:
+            future.set_exception(EOFError("not connected yet"))
+            return future
+        with contextlib.suppress(OSError, ValueError):  # the loss is told by `lost`, and to who waits for a reply
+            self._writer.schedule_write(msg, future)
+        return future
+
+    async def lost(self) -> str:
+        """Wait for the end of the connection, whoever ended it; why it ended."""
+        try:
+            await self.wait_for_disconnect()  # type: ignore[no-untyped-call]
+        except Exception as problem:  # noqa: BLE001 - whatever it was, the connection is over
+            return f"the {self.word} bus closed the connection ({words(problem)})"
+        return f"the {self.word} bus closed the connection"
+
+
+class SessionBus(_Bus):
+    """The session bus of this environment; InvalidAddressError if there is none."""
+
+    word = "session"
+
+    def __init__(self) -> None:
+        super().__init__(bus_type=BusType.SESSION)
+
+
+class SystemBus(_Bus):
+    """The system bus, with file descriptors in replies."""
+
+    word = "system"
+
+    def __init__(self) -> None:
+        super().__init__(bus_type=BusType.SYSTEM, negotiate_unix_fd=True)
+
+    @classmethod
+    async def open(cls) -> Self:
+        """Connected; `BusError` if there is no system bus."""
+        bus: Self | None = None
+        try:
+            bus = cls()
+            async with asyncio.timeout(CALL_LIMIT):
+                await bus.connect()
+        except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
+            if bus is not None:
+                bus.disconnect()
+            raise BusError(f"there is no system bus to be reached ({words(problem)})") from None
+        return bus
+
+    async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
+        """The reply to a call; `BusError` otherwise. Never starts a service that is not running."""
+        call = Message(
+            name, path, interface, member, signature=signature, body=list(body), flags=MessageFlag.NO_AUTOSTART
+        )
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                reply = await self.call(call)
+        except TimeoutError:
+            raise BusError(f"{name} did not answer within {CALL_LIMIT:.0f} s") from None
+        except (OSError, EOFError) as problem:
+            raise BusError(f"the system bus closed the connection ({words(problem)})") from None
+        if reply.message_type is MessageType.ERROR:
+            raise BusError(f"{name} said {reply.error_name}", reply.error_name or "")
+        return reply
+
+
+def _read(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
+def words(problem: BaseException) -> str:
+    """What to say of an exception in one line: some have no text."""
+    return str(problem) or type(problem).__name__
