@@ -241,8 +241,7 @@ async def one(
     server: OAuthServer, path: Path, policy: Policy = QUICK, login: Login | None = None, **more: Any
 ) -> AsyncIterator[World]:
     """The usual case: one workload that was signed in yesterday, not waited for."""
-    held = login or login_of(server)
-    keystore = more.pop("keystore", None) or await keeping(("one", held))
+    keystore = more.pop("keystore", None) or await keeping(("one", login or login_of(server)))
     async with running([spec_of(server, policy=policy)], path, keystore=keystore, **more) as world:
         yield world
 

@@ -134,7 +134,7 @@ class Engine:
         for name, spec in self._wanted.items():
             if name not in self.workloads:
                 self._begin(spec)
-            elif self.workloads[name].spec != spec:
+            elif spec != (self.workloads[name].confirm or self.workloads[name].spec):
                 self._apply(name, Configured(self.now(), spec))
 
     def apply(self, name: str, event: Event) -> None:
@@ -201,7 +201,7 @@ class Engine:
         until = self._loop.time() + QUIT_PATIENCE
         while (late := self._unfinished()) and self._loop.time() < until:
             self._wake.clear()
-            await self._sleep(min(CLOSE_LOOK, until - self._loop.time()))
+            await first_of(self._wake, asyncio.sleep(CLOSE_LOOK))
         if late:
             log.warning("quitting without an answer to: %s", ", ".join(sorted(late)))
         await self._tasks.end()

@@ -807,6 +807,21 @@ def test_signing_in_during_an_attempt_drops_a_waiting_question() -> None:
     )
 
 
+def test_an_identity_that_is_changed_back_during_an_attempt_is_no_change() -> None:
+    """Nothing is left to agree to; what else was asked for stays."""
+
+    check(
+        """
+        configured identity -> refreshing:sent, after confirm, confirm
+        configured timing   -> refreshing:sent
+        pause               -> refreshing:sent, after pause
+        configured identity -> refreshing:sent, after pause, confirm
+        configured timing   -> refreshing:sent, after pause
+    """,
+        reached(Phase.REFRESHING),
+    )
+
+
 def test_a_configuration_that_is_set_back_heals() -> None:
     """Broken by a change: the next reading finds the login fits again."""
 

@@ -148,9 +148,9 @@ def configured(w: Workload, e: Configured) -> Result:
 
 
 def configured_refreshing(w: Workload, e: Configured) -> Result:
-    """The attempt in flight is finished under the identity it began with."""
+    """The attempt in flight is finished under the identity it began with. One that was changed back is no change."""
     if w.spec.identity() == e.spec.identity():
-        return replace(w, spec=e.spec), ()
+        return replace(w, spec=e.spec, confirm=None, after="" if w.after == "confirm" else w.after), ()
     return (replace(w, confirm=e.spec, after="confirm") if not w.after else replace(w, confirm=e.spec)), ()
 
 

@@ -1,0 +1,189 @@
+"""Machine and network: offline holds everything back, its end heals within seconds, a wake asks at once.
+
+Servers here have a name, as loopback endpoints are never held back by the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.edge.refreshing import NAME, server_side
+from tests.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from trayapp.core.face import Unavailable, Verb
+from trayapp.core.gate import Gate
+from trayapp.core.model import Trigger
+from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.osevents.clocks import SystemClock
+from trayapp.ports import Seen
+
+OFFLINE = Seen(network=True, offline=True)
+ONLINE = Seen(network=True)
+PATIENT = with_policy(attempt_limit=2.0, connect_limit=2.0, tick_interval=60.0)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuthServer]:
+    """An authorization server with a name and a certificate."""
+    import socket
+
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.upper(), raising=False)
+    real = socket.getaddrinfo
+
+    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return real("127.0.0.1" if name == NAME else name, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with OAuthServer(ssl_context=server_side(authority)) as server:
+        yield server
+
+
+@asynccontextmanager
+async def named(server: OAuthServer, path: Path, gate: Gate | None = None, **changes: Any) -> AsyncIterator[World]:
+    """One workload at that server, by its name."""
+    endpoint = f"https://{NAME}:{server.token_endpoint.rpartition(':')[2]}"
+    spec = spec_of(server, token_endpoint=endpoint, policy=replace(PATIENT, **changes))
+    keystore = await keeping(("one", login_of(server, token_endpoint=endpoint)))
+    async with running([spec], path, keystore=keystore, certificates=True, gate=gate) as world:
+        yield world
+
+
+def offline_now() -> Gate:
+    """The gate of a machine that starts without a network."""
+    return Gate(offline=True, closed_since=SystemClock().now().at, settle=0.03, settle_max=0.1)
+
+
+async def test_offline_at_the_start_asks_nobody_and_heals_with_the_network(tmp_path: Path, server: OAuthServer) -> None:
+    """`starting`, amber after the grace, no request; the network is there: green."""
+
+    async with named(server, tmp_path, offline_now()) as world:
+        await world.becomes("auth_retrying offline")
+        assert "offline" == world.engine.snapshot().gate
+        assert accounted(world)
+        caller = await world.engine.token("one")
+        assert isinstance(caller, Unavailable)
+        assert 30 == caller.retry_after
+        assert 0 == server.count("token")
+        world.hear(ONLINE)
+        await world.green()
+        assert 1 == server.count("token")
+
+
+async def test_offline_with_a_usable_token_alarms_nobody(tmp_path: Path, server: OAuthServer) -> None:
+    """The token is good: green, whatever the network does; back online it is not refreshed early."""
+
+    async with named(server, tmp_path) as world:
+        await world.green()
+        world.hear(OFFLINE)
+        await world.until(lambda: world.engine.gate.offline)
+        await world.quiet(0.2)
+        assert "running ok" == world.word()
+        world.hear(ONLINE)
+        await world.quiet(0.2)
+        assert "running ok" == world.word()
+        assert 1 == server.count("token")
+
+
+async def test_an_outage_waits_for_the_network_and_then_does_not_wait(tmp_path: Path, server: OAuthServer) -> None:
+    """In amber, with the next tick a minute away: a change of network brings the next attempt at once."""
+
+    server.mode = Mode.FIREWALL
+    async with named(server, tmp_path) as world:
+        await world.becomes("auth_retrying retrying")
+        asked = server.count("token")
+        server.mode = Mode.SUCCESS
+        world.hear(ONLINE)
+        await world.green()
+        assert asked + 1 == server.count("token")
+        assert Trigger.NETWORK is world.w().last_trigger
+
+
+async def test_a_wake_asks_at_once(tmp_path: Path, server: OAuthServer) -> None:
+    """The same for a wake."""
+
+    server.mode = Mode.FIREWALL
+    async with named(server, tmp_path) as world:
+        await world.becomes("auth_retrying retrying")
+        server.mode = Mode.SUCCESS
+        world.hear(Seen(woke=True))
+        await world.green()
+        assert Trigger.WAKE is world.w().last_trigger
+
+
+async def test_nothing_leaves_while_sleep_is_near(tmp_path: Path, server: OAuthServer) -> None:
+    """Even *Retry now* waits for the wake."""
+
+    async with named(server, tmp_path) as world:
+        await world.green()
+        world.hear(Seen(sleep_soon=True))
+        await world.until(lambda: world.engine.gate.sleeping)
+        world.do(Verb.RETRY)
+        await world.quiet(0.1)
+        assert 1 == server.count("token")
+        world.hear(Seen(woke=True))
+        await world.green()
+        assert 2 == server.count("token")
+
+
+async def test_while_offline_one_attempt_a_tick_finds_out_that_it_is_not(tmp_path: Path, server: OAuthServer) -> None:
+    """The kernel may be wrong: an answer opens the gate for all."""
+
+    async with named(server, tmp_path, offline_now(), tick_interval=0.2) as world:
+        await world.becomes("running ok")
+        assert not world.engine.gate.offline
+
+
+async def test_a_portal_s_page_opens_no_gate(tmp_path: Path, server: OAuthServer) -> None:
+    """It is an answer, but not of the server that was asked."""
+
+    server.mode = Mode.CAPTIVE_HTML
+    async with named(server, tmp_path, offline_now(), tick_interval=0.05) as world:
+        await world.until(lambda: server.count("token") >= 2)
+        assert world.engine.gate.offline
+
+
+async def test_a_server_on_this_machine_says_nothing_about_the_network(tmp_path: Path) -> None:
+    """It is asked while offline, and its answer opens no gate."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, gate=offline_now()) as world:
+            await world.green()
+            assert world.engine.gate.offline
+
+
+async def test_retry_now_passes_the_gate(tmp_path: Path, server: OAuthServer) -> None:
+    """A person may know better than the kernel."""
+
+    async with named(server, tmp_path, offline_now()) as world:
+        await world.becomes("auth_retrying offline")
+        world.do(Verb.RETRY)
+        await world.green()
+        assert not world.engine.gate.offline
+
+
+async def test_the_ceiling_is_forgiven_by_a_change_of_network(tmp_path: Path, server: OAuthServer) -> None:
+    """Red by the ceiling only, never refused: the network's return heals it without anybody."""
+
+    server.mode = Mode.FIREWALL
+    async with named(server, tmp_path, ceiling=0.1, tick_interval=0.04) as world:
+        await world.becomes("unauthenticated ceiling")
+        server.mode = Mode.SUCCESS
+        world.hear(ONLINE)
+        await world.green()
