@@ -106,7 +106,7 @@ async def test_a_candidate_is_ignored_until_it_is_accepted(make: Make, open_keys
     assert Found(old, new) == await open_keystore(vault).load("gh")
     before = len(vault.written())
 
-    assert await keystore.accept("gh", new) is None
+    assert await keystore.store("gh", new) is None
     assert ["gh/b"] == vault.written()[before:]
     assert Found(new) == await open_keystore(vault).load("gh")
 
@@ -122,7 +122,7 @@ async def test_a_candidate_may_be_accepted_under_a_later_generation(open_keystor
     assert Found(login(5)) == await keystore.load("gh")
 
     accepted = replace(login(5, lineage="new"), generation=6)
-    assert await keystore.accept("gh", accepted) is None
+    assert await keystore.store("gh", accepted) is None
     assert Found(accepted) == await keystore.load("gh")
     assert Found(accepted) == await open_keystore(vault).load("gh")
 
@@ -137,7 +137,7 @@ async def test_the_first_candidate_is_no_login(open_keystore: Open) -> None:
 
     assert Found(None, login(2, token="two")) == await keystore.load("gh")
     assert {"gh/a", "gh/b"} == set(vault.written())
-    assert await keystore.accept("gh", login(2, token="two")) is None
+    assert await keystore.store("gh", login(2, token="two")) is None
     assert Found(login(2, token="two")) == await keystore.load("gh")
 
 
@@ -522,7 +522,7 @@ async def test_the_memory_keystore_keeps_logins_for_this_run() -> None:
     assert Trouble.FAILED is await keystore.store("gh", login(1, token="other"))
     assert await keystore.store_candidate("gh", login(2, lineage="new")) is None
     assert Found(login(1), login(2, lineage="new")) == await keystore.load("gh")
-    assert await keystore.accept("gh", login(2, lineage="new")) is None
+    assert await keystore.store("gh", login(2, lineage="new")) is None
     assert Found(login(2, lineage="new")) == await keystore.load("gh")
     assert await keystore.discard("gh") is None
     assert Found(None) == await keystore.load("gh")

@@ -52,7 +52,7 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
 
     other = Keystore("inst")
     assert Found(login(3, size=20_000), login(4, lineage="new")) == await other.load("gh")
-    assert await other.accept("gh", login(4, lineage="new")) is None
+    assert await other.store("gh", login(4, lineage="new")) is None
     assert await other.discard("gh") is None
     assert Found(None) == await other.load("gh")
     await other.close()

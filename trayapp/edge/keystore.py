@@ -75,12 +75,8 @@ class Keystore:
         return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=False))
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
-        """The same, but ignored at start until `accept`ed."""
+        """The same, but ignored at start. `store` of the same login makes it current by writing its header again."""
         return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=True))
-
-    async def accept(self, name: str, login: Login) -> Trouble | None:
-        """Make the candidate the current login: its header is written again, the login before it is left alone."""
-        return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=False))
 
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
@@ -263,12 +259,6 @@ class MemoryKeystore:
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         self._candidates[name] = login
         return None
-
-    async def accept(self, name: str, login: Login) -> Trouble | None:
-        trouble = await self.store(name, login)
-        if trouble is None:
-            self._candidates.pop(name, None)
-        return trouble
 
     async def discard(self, name: str) -> Trouble | None:
         self._logins.pop(name, None)

@@ -1,0 +1,525 @@
+"""Sign-ins under way: an overlay that changes nothing until it succeeds, and replaces no login that differs by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.edge.keyrings import FakeVault, WindowsFake, windows
+from tests.engines import (
+    NoSignIn,
+    Tokens,
+    VirtualClock,
+    World,
+    imagined,
+    keeping,
+    login_of,
+    one,
+    running,
+    settled,
+    spec_of,
+    with_policy,
+)
+from trayapp import signing
+from trayapp.core.face import Verb
+from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec
+from trayapp.edge.keystore import Keystore
+from trayapp.oauthtest import Mode, OAuthServer, browse
+from trayapp.ports import Found, NewLogin
+
+SCOPES = ("openid", "mcp")
+
+
+def spec_with(server: OAuthServer, **more: Any) -> Spec:
+    return spec_of(server, scopes=SCOPES, **more)
+
+
+def alices(server: OAuthServer, **more: Any) -> Login:
+    return login_of(server, scope=" ".join(SCOPES), subject="alice", **more)
+
+
+async def begin(world: World, *, browser: bool = True) -> str:
+    answer = await world.engine.signing.begin("one", browser=browser, accept=False)
+    assert isinstance(answer, str), answer
+    return answer
+
+
+async def over(world: World) -> Problem | None:
+    """Wait for the end of the sign-in; what was told about it."""
+    await world.until(lambda: not world.w().signing_in, "the sign-in's end")
+    return world.view().auth.sign_in_error
+
+
+# --- success and failure ---------------------------------------------------------------------------------------------
+
+
+async def test_one_click_makes_red_green(tmp_path: Path) -> None:
+    """Refused; one click, the page agrees, and the new login is in the keyring within a moment."""
+
+    with OAuthServer(subject="alice") as server:
+        server.script(Mode.INVALID_GRANT)
+        old = alices(server)
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", old))) as world:
+            await world.becomes("unauthenticated refused")
+            world.do(Verb.REAUTHORIZE)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert (2, "alice") == (held.generation, held.subject)
+            assert held.lineage != old.lineage
+            assert 1 == len(world.opened)
+            assert world.view().auth.sign_in_error is None
+
+
+async def test_the_first_sign_in_of_all(tmp_path: Path) -> None:
+    """Never signed in; afterwards a restart needs no browser."""
+
+    with OAuthServer(subject="alice") as server:
+        keystore = await keeping()
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.becomes("unauthenticated never_signed_in")
+            await begin(world)
+            await world.green()
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            assert [] == world.opened
+
+
+async def test_while_it_waits_everything_goes_on(tmp_path: Path) -> None:
+    """`signing_in` stands beside the status; refreshing goes on and so do callers."""
+
+    with OAuthServer(access_token_lifetime=0.2) as server:
+        async with one(server, tmp_path, person=False) as world:
+            await world.green()
+            await begin(world)
+            assert world.view().auth.signing_in
+            asked = server.count("token")
+            await world.until(lambda: server.count("token") >= asked + 2)
+            assert "running" == world.view().status
+            assert isinstance(await world.engine.token("one"), AccessToken)
+            world.engine.signing.cancel("one")
+            problem = await over(world)
+            assert problem is not None
+            assert "cancelled" == problem.kind
+            assert "running" == world.view().status
+
+
+async def test_a_person_who_declines_changes_nothing(tmp_path: Path) -> None:
+    """The reason is told; the old login runs on; the next click is a new page."""
+
+    with OAuthServer(consent="deny") as server:
+        login = login_of(server)
+        async with one(server, tmp_path, login=login) as world:
+            await world.green()
+            before = await world.stored()
+            first = await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "denied" == problem.kind
+            assert before == await world.stored()
+            assert "running ok" == world.word()
+            server.consent = "auto"
+            assert first != await begin(world)
+            assert await over(world) is None
+            await world.green()
+            assert before != await world.stored()
+
+
+async def test_a_sign_in_that_fails_unexpectedly_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow raises: told, logged, and the next click works."""
+
+    from trayapp.edge.signin import BrowserSignIn
+
+    real, failures = BrowserSignIn.run, [RuntimeError("unexpected")]
+
+    async def run(self: BrowserSignIn, *args: Any, **kwargs: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await real(self, *args, **kwargs)
+
+    monkeypatch.setattr(BrowserSignIn, "run", run)
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            await world.green()
+            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            assert isinstance(answer, Problem)
+            assert "internal" == answer.kind
+            assert not world.view().auth.signing_in
+            await begin(world)
+            assert await over(world) is None
+
+
+async def test_an_attempt_in_flight_gives_way_to_a_new_login(tmp_path: Path) -> None:
+    """The refresh hangs; the sign-in succeeds; what the old attempt still says changes nothing."""
+
+    with OAuthServer(check=False) as server:
+        server.mode = Mode.HANG_BEFORE_HEADERS
+        async with one(server, tmp_path, with_policy(attempt_limit=30.0), person=False) as world:
+            await world.until(lambda: server.count("token") == 1)
+            url = await begin(world)
+            server.mode = Mode.SUCCESS
+            await asyncio.to_thread(browse, url)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            server.release()
+            await world.quiet(0.05)
+            assert held == await world.stored()
+            assert "running ok" == world.word()
+
+
+# --- clicks ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_double_click_opens_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clicks at once are one; a later one opens the same page again; both commands get its address."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, person=False) as world:
+            await world.green()
+            world.do(Verb.REAUTHORIZE)
+            world.do(Verb.REAUTHORIZE)
+            await world.until(lambda: world.opened)
+            await world.quiet(0.05)
+            assert 1 == len(world.opened)
+            monkeypatch.setattr(signing, "CLICK_SPACING", 0.0)
+            world.do(Verb.REAUTHORIZE)
+            await world.until(lambda: len(world.opened) == 2)
+            assert world.opened[0] == world.opened[1]
+            assert world.opened[0] == await begin(world, browser=False)
+            assert 2 == len(world.opened)
+            await asyncio.to_thread(browse, world.opened[0])
+            await world.until(lambda: not world.w().signing_in)
+        assert 1 == server.count("token", grant="authorization_code")
+
+
+async def test_without_a_browser_the_address_is_pasted(tmp_path: Path) -> None:
+    """`--no-browser`: nothing is opened here; the redirect that a person copied is taken, and only the right one."""
+
+    with OAuthServer(consent="page") as server:
+        async with one(server, tmp_path, person=False) as world:
+            await world.green()
+            before = await world.stored()
+            sign_in = world.engine.signing
+            early = sign_in.paste("one", "http://127.0.0.1:1/?code=1")
+            assert early is not None
+            assert "amberlight reauthorize one" in early.summary
+            url = await begin(world, browser=False)
+            assert [] == world.opened
+            wrong = sign_in.paste("one", "http://127.0.0.1:1/callback?code=1&state=2")
+            assert wrong is not None
+            redirect = await asyncio.to_thread(_elsewhere, url, server)
+            assert sign_in.paste("one", redirect) is None
+            assert await over(world) is None
+            await world.until(lambda: not world.w().unsaved)
+            assert before != await world.stored()
+
+
+def _elsewhere(url: str, server: OAuthServer) -> str:
+    """The browser of another machine: it is sent to an address that nobody serves there."""
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> None:
+            return None
+
+    server.consent = "auto"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
+    request = urllib.request.Request(url, headers={"User-Agent": "test"})
+    try:
+        opener.open(request, timeout=5)
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return str(answer.headers["Location"])
+    raise AssertionError("no redirect")
+
+
+async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No address within the patience: said so; the sign-in that goes on can be cancelled."""
+
+    monkeypatch.setattr(signing, "URL_PATIENCE", 0.05)
+
+    class Slow(NoSignIn):
+        async def run(self, spec: Spec, **_: Any) -> NewLogin:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, sign_in=Slow()) as world:
+            await world.green()
+            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            assert isinstance(answer, Problem)
+            assert "timed_out" == answer.kind
+            world.engine.signing.cancel("one")
+            assert await over(world) is not None
+
+
+async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
+    """Removed, taken out of the file, or the program ends: nobody listens any more, and who waited is told."""
+
+    for removed in (True, False):
+        with OAuthServer() as server:
+            async with one(server, tmp_path / str(removed), person=False) as world:
+                await world.green()
+                url = await begin(world)
+                if removed:
+                    world.do(Verb.REMOVE)
+                else:
+                    world.engine.configure([])
+                await world.until(lambda: "one" not in world.engine.workloads)
+                await world.quiet(0.05)
+                with pytest.raises(urllib.error.URLError):
+                    await asyncio.to_thread(browse, url)
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path / "end", person=False) as world:
+            await world.green()
+            await begin(world)
+            waiting = asyncio.create_task(world.engine.signing.begin("one", browser=False, accept=False))
+            await world.engine.close()
+            await asyncio.wait_for(waiting, 1.0)
+
+
+async def test_a_sign_in_cancelled_before_its_first_step(tmp_path: Path) -> None:
+    """Who asked gets an answer at once, and the overlay is gone."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            await world.green()
+            asking = asyncio.create_task(world.engine.signing.begin("one", browser=True, accept=False))
+            await asyncio.sleep(0)
+            world.engine.signing.cancel("one")
+            answer = await asyncio.wait_for(asking, 1.0)
+            assert isinstance(answer, Problem)
+            assert "cancelled" == answer.kind
+            assert not world.w().signing_in
+
+
+async def test_nobody_signs_in_to_an_unknown_name(tmp_path: Path) -> None:
+    """Said plainly."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            answer = await world.engine.signing.begin("nobody", browser=True, accept=False)
+            assert isinstance(answer, Problem)
+            assert "nobody" in answer.summary
+            world.do(Verb.REAUTHORIZE, "nobody")
+            await world.quiet(0.02)
+            assert [] == world.opened
+
+
+# --- another account -------------------------------------------------------------------------------------------------
+
+
+async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
+    """Signed in as bob where alice was: the old login stays, the reason names `--accept`, and that makes it bob's."""
+
+    with OAuthServer(subject="bob") as server:
+        login = alices(server)
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "different_account" == problem.kind
+            assert "amberlight reauthorize one --accept" in problem.summary
+            held = await world.stored()
+            assert held is not None
+            assert "alice" == held.subject
+            assert "running ok" == world.word()
+
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert "bob" == held.subject
+            again = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert isinstance(again, Problem)
+            assert "nothing_pending" == again.kind
+
+
+async def test_fewer_scopes_wait_for_agreement(tmp_path: Path) -> None:
+    """What is missing is named."""
+
+    with OAuthServer(subject="alice") as server:
+        login = alices(server)
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            server.extra = {"scope": "openid"}
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "scope_lost" == problem.kind
+            assert "mcp" in problem.summary
+
+
+async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
+    """After that nothing is pending any more."""
+
+    clock, people = VirtualClock(), NoSignIn()
+    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+        await clock.pass_time(5.0)
+        for wait, accepted in ((599.0, True), (601.0, False)):
+            assert isinstance(await world.engine.signing.begin("one", browser=True, accept=False), str)
+            login = world.w().login
+            assert login is not None
+            world.engine.workloads["one"] = replace(world.w(), login=replace(login, subject="alice"))
+            people.answers["one"].set_result(bobs(clock))
+            await settled()
+            assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
+            await clock.pass_time(wait)
+            answer = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert accepted is (answer == "")
+
+
+def bobs(clock: VirtualClock) -> NewLogin:
+    login = Login(1, "bobs", Secret("rt-bob"), 0.0, "https://as.example/token", "client", subject="bob")
+    return NewLogin(login, AccessToken(0, Secret("at-bob"), clock.at, clock.at + 3600.0))
+
+
+async def test_signing_in_is_the_agreement_to_a_changed_identity(tmp_path: Path) -> None:
+    """`confirm_change`: the click leads to the new server, and what it gives replaces the old login."""
+
+    with OAuthServer() as server, OAuthServer(subject="bob") as other:
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", alices(server)))) as world:
+            await world.green()
+            world.engine.configure([spec_with(other)])
+            await world.becomes("error confirm_change")
+            world.do(Verb.REAUTHORIZE)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert other.token_endpoint == held.token_endpoint
+            assert world.opened[0].startswith(other.authorization_endpoint)
+            assert Phase.VALID is world.w().phase
+            assert world.w().confirm is None
+
+
+# --- the candidate in a real keyring ---------------------------------------------------------------------------------
+
+
+def vault_and_keystore(fake: WindowsFake | None = None) -> tuple[FakeVault, Keystore]:
+    vault = windows(fake)
+    return vault, Keystore("install", lambda: vault)
+
+
+async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> None:
+    """Accepted: one header is written, both logins were whole all the time, and a restart finds bob."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            found = await keystore.load("one")
+            assert isinstance(found, Found)
+            assert found.login is not None
+            assert found.candidate is not None
+            assert ("alice", "bob") == (found.login.subject, found.candidate.subject)
+            vault.calls.clear()
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            assert 1 == len(vault.written())
+        await keystore.close()
+
+        _, again = vault_and_keystore(_backend(vault))
+        async with running([spec_with(server)], tmp_path, keystore=again) as world:
+            await world.green()
+            assert [] == world.opened
+            assert "bob" == (world.w().login or alices(server)).subject
+        await again.close()
+
+
+def _backend(vault: FakeVault) -> WindowsFake:
+    assert isinstance(vault.backend, WindowsFake)
+    return vault.backend
+
+
+def _candidate(vault: FakeVault) -> bool:
+    """Whether a slot holds one. (What the vault pushed aside under `user@service` is nobody's any more.)"""
+    entries = _backend(vault).entries.items()
+    return any('"candidate":true' in value for target, (_, value) in entries if "@" not in target)
+
+
+async def test_a_rotation_while_a_candidate_waits_loses_nothing(tmp_path: Path) -> None:
+    """The rotation takes the candidate's slot, never the login's; accepted from memory, the candidate is stored anew."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            world.do(Verb.RETRY)
+            await world.until(lambda: not _candidate(vault))
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert (3, "alice") == (held.generation, held.subject)
+            assert held.refresh_token.reveal() == server.current_refresh_token("family-1")
+
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token", grant="refresh_token", outcome="ok") == 3)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert "bob" == held.subject
+            assert held.refresh_token.reveal() == server.current_refresh_token("family-2")
+        await keystore.close()
+
+
+async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_path: Path) -> None:
+    """Nobody agreed, so nothing has changed."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            left = dict(_backend(vault).entries)  # what a power cut would leave
+        await keystore.close()
+
+        _, again = vault_and_keystore(WindowsFake(left))
+        async with running([spec_with(server)], tmp_path / "anew", keystore=again) as world:
+            await world.green()
+            assert "alice" == (world.w().login or bobs(VirtualClock()).login).subject
+            nothing = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert isinstance(nothing, Problem)
+        await again.close()
+
+
+async def test_a_candidate_that_cannot_be_written_is_kept_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A keyring that fails meanwhile: the person can agree all the same."""
+
+    class Failing(type(await keeping())):  # type: ignore[misc]
+        async def store_candidate(self, name: str, login: Login) -> None:
+            raise RuntimeError("no")
+
+    with OAuthServer(subject="bob") as server:
+        keystore = Failing()
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: "in memory only" in caplog.text)
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            assert "bob" == (await world.stored() or alices(server)).subject
