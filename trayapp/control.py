@@ -60,6 +60,10 @@ class Control:
         """Read the configuration again."""
         return self._runtime.read_configuration()
 
+    def sources(self) -> list[str]:
+        """Who tells of network and sleep now."""
+        return self._runtime.sources()
+
     async def checks(self) -> list[Check]:
         """What only the running app knows."""
         return await self._runtime.checks()

@@ -37,7 +37,6 @@ from trayapp.core.messages import (
     Resume,
     Shutdown,
     SignOut,
-    SleepSoon,
     Time,
     Unimpeded,
     Woke,
@@ -47,6 +46,7 @@ from trayapp.performer import Performer
 from trayapp.ports import Adapters, Seen
 from trayapp.publisher import Publisher, Said
 from trayapp.signing import Signing
+from trayapp.sleeping import CLOSE_LOOK, Sleeping
 from trayapp.tasks import Tasks, first_of
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ SLICE = 64  # workloads that one step of the loop walks through before others ha
 IN_FLIGHT = 8  # attempts in all (M11)
 IN_FLIGHT_PER_SERVER = 2
 QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
-CLOSE_LOOK = 0.05  # s between two looks at what the end still waits for
 
 
 class Engine:
@@ -94,6 +93,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self.callers = Callers(self)
         self.signing = Signing(self, adapters.sign_in, adapters.keystore)
+        self.sleeping = Sleeping(self, adapters.clock, self._tasks)
 
     # --- what others may ask -----------------------------------------------------------------------------------------
 
@@ -143,30 +143,31 @@ class Engine:
 
     async def seen(self, seen: Seen) -> None:
         """The operating system's news: the gate first, then every workload, in slices."""
-        before, at = self.gate, self.now().at
+        was, at = self.gate.blocked(), self.now().at
         if seen.sleep_soon:
             self.gate = gate.sleep_soon(self.gate, at)
+            self.sleeping.begin()
         if seen.woke:
             self.gate = gate.woke(self.gate, at)
         if seen.network:
             self.gate = gate.network(self.gate, at, offline=seen.offline, portal=seen.portal)
-        events: list[Callable[[Moment], Event]] = []
-        if self.gate.blocked() and not before.blocked():
-            events.append(Impeded)
-        if before.blocked() and not self.gate.blocked():
-            events.append(Unimpeded)
-        if seen.sleep_soon:
-            events.append(SleepSoon)
-        if seen.woke:
-            events.append(Woke)
-        if seen.network and not self.gate.blocked():
-            events.append(NetworkUp)
+        now = self.gate.blocked()
+        true = {
+            Impeded: now and not was,
+            Unimpeded: was and not now,
+            Woke: seen.woke,
+            NetworkUp: seen.network and not now,
+        }
         log.info("news of the machine: %s; gate %s", seen, self.gate.reason(at) or "open")
-        await self._everyone(*events)
+        await self.everyone(*(event for event, so in true.items() if so))
+
+    def look(self) -> None:
+        """Somebody has news of the machine: ask the watcher soon. On the engine's loop."""
+        self._wake.set()
 
     async def keyring_up(self) -> None:
         """The keyring was unlocked, or appeared."""
-        await self._everyone(KeyringUp)
+        await self.everyone(KeyringUp)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -278,7 +279,8 @@ class Engine:
         reason = self.gate.reason(self.now().at)
         return reason.value if reason else ""
 
-    async def _everyone(self, *events: Callable[[Moment], Event]) -> None:
+    async def everyone(self, *events: Callable[[Moment], Event]) -> None:
+        """These events to every workload, in slices."""
         for number, name in enumerate(list(self.workloads)):
             for event in events:
                 self._apply(name, event(self.now()))
@@ -382,7 +384,7 @@ class Engine:
         """A server answered: whatever kernel and hints say, the network carries (M10)."""
         before, self.gate = self.gate, gate.answered(self.gate, self.now().at)
         if before.blocked() and not self.gate.blocked():
-            self.task("the network carries after all", self._everyone(Unimpeded, NetworkUp))
+            self.task("the network carries after all", self.everyone(Unimpeded, NetworkUp))
 
     def serial(self) -> int:
         """A number for the next access token."""

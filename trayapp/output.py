@@ -203,8 +203,13 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     ]
     if verbose:
         fields += _verbose(auth, now)
+        fields.append(("Events from", ", ".join(clean(source) for source in _list(row.get("sources")))))
     width = max(len(name) for name, _ in fields) + 2
     return "\n".join(f"{name + ':':<{width}}{text}" for name, text in fields if text)
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
 
 
 def _verbose(auth: Json, now: float) -> Iterable[tuple[str, str]]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from trayapp.edge.wire import Wire
 from trayapp.engine import Engine
 from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
 from trayapp.osevents.clocks import SystemClock
-from trayapp.osevents.polling import Polling
+from trayapp.osevents.watch import Watch
 from trayapp.ports import Adapters, Seen
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ KEYRING_HELP = {
     Trouble.HANGING: "Look for a window that asks for its password.",
     Trouble.FAILED: "Amberlight tries again by itself; the log has the details.",
 }
+EVENTS = "network and sleep"
+POLLING = "polling"
 STILL_IN_FORCE = "The last good configuration stays in force."
 NO_KEYRING = "No keyring: logins are kept for this run only."
 NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight list"
@@ -104,6 +107,7 @@ class Runtime:
         await self.announcer.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
         self.engine.task("look whether there is a keyring", self._look_at_keyring())
+        self.engine.task("listen to the system", self.look.watch.run())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
@@ -152,7 +156,21 @@ class Runtime:
         network = Check("network", "ok", "There is a network.")
         if reason is not None:
             network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "It goes on by itself.")
-        return [keyring, state, network, *(Check("app", "warning", text) for text in self._warnings.values())]
+        return [keyring, state, network, self._events(), *(Check("app", "warning", t) for t in self._warnings.values())]
+
+    def sources(self) -> list[str]:
+        """Who tells of network and sleep now; looking from time to time is always among them."""
+        return [*self.look.watch.live, POLLING]
+
+    def _events(self) -> Check:
+        """How changes of network and sleep are noticed."""
+        watch = self.look.watch
+        if not watch.live:
+            return Check(
+                EVENTS, "warning", "Nobody tells of them: looked at every 30 s.", "Amberlight works, only later."
+            )
+        sleep = "" if watch.power else " Nobody tells before a sleep: an answer on its way then may come too late."
+        return Check(EVENTS, "ok", f"Told by {', '.join(watch.live)}.{sleep}")
 
     def quit(self) -> None:
         """The whole program."""
@@ -289,13 +307,13 @@ class Look:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._polling = Polling()
+        self.watch = Watch(self._now, runtime.clock.now)
         self._files: tuple[object, ...] = ()
 
     def first_gate(self) -> Gate:
         """How the network is at the start; nothing has to settle."""
         now = self._runtime.clock.now()
-        offline = any(isinstance(event, NetworkState) and event.offline for event in self._polling.poll(now))
+        offline = any(isinstance(event, NetworkState) and event.offline for event in self.watch.poll(now))
         return Gate(offline=offline, closed_since=now.at if offline else None)
 
     def poll(self, now: Moment) -> Seen | None:
@@ -304,17 +322,28 @@ class Look:
             log.info("the configuration file changed")
             self._runtime.read_configuration()
         seen = Seen()
-        for event in self._polling.poll(now):
+        for event in self.watch.poll(now):
             match event:
                 case NetworkState(offline=offline, portal=portal):
                     seen = replace(seen, network=True, offline=offline, portal=portal)
                 case Woke() | ClockStepped():  # a step of the wall clock is a wake hint (DESIGN.md section 3)
                     seen = replace(seen, woke=True)
                     self._runtime.announcer.user_is_back()
-                case SleepSoon():
+                case SleepSoon(done=done):
                     seen = replace(seen, sleep_soon=True)
+                    self._runtime.engine.task("hold the sleep up", self._hold(done))
         self._runtime.announcer.time_passes()
         return None if seen == Seen() else seen
+
+    async def _hold(self, done: Callable[[], None]) -> None:
+        """The gate is closed when this begins; the machine sleeps when it ends."""
+        try:
+            await self._runtime.engine.sleeping.settled()
+        finally:
+            done()
+
+    def _now(self) -> None:
+        self._runtime.engine.look()
 
     def remember_files(self) -> None:
         """The files as they are now have been read."""

@@ -96,6 +96,9 @@ class FakeControl:
         self.calls.append(("reload",))
         return self.problems
 
+    def sources(self) -> list[str]:
+        return ["pigeons", "polling"]
+
     async def checks(self) -> list[Check]:
         self.calls.append(("checks",))
         return [Check("keyring", "failed", "The keyring is locked.", "Unlock it.")]

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 
 from trayapp.core.model import Moment
 from trayapp.osevents import NetworkState
 from trayapp.osevents.polling import Polling
+
+CARRIER = 0.05  # s; the kernel tells of a new carrier from a worker of its own
 
 STEPS: list[tuple[str, list[str]]] = [
     ("nothing but lo", ["link set lo up"]),
@@ -37,10 +40,13 @@ STEPS: list[tuple[str, list[str]]] = [
             "link add tun7 type veth peer name tun8",
             "link set tun7 addrgenmode none",
             "link set tun7 up",
+            "link set tun8 up",
             "address add 10.8.0.2/24 dev tun7",
         ],
     ),
     ("another gateway", ["route replace default via 10.77.0.254"]),
+    ("the cable is pulled", ["link set amber1 down"]),
+    ("the cable is back", ["link set amber1 up"]),
     ("IPv6 too", ["address add fd77::2/64 dev amber0 nodad", "-6 route add default via fd77::1"]),
     ("IPv4 goes", ["-4 address flush dev amber0"]),
     ("IPv6 goes", ["-6 address flush dev amber0 scope global", "-6 route del default"]),
@@ -52,6 +58,7 @@ def main() -> None:
     for number, (step, commands) in enumerate(STEPS):
         for command in commands:
             subprocess.run(["ip", *command.split()], check=True)
+        time.sleep(CARRIER)
         at = 30.0 * number
         events = polling.poll(Moment(at, at, at))
         said = [[event.offline, list(event.reasons)] for event in events if isinstance(event, NetworkState)]

@@ -182,6 +182,25 @@ def test_a_way_out_is_never_noise() -> None:
     assert linux.addresses4([("veth0", message("10.0.0.2"))], ["veth0"]) == ["veth0 10.0.0.2/24"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "carrier"),
+    [
+        (0x11043, True),  # up, broadcast, running, multicast, lower up
+        (0x1003, False),  # the cable is pulled
+        (0x11003, False),  # Wi-Fi on its way in: the line is there, but nobody let us in
+        (0x1002, False),  # switched off
+        (0x100D1, True),  # a tunnel: point to point, no ARP
+    ],
+)
+def test_carrier_of_a_link(flags: int, carrier: bool) -> None:
+    """An interface counts when its line is there and it may be used (netdevice(7): LOWER_UP and RUNNING)."""
+
+    named = struct.pack("=HH", 9, 3) + b"eth0\0" + b"\0" * 3
+    payload = struct.pack("=BxHiII", 0, 1, 7, flags, 0) + named
+
+    assert {7: ("eth0", carrier)} == linux.links([payload])
+
+
 def test_netlink_messages() -> None:
     """Messages are padded to four bytes; a damaged rest is left out rather than guessed at."""
 

@@ -189,6 +189,8 @@ STORY = [
     ("link-local", []),
     ("a VPN", [[False, ["addresses"]]]),
     ("another gateway", [[False, ["default route"]]]),
+    ("the cable is pulled", [[True, ["IPv4 came or went", "default route", "addresses"]]]),
+    ("the cable is back", [[False, ["IPv4 came or went", "default route", "addresses"]]]),
     ("IPv6 too", [[False, ["IPv6 came or went", "default route", "addresses"]]]),
     ("IPv4 goes", [[False, ["IPv4 came or went", "default route", "addresses"]]]),
     ("IPv6 goes", [[True, ["IPv6 came or went", "default route", "addresses"]]]),

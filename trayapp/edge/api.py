@@ -80,6 +80,10 @@ class Control(Protocol):
         """Read the configuration again: errors and warnings, each one sentence."""
         ...
 
+    def sources(self) -> list[str]:
+        """The names of those who tell of network and sleep now."""
+        ...
+
     async def checks(self) -> list[Check]: ...
 
     def quit(self) -> None:
@@ -179,7 +183,7 @@ class _Api:
         return json_reply(spec_json(spec))
 
     async def status(self, request: web.Request) -> web.Response:
-        return json_reply(status_json(self._view(request)))
+        return json_reply(status_json(self._view(request)) | {"sources": self._control.sources()})
 
     def verb(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
         """A handler that posts a click."""

@@ -1,4 +1,7 @@
-"""The picture of the network on Linux: /proc for routes and IPv6, one netlink question for IPv4, and no process started.
+"""The picture of the network on Linux: /proc for routes and IPv6, netlink for links and IPv4, and no process started.
+
+A route and an address stay where they are when the cable is pulled or the Wi-Fi is out of reach, so what belongs to an
+interface without carrier does not count.
 
 Everything is read in the network namespace of this process, unprivileged, in well under a millisecond. The parsers take
 text or bytes and are pure; only the functions at the end touch the system. Formats: proc(5), Documentation/networking
@@ -12,7 +15,7 @@ import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from trayapp.osevents.network import Picture, noisy
@@ -23,10 +26,13 @@ RESOLVER = Path("/etc/resolv.conf")
 _RTF_UP, _RTF_REJECT = 0x0001, 0x0200  # linux/route.h
 _IFA_F_USELESS = 0x01 | 0x08 | 0x20 | 0x40  # temporary (RFC 8981), failed its check, deprecated, still being checked
 _SCOPE_GLOBAL = 0  # both in if_inet6 and in ifaddrmsg; it includes private and unique local addresses
-_RTM_NEWADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 20, 22, 2, 3
+_RTM_NEWLINK, _RTM_GETLINK, _RTM_NEWADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 16, 18, 20, 22, 2, 3
 _NLM_F_DUMP = 0x0001 | 0x0300  # request, root and match
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFLA_IFNAME, _IFLA_EXT_MASK, _SKIP_STATISTICS = 3, 29, 0x8
+_CARRIER = 0x40 | 0x10000  # IFF_RUNNING and IFF_LOWER_UP: the line is there, and (Wi-Fi) we were let in
 _HEADER, _IFADDRMSG, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBBBI"), struct.Struct("=HH")
+_IFINFOMSG = struct.Struct("=BxHiII")
 _NETLINK_TIME = 2.0  # s; the kernel answers at once or never
 
 
@@ -121,17 +127,35 @@ def resolver(text: bytes) -> str:
     return hashlib.sha256(said).hexdigest()[:12] if said else ""
 
 
+def links(payloads: Iterable[bytes]) -> dict[int, tuple[str, bool]]:
+    """Each interface's name, and whether it has carrier, from RTM_NEWLINK payloads; by its index."""
+    found = {}
+    for payload in payloads:
+        _, _, index, flags, _ = _IFINFOMSG.unpack_from(payload)
+        name = dict(_attributes(payload[_IFINFOMSG.size :])).get(_IFLA_IFNAME, b"").rstrip(b"\0")
+        found[index] = (name.decode("utf-8", "surrogateescape"), flags & _CARRIER == _CARRIER)
+    return found
+
+
 def read() -> Picture:
     """The network now. Raises `OSError` if the system does not say; a kernel without IPv6 is no error."""
-    routes4, routes6 = ways4((PROC / "route").read_text()), ways6(_optional(PROC / "ipv6_route").decode())
-    inet6 = _optional(PROC / "if_inet6").decode()
+    interfaces = links(_ask(_RTM_GETLINK, _RTM_NEWLINK, _LINKS))
+    carrying = {name for name, carrier in interfaces.values() if carrier}
+    routes4 = _carried(ways4((PROC / "route").read_text()), carrying)
+    routes6 = _carried(ways6(_optional(PROC / "ipv6_route").decode()), carrying)
+    found4 = [(interfaces.get(_index(payload), ("", False))[0], payload) for payload in _ask(*_ADDRESSES)]
+    found6 = addresses6(_optional(PROC / "if_inet6").decode(), (way for way, _ in routes6))
     return Picture(
         ways4=_joined(routes4),
         ways6=_joined(routes6),
-        addresses4=tuple(addresses4(_ask_addresses4(), (way for way, _ in routes4))),
-        addresses6=tuple(addresses6(inet6, (way for way, _ in routes6))),
+        addresses4=tuple(addresses4(((n, p) for n, p in found4 if n in carrying), (way for way, _ in routes4))),
+        addresses6=tuple(address for address in found6 if address.partition(" ")[0] in carrying),
         resolver=resolver(_optional(RESOLVER)),
     )
+
+
+def _carried(ways: Iterable[tuple[str, str]], carrying: Collection[str]) -> list[tuple[str, str]]:
+    return [(interface, gateway) for interface, gateway in ways if interface in carrying]
 
 
 def _joined(ways: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -145,13 +169,17 @@ def _optional(path: Path) -> bytes:
         return b""
 
 
-def _ask_addresses4() -> list[tuple[str, bytes]]:
-    """Every IPv4 address by RTM_GETADDR, as (name of its interface, payload of RTM_NEWADDR)."""
+_LINKS = _IFINFOMSG.pack(0, 0, 0, 0, 0) + _ATTRIBUTE.pack(8, _IFLA_EXT_MASK) + struct.pack("=I", _SKIP_STATISTICS)
+_ADDRESSES = (_RTM_GETADDR, _RTM_NEWADDR, _IFADDRMSG.pack(socket.AF_INET, 0, 0, 0, 0))
+
+
+def _ask(question: int, answer: int, body: bytes) -> list[bytes]:
+    """The payloads of type `answer` that the kernel dumps when asked so."""
     if sys.platform != "linux":
         raise OSError("netlink is Linux's")
-    size = _HEADER.size + _IFADDRMSG.size
-    request = _HEADER.pack(size, _RTM_GETADDR, _NLM_F_DUMP, 1, 0) + _IFADDRMSG.pack(socket.AF_INET, 0, 0, 0, 0)
-    found: list[tuple[str, bytes]] = []
+    request = _HEADER.pack(_HEADER.size + len(body), question, _NLM_F_DUMP, 1, 0) + body
+    size = _IFINFOMSG.size if answer == _RTM_NEWLINK else _IFADDRMSG.size
+    found: list[bytes] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as kernel:
         kernel.settimeout(_NETLINK_TIME)
         kernel.bind((0, 0))
@@ -161,14 +189,11 @@ def _ask_addresses4() -> list[tuple[str, bytes]]:
                 if kind == _NLMSG_DONE:
                     return found
                 if kind == _NLMSG_ERROR:
-                    raise OSError("the kernel refused to list its addresses")
-                if kind == _RTM_NEWADDR and len(payload) >= _IFADDRMSG.size:
-                    found.append((_interface(payload), payload))
+                    raise OSError("the kernel refused to list its interfaces or addresses")
+                if kind == answer and len(payload) >= size:
+                    found.append(payload)
 
 
-def _interface(payload: bytes) -> str:
-    index = _IFADDRMSG.unpack_from(payload)[4]
-    try:
-        return socket.if_indextoname(index)
-    except OSError:  # it went away in between; the next picture will not have it
-        return f"#{index}"
+def _index(payload: bytes) -> int:
+    """The index of the interface that has this address."""
+    return int(_IFADDRMSG.unpack_from(payload)[4])

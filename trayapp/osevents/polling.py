@@ -42,9 +42,15 @@ class Polling:
         self._picture: Picture | None = None
         self._blind = False
 
-    def poll(self, now: Moment) -> list[OsEvent]:
+    @property
+    def offline(self) -> bool:
+        """Whether the last look found no way out."""
+        return self._picture is not None and self._picture.offline
+
+    def poll(self, now: Moment, *, stirred: bool = False) -> list[OsEvent]:
         """What happened since the last call: a wake, a step of the clock, a change of the network; usually nothing.
 
+        `stirred`: somebody heard of a change, so that the network is looked at however short ago the last look was.
         The very first look tells only what a gate would not assume by itself: that there is no network.
         """
         jump = compare_clocks(self._last, now) if self._last is not None else None
@@ -53,7 +59,7 @@ class Polling:
         if jump is not None:
             log.info("os events: slept %.0f s, wall clock stepped by %.0f s", jump.slept, jump.stepped)
         due = self._looked_at is None or now.at - self._looked_at >= self._every
-        if due or jump is not None:
+        if due or stirred or jump is not None:
             events += self._look(now)
         return events
 
