@@ -80,6 +80,7 @@ class Desk(Screen):
     def __init__(
         self,
         *,
+        size: str = "1280x800",
         dark: bool = False,
         panel: bool = True,
         notifications: bool = True,
@@ -88,6 +89,7 @@ class Desk(Screen):
     ) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="desk-"))
+        self.size = size
         self.panel_colour = DARK if dark else LIGHT
         self.keyring_password = keyring_password
         self._want = (panel, notifications, system_bus)
@@ -147,7 +149,7 @@ class Desk(Screen):
     def _start_display(self) -> None:
         """A display number that is free; read to the newline, as Xvfb dies of a pipe closed before it."""
         read, write = os.pipe()
-        screen = ("-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset")
+        screen = ("-screen", "0", f"{self.size}x24", "-nolisten", "tcp", "-noreset")
         self.spawn("Xvfb", "-displayfd", str(write), *screen, pass_fds=(write,))
         os.close(write)
         with os.fdopen(read) as pipe:
