@@ -1,6 +1,6 @@
 """A web application of aiohttp on its own thread and loop: the one place that starts and ends threads here.
 
-Nothing in this file knows OAuth. It listens on 127.0.0.1 only, and ending it never waits for a request.
+Nothing in this file knows OAuth. It listens on 127.0.0.1 unless it is told otherwise, and ending it never waits for a request.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ CLOSE_LIMIT = 1.0  # s; what a closing server may take of a test's time
 class Background:
     """One application, served from its own thread. The methods may be called from any thread but that one."""
 
-    def __init__(self, make: Callable[[], web.Application], *, name: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], web.Application], *, name: str, tls: ssl.SSLContext | None = None, host: str = HOST
+    ) -> None:
         self._make = make
+        self._host = host
         self._name = name
         self._tls = tls
         self._thread: threading.Thread | None = None
@@ -41,7 +44,7 @@ class Background:
         """`http://127.0.0.1:PORT`, without a slash at the end."""
         if not self.port:
             raise RuntimeError(f"{self._name} is not running yet: use it in a with statement")
-        return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
     def start(self) -> None:
         """Serve, on a free port. Returns when connections are accepted."""
@@ -99,7 +102,7 @@ class Background:
     async def _listen(self) -> None:
         if self._listener is None:
             loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(self._accept, HOST, self.port, ssl=self._tls)
+            self._listener = await loop.create_server(self._accept, self._host, self.port, ssl=self._tls)
             self.port = self._listener.sockets[0].getsockname()[1]
 
     def _accept(self) -> asyncio.Protocol:

@@ -28,7 +28,7 @@ class OAuthServer(Settings):
     """
 
     def __post_init__(self) -> None:
-        self._background = Background(self._application, name="oauthtest", tls=self.ssl_context)
+        self._background = Background(self._application, name="oauthtest", tls=self.ssl_context, host=self.host)
         self._shared = Shared(self, lambda: self._background.url)
         self._authorization = AuthorizationEndpoint(self._shared)
         self._token = TokenEndpoint(self._shared)

@@ -20,6 +20,7 @@ class Settings:
     ssl_context: ssl.SSLContext | None = None  # given: https
     check: bool = True  # False: leaving the context raises neither ClientMisbehaved nor ScriptNotUsedUp
     allow: Collection[Rule] = ()  # what is no violation in this test
+    host: str = "127.0.0.1"  # an address of this machine; another one for tests between network namespaces
     clock: Callable[[], float] = field(default=time.monotonic)  # for grace, token life, codes and the log
 
     client_id: str = "amberlight-test"
