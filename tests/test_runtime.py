@@ -1,0 +1,341 @@
+"""The whole program in a thread of the test: configuration, port, switches and its end, without tray and keyring."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+from tests.engines import login_of
+from trayapp.app import App, Parts
+from trayapp.client import Client
+from trayapp.config import load
+from trayapp.control import Control
+from trayapp.core.face import Action, Snapshot, Verb
+from trayapp.core.model import Trouble
+from trayapp.edge.keystore import MemoryKeystore
+from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.paths import Paths
+
+LIMIT = 10.0  # s
+
+CONFIG = """
+[settings]
+port = {port}
+initial_retry_interval = "20ms"
+max_retry_interval = "40ms"
+max_tries = 3
+manual_spacing = "10ms"
+tick_interval = "50ms"
+
+[workloads.one]
+url = "http://127.0.0.1:9/mcp"
+issuer = "{server.issuer}"
+authorization_endpoint = "{server.authorization_endpoint}"
+token_endpoint = "{server.token_endpoint}"
+client_id = "{server.client_id}"
+scopes = ["mcp"]
+"""
+
+
+class Program:
+    """`amberlight run --no-tray` in a thread, from `with` to its end; `code` is its exit code."""
+
+    def __init__(self, root: Path, keystore: MemoryKeystore | None = None) -> None:
+        self.paths = Paths.under(root)
+        self.paths.make()
+        self.keystore = keystore or MemoryKeystore()
+        self.snapshots: list[Snapshot] = []
+        self.control: Control | None = None
+        self.code: int | None = None
+        self.app: App | None = None
+        self._thread: threading.Thread | None = None
+
+    def write(self, text: str) -> None:
+        self.paths.config_file.write_text(text)
+
+    def __enter__(self) -> Self:
+        parts = Parts(
+            keystore=lambda: self.keystore,
+            on_snapshot=self.snapshots.append,
+            on_start=lambda control: setattr(self, "control", control),
+            notifications=False,
+        )
+        self.app = App(self.paths, lambda: load(self.paths, {}), parts)
+        self._thread = threading.Thread(target=self._run, name="program")
+        self._thread.start()
+        self.until(lambda: self.control is not None and self.snapshots, "the start")
+        return self
+
+    def _run(self) -> None:
+        assert self.app is not None
+        self.code = self.app.run(tray=False)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.app is not None
+        assert self._thread is not None
+        self.app.quit()
+        self._thread.join(LIMIT)
+        assert not self._thread.is_alive()
+
+    def until(self, holds: Callable[[], object], what: str = "") -> None:
+        end = time.monotonic() + LIMIT
+        while not holds():
+            assert time.monotonic() < end, f"waited in vain for {what}: {self.snapshots[-1:]}"
+            time.sleep(0.01)
+
+    @property
+    def last(self) -> Snapshot:
+        return self.snapshots[-1]
+
+    def word(self, name: str = "one") -> str:
+        view = self.last.workloads.get(name)
+        return "" if view is None else f"{view.status} {view.auth.detail}"
+
+    def becomes(self, word: str) -> None:
+        self.until(lambda: self.word() == word, word)
+
+    @property
+    def client(self) -> Client:
+        return Client.find(self.paths.runtime_dir)
+
+    def act(self, verb: Verb, name: str = "") -> None:
+        assert self.app is not None
+        self.app.act(Action(verb, name))
+
+    def checks(self) -> list[tuple[str, str, str]]:
+        return [(check["name"], check["state"], check["text"]) for check in self.client.doctor()]
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer() as server:
+        yield server
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: OAuthServer) -> Program:
+    """Configured with one workload that was signed in yesterday; not started yet."""
+    program = Program(tmp_path)
+    program.write(CONFIG.format(port=0, server=server))
+    program.keystore._logins["one"] = login_of(server)
+    return program
+
+
+def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
+    """Green, reachable, and ended without a trace in the runtime directory; exit code 0."""
+
+    with program:
+        program.becomes("running ok")
+        assert 0o600 == program.paths.server_file.stat().st_mode & 0o777
+        assert ["one"] == [row["name"] for row in program.client.workloads(everything=False)]
+        assert server.valid_access(program.client.token("one", 0)["access_token"])
+        assert {"ok"} == {state for name, state, _ in program.checks() if name in ("keyring", "state")}
+    assert 0 == program.code
+    assert not program.paths.server_file.exists()
+
+
+def test_a_taken_port_is_said_and_another_one_taken(program: Program, server: OAuthServer) -> None:
+    """Refreshing goes on, commands find the way, and the menu and `doctor` name the port."""
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        program.write(CONFIG.format(port=port, server=server))
+        with program:
+            program.becomes("running ok")
+            assert port != program.client.port
+            assert any(f"Port {port} " in warning for warning in program.last.warnings)
+            assert any(f"Port {port} " in text for _, state, text in program.checks() if state == "warning")
+
+
+def test_a_runtime_directory_that_cannot_be_trusted_is_said(program: Program) -> None:
+    """No file tells commands the way; everything else works."""
+
+    program.paths.server_file.symlink_to(program.paths.config_file)
+    with program:
+        program.becomes("running ok")
+        assert any("server.json has to be a plain file" in warning for warning in program.last.warnings)
+    assert 0 == program.code
+
+
+def test_a_damaged_file_at_the_start_is_a_red_cross(program: Program, server: OAuthServer) -> None:
+    """No attempts; the sentence names file and line; the mended file is taken up by itself."""
+
+    good = program.paths.config_file.read_text()
+    program.write("[settings]\nport = 0\n[workloads.one]\nurl = 7\n")
+    with program:
+        assert program.last.broken.startswith(f"{program.paths.config_file}:4: ")
+        assert {} == program.last.workloads
+        program.write(good)
+        _look(program)
+        program.becomes("running ok")
+        assert "" == program.last.broken
+        assert 1 == server.count("token")
+
+
+def _look(program: Program) -> None:
+    """The engine's next look, which otherwise comes within half a minute."""
+    assert program.control is not None
+    program.control.engine._loop.call_soon_threadsafe(program.control.engine._wake.set)
+
+
+def test_a_later_bad_file_changes_nothing_but_what_is_said(program: Program, server: OAuthServer) -> None:
+    """The last good configuration stays in force; the icon stays; the warning goes when the file is mended."""
+
+    with program:
+        program.becomes("running ok")
+        good = program.paths.config_file.read_text()
+        program.write(good + "\nnonsense\n")
+        answer = program.client.reload()
+        assert not answer["ok"]
+        assert str(program.paths.config_file) in answer["errors"][0]
+        program.until(lambda: program.last.warnings, "the warning")
+        (warning,) = program.last.warnings
+        assert "The last good configuration stays in force." in warning
+        assert ".." not in warning
+        assert "" == program.last.broken
+        assert "running ok" == program.word()
+        program.write(good)
+        assert program.client.reload()["ok"]
+        program.until(lambda: not program.last.warnings, "no warning")
+        assert 1 == server.count("token")
+
+
+def test_a_changed_file_is_noticed_without_a_command(program: Program, server: OAuthServer) -> None:
+    """Another workload in it appears; one that is taken out goes, and its login stays."""
+
+    with program:
+        program.becomes("running ok")
+        text = program.paths.config_file.read_text()
+        program.write(text.replace("[workloads.one]", "[workloads.two]"))
+        _look(program)
+        program.until(lambda: list(program.last.workloads) == ["two"], "two")
+        assert "one" in program.keystore._logins
+        program.paths.config_file.unlink()
+        _look(program)
+        program.until(lambda: not program.last.workloads, "none")
+        assert "one" in program.keystore._logins
+        assert 0 == server.count("revoke")
+
+
+def test_muted_survives_a_restart(program: Program) -> None:
+    """Chosen in the menu, kept in a file, and taken back the same way."""
+
+    for _ in range(2):
+        with program:
+            before = program.last.muted
+            program.act(Verb.MUTE)
+            program.until(lambda before=before: program.last.muted is not before, "the other way")  # type: ignore[misc]
+        again = Program(program.paths.state_dir.parent, program.keystore)
+        with again:
+            assert before is not again.last.muted
+        program.control, program.snapshots = None, []
+
+
+def test_a_quit_that_would_lose_a_login_is_asked_twice(program: Program) -> None:
+    """The keyring takes nothing: the first *Quit* warns, the second one means it."""
+
+    class Full(MemoryKeystore):
+        async def store(self, *_: Any) -> Trouble:
+            return Trouble.FAILED
+
+    full = Full()
+    full._logins = program.keystore._logins
+    program.keystore = full
+    with program:
+        program.becomes("running not_stored")
+        program.act(Verb.QUIT)
+        time.sleep(0.2)
+        assert program.code is None
+        program.act(Verb.QUIT)
+        program.until(lambda: program.code == 0, "the end")
+
+
+def test_quit_by_click_and_by_command(program: Program) -> None:
+    """Either ends it in order."""
+
+    with program:
+        program.becomes("running ok")
+        program.act(Verb.QUIT)
+        program.until(lambda: program.code == 0, "the end")
+    program.control, program.snapshots, program.code = None, [], None
+    with program:
+        program.client.request("POST", "/api/v1beta/quit")
+        program.until(lambda: program.code == 0, "the end")
+
+
+def test_an_end_before_the_start(program: Program) -> None:
+    """*Quit* while the icon has only just appeared."""
+
+    app = App(program.paths, lambda: load(program.paths, {}), Parts(notifications=False))
+    app.act(Action(Verb.QUIT))
+    assert 0 == app.run(tray=False)
+
+
+def test_an_engine_that_ends_unexpectedly_says_so(
+    program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, a sentence that names the log, and no traceback on the terminal."""
+
+    from trayapp.engine import Engine
+
+    async def run(self: Engine) -> None:
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr(Engine, "run", run)
+    app = App(program.paths, lambda: load(program.paths, {}), Parts(lambda: program.keystore, notifications=False))
+    assert 1 == app.run(tray=False)
+    told = capsys.readouterr().err
+    assert str(program.paths.log_file) in told
+    assert "Traceback" not in told
+    assert not program.paths.server_file.exists()
+
+
+def test_the_commands_of_a_person_reach_the_engine(program: Program, server: OAuthServer) -> None:
+    """Retry, pause, resume, and removal with revocation, all by the loopback API."""
+
+    with program:
+        program.becomes("running ok")
+        program.client.post("one", "retry")
+        program.until(lambda: server.count("token", outcome="ok") == 2, "a refresh")
+        program.client.post("one", "stop")
+        program.becomes("stopped paused")
+        program.client.post("one", "restart")
+        program.becomes("running ok")
+        server.mode = Mode.FIREWALL
+        program.client.retry_all()
+        program.until(lambda: server.count("token", outcome="firewall") >= 1, "a failure")
+        server.mode = Mode.SUCCESS
+        program.client.remove("one")
+        program.until(lambda: not program.last.workloads, "its end")
+        assert {} == program.keystore._logins
+
+
+def test_state_db_says_what_happened(program: Program, server: OAuthServer) -> None:
+    """The history of an outage can be read afterwards, in words."""
+
+    import sqlite3
+    from contextlib import closing
+
+    server.mode = Mode.FIREWALL
+    with program:
+        program.becomes("auth_retrying retrying")
+        server.mode = Mode.SUCCESS
+        program.becomes("running ok")
+    with closing(sqlite3.connect(program.paths.state_db)) as db:
+        rows = db.execute("SELECT kind, outcome, status FROM history ORDER BY id").fetchall()
+        (state,) = db.execute("SELECT state FROM workload").fetchone()
+    outcomes = [outcome for kind, outcome, _ in rows if kind == "attempt"]
+    assert ["server_busy"] * 3 == outcomes[:3]
+    assert "refreshed" == outcomes[-1]
+    assert ["starting", "auth_retrying", "running"] == list(dict.fromkeys(row[2] for row in rows if row[0] == "status"))
+    assert "retrying_since" not in json.loads(state)
