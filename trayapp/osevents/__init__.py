@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,13 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsDark(Protocol):
+    """A source that can also tell whether the machine runs with nobody before it: DarkWake."""
+
+    def dark(self) -> bool: ...
+
+
 class Debounce:
     """Many messages, one event: due after `quiet` seconds without a further one, or `longest` after the first.
 
@@ -141,6 +148,8 @@ NATIVE: Mapping[str, tuple[Backend, ...]] = {  # by the beginning of `sys.platfo
         _lazily("linux", "Timerfd"),
         _lazily("linux", "NetworkManager"),
     ),
+    "darwin": (_lazily("macos", "MacNetwork"), _lazily("macos", "MacPower")),
+    "win32": (_lazily("windows", "WindowsNetwork"), _lazily("windows", "WindowsPower")),
 }
 
 

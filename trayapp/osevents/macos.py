@@ -86,20 +86,31 @@ class MacNetwork:
                 loop.remove_reader(kernel)
 
     def _heard(self, kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asyncio.Future[None]) -> None:
-        stirred = False
         try:
-            while data := kernel.recv(_ENOUGH):
-                stirred = stirred or stirs(data, self._name_of)
-        except BlockingIOError:
-            pass
+            stirred = self._empty(kernel)
         except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                if not ended.done():
-                    ended.set_exception(error)
-                return
-            stirred = True  # messages were lost for want of room: a change like any other
+            if not ended.done():
+                ended.set_exception(error)
+            return
         if stirred:
             emit(Stirred())
+
+    def _empty(self, kernel: socket.socket) -> bool:
+        """Read all that is there; whether any of it matters."""
+        stirred = False
+        while True:
+            try:
+                data = kernel.recv(_ENOUGH)
+            except BlockingIOError:
+                return stirred
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                stirred = True  # messages were lost for want of room: a change like any other
+                continue
+            if not data:
+                raise OSError("the routing socket was closed")
+            stirred = stirred or stirs(data, self._name_of)
 
 
 class MacPower:
@@ -197,6 +208,7 @@ class _Night:
         if argument is None:
             self.relay.post(SleepSoon())
             return
+        # Kept before the post: whoever ends meanwhile must find it.
         self._hold = hold = Hold(lambda: self._calls.allow(argument), self._limit)
         if not self.relay.post(SleepSoon(hold.release)):
             hold.release()

@@ -14,12 +14,24 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from trayapp.core.model import Moment
-from trayapp.osevents import Debounce, NetworkState, OsEvent, PortalHint, SleepSoon, Source, Stirred, Woke, sources
+from trayapp.osevents import (
+    Debounce,
+    KnowsDark,
+    NetworkState,
+    OsEvent,
+    PortalHint,
+    SleepSoon,
+    Source,
+    Stirred,
+    Woke,
+    sources,
+)
 from trayapp.osevents.polling import Polling
 
 log = logging.getLogger(__name__)
 
 AWAKE = 60.0  # s awake after which a wake that nobody told of is one; maintenance wakes of a Mac last up to 55 s
+DARK = 1800.0  # s awake after which even a machine that calls itself dark is in use: nothing waits for ever
 AGAIN = (5.0, 30.0, 300.0)  # s until a source that ended is started anew; after the last it is left alone
 LASTED = 60.0  # s; a source that worked so long has earned all its chances again
 LATER = 0.001  # s beyond what the debounce asks for, so that the look does not come a rounding error early
@@ -149,8 +161,15 @@ class Watch:
 
     def _owed(self, now: Moment) -> list[OsEvent]:
         """The wake that nobody told of, once we were awake for so long."""
-        if self._silent is None or now.awake - self._silent < AWAKE:
+        if self._silent is None:
+            return []
+        waited = now.awake - self._silent
+        if waited < AWAKE or (waited < DARK and self._dark()):
             return []
         self._silent = None
-        log.info("os events: awake for %.0f s and nobody told of it; that is a wake", AWAKE)
+        log.info("os events: awake for %.0f s and nobody told of it; that is a wake", waited)
         return [Woke()]
+
+    def _dark(self) -> bool:
+        """Whether somebody knows that the machine runs for maintenance only."""
+        return any(isinstance(source, KnowsDark) and source.live and source.dark() for source in self._sources)

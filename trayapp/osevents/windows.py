@@ -90,7 +90,6 @@ class _Night:
         self._limit = limit
         self._hold = threading.Event()
         self._asleep = False
-        self._ended = False
 
     def heard(self, kind: int) -> None:
         """18 comes at every resume, and 7 after it tells nothing new."""
@@ -102,13 +101,12 @@ class _Night:
 
     def _falls(self) -> None:
         self._asleep = True
-        self._hold = hold = threading.Event()
-        if not self._ended and self._relay.post(SleepSoon(hold.set)):
+        self._hold = hold = threading.Event()  # before the post: whoever ends meanwhile must find it
+        if self._relay.post(SleepSoon(hold.set)):
             hold.wait(self._limit)
 
     def end(self) -> bool:
         """From the loop: nothing is held up any more. Whether a sleep was announced that nobody called over."""
-        self._ended = True
         self._relay.end()
         self._hold.set()
         return self._asleep

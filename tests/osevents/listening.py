@@ -1,0 +1,88 @@
+"""A source that runs inside a test, and what it said."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from trayapp.osevents import OsEvent, Source
+
+PATIENCE = 2.0  # s
+
+
+class Heard:
+    """The events in order; `threads` are those that `emit` was called on."""
+
+    def __init__(self) -> None:
+        self.events: list[OsEvent] = []
+        self.threads: set[threading.Thread] = set()
+
+    def __call__(self, event: OsEvent) -> None:
+        self.events.append(event)
+        self.threads.add(threading.current_thread())
+
+    async def until(self, count: int) -> list[OsEvent]:
+        """All events, as soon as there are so many; a moment later, so that one too many shows too."""
+        await until(lambda: len(self.events) >= count)
+        await asyncio.sleep(0.01)
+        return self.events
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():  # noqa: ASYNC110 many things are waited for, and not all of them can set an event
+            await asyncio.sleep(0.002)
+
+
+@contextlib.asynccontextmanager
+async def listening(source: Source) -> AsyncIterator[Heard]:
+    """The source runs and is live; afterwards it is cancelled and has ended."""
+    heard = Heard()
+    task = asyncio.create_task(source.run(heard))
+    try:
+        await until(lambda: source.live or task.done())
+        yield heard
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert not source.live
+
+
+class Library:
+    """A C library whose functions are Python's, called through real C function pointers.
+
+    It has exactly the functions of its `header`, (result, argument types) by name. A caller that declares another
+    signature than the header's is a failure at the time of the declaration.
+    """
+
+    def __init__(self, header: dict[str, tuple[Any, ...]], functions: dict[str, Callable[..., Any]]) -> None:
+        assert header.keys() == functions.keys()
+        for name, (result, *arguments) in header.items():
+            setattr(self, name, _Function(name, result, arguments, functions[name]))
+
+
+class _Function:
+    _header: dict[str, Any]
+    _name: str
+    _declared: set[str]
+    _pointer: Callable[..., Any]
+
+    def __init__(self, name: str, result: Any, arguments: list[Any], does: Callable[..., Any]) -> None:
+        self.__dict__["_header"] = {"restype": result, "argtypes": arguments}
+        self.__dict__["_name"] = name
+        self.__dict__["_declared"] = set()
+        self.__dict__["_pointer"] = ctypes.CFUNCTYPE(result, *arguments)(does)
+
+    def __setattr__(self, what: str, value: Any) -> None:
+        assert self._header[what] == value, f"{self._name}.{what} is {self._header[what]}, not {value}"
+        self._declared.add(what)
+
+    def __call__(self, *arguments: Any) -> Any:
+        assert self._declared == {"restype", "argtypes"}, f"{self._name} is called without its types"
+        return self._pointer(*arguments)

@@ -1,0 +1,324 @@
+"""Windows without Windows: recorded notifications on foreign threads, and libraries that check how they are used."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from tests.osevents.listening import Heard, Library, listening
+from trayapp.osevents import SleepSoon, Stirred, Woke
+from trayapp.osevents.windows import WindowsNetwork, WindowsPower
+from trayapp.osevents.windows_calls import Libraries as WindowsLibraries
+from trayapp.osevents.windows_calls import SubscribeParameters, Windows, system
+
+SUSPEND, RESUME_CRITICAL, RESUME_SUSPEND, STATUS_CHANGE, RESUME_AUTOMATIC = 4, 6, 7, 10, 18
+
+
+class Machine:
+    """A Windows behind `Calls`. Its callbacks come on threads of its own; a cancel from one of them is a failure."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.refuses = refuses
+        self.watched: dict[str, Callable[..., None]] = {}
+        self.cancelled: list[str] = []
+        self.foreign: list[threading.Thread] = []
+
+    def watch_addresses(self, heard: Callable[[], None]) -> Callable[[], None]:
+        return self._watch("addresses", heard)
+
+    def watch_routes(self, heard: Callable[[], None]) -> Callable[[], None]:
+        return self._watch("routes", heard)
+
+    def watch_power(self, heard: Callable[[int], None]) -> Callable[[], None]:
+        return self._watch("power", heard)
+
+    def _watch(self, what: str, heard: Callable[..., None]) -> Callable[[], None]:
+        if what == self.refuses:
+            raise OSError(f"{what} was refused (error 5)")
+        self.watched[what] = heard
+
+        def cancel() -> None:
+            assert threading.current_thread() not in self.foreign, "this would wait for itself for ever"
+            assert what not in self.cancelled
+            self.cancelled.append(what)
+            for thread in self.foreign:  # as Windows does: it waits for callbacks that are running
+                thread.join(2.0)
+                assert not thread.is_alive(), "the cancel and a callback wait for each other"
+
+        return cancel
+
+    def tell(self, what: str, *arguments: int) -> threading.Thread:
+        """A notification; the thread ends when the callback returns."""
+        thread = threading.Thread(target=self.watched[what], args=arguments)
+        self.foreign.append(thread)
+        thread.start()
+        return thread
+
+
+async def test_addresses_and_routes_stir() -> None:
+    """Each notification comes on a foreign thread and is told on the loop's."""
+
+    machine = Machine()
+    async with listening(WindowsNetwork(machine)) as heard:
+        machine.tell("addresses")
+        machine.tell("routes")
+
+        assert [Stirred(), Stirred()] == await heard.until(2)
+        assert {threading.current_thread()} == heard.threads
+    assert {"addresses", "routes"} == set(machine.cancelled)
+
+
+async def test_a_notification_after_the_end() -> None:
+    """What was under way when we unregistered tells nobody, and holds nothing up."""
+
+    machine = Machine()
+    async with listening(WindowsNetwork(machine)) as heard:
+        pass
+    async with listening(WindowsPower(machine, hold=5.0)) as power:
+        pass
+    machine.tell("routes").join()
+    machine.tell("power", RESUME_AUTOMATIC).join()
+    machine.tell("power", SUSPEND).join(0.5)
+    await asyncio.sleep(0)
+
+    assert not machine.foreign[-1].is_alive()
+    assert [] == heard.events == power.events
+
+
+@pytest.mark.parametrize("refused", ["addresses", "routes"])
+async def test_a_refusal_is_an_oserror_and_leaves_nothing_behind(refused: str) -> None:
+    """If the second registration fails the first one is taken back."""
+
+    machine = Machine(refused)
+    source = WindowsNetwork(machine)
+    with pytest.raises(OSError, match=refused):
+        await source.run(Heard())
+
+    assert list(machine.watched) == machine.cancelled
+    assert not source.live
+
+
+async def test_power_is_refused() -> None:
+    """The same for power."""
+
+    with pytest.raises(OSError, match="error 5"):
+        await WindowsPower(Machine("power")).run(Heard())
+
+
+async def test_a_night() -> None:
+    """A suspend waits for the word, and of the two messages of a resume the second one tells nothing new."""
+
+    machine = Machine()
+    async with listening(WindowsPower(machine, hold=5.0)) as heard:
+        waiting = machine.tell("power", SUSPEND)
+        (sleep,) = await heard.until(1)
+        assert isinstance(sleep, SleepSoon)
+        assert waiting.is_alive()
+        sleep.done()
+        waiting.join(1.0)
+        assert not waiting.is_alive()
+        for code in (RESUME_AUTOMATIC, RESUME_SUSPEND, STATUS_CHANGE):
+            machine.tell("power", code).join()
+
+        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert {threading.current_thread()} == heard.threads
+
+
+@pytest.mark.parametrize("codes", [(RESUME_AUTOMATIC,), (RESUME_CRITICAL,), (RESUME_SUSPEND,)])
+async def test_every_resume_is_a_wake(codes: tuple[int, ...]) -> None:
+    """Whichever message of a resume comes first after a suspend."""
+
+    machine = Machine()
+    async with listening(WindowsPower(machine, hold=0.01)) as heard:
+        machine.tell("power", SUSPEND)
+        await heard.until(1)
+        for code in codes:
+            machine.tell("power", code)
+
+        assert [SleepSoon(), Woke()] == await heard.until(2)
+
+
+async def test_a_resume_without_a_suspend() -> None:
+    """Nobody announces an emergency; 18 counts all the same, 7 alone does not."""
+
+    machine = Machine()
+    async with listening(WindowsPower(machine)) as heard:
+        machine.tell("power", RESUME_SUSPEND).join()
+        machine.tell("power", RESUME_AUTOMATIC)
+
+        assert [Woke()] == await heard.until(1)
+
+
+async def test_a_suspend_is_held_up_for_a_moment_only() -> None:
+    """An engine that never answers holds nothing up."""
+
+    machine = Machine()
+    async with listening(WindowsPower(machine, hold=0.05)) as heard:
+        waiting = machine.tell("power", SUSPEND)
+        waiting.join(2.0)
+
+        assert not waiting.is_alive()
+        assert [SleepSoon()] == await heard.until(1)
+
+
+async def test_ending_lets_the_machine_sleep() -> None:
+    """Cancelling waits for a running callback, so that one is let go first; and the night is over."""
+
+    machine = Machine()
+    began = time.monotonic()
+    async with listening(WindowsPower(machine, hold=5.0)) as heard:
+        machine.tell("power", SUSPEND)
+        await heard.until(1)
+
+    assert ["power"] == machine.cancelled
+    assert [SleepSoon(), Woke()] == heard.events
+    assert time.monotonic() - began < 1.5
+
+
+def test_elsewhere_it_is_refused_with_a_sentence() -> None:
+    """The files import on every system; only making a source of another system fails."""
+
+    if sys.platform == "win32":
+        pytest.skip("this is Windows")
+    with pytest.raises(OSError, match="Microsoft"):
+        WindowsNetwork()
+    with pytest.raises(OSError, match="Microsoft"):
+        WindowsPower()
+    with pytest.raises(OSError, match="Microsoft"):
+        system()
+
+
+# --- the C calls -----------------------------------------------------------------------------------------------------
+
+ULONG, PVOID = ctypes.c_uint32, ctypes.c_void_p
+CHANGED = ctypes.CFUNCTYPE(None, PVOID, PVOID, ctypes.c_int)
+POWERED = ctypes.CFUNCTYPE(ULONG, PVOID, ULONG, PVOID)
+NOTIFY = (ULONG, ctypes.c_uint16, CHANGED, PVOID, ctypes.c_ubyte, ctypes.POINTER(PVOID))
+NETIOAPI_H = {
+    "NotifyUnicastIpAddressChange": NOTIFY,
+    "NotifyRouteChange2": NOTIFY,
+    "CancelMibChangeNotify2": (ULONG, PVOID),
+}
+POWERBASE_H = {
+    "PowerRegisterSuspendResumeNotification": (ULONG, ULONG, PVOID, ctypes.POINTER(PVOID)),
+    "PowerUnregisterSuspendResumeNotification": (ULONG, PVOID),
+}
+
+
+class Dlls:
+    """iphlpapi and powrprof in Python behind C function pointers; a callback is known by its address alone."""
+
+    def __init__(self, said: int = 0, ends: int = 0) -> None:
+        self.said, self.ends = said, ends
+        self.addresses: dict[int, int | None] = {}
+        self.cancelled: list[int] = []
+        self.libraries = WindowsLibraries(
+            Library(
+                NETIOAPI_H,
+                {
+                    "NotifyUnicastIpAddressChange": lambda *given: self.notify(0x100, *given),
+                    "NotifyRouteChange2": lambda *given: self.notify(0x200, *given),
+                    "CancelMibChangeNotify2": self.cancel,
+                },
+            ),
+            Library(
+                POWERBASE_H,
+                {
+                    "PowerRegisterSuspendResumeNotification": self.power,
+                    "PowerUnregisterSuspendResumeNotification": self.cancel,
+                },
+            ),
+            ctypes.CFUNCTYPE,
+        )
+
+    def notify(self, handle: int, family: int, callback: object, context: int | None, first: int, where: object) -> int:
+        assert (family, context, first) == (0, None, 0)
+        self.addresses[handle] = ctypes.cast(callback, PVOID).value  # type: ignore[arg-type]
+        where[0] = handle  # type: ignore[index]
+        return self.said
+
+    def power(self, flags: int, recipient: int, where: object) -> int:
+        assert flags == 2
+        parameters = SubscribeParameters.from_address(recipient)
+        assert parameters.context is None
+        self.addresses[0x300] = parameters.callback
+        where[0] = 0x300  # type: ignore[index]
+        return self.said
+
+    def cancel(self, handle: int) -> int:
+        self.cancelled.append(handle)
+        return self.ends
+
+    def tell(self, handle: int, kind: int = 1) -> None:
+        """Windows calls the address that it was given, on a thread of its own."""
+        address = self.addresses[handle]
+        assert address is not None
+        call = POWERED(address) if handle == 0x300 else CHANGED(address)
+        arguments = (None, kind, None) if handle == 0x300 else (None, None, kind)
+        thread = threading.Thread(target=call, args=arguments)
+        thread.start()
+        thread.join()
+
+
+async def test_through_the_c_interface() -> None:
+    """Types, handles and callbacks, with real C calls in between and a collected heap."""
+
+    dlls = Dlls()
+    calls = Windows(dlls.libraries)
+    async with listening(WindowsNetwork(calls)) as network, listening(WindowsPower(calls, hold=0.01)) as power:
+        gc.collect()
+        dlls.tell(0x100)
+        dlls.tell(0x200)
+        dlls.tell(0x300, SUSPEND)
+        dlls.tell(0x300, RESUME_AUTOMATIC)
+
+        assert [Stirred(), Stirred()] == await network.until(2)
+        assert [SleepSoon(), Woke()] == await power.until(2)
+    assert [0x100, 0x200, 0x300] == sorted(dlls.cancelled)
+
+
+@pytest.mark.parametrize("watch", ["watch_addresses", "watch_routes", "watch_power"])
+def test_a_callback_lives_until_windows_has_let_go_of_it(watch: str) -> None:
+    """The function that ends a watch keeps the callback; when it was called, and only then, the callback may go."""
+
+    class Ear:
+        def __call__(self, *_: int) -> None:
+            """Hears."""
+
+    for ends, kept in ((0, False), (5, True)):
+        ear = Ear()
+        alive = weakref.ref(ear)
+        cancel = getattr(Windows(Dlls(ends=ends).libraries), watch)(ear)
+        del ear
+        gc.collect()
+        assert alive() is not None
+        cancel()
+        gc.collect()
+        assert kept == (alive() is not None)
+
+
+@pytest.mark.parametrize("watch", ["watch_addresses", "watch_routes", "watch_power"])
+def test_an_error_code_is_an_oserror(watch: str) -> None:
+    """Windows says a number; we say which call it was."""
+
+    with pytest.raises(OSError, match=r"Notif\w+ was refused \(error 87\)"):
+        getattr(Windows(Dlls(said=87).libraries), watch)(lambda *_: None)
+
+
+def test_a_watch_is_ended_once() -> None:
+    """A handle that was given back may belong to somebody else."""
+
+    dlls = Dlls()
+    cancel = Windows(dlls.libraries).watch_routes(lambda: None)
+    cancel()
+    cancel()
+
+    assert [0x200] == dlls.cancelled
