@@ -96,6 +96,7 @@ class Desk(Screen):
         self._processes: list[subprocess.Popen[bytes]] = []
         self._panel: subprocess.Popen[bytes] | None = None
         self._notifyd: subprocess.Popen[bytes] | None = None
+        self._bus: subprocess.Popen[bytes] | None = None
         self._keyring: int | None = None
         self._logs = 0
 
@@ -170,7 +171,7 @@ class Desk(Screen):
             config = self.root / "session.conf"
             config.write_text(SESSION_BUS.format(path=self.root / "run/bus", services=services))
             how = [f"--config-file={config}"]
-        self.spawn("dbus-daemon", *how, "--nofork", "--nopidfile")
+        self._bus = self.spawn("dbus-daemon", *how, "--nofork", "--nopidfile")
         wait_for((self.root / "run/bus").exists, "the session bus")
 
     def _start_system_bus(self) -> None:
@@ -240,6 +241,11 @@ class Desk(Screen):
             *arguments,
         ]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
+
+    def end_session_bus(self) -> None:
+        """As the end of a session does; panel, notifications and keyring go with it."""
+        assert self._bus is not None
+        self.end(self._bus)
 
     def has_name(self, name: str, *, system: bool = False) -> bool:
         asked = "org.freedesktop.DBus.NameHasOwner"
