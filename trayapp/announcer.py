@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.clipboard import copy
 from trayapp.core import details, notices, words
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOW_LIMIT = 10.0  # s
+CLOSE_LIMIT = 1.0  # s
+
+Job: TypeAlias = "Callable[[Notifier], Coroutine[Any, Any, object]]"
 
 
 class Announcer:
@@ -29,7 +32,8 @@ class Announcer:
         self._enabled = enabled
         self._notifier: Notifier | None = None
         self._said = notices.Announced()
-        self._jobs: asyncio.Queue[Coroutine[Any, Any, object]] = asyncio.Queue()
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._up: set[str] = set()  # keys of what may be on the screen
         self._worker: asyncio.Task[None] | None = None
         self._back = False
 
@@ -40,17 +44,22 @@ class Announcer:
         from trayapp.tray.notify import Notifier
 
         self._notifier = Notifier(self._act)
-        self._worker = asyncio.create_task(self._work(), name="notifications")
+        self._worker = asyncio.create_task(self._work(self._notifier), name="notifications")
 
     async def close(self) -> None:
         """What is on the screen is withdrawn: its buttons would do nothing any more."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
-        while not self._jobs.empty():
-            self._jobs.get_nowait().close()
-        if self._notifier is not None:
-            await self._notifier.close()
+        if self._notifier is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT):
+                for key in sorted(self._up):
+                    await self._notifier.withdraw(key)
+        except TimeoutError:
+            log.warning("the notification server does not answer")
+        await self._notifier.close()
 
     def published(self, snapshot: Snapshot) -> None:
         """Something changed, or time passed."""
@@ -82,10 +91,9 @@ class Announcer:
 
     def warn_quit(self, names: list[str]) -> None:
         """*Quit* would lose logins that the keyring did not take."""
-        body = (
-            f"Not in the keyring yet: {words.names(tuple(names))}. Unlock the keyring first, or quit again to lose it."
-        )
-        self._show(Notice("quit", "Quitting now loses a login", body, (("Quit", Action(Verb.QUIT)),)))
+        kept = "The keyring does not have it yet: unlock or start the keyring first, and Amberlight saves it by itself."
+        title = f"Quitting now loses the login of {words.names(tuple(names))}"
+        self._show(Notice("quit", title, kept, (("Quit all the same", Action(Verb.QUIT)),)))
 
     def say(self, key: str, title: str, body: str) -> None:
         """A plain sentence."""
@@ -101,20 +109,24 @@ class Announcer:
             self.say(f"details:{name}", f"{name}: details", text)
 
     def _withdraw(self, key: str) -> None:
+        self._up.discard(key)
         self._later(lambda notifier: notifier.withdraw(key))
 
     def _show(self, notice: Notice) -> None:
+        self._up.add(notice.key)
         self._later(lambda notifier: notifier.show(notice))
 
-    def _later(self, job: Callable[[Notifier], Coroutine[Any, Any, object]]) -> None:
+    def _later(self, job: Job) -> None:
         if self._notifier is not None:
-            self._jobs.put_nowait(job(self._notifier))
+            self._jobs.put_nowait(job)
 
-    async def _work(self) -> None:
+    async def _work(self, notifier: Notifier) -> None:
+        """In the order that they came; a server that does not answer holds up the next for so long and no longer."""
         while True:
             job = await self._jobs.get()
             try:
-                await asyncio.wait_for(job, SHOW_LIMIT)
+                async with asyncio.timeout(SHOW_LIMIT):
+                    await job(notifier)
             except TimeoutError:
                 log.warning("the notification server does not answer")
             except Exception:
