@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -105,6 +106,8 @@ class IoKit:
         # Private but exported since 10.6, without arguments; it asks powerd, and says "everything" if that is away.
         self._capabilities = _optional(io, "IOPMConnectionGetSystemCapabilities", ctypes.c_uint32)
 
+        # `stop` and `allow` come from other threads: neither may reach a run loop or a session that is gone already.
+        self._lock = threading.Lock()
         self._session = 0
         self._port = pointer()
         self._notifier = port()
@@ -131,20 +134,24 @@ class IoKit:
 
     def stop(self) -> None:
         """See `PowerCalls`."""
-        if self._loop is not None:
-            self._stop(self._loop)
+        with self._lock:
+            if self._loop is not None:
+                self._stop(self._loop)
 
     def unregister(self) -> None:
-        """In the order that IOPMLib.h asks for. The session's number stays: a late answer to it fails, harmlessly."""
-        self._loop = None
+        """In the order that IOPMLib.h asks for."""
+        with self._lock:
+            session, self._session, self._loop = self._session, 0, None
         self._deregister(ctypes.byref(self._notifier))
         self._destroy(self._port)
-        self._close(self._session)
+        self._close(session)
         self._callback = None
 
     def allow(self, argument: int) -> None:
-        """See `PowerCalls`; a mach message, allowed from any thread."""
-        self._allow(self._session, argument)
+        """See `PowerCalls`. Once the session is closed the kernel does not wait for us any more."""
+        with self._lock:
+            if self._session:
+                self._allow(self._session, argument)
 
     def capabilities(self) -> int | None:
         """See `PowerCalls`."""
