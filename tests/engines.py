@@ -118,7 +118,7 @@ class World:
         )
         return self.view(name)
 
-    async def quiet(self, seconds: float = 0.15) -> None:
+    async def quiet(self, seconds: float = 0.1) -> None:
         """Several ticks of `QUICK` go by."""
         await asyncio.sleep(seconds)
 
@@ -371,7 +371,7 @@ class VirtualClock:
 
 async def settled() -> None:
     """Everything that can run without time has run."""
-    for _ in range(60):
+    for _ in range(40):
         await asyncio.sleep(0)
 
 

@@ -125,7 +125,7 @@ async def test_state_db_holds_up_nothing(
     """Whatever it does not do: the login is refreshed, rotated and stored."""
 
     monkeypatch.setattr(performer, "RECORD_LIMIT", 0.02)
-    with OAuthServer(access_token_lifetime=0.3) as server:
+    with OAuthServer(access_token_lifetime=0.15) as server:
         async with one(server, tmp_path, journal=BadJournal(what, hangs=hangs)) as world:
             await world.until(lambda: server.count("token", outcome="ok") >= 2)
             await world.green()
@@ -273,8 +273,8 @@ async def test_no_fault_leaves_a_workload_unaccounted_for(tmp_path: Path) -> Non
                 if mode in (Mode.INVALID_GRANT, Mode.INVALID_CLIENT, Mode.FORM_ERROR, Mode.GITHUB_ERROR, Mode.SLOW):
                     continue
                 server.mode = mode
-                for _ in range(20):
+                for _ in range(12):
                     assert accounted(world), f"{mode}: {world.w()!r}"
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(0.004)
             server.mode = Mode.SUCCESS
             await world.green()

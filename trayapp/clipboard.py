@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 
@@ -25,11 +26,17 @@ async def copy(text: str) -> bool:
 
 async def _hand_over(program: tuple[str, ...], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
+        )
+    except OSError:  # it is there and cannot be run
+        return False
     try:
         async with asyncio.timeout(LIMIT):
             await process.communicate(text.encode())
     except TimeoutError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
     return process.returncode == 0

@@ -30,11 +30,12 @@ from trayapp.edge.keystore import MemoryKeystore
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer, browse
 from trayapp.paths import Paths
 
+log = logging.getLogger(__name__)
+
 NAMES = ("calendar", "notes", "tickets")
 LEFT_OUT = "tickets"  # the one that stays blocked until its ceiling
 PATIENCE = 60.0  # s for each scene; a demo that hangs says so
 HOLD = 6.0  # s that a scene stays on the screen
-TOOLHIVE = "TOOLHIVE_"
 
 
 def policy(fast: bool) -> Policy:
@@ -190,16 +191,14 @@ class Scene:
         if not self._as_json:
             print(f"\n{text}", flush=True)
 
-    def until(
-        self, what: str, holds: Callable[[dict[str, WorkloadView]], bool], patience: float | None = PATIENCE
-    ) -> None:
-        """Wait for it, however long if `patience` is None. Raises `TimeoutError` that names it, or `Over`."""
+    def until(self, what: str, holds: Callable[[dict[str, WorkloadView]], bool], *, patient: bool = False) -> None:
+        """Wait for it, if `patient` however long. Raises `TimeoutError` that names it, or `Over`."""
 
         def seen() -> bool:
             return self.over.is_set() or bool(self._views and holds(self._views))
 
         with self._changed:
-            if not self._changed.wait_for(seen, patience):
+            if not self._changed.wait_for(seen, None if patient else PATIENCE):
                 raise TimeoutError(what)
         if self.over.is_set():
             raise Over
@@ -230,12 +229,19 @@ def _day(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool, ex
     except Over:
         return
     except TimeoutError as error:
-        scene.code = 1
-        print(f"The demo waited in vain for: {error}", file=sys.stderr)
-        app.quit()
-        return
-    if exit_when_done:
-        app.quit()
+        _went_wrong(scene, f"The demo waited in vain for: {error}")
+    except Exception as error:  # nobody would ever end a demo whose story has stopped
+        log.exception("the day stopped")
+        _went_wrong(scene, f"The demo stopped: {type(error).__name__}: {error}")
+    else:
+        if not exit_when_done:
+            return
+    app.quit()
+
+
+def _went_wrong(scene: Scene, sentence: str) -> None:
+    scene.code = 1
+    print(sentence, file=sys.stderr)
 
 
 def _play(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool) -> None:
@@ -260,7 +266,7 @@ def _play(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool) -
     scene.say(f"Click: menu or notification → Reauthorize, or: amberlight reauthorize {LEFT_OUT}")
     if fast:
         app.act(Action(Verb.REAUTHORIZE, LEFT_OUT))
-    scene.until("the click", lambda views: _all(views, "running"), PATIENCE if fast else None)
+    scene.until("the click", lambda views: _all(views, "running"), patient=not fast)
     scene.say("Green again, by one click.")
     scene.pause(hold / 2)
 

@@ -84,7 +84,7 @@ class Engine:
         self._publisher = Publisher(publish, self._views)
         self._tokens_given = 0
         self._wake = asyncio.Event()
-        self._tasks = Tasks()
+        self._tasks = Tasks(self._task_ended)
         self._done: set[str] = set()
         self._dropped: set[str] = set()
         self._again: dict[str, Spec] = {}  # configured anew while their removal is under way
@@ -218,6 +218,10 @@ class Engine:
     def task(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
         """A named task; `close` waits for one that is `needed`."""
         return self._tasks.begin(what, work, needed=needed)
+
+    def _task_ended(self) -> None:
+        if self._closing:  # otherwise whatever it did has woken the loop already
+            self._wake.set()
 
     async def _sleep(self, delay: float) -> None:
         """Until `_wake`, at most `delay` seconds by the clock that we were given."""

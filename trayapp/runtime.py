@@ -127,16 +127,16 @@ class Runtime:
     async def close(self) -> None:
         """In the order that loses nothing."""
         for what, closing in (
-            ("the loopback server", self.server.close() if self.server is not None else None),
-            ("the notifications", self.announcer.close()),
-            ("the keyring", self.keystore.close()),
-            ("state.db", self.journal.close()),
+            ("the loopback server", self.server.close if self.server is not None else None),
+            ("the notifications", self.announcer.close),
+            ("the keyring", self.keystore.close),
+            ("state.db", self.journal.close),
         ):
             if closing is None:
                 continue
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
-                    await closing
+                    await closing()
             except TimeoutError:
                 log.warning("%s did not end in time and is left behind", what)
             except Exception:  # the others still have to be closed

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """The tasks of one loop. `needed` are those that the end of the program waits for: they write, delete or revoke."""
+    """The tasks of one loop. `needed` are those that the end of the program waits for: they write, delete or revoke.
 
-    def __init__(self) -> None:
+    `on_end` is called whenever one has ended.
+    """
+
+    def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
+        self._on_end = on_end
         self._all: set[asyncio.Task[None]] = set()
         self.needed: set[asyncio.Task[None]] = set()
 
@@ -35,6 +39,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._all.discard(task)
         self.needed.discard(task)
+        self._on_end()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
 

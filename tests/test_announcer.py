@@ -1,0 +1,245 @@
+"""Notices become notifications in their order; a server that hangs, fails or is missing disturbs nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import Tokens, VirtualClock, World, imagined
+from trayapp import announcer as module
+from trayapp.announcer import Announcer
+from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.messages import Answer, Fault, Reply
+from trayapp.core.model import Login
+from trayapp.tray import notify
+
+
+class Screen:
+    """A notification server that is told what to do wrong."""
+
+    def __init__(self, act: Callable[[Action], None]) -> None:
+        self.act = act
+        self.up: dict[str, Notice] = {}
+        self.log: list[str] = []
+        self.closed = False
+        self.hang = False
+        self.failure: Exception | None = None
+
+    async def _slowly(self) -> None:
+        await asyncio.sleep(0)
+        if self.hang:
+            await asyncio.Event().wait()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+
+    async def show(self, notice: Notice) -> bool:
+        await self._slowly()
+        self.up[notice.key] = notice
+        self.log.append(f"show {notice.key}")
+        return True
+
+    async def withdraw(self, key: str) -> None:
+        await self._slowly()
+        self.up.pop(key, None)
+        self.log.append(f"withdraw {key}")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Stage:
+    """An engine in virtual time, its announcer, and the screen."""
+
+    def __init__(self, world: World, clock: VirtualClock, tokens: Tokens) -> None:
+        self.world = world
+        self.clock = clock
+        self.tokens = tokens
+        self.clicked: list[Action] = []
+        self.announcer = Announcer(world.engine, self.clicked.append, enabled=True)
+
+    @property
+    def screen(self) -> Screen:
+        found = self.announcer._notifier
+        assert isinstance(found, Screen)
+        return found
+
+    async def pass_time(self, seconds: float, step: float = 30.0) -> None:
+        """As the program does: at each publishing, and at each of the engine's looks."""
+        end = self.clock.at + seconds
+        while self.clock.at < end:
+            await self.clock.pass_time(min(step, end - self.clock.at))
+            self.announcer.time_passes()
+        await self.clock.pass_time(0.0)
+
+    def texts(self) -> list[str]:
+        return [notice.title for _, notice in sorted(self.screen.up.items())]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(notify, "Notifier", Screen)
+    clock, tokens = VirtualClock(), Tokens(life=1200.0)
+    async with imagined(["one", "two"], tmp_path, clock, tokens) as world:
+        stage = Stage(world, clock, tokens)
+        await stage.announcer.open()
+        await stage.pass_time(5.0)
+        yield stage
+        await stage.announcer.close()
+        assert stage.screen.closed
+
+
+async def dead(login: Login) -> Reply:
+    return Fault(False, "dns", "no name")
+
+
+async def refusing(login: Login) -> Reply:
+    return Answer(400, {"content-type": "application/json"}, b'{"error": "invalid_grant"}')
+
+
+async def test_an_outage_is_announced_only_when_somebody_missed_a_token(stage: Stage) -> None:
+    """Nobody asked: nothing is said. A client was refused, and it is a minute old: said once; over: withdrawn."""
+
+    stage.tokens.reply = dead
+    await stage.pass_time(2400.0)
+    assert "auth_retrying retrying" == stage.world.word()
+    assert {} == stage.screen.up
+    await stage.world.engine.token("one")
+    await stage.pass_time(60.0)
+    assert ["one cannot be refreshed right now"] == stage.texts()
+    await stage.pass_time(600.0)
+    assert 1 == len([line for line in stage.screen.log if line.startswith("show")])
+    stage.tokens.reply = None
+    stage.world.do(Verb.RETRY_ALL, "")
+    await stage.pass_time(60.0)
+    assert [] == stage.texts()
+
+
+async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
+    """With both buttons; reminded of a day later when the person is back, and withdrawn by success."""
+
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY)
+    await stage.pass_time(5.0)
+    (notice,) = stage.screen.up.values()
+    assert "one needs you to sign in" == notice.title
+    assert [Action(Verb.REAUTHORIZE, "one"), Action(Verb.RETRY, "one")] == [action for _, action in notice.buttons]
+    shown = len(stage.screen.log)
+    stage.tokens.reply = None
+    await stage.pass_time(86400.0, 21600.0)
+    stage.announcer.user_is_back()
+    await stage.pass_time(30.0)
+    assert shown < len(stage.screen.log)
+
+    stage.world.do(Verb.PAUSE)
+    await stage.pass_time(5.0)
+    assert [] == stage.texts()
+
+
+async def test_muted_says_nothing(stage: Stage) -> None:
+    """What was on the screen goes, and nothing new comes."""
+
+    stage.tokens.reply = refusing
+    stage.world.engine.say(muted=True)
+    stage.world.do(Verb.RETRY_ALL, "")
+    await stage.pass_time(60.0)
+    assert {} == stage.screen.up
+
+
+async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
+    """One by one, with what to do; or that all is well."""
+
+    stage.announcer.show_all()
+    await stage.pass_time(1.0)
+    assert "Everything is signed in." == stage.screen.up["summary"].body
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY, "two")
+    await stage.pass_time(5.0)
+    stage.announcer.show_all()
+    await stage.pass_time(1.0)
+    assert "two" == stage.screen.up["show:two"].title
+
+
+async def test_at_the_end_nothing_is_left_on_the_screen(stage: Stage) -> None:
+    """Its buttons would do nothing any more."""
+
+    stage.announcer.say("host", "Amberlight is running", "A sentence.")
+    stage.announcer.warn_quit(["one"])
+    await stage.pass_time(1.0)
+    assert {"host", "quit"} == set(stage.screen.up)
+    await stage.announcer.close()
+    assert {} == stage.screen.up
+
+
+async def test_a_server_that_hangs_holds_up_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next notification gets its turn, and so does the end."""
+
+    monkeypatch.setattr(module, "SHOW_LIMIT", 0.05)
+    monkeypatch.setattr(module, "CLOSE_LIMIT", 0.05)
+    stage.screen.hang = True
+    stage.announcer.say("a", "first", "")
+    await asyncio.sleep(0.1)
+    stage.screen.hang = False
+    stage.announcer.say("b", "second", "")
+    await asyncio.sleep(0.05)
+    assert ["second"] == stage.texts()
+    stage.screen.hang = True
+    await asyncio.wait_for(stage.announcer.close(), 1.0)
+
+
+async def test_a_server_that_fails_is_asked_again_for_the_next(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """One exception costs one notification."""
+
+    stage.screen.failure = RuntimeError("the bell is broken")
+    stage.announcer.say("a", "first", "")
+    stage.announcer.say("b", "second", "")
+    await stage.pass_time(1.0)
+    assert ["second"] == stage.texts()
+    assert "the bell is broken" in caplog.text
+
+
+async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the clipboard; where there is none, to the screen. An unknown name is nobody's error."""
+
+    copied: list[str] = []
+    works = True
+
+    async def copy(text: str) -> bool:
+        if works:
+            copied.append(text)
+        return works
+
+    monkeypatch.setattr(module, "copy", copy)
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY)
+    await stage.pass_time(5.0)
+    await stage.announcer.copy_error("one")
+    (text,) = copied
+    assert "one: unauthenticated (refused)" in text
+    assert "invalid_grant" in text
+    works = False
+    await stage.announcer.copy_error("one")
+    await stage.pass_time(1.0)
+    assert text == stage.screen.up["details:one"].body
+    await stage.announcer.copy_error("nobody")
+
+
+async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same calls, and no server is looked for."""
+
+    def never(*_: Any) -> None:
+        raise AssertionError("opened")
+
+    monkeypatch.setattr(notify, "Notifier", never)
+    clock, tokens = VirtualClock(), Tokens()
+    async with imagined(["one"], tmp_path, clock, tokens) as world:
+        announcer = Announcer(world.engine, lambda action: None, enabled=False)
+        await announcer.open()
+        announcer.say("a", "first", "")
+        announcer.show_all()
+        announcer.published(world.engine.snapshot())
+        await announcer.close()
