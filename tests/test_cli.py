@@ -16,7 +16,7 @@ import pytest
 
 from tests.fake_app import FakeApp, row, running
 from trayapp import __version__, commands
-from trayapp.cli import main, parser
+from trayapp.cli import main, parser, split_command
 from trayapp.config import Paths, load
 
 CONFIG = """# mine
@@ -152,8 +152,8 @@ TOKEN = {"access_token": "at-1234", "token_type": "Bearer", "expires_at": "2999-
 def test_token(app: FakeApp, capsys: Capture) -> None:
     """`token` prints the token alone, or as a header line, and asks for the life that was asked for."""
 
-    app.replies["GET /workloads/github/token?min_validity=60"] = 200, TOKEN
-    app.replies["GET /workloads/github/token?min_validity=300"] = 200, TOKEN | {"expires_at": None}
+    app.replies["GET /workloads/github/token?min_validity=60&wait=30"] = 200, TOKEN
+    app.replies["GET /workloads/github/token?min_validity=300&wait=30"] = 200, TOKEN | {"expires_at": None}
 
     assert 0 == main(["token", "github"])
     assert "at-1234\n" == capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_token(app: FakeApp, capsys: Capture) -> None:
 def test_an_expired_token_is_never_printed(app: FakeApp, capsys: Capture, ends: object) -> None:
     """A token that is over, or whose end cannot be read, is not printed, whatever the app says."""
 
-    app.replies["GET /workloads/github/token?min_validity=60"] = 200, TOKEN | {"expires_at": ends}
+    app.replies["GET /workloads/github/token?min_validity=60&wait=30"] = 200, TOKEN | {"expires_at": ends}
 
     assert 5 == main(["token", "github"])
     captured = capsys.readouterr()
@@ -180,7 +180,7 @@ def test_no_token(app: FakeApp, capsys: Capture, error: str, code: int) -> None:
     """Without a token the app's advice is printed, and the exit code tells retrying from signed out."""
 
     body = {"error": error, "status": "x", "detail": "y", "since": None, "next_attempt_at": None, "help": "Do this."}
-    app.replies["GET /workloads/github/token?min_validity=60"] = 503, body
+    app.replies["GET /workloads/github/token?min_validity=60&wait=30"] = 503, body
 
     assert code == main(["token", "github"])
     captured = capsys.readouterr()
@@ -191,7 +191,7 @@ def test_no_token(app: FakeApp, capsys: Capture, error: str, code: int) -> None:
 def test_no_token_in_the_answer(app: FakeApp, capsys: Capture, body: dict[str, Any]) -> None:
     """An answer without a proper token is a failure, not an empty line."""
 
-    app.replies["GET /workloads/github/token?min_validity=60"] = 200, body
+    app.replies["GET /workloads/github/token?min_validity=60&wait=30"] = 200, body
 
     assert 1 == main(["token", "github"])
     assert "" == capsys.readouterr().out
@@ -521,7 +521,7 @@ def test_help(capsys: Capture, command: str) -> None:
         words = words[words.index("amberlight") + 1 :]
         if "$(" in example:
             words = words[: words.index("--header") + 1]
-        assert command == parser().parse_args(words).command
+        assert command == parser().parse_args(split_command(words)[0]).command
 
 
 def test_main_help(capsys: Capture) -> None:

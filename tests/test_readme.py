@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from trayapp.cli import parser
+from trayapp.cli import parser, split_command
 from trayapp.settings import table
 
 ROOT = Path(__file__).parent.parent
@@ -46,7 +46,7 @@ def test_every_command_it_names_exists() -> None:
 
     assert len(shown) > 6
     for line in shown:
-        parser().parse_args(line.split())
+        parser().parse_args(split_command(line.split())[0])
 
 
 def test_its_picture_is_there() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.clipboard import copy
 from trayapp.core import details, notices, words
+from trayapp.core.clients import ClientAccess, Program, settings
 from trayapp.core.face import Action, Notice, Snapshot, Verb
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ class Announcer:
         text = details.text(seen)
         if not await copy(text):
             self.say(f"details:{name}", f"{name}: details", text)
+
+    async def copy_client(self, name: str, access: ClientAccess | None) -> None:
+        """What other programs need to reach a workload, to the clipboard only: it holds a key, so it is never shown."""
+        if access is None:
+            self.say("client", f"{name}: no client settings", "The proxy is off. See: amberlight doctor")
+        elif not await copy(settings(access, Program.CLAUDE)):
+            body = f"No program for the clipboard was found. Use: amberlight client-config {name} --for claude"
+            self.say("client", f"{name}: client settings were not copied", body)
 
     def _withdraw(self, key: str) -> None:
         self._up.discard(key)

@@ -5,6 +5,7 @@ sends a request, except that an expired token makes the engine look at its clock
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from trayapp.core import deadlines, view
@@ -24,23 +25,25 @@ class Callers:
         self._engine = engine
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self.refused: set[str] = set()
+        self.refusals: Counter[tuple[str, str]] = Counter()  # since the start: workload, error
 
-    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+    async def token(self, name: str, min_validity: float, patience: float = 0.0) -> AccessToken | Unavailable:
         """A usable token with more than `min_validity` seconds of life, or why there is none.
 
-        Waits at most `hot_wait` seconds, and only while nothing has failed since the last usable token. A caller that
-        goes away cancels its own waiting, never the attempt.
+        Waits at most `hot_wait` seconds, or `patience` if that is longer, and only while nothing has failed since the
+        last usable token. A caller that goes away cancels its own waiting, never the attempt. Less life than was asked
+        for is better than none: a usable token is handed out when there will be no better one soon.
         """
         first = self.peek(name, min_validity)
         if isinstance(first, AccessToken):
             return first
         w = self._engine.workloads.get(name)
         if w is None or not _hopeful(w):
-            return self._refuse(name, first)
+            return self._last(name) if min_validity > 0.0 else self._refuse(name, first)
         self._engine.hot(name, min_validity)
         try:
-            async with asyncio.timeout(w.spec.policy.hot_wait):
-                return await self._served(name, min_validity)
+            async with asyncio.timeout(max(w.spec.policy.hot_wait, patience)):
+                return await self._served(name, min_validity, patience, _serial(w))
         except TimeoutError:
             return self._last(name)
 
@@ -69,15 +72,19 @@ class Callers:
     def _refuse(self, name: str, why: Unavailable) -> Unavailable:
         if name in self._engine.workloads:
             self.refused.add(name)
+            self.refusals[name, why.error] += 1
         return why
 
-    async def _served(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+    async def _served(
+        self, name: str, min_validity: float, patience: float, serial: int | None
+    ) -> AccessToken | Unavailable:
+        """`serial` is the token that was not good enough: if the next one is not either, none will be."""
         while True:
             answer = self.peek(name, min_validity)
             w = self._engine.workloads.get(name)
             if isinstance(answer, AccessToken):
                 return answer
-            if w is None or not self._worth_waiting(w):
+            if w is None or _serial(w) not in (serial, None) or not self._worth_waiting(w, patience):
                 return self._last(name)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiting = self._waiting.setdefault(name, set())
@@ -88,23 +95,28 @@ class Callers:
                 waiting.discard(future)
 
     def _last(self, name: str) -> AccessToken | Unavailable:
-        """Less life than was asked for is better than none."""
         last = self.peek(name)
         return last if isinstance(last, AccessToken) else self._refuse(name, last)
 
-    def _worth_waiting(self, w: Workload) -> bool:
-        """An attempt is in flight, or will be before the waiting ends."""
+    def _worth_waiting(self, w: Workload, patience: float) -> bool:
+        """An attempt is in flight, or will be soon; who has a usable token to go on with does not wait for a later one."""
         if not _hopeful(w):
             return False
         if w.phase in (Phase.LOADING, Phase.REFRESHING):
             return True
         opens = deadlines.opens_at(w, self._engine.gate)
-        return opens is not None and opens <= self._engine.now().at + w.spec.policy.hot_wait
+        at, policy = self._engine.now().at, w.spec.policy
+        usable = w.access is not None and w.access.usable(at, policy.usable_margin)
+        return opens is not None and opens <= at + (policy.hot_wait if usable else max(policy.hot_wait, patience))
 
 
 def _hopeful(w: Workload) -> bool:
     """Nothing has failed since the last usable token, and nobody has stopped it."""
     return w.phase in HOPEFUL and w.failing is None and w.keyring is None and serves(w)
+
+
+def _serial(w: Workload) -> int | None:
+    return None if w.access is None else w.access.serial
 
 
 def serves(w: Workload) -> bool:

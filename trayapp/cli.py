@@ -24,8 +24,9 @@ exit codes:
   1  failed; a sentence says why
   2  wrong usage
   3  no app is running
-  4  the workload needs you to sign in (status, token, reauthorize)
-  5  the workload is retrying by itself; try again later (status, token)
+  4  the workload needs you to sign in (status, token, exec, reauthorize)
+  5  the workload is retrying by itself; try again later (status, token, exec)
+  exec ends with its command's own code; 126 and 127: it cannot be run, there is none
 """
 
 
@@ -69,6 +70,15 @@ def seconds(text: str) -> float:
     if not 0 <= value <= 86400:
         raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
     return value
+
+
+def variable(text: str) -> str:
+    """A --env argument."""
+    import re
+
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise argparse.ArgumentTypeError("a variable has letters, digits and underscores, and begins with no digit")
+    return text
 
 
 def lines(text: str) -> int:
@@ -115,6 +125,11 @@ def _named(commands: Any, name: str, words: str, example: str) -> Parser:
     made = _command(commands, name, words, example)
     made.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
     return made
+
+
+def _min_validity(command: Parser) -> None:
+    words = "life it should have left (60); a shorter one is refreshed first, for at most 30 s"
+    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=words)
 
 
 def _format(command: Parser) -> None:
@@ -174,10 +189,22 @@ def _look_commands(commands: Any) -> None:
         "print a usable access token",
         'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
     )
-    token.add_argument(
-        "--min-validity", metavar="SECONDS", type=seconds, default=60.0, help="life it must have left (60)"
-    )
+    _min_validity(token)
     token.add_argument("--header", action="store_true", help="as a whole header line: Authorization: Bearer TOKEN")
+
+    words = "run a command with a usable access token in its environment"
+    execute = _named(commands, "exec", words, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
+    _min_validity(execute)
+    execute.add_argument(
+        "--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help="its variable (AMBERLIGHT_TOKEN)"
+    )
+    execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
+
+    words = "print what another program needs to reach a workload through Amberlight"
+    example = "amberlight client-config github --for vscode"
+    client = _named(commands, "client-config", words, example)
+    programs = ("claude", "cursor", "vscode", "json")
+    client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
 
     logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
@@ -222,8 +249,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    words, after = split_command(list(sys.argv[1:] if argv is None else argv))
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser().parse_args(words)
+        if arguments.command == "exec" and not after:
+            parser().error("say what to run, after --: amberlight exec NAME -- COMMAND")
+        arguments.after = after
     except SystemExit as end:  # --help, --version, wrong usage: argparse has said all
         return end.code if isinstance(end.code, int) else USAGE
     if arguments.command == "version":
@@ -235,6 +266,14 @@ def _run(argv: Sequence[str] | None) -> int:
     from trayapp import commands
 
     return commands.run(arguments)
+
+
+def split_command(words: list[str]) -> tuple[list[str], list[str]]:
+    """For `exec`, what stands after the first `--` is not ours to read, whatever it looks like."""
+    if words[:1] != ["exec"] or "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def _close_quietly() -> None:

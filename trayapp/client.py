@@ -22,6 +22,7 @@ from trayapp.edge.serverfile import ServerFileError, read
 CONNECT_LIMIT = 2.0  # s; on loopback it takes none
 READ_LIMIT = 10.0  # s
 SLOW_LIMIT = 60.0  # s; for what may wait for another server: sign-in page, token, revocation
+TOKEN_WAIT = 30.0  # s; one attempt takes no longer
 LARGEST = 16 << 20  # bytes of one answer; 10,000 workloads are 8 MB
 BASE = "/api/v1beta"
 
@@ -91,8 +92,12 @@ class Client:
         self.request("DELETE", self.one(name), limit=SLOW_LIMIT)
 
     def token(self, name: str, min_validity: float) -> Json:
-        query = urlencode({"min_validity": f"{min_validity:g}"})
+        query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{TOKEN_WAIT:g}"})
         return self.request("GET", f"{self.one(name, 'token')}?{query}", limit=SLOW_LIMIT)
+
+    def client(self, name: str) -> Json:
+        """What other programs need to reach the workload; holds its local key."""
+        return self.request("GET", self.one(name, "client"))
 
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)

@@ -15,8 +15,9 @@ from typing import Any
 
 from trayapp.cli import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
 from trayapp.client import ApiError, Client, NotRunningError
-from trayapp.output import EMPTY, HIDDEN, Style, clean, complain, moment, say, say_json, status_lines, table
+from trayapp.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.paths import Paths
+from trayapp.token_wait import usable_token
 
 START = "Amberlight is not running. Start it with: amberlight run"
 GONE_LIMIT = 15.0  # s until a removed workload has to be gone: revoking takes at most 10
@@ -24,7 +25,6 @@ POLL = 0.3  # s
 
 # The exit code says how a workload is, for scripts.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
-BY_ERROR = {"reauth_required": NEEDS_SIGN_IN, "retrying": RETRYING, "starting": RETRYING}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -139,22 +139,24 @@ def status(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def token(arguments: argparse.Namespace, paths: Paths) -> int:
     """A token that is past its end is never printed, whoever says that it is good."""
-    try:
-        answer = _client(paths).token(arguments.name, arguments.min_validity)
-    except ApiError as error:
-        if error.code not in BY_ERROR:
-            raise
-        complain(f"amberlight: no token for {arguments.name}: {clean(error)}")
-        return BY_ERROR[error.code]
-    value, ends = answer.get("access_token"), moment(answer.get("expires_at"))
-    if not isinstance(value, str) or not value or not value.isprintable():
-        complain(f"amberlight: the app's answer holds no token for {arguments.name}")
-        return FAILED
-    if answer.get("expires_at") is not None and (ends is None or ends <= time.time()):
-        complain(f"amberlight: the token of {arguments.name} has just expired; try again in a moment")
-        return RETRYING
-    say(f"Authorization: Bearer {value}" if arguments.header else value)
+    value = usable_token(_client(paths), arguments.name, arguments.min_validity)
+    if isinstance(value, int):
+        return value
+    say(f"Authorization: Bearer {value.reveal()}" if arguments.header else value.reveal())
     return OK
+
+
+def execute(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.executing import become
+
+    value = usable_token(_client(paths), arguments.name, arguments.min_validity)
+    return value if isinstance(value, int) else become(arguments.after, arguments.env, value)
+
+
+def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.client_config import show
+
+    return show(_client(paths).client(arguments.name), arguments.name, arguments.program)
 
 
 def logs(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -336,6 +338,8 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "retry": retry,
     "reauthorize": reauthorize,
     "token": token,
+    "exec": execute,
+    "client-config": client_config,
     "stop": stop,
     "start": start,
     "logs": logs,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Unavailable, Verb
+from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Spec
 from trayapp.edge.api import Check
 
@@ -37,9 +39,18 @@ class Control:
         """A click."""
         self.engine.post(action)
 
-    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+    async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
         """M15."""
-        return await self.engine.token(name, min_validity)
+        return await self.engine.callers.token(name, min_validity, wait)
+
+    def client(self, name: str) -> ClientAccess | None:
+        """How a program on this machine reaches it."""
+        return self._runtime.client_access(name)
+
+    def counted(self) -> Counted:
+        """For `/metrics`."""
+        refreshes, refusals = self.engine.performer.refreshes, self.engine.callers.refusals
+        return Counted(refreshes, refusals, {}, self._runtime.events.readers)
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
         """The authorization URL; None where a pending login was accepted."""
@@ -54,6 +65,7 @@ class Control:
         if name not in self.engine.workloads:
             return False
         self.engine.post(Action(Verb.REMOVE, name))
+        self._runtime.keys.forget(name)
         return True
 
     async def reload(self) -> tuple[list[str], list[str]]:

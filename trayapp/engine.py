@@ -75,7 +75,7 @@ class Engine:
         self._out = adapters
         self._on_verb = on_verb  # verbs that concern the app, not a workload: quit, mute, show
         self.read_configuration = read_configuration
-        self._performer = Performer(self, adapters)
+        self.performer = Performer(self, adapters)
         self.gate = first_gate or Gate()
         self.workloads: dict[str, Workload] = {}
         self.created: dict[str, float] = {}
@@ -238,7 +238,7 @@ class Engine:
         self.created[spec.name] = self.now().wall
         self._derive(spec.name)
         for effect in effects:
-            self._performer.perform(spec.name, effect)
+            self.performer.perform(spec.name, effect)
 
     def _apply(self, name: str, event: Event) -> None:
         """One event through the machine. The only place where a workload changes."""
@@ -250,7 +250,7 @@ class Engine:
         if after is not before:
             self._derive(name)
         for effect in effects:
-            self._performer.perform(name, effect)
+            self.performer.perform(name, effect)
         if after is not before or effects:
             self.callers.changed(name)
             self._wake.set()
@@ -271,7 +271,7 @@ class Engine:
         self._touch()
         if old is None or (old.status, old.auth.detail) != (new.status, new.auth.detail):
             log.info("%s is %s (%s)", name, new.status, new.auth.detail)
-            self._performer.write(name, Note("status", problem=new.auth.last_error))
+            self.performer.write(name, Note("status", problem=new.auth.last_error))
             if new.status is Status.RUNNING:
                 self.callers.forgive(name)
 
@@ -356,7 +356,7 @@ class Engine:
             case Verb.REMOVE:
                 self.signing.cancel(name)
                 self._apply(name, Remove(now))
-            case Verb.COPY_ERROR | Verb.MUTE | Verb.SHOW | Verb.ADD | Verb.QUIT:
+            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.MUTE | Verb.SHOW | Verb.ADD | Verb.QUIT:
                 self._on_verb(action)
             case _:
                 assert_never(action.verb)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -58,6 +59,7 @@ class Performer:
         self._engine = engine
         self._out = adapters
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self.refreshes: Counter[tuple[str, str, str]] = Counter()  # since the start: workload, outcome, trigger
 
     def perform(self, name: str, effect: Effect) -> None:
         match effect:
@@ -192,7 +194,9 @@ class Performer:
         self._engine.gone(name)
 
     def write(self, name: str, note: Note) -> None:
-        """One row of history, with the status of this instant."""
+        """One row of history, with the status of this instant. Attempts are counted."""
+        if note.kind == "attempt":
+            self.refreshes[name, note.outcome, str(note.trigger)] += 1
         seen = self._engine.view_of(name)
         status, detail = (seen.status.value, seen.auth.detail.value) if seen else ("", "")
         wall = self._engine.now().wall

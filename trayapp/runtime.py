@@ -19,13 +19,16 @@ from trayapp.announcer import Announcer
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
+from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.core.gate import Gate
 from trayapp.core.menu import face
 from trayapp.core.model import Moment, Trouble
 from trayapp.edge.api import Check, open_routes, routes
+from trayapp.edge.events import Events
 from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal
+from trayapp.edge.keys import Keys
 from trayapp.edge.keystore import Keystore
 from trayapp.edge.private import write_private
 from trayapp.edge.server import LoopbackServer, PortTaken
@@ -75,6 +78,7 @@ class Runtime:
             else Keystore(install_id(self.paths.data_dir, self.paths.config_file.parent))
         )
         self.journal = Journal(self.paths.state_db)
+        self.keys = Keys(self.paths.keys_file)
         self.look = Look(self)
         adapters = Adapters(
             clock=self.clock,
@@ -87,6 +91,7 @@ class Runtime:
         self.engine = Engine(adapters, self._published, on_verb=self._verb, read_configuration=self._read_again)
         self.announcer = Announcer(self.engine, app.act, enabled=self._parts.notifications)
         self.control = Control(self)
+        self.events = Events(self.control)
         self.server: LoopbackServer | None = None
         self.settings = Settings()
         self._warnings: dict[str, str] = {}
@@ -126,6 +131,7 @@ class Runtime:
 
     async def close(self) -> None:
         """In the order that loses nothing."""
+        self.events.close()  # who only listens need not be waited for
         for what, closing in (
             ("the loopback server", self.server.close if self.server is not None else None),
             ("the notifications", self.announcer.close),
@@ -171,6 +177,13 @@ class Runtime:
             )
         sleep = "" if watch.power else " Nobody tells before a sleep: an answer on its way then may come too late."
         return Check(EVENTS, "ok", f"Told by {', '.join(watch.live)}.{sleep}")
+
+    def client_access(self, name: str) -> ClientAccess | None:
+        """How a program on this machine reaches a workload; None while nothing listens, or without such a workload."""
+        if self.server is None or name not in self.engine.workloads:
+            return None
+        lasting = self.server.port == self.settings.port
+        return ClientAccess(name, f"{self.server.url}/w/{name}", self.keys.key(name), lasting)
 
     def quit(self) -> None:
         """The whole program."""
@@ -223,6 +236,7 @@ class Runtime:
         if self._app.tray is not None:
             self._app.tray.publish(face(snapshot, local_time))
         self.announcer.published(snapshot)
+        self.events.published(snapshot)
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
 
@@ -235,6 +249,9 @@ class Runtime:
                 self._toggle_mute()
             case Verb.SHOW:
                 self.announcer.show_all()
+            case Verb.COPY_CLIENT:
+                access = self.client_access(action.name)
+                self.engine.task("copy client settings", self.announcer.copy_client(action.name, access))
             case Verb.COPY_ERROR:
                 self.engine.task("copy error details", self.announcer.copy_error(action.name))
             case _:
@@ -285,7 +302,7 @@ class Runtime:
                 port=attempt,
                 runtime_dir=self.paths.runtime_dir,
                 version=__version__,
-                routes=routes(self.control, version=__version__),
+                routes=routes(self.control, version=__version__, events=self.events),
                 open_routes=open_routes(),
             )
             try:

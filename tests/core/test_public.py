@@ -159,6 +159,25 @@ def test_a_configuration_shows_names_and_numbers() -> None:
     json.dumps(made)
 
 
+def test_a_configuration_has_toolhive_s_words_too() -> None:
+    """`oauth_config` is what ToolHive's clients read."""
+
+    spec = Spec("n", "https://n.example", "cid", "https://i.example", "https://a", "https://t", scopes=("a",))
+    spec = replace(spec, redirect_port=7777, resource="urn:r")
+
+    assert spec_json(spec)["transport"] == "streamable-http"
+    assert spec_json(spec)["oauth_config"] == {
+        "issuer": "https://i.example",
+        "authorize_url": "https://a",
+        "token_url": "https://t",
+        "client_id": "cid",
+        "scopes": ["a"],
+        "use_pkce": True,
+        "callback_port": 7777,
+        "resource": "urn:r",
+    }
+
+
 def test_the_body_of_a_503() -> None:
     """A caller that gets no token is told why, since when, when next, and what to do."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from trayapp.core.clients import ClientAccess
 from trayapp.core.face import (
     Action,
     AuthView,
@@ -17,6 +18,7 @@ from trayapp.core.face import (
     Unavailable,
     WorkloadView,
 )
+from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Spec
 from trayapp.edge.api import Check
 
@@ -41,6 +43,8 @@ class FakeControl:
     page_gate: asyncio.Event | None = None  # holds `reauthorize` until set
     remove_gate: asyncio.Event | None = None
     removed: bool = True
+    access: ClientAccess | None = None
+    counts: Counted = field(default_factory=lambda: Counted({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     calls: list[tuple[object, ...]] = field(default_factory=list)
@@ -64,11 +68,18 @@ class FakeControl:
             self.known(action.name)
         self.calls.append(("post", action.verb.value, action.name))
 
-    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
+    async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
         self.known(name)
-        self.calls.append(("token", name, min_validity))
+        self.calls.append(("token", name, min_validity, wait))
         assert self.token_answer is not None
         return self.token_answer
+
+    def client(self, name: str) -> ClientAccess | None:
+        self.known(name)
+        return self.access
+
+    def counted(self) -> Counted:
+        return self.counts
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
         self.known(name)

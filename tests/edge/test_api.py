@@ -184,7 +184,7 @@ async def test_a_token_is_handed_out(site: Site) -> None:
     assert status == 200
     assert body == {"access_token": CANARY, "token_type": "Bearer", "expires_at": "2027-01-15T08:05:00.000Z"}
     assert headers["Cache-Control"] == "no-store"
-    assert site.control.calls == [("token", "github", 120.0)]
+    assert site.control.calls == [("token", "github", 120.0, 0.0)]
 
 
 async def test_a_token_without_an_end(site: Site) -> None:
@@ -193,7 +193,7 @@ async def test_a_token_without_an_end(site: Site) -> None:
     site.control.token_answer = AccessToken(1, Secret(CANARY), 0.0, None)
 
     assert (await site.ask("GET", f"{GITHUB}/token"))[1]["expires_at"] is None
-    assert site.control.calls == [("token", "github", 60.0)]
+    assert site.control.calls == [("token", "github", 60.0, 0.0)]
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(17, "17"), (None, None)])

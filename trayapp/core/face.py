@@ -95,6 +95,7 @@ class Verb(StrEnum):
     RESUME = "resume"
     SIGN_OUT = "sign_out"
     REMOVE = "remove"
+    COPY_CLIENT = "copy_client"
     COPY_ERROR = "copy_error"
     MUTE = "mute"
     SHOW = "show"

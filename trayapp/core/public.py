@@ -29,6 +29,8 @@ LISTED = frozenset(  # without --all; DESIGN.md section 2. ToolHive lists the fi
     }
 )
 
+TRANSPORT = "streamable-http"  # of the proxy; ToolHive's word
+
 _YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
 
 
@@ -79,7 +81,7 @@ def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) 
         "package": "",
         "url": view.url,
         "port": port,
-        "transport_type": "streamable-http",
+        "transport_type": TRANSPORT,
         "status": view.status.value,
         "status_context": view.status_context,
         "created_at": rfc3339(created_at),
@@ -103,10 +105,21 @@ def status_json(view: WorkloadView) -> Json:
 
 
 def spec_json(spec: Spec) -> Json:
-    """One workload's configuration; `policy` in seconds. A `Spec` holds no secret."""
+    """One workload's configuration, its login also in ToolHive's words; `policy` in seconds. A `Spec` holds no secret."""
     return {
         "name": spec.name,
         "url": spec.url,
+        "transport": TRANSPORT,
+        "oauth_config": {
+            "issuer": spec.issuer,
+            "authorize_url": spec.authorization_endpoint,
+            "token_url": spec.token_endpoint,
+            "client_id": spec.client_id,
+            "scopes": list(spec.scopes),
+            "use_pkce": True,
+            "callback_port": spec.redirect_port,
+            "resource": spec.resource,
+        },
         "client_id": spec.client_id,
         "issuer": spec.issuer,
         "authorization_endpoint": spec.authorization_endpoint,

@@ -15,17 +15,22 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from trayapp.core import metrics
+from trayapp.core.clients import ClientAccess, Program, settings
 from trayapp.core.face import Action, Snapshot, Unavailable, Verb, WorkloadView
 from trayapp.core.model import AccessToken, Problem, Spec
 from trayapp.core.public import listed, rfc3339, row, spec_json, status_json, unavailable_json
-from trayapp.edge.replies import Refusal, empty_reply, json_reply, read_object
+from trayapp.edge import openapi
+from trayapp.edge.events import Events
+from trayapp.edge.replies import OWN_HEADERS, Refusal, empty_reply, json_reply, read_object
 
-BASE = "/api/v1beta"
 REAUTHORIZE_EVERY = 10.0  # s per workload: a program in a loop must not fill the desktop with browser tabs
 SNAPSHOT_LAG = 0.5  # s; snapshots are published at most 4 times a second, so `signing_in` may lag behind that long
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
 MIN_VALIDITY_MAX = 86400.0  # s
+WAIT_MAX = 30.0  # s; one attempt takes no longer
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 T = TypeVar("T")
@@ -57,9 +62,18 @@ class Control(Protocol):
         """A click, to be done later; never waits."""
         ...
 
-    async def token(self, name: str, min_validity: float) -> AccessToken | Unavailable:
-        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled."""
+    async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
+        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled.
+
+        `wait` is the longest wait, in seconds, where that is longer than the usual one.
+        """
         ...
+
+    def client(self, name: str) -> ClientAccess | None:
+        """How a program on this machine reaches it; None while nothing listens. Makes the local key at first use."""
+        ...
+
+    def counted(self) -> metrics.Counted: ...
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
         """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
@@ -95,32 +109,41 @@ class Control(Protocol):
         ...
 
 
-def routes(control: Control, *, version: str, now: Callable[[], float] = time.monotonic) -> list[web.RouteDef]:
+def routes(
+    control: Control, *, version: str, events: Events | None = None, now: Callable[[], float] = time.monotonic
+) -> list[web.RouteDef]:
     """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
     api = _Api(control, version, now)
-    one = BASE + "/workloads/{name}"
-    return [
-        web.get(f"{BASE}/version", api.version),
-        web.get(f"{BASE}/workloads", api.listing),
-        web.post(f"{BASE}/workloads/retry", api.retry_all),
-        web.get(one, api.configuration),
-        web.delete(one, api.remove),
-        web.get(f"{one}/status", api.status),
-        web.get(f"{one}/token", api.token),
-        web.post(f"{one}/retry", api.verb(Verb.RETRY)),
-        web.post(f"{one}/stop", api.verb(Verb.PAUSE)),
-        web.post(f"{one}/restart", api.verb(Verb.RESUME)),
-        web.post(f"{one}/reauthorize", api.reauthorize),
-        web.post(f"{one}/callback", api.callback),
-        web.post(f"{BASE}/reload", api.reload),
-        web.get(f"{BASE}/doctor", api.doctor),
-        web.post(f"{BASE}/quit", api.quit),
-    ]
+    handlers: dict[str, Handler] = {
+        "metrics": api.metrics,
+        "document": api.document,
+        "version": api.version,
+        "events": (events or Events(control)).stream,
+        "listing": api.listing,
+        "retry_all": api.retry_all,
+        "stop_several": api.several(Verb.PAUSE),
+        "restart_several": api.several(Verb.RESUME),
+        "delete_several": api.remove_several,
+        "configuration": api.configuration,
+        "remove": api.remove,
+        "status": api.status,
+        "token": api.token,
+        "client": api.client,
+        "retry": api.verb(Verb.RETRY),
+        "stop": api.verb(Verb.PAUSE),
+        "restart": api.verb(Verb.RESUME),
+        "reauthorize": api.reauthorize,
+        "callback": api.callback,
+        "reload": api.reload,
+        "doctor": api.doctor,
+        "quit": api.quit,
+    }
+    return openapi.register(handlers, open_=False)
 
 
 def open_routes() -> list[web.RouteDef]:
     """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
-    return [web.get("/health", _health, allow_head=False)]
+    return openapi.register({"health": _health}, open_=True)
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -149,6 +172,7 @@ class _Api:
     def __init__(self, control: Control, version: str, now: Callable[[], float]) -> None:
         self._control = control
         self._version = version
+        self._document = openapi.document(version)
         self._now = now
         self._asked: dict[tuple[str, bool], _Asked] = {}  # by name and `accept`: agreeing is not asking once more
         self._jobs: set[asyncio.Task[Any]] = set()
@@ -165,6 +189,20 @@ class _Api:
         if view is None:
             raise _unknown()
         return view
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        control = self._control
+        page = metrics.text(
+            control.snapshot(),
+            control.counted(),
+            now=time.time(),
+            started_at=control.started_at,
+            version=self._version,
+        )
+        return web.Response(body=page.encode(), headers={**OWN_HEADERS, "Content-Type": metrics.CONTENT_TYPE})
+
+    async def document(self, request: web.Request) -> web.Response:
+        return json_reply(self._document)
 
     async def version(self, request: web.Request) -> web.Response:
         return json_reply({"version": self._version})
@@ -196,21 +234,58 @@ class _Api:
 
         return post
 
+    def several(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+        """A handler that posts a click for each of the names, or for none of them."""
+
+        async def post(request: web.Request) -> web.Response:
+            for name in await self._names(request):
+                self._control.post(Action(verb, name))
+            return empty_reply(202)
+
+        return post
+
+    async def remove_several(self, request: web.Request) -> web.Response:
+        names = await self._names(request)
+        await asyncio.gather(*(self._remove(name) for name in names))
+        return empty_reply(202)
+
+    async def _names(self, request: web.Request) -> list[str]:
+        """`{"names": [...]}`, each once; a single one that is wrong and nothing is done. There are no groups here."""
+        names = (await read_object(request, {"names": list})).get("names")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise Refusal(400, "bad_request", "The field names has to be a list of names of workloads.")
+        known = self._control.snapshot().workloads
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise _bad_name()
+            if name not in known:
+                raise _unknown()
+        return list(dict.fromkeys(names))
+
     async def retry_all(self, request: web.Request) -> web.Response:
         await read_object(request, {})
         self._control.post(Action(Verb.RETRY_ALL))
         return empty_reply(202)
 
     async def token(self, request: web.Request) -> web.Response:
-        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-            raise Refusal(403, "forbidden", "No browser gets a token, not even from our own page.")  # SECURITY 33
+        _no_browser(request)
         view = self._view(request)
-        answer = await self._control.token(view.name, _seconds(request, "min_validity"))
+        validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
+        answer = await self._control.token(view.name, validity, _seconds(request, "wait", 0.0, WAIT_MAX))
         if isinstance(answer, Unavailable):
             headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
             return json_reply(unavailable_json(answer), 503, headers)
         token = answer.value.reveal()
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
+
+    async def client(self, request: web.Request) -> web.Response:
+        _no_browser(request)
+        access = self._control.client(self._view(request).name)
+        if access is None:
+            raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
+        texts = {program.value: settings(access, program) for program in Program}
+        made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
+        return json_reply({**made, "settings": texts})
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self._view(request)
@@ -259,11 +334,15 @@ class _Api:
     async def remove(self, request: web.Request) -> web.Response:
         name = self._view(request).name
         await read_object(request, {})
-        if not await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name))):
+        if not await self._remove(name):
             raise _unknown()
+        return empty_reply(202)
+
+    async def _remove(self, name: str) -> bool:
+        found = await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name)))
         for accept in (False, True):
             self._asked.pop((name, accept), None)
-        return empty_reply(202)
+        return found
 
     async def reload(self, request: web.Request) -> web.Response:
         await read_object(request, {})
@@ -288,9 +367,19 @@ def _unknown() -> Refusal:
 def _name(request: web.Request) -> str:
     name = request.match_info["name"]
     if not NAME.fullmatch(name):
-        rule = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
-        raise Refusal(400, "bad_name", f"A workload's name is {rule}.")
+        raise _bad_name()
     return name
+
+
+def _bad_name() -> Refusal:
+    rule = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+    return Refusal(400, "bad_name", f"A workload's name is {rule}.")
+
+
+def _no_browser(request: web.Request) -> None:
+    """SECURITY 33. A page that has the API key by our own doing gets no token all the same."""
+    if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+        raise Refusal(403, "forbidden", "No browser gets a token or a local key, not even from our own page.")
 
 
 def _flag(request: web.Request, key: str) -> bool:
@@ -300,12 +389,12 @@ def _flag(request: web.Request, key: str) -> bool:
     return text == "true"
 
 
-def _seconds(request: web.Request, key: str) -> float:
+def _seconds(request: web.Request, key: str, default: float, most: float) -> float:
     try:
-        value = float(request.query.get(key, MIN_VALIDITY))
+        value = float(request.query.get(key, default))
     except ValueError:
         value = math.nan
-    if not 0 <= value <= MIN_VALIDITY_MAX:  # false for NaN too
-        limit = f"0 to {MIN_VALIDITY_MAX:.0f}"
+    if not 0 <= value <= most:  # false for NaN too
+        limit = f"0 to {most:.0f}"
         raise Refusal(400, "bad_request", f"The parameter {key} has to be a number of seconds from {limit}.")
     return value

@@ -73,11 +73,11 @@ def _parse(body: bytes) -> dict[object, object]:
     return data
 
 
-_NAMES = {bool: "true or false", str: "a string"}
+_NAMES = {bool: "true or false", str: "a string", list: "a list"}
 
 
 async def read_object(request: web.Request, fields: Mapping[str, type]) -> Json:
-    """The body as an object with these fields only, each of its type (`bool` or `str`); no body is an empty object.
+    """The body as an object with these fields only, each of its type (`bool`, `str` or `list`); no body is an empty object.
 
     Raises `Refusal` 400 naming the field, 413 over 1 MiB, 415 for anything but `application/json` (which no form and no
     simple cross-origin request can send).

@@ -1,0 +1,120 @@
+"""The page of `/metrics`, made from values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Snapshot, Status, WorkloadView
+from trayapp.core.metrics import CONTENT_TYPE, Counted, text
+from trayapp.core.model import Problem
+
+NOW = 1_800_000_000.0
+QUIET = Counted({}, {}, {})
+
+
+def view(name: str, status: Status = Status.RUNNING, **auth: object) -> WorkloadView:
+    seen = replace(AuthView(Detail.OK, NOW), **auth)  # type: ignore[arg-type]
+    address = f"https://{name}.example/mcp?canary=1"
+    return WorkloadView(name, address, status, "canary", Health.HEALTHY, Colour.GREEN, Glyph.TICK, seen)
+
+
+def page(*views: WorkloadView, counted: Counted = QUIET, gate: str = "") -> str:
+    snapshot = Snapshot(1, {view.name: view for view in views}, gate=gate)
+    return text(snapshot, counted, now=NOW, started_at=NOW - 60.5, version="1.2.3")
+
+
+def samples(page: str) -> dict[str, str]:
+    """Value by name and labels."""
+    return dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+
+
+def test_the_app_itself() -> None:
+    """Version, start, gate and listeners."""
+
+    made = samples(page(counted=replace(QUIET, streams=3)))
+
+    assert made['amberlight_info{version="1.2.3"}'] == "1"
+    assert made["amberlight_start_time_seconds"] == "1799999939.500"
+    assert made["amberlight_gate_open"] == "1"
+    assert made["amberlight_event_streams"] == "3"
+    assert samples(page(gate="offline"))["amberlight_gate_open"] == "0"
+
+
+def test_workloads_by_status() -> None:
+    """Every status word is there, also those that nobody has: a series that disappears is no zero."""
+
+    made = samples(page(view("a"), view("b"), view("c", Status.AUTH_RETRYING)))
+
+    assert made['amberlight_workloads{status="running"}'] == "2"
+    assert made['amberlight_workloads{status="auth_retrying"}'] == "1"
+    assert made['amberlight_workloads{status="unauthenticated"}'] == "0"
+    assert len(Status) == sum(key.startswith("amberlight_workloads{") for key in made)
+
+
+def test_how_long_ago_a_token_was_got() -> None:
+    """In seconds; nothing for a workload that never got one; never below 0 when the clock was set back."""
+
+    made = samples(
+        page(view("a", last_refreshed_at=NOW - 1.25), view("b"), view("c", last_refreshed_at=NOW + 9, lost_rotations=2))
+    )
+
+    assert made['amberlight_seconds_since_last_refresh{workload="a"}'] == "1.250"
+    assert 'amberlight_seconds_since_last_refresh{workload="b"}' not in made
+    assert made['amberlight_seconds_since_last_refresh{workload="c"}'] == "0"
+    assert made['amberlight_lost_rotations_total{workload="c"}'] == "2"
+
+
+def test_what_was_counted() -> None:
+    """Refreshes by outcome and trigger, refused callers by what they were told, requests through the proxy."""
+
+    counted = Counted(
+        {("a", "refreshed", "due"): 4, ("a", "not_sent", "wake"): 1}, {("a", "retrying"): 1000}, {("a", "200"): 7}
+    )
+    made = samples(page(counted=counted))
+
+    assert made['amberlight_refreshes_total{workload="a",outcome="refreshed",trigger="due"}'] == "4"
+    assert made['amberlight_refreshes_total{workload="a",outcome="not_sent",trigger="wake"}'] == "1"
+    assert made['amberlight_callers_refused_total{workload="a",error="retrying"}'] == "1000"
+    assert made['amberlight_proxy_requests_total{workload="a",code="200"}'] == "7"
+    assert "proxy" not in page()
+
+
+def test_every_line_is_in_the_format() -> None:
+    """HELP and TYPE stand before the samples of each name, each name once, each line ends, nothing else is there."""
+
+    counted = Counted({("a", "refreshed", "due"): 4}, {("a", "retrying"): 1}, {("a", "200"): 7})
+    made = page(view("a", last_refreshed_at=NOW), counted=counted)
+    sample = re.compile(r'(amberlight_[a-z_]+)(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? [0-9.]+')
+    named: list[str] = []
+
+    assert made.endswith("\n")
+    for line in made.splitlines():
+        if line.startswith("# HELP "):
+            named.append(line.split()[2])
+        elif line.startswith("# TYPE "):
+            assert line.split()[2:] in ([named[-1], "gauge"], [named[-1], "counter"])
+        else:
+            found = sample.fullmatch(line)
+            assert found, line
+            assert found[1] == named[-1]
+    assert len(named) == len(set(named))
+    assert all(name.endswith("_total") == (f"# TYPE {name} counter" in made) for name in named)
+    assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
+
+
+def test_odd_words_are_escaped() -> None:
+    """Quotes, backslashes and line breaks cannot forge a sample."""
+
+    made = page(counted=replace(QUIET, refused={('a"} 1\n\\', "x"): 1}))
+
+    assert 'amberlight_callers_refused_total{workload="a\\"} 1\\n\\\\",error="x"} 1\n' in made
+
+
+def test_nothing_of_an_address_or_an_error_is_told() -> None:
+    """Names and words only."""
+
+    made = page(view("a", Status.UNAUTHENTICATED, last_error=Problem("http", "canary", 403, "canary")))
+
+    assert "canary" not in made
+    assert "example" not in made

@@ -1,0 +1,27 @@
+"""`amberlight client-config`: the app's text for another program on the standard output, warnings beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trayapp.cli import FAILED, OK
+from trayapp.output import complain, say
+
+
+def show(answer: Mapping[str, Any], name: str, program: str) -> int:
+    """Print what the app answered for this program."""
+    texts = answer.get("settings")
+    text = texts.get(program) if isinstance(texts, Mapping) else None
+    if not isinstance(text, str):
+        complain(f"amberlight: the app's answer holds no settings for {program}; is it another version?")
+        return FAILED
+    say(text)
+    if answer.get("headers"):
+        complain(
+            f"amberlight: this holds the local key of {name}: whoever has it may use the login from this machine. "
+            "Keep it out of shared files and version control."
+        )
+    if answer.get("lasting") is not True:
+        complain("amberlight: this port is good until Amberlight ends; set a fixed `port` in config.toml to keep it.")
+    return OK

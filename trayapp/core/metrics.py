@@ -1,0 +1,126 @@
+"""What `/metrics` says, in Prometheus' text format 0.0.4: pure text from what is public and from counters.
+
+Names and status words are all that it tells of a workload: no address, no error text, nothing secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from trayapp.core.face import Snapshot, Status
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the app counted since it started. The keys name what the values are about; values never go down."""
+
+    refreshes: Mapping[tuple[str, str, str], int]  # workload, outcome, trigger
+    refused: Mapping[tuple[str, str], int]  # workload, the error it was told (M15)
+    proxied: Mapping[tuple[str, str], int]  # workload, the answer's status code; empty without a proxy
+    streams: int = 0  # open event streams
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All samples of one name."""
+
+    name: str
+    kind: str  # gauge or counter
+    help: str
+    samples: tuple[tuple[Labels, float], ...]
+
+
+def text(snapshot: Snapshot, counted: Counted, *, now: float, started_at: float, version: str) -> str:
+    """The whole page. `now` and `started_at` are wall seconds."""
+    families = (*_app(snapshot, counted, started_at, version), *_workloads(snapshot, now), *_counters(counted))
+    return "".join(line + "\n" for family in families for line in _lines(family))
+
+
+def _app(snapshot: Snapshot, counted: Counted, started_at: float, version: str) -> Iterator[Family]:
+    yield Family("amberlight_info", "gauge", "The running version; always 1.", (((("version", version),), 1.0),))
+    yield _one("amberlight_start_time_seconds", "When the app started, since the epoch.", started_at)
+    yield _one(
+        "amberlight_gate_open", "1 if attempts may leave, 0 while offline, asleep or settling.", not snapshot.gate
+    )
+    yield _one("amberlight_event_streams", "Clients that listen to the event stream.", counted.streams)
+
+
+def _workloads(snapshot: Snapshot, now: float) -> Iterator[Family]:
+    views = sorted(snapshot.workloads.values(), key=lambda view: view.name)
+    words = [view.status for view in views]
+    by_status = tuple(((("status", str(word)),), float(words.count(word))) for word in Status)
+    yield Family("amberlight_workloads", "gauge", "Workloads by public status.", by_status)
+    since = [
+        (view.name, max(0.0, now - view.auth.last_refreshed_at))
+        for view in views
+        if view.auth.last_refreshed_at is not None
+    ]
+    yield Family(
+        "amberlight_seconds_since_last_refresh",
+        "gauge",
+        "Seconds since a token was last got for this workload.",
+        tuple(((("workload", name),), seconds) for name, seconds in since),
+    )
+    yield Family(
+        "amberlight_lost_rotations_total",
+        "counter",
+        "Logins that ended because the answer to a refresh was lost on its way.",
+        tuple(((("workload", view.name),), float(view.auth.lost_rotations)) for view in views),
+    )
+
+
+def _counters(counted: Counted) -> Iterator[Family]:
+    yield _family(
+        "amberlight_refreshes_total",
+        "Attempts to refresh, by what they came to and why they were made.",
+        ("workload", "outcome", "trigger"),
+        counted.refreshes.items(),
+    )
+    yield _family(
+        "amberlight_callers_refused_total",
+        "Callers that wanted a token and got none, by what they were told.",
+        ("workload", "error"),
+        counted.refused.items(),
+    )
+    if counted.proxied:
+        yield _family(
+            "amberlight_proxy_requests_total",
+            "Requests through the proxy, by the status code of the answer.",
+            ("workload", "code"),
+            counted.proxied.items(),
+        )
+
+
+def _one(name: str, words: str, value: float) -> Family:
+    return Family(name, "gauge", words, (((), float(value)),))
+
+
+def _family(name: str, words: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+    samples = tuple((tuple(zip(labels, key, strict=True)), float(count)) for key, count in sorted(counts))
+    return Family(name, "counter", words, samples)
+
+
+def _lines(family: Family) -> Iterator[str]:
+    yield f"# HELP {family.name} {_escaped(family.help)}"
+    yield f"# TYPE {family.name} {family.kind}"
+    for labels, value in family.samples:
+        inside = ",".join(f'{name}="{_quoted(text)}"' for name, text in labels)
+        yield f"{family.name}{{{inside}}} {_number(value)}" if inside else f"{family.name} {_number(value)}"
+
+
+def _escaped(words: str) -> str:
+    return words.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _quoted(value: str) -> str:
+    return _escaped(value).replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    """Whole numbers without a point; nobody needs more than milliseconds."""
+    return str(int(value)) if value.is_integer() else f"{value:.3f}"

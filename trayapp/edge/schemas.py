@@ -1,0 +1,188 @@
+"""The shapes of all that the API answers, as JSON Schema (2020-12, what OpenAPI 3.1 speaks). Data only.
+
+Every object is closed and every key of it is always there, as `core/public.py` makes them; a test holds real answers
+against these shapes, so they cannot drift apart unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+
+from trayapp.core.clients import Program
+from trayapp.core.face import Detail, Health, Status
+from trayapp.core.model import Policy, Trigger
+from trayapp.core.public import Json
+
+TEXT: Json = {"type": "string"}
+FLAG: Json = {"type": "boolean"}
+COUNT: Json = {"type": "integer", "minimum": 0}
+SECONDS: Json = {"type": "number", "minimum": 0}
+NAME: Json = {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}
+TIME: Json = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+
+
+def ref(name: str) -> Json:
+    """A shape of `SCHEMAS` by its name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def maybe(shape: Json) -> Json:
+    """This, or null: it is not known."""
+    return {"anyOf": [shape, {"type": "null"}]}
+
+
+def array(shape: Json) -> Json:
+    return {"type": "array", "items": shape}
+
+
+def closed(words: str, properties: Mapping[str, Json]) -> Json:
+    """An object with exactly these keys."""
+    return {
+        "type": "object",
+        "description": words,
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def word(kind: type[StrEnum]) -> Json:
+    """One of the words of an enumeration."""
+    return {"type": "string", "enum": [each.value for each in kind]}
+
+
+def _policy() -> Json:
+    shapes = {float: SECONDS, int: COUNT, tuple: array(SECONDS)}
+    return closed(
+        "The numbers of the retry rules; durations in seconds.",
+        {field.name: shapes[type(getattr(Policy(), field.name))] for field in fields(Policy)},
+    )
+
+
+_WORDS_OF_STATUS: Mapping[str, Json] = {
+    "status": word(Status),
+    "status_context": {"type": "string", "description": "One plain sentence; empty when all is well."},
+    "health": word(Health),
+    "auth": ref("Auth"),
+}
+
+SCHEMAS: Mapping[str, Json] = {
+    "Workload": closed(
+        "One row of the list: ToolHive's keys, and `health` and `auth`.",
+        {
+            "name": NAME,
+            "package": TEXT,
+            "url": TEXT,
+            "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "transport_type": TEXT,
+            "created_at": TIME,
+            "remote": FLAG,
+            "started_at": TIME,
+            **_WORDS_OF_STATUS,
+        },
+    ),
+    "WorkloadList": closed("The workloads by name.", {"workloads": array(ref("Workload"))}),
+    "WorkloadStatus": closed(
+        "The status of one workload; `sources` are those that tell of network and sleep now.",
+        {"name": NAME, "url": TEXT, **_WORDS_OF_STATUS, "sources": array(TEXT)},
+    ),
+    "Auth": closed(
+        "Why the status is what it is.",
+        {
+            "detail": word(Detail),
+            "since": TIME,
+            "attempts": {**COUNT, "description": "Failed attempts of this outage."},
+            "last_outcome": maybe(TEXT),
+            "last_error": maybe(ref("Problem")),
+            "last_trigger": maybe(word(Trigger)),
+            "next_attempt_at": maybe(TIME),
+            "ceiling_at": maybe(TIME),
+            "token_expires_at": maybe(TIME),
+            "retrying_since": maybe(TIME),
+            "last_refreshed_at": maybe(TIME),
+            "lost_rotations": COUNT,
+            "signing_in": FLAG,
+            "sign_in_error": maybe(ref("Problem")),
+        },
+    ),
+    "Problem": closed(
+        "Why something failed; never a token, never a raw body.",
+        {"kind": TEXT, "http_status": maybe({"type": "integer"}), "code": maybe(TEXT), "summary": TEXT},
+    ),
+    "Configuration": closed(
+        "How a workload is configured; no secret is ever in it. `transport` and `oauth_config` are ToolHive's words.",
+        {
+            "name": NAME,
+            "url": TEXT,
+            "transport": TEXT,
+            "oauth_config": ref("OAuthConfig"),
+            "client_id": TEXT,
+            "issuer": TEXT,
+            "authorization_endpoint": TEXT,
+            "token_endpoint": TEXT,
+            "revocation_endpoint": TEXT,
+            "scopes": array(TEXT),
+            "resource": TEXT,
+            "redirect_port": COUNT,
+            "policy": ref("Policy"),
+        },
+    ),
+    "OAuthConfig": closed(
+        "The login in ToolHive's words.",
+        {
+            "issuer": TEXT,
+            "authorize_url": TEXT,
+            "token_url": TEXT,
+            "client_id": TEXT,
+            "scopes": array(TEXT),
+            "use_pkce": {"const": True},
+            "callback_port": COUNT,
+            "resource": TEXT,
+        },
+    ),
+    "Policy": _policy(),
+    "Token": closed(
+        "A usable access token. The only answer that holds one.",
+        {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_at": maybe(TIME)},
+    ),
+    "ClientAccess": closed(
+        "How a program on this machine reaches a workload through the proxy; `headers` holds the local key.",
+        {
+            "name": NAME,
+            "url": TEXT,
+            "headers": {"type": "object", "additionalProperties": TEXT},
+            "lasting": {"type": "boolean", "description": "false: the address is another one after the next start."},
+            "settings": {
+                "type": "object",
+                "description": "Text to be pasted, by program.",
+                "properties": {program.value: TEXT for program in Program},
+                "required": [program.value for program in Program],
+                "additionalProperties": False,
+            },
+        },
+    ),
+    "Unavailable": closed(
+        "Why there is no token; `Retry-After` says when to ask again.",
+        {
+            "error": TEXT,
+            "status": word(Status),
+            "detail": word(Detail),
+            "since": TIME,
+            "next_attempt_at": maybe(TIME),
+            "help": TEXT,
+        },
+    ),
+    "AuthorizationPage": closed(
+        "The page where a person signs in; null where a pending sign-in was agreed to.",
+        {"authorization_url": maybe(TEXT)},
+    ),
+    "Reloaded": closed(
+        "What the configuration files said.", {"ok": FLAG, "errors": array(TEXT), "warnings": array(TEXT)}
+    ),
+    "Checks": closed("What `doctor` asks the running app.", {"checks": array(ref("Check"))}),
+    "Check": closed("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
+    "Version": closed("The running version.", {"version": TEXT}),
+    "Error": closed("Every refusal.", {"error": TEXT, "message": TEXT}),
+}
