@@ -1,0 +1,236 @@
+"""A login that differs from the one that is there waits for agreement: another account, fewer scopes, another server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.edge.keyrings import FakeVault, WindowsFake, windows
+from tests.engines import (
+    NoSignIn,
+    Tokens,
+    VirtualClock,
+    imagined,
+    keeping,
+    running,
+    settled,
+)
+from tests.test_signing import alices, begin, over, spec_with
+from trayapp.core.face import Verb
+from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret
+from trayapp.edge.keystore import Keystore
+from trayapp.oauthtest import OAuthServer
+from trayapp.ports import Found, NewLogin
+
+# --- another account -------------------------------------------------------------------------------------------------
+
+
+async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
+    """Signed in as bob where alice was: the old login stays, the reason names `--accept`, and that makes it bob's."""
+
+    with OAuthServer(subject="bob") as server:
+        login = alices(server)
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "different_account" == problem.kind
+            assert "amberlight reauthorize one --accept" in problem.summary
+            held = await world.stored()
+            assert held is not None
+            assert "alice" == held.subject
+            assert "running ok" == world.word()
+
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert "bob" == held.subject
+            again = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert isinstance(again, Problem)
+            assert "nothing_pending" == again.kind
+
+
+async def test_fewer_scopes_wait_for_agreement(tmp_path: Path) -> None:
+    """What is missing is named."""
+
+    with OAuthServer(subject="alice") as server:
+        login = alices(server)
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            server.extra = {"scope": "openid"}
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "scope_lost" == problem.kind
+            assert "mcp" in problem.summary
+
+
+async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
+    """After that nothing is pending any more."""
+
+    clock, people = VirtualClock(), NoSignIn()
+    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+        await clock.pass_time(5.0)
+        for wait, accepted in ((599.0, True), (601.0, False)):
+            assert isinstance(await world.engine.signing.begin("one", browser=True, accept=False), str)
+            login = world.w().login
+            assert login is not None
+            world.engine.workloads["one"] = replace(world.w(), login=replace(login, subject="alice"))
+            people.answers["one"].set_result(bobs(clock))
+            await settled()
+            assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
+            await clock.pass_time(wait)
+            answer = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert accepted is (answer == "")
+
+
+def bobs(clock: VirtualClock) -> NewLogin:
+    login = Login(1, "bobs", Secret("rt-bob"), 0.0, "https://as.example/token", "client", subject="bob")
+    return NewLogin(login, AccessToken(0, Secret("at-bob"), clock.at, clock.at + 3600.0))
+
+
+async def test_signing_in_is_the_agreement_to_a_changed_identity(tmp_path: Path) -> None:
+    """`confirm_change`: the click leads to the new server, and what it gives replaces the old login."""
+
+    with OAuthServer() as server, OAuthServer(subject="bob") as other:
+        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", alices(server)))) as world:
+            await world.green()
+            world.engine.configure([spec_with(other)])
+            await world.becomes("error confirm_change")
+            world.do(Verb.REAUTHORIZE)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert other.token_endpoint == held.token_endpoint
+            assert world.opened[0].startswith(other.authorization_endpoint)
+            assert Phase.VALID is world.w().phase
+            assert world.w().confirm is None
+
+
+# --- the candidate in a real keyring ---------------------------------------------------------------------------------
+
+
+def vault_and_keystore(fake: WindowsFake | None = None) -> tuple[FakeVault, Keystore]:
+    vault = windows(fake)
+    return vault, Keystore("install", lambda: vault)
+
+
+async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> None:
+    """Accepted: one header is written, both logins were whole all the time, and a restart finds bob."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            found = await keystore.load("one")
+            assert isinstance(found, Found)
+            assert found.login is not None
+            assert found.candidate is not None
+            assert ("alice", "bob") == (found.login.subject, found.candidate.subject)
+            vault.calls.clear()
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            assert 1 == len(vault.written())
+        await keystore.close()
+
+        _, again = vault_and_keystore(_backend(vault))
+        async with running([spec_with(server)], tmp_path, keystore=again) as world:
+            await world.green()
+            assert [] == world.opened
+            assert "bob" == (world.w().login or alices(server)).subject
+        await again.close()
+
+
+def _backend(vault: FakeVault) -> WindowsFake:
+    assert isinstance(vault.backend, WindowsFake)
+    return vault.backend
+
+
+def _candidate(vault: FakeVault) -> bool:
+    """Whether a slot holds one. (What the vault pushed aside under `user@service` is nobody's any more.)"""
+    entries = _backend(vault).entries.items()
+    return any('"candidate":true' in value for target, (_, value) in entries if "@" not in target)
+
+
+async def test_a_rotation_while_a_candidate_waits_loses_nothing(tmp_path: Path) -> None:
+    """The rotation takes the candidate's slot, never the login's; accepted from memory, the candidate is stored anew."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            world.do(Verb.RETRY)
+            await world.until(lambda: not _candidate(vault))
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert (3, "alice") == (held.generation, held.subject)
+            assert held.refresh_token.reveal() == server.current_refresh_token("family-1")
+
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token", grant="refresh_token", outcome="ok") == 3)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert "bob" == held.subject
+            assert held.refresh_token.reveal() == server.current_refresh_token("family-2")
+        await keystore.close()
+
+
+async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_path: Path) -> None:
+    """Nobody agreed, so nothing has changed."""
+
+    vault, keystore = vault_and_keystore()
+    with OAuthServer(subject="bob") as server:
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: _candidate(vault))
+            left = dict(_backend(vault).entries)  # what a power cut would leave
+        await keystore.close()
+
+        _, again = vault_and_keystore(WindowsFake(left))
+        async with running([spec_with(server)], tmp_path / "anew", keystore=again) as world:
+            await world.green()
+            assert "alice" == (world.w().login or bobs(VirtualClock()).login).subject
+            nothing = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert isinstance(nothing, Problem)
+        await again.close()
+
+
+async def test_a_candidate_that_cannot_be_written_is_kept_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A keyring that fails meanwhile: the person can agree all the same."""
+
+    class Failing(type(await keeping())):  # type: ignore[misc]
+        async def store_candidate(self, name: str, login: Login) -> None:
+            raise RuntimeError("no")
+
+    with OAuthServer(subject="bob") as server:
+        keystore = Failing()
+        await keystore.store("one", alices(server))
+        async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            await begin(world)
+            assert await over(world) is not None
+            await world.until(lambda: "in memory only" in caplog.text)
+            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            await world.green()
+            assert "bob" == (await world.stored() or alices(server)).subject
