@@ -1,8 +1,8 @@
 """The event stream: what changed, as it changes, to whoever listens. Nobody who listens slowly costs memory or time.
 
-A client is a place in one ring of the latest events, never a queue of its own: who falls out of the ring or does not
-take what is written to him is dropped, and finds by his `Last-Event-ID` what he missed when he comes back. An id that
-the ring does not hold any more, or that another run gave out, is answered with one `reset` and the full list.
+A client is a place in one ring of the latest events, never a queue of its own: who does not take what is written to him
+is dropped, and finds by his `Last-Event-ID` what he missed when he comes back. A place that the ring does not hold any
+more, or that another run gave out, is answered with one `reset` and the full list.
 The events are `workload` (a row of the list), `removed` (`{"name"}`) and `reset` (`{"workloads": [row, …]}`).
 """
 
@@ -126,16 +126,15 @@ class Events:
     async def _tell(self, request: web.Request, response: web.StreamResponse, woken: asyncio.Event) -> None:
         port = request.url.port or 0  # the Host header was checked: its port is ours
         cursor = self._place(request.headers.get("Last-Event-ID", ""))
-        if cursor is None:
-            cursor, snapshot = self._last, self._rows.snapshot()
-            for piece in self._reset(cursor, snapshot, port):
-                await self._write(response, piece)
-        else:
-            await self._write(response, f"retry: {COME_BACK}\n\n")
+        await self._write(response, f"retry: {COME_BACK}\n\n")
         while not self._closed:
             woken.clear()
-            if (missed := self._last - cursor) > len(self._ring):
-                raise TimeoutError
+            missed = 0 if cursor is None else self._last - cursor
+            if cursor is None or missed > len(self._ring):
+                cursor, snapshot = self._last, self._rows.snapshot()
+                for piece in self._reset(cursor, snapshot, port):
+                    await self._write(response, piece)
+                continue
             if missed:
                 batch = list(islice(self._ring, len(self._ring) - missed, len(self._ring) - missed + SLICE))
                 await self._write(response, "".join(self._event(each, port) for each in batch))
@@ -169,7 +168,7 @@ class Events:
 
     def _reset(self, number: int, snapshot: Snapshot, port: int) -> Iterator[str]:
         """One event in several writes; its `data` lines are one JSON text (a line break is space in JSON)."""
-        yield f'retry: {COME_BACK}\n\nid: {self._run}-{number}\nevent: reset\ndata: {{"workloads": [\n'
+        yield f'id: {self._run}-{number}\nevent: reset\ndata: {{"workloads": [\n'
         views = sorted(snapshot.workloads.values(), key=lambda view: view.name)
         rows = (self._row(view, port, self._rows.created_at(view.name)) for view in views)
         separator = ""

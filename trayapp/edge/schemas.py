@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from trayapp.core.clients import Program
 from trayapp.core.face import Detail, Health, Status
-from trayapp.core.model import Policy, Trigger
+from trayapp.core.model import Policy, Spec, Trigger
 from trayapp.core.public import Json
 
 TEXT: Json = {"type": "string"}
@@ -59,6 +59,13 @@ def _policy() -> Json:
         "The numbers of the retry rules; durations in seconds.",
         {field.name: shapes[type(getattr(Policy(), field.name))] for field in fields(Policy)},
     )
+
+
+def _spec() -> dict[str, Json]:
+    shapes = {str: TEXT, bool: FLAG, int: COUNT, tuple: array(TEXT)}
+    spec = Spec("name", "url")
+    shown = {field.name: shapes[type(getattr(spec, field.name))] for field in fields(Spec) if field.name != "policy"}
+    return {**shown, "name": NAME}
 
 
 _WORDS_OF_STATUS: Mapping[str, Json] = {
@@ -114,18 +121,9 @@ SCHEMAS: Mapping[str, Json] = {
     "Configuration": closed(
         "How a workload is configured; no secret is ever in it. `transport` and `oauth_config` are ToolHive's words.",
         {
-            "name": NAME,
-            "url": TEXT,
+            **_spec(),
             "transport": TEXT,
             "oauth_config": ref("OAuthConfig"),
-            "client_id": TEXT,
-            "issuer": TEXT,
-            "authorization_endpoint": TEXT,
-            "token_endpoint": TEXT,
-            "revocation_endpoint": TEXT,
-            "scopes": array(TEXT),
-            "resource": TEXT,
-            "redirect_port": COUNT,
             "policy": ref("Policy"),
         },
     ),
