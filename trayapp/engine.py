@@ -325,7 +325,7 @@ class Engine:
         instants = [d for d in self._view_due.values() if d is not None]
         restless = self.gate.blocked() or self.gate.reason(now.at) is not None
         for w in self.workloads.values():
-            restless = restless or w.failing is not None
+            restless = restless or (w.failing is not None and not w.failing.gave_up)
             deadline = deadlines.next_deadline(w, self.gate)
             if deadline is not None and not (deadline <= now.at and deadlines.may_go(w, self.gate, now.at)):
                 instants.append(deadline)
@@ -347,6 +347,8 @@ class Engine:
                     self._apply(each, Manual(now))
             case Verb.REAUTHORIZE:
                 self.signing.clicked(name)
+            case Verb.ACCEPT:
+                self.signing.accepted(name)
             case Verb.PAUSE:
                 self._apply(name, Pause(now))
             case Verb.RESUME:

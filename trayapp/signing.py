@@ -46,6 +46,11 @@ class Signing:
         self._clicked[name] = at
         self._engine.task(f"reauthorize {name}", self._quietly(name))
 
+    def accepted(self, name: str) -> None:
+        """*Use it all the same*: the candidate of the last sign-in becomes the login."""
+        if isinstance(answer := self._accept(name), Problem):
+            log.warning("%s", answer.summary)
+
     async def _quietly(self, name: str) -> None:
         answer = await self.begin(name, browser=True, accept=False)
         if isinstance(answer, Problem):

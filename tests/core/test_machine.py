@@ -1048,3 +1048,21 @@ def test_why_a_sign_in_came_to_nothing_is_remembered_until_the_next() -> None:
     turn(p, "signed-in")
 
     assert p.w.sign_in_error is None
+
+
+def test_a_wish_during_the_probe_comes_before_the_token_is_spent() -> None:
+    """M17: nothing was sent yet, so nothing has to be finished."""
+
+    for wish, end in (
+        ("pause", "paused | close intent, save, note phase paused"),
+        ("remove", "paused, after remove | close intent, forget L1 and revoke"),
+        ("shutdown", "waiting, due +0, due/start, after shutdown | close intent, save, done"),
+    ):
+        check(
+            f"""
+            go                  -> refreshing:probe | probe #1
+            {wish}              -> refreshing:probe, after {wish}
+            probe ok            -> {end}
+        """,
+            reached(Phase.WAITING),
+        )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trayapp.core.face import Action, AuthView, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.model import Problem
 from trayapp.core.notices import Announced, notices
 from trayapp.core.view import look
 
@@ -305,3 +306,41 @@ def test_a_state_in_which_nothing_happens_stays_equal() -> None:
     before = desk.state
     desk.see(red("a"), replace(amber("b"), url="x"), refused="b")
     assert desk.state == before
+
+
+# --- sign-ins that came to nothing -----------------------------------------------------------------------------------
+
+
+def failed(kind: str) -> WorkloadView:
+    shown = red("n")
+    return replace(shown, auth=replace(shown.auth, sign_in_error=Problem(kind, "Why.")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "button"),
+    [
+        ("port_taken", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
+        ("different_account", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
+        ("scope_lost", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
+    ],
+)
+def test_a_sign_in_that_came_to_nothing_says_so(kind: str, title: str, button: tuple[str, Action]) -> None:
+    """Once, also while muted, as a person asked for it; the next try takes it away."""
+
+    desk = Desk()
+    assert [] == desk.see(red("n"), muted=True)
+    assert [title] == desk.see(failed(kind), muted=True)
+    assert (button,) == desk.up["sign_in:n"].buttons
+    assert "Why." == desk.up["sign_in:n"].body
+    assert [] == desk.see(failed(kind), muted=True)
+    assert [] == desk.see(red("n", signing_in=True), muted=True)
+
+    assert {} == desk.up
+
+
+def test_a_sign_in_that_a_person_cancelled_needs_no_words() -> None:
+    """They know."""
+
+    desk = Desk()
+
+    assert [] == desk.see(failed("cancelled"), muted=True)

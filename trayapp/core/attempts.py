@@ -74,13 +74,17 @@ def send(w: Workload, e: ProbeOk) -> Result:
     attempt = w.attempt
     if attempt is None or w.login is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
         return w, ()
+    login = w.login
+    if w.after:  # paused, removed or quit during the probe: nothing is spent any more (M17)
+        w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
+        w, ending = leave(w, e.now)
+        return w, (CloseIntent(attempt.fingerprint), *ending)
     policy = w.spec.policy
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
     if hurried and attempt.trigger is not Trigger.MANUAL:  # an ordinary refresh of a short-lived token is no haste
         recent = (*recent, e.now.at)[-policy.automatic_attempts :]
     deadline = e.now.at + policy.attempt_limit + OVERTIME
-    login = w.login
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(
         w, attempt=attempt, last_attempt_at=e.now.at, recent=recent, keyring=None, keyring_since=None, keyring_tries=0

@@ -91,6 +91,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     RETRY_ALL = "retry_all"
     REAUTHORIZE = "reauthorize"
+    ACCEPT = "accept"  # the new login although it is of another account, or may do less
     PAUSE = "pause"
     RESUME = "resume"
     SIGN_OUT = "sign_out"

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from trayapp.core import words
 from trayapp.core.face import Action, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.model import Problem
 
 AMBER_AGE = 60.0  # s of retrying before a word is said: most outages are over by then
+WAITS_FOR_CONSENT = ("different_account", "scope_lost")  # problems of a sign-in that a person may overrule
 REMINDER = 86400.0  # s between two reminders of the same sign-in
 
 
@@ -23,6 +25,7 @@ class Announced:
     amber: tuple[str, ...] = ()
     red: Mapping[str, float] = field(default_factory=dict)  # name → wall, when it was last said
     red_shown: tuple[str, ...] = ()  # what the red notification on the screen speaks of
+    failed: Mapping[str, Problem] = field(default_factory=dict)  # sign-ins that came to nothing
 
 
 def notices(
@@ -39,7 +42,25 @@ def notices(
     """
     amber, show_amber, drop_amber = _amber(state, snapshot, refused, wall)
     red, shown, show_red, drop_red = _red(state, snapshot, wall, nudge)
-    return Announced(amber, red, shown), show_amber + show_red, drop_amber + drop_red
+    failed, show_failed, drop_failed = _failed(state, snapshot)
+    show, drop = show_amber + show_red + show_failed, drop_amber + drop_red + drop_failed
+    return Announced(amber, red, shown, failed), show, drop
+
+
+def _failed(state: Announced, snapshot: Snapshot) -> tuple[Mapping[str, Problem], tuple[Notice, ...], tuple[str, ...]]:
+    """A person asked for a sign-in and is told what became of it, muted or not; a new try takes it away."""
+    errors = {name: view.auth.sign_in_error for name, view in snapshot.workloads.items()}
+    failed = {name: error for name, error in errors.items() if error is not None and error.kind != "cancelled"}
+    show = tuple(_failed_notice(name, error) for name, error in failed.items() if state.failed.get(name) != error)
+    return failed, show, tuple(f"sign_in:{name}" for name in state.failed if name not in failed)
+
+
+def _failed_notice(name: str, error: Problem) -> Notice:
+    if error.kind in WAITS_FOR_CONSENT:
+        title, button = f"{name}: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, name))
+    else:
+        title, button = f"{name}: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, name))
+    return Notice(f"sign_in:{name}", title, error.summary, (button,))
 
 
 def _amber(
