@@ -31,16 +31,19 @@ from trayapp.edge.journal import Journal
 from trayapp.edge.keys import Keys
 from trayapp.edge.keystore import Keystore
 from trayapp.edge.private import write_private
+from trayapp.edge.proxy import Proxy
 from trayapp.edge.server import LoopbackServer, PortTaken
 from trayapp.edge.serverfile import ServerFileError
 from trayapp.edge.signin import BrowserSignIn
 from trayapp.edge.tokens import HttpTokens
+from trayapp.edge.upstream import Upstreams
 from trayapp.edge.wire import Wire
 from trayapp.engine import Engine
 from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
 from trayapp.osevents.clocks import SystemClock
 from trayapp.osevents.watch import Watch
 from trayapp.ports import Adapters, Seen
+from trayapp.supply import Supply
 
 if TYPE_CHECKING:
     from trayapp.app import App
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the end
+WRITTEN = 1.0  # s without a change: then a configuration file counts as written
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time means it, unsaved logins or not
 KEYRING_HELP = {
     Trouble.LOCKED: "Unlock it; Amberlight goes on by itself.",
@@ -92,6 +96,7 @@ class Runtime:
         self.announcer = Announcer(self.engine, app.act, enabled=self._parts.notifications)
         self.control = Control(self)
         self.events = Events(self.control)
+        self.proxy = Proxy(Supply(self.engine), self.keys, Upstreams(self.wire.tls))
         self.server: LoopbackServer | None = None
         self.settings = Settings()
         self._warnings: dict[str, str] = {}
@@ -134,6 +139,7 @@ class Runtime:
         self.events.close()  # who only listens need not be waited for
         for what, closing in (
             ("the loopback server", self.server.close if self.server is not None else None),
+            ("the proxy", self.proxy.close),
             ("the notifications", self.announcer.close),
             ("the keyring", self.keystore.close),
             ("state.db", self.journal.close),
@@ -183,7 +189,8 @@ class Runtime:
         if self.server is None or name not in self.engine.workloads:
             return None
         lasting = self.server.port == self.settings.port
-        return ClientAccess(name, f"{self.server.url}/w/{name}", self.keys.key(name), lasting)
+        key = self.keys.key(name) if self.engine.workloads[name].spec.require_key else None
+        return ClientAccess(name, f"{self.server.url}/w/{name}", key, lasting)
 
     def quit(self) -> None:
         """The whole program."""
@@ -303,7 +310,8 @@ class Runtime:
                 runtime_dir=self.paths.runtime_dir,
                 version=__version__,
                 routes=routes(self.control, version=__version__, events=self.events),
-                open_routes=open_routes(),
+                open_routes=[*open_routes(), *self.proxy.routes()],
+                allowed_origins=self.proxy.allowed_origins,
             )
             try:
                 log.info("listening on %s", await server.start())
@@ -325,7 +333,7 @@ class Look:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self.watch = Watch(self._now, runtime.clock.now)
-        self._files: tuple[object, ...] = ()
+        self._files: tuple[tuple[int, ...], ...] = ()
 
     def first_gate(self) -> Gate:
         """How the network is at the start; nothing has to settle."""
@@ -336,8 +344,7 @@ class Look:
     def poll(self, now: Moment) -> Seen | None:
         """What changed since the last look; None if nothing did."""
         if self.files_changed():
-            log.info("the configuration file changed")
-            self._runtime.read_configuration()
+            self._read_when_written(now.wall)
         seen = Seen()
         for event in self.watch.poll(now):
             match event:
@@ -350,6 +357,8 @@ class Look:
                     seen = replace(seen, sleep_soon=True)
                     self._runtime.engine.task("hold the sleep up", self._hold(done))
         self._runtime.announcer.time_passes()
+        if seen.network or seen.woke:
+            self._runtime.engine.task("drop idle connections", self._runtime.proxy.renew())
         return None if seen == Seen() else seen
 
     async def _hold(self, done: Callable[[], None]) -> None:
@@ -358,6 +367,19 @@ class Look:
             await self._runtime.engine.sleeping.settled()
         finally:
             done()
+
+    def _read_when_written(self, wall: float) -> None:
+        """An editor may be in the middle of it: a file that is younger than a moment is looked at once more."""
+        age = wall - self._youngest()
+        if 0.0 <= age < WRITTEN:
+            asyncio.get_running_loop().call_later(WRITTEN, self._now)
+            return
+        log.info("the configuration file changed")
+        self._runtime.read_configuration()
+
+    def _youngest(self) -> float:
+        """Wall; when a configuration file was last written."""
+        return max((stamp[0] / 1e9 for stamp in self._stamps()), default=0.0)
 
     def _now(self) -> None:
         self._runtime.engine.look()
@@ -370,8 +392,8 @@ class Look:
         """Whether a configuration file is another one than what was read."""
         return self._files != self._stamps()
 
-    def _stamps(self) -> tuple[object, ...]:
-        stamps: list[object] = []
+    def _stamps(self) -> tuple[tuple[int, ...], ...]:
+        stamps: list[tuple[int, ...]] = []
         for path in (self._runtime.paths.site_config_file, self._runtime.paths.config_file):
             with contextlib.suppress(OSError):
                 found = path.stat()
