@@ -196,11 +196,12 @@ async def every_answer(site: Site) -> None:
         control.access = ClientAccess("github", "http://127.0.0.1:1/w/github", key)
         await site.ask("GET", f"{one}/client")
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
-    await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # a second time within 10 s
+    await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
     control.page = None
     await site.ask("POST", f"{one}/reauthorize", json={"accept": True})
     control.page = Problem("busy", "Not now.")
     await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")
+    await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")  # a second time within 10 s
     await site.ask("POST", f"{one}/callback", json={"url": "http://127.0.0.1/callback"})
     await site.ask(
         "POST",

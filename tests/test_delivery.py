@@ -1,0 +1,251 @@
+"""Tokens, events, metrics and client settings of the whole program, by the real `main` and real sockets."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import login_of
+from tests.test_runtime import CONFIG, Program
+from trayapp import announcer
+from trayapp.cli import main
+from trayapp.core.face import Verb
+from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.paths import Paths
+
+Capture = pytest.CaptureFixture[str]
+LIFE = 60.0  # s of an access token
+TIMES = 'rejected_spacing = "10ms"\nhot_wait = "50ms"\nusable_margin = "10ms"\nrefresh_spacing = "10ms"\n'
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer(access_token_lifetime=LIFE, delay=0.3) as server:
+        yield server
+
+
+@pytest.fixture
+def quiet(tmp_path: Path, server: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """It has a login, is the one that commands find, and was not started yet."""
+    program = Program(tmp_path)
+    program.write(CONFIG.format(port=0, server=server).replace("[workloads", TIMES + "\n[workloads", 1))
+    program.keystore._logins["one"] = login_of(server)
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: program.paths))
+    return program
+
+
+@pytest.fixture
+def program(quiet: Program) -> Iterator[Program]:
+    """It runs and is signed in."""
+    with quiet:
+        quiet.becomes("running ok")
+        yield quiet
+
+
+def asked(program: Program, path: str) -> tuple[HTTPConnection, HTTPResponse]:
+    """A GET with the key of server.json; the caller closes the connection."""
+    client = program.client
+    connection = HTTPConnection(client.host, client.port, timeout=5)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {client.key.reveal()}"})
+    return connection, connection.getresponse()
+
+
+def counter(program: Program, start: str) -> float:
+    """The sum of the samples whose line begins so."""
+    connection, response = asked(program, "/metrics")
+    lines = response.read().decode().splitlines()
+    connection.close()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
+
+
+# --- token -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_lasts(program: Program, server: OAuthServer, capsys: Capture) -> None:
+    """It is printed and good; asking for no more than it has costs nothing."""
+
+    assert [0, 0] == [main(["token", "one", "--min-validity", "0"]), main(["token", "one", "--header"])]
+    plain, header = capsys.readouterr().out.splitlines()
+    assert server.valid_access(plain)
+    assert server.valid_access(header.removeprefix("Authorization: Bearer "))
+
+
+def test_more_life_than_is_left_is_refreshed_first(program: Program, server: OAuthServer, capsys: Capture) -> None:
+    """One refresh, for which the command waits longer than a hot caller would; nobody is told of a shorter life."""
+
+    time.sleep(1.1)
+    asked_before = server.count("token")
+    server.mode = Mode.SLOW
+    assert 0 == main(["token", "one", "--min-validity", str(int(LIFE) - 1)])
+    out, err = capsys.readouterr()
+    assert server.valid_access(out.strip())
+    assert "" == err
+    assert asked_before + 1 == server.count("token")
+
+
+def test_more_life_than_any_token_has(program: Program, server: OAuthServer, capsys: Capture) -> None:
+    """One refresh, then what there is, with a word about it."""
+
+    asked_before = server.count("token")
+    began = time.monotonic()
+    assert 0 == main(["token", "one", "--min-validity", "1h"])
+    out, err = capsys.readouterr()
+    assert server.valid_access(out.strip())
+    assert "no token of one lasts as long as asked for; this one ends in" in err
+    assert asked_before + 1 == server.count("token")
+    assert time.monotonic() - began < 5.0
+
+
+def test_a_usable_token_is_handed_out_though_it_cannot_be_renewed(
+    program: Program, server: OAuthServer, capsys: Capture
+) -> None:
+    """The first call finds out; the second one need not wait for anything."""
+
+    server.mode = Mode.FIREWALL
+    for _ in range(2):
+        assert 0 == main(["token", "one", "--min-validity", "1h"])
+        out, err = capsys.readouterr()
+        assert server.valid_access(out.strip())
+        assert "this one ends in" in err
+
+
+@pytest.mark.parametrize(
+    ("mode", "word", "code"),
+    [(Mode.FIREWALL, "auth_retrying retrying", 5), (Mode.INVALID_GRANT, "unauthenticated refused", 4)],
+)
+def test_no_token_no_command(
+    quiet: Program,
+    server: OAuthServer,
+    mode: Mode,
+    word: str,
+    code: int,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Amber is 5 and red is 4, with a sentence; the command of `exec` is not begun; who was refused is counted."""
+
+    server.mode = mode
+    trace = tmp_path / "ran"
+    with quiet:
+        quiet.becomes(word)
+        assert code == main(["token", "one"])
+        assert code == main(["exec", "one", "--", sys.executable, "-c", f"open({str(trace)!r}, 'w')"])
+        out, err = capfd.readouterr()
+        assert 2 == counter(quiet, 'amberlight_callers_refused_total{workload="one"')
+    assert "" == out
+    assert 2 == err.count("amberlight: no token for one: ")
+    assert not trace.exists()
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_of_a_day(program: Program, server: OAuthServer) -> None:
+    """What happened is counted by outcome and trigger; nothing of the login is in it."""
+
+    program.act(Verb.RETRY, "one")
+    program.until(lambda: server.count("token") == 2, "the second refresh")
+    program.until(lambda: counter(program, "amberlight_refreshes_total") == 2, "its end")
+
+    assert 1 == counter(program, 'amberlight_refreshes_total{workload="one",outcome="refreshed",trigger="start"}')
+    assert 1 == counter(program, 'amberlight_refreshes_total{workload="one",outcome="refreshed",trigger="manual"}')
+    assert 1 == counter(program, 'amberlight_workloads{status="running"}')
+    assert counter(program, 'amberlight_seconds_since_last_refresh{workload="one"}') < 60
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def told(response: HTTPResponse) -> tuple[str, Any]:
+    """The next event: its kind and its JSON."""
+    fields: dict[str, str] = {}
+    while True:
+        line = response.readline().decode().rstrip("\n")
+        if not line and "event" in fields:
+            return fields["event"], json.loads(fields["data"])
+        name, _, value = line.partition(": ")
+        fields[name] = fields.get(name, "") + value
+
+
+def test_a_click_is_told_to_who_listens(program: Program) -> None:
+    """Paused elsewhere, seen here within a moment; and the end of the program does not wait for the listener."""
+
+    connection, response = asked(program, "/api/v1beta/events")
+    kind, data = told(response)
+    assert ("reset", ["one"]) == (kind, [row["name"] for row in data["workloads"]])
+    assert 1 == counter(program, "amberlight_event_streams ")
+    assert 0 == main(["stop", "one"])
+    kind, data = told(response)
+    assert ("workload", "stopped", "paused") == (kind, data["status"], data["auth"]["detail"])
+
+    began = time.monotonic()
+    program.__exit__(None, None, None)
+    assert time.monotonic() - began < 2.0
+    assert b"" == response.read()
+    connection.close()
+
+
+# --- client settings -------------------------------------------------------------------------------------------------
+
+
+def test_client_config(program: Program, capsys: Capture) -> None:
+    """The proxy's address and the key of keys.json; the warnings are beside it, so the output can be redirected."""
+
+    assert 0 == main(["client-config", "one", "--for", "vscode"])
+    out, err = capsys.readouterr()
+    entry = json.loads(out)["servers"]["one"]
+    key = json.loads(program.paths.keys_file.read_text())["keys"]["one"]
+
+    assert f"http://127.0.0.1:{program.client.port}/w/one" == entry["url"]
+    assert {"Authorization": f"Bearer {key}"} == entry["headers"]
+    assert "local key of one" in err
+    assert "fixed `port`" in err  # the test's port is any free one
+    assert key not in err
+
+
+def test_client_config_stays_the_same(program: Program, capsys: Capture) -> None:
+    """What was pasted once is right the next time."""
+
+    first, second = [(main(["client-config", "one"]), capsys.readouterr().out)[1] for _ in range(2)]
+
+    assert first == second
+    assert ["one"] == list(json.loads(first)["mcpServers"])
+
+
+def test_an_unknown_workload_has_no_client_config(program: Program, capsys: Capture) -> None:
+    """A sentence, and no key is made."""
+
+    assert 1 == main(["client-config", "onne"])
+    assert "did you mean one?" in capsys.readouterr().err
+    assert not program.paths.keys_file.exists()
+
+
+def test_a_removed_workload_loses_its_key(program: Program, capsys: Capture) -> None:
+    """Whoever still shows it is refused, also after the name was added again."""
+
+    main(["client-config", "one"])
+    assert 0 == main(["remove", "one", "--yes"])
+    assert {} == json.loads(program.paths.keys_file.read_text())["keys"]
+
+
+def test_copy_client_settings(program: Program, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """The menu's item puts the same text on the clipboard."""
+
+    copied: list[str] = []
+
+    async def copy(text: str) -> bool:
+        copied.append(text)
+        return True
+
+    monkeypatch.setattr(announcer, "copy", copy)
+    program.act(Verb.COPY_CLIENT, "one")
+    program.until(lambda: copied, "the copy")
+    main(["client-config", "one", "--for", "claude"])
+    assert [capsys.readouterr().out.rstrip()] == copied
