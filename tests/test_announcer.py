@@ -12,9 +12,10 @@ import pytest
 from tests.engines import Tokens, VirtualClock, World, imagined
 from trayapp import announcer as module
 from trayapp.announcer import Announcer
+from trayapp.core.clients import ClientAccess, Program, settings
 from trayapp.core.face import Action, Notice, Verb
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.core.model import Login
+from trayapp.core.model import Login, Secret
 from trayapp.tray import notify
 
 
@@ -226,6 +227,34 @@ async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeyp
     await stage.pass_time(1.0)
     assert text == stage.screen.up["details:one"].body
     await stage.announcer.copy_error("nobody")
+
+
+async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold a key: without a clipboard the notification names the command; without a proxy it says so."""
+
+    copied: list[str] = []
+    works = True
+
+    async def copy(text: str) -> bool:
+        copied.append(text)
+        return works
+
+    monkeypatch.setattr(module, "copy", copy)
+    access = ClientAccess("one", "http://127.0.0.1:1/w/one", Secret("canary-key"))
+    await stage.announcer.copy_client("one", access)
+    await stage.pass_time(1.0)
+    assert [settings(access, Program.CLAUDE)] == copied
+    assert {} == stage.screen.up
+    works = False
+    await stage.announcer.copy_client("one", access)
+    await stage.pass_time(1.0)
+    said = stage.screen.up["client"]
+    assert "amberlight client-config one" in said.body
+    assert "canary-key" not in said.title + said.body
+    await stage.announcer.copy_client("one", None)
+    await stage.pass_time(1.0)
+    assert "The proxy is off" in stage.screen.up["client"].body
+    assert 2 == len(copied)
 
 
 async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

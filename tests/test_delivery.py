@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -17,7 +19,7 @@ from tests.test_runtime import CONFIG, Program
 from trayapp import announcer
 from trayapp.cli import main
 from trayapp.core.face import Verb
-from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 from trayapp.paths import Paths
 
 Capture = pytest.CaptureFixture[str]
@@ -208,6 +210,41 @@ def test_client_config(program: Program, capsys: Capture) -> None:
     assert "local key of one" in err
     assert "fixed `port`" in err  # the test's port is any free one
     assert key not in err
+
+
+@pytest.mark.parametrize("reader", ["claude", "cursor", "vscode", "json"])
+def test_what_is_printed_works_when_pasted(quiet: Program, server: OAuthServer, reader: str, capsys: Capture) -> None:
+    """A client that knows nothing but the pasted entry reaches a workload that demands the token."""
+
+    with EchoWorkload(server) as echo, quiet:
+        quiet.write(quiet.paths.config_file.read_text().replace("http://127.0.0.1:9/mcp", echo.url))
+        assert quiet.client.reload()["ok"]
+        quiet.becomes("running ok")
+        assert 0 == main(["client-config", "one", "--for", reader])
+        whole = json.loads(capsys.readouterr().out)
+        entry = whole if reader == "json" else next(iter(whole.values()))["one"]
+        status, answer = pasted(entry["url"], entry["headers"])
+        assert (200, "oauthtest-echo") == (status, answer["result"]["serverInfo"]["name"])
+        assert 403 == pasted(entry["url"], {"Authorization": "Bearer wrong"})[0]
+        assert 1 == counter(quiet, 'amberlight_proxy_requests_total{workload="one",code="200"}')
+
+
+def pasted(url: str, headers: dict[str, str]) -> tuple[int, Any]:
+    """MCP's first request at this address with these headers."""
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    }
+    accept = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), {**accept, **headers})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
 
 
 def test_client_config_stays_the_same(program: Program, capsys: Capture) -> None:
