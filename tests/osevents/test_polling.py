@@ -170,7 +170,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net"]  # inside a chroot only root may
 
 
-def _namespace() -> None:
+def require_namespace() -> None:
     """Skip with the reason where no network namespace can be made; under CI that is a failure."""
     try:
         subprocess.run([*UNSHARE, "ip", "link", "show"], check=True, capture_output=True, timeout=20)
@@ -202,7 +202,7 @@ STORY = [
 def test_a_real_network_comes_and_goes() -> None:
     """Real links, addresses and routes in a namespace of their own make exactly the events of the story."""
 
-    _namespace()
+    require_namespace()
     done = subprocess.run(
         [*UNSHARE, sys.executable, "-m", "tests.osevents.namespace"],
         cwd=ROOT,

@@ -1,0 +1,272 @@
+"""What the Linux kernel tells: rtnetlink and timerfd, on real descriptors where that is possible."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import errno
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.osevents.test_polling import UNSHARE, require_namespace
+from trayapp.osevents import ClockStepped, OsEvent, Source, Stirred, Woke, linux, rtnetlink, sources, timerfd
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is asked")
+
+LIMIT = 5.0  # s
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextlib.asynccontextmanager
+async def heard(source: Source) -> AsyncIterator[list[OsEvent]]:
+    """What the source tells while the context lasts."""
+    told: list[OsEvent] = []
+    task = asyncio.create_task(source.run(told.append))
+    async with asyncio.timeout(LIMIT):
+        while not source.live:
+            assert not task.done(), task.exception()
+            await asyncio.sleep(0)
+    try:
+        yield told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(LIMIT):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.002)
+
+
+def test_linux_has_four_sources() -> None:
+    """They are made by name, lazily, and none needs anything but this machine to be made."""
+
+    found = sources("linux")
+
+    assert [linux.RtNetlink, linux.Logind, linux.Timerfd, linux.NetworkManager] == [type(source) for source in found]
+    assert ["logind"] == [source.name for source in found if source.power]
+    assert not any(source.live for source in found)
+
+
+@pytest.mark.parametrize("backend", [linux.RtNetlink, linux.Logind, linux.Timerfd, linux.NetworkManager])
+def test_elsewhere_they_are_not_there(monkeypatch: pytest.MonkeyPatch, backend: Callable[[], Source]) -> None:
+    """On another system none can be made, and the reason is a sentence."""
+
+    monkeypatch.setattr(sys, "platform", "plan9")
+
+    with pytest.raises(OSError, match="Linux"):
+        backend()
+
+
+# --- rtnetlink -------------------------------------------------------------------------------------------------------
+
+STORY = """
+import asyncio, subprocess
+from trayapp.osevents.rtnetlink import RtNetlink
+
+async def main():
+    told = []
+    task = asyncio.create_task(RtNetlink().run(told.append))
+    for command in ("", "link set lo up", "address add 10.0.0.1/32 dev lo", "route add blackhole 10.1.0.0/16",
+                    "-6 address add fd00::1/128 dev lo", "-6 route add blackhole fd01::/64", "link set lo down"):
+        told.clear()
+        if command:
+            done = await asyncio.create_subprocess_exec("ip", *command.split())
+            assert await done.wait() == 0
+        for _ in range(200):
+            if told:
+                break
+            await asyncio.sleep(0.01)
+        print(f"{command or 'start'}: {'heard' if told else 'silence'}")
+    task.cancel()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.desktop
+def test_the_kernel_tells_of_links_addresses_and_routes() -> None:
+    """Each kind of change in a real namespace is heard, without any privilege in the socket; so is the beginning."""
+
+    require_namespace()
+    done = subprocess.run(
+        [*UNSHARE, sys.executable, "-c", STORY], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert 7 == len(done.stdout.splitlines())
+    assert "silence" not in done.stdout
+
+
+class Kernel:
+    """A socket that answers as the list says, then has nothing more."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+
+    def recv(self, size: int) -> bytes:
+        if not self.answers:
+            raise BlockingIOError
+        if code := self.answers.pop(0):
+            raise OSError(code, os.strerror(code))
+        return b"something"
+
+
+def test_lost_messages_are_a_change() -> None:
+    """No buffer space: what was lost is as good as a message, and the rest is read."""
+
+    kernel = Kernel(0, errno.ENOBUFS, 0)
+
+    rtnetlink.empty(kernel)  # type: ignore[arg-type]
+
+    assert [] == kernel.answers
+
+
+def test_any_other_failure_ends_it() -> None:
+    """Without a socket there is nothing to wait for: the looking goes on alone."""
+
+    with pytest.raises(OSError, match="Bad file"):
+        rtnetlink.empty(Kernel(errno.EBADF))  # type: ignore[arg-type]
+
+
+async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the kernel takes the socket away, `run` ends by OSError and the source is not live any more."""
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    monkeypatch.setattr(socket.socket, "bind", lambda self, address: None)
+    monkeypatch.setattr(socket, "socket", lambda *how: ours)
+
+    def broken(kernel: socket.socket) -> None:
+        raise OSError(errno.ENODEV, "gone")
+
+    source = rtnetlink.RtNetlink()
+    told: list[OsEvent] = []
+    task = asyncio.create_task(source.run(told.append))
+    await until(lambda: source.live)
+    monkeypatch.setattr(rtnetlink, "empty", broken)
+    theirs.send(b"x")
+
+    with theirs, pytest.raises(OSError, match="gone"):
+        await asyncio.wait_for(task, LIMIT)
+    assert not source.live
+    assert [Stirred()] == told
+
+
+# --- timerfd ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_timer_that_never_fires_is_silent() -> None:
+    """Armed for far away it is live and says nothing."""
+
+    async with heard(linux.Timerfd()) as told:
+        await asyncio.sleep(0.05)
+    assert [] == told
+
+
+class Cancelled:
+    """`os.read` of a timer that was cancelled so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, descriptor: int, size: int) -> bytes:
+        if self.times == 0:
+            raise BlockingIOError
+        self.times -= 1
+        raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+
+@pytest.mark.parametrize(
+    ("asleep", "stepped", "event"),
+    [(0.0, 3600.0, ClockStepped(3600.0)), (120.0, 0.0, Woke(120.0)), (0.2, 0.0, Woke(0.2))],
+)
+async def test_what_a_cancelled_read_means(
+    monkeypatch: pytest.MonkeyPatch, asleep: float, stepped: float, event: OsEvent
+) -> None:
+    """The clocks tell a resume from a step of the clock, however short the sleep was; the timer is armed anew."""
+
+    clocks = {time.CLOCK_BOOTTIME: 1000.0, time.CLOCK_MONOTONIC: 900.0}
+    wall = 1.8e9
+    armed: list[float] = []
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    monkeypatch.setattr(timerfd, "settle", lambda timer, at: armed.append(at))
+    monkeypatch.setattr(os, "read", Cancelled(1))
+    source = timerfd.Timerfd()
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    told: list[OsEvent] = []
+    source._arm(7)
+    clocks[time.CLOCK_BOOTTIME] += asleep
+    wall += asleep + stepped
+
+    source._heard(7, told.append, ended)
+    source._heard(7, told.append, ended)  # nothing more to read
+
+    (said,) = told
+    assert type(event) is type(said)
+    assert vars_of(event) == pytest.approx(vars_of(said), abs=1e-3)
+    assert 2 == len(armed)
+    assert not ended.done()
+
+
+def vars_of(event: OsEvent) -> float:
+    """Its one number."""
+    return event.slept if isinstance(event, Woke) else event.by  # type: ignore[union-attr]
+
+
+async def test_a_timer_without_a_kernel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that fails for another reason ends the source by OSError."""
+
+    source = timerfd.Timerfd()
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    source._heard(-1, lambda event: None, ended)
+
+    with pytest.raises(OSError, match="Bad file"):
+        await ended
+
+
+@pytest.mark.parametrize(
+    "newer", [pytest.param(True, marks=pytest.mark.skipif(sys.version_info < (3, 13), reason="3.13")), False]
+)
+async def test_a_real_step_of_the_clock_cancels_it(monkeypatch: pytest.MonkeyPatch, newer: bool) -> None:
+    """Setting the wall clock to the time that it shows is enough for the kernel; only root may do it."""
+
+    if not newer and sys.version_info >= (3, 13):
+        monkeypatch.setattr(sys, "version_info", (3, 12, 0))
+    async with heard(linux.Timerfd()) as told:
+        if not set_clock_to_now():
+            pytest.skip("nobody here may set the clock")
+        await until(lambda: told)
+    assert isinstance(told[0], ClockStepped)
+    assert 0.5 > abs(told[0].by)
+
+
+def set_clock_to_now() -> bool:
+    """clock_settime(2) with what it says already; whether we may."""
+    try:
+        time.clock_settime(time.CLOCK_REALTIME, time.time())
+    except OSError:
+        return False
+    return True
+
+
+def test_a_c_library_without_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old or a small C library is one sentence, not an AttributeError."""
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *how, **more: object())
+
+    with pytest.raises(OSError, match="has no timerfd_create"):
+        timerfd._function("timerfd_create")
