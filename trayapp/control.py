@@ -50,7 +50,7 @@ class Control:
     def counted(self) -> Counted:
         """For `/metrics`."""
         refreshes, refusals = self.engine.performer.refreshes, self.engine.callers.refusals
-        return Counted(refreshes, refusals, {}, self._runtime.events.readers)
+        return Counted(refreshes, refusals, self._runtime.proxy.answered, self._runtime.events.readers)
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
         """The authorization URL; None where a pending login was accepted."""

@@ -170,6 +170,15 @@ def resource(value: object) -> str:
     return written
 
 
+def origins(value: object) -> tuple[str, ...]:
+    """A list of web origins, as programs write them in the header Origin (RFC 6454 section 6.2)."""
+    items = _exactly(value, list, 'a list of texts, like ["https://app.example.com"]')
+    for item in items:
+        if type(item) is not str or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x29\x2b-\x2e\x30-\x7e]+", item):
+            raise ValueError('must be a list of origins without a path, like ["https://app.example.com"]')
+    return tuple(items)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,8 @@ _WORKLOAD = (
     Setting("scopes", scopes, "what to ask for at sign-in", ()),
     Setting("resource", resource, "audience of the tokens (RFC 8707)"),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
+    Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
+    Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),
 )
 
 _TIMING: tuple[tuple[str, Check, str, str], ...] = (

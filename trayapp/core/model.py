@@ -166,6 +166,8 @@ class Spec:
     scopes: tuple[str, ...] = ()
     resource: str = ""  # RFC 8707
     redirect_port: int = 0  # a fixed port when a registered client needs it
+    require_key: bool = True  # the proxy wants the workload's local key
+    allowed_origins: tuple[str, ...] = ()  # foreign web origins that may use the proxy
     policy: Policy = field(default=Policy(), repr=False)
 
     def identity(self) -> tuple[str, ...]:

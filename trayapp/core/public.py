@@ -128,6 +128,8 @@ def spec_json(spec: Spec) -> Json:
         "scopes": list(spec.scopes),
         "resource": spec.resource,
         "redirect_port": spec.redirect_port,
+        "require_key": spec.require_key,
+        "allowed_origins": list(spec.allowed_origins),
         "policy": asdict(spec.policy),
     }
 

@@ -38,6 +38,10 @@ class Keys:
             self._write(keys)
         return keys[name]
 
+    def find(self, name: str) -> Secret | None:
+        """Its key if it has one: whoever shows a key that was never given away need not make one."""
+        return self._read().get(name)
+
     def forget(self, name: str) -> None:
         """The workload was removed: whoever still shows its key is refused, also if the name comes back."""
         keys = self._read()

@@ -20,7 +20,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -56,7 +56,7 @@ class PortTaken(Exception):  # noqa: N818 - says what happened
 class LoopbackServer:
     """One server on 127.0.0.1, from `start` to `close`. All methods belong to the loop that started it.
 
-    `routes` need the API key of `server.json`; `open_routes` look after themselves (`/health`, later the proxy). Open is
+    `routes` need the API key of `server.json`; `open_routes` look after themselves (`/health`, the proxy). Open is
     the very route that was given, not its path or its handler; `web.get` adds a HEAD of its own, which needs the key.
     """
 
@@ -68,6 +68,7 @@ class LoopbackServer:
         version: str,
         routes: Sequence[web.RouteDef],
         open_routes: Sequence[web.RouteDef] = (),
+        allowed_origins: Callable[[web.Request], Collection[str]] = lambda request: (),
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.api_key = Secret(secrets.token_urlsafe(KEY_BYTES))
@@ -77,6 +78,7 @@ class LoopbackServer:
         self._version = version
         self._routes = routes
         self._open_routes = open_routes
+        self._allowed_origins = allowed_origins
         self._open: frozenset[web.AbstractRoute] = frozenset()
         self._wall = wall
         self._runner: web.AppRunner | None = None
@@ -160,7 +162,7 @@ class LoopbackServer:
             raise Refusal(403, "forbidden", "The Host header does not name this server.")
         if request.method == "CONNECT" or not request.raw_path.startswith("/"):
             raise Refusal(400, "bad_request", "This server is no forward proxy: ask it for a path.")
-        refuse_web_pages(request, host)
+        refuse_web_pages(request, host, self._allowed_origins)
         if request.match_info.route not in self._open and not self._has_key(request):
             raise Refusal(403, "forbidden", "This needs the key of server.json, as Authorization: Bearer KEY.")
 
@@ -178,12 +180,17 @@ def own_hosts(port: int) -> tuple[str, ...]:
     return tuple(f"{name}:{port}" for name in names) + (names if port == 80 else ())
 
 
-def refuse_web_pages(request: web.Request, host: str) -> None:
+def refuse_web_pages(
+    request: web.Request, host: str, allowed: Callable[[web.Request], Collection[str]] = lambda request: ()
+) -> None:
     """Raise `Refusal` for what a page of another origin sent. `host` is the checked Host header.
 
     `same-site` is refused with `cross-site`: every port of localhost is one site, and another port is not ours.
+    `allowed` names the foreign origins that this very request may come from.
     """
     origins = request.headers.getall("Origin", ())
+    if origins and only(origins) in allowed(request):
+        return
     if origins and only(origins) != f"http://{host}":
         raise Refusal(403, "forbidden", "Requests from web pages of another origin are refused.")
     if any(site not in ("same-origin", "none") for site in request.headers.getall("Sec-Fetch-Site", ())):

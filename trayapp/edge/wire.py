@@ -97,7 +97,7 @@ class Wire:
     async def _exchange(
         self, request: Request, host: str, trace: Trace, timeout: httpx2.Timeout, cap: int, answers: list[Answer]
     ) -> None:
-        context = await self._tls()
+        context = await self.tls()
         async with self._client(context, host, timeout) as client:
             headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
             headers |= {**request.headers, "User-Agent": self._agent}
@@ -127,7 +127,8 @@ class Wire:
         except (ImportError, ValueError, httpx2.InvalidURL) as exc:
             raise BadProxyError from exc
 
-    async def _tls(self) -> ssl.SSLContext:
+    async def tls(self) -> ssl.SSLContext:
+        """The context that all share, also the proxy's connections. Raises `BadCertificatesError`."""
         async with self._making:
             if self._context is None:
                 try:

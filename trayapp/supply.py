@@ -1,0 +1,42 @@
+"""What the proxy may ask of the engine (`edge.proxy.Supply`), and the two things that it tells it. On the engine's loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trayapp.core.face import Unavailable
+from trayapp.core.messages import Accepted, Rejected
+from trayapp.core.model import AccessToken, Spec
+
+if TYPE_CHECKING:
+    from trayapp.engine import Engine
+
+
+class Supply:
+    """The engine as the proxy sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def spec(self, name: str) -> Spec | None:
+        """How a workload is configured."""
+        found = self._engine.workloads.get(name)
+        return None if found is None else found.spec
+
+    async def token(self, name: str) -> AccessToken | Unavailable:
+        """M15."""
+        return await self._engine.callers.token(name, 0.0)
+
+    def peek(self, name: str) -> AccessToken | Unavailable:
+        """What is known now."""
+        return self._engine.callers.peek(name)
+
+    def rejected(self, name: str, serial: int) -> None:
+        """The upstream answered 401."""
+        self._engine.apply(name, Rejected(self._engine.now(), serial))
+
+    def accepted(self, name: str) -> None:
+        """The upstream answered 2xx. It is news only where it had rejected tokens before."""
+        found = self._engine.workloads.get(name)
+        if found is not None and found.strikes:
+            self._engine.apply(name, Accepted(self._engine.now()))
