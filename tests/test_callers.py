@@ -111,6 +111,50 @@ async def test_a_server_that_hangs_costs_a_caller_no_more_than_the_waiting(tmp_p
             assert answer.retry_after is not None
 
 
+async def test_who_has_more_patience_waits_longer(tmp_path: Path) -> None:
+    """The usual wait is over before the slow answer comes; who may wait longer gets the token."""
+
+    with OAuthServer(delay=0.3) as server:
+        server.mode = Mode.SLOW
+        async with one(server, tmp_path, with_policy(hot_wait=0.05, attempt_limit=2.0)) as world:
+            patient = asyncio.create_task(world.engine.callers.token("one", 0.0, 5.0))
+            assert "starting" == (await refusal(world)).error
+            answer = await patient
+            assert isinstance(answer, AccessToken)
+            assert server.valid_access(answer.value.reveal())
+        assert 1 == server.count("token")
+
+
+async def test_patience_is_not_spent_on_the_next_token(tmp_path: Path) -> None:
+    """Where tokens live too short for what was asked, a new one is all that there is: the one after it is no better."""
+
+    with OAuthServer(access_token_lifetime=2.0) as server:
+        async with one(server, tmp_path, with_policy(rejected_spacing=0.0)) as world:
+            await world.green()
+            first = await value(world)
+            began = time.perf_counter()
+            answer = await world.engine.callers.token("one", 60.0, 30.0)
+            assert isinstance(answer, AccessToken)
+            assert first != answer.value.reveal()
+            assert time.perf_counter() - began < 1.0
+        assert 2 == server.count("token")
+
+
+async def test_who_asks_for_more_life_gets_what_is_left_when_it_cannot_be_renewed(tmp_path: Path) -> None:
+    """A usable token means that it runs, whatever fails: nobody is refused who could go on."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, with_policy(initial_retry_interval=30.0, max_retry_interval=30.0)) as world:
+            await world.green()
+            held = await value(world)
+            server.mode = Mode.FIREWALL
+            world.do(Verb.RETRY)
+            await world.until(lambda: world.w().failing is not None)
+            assert held == await value(world, 86400.0)
+            assert not world.engine.callers.refused
+            assert not world.engine.callers.refusals
+
+
 async def test_waiting_ends_with_the_first_failure(tmp_path: Path) -> None:
     """Who waits at the start for a server that is busy is told so, and does not wait for the second try."""
 
