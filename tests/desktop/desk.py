@@ -30,6 +30,7 @@ NOTIFICATIONS = "org.freedesktop.Notifications"
 SYSTEM_PYTHON = "/usr/bin/python3"  # python3-dbusmock is a Debian package
 NOTIFYD = f"/usr/lib/{platform.machine()}-linux-gnu/xfce4/notifyd/xfce4-notifyd"
 NEEDED = ("Xvfb", "dbus-daemon", "dbus-send", "xdotool", "xfce4-panel", "gnome-keyring-daemon", NOTIFYD)
+MOCKS = {"networkmanager": "org.freedesktop.NetworkManager", "logind": "org.freedesktop.login1"}
 LIGHT = (0xF6, 0xF5, 0xF4)
 DARK = (0x2B, 0x2B, 0x2B)
 
@@ -98,6 +99,7 @@ class Desk(Screen):
         self._notifyd: subprocess.Popen[bytes] | None = None
         self._bus: subprocess.Popen[bytes] | None = None
         self._keyring: int | None = None
+        self._mocks: dict[str, subprocess.Popen[bytes]] = {}
         self._logs = 0
 
     def __enter__(self) -> Self:
@@ -179,12 +181,18 @@ class Desk(Screen):
         config.write_text(SYSTEM_BUS.format(path=path))
         self.spawn("dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile")
         wait_for(path.exists, "the system bus")
-        for template, name in (
-            ("networkmanager", "org.freedesktop.NetworkManager"),
-            ("logind", "org.freedesktop.login1"),
-        ):
-            self.spawn(SYSTEM_PYTHON, "-m", "dbusmock", "--system", "--template", template)
-            wait_for(lambda name=name: self.has_name(name, system=True), f"the mock of {template}")  # type: ignore[misc]
+        for template in MOCKS:
+            self.start_mock(template)
+
+    def start_mock(self, template: str) -> None:
+        """A service of the system bus, played by dbusmock: one of `MOCKS`."""
+        self._mocks[template] = self.spawn(SYSTEM_PYTHON, "-m", "dbusmock", "--system", "--template", template)
+        wait_for(lambda: self.has_name(MOCKS[template], system=True), f"the mock of {template}")
+
+    def stop_mock(self, template: str) -> None:
+        """It ends, and its name on the bus with it."""
+        self.end(self._mocks.pop(template))
+        wait_for(lambda: not self.has_name(MOCKS[template], system=True), f"the end of {template}")
 
     def spawn(self, *command: str, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
         """Start a program on this desk; it is ended with the desk. Its output is in `log`."""

@@ -1,0 +1,225 @@
+"""Sleep, wake and portals, told by logind and NetworkManager (played by dbusmock) to the whole app with a real keyring.
+
+What is measured is what a person would: how long the machine is kept from sleeping, and what is in the keyring when it
+goes. Loopback endpoints are held by sleep alone (M10), so there is no settling in these tests but where it is the point.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.desktop.conftest import require_desk
+from tests.desktop.desk import SYSTEM_PYTHON, Desk
+from tests.desktop.program import NAME, Program
+from tests.desktop.screen import wait_for
+from trayapp.oauthtest import Grant, Mode, OAuthServer
+from trayapp.sleeping import PATIENCE
+
+pytestmark = pytest.mark.desktop
+
+LOGIND, LOGIND_PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
+NM, NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
+SETTLE = 3.0  # s, M10
+SLOW_ANSWER = 2.0  # s
+BUSY = 2.0  # s that two processes of a test may take beside what is measured
+HOUR = 'tick_interval = "1h"'
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    """A desktop with a system bus; no panel is needed."""
+    require_desk()
+    if subprocess.run([SYSTEM_PYTHON, "-c", "import dbusmock"], capture_output=True).returncode:
+        pytest.skip("no python3-dbusmock here (the README names the packages)")
+    with Desk(panel=False, notifications=False, system_bus=True) as desk:
+        yield desk
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer(grace=60, delay=SLOW_ANSWER) as server:
+        yield server
+
+
+@pytest.fixture
+def grant(server: OAuthServer) -> Grant:
+    return server.issue(scope="mail")
+
+
+@pytest.fixture
+def program(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> Iterator[Program]:
+    """Signed in and running, with the lock held; nothing but a wake or a click makes it try again within the hour."""
+    program = Program(on_desk, tmp_path, server, "--no-tray")
+    program.sign_in(grant)
+    config = program.paths.config_file
+    config.write_text(config.read_text().replace('tick_interval = "500ms"', HOUR))
+    with program:
+        program.until_is("running", "ok")
+        wait_for(lambda: locked(on_desk), "the lock")
+        wait_for(lambda: program.status()["auth"]["attempts"] == 0, "the end of the first refresh")
+        yield program
+    wait_for(lambda: not locked(on_desk), "the release of the lock at the end")
+
+
+def locked(desk: Desk) -> bool:
+    """Whether somebody holds the machine's sleep up for us."""
+    told = desk.call(LOGIND, LOGIND_PATH, "org.freedesktop.login1.Manager.ListInhibitors", system=True)
+    assert told, "logind does not answer"
+    return '"Amberlight"' in told and '"delay"' in told and '"sleep"' in told
+
+
+def prepare(desk: Desk, asleep: bool) -> None:
+    """What logind says before a sleep and after it."""
+    manager = "org.freedesktop.login1.Manager"
+    desk.mock(LOGIND, LOGIND_PATH, f"EmitSignal({manager!r}, 'PrepareForSleep', 'b', [{asleep}])")
+
+
+def test_a_wake_is_an_attempt(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """Amber, with the next tick in an hour: the machine sleeps and wakes, and it is green within the settling time."""
+
+    server.mode = Mode.FIREWALL
+    program.run("retry", NAME)
+    server.access_token_lifetime = 3600.0
+    program.until(lambda seen: seen["auth"]["attempts"] >= 2, "failing")
+    prepare(on_desk, True)
+    wait_for(lambda: not locked(on_desk), "the release")
+    server.mode = Mode.SUCCESS
+    before = server.count("token")
+    time.sleep(0.3)
+    assert before == server.count("token"), "it asked on the way to sleep"
+
+    began = time.monotonic()
+    prepare(on_desk, False)
+    assert server.wait("token", outcome="ok", times=2, timeout=SETTLE + BUSY)
+    assert SETTLE + BUSY > time.monotonic() - began
+    program.until(lambda seen: seen["auth"]["last_outcome"] == "refreshed", "green")
+    wait_for(lambda: locked(on_desk), "the lock for the next night")
+
+
+def test_a_sleep_waits_for_the_new_login(on_desk: Desk, program: Program, server: OAuthServer, grant: Grant) -> None:
+    """The lid closes while an answer is on its way: the machine sleeps when it is in the keyring, not before."""
+
+    server.script(Mode.SLOW)
+    program.run("retry", NAME)
+    assert server.wait("token", outcome="ok", times=2)  # decided; the answer comes two seconds later
+    asked = time.monotonic()
+    prepare(on_desk, True)
+    while time.monotonic() < asked + SLOW_ANSWER - 0.7:
+        assert locked(on_desk), "it was let go without the new login"
+    wait_for(lambda: not locked(on_desk), "the release", PATIENCE + BUSY)
+    took = time.monotonic() - asked
+
+    kept = program.kept()
+    assert kept is not None
+    assert server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+    assert SLOW_ANSWER - 0.7 < took < PATIENCE
+    prepare(on_desk, False)
+
+
+def test_a_sleep_does_not_wait_for_ever_and_the_same_token_is_tried_again(
+    on_desk: Desk, program: Program, server: OAuthServer, grant: Grant
+) -> None:
+    """The answer never comes: let go within 4 s, marked, and after the wake the server's grace gives the same login anew."""
+
+    server.delay = 60.0
+    server.script(Mode.SLOW)
+    program.run("retry", NAME)
+    assert server.wait("token", outcome="ok", times=2)
+    asked = time.monotonic()
+    prepare(on_desk, True)
+    wait_for(lambda: not locked(on_desk), "the release", PATIENCE + BUSY)
+    assert PATIENCE - 0.5 < time.monotonic() - asked < PATIENCE + 1.0
+
+    prepare(on_desk, False)
+    assert server.wait("token", outcome="ok", times=3, timeout=10)
+    lost, again = [record.form["refresh_token"] for record in server.requests if record.kind == "token"][1:3]
+    assert lost == again
+    program.until(lambda seen: seen["auth"]["last_outcome"] == "refreshed", "green again")
+    assert ("running", 0) == (program.status()["status"], program.status()["auth"]["lost_rotations"])
+    wait_for(
+        lambda: (
+            (kept := program.kept()) is not None
+            and server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+        ),
+        "the new login",
+    )
+
+
+def test_a_sleep_that_is_called_off_opens_the_gate(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """Nothing is asked between the two words; after the second a click works as before."""
+
+    prepare(on_desk, True)
+    wait_for(lambda: not locked(on_desk), "the release")
+    before = server.count("token")
+    program.run("retry", NAME)
+    time.sleep(0.3)
+    assert before == server.count("token")
+    prepare(on_desk, False)
+    assert server.wait("token", outcome="ok", times=before + 1)
+
+
+def test_logind_may_end_in_the_middle_of_a_night(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """Its end counts as the wake that will not be told any more; when it is back, the lock is too."""
+
+    prepare(on_desk, True)
+    wait_for(lambda: not locked(on_desk), "the release")
+    before = server.count("token")
+    program.run("retry", NAME)
+    on_desk.stop_mock("logind")
+    try:
+        assert server.wait("token", outcome="ok", times=before + 1)
+        assert "logind" not in program.status()["sources"]
+        assert "logind is not there" in program.log()
+    finally:
+        on_desk.start_mock("logind")
+    wait_for(lambda: locked(on_desk), "the lock")
+    assert "logind" in program.status()["sources"]
+
+
+def test_who_tells_is_told(on_desk: Desk, program: Program) -> None:
+    """`doctor` and `status --verbose` name the sources; a plain `status` does not."""
+
+    names = "rtnetlink, logind, timerfd, NetworkManager"
+    assert f"Told by {names}." in program.command("doctor").stdout
+    assert f"{names}, polling" in program.run("status", NAME, "--verbose")
+    assert "rtnetlink" not in program.run("status", NAME)
+
+
+def test_a_portal_is_a_hint(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> None:
+    """NetworkManager suspects a captive portal: amber with that word and no attempts; when it is gone, one is made."""
+
+    program = Program(on_desk, tmp_path, server, "--no-tray")
+    _beyond_loopback(program, grant)
+    with program:
+        program.until(lambda seen: seen["auth"]["last_error"], "failing")
+        on_desk.mock(NM, NM_PATH, "SetConnectivity(2)")
+        program.until_is("auth_retrying", "portal")
+        tried = program.status()["auth"]["attempts"]
+        time.sleep(0.5)
+        assert tried == program.status()["auth"]["attempts"]
+
+        on_desk.mock(NM, NM_PATH, "SetConnectivity(4)")
+        seen = program.until(lambda seen: seen["auth"]["last_trigger"] == "network", "tried again", SETTLE + BUSY)
+        assert "portal" != seen["auth"]["detail"]
+
+
+def _beyond_loopback(program: Program, grant: Grant) -> None:
+    """The same workload at an endpoint that is not on loopback by our rules, though nothing leaves this machine."""
+    nowhere = "https://127.0.0.2:9"
+    text = program.paths.config_file.read_text().replace(program.server.url, nowhere)
+    program.configure(text.replace('tick_interval = "500ms"', HOUR))
+    program.server = _Elsewhere(nowhere, program.server)  # type: ignore[assignment]
+    program.sign_in(grant)
+
+
+class _Elsewhere:
+    """What `Program` asks of a server, at another address."""
+
+    def __init__(self, url: str, server: OAuthServer) -> None:
+        self.token_endpoint = f"{url}/token"
+        self.client_id = server.client_id
