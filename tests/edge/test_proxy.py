@@ -184,6 +184,15 @@ async def test_a_stream_is_live(tmp_path: Path) -> None:
             assert length == got.headers.get("Content-Length")
 
 
+async def test_a_coded_body_stays_coded(tmp_path: Path) -> None:
+    """What the client compressed arrives as it was sent, and what only claims to be compressed does too."""
+
+    async with raw(says(http("200 OK", b"fine"))) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
+        for data in (gzip.compress(b"{}"), b"0\r\n\r\n"):
+            assert 200 == (await site.ask("POST", data=data, headers={"Content-Encoding": "gzip"}))[0]
+            assert up.received.endswith(b"\r\n\r\n" + data)
+
+
 async def test_an_upload_is_live(tmp_path: Path) -> None:
     """The upstream has the first piece before the client has sent the second; a known length stays known."""
 

@@ -63,7 +63,7 @@ class Kept:
 
 
 async def body_of(request: web.Request) -> Body:
-    """The body of an admitted request. Raises `Refusal` 408."""
+    """The body of an admitted request. Raises `Refusal` 400 or 408."""
     if request.headers.get(hdrs.EXPECT) and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # now somebody wants it (RFC 9110 section 10.1.1)
     if not request.body_exists:
@@ -73,10 +73,12 @@ async def body_of(request: web.Request) -> Body:
         return Body(kept=Kept(request.content))
     if length > KEPT_MAX:
         return Body(stream=request.content)
-    if request.content.is_eof():
-        return Body(whole=await request.read())
     try:
+        if request.content.is_eof():
+            return Body(whole=await request.read())
         async with asyncio.timeout(READ_TIME):
             return Body(whole=await request.read())
+    except web.RequestPayloadError:
+        raise Refusal(400, "bad_body", "The body breaks off, or is not framed as HTTP wants it.") from None
     except TimeoutError:
         raise Refusal(408, "timeout", f"The body did not arrive within {READ_TIME:.0f} seconds.") from None

@@ -125,6 +125,7 @@ class LoopbackServer:
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             max_headers=MAX_HEADERS,
+            auto_decompress=False,  # what the proxy passes on stays coded, and nothing small grows large in here
         )
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
