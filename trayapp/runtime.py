@@ -7,11 +7,8 @@ engine with its attempts in flight, then keyring and journal.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trayapp import __version__
@@ -21,9 +18,8 @@ from trayapp.control import Control
 from trayapp.core import gate
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Verb
-from trayapp.core.gate import Gate
 from trayapp.core.menu import face
-from trayapp.core.model import Moment, Trouble
+from trayapp.core.model import Trouble
 from trayapp.edge.api import Check, open_routes, routes
 from trayapp.edge.events import Events
 from trayapp.edge.install import install_id
@@ -39,10 +35,9 @@ from trayapp.edge.tokens import HttpTokens
 from trayapp.edge.upstream import Upstreams
 from trayapp.edge.wire import Wire
 from trayapp.engine import Engine
-from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
+from trayapp.look import Look
 from trayapp.osevents.clocks import SystemClock
-from trayapp.osevents.watch import Watch
-from trayapp.ports import Adapters, Seen
+from trayapp.ports import Adapters
 from trayapp.supply import Supply
 
 if TYPE_CHECKING:
@@ -51,7 +46,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the end
-WRITTEN = 1.0  # s without a change: then a configuration file counts as written
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time means it, unsaved logins or not
 KEYRING_HELP = {
     Trouble.LOCKED: "Unlock it; Amberlight goes on by itself.",
@@ -325,80 +319,6 @@ class Runtime:
             else:
                 self.server = server
                 return
-
-
-class Look:
-    """The engine's watcher: clocks, network, and the configuration file, at each of its wake-ups."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self.watch = Watch(self._now, runtime.clock.now)
-        self._files: tuple[tuple[int, ...], ...] = ()
-
-    def first_gate(self) -> Gate:
-        """How the network is at the start; nothing has to settle."""
-        now = self._runtime.clock.now()
-        offline = any(isinstance(event, NetworkState) and event.offline for event in self.watch.poll(now))
-        return Gate(offline=offline, closed_since=now.at if offline else None)
-
-    def poll(self, now: Moment) -> Seen | None:
-        """What changed since the last look; None if nothing did."""
-        if self.files_changed():
-            self._read_when_written(now.wall)
-        seen = Seen()
-        for event in self.watch.poll(now):
-            match event:
-                case NetworkState(offline=offline, portal=portal):
-                    seen = replace(seen, network=True, offline=offline, portal=portal)
-                case Woke() | ClockStepped():  # a step of the wall clock is a wake hint (DESIGN.md section 3)
-                    seen = replace(seen, woke=True)
-                    self._runtime.announcer.user_is_back()
-                case SleepSoon(done=done):
-                    seen = replace(seen, sleep_soon=True)
-                    self._runtime.engine.task("hold the sleep up", self._hold(done))
-        self._runtime.announcer.time_passes()
-        if seen.network or seen.woke:
-            self._runtime.engine.task("drop idle connections", self._runtime.proxy.renew())
-        return None if seen == Seen() else seen
-
-    async def _hold(self, done: Callable[[], None]) -> None:
-        """The gate is closed when this begins; the machine sleeps when it ends."""
-        try:
-            await self._runtime.engine.sleeping.settled()
-        finally:
-            done()
-
-    def _read_when_written(self, wall: float) -> None:
-        """An editor may be in the middle of it: a file that is younger than a moment is looked at once more."""
-        age = wall - self._youngest()
-        if 0.0 <= age < WRITTEN:
-            asyncio.get_running_loop().call_later(WRITTEN, self._now)
-            return
-        log.info("the configuration file changed")
-        self._runtime.read_configuration()
-
-    def _youngest(self) -> float:
-        """Wall; when a configuration file was last written."""
-        return max((stamp[0] / 1e9 for stamp in self._stamps()), default=0.0)
-
-    def _now(self) -> None:
-        self._runtime.engine.look()
-
-    def remember_files(self) -> None:
-        """The files as they are now have been read."""
-        self._files = self._stamps()
-
-    def files_changed(self) -> bool:
-        """Whether a configuration file is another one than what was read."""
-        return self._files != self._stamps()
-
-    def _stamps(self) -> tuple[tuple[int, ...], ...]:
-        stamps: list[tuple[int, ...]] = []
-        for path in (self._runtime.paths.site_config_file, self._runtime.paths.config_file):
-            with contextlib.suppress(OSError):
-                found = path.stat()
-                stamps.append((found.st_mtime_ns, found.st_size, found.st_ino))
-        return tuple(stamps)
 
 
 def local_time(wall: float) -> str:
