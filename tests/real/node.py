@@ -80,7 +80,7 @@ def _install(target: Path) -> None:
         try:
             done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=INSTALL_LIMIT, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NodeMissing(f"npm could not install oidc-provider: {error}") from error
+            raise NodeMissing(f"npm could not install what package-lock.json names: {error}") from error
         if done.returncode:
-            raise NodeMissing(f"npm could not install oidc-provider:\n{done.stderr.strip()[-800:]}")
+            raise NodeMissing(f"npm could not install what package-lock.json names:\n{done.stderr.strip()[-800:]}")
         work.rename(target)
