@@ -1,0 +1,307 @@
+"""logind and NetworkManager as sources: on a private bus, with both played by us, well and badly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("logind and NetworkManager are Linux's", allow_module_level=True)
+
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio.message_bus import MessageBus
+
+from tests.osevents.test_linux import heard, until
+from tests.tray.bus import Bus, require_dbus
+from trayapp.osevents import OsEvent, PortalHint, SleepSoon, Woke, linux, logind, networkmanager
+
+LIMIT = 5.0  # s
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
+    """A system bus of this test's own."""
+    require_dbus()
+    with tempfile.TemporaryDirectory(prefix="bus-") as folder:
+        bus = Bus(Path(folder))
+        bus.start()
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+        try:
+            yield bus
+        finally:
+            bus.stop()
+
+
+class Service:
+    """What both services share: a name on the bus, answers, signals."""
+
+    name = path = ""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def on(self, bus: Bus) -> AsyncIterator[Service]:
+        """There, until the context ends."""
+        self._bus = MessageBus(bus_address=bus.address, negotiate_unix_fd=True)
+        await self._bus.connect()
+        self._bus.add_message_handler(self._answer)
+        await self._bus.request_name(self.name)
+        try:
+            yield self
+        finally:
+            self._bus.disconnect()
+            with contextlib.suppress(Exception):
+                await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    def signal(self, interface: str, member: str, signature: str, *body: object) -> None:
+        self._bus.send(Message.new_signal(self.path, interface, member, signature, list(body)))
+
+    def _answer(self, call: Message) -> Message | None:
+        if call.message_type is not MessageType.METHOD_CALL or call.destination not in (
+            self.name,
+            self._bus.unique_name,
+        ):
+            return None
+        self.asked.append(call.member or "")
+        return self.answer(call)
+
+    def answer(self, call: Message) -> Message | None:
+        raise NotImplementedError
+
+
+class Login1(Service):
+    """logind. `refuse` is the error with which it answers `Inhibit`."""
+
+    name, path = logind.NAME, logind.PATH
+
+    def __init__(self, refuse: str = "") -> None:
+        super().__init__()
+        self.refuse = refuse
+        self.wishes: list[list[str]] = []
+        self.locks: list[int] = []  # the end that hears of the release
+
+    def answer(self, call: Message) -> Message | None:
+        self.wishes.append(call.body)
+        if self.refuse:
+            return Message.new_error(call, self.refuse, "no")
+        ours, theirs = os.pipe()
+        self.locks.append(ours)
+        asyncio.get_running_loop().call_later(0.2, os.close, theirs)
+        return Message.new_method_return(call, "h", [0], [theirs])
+
+    def prepare(self, asleep: bool) -> None:
+        self.signal(logind.MANAGER, logind.SIGNAL, "b", asleep)
+
+    def held(self, number: int) -> bool:
+        """Whether that lock has not been released yet."""
+        return not select.select([self.locks[number]], [], [], 0)[0]
+
+    def close(self) -> None:
+        for lock in self.locks:
+            os.close(lock)
+
+
+@pytest.fixture
+def login1() -> Iterator[Login1]:
+    found = Login1()
+    yield found
+    found.close()
+
+
+# --- logind ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_night(bus: Bus, login1: Login1) -> None:
+    """The lock is taken at once, kept until `done`, and taken anew after the wake; it is a delay lock on sleep alone."""
+
+    async with login1.on(bus), heard(linux.Logind()) as told:
+        await until(lambda: login1.locks)
+        login1.prepare(True)
+        await until(lambda: told)
+        (soon,) = told
+        assert isinstance(soon, SleepSoon)
+        await asyncio.sleep(0.3)  # logind has closed its own copy by then
+        assert login1.held(0)
+
+        soon.done()
+        await until(lambda: not login1.held(0))
+        login1.prepare(False)
+        await until(lambda: len(told) == 2 and len(login1.locks) == 2)
+        soon.done()  # late, and once more: this lock is not its own
+        assert login1.held(1)
+        woke = told[1]
+        assert isinstance(woke, Woke)
+        assert 1.0 > woke.slept >= 0.0
+        assert [list(logind.WISH)] * 2 == login1.wishes
+        assert ("sleep", "delay") == (logind.WISH[0], logind.WISH[3])
+    await until(lambda: not login1.held(1))
+
+
+async def test_no_child_of_ours_holds_a_sleep_up(bus: Bus, login1: Login1) -> None:
+    """The descriptor is not handed on to programs that we start."""
+
+    source = linux.Logind()
+    async with login1.on(bus), heard(source):
+        await until(lambda: source._lock is not None)
+        assert source._lock is not None
+        assert source._lock._descriptor is not None
+        assert not os.get_inheritable(source._lock._descriptor)
+
+
+async def test_a_refused_lock_is_said_once(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """Sleep and wake are told all the same; the sentence says what is lost by it."""
+
+    caplog.set_level(logging.INFO)
+    service = Login1("org.freedesktop.DBus.Error.AccessDenied")
+    async with service.on(bus), heard(linux.Logind()) as told:
+        for night in (1, 2):
+            service.prepare(True)
+            service.prepare(False)
+            await until(lambda night=night: len(told) == 2 * night and len(service.wishes) == night + 1)  # type: ignore[misc]
+        told[0].done()  # type: ignore[union-attr]
+    assert [SleepSoon, Woke] * 2 == [type(event) for event in told]
+    (sentence,) = [r.getMessage() for r in caplog.records if "logind" in r.getMessage()]
+    assert "does not let a sleep be held up" in sentence
+    assert "AccessDenied" in sentence
+
+
+async def test_logind_comes_later(bus: Bus, login1: Login1, caplog: pytest.LogCaptureFixture) -> None:
+    """Not there at first: that is said, and when it comes it is used."""
+
+    caplog.set_level(logging.INFO)
+    source = linux.Logind()
+    task = asyncio.create_task(source.run(lambda event: None))
+    await until(lambda: "logind is not there" in caplog.text)
+    assert not source.live
+    async with login1.on(bus):
+        await until(lambda: source.live and login1.locks)
+    await until(lambda: not source.live)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_logind_ends_while_the_machine_is_about_to_sleep(bus: Bus, login1: Login1) -> None:
+    """Nobody will say that it woke, so its end counts as that; a wake that was told is not told again."""
+
+    source = linux.Logind()
+    told: list[OsEvent] = []
+    task = asyncio.create_task(source.run(told.append))
+    async with login1.on(bus):
+        await until(lambda: login1.locks)
+        login1.prepare(True)
+        await until(lambda: told)
+    await until(lambda: len(told) == 2)
+    assert isinstance(told[1], Woke)
+    assert not source.live
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert 2 == len(told)
+
+
+@pytest.mark.parametrize("backend", [linux.Logind, linux.NetworkManager])
+async def test_the_end_of_the_bus_ends_the_source(
+    bus: Bus, login1: Login1, backend: type[linux.Logind] | type[linux.NetworkManager]
+) -> None:
+    """By OSError and in words; whoever runs it decides what then."""
+
+    source = backend()
+    async with login1.on(bus):
+        task = asyncio.create_task(source.run(lambda event: None))
+        await until(lambda: login1.locks or backend is linux.NetworkManager)
+        await asyncio.sleep(0.05)
+        bus.stop()
+        with pytest.raises(OSError, match="the system bus closed the connection"):
+            await asyncio.wait_for(task, LIMIT)
+    assert not source.live
+
+
+@pytest.mark.parametrize("backend", [linux.Logind, linux.NetworkManager])
+async def test_without_a_system_bus(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Callable[[], linux.Logind | linux.NetworkManager]
+) -> None:
+    """A container or a bare machine: one sentence."""
+
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'nowhere'}")
+
+    with pytest.raises(OSError, match="no system bus"):
+        await backend().run(lambda event: None)
+
+
+# --- NetworkManager --------------------------------------------------------------------------------------------------
+
+
+class Nm(Service):
+    """NetworkManager with its opinion."""
+
+    name, path = networkmanager.NAME, networkmanager.PATH
+
+    def __init__(self, opinion: int) -> None:
+        super().__init__()
+        self.opinion = opinion
+
+    def answer(self, call: Message) -> Message | None:
+        assert [networkmanager.NAME, "Connectivity"] == call.body
+        return Message.new_method_return(call, "v", [Variant("u", self.opinion)])
+
+    def change(self, **properties: int) -> None:
+        changed = {name: Variant("u", value) for name, value in properties.items()}
+        self.signal(networkmanager.PROPERTIES, "PropertiesChanged", "sa{sv}as", networkmanager.NAME, changed, [])
+
+
+async def test_a_portal_comes_and_goes(bus: Bus) -> None:
+    """Only a change of opinion about a portal is told; other properties and other degrees of doubt are not."""
+
+    service = Nm(4)
+    async with service.on(bus), heard(linux.NetworkManager()) as told:
+        service.change(State=70)
+        service.change(Connectivity=3)
+        service.change(Connectivity=2)
+        service.change(Connectivity=2)
+        service.change(Connectivity=4)
+        service.change(Connectivity=2)
+        await until(lambda: len(told) == 3)
+    assert [
+        PortalHint(True),
+        PortalHint(False),
+        PortalHint(True),
+        PortalHint(False),
+    ] == told  # at the end nobody thinks so
+
+
+async def test_a_portal_that_is_there_at_the_start(bus: Bus) -> None:
+    """Its opinion is asked for once; when NetworkManager goes, so does the opinion."""
+
+    service = Nm(2)
+    source = linux.NetworkManager()
+    told: list[OsEvent] = []
+    task = asyncio.create_task(source.run(told.append))
+    async with service.on(bus):
+        await until(lambda: told)
+    await until(lambda: len(told) == 2)
+    assert [PortalHint(True), PortalHint(False)] == told
+    assert not source.live
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_no_networkmanager_is_silence(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """Many machines have none: nothing is told, nothing is said."""
+
+    caplog.set_level(logging.DEBUG, "trayapp")
+    told: list[OsEvent] = []
+    task = asyncio.create_task(linux.NetworkManager().run(told.append))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [] == told
+    assert "" == caplog.text

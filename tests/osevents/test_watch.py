@@ -1,0 +1,256 @@
+"""All sources as one: what is told, what is looked at, and what a silence means."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.osevents.test_linux import until
+from tests.osevents.test_network import WIFI
+from tests.osevents.test_polling import HOME, Eyes, moment
+from trayapp.core.model import Moment
+from trayapp.osevents import (
+    ClockStepped,
+    NetworkState,
+    OsEvent,
+    PortalHint,
+    SleepSoon,
+    Source,
+    Stirred,
+    Woke,
+    watch,
+)
+from trayapp.osevents.network import Picture
+from trayapp.osevents.polling import Polling
+from trayapp.osevents.watch import AWAKE, Watch
+
+
+class Pretend:
+    """A source that a test speaks through."""
+
+    def __init__(self, *, power: bool, live: bool = True) -> None:
+        self.name = "power" if power else "plain"
+        self.power = power
+        self.live = live
+        self.begun = 0
+        self.error: Exception | None = None
+
+    async def run(self, emit: Callable[[OsEvent], None]) -> None:
+        self.begun += 1
+        self.emit = emit
+        if self.error is not None:
+            raise self.error
+        await asyncio.Event().wait()
+
+
+class World:
+    """A watch over pretended clocks, eyes and sources."""
+
+    def __init__(self, *sources: Pretend) -> None:
+        self.now = moment(0)
+        self.eyes = Eyes(WIFI)
+        self.asked = 0
+        self.watch = Watch(self._asked, lambda: self.now, Polling(self.eyes))
+        self.sources = sources
+        self.watch.poll(self.now)
+        self._task: asyncio.Task[None] | None = None
+
+    def _asked(self) -> None:
+        self.asked += 1
+
+    def at(self, at: float, *, slept: float = 0.0) -> list[OsEvent]:
+        """The clocks go on, and somebody looks."""
+        self.now = moment(at, slept=slept)
+        return self.watch.poll(self.now)
+
+    async def __aenter__(self) -> World:
+        found: list[Source] = list(self.sources)
+        self._task = asyncio.create_task(self.watch.run(found))
+        await until(lambda: all(source.begun for source in self.sources))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def test_a_burst_is_one_look() -> None:
+    """Ten messages ask for one look, which comes however short ago the last one was, and sees what changed."""
+
+    kernel = Pretend(power=False)
+    async with World(kernel) as world:
+        world.eyes.picture = HOME
+        for number in range(10):
+            world.now = moment(1.0 + number / 100)
+            kernel.emit(Stirred())
+        assert [] == world.at(1.2)  # not yet: more may come
+        assert 1 == world.eyes.looks
+        await asyncio.sleep(0.3)
+        assert 1 == world.asked
+
+        assert [NetworkState(False, digest=HOME.digest(), reasons=("default route", "addresses"))] == world.at(1.4)
+        assert [] == world.at(1.5)
+
+
+async def test_a_portal_is_remembered() -> None:
+    """A hint changes no more than the hint; a change of the network keeps it, until it is taken back."""
+
+    manager = Pretend(power=False)
+    async with World(manager) as world:
+        manager.emit(PortalHint(True))
+        assert 1 == world.asked
+        (told,) = world.at(1.0)
+        assert isinstance(told, NetworkState)
+        assert (False, True) == (told.offline, told.portal)
+
+        world.eyes.picture = Picture()
+        (told,) = world.at(30.0)
+        assert isinstance(told, NetworkState)
+        assert (True, True) == (told.offline, told.portal)
+
+        manager.emit(PortalHint(False))
+        (told,) = world.at(31.0)
+        assert isinstance(told, NetworkState)
+        assert (True, False) == (told.offline, told.portal)
+
+
+async def test_sleep_and_wake_come_one_at_a_time() -> None:
+    """Two nights in one batch of news are four looks: no order of sleep and wake is lost."""
+
+    lid = Pretend(power=True)
+    async with World(lid) as world:
+        for event in (SleepSoon(), Woke(), SleepSoon(), Woke(3.0)):
+            lid.emit(event)
+        asked = world.asked
+
+        told = [world.at(at) for at in (1.0, 1.1, 1.2, 1.3, 1.4)]
+        assert [[SleepSoon()], [Woke()], [SleepSoon()], [Woke(3.0)], []] == told
+        assert asked + 3 == world.asked
+
+
+async def test_a_wake_that_is_told_is_not_told_again_by_the_clocks() -> None:
+    """The clocks show the same sleep at the same look, and later."""
+
+    lid = Pretend(power=True)
+    async with World(lid) as world:
+        lid.emit(Woke(600.0))
+        assert [Woke(600.0)] == world.at(700.0, slept=600.0)
+        assert [] == world.at(800.0, slept=600.0)
+
+
+async def test_a_sleep_that_only_the_clocks_show_counts_after_a_minute_awake() -> None:
+    """Where power events are live: a maintenance wake ends before, and each new sleep begins the minute anew."""
+
+    lid = Pretend(power=True)
+    async with World(lid) as world:
+        assert [] == world.at(1000.0, slept=900.0)
+        assert [] == world.at(1050.0, slept=900.0)  # 50 s awake
+        assert [] == world.at(2000.0, slept=1840.0)  # and asleep again
+        assert [] == world.at(2055.0, slept=1840.0)
+        assert [Woke()] == world.at(2000.0 + AWAKE, slept=1840.0)
+        assert [] == world.at(2100.0, slept=1840.0)
+
+
+async def test_a_wake_that_was_forgotten_after_an_announced_sleep() -> None:
+    """The machine did not sleep, or nobody said that it woke: after a minute awake the gate is not kept shut."""
+
+    lid = Pretend(power=True)
+    async with World(lid) as world:
+        lid.emit(SleepSoon())
+        assert [SleepSoon()] == world.at(10.0)
+        assert [] == world.at(10.0 + AWAKE - 1.0)
+        assert [Woke()] == world.at(10.0 + AWAKE)
+
+
+async def test_a_told_wake_ends_the_waiting() -> None:
+    """The clocks came first, the word a moment later: one wake, at once."""
+
+    lid = Pretend(power=True)
+    async with World(lid) as world:
+        assert [] == world.at(1000.0, slept=900.0)
+        lid.emit(Woke(900.0))
+        assert [Woke(900.0)] == world.at(1000.5, slept=900.0)
+        assert [] == world.at(1100.0, slept=900.0)
+
+
+async def test_without_power_events_the_clocks_are_believed_at_once() -> None:
+    """No source, or one that is not live: a sleep that the clocks show is a wake now."""
+
+    async with World(Pretend(power=True, live=False), Pretend(power=False)) as world:
+        assert ("plain",) == world.watch.live
+        assert not world.watch.power
+        assert [Woke(900.0)] == world.at(1000.0, slept=900.0)
+
+
+async def test_who_knows_less_waits_for_who_knows() -> None:
+    """The kernel's timer is heard when it is alone; beside live power events it has to wait like the clocks."""
+
+    lid, timer = Pretend(power=True), Pretend(power=False)
+    async with World(lid, timer) as world:
+        timer.emit(Woke(2.0))
+        assert [] == world.at(1.0)
+        assert [Woke()] == world.at(1.0 + AWAKE)
+        lid.live = False
+        timer.emit(Woke(2.0))
+        assert [Woke(2.0)] == world.at(100.0)
+
+
+async def test_a_clock_step_is_told_at_once() -> None:
+    """It is a hint that costs nothing."""
+
+    timer = Pretend(power=False)
+    async with World(timer, Pretend(power=True)) as world:
+        timer.emit(ClockStepped(-3600.0))
+        assert [ClockStepped(-3600.0)] == world.at(1.0)
+
+
+async def test_a_source_that_ends_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A few times, with pauses, and then no more; the reason is said once, and the others go on."""
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(watch, "AGAIN", (0.0, 0.0))
+    ends, other = Pretend(power=True, live=False), Pretend(power=False)
+    ends.error = OSError("there is no system bus to be reached")
+    async with World(ends, other):
+        await asyncio.sleep(0.05)
+        assert (3, 1) == (ends.begun, other.begun)
+    assert 1 == caplog.text.count("power is not heard: there is no system bus to be reached; looking takes its place")
+
+
+async def test_a_source_with_a_bug_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its traceback is in the log (M13)."""
+
+    monkeypatch.setattr(watch, "AGAIN", ())
+    ends, other = Pretend(power=True, live=False), Pretend(power=False)
+    ends.error = ZeroDivisionError("a bug")
+    async with World(ends, other) as world:
+        await asyncio.sleep(0.05)
+        other.emit(ClockStepped(9.0))
+        assert [ClockStepped(9.0)] == world.at(1.0)
+    assert "a bug" in caplog.text
+
+
+async def test_one_that_lasted_gets_all_its_chances_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that is restarted once a day does not use up the tries."""
+
+    monkeypatch.setattr(watch, "AGAIN", (0.0,))
+    source = Pretend(power=True)
+    ages = iter(range(0, 10_000, 100))
+
+    def now() -> Moment:
+        return replace(moment(0), awake=float(next(ages)))
+
+    source.error = OSError("restarted")
+    listening = asyncio.create_task(Watch(lambda: None, now, Polling(Eyes(WIFI))).run([source]))
+    await until(lambda: source.begun >= 10)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)

@@ -1,0 +1,142 @@
+"""The way to sleep: what is in flight has a moment, what is not answered is marked, and nothing begins."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engines import World, keeping, login_of, one, running, spec_of, with_policy
+from trayapp import sleeping
+from trayapp.core.face import Verb
+from trayapp.core.model import Phase
+from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.ports import Seen
+
+PATIENT = with_policy(attempt_limit=5.0)
+
+
+async def nightfall(world: World) -> asyncio.Task[None]:
+    """The machine says that it is about to sleep; what it then waits for."""
+    world.hear(Seen(sleep_soon=True))
+    await world.until(lambda: world.engine.gate.sleeping)
+    return asyncio.create_task(world.engine.sleeping.settled())
+
+
+async def test_with_nothing_in_flight_the_machine_sleeps_at_once(tmp_path: Path) -> None:
+    """Nobody waits for nothing; no mark is set."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            await world.green()
+            waiting = await nightfall(world)
+            began = time.monotonic()
+            await waiting
+            assert 0.5 > time.monotonic() - began
+            assert not world.w().maybe_spent
+
+
+async def test_an_answer_on_its_way_is_stored_before(tmp_path: Path) -> None:
+    """The sleep waits for the answer and for the keyring; then the new login is there and the intent closed."""
+
+    with OAuthServer(delay=0.4) as server:
+        held = login_of(server)
+        async with one(server, tmp_path, PATIENT, login=held) as world:
+            await world.green()
+            server.script(Mode.SLOW)
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token", outcome="ok") == 2)
+            waiting = await nightfall(world)
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            assert not world.w().maybe_spent  # it may still be answered
+            await waiting
+            stored = await world.stored()
+            assert stored is not None
+            assert server.current_refresh_token(server.live_families()[0]) == stored.refresh_token.reveal()
+            assert not world.w().maybe_spent
+
+
+async def test_no_answer_is_marked_and_asked_again_after_the_wake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patience ends, the mark is set, the request is kept; after the wake the same token is sent, and it is green."""
+
+    monkeypatch.setattr(sleeping, "PATIENCE", 0.2)
+    with OAuthServer(grace=60, delay=30) as server:
+        async with one(server, tmp_path, PATIENT) as world:
+            await world.green()
+            server.script(Mode.SLOW)
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token", outcome="ok") == 2)
+            await (await nightfall(world))
+            assert world.w().maybe_spent
+            assert Phase.REFRESHING is world.w().phase
+
+            world.hear(Seen(woke=True))
+            await world.until(lambda: server.count("token", outcome="ok") == 3)
+            await world.green()
+            assert not world.w().maybe_spent
+            sent = [r.form["refresh_token"] for r in server.requests if r.kind == "token"]
+            assert sent[1] == sent[2]
+
+
+async def test_nothing_begins_until_the_wake(tmp_path: Path) -> None:
+    """Neither what is due nor a click makes an attempt; the wake makes it."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            await world.green()
+            await (await nightfall(world))
+            world.do(Verb.RETRY)
+            await world.quiet()
+            assert 1 == server.count("token")
+            world.hear(Seen(woke=True))
+            await world.until(lambda: server.count("token", outcome="ok") == 2)
+
+
+async def test_a_sleep_that_is_called_off_marks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called off while an answer is still awaited: the waiting ends at once, and no token is doubted for it."""
+
+    monkeypatch.setattr(sleeping, "PATIENCE", 1.0)
+    with OAuthServer(delay=0.6) as server:
+        async with one(server, tmp_path, PATIENT) as world:
+            await world.green()
+            server.script(Mode.SLOW)
+            world.do(Verb.RETRY)
+            await world.until(lambda: server.count("token", outcome="ok") == 2)
+            waiting = await nightfall(world)
+            world.hear(Seen(woke=True))
+            async with asyncio.timeout(0.4):
+                await waiting
+            assert not world.w().maybe_spent
+            await world.green()
+    assert 2 == server.count("token")
+
+
+async def test_many_end_together(tmp_path: Path) -> None:
+    """Those in flight are waited for, those in the queue stay there."""
+
+    with OAuthServer(latency=0.2) as server:
+        names = [f"w{number}" for number in range(6)]
+        keystore = await keeping(*((name, login_of(server, name)) for name in names))
+        specs = [spec_of(server, name, policy=PATIENT) for name in names]
+        async with running(specs, tmp_path, keystore=keystore) as world:
+            await world.until(lambda: server.count("token") == 2)  # M11: two per server
+            await (await nightfall(world))
+            assert 2 == server.count("token")
+            assert 2 == sum(world.view(name).status == "running" for name in names)
+            world.hear(Seen(woke=True))
+            for name in names:
+                await world.green(name)
+
+
+async def test_nobody_waits_where_no_sleep_was_announced(tmp_path: Path) -> None:
+    """Asked out of turn it returns."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path) as world:
+            await world.engine.sleeping.settled()
+            await world.green()
