@@ -124,6 +124,16 @@ def test_verbose_status_page() -> None:
     assert "Retrying since:  2026-01-02T03:00:00Z (5 min ago)" in text
 
 
+def test_verbose_status_names_who_tells_of_the_network() -> None:
+    """The live sources of events, with `--verbose` only."""
+
+    one = {**row(), "sources": ["rtnetlink", "logind", "polling"]}
+
+    assert "Events from:     rtnetlink, logind, polling" in status_lines(one, Style(), NOW, verbose=True)
+    assert "rtnetlink" not in status_lines(one, Style(), NOW, verbose=False)
+    assert "Events from" not in status_lines(row(), Style(), NOW, verbose=True)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

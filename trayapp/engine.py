@@ -13,11 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Unpack, assert_never
-from urllib.parse import urlsplit
 
+from trayapp.admission import admitted
 from trayapp.callers import Callers
 from trayapp.core import deadlines, gate, machine, view
 from trayapp.core.face import Action, Snapshot, Status, Unavailable, Verb, WorkloadView
@@ -41,7 +40,7 @@ from trayapp.core.messages import (
     Unimpeded,
     Woke,
 )
-from trayapp.core.model import AccessToken, Moment, Phase, Spec, Workload
+from trayapp.core.model import AccessToken, Moment, Spec, Workload
 from trayapp.performer import Performer
 from trayapp.ports import Adapters, Seen
 from trayapp.publisher import Publisher, Said
@@ -54,8 +53,6 @@ log = logging.getLogger(__name__)
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
 RESTLESS_SLEEP = 5.0  # s; the same while something fails, as a returning network is what everybody waits for
 SLICE = 64  # workloads that one step of the loop walks through before others have their turn
-IN_FLIGHT = 8  # attempts in all (M11)
-IN_FLIGHT_PER_SERVER = 2
 QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
 
 
@@ -307,18 +304,8 @@ class Engine:
             elif (deadline := deadlines.next_deadline(w, self.gate)) is not None and deadline <= now.at:
                 self._apply(name, Time(now))
         if ready and not self._closing:
-            self._begin_attempts(sorted(ready), now)
-
-    def _begin_attempts(self, ready: Iterable[tuple[float, str]], now: Moment) -> None:
-        """M11: at most 8 attempts in all and 2 per authorization server; who is due longest comes first."""
-        servers = Counter(_server(w) for w in self.workloads.values() if w.phase is Phase.REFRESHING)
-        for _, name in ready:
-            if servers.total() >= IN_FLIGHT:
-                return
-            server = _server(self.workloads[name])
-            if servers[server] < IN_FLIGHT_PER_SERVER:
+            for name in admitted(sorted(ready), self.workloads):
                 self._apply(name, Go(now))
-                servers[server] += self.workloads[name].phase is Phase.REFRESHING
 
     def _until_next(self, now: Moment) -> float:
         """Seconds until somebody wants to be looked at. What is due but without a slot waits for a slot's event."""
@@ -401,8 +388,3 @@ class Engine:
         """A caller found no usable token: the clocks are read at once (M15)."""
         self._apply(name, HotCall(self.now(), validity))
         self._wake.set()
-
-
-def _server(w: Workload) -> str:
-    endpoint = w.login.token_endpoint if w.login else w.spec.token_endpoint
-    return urlsplit(endpoint).netloc

@@ -1,0 +1,30 @@
+"""How many attempts may be in flight at once (M11): 8 in all, 2 per authorization server, who is due longest first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from trayapp.core.model import Phase, Workload
+
+IN_FLIGHT = 8
+IN_FLIGHT_PER_SERVER = 2
+
+
+def admitted(ready: Iterable[tuple[float, str]], workloads: Mapping[str, Workload]) -> Iterator[str]:
+    """Of those that are ready, in due order, the names that may begin. What each of them has become is looked at when
+    the next one is asked for, as one that did not begin after all leaves its slot free."""
+    servers = Counter(_server(w) for w in workloads.values() if w.phase is Phase.REFRESHING)
+    for _, name in ready:
+        if servers.total() >= IN_FLIGHT:
+            return
+        server = _server(workloads[name])
+        if servers[server] < IN_FLIGHT_PER_SERVER:
+            yield name
+            servers[server] += name in workloads and workloads[name].phase is Phase.REFRESHING
+
+
+def _server(w: Workload) -> str:
+    endpoint = w.login.token_endpoint if w.login else w.spec.token_endpoint
+    return urlsplit(endpoint).netloc
