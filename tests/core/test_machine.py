@@ -651,6 +651,23 @@ def test_rejected_tokens_are_refreshed_once_in_ten_seconds() -> None:
     )
 
 
+def test_a_token_that_is_rejected_while_its_login_is_stored() -> None:
+    """It is served before it is stored: its rejection counts, and the next refresh comes with the end of the storing."""
+
+    p = reached(Phase.VALID)
+    check(
+        """
+        +800 go             -> refreshing:probe | probe #2
+        probe ok            -> refreshing:sent | send #2 L1
+        refreshed rotated   -> refreshing:storing | note attempt refreshed, store L2 g2
+        +1 rejected         -> refreshing:storing, 1 strikes
+        rejected            -> refreshing:storing, 1 strikes
+        stored 2            -> waiting, due +9, due/rejected, 1 strikes | save
+    """,
+        p,
+    )
+
+
 def test_an_old_token_that_is_rejected_is_no_strike() -> None:
     """M18: only tokens younger than a minute count, and in a row."""
 

@@ -150,7 +150,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
         Finished: attempts.finished,
         Stored: storing.written_refreshing,
         NotStored: storing.written_refreshing,
-        Rejected: waiting.rejected,
+        Rejected: waiting.rejected_refreshing,
         NetworkUp: waiting.noticed,
         Woke: waiting.woke_refreshing,
         SleepSoon: waiting.sleep_refreshing,

@@ -107,10 +107,11 @@ def write_if_unsaved(w: Workload, e: Event) -> Result:
 def valid(w: Workload, now: Moment) -> Workload:
     """Phase `valid`: all is well, and the next refresh is due ahead of the expiry (M1).
 
-    While the login is in memory only, the next refresh waits for the keyring as long as the token lasts.
+    While the login is in memory only, the next refresh waits for the keyring as long as the token lasts. A token that was
+    rejected while its login was being stored is of no use already: then it is not well.
     """
     due = None if w.access is None else _refresh_at(w.access, w, now)
-    return replace(
+    w = replace(
         w,
         phase=Phase.VALID,
         attempt=None,
@@ -124,6 +125,15 @@ def valid(w: Workload, now: Moment) -> Workload:
         not_before=0.0,
         last_error=None,
     )
+    return forced(w, now) if w.access is not None and w.access.rejected else w
+
+
+def forced(w: Workload, now: Moment) -> Workload:
+    """The upstream rejected the token in hand: one refresh, not sooner than M8 and M18 allow."""
+    policy = w.spec.policy
+    spacing = policy.strike_interval if w.strikes >= policy.strikes else policy.rejected_spacing
+    due = now.at if w.last_attempt_at is None else max(now.at, w.last_attempt_at + spacing)
+    return replace(w, phase=Phase.WAITING, due=due, series=Series.DUE, trigger=Trigger.REJECTED, attempt=None)
 
 
 def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:

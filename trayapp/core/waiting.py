@@ -28,7 +28,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.storing import Result, write_if_unsaved
+from trayapp.core.storing import Result, forced, write_if_unsaved
 
 READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
 
@@ -125,15 +125,21 @@ def hot_call_valid(w: Workload, e: HotCall) -> Result:
 
 def rejected_valid(w: Workload, e: Rejected) -> Result:
     """M8 and M18: one forced refresh; after three fresh tokens in a row the upstream itself is the trouble."""
+    struck = _struck(w, e)
+    return (w if struck is w else forced(struck, e.now)), ()
+
+
+def rejected_refreshing(w: Workload, e: Rejected) -> Result:
+    """A new token is served before its login is stored: if it is rejected by then, `valid` forces the next refresh."""
+    return _struck(w, e), ()
+
+
+def _struck(w: Workload, e: Rejected) -> Workload:
     access = w.access
     if access is None or access.serial != e.serial or access.rejected:
-        return w, ()
-    policy = w.spec.policy
-    strikes = w.strikes + 1 if e.now.at - access.obtained_at < policy.fresh else 0
-    spacing = policy.strike_interval if strikes >= policy.strikes else policy.rejected_spacing
-    earliest = e.now.at if w.last_attempt_at is None else max(e.now.at, w.last_attempt_at + spacing)
-    w = replace(w, strikes=strikes, access=replace(access, rejected=True))
-    return attempt_now(w, e, Trigger.REJECTED, Series.DUE, earliest - e.now.at), ()
+        return w
+    strikes = w.strikes + 1 if e.now.at - access.obtained_at < w.spec.policy.fresh else 0
+    return replace(w, strikes=strikes, access=replace(access, rejected=True))
 
 
 def rejected(w: Workload, e: Rejected) -> Result:

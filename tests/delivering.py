@@ -1,0 +1,77 @@
+"""The proxy before a real engine: what the tests of delivery stand on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.edge.refreshing import bare
+from tests.engines import World, keeping, login_of, running, spec_of
+from trayapp.core.model import Policy
+from trayapp.edge.keys import Keys
+from trayapp.edge.proxy import Proxy
+from trayapp.edge.server import LoopbackServer
+from trayapp.edge.upstream import Upstreams
+from trayapp.edge.wire import Wire
+from trayapp.oauthtest import OAuthServer
+from trayapp.supply import Supply
+
+
+@dataclass
+class Delivery:
+    """A running engine with the workload `one`, and its proxy."""
+
+    world: World
+    proxy: Proxy
+    server: LoopbackServer
+    key: str
+    client: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        """Where a client connects that has nothing but an address."""
+        return f"{self.server.url}/k/{self.key}/w/one"
+
+    @property
+    def plain(self) -> str:
+        """Where a client connects that shows its key in a header."""
+        return f"{self.server.url}/w/one"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    async def ask(self, body: bytes = b"{}", **head: str) -> tuple[int, bytes, Any]:
+        """One POST: status, body, headers."""
+        async with self.client.post(self.plain, data=body, headers={**self.headers, **head}) as answer:
+            return answer.status, await answer.read(), answer.headers
+
+
+@contextlib.asynccontextmanager
+async def delivering(server: OAuthServer, url: str, path: Path, policy: Policy, **more: Any) -> AsyncIterator[Delivery]:
+    """The workload `one` at this URL, signed in yesterday at `server`, and not waited for."""
+    keystore = more.pop("keystore", None) or await keeping(("one", login_of(server)))
+    specs = [spec_of(server, policy=policy, url=url)]
+    async with running(specs, path, keystore=keystore, **more) as world:
+        keys = Keys(path / "keys.json")
+        proxy = Proxy(Supply(world.engine), keys, Upstreams(Wire("0", bare).tls))
+        loopback = LoopbackServer(
+            port=0,
+            runtime_dir=path / "run",
+            version="0",
+            routes=[],
+            open_routes=proxy.routes(),
+            allowed_origins=proxy.allowed_origins,
+        )
+        await loopback.start()
+        try:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+                yield Delivery(world, proxy, loopback, keys.key("one").reveal(), client)
+        finally:
+            await loopback.close()
+            await proxy.close()
