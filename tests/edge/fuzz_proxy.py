@@ -171,6 +171,7 @@ class Fuzz:
         self._seen.clear()
         sent = b"".join(self._request() for _ in range(self.random.choice((1, 1, 1, 2))))
         answer = await self._talk(sent)
+        await self._settled()
         found = [int(code) for code in STATUS.findall(answer)]
         self.reached += len(self._seen)
         self.refused += not self._seen
@@ -258,6 +259,19 @@ class Fuzz:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
         return answer
+
+    async def _settled(self) -> None:
+        """What this request brought about has happened: it must not be taken for the next one's doing."""
+        runner = self.site.server._runner
+        assert runner is not None
+        assert runner.server is not None
+        for _ in range(1000):
+            if not runner.server.connections:
+                break
+            await asyncio.sleep(0.001)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
     # --- the upstream ------------------------------------------------------------------------------------------------
 
