@@ -211,7 +211,8 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
         w, effects = _rotate(w, outcome.refresh_token, e.now, None)
         if effects:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
             doubtful, was_marked = False, False
-    w = replace(w, maybe_spent=was_marked or doubtful)
+    marked_at = w.marked_at if was_marked else attempt.began.at
+    w = replace(w, maybe_spent=was_marked or doubtful, marked_at=marked_at)
     if settled and not was_marked and not effects:
         effects = (CloseIntent(e.fingerprint),)
     began_long = not (w.failing and w.failing.exhausted)
@@ -252,7 +253,7 @@ def late(w: Workload, e: Finished) -> Result:
             w, effects = _rotate(w, token, e.now, scope)
             return (replace(w, maybe_spent=False), (*effects, Note("attempt", "late"))) if effects else (w, ())
         case Ambiguous():
-            return (replace(w, maybe_spent=True) if w.phase in DOUBTFUL else w), ()
+            return (replace(w, maybe_spent=True, marked_at=e.now.at) if w.phase in DOUBTFUL else w), ()
         case _:
             return w, ()
 

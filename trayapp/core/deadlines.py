@@ -32,7 +32,7 @@ def opens_at(w: Workload, gate: Gate) -> float | None:
         return ready
     if gate.blocked(w.loopback):
         since = max(gate.closed_since or 0.0, w.last_attempt_at or 0.0)
-        return max(ready, since + w.spec.policy.tick_interval)
+        return max(ready, since + w.spec.policy.tick_interval, gate.settles_at() or 0.0)
     return gate.opens_at(ready, w.loopback)
 
 

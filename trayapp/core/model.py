@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 
@@ -313,6 +314,7 @@ class Workload:
     not_before: float = 0.0  # at; M12
     failing: Failing | None = None
     maybe_spent: bool = False  # M9
+    marked_at: float | None = None  # at; when the token was sent that is in doubt; only read while the mark stands
     read: bool = False  # both slots were read in this run
     top: int = 0  # the highest generation known
     unsaved: bool = False  # the newest login is in memory only
@@ -343,5 +345,9 @@ class Workload:
     @property
     def loopback(self) -> bool:
         """Whether its token endpoint is on this machine: then no network gates it (M10)."""
-        endpoint = self.login.token_endpoint if self.login else self.spec.token_endpoint
-        return (urlsplit(endpoint).hostname or "") in ("127.0.0.1", "::1", "localhost")
+        return _on_this_machine(self.login.token_endpoint if self.login else self.spec.token_endpoint)
+
+
+@lru_cache(maxsize=4096)  # asked for at every look at every workload
+def _on_this_machine(endpoint: str) -> bool:
+    return (urlsplit(endpoint).hostname or "") in ("127.0.0.1", "::1", "localhost")

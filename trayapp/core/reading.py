@@ -101,7 +101,7 @@ def _remembering(w: Workload, e: Loaded) -> Workload:
             gave_up=e.saved.gave_up,
         )
     maybe_spent = w.login is not None and e.saved.open_intent == w.login.fingerprint()
-    return replace(w, failing=failing, maybe_spent=maybe_spent, signed_out=None, combination="")
+    return replace(w, failing=failing, maybe_spent=maybe_spent, marked_at=e.now.at, signed_out=None, combination="")
 
 
 def loaded_again(w: Workload, e: Loaded) -> Result:

@@ -15,6 +15,8 @@ from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
 
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
 
+GRACE_PART = 0.1  # of a known grace, between two attempts inside it
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -93,6 +95,15 @@ def _last_minute(w: Workload, now: Moment) -> float | None:
     return left if left > 0.0 else None
 
 
+def _inside_the_grace(w: Workload, now: Moment) -> float | None:
+    """M9 once its series has ended: a tick could come after a grace that is known to be long, and the token be lost."""
+    grace = None if w.login is None else grace_of(quirk_for(w.login.token_endpoint))
+    if not w.maybe_spent or w.marked_at is None or not grace:
+        return None
+    pause = max(grace * GRACE_PART, w.spec.policy.again[-1])
+    return pause if now.at + pause <= w.marked_at + grace else None
+
+
 def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Plan | None:
     """M8: web pages and TLS failures soon after a change look like a captive portal: patience, not haste."""
     policy = w.spec.policy
@@ -108,7 +119,13 @@ def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Pla
 
 def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Plan | None:
     """M8: after a change of network or a wake, until a server says something."""
-    if w.series is not Series.BURST or not isinstance(outcome, NotSent):
+    if not isinstance(outcome, NotSent):
+        return None
+    if w.attempt is not None and w.nudged_at is not None and w.nudged_at > w.attempt.began.at:
+        return Plan(
+            Series.BURST, schedule.burst(0, w.spec.policy, jitter), Trigger.NETWORK, failing
+        )  # it came too late
+    if w.series is not Series.BURST:
         return None
     tries = failing.tries + 1
     delay = schedule.burst(tries, w.spec.policy, jitter)
@@ -137,9 +154,12 @@ def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan:
     tries = _tries(w, Series.TICK, failing) + 1
     failing = replace(exhausted(w, failing, now), tries=tries)
     delay: float | None = schedule.tick(policy, jitter)
+    sooner = _inside_the_grace(w, now)
     ends = w.access.ends_at(policy.usable_margin) if w.access is not None and not w.access.rejected else None
     if failing.gave_up:
         delay = None
     elif ends is not None and now.at < ends:
         delay = schedule.long_tick_with_token(policy, ends - now.at)
+    elif sooner is not None:
+        delay = min(schedule.tick(policy, jitter), sooner)
     return Plan(Series.TICK, delay, Trigger.TICK, failing)

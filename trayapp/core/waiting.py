@@ -48,19 +48,25 @@ def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
 
 def nudged(w: Workload, e: Event) -> Result:
     """M8: a network change or a wake starts the burst; the same-token series of M9 keeps its place but not its wait."""
-    w = replace(w, nudged_at=e.now.at)
+    w = _afresh(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
-    failing = w.failing
-    if failing is not None:
-        counted = schedule.counted(failing, e.now.awake)
-        failing = replace(failing, tries=0, fresh_tries=0, fresh_counted=counted)
-        w = replace(w, failing=failing)
+    if w.keyring is not None and isinstance(e, Woke):  # whoever opened the lid has unlocked it: asking costs no token
+        return replace(w, due=e.now.at), ()
     if w.keyring is not None or w.trigger in (Trigger.MANUAL, Trigger.REJECTED):
         return w, ()  # these have their own reason to wait
     if w.series is Series.AGAIN:
         return replace(w, due=e.now.at), ()
     first = schedule.burst(0, w.spec.policy, 0.5) or 0.0
     return attempt_now(w, e, trigger, Series.BURST, first), ()
+
+
+def _afresh(w: Workload, e: Event) -> Workload:
+    """M6, M8: tries are counted from here; what failed before says nothing about the network that is there now."""
+    failing = w.failing
+    if failing is not None:
+        counted = schedule.counted(failing, e.now.awake)
+        failing = replace(failing, tries=0, fresh_tries=0, fresh_counted=counted)
+    return replace(w, nudged_at=e.now.at, failing=failing)
 
 
 def nudged_valid(w: Workload, e: Event) -> Result:
@@ -71,7 +77,7 @@ def nudged_valid(w: Workload, e: Event) -> Result:
 
 def woke_refreshing(w: Workload, e: Woke) -> Result:
     """The connection most likely died in sleep: read on for two seconds, then the answer is lost."""
-    w = replace(w, nudged_at=e.now.at)
+    w = _afresh(w, e)
     if w.attempt is None or w.attempt.step is not Step.SENT:
         return w, ()
     deadline = min(w.attempt.deadline, e.now.at + READ_ON)
@@ -79,8 +85,8 @@ def woke_refreshing(w: Workload, e: Woke) -> Result:
 
 
 def noticed(w: Workload, e: Event) -> Result:
-    """The network changed; it only matters for later failures."""
-    return replace(w, nudged_at=e.now.at), ()
+    """The network changed: an attempt that is in flight may fail for a reason that is gone; `retry.plan` sees it."""
+    return _afresh(w, e), ()
 
 
 def impeded(w: Workload, e: Impeded) -> Result:
@@ -104,7 +110,7 @@ def unimpeded(w: Workload, e: Unimpeded) -> Result:
 def sleep_refreshing(w: Workload, e: SleepSoon) -> Result:
     """The answer may be lost: the mark is set now (the intent is on disk already), the connection is kept."""
     sent = w.attempt is not None and w.attempt.step is Step.SENT
-    return (replace(w, maybe_spent=True) if sent else w), ()
+    return (replace(w, maybe_spent=True, marked_at=e.now.at) if sent else w), ()
 
 
 def retry_now(w: Workload, e: Manual) -> Result:
