@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import re
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +17,7 @@ from aiohttp import web
 from tests.edge.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
 from tests.edge.raw import Seen, http, raw, says
 from tests.edge.test_server import talk
+from trayapp.edge.audit import MOST, Audit
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -457,18 +459,38 @@ async def test_who_hangs_up_ends_the_upstream(tmp_path: Path) -> None:
                 await up.ended.wait()
 
 
-async def test_the_audit_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Workload, method, host and status; no path, no query, no key, no token."""
+async def test_the_audit_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """For each request time, workload, method, host and status; no path, no query, no key, no token."""
 
+    caplog.set_level(logging.DEBUG)
     async with upstream(echo) as up, proxied(f"{up.url}/mcp", tmp_path) as site:
-        with caplog.at_level(logging.DEBUG):
-            await site.ask("POST", f"/k/{site.key}/w/{NAME}/sub?q=canary", data=b"{}")
-        lines = [record.getMessage() for record in caplog.records if record.name == "trayapp.audit"]
+        for method in ("POST", "GET"):
+            await site.ask(method, f"/k/{site.key}/w/{NAME}/sub?q=canary")
         key = site.key
+    lines = [line for r in caplog.records if r.name == "trayapp.audit" for line in r.getMessage().splitlines()]
 
-    assert ["one POST 127.0.0.1 200"] == lines
-    assert {("one", "200"): 1} == dict(site.proxy.answered)
+    assert ["one POST 127.0.0.1 200", "one GET 127.0.0.1 200"] == [line.split(" ", 5)[-1] for line in lines[1:]]
+    assert all(re.fullmatch(r" {4}\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ .*", line) for line in lines[1:])
+    assert {("one", "200"): 2} == dict(site.proxy.answered)
     assert not [word for word in (key, TOKEN, "canary", "/sub") if word in caplog.text]
+
+
+async def test_audit_lines_come_soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """They are written after a moment, or as soon as there are many."""
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("trayapp.edge.audit.EVERY", 0.05)
+    audit = Audit()
+    audit.note("one", "GET", "h", 200)
+    assert not caplog.records
+    await asyncio.sleep(0.1)
+    assert 1 == len(caplog.records)
+    for _ in range(MOST):
+        audit.note("one", "GET", "h", 200)
+
+    assert 2 == len(caplog.records)
+    audit.flush()
+    assert 2 == len(caplog.records)
 
 
 async def test_no_old_connection_after_a_change(tmp_path: Path) -> None:

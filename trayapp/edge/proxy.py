@@ -26,6 +26,7 @@ from trayapp.core.face import Unavailable
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.public import unavailable_json
 from trayapp.edge import headers, mapping
+from trayapp.edge.audit import Audit
 from trayapp.edge.bodies import Body, body_of
 from trayapp.edge.headers import OddHeaderError
 from trayapp.edge.keys import Keys
@@ -39,7 +40,6 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 REJECTS = "upstream_rejects"  # M18: the one reason that is the upstream's, so it is 502
 
 log = logging.getLogger(__name__)
-audit = logging.getLogger("trayapp.audit")  # SECURITY 35: no path, as that may hold a key; no query
 
 
 class Supply(Protocol):
@@ -73,6 +73,7 @@ class Proxy:
         self._keys = keys
         self._upstreams = upstreams
         self._announced = Announced()
+        self._audit = Audit()
         self._nobody = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload, for the same time
 
     def routes(self) -> list[web.RouteDef]:
@@ -92,6 +93,7 @@ class Proxy:
 
     async def close(self) -> None:
         """No request is under way any more."""
+        self._audit.flush()
         await self._upstreams.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -155,7 +157,7 @@ class Proxy:
 
     def _note(self, request: web.Request, name: str, where: Place, status: int) -> None:
         self.answered[name, str(status)] += 1
-        audit.info("%s %s %s %d", name, request.method, where.host, status)
+        self._audit.note(name, request.method, where.host, status)
         if 200 <= status < 300:
             self._supply.accepted(name)
 

@@ -1,0 +1,379 @@
+"""What the proxy costs: an upstream asked directly, through Amberlight, and through a plain httpx2 proxy of the same job.
+
+    .venv/bin/python packaging/bench/proxy.py [--quick] [--json] [--stream GB]
+
+A 330-byte POST with a client's headers, 1,023 bytes of JSON back, connections kept alive, at 1, 8 and 32 connections. The
+upstream and the load generator are the same for all three and share the second processor; what is measured has the first
+to itself. Each figure is the median of the rounds, in which the three take turns. Amberlight is the whole program without
+its tray, with engine, key check and audit line in a log file; the httpx2 proxy has the same server, checks and log line.
+
+`--stream` sends so many GB through Amberlight in each direction instead, and tells what its memory did meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hmac
+import json
+import logging
+import os
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+CONNECTIONS = (1, 8, 32)
+STACKS = ("direct", "amberlight", "httpx2")
+KEY = "a-local-key-of-the-bench-0123456789"
+QUESTION = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x" * 240}}).encode()
+ANSWER = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"text": "y" * 970}}).encode()
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
+HEAD = """POST {path} HTTP/1.1\r
+Host: {host}\r
+Authorization: Bearer {key}\r
+Accept: application/json, text/event-stream\r
+Content-Type: application/json\r
+Mcp-Session-Id: 0123456789abcdef\r
+Mcp-Protocol-Version: 2025-11-25\r
+User-Agent: bench\r
+Content-Length: {length}\r
+\r
+"""
+
+Figures = dict[str, dict[str, dict[str, float]]]
+
+
+def main() -> None:
+    """Measure and print, or be one of the processes that are measured."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--quick", action="store_true", help="one short round")
+    options.add_argument("--json", action="store_true")
+    options.add_argument("--stream", type=float, metavar="GB")
+    options.add_argument("--role", nargs="+", help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.role:
+        globals()[given.role[0]](*given.role[1:])
+        return
+    with Scene() as scene:
+        if given.stream:
+            print(json.dumps(scene.stream(int(given.stream * (1 << 30)))))
+            return
+        found = scene.measure(rounds=1 if given.quick else 3, seconds=1.0 if given.quick else 3.0)
+    print(json.dumps(found) if given.json else table(found))
+
+
+def table(found: Figures) -> str:
+    """For people; the ratio is to the httpx2 proxy."""
+    lines = [f"{'':12}{'conn':>5}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'x httpx2':>10}"]
+    for stack, rows in found.items():
+        for count, row in rows.items():
+            ratio = row["rps"] / found["httpx2"][count]["rps"]
+            lines.append(f"{stack:12}{count:>5}{row['rps']:9.0f}{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}{ratio:10.2f}")
+    return "\n".join(lines)
+
+
+class Scene:
+    """The processes, in directories of their own, from `with` to its end."""
+
+    def __enter__(self) -> Scene:
+        from trayapp.oauthtest import OAuthServer
+
+        self._stack = ExitStack()
+        self._root = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="amberlight-bench-")))
+        self._server = self._stack.enter_context(OAuthServer(check=False))
+        self._upstream = self._start("upstream", cpu=1)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _start(self, *role: str, cpu: int) -> str:
+        """A process of ours on this processor; its first line. It ends with its stdin."""
+        process = self._stack.enter_context(_process(*role, cpu=cpu))
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        assert line, f"{role[0]} did not start; see {self._root}"
+        self.pid = process.pid
+        return line
+
+    def _amberlight(self, upstream: str) -> str:
+        grant = self._server.issue(scope="mcp")
+        facts = {
+            "root": str(self._root / f"app-{time.monotonic_ns()}"),
+            "url": f"http://{upstream}/mcp",
+            "refresh_token": grant.refresh_token,
+            "token_endpoint": self._server.token_endpoint,
+            "client_id": self._server.client_id,
+            "issuer": self._server.issuer,
+        }
+        return self._start("amberlight", json.dumps(facts), cpu=0)
+
+    def measure(self, *, rounds: int, seconds: float) -> Figures:
+        """All three at every number of connections."""
+        addresses = {
+            "direct": (self._upstream, "/mcp"),
+            "amberlight": (self._amberlight(self._upstream), "/w/bench"),
+            "httpx2": (self._start("httpx2_proxy", self._upstream, str(self._root), cpu=0), "/w/bench"),
+        }
+        rows: dict[str, dict[str, list[dict[str, float]]]] = {s: {str(c): [] for c in CONNECTIONS} for s in STACKS}
+        for number in range(-1, rounds):  # the first one only warms up
+            for count in CONNECTIONS:
+                for stack, (host, path) in addresses.items():
+                    took = seconds if number >= 0 else min(seconds, 0.5)
+                    with _process("load", host, path, str(count), str(took), cpu=1) as load:
+                        assert load.stdout is not None
+                        row = json.loads(load.stdout.readline())
+                    if number >= 0:
+                        rows[stack][str(count)].append(row)
+        return {s: {c: _median(found) for c, found in by_count.items()} for s, by_count in rows.items()}
+
+    def stream(self, size: int) -> dict[str, float]:
+        """So many bytes down and up; resident memory before and at its highest, in MB, and the seconds it took."""
+        from tests.streaming import sink_and_source
+
+        found: dict[str, float] = {}
+        with sink_and_source() as port:
+            host = self._amberlight(f"127.0.0.1:{port}")
+            for way in ("down", "up"):
+                _transfer(host, way, 64 << 20)
+            for way in ("down", "up"):
+                before, began = _resident(self.pid), time.monotonic()
+                peak = [before]
+                done = threading.Event()
+                watcher = threading.Thread(target=_watch, args=(self.pid, peak, done))
+                watcher.start()
+                assert size == _transfer(host, way, size)
+                done.set()
+                watcher.join()
+                found |= {f"{way}_s": time.monotonic() - began, f"{way}_before_mb": before, f"{way}_peak_mb": peak[0]}
+        return {name: round(value, 2) for name, value in found.items()}
+
+
+@contextmanager
+def _process(*role: str, cpu: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, __file__, "--role", *role]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
+            os.sched_setaffinity(process.pid, {sorted(os.sched_getaffinity(0))[cpu]})
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.kill()
+            process.wait()
+
+
+def _median(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
+
+
+def _resident(pid: int) -> float:
+    """MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
+    while not done.wait(0.02):
+        peak[0] = max(peak[0], _resident(pid))
+
+
+def _transfer(host: str, way: str, size: int) -> int:
+    """One request through the proxy by a plain socket; the bytes that arrived at the other end."""
+    name, _, port = host.partition(":")
+    piece = bytes(1 << 18)
+    with socket.create_connection((name, int(port))) as sock:
+        method, path, length = ("GET", f"/w/bench/{size}", 0) if way == "down" else ("PUT", "/w/bench", size)
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {length}\r\n\r\n"
+        sock.sendall(head.encode())
+        for _ in range(length // len(piece)):
+            sock.sendall(piece)
+        with sock.makefile("rb") as reader:
+            assert b" 200 " in reader.readline()
+            left = 0
+            while (line := reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    left = int(line[15:])
+            if way == "up":
+                return int(reader.read(left))
+            got = 0
+            while got < left:
+                got += len(reader.read1(1 << 18))
+            return got
+
+
+# --- the processes ---------------------------------------------------------------------------------------------------
+
+
+def ready(address: str) -> None:
+    """Say where it listens, and end with the stdin of whoever started it."""
+    print(address, flush=True)
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+
+
+class UpstreamProtocol(asyncio.Protocol):
+    """As little of HTTP as these requests need."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self._buffer) < end + 4 + length:
+                return
+            assert b"authorization: bearer " in head
+            self._buffer = self._buffer[end + 4 + length :]
+            self._transport.write(REPLY)
+
+
+def upstream() -> None:
+    """Answers every request with the same JSON."""
+
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(UpstreamProtocol, "127.0.0.1", 0)
+        ready(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+def amberlight(text: str) -> None:
+    """The whole program without a tray, signed in yesterday."""
+    from trayapp.app import App, Parts
+    from trayapp.config import Config, Settings
+    from trayapp.core.model import Login, Secret, Spec
+    from trayapp.edge.keystore import MemoryKeystore
+    from trayapp.edge.private import write_private
+    from trayapp.logs import to_file
+    from trayapp.paths import Paths
+
+    facts: dict[str, str] = json.loads(text)
+    paths = Paths.under(Path(facts["root"]))
+    paths.make()
+    to_file(paths.log_file, "info")
+    write_private(paths.keys_file, json.dumps({"version": 1, "keys": {"bench": KEY}}))
+    shared: dict[str, Any] = {name: facts[name] for name in ("token_endpoint", "client_id", "issuer")}
+    spec = Spec("bench", facts["url"], **shared)
+    login = Login(1, "bench", Secret(facts["refresh_token"]), time.time(), scope="mcp", **shared)
+    keystore = MemoryKeystore()
+    asyncio.run(keystore.store("bench", login))
+    parts = Parts(keystore=lambda: keystore, notifications=False)
+
+    def announce() -> None:
+        while not paths.server_file.exists():
+            time.sleep(0.05)
+        ready(json.loads(paths.server_file.read_text())["url"].removeprefix("http://"))
+
+    threading.Thread(target=announce, daemon=True).start()
+    App(paths, lambda: Config(Settings(port=0), {"bench": spec}), parts).run(tray=False)
+
+
+def httpx2_proxy(upstream: str, root: str) -> None:
+    """What most people would write: the same server and the same checks, and httpx2 towards the upstream."""
+    import httpx2
+    from aiohttp import web
+
+    from trayapp.edge import headers
+    from trayapp.logs import to_file
+
+    to_file(Path(root) / "httpx2.log", "info")
+    audit = logging.getLogger("audit")
+
+    own = ""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    client = httpx2.AsyncClient(timeout=None, limits=limits, trust_env=False)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if request.headers.get("Host") != own or not hmac.compare_digest(shown, KEY):
+            return web.Response(status=403)
+        url = f"http://{upstream}/mcp" + request.raw_path.removeprefix("/w/bench")
+        head = headers.upward(request.headers.items(), request.headers.getall("Connection", ()), "token")
+        sent = client.build_request(request.method, url, headers=list(head.items()), content=await request.read())
+        answer = await client.send(sent, stream=True)
+        try:
+            audit.info("bench %s %s %d", request.method, upstream, answer.status_code)
+            kept = headers.downward(answer.headers.items(), answer.headers.get_list("connection"))
+            response = web.StreamResponse(status=answer.status_code, headers=kept)
+            await response.prepare(request)
+            async for chunk in answer.aiter_raw():
+                await response.write(chunk)
+            return response
+        finally:
+            await answer.aclose()
+
+    async def serve() -> None:
+        nonlocal own
+        app = web.Application()
+        app.router.add_route("*", "/w/bench{rest:.*}", handle)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        own = f"127.0.0.1:{runner.addresses[0][1]}"
+        ready(own)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+def load(host: str, path: str, count: str, seconds: str) -> None:
+    """Keep so many connections busy for so long; one request at a time on each."""
+    name, _, port = host.partition(":")
+    request = HEAD.format(path=path, host=host, key=KEY, length=len(QUESTION)).encode() + QUESTION
+    poll = selectors.DefaultSelector()
+    sent: dict[socket.socket, float] = {}
+    got: dict[socket.socket, bytes] = {}
+    for _ in range(int(count)):
+        sock = socket.create_connection((name, int(port)))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        poll.register(sock, selectors.EVENT_READ, sock)
+        got[sock], sent[sock] = b"", time.perf_counter()
+        sock.sendall(request)
+    took: list[float] = []
+    began = time.perf_counter()
+    until = began + float(seconds)
+    while (now := time.perf_counter()) < until:
+        for key, _ in poll.select(1.0):
+            sock = key.data
+            data = sock.recv(65536)
+            assert data, "the connection was closed"
+            got[sock] += data
+            if not _whole(got[sock]):
+                continue
+            now = time.perf_counter()
+            took.append(now - sent[sock])
+            got[sock], sent[sock] = b"", now
+            sock.sendall(request)
+    lasted = time.perf_counter() - began
+    took.sort()
+    p50, p99 = (took[int(len(took) * part)] * 1000 for part in (0.5, 0.99))
+    print(json.dumps({"rps": len(took) / lasted, "p50_ms": p50, "p99_ms": p99}), flush=True)
+
+
+def _whole(data: bytes) -> bool:
+    """The answer is here; all three end in the same body, by length or as the last chunk."""
+    assert data.startswith(b"HTTP/1.1 200"), data[:200]
+    return data.endswith((ANSWER, ANSWER + b"\r\n0\r\n\r\n"))
+
+
+if __name__ == "__main__":
+    main()
