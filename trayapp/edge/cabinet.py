@@ -122,6 +122,9 @@ class Cabinet:
             return Slot(letter)
         try:
             header = slots.read_header(text)
+            if header.place not in ("", _place(name, letter)):
+                # No damage, which would be overwritten: what stands there really may be the newest login.
+                raise RefusalError(f"the keyring gives another entry than that of slot {letter} of {name}")
             texts = tuple(vault.get(self._service(name, letter, part), name) for part in range(1, header.parts + 1))
             login = slots.read_login(header, texts)
         except DamagedError as why:
@@ -166,7 +169,7 @@ class Cabinet:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def _put(self, vault: Vault, name: str, slot: Slot, login: Login, candidate: bool) -> None:
-        *parts, header = slots.encode(login, candidate=candidate, limit=vault.limit)
+        *parts, header = slots.encode(login, candidate=candidate, limit=vault.limit, place=_place(name, slot.letter))
         if not (slots.same_payload(slot, login) and slot.parts == len(parts)):
             for number, part in enumerate(parts, 1):
                 vault.set(self._service(name, slot.letter, number), name, part)
@@ -191,6 +194,10 @@ class Cabinet:
             last += 1
         for part in range(last, kept, -1):
             vault.delete(self._service(name, letter, part), name)
+
+
+def _place(name: str, letter: str) -> str:
+    return f"{name}/{letter}"
 
 
 def _delete(vault: Vault, service: str, user: str) -> None:

@@ -2,7 +2,8 @@
 
 Pure: no keyring is called here. A slot is a header and, where a backend holds only short values, numbered parts beside
 it. The header carries generation, candidate flag, part count and a SHA-256 over all of it, and is written last: until
-it is, the slot reads as what it was before, or as damaged, never as a mixture. A value that fits stands in the header
+it is, the slot reads as what it was before, or as damaged, never as a mixture. It names its own place, so that a keyring
+which answers with another entry is found out. A value that fits stands in the header
 itself: one entry, one write, one prompt. All text is ASCII (JSON escapes the rest), so a character is one UTF-16 unit
 and no surrogate pair can be torn apart.
 """
@@ -35,13 +36,15 @@ class RefusalError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The entry that makes a slot valid. `inline` is the payload itself when there are no parts."""
+    """The entry that makes a slot valid. `inline` is the payload itself when there are no parts; `place` is where it
+    was written to, empty if it does not say."""
 
     generation: int
     candidate: bool
     parts: int
     sha256: str
     inline: str | None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +63,19 @@ class Slot:
         return (self.login.generation, self.login.obtained_at) if self.login else (-1, 0.0)
 
 
-def encode(login: Login, *, candidate: bool, limit: int | None) -> tuple[str, ...]:
+def encode(login: Login, *, candidate: bool, limit: int | None, place: str = "") -> tuple[str, ...]:
     """The entries of a slot in the order they are written: parts first, header last.
 
-    `limit` is the most characters an entry may have. Raises `RefusalError` for a login that no slot can hold.
+    `place` is the workload and the slot's letter. `limit` is the most characters an entry may have. Raises `RefusalError` for a login that no slot can hold.
     """
     payload = _payload(login)
-    whole = _header(login.generation, candidate, payload, parts=0)
+    whole = _header(login.generation, candidate, payload, place, parts=0)
     if limit is None or len(whole) <= limit:
         return (whole,)
     parts = tuple(payload[at : at + limit] for at in range(0, len(payload), limit))
     if len(parts) > MAX_PARTS:
         raise RefusalError(f"a login of {len(payload)} characters is too long for this keyring")
-    return (*parts, _header(login.generation, candidate, payload, parts=len(parts)))
+    return (*parts, _header(login.generation, candidate, payload, place, parts=len(parts)))
 
 
 def _payload(login: Login) -> str:
@@ -86,7 +89,7 @@ def _payload(login: Login) -> str:
         raise RefusalError("a login with a field that is no text or number cannot be stored") from None
 
 
-def _header(generation: int, candidate: bool, payload: str, *, parts: int) -> str:
+def _header(generation: int, candidate: bool, payload: str, place: str, *, parts: int) -> str:
     fields: dict[str, Any] = {
         "v": VERSION,
         "generation": generation,
@@ -94,6 +97,8 @@ def _header(generation: int, candidate: bool, payload: str, *, parts: int) -> st
         "parts": parts,
         "sha256": _digest(generation, candidate, payload),
     }
+    if place:
+        fields["place"] = place
     if not parts:
         fields["payload"] = payload
     return json.dumps(fields, separators=(",", ":"))
@@ -113,14 +118,14 @@ def read_header(text: str) -> Header:
         raise RefusalError(
             "a newer version of Amberlight wrote this login; use that version, or sign in again after removal"
         )
-    generation, candidate, parts, sha256, inline = (
-        fields.get(name) for name in ("generation", "candidate", "parts", "sha256", "payload")
+    generation, candidate, parts, sha256, inline, place = (
+        fields.get(name) for name in ("generation", "candidate", "parts", "sha256", "payload", "place")
     )
     if not _is_count(generation) or not _is_count(parts) or parts > MAX_PARTS:
         raise DamagedError("the header's numbers make no sense")
     if not isinstance(candidate, bool) or not isinstance(sha256, str) or (parts == 0) != isinstance(inline, str):
         raise DamagedError("the header is incomplete")
-    return Header(generation, candidate, parts, sha256, inline)
+    return Header(generation, candidate, parts, sha256, inline, place if isinstance(place, str) else "")
 
 
 def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
