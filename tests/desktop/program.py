@@ -87,7 +87,7 @@ class Program(App):
 
     def sign_in(self, grant: Grant) -> None:
         """What an earlier run left in the keyring: this grant, and the token before it in the other slot."""
-        _keyring(lambda keystore: self._write(keystore, "rt-spent-long-ago", grant.refresh_token or ""), self.install)
+        in_keyring(lambda keystore: self._write(keystore, "rt-spent-long-ago", grant.refresh_token or ""), self.install)
 
     async def _write(self, keystore: Keystore, *tokens: str) -> None:
         for generation, token in enumerate(tokens, 1):
@@ -104,7 +104,7 @@ class Program(App):
 
     def kept(self) -> Login | None:
         """The login that the keyring holds now."""
-        found = _keyring(lambda keystore: keystore.load(NAME), self.install)
+        found = in_keyring(lambda keystore: keystore.load(NAME), self.install)
         assert isinstance(found, Found), found
         return found.login
 
@@ -185,7 +185,7 @@ def word(seen: Status) -> tuple[str, str]:
     return seen["status"], seen["auth"]["detail"]
 
 
-def _keyring(work: Callable[[Keystore], Awaitable[T]], install: str) -> T:
+def in_keyring(work: Callable[[Keystore], Awaitable[T]], install: str) -> T:
     """One piece of work with a keystore of our own, from a thread without a loop."""
 
     async def with_keystore() -> T:
