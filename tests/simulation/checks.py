@@ -1,0 +1,468 @@
+"""The invariants. Everything is compared with what the servers and the machine know to be true, never with what the app thinks.
+
+Each exception that the rules make is a line here with its reason; what no line excuses is a broken invariant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.simulation.heals import Heals
+from tests.simulation.servers import AuthServer, Family
+from trayapp.core import deadlines, schedule
+from trayapp.core.face import Colour, Status, WorkloadView
+from trayapp.core.messages import Answer, Event, Rejected, Reply, Stored
+from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
+from trayapp.ports import Seen
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+HAIR = 0.05  # s; for what happens at the same instant
+RESCUE = 30.0  # s of uninterrupted good network inside a grace in which M9's series must have asked again
+AUTOMATIC = 15  # M8: in ten minutes
+ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
+STALE_COUNT = 45.0  # s; the kernel's "offline" is noticed so much later where no message tells it
+
+
+@dataclass
+class Call:
+    """One refresh request."""
+
+    name: str
+    run: int  # the run of the program that made it
+    token: str
+    t: float
+    trigger: Trigger
+    server: str
+    sent: bool = False
+    delivered: bool = True  # its answer, if any, reaches the program
+    ended: float | None = None
+
+
+@dataclass
+class Doubt:
+    """A token that was spent while its answer did not arrive."""
+
+    acted_t: float
+    grace: float
+    learned_t: float | None = None  # when the program knew that no answer comes
+    best: float = 0.0  # s; the longest uninterrupted good time inside the grace after that
+    asked: int = 0
+
+
+@dataclass
+class Truth:
+    """What is really so of one workload."""
+
+    name: str
+    server: AuthServer
+    family: Family
+    stored: str  # the newest refresh token known to be in the keyring
+    held: str  # the newest one that the program got
+    held_run: int = 0  # in which run of the program
+    replaced: dict[str, int] = field(default_factory=dict)  # token → the run that received its successor
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    access: tuple[str, float, float | None] = ("", 0.0, None)  # the newest that arrived: value, from, to
+    access_run: int = -1
+    rejected: set[str] = field(default_factory=set)
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=64))
+    flying: Call | None = None
+    not_before: float = 0.0
+    asked_by: int = -1
+    since_nudge: int = 0
+    online_at_success: float = 0.0
+    changes_at_success: int = 0
+    gave_up: bool = False
+    usable: int = 0  # slots with a login that the server honours, before the write in progress
+    paused: bool = False
+    wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*
+
+
+class Checks:
+    """Sees everything, and says what must not be."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.truths: dict[str, Truth] = {}
+        self.heals = Heals(world, self.truths)
+        self.calls = 0
+        self.losses = 0
+        self._run = -1
+
+    def broken(self, name: str, rule: str, what: str) -> None:
+        self.world.broke(name, rule, what)
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def sending(self, process: Process, server: AuthServer, login: Login) -> Call:
+        """A request begins."""
+        t, engine = self.world.clocks.t, process.engine
+        name = self.world.names[login.lineage]
+        truth, w = self.truths[name], engine.workloads[name]
+        trigger = w.attempt.trigger if w.attempt else Trigger.DUE
+        call = Call(name, process.number, login.refresh_token.reveal(), t, trigger, server.host)
+        self.calls += 1
+        self.world.say(name, "attempt ({})", trigger)
+        if server.endpoint != truth.server.endpoint:
+            self.broken(name, "endpoint", "a token goes to another server than it came from")
+        self._alone(truth, process)
+        self._not_replaced(truth, call)
+        if trigger is not Trigger.MANUAL:
+            self._not_too_often(truth, call, w.spec.policy)
+            self._not_early(truth, call, w.spec.policy)
+            self._gate(call)
+        truth.calls.append(call)
+        truth.flying = call
+        truth.since_nudge += 1
+        if call.token in truth.doubts:
+            truth.doubts[call.token].asked += 1
+        return call
+
+    def _alone(self, truth: Truth, process: Process) -> None:
+        flying = [t.flying for t in self.truths.values() if t.flying is not None and t.flying.run == process.number]
+        if any(call.name == truth.name for call in flying):
+            self.broken(truth.name, "single flight", "a second request while the first is in flight (M11)")
+        if len(flying) >= 8 or sum(call.server == truth.server.host for call in flying) >= 2:
+            self.broken(truth.name, "single flight", "more requests in flight than M11 allows")
+
+    def _not_replaced(self, truth: Truth, call: Call) -> None:
+        run = truth.replaced.get(call.token)
+        if run is None:
+            return
+        # Between a received answer and its storing a crash takes the new login away: only the old one is left to try
+        # (DESIGN.md section 4). In the run that received it, or once it was stored, there is no such excuse.
+        if run == call.run or (truth.stored not in (call.token, "") and truth.stored not in truth.replaced):
+            self.broken(truth.name, "replaced", "a token that a received answer had replaced is sent again")
+
+    def _not_too_often(self, truth: Truth, call: Call, policy: Policy) -> None:
+        # A restart forgets what the run before had attempted: state.db keeps no instants of a clock that may begin anew.
+        mine = [c for c in truth.calls if c.run == call.run and c.trigger is not Trigger.MANUAL]
+        if sum(call.t - c.t < policy.automatic_window for c in mine) >= AUTOMATIC + ORDINARY:
+            self.broken(truth.name, "too often", "more automatic attempts in ten minutes than M8 allows")
+        # ... and the server's wish too.
+        if truth.asked_by == call.run and call.t < truth.not_before - HAIR:
+            self.broken(
+                truth.name, "Retry-After", f"{truth.not_before - call.t:.0f} s earlier than the server asked (M12)"
+            )
+
+    def _not_early(self, truth: Truth, call: Call, policy: Policy) -> None:
+        value, start, end = truth.access
+        known = truth.access_run == call.run and value not in truth.rejected
+        # A start, also after a pause, always asks once (M14); and what somebody began by hand goes on by M2 to M9.
+        if not known or call.trigger in (Trigger.REJECTED, Trigger.START) or any(c.t > start for c in truth.calls):
+            return
+        if truth.wished_t > start:
+            return  # the wish may have had to wait for the keyring or the network
+        due = schedule.refresh_due(start, end, policy)
+        if due is None or (call.t < due - 1.0 - 0.01 * (due - start) and not self.world.asked_for_more(truth.name)):
+            self.broken(truth.name, "early", "a usable token is refreshed before its time (M1, M8)")
+
+    def _gate(self, call: Call) -> None:
+        heals = self.heals
+        if heals.sleep_told:
+            self.broken(call.name, "gate", "an attempt begins while sleep is imminent (M10)")
+        if call.t < heals.settles - HAIR:
+            self.broken(
+                call.name, "gate", f"an attempt {heals.settles - call.t:.1f} s before the network settled (M10)"
+            )
+        if heals.closed_t is not None:
+            last = max([heals.closed_t, *(c.t for c in self.truths[call.name].calls if c.run == call.run)])
+            if call.t - last < 600.0 - 1.0:
+                self.broken(call.name, "gate", "offline, and more than one attempt in a tick (M10)")
+
+    def acted(self, call: Call, server: AuthServer, token: str, family: Family | None) -> None:
+        """The server did its part."""
+        truth, t = self.truths[call.name], self.world.clocks.t
+        if family is not None and not family.alive and family.ended == "reuse" and family is truth.family:
+            self._ended_by_reuse(truth, call, family)
+        if server.rotates and token not in truth.doubts and family is not None and not family.holds(token):
+            truth.doubts[token] = Doubt(t, server.grace, asked=1)
+
+    def _ended_by_reuse(self, truth: Truth, call: Call, family: Family) -> None:
+        family.ended = "reuse, told" if call.ended is None else "late"
+        self.losses += 1
+        self.heals.changed("its login is gone")
+        self.world.say(truth.name, "the server ends the family: a spent token came again")
+        doubt = truth.doubts.get(call.token)
+        if truth.replaced.get(call.token) == call.run or call.ended is not None:
+            return  # told already; or it was sent long ago, and took its time to arrive
+        if doubt is None:
+            self.broken(truth.name, "lost", "a spent token was sent that nobody was in doubt about")
+            return
+        self._good_until(truth, doubt)
+        if doubt.grace > 0.0 and doubt.best >= RESCUE and doubt.asked <= 6:
+            self.broken(
+                truth.name,
+                "lost",
+                f"a grace of {doubt.grace:.0f} s with {doubt.best:.0f} s of good network was not used",
+            )
+
+    def _good_until(self, truth: Truth, doubt: Doubt) -> None:
+        """The good time so far, as far as it lies inside the grace and after the program knew."""
+        good = self.heals.good_since.get(truth.name)
+        if good is None or doubt.learned_t is None:
+            return
+        end = min(self.world.clocks.t, doubt.acted_t + doubt.grace)
+        doubt.best = max(doubt.best, end - max(good, doubt.learned_t))
+
+    def started(self) -> None:
+        """What the run before was told and did not store is in doubt from now on."""
+        for truth in self.truths.values():
+            found = self.world.keyring.login(self.world.install, truth.name)
+            if found is not None:  # what was in memory only is gone: between the answer and its storing
+                truth.held = truth.stored = found.refresh_token.reveal()
+                truth.family = truth.server.family_of(truth.held) or truth.family
+            for doubt in truth.doubts.values():
+                doubt.learned_t, doubt.best = self.world.clocks.t, 0.0
+
+    def before_bad(self, name: str) -> None:
+        """The good time ends now."""
+        for doubt in self.truths[name].doubts.values():
+            self._good_until(self.truths[name], doubt)
+
+    def misfortune(self, call: Call) -> None:
+        """A server, or the way to it, swallows this one answer."""
+        self.world.say(call.name, "this answer will not arrive")
+        self.heals.stumbled(call.name)
+
+    def over(self, call: Call) -> None:
+        """The request has ended, one way or the other."""
+        truth = self.truths[call.name]
+        call.ended = self.world.clocks.t
+        if truth.flying is call:
+            truth.flying = None
+        if not call.delivered:
+            self.heals.stumbled(call.name)
+        for doubt in truth.doubts.values():
+            if doubt.learned_t is None:
+                doubt.learned_t = call.ended
+
+    def answered(self, process: Process, call: Call, reply: Reply) -> None:
+        """A complete reply reaches the program."""
+        truth, t = self.truths[call.name], self.world.clocks.t
+        if not isinstance(reply, Answer):
+            self.world.say(call.name, "no answer: {}", reply.kind)
+            self.heals.failed(call.name, call.t)
+            return
+        self.world.say(call.name, "answer {}", reply.status)
+        wait = float(reply.headers.get("retry-after", "0"))
+        if wait:
+            truth.not_before, truth.asked_by = t + min(wait, 3600.0), process.number
+        body = self.world.body(reply)
+        if reply.status == 200 and "access_token" in body:
+            self._received(truth, call, body, process.number)
+        else:
+            self.heals.failed(call.name, call.t)
+        if reply.status != 302 and not (reply.status == 200 and not body):
+            self.heals.closed_t = None  # the network carries, whatever the kernel says
+
+    def _received(self, truth: Truth, call: Call, body: dict[str, object], run: int) -> None:
+        t = self.world.clocks.t
+        new = str(body.get("refresh_token", call.token))
+        if new != call.token:
+            truth.replaced[call.token] = run
+        truth.held, truth.held_run = new, run
+        life = body.get("expires_in")
+        truth.access = (str(body["access_token"]), t, t + float(str(life)) if life is not None else None)
+        truth.access_run, truth.not_before = run, 0.0
+        self._success(truth)
+
+    def _success(self, truth: Truth) -> None:
+        truth.online_at_success, truth.changes_at_success = self.world.online(), self.world.changes
+        truth.gave_up = False
+
+    def signed_in(self, name: str, family: Family, access: str) -> None:
+        """The person has signed in; the program is about to be told."""
+        truth = self.truths[name]
+        truth.family = family
+        truth.held = family.current
+        truth.doubts.clear()
+        truth.access_run = -1
+        self._success(truth)
+
+    # --- the program's own steps -------------------------------------------------------------------------------------
+
+    def applied(self, process: Process, name: str, before: Workload, event: Event, after: Workload) -> None:
+        """One event went through the machine."""
+        engine, truth = process.engine, self.truths[name]
+        view = engine.view_of(name)
+        if view is None or process.closing:
+            return
+        self._say(name, before, after, event, view)
+        lagging = (due := engine._view_due.get(name)) is not None and due <= engine.now().at
+        if not lagging:
+            self._colours(process, truth, after, view)
+        if isinstance(event, Stored) and event.generation == (after.login.generation if after.login else -1):
+            self._stored(truth, after)
+        if after.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT:
+            self._signed_out(truth, after)
+        failing = after.failing
+        if failing is not None and failing.gave_up and not truth.gave_up and before.phase is not Phase.LOADING:
+            self._gave_up(truth, after)
+        if before.phase is Phase.PAUSED and after.phase is not Phase.PAUSED:
+            self.heals.changed("resumed")
+        if isinstance(event, Rejected) and (access := after.access) is not None and access.rejected:
+            self.heals.stumbled(name)
+        self._accounted(process, name, after)
+        self.heals.looked(name, view)
+
+    def _say(self, name: str, before: Workload, after: Workload, event: Event, view: WorkloadView) -> None:
+        if before.phase is not after.phase or before.series is not after.series:
+            self.world.say(
+                name, "{}: {} → {} {} ({} {})", type(event).__name__, before.phase, after.phase, after.series,
+                view.status, view.auth.detail,
+            )  # fmt: skip
+
+    def _colours(self, process: Process, truth: Truth, w: Workload, view: WorkloadView) -> None:
+        served = isinstance(process.engine.callers.peek(truth.name), AccessToken)
+        if view.colour is Colour.GREEN and not served:
+            self.broken(truth.name, "colour", f"green ({view.auth.detail}) while callers are refused")
+        if view.colour is Colour.RED and served and w.phase is not Phase.SIGNED_OUT:  # M5: a verdict serves to expiry
+            self.broken(truth.name, "colour", f"red ({view.auth.detail}) while callers are served")
+        if view.status is Status.UNAUTHENTICATED and w.login is not None:
+            ceiling = w.failing is not None and w.failing.gave_up
+            if not ceiling and truth.server.honours(w.login.refresh_token.reveal(), self.world.clocks.t):
+                self.broken(truth.name, "red", f"red ({view.auth.detail}) with a login that its server honours")
+
+    def _stored(self, truth: Truth, w: Workload) -> None:
+        if w.login is None:
+            return
+        token = w.login.refresh_token.reveal()
+        truth.stored = token
+        truth.doubts.clear()
+        found = self.world.keyring.login(self.world.install, truth.name)
+        if found is None or found.refresh_token.reveal() != token:
+            self.broken(truth.name, "storage", "called stored, and the keyring holds something else")
+
+    def _signed_out(self, truth: Truth, w: Workload) -> None:
+        t = self.world.clocks.t
+        if w.signed_out is SignedOut.NEVER:
+            self.broken(truth.name, "lost", "a login that was there is called never signed in")
+        elif truth.server.honours(truth.held, t) and self._kept(truth):
+            self.broken(truth.name, "lost", "red while the login that was received last is honoured")
+        elif truth.family.ended.startswith("reuse") and w.signed_out is not SignedOut.LOST_ROTATION:  # noqa: SIM102
+            if self.world.remembers(truth.name):  # without state.db nobody knows that the token was under way
+                self.broken(truth.name, "lost rotation", "a lost rotation is shown as a refusal")
+
+    def _kept(self, truth: Truth) -> bool:
+        """Whether the newest login received ought to be known: it was stored, or this run got it."""
+        process = self.world.process
+        return truth.stored == truth.held or (process is not None and truth.held_run == process.number)
+
+    def _gave_up(self, truth: Truth, w: Workload) -> None:
+        truth.gave_up = True
+        online = self.world.online() - truth.online_at_success
+        slack = 60.0 + STALE_COUNT * (self.world.changes - truth.changes_at_success)
+        self.world.say(truth.name, "ceiling after {:.1f} h awake and online", online / 3600)
+        if online < w.spec.policy.ceiling - slack:
+            self.broken(
+                truth.name, "ceiling", f"after {online / 3600:.1f} h of {w.spec.policy.ceiling / 3600:.0f} h (M6)"
+            )
+        if self.world.network.offline and self.heals.closed_t is not None:
+            self.broken(truth.name, "ceiling", "decided by an attempt that was made offline (M6)")
+        if truth.since_nudge < w.spec.policy.ceiling_attempts:
+            self.broken(
+                truth.name, "ceiling", f"only {truth.since_nudge} attempts since the latest wake or change (M6)"
+            )
+
+    def _accounted(self, process: Process, name: str, w: Workload) -> None:
+        """M13: a deadline, an attempt, or a named thing that is waited for."""
+        if w.phase not in (Phase.LOADING, Phase.VALID, Phase.WAITING) or process.engine.gate.sleeping:
+            return
+        endless = w.phase is Phase.VALID and w.access is not None and w.access.expires_at is None
+        reading = w.phase is Phase.LOADING and w.due is None  # its answer comes, whatever it is
+        ceiling = w.failing is not None and w.failing.gave_up
+        if not (endless or reading or ceiling) and deadlines.next_deadline(w, process.engine.gate) is None:
+            self.broken(name, "forgotten", f"nothing will ever happen in phase {w.phase} (M13)")
+
+    # --- the keyring -------------------------------------------------------------------------------------------------
+
+    def writing(self, service: str) -> None:
+        """An entry is about to change."""
+        for truth in self._of(service):
+            truth.usable = self._usable(truth)
+
+    def wrote(self, service: str) -> None:
+        """It changed."""
+        for truth in self._of(service):
+            if truth.usable and not self._usable(truth):
+                self.broken(truth.name, "storage", "a write left no usable login in the keyring")
+
+    def torn(self) -> None:
+        """The machine stopped, perhaps between two entries."""
+        for truth in self.truths.values():
+            if truth.usable and not self._usable(truth) and truth.server.honours(truth.stored, self.world.clocks.t):
+                self.broken(truth.name, "storage", "a torn write left no usable login in the keyring")
+
+    def _of(self, service: str) -> Iterable[Truth]:
+        parts = service.split("/")
+        return (self.truths[name] for name in parts[2:3] if name in self.truths)
+
+    def _usable(self, truth: Truth) -> int:
+        t = self.world.clocks.t
+        slots = self.world.keyring.slots(self.world.install, truth.name)
+        return sum(
+            slot.login is not None and truth.server.honours(slot.login.refresh_token.reveal(), t) for slot in slots
+        )
+
+    def kept_in_memory(self, process: Process) -> None:
+        """The keyring has been well for long enough: nothing may be in memory only."""
+        for name, w in process.engine.workloads.items():
+            if w.attempt is None and w.storing is None and self.in_memory_only(w):
+                self.broken(name, "unsaved", "the keyring is well, and the newest login is in memory only")
+
+    def in_memory_only(self, w: Workload) -> bool:
+        """Whether the newest login is not in the keyring, whatever the program believes."""
+        found = self.world.keyring.login(self.world.install, w.spec.name)
+        return w.login is not None and (found is None or found.refresh_token != w.login.refresh_token)
+
+    # --- callers -----------------------------------------------------------------------------------------------------
+
+    async def call(self, process: Process, name: str) -> None:
+        """A client asks for a token and uses it."""
+        truth, world = self.truths[name], self.world
+        began = asyncio.get_running_loop().time()
+        got = await process.engine.token(name)
+        if not process.alive:
+            return
+        if asyncio.get_running_loop().time() - began > 2.0 + HAIR:
+            self.broken(name, "callers", "a caller waited longer than two seconds (M15)")
+        if not isinstance(got, AccessToken):
+            await asyncio.sleep(0.4)  # the engine was told to look at its clocks
+            view = process.engine.view_of(name)
+            later = process.engine.callers.peek(name)
+            if (
+                world.process is process
+                and view is not None
+                and view.colour is Colour.GREEN
+                and not isinstance(later, AccessToken)
+            ):
+                self.broken(name, "colour", "green while callers are refused")
+            return
+        value, t = got.value.reveal(), world.clocks.t
+        ends = max((f.access[value] for f in truth.server.families if value in f.access), default=0.0)
+        if value in truth.rejected:
+            self.broken(name, "callers", "a token that the upstream has rejected is served")
+        if t > ends:
+            self.broken(name, "callers", f"a token is served {t - ends:.0f} s after its end")
+        if any(value in family.dead_access for family in truth.server.families):
+            truth.rejected.add(value)
+            world.say(name, "the upstream says 401")
+            process.engine.apply(name, Rejected(process.engine.now(), got.serial))
+            again = process.engine.callers.peek(name)  # a client that tries again at once
+            if isinstance(again, AccessToken) and again.value.reveal() in truth.rejected:
+                self.broken(name, "callers", "a token that the upstream has rejected is served")
+
+    def noticed(self, process: Process, seen: object) -> None:
+        """The engine has just been told what the machine did."""
+        assert isinstance(seen, Seen)
+        self.heals.noticed(process, seen)
+        if seen.woke or (seen.network and not seen.offline):
+            for truth in self.truths.values():
+                truth.since_nudge = 0

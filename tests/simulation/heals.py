@@ -1,0 +1,212 @@
+"""How soon a workload must run again once nothing is in its way: the promise of M8 and M10, with every exception and its reason.
+
+`due` is the instant (true time) by which it must be green. What an event tells of (a network change, a wake, a start) is
+due ten seconds after the network has settled. What no event can tell (a server that recovers) is due within a tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from trayapp.core.face import Colour, Status, WorkloadView
+from trayapp.core.model import Trigger
+from trayapp.ports import Seen
+
+if TYPE_CHECKING:
+    from tests.simulation.checks import Truth
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+SETTLE, SETTLE_MAX = 3.0, 15.0  # s; M10
+PROMISE = 10.0  # s of settled network
+LATE = 2.0  # s; the queue of M11 and the answer itself
+TICK = 660.0 + 35.0 + PROMISE  # s; M4 with its jitter, and an attempt that is in flight and will fail
+STEP = 60.0 + 5.0 + PROMISE  # s; the longest pause of M8: of the burst, or where a portal is suspected
+BURST = 30.0  # s after an event in which the burst is surely under way
+KEYRING = 900.0 + 40.0 + PROMISE  # s; where no signal tells that it was unlocked
+UNSEEN = 40.0  # s awake; how long a change may go unnoticed where the system sends no message
+SEEN = 5.0  # s; and where it does
+
+
+class Heals:
+    """Keeps who must be green by when."""
+
+    def __init__(self, world: World, truths: dict[str, Truth]) -> None:
+        self.world = world
+        self._truths = truths
+        self.good_since: dict[str, float] = {}
+        self.due: dict[str, float] = {}
+        self.settles = float("-inf")  # true times
+        self._restless = float("-inf")
+        self._noticed_t = float("-inf")
+        self.sleep_told = False
+        self.closed_t: float | None = None  # since when the program thinks that it is offline
+        self._failed_t: dict[str, float] = {}
+        self._told = 0  # changes that the system tells of
+
+    # --- what changes --------------------------------------------------------------------------------------------------
+
+    def changed(self, why: str, *, told: bool = False, keyring: bool = False) -> None:
+        """Something in the world changed; `told`: an event will tell the program."""
+        for name in self._truths:
+            good = self.world.good(name)
+            if not good:
+                if name in self.good_since:
+                    self.world.checks.before_bad(name)
+                    del self.good_since[name]
+                self.due.pop(name, None)
+            elif name not in self.good_since:
+                self.good_since[name] = self.world.clocks.t
+                self.world.say(name, "nothing is in its way any more ({})", why)
+                if not self._green(name):
+                    self._set(name, self._allowed(why, told, keyring))
+        if told:
+            self._must_notice()
+
+    def _allowed(self, why: str, told: bool, keyring: bool) -> float:
+        t = self.world.clocks.t
+        if keyring:
+            return t + (max(PROMISE, self.settles + PROMISE - t) if told else KEYRING)
+        arriving = why in ("dns", "portal") and t - self._noticed_t < BURST
+        if not told and arriving and self.closed_t is None:
+            return t + STEP
+        return t + TICK  # shortened when the event is noticed
+
+    def _must_notice(self) -> None:
+        process = self.world.process
+        if process is None:
+            return
+        limit = SEEN if self.world.native else UNSEEN
+        self._told += 1
+        asyncio.get_running_loop().call_later(limit, self._check_noticed, process.number, self._told)
+
+    def _check_noticed(self, run: int, told: int) -> None:
+        process = self.world.process
+        if process is None or process.number != run or told != self._told:
+            return
+        if process.watcher.unseen and not self.world.asleep:
+            self.world.broke("", "noticed", "the machine changed, and the engine did not look")
+
+    def started(self) -> None:
+        """A new run of the program: everything it knew of the machine is forgotten, and nothing has to settle."""
+        self.settles = self._restless = self._noticed_t = float("-inf")
+        self.sleep_told = False
+        process = self.world.process
+        gate = process.engine.gate if process else None
+        self.closed_t = self.world.clocks.t if gate is not None and gate.offline else None
+        self.good_since.clear()
+        self.due.clear()
+        self.changed("started")
+        for name in self.due:
+            if self.closed_t is None:
+                self._set(name, self.world.clocks.t + PROMISE + LATE)
+
+    def noticed(self, process: Process, seen: Seen) -> None:
+        """The engine was told."""
+        t = self.world.clocks.t
+        if seen.sleep_soon:
+            self.sleep_told = True
+        if seen.woke:
+            self.sleep_told = False
+        if seen.network:
+            offline = seen.offline or seen.portal
+            self.closed_t = (self.closed_t if self.closed_t is not None else t) if offline else None
+        if not (seen.woke or seen.network):
+            return
+        if t >= self.settles:
+            self._restless = t
+        self.settles = min(t + SETTLE, self._restless + SETTLE_MAX)
+        self._noticed_t = t
+        self.world.say("", "the engine sees {}", seen)
+        for name in self.good_since:
+            # A new network says nothing of a keyring that was in trouble: that has its own pauses.
+            keyring = process.engine.workloads[name].keyring is not None and not seen.woke
+            if not self._green(name) and not keyring:
+                # M10: where the kernel says "offline" though packets leave, one attempt a tick finds it out.
+                self._set(name, self.settles + PROMISE if self.closed_t is None else t + TICK + 600.0)
+
+    def stumbled(self, name: str) -> None:
+        """One answer was lost, or a token rejected, in the best of worlds: no event will tell that it is over."""
+        if name in self.good_since:
+            self.world.checks.before_bad(name)
+            self.good_since[name] = self.world.clocks.t
+        self.failed(name, self.world.clocks.t)
+
+    def failed(self, name: str, began: float) -> None:
+        """An attempt failed that began when nothing was in its way; the rules say when the next one is."""
+        if began >= self.good_since.get(name, float("inf")):
+            self._failed_t[name] = self.world.clocks.t
+
+    def shaken(self) -> None:
+        """Connections are dead all at once, but new ones would work."""
+        for name in self.good_since:
+            self.world.checks.before_bad(name)
+            self.good_since[name] = self.world.clocks.t
+            if not self._green(name):
+                self._set(name, self.world.clocks.t + TICK)
+
+    # --- what is looked at ---------------------------------------------------------------------------------------------
+
+    def looked(self, name: str, view: WorkloadView) -> None:
+        """The engine has just derived this view."""
+        if view.status is Status.RUNNING and view.colour is Colour.GREEN:
+            self.due.pop(name, None)
+        elif name in self.good_since and name not in self.due:
+            self._set(name, self.world.clocks.t + TICK)  # its token ended, or was rejected, after a failed attempt
+
+    def _green(self, name: str) -> bool:
+        process = self.world.process
+        view = process.engine.view_of(name) if process else None
+        return view is not None and view.status is Status.RUNNING and view.colour is Colour.GREEN
+
+    def _set(self, name: str, due: float) -> None:
+        self.due[name] = due
+        delay = max(0.0, due - self.world.clocks.t)
+        asyncio.get_running_loop().call_later(delay + 0.01, self._check, name, due)
+
+    def _check(self, name: str, due: float) -> None:
+        if self.due.get(name) != due or name not in self.good_since:
+            return
+        if self._green(name) or not self.world.good(name):
+            del self.due[name]
+            return
+        later = self._excuse(name)
+        if later is None:
+            view = self.world.process.engine.view_of(name) if self.world.process else None
+            word = f"{view.status} {view.auth.detail}" if view else "unknown"
+            waited = self.world.clocks.t - self.good_since[name]
+            self.world.broke(name, "heals", f"nothing has been in its way for {waited:.0f} s, and it is {word}")
+        elif later == float("inf"):
+            del self.due[name]
+        else:
+            self._set(name, later)
+
+    def _excuse(self, name: str) -> float | None:
+        """Until when the rules themselves hold it back; None if they do not."""
+        t, truth, good = self.world.clocks.t, self._truths[name], self.good_since[name]
+        process = self.world.process
+        assert process is not None
+        w = process.engine.workloads[name]
+        if truth.flying is not None and truth.flying.t < good:
+            return t + 1.0  # M11: what was in flight when the trouble ended is waited for
+        last = truth.calls[-1] if truth.calls else None
+        if last is not None and last.t < good <= (last.ended or t) and t <= (last.ended or t) + PROMISE + LATE:
+            return (last.ended or t) + PROMISE + LATE + 0.1
+        if truth.flying is not None and t - truth.flying.t < LATE + 36.0:
+            return t + 1.0  # its server takes its time
+        if truth.asked_by == process.number and truth.not_before > t:
+            return truth.not_before + PROMISE  # M12
+        if truth.asked_by == process.number and t < truth.not_before + PROMISE:
+            return truth.not_before + PROMISE
+        recent = [c.t for c in truth.calls if c.run == process.number and c.trigger is not Trigger.MANUAL]
+        if len(recent) >= 15 and t < recent[-15] + 600.0 + PROMISE:
+            return recent[-15] + 600.0 + PROMISE + 0.1  # M8's limit of attempts
+        failed = self._failed_t.get(name, float("-inf"))
+        if failed >= good and t < failed + TICK:
+            return failed + TICK + 0.1  # an answer was lost, or came of a trouble that ended meanwhile
+        if w.failing is not None and w.failing.gave_up:
+            return float("inf")  # M7: after the ceiling only an event or a person brings an attempt
+        if w.strikes >= w.spec.policy.strikes and t < good + 600.0 + TICK:
+            return good + 600.0 + TICK + 0.1  # M18
+        return None

@@ -1,0 +1,116 @@
+"""The simulated laptop: its three clocks, its network, and what its operating system tells of them.
+
+True time `t` is seconds since the world began and never stops. `at` counts sleep and starts anew at a reboot, `awake`
+stops in sleep, `wall` is whatever somebody set it to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from trayapp.core.model import Moment
+from trayapp.osevents import NetworkState
+from trayapp.osevents.network import Picture
+from trayapp.osevents.polling import LOOK_EVERY, Polling
+from trayapp.ports import Seen
+
+EPOCH = 1_800_000_000.0  # s; the wall clock when the world begins
+BOOTED = 20.0  # s; what the monotonic clocks show when the program can first look at them
+
+
+@dataclass
+class Clocks:
+    """Three clocks over the loop's own."""
+
+    loop: asyncio.AbstractEventLoop
+    slept: float = 0.0
+    stepped: float = 0.0
+    booted_t: float = 0.0
+    booted_awake: float = 0.0
+
+    @property
+    def t(self) -> float:
+        """True time."""
+        return self.loop.time() + self.slept
+
+    def now(self) -> Moment:
+        t = self.t
+        return Moment(t - self.booted_t + BOOTED, t - self.slept - self.booted_awake + BOOTED, EPOCH + t + self.stepped)
+
+    def reboot(self) -> None:
+        self.booted_t, self.booted_awake = self.t, self.loop.time()
+
+
+@dataclass
+class Network:
+    """What lies between the laptop and the servers. A counter above zero means that this trouble is there."""
+
+    place: int = 0
+    down: int = 0  # no default route
+    hinted: int = 0  # the kernel shows no default route, and yet packets leave
+    dns: int = 0  # names are not looked up yet
+    portals: list[str] = field(default_factory=list)  # html, redirect, tls
+    vpn_down: int = 0
+    epoch: int = 0  # connections of an older epoch are dead
+    troubles: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def offline(self) -> bool:
+        """The kernel's word."""
+        return self.down > 0 or self.hinted > 0
+
+    def picture(self) -> Picture:
+        """What the operating system shows of it."""
+        if self.offline:
+            return Picture()
+        ways: tuple[str, ...] = (f"wlan0 10.{self.place}.0.1",)
+        addresses: tuple[str, ...] = (f"wlan0 10.{self.place}.0.7/24",)
+        if not self.vpn_down:
+            ways, addresses = (*ways, "tun0 10.99.0.1"), (*addresses, "tun0 10.99.0.7/24")
+        return Picture(ways, (), addresses, (), f"ns-{self.place}")
+
+
+class Watcher:
+    """The engine's look at the machine (`ports.Watcher`): the real polling, and native messages where there are some."""
+
+    def __init__(self, network: Network, native: bool, told: Callable[[Seen], None]) -> None:
+        self.native = native
+        self._network = network
+        self._told = told
+        self._polling = Polling(network.picture, 0.0 if native else LOOK_EVERY)
+        self._news = Seen()
+
+    def first(self, now: Moment) -> bool:
+        """Whether the kernel says "offline" at the start."""
+        return any(isinstance(event, NetworkState) and event.offline for event in self._polling.poll(now))
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the network is another one than at the last look."""
+        return self._polling._picture != self._network.picture()
+
+    def tell(self, news: Seen) -> None:
+        """A native message."""
+        sleep = (self._news.sleep_soon or news.sleep_soon) and not news.woke
+        self._news = replace(
+            self._news,
+            woke=self._news.woke or news.woke,
+            sleep_soon=sleep,
+            network=self._news.network or news.network,
+            offline=news.offline if news.network else self._news.offline,
+        )
+
+    def poll(self, now: Moment) -> Seen | None:
+        seen, self._news = self._news, Seen()
+        for event in self._polling.poll(now):
+            if isinstance(event, NetworkState):
+                seen = replace(seen, network=True, offline=event.offline)
+            else:
+                seen = replace(seen, woke=True)  # a jump of the clocks
+        if seen == Seen():
+            return None
+        self._told(seen)
+        return seen

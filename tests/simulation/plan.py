@@ -1,0 +1,221 @@
+"""What will happen to the machine, drawn before anything runs: one stream of dice for each kind of fault.
+
+Because every kind has dice of its own, a kind that is switched off leaves all others as they were; so a broken history can be
+shortened by leaving kinds out. All times are true seconds since the world began.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+DAY = 86400.0
+HOUR = 3600.0
+
+KINDS = (
+    "sleep",
+    "dark",
+    "net",
+    "dns",
+    "portal",
+    "vpn",
+    "hint",
+    "server",
+    "answer",
+    "keyring",
+    "disk",
+    "crash",
+    "clock",
+    "revoke",
+    "upstream",
+    "person",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happens: `what` names it, `for_` is its length in seconds, `who` whom it concerns."""
+
+    t: float
+    what: str
+    for_: float = 0.0
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of it, in order."""
+
+    days: float
+    happenings: tuple[Happening, ...]
+
+
+def dice(seed: int, kind: str) -> random.Random:
+    """The dice of one kind."""
+    return random.Random(f"{seed}/{kind}")
+
+
+def make(seed: int, days: int, without: frozenset[str], servers: list[str], workloads: list[str]) -> Plan:
+    """The plan of one world."""
+    found: list[Happening] = []
+    sessions = list(_sessions(dice(seed, "days"), days))
+    if "sleep" not in without:
+        found += _sleeps(dice(seed, "sleep"), dice(seed, "dark"), sessions, days * DAY, "dark" not in without)
+    else:
+        sessions = [(0.0, days * DAY)]
+    makers: dict[str, Callable[[random.Random], Iterator[Happening]]] = {
+        "net": lambda rng: _net(rng, sessions),
+        "dns": lambda rng: _at_arrival(rng, sessions, "dns", 0.35, 1.0, 25.0),
+        "portal": lambda rng: _portals(rng, sessions),
+        "vpn": lambda rng: _vpn(rng, sessions),
+        "hint": lambda rng: _poisson(rng, days, 0.15, "hint", 60.0, 4 * HOUR),
+        "server": lambda rng: _storms(rng, days, servers),
+        "keyring": lambda rng: _keyring(rng, days),
+        "disk": lambda rng: _disk(rng, days),
+        "crash": lambda rng: _crashes(rng, sessions),
+        "clock": lambda rng: _poisson(rng, days, 0.2, "clock step", 5.0, DAY),
+        "revoke": lambda rng: _each(rng, days, 0.04, "revoke", workloads),
+        "upstream": lambda rng: _each(rng, days, 0.25, "upstream", workloads),
+        "person": lambda rng: _person(rng, days, workloads),
+    }
+    for kind, maker in makers.items():
+        if kind not in without:
+            found += maker(dice(seed, kind))
+    return Plan(days * DAY, tuple(sorted(found, key=lambda h: (h.t, h.what, h.who))))
+
+
+def _sessions(rng: random.Random, days: int) -> Iterator[tuple[float, float]]:
+    """When the lid is open: about eight hours of a day, in pieces; some days not at all."""
+    for day in range(days):
+        if day and rng.random() < 0.2:
+            continue  # a weekend in a bag
+        t = day * DAY + rng.uniform(0.0, 2 * HOUR) if day else 0.0
+        pieces = rng.randint(1, 7)
+        for _ in range(pieces):
+            end = t + rng.uniform(0.3, 1.7) * 8 * HOUR / pieces
+            if end >= (day + 1) * DAY - 60.0:
+                break
+            yield t, end
+            t = end + (rng.uniform(5.0, 120.0) if rng.random() < 0.4 else rng.uniform(120.0, 3 * HOUR))
+
+
+def _sleeps(
+    rng: random.Random, dark: random.Random, sessions: list[tuple[float, float]], end: float, with_dark: bool
+) -> Iterator[Happening]:
+    """The gaps between the sessions, some of them interrupted by dark wakes."""
+    starts = [*(start for start, _ in sessions[1:]), end]
+    for (_, asleep), awake in zip(sessions, starts, strict=True):
+        t = asleep
+        while with_dark and awake - t > HOUR and dark.random() < 0.7:
+            nap = dark.uniform(600.0, min(awake - t - 300.0, 4 * HOUR))
+            yield Happening(t, "sleep", nap, "dark")
+            t += nap + dark.uniform(3.0, 45.0)
+        if awake - t > 1.0:
+            yield Happening(t, "sleep", awake - t, "still" if rng.random() < 0.2 else "")
+
+
+def _net(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+    for start, end in sessions:
+        if rng.random() < 0.6:
+            yield Happening(start - 0.5, "move")
+            yield Happening(start - 0.4, "link down", rng.uniform(0.5, 12.0))
+        t = start
+        while (t := t + rng.expovariate(1 / (4 * HOUR))) < end:
+            match rng.randrange(4):
+                case 0:
+                    yield Happening(t, "move")
+                case 1:
+                    yield Happening(t, "link down", _length(rng, 2.0, 3 * HOUR))
+                case 2:
+                    for i in range(rng.randint(2, 12)):
+                        yield Happening(t + 4.0 * i, "link down", rng.uniform(0.3, 6.0))
+                case _:
+                    yield Happening(t, "link down", rng.uniform(1.0, 10.0))
+                    yield Happening(t + 0.5, "move")
+
+
+def _at_arrival(
+    rng: random.Random, sessions: list[tuple[float, float]], what: str, chance: float, least: float, most: float
+) -> Iterator[Happening]:
+    for start, _ in sessions:
+        if rng.random() < chance:
+            yield Happening(start - 1.0, what, rng.uniform(least, most))
+
+
+def _portals(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+    for start, _ in sessions:
+        if rng.random() < 0.12:
+            yield Happening(
+                start - 0.3, "portal", _length(rng, 10.0, 1.5 * HOUR), rng.choice(("html", "redirect", "tls"))
+            )
+
+
+def _vpn(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+    for start, end in sessions:
+        if rng.random() < 0.5:
+            yield Happening(start - 0.2, "vpn down", _length(rng, 20.0, 2 * HOUR))
+        if rng.random() < 0.3:
+            yield Happening(rng.uniform(start, end), "vpn down", _length(rng, 2.0, HOUR))
+
+
+STORMS = ("500", "503", "429", "502", "504", "waf", "broken200", "odd400", "hang", "reset", "refused", "timeout", "tls")
+
+
+def _storms(rng: random.Random, days: int, servers: list[str]) -> Iterator[Happening]:
+    for server in servers:
+        t = 0.0
+        while (t := t + rng.expovariate(0.6 / DAY)) < days * DAY:
+            longest = 60 * HOUR if rng.random() < 0.08 else 4 * HOUR
+            yield Happening(t, "storm", _length(rng, 5.0, longest), f"{server} {rng.choice(STORMS)}")
+
+
+def _keyring(rng: random.Random, days: int) -> Iterator[Happening]:
+    for what, rate, most in (
+        ("lock", 0.35, 2 * HOUR),
+        ("hang", 0.15, HOUR),
+        ("read_only", 0.12, 8 * HOUR),
+        ("failing", 0.35, 4 * HOUR),
+        ("stale", 0.15, HOUR),
+        ("lying", 0.25, 4 * HOUR),
+    ):
+        yield from _poisson(rng, days, rate, f"keyring {what}", 2.0, most)
+
+
+def _disk(rng: random.Random, days: int) -> Iterator[Happening]:
+    yield from _poisson(rng, days, 0.1, "disk full", 10.0, HOUR)
+    yield from _poisson(rng, days, 0.1, "disk hang", 2.0, 600.0)
+
+
+def _crashes(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+    """`for_` is how long the program stays away; "fuse" stops it within one of its next calls, whenever that is."""
+    for start, end in sessions:
+        while rng.random() < 0.25:
+            what = rng.choice(("crash", "fuse", "fuse", "fuse", "quit", "reboot", "crash and lose state.db"))
+            yield Happening(rng.uniform(start, end), what, _length(rng, 0.5, 900.0), str(rng.randint(1, 25)))
+
+
+def _person(rng: random.Random, days: int, workloads: list[str]) -> Iterator[Happening]:
+    yield from _each(rng, days, 0.3, "retry now", workloads)
+    for happening in _each(rng, days, 0.05, "pause", workloads):
+        yield Happening(happening.t, "pause", _length(rng, 10.0, 5 * HOUR), happening.who)
+    yield from _each(rng, days, 0.04, "sign in unasked", workloads)
+
+
+def _poisson(rng: random.Random, days: int, rate: float, what: str, least: float, most: float) -> Iterator[Happening]:
+    """`rate` times a day."""
+    t = 0.0
+    while (t := t + rng.expovariate(rate / DAY)) < days * DAY:
+        yield Happening(t, what, _length(rng, least, most))
+
+
+def _each(rng: random.Random, days: int, rate: float, what: str, who: list[str]) -> Iterator[Happening]:
+    for each in who:
+        t = 0.0
+        while (t := t + rng.expovariate(rate / DAY)) < days * DAY:
+            yield Happening(t, what, 0.0, each)
+
+
+def _length(rng: random.Random, least: float, most: float) -> float:
+    """Log-uniform: as many short ones as long ones."""
+    return float(least * (most / least) ** rng.random())

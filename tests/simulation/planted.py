@@ -1,0 +1,203 @@
+"""Ten bugs, planted one at a time: which invariant catches each, and after how many laptop-days.
+
+`python -m tests.simulation.planted`. Each is a small, believable mistake in a copy of one function; all of the rest is as it
+is. A world that is lived with the bug in place must break an invariant, or the simulator would not be worth its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from tests.simulation import runner
+from trayapp.core import attempts, classify, gate, machine, messages, model, schedule, storing
+from trayapp.core.model import Moment, Phase, Step, Workload
+from trayapp.edge import cabinet, journal, slots
+from trayapp.engine import Engine
+
+PATIENCE = 12  # worlds
+DAYS = 8  # of each
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A mistake, and how it gets into the program."""
+
+    name: str
+    plant: Callable[[], AbstractContextManager[Any]]
+    caught_by: frozenset[str]  # the rules that may name it
+
+
+def _table(phase: Phase, event: type[messages.Event], action: Any) -> AbstractContextManager[Any]:
+    rows = {**machine.TABLE, phase: {**machine.TABLE[phase], event: action}}
+    return mock.patch.object(machine, "TABLE", rows)
+
+
+def _no_intent() -> AbstractContextManager[Any]:
+    async def intent(self: object, *args: object) -> bool:
+        return True
+
+    return mock.patch.object(journal.Journal, "intent", intent)
+
+
+def _sleep_counts() -> AbstractContextManager[Any]:
+    now = Engine.now
+
+    def awake_all_night(self: Engine) -> Moment:
+        real = now(self)
+        return Moment(real.at, real.at, real.wall)
+
+    return mock.patch.object(Engine, "now", awake_all_night)
+
+
+def _no_settling() -> AbstractContextManager[Any]:
+    return mock.patch.object(gate.Gate, "settles_at", return_value=None)
+
+
+@contextmanager
+def _late_answers() -> Iterator[None]:
+    """An abandoned attempt goes on, and whatever answer comes is taken for the one that is waited for."""
+
+    def finished(w: Workload, e: messages.Finished) -> storing.Result:
+        if w.login is None or w.attempt is None:
+            return real(w, e)
+        return real(w, replace(e, attempt=w.attempt.number))
+
+    def late(w: Workload, e: messages.Finished) -> storing.Result:
+        if w.login is None or not isinstance(e.outcome, messages.Refreshed):
+            return w, ()
+        attempt = model.Attempt(e.attempt, model.Trigger.DUE, Step.SENT, e.now, e.fingerprint, e.lineage)
+        return real(replace(w, phase=Phase.REFRESHING, attempt=attempt), e)
+
+    from trayapp.performer import Performer
+
+    real, perform = attempts.finished, Performer.perform
+
+    def without_abandon(self: Performer, name: str, effect: messages.Effect) -> None:
+        if not isinstance(effect, messages.Abandon):
+            perform(self, name, effect)
+
+    rows = {phase: {**row, messages.Finished: late} for phase, row in machine.TABLE.items()}
+    rows[Phase.REFRESHING][messages.Finished] = finished
+    with mock.patch.object(machine, "TABLE", rows), mock.patch.object(Performer, "perform", without_abandon):
+        yield
+
+
+def _highest_slot() -> AbstractContextManager[Any]:
+    def target(pair: tuple[slots.Slot, slots.Slot], avoid: str | None, login: model.Login) -> slots.Slot:
+        return next(slot for slot in pair if avoid is None or slot.letter == avoid)
+
+    return mock.patch.object(slots, "target", target)
+
+
+def _firewall_is_a_verdict() -> AbstractContextManager[Any]:
+    real = classify.classify
+
+    def judged(reply: messages.Reply, provider: str = "", wall: float = 0.0) -> messages.Outcome:
+        if isinstance(reply, messages.Answer) and reply.status == 403:
+            return messages.Refused(model.Problem("oauth", "403", 403, "forbidden"))
+        return real(reply, provider, wall)
+
+    return mock.patch("trayapp.performer.classify", judged)
+
+
+def _twice_at_once() -> AbstractContextManager[Any]:
+    def go_all_the_same(w: Workload, e: messages.NetworkUp) -> storing.Result:
+        return attempts.begin(w, messages.Go(e.now))
+
+    return _table(Phase.REFRESHING, messages.NetworkUp, go_all_the_same)
+
+
+def _no_mark() -> AbstractContextManager[Any]:
+    def forgotten(w: Workload, e: messages.Finished) -> storing.Result:
+        w, effects = attempts.finished(w, e)
+        return replace(w, maybe_spent=False), effects
+
+    return _table(Phase.REFRESHING, messages.Finished, forgotten)
+
+
+def _no_retry_after() -> AbstractContextManager[Any]:
+    return mock.patch.object(schedule, "retry_after", return_value=0.0)
+
+
+def _rejected_is_served() -> AbstractContextManager[Any]:
+    def usable(self: model.AccessToken, at: float, margin: float) -> bool:
+        ends = self.ends_at(margin)
+        return ends is None or at < ends
+
+    return mock.patch.object(model.AccessToken, "usable", usable)
+
+
+def _unsaved_is_lost() -> AbstractContextManager[Any]:
+    def shrug(w: Workload, now: Moment) -> Workload:
+        return replace(w, unsaved=False)
+
+    return mock.patch.object(storing, "later_write", shrug)
+
+
+def _any(*rules: str) -> frozenset[str]:
+    return frozenset(rules)
+
+
+BUGS = (
+    Bug("the intent is not written down", _no_intent, _any("lost rotation")),
+    Bug("sleep counts towards the ceiling", _sleep_counts, _any("ceiling")),
+    Bug("nothing has to settle", _no_settling, _any("gate")),
+    Bug("a late answer is accepted", _late_answers, _any("replaced", "lost", "storage", "single flight", "colour", "red")),
+    Bug("the highest slot is written", _highest_slot, _any("storage")),
+    Bug("a firewall's 403 is a verdict", _firewall_is_a_verdict, _any("red", "lost")),
+    Bug("a network change refreshes twice at once", _twice_at_once, _any("single flight")),
+    Bug("the maybe-spent mark is forgotten", _no_mark, _any("lost rotation")),
+    Bug("Retry-After is ignored", _no_retry_after, _any("Retry-After")),
+    Bug("a rejected token is served", _rejected_is_served, _any("callers")),
+    Bug("a login that was not stored is forgotten", _unsaved_is_lost, _any("unsaved", "storage", "replaced", "lost", "quit")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What became of a bug."""
+
+    bug: Bug
+    days: float  # lived until it was caught
+    report: runner.Report | None
+
+
+def hunt(bug: Bug, first_seed: int = 0, worlds: int = PATIENCE) -> Catch:
+    """Live worlds with this bug in them until an invariant names it."""
+    days = 0.0
+    with bug.plant():
+        for seed in range(first_seed, first_seed + worlds):
+            report = runner.run(seed, DAYS)
+            days += report.days
+            if report.failure is not None and report.failure[1] in bug.caught_by:
+                return Catch(bug, days, report)
+    return Catch(bug, days, None)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.planted", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--show", action="store_true", help="print the history of each catch")
+    args = parser.parse_args()
+    missed = 0
+    print(f"{'planted':<44}{'days':>6}  caught by")
+    for bug in BUGS:
+        catch = hunt(bug, args.seed)
+        missed += catch.report is None
+        _, rule, what = catch.report.failure if catch.report and catch.report.failure else ("", "nobody", "")
+        print(f"{bug.name:<44}{catch.days:>6.1f}  {rule}: {what}", flush=True)
+        if args.show and catch.report is not None:
+            print(catch.report.text())
+    return 1 if missed else 0
+
+
+__all__ = ["BUGS", "cabinet", "hunt"]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""One run of the program, from its start to its end, and the outside as it meets it.
+
+A crash marks the run as dead and takes its tasks away in the middle of whatever they await: nothing of it reaches the
+keyring, the disk or a server afterwards. What a server was asked before, it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import trayapp.engine
+from tests.simulation.checks import Call
+from tests.simulation.machine import Watcher
+from tests.simulation.servers import AuthServer, Family, portal, trouble
+from tests.simulation.storage import PlayedJournal, PlayedWorker, PowerCut
+from trayapp.core.face import Snapshot
+from trayapp.core.gate import Gate
+from trayapp.core.messages import Answer, Event, Fault, Reply
+from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.edge.keystore import HANG_LIMIT, Keystore
+from trayapp.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
+from trayapp.ports import Adapters, NewLogin
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+INSTALL = "sim"
+
+
+class Process:
+    """The running program."""
+
+    def __init__(self, world: World, number: int) -> None:
+        self.world = world
+        self.number = number
+        self.alive = True
+        self.closing = False
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.watcher = Watcher(world.network, world.native, self._told)
+        keystore = Keystore(INSTALL, lambda: world.keyring, clock=self._awake)
+        self.keys = PlayedWorker("keyring", HANG_LIMIT, self._awake, self._turn_of_keyring)
+        keystore._worker = self.keys
+        self.writer = PlayedWorker("journal", None, self._awake, self._turn_of_disk)
+        journal = PlayedJournal(world.disk, lambda: world.clocks.now().wall, self.writer)
+        adapters = Adapters(_Clock(self), _Tokens(self), keystore, journal, _Page(self), self.watcher)
+        offline = self.watcher.first(world.clocks.now())
+        gate = Gate(offline=offline, closed_since=world.clocks.now().at if offline else None)
+        self.engine = Observed(self, adapters, gate)
+        self.engine.configure(world.specs)
+        self.task("engine", self.engine.run())
+
+    def task(self, what: str, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.set_name(what)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def stop(self) -> None:
+        """It is gone, wherever it was."""
+        self.alive = False
+        players = [task for task in (self.keys.player, self.writer.player) if task is not None]
+        for task in sorted([*self.tasks, *self.engine._tasks._all, *players], key=lambda task: task.get_name()):
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    def point(self, what: str) -> None:
+        """A place where the machine may stop. Raises `PowerCut` there, and wherever a dead run still goes on."""
+        if self.alive and self.world.fuse > 0:
+            self.world.fuse -= 1
+            if self.world.fuse == 0:
+                self.world.crash(f"at {what!r}")
+        if not self.alive:
+            raise PowerCut
+
+    async def here(self, what: str) -> None:
+        """The same where one can wait: a dead run waits for ever."""
+        try:
+            self.point(what)
+        except PowerCut:
+            await asyncio.get_running_loop().create_future()
+
+    async def _turn_of_keyring(self) -> None:
+        await asyncio.sleep(self.world.rng.uniform(0.002, 0.02))
+        while self.world.keyring.hang:
+            await self.world.keyring.free.wait()
+        await self.here("a call of the keyring")
+        self.world.keyring.point = self.point
+
+    async def _turn_of_disk(self) -> None:
+        await asyncio.sleep(self.world.rng.uniform(0.001, 0.01))
+        while self.world.disk.hang:
+            await self.world.disk.free.wait()
+        await self.here("a write to state.db")
+
+    def _awake(self) -> float:
+        return self.world.clocks.now().awake
+
+    def _told(self, seen: object) -> None:
+        self.world.checks.noticed(self, seen)
+
+
+class Observed(Engine):
+    """The engine, with somebody who looks at every step of it."""
+
+    def __init__(self, process: Process, adapters: Adapters, gate: Gate) -> None:
+        self._process = process
+        super().__init__(adapters, _nobody, first_gate=gate)
+
+    def _apply(self, name: str, event: Event) -> None:
+        before = self.workloads.get(name)
+        super()._apply(name, event)
+        after = self.workloads.get(name)
+        if before is not None and after is not None and self._process.alive:
+            self._process.world.checks.applied(self._process, name, before, event, after)
+
+
+def _nobody(snapshot: Snapshot) -> None:
+    """Nobody looks at the icon; the checks ask for the views."""
+
+
+class _Clock:
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.now: Callable[[], Moment] = process.world.clocks.now
+
+    def jitter(self) -> float:
+        return self._process.world.rng.random()
+
+    async def sleep(self, seconds: float) -> None:
+        """Real time passes by itself; virtual time must be moved by more than the rounding of a float."""
+        if seconds in (MAX_SLEEP, RESTLESS_SLEEP):
+            seconds *= self._idle_looks(seconds)
+        await asyncio.sleep(max(seconds, 1e-4))
+
+    def _idle_looks(self, every: float) -> int:
+        """How many looks in a row are sure to find nothing; they are left out, which makes a day ten times shorter.
+
+        The next look that is not left out comes exactly when it would have come, before anything can have happened.
+        """
+        world, now = self._process.world, self.now()
+        if self._process.watcher.unseen:
+            return 1
+        with _unhurried():
+            quiet = self._process.engine._until_next(now)
+        return max(1, int(min(quiet, world.quiet_for()) // every))
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """Ask for the next deadline alone, however far it is."""
+    trayapp.engine.MAX_SLEEP = trayapp.engine.RESTLESS_SLEEP = float("inf")
+    try:
+        yield
+    finally:
+        trayapp.engine.MAX_SLEEP, trayapp.engine.RESTLESS_SLEEP = MAX_SLEEP, RESTLESS_SLEEP
+
+
+class _Tokens:
+    """The way to the token endpoints (`ports.TokenEndpoint`)."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+        process, world = self._process, self._process.world
+        await process.here("a refresh")
+        server = world.server_at(login.token_endpoint)
+        call = world.checks.sending(process, server, login)
+        try:
+            async with asyncio.timeout(limit):
+                reply = await self._exchange(call, server, login.refresh_token.reveal(), connect)
+        except TimeoutError:
+            reply = Fault(call.sent, "timeout", "no answer")
+        finally:
+            world.checks.over(call)
+        await process.here("the answer")
+        world.checks.answered(process, call, reply)
+        return reply
+
+    async def _exchange(self, call: Call, server: AuthServer, token: str, connect: float) -> Reply:
+        world = self._process.world
+        epoch = world.network.epoch
+        await asyncio.sleep(world.rng.uniform(0.01, 0.15))
+        if (unsent := await self._stopped(server, connect)) is not None:
+            return unsent
+        if world.network.epoch != epoch:
+            return Fault(False, "reset", "the network changed")
+        call.sent = True
+        await self._process.here("the request is out")
+        if world.network.portals:
+            return portal(world.network.portals[-1])
+        if server.vpn == "waf" and world.network.vpn_down:
+            return trouble("waf", world.rng)[0]
+        reply = await self._served(call, server, token)
+        if world.network.epoch != epoch:
+            world.say(call.name, "the answer was lost with the network")
+            call.delivered = False
+            await asyncio.sleep(0.0 if world.rng.random() < 0.3 else 3600.0)
+            return Fault(True, "reset", "the connection is gone")
+        return reply
+
+    async def _stopped(self, server: AuthServer, connect: float) -> Fault | None:
+        """What keeps the request from leaving at all."""
+        world = self._process.world
+        net, storm = world.network, server.storms[-1] if server.storms else ""
+        if net.down:
+            return Fault(False, "unreachable", "no route")
+        if net.dns:
+            await asyncio.sleep(world.rng.choice((0.0, 2.0, 5.0)))
+            return Fault(False, "dns", "no such name")
+        if (net.portals and net.portals[-1] == "tls") or storm == "tls":
+            return Fault(False, "tls", "not trusted")
+        if (server.vpn == "timeout" and net.vpn_down) or storm == "timeout":
+            await asyncio.sleep(connect)
+            return Fault(False, "connect_timeout", "no connection")
+        return Fault(False, "refused", "refused") if storm == "refused" else None
+
+    async def _served(self, call: Call, server: AuthServer, token: str) -> Reply:
+        """The request has arrived. Whatever the client does now, the server does its part."""
+        world, rng = self._process.world, server.rng
+        storm = server.storms[-1] if server.storms else ""
+        if storm in ("500", "503", "429", "waf", "odd400"):
+            answer, _ = trouble(storm, rng)
+            await asyncio.sleep(rng.uniform(0.02, 0.5))
+            return answer
+        unlucky = rng.random() if "answer" not in world.without else 1.0
+        slow = 0.06 > unlucky >= 0.02
+        before = rng.uniform(1.0, 25.0) if slow and rng.random() < 0.5 else rng.uniform(0.02, 0.3)
+        acts = storm in ("", "broken200") or rng.random() < 0.5
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if acts:
+            world.by_itself(before, lambda: self._act(call, server, token, done))
+        if storm in ("502", "504", "broken200"):
+            await asyncio.sleep(before + 0.1)
+            return trouble(storm, rng)[0]
+        if storm in ("hang", "reset") or unlucky < 0.02:
+            call.delivered = False
+            world.checks.misfortune(call)
+            await asyncio.sleep(3600.0 if storm == "hang" or rng.random() < 0.4 else before + 0.1)
+            return Fault(True, rng.choice(("reset", "eof", "truncated")), "the answer broke off")
+        answer = await asyncio.shield(done)
+        await asyncio.sleep(rng.uniform(1.0, 12.0) if slow else rng.uniform(0.01, 0.2))
+        return answer
+
+    def _act(self, call: Call, server: AuthServer, token: str, done: asyncio.Future[Answer]) -> None:
+        world = self._process.world
+        answer, family = server.act(token, world.clocks.t)
+        world.checks.acted(call, server, token, family)
+        if not done.done():
+            done.set_result(answer)
+
+    async def revoke(self, login: Login) -> bool:
+        return True
+
+
+class _Page:
+    """The person at the browser (`ports.SignIn`)."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def run(
+        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+    ) -> NewLogin | Problem:
+        process, world = self._process, self._process.world
+        await process.here("the sign-in begins")
+        show("https://as.example/authorize")
+        await asyncio.sleep(world.rng.uniform(4.0, 60.0))
+        await process.here("the sign-in ends")
+        server = world.server_at(spec.token_endpoint)
+        if world.obstacle(server) or world.rng.random() < 0.1:
+            return Problem("cancelled", "The page did not come back.")
+        family, access = server.sign_in(spec.name, world.clocks.t)
+        world.checks.signed_in(spec.name, family, access)
+        return NewLogin(world.login_of(server, family), token_of(server, access, now()))
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        return None
+
+    def reopen(self, name: str) -> bool:
+        return True
+
+
+def token_of(server: AuthServer, access: str, now: Moment) -> AccessToken:
+    """The access token of a sign-in."""
+    life = server.life
+    return AccessToken(
+        0, Secret(access), now.at, None if life is None else now.at + life, None if life is None else now.wall + life
+    )
+
+
+__all__ = ["INSTALL", "Family", "Process"]

@@ -1,0 +1,146 @@
+"""Simulated authorization servers: what they honour is the truth that the checks compare everything with.
+
+A server hands out families of refresh tokens. Where it rotates, a token is spent by its use; a spent token is forgiven
+for `grace` seconds, and after that its use ends the whole family (RFC 9700 section 4.14.2).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+
+from trayapp.core.messages import Answer
+
+JSON = {"content-type": "application/json"}
+HTML = {"content-type": "text/html"}
+PAGE = b"<!DOCTYPE html><html><title>Access denied</title><p>Your request was blocked.</html>"
+
+
+@dataclass
+class Family:
+    """All tokens that grew from one sign-in."""
+
+    owner: str
+    current: str
+    siblings: set[str] = field(default_factory=set)  # answers to a spent token in its grace: good beside `current`
+    alive: bool = True
+    ended: str = ""  # why it is not alive: "revoked" by somebody there, or "reuse"
+    used: dict[str, float] = field(default_factory=dict)  # spent token → true time of its first use
+    access: dict[str, float] = field(default_factory=dict)  # access token → true time of its end
+    dead_access: set[str] = field(default_factory=set)  # rejected by the upstream before their end
+
+    def holds(self, token: str) -> bool:
+        """Whether it is unspent."""
+        return token == self.current or token in self.siblings
+
+
+@dataclass
+class AuthServer:
+    """One token endpoint. `style` "same": a spent token in its grace gets the same successor again; "new": another."""
+
+    host: str
+    rotates: bool
+    grace: float
+    life: float | None  # s of an access token; None: it does not say
+    style: str = "same"
+    vpn: str = ""  # what happens without the VPN: "waf" or "timeout"; empty: it needs none
+    padding: int = 0  # characters that its refresh tokens are longer
+    rng: random.Random = field(default_factory=random.Random)
+    families: list[Family] = field(default_factory=list)
+    storms: list[str] = field(default_factory=list)  # what is wrong with it now, the newest last
+    made: int = 0
+
+    @property
+    def endpoint(self) -> str:
+        return f"https://{self.host}/token"
+
+    def sign_in(self, owner: str, t: float) -> tuple[Family, str]:
+        """A new family and its first access token."""
+        family = Family(owner, self._new("rt"))
+        self.families.append(family)
+        return family, self._access(family, t)
+
+    def family_of(self, token: str) -> Family | None:
+        return next((f for f in reversed(self.families) if token in f.used or f.holds(token)), None)
+
+    def honours(self, token: str, t: float) -> bool:
+        """Whether a refresh with this token would succeed now."""
+        family = self.family_of(token)
+        if family is None or not family.alive:
+            return False
+        return family.holds(token) or t - family.used[token] <= self.grace
+
+    def act(self, token: str, t: float) -> tuple[Answer, Family | None]:
+        """Carry the request out."""
+        family = self.family_of(token)
+        if family is None or not family.alive:
+            return _refusal(), family
+        if not self.honours(token, t):
+            family.alive, family.ended = False, "reuse"
+            return _refusal(), family
+        body: dict[str, object] = {"access_token": self._access(family, t), "token_type": "Bearer"}
+        if self.rotates:
+            body["refresh_token"] = self._rotated(family, token, t)
+        if self.life is not None:
+            body["expires_in"] = self.life
+        return Answer(200, JSON, json.dumps(body).encode()), family
+
+    def _rotated(self, family: Family, token: str, t: float) -> str:
+        """The successor of this token."""
+        if family.holds(token):
+            family.siblings.discard(token)
+            family.used[token] = t
+            if token != family.current:
+                family.siblings.add(family.current)
+            family.current = self._new("rt")
+        elif self.style == "new":
+            family.siblings.add(family.current)
+            family.current = self._new("rt")
+        return family.current
+
+    def _new(self, kind: str) -> str:
+        self.made += 1
+        return f"{kind}-{self.host}-{self.made}" + ("x" * self.padding if kind == "rt" else "")
+
+    def _access(self, family: Family, t: float) -> str:
+        value = self._new("at")
+        family.access = {v: end for v, end in family.access.items() if end > t - 86400.0}
+        family.access[value] = t + (self.life if self.life is not None else 10 * 365 * 86400.0)
+        return value
+
+
+def _refusal() -> Answer:
+    return Answer(400, JSON, b'{"error": "invalid_grant", "error_description": "unknown, expired or revoked"}')
+
+
+def portal(kind: str) -> Answer:
+    """What a captive portal says in the server's place."""
+    if kind == "redirect":
+        return Answer(302, {"location": "http://portal.example/"}, b"")
+    return Answer(200, HTML, PAGE)
+
+
+def firewall() -> Answer:
+    """What a web application firewall says in the server's place."""
+    return Answer(403, HTML, PAGE)
+
+
+def trouble(kind: str, rng: random.Random) -> tuple[Answer, float]:
+    """An answer of a server in trouble, and the seconds that it asks us to wait (0: none)."""
+    wait = float(rng.choice((5, 30, 120, 900, 3600, 7200)))
+    match kind:
+        case "503":
+            return Answer(503, {**JSON, "retry-after": str(int(wait))}, b'{"error": "temporarily_unavailable"}'), wait
+        case "429":
+            return Answer(429, {"retry-after": str(int(wait))}, b"slow down"), wait
+        case "502" | "504":
+            return Answer(int(kind), HTML, PAGE), 0.0
+        case "waf":
+            return firewall(), 0.0
+        case "broken200":
+            return Answer(200, JSON, b'{"access_token": "at-'), 0.0
+        case "odd400":
+            return Answer(400, JSON, b'{"error": "server_error"}'), 0.0
+        case _:
+            return Answer(500, HTML, PAGE), 0.0

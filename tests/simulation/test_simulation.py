@@ -1,0 +1,65 @@
+"""Fifty laptops live for a week, and whatever happens to them, no invariant breaks; each of the planted bugs does break one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import runner
+from tests.simulation.planted import BUGS, Bug, hunt
+from trayapp.core.model import Phase
+
+SEEDS = 50
+DAYS = 6  # of each seed: 300 laptop-days of three workloads
+GROUPS = 10  # so that a runner with several processors shares them, and no test runs into its time limit
+HUNTED = 30  # worlds that a bug may hide in
+
+pytestmark = [
+    pytest.mark.slow,
+    # A crash drops coroutines in the middle, as it must; the interpreter remarks on those that had not begun.
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_whatever_a_laptop_goes_through_no_invariant_breaks(group: int) -> None:
+    """Its seed repeats a failure: `python -m tests.simulation --days 6 --seed N` prints the shortened history."""
+
+    for seed in range(group, SEEDS, GROUPS):
+        report = runner.run(seed, DAYS)
+        assert report.failure is None, report.text()
+        assert report.requests > 0
+
+
+def test_the_same_seed_is_the_same_history() -> None:
+    """Line by line: what happens depends on nothing but the seed."""
+
+    first, second = runner.run(7, 4), runner.run(7, 4)
+
+    assert first.digest == second.digest
+    assert first.digest != runner.run(8, 4).digest
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught(bug: Bug) -> None:
+    """By a rule that names what is wrong."""
+
+    catch = hunt(bug, worlds=HUNTED)
+
+    assert catch.report is not None
+    assert catch.report.failure is not None
+    assert catch.report.failure[1] in bug.caught_by
+
+
+def test_a_broken_invariant_prints_the_way_to_it_with_as_few_faults_as_possible() -> None:
+    """What is needed for a refusal by a firewall is a firewall; clocks, crashes and keyrings are switched off."""
+
+    bug = next(bug for bug in BUGS if "settle" in bug.name)
+    with bug.plant():
+        report = runner.run(0, 2)
+        short = runner.shortened(report, 2, 3)
+
+    assert short.failure is not None
+    assert {"clock", "crash", "keyring", "server"} <= short.without
+    assert "before the network settled" in short.text()
+    assert f"→ {Phase.REFRESHING}" in short.text()
