@@ -39,7 +39,7 @@ from trayapp.core.messages import (
     Store,
     Stored,
 )
-from trayapp.core.model import Login, Problem, Saved, Trouble
+from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
 from trayapp.ports import Adapters
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LOOK_AGAIN = 1.0  # s; whether the machine is still about to sleep
 RECORD_LIMIT = 5.0  # s; what state.db may take of an attempt's time: a disk that hangs must not end all refreshing
 
 
@@ -143,7 +144,18 @@ class Performer:
         intent = self._out.journal.intent(name, login, number, self._engine.now().wall)
         if not await self._recorded(what, intent, False):
             log.warning("the intent of %s #%d could not be recorded", name, number)
+        await self._until_open(name)
         self._engine.apply(name, ProbeOk(self._engine.now(), number))
+
+    async def _until_open(self, name: str) -> None:
+        """M10 once more: keyring or disk took their time, and by now sleep is imminent or the network new."""
+        while (w := self._engine.workloads.get(name)) is not None:
+            gate, at = self._engine.gate, self._engine.now().at
+            held = not w.loopback and w.last_trigger is not Trigger.MANUAL
+            settles = (gate.settles_at() or at) if held else at
+            if not gate.sleeping and settles <= at:
+                return
+            await self._out.clock.sleep(LOOK_AGAIN if gate.sleeping else settles - at)
 
     async def _send(self, name: str, number: int, login: Login) -> None:
         outcome: Outcome

@@ -12,6 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trayapp.core.messages import SleepSoon
+from trayapp.core.model import Step, Workload
 from trayapp.ports import Clock
 from trayapp.tasks import Tasks
 
@@ -55,5 +56,10 @@ class Sleeping:
 
     def _under_way(self) -> set[str]:
         """What is in flight or being written, by name."""
-        attempts = {n for n, w in self._engine.workloads.items() if w.attempt is not None or w.storing is not None}
+        attempts = {n for n, w in self._engine.workloads.items() if _sent(w) or w.storing is not None}
         return attempts | {task.get_name() for task in self._tasks.needed}
+
+
+def _sent(w: Workload) -> bool:
+    """What is still being probed is not sent before the wake, so nobody waits for it."""
+    return w.attempt is not None and w.attempt.step is not Step.PROBE

@@ -54,10 +54,12 @@ def exhausted(w: Workload, failing: Failing, now: Moment) -> Failing:
 
 
 def _counted_in(w: Workload, now: Moment) -> Failing:
-    """This failure, added up; the ceiling is decided here because only a failed attempt decides it (M6)."""
+    """This failure, added up; the ceiling is decided here because only a failed attempt decides it (M6):
+    one that was made online, as what fails offline says nothing about the login."""
     failing = w.failing or Failing(since=now)
     failing = replace(failing, total=failing.total + 1, fresh_tries=failing.fresh_tries + 1)
-    if failing.exhausted and schedule.ceiling_reached(failing, schedule.counted(failing, now.awake), w.spec.policy):
+    counted = schedule.counted(failing, now.awake)
+    if failing.exhausted and not w.impeded and schedule.ceiling_reached(failing, counted, w.spec.policy):
         return replace(failing, gave_up=True)
     return failing
 
