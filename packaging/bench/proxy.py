@@ -99,10 +99,14 @@ class Scene:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _start(self, *role: str, cpu: int) -> str:
-        """A process of ours on this processor; its first line. It ends with its stdin."""
+    def _start(self, *role: str, cpu: int, facts: dict[str, str | None] | None = None) -> str:
+        """A process of ours on this processor; its first line. It is told `facts` by its stdin and ends with that."""
         process = self._stack.enter_context(_process(*role, cpu=cpu))
+        assert process.stdin is not None
         assert process.stdout is not None
+        if facts is not None:
+            process.stdin.write(json.dumps(facts) + "\n")
+            process.stdin.flush()
         line = process.stdout.readline().strip()
         assert line, f"{role[0]} did not start; see {self._root}"
         self.pid = process.pid
@@ -118,7 +122,7 @@ class Scene:
             "client_id": self._server.client_id,
             "issuer": self._server.issuer,
         }
-        return self._start("amberlight", json.dumps(facts), cpu=0)
+        return self._start("amberlight", cpu=0, facts=facts)
 
     def measure(self, *, rounds: int, seconds: float) -> Figures:
         """All three at every number of connections."""
@@ -256,8 +260,8 @@ def upstream() -> None:
     asyncio.run(serve())
 
 
-def amberlight(text: str) -> None:
-    """The whole program without a tray, signed in yesterday."""
+def amberlight() -> None:
+    """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
     from trayapp.app import App, Parts
     from trayapp.config import Config, Settings
     from trayapp.core.model import Login, Secret, Spec
@@ -266,7 +270,7 @@ def amberlight(text: str) -> None:
     from trayapp.logs import to_file
     from trayapp.paths import Paths
 
-    facts: dict[str, str] = json.loads(text)
+    facts: dict[str, str] = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))
     paths.make()
     to_file(paths.log_file, "info")
