@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import Player, reached, turn
+from tests.core.history import Player, player, reached, turn
 from trayapp.core import deadlines, gate
 from trayapp.core.gate import Gate
-from trayapp.core.model import Phase, Series
+from trayapp.core.messages import CloseIntent, Save
+from trayapp.core.model import Phase, Policy, Series
 
 
 def played(p: Player, text: str) -> Player:
@@ -87,3 +88,59 @@ def test_a_long_grace_is_not_slept_through_by_the_tick(host: str, delays: list[f
         p.pass_time(p.w.due - p.now.at)
 
     assert delays == found
+
+
+def test_a_wish_that_waits_through_a_wake_fails_into_the_burst() -> None:
+    """M8: *Retry now* leaves before names can be looked up; the next try comes in two seconds and not by the tick."""
+
+    p = played(reached(Phase.WAITING), "manual; wake; go; probe ok; not-sent dns")
+
+    assert Series.BURST is p.w.series
+    assert p.w.due is not None
+    assert 2.0 == p.w.due - p.now.at
+
+
+def test_a_wish_that_waits_through_a_wake_keeps_the_place_of_a_token_in_doubt() -> None:
+    """M9 stands above M8."""
+
+    p = played(reached(Phase.REFRESHING), "ambiguous; manual; wake")
+
+    assert Series.AGAIN is p.w.series
+
+
+def test_a_verdict_is_saved_before_its_intent_is_closed() -> None:
+    """Otherwise a crash between the two would ask again, and call a lost rotation a refusal."""
+
+    p = reached(Phase.REFRESHING)
+    _, effects = turn(p, "refused")
+
+    kinds = [type(effect) for effect in effects]
+    assert kinds.index(Save) < kinds.index(CloseIntent)
+
+
+@pytest.mark.parametrize(("generation", "marked"), [(1, False), (2, True)])
+def test_a_later_login_that_never_reached_the_keyring_leaves_the_older_one_in_doubt(
+    generation: int, marked: bool
+) -> None:
+    """The keyring failed, the program went on from memory, and crashed: the token that is left is spent."""
+
+    p = reached(Phase.LOADING)
+    p.saved = replace(p.saved, open_intent="of another token", open_generation=generation)
+    played(p, "loaded")
+
+    assert marked is p.w.maybe_spent
+
+
+def test_a_ceiling_is_not_decided_offline() -> None:
+    """M6: an attempt that tests the kernel's "offline" says nothing about the login."""
+
+    p = played(player(replace(Policy(), ceiling=1000.0)), "loaded; go; probe ok; not-sent")
+    for _ in range(8):
+        played(p, "+130 go; probe ok; not-sent")
+    played(p, "+600 offline; go; probe ok; not-sent")
+    assert p.w.failing is not None
+    assert not p.w.failing.gave_up
+
+    played(p, "+600 online; go; probe ok; not-sent")
+    assert p.w.failing is not None
+    assert p.w.failing.gave_up

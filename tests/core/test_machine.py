@@ -211,7 +211,7 @@ def test_a_verdict_ends_the_attempts_until_the_combination_changes() -> None:
 
     check(
         """
-        refused             -> signed_out, refused | note attempt refused, close intent, save
+        refused             -> signed_out, refused | note attempt refused, save, close intent
         network             -> signed_out, refused
         manual              -> signed_out, refused | load with prompt, read configuration
         loaded              -> signed_out, refused
@@ -250,7 +250,7 @@ def test_the_maybe_spent_mark_makes_invalid_grant_a_lost_rotation() -> None:
         not-sent            -> waiting, due +1, again/short_retry, marked | note attempt not_sent, save
         +1 go               -> refreshing:probe, marked | probe #3
         probe ok            -> refreshing:sent, marked | send #3 L1
-        refused             -> signed_out, lost_rotation | note attempt refused, close intent, save
+        refused             -> signed_out, lost_rotation | note attempt refused, save, close intent
     """,
         reached(Phase.REFRESHING),
     )
@@ -266,7 +266,7 @@ def test_another_verdict_than_invalid_grant_is_not_called_a_lost_rotation() -> N
         ambiguous           -> waiting, due +0, again/short_retry, marked | note attempt ambiguous, save
         go                  -> refreshing:probe, marked | probe #2
         probe ok            -> refreshing:sent, marked | send #2 L1
-        refused invalid_client -> signed_out, refused | note attempt refused, close intent, save
+        refused invalid_client -> signed_out, refused | note attempt refused, save, close intent
     """,
         reached(Phase.REFRESHING),
     )
@@ -635,7 +635,7 @@ def test_rejected_tokens_are_refreshed_once_in_ten_seconds() -> None:
         """
         +20 rejected 99     -> valid, due +780
         rejected            -> waiting, due +0, due/rejected, 1 strikes
-        network             -> waiting, due +0, due/rejected, 1 strikes
+        network             -> waiting, due +0, burst/rejected, 1 strikes
         go                  -> refreshing:probe, 1 strikes | probe #2
         probe ok            -> refreshing:sent, 1 strikes | send #2 L1
         rejected            -> refreshing:sent, 1 strikes
@@ -711,7 +711,7 @@ def test_a_pause_can_be_called_off_before_it_began() -> None:
         pause               -> refreshing:sent, after pause
         resume              -> refreshing:sent
         resume              -> refreshing:sent
-        refused             -> signed_out, refused | note attempt refused, close intent, save
+        refused             -> signed_out, refused | note attempt refused, save, close intent
     """,
         reached(Phase.REFRESHING),
     )

@@ -344,7 +344,7 @@ async def test_a_record_that_makes_no_sense_is_an_empty_one(open_journal: Open, 
         db_.execute("INSERT OR REPLACE INTO workload (name, state) VALUES ('gh', ?)", (text,))
         db_.commit()
         db_.close()
-        assert Saved(open_intent=login(1).fingerprint()) == await journal.load("gh")
+        assert Saved(open_intent=login(1).fingerprint(), open_generation=1) == await journal.load("gh")
 
 
 async def test_a_disk_that_takes_nothing_is_said_once(

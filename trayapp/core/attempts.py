@@ -195,7 +195,7 @@ def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
         last_error=problem,
     )
     w, ending = leave(w, e.now)
-    return w, (CloseIntent(e.fingerprint), Save(), *ending)
+    return w, (Save(), CloseIntent(e.fingerprint), *ending)  # in this order: a crash between them forgets nothing
 
 
 def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy, attempt: Attempt) -> Result:

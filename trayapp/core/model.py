@@ -297,6 +297,7 @@ class Saved:
     last_refreshed_at: float | None = None  # wall
     paused: bool = False
     open_intent: str = ""  # fingerprint of a token that was sent and never answered
+    open_generation: int = 0  # of the login that it belongs to
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from trayapp.core.model import (
     Failing,
     Login,
     Phase,
+    Saved,
     SignedOut,
     Spec,
     Trigger,
@@ -100,8 +101,14 @@ def _remembering(w: Workload, e: Loaded) -> Workload:
             fresh_counted=max(0.0, e.saved.counted),
             gave_up=e.saved.gave_up,
         )
-    maybe_spent = w.login is not None and e.saved.open_intent == w.login.fingerprint()
+    maybe_spent = w.login is not None and _doubtful(w.login, e.saved)
     return replace(w, failing=failing, maybe_spent=maybe_spent, marked_at=e.now.at, signed_out=None, combination="")
+
+
+def _doubtful(login: Login, saved: Saved) -> bool:
+    """Whether this token is under way without an answer, or a later one was that never reached the keyring: then this
+    one is spent for sure."""
+    return saved.open_intent == login.fingerprint() or saved.open_generation > login.generation
 
 
 def loaded_again(w: Workload, e: Loaded) -> Result:

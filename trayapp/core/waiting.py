@@ -52,8 +52,10 @@ def nudged(w: Workload, e: Event) -> Result:
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
     if w.keyring is not None and isinstance(e, Woke):  # whoever opened the lid has unlocked it: asking costs no token
         return replace(w, due=e.now.at), ()
-    if w.keyring is not None or w.trigger in (Trigger.MANUAL, Trigger.REJECTED):
-        return w, ()  # these have their own reason to wait
+    if w.keyring is not None:
+        return w, ()  # that has its own reason to wait
+    if w.trigger in (Trigger.MANUAL, Trigger.REJECTED):  # these too; but names may not be looked up yet when they leave
+        return (w if w.series is Series.AGAIN else replace(w, series=Series.BURST)), ()
     if w.series is Series.AGAIN:
         return replace(w, due=e.now.at), ()
     first = schedule.burst(0, w.spec.policy, 0.5) or 0.0

@@ -96,8 +96,8 @@ class Journal:
             )
 
     async def save(self, name: str, saved: Saved) -> None:
-        """Everything but `open_intent`, which is what the intents say."""
-        state = {key: value for key, value in asdict(saved).items() if value and key != "open_intent"}
+        """Everything but the open intent, which is what the intents say."""
+        state = {key: value for key, value in asdict(saved).items() if value and not key.startswith("open_")}
         await self._write(
             (
                 "INSERT INTO workload (name, state) VALUES (?, ?)"
@@ -273,9 +273,9 @@ def _is_damage(error: Exception) -> bool:
 
 def _load(db: sqlite3.Connection, name: str) -> Saved:
     state = db.execute("SELECT state FROM workload WHERE name = ?", (name,)).fetchone()
-    intent = db.execute("SELECT fingerprint FROM intent WHERE name = ?", (name,)).fetchone()
+    intent = db.execute("SELECT fingerprint, generation FROM intent WHERE name = ?", (name,)).fetchone()
     saved = _saved(state[0]) if state else Saved()
-    return replace(saved, open_intent=intent[0]) if intent else saved
+    return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
 
 
 def _saved(text: str) -> Saved:
