@@ -335,7 +335,7 @@ class Checks:
             return
         token = w.login.refresh_token.reveal()
         truth.stored = token
-        truth.doubts.clear()
+        truth.doubts = {spent: doubt for spent, doubt in truth.doubts.items() if spent == token}
         found = self.world.keyring.login(self.world.install, truth.name)
         if found is None or found.refresh_token.reveal() != token:
             self.broken(truth.name, "storage", "called stored, and the keyring holds something else")

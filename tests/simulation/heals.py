@@ -43,6 +43,7 @@ class Heals:
         self.sleep_told = False
         self.closed_t: float | None = None  # since when the program thinks that it is offline
         self._failed_t: dict[str, float] = {}
+        self._keyring_until = float("-inf")  # it was well again, and no signal told that
         self._told = 0  # changes that the system tells of
 
     # --- what changes --------------------------------------------------------------------------------------------------
@@ -66,8 +67,14 @@ class Heals:
 
     def _allowed(self, why: str, told: bool, keyring: bool) -> float:
         t = self.world.clocks.t
-        if keyring:
-            return t + (max(PROMISE, self.settles + PROMISE - t) if told else KEYRING)
+        if keyring and not told:
+            self._keyring_until = t + KEYRING
+        if keyring and told:
+            return t + max(PROMISE, self.settles + PROMISE - t)
+        return max(self._keyring_until, self._in_a_while(why, told))
+
+    def _in_a_while(self, why: str, told: bool) -> float:
+        t = self.world.clocks.t
         arriving = why in ("dns", "portal") and t - self._noticed_t < BURST
         if not told and arriving and self.closed_t is None:
             return t + STEP

@@ -173,6 +173,7 @@ class _Tokens:
             async with asyncio.timeout(limit):
                 reply = await self._exchange(call, server, login.refresh_token.reveal(), connect)
         except TimeoutError:
+            call.delivered = False
             reply = Fault(call.sent, "timeout", "no answer")
         finally:
             world.checks.over(call)
