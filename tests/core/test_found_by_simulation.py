@@ -144,3 +144,24 @@ def test_a_ceiling_is_not_decided_offline() -> None:
     played(p, "+600 online; go; probe ok; not-sent")
     assert p.w.failing is not None
     assert p.w.failing.gave_up
+
+
+@pytest.mark.parametrize(("lineage", "long"), [("", True), ("L", True), ("of before the sign-in", False)])
+def test_an_outage_of_the_login_before_is_not_the_new_ones(lineage: str, long: bool) -> None:
+    """The program crashed after a sign-in was stored and before state.db knew: the ceiling of before is not its own."""
+
+    p = player(lineage=lineage, retrying_since=1.0, counted=90_000.0, gave_up=True)
+    played(p, "loaded")
+
+    assert long is (p.w.failing is not None)
+
+
+def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> None:
+    """A crash before that leaves the refused login, which must not be asked about again."""
+
+    p = reached(Phase.SIGNED_OUT)
+    _, signing_in = turn(p, "signed-in")
+    _, storing = turn(p, "stored")
+
+    assert not any(isinstance(effect, Save) for effect in signing_in)
+    assert any(isinstance(effect, Save) for effect in storing)

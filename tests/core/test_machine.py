@@ -551,7 +551,7 @@ def test_a_login_that_could_not_be_stored_is_served_and_written_later() -> None:
         +60 time            -> valid, due +930 | store L2 g2
         not-stored locked   -> valid, due +930, unsaved
         keyring up          -> valid, due +930 | store L2 g2
-        stored 2            -> valid, due +740
+        stored 2            -> valid, due +740 | save
     """,
         reached(Phase.REFRESHING),
     )
@@ -583,7 +583,7 @@ def test_late_answers_change_no_phase_but_keep_a_newer_login() -> None:
         """
         refreshed rotated   -> waiting, due +0, again/short_retry | store L2 g2, note attempt late
         refreshed same      -> waiting, due +0, again/short_retry
-        stored 2            -> waiting, due +0, again/short_retry
+        stored 2            -> waiting, due +0, again/short_retry | save
     """,
         p,
     )
@@ -602,7 +602,7 @@ def test_an_odd_answer_with_a_new_refresh_token_is_kept() -> None:
     check(
         """
         busy 200 rotated    -> waiting, due +10, short_retry/short_retry | note attempt server_busy, store L2 g2, save
-        stored 2            -> waiting, due +10, short_retry/short_retry
+        stored 2            -> waiting, due +10, short_retry/short_retry | save
     """,
         reached(Phase.REFRESHING),
     )
@@ -736,10 +736,10 @@ def test_removal_waits_for_a_write_on_its_way() -> None:
 
     check(
         """
-        signed-in           -> valid, due +800 | store N1 g2, save, note sign_in signed_in
+        signed-in           -> valid, due +800 | store N1 g2, note sign_in signed_in
         remove              -> valid, due +800, after remove
         stored 1            -> valid, due +800, after remove
-        stored 2            -> paused, after remove | forget N1 and revoke
+        stored 2            -> paused, after remove | save, forget N1 and revoke
     """,
         reached(Phase.WAITING),
     )
@@ -758,7 +758,7 @@ def test_shutdown_waits_for_what_is_in_flight() -> None:
     )
     p = check(
         """
-        signed-in           -> valid, due +800 | store N1 g2, save, note sign_in signed_in
+        signed-in           -> valid, due +800 | store N1 g2, note sign_in signed_in
         shutdown            -> valid, due +800, after shutdown
         not-stored locked   -> valid, due +800, unsaved, after shutdown | save, done
     """,
@@ -790,7 +790,7 @@ def test_a_changed_identity_waits_for_the_attempt_and_then_for_the_user() -> Non
         """
         configured identity -> refreshing:sent, after confirm, confirm
         refreshed           -> broken, confirm | note attempt refreshed, close intent, save, note phase confirm_change
-        signed-in           -> valid, due +800 | store N1 g2, save, note sign_in signed_in
+        signed-in           -> valid, due +800 | store N1 g2, note sign_in signed_in
     """,
         reached(Phase.REFRESHING),
     )
@@ -805,7 +805,7 @@ def test_a_changed_identity_does_not_displace_a_removal() -> None:
         """
         remove              -> refreshing:sent, after remove
         configured identity -> refreshing:sent, after remove, confirm
-        signed-in           -> valid, due +800, after remove | abandon #1, store N1 g2, save, note sign_in signed_in
+        signed-in           -> valid, due +800, after remove | abandon #1, store N1 g2, note sign_in signed_in
     """,
         reached(Phase.REFRESHING),
     )
@@ -817,8 +817,8 @@ def test_signing_in_during_an_attempt_drops_a_waiting_question() -> None:
     check(
         """
         configured identity -> refreshing:sent, after confirm, confirm
-        signed-in           -> valid, due +800 | abandon #1, store N1 g2, save, note sign_in signed_in
-        stored 2            -> valid, due +800
+        signed-in           -> valid, due +800 | abandon #1, store N1 g2, note sign_in signed_in
+        stored 2            -> valid, due +800 | save
     """,
         reached(Phase.REFRESHING),
     )
@@ -856,13 +856,13 @@ def test_a_sign_in_before_the_keyring_was_read_is_written_above_what_is_there() 
 
     p = check("""
         keyring locked      -> loading, due +60, keyring locked
-        signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
+        signed-in           -> valid, due +800, unsaved | load, note sign_in signed_in
         keyring locked      -> valid, due +800, unsaved
         +60 time            -> valid, due +740, unsaved | load
         keyring locked      -> valid, due +740, unsaved
         keyring up          -> valid, due +740, unsaved | load
         loaded 7            -> valid, due +740 | store N1 g8
-        stored 8            -> valid, due +740
+        stored 8            -> valid, due +740 | save
         loaded 8            -> valid, due +740
     """)
 
@@ -873,7 +873,7 @@ def test_a_sign_in_over_an_empty_keyring_is_written_at_once() -> None:
     """Nothing was there, so nothing has to be outnumbered."""
 
     check("""
-        signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
+        signed-in           -> valid, due +800, unsaved | load, note sign_in signed_in
         loaded none         -> valid, due +800 | store N1 g1
     """)
 
@@ -882,7 +882,7 @@ def test_a_login_in_memory_only_survives_pause_and_resume() -> None:
     """What the keyring holds is older."""
 
     check("""
-        signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
+        signed-in           -> valid, due +800, unsaved | load, note sign_in signed_in
         pause               -> paused, unsaved | save, note phase paused
         resume              -> loading, unsaved | save, load, note phase resumed
         loaded 3            -> waiting, due +0, due/start | store N1 g4
@@ -925,7 +925,7 @@ def test_what_is_saved() -> None:
     assert SignedOut.REFUSED == saved(refused.w, refused.now).signed_out
     assert refused.w.combination == saved(refused.w, refused.now).combination
     paused = reached(Phase.PAUSED)
-    assert Saved(paused=True) == saved(paused.w, paused.now)
+    assert Saved(lineage="L", paused=True) == saved(paused.w, paused.now)
 
 
 def test_a_loopback_endpoint_is_not_impeded() -> None:
@@ -1013,12 +1013,12 @@ def test_a_write_that_was_overtaken_by_a_sign_in_counts_for_nothing() -> None:
 
     check(
         """
-        signed-in           -> valid, due +800 | store N1 g2, save, note sign_in signed_in
-        signed-in           -> valid, due +990 | store N1 g3, save, note sign_in signed_in
+        signed-in           -> valid, due +800 | store N1 g2, note sign_in signed_in
+        signed-in           -> valid, due +990 | store N1 g3, note sign_in signed_in
         stored 2            -> valid, due +990
         not-stored locked   -> valid, due +990, unsaved
         +60 time            -> valid, due +930 | store N1 g3
-        stored 3            -> valid, due +740
+        stored 3            -> valid, due +740 | save
     """,
         reached(Phase.VALID),
     )
@@ -1029,13 +1029,13 @@ def test_before_the_slots_were_read_nothing_is_written() -> None:
 
     check("""
         keyring locked      -> loading, due +60, keyring locked
-        signed-in           -> valid, due +800, unsaved | load, save, note sign_in signed_in
+        signed-in           -> valid, due +800, unsaved | load, note sign_in signed_in
         refreshed rotated   -> valid, due +800, unsaved | load, note attempt late
         +800 go             -> refreshing:probe, unsaved | probe #1
         probe ok            -> refreshing:sent, unsaved | send #1 N2
         refreshed rotated   -> valid, due +990, unsaved | note attempt refreshed, load, save
         loaded 9            -> valid, due +990 | store N3 g10
-        stored 10           -> valid, due +800
+        stored 10           -> valid, due +800 | save
     """)
 
 

@@ -74,6 +74,7 @@ def saved(w: Workload, now: Moment) -> Saved:
     """What state.db is to remember. An open intent is the journal's own record and not part of it."""
     failing = w.failing
     return Saved(
+        lineage=w.login.lineage if w.login else "",
         retrying_since=failing.retrying_since if failing else None,
         counted=schedule.counted(failing, now.awake) if failing else 0.0,
         gave_up=failing.gave_up if failing else False,

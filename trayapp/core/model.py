@@ -287,6 +287,7 @@ class Failing:
 class Saved:
     """What state.db remembers of a workload across a restart. Losing it loses no login."""
 
+    lineage: str = ""  # of the login that all of this is about
     retrying_since: float | None = None  # wall
     counted: float = 0.0
     gave_up: bool = False

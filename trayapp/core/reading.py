@@ -91,7 +91,8 @@ def _remembering(w: Workload, e: Loaded) -> Workload:
     """The outage that was under way when the program ended goes on: the ceiling must not start anew (M6)."""
     since = e.saved.retrying_since
     failing = None
-    if since is not None:
+    same = w.login is not None and e.saved.lineage in ("", w.login.lineage)  # not of a login before the last sign-in
+    if since is not None and same:
         failing = Failing(
             since=e.now,
             exhausted=True,

@@ -58,9 +58,15 @@ def store(w: Workload, login: Login) -> Result:
 
 
 def written(w: Workload, e: Stored | NotStored) -> Result:
-    """The write has ended: confirmed, or to be done again later. *Quit* warns of what is in memory only."""
+    """The write has ended: confirmed, or to be done again later. *Quit* warns of what is in memory only.
+
+    state.db is told only now what became of the workload: a crash before the write leaves the old login, and with it
+    what is known of that (a verdict, the ceiling's count).
+    """
+    confirmed = isinstance(e, Stored) and w.storing == e.generation
     w = _written(w, e)
-    return leave(w, e.now) if w.storing is None else (w, ())
+    w, ending = leave(w, e.now) if w.storing is None else (w, ())
+    return w, ((Save(), *ending) if confirmed else ending)
 
 
 def written_refreshing(w: Workload, e: Stored | NotStored) -> Result:

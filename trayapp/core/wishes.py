@@ -62,7 +62,12 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     w = replace(w, phase=Phase.PAUSED, due=None) if paused else valid(w, e.now)
     w, effects = store(w, login)
     w, ending = leave(w, e.now)
-    return w, (*abandon, *effects, Save(), Note("sign_in", "signed_in"), *ending)
+    return w, (
+        *abandon,
+        *effects,
+        Note("sign_in", "signed_in"),
+        *ending,
+    )  # what was refused is forgotten once it is stored
 
 
 def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
