@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HAIR = 0.05  # s; for what happens at the same instant
-RESCUE = 30.0  # s of uninterrupted good network inside a grace in which M9's series must have asked again
+RESCUE = 36.0  # s of good network inside a grace; M9's series must have asked again, and one attempt takes up to 30
 AUTOMATIC = 15  # M8: in ten minutes
 ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
 STALE_COUNT = 45.0  # s; the kernel's "offline" is noticed so much later where no message tells it
@@ -78,7 +78,6 @@ class Truth:
     since_nudge: int = 0
     online_at_success: float = 0.0
     changes_at_success: int = 0
-    gave_up: bool = False
     usable: int = 0  # slots with a login that the server honours, before the write in progress
     paused: bool = False
     wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*
@@ -275,7 +274,6 @@ class Checks:
 
     def _success(self, truth: Truth) -> None:
         truth.online_at_success, truth.changes_at_success = self.world.online(), self.world.changes
-        truth.gave_up = False
 
     def signed_in(self, name: str, family: Family, access: str) -> None:
         """The person has signed in; the program is about to be told."""
@@ -303,7 +301,8 @@ class Checks:
         if after.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT:
             self._signed_out(truth, after)
         failing = after.failing
-        if failing is not None and failing.gave_up and not truth.gave_up and before.phase is not Phase.LOADING:
+        known = before.phase is Phase.LOADING or (before.failing is not None and before.failing.gave_up)
+        if failing is not None and failing.gave_up and not known:
             self._gave_up(truth, after)
         if before.phase is Phase.PAUSED and after.phase is not Phase.PAUSED:
             self.heals.changed("resumed")
@@ -356,7 +355,6 @@ class Checks:
         return truth.stored == truth.held or (process is not None and truth.held_run == process.number)
 
     def _gave_up(self, truth: Truth, w: Workload) -> None:
-        truth.gave_up = True
         online = self.world.online() - truth.online_at_success
         slack = 60.0 + STALE_COUNT * (self.world.changes - truth.changes_at_success)
         self.world.say(truth.name, "ceiling after {:.1f} h awake and online", online / 3600)

@@ -87,6 +87,7 @@ class Process:
         while self.world.keyring.hang:
             await self.world.keyring.free.wait()
         await self.here("a call of the keyring")
+        self.world.keyring.turn()
         self.world.keyring.point = self.point
 
     async def _turn_of_disk(self) -> None:
