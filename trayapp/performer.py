@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from trayapp.core import machine
 from trayapp.core.classify import classify, quirk_for
+from trayapp.core.gate import Gate
 from trayapp.core.messages import (
     Abandon,
     Ambiguous,
@@ -39,7 +40,7 @@ from trayapp.core.messages import (
     Store,
     Stored,
 )
-from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
+from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble, Workload
 from trayapp.ports import Adapters
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-LOOK_AGAIN = 1.0  # s; whether the machine is still about to sleep
+LOOK_AGAIN = 1.0  # s; between two looks at what holds an attempt back
 RECORD_LIMIT = 5.0  # s; what state.db may take of an attempt's time: a disk that hangs must not end all refreshing
 
 
@@ -148,14 +149,12 @@ class Performer:
         self._engine.apply(name, ProbeOk(self._engine.now(), number))
 
     async def _until_open(self, name: str) -> None:
-        """M10 once more: keyring or disk took their time, and by now sleep is imminent or the network new."""
+        """M10 once more: keyring or disk took their time, and by now sleep is imminent or the network another."""
         while (w := self._engine.workloads.get(name)) is not None:
-            gate, at = self._engine.gate, self._engine.now().at
-            held = not w.loopback and w.last_trigger is not Trigger.MANUAL
-            settles = (gate.settles_at() or at) if held else at
-            if not gate.sleeping and settles <= at:
+            wait = _held(w, self._engine.gate, self._engine.now().at)
+            if wait <= 0.0:
                 return
-            await self._out.clock.sleep(LOOK_AGAIN if gate.sleeping else settles - at)
+            await self._out.clock.sleep(min(wait, LOOK_AGAIN))
 
     async def _send(self, name: str, number: int, login: Login) -> None:
         outcome: Outcome
@@ -213,3 +212,15 @@ class Performer:
         status, detail = (seen.status.value, seen.auth.detail.value) if seen else ("", "")
         wall = self._engine.now().wall
         self._write(f"note {name}", self._out.journal.note(name, wall, note, status, detail))
+
+
+def _held(w: Workload, gate: Gate, at: float) -> float:
+    """Seconds for which an attempt that is on its way may not leave yet; 0 if it may."""
+    if gate.sleeping:
+        return LOOK_AGAIN
+    if w.loopback or w.last_trigger is Trigger.MANUAL:
+        return 0.0
+    opens = gate.settles_at() or at
+    if gate.blocked():  # even then one attempt a tick is made
+        opens = max(opens, max(gate.closed_since or 0.0, w.last_attempt_at or 0.0) + w.spec.policy.tick_interval)
+    return opens - at

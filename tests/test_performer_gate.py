@@ -1,0 +1,50 @@
+"""An attempt whose keyring took long looks at the gate once more before its token leaves (M10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engines import Tokens, VirtualClock, imagined
+from trayapp.core.model import Trouble
+from trayapp.ports import Seen
+
+DUE = 3300.0  # s; when a token of an hour is refreshed
+SLOW = 10.0  # s that the keyring takes
+
+
+@pytest.mark.parametrize(
+    ("news", "back"),
+    [
+        pytest.param(Seen(network=True), None, id="the network is new"),
+        pytest.param(Seen(sleep_soon=True), Seen(woke=True), id="sleep is imminent, and called off"),
+        pytest.param(Seen(network=True, offline=True), Seen(network=True), id="the network is gone"),
+    ],
+)
+async def test_news_during_a_slow_probe_holds_the_request_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: Seen, back: Seen | None
+) -> None:
+    """Until the network has settled for three seconds, however long that takes."""
+
+    clock, tokens = VirtualClock(), Tokens(life=3600.0)
+    async with imagined(["one"], tmp_path, clock, tokens) as world:
+
+        async def probe(*, prompt: bool = False) -> Trouble | None:
+            await clock.sleep(SLOW)
+            return None
+
+        await clock.pass_time(1.0)
+        monkeypatch.setattr(world.keystore, "probe", probe)
+        await clock.pass_time(DUE - 1.0 + SLOW - 0.5)
+        world.hear(news)
+        await clock.pass_time(2.0)
+        if back is not None:
+            await clock.pass_time(20.0)
+            assert 1 == tokens.asked
+            world.hear(back)
+            await clock.pass_time(2.0)
+        assert 1 == tokens.asked
+
+        await clock.pass_time(2.5)
+        assert 2 == tokens.asked
