@@ -5,14 +5,12 @@ Each exception that the rules make is a line here with its reason; what no line 
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.simulation.heals import Heals
 from tests.simulation.servers import AuthServer, Family
+from tests.simulation.truth import Call, Doubt, Truth
 from trayapp.core import deadlines, schedule
 from trayapp.core.face import Colour, Status, WorkloadView
 from trayapp.core.messages import Answer, Event, Rejected, Reply, Stored
@@ -28,59 +26,6 @@ RESCUE = 36.0  # s of good network inside a grace; M9's series must have asked a
 AUTOMATIC = 15  # M8: in ten minutes
 ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
 STALE_COUNT = 45.0  # s; the kernel's "offline" is noticed so much later where no message tells it
-
-
-@dataclass
-class Call:
-    """One refresh request."""
-
-    name: str
-    run: int  # the run of the program that made it
-    token: str
-    t: float
-    trigger: Trigger
-    server: str
-    sent: bool = False
-    delivered: bool = True  # its answer, if any, reaches the program
-    ended: float | None = None
-
-
-@dataclass
-class Doubt:
-    """A token that was spent while its answer did not arrive."""
-
-    acted_t: float
-    grace: float
-    learned_t: float | None = None  # when the program knew that no answer comes
-    best: float = 0.0  # s; the longest uninterrupted good time inside the grace after that
-    asked: int = 0
-
-
-@dataclass
-class Truth:
-    """What is really so of one workload."""
-
-    name: str
-    server: AuthServer
-    family: Family
-    stored: str  # the newest refresh token known to be in the keyring
-    held: str  # the newest one that the program got
-    held_run: int = 0  # in which run of the program
-    replaced: dict[str, int] = field(default_factory=dict)  # token → the run that received its successor
-    doubts: dict[str, Doubt] = field(default_factory=dict)
-    access: tuple[str, float, float | None] = ("", 0.0, None)  # the newest that arrived: value, from, to
-    access_run: int = -1
-    rejected: set[str] = field(default_factory=set)
-    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=64))
-    flying: Call | None = None
-    not_before: float = 0.0
-    asked_by: int = -1
-    since_nudge: int = 0
-    online_at_success: float = 0.0
-    changes_at_success: int = 0
-    usable: int = 0  # slots with a login that the server honours, before the write in progress
-    paused: bool = False
-    wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*
 
 
 class Checks:
@@ -419,43 +364,6 @@ class Checks:
         """Whether the newest login is not in the keyring, whatever the program believes."""
         found = self.world.keyring.login(self.world.install, w.spec.name)
         return w.login is not None and (found is None or found.refresh_token != w.login.refresh_token)
-
-    # --- callers -----------------------------------------------------------------------------------------------------
-
-    async def call(self, process: Process, name: str) -> None:
-        """A client asks for a token and uses it."""
-        truth, world = self.truths[name], self.world
-        began = asyncio.get_running_loop().time()
-        got = await process.engine.token(name)
-        if not process.alive:
-            return
-        if asyncio.get_running_loop().time() - began > 2.0 + HAIR:
-            self.broken(name, "callers", "a caller waited longer than two seconds (M15)")
-        if not isinstance(got, AccessToken):
-            await asyncio.sleep(0.4)  # the engine was told to look at its clocks
-            view = process.engine.view_of(name)
-            later = process.engine.callers.peek(name)
-            if (
-                world.process is process
-                and view is not None
-                and view.colour is Colour.GREEN
-                and not isinstance(later, AccessToken)
-            ):
-                self.broken(name, "colour", "green while callers are refused")
-            return
-        value, t = got.value.reveal(), world.clocks.t
-        ends = max((f.access[value] for f in truth.server.families if value in f.access), default=0.0)
-        if value in truth.rejected:
-            self.broken(name, "callers", "a token that the upstream has rejected is served")
-        if t > ends:
-            self.broken(name, "callers", f"a token is served {t - ends:.0f} s after its end")
-        if any(value in family.dead_access for family in truth.server.families):
-            truth.rejected.add(value)
-            world.say(name, "the upstream says 401")
-            process.engine.apply(name, Rejected(process.engine.now(), got.serial))
-            again = process.engine.callers.peek(name)  # a client that tries again at once
-            if isinstance(again, AccessToken) and again.value.reveal() in truth.rejected:
-                self.broken(name, "callers", "a token that the upstream has rejected is served")
 
     def noticed(self, process: Process, seen: object) -> None:
         """The engine has just been told what the machine did."""

@@ -14,8 +14,8 @@ from trayapp.core.model import Trigger
 from trayapp.ports import Seen
 
 if TYPE_CHECKING:
-    from tests.simulation.checks import Truth
     from tests.simulation.process import Process
+    from tests.simulation.truth import Truth
     from tests.simulation.world import World
 
 SETTLE, SETTLE_MAX = 3.0, 15.0  # s; M10

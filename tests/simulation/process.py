@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trayapp.engine
-from tests.simulation.checks import Call
 from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family, portal, trouble
 from tests.simulation.storage import PlayedJournal, PlayedWorker, PowerCut
+from tests.simulation.truth import Call
 from trayapp.core.face import Snapshot
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
@@ -146,7 +146,7 @@ class _Clock:
             return 1
         with _unhurried():
             quiet = self._process.engine._until_next(now)
-        return max(1, int(min(quiet, world.quiet_for()) // every))
+        return max(1, int(min(quiet, world.director.quiet_for()) // every))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from trayapp.core.messages import Answer
@@ -144,3 +145,24 @@ def trouble(kind: str, rng: random.Random) -> tuple[Answer, float]:
             return Answer(400, JSON, b'{"error": "server_error"}'), 0.0
         case _:
             return Answer(500, HTML, PAGE), 0.0
+
+
+def some(rng: random.Random, count: int, dice: Callable[[str], random.Random]) -> list[AuthServer]:
+    """As many as there are workloads: every kind of rotation, known and unknown to `core/quirks.py`."""
+    makers = (
+        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=60.0, life=3600.0),
+        lambda n: AuthServer(f"as{n}.okta.com", rotates=True, grace=30.0, life=3600.0, style="new"),
+        lambda n: AuthServer(f"as{n}.atlassian.com", rotates=True, grace=600.0, life=3600.0, style="new"),
+        lambda n: AuthServer(f"as{n}.zitadel.cloud", rotates=True, grace=0.0, life=12 * 3600.0),
+        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=0.0, life=3600.0),
+        lambda n: AuthServer(f"as{n}.example", rotates=False, grace=0.0, life=3600.0),
+        lambda n: AuthServer(f"as{n}.example", rotates=False, grace=0.0, life=None),
+        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=60.0, life=300.0, style="new"),
+        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=120.0, life=2 * 3600.0, padding=1500),
+    )
+    made = [rng.choice(makers)(number) for number in range(count)]
+    for server in made:
+        server.rng = dice(server.host)
+        if rng.random() < 0.25:
+            server.vpn = rng.choice(("waf", "timeout"))
+    return made

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import heapq
 import itertools
 import json
-import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation import plan
-from tests.simulation.checks import Checks, Truth
+from tests.simulation import clients, plan
+from tests.simulation.checks import Checks
+from tests.simulation.director import Director
 from tests.simulation.machine import Clocks, Network
 from tests.simulation.plan import DAY, Happening
 from tests.simulation.process import INSTALL, Process
-from tests.simulation.servers import AuthServer, Family
+from tests.simulation.servers import AuthServer, Family, some
 from tests.simulation.storage import Disk, Keyring
+from tests.simulation.truth import Truth
 from trayapp.core.face import Action, Status, Verb
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
 from trayapp.edge.cabinet import Cabinet
-from trayapp.ports import Seen
 
 HISTORY = 400  # lines that are kept for a broken invariant
-STRANDED = 20.0  # s of sleep that no connection survives
 HOUR = 3600.0
 
 
@@ -46,13 +44,13 @@ class World:
         self.install = INSTALL
         self.keyring = Keyring(plan.dice(seed, "vault"), self.rng.choice(("windows", "mac", "mac")))
         self.disk = Disk()
-        self.servers = _servers(self.rng, workloads, seed)
+        self.servers = some(self.rng, workloads, lambda host: plan.dice(seed, f"server {host}"))
         self.specs = [self._spec(i, server) for i, server in enumerate(self.servers)]
         self.names: dict[str, str] = {}  # lineage → workload
         self.process: Process | None = None
         self.runs = 0
         self.fuse = 0  # calls until the machine stops; 0: it does not
-        self._fuse_away = 60.0
+        self.fuse_away = 60.0
         self.asleep = False
         self.changes = 0  # of anything that the count of the ceiling depends on
         self._online = 0.0  # s awake, running and online
@@ -61,7 +59,6 @@ class World:
         self.history: deque[tuple[float, str, str, tuple[Any, ...]]] = deque(maxlen=HISTORY)
         self._digest = hashlib.sha256()
         self.lines = 0
-        self._well_since = float("-inf")  # true time of the keyring's latest change
         self.failure: tuple[str, str, str] | None = None  # workload, rule, what
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,10 +66,8 @@ class World:
         names = [spec.name for spec in self.specs]
         self.plan = plan.make(seed, days, without, [server.host for server in self.servers], names)
         self._numbers = itertools.count()
-        self._acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # what servers are about to do
-        self._agenda: list[tuple[float, int, Happening]] = []
-        for happening in self.plan.happenings:
-            self._later(happening)
+        self.acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # what servers are about to do
+        self.director = Director(self)
         self.keyring.writing, self.keyring.wrote = self.checks.writing, self.checks.wrote
         for spec, server in zip(self.specs, self.servers, strict=True):
             self._first_login(spec, server)
@@ -141,19 +136,15 @@ class World:
         self._counted_at = now
         return self._online
 
-    def quiet_for(self) -> float:
-        """Seconds until the plan goes on."""
-        return self._agenda[0][0] - self.clocks.t if self._agenda else float("inf")
-
     def by_itself(self, delay: float, act: Callable[[], None]) -> None:
         """Something that a server does in `delay` seconds, whether or not the laptop is awake then."""
         key = next(self._numbers)
 
         def now() -> None:
-            del self._acts[key]
+            del self.acts[key]
             act()
 
-        self._acts[key] = (asyncio.get_running_loop().call_later(delay, now), now)
+        self.acts[key] = (asyncio.get_running_loop().call_later(delay, now), now)
 
     def remembers(self, name: str) -> bool:
         """Whether state.db can know that a token was under way."""
@@ -190,7 +181,7 @@ class World:
     async def live(self) -> None:
         """Until the plan is over or an invariant is broken."""
         self.start()
-        director = asyncio.ensure_future(self._direct())
+        director = asyncio.ensure_future(self.director.run())
         stop = asyncio.ensure_future(self.stop.wait())
         await asyncio.wait((director, stop), return_when=asyncio.FIRST_COMPLETED)
         for task in (director, stop):
@@ -200,171 +191,8 @@ class World:
         if self.process is not None:
             self.process.stop()
 
-    def _later(self, happening: Happening) -> None:
-        heapq.heappush(self._agenda, (happening.t, next(self._numbers), happening))
-
-    async def _direct(self) -> None:
-        while self._agenda:
-            wait = self.quiet_for()
-            if self.clocks.t + wait > self.plan.days:
-                return
-            if wait > 0.0:
-                await asyncio.sleep(max(wait, 1e-4))
-                continue  # what was put on the agenda meanwhile may come first
-            _, _, happening = heapq.heappop(self._agenda)
-            if happening.what == "sleep":
-                await self._sleep(happening)
-            else:
-                self._happen(happening)
-
-    async def _sleep(self, happening: Happening) -> None:
-        end = happening.t + happening.for_
-        dark = happening.who == "dark"
-        if self.native and self.process is not None:
-            self.process.watcher.tell(Seen(sleep_soon=True))
-            self.process.engine.say()
-            await asyncio.sleep(self.rng.uniform(0.1, 4.0))
-        self.online()
-        self.asleep = True
-        began = self.clocks.t
-        self.say("", "asleep for {:.0f} s", end - began)
-        self.changes += 1
-        self.checks.heals.changed("asleep")
-        for handle, act in list(self._acts.values()):
-            handle.cancel()
-            act()
-        while self._agenda and self._agenda[0][0] <= end:
-            t, _, meanwhile = heapq.heappop(self._agenda)
-            if meanwhile.what == "sleep":
-                end = max(end, meanwhile.t + meanwhile.for_)
-                continue
-            self.clocks.slept += max(0.0, t - self.clocks.t)
-            self._happen(meanwhile)
-        self.clocks.slept += max(0.0, end - self.clocks.t)
-        if self.clocks.t - began > STRANDED:
-            self.network.epoch += 1
-        if dark and self.rng.random() < 0.5:
-            self.network.down += 1
-            self._later(Happening(self.clocks.t + 50.0, "link down over"))
-        self.asleep = False
-        self.say("", "awake{}{}", " in the dark" if dark else "", ", offline" if self.network.offline else "")
-        self.checks.heals.changed("awake", told=True)
-        self._poke()
-
-    def _poke(self) -> None:
-        """A native message makes the engine look."""
-        process = self.process
-        if self.native and process is not None:
-            process.watcher.tell(Seen(woke=True) if self.checks.heals.sleep_told and not self.asleep else Seen())
-            process.engine.say()
-
-    def _happen(self, h: Happening) -> None:
-        """One line of the plan comes true."""
-        self.online()
-        self.say(
-            h.who if h.who.startswith("w") else "", "{} {}{}", h.what, h.who, f" for {h.for_:.0f} s" if h.for_ else ""
-        )
-        what, _, rest = h.what.partition(" ")
-        over = h.what.endswith(" over")
-        if h.for_ and what in ("link", "dns", "portal", "vpn", "hint", "storm", "keyring", "disk", "pause"):
-            self._later(Happening(h.t + h.for_, h.what + " over", 0.0, h.who))
-        match what:
-            case "move" | "link" | "dns" | "portal" | "vpn" | "hint":
-                self._network(what, over, h.who)
-            case "storm":
-                host, kind = h.who.split()
-                storms = next(server for server in self.servers if server.host == host).storms
-                storms.remove(kind) if over else storms.append(kind)
-                self.checks.heals.changed(h.what)
-            case "keyring":
-                self._keyring(rest.removesuffix(" over"), over)
-            case "disk":
-                self._disk(rest.removesuffix(" over"), over)
-            case "clock":
-                self.clocks.stepped += h.for_ * self.rng.choice((-1.0, 1.0))
-            case "fuse":
-                self.fuse, self._fuse_away = int(h.who), h.for_
-            case "crash" | "quit" | "reboot":
-                self._end(h)
-            case _:
-                self._concerning(h, over)
-
-    def _network(self, what: str, over: bool, who: str) -> None:
-        net, before = self.network, self.network.picture()
-        step = -1 if over else 1
-        match what:
-            case "move":
-                net.place += 1
-            case "link":
-                net.down = max(0, net.down + step)
-            case "dns":
-                net.dns += step
-            case "portal":
-                net.portals.remove(who) if over else net.portals.append(who)
-            case "vpn":
-                net.vpn_down += step
-            case _:
-                net.hinted += step
-        told = net.picture() != before
-        if what in ("move", "vpn") or (what == "link" and not over):
-            net.epoch += 1
-            self.checks.heals.shaken()
-        if told:
-            self.changes += 1
-        self.checks.heals.changed(what, told=told)
-        if told and self.native:
-            asyncio.get_running_loop().call_later(0.25, self._poke)
-
-    def _keyring(self, kind: str, over: bool) -> None:
-        keyring = self.keyring
-        setattr(keyring, kind, getattr(keyring, kind) + (-1 if over else 1))
-        (keyring.free.clear if keyring.hang else keyring.free.set)()
-        signal = over and kind in ("lock", "hang") and self.signals
-        self.checks.heals.changed(f"keyring {kind}", told=signal, keyring=True)
-        if over and not keyring.troubled:
-            process = self.process
-            wait = 15.0 if signal else 960.0  # the longest pause of core/storing.py
-            if process is not None:
-                asyncio.get_running_loop().call_later(wait, self._all_stored, process.number, self.clocks.t)
-        self._well_since = self.clocks.t
-        if signal and self.process is not None:
-            self.process.task("the keyring is up", self.process.engine.keyring_up())
-
-    def _all_stored(self, run: int, since: float) -> None:
-        process = self.process
-        if process is not None and process.number == run and not self.keyring.troubled and self._well_since == since:
-            self.checks.kept_in_memory(process)
-
-    def _disk(self, kind: str, over: bool) -> None:
-        setattr(self.disk, kind, getattr(self.disk, kind) + (-1 if over else 1))
-        (self.disk.free.clear if self.disk.hang else self.disk.free.set)()
-        self.disk.lost_at = self.clocks.t
-        self.checks.heals.changed(f"disk {kind}")
-
-    def _concerning(self, h: Happening, over: bool) -> None:
-        """What concerns one workload."""
-        truth = self.checks.truths[h.who]
-        match h.what:
-            case "revoke":
-                if self.rng.random() < 0.5:
-                    truth.family.alive, truth.family.ended = False, "revoked"
-                    self.checks.heals.changed("revoked")
-            case "upstream":
-                truth.family.dead_access.update(truth.family.access)
-            case "retry now":
-                truth.wished_t = self.clocks.t
-                self._click(Verb.RETRY, h.who)
-            case "pause" | "pause over":
-                truth.paused = not over
-                truth.wished_t = self.clocks.t
-                self._click(Verb.RESUME if over else Verb.PAUSE, h.who)
-                self.checks.heals.changed(h.what)
-            case "sign in unasked":
-                self._click(Verb.REAUTHORIZE, h.who)
-            case _:
-                raise AssertionError(h)
-
-    def _click(self, verb: Verb, name: str) -> None:
+    def click(self, verb: Verb, name: str) -> None:
+        """The person, or his wish of before."""
         if self.process is not None:
             self.process.engine.post(Action(verb, name))
 
@@ -387,7 +215,7 @@ class World:
 
     def _switches(self) -> None:
         for spec in self.specs:
-            self._click(Verb.PAUSE if self.checks.truths[spec.name].paused else Verb.RESUME, spec.name)
+            self.click(Verb.PAUSE if self.checks.truths[spec.name].paused else Verb.RESUME, spec.name)
 
     def crash(self, why: str) -> None:
         """The machine stops in the middle of it."""
@@ -395,7 +223,7 @@ class World:
         if process is None:
             return
         self.say("", "CRASH {}", why)
-        self._gone(process, self._fuse_away)
+        self._gone(process, self.fuse_away)
 
     def _gone(self, process: Process, away: float) -> None:
         self.online()
@@ -410,7 +238,8 @@ class World:
         self.checks.heals.changed("not running")
         asyncio.get_running_loop().call_later(away, self.start)
 
-    def _end(self, h: Happening) -> None:
+    def end(self, h: Happening) -> None:
+        """A crash, a reboot, or a clean end."""
         process = self.process
         if process is None or process.closing:
             return
@@ -419,7 +248,7 @@ class World:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
-        self._fuse_away = h.for_
+        self.fuse_away = h.for_
         self.crash(h.what)
         if h.what == "reboot":
             self.clocks.reboot()
@@ -437,7 +266,7 @@ class World:
             self._gone(process, away)
 
     def _troubled_lately(self) -> bool:
-        return self.clocks.t - self._well_since < 1000.0
+        return self.clocks.t - self.director.well_since < 1000.0
 
     async def _callers(self, process: Process) -> None:
         """Clients ask for tokens now and then."""
@@ -445,7 +274,7 @@ class World:
         while True:
             await asyncio.sleep(rng.uniform(60.0, 900.0))
             for name in rng.sample([spec.name for spec in self.specs], k=rng.randint(1, len(self.specs))):
-                process.task(f"caller of {name}", self.checks.call(process, name))
+                process.task(f"caller of {name}", clients.call(self, process, name))
 
     async def _person(self, process: Process) -> None:
         """Looks at the icon every ten minutes or so, and sometimes does what it asks for."""
@@ -455,28 +284,7 @@ class World:
             for name in (spec.name for spec in self.specs):
                 view = process.engine.view_of(name)
                 if view is not None and view.status is Status.UNAUTHENTICATED and rng.random() < 0.3:
-                    self._click(Verb.REAUTHORIZE, name)
-
-
-def _servers(rng: random.Random, count: int, seed: int) -> list[AuthServer]:
-    """One for each workload: every kind of rotation, known and unknown to `core/quirks.py`."""
-    makers = (
-        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=60.0, life=3600.0),
-        lambda n: AuthServer(f"as{n}.okta.com", rotates=True, grace=30.0, life=3600.0, style="new"),
-        lambda n: AuthServer(f"as{n}.atlassian.com", rotates=True, grace=600.0, life=3600.0, style="new"),
-        lambda n: AuthServer(f"as{n}.zitadel.cloud", rotates=True, grace=0.0, life=12 * HOUR),
-        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=0.0, life=HOUR),
-        lambda n: AuthServer(f"as{n}.example", rotates=False, grace=0.0, life=HOUR),
-        lambda n: AuthServer(f"as{n}.example", rotates=False, grace=0.0, life=None),
-        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=60.0, life=300.0, style="new"),
-        lambda n: AuthServer(f"as{n}.example", rotates=True, grace=120.0, life=2 * HOUR, padding=1500),
-    )
-    made = [rng.choice(makers)(number) for number in range(count)]
-    for server in made:
-        server.rng = plan.dice(seed, f"server {server.host}")
-        if rng.random() < 0.25:
-            server.vpn = rng.choice(("waf", "timeout"))
-    return made
+                    self.click(Verb.REAUTHORIZE, name)
 
 
 __all__ = ["DAY", "World"]

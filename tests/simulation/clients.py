@@ -1,0 +1,51 @@
+"""The clients of the laptop: they ask for tokens, use them, and notice what is wrong with what they get (M15)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tests.simulation.checks import HAIR
+from trayapp.core.face import Colour
+from trayapp.core.messages import Rejected
+from trayapp.core.model import AccessToken
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+
+async def call(world: World, process: Process, name: str) -> None:
+    """A client asks for a token and uses it."""
+    truth = world.checks.truths[name]
+    began = asyncio.get_running_loop().time()
+    got = await process.engine.token(name)
+    if not process.alive:
+        return
+    if asyncio.get_running_loop().time() - began > 2.0 + HAIR:
+        world.checks.broken(name, "callers", "a caller waited longer than two seconds (M15)")
+    if not isinstance(got, AccessToken):
+        await asyncio.sleep(0.4)  # the engine was told to look at its clocks
+        view = process.engine.view_of(name)
+        later = process.engine.callers.peek(name)
+        if (
+            world.process is process
+            and view is not None
+            and view.colour is Colour.GREEN
+            and not isinstance(later, AccessToken)
+        ):
+            world.checks.broken(name, "colour", "green while callers are refused")
+        return
+    value, t = got.value.reveal(), world.clocks.t
+    ends = max((f.access[value] for f in truth.server.families if value in f.access), default=0.0)
+    if value in truth.rejected:
+        world.checks.broken(name, "callers", "a token that the upstream has rejected is served")
+    if t > ends:
+        world.checks.broken(name, "callers", f"a token is served {t - ends:.0f} s after its end")
+    if any(value in family.dead_access for family in truth.server.families):
+        truth.rejected.add(value)
+        world.say(name, "the upstream says 401")
+        process.engine.apply(name, Rejected(process.engine.now(), got.serial))
+        again = process.engine.callers.peek(name)  # a client that tries again at once
+        if isinstance(again, AccessToken) and again.value.reveal() in truth.rejected:
+            world.checks.broken(name, "callers", "a token that the upstream has rejected is served")

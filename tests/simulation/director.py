@@ -1,0 +1,201 @@
+"""The director: lets the plan happen, while the laptop is awake and while it sleeps.
+
+During a sleep time passes for the world alone: the loop, which is the laptop's, stands still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from typing import TYPE_CHECKING
+
+from tests.simulation.plan import Happening
+from trayapp.core.face import Verb
+from trayapp.ports import Seen
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+STRANDED = 20.0  # s of sleep that no connection survives
+
+
+class Director:
+    """Has the agenda."""
+
+    def __init__(self, world: World) -> None:
+        self.w = world
+        self.well_since = float("-inf")  # true time of the keyring's latest change
+        self._numbers = itertools.count()
+        self._agenda: list[tuple[float, int, Happening]] = []
+        for happening in world.plan.happenings:
+            self._later(happening)
+
+    def quiet_for(self) -> float:
+        """Seconds until the plan goes on."""
+        return self._agenda[0][0] - self.w.clocks.t if self._agenda else float("inf")
+
+    def _later(self, happening: Happening) -> None:
+        heapq.heappush(self._agenda, (happening.t, next(self._numbers), happening))
+
+    async def run(self) -> None:
+        """Until the plan is over."""
+        while self._agenda:
+            wait = self.quiet_for()
+            if self.w.clocks.t + wait > self.w.plan.days:
+                return
+            if wait > 0.0:
+                await asyncio.sleep(max(wait, 1e-4))
+                continue  # what was put on the agenda meanwhile may come first
+            _, _, happening = heapq.heappop(self._agenda)
+            if happening.what == "sleep":
+                await self._sleep(happening)
+            else:
+                self._happen(happening)
+
+    async def _sleep(self, happening: Happening) -> None:
+        end = happening.t + happening.for_
+        dark = happening.who == "dark"
+        if self.w.native and self.w.process is not None:
+            self.w.process.watcher.tell(Seen(sleep_soon=True))
+            self.w.process.engine.say()
+            await asyncio.sleep(self.w.rng.uniform(0.1, 4.0))
+        self.w.online()
+        self.w.asleep = True
+        began = self.w.clocks.t
+        self.w.say("", "asleep for {:.0f} s", end - began)
+        self.w.changes += 1
+        self.w.checks.heals.changed("asleep")
+        for handle, act in list(self.w.acts.values()):
+            handle.cancel()
+            act()
+        while self._agenda and self._agenda[0][0] <= end:
+            t, _, meanwhile = heapq.heappop(self._agenda)
+            if meanwhile.what == "sleep":
+                end = max(end, meanwhile.t + meanwhile.for_)
+                continue
+            self.w.clocks.slept += max(0.0, t - self.w.clocks.t)
+            self._happen(meanwhile)
+        self.w.clocks.slept += max(0.0, end - self.w.clocks.t)
+        if self.w.clocks.t - began > STRANDED:
+            self.w.network.epoch += 1
+        if dark and self.w.rng.random() < 0.5:
+            self.w.network.down += 1
+            self._later(Happening(self.w.clocks.t + 50.0, "link down over"))
+        self.w.asleep = False
+        self.w.say("", "awake{}{}", " in the dark" if dark else "", ", offline" if self.w.network.offline else "")
+        self.w.checks.heals.changed("awake", told=True)
+        self._poke()
+
+    def _poke(self) -> None:
+        """A native message makes the engine look."""
+        process = self.w.process
+        if self.w.native and process is not None:
+            process.watcher.tell(Seen(woke=True) if self.w.checks.heals.sleep_told and not self.w.asleep else Seen())
+            process.engine.say()
+
+    def _happen(self, h: Happening) -> None:
+        """One line of the plan comes true."""
+        self.w.online()
+        self.w.say(
+            h.who if h.who.startswith("w") else "", "{} {}{}", h.what, h.who, f" for {h.for_:.0f} s" if h.for_ else ""
+        )
+        what, _, rest = h.what.partition(" ")
+        over = h.what.endswith(" over")
+        if h.for_ and what in ("link", "dns", "portal", "vpn", "hint", "storm", "keyring", "disk", "pause"):
+            self._later(Happening(h.t + h.for_, h.what + " over", 0.0, h.who))
+        match what:
+            case "move" | "link" | "dns" | "portal" | "vpn" | "hint":
+                self._network(what, over, h.who)
+            case "storm":
+                host, kind = h.who.split()
+                storms = next(server for server in self.w.servers if server.host == host).storms
+                storms.remove(kind) if over else storms.append(kind)
+                self.w.checks.heals.changed(h.what)
+            case "keyring":
+                self._keyring(rest.removesuffix(" over"), over)
+            case "disk":
+                self._disk(rest.removesuffix(" over"), over)
+            case "clock":
+                self.w.clocks.stepped += h.for_ * self.w.rng.choice((-1.0, 1.0))
+            case "fuse":
+                self.w.fuse, self.w.fuse_away = int(h.who), h.for_
+            case "crash" | "quit" | "reboot":
+                self.w.end(h)
+            case _:
+                self._concerning(h, over)
+
+    def _network(self, what: str, over: bool, who: str) -> None:
+        net, before = self.w.network, self.w.network.picture()
+        step = -1 if over else 1
+        match what:
+            case "move":
+                net.place += 1
+            case "link":
+                net.down = max(0, net.down + step)
+            case "dns":
+                net.dns += step
+            case "portal":
+                net.portals.remove(who) if over else net.portals.append(who)
+            case "vpn":
+                net.vpn_down += step
+            case _:
+                net.hinted += step
+        told = net.picture() != before
+        if what in ("move", "vpn") or (what == "link" and not over):
+            net.epoch += 1
+            self.w.checks.heals.shaken()
+        if told:
+            self.w.changes += 1
+        self.w.checks.heals.changed(what, told=told)
+        if told and self.w.native:
+            asyncio.get_running_loop().call_later(0.25, self._poke)
+
+    def _keyring(self, kind: str, over: bool) -> None:
+        keyring = self.w.keyring
+        setattr(keyring, kind, getattr(keyring, kind) + (-1 if over else 1))
+        (keyring.free.clear if keyring.hang else keyring.free.set)()
+        signal = over and kind in ("lock", "hang") and self.w.signals
+        self.w.checks.heals.changed(f"keyring {kind}", told=signal, keyring=True)
+        if over and not keyring.troubled:
+            process = self.w.process
+            wait = 15.0 if signal else 960.0  # the longest pause of core/storing.py
+            if process is not None:
+                asyncio.get_running_loop().call_later(wait, self._all_stored, process.number, self.w.clocks.t)
+        self.well_since = self.w.clocks.t
+        if signal and self.w.process is not None:
+            self.w.process.task("the keyring is up", self.w.process.engine.keyring_up())
+
+    def _all_stored(self, run: int, since: float) -> None:
+        process = self.w.process
+        if process is not None and process.number == run and not self.w.keyring.troubled and self.well_since == since:
+            self.w.checks.kept_in_memory(process)
+
+    def _disk(self, kind: str, over: bool) -> None:
+        setattr(self.w.disk, kind, getattr(self.w.disk, kind) + (-1 if over else 1))
+        (self.w.disk.free.clear if self.w.disk.hang else self.w.disk.free.set)()
+        self.w.disk.lost_at = self.w.clocks.t
+        self.w.checks.heals.changed(f"disk {kind}")
+
+    def _concerning(self, h: Happening, over: bool) -> None:
+        """What concerns one workload."""
+        truth = self.w.checks.truths[h.who]
+        match h.what:
+            case "revoke":
+                if self.w.rng.random() < 0.5:
+                    truth.family.alive, truth.family.ended = False, "revoked"
+                    self.w.checks.heals.changed("revoked")
+            case "upstream":
+                truth.family.dead_access.update(truth.family.access)
+            case "retry now":
+                truth.wished_t = self.w.clocks.t
+                self.w.click(Verb.RETRY, h.who)
+            case "pause" | "pause over":
+                truth.paused = not over
+                truth.wished_t = self.w.clocks.t
+                self.w.click(Verb.RESUME if over else Verb.PAUSE, h.who)
+                self.w.checks.heals.changed(h.what)
+            case "sign in unasked":
+                self.w.click(Verb.REAUTHORIZE, h.who)
+            case _:
+                raise AssertionError(h)

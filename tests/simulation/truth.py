@@ -1,0 +1,62 @@
+"""What is really so of each workload, however the program sees it: what `checks.py` compares with."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tests.simulation.servers import AuthServer, Family
+from trayapp.core.model import Trigger
+
+
+@dataclass
+class Call:
+    """One refresh request."""
+
+    name: str
+    run: int  # the run of the program that made it
+    token: str
+    t: float
+    trigger: Trigger
+    server: str
+    sent: bool = False
+    delivered: bool = True  # its answer, if any, reaches the program
+    ended: float | None = None
+
+
+@dataclass
+class Doubt:
+    """A token that was spent while its answer did not arrive."""
+
+    acted_t: float
+    grace: float
+    learned_t: float | None = None  # when the program knew that no answer comes
+    best: float = 0.0  # s; the longest uninterrupted good time inside the grace after that
+    asked: int = 0
+
+
+@dataclass
+class Truth:
+    """What is really so of one workload."""
+
+    name: str
+    server: AuthServer
+    family: Family
+    stored: str  # the newest refresh token known to be in the keyring
+    held: str  # the newest one that the program got
+    held_run: int = 0  # in which run of the program
+    replaced: dict[str, int] = field(default_factory=dict)  # token → the run that received its successor
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    access: tuple[str, float, float | None] = ("", 0.0, None)  # the newest that arrived: value, from, to
+    access_run: int = -1
+    rejected: set[str] = field(default_factory=set)
+    calls: deque[Call] = field(default_factory=lambda: deque(maxlen=64))
+    flying: Call | None = None
+    not_before: float = 0.0
+    asked_by: int = -1
+    since_nudge: int = 0
+    online_at_success: float = 0.0
+    changes_at_success: int = 0
+    usable: int = 0  # slots with a login that the server honours, before the write in progress
+    paused: bool = False
+    wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*
