@@ -158,7 +158,7 @@ class Screen:
 
     def notification(self) -> Box:
         """The one notification on the screen, when it stands still."""
-        box = wait_for(self.notifications, "a notification")[0]
+        box = wait_for(self.notifications, "a notification", 40.0)[0]  # on a busy machine it may take its time
         self.settle(box)
         return self.notifications()[0]
 
