@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from trayapp.cli import parser, split_command
+from trayapp.cli.entry import parser, split_command
 from trayapp.settings import table
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ import pytest
 
 from tests.engines import login_of
 from trayapp.app import App, Parts
-from trayapp.client import Client
+from trayapp.cli.client import Client
 from trayapp.config import load
 from trayapp.control import Control
 from trayapp.core.face import Action, Snapshot, Verb

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from trayapp.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.oauthtest import Mode, OAuthServer, browse
 
 ROOT = Path(__file__).resolve().parents[1]

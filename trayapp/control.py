@@ -8,7 +8,7 @@ from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Unavailable, Verb
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Spec
-from trayapp.edge.api import Check
+from trayapp.edge.controls import Check
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

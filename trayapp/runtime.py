@@ -20,7 +20,8 @@ from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import Trouble
-from trayapp.edge.api import Check, open_routes, routes
+from trayapp.edge.api import open_routes, routes
+from trayapp.edge.controls import Check
 from trayapp.edge.events import Events
 from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal

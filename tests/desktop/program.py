@@ -17,7 +17,7 @@ from tests.desktop import visitor
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import App
-from trayapp.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.core.model import Login, Secret
 from trayapp.edge.keystore import Keystore
 from trayapp.oauthtest import Grant, OAuthServer

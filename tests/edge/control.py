@@ -20,7 +20,7 @@ from trayapp.core.face import (
 )
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Spec
-from trayapp.edge.api import Check
+from trayapp.edge.controls import Check
 
 ADDED = 1_700_000_000.0
 STARTED = 1_800_000_000.0

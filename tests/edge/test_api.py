@@ -17,7 +17,7 @@ from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.public import auth_json
 from trayapp.edge import api
-from trayapp.edge.api import Control
+from trayapp.edge.controls import Control
 from trayapp.edge.server import LoopbackServer
 
 CANARY = "canary-access-token-1"

@@ -11,102 +11,28 @@ import math
 import re
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trayapp.core import metrics
-from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Snapshot, Unavailable, Verb, WorkloadView
-from trayapp.core.model import AccessToken, Problem, Spec
+from trayapp.core.clients import Program, settings
+from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
+from trayapp.core.model import Problem
 from trayapp.core.public import listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.edge import openapi
+from trayapp.edge.asked import SignIns
+from trayapp.edge.controls import Control
 from trayapp.edge.events import Events
 from trayapp.edge.replies import OWN_HEADERS, Refusal, empty_reply, json_reply, read_object
 
-REAUTHORIZE_EVERY = 10.0  # s per workload: a program in a loop must not fill the desktop with browser tabs
-SNAPSHOT_LAG = 0.5  # s; snapshots are published at most 4 times a second, so `signing_in` may lag behind that long
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
 MIN_VALIDITY_MAX = 86400.0  # s
 WAIT_MAX = 30.0  # s; one attempt takes no longer
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `doctor`. `state` is ok, warning or problem; `help` says what to do, empty when all is well."""
-
-    name: str
-    state: str
-    text: str
-    help: str = ""
-
-
-class Control(Protocol):
-    """What the API needs of the engine and the app. All of it runs on the server's own loop."""
-
-    @property
-    def started_at(self) -> float:
-        """Wall; when the app started."""
-        ...
-
-    def snapshot(self) -> Snapshot: ...
-
-    def spec(self, name: str) -> Spec | None: ...
-
-    def post(self, action: Action) -> None:
-        """A click, to be done later; never waits."""
-        ...
-
-    async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
-        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled.
-
-        `wait` is the longest wait, in seconds, where that is longer than the usual one.
-        """
-        ...
-
-    def client(self, name: str) -> ClientAccess | None:
-        """How a program on this machine reaches it; None while nothing listens. Makes the local key at first use."""
-        ...
-
-    def counted(self) -> metrics.Counted: ...
-
-    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
-        """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
-
-        `browser` opens the page here; `accept` agrees beforehand to a changed account or fewer scopes.
-        """
-        ...
-
-    def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect URL that a person copied; None if the waiting sign-in took it."""
-        ...
-
-    async def remove(self, name: str) -> bool:
-        """Revoke, delete, take it out of the configuration; False if there is no such workload."""
-        ...
-
-    async def reload(self) -> tuple[list[str], list[str]]:
-        """Read the configuration again: errors and warnings, each one sentence."""
-        ...
-
-    def sources(self) -> list[str]:
-        """The names of those who tell of network and sleep now."""
-        ...
-
-    async def checks(self) -> list[Check]: ...
-
-    def quit(self) -> None:
-        """End the program soon; returns at once."""
-        ...
-
-    def created_at(self, name: str) -> float:
-        """Wall; when the workload was added."""
-        ...
 
 
 def routes(
@@ -150,22 +76,6 @@ async def _health(request: web.Request) -> web.Response:
     return empty_reply(204)
 
 
-@dataclass(slots=True)
-class _Asked:
-    """The latest sign-in that was asked for: when, and what came of it."""
-
-    at: float
-    task: asyncio.Task[str | Problem | None]
-    ended: float = math.inf
-
-    def page(self) -> tuple[bool, str | None]:
-        """Whether a page was made, and its URL."""
-        if not self.task.done() or self.task.cancelled() or self.task.exception() is not None:
-            return False, None
-        result = self.task.result()
-        return (False, None) if isinstance(result, Problem) else (True, result)
-
-
 class _Api:
     """The handlers, in the order of the routes."""
 
@@ -174,7 +84,7 @@ class _Api:
         self._version = version
         self._document = openapi.document(version)
         self._now = now
-        self._asked: dict[tuple[str, bool], _Asked] = {}  # by name and `accept`: agreeing is not asking once more
+        self._sign_ins = SignIns(control, self._begin, now)
         self._jobs: set[asyncio.Task[Any]] = set()
 
     def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -291,35 +201,10 @@ class _Api:
         view = self._view(request)
         wish = await read_object(request, {"browser": bool, "accept": bool})
         browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
-        asked = self._asked.get((view.name, accept))
-        if asked is None or (asked.task.done() and self._now() - asked.at >= REAUTHORIZE_EVERY):
-            asked = self._ask(view.name, browser=browser, accept=accept)
-        elif asked.task.done():
-            return self._again(view, asked)
-        result = await asyncio.shield(asked.task)
+        result = await self._sign_ins.url(view, browser=browser, accept=accept)
         if isinstance(result, Problem):
             raise Refusal(409, result.kind, result.summary)
         return json_reply({"authorization_url": result}, 202)
-
-    def _ask(self, name: str, *, browser: bool, accept: bool) -> _Asked:
-        job = self._control.reauthorize(name, browser=browser, accept=accept)
-        asked = _Asked(self._now(), self._begin(f"reauthorize {name}", job))
-
-        def ended(_: asyncio.Task[str | Problem | None]) -> None:
-            asked.ended = self._now()
-
-        asked.task.add_done_callback(ended)
-        self._asked[name, accept] = asked
-        return asked
-
-    def _again(self, view: WorkloadView, asked: _Asked) -> web.Response:
-        """Asked again within 10 s: the page that is open already, or "not so fast"."""
-        made, url = asked.page()
-        if made and (view.auth.signing_in or self._now() - asked.ended < SNAPSHOT_LAG):
-            return json_reply({"authorization_url": url}, 202)
-        wait = max(1, math.ceil(asked.at + REAUTHORIZE_EVERY - self._now()))
-        message = f"A sign-in of this workload was asked for a moment ago; try again in {wait} s."
-        raise Refusal(429, "too_many_requests", message, {"Retry-After": str(wait)})
 
     async def callback(self, request: web.Request) -> web.Response:
         view = self._view(request)
@@ -340,8 +225,7 @@ class _Api:
 
     async def _remove(self, name: str) -> bool:
         found = await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name)))
-        for accept in (False, True):
-            self._asked.pop((name, accept), None)
+        self._sign_ins.forget(name)
         return found
 
     async def reload(self, request: web.Request) -> web.Response:

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from tests.fake_app import FakeApp, running
-from trayapp import executing
-from trayapp.cli import main
+from trayapp.cli import executing, main
 from trayapp.core.model import Secret
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "canary-access-token"
 PRINT = "import os; print(os.environ[{!r}])"
 Capture = pytest.CaptureFixture[str]
@@ -142,7 +141,7 @@ def test_an_expired_token_runs_nothing(app: FakeApp, capsys: Capture) -> None:
 def test_where_a_process_cannot_become_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows the command is a child, and its exit code is handed on."""
 
-    monkeypatch.setattr("trayapp.executing.os.name", "nt")
+    monkeypatch.setattr("trayapp.cli.executing.os.name", "nt")
     show = f"import os, sys; sys.exit(7 if os.environ['T'] == {TOKEN!r} else 1)"
 
     assert 7 == executing.become([sys.executable, "-c", show], "T", Secret(TOKEN))

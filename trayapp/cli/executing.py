@@ -12,9 +12,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from trayapp.cli import INTERRUPTED
+from trayapp.cli.codes import INTERRUPTED
+from trayapp.cli.output import clean, complain
 from trayapp.core.model import Secret
-from trayapp.output import clean, complain
 
 NOT_EXECUTABLE = 126  # as shells report it
 NOT_FOUND = 127

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trayapp.cli import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
-from trayapp.client import ApiError, Client, NotRunningError
-from trayapp.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
+from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
+from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
+from trayapp.cli.token_wait import usable_token
 from trayapp.paths import Paths
-from trayapp.token_wait import usable_token
 
 START = "Amberlight is not running. Start it with: amberlight run"
 GONE_LIMIT = 15.0  # s until a removed workload has to be gone: revoking takes at most 10
@@ -147,20 +147,20 @@ def token(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def execute(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.executing import become
+    from trayapp.cli.executing import become
 
     value = usable_token(_client(paths), arguments.name, arguments.min_validity)
     return value if isinstance(value, int) else become(arguments.after, arguments.env, value)
 
 
 def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.client_config import show
+    from trayapp.cli.client_config import show
 
     return show(_client(paths).client(arguments.name), arguments.name, arguments.program)
 
 
 def logs(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.log_tail import follow, last_lines
+    from trayapp.cli.log_tail import follow, last_lines
 
     if not paths.log_file.exists():
         complain(f"amberlight: there is no log yet ({paths.log_file})")
@@ -175,8 +175,8 @@ def logs(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.doctor import PROBLEM, examine
-    from trayapp.output import checks_text
+    from trayapp.cli.doctor import PROBLEM, examine
+    from trayapp.cli.output import checks_text
 
     checks = examine(paths, os.environ)
     if arguments.json:
@@ -213,7 +213,7 @@ def start(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.signing_wait import sign_in
+    from trayapp.cli.signing_wait import sign_in
 
     return sign_in(_client(paths), arguments.name, browser=not arguments.no_browser, accept=arguments.accept)
 
@@ -243,7 +243,7 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
         say(f"Sign in with: amberlight reauthorize {arguments.name}")
         return OK
 
-    from trayapp.signing_wait import sign_in
+    from trayapp.cli.signing_wait import sign_in
 
     return sign_in(client, arguments.name, browser=not arguments.no_browser, accept=False)
 

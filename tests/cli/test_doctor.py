@@ -15,11 +15,10 @@ import pytest
 import trustme
 
 from tests.fake_app import FakeApp, running
-from trayapp import doctor
-from trayapp.cli import main
+from trayapp.cli import doctor, main
+from trayapp.cli.doctor import OK, PROBLEM, WARNING, Check
 from trayapp.config import Config, Paths, load
 from trayapp.core.model import Trouble
-from trayapp.doctor import OK, PROBLEM, WARNING, Check
 
 Capture = pytest.CaptureFixture[str]
 

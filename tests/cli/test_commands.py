@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.fake_app import FakeApp, row, running
-from trayapp import __version__, commands
-from trayapp.cli import main, parser, split_command
+from trayapp import __version__
+from trayapp.cli import commands, main
+from trayapp.cli.entry import parser, split_command
 from trayapp.config import Paths, load
 
 CONFIG = """# mine
@@ -649,7 +650,7 @@ def test_logs(paths: Paths, capsys: Capture) -> None:
 def test_follow(tmp_path: Path) -> None:
     """Following goes on through half lines, a rotation and a cut, and loses no line."""
 
-    from trayapp.log_tail import follow
+    from trayapp.cli.log_tail import follow
 
     log = tmp_path / "x.log"
     log.write_text("old\n")

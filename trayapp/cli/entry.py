@@ -13,10 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from trayapp import __version__
-
-OK, FAILED, USAGE, NOT_RUNNING, NEEDS_SIGN_IN, RETRYING = range(6)
-INTERRUPTED = 130  # as shells report Ctrl-C
-BROKEN_PIPE = 141  # as shells report a program whose reader went away
+from trayapp.cli.codes import BROKEN_PIPE, INTERRUPTED, OK, USAGE
 
 EXIT_CODES = """\
 exit codes:
@@ -263,7 +260,7 @@ def _run(argv: Sequence[str] | None) -> int:
     if arguments.command is None:
         arguments = parser().parse_args(["run"])
 
-    from trayapp import commands
+    from trayapp.cli import commands
 
     return commands.run(arguments)
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fake_app import FakeApp, row, running
-from trayapp import signing_wait
-from trayapp.cli import main
+from trayapp.cli import main, signing_wait
 from trayapp.config import Paths
 
 URL = "https://login.example.com/authorize?state=x"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 
-from trayapp.cli import FAILED, NEEDS_SIGN_IN, RETRYING
-from trayapp.client import ApiError, Client
+from trayapp.cli.client import ApiError, Client
+from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, RETRYING
+from trayapp.cli.output import clean, complain, moment, span
 from trayapp.core.model import Secret
-from trayapp.output import clean, complain, moment, span
 
 BY_ERROR = {"reauth_required": NEEDS_SIGN_IN, "retrying": RETRYING, "starting": RETRYING}
 SLACK = 1.0  # s; what passes between the app's answer and our look at the clock

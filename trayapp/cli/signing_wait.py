@@ -15,9 +15,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trayapp.cli import FAILED, NEEDS_SIGN_IN, OK
-from trayapp.client import ApiError, Client
-from trayapp.output import auth_of, clean, complain, say
+from trayapp.cli.client import ApiError, Client
+from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
+from trayapp.cli.output import auth_of, clean, complain, say
 
 LIMIT = 300.0  # s; as long as the app itself waits for the browser
 POLL = 0.5  # s

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from trayapp.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.config import Config, ConfigError, Paths, load
 
 CONNECT_LIMIT = 5.0  # s per endpoint, TLS included

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trayapp.cli import FAILED, OK
-from trayapp.output import complain, say
+from trayapp.cli.codes import FAILED, OK
+from trayapp.cli.output import complain, say
 
 
 def show(answer: Mapping[str, Any], name: str, program: str) -> int:

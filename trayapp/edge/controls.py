@@ -1,0 +1,84 @@
+"""What the loopback API needs of the engine and the app, in one Protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from trayapp.core import metrics
+from trayapp.core.clients import ClientAccess
+from trayapp.core.face import Action, Snapshot, Unavailable
+from trayapp.core.model import AccessToken, Problem, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`. `state` is ok, warning or problem; `help` says what to do, empty when all is well."""
+
+    name: str
+    state: str
+    text: str
+    help: str = ""
+
+
+class Control(Protocol):
+    """What the API needs of the engine and the app. All of it runs on the server's own loop."""
+
+    @property
+    def started_at(self) -> float:
+        """Wall; when the app started."""
+        ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def spec(self, name: str) -> Spec | None: ...
+
+    def post(self, action: Action) -> None:
+        """A click, to be done later; never waits."""
+        ...
+
+    async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
+        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled.
+
+        `wait` is the longest wait, in seconds, where that is longer than the usual one.
+        """
+        ...
+
+    def client(self, name: str) -> ClientAccess | None:
+        """How a program on this machine reaches it; None while nothing listens. Makes the local key at first use."""
+        ...
+
+    def counted(self) -> metrics.Counted: ...
+
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+        """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
+
+        `browser` opens the page here; `accept` agrees beforehand to a changed account or fewer scopes.
+        """
+        ...
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect URL that a person copied; None if the waiting sign-in took it."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Revoke, delete, take it out of the configuration; False if there is no such workload."""
+        ...
+
+    async def reload(self) -> tuple[list[str], list[str]]:
+        """Read the configuration again: errors and warnings, each one sentence."""
+        ...
+
+    def sources(self) -> list[str]:
+        """The names of those who tell of network and sleep now."""
+        ...
+
+    async def checks(self) -> list[Check]: ...
+
+    def quit(self) -> None:
+        """End the program soon; returns at once."""
+        ...
+
+    def created_at(self, name: str) -> float:
+        """Wall; when the workload was added."""
+        ...
