@@ -136,6 +136,8 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
         "remote": True,
         "started_at": "2027-01-15T08:00:00.000Z",
         "health": "degraded",
+        "colour": "amber",
+        "glyph": "retry",
     }
     assert made["auth"] == auth_json(AUTH)
 

@@ -75,7 +75,7 @@ def auth_json(auth: AuthView) -> Json:
 
 
 def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
-    """One line of the list: ToolHive's keys, and `health` and `auth` besides. `package` is empty: ours are remote."""
+    """One line of the list: ToolHive's keys, and ours besides. `package` is empty: ours are remote."""
     return {
         "name": view.name,
         "package": "",
@@ -88,6 +88,8 @@ def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) 
         "remote": True,
         "started_at": rfc3339(started_at),
         "health": view.health.value,
+        "colour": view.colour.name.lower(),
+        "glyph": view.glyph.value,
         "auth": auth_json(view.auth),
     }
 

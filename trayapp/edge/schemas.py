@@ -11,7 +11,7 @@ from dataclasses import fields
 from enum import StrEnum
 
 from trayapp.core.clients import Program
-from trayapp.core.face import Detail, Health, Status
+from trayapp.core.face import Colour, Detail, Glyph, Health, Status
 from trayapp.core.model import Policy, Spec, Trigger
 from trayapp.core.public import Json
 
@@ -77,7 +77,7 @@ _WORDS_OF_STATUS: Mapping[str, Json] = {
 
 SCHEMAS: Mapping[str, Json] = {
     "Workload": closed(
-        "One row of the list: ToolHive's keys, and `health` and `auth`.",
+        "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
         {
             "name": NAME,
             "package": TEXT,
@@ -87,6 +87,8 @@ SCHEMAS: Mapping[str, Json] = {
             "created_at": TIME,
             "remote": FLAG,
             "started_at": TIME,
+            "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
+            "glyph": word(Glyph),
             **_WORDS_OF_STATUS,
         },
     ),
