@@ -60,6 +60,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.news: list[Seen] = []
+        self.told = False
         self.looks = 0
         self.failure: Exception | None = None
 

@@ -51,7 +51,7 @@ from trayapp.tasks import Tasks, first_of
 log = logging.getLogger(__name__)
 
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
-RESTLESS_SLEEP = 5.0  # s; the same while something fails, as a returning network is what everybody waits for
+RESTLESS_SLEEP = 5.0  # s; the same while something fails and nobody tells of the network that all wait for
 SLICE = 64  # workloads that one step of the loop walks through before others have their turn
 QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
 
@@ -319,7 +319,7 @@ class Engine:
         settles = self.gate.settles_at()
         if settles is not None and settles > now.at:
             instants.append(settles)
-        limit = RESTLESS_SLEEP if restless else MAX_SLEEP
+        limit = RESTLESS_SLEEP if restless and not self._out.watcher.told else MAX_SLEEP
         return max(0.0, min(min(instants, default=float("inf")) - now.at, limit))
 
     # --- clicks and commands -----------------------------------------------------------------------------------------

@@ -40,6 +40,11 @@ class Look:
         offline = any(isinstance(event, NetworkState) and event.offline for event in self.watch.poll(now))
         return Gate(offline=offline, closed_since=now.at if offline else None)
 
+    @property
+    def told(self) -> bool:
+        """Whether a network that returns is told of."""
+        return self.watch.network
+
     def poll(self, now: Moment) -> Seen | None:
         """What changed since the last look; None if nothing did."""
         if self.files_changed():

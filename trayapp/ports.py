@@ -82,6 +82,11 @@ class Seen:
 class Watcher(Protocol):
     """Looks at clocks, routes and addresses when it is asked to; cheap enough for every wake-up of the engine."""
 
+    @property
+    def told(self) -> bool:
+        """Whether the system tells of a network that returns, so that nobody has to look out for it."""
+        ...
+
     def poll(self, now: Moment) -> Seen | None: ...
 
 

@@ -442,9 +442,23 @@ def test_a_connection_that_slept_is_read_for_two_more_seconds() -> None:
 
     check(
         """
-        wake                -> refreshing:sent
+        +60 asleep wake     -> refreshing:sent
         +1 time             -> refreshing:sent
         +1 time             -> waiting, due +0, again/short_retry, marked | abandon #1, note attempt ambiguous, save
+    """,
+        reached(Phase.REFRESHING),
+    )
+
+
+def test_a_sleep_that_was_called_off_costs_no_answer() -> None:
+    """The machine stood still for no moment: its connection lives, and its answer is waited for as before."""
+
+    check(
+        """
+        sleep               -> refreshing:sent, marked
+        +3 wake             -> refreshing:sent, marked
+        +9 time             -> refreshing:sent, marked
+        refreshed rotated   -> refreshing:storing | note attempt refreshed, store L2 g2
     """,
         reached(Phase.REFRESHING),
     )

@@ -277,7 +277,13 @@ async def test_a_lying_keyring_costs_nothing_while_the_app_runs(tmp_path: Path, 
     with OAuthServer(access_token_lifetime=0.2) as server:
         held = await Held(server, vault).fill(open_keystore(vault))
         before, real = entries(vault), vault.set
-        vault.set = lambda service, user, value: None  # type: ignore[method-assign]
+
+        def lying(service: str, user: str, value: str) -> None:
+            """The small entry that proves it writable is kept, a login is not."""
+            if service.endswith("/probe"):
+                real(service, user, value)
+
+        vault.set = lying  # type: ignore[method-assign]
         async with one(server, tmp_path, with_policy(refresh_spacing=0.05), keystore=open_keystore(vault)) as world:
             await world.becomes("running not_stored")
             await world.until(lambda: server.count("token", outcome="ok") >= 3, "refreshes from memory")
@@ -287,6 +293,21 @@ async def test_a_lying_keyring_costs_nothing_while_the_app_runs(tmp_path: Path, 
             await saved(world)
         assert await held.is_newest(open_keystore(vault))
         assert server.count("token") == server.count("token", outcome="ok")
+
+
+async def test_a_keyring_that_keeps_nothing_is_found_out_before_a_token_is_spent(
+    open_keystore: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the probe wrote is read back: a keyring that says yes and drops it would drop the next login too."""
+
+    vault = mac()
+    real = vault.set
+    vault.set = lambda service, user, value: None  # type: ignore[method-assign]
+    keystore = open_keystore(vault)
+    assert Trouble.FAILED is await keystore.probe()
+    assert "The keyring takes what is written and does not keep it." in caplog.text
+    vault.set = real  # type: ignore[method-assign]
+    assert await keystore.probe() is None
 
 
 async def test_a_deleted_state_db_costs_nothing(tmp_path: Path, open_keystore: Open) -> None:

@@ -48,6 +48,7 @@ class Pretend:
 
     name = "pretend"
     power = False
+    network = False
     live = False
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:

@@ -35,6 +35,7 @@ class Pretend:
     def __init__(self, *, power: bool, live: bool = True) -> None:
         self.name = "power" if power else "plain"
         self.power = power
+        self.network = not power
         self.live = live
         self.begun = 0
         self.error: Exception | None = None

@@ -103,6 +103,8 @@ class Watcher:
             offline=news.offline if news.network else self._news.offline,
         )
 
+    told = False
+
     def poll(self, now: Moment) -> Seen | None:
         seen, self._news = self._news, Seen()
         for event in self._polling.poll(now):

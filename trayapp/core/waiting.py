@@ -30,6 +30,7 @@ from trayapp.core.model import (
 )
 from trayapp.core.storing import Result, forced, write_if_unsaved
 
+NAP = 1.0  # s; a connection outlives a machine that stood still for so long
 READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
 
 
@@ -82,8 +83,10 @@ def woke_refreshing(w: Workload, e: Woke) -> Result:
     w = _afresh(w, e)
     if w.attempt is None or w.attempt.step is not Step.SENT:
         return w, ()
-    deadline = min(w.attempt.deadline, e.now.at + READ_ON)
-    return replace(w, attempt=replace(w.attempt, deadline=deadline)), ()
+    began, now = w.attempt.began, e.now
+    if (now.at - began.at) - (now.awake - began.awake) < NAP:
+        return w, ()  # the sleep was called off: its connection is as good as before
+    return replace(w, attempt=replace(w.attempt, deadline=now.at + READ_ON)), ()
 
 
 def noticed(w: Workload, e: Event) -> Result:

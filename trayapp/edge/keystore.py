@@ -145,7 +145,10 @@ class Keystore:
         proved = self._wrote_at is not None and self._clock() - self._wrote_at < PROVED_FOR
         if proved and not vault.locked():
             return None
-        vault.set(f"amberlight/{self._install}/probe", "amberlight", secrets.token_hex(4))
+        service, value = f"amberlight/{self._install}/probe", secrets.token_hex(4)
+        vault.set(service, "amberlight", value)
+        if vault.get(service, "amberlight") != value:
+            raise RefusalError("The keyring takes what is written and does not keep it.")
         return None
 
     def _say(self, sentence: str) -> None:

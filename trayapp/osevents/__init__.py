@@ -83,6 +83,11 @@ class Source(Protocol):
         ...
 
     @property
+    def network(self) -> bool:
+        """Whether it tells of every change of the network, so that nobody has to look often."""
+        ...
+
+    @property
     def live(self) -> bool:
         """Whether its messages come now."""
         ...

@@ -32,6 +32,7 @@ class Logind:
 
     name = "logind"
     power = True
+    network = False
 
     def __init__(self) -> None:
         if sys.platform != "linux" or find_spec("dbus_fast") is None:

@@ -59,6 +59,7 @@ class MacNetwork:
 
     name = "routing socket"
     power = False
+    network = True
 
     def __init__(
         self,
@@ -118,6 +119,7 @@ class MacPower:
 
     name = "IOKit power"
     power = True
+    network = False
 
     def __init__(self, calls: PowerCalls | None = None, hold: float = HOLD) -> None:
         self.live = False

@@ -31,6 +31,7 @@ class NetworkManager:
 
     name = "NetworkManager"
     power = False
+    network = False
 
     def __init__(self) -> None:
         if sys.platform != "linux" or find_spec("dbus_fast") is None:

@@ -25,6 +25,7 @@ class RtNetlink:
 
     name = "rtnetlink"
     power = False
+    network = True
 
     def __init__(self) -> None:
         if sys.platform != "linux":

@@ -31,6 +31,7 @@ class Timerfd:
 
     name = "timerfd"
     power = False  # it tells of every resume, but nobody waits for it: looking at the clocks tells the same
+    network = False
 
     def __init__(self) -> None:
         if sys.platform != "linux":

@@ -62,6 +62,11 @@ class Watch:
         """Whether somebody tells of sleep and wake now."""
         return any(source.power and source.live for source in self._sources)
 
+    @property
+    def network(self) -> bool:
+        """Whether somebody tells of the network now."""
+        return any(source.network and source.live for source in self._sources)
+
     # --- listening ---------------------------------------------------------------------------------------------------
 
     async def run(self, found: Iterable[Source] | None = None) -> None:

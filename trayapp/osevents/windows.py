@@ -29,6 +29,7 @@ class WindowsNetwork:
 
     name = "iphlpapi"
     power = False
+    network = True
 
     def __init__(self, calls: Calls | None = None) -> None:
         self.live = False
@@ -61,6 +62,7 @@ class WindowsPower:
 
     name = "powrprof"
     power = False
+    network = False
 
     def __init__(self, calls: Calls | None = None, hold: float = HOLD) -> None:
         self.live = False
