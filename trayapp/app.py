@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trayapp.at_login import system
 from trayapp.config import Config, ConfigError, load
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.logs import to_file
 from trayapp.paths import Paths
 
 if TYPE_CHECKING:
+    from trayapp.autostart import Autostart
     from trayapp.control import Control
     from trayapp.edge.keystore import Keystore, MemoryKeystore
     from trayapp.runtime import Runtime
@@ -44,6 +46,7 @@ class Parts:
     on_snapshot: Callable[[Snapshot], None] | None = None
     on_start: Callable[[Control], None] | None = None  # in the engine's loop, once everything runs
     notifications: bool = True
+    autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - says what happened

@@ -77,6 +77,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
                 open_url=_played if fast else _opened,
                 on_snapshot=scene.show,
                 notifications=tray,
+                autostart=None,
             ),
         )
         _sign_in_all(keystore, servers)

@@ -345,7 +345,7 @@ class Engine:
             case Verb.REMOVE:
                 self.signing.cancel(name)
                 self._apply(name, Remove(now))
-            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.MUTE | Verb.SHOW | Verb.ADD | Verb.QUIT:
+            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.MUTE | Verb.AUTOSTART | Verb.SHOW | Verb.ADD | Verb.QUIT:
                 self._on_verb(action)
             case _:
                 assert_never(action.verb)

@@ -20,6 +20,7 @@ class Said(TypedDict, total=False):
     muted: bool
     broken: str
     warnings: tuple[str, ...]
+    autostart: bool | None
 
 
 class Publisher:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from trayapp import __version__
 from trayapp.announcer import Announcer
+from trayapp.at_login import AtLogin
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
@@ -27,6 +28,8 @@ from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal
 from trayapp.edge.keys import Keys
 from trayapp.edge.keystore import Keystore
+from trayapp.edge.pagekeys import PageKeys
+from trayapp.edge.pages import Pages
 from trayapp.edge.private import write_private
 from trayapp.edge.proxy import Proxy
 from trayapp.edge.server import LoopbackServer, PortTaken
@@ -78,6 +81,7 @@ class Runtime:
         )
         self.journal = Journal(self.paths.state_db)
         self.keys = Keys(self.paths.keys_file)
+        self.page_keys = PageKeys(self.paths.pages_file)
         self.look = Look(self)
         adapters = Adapters(
             clock=self.clock,
@@ -89,6 +93,7 @@ class Runtime:
         )
         self.engine = Engine(adapters, self._published, on_verb=self._verb, read_configuration=self._read_again)
         self.announcer = Announcer(self.engine, app.act, enabled=self._parts.notifications)
+        self.at_login = AtLogin(self._parts.autostart, self._shows_autostart, self._tells_autostart)
         self.control = Control(self)
         self.events = Events(self.control)
         self.proxy = Proxy(Supply(self.engine), self.keys, Upstreams(self.wire.tls))
@@ -136,6 +141,7 @@ class Runtime:
             ("the loopback server", self.server.close if self.server is not None else None),
             ("the proxy", self.proxy.close),
             ("the notifications", self.announcer.close),
+            ("starting at login", self.at_login.close),
             ("the keyring", self.keystore.close),
             ("state.db", self.journal.close),
         ):
@@ -196,6 +202,7 @@ class Runtime:
     def read_configuration(self) -> tuple[list[str], list[str]]:
         """Read the files and take up what they say: errors and warnings. A bad file changes nothing but what is shown."""
         self.look.remember_files()
+        self.engine.task("look whether a login starts Amberlight", self.at_login.look())
         try:
             config = self._app.configuration()
         except ConfigError as error:
@@ -249,6 +256,8 @@ class Runtime:
                 self._quit_asked()
             case Verb.MUTE:
                 self._toggle_mute()
+            case Verb.AUTOSTART:
+                self.engine.task("switch starting at login", self.at_login.toggle())
             case Verb.SHOW:
                 self.announcer.show_all()
             case Verb.COPY_CLIENT:
@@ -272,6 +281,12 @@ class Runtime:
         muted = not self.engine.snapshot().muted
         write_private(self.paths.muted_file, "yes\n" if muted else "no\n")
         self.engine.say(muted=muted)
+
+    def _shows_autostart(self, checked: bool | None) -> None:
+        self.engine.say(autostart=checked)
+
+    def _tells_autostart(self, sentence: str) -> None:
+        self.announcer.say("autostart", "Start at login", sentence)
 
     def _muted(self) -> bool:
         """The last choice in the menu; before the first one, the setting."""
@@ -304,8 +319,10 @@ class Runtime:
                 port=attempt,
                 runtime_dir=self.paths.runtime_dir,
                 version=__version__,
-                routes=routes(self.control, version=__version__, events=self.events),
-                open_routes=[*open_routes(), *self.proxy.routes()],
+                routes=routes(self.control, version=__version__, events=self.events, page_keys=self.page_keys),
+                open_routes=[*open_routes(self.page_keys), *self.proxy.routes()],
+                pages=Pages().routes(),
+                page_key=self.page_keys.admits,
                 allowed_origins=self.proxy.allowed_origins,
             )
             try:

@@ -328,6 +328,12 @@ def _wait_until_gone(client: Client, name: str) -> bool:
     return False
 
 
+def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.autostart import autostart as switched
+
+    return switched(arguments, paths)
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "run": run_app,
     "demo": demo,
@@ -344,4 +350,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "start": start,
     "logs": logs,
     "doctor": doctor,
+    "autostart": autostart,
 }

@@ -144,6 +144,12 @@ def _app_commands(commands: Any) -> None:
     demo.add_argument("--exit", action="store_true", help="end when the day is over")
     _format(demo)
 
+    words = "start Amberlight at every login, or not; or say how it is"
+    example = "amberlight autostart on\namberlight autostart status --format json"
+    login = _command(commands, "autostart", words, example)
+    login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
+    _format(login)
+
     _command(commands, "version", "print the version", "amberlight version")
 
 

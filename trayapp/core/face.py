@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trayapp.core.model import Problem
+from trayapp.core.model import DeviceCode, Problem
 
 
 class Status(StrEnum):
@@ -99,6 +99,7 @@ class Verb(StrEnum):
     COPY_CLIENT = "copy_client"
     COPY_ERROR = "copy_error"
     MUTE = "mute"
+    AUTOSTART = "autostart"  # start at login, or not
     SHOW = "show"
     ADD = "add"
     QUIT = "quit"
@@ -129,6 +130,7 @@ class AuthView:
     last_refreshed_at: float | None = None
     lost_rotations: int = 0
     signing_in: bool = False
+    device: DeviceCode | None = None
     sign_in_error: Problem | None = None
 
 
@@ -156,6 +158,7 @@ class Snapshot:
     muted: bool = False
     broken: str = ""  # the configuration cannot be read: one sentence naming file and line; the icon is a red cross
     warnings: tuple[str, ...] = ()  # of the app itself: port taken, bad configuration, no keyring
+    autostart: bool | None = None  # whether a login starts Amberlight; None: not to be chosen here
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from trayapp.core.face import (
     Verb,
     WorkloadView,
 )
-from trayapp.core.words import Local, short
+from trayapp.core.words import Local, enter_code, short
 
 SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels
 TOOLTIP_NAMES = 5  # lines below the summary
@@ -139,7 +139,8 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
     for number, warning in enumerate(snapshot.warnings):
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
     yield MenuItem("summary", summary(snapshot), enabled=False)
-    yield from (_top(view) for view in views if _wants_sign_in(view))
+    yield from (_code(view) for view in views if view.auth.device is not None)
+    yield from (_top(view) for view in views if _wants_sign_in(view) and view.auth.device is None)
     yield MenuItem("separator:workloads", separator=True)
     yield from (_workload(view, local) for view in views)
     if not views:
@@ -148,6 +149,8 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
     active = any(_retries(view) for view in views)
     yield MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL), enabled=active)
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
+    if snapshot.autostart is not None:
+        yield MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=snapshot.autostart)
     yield MenuItem("separator:quit", separator=True)
     yield MenuItem("quit", _quit(views), Action(Verb.QUIT))
 
@@ -155,6 +158,12 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
 def _wants_sign_in(view: WorkloadView) -> bool:
     """A sign-in is what this workload needs, so it is one click away at the top."""
     return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail is Detail.CONFIRM_CHANGE
+
+
+def _code(view: WorkloadView) -> MenuItem:
+    """A sign-in by device code waits (RFC 8628): a click opens its page here, on this machine."""
+    assert view.auth.device is not None  # noqa: S101 - the caller looked
+    return MenuItem(f"device:{view.name}", f"{view.name}: {enter_code(view.auth.device)}…", Action(Verb.REAUTHORIZE, view.name))
 
 
 def _top(view: WorkloadView) -> MenuItem:
