@@ -10,7 +10,8 @@ import pytest
 from tests.edge.authserver import auth_server
 from tests.edge.raw import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
-from trayapp.edge.metadata import Endpoints, _read, find_endpoints, well_known
+from trayapp.edge.metadata import Endpoints, find_endpoints, read_metadata, well_known
+from trayapp.edge.reach import Reach
 from trayapp.edge.wire import Wire
 
 
@@ -150,7 +151,9 @@ def test_a_far_server_cannot_point_at_this_machine() -> None:
         "issuer": "https://a.test", "authorization_endpoint": "https://a.test/a", "token_endpoint": "https://localhost/t",
     }  # fmt: skip
 
-    refused(_read(spec, document), "token_endpoint", "this machine")
+    found = read_metadata(spec, document, spec.issuer, least=Reach.PRIVATE)
+
+    refused(found, "token_endpoint", "this machine")
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint"])

@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 
 from trayapp.core.messages import Fault
+from trayapp.edge.reach import WORDS, Reach, address_reach
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,24 @@ class BadCertificatesError(Exception):
     """The certificates that the environment names cannot be read."""
 
 
+class TooNearError(Exception):
+    """The name leads to an address that a server so far away has no business with (SSRF)."""
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach.name)
+        self.reach = reach
+
+
 class Trace:
     """How far one request got; httpx2 calls it at every step (its `trace` extension).
 
     `sent` is set *before* the first write of the request, so False proves that nothing of it left.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, least: Reach = Reach.LOCAL) -> None:
         self.host = host
+        self.least = least  # nobody nearer is spoken to
+        self.reach: Reach | None = None  # of the server itself; None: not known, or behind a proxy
         self.sent = False
         self.answered = False  # the head of an answer was read
         self.proxied = False  # the connection is to a proxy
@@ -69,6 +80,7 @@ class Trace:
                 self.proxied = _text(info.get("host")) != self.host
             case ("connect_tcp", "complete"):
                 self._stream = info.get("return_value")
+                await self._look(self._stream)
             case ("start_tls", "started"):
                 self.handshaking, self.tunnelling = True, False
             case ("start_tls", "complete"):
@@ -80,6 +92,16 @@ class Trace:
                     self.sent = True
             case ("receive_response_headers", "complete"):
                 self.answered = self.sent
+
+    async def _look(self, stream: Any) -> None:
+        """Where the connection really went: a name can lead anywhere, and elsewhere the next time."""
+        address = None if self.proxied or stream is None else stream.get_extra_info("server_addr")
+        if not address:
+            return
+        self.reach = address_reach(str(address[0]))
+        if self.reach < self.least:
+            await stream.aclose()
+            raise TooNearError(self.reach)
 
 
 def fault(exc: Exception, trace: Trace, limit: float) -> Fault:
@@ -112,6 +134,8 @@ def _unsent(causes: list[BaseException], trace: Trace) -> tuple[str, str]:
         return any(isinstance(cause, kinds) for cause in causes)
 
     host = trace.host
+    if trace.reach is not None and any_of(TooNearError):
+        return "request", f"Nothing was sent: {host} is {WORDS[trace.reach]}, the server that named it is not."
     if any_of(BadCertificatesError):
         return "tls", "The certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read."
     if any_of(BadProxyError):

@@ -7,16 +7,22 @@ asked for: otherwise anybody who can answer for one address could direct codes a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from trayapp.core.classify import problem_of
-from trayapp.core.messages import Answer, Fault
+from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Problem, Spec
-from trayapp.edge.wire import Request, Wire, is_loopback, url_problem
+from trayapp.core.resources import origin, same_address
+from trayapp.edge.reach import WORDS, Reach, host_reach
+from trayapp.edge.wire import Request, Wire, url_problem
 
 METADATA_LIMIT = 10.0  # s for one document; it is cut at 1 MiB
+REDIRECTS = 3  # followed within one origin; a trailing slash takes one
+SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 section 3.3
+SCOPES_MAX = 100  # of a server's list; the longest that is known has 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +34,32 @@ class Endpoints:
     revocation: str = ""
     issuer: str = ""
     iss_promised: bool = False  # RFC 9207: every answer of the authorization endpoint names its issuer
+    registration: str = ""  # RFC 7591
+    device: str = ""  # RFC 8628
+    jwks: str = ""  # RFC 7517: the keys of its ID tokens
+    scopes: tuple[str, ...] = ()  # what it says that it knows; empty: it does not say
+    auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: it does not say
+    grants: tuple[str, ...] = ()  # grant types; empty: it does not say
+    least: Reach = Reach.LOCAL  # how near its addresses may be (SSRF): not nearer than the workload that named it
 
 
 async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMIT) -> Endpoints | Problem:
     """As configured; what is missing comes from the issuer's metadata. `limit` (s) holds for each document."""
     found = Endpoints(spec.authorization_endpoint, spec.token_endpoint, spec.revocation_endpoint, spec.issuer)
     if found.authorization and found.token:
-        return _checked(found, lax=True)
+        return checked(found)
     if not spec.issuer:
-        return _problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
+        return problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
     if why := url_problem(spec.issuer):
-        return _problem(f"The issuer of {spec.name} {why}.")
+        return problem(f"The issuer of {spec.name} {why}.")
     if urlsplit(spec.issuer).query:  # RFC 8414 section 2
-        return _problem(f"The issuer of {spec.name} must not have a query.")
-    document = await _fetch(spec.issuer, wire, limit)
-    return document if isinstance(document, Problem) else _read(spec, document)
+        return problem(f"The issuer of {spec.name} must not have a query.")
+    document = await fetch_metadata(spec.issuer, wire, limit=limit)
+    if isinstance(document, Problem):
+        return document
+    # The person typed the issuer: a private network of theirs is no secret, but a far server stays out of this machine.
+    near = host_reach(urlsplit(spec.issuer).hostname or "")
+    return read_metadata(spec, document, spec.issuer, least=min(near, Reach.PRIVATE))
 
 
 def well_known(issuer: str) -> Iterator[str]:
@@ -59,23 +76,56 @@ def well_known(issuer: str) -> Iterator[str]:
     yield at(f"{path}/.well-known/openid-configuration")
 
 
-async def _fetch(issuer: str, wire: Wire, limit: float) -> Mapping[str, object] | Problem:
+async def fetch_metadata(
+    issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, least: Reach = Reach.LOCAL
+) -> Mapping[str, object] | Problem:
+    """The first of the documents that is there, unread."""
     status = 0
     for url in well_known(issuer):
-        reply = await wire.send(Request("GET", url), limit=limit)
+        reply = await fetch(Request("GET", url, least=least), wire, limit)
         if isinstance(reply, Fault):
-            return _problem(problem_of(reply).summary)
-        document = _object(reply)
+            return problem(problem_of(reply).summary)
+        document = json_object(reply)
         if document is not None:
             return document
         status = reply.status
-    return _problem(
+    return problem(
         f"The issuer {urlsplit(issuer).hostname} has no metadata (HTTP {status}): "
         "check its address, or set the endpoints one by one."
     )
 
 
-def _object(reply: Answer) -> Mapping[str, object] | None:
+async def fetch(request: Request, wire: Wire, limit: float, met: Callable[[Reach], None] = lambda reach: None) -> Reply:
+    """Send it, and follow redirects within its own origin: another host, port or scheme is never gone to."""
+    reply = await wire.send(request, limit=limit, met=met)
+    for _ in range(REDIRECTS):
+        if isinstance(reply, Fault) or not (there := redirect(request.url, reply)) or not _follows(request, reply):
+            break
+        if origin(there) != origin(request.url):
+            break
+        request = replace(request, url=there)
+        reply = await wire.send(request, limit=limit, met=met)
+    return reply
+
+
+def redirect(url: str, reply: Answer) -> str:
+    """Where an answer sends one; empty if it does not, or to nothing that may be asked."""
+    if reply.status not in (301, 302, 303, 307, 308):
+        return ""
+    try:
+        there = urljoin(url, reply.headers.get("location", ""))
+    except ValueError:
+        return ""
+    return there if there != url and not url_problem(there) else ""
+
+
+def _follows(request: Request, reply: Answer) -> bool:
+    """A POST is only sent again where the server says so (RFC 9110 section 15.4)."""
+    return request.method == "GET" or reply.status in (307, 308)
+
+
+def json_object(reply: Answer) -> Mapping[str, object] | None:
+    """The JSON object of a 200; None for everything else."""
     if reply.status != 200:
         return None
     try:
@@ -85,42 +135,77 @@ def _object(reply: Answer) -> Mapping[str, object] | None:
     return value if isinstance(value, dict) else None
 
 
-def _read(spec: Spec, document: Mapping[str, object]) -> Endpoints | Problem:
-    host = urlsplit(spec.issuer).hostname
-    issuer = document.get("issuer")
-    if issuer != spec.issuer:
-        hint = f': "{issuer}"' if isinstance(issuer, str) and len(issuer) <= 80 and not url_problem(issuer) else ""
-        return _problem(f"The server at {host} says that it is another issuer than the one configured{hint}.")
+def read_metadata(
+    spec: Spec, document: Mapping[str, object], issuer: str, *, least: Reach = Reach.LOCAL, exact: bool = True
+) -> Endpoints | Problem:
+    """The endpoints of a document that has to be `issuer`'s own. Not `exact`: the slash of an empty path is no
+    difference (RFC 3986 section 6.2.3), as the libraries that write resource metadata add one."""
+    host = urlsplit(issuer).hostname
+    says = document.get("issuer")
+    if says != issuer and (exact or not isinstance(says, str) or not same_address(says, issuer)):
+        hint = f': "{says}"' if isinstance(says, str) and len(says) <= 80 and not url_problem(says) else ""
+        return problem(f"The server at {host} says that it is another issuer than the one {_asked(spec)}{hint}.")
     methods = document.get("code_challenge_methods_supported")
-    if isinstance(methods, list) and "S256" not in methods:
-        return _problem(f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe.")
-    names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
-    there = {name: value for name in names if isinstance(value := document.get(name), str)}
-    endpoints = Endpoints(
-        authorization=spec.authorization_endpoint or there.get("authorization_endpoint", ""),
-        token=spec.token_endpoint or there.get("token_endpoint", ""),
-        revocation=spec.revocation_endpoint or there.get("revocation_endpoint", ""),
-        issuer=spec.issuer,
-        iss_promised=document.get("authorization_response_iss_parameter_supported") is True,
+    if methods is not None and not (isinstance(methods, list) and "S256" in methods):
+        return problem(f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe.")
+    there = {name: value for name in ADDRESSES if isinstance(value := document.get(name), str)}
+    return checked(
+        Endpoints(
+            authorization=spec.authorization_endpoint or there.get("authorization_endpoint", ""),
+            token=spec.token_endpoint or there.get("token_endpoint", ""),
+            revocation=spec.revocation_endpoint or there.get("revocation_endpoint", ""),
+            issuer=str(says),
+            iss_promised=document.get("authorization_response_iss_parameter_supported") is True,
+            registration=there.get("registration_endpoint", ""),
+            device=there.get("device_authorization_endpoint", ""),
+            jwks=there.get("jwks_uri", ""),
+            scopes=scope_tokens(document.get("scopes_supported")),
+            auth_methods=_texts(document.get("token_endpoint_auth_methods_supported")),
+            grants=_texts(document.get("grant_types_supported")),
+            least=least,
+        )
     )
-    return _checked(endpoints, lax=is_loopback(host or ""))
 
 
-def _checked(endpoints: Endpoints, *, lax: bool) -> Endpoints | Problem:
-    """Every address may be used. Unless `lax`, none is on this machine: a far server has no business there (SSRF)."""
-    for name, url, needed in (
-        ("authorization_endpoint", endpoints.authorization, True),
-        ("token_endpoint", endpoints.token, True),
-        ("revocation_endpoint", endpoints.revocation, False),
-    ):
+def _asked(spec: Spec) -> str:
+    return "configured" if spec.issuer else "that was named"
+
+
+def scope_tokens(value: object) -> tuple[str, ...]:
+    """The scopes of a list or of a text with blanks, each once; what is no scope is left out."""
+    words = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
+    found = (word for word in words if isinstance(word, str) and SCOPE.fullmatch(word))
+    return tuple(dict.fromkeys(found))[:SCOPES_MAX]
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str))[:SCOPES_MAX] if isinstance(value, list) else ()
+
+
+# Name in the metadata → field of `Endpoints`, and whether a sign-in needs it.
+ADDRESSES: Mapping[str, tuple[str, bool]] = {
+    "authorization_endpoint": ("authorization", True),
+    "token_endpoint": ("token", True),
+    "revocation_endpoint": ("revocation", False),
+    "registration_endpoint": ("registration", False),
+    "device_authorization_endpoint": ("device", False),
+    "jwks_uri": ("jwks", False),
+}
+
+
+def checked(endpoints: Endpoints) -> Endpoints | Problem:
+    """Every address may be used, and none is nearer than `least`: a far server has no business there (SSRF)."""
+    for name, (attribute, needed) in ADDRESSES.items():
+        url: str = getattr(endpoints, attribute)
         if not url and not needed:
             continue
         if why := url_problem(url) if url else "is missing":
-            return _problem(f"The {name} {why}.")
-        if not lax and is_loopback(urlsplit(url).hostname or ""):
-            return _problem(f"The {name} that the server names is on this machine.")
+            return problem(f"The {name} {why}.")
+        if (reach := host_reach(urlsplit(url).hostname or "")) < endpoints.least:
+            return problem(f"The {name} that the server names is {WORDS[reach]}.")
     return endpoints
 
 
-def _problem(summary: str) -> Problem:
+def problem(summary: str) -> Problem:
+    """Something is wrong with what a server says of itself."""
     return Problem("metadata", summary[:200])

@@ -19,6 +19,7 @@ import httpx2
 from trayapp import __version__
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.edge.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
+from trayapp.edge.reach import WORDS, Reach, host_reach
 
 BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
 CONNECT = 5.0  # s; a reachable server needs less than one
@@ -33,6 +34,8 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
+    least: Reach = Reach.LOCAL  # who is reached must not be nearer than this
+    head_only: bool = False  # the body is not waited for: an event stream has no end
 
 
 def is_loopback(host: str) -> bool:
@@ -75,15 +78,28 @@ class Wire:
         self._context: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
 
-    async def send(self, request: Request, *, limit: float, connect: float = CONNECT, cap: int = BODY_CAP) -> Reply:
-        """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body.
+    async def send(
+        self,
+        request: Request,
+        *,
+        limit: float,
+        connect: float = CONNECT,
+        cap: int = BODY_CAP,
+        met: Callable[[Reach], None] = lambda reach: None,
+    ) -> Reply:
+        """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body. `met` is told
+        how near the server is that was reached; behind a proxy only its name can tell.
 
         Never raises but for being cancelled; then the connection is closed.
         """
         if why := url_problem(request.url):
             return Fault(False, "request", f"Nothing was sent: the address {why}.")
         host = urlsplit(request.url).hostname or ""
-        trace, answers = Trace(host), list[Answer]()
+        if (reach := host_reach(host)) < request.least:
+            return Fault(
+                False, "request", f"Nothing was sent: {host} is {WORDS[reach]}, the server that named it is not."[:200]
+            )
+        trace, answers = Trace(host, request.least), list[Answer]()
         try:
             async with asyncio.timeout(limit):
                 await self._exchange(request, host, trace, httpx2.Timeout(limit, connect=connect), cap, answers)
@@ -92,6 +108,7 @@ class Wire:
             return answers[0] if answers else fault(exc, trace, limit)
         finally:
             await trace.close()
+        met(reach if trace.reach is None else trace.reach)
         return answers[0]
 
     async def _exchange(
@@ -106,10 +123,11 @@ class Wire:
                 request.method, request.url, headers=headers, content=content, extensions={"trace": trace}
             ) as response:
                 body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > cap:
-                        raise TooLargeError
+                if not request.head_only:
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > cap:
+                            raise TooLargeError
                 names = {name.lower(): value for name, value in response.headers.items()}
                 answers.append(Answer(response.status_code, names, bytes(body)))
 

@@ -1,0 +1,70 @@
+"""How near an address is: this machine, a private network, or the internet. A far server may not name a nearer one.
+
+What a server names is asked by us, from inside of firewalls that keep the server itself out (SSRF). So the names of a
+far server are judged twice: by what is written, and by the address that the connection really went to, before a byte
+is sent over it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from enum import IntEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE)
+LOCAL_NAMES = ("localhost",)
+PRIVATE_NAMES = ("local", "internal", "lan", "home.arpa", "intranet", "corp", "home")  # RFC 6762, RFC 8375, ICANN
+NAT64 = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052: the last four bytes are an IPv4 address
+
+
+class Reach(IntEnum):
+    """From near to far."""
+
+    LOCAL = 0
+    PRIVATE = 1
+    PUBLIC = 2
+
+
+WORDS = {Reach.LOCAL: "on this machine", Reach.PRIVATE: "in a private network"}
+
+
+def address_reach(text: str) -> Reach:
+    """Of an address literal. Raises ValueError if it is none."""
+    return _reach(ip_address(text.partition("%")[0]))
+
+
+def host_reach(host: str) -> Reach:
+    """Of a host as it is written; a name that says nothing counts as far until a connection shows its address."""
+    host = host.rstrip(".").lower()
+    try:
+        return address_reach(host)
+    except ValueError:
+        pass
+    if NUMERIC.fullmatch(host):  # 127.1, 0x7f000001, 2130706433: a browser reads them as addresses
+        try:
+            return _reach(IPv4Address(socket.inet_aton(host)))
+        except (OSError, ValueError):
+            return Reach.LOCAL
+    if _below(host, LOCAL_NAMES):
+        return Reach.LOCAL
+    return Reach.PRIVATE if "." not in host or _below(host, PRIVATE_NAMES) else Reach.PUBLIC
+
+
+def _below(host: str, names: tuple[str, ...]) -> bool:
+    return any(host == name or host.endswith(f".{name}") for name in names)
+
+
+def _reach(address: IPv4Address | IPv6Address) -> Reach:
+    if isinstance(address, IPv6Address) and (inner := _embedded(address)) is not None:
+        return _reach(inner)
+    if address.is_loopback or address.is_unspecified:
+        return Reach.LOCAL
+    return Reach.PUBLIC if address.is_global and not address.is_multicast else Reach.PRIVATE
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address inside: mapped, NAT64 or 6to4."""
+    if address.packed.startswith(NAT64):
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour
