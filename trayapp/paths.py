@@ -63,6 +63,11 @@ class Paths:
         return self.runtime_dir / "server.json"
 
     @property
+    def pages_file(self) -> Path:
+        """Digests of the keys of open dashboard pages."""
+        return self.runtime_dir / "pages.json"
+
+    @property
     def state_db(self) -> Path:
         return self.state_dir / "state.db"
 

@@ -22,6 +22,7 @@ from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.edge import api, openapi
 from trayapp.edge.events import Events
+from trayapp.edge.pagekeys import PageKeys
 from trayapp.edge.server import LoopbackServer
 
 BASE = "/api/v1beta"
@@ -85,9 +86,10 @@ class Site:
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
-    routes = api.routes(control, version="1.2.3", events=hub, now=lambda: 1000.0)
+    keys = PageKeys()
+    routes = api.routes(control, version="1.2.3", events=hub, page_keys=keys, now=lambda: 1000.0)
     server = LoopbackServer(
-        port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes()
+        port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes(keys)
     )
     url = await server.start()
     async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {server.api_key.reveal()}"}) as client:
@@ -175,7 +177,7 @@ async def every_answer(site: Site) -> None:
     control.views["idle"] = view("idle", Status.STOPPED)
     control.views["full"] = replace(view("full", Status.AUTH_RETRYING), auth=FULL)
     control.counts = Counted({("full", "refreshed", "due"): 1}, {("full", "retrying"): 2}, {("full", "200"): 1}, 1)
-    for path in ("/health", "/metrics", "/api/openapi.json", f"{BASE}/version", f"{BASE}/doctor"):
+    for path in ("/health", "/metrics", "/api/openapi.json", f"{BASE}/version", f"{BASE}/status", f"{BASE}/doctor"):
         await site.ask("GET", path)
     for path in (f"{BASE}/workloads", f"{BASE}/workloads?all=true", f"{BASE}/workloads?all=maybe"):
         await site.ask("GET", path)
@@ -210,6 +212,11 @@ async def every_answer(site: Site) -> None:
         headers={"Content-Type": "application/json"},
     )
     await site.ask("POST", f"{one}/callback", data=b"a=b", headers={"Content-Type": "text/plain"})
+    link = (await site.ask("POST", f"{BASE}/dashboard"))["url"]
+    own = {"Origin": link.partition("/#")[0]}
+    for _ in range(2):  # the second time it was used
+        await site.ask("POST", f"{BASE}/session", json={"once": link.partition("#once=")[2]}, headers=own)
+    await site.ask("POST", f"{BASE}/session", json={}, headers=own)
     await site.ask("POST", f"{BASE}/reload")
     await site.ask("POST", f"{BASE}/quit")
     await site.ask("DELETE", f"{BASE}/workloads/idle")
@@ -256,18 +263,20 @@ async def test_the_events_carry_described_shapes(site: Site) -> None:
 
 
 async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> None:
-    """A field that the document does not name is refused; one that it needs is missed."""
+    """A field that the document does not name is refused; one that it needs is missed. Our own page asks."""
 
+    link = (await site.ask("POST", f"{BASE}/dashboard"))["url"]
+    own = {"Origin": link.partition("/#")[0]}
     for path, methods in list(site.document["paths"].items()):
         for method, operation in methods.items():
             if "requestBody" not in operation:
                 continue
             asked = path.replace("{name}", "github")
             body = operation["requestBody"]
-            error = await site.ask(method.upper(), asked, json={"surprise": 1})
+            error = await site.ask(method.upper(), asked, json={"surprise": 1}, headers=own)
             assert "bad_request" == error["error"]
             if body["required"]:
-                assert "bad_request" == (await site.ask(method.upper(), asked, json={}))["error"]
+                assert "bad_request" == (await site.ask(method.upper(), asked, json={}, headers=own))["error"]
             assert wrong(site.document, body["content"]["application/json"]["schema"], {"surprise": 1})
 
 

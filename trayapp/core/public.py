@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from trayapp.core.face import AuthView, Snapshot, Status, Unavailable, WorkloadView
-from trayapp.core.model import Problem, Spec
+from trayapp.core.menu import summary
+from trayapp.core.model import DeviceCode, Problem, Spec
 
 Json: TypeAlias = dict[str, object]
 
@@ -54,6 +55,18 @@ def problem_json(problem: Problem | None) -> Json | None:
     }
 
 
+def device_json(device: DeviceCode | None) -> Json | None:
+    """`device`: the code that a person types at an address to finish a sign-in (RFC 8628)."""
+    if device is None:
+        return None
+    return {
+        "user_code": device.user_code,
+        "verification_uri": device.verification_uri,
+        "verification_uri_complete": device.verification_uri_complete or None,
+        "expires_at": rfc3339(device.expires_wall),
+    }
+
+
 def auth_json(auth: AuthView) -> Json:
     """The `auth` object: why the status is what it is, without prose to be parsed."""
     return {
@@ -70,6 +83,7 @@ def auth_json(auth: AuthView) -> Json:
         "last_refreshed_at": rfc3339(auth.last_refreshed_at),
         "lost_rotations": auth.lost_rotations,
         "signing_in": auth.signing_in,
+        "device": device_json(auth.device),
         "sign_in_error": problem_json(auth.sign_in_error),
     }
 
@@ -127,6 +141,8 @@ def spec_json(spec: Spec) -> Json:
         "authorization_endpoint": spec.authorization_endpoint,
         "token_endpoint": spec.token_endpoint,
         "revocation_endpoint": spec.revocation_endpoint,
+        "device_authorization_endpoint": spec.device_authorization_endpoint,
+        "flow": spec.flow,
         "scopes": list(spec.scopes),
         "resource": spec.resource,
         "redirect_port": spec.redirect_port,
@@ -145,6 +161,19 @@ def unavailable_json(unavailable: Unavailable) -> Json:
         "since": rfc3339(unavailable.since),
         "next_attempt_at": rfc3339(unavailable.next_attempt_at),
         "help": unavailable.help,
+    }
+
+
+def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
+    """How the app itself is: `warnings` and `broken` are sentences, `gate` is a word of `Detail` or empty."""
+    return {
+        "version": version,
+        "started_at": rfc3339(started_at),
+        "summary": summary(snapshot),
+        "gate": snapshot.gate,
+        "muted": snapshot.muted,
+        "broken": snapshot.broken,
+        "warnings": list(snapshot.warnings),
     }
 
 

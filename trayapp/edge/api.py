@@ -20,15 +20,18 @@ from trayapp.core import metrics
 from trayapp.core.clients import Program, settings
 from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
 from trayapp.core.model import Problem
-from trayapp.core.public import listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.public import app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.edge import openapi
 from trayapp.edge.asked import SignIns
 from trayapp.edge.controls import Control
 from trayapp.edge.events import Events
-from trayapp.edge.replies import OWN_HEADERS, Refusal, empty_reply, json_reply, read_object
+from trayapp.edge.pagekeys import PageKeys
+from trayapp.edge.pages import Door
+from trayapp.edge.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
 MIN_VALIDITY_MAX = 86400.0  # s
+FLOWS = ("", "browser", "device")  # empty: as configured
 WAIT_MAX = 30.0  # s; one attempt takes no longer
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -36,10 +39,15 @@ T = TypeVar("T")
 
 
 def routes(
-    control: Control, *, version: str, events: Events | None = None, now: Callable[[], float] = time.monotonic
+    control: Control,
+    *,
+    version: str,
+    events: Events | None = None,
+    page_keys: PageKeys | None = None,
+    now: Callable[[], float] = time.monotonic,
 ) -> list[web.RouteDef]:
     """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
-    api = _Api(control, version, now)
+    api = _Api(control, version, page_keys or PageKeys(), now)
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
         "document": api.document,
@@ -59,17 +67,20 @@ def routes(
         "stop": api.verb(Verb.PAUSE),
         "restart": api.verb(Verb.RESUME),
         "reauthorize": api.reauthorize,
+        "cancel": api.cancel,
         "callback": api.callback,
         "reload": api.reload,
+        "app": api.app,
+        "dashboard": api.dashboard,
         "doctor": api.doctor,
         "quit": api.quit,
     }
     return openapi.register(handlers, open_=False)
 
 
-def open_routes() -> list[web.RouteDef]:
+def open_routes(page_keys: PageKeys | None = None) -> list[web.RouteDef]:
     """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
-    return openapi.register({"health": _health}, open_=True)
+    return openapi.register({"health": _health, "session": Door(page_keys or PageKeys()).session}, open_=True)
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -79,8 +90,9 @@ async def _health(request: web.Request) -> web.Response:
 class _Api:
     """The handlers, in the order of the routes."""
 
-    def __init__(self, control: Control, version: str, now: Callable[[], float]) -> None:
+    def __init__(self, control: Control, version: str, page_keys: PageKeys, now: Callable[[], float]) -> None:
         self._control = control
+        self._page_keys = page_keys
         self._version = version
         self._document = openapi.document(version)
         self._now = now
@@ -178,6 +190,8 @@ class _Api:
         return empty_reply(202)
 
     async def token(self, request: web.Request) -> web.Response:
+        if request.get(PAGE, False):
+            raise _no_browser_gets_it()
         _no_browser(request)
         view = self._view(request)
         validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
@@ -189,7 +203,8 @@ class _Api:
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
 
     async def client(self, request: web.Request) -> web.Response:
-        _no_browser(request)
+        if not request.get(PAGE, False):  # our own page may copy it for a person
+            _no_browser(request)
         access = self._control.client(self._view(request).name)
         if access is None:
             raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
@@ -199,12 +214,22 @@ class _Api:
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self._view(request)
-        wish = await read_object(request, {"browser": bool, "accept": bool})
+        wish = await read_object(request, {"browser": bool, "accept": bool, "flow": str})
         browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
-        result = await self._sign_ins.url(view, browser=browser, accept=accept)
+        flow = wish.get("flow", "")
+        if flow not in FLOWS:
+            raise Refusal(400, "bad_request", "The field flow has to be browser or device.")
+        result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
         if isinstance(result, Problem):
             raise Refusal(409, result.kind, result.summary)
         return json_reply({"authorization_url": result}, 202)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        name = self._view(request).name
+        await read_object(request, {})
+        self._control.cancel_sign_in(name)
+        self._sign_ins.cancelled(name)
+        return empty_reply(202)
 
     async def callback(self, request: web.Request) -> web.Response:
         view = self._view(request)
@@ -238,6 +263,14 @@ class _Api:
         found = [{"name": c.name, "state": c.state, "text": c.text, "help": c.help} for c in checks]
         return json_reply({"checks": found})
 
+    async def app(self, request: web.Request) -> web.Response:
+        return json_reply(app_json(self._control.snapshot(), self._version, self._control.started_at))
+
+    async def dashboard(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        port = request.url.port or 0  # the Host header was checked: its port is ours
+        return json_reply({"url": f"http://127.0.0.1:{port}/#once={self._page_keys.link().reveal()}"})
+
     async def quit(self, request: web.Request) -> web.Response:
         await read_object(request, {})
         self._control.quit()
@@ -263,7 +296,11 @@ def _bad_name() -> Refusal:
 def _no_browser(request: web.Request) -> None:
     """SECURITY 33. A page that has the API key by our own doing gets no token all the same."""
     if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-        raise Refusal(403, "forbidden", "No browser gets a token or a local key, not even from our own page.")
+        raise _no_browser_gets_it()
+
+
+def _no_browser_gets_it() -> Refusal:
+    return Refusal(403, "forbidden", "No browser gets this, not even with the right key.")
 
 
 def _flag(request: web.Request, key: str) -> bool:

@@ -25,11 +25,17 @@ OWN_HEADERS: Mapping[str, str] = {  # SECURITY 32: on all that we say ourselves,
 }
 
 
+PAGE = web.RequestKey("page", bool)  # the request showed the key of a page, not that of server.json
+
+
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a mistake of ours
     """A request that is answered with an error; `message` is one plain sentence."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None, *, field: str = ""
+    ) -> None:
         super().__init__(message)
+        self.field = field  # of the body, that is wrong
         self.status = status
         self.code = code
         self.message = message
@@ -48,7 +54,10 @@ def empty_reply(status: int) -> web.Response:
 
 def error_reply(refusal: Refusal) -> web.Response:
     """The one shape of all errors."""
-    return json_reply({"error": refusal.code, "message": refusal.message}, refusal.status, refusal.headers)
+    body: Json = {"error": refusal.code, "message": refusal.message}
+    if refusal.field:
+        body["field"] = refusal.field
+    return json_reply(body, refusal.status, refusal.headers)
 
 
 def _bad(message: str) -> Refusal:

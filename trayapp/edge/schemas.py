@@ -37,13 +37,13 @@ def array(shape: Json) -> Json:
     return {"type": "array", "items": shape}
 
 
-def closed(words: str, properties: Mapping[str, Json]) -> Json:
-    """An object with exactly these keys."""
+def closed(words: str, properties: Mapping[str, Json], *, optional: tuple[str, ...] = ()) -> Json:
+    """An object with exactly these keys, the optional ones or not."""
     return {
         "type": "object",
         "description": words,
         "properties": dict(properties),
-        "required": list(properties),
+        "required": [key for key in properties if key not in optional],
         "additionalProperties": False,
     }
 
@@ -113,7 +113,17 @@ SCHEMAS: Mapping[str, Json] = {
             "last_refreshed_at": maybe(TIME),
             "lost_rotations": COUNT,
             "signing_in": FLAG,
+            "device": maybe(ref("DeviceCode")),
             "sign_in_error": maybe(ref("Problem")),
+        },
+    ),
+    "DeviceCode": closed(
+        "What a person types where to finish a sign-in by device code (RFC 8628).",
+        {
+            "user_code": TEXT,
+            "verification_uri": TEXT,
+            "verification_uri_complete": maybe(TEXT),
+            "expires_at": TIME,
         },
     ),
     "Problem": closed(
@@ -183,6 +193,24 @@ SCHEMAS: Mapping[str, Json] = {
     ),
     "Checks": closed("What `doctor` asks the running app.", {"checks": array(ref("Check"))}),
     "Check": closed("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
+    "App": closed(
+        "How the app itself is; `warnings` and `broken` are sentences.",
+        {
+            "version": TEXT,
+            "started_at": TIME,
+            "summary": {"type": "string", "description": "All workloads in one line."},
+            "gate": {"type": "string", "description": "Why nothing is attempted now: a `detail` word, or empty."},
+            "muted": {"type": "boolean", "description": "Notifications are off."},
+            "broken": {"type": "string", "description": "Why the configuration cannot be read, or empty."},
+            "warnings": array(TEXT),
+        },
+    ),
+    "Session": closed("The key of a page.", {"key": TEXT}),
+    "DashboardLink": closed("Where the dashboard opens.", {"url": TEXT}),
     "Version": closed("The running version.", {"version": TEXT}),
-    "Error": closed("Every refusal.", {"error": TEXT, "message": TEXT}),
+    "Error": closed(
+        "Every refusal; `field` names what is wrong in the body, where it is one field.",
+        {"error": TEXT, "message": TEXT, "field": TEXT},
+        optional=("field",),
+    ),
 }

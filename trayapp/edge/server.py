@@ -30,7 +30,7 @@ from aiohttp.typedefs import Handler, Middleware
 from trayapp.core.model import Secret
 from trayapp.core.public import rfc3339
 from trayapp.edge import serverfile
-from trayapp.edge.replies import BODY_MAX, OWN_HEADERS, Refusal, error_reply
+from trayapp.edge.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
 
 HOST = "127.0.0.1"
 KEY_BYTES = 32  # of randomness; SECURITY 28 asks for 16
@@ -58,6 +58,8 @@ class LoopbackServer:
 
     `routes` need the API key of `server.json`; `open_routes` look after themselves (`/health`, the proxy). Open is
     the very route that was given, not its path or its handler; `web.get` adds a HEAD of its own, which needs the key.
+    `pages` are open too, and the one thing that a link on another site may lead to. `page_key` says whether a key is
+    that of a page of ours.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class LoopbackServer:
         version: str,
         routes: Sequence[web.RouteDef],
         open_routes: Sequence[web.RouteDef] = (),
+        pages: Sequence[web.RouteDef] = (),
+        page_key: Callable[[str], bool] = lambda key: False,
         allowed_origins: Callable[[web.Request], Collection[str]] = lambda request: (),
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -78,8 +82,11 @@ class LoopbackServer:
         self._version = version
         self._routes = routes
         self._open_routes = open_routes
+        self._page_routes = pages
+        self._page_key = page_key
         self._allowed_origins = allowed_origins
         self._open: frozenset[web.AbstractRoute] = frozenset()
+        self._pages: frozenset[web.AbstractRoute] = frozenset()
         self._wall = wall
         self._runner: web.AppRunner | None = None
         self._info: serverfile.ServerInfo | None = None
@@ -112,7 +119,8 @@ class LoopbackServer:
     async def _serve(self, listener: socket.socket) -> None:
         app = web.Application(middlewares=[self._middleware()], client_max_size=BODY_MAX)
         app.add_routes(self._routes)
-        self._open = frozenset(app.add_routes(self._open_routes))
+        self._pages = frozenset(app.add_routes(self._page_routes))
+        self._open = self._pages.union(app.add_routes(self._open_routes))
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -163,16 +171,21 @@ class LoopbackServer:
             raise Refusal(403, "forbidden", "The Host header does not name this server.")
         if request.method == "CONNECT" or not request.raw_path.startswith("/"):
             raise Refusal(400, "bad_request", "This server is no forward proxy: ask it for a path.")
-        refuse_web_pages(request, host, self._allowed_origins)
+        if not (request.match_info.route in self._pages and is_navigation(request)):
+            refuse_web_pages(request, host, self._allowed_origins)
         if request.match_info.route not in self._open and not self._has_key(request):
             raise Refusal(403, "forbidden", "This needs the key of server.json, as Authorization: Bearer KEY.")
 
     def _has_key(self, request: web.Request) -> bool:
         header = only(request.headers.getall("Authorization", ())) or ""
         scheme, _, key = header.partition(" ")
-        given = key.strip().encode("utf-8", "surrogateescape")
-        same = hmac.compare_digest(given, self.api_key.reveal().encode())
-        return same and scheme.lower() == "bearer"
+        if scheme.lower() != "bearer":
+            return False
+        given = key.strip()
+        if hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.api_key.reveal().encode()):
+            return True
+        request[PAGE] = bool(given) and self._page_key(given)
+        return request[PAGE]
 
 
 def own_hosts(port: int) -> tuple[str, ...]:
@@ -196,6 +209,16 @@ def refuse_web_pages(
         raise Refusal(403, "forbidden", "Requests from web pages of another origin are refused.")
     if any(site not in ("same-origin", "none") for site in request.headers.getall("Sec-Fetch-Site", ())):
         raise Refusal(403, "forbidden", "Requests from web pages of another site are refused.")
+
+
+def is_navigation(request: web.Request) -> bool:
+    """Whether a browser goes to this address as a whole: from a file, a bookmark, or a link on any site.
+
+    What it sees then is its own affair and nobody else's: no other page can look into it, and nothing was sent along.
+    """
+    wanted = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    told = all(only(request.headers.getall(name, ())) == value for name, value in wanted.items())
+    return told and request.method == "GET" and "Origin" not in request.headers
 
 
 def only(values: Iterable[str]) -> str | None:
