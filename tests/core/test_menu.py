@@ -297,3 +297,12 @@ def test_keys_are_unique_and_do_not_move() -> None:
     before, after = menu(*WORST_FIRST), menu(*WORST_FIRST[2:], NEVER)
     assert len(flat(face(snap(*WORST_FIRST), local).menu)) == len(before)
     assert all(before[key].action == after[key].action for key in before.keys() & after.keys())
+
+
+def test_start_at_login_is_shown_where_it_can_be_chosen() -> None:
+    """Checked or not; where there is nothing to choose there is no line."""
+
+    assert "autostart" not in menu()
+    items = [menu(autostart=on)["autostart"] for on in (False, True)]
+    assert [False, True] == [item.checked for item in items]
+    assert {Action(Verb.AUTOSTART)} == {item.action for item in items}

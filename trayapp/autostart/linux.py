@@ -24,7 +24,6 @@ SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry 
 ENTRY = """\
 [Desktop Entry]
 Type=Application
-Version=1.5
 Name=Amberlight
 Comment=Keeps your logins alive
 Icon=amberlight

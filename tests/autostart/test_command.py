@@ -1,0 +1,99 @@
+"""What a login is told to run, for each way in which Amberlight can be installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from trayapp.autostart import CannotStartError, login_command
+from trayapp.autostart.command import Interpreter
+
+
+def program(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def interpreter(root: Path, **how: object) -> Interpreter:
+    given: dict[str, object] = {
+        "executable": program(root / "bin/python"),
+        "scripts": (root / "bin", root / "local"),
+        "frozen": False,
+        "installed": True,
+        "packaged": root / "usr/bin/amberlight",
+        **how,
+    }
+    return Interpreter(**given)  # type: ignore[arg-type]
+
+
+def test_the_script_beside_the_interpreter(tmp_path: Path) -> None:
+    """pipx, uv tool, a virtual environment."""
+
+    script = program(tmp_path / "bin/amberlight")
+    assert (str(script), "run") == login_command(interpreter(tmp_path))
+
+
+def test_a_user_install(tmp_path: Path) -> None:
+    """The script is not beside the system's interpreter, but where the user's scripts go."""
+
+    script = program(tmp_path / "local/amberlight")
+    assert (str(script), "run") == login_command(interpreter(tmp_path))
+
+
+def test_installed_without_a_script(tmp_path: Path) -> None:
+    """Then the interpreter is told the module."""
+
+    assert (str(tmp_path / "bin/python"), "-m", "trayapp", "run") == login_command(interpreter(tmp_path))
+
+
+def test_a_checkout_is_refused(tmp_path: Path) -> None:
+    """A login knows no working directory and no PYTHONPATH: refused, with what to do."""
+
+    with pytest.raises(CannotStartError, match="pipx install"):
+        login_command(interpreter(tmp_path, installed=False))
+
+
+def test_frozen(tmp_path: Path) -> None:
+    """The program itself; or the package's link, if it leads to this very program."""
+
+    executable = program(tmp_path / "opt/amberlight/amberlight")
+    frozen = interpreter(tmp_path, executable=executable, frozen=True, installed=False)
+    assert (str(executable), "run") == login_command(frozen)
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    (tmp_path / "usr/bin/amberlight").symlink_to(program(tmp_path / "opt/other/amberlight"))
+    assert (str(executable), "run") == login_command(frozen)
+    (tmp_path / "usr/bin/amberlight").unlink()
+    (tmp_path / "usr/bin/amberlight").symlink_to(executable)
+    assert (str(tmp_path / "usr/bin/amberlight"), "run") == login_command(frozen)
+
+
+def test_windows_opens_no_console(tmp_path: Path) -> None:
+    """pythonw, where there is one; scripts would open a window."""
+
+    program(tmp_path / "bin/amberlight")
+    here = interpreter(tmp_path, executable=program(tmp_path / "bin/python.exe"), windows=True)
+    assert str(tmp_path / "bin/python.exe") == login_command(here)[0]
+    silent = program(tmp_path / "bin/pythonw.exe")
+    assert (str(silent), "-m", "trayapp", "run") == login_command(here)
+    with pytest.raises(CannotStartError):
+        login_command(interpreter(tmp_path, windows=True, installed=False))
+
+
+def test_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows where its scripts are; an AppImage is its own program, wherever it is mounted."""
+
+    now = Interpreter.current({})
+    assert Path(sys.executable) == now.executable
+    assert Path(sys.prefix) in now.scripts[0].parents
+    assert not now.frozen
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert Interpreter.current({"APPIMAGE": "/home/me/Amberlight.AppImage"}).frozen
+    assert "/home/me/Amberlight.AppImage" == str(
+        Interpreter.current({"APPIMAGE": "/home/me/Amberlight.AppImage"}).executable
+    )
+    assert os.fspath(now.packaged) == "/usr/bin/amberlight"

@@ -1,0 +1,224 @@
+"""The XDG autostart entry: what is written, what is read back, and what a desktop or a package wrote."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trayapp.autostart import AutostartError, Kind
+from trayapp.autostart.linux import DesktopEntry, escaped, quoted, read_entry, unescaped, unquoted
+
+ME = (sys.executable, "-m", "trayapp", "run")
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> DesktopEntry:
+    return DesktopEntry(tmp_path / "config", (tmp_path / "etc", tmp_path / "usr"), ("XFCE",))
+
+
+def write(entry: DesktopEntry, *lines: str) -> None:
+    entry.file.parent.mkdir(parents=True, exist_ok=True)
+    entry.file.write_text("\n".join(("[Desktop Entry]", "Type=Application", "Name=Amberlight", *lines, "")))
+
+
+def system(entry: DesktopEntry, *lines: str) -> None:
+    """What a package brings."""
+    file = entry.system[0] / "autostart/amberlight.desktop"
+    file.parent.mkdir(parents=True)
+    file.write_text("\n".join(("[Desktop Entry]", f"Exec={sys.executable}", *lines)))
+
+
+def test_on_and_off(entry: DesktopEntry) -> None:
+    """Both say what was read back, twice is as good as once, and off leaves nothing behind."""
+
+    assert Kind.OFF is entry.status().kind
+    for _ in range(2):
+        state = entry.on(ME)
+        assert state.on
+        assert sys.executable in state.text
+    assert ME == unquoted(read_entry(entry.file)["Exec"])
+    for _ in range(2):
+        assert Kind.OFF is entry.off().kind
+    assert [] == list(entry.file.parent.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-validate is not there")
+def test_the_entry_is_valid(entry: DesktopEntry, tmp_path: Path) -> None:
+    """In the eyes of freedesktop.org's own tool, with an awkward path too."""
+
+    awkward = tmp_path / 'with "quotes", $HOME, `ticks`, 100 % and \\'
+    awkward.symlink_to(sys.executable)
+    for command in (ME, (str(awkward), "run")):
+        entry.on(command)
+        done = subprocess.run(["desktop-file-validate", entry.file], capture_output=True, text=True, check=False)
+        assert ("", 0) == (done.stdout, done.returncode)
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1), min_size=1))
+def test_any_command_survives_the_exec_key(words: list[str]) -> None:
+    """Quoting and unquoting are each other's reverse."""
+
+    assert tuple(words) == unquoted(" ".join(quoted(word) for word in words))
+
+
+@given(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"])))
+def test_any_string_survives_its_escapes(text: str) -> None:
+    """As TryExec needs it."""
+
+    assert text == unescaped(escaped(text))
+
+
+def test_a_path_with_a_line_break_is_refused(entry: DesktopEntry) -> None:
+    """It would end the line of the entry: nothing is written."""
+
+    with pytest.raises(AutostartError, match="control character"):
+        entry.on(("/opt/a\nExec=evil",))
+    assert not entry.file.exists()
+
+
+def test_a_program_that_is_gone(entry: DesktopEntry, tmp_path: Path) -> None:
+    """On, but nothing would start; on again mends it."""
+
+    program = tmp_path / "amberlight"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert entry.on((str(program), "run")).on
+    program.unlink()
+    state = entry.status()
+    assert Kind.BROKEN is state.kind
+    assert f"{program} is not there any more" in state.text
+    assert "amberlight autostart on" in state.help
+    assert entry.on(ME).on
+
+
+def test_a_program_that_may_not_be_run_counts_as_gone(entry: DesktopEntry, tmp_path: Path) -> None:
+    """A file without its x bit starts nothing."""
+
+    program = tmp_path / "amberlight"
+    program.write_text("")
+    assert Kind.BROKEN is entry.on((str(program),)).kind
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        ("Hidden=true", Kind.OFF, "Hidden=true"),
+        ("X-GNOME-Autostart-enabled=false", Kind.DISABLED, "X-GNOME-Autostart-enabled=false"),
+        ("OnlyShowIn=GNOME;KDE;", Kind.DISABLED, "Off in this desktop (XFCE)"),
+        ("NotShowIn=XFCE;", Kind.DISABLED, "Off in this desktop (XFCE)"),
+        ("TryExec=/nowhere/amberlight", Kind.BROKEN, "/nowhere/amberlight is not there any more"),
+        ("OnlyShowIn=XFCE;", Kind.ON, "every login starts"),
+        ("Hidden=false", Kind.ON, "every login starts"),
+        ("# Hidden=true", Kind.ON, "every login starts"),
+        ("[Desktop Action x]\nHidden=true", Kind.ON, "every login starts"),
+    ],
+)
+def test_what_a_desktop_wrote(entry: DesktopEntry, line: str, kind: Kind, words: str) -> None:
+    """Every way in which settings of a desktop switch an entry off is told; a click of ours switches it on again."""
+
+    write(entry, f"Exec={sys.executable} -m trayapp run %U", line)
+    assert kind is entry.status().kind
+    assert words in entry.status().text
+    assert entry.on(ME).on
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\0", b"", b"[Desktop Entry]\nName=x\n", b"Exec=/bin/true\n"])
+def test_a_file_that_is_no_entry(entry: DesktopEntry, content: bytes) -> None:
+    """It starts nothing, and that is said; off takes it away."""
+
+    entry.file.parent.mkdir(parents=True)
+    entry.file.write_bytes(content)
+    assert Kind.BROKEN is entry.status().kind
+    assert Kind.OFF is entry.off().kind
+    assert not entry.file.exists()
+
+
+def test_the_systems_entry_is_offered_and_hidden(entry: DesktopEntry) -> None:
+    """Off, where the system would start it, writes an entry of ours that says no; on stands before the system's."""
+
+    system(entry)
+    assert entry.status().on
+    assert Kind.OFF is entry.off().kind
+    assert "true" == read_entry(entry.file)["Hidden"]
+    assert entry.on(ME).on
+
+
+def test_a_package_that_brings_it_switched_off(entry: DesktopEntry) -> None:
+    """Off until the user says otherwise; off again leaves the package's own word."""
+
+    system(entry, "Hidden=true")
+    assert Kind.OFF is entry.status().kind
+    assert entry.on(ME).on
+    assert Kind.OFF is entry.off().kind
+    assert not entry.file.exists()
+
+
+def test_a_link_is_replaced_and_not_followed(entry: DesktopEntry, tmp_path: Path) -> None:
+    """What it leads to stays as it is."""
+
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    entry.file.parent.mkdir(parents=True)
+    entry.file.symlink_to(mine)
+    assert entry.on(ME).on
+    assert "mine" == mine.read_text()
+    assert not entry.file.is_symlink()
+
+
+def test_a_directory_that_cannot_be_written(entry: DesktopEntry) -> None:
+    """One sentence with the path and the reason."""
+
+    entry.config_home.parent.mkdir(exist_ok=True)
+    entry.config_home.write_text("a file where a directory should be")
+    with pytest.raises(AutostartError, match=r"amberlight\.desktop cannot be written: (not a directory|file exists)"):
+        entry.on(ME)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_home(entry: DesktopEntry) -> None:
+    """No draft is left either."""
+
+    entry.file.parent.mkdir(parents=True)
+    entry.file.parent.chmod(0o500)
+    with pytest.raises(AutostartError, match="cannot be written"):
+        entry.on(ME)
+    assert [] == list(entry.file.parent.iterdir())
+
+
+def test_the_environment_says_where(tmp_path: Path) -> None:
+    """XDG variables, and what stands for them; relative paths do not count."""
+
+    found = DesktopEntry.of(
+        {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/a:b:/c", "XDG_CURRENT_DESKTOP": "ubuntu:GNOME"}
+    )
+    assert DesktopEntry(tmp_path, (Path("/a"), Path("/c")), ("ubuntu", "GNOME")) == found
+    assert DesktopEntry(Path.home() / ".config", (Path("/etc/xdg"),)) == DesktopEntry.of({"XDG_CONFIG_HOME": "x"})
+
+
+@pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not there")
+def test_a_real_starter_runs_it(entry: DesktopEntry, tmp_path: Path) -> None:
+    """GLib, which starts the entries of most desktops, finds the program with its argument, whatever its path is.
+
+    All but a percent sign: GLib looks for the program before it reads `%%`.
+    """
+
+    program = tmp_path / 'a b "c" $HOME `d` \\ é' / "amberlight"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nprintf "%s" "$*" > "${0%/*}/ran"\n')
+    program.chmod(0o755)
+    entry.on((str(program), "run"))
+    subprocess.run(["gio", "launch", entry.file], check=True, timeout=20, capture_output=True)
+    ran = program.with_name("ran")
+    for _ in range(200):
+        if ran.exists() and ran.read_text():
+            break
+        time.sleep(0.02)
+    assert "run" == ran.read_text()

@@ -1,0 +1,141 @@
+"""The Run key, with a registry that holds only the user's branch and refuses what the real one would refuse."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from trayapp.autostart import AutostartError, Kind
+from trayapp.autostart.windows import APPROVED, NAME, RUN, RunKey, parsed, quoted, switched_off
+
+ME = (sys.executable, "-m", "trayapp", "run")
+ON, OFF = bytes([2]) + bytes(11), bytes([3, 0, 0, 0]) + bytes(range(8))
+
+
+class Registry:
+    """Strings below Run, whatever the Task Manager wrote below StartupApproved; that key is not ours to write."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, str], str | bytes] = {(RUN, "Other"): "other.exe"}
+        self.refuses = False
+
+    def _check(self, key: str) -> None:
+        assert key in (RUN, APPROVED)
+        if self.refuses:
+            raise PermissionError(13, "Access is denied")
+
+    def read(self, key: str, name: str) -> str | bytes | None:
+        self._check(key)
+        return self.values.get((key, name))
+
+    def write(self, key: str, name: str, text: str) -> None:
+        self._check(key)
+        assert RUN == key
+        self.values[key, name] = text
+
+    def delete(self, key: str, name: str) -> None:
+        self._check(key)
+        assert RUN == key
+        self.values.pop((key, name), None)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def run_key(registry: Registry) -> RunKey:
+    return RunKey(registry)
+
+
+def test_on_and_off(run_key: RunKey, registry: Registry) -> None:
+    """One value of ours; the others stay."""
+
+    assert Kind.OFF is run_key.status().kind
+    assert run_key.on(ME).on
+    assert f'"{sys.executable}" "-m" "trayapp" "run"' == registry.values[RUN, NAME]
+    assert Kind.OFF is run_key.off().kind
+    assert Kind.OFF is run_key.off().kind
+    assert {(RUN, "Other"): "other.exe"} == registry.values
+
+
+def test_the_task_managers_switch_stands_above_it(run_key: RunKey, registry: Registry) -> None:
+    """It is read back, told with where to change it, and left alone by on and off."""
+
+    registry.values[APPROVED, NAME] = OFF
+    state = run_key.on(ME)
+    assert Kind.DISABLED is state.kind
+    assert "Task Manager" in state.text
+    assert "Task Manager" in state.help
+    run_key.off()
+    assert OFF == registry.values[APPROVED, NAME]
+    registry.values[APPROVED, NAME] = ON
+    assert run_key.on(ME).on
+
+
+@pytest.mark.parametrize(
+    ("value", "off"),
+    [
+        (None, False),
+        (b"", False),
+        ("text", False),
+        (ON, False),
+        (OFF, True),
+        (b"\x06" + bytes(11), False),
+        (b"\x07", True),
+    ],
+)
+def test_the_switch(value: str | bytes | None, off: bool) -> None:
+    """The lowest bit of the first byte."""
+
+    assert off is switched_off(value)
+
+
+def test_a_program_that_is_gone(run_key: RunKey, registry: Registry) -> None:
+    """On, but nothing would start."""
+
+    registry.values[RUN, NAME] = r'"C:\Program Files\gone\amberlight.exe" run'
+    state = run_key.status()
+    assert Kind.BROKEN is state.kind
+    assert r"C:\Program Files\gone\amberlight.exe is not there" in state.text
+
+
+@pytest.mark.parametrize("value", ["", "   ", '""'])
+def test_an_empty_value(run_key: RunKey, registry: Registry, value: str) -> None:
+    """Somebody emptied it: on, but it starts nothing."""
+
+    registry.values[RUN, NAME] = value
+    assert Kind.BROKEN is run_key.status().kind
+
+
+def test_a_command_that_windows_would_pass_over(run_key: RunKey, registry: Registry) -> None:
+    """Longer than 260 characters: refused with a sentence, nothing is written."""
+
+    with pytest.raises(AutostartError, match="at most 260 characters"):
+        run_key.on(("C:\\" + "x" * 260, "run"))
+    assert (RUN, NAME) not in registry.values
+
+
+def test_a_registry_that_refuses(run_key: RunKey, registry: Registry) -> None:
+    """By policy: a sentence for on and off, and a state that says so."""
+
+    registry.refuses = True
+    assert "cannot be read: access is denied" in run_key.status().text
+    for act in (lambda: run_key.on(ME), run_key.off):
+        with pytest.raises(AutostartError, match="cannot be written: access is denied"):
+            act()
+
+
+@pytest.mark.parametrize("words", [("a",), ("C:\\Program Files\\x y\\p.exe", "-m", "trayapp"), ("", "b")])
+def test_quoted_words_are_read_back(words: tuple[str, ...]) -> None:
+    """Spaces and empty words included."""
+
+    assert words == parsed(" ".join(quoted(word) for word in words))
+
+
+def test_a_path_that_ends_in_a_backslash_does_not_swallow_its_quote() -> None:
+    """As CommandLineToArgvW reads it: two backslashes before a quote are one."""
+
+    assert '"C:\\\\"' == quoted("C:\\")

@@ -1,0 +1,198 @@
+"""*Start at login* in the running app and on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from trayapp import autostart
+from trayapp.at_login import AtLogin
+from trayapp.autostart import AutostartError, Kind, State
+from trayapp.cli import main
+
+ME = (sys.executable, "run")
+
+
+class System:
+    """One that does as it is told, unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.kind = Kind.OFF
+        self.stubborn = ""
+        self.overridden = False
+        self.started: Sequence[str] = ()
+
+    def status(self) -> State:
+        return State(self.kind, f"It is {self.kind}.", "Look elsewhere." if self.kind is Kind.DISABLED else "")
+
+    def on(self, command: Sequence[str]) -> State:
+        return self._switch(Kind.DISABLED if self.overridden else Kind.ON, command)
+
+    def off(self) -> State:
+        return self._switch(Kind.OFF, ())
+
+    def _switch(self, kind: Kind, command: Sequence[str]) -> State:
+        if self.stubborn:
+            raise AutostartError(self.stubborn)
+        self.kind, self.started = kind, command
+        return self.status()
+
+
+class Room:
+    """The app's side: what it shows and what it says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.system = System()
+        self.shown: list[bool | None] = []
+        self.told: list[str] = []
+        self.at_login = AtLogin(lambda: self.system, self.shown.append, self.told.append)
+        monkeypatch.setattr(autostart, "login_command", lambda: ME)
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Room:
+    return Room(monkeypatch)
+
+
+async def test_a_click_switches_it(room: Room) -> None:
+    """On, with the command that was found, and off again; silently, as the check mark says it."""
+
+    await room.at_login.look()
+    await room.at_login.toggle()
+    assert ME == room.system.started
+    await room.at_login.toggle()
+    assert [False, True, False] == room.shown
+    assert [] == room.told
+    await room.at_login.close()
+
+
+@pytest.mark.parametrize("kind", [Kind.BROKEN, Kind.DISABLED])
+async def test_what_starts_nothing_has_no_check_mark(room: Room, kind: Kind) -> None:
+    """A click mends it."""
+
+    room.system.kind = kind
+    await room.at_login.look()
+    await room.at_login.toggle()
+    assert [False, True] == room.shown
+    await room.at_login.close()
+
+
+async def test_the_systems_own_switch_is_told(room: Room) -> None:
+    """A click that changes nothing says why, and what to do."""
+
+    room.system.overridden = True
+    await room.at_login.toggle()
+    assert [False] == room.shown
+    assert ["It is disabled. Look elsewhere."] == room.told
+    await room.at_login.close()
+
+
+async def test_a_failure_is_told(room: Room) -> None:
+    """And the check mark stays as things are."""
+
+    room.system.stubborn = "The disk is full."
+    await room.at_login.toggle()
+    assert ["The disk is full."] == room.told
+    assert [False] == room.shown
+    await room.at_login.close()
+
+
+async def test_a_checkout_offers_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing could be started there is nothing to choose; but what is on can be switched off."""
+
+    def nothing() -> Sequence[str]:
+        raise autostart.CannotStartError("not installed")
+
+    monkeypatch.setattr(autostart, "login_command", nothing)
+    await room.at_login.look()
+    room.system.kind = Kind.ON
+    await room.at_login.look()
+    await room.at_login.toggle()
+    assert [None, True, False] == room.shown
+    await room.at_login.close()
+
+
+async def test_a_system_that_fails_in_its_own_way(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """The app goes on: one entry in the log."""
+
+    room.system.status = lambda: 1 / 0  # type: ignore[assignment, return-value]
+    await room.at_login.look()
+    assert [] == room.shown
+    assert "it could not be seen" in caplog.text
+    await room.at_login.close()
+    await room.at_login.look()  # after the end: nothing
+    await room.at_login.toggle()
+
+
+async def test_the_demo_offers_nothing() -> None:
+    """Its click, if it came, would do nothing."""
+
+    nobody = AtLogin(None, pytest.fail, pytest.fail)
+    await nobody.look()
+    await nobody.toggle()
+    await nobody.close()
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("CONFIG_HOME", "CONFIG_DIRS", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name.lower()))
+    monkeypatch.delenv("XDG_CURRENT_DESKTOP", raising=False)
+    monkeypatch.setattr("trayapp.cli.autostart.login_command", lambda: ME)
+    return tmp_path
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the XDG entry is Linux's")
+
+
+@linux
+def test_the_three_commands(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """on, status and off, each with what is so; without a word it is status."""
+
+    entry = home / "config_home/autostart/amberlight.desktop"
+    assert 0 == main(["autostart", "on"])
+    assert f"On: every login starts {sys.executable} ({entry}).\n" == capsys.readouterr().out
+    assert 0 == main(["autostart"])
+    assert "On: " in capsys.readouterr().out
+    assert 0 == main(["autostart", "off"])
+    assert "Off: Amberlight does not start at login.\n" == capsys.readouterr().out
+    assert not entry.exists()
+
+
+@linux
+def test_status_for_scripts(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON; and exit code 1 only for an entry that starts nothing."""
+
+    assert 0 == main(["autostart", "status", "--format", "json"])
+    assert "off" == json.loads(capsys.readouterr().out)["state"]
+    entry = home / "config_home/autostart/amberlight.desktop"
+    entry.parent.mkdir(parents=True)
+    entry.write_text("[Desktop Entry]\nExec=/gone/amberlight run\n")
+    assert 1 == main(["autostart", "status", "--format", "json"])
+    assert "broken" == json.loads(capsys.readouterr().out)["state"]
+
+
+@linux
+def test_a_failure_is_one_sentence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the standard error, with exit code 1."""
+
+    (home / "config_home").write_text("")
+    assert 1 == main(["autostart", "on"])
+    said = capsys.readouterr()
+    assert "" == said.out
+    assert said.err.startswith(f"amberlight: {home}/config_home/autostart/amberlight.desktop cannot be written")
+    assert 1 == said.err.count("\n")
+
+
+def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything but the three words."""
+
+    assert 2 == main(["autostart", "maybe"])
+    assert "maybe" in capsys.readouterr().err
