@@ -314,7 +314,7 @@ class NoSignIn:
         self.pasted: list[str] = []
 
     async def run(
-        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment], **_: object
     ) -> NewLogin:
         self.answers[spec.name] = asyncio.get_running_loop().create_future()
         show(f"https://as.example/authorize/{len(self.answers)}")

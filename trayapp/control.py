@@ -52,9 +52,13 @@ class Control:
         refreshes, refusals = self.engine.performer.refreshes, self.engine.callers.refusals
         return Counted(refreshes, refusals, self._runtime.proxy.answered, self._runtime.events.readers)
 
-    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         """The authorization URL; None where a pending login was accepted."""
-        return await self.engine.signing.begin(name, browser=browser, accept=accept) or None
+        return await self.engine.signing.begin(name, browser=browser, accept=accept, flow=flow) or None
+
+    def cancel_sign_in(self, name: str) -> None:
+        """Nobody waits for it any longer."""
+        self.engine.signing.cancel(name)
 
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect that a person copied."""

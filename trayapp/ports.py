@@ -6,12 +6,12 @@ of them never leaves a secret half written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from trayapp.core.messages import Note, Reply
-from trayapp.core.model import AccessToken, Login, Moment, Problem, Saved, Spec, Trouble
+from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Spec, Trouble
 
 
 class Clock(Protocol):
@@ -111,21 +111,44 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of an ID token came to. Without `problem` the subject is who signed in; with one it is not known.
+
+    `refused`: the token is for somebody else, so the sign-in is none. Otherwise a problem is only a warning.
+    """
+
+    problem: Problem | None = None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NewLogin:
-    """What a sign-in brought. The lineage is new; the generation is the sign-in's guess, the engine sets it."""
+    """What a sign-in brought. The lineage is new; the generation is the sign-in's guess, the engine sets it.
+
+    `check` looks whether the ID token, from which the subject is, is what it claims to be; it takes as long as a request
+    and belongs after the login was stored. None: there is nothing to be checked.
+    """
 
     login: Login
     access: AccessToken
+    check: Callable[[], Awaitable[Checked]] | None = field(default=None, compare=False, repr=False)
 
 
 class SignIn(Protocol):
     """`edge/signin.py`: one running sign-in of one workload."""
 
     async def run(
-        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+        self,
+        spec: Spec,
+        *,
+        browser: bool,
+        show: Callable[[str], None],
+        now: Callable[[], Moment],
+        show_code: Callable[[DeviceCode], None],
     ) -> NewLogin | Problem:
-        """The whole flow. `show` gets the authorization URL once the redirect listener is bound; with `browser` it was
-        opened there by a person's wish. Cancelling ends the listener."""
+        """The whole flow, by `spec.flow`. `show` gets the page's address once the redirect listener is bound or the
+        device code is here (`show_code` had it just before); with `browser` it was opened there by a person's wish.
+        Cancelling ends it."""
         ...
 
     def paste(self, name: str, url: str) -> Problem | None:

@@ -116,6 +116,13 @@ def log_level(value: object) -> str:
     return str(value)
 
 
+def flow(value: object) -> str:
+    """How to sign in."""
+    if value not in ("browser", "device"):
+        raise ValueError('must be "browser" or "device"')
+    return str(value)
+
+
 def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
     words = _exactly(value, str, "a text in quotes")
@@ -212,6 +219,8 @@ _WORKLOAD = (
     Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
     Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
     Setting("revocation_endpoint", url, "where a login is revoked when it is removed (RFC 7009)"),
+    Setting("device_authorization_endpoint", url, "where a device code comes from, if not from the issuer (RFC 8628)"),
+    Setting("flow", flow, "how to sign in: browser, or device (a code to type on any machine)", "browser"),
     Setting("client_id", text, "the client's name at the authorization server (required)"),
     Setting("scopes", scopes, "what to ask for at sign-in", ()),
     Setting("resource", resource, "audience of the tokens (RFC 8707)"),

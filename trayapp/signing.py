@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
-from trayapp.core.model import Login, Phase, Problem, Spec, Trouble, Workload
+from trayapp.core.model import DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
 from trayapp.ports import Keystore, NewLogin, SignIn
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Signing:
         self._keystore = keystore
         self._running: dict[str, asyncio.Task[None]] = {}
         self._urls: dict[str, asyncio.Future[str | Problem]] = {}
+        self._flows: dict[str, str] = {}
         self._clicked: dict[str, float] = {}
         self._candidates: dict[str, tuple[NewLogin, float]] = {}
 
@@ -56,9 +57,10 @@ class Signing:
         if isinstance(answer, Problem):
             log.warning("the sign-in of %s did not begin: %s", name, answer.summary)
 
-    async def begin(self, name: str, *, browser: bool, accept: bool) -> str | Problem:
+    async def begin(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem:
         """Start a sign-in, or join the one that runs; the authorization URL, or why there is none.
 
+        `flow` is browser or device, empty: as configured, or as the one under way; another one ends that.
         `accept` takes the candidate of the last sign-in instead, and returns an empty URL.
         """
         w = self._engine.workloads.get(name)
@@ -66,11 +68,14 @@ class Signing:
             return Problem("unknown", f"There is no workload named {name}.")
         if accept:
             return self._accept(name)
+        if name in self._running and flow not in ("", self._flows[name]):
+            await self._over(name)
         if name in self._running:
             if browser:
                 self._sign_in.reopen(name)
         else:
-            self._start(name, w.confirm or w.spec, browser)
+            spec = w.confirm or w.spec
+            self._start(name, replace(spec, flow=flow or spec.flow), browser)
         try:
             async with asyncio.timeout(URL_PATIENCE):
                 return await asyncio.shield(self._urls[name])
@@ -80,6 +85,7 @@ class Signing:
     def _start(self, name: str, spec: Spec, browser: bool) -> None:
         url: asyncio.Future[str | Problem] = asyncio.get_running_loop().create_future()
         self._urls[name] = url
+        self._flows[name] = spec.flow
         self._engine.apply(name, SignInStarted(self._engine.now()))
         self._running[name] = self._engine.task(f"sign in {name}", self._run(name, spec, url, browser))
         self._running[name].add_done_callback(lambda task: self._stopped(name, task, url))
@@ -103,6 +109,13 @@ class Signing:
         if (task := self._running.get(name)) is not None:
             task.cancel()
 
+    async def _over(self, name: str) -> None:
+        """End it and see it end: the next one may begin."""
+        task = self._running[name]
+        task.cancel()
+        await asyncio.wait((task,))
+        await asyncio.sleep(0)  # what is told when it has ended comes first
+
     def cancel_all(self) -> None:
         """The program ends."""
         for name in list(self._running):
@@ -115,6 +128,7 @@ class Signing:
                 browser=browser,
                 show=lambda text: None if url.done() else url.set_result(text),
                 now=self._engine.now,
+                show_code=lambda code: self._code(name, code),
             )
         except Exception:
             log.exception("the sign-in of %s failed unexpectedly", name)
@@ -126,6 +140,10 @@ class Signing:
             self._ended(name, result)
         else:
             await self._judge(name, result)
+
+    def _code(self, name: str, code: DeviceCode) -> None:
+        """Everybody who shows the workload shows the code too."""
+        self._engine.apply(name, SignInStarted(self._engine.now(), code))
 
     def _ended(self, name: str, problem: Problem) -> None:
         log.warning("the sign-in of %s ended: %s", name, problem.summary)

@@ -69,6 +69,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "last_refreshed_at": None,
         "lost_rotations": 0,
         "signing_in": False,
+        "device": None,
         "sign_in_error": None,
     }
 

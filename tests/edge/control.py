@@ -81,13 +81,17 @@ class FakeControl:
     def counted(self) -> Counted:
         return self.counts
 
-    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         self.known(name)
-        self.calls.append(("reauthorize", name, browser, accept))
+        self.calls.append(("reauthorize", name, browser, accept, *filter(None, (flow,))))
         self.asked.set()
         if self.page_gate is not None:
             await self.page_gate.wait()
         return self.page
+
+    def cancel_sign_in(self, name: str) -> None:
+        self.known(name)
+        self.calls.append(("cancel_sign_in", name))
 
     def paste(self, name: str, url: str) -> Problem | None:
         self.known(name)

@@ -205,6 +205,7 @@ async def every_answer(site: Site) -> None:
     await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")
     await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")  # a second time within 10 s
     await site.ask("POST", f"{one}/callback", json={"url": "http://127.0.0.1/callback"})
+    await site.ask("POST", f"{one}/cancel")
     await site.ask(
         "POST",
         f"{one}/callback",

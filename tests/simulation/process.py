@@ -265,7 +265,7 @@ class _Page:
         self._process = process
 
     async def run(
-        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment], **_: object
     ) -> NewLogin | Problem:
         process, world = self._process, self._process.world
         await process.here("the sign-in begins")

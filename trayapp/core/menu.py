@@ -163,7 +163,9 @@ def _wants_sign_in(view: WorkloadView) -> bool:
 def _code(view: WorkloadView) -> MenuItem:
     """A sign-in by device code waits (RFC 8628): a click opens its page here, on this machine."""
     assert view.auth.device is not None  # noqa: S101 - the caller looked
-    return MenuItem(f"device:{view.name}", f"{view.name}: {enter_code(view.auth.device)}…", Action(Verb.REAUTHORIZE, view.name))
+    return MenuItem(
+        f"device:{view.name}", f"{view.name}: {enter_code(view.auth.device)}…", Action(Verb.REAUTHORIZE, view.name)
+    )
 
 
 def _top(view: WorkloadView) -> MenuItem:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trayapp.core.model import AccessToken, Login, Moment, Problem, Saved, Secret, Spec, Trigger, Trouble
+from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Secret, Spec, Trigger, Trouble
 
 # --- what came back from a token endpoint, raw -----------------------------------------------------------------------
 
@@ -211,7 +211,9 @@ class Time(Event):
 
 @dataclass(frozen=True, slots=True)
 class SignInStarted(Event):
-    """A browser was opened, or a link printed."""
+    """A browser was opened, or a link printed; again with the code that a person has to type, once there is one."""
+
+    device: DeviceCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class SignedIn(Event):
 
     login: Login
     access: AccessToken
+    warning: Problem | None = None  # what could not be checked about it
 
 
 @dataclass(frozen=True, slots=True)

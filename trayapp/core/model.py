@@ -164,6 +164,8 @@ class Spec:
     authorization_endpoint: str = ""
     token_endpoint: str = ""
     revocation_endpoint: str = ""
+    device_authorization_endpoint: str = ""  # RFC 8628
+    flow: str = "browser"  # how to sign in: browser or device
     scopes: tuple[str, ...] = ()
     resource: str = ""  # RFC 8707
     redirect_port: int = 0  # a fixed port when a registered client needs it
@@ -254,6 +256,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """What a person has to type where (RFC 8628 section 3.2); fit to be shown, and no secret, but it belongs in no log."""
+
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str = ""  # the code is in it already; empty where the server gave none
+    expires_wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """The refresh in flight."""
 
@@ -333,6 +345,7 @@ class Workload:
     broken: str = ""  # what is wrong with the configuration, one sentence
     confirm: Spec | None = None  # a changed identity that waits for the user's agreement
     signing_in: bool = False
+    device: DeviceCode | None = None  # what a person has to type to finish the sign-in
     sign_in_error: Problem | None = None  # why the last sign-in came to nothing
     strikes: int = 0  # M18
     after: str = ""  # what follows the attempt in flight: "pause", "confirm", "sign_out", "shutdown" or "remove"

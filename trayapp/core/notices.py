@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from trayapp.core import words
 from trayapp.core.face import Action, Detail, Notice, Snapshot, Status, Verb, WorkloadView
-from trayapp.core.model import Problem
+from trayapp.core.model import DeviceCode, Problem
 
 AMBER_AGE = 60.0  # s of retrying before a word is said: most outages are over by then
 WAITS_FOR_CONSENT = ("different_account", "scope_lost")  # problems of a sign-in that a person may overrule
@@ -26,6 +26,7 @@ class Announced:
     red: Mapping[str, float] = field(default_factory=dict)  # name → wall, when it was last said
     red_shown: tuple[str, ...] = ()  # what the red notification on the screen speaks of
     failed: Mapping[str, Problem] = field(default_factory=dict)  # sign-ins that came to nothing
+    codes: Mapping[str, DeviceCode] = field(default_factory=dict)  # sign-ins that wait for their code
 
 
 def notices(
@@ -43,8 +44,26 @@ def notices(
     amber, show_amber, drop_amber = _amber(state, snapshot, refused, wall)
     red, shown, show_red, drop_red = _red(state, snapshot, wall, nudge)
     failed, show_failed, drop_failed = _failed(state, snapshot)
-    show, drop = show_amber + show_red + show_failed, drop_amber + drop_red + drop_failed
-    return Announced(amber, red, shown, failed), show, drop
+    codes, show_code, drop_code = _codes(state, snapshot)
+    show = show_amber + show_red + show_failed + show_code
+    return Announced(amber, red, shown, failed, codes), show, drop_amber + drop_red + drop_failed + drop_code
+
+
+def _codes(
+    state: Announced, snapshot: Snapshot
+) -> tuple[Mapping[str, DeviceCode], tuple[Notice, ...], tuple[str, ...]]:
+    """The code that a person has to type, for as long as it is good (RFC 8628); asked for, so muted or not."""
+    codes = {name: view.auth.device for name, view in snapshot.workloads.items() if view.auth.device is not None}
+    show = tuple(_code_notice(name, code) for name, code in codes.items() if state.codes.get(name) != code)
+    return codes, show, tuple(f"device:{name}" for name in state.codes if name not in codes)
+
+
+def _code_notice(name: str, code: DeviceCode) -> Notice:
+    """SECURITY.md 13: the code, the place, and a word of warning."""
+    body = f"{words.enter_code(code)}, on any machine. Only do so if you began this sign-in yourself."
+    return Notice(
+        f"device:{name}", f"{name}: code {code.user_code}", body, (("Open page", Action(Verb.REAUTHORIZE, name)),)
+    )
 
 
 def _failed(state: Announced, snapshot: Snapshot) -> tuple[Mapping[str, Problem], tuple[Notice, ...], tuple[str, ...]]:

@@ -201,6 +201,7 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         last_refreshed_at=w.last_refreshed_at,
         lost_rotations=w.lost_rotations,
         signing_in=w.signing_in,
+        device=w.device,
         sign_in_error=w.sign_in_error,
     )
 

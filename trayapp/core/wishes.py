@@ -43,12 +43,12 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
     """An overlay: it changes neither the status nor the retries."""
-    return replace(w, signing_in=True, sign_in_error=None), ()
+    return replace(w, signing_in=True, device=e.device, sign_in_error=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:
     """Nothing came of it, and nothing changes."""
-    return replace(w, signing_in=False, sign_in_error=e.problem), (
+    return replace(w, signing_in=False, device=None, sign_in_error=e.problem), (
         Note("sign_in", "failed", problem=e.problem),
     ) if e.problem else ()
 
@@ -65,7 +65,7 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     return w, (
         *abandon,
         *effects,
-        Note("sign_in", "signed_in"),
+        Note("sign_in", "signed_in", problem=e.warning),
         *ending,
     )  # what was refused is forgotten once it is stored
 
@@ -81,6 +81,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         access=e.access,
         attempt=None,
         signing_in=False,
+        device=None,
         sign_in_error=None,
         signed_out=None,
         combination="",

@@ -7,10 +7,12 @@ stale) except where a menu line is made. Nothing here decides a status; that is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from trayapp.core.face import Detail, Status, WorkloadView
-from trayapp.core.model import Problem, Trouble, Workload
+from trayapp.core.model import DeviceCode, Problem, Trouble, Workload
 
+PLACE_MAX = 80  # characters of an address in a menu line; of a longer one the host is shown
 Local = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
 # What a state means and what comes next. Details that depend on more than their name have a function below.
@@ -118,6 +120,8 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
     """The `status_context`: one plain sentence, empty when all is well."""
     if status is Status.REMOVING:
         return "Being removed: its login is revoked and deleted."
+    if status is Status.UNAUTHENTICATED and w.device is not None:
+        return f"{enter_code(w.device)} to finish signing in, on any machine; only if you began this sign-in."
     if status is Status.UNAUTHENTICATED and w.signing_in:
         return "Finish signing in in your browser; its menu can open the page again."
     match detail:
@@ -142,6 +146,13 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
             return f"{works} could not be renewed yet, trying again by itself: {why}"
         case _:
             return CONTEXT[detail]
+
+
+def enter_code(device: DeviceCode) -> str:
+    """ "Enter code ABCD-EFGH at example.com/device": the address as a person types it."""
+    parts = urlsplit(device.verification_uri)
+    place = f"{parts.netloc}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
+    return f"Enter code {device.user_code} at {place if len(place) <= PLACE_MAX else parts.netloc}"
 
 
 def _because(problem: Problem | None, otherwise: str) -> str:

@@ -48,31 +48,37 @@ class SignIns:
         self._control = control
         self._begin = begin
         self._now = now
-        self._asked: dict[tuple[str, bool], _Asked] = {}  # by name and `accept`: agreeing is not asking once more
+        self._asked: dict[
+            tuple[str, bool, str], _Asked
+        ] = {}  # by name, `accept`, flow: agreeing is not asking once more
 
-    async def url(self, view: WorkloadView, *, browser: bool, accept: bool) -> str | Problem | None:
+    async def url(self, view: WorkloadView, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         """The page of a sign-in that was begun or is under way. Raises `Refusal` (429) if asked too often."""
-        asked = self._asked.get((view.name, accept))
+        asked = self._asked.get((view.name, accept, flow))
         if asked is None or (asked.task.done() and self._now() - asked.at >= REAUTHORIZE_EVERY):
-            asked = self._ask(view.name, browser=browser, accept=accept)
+            asked = self._ask(view.name, browser=browser, accept=accept, flow=flow)
         elif asked.task.done():
             return self._again(view, asked)
         return await asyncio.shield(asked.task)
 
     def forget(self, name: str) -> None:
         """It was removed; another one of the same name is another one."""
-        for accept in (False, True):
-            self._asked.pop((name, accept), None)
+        for key in [key for key in self._asked if key[0] == name]:
+            del self._asked[key]
 
-    def _ask(self, name: str, *, browser: bool, accept: bool) -> _Asked:
-        job = self._control.reauthorize(name, browser=browser, accept=accept)
+    def cancelled(self, name: str) -> None:
+        """A person gave it up; beginning again is no loop of a program."""
+        self.forget(name)
+
+    def _ask(self, name: str, *, browser: bool, accept: bool, flow: str) -> _Asked:
+        job = self._control.reauthorize(name, browser=browser, accept=accept, flow=flow)
         asked = _Asked(self._now(), self._begin(f"reauthorize {name}", job))
 
         def ended(_: asyncio.Task[str | Problem | None]) -> None:
             asked.ended = self._now()
 
         asked.task.add_done_callback(ended)
-        self._asked[name, accept] = asked
+        self._asked[name, accept, flow] = asked
         return asked
 
     def _again(self, view: WorkloadView, asked: _Asked) -> str | None:

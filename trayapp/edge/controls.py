@@ -50,11 +50,16 @@ class Control(Protocol):
 
     def counted(self) -> metrics.Counted: ...
 
-    async def reauthorize(self, name: str, *, browser: bool, accept: bool) -> str | Problem | None:
+    async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
 
+        `flow` is browser or device, empty: as configured.
         `browser` opens the page here; `accept` agrees beforehand to a changed account or fewer scopes.
         """
+        ...
+
+    def cancel_sign_in(self, name: str) -> None:
+        """End the sign-in that waits, if one does; everything stays as it was."""
         ...
 
     def paste(self, name: str, url: str) -> Problem | None:

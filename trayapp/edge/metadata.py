@@ -45,9 +45,15 @@ class Endpoints:
 
 async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMIT) -> Endpoints | Problem:
     """As configured; what is missing comes from the issuer's metadata. `limit` (s) holds for each document."""
-    found = Endpoints(spec.authorization_endpoint, spec.token_endpoint, spec.revocation_endpoint, spec.issuer)
-    if found.authorization and found.token:
-        return checked(found)
+    found = Endpoints(
+        spec.authorization_endpoint,
+        spec.token_endpoint,
+        spec.revocation_endpoint,
+        spec.issuer,
+        device=spec.device_authorization_endpoint,
+    )
+    if found.token and (found.device if spec.flow == "device" else found.authorization):
+        return checked(found, spec.flow)
     if not spec.issuer:
         return problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
     if why := url_problem(spec.issuer):
@@ -146,7 +152,8 @@ def read_metadata(
         hint = f': "{says}"' if isinstance(says, str) and len(says) <= 80 and not url_problem(says) else ""
         return problem(f"The server at {host} says that it is another issuer than the one {_asked(spec)}{hint}.")
     methods = document.get("code_challenge_methods_supported")
-    if methods is not None and not (isinstance(methods, list) and "S256" in methods):
+    plain = methods is not None and not (isinstance(methods, list) and "S256" in methods)
+    if plain and spec.flow != "device":  # a device code knows no PKCE
         return problem(f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe.")
     there = {name: value for name in ADDRESSES if isinstance(value := document.get(name), str)}
     return checked(
@@ -157,13 +164,14 @@ def read_metadata(
             issuer=str(says),
             iss_promised=document.get("authorization_response_iss_parameter_supported") is True,
             registration=there.get("registration_endpoint", ""),
-            device=there.get("device_authorization_endpoint", ""),
+            device=spec.device_authorization_endpoint or there.get("device_authorization_endpoint", ""),
             jwks=there.get("jwks_uri", ""),
             scopes=scope_tokens(document.get("scopes_supported")),
             auth_methods=_texts(document.get("token_endpoint_auth_methods_supported")),
             grants=_texts(document.get("grant_types_supported")),
             least=least,
-        )
+        ),
+        spec.flow,
     )
 
 
@@ -193,11 +201,11 @@ ADDRESSES: Mapping[str, tuple[str, bool]] = {
 }
 
 
-def checked(endpoints: Endpoints) -> Endpoints | Problem:
+def checked(endpoints: Endpoints, flow: str) -> Endpoints | Problem:
     """Every address may be used, and none is nearer than `least`: a far server has no business there (SSRF)."""
     for name, (attribute, needed) in ADDRESSES.items():
         url: str = getattr(endpoints, attribute)
-        if not url and not needed:
+        if not url and (not needed or (attribute == "authorization" and flow == "device")):
             continue
         if why := url_problem(url) if url else "is missing":
             return problem(f"The {name} {why}.")

@@ -23,11 +23,13 @@ from urllib.parse import parse_qsl, urlsplit
 from authlib.common.security import generate_token
 from authlib.oauth2.client import OAuth2Client
 
-from trayapp.core.model import Moment, Problem, Secret, Spec
+from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec
+from trayapp.core.quirks import asked_scopes, authorize_extras, wants_resource
 from trayapp.edge.callback import HEAD_CAP, HEADER_LIMIT, Listener, bind
+from trayapp.edge.device import by_device_code
 from trayapp.edge.granted import new_login
 from trayapp.edge.metadata import Endpoints, find_endpoints
-from trayapp.edge.tokens import Code, HttpTokens
+from trayapp.edge.tokens import Asking, Code, HttpTokens
 from trayapp.edge.wire import Wire, url_problem
 from trayapp.ports import NewLogin
 
@@ -120,10 +122,17 @@ class BrowserSignIn:
         self._limit = limit
         self._linger = linger
         self._header_limit = header_limit
-        self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect yet
+        self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
+        self._pages: dict[str, str] = {}  # where a device code is typed in
 
     async def run(
-        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+        self,
+        spec: Spec,
+        *,
+        browser: bool,
+        show: Callable[[str], None],
+        now: Callable[[], Moment],
+        show_code: Callable[[DeviceCode], None] = lambda _: None,
     ) -> NewLogin | Problem:
         """The whole flow. Cancelling ends the listener; only one runs per name."""
         if spec.name in self._running:
@@ -135,13 +144,18 @@ class BrowserSignIn:
             endpoints = await find_endpoints(spec, self._wire)
             if isinstance(endpoints, Problem):
                 return endpoints
+            if spec.flow == "device":
+                return await self._device(spec, endpoints, browser, show, show_code, now)
             return await self._listen(spec, endpoints, browser, show, now)
         finally:
             del self._running[spec.name]
+            self._pages.pop(spec.name, None)
 
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect URL that a person copied, or just its query; None if the waiting flow took it."""
         flow = self._running.get(name)
+        if name in self._pages:
+            return Problem("request", f"The sign-in of {name} waits for its code to be entered, not for an address.")
         if flow is None:
             return Problem("request", f"No sign-in of {name} is waiting."[:200])
         query = pasted_query(url, flow.redirect_uri)
@@ -150,9 +164,12 @@ class BrowserSignIn:
     def reopen(self, name: str) -> bool:
         """Open the page of the flow that waits once more."""
         flow = self._running.get(name)
+        if page := self._pages.get(name):
+            self._open(name, page)
+            return True
         if flow is None or flow.answer.done():
             return False
-        self._open(flow)
+        self._open(name, flow.url)
         return True
 
     def cancel(self, name: str) -> bool:
@@ -185,7 +202,7 @@ class BrowserSignIn:
             self._running[spec.name] = flow
             show(flow.url)
             if browser:
-                self._open(flow)
+                self._open(flow.name, flow.url)
             result = await self._finish(spec, flow, now)
             listener.finish(isinstance(result, NewLogin))
             await listener.linger(self._linger)
@@ -214,19 +231,46 @@ class BrowserSignIn:
         )
         return new_login(spec, flow.endpoints, reply, began)
 
-    def _open(self, flow: Flow) -> None:
+    async def _device(
+        self,
+        spec: Spec,
+        endpoints: Endpoints,
+        browser: bool,
+        show: Callable[[str], None],
+        show_code: Callable[[DeviceCode], None],
+        now: Callable[[], Moment],
+    ) -> NewLogin | Problem:
+        """RFC 8628: the person types a code, here or on another machine."""
+
+        def begun(code: DeviceCode) -> None:
+            page = self._pages[spec.name] = code.verification_uri_complete or code.verification_uri
+            show_code(code)
+            show(page)
+            if browser:
+                self._open(spec.name, page)
+
+        asking = Asking(
+            endpoint=endpoints.device,
+            token_endpoint=endpoints.token,
+            client_id=spec.client_id,
+            scope=" ".join(spec.scopes),
+            resource=spec.resource,
+        )
+        return await by_device_code(asking, spec, endpoints, self._tokens, begun, now)
+
+    def _open(self, name: str, url: str) -> None:
         """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""
 
         def work() -> None:
             try:
-                opened = self._open_url(flow.url)
+                opened = self._open_url(url)
             except Exception as exc:  # noqa: BLE001 - a broken browser setting must not end the sign-in
-                log.warning("%s: the browser could not be opened (%s)", flow.name, type(exc).__name__)
+                log.warning("%s: the browser could not be opened (%s)", name, type(exc).__name__)
             else:
                 if not opened:
-                    log.warning("%s: no browser could be opened; open the shown address by hand", flow.name)
+                    log.warning("%s: no browser could be opened; open the shown address by hand", name)
 
-        threading.Thread(target=work, name=f"browser {flow.name}", daemon=True).start()
+        threading.Thread(target=work, name=f"browser {name}", daemon=True).start()
 
 
 def begin(spec: Spec, endpoints: Endpoints, redirect_uri: str) -> Flow:
@@ -236,11 +280,15 @@ def begin(spec: Spec, endpoints: Endpoints, redirect_uri: str) -> Flow:
         session=None,
         client_id=spec.client_id,
         redirect_uri=redirect_uri,
-        scope=" ".join(spec.scopes) or None,
+        scope=asked_scopes(endpoints.token, spec.scopes) or None,
         code_challenge_method="S256",  # without it authlib silently leaves PKCE out
     )
     url, _ = client.create_authorization_url(
-        endpoints.authorization, state=state, code_verifier=verifier, resource=spec.resource or None
+        endpoints.authorization,
+        state=state,
+        code_verifier=verifier,
+        resource=(spec.resource if wants_resource(endpoints.token) else "") or None,
+        **authorize_extras(endpoints.token, spec.resource),
     )
     answer: asyncio.Future[Secret | Problem] = asyncio.get_running_loop().create_future()
     return Flow(spec.name, url, redirect_uri, Secret(state), Secret(verifier), endpoints, answer)

@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
+from trayapp.core.quirks import wants_resource
 from trayapp.edge.wire import CONNECT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
@@ -37,6 +38,19 @@ class Code:
     registration: Secret | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for a device code, where and for what (RFC 8628)."""
+
+    endpoint: str  # device authorization
+    token_endpoint: str
+    client_id: str
+    scope: str = ""
+    resource: str = ""  # RFC 8707
+    client_secret: Secret | None = None
+    registration: Secret | None = None
+
+
 class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     """authlib's client core with nothing behind it: what it would post is returned as a `Request`.
 
@@ -46,6 +60,10 @@ class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     def _http_post(self, url: str, body: str = "", auth: Any = None, headers: Any = None, **_: Any) -> Request:
         url, headers, body = auth.prepare("POST", url, headers, body)
         return Request("POST", url, headers, body)
+
+    def device_code(self, url: str, body: str, headers: Mapping[str, str]) -> Request:
+        """A request of the client to its server (RFC 8628 section 3.1), authenticated like those for tokens."""
+        return self._http_post(url, body, self.client_auth(self.token_endpoint_auth_method), headers)
 
     def _refresh_token(self, url: str, refresh_token: str = "", **kwargs: Any) -> Request:
         return self._http_post(url, **kwargs)
@@ -68,6 +86,16 @@ class HttpTokens:
     async def exchange(self, code: Code, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
         """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
         request = _built(exchange_request, code)
+        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+
+    async def device_code(self, asking: Asking, *, limit: float, connect: float = CONNECT) -> Reply:
+        """RFC 8628 section 3.1."""
+        request = _built(device_request, asking)
+        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+
+    async def poll(self, asking: Asking, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
+        """RFC 8628 section 3.4."""
+        request = _built(lambda asking: poll_request(asking, code), asking)
         return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
@@ -103,6 +131,24 @@ def exchange_request(code: Code) -> Request:
     return made
 
 
+def device_request(asking: Asking) -> Request:
+    """The request of RFC 8628 section 3.1."""
+    fields = {"scope": asking.scope} if asking.scope else {}
+    return _builder(asking).device_code(asking.endpoint, urlencode(fields | _resource(asking)), _headers())
+
+
+def poll_request(asking: Asking, code: Secret) -> Request:
+    """The request of RFC 8628 section 3.4."""
+    made: Request = _builder(asking).fetch_token(
+        asking.token_endpoint,
+        grant_type="urn:ietf:params:oauth:grant-type:device_code",
+        device_code=code.reveal(),
+        headers=_headers(),
+        **_resource(asking),
+    )
+    return made
+
+
 def revoke_request(login: Login) -> Request:
     """The request of RFC 7009 section 2.1."""
     made: Request = _builder(login).revoke_token(
@@ -114,7 +160,7 @@ def revoke_request(login: Login) -> Request:
     return made
 
 
-def _built(make: Any, what: Login | Code) -> Request | Fault:
+def _built(make: Any, what: Login | Code | Asking) -> Request | Fault:
     """A value that no form can carry (a lone surrogate from a damaged store) is a fault before anything is sent."""
     try:
         request: Request = make(what)
@@ -128,11 +174,11 @@ def _headers() -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": FORM}
 
 
-def _resource(of: Login | Code) -> dict[str, str]:
-    return {"resource": of.resource} if of.resource else {}
+def _resource(of: Login | Code | Asking) -> dict[str, str]:
+    return {"resource": of.resource} if of.resource and wants_resource(of.token_endpoint) else {}
 
 
-def _builder(of: Login | Code) -> Builder:
+def _builder(of: Login | Code | Asking) -> Builder:
     method = _auth_method(of.client_secret, of.registration)
     builder = Builder(
         session=None,
