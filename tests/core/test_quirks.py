@@ -1,16 +1,24 @@
-"""What single providers do differently: verdicts in words of their own, and their grace."""
+"""What single providers do differently: verdicts in words of their own, what they mean, and their grace.
+
+The answers are shaped as they were published: in documentation, or in the issue that the row of the table names.
+"""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.core.replies import FORM, GOTRUE, answer, said
-from trayapp.core.classify import classify, grace_of, quirk_for
+from tests.core.replies import FORM, GOTRUE, HTML, answer, said
+from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify, grace_of, quirk_for
 from trayapp.core.messages import Answer, Refused, ServerBusy
+from trayapp.core.providers import PROVIDERS, Provider
+from trayapp.core.quirks import QUIRKS, words_for
 
 REUSED = {"error": {"message": "used", "code": "refresh_token_reused"}}
 SPENT = {"error": "invalid_request", "error_description": 'Invalid "refresh_token" in request.'}
 JIRA = {"error": "unauthorized_client", "error_description": "refresh_token is invalid"}
+DELETED = {"error": "deleted_client", "error_description": "The OAuth client was deleted."}
 
 
 @pytest.mark.parametrize(
@@ -18,7 +26,10 @@ JIRA = {"error": "unauthorized_client", "error_description": "refresh_token is i
     [
         ("github", answer(200, {"error": "bad_refresh_token"}), "invalid_grant"),
         ("github", answer(200, b"error=bad_refresh_token&error_uri=x", FORM), "invalid_grant"),
+        ("github", answer(200, {"error": "bad_verification_code"}), "invalid_grant"),
         ("github", answer(200, {"error": "incorrect_client_credentials"}), "invalid_client"),
+        ("github", answer(200, {"error": "redirect_uri_mismatch"}), "invalid_request"),
+        ("google", answer(401, DELETED), "invalid_client"),
         ("slack", answer(200, {"ok": False, "error": "invalid_refresh_token"}), "invalid_grant"),
         ("slack", answer(200, {"ok": False, "error": "token_expired"}), "invalid_grant"),
         ("slack", answer(200, {"ok": False, "error": "bad_client_secret"}), "invalid_client"),
@@ -26,6 +37,7 @@ JIRA = {"error": "unauthorized_client", "error_description": "refresh_token is i
         ("", answer(400, GOTRUE), "invalid_grant"),  # the same server under another name
         ("openai", answer(401, REUSED), "invalid_grant"),
         ("atlassian", answer(403, JIRA), "invalid_grant"),
+        ("atlassian-mcp", answer(403, JIRA), "invalid_grant"),
         ("discord", answer(400, SPENT), "invalid_grant"),
         ("", answer(400, {"error": "interaction_required"}), "interaction_required"),
     ],
@@ -42,12 +54,19 @@ def test_verdicts_in_a_providers_own_words(provider: str, reply: Answer, code: s
     ("provider", "reply"),
     [
         ("", answer(200, {"error": "bad_refresh_token"})),  # not this provider
+        ("", answer(401, DELETED)),
         ("slack", answer(200, {"ok": False, "error": "ratelimited"})),
         ("slack", answer(200, {"ok": False, "error": "internal_error"})),
         ("github", answer(500, {"error": "bad_refresh_token"})),  # not this status
         ("supabase", answer(429, {"error_code": "over_request_rate_limit"})),
         ("openai", answer(401, {"error": "text"})),
         ("openai", answer(401, {"error": {"code": 401}})),
+        ("notion", answer(400, {"object": "error", "status": 400, "code": "validation_error"})),
+        ("entra", answer(400, {"error": "temporarily_unavailable", "error_description": "AADSTS90033: transient"})),
+        ("keycloak", answer(404, {"error": "Realm does not exist"})),
+        ("okta", answer(429, {"errorCode": "E0000047", "errorSummary": "API call exceeded rate limit"})),
+        ("auth0", answer(429, {"error": "access_denied", "error_description": "Global limit has been reached"})),
+        ("zitadel", answer(403, b"<html>blocked</html>", HTML)),
     ],
 )
 def test_a_quirk_is_no_wider_than_its_row(provider: str, reply: Answer) -> None:
@@ -64,6 +83,145 @@ def test_the_description_decides_where_the_row_says_so() -> None:
     assert outcome.problem.code == "unauthorized_client"
 
 
+def grant(description: str, **more: object) -> dict[str, object]:
+    return {"error": "invalid_grant", "error_description": description, **more}
+
+
+AADSTS70043 = grant(
+    "AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency checks by conditional access."
+    " The token was issued on 2023-06-02T14:27:05.8405153Z and the maximum allowed lifetime is 86400.\r\nTrace ID: x",
+    error_codes=[70043],
+    suberror="token_expired",
+)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "reply", "words"),
+    [
+        ("https://github.com/login/oauth/access_token", answer(200, {"error": "bad_refresh_token"}), "six months"),
+        (
+            "https://github.com/login/oauth/access_token",
+            answer(200, {"error": "incorrect_client_credentials"}),
+            "client secret",
+        ),
+        (
+            "https://oauth2.googleapis.com/token",
+            answer(400, grant("Token has been expired or revoked.")),
+            "apps in testing after 7 days",
+        ),
+        (
+            "https://oauth2.googleapis.com/token",
+            answer(400, grant("reauth related error (invalid_rapt)", error_subtype="invalid_rapt")),
+            "Workspace",
+        ),
+        ("https://oauth2.googleapis.com/token", answer(401, DELETED), "was deleted"),
+        ("https://login.microsoftonline.com/common/oauth2/v2.0/token", answer(400, AADSTS70043), "at set times"),
+        (
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            answer(400, grant("AADSTS700082: The refresh token has expired due to inactivity.")),
+            "90 days",
+        ),
+        (
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            answer(400, grant("AADSTS50173: The provided grant has expired due to it being revoked.")),
+            "password was changed",
+        ),
+        (
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            answer(400, {"error": "interaction_required", "error_description": "AADSTS50076: multi-factor"}),
+            "second factor",
+        ),
+        (
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            answer(401, {"error": "invalid_client", "error_description": "AADSTS7000218: client_assertion"}),
+            "public client flows",
+        ),
+        (
+            "https://auth.atlassian.com/oauth/token",
+            answer(403, grant("Unknown or invalid refresh token.")),
+            "90 days without use",
+        ),
+        ("https://mcp.atlassian.com/v1/token", answer(403, JIRA), "It says: refresh_token is invalid"),
+        ("https://slack.com/api/oauth.v2.access", answer(200, {"ok": False, "error": "invalid_refresh_token"}), "used"),
+        ("https://mcp.notion.com/token", answer(400, grant("Grant not found")), "It says: Grant not found"),
+        ("https://api.notion.com/v1/oauth/token", answer(401, {"error": "invalid_client"}), "client secret"),
+        ("https://api.linear.app/oauth/token", answer(400, grant("Invalid refresh token")), "Invalid refresh token"),
+        (
+            "https://dev-1.okta.com/oauth2/default/v1/token",
+            answer(400, grant("The refresh token is invalid or expired.")),
+            "used twice",
+        ),
+        ("https://t.eu.auth0.com/oauth/token", answer(403, grant("Unknown or invalid refresh token.")), "used twice"),
+        (
+            "https://sso.example.org/auth/realms/main/protocol/openid-connect/token",
+            answer(400, grant("Session not active")),
+            "Add offline_access to scopes",
+        ),
+        (
+            "https://sso.example.org/realms/main/protocol/openid-connect/token",
+            answer(400, grant("Stale token")),
+            "twice",
+        ),
+        (
+            "https://sso.example.org/realms/main/protocol/openid-connect/token",
+            answer(400, grant("Maximum allowed refresh token reuse exceeded")),
+            "twice",
+        ),
+        ("https://abc.supabase.co/auth/v1/oauth/token", answer(400, GOTRUE), "ended the session"),
+        ("https://db.example.org/auth/v1/token", answer(400, GOTRUE), "ended the session"),
+        ("https://acme-1.zitadel.cloud/oauth/v2/token", answer(400, grant("Errors.Invalid")), "Errors.Invalid"),
+        ("https://auth.openai.com/oauth/token", answer(401, REUSED), "refresh_token_reused"),
+        ("https://discord.com/api/oauth2/token", answer(400, SPENT), "invalid_request"),
+    ],
+)
+def test_a_refusal_is_explained(endpoint: str, reply: Answer, words: str) -> None:
+    """Every provider's own "no" ends the login, and says in words what it means there."""
+
+    outcome = classify(reply, quirk_for(endpoint))
+    assert isinstance(outcome, Refused)
+    assert words in outcome.problem.summary
+    assert not outcome.problem.summary.endswith("…")
+
+
+def test_every_provider_has_an_answer_above() -> None:
+    """No row without a test."""
+
+    cases = next(mark for mark in test_a_refusal_is_explained.pytestmark if mark.name == "parametrize").args[1]  # type: ignore[attr-defined]
+    assert {row.name for row in PROVIDERS} == {quirk_for(endpoint) for endpoint, _, _ in cases}
+
+
+def test_words_decide_nothing() -> None:
+    """A code that its provider may change at any time makes no verdict of an answer that is none."""
+
+    reply = answer(503, AADSTS70043)
+    assert isinstance(classify(reply, "entra"), ServerBusy)
+
+
+def test_words_are_for_their_code_alone() -> None:
+    """A verdict on the client is not explained with what ends logins."""
+
+    assert "" == words_for("okta", "invalid_client", {})
+    assert "" == words_for("", "invalid_grant", {})
+    assert "" == words_for("keycloak", "invalid_grant", {"error_description": 7})
+
+
+@pytest.mark.parametrize("row", PROVIDERS, ids=lambda row: row.name)
+def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
+    """The longest summary holds the words whole; every row names its sources; a name stands once."""
+
+    longest = max(len(word) for quirk in QUIRKS for word in quirk.values)
+    for words in row.words:
+        meaning = VERDICTS.get(words.code, "The server wants you to sign in again in person")
+        own = len(words.code) if len(words.text) + len(meaning) + longest > SUMMARY_MAX - 6 else longest
+        assert len(meaning) + own + len(words.text) + 6 <= SUMMARY_MAX
+        assert all(text == text.lower() for text in words.says)
+    assert len("The server gave no refresh token. ") + len(row.missing) <= SUMMARY_MAX
+    assert row.source
+    assert all(re.match(r"https://", source) for source in row.source)
+    assert [row.name] == [other.name for other in PROVIDERS if other.name == row.name]
+    assert row.domains or row.path
+
+
 @pytest.mark.parametrize(
     ("endpoint", "provider"),
     [
@@ -71,24 +229,54 @@ def test_the_description_decides_where_the_row_says_so() -> None:
         ("https://acme.ghe.com/login/oauth/access_token", "github"),
         ("https://SLACK.com./api/oauth.v2.access", "slack"),
         ("https://abc.supabase.co/auth/v1/oauth/token", "supabase"),
-        ("https://mcp.atlassian.com/v1/token", "atlassian"),
+        ("https://auth.atlassian.com/oauth/token", "atlassian"),
+        ("https://mcp.atlassian.com/v1/token", "atlassian-mcp"),
+        ("https://cf.mcp.atlassian.com/v1/token", "atlassian-mcp"),
+        ("https://mcp.linear.app/token", ""),
         ("https://notgithub.com/token", ""),
         ("https://github.com.example/token", ""),
         ("https://example.com/github.com", ""),
+        ("https://example.com/?https://github.com/login", ""),
+        ("https://github.com@example.com/token", ""),
+        ("https://example.com/realms/main/protocol/openid-connect/token", "keycloak"),
+        ("https://example.com/realms/main/protocol/openid-connect/token/x", ""),
+        ("https://example.com/realms/a/b/protocol/openid-connect/token", ""),
+        ("https://github.com/realms/main/protocol/openid-connect/token", "github"),
+        ("https://example.com/x/auth/v1/token", "supabase-own"),
+        ("https://accounts.zoho.com/oauth/v2/token", ""),  # the path of a Zitadel too
         ("https://[oops", ""),
         ("", ""),
     ],
 )
-def test_a_provider_is_known_by_its_host(endpoint: str, provider: str) -> None:
-    """Whole labels of the host count, not parts of them."""
+def test_a_provider_is_known_by_its_host_or_its_whole_path(endpoint: str, provider: str) -> None:
+    """Whole labels of the host count, not parts of them; a host that is known goes before any path."""
 
     assert provider == quirk_for(endpoint)
 
 
 @pytest.mark.parametrize(
-    ("provider", "grace"), [("atlassian", 600.0), ("okta", 30.0), ("github", 0.0), ("slack", None)]
+    ("provider", "grace"),
+    [
+        ("atlassian", 600.0),
+        ("linear", 1800.0),
+        ("okta", 30.0),
+        ("supabase", 10.0),
+        ("github", 0.0),
+        ("zitadel", 0.0),
+        ("slack", None),
+        ("auth0", None),
+        ("atlassian-mcp", None),
+        ("entra", None),
+        ("", None),
+    ],
 )
 def test_grace_is_known_unknown_or_none(provider: str, grace: float | None) -> None:
     """Zero is the knowledge that there is none; None is no knowledge (M9)."""
 
     assert grace == grace_of(provider)
+
+
+def test_who_is_known_by_a_path_has_no_grace() -> None:
+    """How long a server forgives that somebody runs at home is not for a table to say."""
+
+    assert not [row.name for row in PROVIDERS if row.path is not None and row.grace is not None]

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.model import Problem, Secret
-from trayapp.core.quirks import grace_of, quirk_for, verdict
+from trayapp.core.quirks import grace_of, quirk_for, verdict, words_for
 
 __all__ = ["classify", "grace_of", "problem_of", "quirk_for"]
 
@@ -89,12 +89,12 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     if success and (token := _visible(body.fields.get("access_token"))):  # row 3
         return _refreshed(token, body.fields)
     if peculiar := verdict(provider, reply.status, body.fields):  # row 4
-        return Refused(_verdict_problem(reply.status, *peculiar, body))
+        return Refused(_verdict_problem(reply.status, *peculiar, body, provider))
     if success and body.claims_json and not body.json:  # row 5
         return Ambiguous(Problem("truncated", "The server's answer was damaged on its way.", reply.status))
     code = body.fields.get("error")
     if reply.status in VERDICT_STATUSES and isinstance(code, str) and code in VERDICTS:  # row 6
-        return Refused(_verdict_problem(reply.status, code, code, body))
+        return Refused(_verdict_problem(reply.status, code, code, body, provider))
     return _busy(reply, body, wall)  # rows 7 and 8
 
 
@@ -151,10 +151,13 @@ def _busy_words(status: int, body: _Body, code: str, portal: bool) -> str:
     return f"The server answered {status} without a reason that Amberlight knows."
 
 
-def _verdict_problem(status: int, code: str, word: str, body: _Body) -> Problem:
-    """A verdict in plain words, the server's own word for it, and its explanation if that is fit to show."""
+def _verdict_problem(status: int, code: str, word: str, body: _Body, provider: str) -> Problem:
+    """A verdict in plain words, the server's own word for it, and what it means there: in our words where we know the
+    provider, else its explanation if that is fit to show."""
     meaning = VERDICTS.get(code, INTERACTION)
     fields = body.fields
+    if known := words_for(provider, code, fields):
+        return Problem("oauth", _cut(f"{meaning} ({word}). {known}", SUMMARY_MAX), status, code)
     said = fields.get("error_description") or fields.get("msg")
     description = _sanitised(said) if body.json_object and isinstance(said, str) else ""
     summary = f"{meaning} ({word})." + (f" It says: {description}" if description else "")

@@ -1,48 +1,30 @@
-"""What single providers do differently, as data: verdicts in words of their own, and how long a spent token is forgiven.
+"""What single providers do differently is asked here: who it is, what a refusal means, and what a sign-in has to ask for.
 
-A row here is a verdict that the standard's words would miss or misname; whatever has no row is judged by `classify.py`
-alone. The provider is told by the token endpoint's host. Nothing here is needed for a server that keeps to RFC 6749.
+The facts of each provider are rows of `providers.py`; a `Quirk` here is a verdict that the standard's words would miss
+or misname, and whatever has no row is judged by `classify.py` alone. The provider is told by the token endpoint, the
+address that a login is bound to: by its host (whole labels), or for servers that people run themselves by its whole
+path. Nothing here is needed for a server that keeps to RFC 6749.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-# Host or parent domain of the token endpoint → provider.
-HOSTS: Mapping[str, str] = {
-    "github.com": "github",
-    "ghe.com": "github",  # GitHub Enterprise with data residency
-    "slack.com": "slack",
-    "discord.com": "discord",
-    "discordapp.com": "discord",
-    "atlassian.com": "atlassian",
-    "supabase.co": "supabase",
-    "supabase.com": "supabase",
-    "auth.openai.com": "openai",
-    "okta.com": "okta",
-    "oktapreview.com": "okta",
-    "okta-emea.com": "okta",
-    "zitadel.cloud": "zitadel",
-}
+from trayapp.core.providers import PROVIDERS, Provider
 
-# How long, in seconds, a refresh token that was just rotated may be sent again (FIELD.md 3.1 names the sources).
-# Only what is the same for every customer of a provider stands here: a grace that each tenant sets is unknown.
-GRACE: Mapping[str, float] = {
-    "atlassian": 600.0,  # made for lost answers; the access token of the old pair dies with it
-    "okta": 30.0,
-    "supabase": 10.0,
-    "github": 0.0,
-    "zitadel": 0.0,
-}
+_BY_NAME: Mapping[str, Provider] = {row.name: row for row in PROVIDERS}
+_BY_DOMAIN: Mapping[str, Provider] = {domain: row for row in PROVIDERS for domain in row.domains}
+_STANDARD = Provider("")
 
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
     """A verdict in a provider's own words: which answers it covers, and the standard code that it means."""
 
-    provider: str  # empty: whoever says it
+    providers: frozenset[str]  # empty: whoever says it
     statuses: tuple[int, ...]
     field: str  # of the JSON or form body; "a.b" is the field b of the object a
     values: frozenset[str]
@@ -51,23 +33,29 @@ class Quirk:
 
 
 _NO = (400, 401, 403)
+_ANYBODY: frozenset[str] = frozenset()
+_GITHUB = frozenset({"github"})
+_SLACK = frozenset({"slack"})
 
 QUIRKS: tuple[Quirk, ...] = (
     # https://docs.github.com/apps: every answer is a 200, errors too.
-    Quirk("github", (200,), "error", frozenset({"bad_refresh_token"}), "invalid_grant"),
-    Quirk("github", (200,), "error", frozenset({"incorrect_client_credentials"}), "invalid_client"),
+    Quirk(_GITHUB, (200,), "error", frozenset({"bad_refresh_token", "bad_verification_code"}), "invalid_grant"),
+    Quirk(_GITHUB, (200,), "error", frozenset({"incorrect_client_credentials"}), "invalid_client"),
+    Quirk(_GITHUB, (200,), "error", frozenset({"redirect_uri_mismatch"}), "invalid_request"),
     # https://docs.slack.dev: 200 {"ok": false, "error": …}.
     Quirk(
-        "slack",
+        _SLACK,
         (200,),
         "error",
         frozenset({"invalid_refresh_token", "invalid_grant", "token_expired", "token_revoked", "account_inactive"}),
         "invalid_grant",
     ),
-    Quirk("slack", (200,), "error", frozenset({"bad_client_secret", "invalid_client_id"}), "invalid_client"),
+    Quirk(_SLACK, (200,), "error", frozenset({"bad_client_secret", "invalid_client_id"}), "invalid_client"),
+    # https://github.com/googleapis/google-api-nodejs-client/issues/1256
+    Quirk(frozenset({"google"}), _NO, "error", frozenset({"deleted_client"}), "invalid_client"),
     # https://github.com/supabase/auth/issues/2829; others run the same server under names of their own.
     Quirk(
-        "",
+        _ANYBODY,
         _NO,
         "error_code",
         frozenset(
@@ -84,7 +72,7 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     # https://github.com/openai/codex/issues/46028: the error is an object with a code of its own.
     Quirk(
-        "openai",
+        frozenset({"openai"}),
         _NO,
         "error.code",
         frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"}),
@@ -92,7 +80,7 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     # https://github.com/openai/codex/issues/27165: it is the login that is gone, not the registration (M16).
     Quirk(
-        "atlassian",
+        frozenset({"atlassian", "atlassian-mcp"}),
         _NO,
         "error",
         frozenset({"unauthorized_client"}),
@@ -100,10 +88,17 @@ QUIRKS: tuple[Quirk, ...] = (
         says="refresh_token is invalid",
     ),
     # https://github.com/member-gentei/member-gentei/issues/18: a spent token is called a bad request.
-    Quirk("discord", _NO, "error", frozenset({"invalid_request"}), "invalid_grant", says='invalid "refresh_token"'),
+    Quirk(
+        frozenset({"discord"}),
+        _NO,
+        "error",
+        frozenset({"invalid_request"}),
+        "invalid_grant",
+        says='invalid "refresh_token"',
+    ),
     # Entra and others, from OpenID Connect Core 3.1.2.6: a second factor, a consent. Waiting will not bring it.
     Quirk(
-        "",
+        _ANYBODY,
         _NO,
         "error",
         frozenset({"interaction_required", "login_required", "consent_required"}),
@@ -112,30 +107,88 @@ QUIRKS: tuple[Quirk, ...] = (
 )
 
 
+# --- who it is -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
 def quirk_for(token_endpoint: str) -> str:
     """The provider behind a token endpoint; empty when it has no peculiarities that are known."""
     try:
-        host = (urlsplit(token_endpoint).hostname or "").rstrip(".")
+        parts = urlsplit(token_endpoint)
+        host = (parts.hostname or "").rstrip(".")
     except ValueError:  # an address such as http://[oops
         return ""
     labels = host.split(".")
-    return next((HOSTS[name] for i in range(len(labels)) if (name := ".".join(labels[i:])) in HOSTS), "")
+    for i in range(len(labels)):  # the longest domain first
+        if found := _BY_DOMAIN.get(".".join(labels[i:])):
+            return found.name
+    return next((row.name for row in PROVIDERS if row.path and row.path.fullmatch(parts.path)), "")
 
 
 def grace_of(provider: str) -> float | None:
     """How long a spent refresh token is forgiven, in seconds: 0 is known none, None is unknown (M9)."""
-    return GRACE.get(provider)
+    return _row(provider).grace
+
+
+# --- what a refusal means --------------------------------------------------------------------------------------------
 
 
 def verdict(provider: str, status: int, body: Mapping[str, object]) -> tuple[str, str] | None:
     """The standard code that this answer means and the server's own word for it; None where no row fits."""
     for quirk in QUIRKS:
-        if quirk.provider not in ("", provider) or status not in quirk.statuses:
+        if (quirk.providers and provider not in quirk.providers) or status not in quirk.statuses:
             continue
         word = _field(body, quirk.field)
-        if word in quirk.values and quirk.says in str(body.get("error_description", "")).lower():
+        if word in quirk.values and quirk.says in _field(body, "error_description").lower():
             return quirk.means, word
     return None
+
+
+def words_for(provider: str, code: str, body: Mapping[str, object]) -> str:
+    """What a refusal by this provider means, in a sentence for people; empty where its own words have to do.
+
+    `code` is the standard's. It decides nothing: the words of a server may change at any time.
+    """
+    said = " ".join(_field(body, name) for name in ("error", "error_description", "error_subtype", "suberror", "msg"))
+    for words in _row(provider).words:
+        if words.code == code and (not words.says or any(text in said.lower() for text in words.says)):
+            return words.text
+    return ""
+
+
+def no_refresh_words(token_endpoint: str) -> str:
+    """What a person can do where a sign-in brought no refresh token; empty where nothing is known."""
+    return _row(quirk_for(token_endpoint)).missing
+
+
+# --- what a sign-in asks for -----------------------------------------------------------------------------------------
+
+
+def asked_scopes(token_endpoint: str, scopes: Sequence[str]) -> str:
+    """The parameter `scope` of an authorization request, with the scope that brings a refresh token.
+
+    Where no scope is asked for, none is added: the server's own choice would become "nothing but offline access".
+    """
+    row = _row(quirk_for(token_endpoint))
+    extra = (row.offline_scope,) if scopes and row.offline_scope and row.offline_scope not in scopes else ()
+    return row.separator.join((*scopes, *extra))
+
+
+def wants_resource(token_endpoint: str) -> bool:
+    """Whether requests may carry `resource` (RFC 8707). A server that knows it not ignores it; Entra's v2 refuses it,
+    as there the scopes themselves name the resource."""
+    pattern = _row(quirk_for(token_endpoint)).no_resource
+    return pattern is None or pattern.fullmatch(urlsplit(token_endpoint).path) is None
+
+
+def authorize_extras(token_endpoint: str, resource: str = "") -> dict[str, str]:
+    """Further parameters of an authorization request."""
+    row = _row(quirk_for(token_endpoint))
+    return {**row.extras, **({"audience": resource} if row.audience and resource else {})}
+
+
+def _row(provider: str) -> Provider:
+    return _BY_NAME.get(provider, _STANDARD)
 
 
 def _field(body: Mapping[str, object], path: str) -> str:

@@ -1,0 +1,130 @@
+"""What a sign-in asks of single providers: scopes, `resource`, further parameters; and how their grace is used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.history import access, login
+from trayapp.core.messages import Ambiguous
+from trayapp.core.model import Moment, Phase, Problem, Spec, Workload
+from trayapp.core.providers import PROVIDERS
+from trayapp.core.quirks import asked_scopes, authorize_extras, no_refresh_words, wants_resource
+from trayapp.core.retry import plan
+
+ENTRA = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
+ENTRA_V1 = "https://login.microsoftonline.com/common/oauth2/token"
+GOOGLE = "https://oauth2.googleapis.com/token"
+ATLASSIAN = "https://auth.atlassian.com/oauth/token"
+AUTH0 = "https://t.us.auth0.com/oauth/token"
+LINEAR = "https://api.linear.app/oauth/token"
+GITHUB = "https://github.com/login/oauth/access_token"
+KEYCLOAK = "https://sso.example/realms/a/protocol/openid-connect/token"
+PLAIN = "https://as.example/token"
+API = "https://api.example/"
+
+# RFC 6749 section 4.1.1, RFC 7636 section 4.3, RFC 8707, RFC 9126, OpenID Connect Core 3.1.2.1
+PROTECTIVE = {
+    "response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method",
+    "resource", "request", "request_uri", "response_mode", "nonce",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "scopes", "asked"),
+    [
+        (ENTRA, ("api://x/read",), "api://x/read offline_access"),
+        (ENTRA, ("offline_access", "User.Read"), "offline_access User.Read"),
+        (ENTRA, (), ""),
+        (ATLASSIAN, ("read:jira-work",), "read:jira-work offline_access"),
+        ("https://a.okta.com/oauth2/v1/token", ("openid",), "openid offline_access"),
+        (AUTH0, ("read:x",), "read:x offline_access"),
+        ("https://x.zitadel.cloud/oauth/v2/token", ("openid",), "openid offline_access"),
+        (LINEAR, ("read", "write"), "read,write"),
+        (KEYCLOAK, ("openid",), "openid"),  # an offline session is the person's own choice
+        (GOOGLE, ("openid",), "openid"),
+        (PLAIN, ("a", "b"), "a b"),
+    ],
+)
+def test_the_scope_that_brings_a_refresh_token_is_asked_for(endpoint: str, scopes: tuple[str, ...], asked: str) -> None:
+    """Where a provider wants one, and only beside scopes that a person asked for."""
+
+    assert asked == asked_scopes(endpoint, scopes)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "wanted"),
+    [
+        (ENTRA, False),
+        ("https://t.b2clogin.com/t.onmicrosoft.com/policy/oauth2/v2.0/token", False),
+        (ENTRA_V1, True),
+        ("https://as.example/common/oauth2/v2.0/token", True),  # somebody else's path proves nothing
+        (GOOGLE, True),
+        (PLAIN, True),
+        ("https://[oops", True),
+    ],
+)
+def test_resource_is_left_out_only_where_it_is_refused(endpoint: str, wanted: bool) -> None:
+    """Entra's v2 endpoints answer AADSTS9010010 to it; v1 needs it."""
+
+    assert wanted is wants_resource(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "extras"),
+    [
+        (GOOGLE, {"access_type": "offline", "prompt": "consent"}),
+        (ATLASSIAN, {"audience": "api.atlassian.com", "prompt": "consent"}),
+        ("https://mcp.atlassian.com/v1/token", {}),
+        (AUTH0, {"audience": API}),
+        ("https://api.notion.com/v1/oauth/token", {"owner": "user"}),
+        (ENTRA, {}),
+        (PLAIN, {}),
+    ],
+)
+def test_further_parameters(endpoint: str, extras: dict[str, str]) -> None:
+    """The page of these providers wants more than the standard says."""
+
+    assert extras == authorize_extras(endpoint, API)
+
+
+def test_without_a_resource_there_is_no_audience() -> None:
+    """Auth0 then chooses the tenant's default."""
+
+    assert {} == authorize_extras(AUTH0)
+
+
+def test_no_parameter_of_a_row_stands_in_for_one_that_protects() -> None:
+    """A quirk never loosens security."""
+
+    for row in PROVIDERS:
+        assert not PROTECTIVE & row.extras.keys(), row.name
+
+
+def test_what_to_do_without_a_refresh_token() -> None:
+    """Where the way is known it is told; the tokens of GitHub's OAuth apps need none."""
+
+    assert "do not expire" in no_refresh_words(GITHUB)
+    assert "token rotation" in no_refresh_words("https://slack.com/api/oauth.v2.access")
+    assert "" == no_refresh_words(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "delay"),
+    [
+        (GITHUB, 440.0),  # known to give no grace: used up first, until its last minute
+        (LINEAR, 0.0),
+        (ENTRA, 0.0),
+        (PLAIN, 0.0),  # unknown: the quick rescue
+    ],
+)
+def test_a_lost_answer_is_asked_for_again_at_once_unless_nothing_is_forgiven(endpoint: str, delay: float) -> None:
+    """M9: at a provider without grace the second use would end the login, so the usable token comes first."""
+
+    now = Moment(1000.0, 1000.0, 1000.0)
+    w = Workload(
+        Spec("w", API), phase=Phase.REFRESHING, login=login(endpoint=endpoint), access=access(1, 500.0), read=True
+    )
+    w = replace(w, maybe_spent=True, marked_at=now.at)
+    assert delay == plan(w, Ambiguous(Problem("timeout", "lost")), now, 0.5).delay

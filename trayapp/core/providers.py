@@ -1,0 +1,280 @@
+"""The providers that differ from the standard, one row each: data only, and every row says where its facts are from.
+
+A row never loosens anything. It may add parameters to the sign-in page's address, leave out `resource` where a server
+refuses every request that has one, say how long a spent refresh token is forgiven, and put a verdict into words; what
+ends a login stands in `quirks.py`. What no source tells is left at the standard's behaviour: `grace=None` is "unknown".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a provider's refusal means, for people. At most 110 characters, so that a summary holds them whole."""
+
+    text: str
+    says: tuple[str, ...] = ()  # only if the server's own explanation contains one of these (lower case); empty: always
+    code: str = "invalid_grant"  # the standard code that the answer stands for (RFC 6749 section 5.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider, told by its token endpoint. Every default is what RFC 6749 and its companions say."""
+
+    name: str
+    domains: tuple[str, ...] = ()  # of the token endpoint: this host, or any below it
+    path: re.Pattern[str] | None = None  # the token endpoint's whole path, for servers that people run themselves
+    grace: float | None = None  # s that a rotated refresh token may be sent again; 0: known none; None: unknown
+    offline_scope: str = ""  # has to be asked for, or no refresh token comes
+    extras: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
+    audience: bool = False  # the resource is also asked for as `audience`, the name from before RFC 8707
+    no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that refuse `resource` (RFC 8707)
+    separator: str = " "  # between scopes; RFC 6749 section 3.3 knows only the blank
+    missing: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
+    words: tuple[Words, ...] = ()  # the first that fits is shown
+    source: tuple[str, ...] = ()
+
+
+PROVIDERS: tuple[Provider, ...] = (
+    Provider(
+        "github",
+        ("github.com", "ghe.com"),  # ghe.com: GitHub Enterprise with data residency
+        grace=0.0,
+        missing="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens; those of"
+        " OAuth apps do not expire.",
+        words=(
+            Words("GitHub ends logins that were unused for six months, or whose token was used twice."),
+            Words("GitHub asks its apps for their client secret at every refresh.", code="invalid_client"),
+        ),
+        source=(
+            "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
+            "https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors",
+            "https://github.com/superfly/ssokenizer/issues/17",  # single use
+        ),
+    ),
+    Provider(
+        # A refresh token comes with a first consent only, hence the prompt; it is not rotated, so no grace is needed.
+        "google",
+        ("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
+        extras={"access_type": "offline", "prompt": "consent"},
+        missing="Google gives a refresh token with a new consent only: take this app out of your Google"
+        " account's connections, then sign in again.",
+        words=(
+            Words("Your Google Workspace wants you to sign in again from time to time.", ("invalid_rapt", "reauth")),
+            Words("Every week? Google ends logins of apps in testing after 7 days: publish the app."),
+            Words("The app was deleted in the Google Cloud console.", ("deleted",), "invalid_client"),
+        ),
+        source=(
+            "https://developers.google.com/identity/protocols/oauth2/web-server#offline",
+            "https://developers.google.com/identity/protocols/oauth2#expiration",
+            "https://github.com/pdobsan/oama/issues/36",  # no refresh token without a new consent
+            "https://github.com/googleapis/google-api-nodejs-client/issues/1256",  # 401 deleted_client
+            "https://unified.to/blog/why_google_oauth_returns",  # invalid_rapt
+        ),
+    ),
+    Provider(
+        # Old refresh tokens are not revoked when a new one is given, so a lost answer costs nothing: no grace to watch.
+        # AADSTS numbers may change at any time and must decide nothing (Microsoft's own words): they only choose words.
+        "entra",
+        (
+            "login.microsoftonline.com",
+            "login.microsoftonline.us",
+            "login.partner.microsoftonline.cn",
+            "login.microsoft.com",
+            "login.windows.net",
+            "b2clogin.com",
+            "ciamlogin.com",
+        ),
+        offline_scope="offline_access",
+        no_resource=re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE),  # v1 has the same hosts and wants it
+        missing="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
+        words=(
+            Words("Unused for too long; Microsoft ends such logins after 90 days.", ("aadsts700082", "aadsts70008:")),
+            Words("Microsoft ends logins of web-page apps after 24 hours: register a desktop app.", ("aadsts700084",)),
+            Words("The password was changed, or the login was revoked at Microsoft.", ("aadsts50173",)),
+            Words("Your organisation wants you to sign in again at set times.", ("aadsts70043", "aadsts50078")),
+            Words("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158")),
+            Words("Your organisation's rules block this place or device.", ("aadsts53003", "aadsts53000")),
+            Words("The account is disabled or deleted.", ("aadsts50057", "aadsts50034")),
+            Words("Consent is missing: you or an administrator must agree.", ("aadsts65001",)),
+            Words("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158"), "interaction_required"),
+            Words("Consent is missing: you or an administrator must agree.", ("aadsts65001",), "interaction_required"),
+            Words(
+                "Your organisation's rules block this place or device.",
+                ("aadsts53003", "aadsts53000"),
+                "interaction_required",
+            ),
+            Words("Allow public client flows for the app in Microsoft Entra.", ("aadsts7000218",), "invalid_client"),
+            Words(
+                "The app's client secret has expired or is wrong.", ("aadsts7000222", "aadsts7000215"), "invalid_client"
+            ),
+            Words("The app is not known in this Microsoft tenant.", ("aadsts700016",), "unauthorized_client"),
+        ),
+        source=(
+            "https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
+            "https://learn.microsoft.com/entra/identity-platform/reference-error-codes",
+            "https://github.com/punkpeye/mcp-remote/issues/217",  # AADSTS9010010: v2 refuses resource
+            "https://github.com/UsefulSoftwareCo/executor/issues/1789",
+            "https://github.com/simonrob/email-oauth2-proxy/issues/181",  # the shape of an answer, AADSTS70043
+        ),
+    ),
+    Provider(
+        # mcp.atlassian.com is a server of its own: it registers clients, and nothing is published of its rotation.
+        "atlassian-mcp",
+        ("mcp.atlassian.com",),
+        source=("https://github.com/openai/codex/issues/27165",),
+    ),
+    Provider(
+        # 10 minutes for lost answers; the access token of the old pair dies with them. 90 days unused, 365 in all.
+        "atlassian",
+        ("atlassian.com",),
+        grace=600.0,
+        offline_scope="offline_access",
+        extras={"audience": "api.atlassian.com", "prompt": "consent"},
+        missing="Atlassian gives a refresh token only for the scope offline_access: add it to scopes.",
+        words=(Words("Atlassian ends logins when the password is changed, and after 90 days without use."),),
+        source=(
+            "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps",
+            "https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens",
+            "https://community.developer.atlassian.com/t/the-old-access-token-will-be-revoked-during-the-refresh-token-exchange/83103",
+        ),
+    ),
+    Provider(
+        # Access tokens live 12 h. The refresh token is revoked when it is used; of a grace nothing is said.
+        "slack",
+        ("slack.com",),
+        missing="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
+        " expire. Turn it on in the app's settings.",
+        words=(Words("Slack knows this refresh token no more: it was used before, or the app was removed."),),
+        source=(
+            "https://docs.slack.dev/authentication/using-token-rotation",
+            "https://github.com/slackapi/node-slack-sdk/issues/2038",  # invalid_refresh_token
+        ),
+    ),
+    Provider(
+        # Rotates; of a grace only that "later attempts may receive invalid_grant" is said.
+        "notion-mcp",
+        ("mcp.notion.com",),
+        source=("https://github.com/makenotion/notion-cookbook/pull/1",),
+    ),
+    Provider(
+        # Every refresh brings a new pair; of a grace nothing is said. The page wants owner=user, and knows no scopes.
+        "notion",
+        ("api.notion.com",),
+        extras={"owner": "user"},
+        words=(Words("Notion's API wants the client secret.", code="invalid_client"),),
+        source=(
+            "https://developers.notion.com/reference/refresh-a-token",
+            "https://developers.notion.com/docs/authorization",
+        ),
+    ),
+    Provider(
+        # Tokens live 24 h; a spent refresh token is answered for 30 minutes. mcp.linear.app is another server.
+        "linear",
+        ("api.linear.app",),
+        grace=1800.0,
+        separator=",",
+        source=(
+            "https://linear.app/developers/oauth-2-0-authentication",
+            "https://github.com/anthropics/claude-code/issues/85236",  # names the 30 minutes
+        ),
+    ),
+    Provider(
+        # 30 s unless the tenant says otherwise, and "0" there is not quite 0. Reuse after it ends the whole family.
+        "okta",
+        ("okta.com", "oktapreview.com", "okta-emea.com"),
+        grace=30.0,
+        offline_scope="offline_access",
+        missing="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
+        " offline_access.",
+        words=(Words("Okta ends a login when its token is used twice, and when it is unused for too long."),),
+        source=(
+            "https://developer.okta.com/docs/guides/refresh-tokens/refresh-token-rotation/",
+            "https://developer.okta.com/docs/guides/refresh-tokens/get-refresh-token/",
+            "https://github.com/okta/okta-sdk-dotnet docs/OpenIdConnectApplicationSettingsRefreshToken.md",
+            "https://support.okta.com/help/s/article/okta-refresh-token-invalid-or-expired-error-error-invalid-grant-error-description-the-refresh-token-is-invalid-or-expired",
+        ),
+    ),
+    Provider(
+        # The leeway is each tenant's own choice (default 0): unknown. Own domains of tenants cannot be told.
+        "auth0",
+        ("auth0.com",),
+        offline_scope="offline_access",
+        audience=True,
+        missing="Auth0 gives refresh tokens for APIs that allow offline access, for the scope offline_access.",
+        words=(Words("Auth0 ends a login when its token is used twice, and when it is unused for too long."),),
+        source=(
+            "https://auth0.com/docs/secure/tokens/refresh-tokens/configure-refresh-token-rotation",
+            "https://support.auth0.com/center/s/article/Refresh-token-leeway",
+            "https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile",
+            "https://github.com/danny-avila/LibreChat/issues/13401",  # resource alone is ignored
+        ),
+    ),
+    Provider(
+        # Refresh tokens live as long as the session, unless offline_access made it an offline one. Asking for that is
+        # the person's choice: a realm may refuse it, so it is advised and not added. Reuse is each realm's own choice.
+        "keycloak",
+        path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/realms/[^/]+/protocol/openid-connect/token"),
+        words=(
+            Words(
+                "The Keycloak session ended. Add offline_access to scopes for a login that outlives it.",
+                ("session not active", "session doesn't have required client", "token is not active"),
+            ),
+            Words("Keycloak saw this token twice, or the login was ended there.", ("stale token", "reuse exceeded")),
+        ),
+        source=(
+            "https://www.keycloak.org/docs/latest/server_admin/index.html#_offline-access",
+            "https://www.iamdevbox.com/posts/keycloak-session-expired-errors-troubleshooting-and-timeout-configuration",
+            "https://github.com/keycloak/keycloak/issues/37900",  # Stale token
+            "https://github.com/mauriciovigolo/keycloak-angular/issues/564",  # Token is not active
+            "https://github.com/keycloak/keycloak/pull/4510",  # revokeRefreshToken, off by default
+        ),
+    ),
+    Provider(
+        # 10 s by default; besides, the parent of the newest token is always answered.
+        "supabase",
+        ("supabase.co", "supabase.com"),
+        grace=10.0,
+        words=(Words("Supabase ended the session: signed out, password changed, or its token was used twice."),),
+        source=(
+            "https://supabase.com/docs/guides/auth/sessions",
+            "https://github.com/supabase/auth/issues/2829",
+            "https://github.com/anthropics/claude-code/issues/74250",
+        ),
+    ),
+    Provider(
+        # The same server, run by others: how long it forgives is theirs to say.
+        "supabase-own",
+        path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/auth/v1(?:/oauth)?/token"),
+        words=(Words("The server ended the session: signed out, password changed, or its token was used twice."),),
+        source=("https://github.com/supabase/auth/issues/2829",),
+    ),
+    Provider(
+        # Rotates, each token once. One run by its user cannot be told: /oauth/v2/token is Zoho's path too.
+        "zitadel",
+        ("zitadel.cloud",),
+        grace=0.0,
+        offline_scope="offline_access",
+        missing="Zitadel gives refresh tokens to apps that have the checkbox Refresh Token, for the scope"
+        " offline_access.",
+        source=(
+            "https://help.zitadel.com/how-to-enable-and-receive-refresh-tokens",
+            "https://github.com/zitadel/zitadel/issues/9631",  # lost answers lose the login
+            "https://github.com/zitadel/zitadel/issues/7321",
+        ),
+    ),
+    Provider(
+        "openai",
+        ("auth.openai.com",),
+        source=("https://github.com/openai/codex/issues/46028",),
+    ),
+    Provider(
+        "discord",
+        ("discord.com", "discordapp.com"),
+        source=("https://github.com/member-gentei/member-gentei/issues/18",),
+    ),
+)
