@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.core.quirks import no_refresh_words, quirk_for
 from trayapp.edge.metadata import Endpoints
 from trayapp.ports import NewLogin
 
@@ -27,12 +28,11 @@ MEANING: Mapping[str, str] = {
 
 def new_login(spec: Spec, endpoints: Endpoints, reply: Reply, began: Moment) -> NewLogin | Problem:
     """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does."""
-    match classify(reply):
+    match classify(reply, quirk_for(endpoints.token)):
         case Refreshed(refresh_token=None):
-            return Problem(
-                "no_refresh_token",
-                "The server gave no refresh token: add the scope that it wants for one (often offline_access) to scopes.",
-            )
+            known = no_refresh_words(endpoints.token)
+            words = known or "Add the scope that it wants for one (often offline_access) to scopes."
+            return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
         case Refreshed() as granted:
             return _login(spec, endpoints, granted, began)
         case Refused(problem):
