@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines import Tokens, VirtualClock, World, imagined, one, running, settled, spec_of, with_policy
-from trayapp.core.face import Unavailable, Verb
+from trayapp.core.face import Colour, Unavailable, Verb
 from trayapp.core.messages import Fault, Rejected, Reply
 from trayapp.core.model import AccessToken, Login, Policy
 from trayapp.oauthtest import Mode, OAuthServer
@@ -248,6 +248,24 @@ async def test_an_expired_token_makes_the_engine_look_at_its_clocks(tmp_path: Pa
         await clock.pass_time(1.0)
         clock.at += 7200.0  # nobody is woken by it
         assert "at-2" == await value(world)
+
+
+async def test_a_refusal_after_a_sleep_in_the_middle_of_an_outage_is_not_shown_as_green(tmp_path: Path) -> None:
+    """Nobody waits while something fails, but who finds the token expired makes everybody see it at once."""
+
+    clock, tokens = VirtualClock(), Tokens(life=3600.0)
+    async with imagined(["one"], tmp_path, clock, tokens) as world:
+
+        async def unreachable(login: Login) -> Reply:
+            return Fault("connect_timeout", sent=False)
+
+        await clock.pass_time(1.0)
+        tokens.reply = unreachable
+        await clock.pass_time(3310.0)
+        assert Colour.GREEN is world.view().colour
+        clock.at += 7200.0  # nobody is woken by it
+        assert "ok" != (await refusal(world)).detail.value
+        assert Colour.AMBER is world.view().colour
 
 
 async def test_a_rejected_token_is_not_handed_out_again(tmp_path: Path) -> None:

@@ -384,6 +384,15 @@ class Engine:
         self._tokens_given += 1
         return self._tokens_given
 
+    def caught_up(self, name: str) -> bool:
+        """A caller found no token: what time alone has changed meanwhile is seen at once, and the clocks are read (M15)."""
+        due, at = self._view_due.get(name), self.now().at
+        if due is None or at < due:
+            return False
+        self._derive(name)
+        self._wake.set()
+        return True
+
     def hot(self, name: str, validity: float) -> None:
         """A caller found no usable token: the clocks are read at once (M15)."""
         self._apply(name, HotCall(self.now(), validity))

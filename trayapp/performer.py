@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
-from trayapp.core import machine
+from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify, quirk_for
 from trayapp.core.gate import Gate
 from trayapp.core.messages import (
@@ -221,6 +221,6 @@ def _held(w: Workload, gate: Gate, at: float) -> float:
     if w.loopback or w.last_trigger is Trigger.MANUAL:
         return 0.0
     opens = gate.settles_at() or at
-    if gate.blocked():  # even then one attempt a tick is made
-        opens = max(opens, max(gate.closed_since or 0.0, w.last_attempt_at or 0.0) + w.spec.policy.tick_interval)
+    if gate.blocked():
+        opens = max(opens, deadlines.blind_at(w, gate))
     return opens - at

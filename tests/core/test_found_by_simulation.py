@@ -156,6 +156,21 @@ def test_an_outage_of_the_login_before_is_not_the_new_ones(lineage: str, long: b
     assert long is (p.w.failing is not None)
 
 
+@pytest.mark.parametrize(("marked", "pauses"), [(True, (10.0, 60.0)), (False, (600.0, 600.0))])
+def test_a_token_in_doubt_is_asked_about_against_the_kernel_s_word(marked: bool, pauses: tuple[float, float]) -> None:
+    """The kernel said "offline" for nothing after a crash: with one attempt a tick the server's grace would be over."""
+
+    p = reached(Phase.WAITING)
+    p.w = replace(p.w, maybe_spent=marked, marked_at=p.now.at)
+    shut = Gate(offline=True, closed_since=p.now.at)
+
+    for last, pause in zip((p.w.last_attempt_at, p.now.at + 10.0), pauses, strict=True):
+        p.w = replace(p.w, last_attempt_at=last)
+        assert max(p.now.at, last or 0.0) + pause == deadlines.opens_at(p.w, shut)
+    p.w = replace(p.w, last_attempt_at=p.now.at + 600.0)
+    assert p.now.at + 1200.0 == deadlines.opens_at(p.w, shut)
+
+
 def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> None:
     """A crash before that leaves the refused login, which must not be asked about again."""
 

@@ -60,7 +60,7 @@ class Checks:
         if trigger is not Trigger.MANUAL:
             self._not_too_often(truth, call, w.spec.policy)
             self._not_early(truth, call, w.spec.policy)
-            self._gate(call)
+            self._gate(call, w.maybe_spent)
         truth.calls.append(call)
         truth.flying = call
         truth.since_nudge += 1
@@ -107,7 +107,7 @@ class Checks:
         if due is None or (call.t < due - 1.0 - 0.01 * (due - start) and not self.world.asked_for_more(truth.name)):
             self.broken(truth.name, "early", "a usable token is refreshed before its time (M1, M8)")
 
-    def _gate(self, call: Call) -> None:
+    def _gate(self, call: Call, in_doubt: bool) -> None:
         heals = self.heals
         if heals.sleep_told:
             self.broken(call.name, "gate", "an attempt begins while sleep is imminent (M10)")
@@ -117,7 +117,7 @@ class Checks:
             )
         if heals.closed_t is not None:
             last = max([heals.closed_t, *(c.t for c in self.truths[call.name].calls if c.run == call.run)])
-            if call.t - last < 600.0 - 1.0:
+            if call.t - last < (10.0 if in_doubt else 600.0) - 1.0:
                 self.broken(call.name, "gate", "offline, and more than one attempt in a tick (M10)")
 
     def acted(self, call: Call, server: AuthServer, token: str, family: Family | None) -> None:
@@ -140,7 +140,8 @@ class Checks:
             self.broken(truth.name, "lost", "a spent token was sent that nobody was in doubt about")
             return
         self._good_until(truth, doubt)
-        if doubt.grace > 0.0 and doubt.best >= RESCUE and doubt.asked <= 6:
+        rescue = RESCUE + (60.0 if self.heals.closed_t is not None else 0.0)  # against the kernel's word: once a minute
+        if doubt.grace > 0.0 and doubt.best >= rescue and doubt.asked <= 6:
             self.broken(
                 truth.name,
                 "lost",
@@ -203,7 +204,8 @@ class Checks:
             self._received(truth, call, body, process.number)
         else:
             self.heals.failed(call.name, call.t)
-        if reply.status != 302 and not (reply.status == 200 and not body):
+        page = reply.status == 200 and "json" not in reply.headers.get("content-type", "")
+        if reply.status != 302 and not page:
             self.heals.closed_t = None  # the network carries, whatever the kernel says
 
     def _received(self, truth: Truth, call: Call, body: dict[str, object], run: int) -> None:
@@ -290,9 +292,11 @@ class Checks:
             self.broken(truth.name, "lost", "a login that was there is called never signed in")
         elif truth.server.honours(truth.held, t) and self._kept(truth):
             self.broken(truth.name, "lost", "red while the login that was received last is honoured")
-        elif truth.family.ended.startswith("reuse") and w.signed_out is not SignedOut.LOST_ROTATION:  # noqa: SIM102
-            if self.world.remembers(truth.name):  # without state.db nobody knows that the token was under way
+        elif truth.family.ended.startswith("reuse"):
+            # Without state.db nobody knows that the token was under way.
+            if w.signed_out is not SignedOut.LOST_ROTATION and self.world.remembers(truth.name):
                 self.broken(truth.name, "lost rotation", "a lost rotation is shown as a refusal")
+            truth.family.ended = "shown"  # if a crash takes the next login away, this one is refused once more
 
     def _kept(self, truth: Truth) -> bool:
         """Whether the newest login received ought to be known: it was stored, or this run got it."""
@@ -347,12 +351,10 @@ class Checks:
         parts = service.split("/")
         return (self.truths[name] for name in parts[2:3] if name in self.truths)
 
-    def _usable(self, truth: Truth) -> int:
-        t = self.world.clocks.t
-        slots = self.world.keyring.slots(self.world.install, truth.name)
-        return sum(
-            slot.login is not None and truth.server.honours(slot.login.refresh_token.reveal(), t) for slot in slots
-        )
+    def _usable(self, truth: Truth) -> bool:
+        """Whether what a start would find is honoured. An older login than that one is of no use to anybody."""
+        found = self.world.keyring.login(self.world.install, truth.name)
+        return found is not None and truth.server.honours(found.refresh_token.reveal(), self.world.clocks.t)
 
     def kept_in_memory(self, process: Process) -> None:
         """The keyring has been well for long enough: nothing may be in memory only."""

@@ -61,17 +61,22 @@ class Heals:
                 self.good_since[name] = self.world.clocks.t
                 self.world.say(name, "nothing is in its way any more ({})", why)
                 if not self._green(name):
-                    self._set(name, self._allowed(why, told, keyring))
+                    self._set(name, self._allowed(name, why, told, keyring))
         if told:
             self._must_notice()
 
-    def _allowed(self, why: str, told: bool, keyring: bool) -> float:
+    def _allowed(self, name: str, why: str, told: bool, keyring: bool) -> float:
         t = self.world.clocks.t
         if keyring and not told:
             self._keyring_until = t + KEYRING
-        if keyring and told:
+        if keyring and told and self._waits_for_keyring(name):
             return t + max(PROMISE, self.settles + PROMISE - t)
         return max(self._keyring_until, self._in_a_while(why, told))
+
+    def _waits_for_keyring(self, name: str) -> bool:
+        """Otherwise an unlock is no news: what it waits for is another end, that nobody told."""
+        process = self.world.process
+        return process is not None and process.engine.workloads[name].keyring is not None
 
     def _in_a_while(self, why: str, told: bool) -> float:
         t = self.world.clocks.t

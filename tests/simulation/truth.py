@@ -57,6 +57,6 @@ class Truth:
     since_nudge: int = 0
     online_at_success: float = 0.0
     changes_at_success: int = 0
-    usable: int = 0  # slots with a login that the server honours, before the write in progress
+    usable: bool = False  # whether the login in the keyring was honoured before the write in progress
     paused: bool = False
     wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*

@@ -10,6 +10,10 @@ from trayapp.core import schedule
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Step, Trigger, Workload
 
+GRACE_MAX = 600.0  # s; the longest grace that a known server gives a token that was spent (Atlassian)
+FIRST_IN_DOUBT = 10.0  # s until the first attempt with a token in doubt that is made against the kernel's word
+AGAIN_IN_DOUBT = 60.0  # s until the next one; with these M8's limit is not reached
+
 
 def ready_at(w: Workload) -> float | None:
     """When the workload itself wants its next attempt, gate apart; None: not by time."""
@@ -31,9 +35,18 @@ def opens_at(w: Workload, gate: Gate) -> float | None:
     if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
         return ready
     if gate.blocked(w.loopback):
-        since = max(gate.closed_since or 0.0, w.last_attempt_at or 0.0)
-        return max(ready, since + w.spec.policy.tick_interval, gate.settles_at() or 0.0)
+        return max(ready, blind_at(w, gate), gate.settles_at() or 0.0)
     return gate.opens_at(ready, w.loopback)
+
+
+def blind_at(w: Workload, gate: Gate) -> float:
+    """When an attempt is made though the way is said to be closed: once a tick, and a token in doubt more often while
+    a grace may last (M9): where there really is no network nothing is sent, and nothing lost."""
+    closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0
+    since, pause = max(closed, last), w.spec.policy.tick_interval
+    if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
+        pause = min(pause, AGAIN_IN_DOUBT if last > closed else FIRST_IN_DOUBT)
+    return since + pause
 
 
 def may_go(w: Workload, gate: Gate, at: float) -> bool:
