@@ -311,7 +311,7 @@ def httpx2_proxy(upstream: str, root: str) -> None:
         if request.headers.get("Host") != own or not hmac.compare_digest(shown, KEY):
             return web.Response(status=403)
         url = f"http://{upstream}/mcp" + request.raw_path.removeprefix("/w/bench")
-        head = headers.upward(request.headers.items(), request.headers.getall("Connection", ()), "token")
+        head = headers.upward(request.headers.items(), request.headers.getall("Connection", ()), upstream, "token")
         sent = client.build_request(request.method, url, headers=list(head.items()), content=await request.read())
         answer = await client.send(sent, stream=True)
         try:

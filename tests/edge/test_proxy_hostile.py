@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp import web
@@ -389,7 +390,7 @@ async def test_the_http_proxy_of_the_environment(tmp_path: Path, monkeypatch: py
 async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upstream that does not take the connection is 504."""
 
-    monkeypatch.setattr("trayapp.edge.upstream.CONNECT", 0.2)
+    monkeypatch.setattr("trayapp.edge.exchange.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
     with socket.socket() as full:  # its queue is full, so further connections hang
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import StreamReader, hdrs, web
 
+from trayapp.edge.exchange import Sent
 from trayapp.edge.replies import Refusal
 
 KEPT_MAX = 1024 * 1024  # bytes; DESIGN.md section 7
@@ -20,21 +21,19 @@ READ_TIME = 30.0  # s for a short body; its client is on this machine
 
 @dataclass(slots=True)
 class Body:
-    """What is sent. `framed`: its length is known here, so the client's own header is not needed."""
+    """What is sent: nothing, what is wholly here, what is kept as it passes, or what only passes."""
 
     whole: bytes | None = None
     kept: Kept | None = None
     stream: StreamReader | None = None
 
-    @property
-    def framed(self) -> bool:
-        return self.whole is not None
-
-    def to_send(self) -> bytes | AsyncIterator[bytes] | StreamReader | None:
+    def to_send(self) -> Sent:
         """For one request."""
-        if self.kept is not None and self.kept.whole is None:
-            return self.kept.chunks()
-        return self.kept.whole if self.kept is not None else self.whole if self.whole is not None else self.stream
+        if self.stream is not None:
+            return self.stream.iter_any()
+        if self.kept is None:
+            return self.whole
+        return self.kept.chunks() if self.kept.whole is None else self.kept.whole
 
     def again(self) -> bool:
         """Whether it can be sent a second time."""
@@ -75,7 +74,7 @@ async def body_of(request: web.Request) -> Body:
         return Body(stream=request.content)
     try:
         if request.content.is_eof():
-            return Body(whole=await request.read())
+            return Body(whole=request.content.read_nowait())
         async with asyncio.timeout(READ_TIME):
             return Body(whole=await request.read())
     except web.RequestPayloadError:

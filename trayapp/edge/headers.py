@@ -22,7 +22,7 @@ _UP = HOP_BY_HOP | {
     "authorization",
     "cookie",
     "cookie2",
-    "expect",  # aiohttp's client would wait for a 100 for ever (PROTOTYPES.md section 3); we answer it ourselves
+    "expect",  # we answer it ourselves, and nobody would wait for the upstream's 100
     "http2-settings",
     "origin",
     "referer",
@@ -54,13 +54,13 @@ class OddHeaderError(ValueError):
     """A header whose bytes are not UTF-8: it cannot be passed on as it came."""
 
 
-def upward(headers: Iterable[tuple[str, str]], connection: Iterable[str], bearer: str) -> Headers:
+def upward(headers: Iterable[tuple[str, str]], connection: Iterable[str], host: str, bearer: str) -> Headers:
     """The request's headers for the upstream, with the token. Raises `OddHeaderError`.
 
     `connection` holds the values of the `Connection` headers, which name further ones of this hop only.
     """
     drop = _UP | named(connection) if connection else _UP
-    kept: Headers = CIMultiDict()
+    kept: Headers = CIMultiDict(Host=host)
     for name, value in headers:
         small = name.lower()
         if small in drop or small.startswith(_UP_PREFIXES):

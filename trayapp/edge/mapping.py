@@ -62,6 +62,7 @@ class Place:
     scheme: str
     host: str
     port: int
+    authority: str  # what the Host header says (RFC 9110 section 7.2)
 
     def url(self, rest: str, query: str) -> str:
         """The upstream address of what lies at `rest` below the workload; both queries are kept."""
@@ -86,7 +87,11 @@ def place(url: str) -> Place:
     origin = f"{parts.scheme}://{parts.netloc}"
     port = parts.port or _PORTS[parts.scheme]
     whole = parts.path or "/"
-    return Place(origin, whole.removesuffix("/"), parts.query, whole, parts.scheme, parts.hostname or "", port)
+    host = parts.hostname or ""
+    authority = f"[{host}]" if ":" in host else host
+    if port != _PORTS[parts.scheme]:
+        authority += f":{port}"
+    return Place(origin, whole.removesuffix("/"), parts.query, whole, parts.scheme, host, port, authority)
 
 
 class Announced:

@@ -21,13 +21,15 @@ from typing import Protocol
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from trayapp.core.face import Unavailable
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.public import unavailable_json
 from trayapp.edge import headers, mapping
 from trayapp.edge.audit import Audit
-from trayapp.edge.bodies import Body, body_of
+from trayapp.edge.bodies import body_of
+from trayapp.edge.exchange import Answer
 from trayapp.edge.headers import OddHeaderError
 from trayapp.edge.keys import Keys
 from trayapp.edge.mapping import Announced, Asked, Place
@@ -125,9 +127,8 @@ class Proxy:
         line = self._upstreams.take()
         try:
             for _ in range(2):
-                head = self._head(request, body, token)
-                answer = await self._upstreams.open(line, request.method, where, url, head, body.to_send())
-                async with answer:
+                head = self._head(request, where, token)
+                with await self._upstreams.open(line, request.method, where, url, head, body.to_send()) as answer:
                     self._note(request, asked.name, where, answer.status)
                     if answer.status != 401:
                         return await self._deliver(request, answer, asked, where, url)
@@ -139,21 +140,19 @@ class Proxy:
                     break
                 token = newer
             return _once_more()
-        except (aiohttp.ClientError, OSError, ProxyUnusable) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable) as error:
             raise _unreachable(error, where) from None
         finally:
             await self._upstreams.give(line)
 
     @staticmethod
-    def _head(request: web.Request, body: Body, token: AccessToken) -> headers.Headers:
+    def _head(request: web.Request, where: Place, token: AccessToken) -> headers.Headers:
         found = request.headers
+        connection = found.getall("Connection", ())
         try:
-            head = headers.upward(found.items(), found.getall("Connection", ()), token.value.reveal())
+            return headers.upward(found.items(), connection, where.authority, token.value.reveal())
         except OddHeaderError:
             raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
-        if body.framed:
-            head.popall("Content-Length", None)  # aiohttp knows the length itself
-        return head
 
     def _note(self, request: web.Request, name: str, where: Place, status: int) -> None:
         self.answered[name, str(status)] += 1
@@ -162,7 +161,7 @@ class Proxy:
             self._supply.accepted(name)
 
     async def _deliver(
-        self, request: web.Request, answer: aiohttp.ClientResponse, asked: Asked, where: Place, url: str
+        self, request: web.Request, answer: Answer, asked: Asked, where: Place, url: str
     ) -> web.StreamResponse:
         """The upstream's answer, as it comes. What is wholly here already goes out in one piece."""
         head = headers.downward(answer.headers.items(), answer.headers.getall("Connection", ()))
@@ -176,7 +175,7 @@ class Proxy:
             head.popall("Content-Length", None)  # aiohttp knows it, or nobody does
         response: web.StreamResponse
         if whole:
-            body = await answer.read()
+            body = answer.content.read_nowait()
             response = web.Response(status=answer.status, reason=answer.reason, headers=head, body=body)
             await response.prepare(request)  # from here on the server adds nothing of its own
         else:
@@ -254,6 +253,6 @@ def _unreachable(error: Exception, where: Place) -> Refusal:
             return Refusal(502, "proxy_unreachable", "The HTTP proxy cannot be reached.")
         case aiohttp.ClientConnectorError():
             return Refusal(502, "upstream_unreachable", f"{where.host} cannot be reached.")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return Refusal(502, "upstream_garbled", f"{where.host} gave an answer that is not HTTP.")
     return Refusal(502, "upstream_broke_off", f"{where.host} ended the connection before it answered.")

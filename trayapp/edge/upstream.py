@@ -1,4 +1,4 @@
-"""The connections to the upstreams: one aiohttp session for all workloads, made when the first request wants it.
+"""The connections to the upstreams: one pool of aiohttp's for all workloads, made when the first request wants it.
 
 aiohttp and not httpx2, which the tokens use: it is several times faster for many small requests (PROTOTYPES.md section
 3). Connections are kept for a few seconds only, and none outlives a change of the network or a sleep: a request on a
@@ -12,22 +12,20 @@ import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
+from trayapp.edge import exchange
+from trayapp.edge.exchange import Answer, Sent
 from trayapp.edge.headers import Headers
 from trayapp.edge.mapping import Place
 from trayapp.edge.wire import is_loopback
 
-CONNECT = 10.0  # s; look-up, TCP, proxy and TLS together. Nothing else has a limit: streams stay silent for hours
 KEEP = 4.0  # s; shorter than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
-LINE_MAX = 32 * 1024  # bytes of a status line and of one header; some servers send long policies
-HEADERS_MAX = 256
 PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s: an upstream that vanished without a word is noticed in a minute
-AUTO = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # what the client did not send is not sent
 
 
 class ProxyUnusable(Exception):  # noqa: N818 - says what is so
@@ -36,9 +34,10 @@ class ProxyUnusable(Exception):  # noqa: N818 - says what is so
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """A session and how many requests are under way on it."""
+    """A pool, the way to each upstream, by origin, and how many requests are under way."""
 
-    session: aiohttp.ClientSession
+    connector: aiohttp.TCPConnector
+    ways: dict[str, aiohttp.ClientRequest] = field(default_factory=dict)
     users: int = 0
     retired: bool = False
 
@@ -51,12 +50,11 @@ class Upstreams:
         self._context: ssl.SSLContext | None = None
         self._line: Line | None = None
         self._retired: set[Line] = set()
-        self._proxies: dict[str, URL | None] = {}  # by origin
 
     def take(self) -> Line:
         """The line for one request; give it back by `give`."""
         if self._line is None:
-            self._line = Line(_session())
+            self._line = Line(_connector())
         self._line.users += 1
         return self._line
 
@@ -65,39 +63,38 @@ class Upstreams:
         line.users -= 1
         if line.retired and not line.users:
             self._retired.discard(line)
-            await line.session.close()
+            await line.connector.close()
 
-    async def open(
-        self, line: Line, method: str, where: Place, url: str, headers: Headers, body: object
-    ) -> aiohttp.ClientResponse:
+    async def open(self, line: Line, method: str, where: Place, url: str, headers: Headers, body: Sent) -> Answer:
         """Send one request; its answer as soon as its headers are here. Redirects are not followed.
 
-        Raises `aiohttp.ClientError`, `OSError` (`TimeoutError`) or `ProxyUnusable`. Whoever gets it closes it.
+        Raises what `exchange.ask` does, or `ProxyUnusable`.
         """
+        way = line.ways.get(where.origin) or await self._way(line, where)
+        return await exchange.ask(line.connector, way, method, url.removeprefix(where.origin), headers, body)
+
+    async def _way(self, line: Line, where: Place) -> aiohttp.ClientRequest:
+        """Where a connection leads to, in the connector's words; a change of the network forgets it."""
         tls: ssl.SSLContext | bool = True
         if where.scheme == "https":
             if self._context is None:
                 self._context = await self._certificates()
             tls = self._context
-        if where.origin not in self._proxies:
-            self._proxies[where.origin] = await _proxy_for(where)
-        proxy = self._proxies[where.origin]
-        target = URL(url, encoded=True)
-        return await line.session.request(
-            method, target, headers=headers, data=body, ssl=tls, proxy=proxy, allow_redirects=False
-        )
+        proxy = await _proxy_for(where)
+        way = aiohttp.ClientRequest("GET", URL(where.origin, encoded=True), ssl=tls, proxy=proxy)
+        line.ways[where.origin] = way
+        return way
 
     async def renew(self) -> None:
         """The network is another one, or the machine slept: nothing that is idle is used again."""
         line, self._line = self._line, None
-        self._proxies.clear()
         if line is None:
             return
         if line.users:
             line.retired = True
             self._retired.add(line)
         else:
-            await line.session.close()
+            await line.connector.close()
 
     async def close(self) -> None:
         """End every connection."""
@@ -105,21 +102,11 @@ class Upstreams:
         self._line = None
         self._retired.clear()
         for line in lines:
-            await line.session.close()
+            await line.connector.close()
 
 
-def _session() -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP, socket_factory=_socket)
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT),  # `connect` costs nothing on a kept connection
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        skip_auto_headers=AUTO,
-        max_line_size=LINE_MAX,
-        max_field_size=LINE_MAX,
-        max_headers=HEADERS_MAX,
-    )
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP, socket_factory=_socket)
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
