@@ -61,6 +61,7 @@ class Look:
                     seen = replace(seen, sleep_soon=True)
                     self._runtime.engine.task("hold the sleep up", self._hold(done))
         self._runtime.announcer.time_passes()
+        self._runtime.timeline.passes(now)
         if seen.network or seen.woke:
             self._runtime.engine.task("drop idle connections", self._runtime.proxy.renew())
         return None if seen == Seen() else seen

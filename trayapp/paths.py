@@ -68,6 +68,11 @@ class Paths:
         return self.runtime_dir / "pages.json"
 
     @property
+    def alive_file(self) -> Path:
+        """When it was last changed Amberlight was alive."""
+        return self.runtime_dir / "alive"
+
+    @property
     def state_db(self) -> Path:
         return self.state_dir / "state.db"
 

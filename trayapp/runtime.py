@@ -24,6 +24,7 @@ from trayapp.core.model import Trouble
 from trayapp.edge.api import open_routes, routes
 from trayapp.edge.controls import Check
 from trayapp.edge.events import Events
+from trayapp.edge.history import event_json
 from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal
 from trayapp.edge.keys import Keys
@@ -35,6 +36,7 @@ from trayapp.edge.proxy import Proxy
 from trayapp.edge.server import LoopbackServer, PortTaken
 from trayapp.edge.serverfile import ServerFileError
 from trayapp.edge.signin import BrowserSignIn
+from trayapp.edge.timeline import Timeline
 from trayapp.edge.tokens import HttpTokens
 from trayapp.edge.upstream import Upstreams
 from trayapp.edge.wire import Wire
@@ -95,7 +97,13 @@ class Runtime:
         self.announcer = Announcer(self.engine, app.act, enabled=self._parts.notifications)
         self.at_login = AtLogin(self._parts.autostart, self._shows_autostart, self._tells_autostart)
         self.control = Control(self)
-        self.events = Events(self.control)
+        self.events = Events(self.control, version=__version__)
+        self.timeline = Timeline(
+            self.journal,
+            self.paths.alive_file,
+            lambda what, work: self.engine.task(what, work, needed=True),
+            lambda name, new: self.events.tell("history", lambda: event_json(name, new)),
+        )
         self.proxy = Proxy(Supply(self.engine), self.keys, Upstreams(self.wire.tls))
         self.server: LoopbackServer | None = None
         self.settings = Settings()
@@ -110,6 +118,7 @@ class Runtime:
 
     async def open(self) -> None:
         """Build, listen, and take up the configured workloads."""
+        self.engine.task("look when Amberlight last ran", self.timeline.started(self.clock.now().wall), needed=True)
         self.engine.gate = self.look.first_gate()
         self.read_configuration()
         self.engine.say(muted=self._muted())
@@ -143,6 +152,7 @@ class Runtime:
             ("the notifications", self.announcer.close),
             ("starting at login", self.at_login.close),
             ("the keyring", self.keystore.close),
+            ("the history", self._stopped),
             ("state.db", self.journal.close),
         ):
             if closing is None:
@@ -154,6 +164,9 @@ class Runtime:
                 log.warning("%s did not end in time and is left behind", what)
             except Exception:  # the others still have to be closed
                 log.exception("%s did not end well", what)
+
+    async def _stopped(self) -> None:
+        await self.timeline.stopped(self.clock.now().wall)
 
     async def checks(self) -> list[Check]:
         """What only the running app knows, for `doctor`."""
@@ -246,6 +259,7 @@ class Runtime:
             self._app.tray.publish(face(snapshot, local_time))
         self.announcer.published(snapshot)
         self.events.published(snapshot)
+        self.timeline.published(snapshot, self.clock.now().wall)
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
 
@@ -319,7 +333,9 @@ class Runtime:
                 port=attempt,
                 runtime_dir=self.paths.runtime_dir,
                 version=__version__,
-                routes=routes(self.control, version=__version__, events=self.events, page_keys=self.page_keys),
+                routes=routes(
+                    self.control, version=__version__, events=self.events, page_keys=self.page_keys, past=self.timeline
+                ),
                 open_routes=[*open_routes(self.page_keys), *self.proxy.routes()],
                 pages=Pages().routes(),
                 page_key=self.page_keys.admits,

@@ -158,7 +158,7 @@ async def test_the_settings_that_make_it_durable_are_on(open_journal: Open, db: 
 
     assert [("wal",)] == _query(db, "PRAGMA journal_mode")
     assert journal._db is not None
-    assert (2,) == await journal._do(lambda db: db.execute("PRAGMA synchronous").fetchone(), None)
+    assert (2,) == await journal.do(lambda db: db.execute("PRAGMA synchronous").fetchone(), None)
 
 
 async def test_history_keeps_thirty_days(open_journal: Open) -> None:
@@ -326,7 +326,7 @@ async def test_a_file_that_breaks_while_it_is_used_is_moved_aside(open_journal: 
     for number in range(200):
         await journal.note("gh", WALL, Note("phase", "x" * 200), "running", str(number))
     for pragma in ("wal_checkpoint(TRUNCATE)", "shrink_memory"):
-        await journal._do(lambda db, pragma=pragma: db.execute(f"PRAGMA {pragma}").fetchall(), [])  # type: ignore[misc]
+        await journal.do(lambda db, pragma=pragma: db.execute(f"PRAGMA {pragma}").fetchall(), [])  # type: ignore[misc]
     _spoil_pages(db)
 
     assert [] == await journal.history("gh", 0.0)
@@ -355,7 +355,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
     caplog.set_level(logging.INFO)
     journal = open_journal()
     assert await journal.intent("gh", login(1), 1, WALL)
-    (pages,) = await journal._do(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
+    (pages,) = await journal.do(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
     real = sqlite3.connect
 
     def full(*args: object, **options: object) -> sqlite3.Connection:
@@ -364,7 +364,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
         return db
 
     monkeypatch.setattr(sqlite3, "connect", full)
-    await journal._do(lambda db: journal._shut(), None)
+    await journal.do(lambda db: journal._shut(), None)
     for number in range(400):
         await journal.note("gh", WALL, Note("attempt", "x" * 200), "running", str(number))
     assert not await journal.intent("w" * 5000, login(2), 2, WALL)
@@ -373,7 +373,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
     assert 1 == len([record for record in caplog.records if record.levelname == "ERROR"])
 
     monkeypatch.undo()
-    await journal._do(lambda db: journal._shut(), None)
+    await journal.do(lambda db: journal._shut(), None)
     assert await journal.intent("gh", login(2), 2, WALL)
     assert 1 == caplog.text.count("written again")
     assert await journal.status() is None

@@ -24,6 +24,7 @@ from trayapp.edge import api, openapi
 from trayapp.edge.events import Events
 from trayapp.edge.pagekeys import PageKeys
 from trayapp.edge.server import LoopbackServer
+from trayapp.edge.timeline import Segment
 
 BASE = "/api/v1beta"
 WALL = 1_800_000_000.0
@@ -87,7 +88,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
     keys = PageKeys()
-    routes = api.routes(control, version="1.2.3", events=hub, page_keys=keys, now=lambda: 1000.0)
+    routes = api.routes(control, version="1.2.3", events=hub, page_keys=keys, past=Past(), now=lambda: 1000.0)
     server = LoopbackServer(
         port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes(keys)
     )
@@ -99,6 +100,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         yield made
         hub.close()
     await server.close()
+
+
+class Past:
+    """A history in which one thing happened."""
+
+    async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
+        one = Segment(WALL, "auth_retrying", "amber", "retry", "offline", "There is no network.")
+        return {name: ([one], limit == 1) for name in names}
 
 
 def refs(value: Any) -> set[str]:
@@ -183,6 +192,10 @@ async def every_answer(site: Site) -> None:
         await site.ask("GET", path)
     for path in (one, f"{one}/status", f"{BASE}/workloads/full/status", f"{BASE}/workloads/nobody/status"):
         await site.ask("GET", path)
+    for asked in ("history", "history?limit=1&since=2026-01-02T03:04:05Z", "workloads/github/history?limit=2"):
+        await site.ask("GET", f"{BASE}/{asked}")
+    for wrong_one in ("limit=0", "limit=x", "since=yesterday", "since=2026-01-02T03:04:05"):
+        await site.ask("GET", f"{BASE}/history?{wrong_one}")
     for word in ("retry", "stop", "restart"):
         await site.ask("POST", f"{one}/{word}")
         await site.ask("POST", f"{BASE}/workloads/{word}", json={} if word == "retry" else {"names": ["github"]})

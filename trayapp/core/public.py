@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from trayapp.core.face import AuthView, Snapshot, Status, Unavailable, WorkloadView
-from trayapp.core.menu import summary
 from trayapp.core.model import DeviceCode, Problem, Spec
 
 Json: TypeAlias = dict[str, object]
@@ -169,7 +168,6 @@ def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
     return {
         "version": version,
         "started_at": rfc3339(started_at),
-        "summary": summary(snapshot),
         "gate": snapshot.gate,
         "muted": snapshot.muted,
         "broken": snapshot.broken,

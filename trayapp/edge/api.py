@@ -25,6 +25,7 @@ from trayapp.edge import openapi
 from trayapp.edge.asked import SignIns
 from trayapp.edge.controls import Control
 from trayapp.edge.events import Events
+from trayapp.edge.history import Empty, History, Reader
 from trayapp.edge.pagekeys import PageKeys
 from trayapp.edge.pages import Door
 from trayapp.edge.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
@@ -44,10 +45,12 @@ def routes(
     version: str,
     events: Events | None = None,
     page_keys: PageKeys | None = None,
+    past: Reader | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> list[web.RouteDef]:
     """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
     api = _Api(control, version, page_keys or PageKeys(), now)
+    history = History(past or Empty(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name)
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
         "document": api.document,
@@ -70,6 +73,8 @@ def routes(
         "cancel": api.cancel,
         "callback": api.callback,
         "reload": api.reload,
+        "history": history.one,
+        "histories": history.all,
         "app": api.app,
         "dashboard": api.dashboard,
         "doctor": api.doctor,
@@ -106,7 +111,8 @@ class _Api:
         task.add_done_callback(self._jobs.discard)
         return task
 
-    def _view(self, request: web.Request) -> WorkloadView:
+    def view(self, request: web.Request) -> WorkloadView:
+        """The workload that the request names. Raises `Refusal`."""
         view = self._control.snapshot().workloads.get(_name(request))
         if view is None:
             raise _unknown()
@@ -143,13 +149,13 @@ class _Api:
         return json_reply(spec_json(spec))
 
     async def status(self, request: web.Request) -> web.Response:
-        return json_reply(status_json(self._view(request)) | {"sources": self._control.sources()})
+        return json_reply(status_json(self.view(request)) | {"sources": self._control.sources()})
 
     def verb(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
         """A handler that posts a click."""
 
         async def post(request: web.Request) -> web.Response:
-            view = self._view(request)
+            view = self.view(request)
             await read_object(request, {})
             self._control.post(Action(verb, view.name))
             return empty_reply(202)
@@ -193,7 +199,7 @@ class _Api:
         if request.get(PAGE, False):
             raise _no_browser_gets_it()
         _no_browser(request)
-        view = self._view(request)
+        view = self.view(request)
         validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
         answer = await self._control.token(view.name, validity, _seconds(request, "wait", 0.0, WAIT_MAX))
         if isinstance(answer, Unavailable):
@@ -205,7 +211,7 @@ class _Api:
     async def client(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):  # our own page may copy it for a person
             _no_browser(request)
-        access = self._control.client(self._view(request).name)
+        access = self._control.client(self.view(request).name)
         if access is None:
             raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
         texts = {program.value: settings(access, program) for program in Program}
@@ -213,7 +219,7 @@ class _Api:
         return json_reply({**made, "settings": texts})
 
     async def reauthorize(self, request: web.Request) -> web.Response:
-        view = self._view(request)
+        view = self.view(request)
         wish = await read_object(request, {"browser": bool, "accept": bool, "flow": str})
         browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
         flow = wish.get("flow", "")
@@ -225,14 +231,14 @@ class _Api:
         return json_reply({"authorization_url": result}, 202)
 
     async def cancel(self, request: web.Request) -> web.Response:
-        name = self._view(request).name
+        name = self.view(request).name
         await read_object(request, {})
         self._control.cancel_sign_in(name)
         self._sign_ins.cancelled(name)
         return empty_reply(202)
 
     async def callback(self, request: web.Request) -> web.Response:
-        view = self._view(request)
+        view = self.view(request)
         url = (await read_object(request, {"url": str})).get("url")
         if not isinstance(url, str) or not url:
             raise Refusal(400, "bad_request", "The field url has to hold the address that the browser ended up at.")
@@ -242,7 +248,7 @@ class _Api:
         return empty_reply(202)
 
     async def remove(self, request: web.Request) -> web.Response:
-        name = self._view(request).name
+        name = self.view(request).name
         await read_object(request, {})
         if not await self._remove(name):
             raise _unknown()

@@ -3,7 +3,8 @@
 A client is a place in one ring of the latest events, never a queue of its own: who does not take what is written to him
 is dropped, and finds by his `Last-Event-ID` what he missed when he comes back. A place that the ring does not hold any
 more, or that another run gave out, is answered with one `reset` and the full list.
-The events are `workload` (a row of the list), `removed` (`{"name"}`) and `reset` (`{"workloads": [row, …]}`).
+The events are `workload` (a row of the list), `removed` (`{"name"}`), `history` (a segment that began), `app` (how the app
+itself is, when that changed) and `reset` (`{"workloads": [row, …]}`).
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import logging
 import re
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
 from aiohttp import web
 
 from trayapp.core.face import Snapshot, WorkloadView
-from trayapp.core.public import row
+from trayapp.core.public import app_json, row
 from trayapp.edge.replies import OWN_HEADERS, Refusal
 
 KEPT = 1000  # events; an hour of a bad network with ten workloads
@@ -54,23 +55,33 @@ class Happened:
 
     number: int
     name: str
-    view: WorkloadView | None  # None: it was removed
+    view: WorkloadView | None = None  # None: it was removed, or `data` says what happened
     created_at: float = 0.0  # wall
+    kind: str = ""  # of an event with `data`
+    data: Callable[[], Mapping[str, object]] | None = None
 
 
 class Events:
     """The ring and its readers; belongs to the engine's loop."""
 
     def __init__(
-        self, rows: Rows, *, kept: int = KEPT, heartbeat: float = HEARTBEAT, patience: float = PATIENCE
+        self,
+        rows: Rows,
+        *,
+        version: str = "",
+        kept: int = KEPT,
+        heartbeat: float = HEARTBEAT,
+        patience: float = PATIENCE,
     ) -> None:
         self._rows = rows
+        self._version = version
         self._heartbeat = heartbeat
         self._patience = patience
         self._run = secrets.token_hex(4)  # ids of an earlier run mean nothing here
         self._ring: deque[Happened] = deque(maxlen=kept)
         self._last = 0
         self._known: Mapping[str, WorkloadView] = {}
+        self._app: tuple[object, ...] | None = None  # what an `app` event would tell
         self._readers: set[asyncio.Event] = set()
         self._closed = False
 
@@ -88,8 +99,22 @@ class Events:
         for name in before:
             if name not in snapshot.workloads:
                 self._add(name, None)
+        self._look_at_app(snapshot)
         for reader in self._readers:
             reader.set()
+
+    def tell(self, kind: str, data: Callable[[], Mapping[str, object]]) -> None:
+        """Something else happened; `data` is asked for the JSON when somebody reads it."""
+        self._last += 1
+        self._ring.append(Happened(self._last, "", kind=kind, data=data))
+        for reader in self._readers:
+            reader.set()
+
+    def _look_at_app(self, snapshot: Snapshot) -> None:
+        before, self._app = self._app, (snapshot.gate, snapshot.muted, snapshot.broken, snapshot.warnings)
+        if before is not None and before != self._app:
+            bare = replace(snapshot, workloads={})  # the views need not be kept for it
+            self.tell("app", lambda: app_json(bare, self._version, self._rows.started_at))
 
     def close(self) -> None:
         """Every stream ends by itself, now."""
@@ -162,6 +187,8 @@ class Events:
 
     def _event(self, happened: Happened, port: int) -> str:
         head = f"id: {self._run}-{happened.number}\n"
+        if happened.data is not None:
+            return f"{head}event: {happened.kind}\ndata: {_json(happened.data())}\n\n"
         if happened.view is None:
             return f"{head}event: removed\ndata: {_json({'name': happened.name})}\n\n"
         return f"{head}event: workload\ndata: {self._row(happened.view, port, happened.created_at)}\n\n"

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
 KEPT = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
 BUSY = 2.0  # s to wait for another process, such as a backup, that reads the file
@@ -38,6 +38,12 @@ SCHEMA = (
     " status TEXT NOT NULL, detail TEXT NOT NULL)",
     "CREATE INDEX history_by_name ON history (name, wall)",
     "CREATE INDEX history_by_wall ON history (wall)",
+)
+TIMELINE = (  # since version 2; see `timeline.py`
+    "CREATE TABLE segment (id INTEGER PRIMARY KEY, name TEXT NOT NULL, wall REAL NOT NULL, status TEXT NOT NULL,"
+    " colour TEXT NOT NULL, glyph TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL)",
+    "CREATE INDEX segment_by_name ON segment (name, wall)",
+    "CREATE TABLE gap (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began REAL NOT NULL, ended REAL)",
 )
 HISTORY = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
 
@@ -73,7 +79,7 @@ class Journal:
 
     async def load(self, name: str) -> Saved:
         """What was saved, and the intent that is still open; the empty record if nothing can be read."""
-        return await self._do(lambda db: _load(db, name), Saved())
+        return await self.do(lambda db: _load(db, name), Saved())
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
         """Durably: this token is about to be sent. False if it could not be written."""
@@ -119,11 +125,11 @@ class Journal:
 
     async def history(self, name: str, since_wall: float) -> list[Row]:
         """From `since_wall` on, oldest first."""
-        return await self._do(lambda db: _history(db, name, since_wall), [])
+        return await self.do(lambda db: _history(db, name, since_wall), [])
 
     async def status(self) -> str | None:
         """What is wrong with state.db, one sentence; None when nothing is."""
-        await self._do(lambda db: db.execute("SELECT 1").fetchone(), None)
+        await self.do(lambda db: db.execute("SELECT 1").fetchone(), None)
         return self._wrong or None
 
     async def close(self) -> None:
@@ -145,9 +151,10 @@ class Journal:
                     db.execute(sql, values)
             return True
 
-        return await self._do(work, False, writes=True)
+        return await self.do(work, False, writes=True)
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
+    async def do(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
+        """`work` in the journal's thread; `otherwise` if the file cannot be used."""
         try:
             return await self._worker.run(lambda: self._guarded(work, otherwise, writes))
         except ClosedError:
@@ -222,10 +229,14 @@ class Journal:
         if self._db is None or (self._pruned_at is not None and 0 <= now - self._pruned_at < PRUNE_EVERY):
             return
         self._pruned_at = now
-        self._db.execute("DELETE FROM history WHERE wall < ?", (now - KEPT,))
+        old = (now - KEPT,)
+        self._db.execute("DELETE FROM history WHERE wall < ?", old)
+        self._db.execute("DELETE FROM gap WHERE ended < ?", old)
+        newest = "SELECT max(id) FROM segment GROUP BY name"  # it may have lasted for longer
+        self._db.execute(f"DELETE FROM segment WHERE wall < ? AND id NOT IN ({newest})", old)  # noqa: S608
 
 
-_TABLES = ("workload", "intent", "history")
+_TABLES = ("workload", "intent", "history", "segment")
 
 
 class _Transaction:
@@ -250,15 +261,16 @@ def _prepare(db: sqlite3.Connection) -> None:
     fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
     if not fresh:
         found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-        if version != VERSION or not found >= set(SCHEMA):
+        whole = {*SCHEMA, *TIMELINE} if version == VERSION else set(SCHEMA)
+        if version not in (1, VERSION) or not found >= whole:
             raise _DamagedError(f"its tables are not those of version {VERSION}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise _DamagedError("its pages contradict each other")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
-    if fresh:
+    if version != VERSION:
         with _Transaction(db):
-            for statement in SCHEMA:
+            for statement in (*SCHEMA, *TIMELINE) if fresh else TIMELINE:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -70,6 +70,11 @@ def _several(id_: str, words: str) -> Operation:
     )
 
 
+_SINCE = (
+    Query("since", {"type": "string", "format": "date-time"}, "From when on; a day ago if it is left out."),
+    Query("limit", {"type": "integer", "minimum": 1, "maximum": 5000}, "Most segments of one workload."),
+)
+
 OPERATIONS: tuple[Operation, ...] = (
     Operation("health", "GET", "/health", "Whether the app runs.", {204: None}, open=True),
     Operation("metrics", "GET", "/metrics", "Counters for Prometheus.", {200: TEXT}, media="text/plain"),
@@ -91,6 +96,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET",
         f"{BASE}/events",
         "What changes, as it changes (server-sent events): `workload` with a row of the list, `removed` with the name, "
+        "`history` with a segment that began and the name in `workload`, `app` with how the app itself is, "
         "`reset` with the full list. With a `Last-Event-ID` header what was missed is told first; without one, or with "
         "one that is too old, a `reset` is.",
         {200: TEXT},
@@ -159,6 +165,15 @@ OPERATIONS: tuple[Operation, ...] = (
         needed=("url",),
     ),
     Operation("reload", "POST", f"{BASE}/reload", "Read the configuration again.", {200: ref("Reloaded")}, body={}),
+    Operation(
+        "histories",
+        "GET",
+        f"{BASE}/history",
+        "What all workloads looked like and when.",
+        {200: ref("Histories")},
+        query=_SINCE,
+    ),
+    Operation("history", "GET", f"{ONE}/history", "What it looked like and when.", {200: ref("History")}, query=_SINCE),
     Operation("app", "GET", f"{BASE}/status", "How the app itself is.", {200: ref("App")}),
     Operation(
         "dashboard",

@@ -75,6 +75,15 @@ _WORDS_OF_STATUS: Mapping[str, Json] = {
     "auth": ref("Auth"),
 }
 
+_SEGMENT: Mapping[str, Json] = {
+    "at": TIME,
+    "status": word(Status),
+    "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
+    "glyph": word(Glyph),
+    "detail": {"type": "string", "enum": [*(each.value for each in Detail), "asleep", "not_running"]},
+    "text": {"type": "string", "description": "One plain sentence."},
+}
+
 SCHEMAS: Mapping[str, Json] = {
     "Workload": closed(
         "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
@@ -198,13 +207,25 @@ SCHEMAS: Mapping[str, Json] = {
         {
             "version": TEXT,
             "started_at": TIME,
-            "summary": {"type": "string", "description": "All workloads in one line."},
             "gate": {"type": "string", "description": "Why nothing is attempted now: a `detail` word, or empty."},
             "muted": {"type": "boolean", "description": "Notifications are off."},
             "broken": {"type": "string", "description": "Why the configuration cannot be read, or empty."},
             "warnings": array(TEXT),
         },
     ),
+    "Segment": closed(
+        "From `at` on it was so. In a gap, `status` is unknown and `detail` asleep or not_running.",
+        _SEGMENT,
+    ),
+    "History": closed(
+        "Segments of one workload, oldest first; the first began before `since`. `more`: ask on from the last one.",
+        {"workload": NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG},
+    ),
+    "Histories": closed(
+        "The same of all workloads, by name.",
+        {"since": TIME, "workloads": {"type": "object", "additionalProperties": ref("Rows")}},
+    ),
+    "Rows": closed("Segments of one workload.", {"rows": array(ref("Segment")), "more": FLAG}),
     "Session": closed("The key of a page.", {"key": TEXT}),
     "DashboardLink": closed("Where the dashboard opens.", {"url": TEXT}),
     "Version": closed("The running version.", {"version": TEXT}),

@@ -1,0 +1,263 @@
+"""What each workload looked like and when: the segments that the dashboard draws, and the gaps in which nobody looked.
+
+A segment begins when status, detail or colour of a workload changes, and lasts until the next one. A gap is a time in
+which the machine slept or Amberlight did not run: nobody knows how things were, and so it is said. Writing is a job of
+the journal's thread, all changes of one snapshot in one transaction; nothing waits for it and nothing wakes up for it.
+Kept are 30 days, at most 2,000 segments of a workload, and always its newest one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trayapp.core.face import Colour, Glyph, Snapshot, Status, WorkloadView
+from trayapp.core.model import Moment
+from trayapp.edge.journal import Journal
+
+MOST = 2000  # segments of one workload; 66 a day for 30 days
+TRIM_EVERY = 100  # segments of one workload between two looks at how many there are
+SLEPT = 5.0  # s that `at` gains on `awake`: the machine slept
+SIGN_OF_LIFE = 60.0  # s between two; after a crash it tells when Amberlight was last seen alive
+ALL_WELL = "Running."
+
+STOPPED, ENDED, ASLEEP = "stopped", "ended", "asleep"  # kinds of gaps; ended: unexpectedly
+
+Begin = Callable[[str, Coroutine[Any, Any, None]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """From `at` (wall) on a workload is as the rest says; `text` is one plain sentence."""
+
+    at: float
+    status: str
+    colour: str
+    glyph: str
+    detail: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Nobody knows how things were from `began` to `ended`, both wall; `ended` None: it has not ended."""
+
+    kind: str
+    began: float
+    ended: float | None
+
+
+class Timeline:
+    """Belongs to the engine's loop. `begin` makes a task of a job that the end of the program waits for.
+
+    `tell` hears each new segment. `alive` is a file whose time of change is the last sign of life.
+    """
+
+    def __init__(
+        self, journal: Journal, alive: Path, begin: Begin, tell: Callable[[str, Segment], None] = lambda name, new: None
+    ) -> None:
+        self._journal = journal
+        self._alive = alive
+        self._begin = begin
+        self._tell = tell
+        self._known: Mapping[str, WorkloadView] = {}
+        self._written: dict[str, int] = {}  # segments by name, in this run
+        self._looked: Moment | None = None
+        self._alive_at = float("-inf")  # awake
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def published(self, snapshot: Snapshot, wall: float) -> None:
+        """A new snapshot: what looks different from the last one begins a segment. Views are shared between them."""
+        before, self._known = self._known, snapshot.workloads
+        new: list[tuple[str, Segment]] = []
+        for name, view in snapshot.workloads.items():
+            old = before.get(name)
+            if old is view or view.status is Status.REMOVING:
+                continue
+            if old is None or _drawn(old) != _drawn(view):
+                since = view.auth.since if old is None or _word(old) != _word(view) else wall
+                new.append((name, segment(view, since)))
+        for name in before:
+            if name not in snapshot.workloads:
+                self._written.pop(name, None)
+        if new:
+            self._begin("write history", self._write(new))
+            for name, each in new:
+                self._tell(name, each)
+
+    def passes(self, now: Moment) -> None:
+        """The engine looked at its clocks: did the machine sleep, and is it time for a sign of life?"""
+        before, self._looked = self._looked, now
+        if before is not None:
+            slept = (now.at - before.at) - (now.awake - before.awake)
+            if slept > SLEPT:
+                self._begin("write history", self._gap(Gap(ASLEEP, now.wall - slept, now.wall)))
+        if now.awake - self._alive_at >= SIGN_OF_LIFE:
+            self._alive_at = now.awake
+            with contextlib.suppress(OSError):  # only a crash would be dated less well
+                self._alive.touch(mode=0o600)
+
+    async def started(self, wall: float) -> None:
+        """Amberlight runs again: the gap since it last did ends here."""
+        with contextlib.suppress(OSError):
+            sign = self._alive.stat().st_mtime
+            await self._journal.do(lambda db: _started(db, wall, sign), None, writes=True)
+            return
+        await self._journal.do(lambda db: _started(db, wall, None), None, writes=True)
+
+    async def stopped(self, wall: float) -> None:
+        """Amberlight ends, in order."""
+        await self._gap(Gap(STOPPED, wall, None))
+
+    async def _write(self, new: list[tuple[str, Segment]]) -> None:
+        trimmed = []
+        for name, _ in new:
+            if self._written.get(name, 0) % TRIM_EVERY == 0:
+                trimmed.append(name)
+            self._written[name] = self._written.get(name, 0) + 1
+        await self._journal.do(lambda db: _record(db, new, trimmed), None, writes=True)
+
+    async def _gap(self, gap: Gap) -> None:
+        row = (gap.kind, gap.began, gap.ended)
+        await self._journal.do(lambda db: _insert_gap(db, row), None, writes=True)
+
+    # --- what was ----------------------------------------------------------------------------------------------------
+
+    async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
+        """The segments from `since` (wall) on and the one before it, gaps among them, oldest first; and whether there
+        are more than `limit`. Whoever wants those asks again from the last one on."""
+        return await self._journal.do(lambda db: _read(db, names, since, limit), {name: ([], False) for name in names})
+
+
+def segment(view: WorkloadView, at: float) -> Segment:
+    """How a workload looks from `at` on."""
+    text = view.status_context or (ALL_WELL if view.status is Status.RUNNING else "")
+    return Segment(
+        at,
+        view.status.value,
+        view.colour.name.lower(),
+        view.glyph.value,
+        view.auth.detail.value,
+        text or view.status.value,
+    )
+
+
+def _word(view: WorkloadView) -> tuple[str, str]:
+    """What `auth.since` belongs to."""
+    return view.status, view.auth.detail
+
+
+def _drawn(view: WorkloadView) -> tuple[str, str, str]:
+    return view.status, view.auth.detail, view.colour
+
+
+# --- in the journal's thread -----------------------------------------------------------------------------------------
+
+
+def _record(db: sqlite3.Connection, new: list[tuple[str, Segment]], trimmed: list[str]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.executemany(
+            "INSERT INTO segment (name, wall, status, colour, glyph, detail, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(name, s.at, s.status, s.colour, s.glyph, s.detail, s.text) for name, s in new],
+        )
+        for name in trimmed:
+            db.execute(
+                "DELETE FROM segment WHERE name = ?1 AND wall <="
+                " (SELECT wall FROM segment WHERE name = ?1 ORDER BY wall DESC LIMIT 1 OFFSET ?2)",
+                (name, MOST),
+            )
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _insert_gap(db: sqlite3.Connection, row: tuple[str, float, float | None]) -> None:
+    db.execute("INSERT INTO gap (kind, began, ended) VALUES (?, ?, ?)", row)
+
+
+def _started(db: sqlite3.Connection, wall: float, sign: float | None) -> None:
+    """An orderly end left an open gap; after any other one the last sign of life is where it began."""
+    if db.execute("UPDATE gap SET ended = max(began, ?) WHERE ended IS NULL", (wall,)).rowcount:
+        return
+    (last,) = db.execute(
+        "SELECT max(wall) FROM (SELECT max(wall) AS wall FROM segment UNION ALL SELECT max(wall) FROM history"
+        " UNION ALL SELECT max(ended) FROM gap)"
+    ).fetchone()
+    signs = [each for each in (last, sign) if each is not None and each <= wall]
+    if last is not None and signs:
+        _insert_gap(db, (ENDED, max(signs), wall))
+
+
+def _read(db: sqlite3.Connection, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
+    gaps = [
+        Gap(*row)
+        for row in db.execute(
+            "SELECT kind, began, ended FROM gap WHERE ended IS NULL OR ended > ? ORDER BY began, id", (since,)
+        )
+    ]
+    return {name: _of_one(db, name, since, limit, gaps) for name in names}
+
+
+_COLUMNS = "wall, status, colour, glyph, detail, text"
+
+
+def _of_one(db: sqlite3.Connection, name: str, since: float, limit: int, gaps: list[Gap]) -> tuple[list[Segment], bool]:
+    before = db.execute(
+        f"SELECT {_COLUMNS} FROM segment WHERE name = ? AND wall < ? ORDER BY wall DESC, id DESC LIMIT 1",  # noqa: S608
+        (name, since),
+    ).fetchall()
+    after = db.execute(
+        f"SELECT {_COLUMNS} FROM segment WHERE name = ? AND wall >= ? ORDER BY wall, id LIMIT ?",  # noqa: S608
+        (name, since, limit + 1),
+    ).fetchall()
+    found = [Segment(*row) for row in (*before, *after[:limit])]
+    more = len(after) > limit
+    end = found[-1].at if more else float("inf")
+    return list(_with_gaps(found, [gap for gap in gaps if gap.began < end])), more
+
+
+def _with_gaps(found: list[Segment], gaps: list[Gap]) -> Iterator[Segment]:
+    """The gaps put between the segments: one that says why nothing is known, and after a sleep the old one again."""
+    last: Segment | None = None
+    waiting = iter(gaps)
+    gap = next(waiting, None)
+    for each in found:
+        while gap is not None and gap.began < each.at:
+            if last is not None:  # before its first segment there was no such workload
+                yield _silence(gap)
+                if gap.kind == ASLEEP and gap.ended is not None and gap.ended < each.at:
+                    yield _again(last, gap.ended)
+            gap = next(waiting, None)
+        yield each
+        last = each
+    while gap is not None:
+        if last is not None:
+            yield _silence(gap)
+            if gap.kind == ASLEEP and gap.ended is not None:
+                yield _again(last, gap.ended)
+        gap = next(waiting, None)
+
+
+def _again(last: Segment, at: float) -> Segment:
+    return Segment(at, last.status, last.colour, last.glyph, last.detail, last.text)
+
+
+_GAP_WORDS = {
+    ASLEEP: "The computer was asleep.",
+    STOPPED: "Amberlight was not running.",
+    ENDED: "Amberlight was not running; it had ended unexpectedly.",
+}
+
+
+def _silence(gap: Gap) -> Segment:
+    detail = "asleep" if gap.kind == ASLEEP else "not_running"
+    grey, question = Colour.GREY.name.lower(), Glyph.QUESTION.value
+    return Segment(gap.began, Status.UNKNOWN.value, grey, question, detail, _GAP_WORDS.get(gap.kind, ""))
