@@ -61,8 +61,10 @@ class Pages:
 
     def routes(self) -> list[web.RouteDef]:
         """For `LoopbackServer(pages=…)`."""
-        paths = (("/", self.index), ("/web/{file}", self.file))
-        return [web.route(method, path, handler) for path, handler in paths for method in ("GET", "HEAD")]
+        made: list[web.RouteDef] = []
+        for path, handler in (("/", self.index), ("/web/{file}", self.file)):
+            made += [web.get(path, handler, allow_head=False), web.head(path, handler)]
+        return made
 
     async def index(self, request: web.Request) -> web.Response:
         """The one page."""
