@@ -131,7 +131,7 @@ async def test_a_system_that_fails_in_its_own_way(room: Room, caplog: pytest.Log
 async def test_the_demo_offers_nothing() -> None:
     """Its click, if it came, would do nothing."""
 
-    nobody = AtLogin(None, pytest.fail, pytest.fail)
+    nobody = AtLogin(None, lambda _: pytest.fail("shown"), lambda _: pytest.fail("told"))
     await nobody.look()
     await nobody.toggle()
     await nobody.close()

@@ -33,14 +33,20 @@ DARK = "#14161a"
 RING_OUTER = 0.49  # the ground stands out 0.01 around it, so that the ring has an edge on a white panel
 RING_INNER = 0.375
 GAP = 0.055  # between two segments
+GLYPH = 0.30  # radius of the glyph within the ring
+WARNING = 0.28  # the triangle's corners stand out of its circle, and must not melt into a segment of the same colour
+SMALL = 20  # px; below that each pixel goes to the glyph: a thinner ring and a larger shape
+SMALL_INNER = 0.40
+SMALL_GLYPH = 0.32
 Point = tuple[float, float]
 
 
 class Canvas:
     """A square to draw on, in fractions of its side, the origin in the middle and y downwards."""
 
-    def __init__(self, size: int) -> None:
-        self.side = size * SCALE
+    def __init__(self, size: int, scale: int = SCALE) -> None:
+        self.side = size * scale
+        self._scale = scale
         self.image = Image.new("RGBA", (self.side, self.side), (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self.image)
 
@@ -71,7 +77,7 @@ class Canvas:
         self.polygon(rim + hole, colour)
 
     def done(self) -> Image.Image:
-        return self.image.reduce(SCALE)
+        return self.image.reduce(self._scale)
 
 
 def _thick(begin: Point, end: Point, width: float) -> list[Point]:
@@ -98,9 +104,9 @@ def _tick_mark(canvas: Canvas, r: float, ink: str) -> None:
 
 
 def _retry(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    canvas.arc(0.55 * r, 0.95 * r, 90, 352, ink)
-    foot = (-0.16 * r, -0.72 * r)  # the arrow's head sits on the ring's end, near the top, and points to the right
-    canvas.polygon([(foot[0], foot[1] - 0.42 * r), (0.56 * r, -0.64 * r), (foot[0], foot[1] + 0.44 * r)], ink)
+    canvas.arc(0.55 * r, 0.95 * r, 95, 345, ink)
+    foot = (-0.22 * r, -0.74 * r)  # the arrow's head sits on the ring's end, near the top, and points to the right
+    canvas.polygon([(foot[0], foot[1] - 0.46 * r), (0.66 * r, -0.66 * r), (foot[0], foot[1] + 0.60 * r)], ink)
 
 
 def _warning(canvas: Canvas, r: float, ink: str, paper: str) -> None:
@@ -152,14 +158,14 @@ def _on(colour: Colour) -> str:
     return DARK if colour is Colour.AMBER else WHITE
 
 
-def _ring(canvas: Canvas, segments: tuple[Colour, ...]) -> None:
+def _ring(canvas: Canvas, segments: tuple[Colour, ...], inner: float) -> None:
     if len(segments) == 1:
-        canvas.arc(RING_INNER, RING_OUTER, 0, 360, segments[0].value)
+        canvas.arc(inner, RING_OUTER, 0, 360, segments[0].value)
         return
     share = 360 / len(segments)
     gap = math.degrees(GAP / RING_OUTER)
     for i, colour in enumerate(segments):
-        canvas.arc(RING_INNER, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour.value)
+        canvas.arc(inner, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour.value)
 
 
 def _full(canvas: Canvas, view: IconView) -> None:
@@ -183,8 +189,9 @@ def draw(view: IconView, size: int) -> Image.Image:
     canvas = Canvas(size)
     canvas.disc((0, 0), 0.5, GROUND)
     if view.segments:
-        _ring(canvas, view.segments)
-        _GLYPHS[view.glyph](canvas, 0.30, view.colour.value, _on(view.colour))
+        _ring(canvas, view.segments, SMALL_INNER if size < SMALL else RING_INNER)
+        radius = WARNING if view.glyph is Glyph.WARNING else SMALL_GLYPH if size < SMALL else GLYPH
+        _GLYPHS[view.glyph](canvas, radius, view.colour.value, _on(view.colour))
     else:
         _full(canvas, view)
     return canvas.done()

@@ -1,0 +1,102 @@
+"""The pictures of the mark follow from their one source, and the source looks like the tray icon."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from trayapp.tray import art
+
+ROOT = Path(__file__).parent.parent
+ASSETS = ROOT / "assets"
+
+
+def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "packaging" / script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_picture_is_what_the_source_gives() -> None:
+    """packaging/icons.py was run after the last change of assets/amberlight.svg."""
+
+    done = run("icons.py", "--check")
+    assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_the_contact_sheet_shows_the_icon_of_today() -> None:
+    """packaging/contact_sheet.py was run after the last change of the drawing."""
+
+    done = run("contact_sheet.py", "--check")
+    assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
+    """All that was made of it is named; and a file that nothing makes is named too."""
+
+    assets = tmp_path / "assets"
+    shutil.copytree(ASSETS, assets)
+    (assets / "png/amberlight-17.png").write_bytes(b"")
+    source = assets / "amberlight.svg"
+    source.write_text(source.read_text().replace("#f5a623", "#f5a6ff"))
+    done = run("icons.py", "--check", "--assets", assets)
+    assert 1 == done.returncode
+    for name in ("png/amberlight-16.png", "png/amberlight-17.png", "amberlight.ico", "amberlight.icns"):
+        assert f"{name}: not what" in done.stdout
+    assert "symbolic" not in done.stdout, "a colour does not change what has none"
+
+
+def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
+    """A shape that the script does not know would be missing in every picture."""
+
+    assets = tmp_path / "assets"
+    shutil.copytree(ASSETS, assets)
+    source = assets / "amberlight.svg"
+    for old, new in (("<circle", "<ellipse"), (" A62", " C62"), (' Z"', '"')):
+        source.write_text((ASSETS / "amberlight.svg").read_text().replace(old, new, 1))
+        done = run("icons.py", "--check", "--assets", assets)
+        assert 1 == done.returncode
+        assert "amberlight.svg has a" in done.stderr
+
+
+def test_the_mark_is_the_tray_icon() -> None:
+    """The source and the tray's own drawing differ at the edges only: one look."""
+
+    with Image.open(ASSETS / "png/amberlight-128.png") as mark:
+        difference = ImageChops.difference(mark.convert("RGBA"), art.draw(art.APP, 128))
+    assert 64 > max(high for _, high in difference.getextrema())  # type: ignore[misc]
+    assert 0.002 > sum(sum(band.histogram()[16:]) for band in difference.split()) / (4 * 128 * 128)
+
+
+@pytest.mark.skipif(shutil.which("rsvg-convert") is None, reason="rsvg-convert is not there")
+@pytest.mark.parametrize("size", [22, 128])
+def test_a_renderer_of_others_sees_the_same(size: int, tmp_path: Path) -> None:
+    """librsvg, which draws it on most desktops: edges differ, and nothing else."""
+
+    theirs = tmp_path / "theirs.png"
+    subprocess.run(["rsvg-convert", "-w", str(size), "-o", theirs, ASSETS / "amberlight.svg"], check=True)
+    with Image.open(theirs) as one, Image.open(ASSETS / f"png/amberlight-{size}.png") as other:
+        difference = ImageChops.difference(one.convert("RGBA"), other.convert("RGBA"))
+    assert 0.02 > sum(sum(band.histogram()[48:]) for band in difference.split()) / (4 * size * size)
+
+
+def test_the_variants_have_what_their_systems_ask_for() -> None:
+    """ICO and ICNS hold every size as it was drawn; a template is black and clear; the symbolic one has one colour."""
+
+    with Image.open(ASSETS / "amberlight.ico") as ico:
+        assert {16, 20, 24, 32, 40, 48, 64, 256} == {width for width, _ in ico.info["sizes"]}
+    with Image.open(ASSETS / "amberlight.icns") as icns:
+        assert {32, 64, 128, 256, 512, 1024} <= {size[0] * size[2] for size in icns.info["sizes"]}
+    for suffix, size in (("", 18), ("@2x", 36)):
+        with Image.open(ASSETS / f"template/amberlightTemplate{suffix}.png") as template:
+            assert (size, size) == template.size
+            bands = template.convert("RGBA").split()
+            assert [(0, 0)] * 3 == [band.getextrema() for band in bands[:3]]
+            assert (0, 255) == bands[3].getextrema()
+    symbolic = (ASSETS / "amberlight-symbolic.svg").read_text()
+    assert 1 == symbolic.count("fill=")
+    assert 'width="16" height="16"' in symbolic
