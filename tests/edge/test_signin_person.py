@@ -129,11 +129,14 @@ async def test_one_at_a_time_per_name() -> None:
 
 
 async def test_a_client_id_is_needed() -> None:
-    """Said before anything is asked of the server."""
+    """Where the server registers none by itself: nobody is sent to it, and the words say where to get one."""
 
     async with auth_server() as server, Attempt(Spec("github", "", issuer=server.issuer)) as attempt:
-        assert "client_id" in (await attempt.problem()).summary
-    assert [] == server.requests
+        problem = await attempt.problem()
+
+    assert "registration" == problem.kind
+    assert "needs a client id: create one at 127.0.0.1" in problem.summary
+    assert [] == server.authorized + server.exchanged
 
 
 def free_port() -> int:

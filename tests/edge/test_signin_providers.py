@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 from tests.core.replies import answer
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Moment, Problem, Secret, Spec
+from trayapp.edge.flow import begin
 from trayapp.edge.granted import new_login
 from trayapp.edge.metadata import Endpoints
-from trayapp.edge.signin import begin
 from trayapp.edge.tokens import Code, exchange_request, refresh_request
 
 NOW = Moment(0.0, 0.0, 0.0)

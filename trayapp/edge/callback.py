@@ -78,15 +78,24 @@ class Listener:
     """Serves one bound socket. `take` gets the query of each call of `path` and says whether it was the awaited one."""
 
     def __init__(
-        self, sock: socket.socket, path: str, take: Callable[[str], bool], *, header_limit: float = HEADER_LIMIT
+        self,
+        sock: socket.socket,
+        path: str,
+        take: Callable[[str], bool],
+        *,
+        header_limit: float = HEADER_LIMIT,
+        name: str = "127.0.0.1",
     ) -> None:
+        """`name` is the host of the redirect address: `localhost`, where a server wants that, is listened for on both
+        loopback addresses, as a browser may try either."""
         self._sock = sock
         self._path = path
         self._take = take
         self._header_limit = header_limit
         port = sock.getsockname()[1]
-        self._hosts = {f"127.0.0.1:{port}"} | ({"127.0.0.1"} if port == 80 else set())
-        self._server: asyncio.Server | None = None
+        self._hosts = {f"{name}:{port}"} | ({name} if port == 80 else set())
+        self._both = name == "localhost"
+        self._servers: list[asyncio.Server] = []
         self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of arrival
         self._over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._told = asyncio.Event()
@@ -95,15 +104,19 @@ class Listener:
     async def start(self) -> None:
         """Listen. Raises OSError if another program took the port after all."""
         try:
-            self._server = await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_CAP)
+            self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_CAP))
         except OSError:
             self._sock.close()
             raise
+        if self._both:
+            port = self._sock.getsockname()[1]
+            with contextlib.suppress(OSError):  # no IPv6 here, or another program has it: the first one still answers
+                self._servers.append(await asyncio.start_server(self._connected, "::1", port, limit=HEAD_CAP))
 
     async def close(self) -> None:
         """End the attempt: nothing listens and no connection is open afterwards."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -205,7 +205,9 @@ class _Polling:
         """The end, or how long to wait before the next question."""
         outcome = classify(reply, wall=asked.wall)
         if isinstance(outcome, Refreshed):
-            return new_login(self._spec, self._endpoints, reply, asked)
+            asking = self._asking
+            proof = {"client_secret": asking.client_secret, "registration": asking.registration}
+            return new_login(self._spec, self._endpoints, reply, asked, **proof)
         code = outcome.problem.code
         match code:
             case "authorization_pending":

@@ -6,6 +6,7 @@ import json
 import secrets
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 
 from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
@@ -17,7 +18,7 @@ from trayapp.ports import NewLogin
 # RFC 6749 section 5.2, as it reads when a code was sent.
 MEANING: Mapping[str, str] = {
     "invalid_grant": "The server did not accept the code of this sign-in: please try again",
-    "invalid_client": "The server does not know this client: check client_id",
+    "invalid_client": "The server does not know this client: check client_id, or its secret",
     "unauthorized_client": "The server does not let this client sign in like this: check its registration",
     "unsupported_grant_type": "The server does not know this way to sign in",
     "invalid_scope": "The server does not know these scopes: check scopes",
@@ -26,15 +27,28 @@ MEANING: Mapping[str, str] = {
 }
 
 
-def new_login(spec: Spec, endpoints: Endpoints, reply: Reply, began: Moment) -> NewLogin | Problem:
-    """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does."""
+def new_login(
+    spec: Spec,
+    endpoints: Endpoints,
+    reply: Reply,
+    began: Moment,
+    *,
+    client_secret: Secret | None = None,
+    registration: Secret | None = None,
+) -> NewLogin | Problem:
+    """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does.
+
+    `spec` names the client, scopes and resource that were used; the login keeps what proves the client.
+    """
     match classify(reply, quirk_for(endpoints.token)):
         case Refreshed(refresh_token=None):
             known = no_refresh_words(endpoints.token)
             words = known or "Add the scope that it wants for one (often offline_access) to scopes."
             return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
         case Refreshed() as granted:
-            return _login(spec, endpoints, granted, began)
+            new = _login(spec, endpoints, granted, began)
+            kept = replace(new.login, client_secret=client_secret, registration=registration)
+            return replace(new, login=kept)
         case Refused(problem):
             words = MEANING.get(problem.code, "The server refused the sign-in")
             return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)

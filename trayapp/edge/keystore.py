@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from trayapp.core.model import Login, Trouble
+from trayapp.core.model import Login, Secret, Trouble
 from trayapp.edge.cabinet import Cabinet, Vault
+from trayapp.edge.entries import erase_entry, read_entry, write_entry
 from trayapp.edge.secretservice import watch
 from trayapp.edge.slots import RefusalError
 from trayapp.edge.worker import ClosedError, HangingError, Worker
@@ -81,6 +82,21 @@ class Keystore:
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
         return await self._call(lambda vault: self._cabinet.erase(vault, name))
+
+    async def load_client(self, name: str) -> Secret | Trouble | None:
+        """What is kept of its client beside the login (`clients.py`); a person's click led here, so it may ask."""
+        return await self._call(lambda vault: read_entry(vault, self._client(name), name), prompt=True)
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None:
+        """Write it over what was there."""
+        return await self._call(lambda vault: write_entry(vault, self._client(name), name, text), prompt=True)
+
+    async def discard_client(self, name: str) -> Trouble | None:
+        """Delete it."""
+        return await self._call(lambda vault: erase_entry(vault, self._client(name), name))
+
+    def _client(self, name: str) -> str:
+        return f"amberlight/{self._install}/{name}/client"
 
     async def status(self) -> Trouble | None:
         """What is wrong with the keyring, as far as it can be seen without asking anybody."""
@@ -241,6 +257,7 @@ class MemoryKeystore:
     def __init__(self) -> None:
         self._logins: dict[str, Login] = {}
         self._candidates: dict[str, Login] = {}
+        self._clients: dict[str, Secret] = {}
 
     async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
         return Found(self._logins.get(name), self._candidates.get(name))
@@ -266,6 +283,17 @@ class MemoryKeystore:
     async def discard(self, name: str) -> Trouble | None:
         self._logins.pop(name, None)
         self._candidates.pop(name, None)
+        return None
+
+    async def load_client(self, name: str) -> Secret | Trouble | None:
+        return self._clients.get(name)
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None:
+        self._clients[name] = text
+        return None
+
+    async def discard_client(self, name: str) -> Trouble | None:
+        self._clients.pop(name, None)
         return None
 
     async def status(self) -> Trouble | None:

@@ -8,27 +8,24 @@ runs in this task and not in the browser's connection, so a closed tab does not 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
-import re
 import secrets
+import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from authlib.common.security import generate_token
-from authlib.oauth2.client import OAuth2Client
-
-from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec
-from trayapp.core.quirks import asked_scopes, authorize_extras, wants_resource
-from trayapp.edge.callback import HEAD_CAP, HEADER_LIMIT, Listener, bind
+from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.edge.callback import HEADER_LIMIT, Listener
+from trayapp.edge.clients import Clients
 from trayapp.edge.device import by_device_code
+from trayapp.edge.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.edge.granted import new_login
-from trayapp.edge.metadata import Endpoints, find_endpoints
+from trayapp.edge.preparing import Plan, Preparer
+from trayapp.edge.registration import unregister
 from trayapp.edge.tokens import Asking, Code, HttpTokens
 from trayapp.edge.wire import Wire, url_problem
 from trayapp.ports import NewLogin
@@ -37,67 +34,7 @@ log = logging.getLogger(__name__)
 
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side of it after about as long
 LINGER = 1.0  # s that the page's last request may take to arrive
-VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
-FIELDS = 32  # parameters of a redirect; there are about five
-ONCE = ("code", "state", "error", "iss")  # RFC 6749 section 3.1: no parameter comes twice
-VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
-ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-# RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: kind of the problem, and words.
-ERRORS: Mapping[str, tuple[str, str]] = {
-    "access_denied": ("denied", "You declined, or the server denied access."),
-    "consent_required": ("denied", "The server needs your consent; please try again."),
-    "login_required": ("denied", "The server needs you to log in; please try again."),
-    "interaction_required": ("denied", "The server needs something more from you; please try again."),
-    "account_selection_required": ("denied", "The server needs you to choose an account; please try again."),
-    "invalid_scope": ("request", "The server does not know these scopes: check scopes."),
-    "invalid_target": ("request", "The server does not know this resource: check resource."),
-    "invalid_request": ("request", "The server did not understand the request: check client_id, scopes and resource."),
-    "unauthorized_client": ("request", "The server does not let this client sign in like this: check client_id."),
-    "unsupported_response_type": ("request", "The server does not offer this way to sign in."),
-    "server_error": ("request", "The server has trouble of its own; please try again later."),
-    "temporarily_unavailable": ("request", "The server is overloaded or down; please try again later."),
-}
-NOT_WAITING = "That address does not belong to the sign-in that is waiting."
-
-
-@dataclass(slots=True)
-class Flow:
-    """One sign-in that waits for its redirect. `answer` is set exactly once: the code, or why there is none."""
-
-    name: str
-    url: str = field(repr=False)  # of the authorization page; it holds the state
-    redirect_uri: str
-    state: Secret
-    verifier: Secret
-    endpoints: Endpoints
-    answer: asyncio.Future[Secret | Problem]
-
-    def take(self, query: str) -> Problem | None:
-        """Take a redirect's query; None if it was the awaited one, even if it brings bad news."""
-        given = read_query(query)
-        if given is None or not hmac.compare_digest(given.get("state", "").encode(), self.state.reveal().encode()):
-            return Problem("request", NOT_WAITING)
-        if self.answer.done():
-            return Problem("request", "That address was used already.")
-        answer = self._judge(given)
-        if answer is None:
-            return Problem("request", "That address holds neither a code nor an error.")
-        self.answer.set_result(answer)
-        return None
-
-    def _judge(self, given: Mapping[str, str]) -> Secret | Problem | None:
-        issuer = given.get("iss")
-        if (issuer is None and self.endpoints.iss_promised) or (
-            issuer is not None and self.endpoints.issuer and issuer != self.endpoints.issuer
-        ):  # RFC 9207 section 2.4: neither a code nor an error of a stranger counts
-            return Problem("request", "The answer did not come from the server that was asked; nothing was sent to it.")
-        if "error" in given:
-            code = given["error"] if ERROR_CODE.fullmatch(given["error"]) else ""
-            kind, words = ERRORS.get(code, ("denied", f"The server refused the sign-in{f' ({code})' if code else ''}."))
-            return Problem(kind, words, code=code)
-        code = given.get("code", "")
-        return Secret(code) if VISIBLE.fullmatch(code) else None
+UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 
 class BrowserSignIn:
@@ -111,19 +48,24 @@ class BrowserSignIn:
         wire: Wire,
         tokens: HttpTokens,
         *,
+        clients: Clients | None = None,
         open_url: Callable[[str], bool] | None = None,
         limit: float = SIGN_IN_LIMIT,
         linger: float = LINGER,
         header_limit: float = HEADER_LIMIT,
     ) -> None:
+        """`clients` keeps registrations; without it they are kept for this run only."""
         self._wire = wire
         self._tokens = tokens
+        self._clients = clients or Clients()
+        self._preparer = Preparer(wire, tokens, self._clients)
         self._open_url = open_url or open_browser
         self._limit = limit
         self._linger = linger
         self._header_limit = header_limit
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
         self._pages: dict[str, str] = {}  # where a device code is typed in
+        self._steps: dict[str, list[str]] = {}
 
     async def run(
         self,
@@ -137,19 +79,38 @@ class BrowserSignIn:
         """The whole flow. Cancelling ends the listener; only one runs per name."""
         if spec.name in self._running:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
-        if not spec.client_id:
-            return Problem("request", f"{spec.name} has no client_id."[:200])
         self._running[spec.name] = None
+        self._steps[spec.name] = []
         try:
-            endpoints = await find_endpoints(spec, self._wire)
-            if isinstance(endpoints, Problem):
-                return endpoints
-            if spec.flow == "device":
-                return await self._device(spec, endpoints, browser, show, show_code, now)
-            return await self._listen(spec, endpoints, browser, show, now)
+            plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
+            if isinstance(plan, Problem):
+                return plan
+            result = await self._with_client(plan, browser, show, show_code, now)
+            if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
+                await self._clients.drop_client(spec.name)  # the next sign-in registers anew
+            return result
         finally:
             del self._running[spec.name]
             self._pages.pop(spec.name, None)
+
+    def _say(self, name: str, line: str) -> None:
+        log.info("%s: %s", name, line)
+        self._steps[name].append(line)
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """What the newest sign-in has found and done so far, in plain lines."""
+        return tuple(self._steps.get(name, ()))
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
+        """A client secret that a person gave for the configured client_id; None takes it away."""
+        return await self._clients.set_secret(name, secret)
+
+    async def forget(self, name: str) -> None:
+        """The workload is gone: delete what is kept of its client, and its registration at the server (RFC 7592)."""
+        self._steps.pop(name, None)
+        client = await self._clients.forget(name)
+        if client is not None and client.manage_uri and not await unregister(client, self._wire):
+            log.info("%s: the server did not confirm that its registration is deleted", name)
 
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect URL that a person copied, or just its query; None if the waiting flow took it."""
@@ -180,21 +141,47 @@ class BrowserSignIn:
         flow.answer.set_result(Problem("cancelled", "The sign-in was cancelled."))
         return True
 
-    async def _listen(
+    async def _with_client(
         self,
-        spec: Spec,
-        endpoints: Endpoints,
+        plan: Plan,
         browser: bool,
         show: Callable[[str], None],
+        show_code: Callable[[DeviceCode], None],
         now: Callable[[], Moment],
     ) -> NewLogin | Problem:
-        # A client that was registered with a port was registered with a whole address, and servers compare the path
-        # exactly (RFC 8252 section 7.3); all others get one that nobody can guess.
-        path = "/callback" if spec.redirect_port else f"/callback/{secrets.token_urlsafe(16)}"
+        spec, device = plan.spec, plan.spec.flow == "device"
         try:
-            sock = bind(spec.redirect_port)
-            flow = begin(spec, endpoints, f"http://127.0.0.1:{sock.getsockname()[1]}{path}")
-            listener = Listener(sock, path, lambda query: flow.take(query) is None, header_limit=self._header_limit)
+            ready = await self._preparer.client(
+                plan, now().wall, lambda line: self._say(spec.name, line), listen=not device
+            )
+        except OSError:
+            return _port_problem(spec)
+        if isinstance(ready, Problem):
+            return ready
+        plan, sock = ready
+        if sock is None:
+            return await self._device(plan, browser, show, show_code, now)
+        return await self._listen(plan, sock, browser, show, now)
+
+    async def _listen(
+        self, plan: Plan, sock: socket.socket, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+    ) -> NewLogin | Problem:
+        spec, uri = plan.spec, plan.client.redirect_uri
+        if not uri:
+            # A client that was set up with a port was set up with a whole address, and servers compare the path
+            # exactly (RFC 8252 section 7.3); all others get one that nobody can guess.
+            path = "/callback" if spec.redirect_port else f"/callback/{secrets.token_urlsafe(16)}"
+            uri = f"http://127.0.0.1:{sock.getsockname()[1]}{path}"
+        parts = urlsplit(uri)
+        try:
+            flow = begin(spec, plan.endpoints, uri, plan.extras)
+            listener = Listener(
+                sock,
+                parts.path,
+                lambda query: flow.take(query) is None,
+                header_limit=self._header_limit,
+                name=parts.hostname or "",
+            )
             await listener.start()
         except OSError:
             return _port_problem(spec)
@@ -203,14 +190,14 @@ class BrowserSignIn:
             show(flow.url)
             if browser:
                 self._open(flow.name, flow.url)
-            result = await self._finish(spec, flow, now)
+            result = await self._finish(plan, flow, now)
             listener.finish(isinstance(result, NewLogin))
             await listener.linger(self._linger)
             return result
         finally:
             await listener.close()
 
-    async def _finish(self, spec: Spec, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
+    async def _finish(self, plan: Plan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
         try:
             async with asyncio.timeout(self._limit):
                 code = await flow.answer
@@ -219,6 +206,7 @@ class BrowserSignIn:
         if isinstance(code, Problem):
             return code
         began = now()
+        spec, client, registration = plan.spec, plan.client, plan.client.registration()
         reply = await self._tokens.exchange(
             Code(
                 token_endpoint=flow.endpoints.token,
@@ -227,20 +215,23 @@ class BrowserSignIn:
                 verifier=flow.verifier,
                 redirect_uri=flow.redirect_uri,
                 resource=spec.resource,
+                client_secret=client.secret,
+                registration=registration,
+                least=flow.endpoints.least,
             )
         )
-        return new_login(spec, flow.endpoints, reply, began)
+        return new_login(spec, flow.endpoints, reply, began, client_secret=client.secret, registration=registration)
 
     async def _device(
         self,
-        spec: Spec,
-        endpoints: Endpoints,
+        plan: Plan,
         browser: bool,
         show: Callable[[str], None],
         show_code: Callable[[DeviceCode], None],
         now: Callable[[], Moment],
     ) -> NewLogin | Problem:
         """RFC 8628: the person types a code, here or on another machine."""
+        spec = plan.spec
 
         def begun(code: DeviceCode) -> None:
             page = self._pages[spec.name] = code.verification_uri_complete or code.verification_uri
@@ -250,13 +241,15 @@ class BrowserSignIn:
                 self._open(spec.name, page)
 
         asking = Asking(
-            endpoint=endpoints.device,
-            token_endpoint=endpoints.token,
+            endpoint=plan.endpoints.device,
+            token_endpoint=plan.endpoints.token,
             client_id=spec.client_id,
             scope=" ".join(spec.scopes),
             resource=spec.resource,
+            client_secret=plan.client.secret,
+            registration=plan.client.registration(),
         )
-        return await by_device_code(asking, spec, endpoints, self._tokens, begun, now)
+        return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, now)
 
     def _open(self, name: str, url: str) -> None:
         """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""
@@ -271,51 +264,6 @@ class BrowserSignIn:
                     log.warning("%s: no browser could be opened; open the shown address by hand", name)
 
         threading.Thread(target=work, name=f"browser {name}", daemon=True).start()
-
-
-def begin(spec: Spec, endpoints: Endpoints, redirect_uri: str) -> Flow:
-    """A new flow with its own state (256 bit) and verifier. Call it on the loop."""
-    state, verifier = secrets.token_urlsafe(32), generate_token(VERIFIER_LENGTH)
-    client = OAuth2Client(
-        session=None,
-        client_id=spec.client_id,
-        redirect_uri=redirect_uri,
-        scope=asked_scopes(endpoints.token, spec.scopes) or None,
-        code_challenge_method="S256",  # without it authlib silently leaves PKCE out
-    )
-    url, _ = client.create_authorization_url(
-        endpoints.authorization,
-        state=state,
-        code_verifier=verifier,
-        resource=(spec.resource if wants_resource(endpoints.token) else "") or None,
-        **authorize_extras(endpoints.token, spec.resource),
-    )
-    answer: asyncio.Future[Secret | Problem] = asyncio.get_running_loop().create_future()
-    return Flow(spec.name, url, redirect_uri, Secret(state), Secret(verifier), endpoints, answer)
-
-
-def read_query(query: str) -> dict[str, str] | None:
-    """The parameters of a redirect; None if one that must be unique is not, or if it is no query at all."""
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=FIELDS)
-    except ValueError:
-        return None
-    names = [name for name, _ in pairs]
-    return None if any(names.count(name) > 1 for name in ONCE) else dict(pairs)
-
-
-def pasted_query(text: str, redirect_uri: str) -> str | None:
-    """The query of a copied address, if the address is the redirect's own; of a bare query, itself."""
-    text = text.strip().strip("\"'<>").strip()
-    if len(text) > HEAD_CAP:
-        return None
-    if "://" not in text.partition("?")[0]:
-        return text.partition("#")[0].removeprefix("?")
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    return parts.query if f"{parts.scheme}://{parts.netloc}{parts.path}" == redirect_uri else None
 
 
 def open_browser(url: str) -> bool:

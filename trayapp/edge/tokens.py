@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -18,6 +18,7 @@ from authlib.oauth2.client import OAuth2Client
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.quirks import wants_resource
+from trayapp.edge.reach import Reach
 from trayapp.edge.wire import CONNECT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
@@ -36,6 +37,7 @@ class Code:
     resource: str = ""  # RFC 8707
     client_secret: Secret | None = None
     registration: Secret | None = None
+    least: Reach = Reach.LOCAL  # how near the endpoint may be, if a server named it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,9 @@ class HttpTokens:
     async def exchange(self, code: Code, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
         """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
         request = _built(exchange_request, code)
-        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=code.least), limit=limit, connect=connect)
 
     async def device_code(self, asking: Asking, *, limit: float, connect: float = CONNECT) -> Reply:
         """RFC 8628 section 3.1."""
