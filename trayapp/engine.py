@@ -17,8 +17,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Unpack, assert_never
 
 from trayapp.admission import admitted
+from trayapp.agenda import Agenda
 from trayapp.callers import Callers
-from trayapp.core import deadlines, gate, machine, view
+from trayapp.core import gate, machine, view
 from trayapp.core.face import Action, Snapshot, Status, Unavailable, Verb, WorkloadView
 from trayapp.core.gate import Gate
 from trayapp.core.messages import (
@@ -88,6 +89,7 @@ class Engine:
         self._wanted: dict[str, Spec] = {}
         self._closing = False
         self._loop = asyncio.get_running_loop()
+        self._agenda = Agenda()
         self.callers = Callers(self)
         self.signing = Signing(self, adapters.sign_in, adapters.keystore)
         self.sleeping = Sleeping(self, adapters.clock, self._tasks)
@@ -298,29 +300,26 @@ class Engine:
             due = self._view_due.get(name)
             if due is not None and due <= now.at:
                 self._derive(name)
-            opens = deadlines.opens_at(w, self.gate)
+            opens, deadline = self._agenda.times(name, w, self.gate)
             if opens is not None and opens <= now.at:
                 ready.append((opens, name))
-            elif (deadline := deadlines.next_deadline(w, self.gate)) is not None and deadline <= now.at:
+            elif deadline is not None and deadline <= now.at:
                 self._apply(name, Time(now))
         if ready and not self._closing:
             for name in admitted(sorted(ready), self.workloads):
                 self._apply(name, Go(now))
 
     def _until_next(self, now: Moment) -> float:
-        """Seconds until somebody wants to be looked at. What is due but without a slot waits for a slot's event."""
-        instants = [d for d in self._view_due.values() if d is not None]
-        restless = self.gate.blocked() or self.gate.reason(now.at) is not None
-        for w in self.workloads.values():
-            restless = restless or (w.failing is not None and not w.failing.gave_up)
-            deadline = deadlines.next_deadline(w, self.gate)
-            if deadline is not None and not (deadline <= now.at and deadlines.may_go(w, self.gate, now.at)):
-                instants.append(deadline)
-        settles = self.gate.settles_at()
-        if settles is not None and settles > now.at:
-            instants.append(settles)
-        limit = RESTLESS_SLEEP if restless and not self._out.watcher.told else MAX_SLEEP
-        return max(0.0, min(min(instants, default=float("inf")) - now.at, limit))
+        """Seconds until somebody wants to be looked at."""
+        views = (due for due in self._view_due.values() if due is not None)
+        at = self._agenda.next(self.workloads, self.gate, now.at, views)
+        limit = RESTLESS_SLEEP if self._restless(now) and not self._out.watcher.told else MAX_SLEEP
+        return max(0.0, min(at - now.at, limit))
+
+    def _restless(self, now: Moment) -> bool:
+        """Something fails or is in the way."""
+        failing = (w.failing for w in self.workloads.values())
+        return self.gate.reason(now.at) is not None or any(f is not None and not f.gave_up for f in failing)
 
     # --- clicks and commands -----------------------------------------------------------------------------------------
 
@@ -366,6 +365,7 @@ class Engine:
         self.signing.cancel(name)
         for kept in (self.workloads, self._views, self._view_due, self.created):
             kept.pop(name, None)
+        self._agenda.forget(name)
         self._done.discard(name)
         self._dropped.discard(name)
         self.callers.changed(name)

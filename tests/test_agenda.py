@@ -1,0 +1,48 @@
+"""What the agenda keeps is what would be worked out anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.history import reached
+from trayapp.agenda import Agenda
+from trayapp.core import deadlines, gate
+from trayapp.core.gate import Gate
+from trayapp.core.model import Phase
+
+
+def test_what_is_kept_follows_every_change_of_workload_and_gate() -> None:
+    """Another workload or another gate is worked out anew; the same ones are not."""
+
+    p, agenda = reached(Phase.WAITING), Agenda()
+    shut = gate.network(Gate(), p.now.at, offline=True)
+    later = replace(p.w, due=(p.w.due or 0.0) + 7.0)
+    for w in (p.w, later, p.w):
+        for way in (Gate(), shut, Gate()):
+            times = agenda.times("w", w, way)
+            assert (deadlines.opens_at(w, way), deadlines.next_deadline(w, way)) == times
+            assert times is agenda.times("w", w, way)
+    agenda.forget("w")
+    assert times is not agenda.times("w", p.w, Gate())
+
+
+@pytest.mark.parametrize("phase", [Phase.WAITING, Phase.VALID])
+def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> None:
+    """M11: otherwise the engine would look again and again without a pause."""
+
+    p, agenda = reached(phase), Agenda()
+    due = deadlines.opens_at(p.w, Gate())
+    assert due is not None
+    assert due == agenda.next({"w": p.w}, Gate(), due - 1.0, ())
+    assert float("inf") == agenda.next({"w": p.w}, Gate(), due, ())
+    assert due + 5.0 == agenda.next({"w": p.w}, Gate(), due, (due + 5.0, due + 9.0))
+
+
+def test_the_end_of_the_settling_is_an_instant() -> None:
+    """The gate opens by time alone."""
+
+    restless = gate.network(Gate(), 100.0, offline=False)
+    assert restless.settles_at() == Agenda().next({}, restless, 100.0, ())
+    assert float("inf") == Agenda().next({}, restless, 200.0, ())
