@@ -373,4 +373,4 @@ class Checks:
         self.heals.noticed(process, seen)
         if seen.woke or (seen.network and not seen.offline):
             for truth in self.truths.values():
-                truth.since_nudge = 0
+                truth.since_nudge = int(truth.flying is not None)  # it fails, if it does, after the news
