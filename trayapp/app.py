@@ -157,8 +157,13 @@ class App:
                 signal.signal(name, handler)
 
 
-def run(paths: Paths, environ: Mapping[str, str], *, tray: bool) -> int:
-    """`amberlight run`. Exit code 1 with a sentence if another one runs or a directory cannot be used."""
+def run(
+    paths: Paths, environ: Mapping[str, str], *, tray: bool, show_running: Callable[[], bool] = lambda: False
+) -> int:
+    """`amberlight run`. Exit code 1 with a sentence if another one runs or a directory cannot be used.
+
+    A second start with an icon (a click in the desktop's menu) is a wish to see the first: `show_running` shows it.
+    """
     os.umask(0o077)
     _no_core_dumps()
     try:
@@ -167,6 +172,9 @@ def run(paths: Paths, environ: Mapping[str, str], *, tray: bool) -> int:
             to_file(paths.log_file, _level(paths, environ))
             code = App(paths, lambda: load(paths, environ)).run(tray=tray)
     except AlreadyRunning:
+        if tray and show_running():
+            print("Amberlight is already running: its dashboard opens in your browser.", file=sys.stderr)
+            return 0
         print("Amberlight is already running: look for its icon, or see: amberlight list", file=sys.stderr)
         return 1
     except OSError as error:

@@ -21,7 +21,11 @@ from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import Trouble
+from trayapp.dashboard import Dashboard
+from trayapp.edge import aggregate
+from trayapp.edge.aggregate import Aggregate
 from trayapp.edge.api import open_routes, routes
+from trayapp.edge.clients import Clients
 from trayapp.edge.controls import Check
 from trayapp.edge.events import Events
 from trayapp.edge.history import event_json
@@ -85,12 +89,15 @@ class Runtime:
         self.keys = Keys(self.paths.keys_file)
         self.page_keys = PageKeys(self.paths.pages_file)
         self.look = Look(self)
+        self.sign_in = BrowserSignIn(
+            self.wire, self.tokens, clients=Clients(self.keystore), open_url=self._parts.open_url
+        )
         adapters = Adapters(
             clock=self.clock,
             tokens=self.tokens,
             keystore=self.keystore,
             journal=self.journal,
-            sign_in=BrowserSignIn(self.wire, self.tokens, open_url=self._parts.open_url),
+            sign_in=self.sign_in,
             watcher=self.look,
         )
         self.engine = Engine(adapters, self._published, on_verb=self._verb, read_configuration=self._read_again)
@@ -105,6 +112,8 @@ class Runtime:
             lambda name, new: self.events.tell("history", lambda: event_json(name, new)),
         )
         self.proxy = Proxy(Supply(self.engine), self.keys, Upstreams(self.wire.tls))
+        self.aggregate = Aggregate(self.keys, self.paths.aggregate_file, lambda: self.server)
+        self.dashboard = Dashboard(self, self._parts.open_url)
         self.server: LoopbackServer | None = None
         self.settings = Settings()
         self._warnings: dict[str, str] = {}
@@ -148,6 +157,7 @@ class Runtime:
         self.events.close()  # who only listens need not be waited for
         for what, closing in (
             ("the loopback server", self.server.close if self.server is not None else None),
+            ("the endpoint of all workloads", self.aggregate.close),
             ("the proxy", self.proxy.close),
             ("the notifications", self.announcer.close),
             ("starting at login", self.at_login.close),
@@ -205,6 +215,13 @@ class Runtime:
         lasting = self.server.port == self.settings.port
         key = self.keys.key(name) if self.engine.workloads[name].spec.require_key else None
         return ClientAccess(name, f"{self.server.url}/w/{name}", key, lasting)
+
+    def aggregate_access(self) -> ClientAccess | None:
+        """How a program on this machine reaches all of them at once; None while nothing listens."""
+        if self.server is None:
+            return None
+        lasting = self.server.port == self.settings.port
+        return ClientAccess("amberlight", f"{self.server.url}{aggregate.PATH}", self.keys.key(aggregate.KEY), lasting)
 
     def quit(self) -> None:
         """The whole program."""
@@ -272,8 +289,8 @@ class Runtime:
                 self._toggle_mute()
             case Verb.AUTOSTART:
                 self.engine.task("switch starting at login", self.at_login.toggle())
-            case Verb.SHOW:
-                self.announcer.show_all()
+            case Verb.SHOW | Verb.ADD:
+                self.dashboard.clicked(add=action.verb is Verb.ADD)
             case Verb.COPY_CLIENT:
                 access = self.client_access(action.name)
                 self.engine.task("copy client settings", self.announcer.copy_client(action.name, access))
@@ -336,7 +353,7 @@ class Runtime:
                 routes=routes(
                     self.control, version=__version__, events=self.events, page_keys=self.page_keys, past=self.timeline
                 ),
-                open_routes=[*open_routes(self.page_keys), *self.proxy.routes()],
+                open_routes=[*open_routes(self.page_keys), *self.aggregate.routes(), *self.proxy.routes()],
                 pages=Pages().routes(),
                 page_key=self.page_keys.admits,
                 allowed_origins=self.proxy.allowed_origins,

@@ -266,9 +266,11 @@ def test_add_when_the_app_refuses(app: FakeApp, capsys: Capture) -> None:
     ("arguments", "words"),
     [
         (["add", "x", "http://x.example", *ENTRY[3:]], "URL: must begin with https://"),
-        (["add", "x", "https://x.example", "--client-id", "c"], "--issuer, or both --authorization-endpoint"),
         (["add", "x", "https://x.example", "--client-id", "c", "--token-endpoint", "https://x"], "--issuer, or both"),
-        (["add", "x", "https://x.example", "--issuer", "https://x"], "--client-id"),
+        (
+            ["add", "x", "https://x.example", "--token-endpoint", "https://x", "--authorization-endpoint", "https://x"],
+            "--client-id",
+        ),
         ([*ENTRY, "--scope", "a b"], "--scope: must be a list of texts without blanks"),
         ([*ENTRY, "--resource", "x"], "--resource: must be an absolute address"),
         ([*ENTRY, "--redirect-port", "99999"], "must be a port number"),
@@ -554,7 +556,7 @@ def test_run_and_demo(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
 
     calls: list[Any] = []
 
-    def run(where: Paths, environ: dict[str, str], *, tray: bool) -> int:
+    def run(where: Paths, environ: dict[str, str], *, tray: bool, show_running: Callable[[], bool]) -> int:
         calls.append((where == paths, "XDG_STATE_HOME" in environ, tray))
         return 7
 

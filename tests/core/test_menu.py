@@ -192,12 +192,14 @@ def test_the_whole_menu() -> None:
     assert [
         "1 running · 1 retrying · 1 needs sign-in",
         "Reauthorize notion…",
+        "Open dashboard",
         "",
         "✔ github: running",
         "↻ jira: retrying, next at 14:32",
         "⚠ notion: needs sign-in",
         "",
         "Retry all now",
+        "Add a workload…",
         "Mute notifications",
         "",
         "Quit",
@@ -274,7 +276,8 @@ def test_the_menu_of_nothing() -> None:
     """It says how to begin."""
 
     items = menu()
-    assert items["empty"] == MenuItem("empty", "No workload yet: amberlight add NAME URL", enabled=False)
+    assert items["empty"] == MenuItem("empty", "No workload yet", enabled=False)
+    assert items["add"] == MenuItem("add", "Add a workload…", Action(Verb.ADD))
     assert not items["retry_all"].enabled
 
 

@@ -17,6 +17,7 @@ from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.cli.token_wait import usable_token
+from trayapp.core.model import Secret
 from trayapp.paths import Paths
 
 START = "Amberlight is not running. Start it with: amberlight run"
@@ -99,7 +100,13 @@ def _client(paths: Paths) -> Client:
 def run_app(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp import app
 
-    return app.run(paths, dict(os.environ), tray=not arguments.no_tray)
+    return app.run(paths, dict(os.environ), tray=not arguments.no_tray, show_running=lambda: _shown(paths))
+
+
+def _shown(paths: Paths) -> bool:
+    from trayapp.cli.dashboard import show_running
+
+    return show_running(paths)
 
 
 def demo(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -156,6 +163,8 @@ def execute(arguments: argparse.Namespace, paths: Paths) -> int:
 def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.client_config import show
 
+    if arguments.all:
+        return show(_client(paths).aggregate(), "/mcp", arguments.program, logins="all logins")
     return show(_client(paths).client(arguments.name), arguments.name, arguments.program)
 
 
@@ -218,6 +227,26 @@ def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
     return sign_in(_client(paths), arguments.name, browser=not arguments.no_browser, accept=arguments.accept)
 
 
+def secret(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.secrets import ask
+
+    client = _client(paths)
+    client.status(arguments.name)  # an unknown name is told before a secret is typed
+    if arguments.action == "delete":
+        client.secret(arguments.name, Secret(""))
+        say(f"The client secret of {arguments.name} is deleted. The login that is there keeps its own until it ends.")
+        return OK
+    given = ask(f"Client secret of {arguments.name}: ")
+    if given is None:
+        complain("amberlight: no secret was given: printable ASCII on one line is expected")
+        return USAGE
+    client.secret(arguments.name, given)
+    say(
+        f"The client secret of {arguments.name} is in the keyring. Sign in with: amberlight reauthorize {arguments.name}"
+    )
+    return OK
+
+
 # --- the configuration's entries -------------------------------------------------------------------------------------
 
 
@@ -266,9 +295,10 @@ def _wrong(keys: Mapping[str, Any]) -> list[str]:
         except ValueError as error:
             option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
             sentences.append(f"{option}: {error}")
-    if "issuer" not in keys and not {"authorization_endpoint", "token_endpoint"} <= keys.keys():
+    ends = {"authorization_endpoint", "token_endpoint"} & keys.keys()
+    if "issuer" not in keys and len(ends) == 1:
         sentences.append("say who signs you in: --issuer, or both --authorization-endpoint and --token-endpoint")
-    if "client_id" not in keys:
+    if "issuer" not in keys and len(ends) == 2 and "client_id" not in keys:
         sentences.append("say under which name the client is registered there: --client-id")
     return sentences
 
@@ -334,15 +364,30 @@ def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
     return switched(arguments, paths)
 
 
+def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.dashboard import dashboard as opened
+
+    return opened(arguments, paths)
+
+
+def moving_in(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.importing import run as imported
+
+    return imported(arguments, paths)
+
+
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "run": run_app,
     "demo": demo,
     "add": add,
     "remove": remove,
+    "import": moving_in,
+    "dashboard": dashboard,
     "list": listing,
     "status": status,
     "retry": retry,
     "reauthorize": reauthorize,
+    "secret": secret,
     "token": token,
     "exec": execute,
     "client-config": client_config,

@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     _app_commands(commands)
     _entry_commands(commands)
+    _import_command(commands)
     _look_commands(commands)
     _act_commands(commands)
     return top
@@ -137,6 +138,11 @@ def _app_commands(commands: Any) -> None:
     run = _command(commands, "run", "start the app", "amberlight run --no-tray")
     run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
 
+    words = "show all workloads and what happened to them in your browser"
+    dashboard = _command(commands, "dashboard", words, "amberlight dashboard\namberlight dashboard --print")
+    words = "print the link instead of opening it; it is good once, for a minute"
+    dashboard.add_argument("--print", action="store_true", help=words)
+
     words = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
     demo = _command(commands, "demo", words, "amberlight demo\namberlight demo --no-tray --fast --exit --format json")
     demo.add_argument("--no-tray", action="store_true", help="a live table in the terminal instead of the icon")
@@ -155,6 +161,7 @@ def _app_commands(commands: Any) -> None:
 
 def _entry_commands(commands: Any) -> None:
     example = (
+        "amberlight add notion https://mcp.notion.com/mcp\n"
         "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
         "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access \\\n"
         "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
@@ -175,6 +182,24 @@ def _entry_commands(commands: Any) -> None:
     words = "revoke and delete a workload's login and take it out of the configuration"
     remove = _named(commands, "remove", words, "amberlight remove github --yes")
     remove.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _import_command(commands: Any) -> None:
+    words = "take over what another program has configured: names and addresses, never a login"
+    example = "amberlight import toolhive\namberlight import mcp-json ~/.cursor/mcp.json --dry-run"
+    sources = _command(commands, "import", words, example).add_subparsers(
+        dest="source", metavar="SOURCE", title="sources", parser_class=Parser, required=True
+    )
+    toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
+
+    words = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
+    example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
+    listed = _command(sources, "mcp-json", words, example)
+    listed.add_argument("file", metavar="FILE", help="the file with mcpServers or servers; comments are fine")
+    listed.add_argument("--keep-file", action="store_true", help="do not offer to send its program through Amberlight")
+    for source in (toolhive, listed):
+        source.add_argument("--yes", action="store_true", help="agree to everything that would be asked")
+        source.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
 def _look_commands(commands: Any) -> None:
@@ -203,9 +228,12 @@ def _look_commands(commands: Any) -> None:
     )
     execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
 
-    words = "print what another program needs to reach a workload through Amberlight"
-    example = "amberlight client-config github --for vscode"
-    client = _named(commands, "client-config", words, example)
+    words = "print what another program needs to reach a workload, or all of them at once, through Amberlight"
+    example = "amberlight client-config github --for vscode\namberlight client-config --all"
+    client = _command(commands, "client-config", words, example)
+    which = client.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them (needs amberlight[mcp])")
     programs = ("claude", "cursor", "vscode", "json")
     client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
 
@@ -230,6 +258,12 @@ def _act_commands(commands: Any) -> None:
     again.add_argument(
         "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
     )
+
+    words = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
+    example = "amberlight secret set github\namberlight secret set github < secret.txt\namberlight secret delete github"
+    secret = _command(commands, "secret", words, example)
+    secret.add_argument("action", choices=("set", "delete"), help="what to do")
+    secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
 
     _named(commands, "stop", "pause a workload: no attempts, no tokens", "amberlight stop github")
     _named(commands, "start", "resume a paused workload", "amberlight start github")

@@ -141,13 +141,15 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
     yield MenuItem("summary", summary(snapshot), enabled=False)
     yield from (_code(view) for view in views if view.auth.device is not None)
     yield from (_top(view) for view in views if _wants_sign_in(view) and view.auth.device is None)
+    yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
     yield MenuItem("separator:workloads", separator=True)
     yield from (_workload(view, local) for view in views)
     if not views:
-        yield MenuItem("empty", "No workload yet: amberlight add NAME URL", enabled=False)
+        yield MenuItem("empty", "No workload yet", enabled=False)
     yield MenuItem("separator:all", separator=True)
     active = any(_retries(view) for view in views)
     yield MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL), enabled=active)
+    yield MenuItem("add", "Add a workload…", Action(Verb.ADD))
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
     if snapshot.autostart is not None:
         yield MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=snapshot.autostart)
