@@ -15,8 +15,9 @@ import pytest
 import trustme
 
 from tests.fake_app import FakeApp, running
-from trayapp.cli import doctor, main
-from trayapp.cli.doctor import OK, PROBLEM, WARNING, Check
+from trayapp.cli import doctor, main, reaching
+from trayapp.cli.checks import OK, PROBLEM, WARNING, Check
+from trayapp.cli.reaching import Reached
 from trayapp.config import Config, Paths, load
 from trayapp.core.model import Trouble
 
@@ -255,7 +256,7 @@ def listener() -> Iterator[int]:
 async def test_an_endpoint_that_is_there(paths: Paths, listener: int) -> None:
     """Workloads of one server are one check, which names them."""
 
-    (check,) = await doctor.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4))
+    (check,) = await reaching.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4))
 
     assert OK == check.state
     assert f"127.0.0.1:{listener} (for w0, w1, w2 and others): can be reached." == check.text
@@ -266,7 +267,9 @@ async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> Non
 
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    refused, unknown = await doctor.endpoints(config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid"))
+    refused, unknown = await reaching.endpoints(
+        config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid")
+    )
 
     assert (PROBLEM, PROBLEM) == (refused.state, unknown.state)
     assert "the connection was refused" in refused.text
@@ -277,9 +280,9 @@ async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> Non
 async def test_a_silent_endpoint(paths: Paths, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that accepts but never finishes TLS ends at the limit."""
 
-    monkeypatch.setattr(doctor, "CONNECT_LIMIT", 0.2)
+    monkeypatch.setattr(reaching, "CONNECT_LIMIT", 0.2)
 
-    (check,) = await doctor.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"))
+    (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"))
 
     assert (PROBLEM, True) == (check.state, "no answer in 0.2 s" in check.text)
 
@@ -292,7 +295,7 @@ async def test_a_certificate_that_nobody_knows(paths: Paths) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_shake_hands, args=(server, context))
         thread.start()
-        (check,) = await doctor.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"))
+        (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"))
         thread.join()
 
     assert PROBLEM == check.state
@@ -314,12 +317,12 @@ async def test_behind_a_proxy(paths: Paths, listener: int, monkeypatch: pytest.M
     monkeypatch.setenv("https_proxy", f"http://me:hunter2@127.0.0.1:{listener}")
     config = config_for(paths, "https://login.example.com")
 
-    (check,) = await doctor.endpoints(config)
+    (check,) = await reaching.endpoints(config)
     assert OK == check.state
     assert f"goes through the proxy 127.0.0.1:{listener}, which answers; beyond it nothing was tried." in check.text
 
     monkeypatch.setenv("https_proxy", "http://me:hunter2@127.0.0.1:1")
-    (check,) = await doctor.endpoints(config)
+    (check,) = await reaching.endpoints(config)
     assert PROBLEM == check.state
     assert "through the proxy 127.0.0.1:1" in check.text
     assert "hunter2" not in check.text
@@ -346,15 +349,68 @@ def test_which_proxy(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    assert proxy == doctor.proxy_for("https", "login.example.com", 443)
-    assert None is doctor.proxy_for("https", "127.0.0.1", 443)
+    assert proxy == reaching.proxy_for("https", "login.example.com", 443)
+    assert None is reaching.proxy_for("https", "127.0.0.1", 443)
 
 
 async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every server of a long configuration is tried, and that is said."""
 
-    monkeypatch.setattr(doctor, "MOST_ENDPOINTS", 1)
+    monkeypatch.setattr(reaching, "MOST_ENDPOINTS", 1)
 
-    checks = await doctor.endpoints(config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"))
+    checks = await reaching.endpoints(
+        config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+    )
 
     assert "2 more servers were not tried." == checks[-1].text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "words"),
+    [
+        ((0.4,), OK, "agrees with that of s0"),
+        ((-400.0, 3.0, 2.0), OK, "agrees with that of s2"),
+        ((7300.0,), WARNING, "2 h"),
+        ((7300.0,), WARNING, "ahead of that of s0"),
+        ((-400.0,), WARNING, "behind that of s0"),
+    ],
+)
+def test_the_clock(ahead: tuple[float, ...], state: str, words: str) -> None:
+    """One server with a wrong clock is not believed against two others."""
+
+    (check,) = reaching.clock([Reached(Check("endpoint", OK, ""), f"s{n}", each) for n, each in enumerate(ahead)])
+
+    assert (state, True) == (check.state, words in check.text)
+    assert (state == WARNING) is bool(check.help)
+    assert [] == reaching.clock([Reached(Check("endpoint", PROBLEM, ""))])
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        (b"HTTP/1.1 404 No\r\nDATE: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nDate: yesterday\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nServer: none\r\n\r\n", False),
+        (b"nothing that ends", False),
+        (b"", False),
+    ],
+)
+async def test_a_server_s_time(monkeypatch: pytest.MonkeyPatch, answer: bytes, known: bool) -> None:
+    """Read from the answer to an empty request that carries nothing of ours; a server need not tell it."""
+
+    asked = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked = await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        date = await reaching._told(reader, writer, "login.example.com")
+        writer.close()
+        await writer.wait_closed()
+
+    assert (784111777.0 if known else None) == date
+    assert b"HEAD / HTTP/1.1\r\nHost: login.example.com\r\nConnection: close\r\n\r\n" == asked

@@ -184,7 +184,8 @@ def logs(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.doctor import PROBLEM, examine
+    from trayapp.cli.checks import PROBLEM
+    from trayapp.cli.doctor import examine
     from trayapp.cli.output import checks_text
 
     checks = examine(paths, os.environ)

@@ -9,39 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
+from trayapp.cli.checks import OK, PROBLEM, WARNING, Check
 from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.reaching import endpoints
 from trayapp.config import Config, ConfigError, Paths, load
 
-CONNECT_LIMIT = 5.0  # s per endpoint, TLS included
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
-MOST_ENDPOINTS = 20  # a person reads this
-
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line: what was looked at, how it is, and what to do about it (empty when all is well)."""
-
-    name: str
-    state: str
-    text: str
-    help: str = ""
 
 
 def examine(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """All checks, as `{name, state, text, help}`."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # what is worth saying is in the checks
     config, first = configuration(paths, environ)
-    checks = [*first, *asyncio.run(_slow(config)), *running(paths)]
+    checks = [*first, *asyncio.run(_slow(config)), at_login(), *running(paths)]
     return [asdict(check) for check in checks]
 
 
@@ -88,6 +74,18 @@ def _said(check: Mapping[str, Any]) -> Check:
     state = str(check.get("state"))
     state = state if state in (OK, WARNING) else PROBLEM
     return Check(f"app: {check.get('name')}", state, str(check.get("text")), str(check.get("help") or ""))
+
+
+def at_login() -> Check:
+    """Whether the next login starts Amberlight."""
+    from trayapp.autostart import AutostartError, Kind, native
+
+    try:
+        state = native().status()
+    except AutostartError as error:
+        return Check("autostart", WARNING, str(error))
+    well = state.kind in (Kind.ON, Kind.OFF)  # to start it by hand is a choice
+    return Check("autostart", OK if well else WARNING, state.text, "" if well else state.help)
 
 
 # --- keyring ---------------------------------------------------------------------------------------------------------
@@ -189,89 +187,3 @@ async def notifications(ask: Ask) -> Check:
         help_ = "Use the tray menu, or: amberlight reauthorize NAME"
         return Check("notifications", WARNING, "Notifications are shown, but without buttons.", help_)
     return Check("notifications", OK, "Notifications are shown, with buttons.")
-
-
-# --- endpoints -------------------------------------------------------------------------------------------------------
-
-
-async def endpoints(config: Config | None) -> list[Check]:
-    """Whether each authorization server can be connected to from here, now."""
-    if config is None:
-        return []
-    servers: dict[tuple[str, str, int], list[str]] = {}
-    for spec in config.workloads.values():
-        parts = urlsplit(spec.token_endpoint or spec.issuer)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        servers.setdefault((parts.scheme, parts.hostname or "", port), []).append(spec.name)
-    chosen = list(servers)[:MOST_ENDPOINTS]
-    checks = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
-    if (left := len(servers) - len(chosen)) > 0:
-        checks.append(Check("endpoint", WARNING, f"{left} more servers were not tried."))
-    return checks
-
-
-async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> Check:
-    label = f"{host}:{port} (for {', '.join(names[:3])}{' and others' if len(names) > 3 else ''})"
-    proxy = proxy_for(scheme, host, port)
-    try:
-        if proxy is not None:
-            await _connect(*proxy, tls=False)
-            text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers; beyond it nothing was tried."
-            return Check("endpoint", OK, text)
-        await _connect(host, port, tls=scheme == "https")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-        through = f" through the proxy {proxy[0]}:{proxy[1]}" if proxy else ""
-        reason, help_ = _why(error)
-        return Check("endpoint", PROBLEM, f"{label}: {reason}{through}.", help_)
-    return Check("endpoint", OK, f"{label}: can be reached{', certificate trusted' if scheme == 'https' else ''}.")
-
-
-async def _connect(host: str, port: int, *, tls: bool) -> None:
-    context = None
-    if tls:
-        import ssl
-
-        import truststore
-
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with asyncio.timeout(CONNECT_LIMIT):
-        _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host if tls else None)
-        writer.transport.abort()  # a polite end would have to wait for the other side
-
-
-def proxy_for(scheme: str, host: str, port: int) -> tuple[str, int] | None:
-    """Host and port of the proxy that the environment names for this address; its password is not looked at."""
-    from urllib.request import getproxies, proxy_bypass
-
-    if host in ("127.0.0.1", "::1", "localhost") or proxy_bypass(f"{host}:{port}"):
-        return None
-    proxies = getproxies()
-    written = proxies.get(scheme) or proxies.get("all")
-    if not written:
-        return None
-    try:
-        parts = urlsplit(written if "://" in written else f"http://{written}")
-        return (parts.hostname, parts.port or 80) if parts.hostname else None
-    except ValueError:
-        return None
-
-
-def _why(error: Exception) -> tuple[str, str]:
-    """What went wrong, and what to do."""
-    import socket
-    import ssl
-
-    if isinstance(error, ssl.SSLCertVerificationError):
-        help_ = "A VPN, an inspecting firewall or a captive portal may be in between: open the address in a browser."
-        return f"its certificate is not trusted ({error.verify_message})", help_
-    if isinstance(error, ssl.SSLError):
-        return "TLS failed", "Something in between may be in the way: open the address in a browser."
-    if isinstance(error, socket.gaierror):
-        return "its name is not known here", "Check the name in the configuration, the network and the VPN."
-    if isinstance(error, TimeoutError):
-        return f"no answer in {CONNECT_LIMIT:g} s", "Check the network, the VPN and the firewall."
-    if isinstance(error, ConnectionRefusedError):
-        return "the connection was refused", "The server may be down; Amberlight tries again by itself."
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno).lower(), "Check the network, the VPN and the firewall."
-    return f"it cannot be reached ({type(error).__name__})", "Check the network, the VPN and the firewall."

@@ -1,0 +1,153 @@
+"""Whether the servers can be reached from here, for `doctor`: name, connection, certificate, and what time they have.
+
+No token is sent, and nothing but an empty HEAD request: its answer's `Date` tells how wrong the clock of this machine is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from trayapp.cli.checks import OK, PROBLEM, WARNING, Check
+from trayapp.cli.output import span
+from trayapp.config import Config
+
+CONNECT_LIMIT = 5.0  # s per server, TLS included
+DATE_LIMIT = 2.0  # s for the answer to the HEAD request
+CLOCK_OFF = 60.0  # s; certificates and tokens forgive less than people think
+MOST_ENDPOINTS = 20  # a person reads this
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One server. `ahead`: s that the clock of this machine is ahead of the server's, where it told its own."""
+
+    check: Check
+    host: str = ""
+    ahead: float | None = None
+
+
+async def endpoints(config: Config | None) -> list[Check]:
+    """Whether each authorization server can be connected to from here, now."""
+    if config is None:
+        return []
+    servers: dict[tuple[str, str, int], list[str]] = {}
+    for spec in config.workloads.values():
+        parts = urlsplit(spec.token_endpoint or spec.issuer or spec.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        servers.setdefault((parts.scheme, parts.hostname or "", port), []).append(spec.name)
+    chosen = list(servers)[:MOST_ENDPOINTS]
+    reached = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
+    checks = [each.check for each in reached]
+    if (left := len(servers) - len(chosen)) > 0:
+        checks.append(Check("endpoint", WARNING, f"{left} more servers were not tried."))
+    return [*checks, *clock(reached)]
+
+
+def clock(reached: list[Reached]) -> list[Check]:
+    """The clock of this machine against those servers that told theirs; the middle one of them is believed."""
+    told = sorted((each.ahead, each.host) for each in reached if each.ahead is not None)
+    if not told:
+        return []
+    ahead, host = told[len(told) // 2]
+    if abs(ahead) <= CLOCK_OFF:
+        return [Check("clock", OK, f"The clock agrees with that of {host}.")]
+    way = "ahead of" if ahead > 0 else "behind"
+    text = f"The clock of this machine is {span(abs(ahead))} {way} that of {host}."
+    return [
+        Check("clock", WARNING, text, "Let the system set it: a wrong clock makes certificates and tokens invalid.")
+    ]
+
+
+async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> Reached:
+    label = f"{host}:{port} (for {', '.join(names[:3])}{' and others' if len(names) > 3 else ''})"
+    proxy = proxy_for(scheme, host, port)
+    try:
+        if proxy is not None:
+            await _date(*proxy)
+            text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers; beyond it nothing was tried."
+            return Reached(Check("endpoint", OK, text))
+        date = await _date(host, port, secure=scheme == "https")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        through = f" through the proxy {proxy[0]}:{proxy[1]}" if proxy else ""
+        reason, help_ = _why(error)
+        return Reached(Check("endpoint", PROBLEM, f"{label}: {reason}{through}.", help_))
+    text = f"{label}: can be reached{', certificate trusted' if scheme == 'https' else ''}."
+    return Reached(Check("endpoint", OK, text), host, None if date is None else time.time() - date)
+
+
+async def _date(host: str, port: int, *, secure: bool = False) -> float | None:
+    """Connect; over TLS also ask for the time (wall), which need not be told."""
+    context = None
+    if secure:
+        import ssl
+
+        import truststore
+
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with asyncio.timeout(CONNECT_LIMIT):
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=context, server_hostname=host if secure else None
+        )
+    try:
+        return await _told(reader, writer, host) if secure else None
+    finally:
+        writer.transport.abort()  # a polite end would have to wait for the other side
+
+
+async def _told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> float | None:
+    with contextlib.suppress(OSError, ValueError, EOFError, TimeoutError, asyncio.LimitOverrunError):
+        async with asyncio.timeout(DATE_LIMIT):
+            writer.write(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
+            head = await reader.readuntil(b"\r\n\r\n")
+        for line in head.decode("latin-1").splitlines()[1:]:
+            name, _, value = line.partition(":")
+            if name.strip().lower() == "date":
+                return parsedate_to_datetime(value.strip()).timestamp()
+    return None
+
+
+def proxy_for(scheme: str, host: str, port: int) -> tuple[str, int] | None:
+    """Host and port of the proxy that the environment names for this address; its password is not looked at."""
+    from urllib.request import getproxies, proxy_bypass
+
+    if host in ("127.0.0.1", "::1", "localhost") or proxy_bypass(f"{host}:{port}"):
+        return None
+    proxies = getproxies()
+    written = proxies.get(scheme) or proxies.get("all")
+    if not written:
+        return None
+    try:
+        parts = urlsplit(written if "://" in written else f"http://{written}")
+        return (parts.hostname, parts.port or 80) if parts.hostname else None
+    except ValueError:
+        return None
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """What went wrong, and what to do."""
+    import socket
+    import ssl
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        help_ = (
+            "A VPN, an inspecting firewall or a captive portal may be in between: open the address in a browser. "
+            "A wrong clock does this, too."
+        )
+        return f"its certificate is not trusted ({error.verify_message})", help_
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed", "Something in between may be in the way: open the address in a browser."
+    if isinstance(error, socket.gaierror):
+        return "its name is not known here", "Check the name in the configuration, the network and the VPN."
+    if isinstance(error, TimeoutError):
+        return f"no answer in {CONNECT_LIMIT:g} s", "Check the network, the VPN and the firewall."
+    if isinstance(error, ConnectionRefusedError):
+        return "the connection was refused", "The server may be down; Amberlight tries again by itself."
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower(), "Check the network, the VPN and the firewall."
+    return f"it cannot be reached ({type(error).__name__})", "Check the network, the VPN and the firewall."
