@@ -72,6 +72,7 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
         ("keyring", PROBLEM),
         ("tray host", WARNING),
         ("notifications", WARNING),
+        ("autostart", OK),
         ("app", WARNING),
     ] == [(check["name"], check["state"]) for check in checks]
     assert all(check["text"] and check["help"] for check in checks)
