@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trayapp.core.messages import Note, Reply
-from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Spec, Trouble
+from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Secret, Spec, Trouble
 
 
 class Clock(Protocol):
@@ -132,6 +132,7 @@ class NewLogin:
     login: Login
     access: AccessToken
     check: Callable[[], Awaitable[Checked]] | None = field(default=None, compare=False, repr=False)
+    id_token: Secret | None = field(default=None, compare=False, repr=False)
 
 
 class SignIn(Protocol):

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
-from trayapp.ports import Keystore, NewLogin, SignIn
+from trayapp.ports import Checked, Keystore, NewLogin, SignIn
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine
 
 log = logging.getLogger(__name__)
 
-URL_PATIENCE = 15.0  # s; until the authorization URL is known (an issuer's metadata may have to be fetched first)
+URL_PATIENCE = 45.0  # s; until the authorization URL is known: a server may have to be found and told of us first
 CANDIDATE_LIFE = 600.0  # s
+KEYRING_PATIENCE = 2.0  # s that a write may take before the check is waited for
+CHECK_LIMIT = 15.0  # s for the server's keys and the signature
+UNCHECKED = "Signed in, but whose account it is could not be checked; the log has the details."
 CANCELLED = Problem("cancelled", "The sign-in was cancelled.")
 CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 
@@ -138,8 +143,8 @@ class Signing:
             url.set_result(result if isinstance(result, Problem) else "")
         if isinstance(result, Problem):
             self._ended(name, result)
-        else:
-            await self._judge(name, result)
+        else:  # the end of the program waits for this
+            self._engine.task(f"take the sign-in of {name}", self._judge(name, result), needed=True)
 
     def _code(self, name: str, code: DeviceCode) -> None:
         """Everybody who shows the workload shows the code too."""
@@ -150,29 +155,65 @@ class Signing:
         self._engine.apply(name, SignInEnded(self._engine.now(), problem))
 
     async def _judge(self, name: str, new: NewLogin) -> None:
+        if name not in self._engine.workloads:
+            return
+        warning: Problem | None = None
+        if new.check is not None:
+            checked = await self._checked(name, new, new.check)
+            if checked.refused:
+                self._ended(name, checked.problem or CANCELLED)
+                return
+            warning = checked.problem
         w = self._engine.workloads.get(name)
         if w is None:
             return
         difference = differs(w, new.login)
+        if warning is not None:
+            log.warning("%s: %s", name, warning.summary)
+            new = replace(new, login=unproved(w, new.login))
         if difference is None:
-            self._take(name, new)
+            self._take(name, new, warning)
             return
         candidate = replace(new, login=replace(new.login, generation=w.top + 1))
         self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE)
         self._ended(name, difference)
+        await self._keep(name, candidate.login)
+
+    async def _checked(self, name: str, new: NewLogin, check: Callable[[], Awaitable[Checked]]) -> Checked:
+        """Whose ID token it is, asked when the login is stored as a candidate: no check ever costs a login.
+
+        A keyring that hangs does not hold it up: the login is in memory, as any login that cannot be stored.
+        """
+        w = self._engine.workloads[name]
+        login = replace(new.login, generation=w.top + 1)
+        storing = asyncio.ensure_future(self._keep(name, login))
+        checking = asyncio.ensure_future(check())
         try:
-            trouble = await self._keystore.store_candidate(name, candidate.login)
+            await asyncio.wait((storing,), timeout=KEYRING_PATIENCE)
+            async with asyncio.timeout(CHECK_LIMIT):
+                return await checking
+        except TimeoutError:
+            return Checked(Problem("id_token", UNCHECKED))
+        except Exception:
+            log.exception("the check of the ID token of %s failed", name)
+            return Checked(Problem("id_token", UNCHECKED))
+        finally:
+            checking.cancel()
+
+    async def _keep(self, name: str, login: Login) -> None:
+        """As a candidate, which a start does not look at."""
+        try:
+            trouble = await self._keystore.store_candidate(name, login)
         except Exception:
             log.exception("storing the candidate login of %s failed", name)
             trouble = Trouble.FAILED
         if trouble is not None:
             log.warning("the candidate login of %s is in memory only (%s)", name, trouble)
 
-    def _take(self, name: str, new: NewLogin) -> None:
+    def _take(self, name: str, new: NewLogin, warning: Problem | None = None) -> None:
         self._candidates.pop(name, None)
-        self._engine.apply(
-            name, SignedIn(self._engine.now(), new.login, replace(new.access, serial=self._engine.serial()))
-        )
+        access = replace(new.access, serial=self._engine.serial())
+        self._engine.apply(name, SignedIn(self._engine.now(), new.login, access, warning))
 
     def _accept(self, name: str) -> str | Problem:
         candidate, until = self._candidates.pop(name, (None, 0.0))
@@ -182,12 +223,21 @@ class Signing:
         return ""
 
 
+def unproved(w: Workload, new: Login) -> Login:
+    """The login whose ID token proves nothing: its account is not known, unless it claims to be the one from before."""
+    same = w.login is not None and w.login.subject == new.subject
+    return new if same else replace(new, subject="")
+
+
 def differs(w: Workload, new: Login) -> Problem | None:
     """Why a new login should not silently replace the one that is there: another account, or fewer scopes."""
     old = w.login
     if old is None or w.phase is Phase.BROKEN:  # after a changed identity everything differs, and was agreed to
         return None
     how = f"To use it all the same: amberlight reauthorize {w.spec.name} --accept"
+    if old.issuer and new.issuer and old.issuer != new.issuer:  # found out anew, by the address itself
+        hosts = (urlsplit(old.issuer).hostname, urlsplit(new.issuer).hostname)
+        return Problem("different_server", f"Another server signed you in: {hosts[1]} instead of {hosts[0]}. {how}"[:200])
     if old.subject and new.subject and old.subject != new.subject:
         return Problem("different_account", f"You signed in with another account than before. {how}")
     missing = sorted(set(old.scope.split()) - set(new.scope.split()))

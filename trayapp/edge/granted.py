@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +10,7 @@ from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.quirks import no_refresh_words, quirk_for
+from trayapp.edge.idtoken import subject_of
 from trayapp.edge.metadata import Endpoints
 from trayapp.ports import NewLogin
 
@@ -83,19 +82,5 @@ def _login(spec: Spec, endpoints: Endpoints, granted: Refreshed, began: Moment) 
             expires_at=None if life is None else began.at + life,
             expires_wall=None if life is None else began.wall + life,
         ),
+        id_token=granted.id_token,
     )
-
-
-def subject_of(id_token: Secret | None) -> str:
-    """The `sub` of an ID token, or nothing.
-
-    It came straight from the token endpoint over TLS, which may stand for its signature (OpenID Connect Core 3.1.3.7,
-    item 6); it only serves to notice that a person signed in with another account.
-    """
-    try:
-        payload = (id_token.reveal() if id_token else "").split(".")[1]
-        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
-        return ""
-    subject = claims.get("sub") if isinstance(claims, dict) else None
-    return subject if isinstance(subject, str) and len(subject) <= 255 and subject.isprintable() else ""

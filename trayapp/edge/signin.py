@@ -24,6 +24,7 @@ from trayapp.edge.clients import Clients
 from trayapp.edge.device import by_device_code
 from trayapp.edge.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.edge.granted import new_login
+from trayapp.edge.idtoken import IdTokens
 from trayapp.edge.preparing import Plan, Preparer
 from trayapp.edge.registration import unregister
 from trayapp.edge.tokens import Asking, Code, HttpTokens
@@ -49,6 +50,7 @@ class BrowserSignIn:
         tokens: HttpTokens,
         *,
         clients: Clients | None = None,
+        id_tokens: IdTokens | None = None,
         open_url: Callable[[str], bool] | None = None,
         limit: float = SIGN_IN_LIMIT,
         linger: float = LINGER,
@@ -58,6 +60,7 @@ class BrowserSignIn:
         self._wire = wire
         self._tokens = tokens
         self._clients = clients or Clients()
+        self._id_tokens = id_tokens or IdTokens(wire)
         self._preparer = Preparer(wire, tokens, self._clients)
         self._open_url = open_url or open_browser
         self._limit = limit
@@ -88,7 +91,7 @@ class BrowserSignIn:
             result = await self._with_client(plan, browser, show, show_code, now)
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
-            return result
+            return result if isinstance(result, Problem) else self._id_tokens.checkable(result, plan.endpoints, now())
         finally:
             del self._running[spec.name]
             self._pages.pop(spec.name, None)

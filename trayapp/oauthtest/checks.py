@@ -41,6 +41,7 @@ class Rule(StrEnum):
     TWO_AT_ONCE = "two_at_once"  # two refresh requests of one family in flight
     STALE_TOKEN = "stale_token"  # a refresh token whose successor the client has used already
     REFUSED_AGAIN = "refused_again"  # a refresh token that this server has refused before
+    POLLED_TOO_FAST = "polled_too_fast"  # RFC 8628 section 3.5
     FOLLOWED_REDIRECT = "followed_redirect"  # from the token endpoint to a portal
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from trayapp.oauthtest.authorize import AuthorizationEndpoint
 from trayapp.oauthtest.background import Background
 from trayapp.oauthtest.checks import Rule, Violation
+from trayapp.oauthtest.device import ENDPOINT, GRANT_TYPE, PAGE, DeviceEndpoint
 from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
 from trayapp.oauthtest.grants import Grant, Refused
 from trayapp.oauthtest.log import Record
@@ -32,6 +33,7 @@ class OAuthServer(Settings):
         self._shared = Shared(self, lambda: self._background.url)
         self._authorization = AuthorizationEndpoint(self._shared)
         self._token = TokenEndpoint(self._shared)
+        self._device = DeviceEndpoint(self._shared)
 
     def __repr__(self) -> str:
         return f"<OAuthServer on port {self._background.port or 'none'}, mode {self.mode.name}>"
@@ -79,6 +81,11 @@ class OAuthServer(Settings):
     def revocation_endpoint(self) -> str:
         """RFC 7009."""
         return self.url + "/revoke"
+
+    @property
+    def device_authorization_endpoint(self) -> str:
+        """RFC 8628; there with `device`."""
+        return self.url + ENDPOINT
 
     def down(self) -> None:
         """Refuse connections, and drop those that are open, until `up`."""
@@ -154,6 +161,25 @@ class OAuthServer(Settings):
         with self._shared.changed:
             return self._shared.grants.valid_access(token)
 
+    def user_codes(self) -> tuple[str, ...]:
+        """Device codes that wait for a person, oldest first."""
+        with self._shared.changed:
+            return self._shared.devices.waiting()
+
+    def approve(self, user_code: str) -> None:
+        """A person typed the code and agreed. Raises `KeyError` for an unknown one."""
+        with self._shared.changed:
+            self._shared.devices.decide(user_code, agreed=True)
+
+    def deny(self, user_code: str) -> None:
+        """A person typed the code and declined."""
+        with self._shared.changed:
+            self._shared.devices.decide(user_code, agreed=False)
+
+    def new_keys(self) -> None:
+        """Sign ID tokens with other keys from now on."""
+        self._shared.signer.forget()
+
     # --- what it saw -----------------------------------------------------------------------------------------------
 
     @property
@@ -198,6 +224,11 @@ class OAuthServer(Settings):
         app.router.add_route("*", "/revoke", self._revoke)
         app.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         app.router.add_get("/.well-known/openid-configuration", self._metadata)
+        app.router.add_get("/jwks", self._jwks)
+        if self.device:
+            app.router.add_route("*", ENDPOINT, self._device.authorize)
+            app.router.add_get(PAGE, self._device.page)
+            app.router.add_post(PAGE, self._device.page)
         app.router.add_route("*", PORTAL_PATH, self._portal)
         return app
 
@@ -226,6 +257,11 @@ class OAuthServer(Settings):
             "revocation_endpoint_auth_methods_supported": ways,
             "authorization_response_iss_parameter_supported": self.send_iss,
         }
+        if self.subject is not None:
+            document["jwks_uri"] = f"{self.url}/jwks"
+        if self.device:
+            document["device_authorization_endpoint"] = self.device_authorization_endpoint
+            document["grant_types_supported"] = ["authorization_code", "refresh_token", GRANT_TYPE]
         if self.scopes:
             document["scopes_supported"] = list(self.scopes)
         return document
@@ -248,6 +284,12 @@ class OAuthServer(Settings):
             return refusal(problem)
         shared.log.outcome(number, "ok" if known else "unknown_token")
         return web.Response(headers=NO_STORE)
+
+    async def _jwks(self, request: web.Request) -> web.StreamResponse:
+        """RFC 7517 section 5."""
+        number = self._shared.log.add("jwks", self.clock(), request.method)
+        self._shared.log.outcome(number, "ok")
+        return web.json_response(self._shared.signer.keys())
 
     async def _portal(self, request: web.Request) -> web.StreamResponse:
         """Where `Mode.CAPTIVE_REDIRECT` points. No client goes there with a token."""

@@ -34,6 +34,15 @@ class Settings:
     subject: str | None = None  # given: an id_token with it in `sub`, when the scope has `openid`
     extra: dict[str, object] = field(default_factory=dict)  # put over the token answer; `...` takes a key away
 
+    id_token_alg: str = "ES256"  # or RS256, EdDSA, none, and HS256 with the client's secret
+    id_token_changes: dict[str, object] = field(default_factory=dict)  # put over its claims; `...` takes a claim away
+
+    device: bool = False  # the device grant (RFC 8628) is offered
+    device_interval: float = 5.0
+    device_lifetime: float = 600.0
+    device_slow_downs: int = 0  # so many polls are answered with slow_down
+    device_changes: dict[str, object] = field(default_factory=dict)  # put over its first answer; `...` takes a key away
+
     consent: Literal["auto", "page", "deny"] = "auto"
     scopes: Sequence[str] = ()  # what may be asked for; empty: anything
     resource: str | None = None  # RFC 8707: what a client must name in both requests of a sign-in

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from trayapp.oauthtest.checks import Checks, Rule
+from trayapp.oauthtest.device import Devices
 from trayapp.oauthtest.faults import NO_STORE
 from trayapp.oauthtest.forms import SECRET_FIELDS, BadForm, basic_credentials, parse_form
 from trayapp.oauthtest.grants import Grants, Refused
+from trayapp.oauthtest.idtokens import Signer
 from trayapp.oauthtest.log import Log
 from trayapp.oauthtest.script import Script
 from trayapp.oauthtest.settings import Settings
@@ -34,6 +36,8 @@ class Shared:
         self.grants = Grants(settings)
         self.checks = Checks(settings.allow)
         self.script = Script()
+        self.devices = Devices(self)
+        self.signer = Signer()
 
     async def arrive(self, request: web.Request, where: str) -> dict[str, str]:
         """Wait the latency and read the query, which may hold no secret but those of RFC 6749 section 4.1.1."""

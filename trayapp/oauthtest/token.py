@@ -7,15 +7,14 @@ DROPPED_ANSWER) touches a grant; every other mode leaves the refresh token as go
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import json
 import time
 from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
 from trayapp.oauthtest.checks import VERIFIER, Rule, fits
+from trayapp.oauthtest.device import GRANT_TYPE
 from trayapp.oauthtest.faults import NO_STORE, canned, cut_answer, hang_up
 from trayapp.oauthtest.forms import digest
 from trayapp.oauthtest.grants import Grant, Refused, real_lifetime
@@ -125,8 +124,9 @@ class TokenEndpoint:
     def _judge(self, form: Mapping[str, str]) -> str:
         """What is wrong with the client whatever the answer will be; the family whose refresh token it shows, or ""."""
         checks, grants = self._shared.checks, self._shared.grants
-        if form and form.get("grant_type") not in ("authorization_code", "refresh_token"):
-            checks.note(Rule.UNSUPPORTED, "a grant_type that is neither authorization_code nor refresh_token")
+        offered = ("authorization_code", "refresh_token", *((GRANT_TYPE,) if self._shared.settings.device else ()))
+        if form and form.get("grant_type") not in offered:
+            checks.note(Rule.UNSUPPORTED, "a grant_type that the metadata does not name")
         family, stale = grants.present(form.get("refresh_token", ""))
         if stale:
             checks.note(Rule.STALE_TOKEN, f"an old refresh token of {family} although its successor was used")
@@ -149,11 +149,14 @@ class TokenEndpoint:
             return web.json_response(self._answer(grant), headers=NO_STORE)
 
     def _grant(self, form: Mapping[str, str]) -> Grant:
+        shared = self._shared
         match form.get("grant_type"):
             case "authorization_code":
                 return self._redeem(form)
             case "refresh_token":
                 return self._refresh(form)
+            case kind if kind == GRANT_TYPE and shared.settings.device:
+                return shared.devices.redeem(form)
             case _:
                 raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are supported")
 
@@ -213,22 +216,19 @@ class TokenEndpoint:
         return changed(answer, settings.extra)
 
     def _id_token(self, grant: Grant, subject: str) -> str:
-        """An unsigned ID token (OpenID Connect Core section 2; `alg` none): three parts, the last one empty."""
+        """OpenID Connect Core section 2."""
         now, settings = int(time.time()), self._shared.settings
-        claims = {"iss": self._shared.base(), "sub": subject, "aud": settings.client_id, "iat": now}
-        claims["exp"] = now + int(real_lifetime(settings.access_token_lifetime))
+        claims: dict[str, object] = {"iss": self._shared.base(), "sub": subject, "aud": settings.client_id, "iat": now}
+        claims["exp"] = now + max(1, int(real_lifetime(settings.access_token_lifetime)))
         if grant.nonce:
             claims["nonce"] = grant.nonce
-        return f"{_b64({'alg': 'none', 'typ': 'JWT'})}.{_b64(claims)}."
+        claims = changed(claims, settings.id_token_changes)
+        return self._shared.signer.sign(claims, settings.id_token_alg, settings.client_secret or "")
 
 
 def changed(answer: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """The same object with some keys set; `...` takes a key away."""
     return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
-
-
-def _b64(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 def _connected(request: web.Request) -> bool:
