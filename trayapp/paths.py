@@ -92,6 +92,11 @@ class Paths:
         return self.state_dir / "keys.json"
 
     @property
+    def aggregate_file(self) -> Path:
+        """What each workload offered when it last answered, for `/mcp`."""
+        return self.state_dir / "aggregate.json"
+
+    @property
     def muted_file(self) -> Path:
         """The last choice of *Mute notifications* in the menu: yes or no."""
         return self.state_dir / "muted"

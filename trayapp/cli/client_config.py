@@ -9,8 +9,8 @@ from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import complain, say
 
 
-def show(answer: Mapping[str, Any], name: str, program: str) -> int:
-    """Print what the app answered for this program."""
+def show(answer: Mapping[str, Any], name: str, program: str, *, logins: str = "the login") -> int:
+    """Print what the app answered for this program. `logins` is what the key in it opens."""
     texts = answer.get("settings")
     text = texts.get(program) if isinstance(texts, Mapping) else None
     if not isinstance(text, str):
@@ -19,7 +19,7 @@ def show(answer: Mapping[str, Any], name: str, program: str) -> int:
     say(text)
     if answer.get("headers"):
         complain(
-            f"amberlight: this holds the local key of {name}: whoever has it may use the login from this machine. "
+            f"amberlight: this holds the local key of {name}: whoever has it may use {logins} from this machine. "
             "Keep it out of shared files and version control."
         )
     if answer.get("lasting") is not True:

@@ -1,0 +1,169 @@
+"""An MCP server behind a token, made with the official SDK: tools that report, wait and fail, prompts, resources, a log."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import mcp_types as types
+import uvicorn
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.shared.exceptions import MCPError
+from starlette.types import Receive, Scope, Send
+
+from trayapp.oauthtest import OAuthServer
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"text": {"type": "string"}}}
+
+
+class Upstream:
+    """Alive inside its `with`, in a thread of its own. `asked` is every HTTP method that came, with its MCP method."""
+
+    def __init__(self, name: str, authority: OAuthServer) -> None:
+        self.name = name
+        self.url = ""
+        self.distrust = False  # whatever the token: 401
+        self.tools = ["say", "slow", "wait", "fail", "link"]
+        self.calls: list[str] = []
+        self.cancelled = threading.Event()
+        self.waiting = threading.Event()
+        self.tokens: set[str] = set()
+        self._authority = authority
+        self._sessions: list[Any] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._http: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name=f"upstream {name}")
+
+    def __enter__(self) -> Self:
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/mcp"
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._http is not None
+        self._http.should_exit = True
+        self._thread.join(10)
+        self._listener.close()
+
+    def offer(self, tool: str) -> None:
+        """One more tool, and every client is told that the list is another one."""
+        self.tools.append(tool)
+        assert self._loop is not None
+        for session in self._sessions:
+            asyncio.run_coroutine_threadsafe(session.send_tool_list_changed(), self._loop).result(5)
+
+    def log(self, text: str) -> None:
+        """Every client is sent a line of the log."""
+        assert self._loop is not None
+        params = types.LoggingMessageNotificationParams(level="info", logger="depths", data=text)
+        for session in self._sessions:
+            sending = session.send_notification(types.LoggingMessageNotification(params=params))
+            asyncio.run_coroutine_threadsafe(sending, self._loop).result(5)
+
+    def _run(self) -> None:
+        app = self._server().streamable_http_app(json_response=False)
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                self._loop = asyncio.get_running_loop()
+                found = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
+                if self.distrust or not self._authority.valid_access(found):
+                    await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+                    await send({"type": "http.response.body", "body": b""})
+                    return
+                self.tokens.add(found)
+            await app(scope, receive, send)
+
+        config = uvicorn.Config(guarded, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
+        self._http = uvicorn.Server(config)
+        self._http.run([self._listener])
+
+    # --- the server --------------------------------------------------------------------------------------------------
+
+    def _server(self) -> Server[Any]:
+        server: Server[Any] = Server(
+            self.name,
+            version="1",
+            instructions=f"What {self.name} is for.",
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_templates,
+            on_read_resource=self._read_resource,
+            on_completion=self._complete,
+        )
+        server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
+        make = server.create_initialization_options
+        server.create_initialization_options = lambda *_, **__: make(NotificationOptions(True, True, True))  # type: ignore[method-assign]
+        return server
+
+    async def _set_level(self, context: Any, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        self.calls.append(f"level {params.level}")
+        return types.EmptyResult()
+
+    async def _list_tools(self, context: Any, params: Any) -> types.ListToolsResult:
+        self._sessions.append(context.session)
+        return types.ListToolsResult(tools=[types.Tool(name=name, input_schema=SCHEMA) for name in self.tools])
+
+    async def _call_tool(self, context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        self.calls.append(params.name)
+        arguments = params.arguments or {}
+        jobs: dict[str, Callable[[], Awaitable[str]]] = {
+            "slow": lambda: self._slow(context),
+            "wait": self._wait,
+        }
+        if params.name not in self.tools:
+            raise MCPError(types.INVALID_PARAMS, f"no tool {params.name}")
+        if params.name == "fail":
+            raise MCPError(-32050, "a failure of its own", {"depth": 3})
+        if params.name == "link":
+            link = types.ResourceLink(type="resource_link", name="memo", uri="memo://one")
+            return types.CallToolResult(content=[link])
+        text = await jobs[params.name]() if params.name in jobs else f"{self.name} says {arguments.get('text')}"
+        return types.CallToolResult(content=[types.TextContent(type="text", text=text)])
+
+    async def _slow(self, context: Any) -> str:
+        for step in range(4):
+            await context.session.report_progress(step + 1, 4, f"step {step + 1}")
+            await asyncio.sleep(0.2)
+        return "slow is done"
+
+    async def _wait(self) -> str:
+        self.waiting.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return "nobody cancelled it"
+
+    async def _list_prompts(self, context: Any, params: Any) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=[types.Prompt(name="greet", arguments=[])])
+
+    async def _get_prompt(self, context: Any, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        text = types.TextContent(type="text", text=f"{self.name} {params.name}s {params.arguments}")
+        return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=text)])
+
+    async def _list_resources(self, context: Any, params: Any) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[types.Resource(name="one", uri="memo://one")])
+
+    async def _list_templates(self, context: Any, params: Any) -> types.ListResourceTemplatesResult:
+        template = types.ResourceTemplate(name="any", uri_template="memo://{name}")
+        return types.ListResourceTemplatesResult(resource_templates=[template])
+
+    async def _read_resource(self, context: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        contents = types.TextResourceContents(uri=params.uri, text=f"{self.name} keeps {params.uri}")
+        return types.ReadResourceResult(contents=[contents])
+
+    async def _complete(self, context: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
+        values = [f"{params.ref.type} {params.argument.value}"]
+        return types.CompleteResult(completion=types.Completion(values=values))

@@ -1,0 +1,150 @@
+"""What each workload offers, as it was when it last answered: kept in memory and on disk.
+
+So the tools of a workload that cannot be asked are known, also after a restart. The file holds what servers tell every
+client about themselves, and nothing of a login; it is private like everything of ours, and losing it loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from trayapp.aggregate.backend import RAW, Backend, Live
+from trayapp.edge.private import NotPrivateError, private_file, write_private
+
+PAGES = 100  # of one list; a server that always names a next page ends here
+LARGEST = 64 << 20  # bytes of the file
+
+Thing: TypeAlias = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a workload at `url` offers, in the words of the protocol. `at` is monotonic; 0: in an earlier run."""
+
+    url: str
+    tools: list[Thing] = field(default_factory=list)
+    prompts: list[Thing] = field(default_factory=list)
+    resources: list[Thing] = field(default_factory=list)
+    templates: list[Thing] = field(default_factory=list)
+    instructions: str = ""
+    at: float = 0.0
+
+    def same(self, other: Listing | None) -> bool:
+        """Whether a client would see no difference."""
+        return other is not None and asdict(self) | {"at": 0} == asdict(other) | {"at": 0}
+
+
+async def discover(backend: Backend, url: str) -> Listing:
+    """Ask for all lists. Raises `Blocked` or `MCPError`."""
+
+    async def ask(live: Live) -> Listing:
+        can, session = live.capabilities, live.session
+        tools: list[Thing] = []
+        if can.tools is not None:  # by the session's own method: it has to know the tools' headers (2026-07-28)
+            cursor: str | None = None
+            for _ in range(PAGES):
+                page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
+                tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
+                cursor = page.next_cursor
+                if not cursor:
+                    break
+        return Listing(
+            url,
+            tools=tools,
+            prompts=await _pages(live, types.ListPromptsRequest, "prompts", can.prompts is not None),
+            resources=await _pages(live, types.ListResourcesRequest, "resources", can.resources is not None),
+            templates=await _pages(
+                live, types.ListResourceTemplatesRequest, "resourceTemplates", can.resources is not None
+            ),
+            instructions=session.instructions or "",
+            at=time.monotonic(),
+        )
+
+    return await backend.use(ask)
+
+
+async def _pages(live: Live, request: Any, key: str, offered: bool) -> list[Thing]:
+    """One list from its first to its last page; a server that has no such list after all has an empty one."""
+    found: list[Thing] = []
+    cursor: str | None = None
+    for _ in range(PAGES if offered else 0):
+        try:
+            params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
+            page = await live.session.send_request(request(params=params), RAW)
+        except MCPError as error:
+            if error.code != types.METHOD_NOT_FOUND:
+                raise
+            break
+        found += [each for each in page.get(key, []) if isinstance(each, dict)]
+        cursor = page.get("nextCursor")
+        if not cursor:
+            break
+    return found
+
+
+class Kept:
+    """The listings by workload, and their file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._saving: asyncio.Task[None] | None = None
+        self._wanted = False
+        self.by_name: dict[str, Listing] = self._read()
+
+    def put(self, name: str, listing: Listing) -> bool:
+        """Whether it is another one than before."""
+        before = self.by_name.get(name)
+        self.by_name[name] = listing
+        if listing.same(before):
+            return False
+        self._save()
+        return True
+
+    def drop(self, name: str) -> None:
+        """Nothing is known of it any more."""
+        if self.by_name.pop(name, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        self._wanted = True
+        if self._saving is None:
+            self._saving = asyncio.create_task(self._write(), name="write the listings")
+
+    async def _write(self) -> None:
+        try:
+            while self._wanted:
+                self._wanted = False
+                data = {name: asdict(listing) | {"at": 0} for name, listing in self.by_name.items()}
+                await asyncio.to_thread(_store, self._path, data)
+        finally:
+            self._saving = None
+
+    def _read(self) -> dict[str, Listing]:
+        try:
+            private_file(self._path)
+            with self._path.open("rb") as file:
+                data = json.loads(file.read(LARGEST + 1))
+            return {str(name): Listing(**each) for name, each in data["listings"].items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, NotPrivateError) as error:
+            log.warning("%s cannot be read (%s); it is written anew", self._path, type(error).__name__)
+            return {}
+
+
+def _store(path: Path, data: dict[str, Any]) -> None:
+    try:
+        write_private(path, json.dumps({"version": 1, "listings": data}) + "\n")
+    except (OSError, NotPrivateError) as error:
+        log.warning("%s cannot be written (%s)", path, type(error).__name__)

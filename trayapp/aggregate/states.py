@@ -1,0 +1,152 @@
+"""How each workload is, as the event stream tells it, and what is said to a client that asks for one that cannot answer.
+
+Pure but for the clock that is handed in. Listed is what works or will work again by itself (`running`, `auth_retrying`,
+`starting`); called is what has, or may have, a token. Everything else is answered at once, without a request to anybody,
+with the reason and what to do: a number of seconds, or the one click.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+LISTED = frozenset({"running", "auth_retrying", "starting"})
+CALLED = frozenset({"running", "starting"})
+UNKNOWN_WAIT = 30  # s; while nothing is attempted, as the proxy says too (M15)
+WAIT_MAX = 3600  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One workload. `next_attempt_at` is wall seconds."""
+
+    name: str
+    url: str
+    status: str
+    health: str
+    context: str = ""
+    detail: str = ""
+    next_attempt_at: float | None = None
+    signing_in: bool = False
+
+    @property
+    def listed(self) -> bool:
+        return self.status in LISTED
+
+    @property
+    def called(self) -> bool:
+        return self.status in CALLED
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a call was not made. `retry_after` in seconds; None where waiting does not help."""
+
+    workload: str
+    text: str
+    status: str = ""
+    detail: str = ""
+    retry_after: int | None = None
+
+    def facts(self) -> dict[str, object]:
+        """For programs; every key is always there."""
+        return {
+            "workload": self.workload,
+            "status": self.status,
+            "detail": self.detail,
+            "retry_after": self.retry_after,
+        }
+
+
+class Blocked(Exception):  # noqa: N818 - it is an answer
+    """The workload cannot be asked now."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.text)
+        self.why = why
+
+
+def row_of(data: object) -> Row | None:
+    """A row of the list or of an event; None for what is none."""
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        return None
+    auth = data.get("auth")
+    auth = auth if isinstance(auth, Mapping) else {}
+    return Row(
+        name=data["name"],
+        url=_text(data, "url"),
+        status=_text(data, "status"),
+        health=_text(data, "health"),
+        context=_text(data, "status_context"),
+        detail=_text(auth, "detail"),
+        next_attempt_at=_wall(auth.get("next_attempt_at")),
+        signing_in=auth.get("signing_in") is True,
+    )
+
+
+def gone(name: str) -> Why:
+    """There is no such workload (any more)."""
+    return Why(name, f"Amberlight has no workload {name} any more. List the tools again.")
+
+
+def blocked(row: Row, now: float) -> Why | None:
+    """What to answer instead of asking it; None: ask it. `now` is wall seconds."""
+    if row.called:
+        return None
+    name, context = row.name, _sentence(row.context)
+    match row.status:
+        case "auth_retrying":
+            wait = _wait(row.next_attempt_at, now)
+            text = f"{name} cannot renew its login right now. {context}Try again in {wait} s: it heals by itself."
+            return Why(name, text, row.status, row.detail, wait)
+        case "unauthenticated":
+            how = f"Sign in: amberlight reauthorize {name}, or Reauthorize {name}… in Amberlight's tray menu."
+            if row.signing_in:
+                how = "A sign-in is under way: finish it in the browser."
+            return Why(name, f"{name} needs a sign-in. {context}{how}", row.status, row.detail)
+        case "stopped":
+            text = f"{name} is paused. Resume it: amberlight start {name}, or in Amberlight's tray menu."
+            return Why(name, text, row.status, row.detail)
+        case "error":
+            return Why(name, f"{name} is not configured rightly. {context}See: amberlight doctor.", "error", row.detail)
+    return Why(name, f"{name} does not work now ({row.status}). {context}".strip(), row.status, row.detail)
+
+
+def refused(name: str, status: int, body: object, retry_after: str | None, now: float) -> Why:
+    """What the proxy answered instead of the workload: its state may have changed a moment ago."""
+    data: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    word, detail = _text(data, "status"), _text(data, "detail")
+    if word and word not in CALLED:
+        at = now + int(retry_after) if retry_after and retry_after.isdigit() else None
+        why = blocked(Row(name, "", word, "", _text(data, "help"), detail, at), now)
+        if why is not None:
+            return why
+    wait = int(retry_after) if retry_after and retry_after.isdigit() else None
+    text = _text(data, "help") or _text(data, "message") or f"It answered {status}."
+    again = f" Try again in {wait} s." if wait is not None else ""
+    return Why(name, f"{name}: {text}{again}", word, detail, wait)
+
+
+def _wait(at: float | None, now: float) -> int:
+    return UNKNOWN_WAIT if at is None else min(max(math.ceil(at - now), 1), WAIT_MAX)
+
+
+def _wall(value: object) -> float | None:
+    try:
+        return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _sentence(text: str) -> str:
+    """With its full stop and a space, if there is one."""
+    text = text.strip()
+    return "" if not text else f"{text} " if text[-1] in ".!?" else f"{text}. "
