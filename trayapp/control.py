@@ -47,6 +47,10 @@ class Control:
         """How a program on this machine reaches it."""
         return self._runtime.client_access(name)
 
+    def aggregate(self) -> ClientAccess | None:
+        """How a program on this machine reaches all workloads at once."""
+        return self._runtime.aggregate_access()
+
     def counted(self) -> Counted:
         """For `/metrics`."""
         refreshes, refusals = self.engine.performer.refreshes, self.engine.callers.refusals

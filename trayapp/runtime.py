@@ -156,8 +156,8 @@ class Runtime:
         """In the order that loses nothing."""
         self.events.close()  # who only listens need not be waited for
         for what, closing in (
-            ("the loopback server", self.server.close if self.server is not None else None),
             ("the endpoint of all workloads", self.aggregate.close),
+            ("the loopback server", self.server.close if self.server is not None else None),
             ("the proxy", self.proxy.close),
             ("the notifications", self.announcer.close),
             ("starting at login", self.at_login.close),

@@ -78,6 +78,9 @@ class FakeControl:
         self.known(name)
         return self.access
 
+    def aggregate(self) -> ClientAccess | None:
+        return self.access
+
     def counted(self) -> Counted:
         return self.counts
 

@@ -99,6 +99,10 @@ class Client:
         """What other programs need to reach the workload; holds its local key."""
         return self.request("GET", self.one(name, "client"))
 
+    def aggregate(self) -> Json:
+        """What other programs need to reach all workloads at once; holds the local key of `/mcp`."""
+        return self.request("GET", f"{BASE}/aggregate/client")
+
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
 

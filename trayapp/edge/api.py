@@ -17,11 +17,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trayapp.core import metrics
-from trayapp.core.clients import Program, settings
+from trayapp.core.clients import ClientAccess, Program, settings
 from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
 from trayapp.core.model import Problem
 from trayapp.core.public import app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
-from trayapp.edge import openapi
+from trayapp.edge import aggregate, openapi
 from trayapp.edge.asked import SignIns
 from trayapp.edge.controls import Control
 from trayapp.edge.events import Events
@@ -66,6 +66,7 @@ def routes(
         "status": api.status,
         "token": api.token,
         "client": api.client,
+        "aggregate": api.aggregate,
         "retry": api.verb(Verb.RETRY),
         "stop": api.verb(Verb.PAUSE),
         "restart": api.verb(Verb.RESUME),
@@ -212,11 +213,14 @@ class _Api:
         if not request.get(PAGE, False):  # our own page may copy it for a person
             _no_browser(request)
         access = self._control.client(self.view(request).name)
-        if access is None:
-            raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
-        texts = {program.value: settings(access, program) for program in Program}
-        made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
-        return json_reply({**made, "settings": texts})
+        return _pasted(access)
+
+    async def aggregate(self, request: web.Request) -> web.Response:
+        if not request.get(PAGE, False):
+            _no_browser(request)
+        if not aggregate.installed():
+            raise Refusal(501, "not_installed", aggregate.HOW)
+        return _pasted(self._control.aggregate())
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self.view(request)
@@ -281,6 +285,15 @@ class _Api:
         await read_object(request, {})
         self._control.quit()
         return empty_reply(202)
+
+
+def _pasted(access: ClientAccess | None) -> web.Response:
+    """What to paste into another program."""
+    if access is None:
+        raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
+    texts = {program.value: settings(access, program) for program in Program}
+    made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
+    return json_reply({**made, "settings": texts})
 
 
 def _unknown() -> Refusal:

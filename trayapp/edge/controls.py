@@ -48,6 +48,10 @@ class Control(Protocol):
         """How a program on this machine reaches it; None while nothing listens. Makes the local key at first use."""
         ...
 
+    def aggregate(self) -> ClientAccess | None:
+        """The same for `/mcp`, which is all workloads at once."""
+        ...
+
     def counted(self) -> metrics.Counted: ...
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
