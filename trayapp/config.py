@@ -278,11 +278,9 @@ def _missing(values: Mapping[str, Any]) -> list[str]:
     if "url" not in values:
         sentences.append('url is missing: write url = "https://…", the address that the login opens')
     ends = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
-    if "issuer" not in values and not ends:
-        sentences.append("issuer is missing: name the issuer, or both authorization_endpoint and token_endpoint")
-    elif "issuer" not in values and len(ends) == 1:
+    if "issuer" not in values and len(ends) == 1:
         other = "token_endpoint" if ends[0] == "authorization_endpoint" else "authorization_endpoint"
         sentences.append(f"{other} is missing: {ends[0]} is of no use without it, unless an issuer is named")
-    if "client_id" not in values:
-        sentences.append("client_id is missing: write the name under which the client is registered")
+    if "issuer" not in values and len(ends) == 2 and "client_id" not in values:
+        sentences.append("client_id is missing: nobody can register one, as no issuer is named")
     return sentences

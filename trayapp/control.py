@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from trayapp import adding
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Unavailable, Verb
 from trayapp.core.metrics import Counted
-from trayapp.core.model import AccessToken, Problem, Spec
-from trayapp.edge.controls import Check
+from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.edge.controls import Check, Rejected
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime
+
+FORGET_LIMIT = 30.0  # s; revoking takes at most 10
+FORGET_LOOK = 0.2  # s
 
 
 class Control:
@@ -64,6 +70,18 @@ class Control:
         """Nobody waits for it any longer."""
         self.engine.signing.cancel(name)
 
+    def steps(self, name: str) -> tuple[str, ...]:
+        """What its newest sign-in has found and done."""
+        return self._runtime.sign_in.steps(name)
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
+        """It goes to the keyring, and into the next sign-in."""
+        spec = self.spec(name)
+        if secret is not None and (spec is None or not spec.client_id):
+            return Problem("no_client_id", f"{name} has no client_id that a secret could belong to: set one first.")
+        trouble = await self._runtime.sign_in.set_secret(name, secret)
+        return None if trouble is None else Problem("keyring", f"The keyring did not keep it ({trouble}).")
+
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect that a person copied."""
         return self.engine.signing.paste(name, url)
@@ -74,7 +92,21 @@ class Control:
             return False
         self.engine.post(Action(Verb.REMOVE, name))
         self._runtime.keys.forget(name)
+        self.engine.task(f"forget the client of {name}", self._forget_client(name))
         return True
+
+    async def _forget_client(self, name: str) -> None:
+        """When the workload is gone: revoking its login still needs the client."""
+        until = self.engine.now().at + FORGET_LIMIT
+        while name in self.engine.workloads:
+            if self.engine.now().at > until:
+                return  # it came back under the same name
+            await asyncio.sleep(FORGET_LOOK)
+        await self._runtime.sign_in.forget(name)
+
+    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+        """Into the configuration, and from there into the engine."""
+        return await adding.add(self._runtime, name, keys)
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again."""

@@ -215,14 +215,14 @@ _APP = (
 
 _WORKLOAD = (
     Setting("url", url, "the address that the login opens (required)"),
-    Setting("issuer", issuer, "authorization server whose metadata names the endpoints"),
+    Setting("issuer", issuer, "authorization server whose metadata names the endpoints; else the url is asked"),
     Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
     Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
     Setting("revocation_endpoint", url, "where a login is revoked when it is removed (RFC 7009)"),
     Setting("device_authorization_endpoint", url, "where a device code comes from, if not from the issuer (RFC 8628)"),
     Setting("flow", flow, "how to sign in: browser, or device (a code to type on any machine)", "browser"),
-    Setting("client_id", text, "the client's name at the authorization server (required)"),
-    Setting("scopes", scopes, "what to ask for at sign-in", ()),
+    Setting("client_id", text, "the client's name at the authorization server; else one is registered"),
+    Setting("scopes", scopes, "what to ask for at sign-in; without an issuer it is what the url names", ()),
     Setting("resource", resource, "audience of the tokens (RFC 8707)"),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),

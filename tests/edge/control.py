@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trayapp.core.clients import ClientAccess
@@ -19,8 +20,8 @@ from trayapp.core.face import (
     WorkloadView,
 )
 from trayapp.core.metrics import Counted
-from trayapp.core.model import AccessToken, Problem, Spec
-from trayapp.edge.controls import Check
+from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.edge.controls import Check, Rejected
 
 ADDED = 1_700_000_000.0
 STARTED = 1_800_000_000.0
@@ -47,6 +48,7 @@ class FakeControl:
     counts: Counted = field(default_factory=lambda: Counted({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    rejected: Rejected | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
     started_at: float = STARTED
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first call that takes its time
@@ -96,6 +98,14 @@ class FakeControl:
         self.known(name)
         self.calls.append(("cancel_sign_in", name))
 
+    def steps(self, name: str) -> tuple[str, ...]:
+        return ("Found the authorization server login.example.com.",)
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
+        self.known(name)
+        self.calls.append(("set_secret", name, secret))
+        return self.paste_answer
+
     def paste(self, name: str, url: str) -> Problem | None:
         self.known(name)
         self.calls.append(("paste", name, url))
@@ -109,6 +119,12 @@ class FakeControl:
             await self.remove_gate.wait()
             self.calls.append(("removed", name))
         return self.removed
+
+    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+        self.calls.append(("add", name, dict(keys)))
+        if self.rejected is None:
+            self.views[name] = view(name)
+        return self.rejected
 
     async def reload(self) -> tuple[list[str], list[str]]:
         self.calls.append(("reload",))

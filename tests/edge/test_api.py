@@ -22,6 +22,7 @@ from trayapp.edge.server import LoopbackServer
 
 CANARY = "canary-access-token-1"
 BASE = "/api/v1beta"
+STEPS = ["Found the authorization server login.example.com."]
 GITHUB = f"{BASE}/workloads/github"
 
 
@@ -251,7 +252,7 @@ async def test_reauthorize_tells_the_page(site: Site) -> None:
 
     status, body, _ = await site.ask("POST", f"{GITHUB}/reauthorize")
 
-    assert (202, {"authorization_url": site.control.page}) == (status, body)
+    assert (202, {"authorization_url": site.control.page, "steps": STEPS}) == (status, body)
     assert site.control.calls == [("reauthorize", "github", True, False)]
 
 
@@ -285,7 +286,10 @@ async def test_the_page_under_way_is_told_again(site: Site) -> None:
     site.control.sign_in("github", True)
     site.now[0] += 4.0
 
-    assert (await site.ask("POST", f"{GITHUB}/reauthorize"))[:2] == (202, {"authorization_url": site.control.page})
+    assert (await site.ask("POST", f"{GITHUB}/reauthorize"))[:2] == (
+        202,
+        {"authorization_url": site.control.page, "steps": STEPS},
+    )
     assert len(site.control.calls) == 1
 
 
@@ -297,7 +301,7 @@ async def test_agreeing_is_not_asking_again(site: Site) -> None:
 
     assert (await site.ask("POST", f"{GITHUB}/reauthorize", json={"accept": True}))[:2] == (
         202,
-        {"authorization_url": None},
+        {"authorization_url": None, "steps": STEPS},
     )
     assert site.control.calls[-1] == ("reauthorize", "github", True, True)
 
@@ -311,7 +315,7 @@ async def test_two_calls_at_once_share_a_page(site: Site) -> None:
     await site.control.asked.wait()
     site.control.page_gate.set()
 
-    assert (await first)[:2] == (await second)[:2] == (202, {"authorization_url": site.control.page})
+    assert (await first)[:2] == (await second)[:2] == (202, {"authorization_url": site.control.page, "steps": STEPS})
     assert len(site.control.calls) == 1
 
 

@@ -21,6 +21,7 @@ from trayapp.core.face import AuthView, Detail, Snapshot, Status, Unavailable
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.edge import api, openapi
+from trayapp.edge.controls import Rejected
 from trayapp.edge.events import Events
 from trayapp.edge.pagekeys import PageKeys
 from trayapp.edge.server import LoopbackServer
@@ -220,6 +221,10 @@ async def every_answer(site: Site) -> None:
     await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")  # a second time within 10 s
     await site.ask("POST", f"{one}/callback", json={"url": "http://127.0.0.1/callback"})
     await site.ask("POST", f"{one}/cancel")
+    await site.ask("POST", f"{one}/secret", json={"client_secret": "canary"})
+    control.paste_answer = Problem("keyring", "The keyring did not keep it (locked).")
+    await site.ask("POST", f"{one}/secret", json={"client_secret": ""})
+    control.paste_answer = None
     await site.ask(
         "POST",
         f"{one}/callback",
@@ -232,6 +237,9 @@ async def every_answer(site: Site) -> None:
     for _ in range(2):  # the second time it was used
         await site.ask("POST", f"{BASE}/session", json={"once": link.partition("#once=")[2]}, headers=own)
     await site.ask("POST", f"{BASE}/session", json={}, headers=own)
+    await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "ceiling": "1h"})
+    control.rejected = Rejected(409, "name_taken", "name", "There is already a workload new.")
+    await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "scopes": ["a"]})
     await site.ask("POST", f"{BASE}/reload")
     await site.ask("POST", f"{BASE}/quit")
     await site.ask("DELETE", f"{BASE}/workloads/idle")

@@ -103,6 +103,10 @@ class Client:
         """What other programs need to reach all workloads at once; holds the local key of `/mcp`."""
         return self.request("GET", f"{BASE}/aggregate/client")
 
+    def secret(self, name: str, secret: Secret) -> None:
+        """Keep a client secret; an empty one takes it away."""
+        self.request("POST", self.one(name, "secret"), {"client_secret": secret.reveal()}, SLOW_LIMIT)
+
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
 

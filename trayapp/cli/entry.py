@@ -260,7 +260,7 @@ def _act_commands(commands: Any) -> None:
     )
 
     words = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
-    example = "amberlight secret set github\namberlight secret set github < secret.txt\namberlight secret delete github"
+    example = "amberlight secret set github\namberlight secret delete github"
     secret = _command(commands, "secret", words, example)
     secret.add_argument("action", choices=("set", "delete"), help="what to do")
     secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")

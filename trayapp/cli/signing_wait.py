@@ -28,6 +28,8 @@ def sign_in(client: Client, name: str, *, browser: bool, accept: bool) -> int:
     """Begin a sign-in and wait for its end; prints what to do and what came of it."""
     before = _refreshed(client.status(name))
     answer = client.post(name, "reauthorize", {"browser": browser, "accept": accept})
+    for step in answer.get("steps") or ():
+        say(clean(step))
     url = answer.get("authorization_url")
     pasted = None
     if isinstance(url, str) and url:

@@ -175,7 +175,8 @@ class Spec:
 
     def identity(self) -> tuple[str, ...]:
         """What a login belongs to: when it changes, the user is asked before any token is sent."""
-        return (self.issuer, self.authorization_endpoint, self.token_endpoint, self.client_id)
+        server = self.issuer or ("" if self.token_endpoint else self.url)  # with neither, the address itself is asked
+        return (server, self.authorization_endpoint, self.token_endpoint, self.client_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
+from trayapp.core.resources import covers
 from trayapp.core.storing import Result, confirm_change, keyring_pause, later_write, store
 from trayapp.core.waiting import attempt_now
 
@@ -159,7 +160,11 @@ def _foreign(spec: Spec, login: Login) -> bool:
         (spec.issuer, login.issuer),
         (spec.client_id, login.client_id),
     )
-    return any(wanted and had and wanted != had for wanted, had in pairs)
+    if any(wanted and had and wanted != had for wanted, had in pairs):
+        return True
+    # With nothing but an address the login belongs to whatever that address named: it must not follow to another one.
+    told = spec.issuer or spec.token_endpoint or spec.resource
+    return not told and bool(login.resource) and not covers(login.resource, spec.url)
 
 
 def signed_out(w: Workload, why: SignedOut) -> Workload:

@@ -19,8 +19,8 @@ from aiohttp.typedefs import Handler
 from trayapp.core import metrics
 from trayapp.core.clients import ClientAccess, Program, settings
 from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
-from trayapp.core.model import Problem
-from trayapp.core.public import app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.model import Problem, Secret
+from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.edge import aggregate, openapi
 from trayapp.edge.asked import SignIns
 from trayapp.edge.controls import Control
@@ -29,11 +29,13 @@ from trayapp.edge.history import Empty, History, Reader
 from trayapp.edge.pagekeys import PageKeys
 from trayapp.edge.pages import Door
 from trayapp.edge.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
+from trayapp.edge.schemas import KEYS
 
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
 MIN_VALIDITY_MAX = 86400.0  # s
 FLOWS = ("", "browser", "device")  # empty: as configured
 WAIT_MAX = 30.0  # s; one attempt takes no longer
+SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty takes it away
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ def routes(
         "version": api.version,
         "events": (events or Events(control)).stream,
         "listing": api.listing,
+        "add": api.add,
         "retry_all": api.retry_all,
         "stop_several": api.several(Verb.PAUSE),
         "restart_several": api.several(Verb.RESUME),
@@ -73,6 +76,7 @@ def routes(
         "reauthorize": api.reauthorize,
         "cancel": api.cancel,
         "callback": api.callback,
+        "secret": api.secret,
         "reload": api.reload,
         "history": history.one,
         "histories": history.all,
@@ -137,11 +141,25 @@ class _Api:
         return json_reply({"version": self._version})
 
     async def listing(self, request: web.Request) -> web.Response:
-        control, port = self._control, request.url.port or 0  # the Host header was checked: its port is ours
-        views = listed(control.snapshot(), everything=_flag(request, "all"))
-        started_at = control.started_at
-        rows = [row(v, port=port, created_at=control.created_at(v.name), started_at=started_at) for v in views]
-        return json_reply({"workloads": rows})
+        views = listed(self._control.snapshot(), everything=_flag(request, "all"))
+        return json_reply({"workloads": [self._row(request, view) for view in views]})
+
+    def _row(self, request: web.Request, view: WorkloadView) -> Json:
+        port = request.url.port or 0  # the Host header was checked: its port is ours
+        created_at = self._control.created_at(view.name)
+        return row(view, port=port, created_at=created_at, started_at=self._control.started_at)
+
+    async def add(self, request: web.Request) -> web.Response:
+        keys = await read_object(request, dict.fromkeys(("name", *KEYS), object))
+        name = keys.pop("name", None)
+        for field, value in (("name", name), ("url", keys.get("url"))):
+            if not isinstance(value, str) or not value:
+                raise Refusal(400, "bad_request", f"The field {field} has to be there, and a string.", field=field)
+        given = {key: value for key, value in keys.items() if value is not None}
+        wrong = await asyncio.shield(self._begin(f"add {name}", self._control.add(str(name), given)))
+        if wrong is not None:
+            raise Refusal(wrong.status, wrong.code, wrong.message, field=wrong.field)
+        return json_reply(self._row(request, self._control.snapshot().workloads[str(name)]), 201)
 
     async def configuration(self, request: web.Request) -> web.Response:
         spec = self._control.spec(_name(request))
@@ -232,7 +250,19 @@ class _Api:
         result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
         if isinstance(result, Problem):
             raise Refusal(409, result.kind, result.summary)
-        return json_reply({"authorization_url": result}, 202)
+        return json_reply({"authorization_url": result, "steps": list(self._control.steps(view.name))}, 202)
+
+    async def secret(self, request: web.Request) -> web.Response:
+        view = self.view(request)
+        text = (await read_object(request, {"client_secret": str})).get("client_secret")
+        if not isinstance(text, str) or not SECRET.fullmatch(text):
+            raise Refusal(400, "bad_request", "The field client_secret has to hold printable ASCII, or nothing at all.")
+        problem = await asyncio.shield(
+            self._begin(f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None))
+        )
+        if problem is not None:
+            raise Refusal(409, problem.kind, problem.summary)
+        return empty_reply(204)
 
     async def cancel(self, request: web.Request) -> web.Response:
         name = self.view(request).name

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from trayapp.core import metrics
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Unavailable
-from trayapp.core.model import AccessToken, Problem, Spec
+from trayapp.core.model import AccessToken, Problem, Secret, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,16 @@ class Check:
     state: str
     text: str
     help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why a workload was not added: HTTP status, code, the field that is wrong (or none), and a sentence."""
+
+    status: int
+    code: str
+    field: str
+    message: str
 
 
 class Control(Protocol):
@@ -66,12 +77,24 @@ class Control(Protocol):
         """End the sign-in that waits, if one does; everything stays as it was."""
         ...
 
+    def steps(self, name: str) -> tuple[str, ...]:
+        """What the newest sign-in has found and done so far, in plain lines."""
+        ...
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
+        """Keep a client secret for the configured client_id, or take it away; why it could not be kept."""
+        ...
+
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect URL that a person copied; None if the waiting sign-in took it."""
         ...
 
     async def remove(self, name: str) -> bool:
         """Revoke, delete, take it out of the configuration; False if there is no such workload."""
+        ...
+
+    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+        """Write a workload with these keys of the configuration into it and take it up; None if that went well."""
         ...
 
     async def reload(self) -> tuple[list[str], list[str]]:

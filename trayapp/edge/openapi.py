@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from trayapp.core.public import Json
 from trayapp.edge.replies import BODY_MAX
-from trayapp.edge.schemas import FLAG, NAME, SCHEMAS, TEXT, array, ref
+from trayapp.edge.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
 
 BASE = "/api/v1beta"
 ALL = f"{BASE}/workloads"
@@ -26,7 +26,7 @@ _REFUSALS = {
     403: "The key is missing or wrong, or a web page asked.",
     404: "There is no workload of this name.",
     408: "The body took too long.",
-    409: "A sign-in cannot begin now.",
+    409: "It cannot be done as things are now; the message says why.",
     413: f"The body is larger than {BODY_MAX} bytes.",
     415: "The body is not application/json.",
     429: "Asked again too soon; see `Retry-After`.",
@@ -112,6 +112,17 @@ OPERATIONS: tuple[Operation, ...] = (
         query=(Query("all", FLAG, "Paused ones too."),),
         refusals=(400,),
     ),
+    Operation(
+        "add",
+        "POST",
+        ALL,
+        "Write a workload into the configuration and take it up: the keys of `[workloads.NAME]` and its name. `field` of "
+        "a refusal names the one that is wrong. The sign-in is another request.",
+        {201: ref("Workload")},
+        body={"name": NAME, **KEYS},
+        needed=("name", "url"),
+        refusals=(409,),
+    ),
     _click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
     _several("stop_several", "Pause these workloads."),
     _several("restart_several", "Resume these workloads."),
@@ -171,6 +182,16 @@ OPERATIONS: tuple[Operation, ...] = (
         {202: None},
         body={"url": TEXT},
         needed=("url",),
+    ),
+    Operation(
+        "secret",
+        "POST",
+        f"{ONE}/secret",
+        "Keep a client secret for the configured client_id, in the keyring; an empty one takes it away.",
+        {204: None},
+        body={"client_secret": TEXT},
+        needed=("client_secret",),
+        refusals=(409,),
     ),
     Operation("reload", "POST", f"{BASE}/reload", "Read the configuration again.", {200: ref("Reloaded")}, body={}),
     Operation(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from enum import StrEnum
 
+from trayapp.core.advice import ACTIONS
 from trayapp.core.clients import Program
 from trayapp.core.face import Colour, Detail, Glyph, Health, Status
 from trayapp.core.model import Policy, Spec, Trigger
@@ -68,6 +69,10 @@ def _spec() -> dict[str, Json]:
     return {**shown, "name": NAME}
 
 
+KEYS: Mapping[str, Json] = {  # of a workload in the configuration, as it is written there
+    **{key: shape for key, shape in _spec().items() if key != "name"},
+    **{field.name: {"description": "As in config.toml."} for field in fields(Policy)},
+}
 _WORDS_OF_STATUS: Mapping[str, Json] = {
     "status": word(Status),
     "status_context": {"type": "string", "description": "One plain sentence; empty when all is well."},
@@ -98,6 +103,8 @@ SCHEMAS: Mapping[str, Json] = {
             "started_at": TIME,
             "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
             "glyph": word(Glyph),
+            "action": {"type": "string", "enum": ["", *ACTIONS], "description": "The one click that helps most."},
+            "help": {"type": "string", "description": "What to do, one sentence; empty when all is well."},
             **_WORDS_OF_STATUS,
         },
     ),
@@ -194,8 +201,8 @@ SCHEMAS: Mapping[str, Json] = {
         },
     ),
     "AuthorizationPage": closed(
-        "The page where a person signs in; null where a pending sign-in was agreed to.",
-        {"authorization_url": maybe(TEXT)},
+        "The page where a person signs in, null where a pending sign-in was agreed to; and what was found on the way there.",
+        {"authorization_url": maybe(TEXT), "steps": array(TEXT)},
     ),
     "Reloaded": closed(
         "What the configuration files said.", {"ok": FLAG, "errors": array(TEXT), "warnings": array(TEXT)}
