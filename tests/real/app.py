@@ -23,7 +23,9 @@ QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 class App:
     """`amberlight run` in `environment`; `name` is the workload that the shortcuts below speak of."""
 
+    python: tuple[str, ...] = (sys.executable,)  # or an installed program; then the two below are empty
     program: tuple[str, ...] = ("-m", "trayapp")  # what Python is to run; `run` and its options follow
+    module: tuple[str, ...] = ("-m", "trayapp")  # the same for the commands
 
     def __init__(self, environment: Mapping[str, str], directory: Path, name: str = "real", *arguments: str) -> None:
         self.environment = {**environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
@@ -42,7 +44,7 @@ class App:
     def __enter__(self) -> Self:
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *self.program, "run", *self.arguments],
+                [*self.python, *self.program, "run", *self.arguments],
                 env=self.environment,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -84,7 +86,7 @@ class App:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the command line, whatever its exit code."""
         return subprocess.run(
-            [sys.executable, "-m", "trayapp", *words],
+            [*self.python, *self.module, *words],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
@@ -105,7 +107,7 @@ class App:
     def signed_in_elsewhere(self, *words: str, person: Callable[[str], str]) -> str:
         """A command with `--no-browser`: the person gets the address that it prints, and what they return is pasted."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "trayapp", *words, "--no-browser"],
+            [*self.python, *self.module, *words, "--no-browser"],
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.PIPE,

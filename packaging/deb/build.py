@@ -1,0 +1,157 @@
+"""`python packaging/deb/build.py`: makes dist/amberlight_VERSION_ARCH.deb of the frozen program.
+
+The program goes to /opt/amberlight, with a link in /usr/bin and what a desktop wants to know of it in the usual places.
+No script runs at installation or removal. Needs dpkg-deb; root is not needed. Two builds of the same tree are equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ASSETS, LINUX = ROOT / "assets", ROOT / "packaging" / "linux"
+NAME = "amberlight"
+PROGRAM = "opt/amberlight"
+EPOCH = 1767225600  # s; the time stamp of every file, unless SOURCE_DATE_EPOCH says another
+CONFFILE = "etc/xdg/autostart/amberlight.desktop"
+
+# What goes where, beside the program itself.
+FILES = {
+    "usr/share/applications/amberlight.desktop": LINUX / "amberlight.desktop",
+    CONFFILE: LINUX / "autostart.desktop",
+    "usr/share/metainfo/io.github.amberlight.metainfo.xml": LINUX / "io.github.amberlight.metainfo.xml",
+    "usr/lib/systemd/user/amberlight.service": ROOT / "packaging/systemd/amberlight.service",
+    "usr/share/icons/hicolor/scalable/apps/amberlight.svg": ASSETS / "amberlight.svg",
+    "usr/share/icons/hicolor/symbolic/apps/amberlight-symbolic.svg": ASSETS / "amberlight-symbolic.svg",
+    **{
+        f"usr/share/icons/hicolor/{size}x{size}/apps/amberlight.png": ASSETS / f"png/amberlight-{size}.png"
+        for size in (16, 22, 24, 32, 48, 64, 128, 256, 512)
+    },
+}
+CONTROL = """\
+Package: amberlight
+Version: {version}
+Architecture: {architecture}
+Maintainer: The Amberlight developers <amberlight@localhost>
+Installed-Size: {size}
+Depends: libc6 (>= {libc})
+Recommends: default-dbus-session-bus | dbus-session-bus, gnome-keyring | kwalletmanager, xdg-utils
+Suggests: gnome-shell-extension-appindicator
+Section: net
+Priority: optional
+Description: keeps OAuth logins alive from the tray
+ Amberlight keeps the logins of remote MCP servers, APIs and anything else
+ behind an OAuth server signed in. It tells "cannot refresh now" (amber, heals
+ by itself) from "the login is really gone" (red, one click mends it), and
+ never loses a login that its server still honours.
+"""
+COPYRIGHT = """\
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: Amberlight
+Comment: /opt/amberlight also holds Python and the libraries that
+ packaging/constraints.txt names, each under its own free licence.
+
+Files: *
+Copyright: The Amberlight developers
+License: Apache-2.0
+ On Debian systems the licence is in /usr/share/common-licenses/Apache-2.0.
+"""
+
+
+def version() -> str:
+    text = (ROOT / "trayapp" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'__version__ = "([^"]+)"', text)
+    assert found is not None
+    return found[1]
+
+
+def stage(program: Path, tree: Path) -> None:
+    """Everything but DEBIAN/, with its modes."""
+    shutil.copytree(program, tree / PROGRAM, symlinks=True)
+    for name, source in FILES.items():
+        put(tree / name, source.read_bytes())
+    link = tree / "usr/bin" / NAME
+    link.parent.mkdir(parents=True)
+    link.symlink_to(f"/{PROGRAM}/{NAME}")
+    documents = tree / "usr/share/doc" / NAME
+    put(documents / "copyright", COPYRIGHT.encode())
+    put(documents / "changelog.gz", gzip.compress((ROOT / "packaging/CHANGELOG.md").read_bytes(), 9, mtime=0))
+    for path in walk(tree):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path == tree / PROGRAM / NAME else 0o644)
+
+
+def control(tree: Path, architecture: str) -> None:
+    """DEBIAN/: what dpkg has to know."""
+    files = [path for path in walk(tree) if path.is_file() and not path.is_symlink()]
+    sums = "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in files)
+    size = sum(path.lstat().st_size for path in files) // 1024
+    libc = platform.libc_ver()[1] or "2.36"
+    text = CONTROL.format(version=version(), architecture=architecture, size=size, libc=libc)
+    put(tree / "DEBIAN/control", text.encode())
+    put(tree / "DEBIAN/md5sums", sums.encode())
+    put(tree / "DEBIAN/conffiles", f"/{CONFFILE}\n".encode())
+
+
+def put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.chmod(0o644)
+
+
+def walk(tree: Path) -> Iterator[Path]:
+    """Everything below, in the same order everywhere."""
+    return iter(sorted(tree.rglob("*")))
+
+
+def pack(tree: Path, target: Path) -> None:
+    """Owned by root, in the time of `EPOCH`."""
+    when = int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
+    for path in (*walk(tree), tree):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+        os.utime(path, (when, when), follow_symlinks=False)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, target]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    frozen, output = ROOT / "dist" / NAME, ROOT / "dist"
+    parser.add_argument("--program", type=Path, default=frozen, help="the frozen program (dist/amberlight)")
+    parser.add_argument("--dist", type=Path, default=output, help="where the package goes (dist)")
+    arguments = parser.parse_args()
+    if not os.access(arguments.program / NAME, os.X_OK):
+        print(f"There is no program in {arguments.program}: run packaging/pyinstaller/build.py first.", file=sys.stderr)
+        return 1
+    if shutil.which("dpkg-deb") is None:
+        print("dpkg-deb is needed; it is there on every Debian.", file=sys.stderr)
+        return 1
+    asked = subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True)
+    architecture = asked.stdout.strip()
+    target = arguments.dist / f"{NAME}_{version()}_{architecture}.deb"
+    with tempfile.TemporaryDirectory(prefix="amberlight-deb-") as place:
+        tree = Path(place) / "tree"
+        tree.mkdir(mode=0o755)
+        stage(arguments.program, tree)
+        control(tree, architecture)
+        pack(tree, target)
+    print(target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

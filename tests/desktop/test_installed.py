@@ -1,0 +1,81 @@
+"""Amberlight as it was installed: icon, menu, notification, and the next login.
+
+It is the script beside this interpreter, or what AMBERLIGHT_PROGRAM names: a frozen program, or the one of a package.
+AMBERLIGHT_SHOTS names a directory for pictures of what was on the screen, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.desktop.desk import Desk
+from tests.desktop.program import Program
+from tests.desktop.screen import wait_for
+from tests.desktop.test_app import line_of, shows
+from trayapp.autostart.linux import read_entry
+from trayapp.core.face import Colour
+from trayapp.oauthtest import OAuthServer
+
+pytestmark = pytest.mark.desktop
+
+PROGRAM = Path(os.environ.get("AMBERLIGHT_PROGRAM") or Path(sys.prefix, "bin", "amberlight"))
+SHOTS = os.environ.get("AMBERLIGHT_SHOTS")
+
+
+def shot(desk: Desk, name: str) -> None:
+    if SHOTS:
+        desk.shot(Path(SHOTS) / f"{name}.png")
+
+
+@pytest.fixture
+def program(on_desk: Desk, tmp_path: Path) -> Iterator[Program]:
+    if not os.access(PROGRAM, os.X_OK):
+        pytest.skip(f"Amberlight is not installed here ({PROGRAM})")
+    with OAuthServer(access_token_lifetime=1.0, grace=60) as server:
+        program = Program(on_desk, tmp_path, server)
+        program.python, program.program, program.module = (str(PROGRAM),), (), ()
+        program.environment.pop("PYTHONPATH")  # what it needs it has
+        program.sign_in(server.issue(scope="mail"))
+        yield program
+
+
+def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Program) -> None:
+    """Green on the panel; *Start at login* in the menu; red with a notification; and the entry starts it again."""
+
+    desk, entry = on_desk, program.root / "config/autostart/amberlight.desktop"
+    with program:
+        program.until_is("running", "ok")
+        shows(desk, Colour.GREEN)
+        box = desk.open_menu()
+        shot(desk, "menu")
+        desk.click_row(box, line_of(desk, "Start at login"))
+        wait_for(entry.exists, "the entry")
+        assert "On: every login starts" in program.run("autostart")
+        program.server.revoke_all()
+        shows(desk, Colour.RED)
+        assert 2 == len(desk.buttons(desk.notification()))
+        shot(desk, "notification")
+        assert 0 == program.quit(), program.tail()
+    wait_for(lambda: not desk.tray_items(), "the icon to go")
+    assert (
+        str(PROGRAM) == read_entry(entry)["TryExec"]
+        or PROGRAM.resolve() == Path(read_entry(entry)["TryExec"]).resolve()
+    )
+    program.python, program.arguments = tuple(shlex.split(read_entry(entry)["Exec"]))[:-1], ()
+    with program:
+        program.until_up()
+        shows(desk, Colour.RED)
+        box = desk.open_menu()
+        shot(desk, "menu-red")
+        desk.click_row(box, line_of(desk, "Start at login"))
+        wait_for(lambda: not entry.exists(), "the entry to go")
+        assert "Off" in program.run("autostart", "status")
+        assert 0 == program.quit(), program.tail()
+    wait_for(lambda: not desk.tray_items() and not desk.notifications(), "the screen to be empty")
+    assert "Traceback" not in program.log()
