@@ -1,0 +1,255 @@
+// One workload on the page: made once from the template, then only what differs is written.
+//
+// A card knows its row of the list, its history and what the person just asked for; it asks the app for nothing. Texts
+// that depend on the clock are written by `tick`, which the page calls once a second for the cards in sight.
+
+import { fromRow, SPAN } from "./history.js";
+import { show } from "./marks.js";
+import { draw, drawHours, KIND_WORDS, outline, segments } from "./timeline.js";
+import { ago, clock, countdown, instant, length } from "./times.js";
+import { advice, adviceLabel, badge, codes, rank, RANKS, remedy, signInLabel } from "./words.js";
+
+const TOLD = 60; // rows of the story; a whole day of one bad network
+const template = document.getElementById("card");
+
+// Write only what differs: the same text again would be a change for the browser and for a screen reader.
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function seen(node, wanted) {
+  if (node.hidden === wanted) node.hidden = !wanted;
+}
+
+function host(url) {
+  try {
+    return new URL(url).host;
+  } catch {
+    return url;
+  }
+}
+
+export class Card {
+  constructor(row) {
+    this.node = template.content.firstElementChild.cloneNode(true);
+    this.ref = {};
+    for (const node of this.node.querySelectorAll("[data-ref]")) this.ref[node.dataset.ref] = node;
+    this.node.card = this;
+    this.name = row.name;
+    this.rows = null; // of the history; null: not loaded
+    this.inSight = false;
+    this.drawnAt = 0;
+    this.asked = null; // the answer to the last Reauthorize
+    this.noteUntil = 0;
+    this.node.id = `workload-${row.name}`;
+    say(this.ref.name, row.name);
+    say(this.ref.storyName, ` to ${row.name}`);
+    this.ref.actions.ariaLabel = `What to do with ${row.name}`;
+    for (const key of ["retry", "pause", "copy", "details", "remove", "again", "signIn", "accept", "deviceDo", "cancel"]) this.label(this.ref[key]);
+    this.ref.story.addEventListener("toggle", () => this.tell(Date.now()));
+    this.update(row, Date.now());
+  }
+
+  // "Retry now" is read out as "Retry now: github".
+  label(button) {
+    button.ariaLabel = `${button.textContent}: ${this.name}`;
+  }
+
+  get order() {
+    return RANKS[rank(this.row)].order;
+  }
+
+  // A new row of the list.
+  update(row, now) {
+    const before = this.row;
+    this.row = row;
+    const found = rank(row);
+    const { ref } = this;
+    if (this.node.dataset.rank !== found) this.node.dataset.rank = found;
+    show(ref.mark, row.glyph, row.colour);
+    say(ref.badge, badge(row));
+    say(ref.host, host(row.url));
+    ref.host.title = row.url;
+    const [wrong, todo] = advice(row);
+    say(ref.wrongWord, adviceLabel(row));
+    this.fact("wrong", wrong);
+    this.fact("todo", todo);
+    this.error(row);
+    this.buttons(row, found);
+    this.signing(row);
+    if (before && !row.auth.signing_in && before.auth.signing_in) this.asked = null;
+    if (before) this.note("");
+    this.tick(now);
+  }
+
+  fact(name, text) {
+    say(this.ref[name], text);
+    seen(this.ref[`${name}Row`], text !== "");
+  }
+
+  error(row) {
+    const problem = row.auth.last_error;
+    const good = row.colour === "green" && row.auth.detail === "ok";
+    const shown = problem && !good && problem.summary !== row.status_context;
+    this.fact("error", shown ? problem.summary : "");
+    say(this.ref.codes, shown && codes(problem) ? `(${codes(problem)})` : "");
+  }
+
+  buttons(row, found) {
+    const { reauthorize, retry, pause } = this.ref;
+    const wanted = remedy(row);
+    const stopped = found === "stopped";
+    say(reauthorize, signInLabel(row));
+    say(retry, row.auth.detail === "config_error" ? "Check again" : "Retry now");
+    say(pause, stopped ? "Resume" : "Pause");
+    for (const button of [reauthorize, retry, pause]) this.label(button);
+    pause.dataset.do = stopped ? "resume" : "pause";
+    reauthorize.classList.toggle("primary", wanted === "reauthorize");
+    retry.classList.toggle("primary", wanted === "retry");
+    const may = row.auth.detail !== "config_error" && found !== "ending" && !stopped;
+    const calm = found === "running"; // nobody needs these two where all is well: they stand below what happened
+    seen(reauthorize, may && !calm);
+    seen(retry, !stopped && found !== "ending" && found !== "never" && !calm);
+    seen(this.ref.again, calm);
+    seen(this.ref.signIn, calm);
+    seen(pause, found !== "ending");
+    seen(this.ref.details, row.auth.last_error !== null);
+  }
+
+  // The sign-in that is under way, or what became of the last one.
+  signing(row) {
+    const { ref, asked } = this;
+    const problem = row.auth.signing_in ? null : row.auth.sign_in_error;
+    const under = row.auth.signing_in || asked !== null;
+    const told = problem && problem.kind !== "cancelled";
+    seen(ref.signing, Boolean(under || told));
+    if (under) say(ref.signingText, "A sign-in is under way. Nothing changes until it succeeds.");
+    else if (told) say(ref.signingText, `The last sign-in did not work: ${problem.summary}`);
+    seen(ref.acceptRow, Boolean(!under && told && ["different_account", "scope_lost"].includes(problem.kind)));
+    const page = asked?.authorization_url;
+    seen(ref.pageRow, Boolean(under && page));
+    if (page) ref.page.href = page;
+    seen(ref.pasteRow, Boolean(under));
+    seen(ref.underRow, Boolean(under));
+    const { device } = row.auth;
+    seen(ref.codeRow, Boolean(under && device));
+    seen(ref.deviceDo, !device);
+    if (device) {
+      ref.codePage.href = device.verification_uri_complete ?? device.verification_uri;
+      say(ref.codePage, device.verification_uri);
+      say(ref.code, device.user_code);
+    }
+  }
+
+  // Somebody asked for a sign-in, and this is the app's answer.
+  signingIn(answer) {
+    this.asked = answer;
+    this.signing(this.row);
+  }
+
+  // A sentence for the person who just pressed a button; gone with the next change.
+  note(text, bad = false) {
+    say(this.ref.note, text);
+    this.ref.note.classList.toggle("wrong", bad);
+    seen(this.ref.note, text !== "");
+  }
+
+  // --- what the clock changes ---------------------------------------------------------------------------------------
+
+  tick(now) {
+    const { ref, row } = this;
+    const { auth } = row;
+    const since = instant(auth.retrying_since ?? auth.since);
+    say(ref.since, `${clock(since, now)}, ${ago(since, now)}`);
+    if (this.sinceWas !== since) {
+      this.sinceWas = since;
+      ref.since.dateTime = new Date(since).toISOString();
+      ref.since.title = "";
+    }
+    const good = row.colour === "green";
+    say(ref.sinceWord, good ? "Signed in since" : "Since");
+    const renewed = instant(auth.last_refreshed_at);
+    const told = Number.isFinite(renewed) ? (good ? `; renewed ${ago(renewed, now)}` : `; last renewed ${clock(renewed, now)}`) : "";
+    say(ref.renewed, told);
+    this.next(auth, good, now);
+    if (this.inSight && this.drawnAt && now - this.drawnAt > 30_000) this.draw(now);
+  }
+
+  next(auth, good, now) {
+    const at = instant(auth.next_attempt_at);
+    const shown = Number.isFinite(at) && !(good && auth.detail === "ok");
+    seen(this.ref.nextRow, shown);
+    if (!shown) return;
+    say(this.ref.next, at > now ? `in ${countdown(at, now)}` : "any moment now");
+    const parts = at > now + 90_000 ? [`at ${clock(at, now)}`] : [];
+    if (auth.attempts) parts.push(`${auth.attempts} failed so far`);
+    const end = instant(auth.ceiling_at);
+    if (Number.isFinite(end) && end > now) parts.push(`if nothing helps you are asked ${clock(end, now)}`);
+    say(this.ref.tries, parts.length ? ` (${parts.join("; ")})` : "");
+  }
+
+  // --- history ------------------------------------------------------------------------------------------------------
+
+  // The history as the app tells it, null: it could not be had; whether it is to be drawn now.
+  loaded(rows) {
+    if (rows === null) return false;
+    this.rows = rows.length ? rows : [fromRow(this.row)];
+    return this.inSight;
+  }
+
+  // One more row, as it happened.
+  happened(row) {
+    if (!this.rows) return; // it will be among those that are asked for
+    const last = this.rows.at(-1);
+    if (last && last.at > row.at) return;
+    if (last?.at === row.at) this.rows.pop();
+    this.rows.push(row);
+    const begin = Date.now() - SPAN;
+    while (this.rows.length > 1 && this.rows[1].at < begin) this.rows.shift(); // the first one holds at the left edge
+    if (this.inSight) this.draw(Date.now());
+  }
+
+  draw(now) {
+    this.drawnAt = now;
+    if (!this.rows) return;
+    const found = segments(this.rows, now);
+    draw(this.ref.segs, found, now);
+    drawHours(this.ref.hours, now);
+    const words = outline(found);
+    if (this.ref.line.ariaLabel !== `${this.name}. ${words}`) this.ref.line.ariaLabel = `${this.name}. ${words}`;
+    say(this.ref.outline, words);
+    this.tell(now);
+  }
+
+  // Out of sight nothing is kept drawn.
+  hide() {
+    this.inSight = false;
+    if (!this.ref.segs.contains(document.activeElement)) this.ref.segs.replaceChildren();
+    this.drawnAt = 0;
+  }
+
+  // The same as a list, newest first, while somebody reads it.
+  tell(now) {
+    if (!this.ref.story.open || !this.rows) return;
+    const rows = this.rows.slice(-TOLD).reverse();
+    const key = `${rows.length} ${rows[0]?.at} ${rows[0]?.status} ${clock(now, now)}`;
+    if (this.told === key) return;
+    this.told = key;
+    this.ref.events.replaceChildren(...rows.map((row, i) => told(row, rows[i - 1]?.at ?? now, now)));
+  }
+}
+
+function told(row, until, now) {
+  const item = document.createElement("li");
+  const time = document.createElement("time");
+  time.dateTime = new Date(row.at).toISOString();
+  time.textContent = clock(row.at, now);
+  const what = document.createElement("strong");
+  what.textContent = KIND_WORDS[row.kind];
+  const why = document.createElement("span");
+  why.textContent = `${until > row.at ? `for ${length(until - row.at)}` : ""}${row.text ? `: ${row.text}` : ""}`;
+  item.className = row.kind;
+  item.append(time, " ", what, " ", why);
+  return item;
+}
+

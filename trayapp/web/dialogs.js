@@ -1,0 +1,175 @@
+// The three dialogs: add a workload, copy its client settings, remove it. They ask the app and say what it answered.
+
+import { ask, Failure } from "./session.js";
+import { PROGRAMS } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const FIELDS = ["name", "url", "issuer", "client_id", "scopes"];
+const FOLDED = new Set(["issuer", "client_id", "scopes"]);
+const OF_ERROR = { bad_name: "name", name_taken: "name", exists: "name", bad_url: "url" };
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+  });
+}
+
+// Put a text on the clipboard; false where the browser does not let us.
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// --- add -------------------------------------------------------------------------------------------------------------
+
+const form = $("add-dialog").querySelector("form");
+
+export function openAdd() {
+  for (const name of [...FIELDS, "form"]) complain(name, "");
+  $("add-dialog").showModal();
+  form.elements.name.focus();
+}
+
+function complain(name, text) {
+  $(`error-${name}`).textContent = text;
+  const field = form.elements[name];
+  if (!field) return;
+  if (text) field.setAttribute("aria-invalid", "true");
+  else field.removeAttribute("aria-invalid");
+}
+
+// What can be seen without asking anybody: [field, sentence] pairs.
+function mistakes(given) {
+  const found = [];
+  if (!given.name) found.push(["name", "It needs a name."]);
+  else if (!NAME.test(given.name)) found.push(["name", "Small letters a to z, digits, _ and -, the first a letter or digit."]);
+  if (!given.url) found.push(["url", "It needs an address."]);
+  else if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", "An address begins with https:// (or http:// on this computer)."]);
+  return found;
+}
+
+function refuse(found) {
+  for (const [name, text] of found) complain(name, text);
+  const [first] = found[0];
+  if (FOLDED.has(first)) $("add-more").open = true;
+  form.elements[first]?.focus();
+}
+
+// Where the app's complaint belongs: it names the field, or its code or its sentence does.
+function place(failure) {
+  const named = FIELDS.find((name) => failure.field === name || new RegExp(`\\bfield ${name}\\b`).test(failure.message));
+  return named ?? OF_ERROR[failure.code] ?? "form";
+}
+
+// `onAdded(name, answer)` when the app took it.
+export function wireAdd(onAdded) {
+  for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    for (const name of [...FIELDS, "form"]) complain(name, "");
+    const given = Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value.trim()]));
+    const found = mistakes(given);
+    if (found.length) return refuse(found);
+    const button = form.querySelector("[type=submit]");
+    button.disabled = true;
+    try {
+      const body = { name: given.name, url: given.url };
+      if (given.issuer) body.issuer = given.issuer;
+      if (given.client_id) body.client_id = given.client_id;
+      if (given.scopes) body.scopes = given.scopes.split(/[\s,]+/);
+      const answer = await ask("POST", "/workloads", body);
+      $("add-dialog").close();
+      form.reset();
+      onAdded(given.name, answer);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const where = place(error);
+      if (where === "form") complain("form", error.message);
+      else refuse([[where, error.message]]);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+// --- copy ------------------------------------------------------------------------------------------------------------
+
+let copying = "";
+
+for (const [program, [name, where]] of Object.entries(PROGRAMS)) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.program = program;
+  button.textContent = name;
+  const hint = document.createElement("span");
+  hint.className = "hint";
+  hint.textContent = where;
+  item.append(button, " ", hint);
+  $("copy-dialog").querySelector("ul").append(item);
+}
+
+// `name` is a workload; without one it is about the endpoint that holds the tools of all.
+export function openCopy(name) {
+  copying = name ? `/workloads/${name}/client` : "/aggregate/client";
+  $("copy-title").textContent = name ? `Copy client settings of ${name}` : "One address for all workloads";
+  const what = name ? "" : "An MCP client with this address sees the tools of all workloads. ";
+  const opens = name ? "this workload" : "it";
+  $("copy-what").textContent = `${what}The settings hold a key that opens ${opens} on this computer only. For which program?`;
+  told("");
+  $("copy-by-hand").hidden = true;
+  $("copy-text").value = "";
+  $("copy-dialog").showModal();
+}
+
+function told(text, bad = false) {
+  $("copy-done").textContent = text;
+  $("copy-done").className = bad ? "wrong" : "good";
+}
+
+$("copy-dialog").addEventListener("close", () => ($("copy-text").value = "")); // it holds a key
+$("copy-dialog").addEventListener("click", async (event) => {
+  const program = event.target.closest("[data-program]")?.dataset.program;
+  if (!program) return;
+  const [name, where] = PROGRAMS[program];
+  $("copy-by-hand").hidden = true;
+  try {
+    const answer = await ask("GET", copying);
+    const text = answer.settings[program];
+    if (await copyText(text)) return told(`Copied for ${name}. ${where}`);
+    told("");
+    $("copy-text").value = text;
+    $("copy-by-hand").hidden = false;
+    $("copy-text").focus();
+    $("copy-text").select();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    told(error.message, true);
+  }
+});
+
+// --- remove ----------------------------------------------------------------------------------------------------------
+
+let removing = "";
+
+export function openRemove(name) {
+  removing = name;
+  $("remove-title").textContent = `Remove ${name}?`;
+  $("remove-error").textContent = "";
+  $("remove-dialog").showModal();
+}
+
+$("remove-yes").addEventListener("click", async () => {
+  try {
+    await ask("DELETE", `/workloads/${removing}`);
+    $("remove-dialog").close();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    $("remove-error").textContent = error.message;
+  }
+});

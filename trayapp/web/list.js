@@ -1,0 +1,200 @@
+// The list of cards: keyed by name, worst first, changed in small steps and never rebuilt.
+//
+// Changes are collected and taken in between two pictures, a few milliseconds at a time, so that two hundred workloads that
+// change together hold up nobody's click. A card that somebody points at or has the focus in does not move away under him:
+// it takes its new place when he has left it.
+
+import { Card } from "./card.js";
+import { SPAN } from "./history.js";
+import { rank, RANKS } from "./words.js";
+
+const BUDGET = 12; // ms of work between two pictures
+const NEAR = "300px"; // around the window: drawn before it is scrolled to
+
+// Until the next picture, or a moment later where nobody looks.
+const pause = () => new Promise((done) => (document.hidden ? setTimeout(done, 20) : requestAnimationFrame(done)));
+
+export class List {
+  // `wantHistory(card, since)` is called for a card in sight that has none; `onDone(changed)` after each round.
+  constructor(node, { wantHistory, onDone }) {
+    Object.assign(this, { node, wantHistory, onDone });
+    this.rows = new Map(); // as the app told them last
+    this.cards = new Map();
+    this.changed = new Set();
+    this.undrawn = new Set(); // cards that came into sight
+    this.late = new Set(); // cards that will move when they are left
+    this.group = "";
+    this.words = "";
+    this.working = false;
+    this.sight = new IntersectionObserver((entries) => entries.forEach((each) => this.see(each)), { rootMargin: NEAR });
+    for (const left of ["focusout", "pointerleave"]) node.addEventListener(left, () => setTimeout(() => this.settle()), true);
+  }
+
+  // --- what the app tells -------------------------------------------------------------------------------------------
+
+  put(row) {
+    this.rows.set(row.name, row);
+    this.changed.add(row.name);
+    this.plan();
+  }
+
+  drop(name) {
+    this.rows.delete(name);
+    this.changed.add(name);
+    this.plan();
+  }
+
+  // The full list: what it does not hold is gone, what it holds as before is left alone.
+  reset(rows) {
+    const names = new Set(rows.map((row) => row.name));
+    for (const name of this.rows.keys()) if (!names.has(name)) this.drop(name);
+    const worstFirst = [...rows].sort((a, b) => RANKS[rank(a)].order - RANKS[rank(b)].order || (a.name < b.name ? -1 : 1));
+    for (const row of worstFirst) if (JSON.stringify(this.rows.get(row.name)) !== JSON.stringify(row)) this.put(row);
+    this.plan();
+  }
+
+  plan() {
+    if (this.working) return;
+    this.working = true;
+    pause().then(() => this.work());
+  }
+
+  async work() {
+    this.onDone([]); // the summary need not wait for two hundred cards
+    const done = [];
+    let begin = performance.now();
+    while (this.changed.size) {
+      const [name] = this.changed;
+      this.changed.delete(name);
+      done.push(this.apply(name));
+      if (performance.now() - begin > BUDGET) {
+        await pause();
+        begin = performance.now();
+      }
+    }
+    this.working = false;
+    this.onDone(done.filter(Boolean));
+  }
+
+  // One workload; how it was ranked before and is now, or null for one that came and went unseen.
+  apply(name) {
+    const row = this.rows.get(name);
+    const card = this.cards.get(name);
+    if (!row) return card ? this.removeCard(card) : null;
+    if (!card) return this.addCard(row);
+    const before = rank(card.row);
+    card.update(row, Date.now());
+    const now = rank(row);
+    if (before !== now) this.move(card);
+    this.choose(card);
+    return { name, before, now };
+  }
+
+  addCard(row) {
+    const card = new Card(row);
+    this.cards.set(row.name, card);
+    this.place(card);
+    this.choose(card);
+    this.sight.observe(card.node);
+    return { name: row.name, before: "", now: rank(row) };
+  }
+
+  removeCard(card) {
+    const before = rank(card.row);
+    const focused = card.node.contains(document.activeElement);
+    const next = card.node.nextElementSibling ?? card.node.previousElementSibling;
+    this.cards.delete(card.name);
+    this.late.delete(card);
+    this.sight.unobserve(card.node);
+    card.node.remove();
+    if (focused) (next?.querySelector("button:not([hidden])") ?? document.getElementById("main")).focus();
+    return { name: card.name, before, now: "" };
+  }
+
+  // --- order --------------------------------------------------------------------------------------------------------
+
+  move(card) {
+    const busy = card.node.matches(":hover") || card.node.contains(document.activeElement);
+    if (busy && !document.hidden) this.late.add(card);
+    else this.place(card);
+  }
+
+  settle() {
+    for (const card of [...this.late]) {
+      if (card.node.matches(":hover") || card.node.contains(document.activeElement)) continue;
+      this.late.delete(card);
+      this.place(card);
+    }
+  }
+
+  // Among those that stand where they belong; by halving, as a list of hundreds is looked through often.
+  place(card) {
+    const others = [...this.node.children].filter((node) => node !== card.node);
+    let [low, high] = [0, others.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (before(others[middle].card, card)) low = middle + 1;
+      else high = middle;
+    }
+    if (others[low] !== card.node.nextElementSibling || card.node.parentNode !== this.node) {
+      this.node.insertBefore(card.node, others[low] ?? null);
+    }
+  }
+
+  // --- what is shown ------------------------------------------------------------------------------------------------
+
+  filter(group, words) {
+    this.group = group;
+    this.words = words.trim().toLowerCase();
+    for (const card of this.cards.values()) this.choose(card);
+  }
+
+  choose(card) {
+    const { row } = card;
+    const fits = !this.group || RANKS[rank(row)].group === this.group;
+    const found = !this.words || `${row.name} ${row.url}`.toLowerCase().includes(this.words);
+    if (card.node.hidden !== !(fits && found)) card.node.hidden = !(fits && found);
+  }
+
+  get shown() {
+    return [...this.cards.values()].filter((card) => !card.node.hidden).length;
+  }
+
+  see({ target, isIntersecting }) {
+    const { card } = target;
+    if (isIntersecting === card.inSight) return;
+    if (!isIntersecting) return card.hide();
+    card.inSight = true;
+    if (card.rows === null) this.wantHistory(card, Date.now() - SPAN);
+    else this.drawSoon(card);
+    card.tick(Date.now());
+  }
+
+  // One line in each picture: whoever scrolls fast is not held up by lines that he does not look at.
+  async drawSoon(card) {
+    this.undrawn.add(card);
+    if (this.undrawn.size > 1) return;
+    while (this.undrawn.size) {
+      await pause();
+      const next = [...this.undrawn].at(-1);
+      if (next.inSight) next.draw(Date.now());
+      this.undrawn.delete(next);
+    }
+  }
+
+  // The history may have gaps now: everything is asked for again when it is looked at.
+  forgetHistory() {
+    for (const card of this.cards.values()) {
+      card.rows = null;
+      if (card.inSight) this.wantHistory(card, Date.now() - SPAN);
+    }
+  }
+
+  tick(now) {
+    for (const card of this.cards.values()) if (card.inSight) card.tick(now);
+  }
+}
+
+function before(a, b) {
+  return a.order !== b.order ? a.order < b.order : a.name < b.name;
+}

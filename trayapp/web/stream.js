@@ -1,0 +1,125 @@
+// The event stream: read, watched over, and opened again when it ends, for as long as the page lives.
+//
+// EventSource cannot send a key, so the stream is read by hand. What was missed meanwhile is told by the app itself, by
+// the id of the last event; a new run of the app begins with a `reset`.
+
+import { openEvents } from "./session.js";
+
+const SILENCE = 40_000; // ms; the app says something every 15 s
+const WAITS = [300, 600, 1000, 2000, 3000]; // ms between two tries, the last for ever: asking this machine costs nothing
+
+// Cuts a stream of text into events.
+export class Parser {
+  constructor(onEvent) {
+    this.onEvent = onEvent;
+    this.rest = "";
+    this.begin();
+  }
+
+  begin() {
+    Object.assign(this, { kind: "", data: [], id: "" });
+  }
+
+  feed(text) {
+    const lines = (this.rest + text).split("\n");
+    this.rest = lines.pop();
+    for (const line of lines) this.line(line);
+  }
+
+  line(line) {
+    if (line === "") {
+      if (this.data.length) this.onEvent(this.kind, this.data.join("\n"), this.id);
+      this.begin();
+      return;
+    }
+    const colon = line.indexOf(":");
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (name === "data") this.data.push(value);
+    else if (name === "event") this.kind = value;
+    else if (name === "id") this.id = value;
+  }
+}
+
+// `onEvent(kind, value)` for each event, `onState("live" | "gone" | "refused")` when the connection changes.
+export class Stream {
+  constructor({ onEvent, onState }) {
+    Object.assign(this, { onEvent, onState, lastId: "", state: "", running: false, nudge: () => {} });
+    addEventListener("online", () => this.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+  }
+
+  // Begin, or begin anew with another key.
+  start() {
+    this.lastId = "";
+    if (!this.running) this.run();
+  }
+
+  // Do not wait any longer: the person is looking.
+  hurry() {
+    this.nudge();
+  }
+
+  async run() {
+    this.running = true;
+    for (let tries = 0; this.running; tries += 1) {
+      const outcome = await this.once();
+      if (outcome === "refused") this.running = false;
+      else if (outcome === "ended") tries = 0; // it had worked: the first new try is soon
+      this.turn(outcome === "refused" ? "refused" : "gone");
+      if (this.running) await this.pause(WAITS[Math.min(tries, WAITS.length - 1)]);
+    }
+  }
+
+  pause(ms) {
+    return new Promise((done) => {
+      const timer = setTimeout(done, ms);
+      this.nudge = () => {
+        clearTimeout(timer);
+        done();
+      };
+    });
+  }
+
+  turn(state) {
+    if (state !== this.state) this.onState((this.state = state));
+  }
+
+  // One connection, to its end: "refused", "failed" (never opened) or "ended".
+  async once() {
+    const stop = new AbortController();
+    let watch = 0;
+    const heard = () => {
+      clearTimeout(watch);
+      watch = setTimeout(() => stop.abort(), SILENCE);
+    };
+    try {
+      heard();
+      const response = await openEvents(this.lastId, stop.signal);
+      if (response.status === 403 || response.status === 401) return "refused";
+      if (!response.ok) return "failed";
+      await this.read(response.body.getReader(), heard);
+      return "ended";
+    } catch {
+      return this.state === "live" ? "ended" : "failed";
+    } finally {
+      clearTimeout(watch);
+      stop.abort();
+    }
+  }
+
+  async read(reader, heard) {
+    const parser = new Parser((kind, data, id) => {
+      if (id) this.lastId = id;
+      this.onEvent(kind, JSON.parse(data));
+    });
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      heard();
+      this.turn("live");
+      parser.feed(decoder.decode(value, { stream: true }));
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// Times as people say them. Wall milliseconds in, text out; the clock is always told, never asked.
+
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
+const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+
+// RFC 3339 → ms; NaN for null.
+export function instant(text) {
+  return text === null || text === undefined ? NaN : Date.parse(text);
+}
+
+const written = new Map(); // minute and day → text: lines of many segments ask for the same minutes again and again
+let day = [NaN, NaN]; // begin and end of the day in which it is now
+
+function today(now) {
+  if (now < day[0] || now >= day[1] || Number.isNaN(day[0])) {
+    const begin = new Date(now).setHours(0, 0, 0, 0);
+    day = [begin, new Date(begin).setDate(new Date(begin).getDate() + 1)];
+    written.clear();
+  }
+  return day;
+}
+
+// "14:32", "Mon 14:32" on another day, "3 Nov, 14:32" further away.
+export function clock(at, now) {
+  const [begin, end] = today(now);
+  const minute = Math.floor(at / MINUTE);
+  const found = written.get(minute);
+  if (found) return found;
+  const format = at >= begin && at < end ? CLOCK : Math.abs(now - at) < 6 * 24 * HOUR ? DAY : DATE;
+  const text = format.format(at);
+  if (written.size > 5000) written.clear();
+  written.set(minute, text);
+  return text;
+}
+
+export function full(at) {
+  return FULL.format(at);
+}
+
+// "3 h 12 min": at most two units, the second only while it says something.
+export function length(ms) {
+  const minutes = Math.round(ms / MINUTE);
+  if (ms < MINUTE) return `${Math.max(1, Math.round(ms / 1000))} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 10 && minutes % 60) return `${hours} h ${minutes % 60} min`;
+  if (hours < 48) return `${hours} h`;
+  return `${Math.round(hours / 24)} days`;
+}
+
+export function ago(at, now) {
+  return now - at < 45_000 ? "just now" : `${length(now - at)} ago`;
+}
+
+// "4:12", "1:04:12": what is left until then.
+export function countdown(at, now) {
+  const seconds = Math.max(0, Math.ceil((at - now) / 1000));
+  const two = (value) => String(value).padStart(2, "0");
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}

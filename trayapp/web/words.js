@@ -1,0 +1,175 @@
+// Every sentence that the page says about a workload stands here, beside the rules that choose between them.
+//
+// A card has buttons next to its sentences, so they are worded for that; what a state is called and how bad it is follows
+// the tray's menu. Nothing here touches the page. A detail that this file does not know is shown in the app's own words.
+
+const OPENS = "Your browser opens the sign-in page; the rest is done for you.";
+const ITSELF = "Nothing. Amberlight tries again by itself.";
+
+// detail: [what is wrong, what to do]; null: the app's own sentence (`status_context`).
+export const DETAILS = {
+  not_stored: [
+    "The newest login could not be saved in the keyring and is held in memory only.",
+    "Keep Amberlight running. It tries again by itself.",
+  ],
+  keyring_locked: ["The keyring that holds its login is locked.", "Unlock the keyring. Amberlight goes on by itself."],
+  keyring_unavailable: ["The keyring that holds its login cannot be used.", null],
+  config_error: [null, "Mend the configuration file. Amberlight reads it again by itself."],
+  confirm_change: [
+    "Its server or client was changed in the configuration. Nothing is sent there until you agree.",
+    `If the change is right, press Reauthorize. ${OPENS}`,
+  ],
+  upstream_rejects: [
+    "The service rejects even fresh tokens.",
+    "Check there that your account still has access, or press Reauthorize to sign in with another one.",
+  ],
+  refused: ["The server ended this login.", `Press Reauthorize. ${OPENS}`],
+  lost_rotation: [
+    "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
+    `Press Reauthorize. ${OPENS}`,
+  ],
+  ceiling: [
+    "Its token could not be renewed for a long time. The login is kept.",
+    "If the network is right again, press Retry now. Otherwise press Reauthorize to sign in again.",
+  ],
+  never_signed_in: ["Nobody has signed in here yet.", `Press Sign in. ${OPENS}`],
+  paused: ["Paused by you. Programs get no token.", "Press Resume to start it again."],
+  sleeping: ["The computer is about to sleep.", "Nothing. Amberlight goes on when it wakes."],
+  portal: [
+    "This network wants you to sign in to it first.",
+    "Open any web page and sign in to the network. Amberlight goes on by itself.",
+  ],
+  offline: ["There is no network.", "Nothing, or connect to a network. Amberlight goes on by itself."],
+  settling: ["The network has just changed.", "Nothing. Amberlight tries in a moment."],
+  server_said_wait: ["The server asked to wait.", "Nothing. Amberlight tries again by itself after that."],
+  retrying: ["Its token cannot be renewed right now.", ITSELF],
+  refresh_delayed: ["It works, but its token could not be renewed yet.", ITSELF],
+  starting: ["Starting with the saved login.", "Nothing. It takes a moment."],
+  ok: ["", ""],
+};
+
+// Worst first, as in the tray's menu. `group` is what the buttons above the list choose by.
+export const RANKS = {
+  signed_out: { order: 0, badge: "Needs you", group: "you" },
+  error: { order: 1, badge: "Configuration error", group: "you" },
+  unhealthy: { order: 2, badge: "Rejected by the service", group: "you" },
+  never: { order: 3, badge: "Not signed in yet", group: "you" },
+  signing_in: { order: 4, badge: "Signing in", group: "you" },
+  retrying: { order: 5, badge: "Retrying by itself", group: "healing" },
+  starting: { order: 6, badge: "Starting", group: "healing" },
+  unknown: { order: 7, badge: "Unknown", group: "rest" },
+  running: { order: 8, badge: "Signed in", group: "good" },
+  ending: { order: 9, badge: "Being removed", group: "rest" },
+  stopped: { order: 10, badge: "Paused", group: "rest" },
+};
+
+const BY_STATUS = {
+  unauthenticated: "signed_out",
+  error: "error",
+  unhealthy: "unhealthy",
+  auth_retrying: "retrying",
+  starting: "starting",
+  running: "running",
+  stopped: "stopped",
+  policy_stopped: "stopped",
+  stopping: "ending",
+  removing: "ending",
+};
+
+const AMBER_BADGES = {
+  keyring_locked: "Keyring locked",
+  keyring_unavailable: "No keyring",
+  portal: "Network wants a sign-in",
+  offline: "Offline",
+};
+
+// How bad a workload is, as it is drawn: a key of RANKS.
+export function rank(row) {
+  if (row.colour === "amber") return "retrying";
+  if (row.status === "unauthenticated" && row.colour === "blue") return row.auth.signing_in ? "signing_in" : "never";
+  return BY_STATUS[row.status] ?? "unknown";
+}
+
+// The state in two or three words.
+export function badge(row) {
+  const found = rank(row);
+  if (found === "retrying") return AMBER_BADGES[row.auth.detail] ?? RANKS.retrying.badge;
+  if (found === "unknown") return row.status;
+  if (found === "ending" && row.status === "stopping") return "Stopping";
+  return RANKS[found].badge;
+}
+
+// What is wrong with it and what to do: two sentences, both empty when all is well.
+export function advice(row) {
+  const detail = row.auth.detail;
+  if (row.status === "removing") return ["Its login is revoked and deleted.", "Nothing."];
+  if (row.status === "unauthenticated" && row.auth.signing_in) {
+    return ["", row.auth.device ? "Enter the code below, on any device." : "Finish signing in, in your browser."];
+  }
+  if (detail === "refresh_delayed" && row.colour === "amber") return ["Its token is being renewed.", "Nothing. It takes a moment."];
+  const [wrong, todo] = DETAILS[detail] ?? [null, ""];
+  return [wrong ?? row.status_context, todo ?? row.status_context];
+}
+
+// What stands before the first of the two: not every state is a fault.
+export function adviceLabel(row) {
+  return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
+}
+
+// The one button that mends it: "reauthorize", "retry", or "" where nothing of ours would.
+export function remedy(row) {
+  const found = rank(row);
+  if (row.auth.detail === "config_error") return "retry";
+  return ["signed_out", "error", "unhealthy", "never", "signing_in"].includes(found) ? "reauthorize" : "";
+}
+
+export function signInLabel(row) {
+  if (row.auth.signing_in) return "Reopen sign-in page";
+  return row.auth.detail === "never_signed_in" ? "Sign in" : "Reauthorize";
+}
+
+// "HTTP 403, invalid_grant" of a problem; empty if it has neither.
+export function codes(problem) {
+  return [problem.http_status ? `HTTP ${problem.http_status}` : "", problem.code ?? ""].filter(Boolean).join(", ");
+}
+
+// What Copy client settings offers, and where the text belongs.
+export const PROGRAMS = {
+  claude: ["Claude Code", "Paste it into .mcp.json of your project."],
+  cursor: ["Cursor", "Paste it into ~/.cursor/mcp.json."],
+  vscode: ["VS Code", "Paste it into .vscode/mcp.json of your project."],
+  json: ["Plain JSON", "Name, address and header for any other program."],
+};
+
+function names(of) {
+  if (of.length === 1) return of[0];
+  if (of.length <= 3) return `${of.slice(0, -1).join(", ")} and ${of.at(-1)}`;
+  return `${of.slice(0, 2).join(", ")} and ${of.length - 2} more`;
+}
+
+// The heading: "3 of 5 signed in; github needs you; linear is retrying by itself".
+export function summary(rows) {
+  if (!rows.length) return "No workloads yet";
+  const by = (group) => rows.filter((row) => RANKS[rank(row)].group === group).map((row) => row.name).sort();
+  const [you, good] = [by("you"), by("good")];
+  const ranked = (wanted) => rows.filter((row) => rank(row) === wanted).map((row) => row.name).sort();
+  const [retrying, starting] = [ranked("retrying"), ranked("starting")];
+  const paused = rows.filter((row) => rank(row) === "stopped").length;
+  const total = rows.length - paused;
+  const parts = [];
+  if (total === 0) parts.push(paused === 1 ? `${rows[0].name} is paused` : `All ${paused} are paused`);
+  else if (good.length === total) parts.push(total === 1 ? `${good[0]} is signed in` : `All ${total} signed in`);
+  else parts.push(`${good.length} of ${total} signed in`);
+  if (you.length) parts.push(`${names(you)} ${you.length === 1 ? "needs" : "need"} you`);
+  if (retrying.length) parts.push(`${names(retrying)} ${retrying.length === 1 ? "is retrying by itself" : "are retrying by themselves"}`);
+  if (starting.length) parts.push(`${names(starting)} ${starting.length === 1 ? "is" : "are"} starting`);
+  return parts.join("; ");
+}
+
+// The window's title: what matters first, as tabs are narrow.
+export function title(rows) {
+  const bad = rows.filter((row) => RANKS[rank(row)].group === "you");
+  if (bad.length === 1) return `${bad[0].name} needs you · Amberlight`;
+  if (bad.length) return `${bad.length} need you · Amberlight`;
+  return rows.length ? `${summary(rows)} · Amberlight` : "Amberlight";
+}
