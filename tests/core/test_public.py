@@ -139,6 +139,8 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
         "health": "degraded",
         "colour": "amber",
         "glyph": "retry",
+        "action": "",
+        "help": "Nothing to do: it goes on by itself.",
     }
     assert made["auth"] == auth_json(AUTH)
 

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from trayapp.core.advice import advice
 from trayapp.core.face import AuthView, Snapshot, Status, Unavailable, WorkloadView
 from trayapp.core.model import DeviceCode, Problem, Spec
 
@@ -103,6 +104,8 @@ def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) 
         "health": view.health.value,
         "colour": view.colour.name.lower(),
         "glyph": view.glyph.value,
+        "action": advice(view)[0],
+        "help": advice(view)[1],
         "auth": auth_json(view.auth),
     }
 

@@ -86,7 +86,9 @@ _NAMES = {bool: "true or false", str: "a string", list: "a list"}
 
 
 async def read_object(request: web.Request, fields: Mapping[str, type]) -> Json:
-    """The body as an object with these fields only, each of its type (`bool`, `str` or `list`); no body is an empty object.
+    """The body as an object with these fields only; no body is an empty object.
+
+    Each field is of its type: `bool`, `str` or `list`, or `object` for any.
 
     Raises `Refusal` 400 naming the field, 413 over 1 MiB, 415 for anything but `application/json` (which no form and no
     simple cross-origin request can send).
@@ -101,6 +103,6 @@ async def read_object(request: web.Request, fields: Mapping[str, type]) -> Json:
         if key not in fields:
             raise _bad(f"The body has a field that is not known; it may have: {', '.join(sorted(fields))}.")
     for key, kind in fields.items():
-        if key in data and type(data[key]) is not kind:
+        if key in data and kind is not object and type(data[key]) is not kind:
             raise _bad(f"The field {key} has to be {_NAMES[kind]}.")
     return {str(key): value for key, value in data.items()}

@@ -1,0 +1,55 @@
+"""What a person is told to do, for each state that there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from trayapp.core.advice import ACTIONS, BY_DETAIL, BY_ITSELF, advice
+from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Status, WorkloadView
+
+
+def view(status: Status, detail: Detail, *, signing_in: bool = False) -> WorkloadView:
+    auth = AuthView(detail, 0.0, signing_in=signing_in)
+    return WorkloadView("w", "https://w.example", status, "", Health.UNKNOWN, Colour.GREY, Glyph.OPEN, auth)
+
+
+@pytest.mark.parametrize("detail", list(Detail))
+@pytest.mark.parametrize("status", list(Status))
+def test_each_state_has_a_sentence(status: Status, detail: Detail) -> None:
+    """One sentence and at most one click, which the API knows; silence only where all is well."""
+
+    action, words = advice(view(status, detail))
+
+    assert action in ("", *ACTIONS)
+    assert (words == "") is ((status, detail) == (Status.RUNNING, Detail.OK))
+    assert not words or (words[0].isupper() and words.endswith("."))
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "signing_in", "action"),
+    [
+        (Status.UNAUTHENTICATED, Detail.REFUSED, False, "reauthorize"),
+        (Status.UNAUTHENTICATED, Detail.REFUSED, True, "reauthorize"),
+        (Status.UNAUTHENTICATED, Detail.CEILING, False, "retry"),
+        (Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, False, "reauthorize"),
+        (Status.ERROR, Detail.CONFIRM_CHANGE, False, "reauthorize"),
+        (Status.ERROR, Detail.CONFIG_ERROR, False, ""),
+        (Status.STOPPED, Detail.KEYRING_LOCKED, False, "resume"),
+        (Status.AUTH_RETRYING, Detail.RETRYING, False, ""),
+        (Status.AUTH_RETRYING, Detail.OFFLINE, False, ""),
+        (Status.REMOVING, Detail.REFUSED, False, ""),
+    ],
+)
+def test_the_click_that_helps(status: Status, detail: Detail, signing_in: bool, action: str) -> None:
+    """What heals by itself asks for no click."""
+
+    assert action == advice(view(status, detail, signing_in=signing_in))[0]
+
+
+def test_a_sign_in_that_waits_is_told_of() -> None:
+    """Whatever the reason was, the person is in the middle of mending it."""
+
+    told = advice(view(Status.UNAUTHENTICATED, Detail.LOST_ROTATION, signing_in=True))[1]
+
+    assert "Finish" in told
+    assert told not in (BY_ITSELF[1], BY_DETAIL[Detail.LOST_ROTATION][1])

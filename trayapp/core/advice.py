@@ -1,0 +1,43 @@
+"""What a person can do about a workload, in the words of the page's own buttons: the one click that helps, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trayapp.core.face import Detail, Status, WorkloadView
+
+ACTIONS = ("retry", "reauthorize", "resume")
+
+SIGN_IN = "Sign in again: Reauthorize opens the sign-in page in your browser."
+BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
+    Detail.NOT_STORED: ("", "Keep Amberlight running and unlock or start your keyring; the login is saved by itself."),
+    Detail.KEYRING_LOCKED: ("", "Unlock your keyring; it goes on by itself."),
+    Detail.KEYRING_UNAVAILABLE: ("", "Start a keyring (GNOME Keyring, KWallet, …); it goes on by itself."),
+    Detail.CONFIG_ERROR: ("", "Mend its configuration; it is read again by itself."),
+    Detail.CONFIRM_CHANGE: (
+        "reauthorize",
+        "If the change in its configuration was meant, Reauthorize signs you in there.",
+    ),
+    Detail.UPSTREAM_REJECTS: ("", "Check with the service that your account still has access."),
+    Detail.REFUSED: ("reauthorize", SIGN_IN),
+    Detail.LOST_ROTATION: ("reauthorize", SIGN_IN),
+    Detail.CEILING: ("retry", "Retry now if the network is right again; if that does not help, Reauthorize."),
+    Detail.NEVER_SIGNED_IN: ("reauthorize", "Sign in: the sign-in page opens in your browser."),
+    Detail.PORTAL: ("", "Open any web page and sign in to the network; it goes on by itself."),
+    Detail.OFFLINE: ("", "Connect to a network; it goes on by itself."),
+}
+BY_ITSELF = ("", "Nothing to do: it goes on by itself.")
+
+
+def advice(view: WorkloadView) -> tuple[str, str]:
+    """The verb of the API that helps most (one of `ACTIONS`, or empty), and what to do; both empty when all is well."""
+    detail, status = view.auth.detail, view.status
+    if status is Status.STOPPED:
+        return "resume", "Resume it when you want to use it again."
+    if status is Status.REMOVING:
+        return BY_ITSELF
+    if status is Status.UNAUTHENTICATED and view.auth.signing_in:
+        return "reauthorize", "Finish signing in in your browser; Reauthorize opens its page again."
+    if detail in BY_DETAIL:
+        return BY_DETAIL[detail]
+    return ("", "") if status is Status.RUNNING and detail is Detail.OK else BY_ITSELF
