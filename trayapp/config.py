@@ -278,7 +278,8 @@ def _missing(values: Mapping[str, Any]) -> list[str]:
     if "url" not in values:
         sentences.append('url is missing: write url = "https://…", the address that the login opens')
     ends = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
-    if "issuer" not in values and len(ends) == 1:
+    by_device = {"token_endpoint", "device_authorization_endpoint"} <= values.keys()
+    if "issuer" not in values and len(ends) == 1 and not by_device:
         other = "token_endpoint" if ends[0] == "authorization_endpoint" else "authorization_endpoint"
         sentences.append(f"{other} is missing: {ends[0]} is of no use without it, unless an issuer is named")
     if "issuer" not in values and len(ends) == 2 and "client_id" not in values:

@@ -144,7 +144,7 @@ def test_pasted(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) 
     assert "paste its address here" in captured.out
     assert "That is not the address. Paste the whole address" in captured.err
     assert "canary-code" not in captured.out + captured.err
-    assert [{"browser": False, "accept": False}] == app.said(BEGIN)
+    assert [{"browser": False, "accept": False, "flow": "browser"}] == app.said(BEGIN)
 
 
 def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:

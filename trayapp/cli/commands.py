@@ -223,9 +223,9 @@ def start(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.signing_wait import sign_in
+    from trayapp.cli.signing_wait import sign_in, way
 
-    return sign_in(_client(paths), arguments.name, browser=not arguments.no_browser, accept=arguments.accept)
+    return sign_in(_client(paths), arguments.name, **way(arguments), accept=arguments.accept)
 
 
 def secret(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -273,15 +273,17 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
         say(f"Sign in with: amberlight reauthorize {arguments.name}")
         return OK
 
-    from trayapp.cli.signing_wait import sign_in
+    from trayapp.cli.signing_wait import sign_in, way
 
-    return sign_in(client, arguments.name, browser=not arguments.no_browser, accept=False)
+    return sign_in(client, arguments.name, **way(arguments), accept=False)
 
 
 def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
     keys = ("url", "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "client_id")
     found = {key: getattr(arguments, key) for key in keys}
     found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
+    found |= {"device_authorization_endpoint": arguments.device_authorization_endpoint}
+    found |= {"flow": "device" if arguments.device else None}
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -297,7 +299,8 @@ def _wrong(keys: Mapping[str, Any]) -> list[str]:
             option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
             sentences.append(f"{option}: {error}")
     ends = {"authorization_endpoint", "token_endpoint"} & keys.keys()
-    if "issuer" not in keys and len(ends) == 1:
+    by_device = {"token_endpoint", "device_authorization_endpoint"} <= keys.keys()
+    if "issuer" not in keys and len(ends) == 1 and not by_device:
         sentences.append("say who signs you in: --issuer, or both --authorization-endpoint and --token-endpoint")
     if "issuer" not in keys and len(ends) == 2 and "client_id" not in keys:
         sentences.append("say under which name the client is registered there: --client-id")

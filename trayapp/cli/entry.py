@@ -176,7 +176,10 @@ def _entry_commands(commands: Any) -> None:
     add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
     add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
     add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
-    add.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
+    add.add_argument("--device-authorization-endpoint", metavar="URL", help="where a device code comes from (RFC 8628)")
+    how = add.add_mutually_exclusive_group()
+    how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
+    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine, from now on")
     add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
 
     words = "revoke and delete a workload's login and take it out of the configuration"
@@ -252,9 +255,11 @@ def _act_commands(commands: Any) -> None:
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="all of them; the same as no NAME")
 
-    example = "amberlight reauthorize github\namberlight reauthorize github --no-browser"
+    example = "amberlight reauthorize github\namberlight reauthorize github --device"
     again = _named(commands, "reauthorize", "sign in again, in the browser", example)
-    again.add_argument("--no-browser", action="store_true", help="print the address; paste the redirect's address back")
+    how = again.add_mutually_exclusive_group()
+    how.add_argument("--no-browser", action="store_true", help="print the address; paste the redirect's address back")
+    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine")
     again.add_argument(
         "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
     )

@@ -195,6 +195,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     fields += [
         ("Health", clean(row.get("health"))),
         ("URL", clean(row.get("url"))),
+        ("Sign-in", device_words(auth.get("device"))),
         ("Since", _both(auth.get("since"), ago(auth.get("since"), now))),
         ("Token ends", _both(auth.get("token_expires_at"), ahead(auth.get("token_expires_at"), now))),
         ("Next attempt", _both(auth.get("next_attempt_at"), ahead(auth.get("next_attempt_at"), now))),
@@ -206,6 +207,13 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         fields.append(("Events from", ", ".join(clean(source) for source in _list(row.get("sources")))))
     width = max(len(name) for name, _ in fields) + 2
     return "\n".join(f"{name + ':':<{width}}{text}" for name, text in fields if text)
+
+
+def device_words(device: object) -> str:
+    """What to type where, of a sign-in that waits for it."""
+    if not isinstance(device, Mapping):
+        return ""
+    return f"enter code {clean(device.get('user_code'))} at {clean(device.get('verification_uri'))}"
 
 
 def _list(value: object) -> Sequence[object]:

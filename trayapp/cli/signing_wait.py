@@ -1,39 +1,70 @@
 """Waiting, in a terminal, until a sign-in has succeeded or ended. The app does the sign-in; this only looks on.
 
 A sign-in is an overlay on a workload that may be running all the while, so its end is read from two facts: `signing_in`
-is over, and the login was renewed at that moment (`last_refreshed_at` moved) or was not.
+is over, and the login was renewed at that moment (`last_refreshed_at` moved) or was not. Ctrl-C ends a sign-in that
+this command began, and nothing else.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import queue
+import argparse
 import sys
-import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
-from trayapp.cli.client import ApiError, Client
-from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import auth_of, clean, complain, say
+from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
+from trayapp.cli.output import auth_of, clean, complain, moment, say, span
+from trayapp.cli.pasting import Pasted
 
 LIMIT = 300.0  # s; as long as the app itself waits for the browser
+LONGEST = 1800.0  # s; as long as it waits for a device code
 POLL = 0.5  # s
 SETTLED = 2.0  # s; snapshots come up to half a second late, so "not signing in" has to be seen for longer than that
 
 
-def sign_in(client: Client, name: str, *, browser: bool, accept: bool) -> int:
-    """Begin a sign-in and wait for its end; prints what to do and what came of it."""
-    before = _refreshed(client.status(name))
-    answer = client.post(name, "reauthorize", {"browser": browser, "accept": accept})
+class Way(TypedDict):
+    """How to sign in: whether the app opens the page by itself, and by browser or device; empty: as configured."""
+
+    browser: bool
+    flow: str
+
+
+def way(arguments: argparse.Namespace) -> Way:
+    """As configured, unless an option says otherwise."""
+    if arguments.device:
+        return {"browser": False, "flow": "device"}
+    if arguments.no_browser:
+        return {"browser": False, "flow": "browser"}
+    return {"browser": True, "flow": ""}
+
+
+def sign_in(client: Client, name: str, *, browser: bool, accept: bool, flow: str = "") -> int:
+    """Begin a sign-in and wait for its end; prints what to do and what came of it.
+
+    `flow` is browser or device, empty: as configured. `browser`: the app opens the page by itself.
+    """
+    row = client.status(name)
+    ours = not auth_of(row).get("signing_in")
+    try:
+        return _sign_in(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow)
+    except KeyboardInterrupt:
+        return _interrupted(client, name, ours)
+
+
+def _sign_in(client: Client, name: str, before: object, *, browser: bool, accept: bool, flow: str) -> int:
+    wish = {"browser": browser, "accept": accept} | ({"flow": flow} if flow else {})
+    answer = client.post(name, "reauthorize", wish)
     for step in answer.get("steps") or ():
         say(clean(step))
-    url = answer.get("authorization_url")
-    pasted = None
+    url, pasted, limit, seen = answer.get("authorization_url"), None, LIMIT, False
     if isinstance(url, str) and url:
-        if browser:
+        auth = auth_of(client.status(name))
+        device, seen = auth.get("device"), bool(auth.get("signing_in"))
+        if isinstance(device, Mapping):
+            limit = _show_code(device, opened=browser)
+        elif browser:
             say(
                 f"Your browser opens the sign-in page of {name}. If it does not, open this address:\n\n  {clean(url)}\n"
             )
@@ -42,40 +73,38 @@ def sign_in(client: Client, name: str, *, browser: bool, accept: bool) -> int:
             say("If the browser then shows a page that cannot be reached, paste its address here and press Enter:")
             pasted = Pasted()
     sys.stdout.flush()
-    return _wait(client, name, before, pasted)
+    return _wait(client, name, before, pasted, limit, seen)
 
 
-class Pasted:
-    """Lines that a person types or pastes, read by a thread that the program's end need not wait for."""
-
-    def __init__(self) -> None:
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._read, name="read pasted address", daemon=True).start()
-
-    def next(self) -> str:
-        """A whole line, or nothing if there is none yet."""
-        with contextlib.suppress(queue.Empty):
-            return self._lines.get_nowait().strip()
-        return ""
-
-    def _read(self) -> None:
-        """By file descriptor: a thread inside Python's own buffered reader would make the interpreter's end fail."""
-        rest = b""
-        try:
-            descriptor = sys.stdin.fileno()
-            while chunk := os.read(descriptor, 65536):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._lines.put(line.decode(errors="replace"))
-        except (OSError, ValueError, AttributeError):
-            return  # no standard input: the browser may still come back by itself
-        if rest:
-            self._lines.put(rest.decode(errors="replace"))
+def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
+    """What to type where; how long it is good, in seconds."""
+    ends = moment(device.get("expires_at"))
+    left = LIMIT if ends is None else min(max(ends - time.time(), 0.0), LONGEST)
+    where = "Your browser opens" if opened else "Open this address in a browser on any machine"
+    code = clean(device.get("user_code"))
+    say(f"{where}:\n\n  {clean(device.get('verification_uri'))}\n\nand enter this code:\n\n  {code}\n")
+    if complete := clean(device.get("verification_uri_complete") or ""):
+        say(f"With the code in it already:\n\n  {complete}\n")
+    say(f"Waiting for you; the code is good for {span(left)}. Ctrl-C ends the sign-in.")
+    return left
 
 
-def _wait(client: Client, name: str, before: object, pasted: Pasted | None) -> int:
-    until = time.monotonic() + LIMIT
-    seen, idle_since, renewed = False, time.monotonic(), before
+def _interrupted(client: Client, name: str, ours: bool) -> int:
+    """The person gave it up: nobody need wait for it any longer, and all is as it was."""
+    try:
+        if ours:
+            client.post(name, "cancel")
+            complain(f"\nThe sign-in of {name} was ended. Try again: amberlight reauthorize {name}")
+        else:
+            complain(f"\nThe sign-in of {name} had begun elsewhere and goes on.")
+    except (ApiError, NotRunningError):
+        complain(f"\nThe sign-in of {name} ends by itself.")
+    return INTERRUPTED
+
+
+def _wait(client: Client, name: str, before: object, pasted: Pasted | None, limit: float, seen: bool) -> int:
+    until = time.monotonic() + limit + SETTLED  # the app says first why it gave up
+    idle_since, renewed = time.monotonic(), before
     while time.monotonic() < until:
         if pasted is not None and (line := pasted.next()):
             _hand_over(client, name, line)
@@ -89,9 +118,7 @@ def _wait(client: Client, name: str, before: object, pasted: Pasted | None) -> i
         elif now - idle_since > SETTLED:
             return _ended(name, row, seen)
         time.sleep(POLL)
-    complain(
-        f"amberlight: nobody signed in to {name} within {LIMIT / 60:g} minutes. Try again: amberlight reauthorize {name}"
-    )
+    complain(f"amberlight: nobody signed in to {name} within {span(limit)}. Try again: amberlight reauthorize {name}")
     return NEEDS_SIGN_IN
 
 
