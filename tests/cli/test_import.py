@@ -1,0 +1,334 @@
+"""`amberlight import`, by the real `main`: what is shown, asked, added and changed, against a small control server."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_app import FakeApp, running
+from trayapp.cli import main
+from trayapp.config import Paths, load
+
+Capture = pytest.CaptureFixture[str]
+
+NOTION = "https://mcp.notion.example/mcp"
+LINEAR = "https://mcp.linear.example/sse"
+LIST = {
+    "mcpServers": {
+        "Notion": {"url": NOTION},
+        "linear": {"type": "sse", "url": LINEAR},
+        "fs": {"command": "npx", "args": ["fs"]},
+        "static": {"url": "https://x.example/mcp", "headers": {"Authorization": "Bearer CANARY"}},
+    }
+}
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """This user's places, all in a temporary directory."""
+    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    return Paths.default()
+
+
+@pytest.fixture
+def app(paths: Paths) -> Iterator[FakeApp]:
+    with running(paths.runtime_dir) as fake:
+        fake.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+        for name in ("notion", "linear"):
+            fake.replies[f"GET /workloads/{name}/client"] = 200, client(name)
+        yield fake
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps(LIST, indent=2))
+    file.chmod(0o600)
+    return file
+
+
+def client(name: str, **changed: Any) -> dict[str, Any]:
+    """What the app tells of how to reach a workload."""
+    entry = {"type": "http", "url": proxy(name), "headers": {"Authorization": "Bearer KEY"}}
+    texts = {program: json.dumps({"mcpServers": {name: entry}}) for program in ("claude", "cursor", "vscode")}
+    return {"url": proxy(name), "headers": entry["headers"], "lasting": True, "settings": texts} | changed
+
+
+def proxy(name: str) -> str:
+    return f"http://127.0.0.1:8765/w/{name}"
+
+
+class Typed:
+    """A terminal where somebody types these lines, and then nothing more."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        return f"{self.lines.pop(0)}\n" if self.lines else ""
+
+
+def names(paths: Paths) -> set[str]:
+    return set(load(paths, {}).workloads)
+
+
+def run_configs(tmp_path: Path, **texts: str) -> None:
+    folder = tmp_path / "STATE_HOME" / "toolhive" / "runconfigs"
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / f"{name}.json").write_text(text)
+
+
+# --- ToolHive --------------------------------------------------------------------------------------------------------
+
+
+def given_toolhive(tmp_path: Path) -> None:
+    login = {"cached_refresh_token_ref": "CANARY", "client_secret": "CANARY", "client_id": "c", "scopes": ["read"]}
+    run_configs(
+        tmp_path,
+        notion=json.dumps({"name": "Notion", "remote_url": NOTION, "remote_auth_config": login}),
+        linear=json.dumps({"name": "linear", "remote_url": LINEAR}),
+        files=json.dumps({"name": "files", "image": "x"}),
+        broken='{"name": "CANARY',
+    )
+
+
+def test_toolhive_is_taken_over(tmp_path: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """All of it with --yes; damaged files are named, containers counted, and no secret is shown or kept."""
+
+    given_toolhive(tmp_path)
+    assert 0 == main(["import", "toolhive", "--yes"])
+
+    spec = load(paths, {}).workloads["notion"]
+    assert (NOTION, "c", ("read",)) == (spec.url, spec.client_id, spec.scopes)
+    assert {"notion", "linear"} == names(paths)
+    assert [("POST /reload", None)] == app.requests
+    out = capsys.readouterr().out
+    assert re.search(rf"notion +{re.escape(NOTION)} +called Notion there", out)
+    assert "two owners of one rotating token kill it" in out
+    assert "Passed over broken.json: the file is damaged" in out
+    assert "1 more runs on this machine and needs no login." in out
+    assert "amberlight secret set notion" in out
+    assert "amberlight reauthorize linear\n  amberlight reauthorize notion" in out
+    assert "CANARY" not in out + paths.config_file.read_text()
+
+
+def test_a_dry_run_changes_nothing(tmp_path: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """It says what would be done."""
+
+    given_toolhive(tmp_path)
+    assert 0 == main(["import", "toolhive", "--dry-run"])
+    assert "Would add: linear and notion." in capsys.readouterr().out
+    assert (False, []) == (paths.config_file.exists(), app.requests)
+
+
+def test_nobody_to_ask(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """Without a terminal only --yes agrees."""
+
+    given_toolhive(tmp_path)
+    assert 2 == main(["import", "toolhive"])
+    assert "--yes" in capsys.readouterr().err
+    assert not paths.config_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        (("y",), {"notion", "linear"}),
+        (("n",), set()),
+        ((), set()),  # the end of the input
+        (("e", "y", "n"), {"linear"}),
+        (("each", "", "yes"), {"notion"}),
+    ],
+)
+def test_all_none_or_each(
+    typed: tuple[str, ...], taken: set[str], tmp_path: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person chooses."""
+
+    given_toolhive(tmp_path)
+    monkeypatch.setattr(sys, "stdin", Typed(*typed))
+    assert 0 == main(["import", "toolhive"])
+    assert taken == names(paths)
+
+
+def test_a_second_time_there_is_nothing_to_do(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """What is here is recognised by its address."""
+
+    given_toolhive(tmp_path)
+    assert 0 == main(["import", "toolhive", "--yes"])
+    before = paths.config_file.read_text()
+    capsys.readouterr()
+    assert 0 == main(["import", "toolhive", "--yes"])
+    out = capsys.readouterr().out
+    assert ("There is nothing new to add." in out, out.count("is here already")) == (True, 2)
+    assert before == paths.config_file.read_text()
+
+
+def test_without_toolhive(paths: Paths, capsys: Capture) -> None:
+    """The place where it would be is named."""
+
+    assert 1 == main(["import", "toolhive"])
+    assert "toolhive/runconfigs" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_right_is_told_first(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """Nothing is added to it."""
+
+    given_toolhive(tmp_path)
+    paths.config_file.parent.mkdir(parents=True)
+    paths.config_file.write_text("[workloads.a]\nnonsense = 1\n")
+    assert 1 == main(["import", "toolhive", "--yes"])
+    assert "config.toml:2" in capsys.readouterr().err
+    assert "[workloads.a]\nnonsense = 1\n" == paths.config_file.read_text()
+
+
+# --- lists of MCP servers --------------------------------------------------------------------------------------------
+
+
+def test_a_list_is_taken_over_and_sent_through(listed: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """With --yes: entries, a copy of the old file, and the file itself."""
+
+    before = listed.read_bytes()
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+
+    assert {"notion", "linear"} == names(paths)
+    made = json.loads(listed.read_text())["mcpServers"]
+    key = {"Authorization": "Bearer KEY"}
+    assert {"url": proxy("notion"), "type": "http", "headers": key} == made["Notion"]
+    assert {"type": "sse", "url": proxy("linear"), "headers": key} == made["linear"]
+    assert LIST["mcpServers"]["fs"] == made["fs"]
+    assert LIST["mcpServers"]["static"] == made["static"]
+    (backup,) = listed.parent.glob("mcp.json.amberlight-backup-*")
+    assert (before, 0o600) == (backup.read_bytes(), backup.stat().st_mode & 0o777)
+    printed = capsys.readouterr()
+    assert "Passed over static: it carries a fixed key in its headers" in printed.out
+    assert f"The old file: {backup}" in printed.out
+    assert "CANARY" not in printed.out + printed.err
+    assert "KEY" not in printed.out + printed.err
+    assert "" == printed.err
+
+
+def test_the_file_is_changed_for_those_that_were_taken(
+    listed: Path, app: FakeApp, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only if a person says so."""
+
+    before = listed.read_bytes()
+    monkeypatch.setattr(sys, "stdin", Typed("e", "n", "y", "n"))
+    assert 0 == main(["import", "mcp-json", str(listed)])
+    assert ({"linear"}, before) == (names(paths), listed.read_bytes())
+
+    monkeypatch.setattr(sys, "stdin", Typed("n", "y"))
+    assert 0 == main(["import", "mcp-json", str(listed)])
+    made = json.loads(listed.read_text())["mcpServers"]
+    assert (NOTION, proxy("linear")) == (made["Notion"]["url"], made["linear"]["url"])
+
+
+def test_the_file_can_be_kept(listed: Path, app: FakeApp, paths: Paths) -> None:
+    """`--keep-file` asks nothing about it."""
+
+    before = listed.read_bytes()
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes", "--keep-file"])
+    assert ({"notion", "linear"}, before) == (names(paths), listed.read_bytes())
+
+
+def test_without_an_app_the_file_stays(listed: Path, paths: Paths, capsys: Capture) -> None:
+    """It alone knows where its proxy listens; the entries are added all the same."""
+
+    before = listed.read_bytes()
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    assert ({"notion", "linear"}, before) == (names(paths), listed.read_bytes())
+    assert "start that and import once more" in capsys.readouterr().out
+
+
+def test_a_dry_run_of_a_list(listed: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """Neither configuration nor file is touched."""
+
+    before = listed.read_bytes()
+    assert 0 == main(["import", "mcp-json", str(listed), "--dry-run"])
+    assert (False, before) == (paths.config_file.exists(), listed.read_bytes())
+    assert "Would point notion and linear in" in capsys.readouterr().out
+    assert [listed] == list(listed.parent.glob("mcp.json*"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((200, client("notion", lasting=False)), "set a fixed port"),
+        ((200, client("notion", settings={})), "is it another version"),
+        ((409, {"error": "broken", "message": "Its configuration is wrong."}), "Its configuration is wrong."),
+    ],
+)
+def test_one_that_cannot_be_reached_is_left_out(
+    reply: tuple[int, Any], words: str, listed: Path, app: FakeApp, capsys: Capture
+) -> None:
+    """The others are sent through Amberlight."""
+
+    app.replies["GET /workloads/notion/client"] = reply
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    made = json.loads(listed.read_text())["mcpServers"]
+    assert (NOTION, proxy("linear")) == (made["Notion"]["url"], made["linear"]["url"])
+    assert words in capsys.readouterr().err
+
+
+def test_keys_that_others_could_see_are_warned_of(listed: Path, app: FakeApp, capsys: Capture) -> None:
+    """By the file's mode, and by version control."""
+
+    listed.chmod(0o644)
+    (listed.parent / ".git").mkdir()
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    err = capsys.readouterr().err
+    assert ("chmod 600" in err, "version control" in err) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"mcpServers": {', "mcp.json: line 1: "),
+        ('{"other": 1}', "no list of MCP servers"),
+        (None, "there is no file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(
+    text: str | None, words: str, tmp_path: Path, paths: Paths, capsys: Capture
+) -> None:
+    """In one sentence that names it."""
+
+    file = tmp_path / "mcp.json"
+    if text is not None:
+        file.write_text(text)
+    assert 1 == main(["import", "mcp-json", str(file), "--yes"])
+    err = capsys.readouterr().err
+    assert words in err
+    assert 1 == err.count("\n")
+
+
+def test_names_from_elsewhere_do_no_harm_to_a_terminal(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """No control character is printed."""
+
+    file = tmp_path / "mcp.json"
+    file.write_text(json.dumps({"mcpServers": {"\x1b[31mred": {"url": NOTION}, "\x1b[2J": {"url": "http://x\x1b"}}}))
+    assert 0 == main(["import", "mcp-json", str(file), "--dry-run"])
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "Would add: 31mred." in out
+
+
+def test_the_source_has_to_be_named(capsys: Capture) -> None:
+    """Wrong usage, with the way to the help."""
+
+    assert 2 == main(["import"])
+    assert "amberlight import --help" in capsys.readouterr().err

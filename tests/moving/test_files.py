@@ -1,0 +1,104 @@
+"""Another program's file is replaced as a whole or not at all, and its old self is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trayapp.moving import files
+from trayapp.moving.files import FileError, read, replace
+
+OLD = '\ufeff{"a": "ü"}\r\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "mcp.json"
+    made.write_bytes(OLD.encode())
+    made.chmod(0o640)
+    return made
+
+
+def test_the_new_text_and_a_copy_that_only_its_owner_can_read(file: Path) -> None:
+    """The mode of the file stays."""
+
+    backup = replace(read(file), OLD + "new", "2026-01-02")
+    assert (OLD + "new").encode() == file.read_bytes()
+    assert 0o640 == file.stat().st_mode & 0o777
+    assert file.with_name("mcp.json.amberlight-backup-2026-01-02") == backup
+    assert (OLD.encode(), 0o600) == (backup.read_bytes(), backup.stat().st_mode & 0o777)
+    assert {file.name, backup.name} == {each.name for each in file.parent.iterdir()}
+
+
+def test_a_copy_is_never_written_over(file: Path) -> None:
+    """The first one of a day is the valuable one."""
+
+    first = replace(read(file), "1", "d")
+    second = replace(read(file), "2", "d")
+    assert (OLD.encode(), b"1") == (first.read_bytes(), second.read_bytes())
+    assert "mcp.json.amberlight-backup-d-2" == second.name
+
+
+def test_a_symbolic_link_stays_one(file: Path, tmp_path: Path) -> None:
+    """What it points to is replaced."""
+
+    link = tmp_path / "home" / ".mcp.json"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    replace(read(link), "new", "d")
+    assert link.is_symlink()
+    assert "new" == file.read_text()
+
+
+def test_what_its_program_wrote_meanwhile_is_not_lost(file: Path) -> None:
+    """Then nothing is written, and no copy is left of it."""
+
+    old = read(file)
+    file.write_text("newer")
+    with pytest.raises(FileError, match="changed by another program"):
+        replace(old, "new", "d")
+    assert "newer" == file.read_text()
+    assert [file] == list(file.parent.iterdir())
+
+
+def test_a_full_disk_leaves_all_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the file."""
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    old = read(file)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match=r"mcp\.json cannot be replaced: No space left"):
+        replace(old, "new", "d")
+    assert OLD.encode() == file.read_bytes()
+
+
+def test_an_end_in_the_middle_leaves_all_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, for one."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    old = read(file)
+    monkeypatch.setattr(files, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        replace(old, "new", "d")
+    assert [file] == list(file.parent.iterdir())
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    """By its name."""
+
+    with pytest.raises(FileError, match="there is no file"):
+        read(tmp_path / "none")
+    with pytest.raises(FileError, match="cannot be read"):
+        read(tmp_path)
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    with pytest.raises(FileError, match="larger than"):
+        read(tmp_path / "large", 10)
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    with pytest.raises(FileError, match="not UTF-8"):
+        read(tmp_path / "bytes")

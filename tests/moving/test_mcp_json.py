@@ -1,0 +1,132 @@
+"""Lists of MCP servers of Claude, Cursor, VS Code and others: what is remote, and what is passed over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from trayapp.moving.mcp_json import Found, read
+
+URL = "https://mcp.example.com/mcp"
+
+
+def found(entry: Any, name: str = "x") -> Found:
+    return read(json.dumps({"mcpServers": {name: entry}}))
+
+
+def urls(what: Found) -> list[str]:
+    return [offer.url for offer, _ in what.pairs]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"url": URL},  # Cursor
+        {"type": "http", "url": URL},  # Claude Code, VS Code
+        {"type": "sse", "url": URL, "headers": {"X-Team": "a"}},
+        {"serverUrl": URL},  # Windsurf
+        {"command": "npx", "args": ["-y", "mcp-remote", URL]},  # Claude Desktop
+        {"command": "npx", "args": ["-y", "mcp-remote@latest", URL, "9696", "--transport", "sse-only"]},
+        {"command": "cmd", "args": ["/c", "npx", "mcp-remote", URL]},
+        {"command": "mcp-remote", "args": [URL]},
+        {"command": "C:\\npm\\mcp-remote.cmd", "args": [URL]},
+        {"command": "node", "args": ["/opt/mcp-remote", URL, "--header", "X-Team:a"]},
+        {"url": URL, "oauth": {"clientId": "${ID}"}},
+    ],
+)
+def test_what_is_remote_is_offered(entry: dict[str, Any]) -> None:
+    """In every program's own spelling."""
+
+    what = found(entry, "Our Server")
+    assert [URL] == urls(what)
+    assert ["Our Server"] == [offer.found_as for offer, _ in what.pairs]
+    assert {"url": URL} == what.pairs[0][0].keys
+
+
+@pytest.mark.parametrize("own", [{"auth": {"CLIENT_ID": "c"}}, {"oauth": {"clientId": "c", "callbackPort": 1}}])
+def test_a_client_that_a_person_registered_comes_along(own: dict[str, Any]) -> None:
+    """Its secret does not."""
+
+    assert {"url": URL, "client_id": "c"} == found({"url": URL, **own}).pairs[0][0].keys
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ({"url": URL, "headers": {"authorization": "Bearer CANARY"}}, "fixed key"),
+        ({"url": URL, "headers": {"X-API-Key": "CANARY"}}, "fixed key"),
+        ({"command": "npx", "args": ["mcp-remote", URL, "--header", "Authorization: Bearer CANARY"]}, "fixed key"),
+        ({"url": f"{URL}?token=CANARY"}, "fixed key in its address"),
+        ({"url": "http://intranet/mcp"}, "must begin with https://"),
+        ({"url": "https://${HOST}/mcp"}, "made of variables"),
+        ({"type": "http"}, "no address"),
+        ({"url": 7}, "no address"),
+        ({"command": "npx", "args": ["mcp-remote"]}, "without an address"),
+        (
+            {"url": "http://127.0.0.1:8765/w/github", "headers": {"Authorization": "Bearer CANARY"}},
+            "through Amberlight already",
+        ),
+        ({"url": "http://127.0.0.1:8765/k/CANARY/w/github"}, "through Amberlight already"),
+        (
+            {"command": "npx", "args": ["mcp-remote", "http://127.0.0.1:1/w/a", "--header", "Authorization:${A}"]},
+            "through Amberlight already",
+        ),
+    ],
+)
+def test_what_is_passed_over_says_why(entry: dict[str, Any], why: str) -> None:
+    """And gives no key away."""
+
+    what = found(entry)
+    assert [] == urls(what)
+    assert why in what.passed[0].why
+    assert "CANARY" not in repr(what)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"command": "npx", "args": ["-y", "server-fs"]}, {"command": "x"}, {"command": 7, "args": 7}, 7, [], None]
+)
+def test_local_programs_are_only_counted(entry: object) -> None:
+    """They need no login."""
+
+    what = found(entry)
+    assert ([], (), 1) == (urls(what), what.passed, what.local)
+
+
+def test_an_entry_with_the_same_key_twice_is_left_alone() -> None:
+    """Which of the two counts is nobody's to guess."""
+
+    what = read('{"servers": {"x": {"url": "https://a.example", "url": "https://b.example"}}}')
+    assert "same key twice" in what.passed[0].why
+
+
+def test_of_two_servers_with_one_name_the_last_counts() -> None:
+    """As for the program itself."""
+
+    what = read('{"servers": {"x": {"url": "https://a.example"}, "x": {"url": "https://b.example"}}}')
+    assert ["https://b.example"] == urls(what)
+
+
+def test_lists_in_all_their_places() -> None:
+    """Claude Code has one for each project, VS Code's settings one below `mcp`."""
+
+    what = read(
+        json.dumps(
+            {
+                "mcpServers": {"a": {"url": "https://a.example"}},
+                "mcp": {"servers": {"b": {"url": "https://b.example"}}},
+                "projects": {"/p": {"mcpServers": {"c": {"url": "https://c.example"}}}, "/q": {}},
+            }
+        )
+    )
+    assert ["https://a.example", "https://b.example", "https://c.example"] == urls(what)
+    assert (3, ["mcpServers", "servers", "mcpServers"]) == (what.lists, [server.style for _, server in what.pairs])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '{"other": {}}'])
+def test_another_kind_of_file_has_no_list(text: str) -> None:
+    """That is not the same as an empty one."""
+
+    assert 0 == read(text).lists
+    assert 1 == read('{"servers": {}}').lists

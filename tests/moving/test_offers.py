@@ -1,0 +1,121 @@
+"""Entries made of what others have: right by our settings, with names that fit."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trayapp.core.model import Spec
+from trayapp.moving.offers import Offer, Passed, address, offer, plain_name, settle, unused
+from trayapp.settings import NAME
+
+
+def made(found_as: str, url: str) -> Offer:
+    found = offer(found_as, {"url": url})
+    assert isinstance(found, Offer)
+    return found
+
+
+@given(st.text(max_size=200))
+def test_every_name_becomes_one_of_ours(text: str) -> None:
+    """Whatever it was, also when it is taken."""
+
+    name = plain_name(text)
+    assert NAME.fullmatch(name)
+    other = unused(name, {name, f"{name}-2"})
+    assert NAME.fullmatch(other)
+    assert other not in (name, f"{name}-2")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Notion MCP", "notion-mcp"),
+        ("@scope/thing", "scope-thing"),
+        ("a_b-c", "a_b-c"),
+        ("日本", "workload"),
+        ("x" * 99, "x" * 63),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    """As near as our rules allow."""
+
+    assert name == plain_name(text)
+
+
+def test_clashes_get_a_number_and_one_address_stays_one() -> None:
+    """What is here is recognised by its address; the same address twice in a list is one entry."""
+
+    here = {"github": Spec("github", "https://GitHub.example/mcp/")}
+    first, second, third, again = settle(
+        [
+            made("GitHub", "https://github.example/mcp"),
+            made("github", "https://other.example/mcp"),
+            made("GITHUB", "https://third.example/mcp"),
+            made("x", "https://third.example/mcp"),
+        ],
+        here,
+    )
+    assert ("github", True) == (first.name, first.known)
+    assert ("github-2", False) == (second.name, second.known)
+    assert ("github-3", False) == (third.name, third.known)
+    assert ("github-3", True) == (again.name, again.known)
+
+
+def test_what_is_not_right_is_left_out_and_named() -> None:
+    """The rest is taken; a value is never repeated."""
+
+    found = offer("a", {"url": "https://a.example", "scopes": ["CANARY x"], "client_id": "c", "resource": ""})
+    assert isinstance(found, Offer)
+    assert {"url": "https://a.example", "client_id": "c"} == found.keys
+    assert ("scopes" in found.notes[0], "CANARY" in found.notes[0]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({}, "no address"),
+        ({"url": 7}, "its address must be an address in quotes"),
+        ({"url": "http://intranet/mcp"}, "https://"),
+        ({"url": "https://u:CANARY@a.example/"}, "user name"),
+        ({"url": "https://a.example/mcp?api_key=CANARY"}, "fixed key in its address"),
+    ],
+)
+def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, object], why: str) -> None:
+    """And the sentence gives no secret away."""
+
+    found = offer("a", keys)
+    assert isinstance(found, Passed)
+    assert why in found.why
+    assert "CANARY" not in found.why
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ({"token_endpoint": "https://as.example/t", "client_id": "c"}, {"client_id"}),
+        ({"token_endpoint": "https://as.example/t", "authorization_endpoint": "https://as.example/a"}, set()),
+        (
+            {
+                "token_endpoint": "https://as.example/t",
+                "authorization_endpoint": "https://as.example/a",
+                "client_id": "c",
+            },
+            {"token_endpoint", "authorization_endpoint", "client_id"},
+        ),
+    ],
+)
+def test_endpoints_come_in_pairs_and_with_a_client(keys: dict[str, object], kept: set[str]) -> None:
+    """Otherwise they are found out anew."""
+
+    found = offer("a", {"url": "https://a.example", **keys})
+    assert isinstance(found, Offer)
+    assert {"url"} | kept == found.keys.keys()
+
+
+def test_addresses_that_nobody_can_read_are_compared_as_they_are() -> None:
+    """No error comes of them."""
+
+    assert "http://[oops" == address("http://[oops")
+    assert "https://a.example/x?b=1" == address("HTTPS://A.example/x/?b=1")

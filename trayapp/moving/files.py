@@ -1,0 +1,94 @@
+"""Another program's file: read whole, and replaced only as a whole, with a copy of the old one beside it.
+
+The copy is made first and only its owner can read it, as such files hold keys. A symbolic link stays one: what it
+points to is replaced, with the mode that it had. Nothing is written if the file changed since it was read.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LARGEST = 32 << 20  # bytes; Claude Code keeps histories in the same file
+
+
+class FileError(Exception):
+    """The file cannot be used; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file as it was read."""
+
+    file: Path
+    data: bytes = field(repr=False)
+    text: str = field(repr=False)  # with its byte order mark and its own line ends
+
+
+def read(file: Path, largest: int = LARGEST) -> Contents:
+    """Raises `FileError`."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(largest + 1)
+    except FileNotFoundError:
+        raise FileError(f"there is no file {file}") from None
+    except OSError as error:
+        raise FileError(f"{file} cannot be read: {error.strerror}") from None
+    if len(data) > largest:
+        raise FileError(f"{file} is larger than {largest >> 20} MiB")
+    try:
+        return Contents(file, data, data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise FileError(f"{file} is not UTF-8 text") from None
+
+
+def replace(old: Contents, text: str, stamp: str) -> Path:
+    """Write the new text; returns where the old one is kept. Raises `FileError`; then the file is as it was."""
+    target = Path(os.path.realpath(old.file))
+    backup = None
+    try:
+        backup = _keep(old, stamp)
+        _write(target, old, text.encode("utf-8"))
+    except BaseException as error:
+        if backup is not None:  # of a file that is as it was
+            backup.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise FileError(f"{old.file} cannot be replaced: {error.strerror}") from None
+        raise
+    return backup
+
+
+def _keep(old: Contents, stamp: str) -> Path:
+    """A copy beside the file; an older one is never written over."""
+    number = 1
+    while True:
+        name = f"{old.file.name}.amberlight-backup-{stamp}" + (f"-{number}" if number > 1 else "")
+        try:
+            handle = os.open(old.file.with_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            number += 1
+            continue
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(old.data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return old.file.with_name(name)
+
+
+def _write(target: Path, old: Contents, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the start
+    made = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        made.chmod(target.stat().st_mode & 0o777)
+        if target.read_bytes() != old.data:  # its program may have written meanwhile
+            raise FileError(f"{old.file} was changed by another program just now; try again")
+        made.replace(target)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise

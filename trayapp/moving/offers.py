@@ -1,0 +1,113 @@
+"""What another program has configured, as an entry of ours: `Offer`, or `Passed` with the reason why there is none.
+
+Names are made to fit our rules, and clashes get a number. What is already configured under any name is recognised by
+its address. Whatever is not right by `settings.py` is left out and named, so that an entry is one that we accept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from trayapp.core.model import Spec
+from trayapp.settings import IN_WORKLOAD, NAME
+
+NAME_MAX = 63  # characters
+NAMELESS = "workload"
+# Names of headers and of an address's parameters that carry a key of somebody.
+CREDENTIAL = re.compile(
+    r"authorization|proxy-authorization|cookie|secret|key|.*(?:api|access|auth)[-_]?key|.*token", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An entry that could be taken over. `keys` are those of `[workloads.NAME]`, in the file's own types."""
+
+    found_as: str  # the other program's name for it
+    keys: Mapping[str, Any] = field(repr=False)
+    name: str = ""  # ours, once it is settled
+    known: bool = False  # its address has an entry already, under `name`, or a place in this same list
+    notes: tuple[str, ...] = ()  # sentences
+
+    @property
+    def url(self) -> str:
+        return str(self.keys["url"])
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Something that is not offered: `what` it is for the other program, and why."""
+
+    what: str
+    why: str
+
+
+def offer(found_as: str, wanted: Mapping[str, Any], notes: Iterable[str] = ()) -> Offer | Passed:
+    """An offer of what is right in `wanted`; without an address that is right there is none."""
+    keys: dict[str, Any] = {}
+    told = list(notes)
+    for key, value in wanted.items():
+        if value in (None, "", [], 0):
+            continue
+        try:
+            IN_WORKLOAD[key].check(value)
+        except ValueError as error:  # none of its sentences repeats the value
+            if key == "url":
+                return Passed(found_as, f"its address {error}")
+            told.append(f"Left out its {key}, which {error}.")
+        else:
+            keys[key] = value
+    if "url" not in keys:
+        return Passed(found_as, "it has no address")
+    if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
+        return Passed(found_as, "it carries a fixed key in its address: there is no login to keep")
+    ends = keys.keys() & {"authorization_endpoint", "token_endpoint"}
+    if len(ends) == 1 or not keys.keys() & {"issuer", "client_id"}:  # of no use: they will be found out
+        for key in ends:
+            del keys[key]
+    return Offer(found_as, keys, notes=tuple(told))
+
+
+def settle(offers: Iterable[Offer], configured: Mapping[str, Spec]) -> list[Offer]:
+    """Give every offer its name: the one it has here already, or a new one that nobody has."""
+    by_address = {address(spec.url): name for name, spec in configured.items()}
+    taken = set(configured)
+    settled = []
+    for each in offers:
+        here = by_address.get(address(each.url))
+        name = here or unused(plain_name(each.found_as), taken)
+        settled.append(replace(each, name=name, known=here is not None))
+        taken.add(name)
+        by_address[address(each.url)] = name
+    return settled
+
+
+def plain_name(text: str) -> str:
+    """The nearest name by our rules: small letters, digits, hyphens and underscores."""
+    name = re.sub(r"[^a-z0-9_]+", "-", text.casefold()).lstrip("-_")[:NAME_MAX].rstrip("-_")
+    return name if NAME.fullmatch(name) else NAMELESS
+
+
+def unused(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number behind it if somebody has it."""
+    others = set(taken)
+    number, made = 1, name
+    while made in others:
+        number += 1
+        made = f"{name[: NAME_MAX - len(str(number)) - 1]}-{number}"
+    return made
+
+
+def address(url: str) -> str:
+    """An address in the form in which two are compared: scheme and host in small letters, no slash at the end."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}" + (
+        f"?{parts.query}" if parts.query else ""
+    )

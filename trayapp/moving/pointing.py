@@ -1,0 +1,206 @@
+"""Pointing a server of another program's list at the proxy: an edit of its text that touches nothing else.
+
+An entry keeps its form, its comments and all members that do not concern the way to the server. One that hands its
+address to `mcp-remote` becomes a direct one where the program is known to take such, and keeps `mcp-remote` otherwise
+(Claude Desktop reads no addresses). What was made is read again and compared before anybody may write it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trayapp.moving.jsonc import JsonError, Member, Node, parse
+from trayapp.moving.mcp_json import ADDRESSES, Server, lists
+
+VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
+OWN_LOGIN = frozenset({"auth", "oauth"})  # what the program would sign in with itself
+TAKES_ADDRESSES = ("mcp.json", ".mcp.json", ".claude.json", "settings.json")  # files of Cursor, VS Code, Claude Code
+
+Edit = tuple[int, int, str]  # the text from, to (not included), and what comes there
+
+
+class PointingError(Exception):
+    """The file cannot be changed safely; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and the entry that `client-config` prints for it: `type`, `url` and, with the local key, `headers`."""
+
+    server: Server
+    entry: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return str(self.entry["url"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = self.entry.get("headers")
+        return dict(headers) if isinstance(headers, Mapping) else {}
+
+
+def program(file: Path, style: str) -> str:
+    """For whom `client-config` has to print."""
+    if style == "servers":
+        return "vscode"
+    return "cursor" if file.parent.name == ".cursor" else "claude"
+
+
+def pointed(text: str, targets: Sequence[Target], *, direct: bool) -> str:
+    """The text with these servers going through the proxy. Raises `PointingError`.
+
+    `direct`: the program takes an address in the place of `mcp-remote`.
+    """
+    edits = [edit for target in targets for edit in _edits(text, target, direct)]
+    made: list[str] = []
+    at = 0
+    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
+        if start < at:
+            raise PointingError("the entries overlap")
+        made += [text[at:start], new]
+        at = end
+    result = "".join([*made, text[at:]])
+    _check(text, result, targets)
+    return result
+
+
+def _edits(text: str, target: Target, direct: bool) -> list[Edit]:
+    server = target.server
+    if not server.remote:
+        return _addressed(text, target)
+    arguments = server.entry.get("args")
+    plain = arguments is not None and "--header" not in arguments.plain
+    return _direct(text, target) if direct and plain else _kept(text, target)
+
+
+def _addressed(text: str, target: Target) -> list[Edit]:
+    """An entry with an address: the new one, and the key beside it."""
+    entry = target.server.entry
+    holders = [m for m in entry.members if m.key in ADDRESSES and isinstance(m.value.plain, str)]
+    edits = [(m.value.start, m.value.end, json.dumps(target.url)) for m in holders]
+    last = holders[-1]
+    added: dict[str, Any] = {}
+    if "type" in target.entry and entry.get("type") is None and last.key == "url":
+        added["type"] = target.entry["type"]
+    headers = entry.get("headers")
+    if headers is None:
+        added |= {"headers": target.headers} if target.headers else {}
+    else:
+        edits += _into(text, headers, target.headers)
+    return [*edits, *_behind(text, last, added), *_without(entry, OWN_LOGIN)]
+
+
+def _direct(text: str, target: Target) -> list[Edit]:
+    """`mcp-remote` is no longer needed: an entry with an address stands in the place of its command."""
+    entry, arguments = target.server.entry, target.server.entry.get("args")
+    words = arguments.plain if arguments else []
+    sse = "sse-only" in words or str(target.server.place.plain).partition("?")[0].endswith("/sse")
+    kind = "sse" if sse else str(target.entry.get("type", ""))
+    made: dict[str, Any] = {"url": target.url} | ({"headers": target.headers} if target.headers else {})
+    edits: list[Edit] = []
+    if (old := entry.get("type")) is not None:
+        edits.append((old.start, old.end, json.dumps(kind or "http")))
+    elif kind:
+        made = {"type": kind} | made
+    command = next(m for m in entry.members if m.key == "command")
+    new = _separator(text, command.start).join(_member(key, value) for key, value in made.items())
+    return [*edits, (command.start, command.value.end, new), *_without(entry, OWN_LOGIN | {"args", "env"})]
+
+
+def _kept(text: str, target: Target) -> list[Edit]:
+    """`mcp-remote` goes to the proxy, and finds the key in its environment."""
+    entry, place = target.server.entry, target.server.place
+    edits: list[Edit] = [(place.start, place.end, json.dumps(target.url))]
+    key = target.headers.get("Authorization")
+    arguments = next((m for m in entry.members if m.key == "args"), None)
+    if key is None or arguments is None:
+        return edits
+    separator = _separator(text, place.start)
+    header = separator.join(["", '"--header"', json.dumps(f"Authorization:${{{VARIABLE}}}")])
+    edits.append((place.end, place.end, header))
+    environment = entry.get("env")
+    if environment is None:
+        return edits + _behind(text, arguments, {"env": {VARIABLE: key}})
+    return edits + _into(text, environment, {VARIABLE: key})
+
+
+# --- small edits -----------------------------------------------------------------------------------------------------
+
+
+def _into(text: str, holder: Node, added: Mapping[str, Any]) -> list[Edit]:
+    """Put members into an object, before the others and laid out like them."""
+    if not added:
+        return []
+    if not holder.members:
+        return [(holder.start, holder.end, json.dumps(dict(added)))]
+    first = holder.members[0].start
+    between = text[holder.start + 1 : first]
+    lead = between if between.strip() == "" else " "
+    new = "".join(f"{lead}{_member(key, value)}," for key, value in added.items())
+    return [(holder.start + 1, holder.start + 1, new)]
+
+
+def _behind(text: str, member: Member, added: Mapping[str, Any]) -> list[Edit]:
+    """Put members behind one, laid out like it."""
+    separator = _separator(text, member.start)
+    new = "".join(separator + _member(key, value) for key, value in added.items())
+    return [(member.value.end, member.value.end, new)] if new else []
+
+
+def _without(holder: Node, keys: Iterable[str]) -> list[Edit]:
+    """Take members out, each with one of the commas around it. At least one other has to be there."""
+    members, gone = holder.members, set(keys)
+    edits: list[Edit] = []
+    i = 0
+    while i < len(members):
+        j = i
+        while j < len(members) and members[j].key in gone:
+            j += 1
+        if j > i:
+            behind = j < len(members)
+            start = members[i].start if behind else members[i - 1].value.end
+            edits.append((start, members[j].start if behind else members[j - 1].value.end, ""))
+        i = j + 1
+    return edits
+
+
+def _member(key: str, value: Any) -> str:
+    return f"{json.dumps(key)}: {json.dumps(value)}"
+
+
+def _separator(text: str, start: int) -> str:
+    """What stands between two parts: a comma, and a new line with the same indent if this one begins its line."""
+    line = text.rfind("\n", 0, start) + 1
+    lead = text[line:start]
+    if line == 0 or lead.strip():
+        return ", "
+    return ("," + ("\r\n" if text[:line].endswith("\r\n") else "\n")) + lead
+
+
+# --- proof -----------------------------------------------------------------------------------------------------------
+
+
+def _check(before: str, after: str, targets: Sequence[Target]) -> None:
+    """Everything but these entries has to mean what it meant, and these have to name the proxy."""
+    try:
+        new = parse(after)
+    except JsonError:
+        raise PointingError("the changed text would be no JSON") from None
+    made = [servers.plain for _, servers in lists(new)]
+    for target in targets:
+        if json.dumps(target.url) not in json.dumps(made[target.server.group][target.server.name]):
+            raise PointingError(f"the entry {target.server.name} could not be changed")
+    if _rest(parse(before), targets) != _rest(new, targets):
+        raise PointingError("other parts of the file would change")
+
+
+def _rest(whole: Node, targets: Sequence[Target]) -> Any:
+    held = [servers.plain for _, servers in lists(whole)]
+    for target in targets:
+        held[target.server.group].pop(target.server.name, None)
+    return whole.plain

@@ -1,0 +1,74 @@
+"""ToolHive's remote workloads, read from its run configurations: names and addresses, never a secret.
+
+Its refresh tokens are left where they are: a token that is exchanged at every use has one owner, and two would each
+spend what the other needs. So is everything else that belongs to its own registration with a server. Fields that are
+not known are passed over. One file `runconfigs/NAME.json` per workload, in its state directory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trayapp.moving.offers import Offer, Passed, offer
+
+FOLDER = Path("toolhive", "runconfigs")
+
+# Its field → ours; the second spelling is of its older files.
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "issuer": ("issuer", "Issuer"),
+    "authorization_endpoint": ("authorize_url", "AuthorizeURL"),
+    "token_endpoint": ("token_url", "TokenURL"),
+    "client_id": ("client_id", "ClientID"),
+    "scopes": ("scopes", "Scopes"),
+    "resource": ("resource", "Resource"),
+}
+
+
+def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
+    """Where ToolHive keeps its run configurations: the state directory of the Go library that it uses."""
+    if (state := environ.get("XDG_STATE_HOME", "")) and Path(state).is_absolute():
+        return Path(state) / FOLDER
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / FOLDER
+    if platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / FOLDER
+    return home / ".local" / "state" / FOLDER
+
+
+def read(stem: str, text: str) -> Offer | Passed | None:
+    """The workload of `STEM.json`; None if it is not a remote one."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return Passed(f"{stem}.json", "the file is damaged: it is not JSON")
+    if not isinstance(whole, Mapping):
+        return Passed(f"{stem}.json", "the file is damaged: it holds no object")
+    if not (url := whole.get("remote_url")):
+        return None
+    name = whole.get("name")
+    found_as = name if isinstance(name, str) and name else stem
+    auth = whole.get("remote_auth_config")
+    login: Mapping[str, Any] = auth if isinstance(auth, Mapping) else {}
+    if any(login.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
+        return Passed(found_as, "it uses a fixed token: there is no login to keep")
+    keys = {ours: _either(login, theirs) for ours, theirs in _FIELDS.items()}
+    port = _either(login, ("callback_port", "CallbackPort")) if keys["client_id"] else None
+    return offer(found_as, {"url": url, **keys, "redirect_port": port}, _notes(login, port))
+
+
+def _either(login: Mapping[str, Any], names: tuple[str, str]) -> Any:
+    return next((login[name] for name in names if login.get(name)), None)
+
+
+def _notes(login: Mapping[str, Any], port: object) -> list[str]:
+    notes = []
+    if _either(login, ("client_secret", "ClientSecret")) or _either(login, ("client_secret_file", "ClientSecretFile")):
+        notes.append("Its client secret stays with ToolHive; give it to Amberlight with: amberlight secret set NAME")
+    if port:
+        notes.append(f"Its client has to allow the redirect http://127.0.0.1:{port}/callback.")
+    if login.get("oauth_params") or login.get("OAuthParams") or login.get("scope_param_name"):
+        notes.append("Its further OAuth parameters have no counterpart here and were left out.")
+    return notes
