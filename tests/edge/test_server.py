@@ -109,8 +109,8 @@ async def test_the_key_opens(server: LoopbackServer) -> None:
 async def test_it_listens_on_loopback_alone(server: LoopbackServer) -> None:
     """The socket is bound to 127.0.0.1, not to every address."""
 
-    assert server._runner is not None
-    assert [address[0] for address in server._runner.addresses] == ["127.0.0.1"]
+    assert server._listening is not None
+    assert ["127.0.0.1"] == [sock.getsockname()[0] for sock in server._listening.sockets]
     assert server.url == f"http://127.0.0.1:{server.port}"
 
 

@@ -8,6 +8,7 @@ a browser about an origin, as the origin is ours, and no challenge, as the login
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from multidict import CIMultiDict
@@ -59,11 +60,10 @@ def upward(headers: Iterable[tuple[str, str]], connection: Iterable[str], host: 
 
     `connection` holds the values of the `Connection` headers, which name further ones of this hop only.
     """
-    drop = _UP | named(connection) if connection else _UP
+    hop = named(connection) if connection else ()
     kept: Headers = CIMultiDict(Host=host)
     for name, value in headers:
-        small = name.lower()
-        if small in drop or small.startswith(_UP_PREFIXES):
+        if _ends_here(name) or name.lower() in hop:
             continue
         if not value.isascii() and not _utf8(value):
             raise OddHeaderError
@@ -74,16 +74,29 @@ def upward(headers: Iterable[tuple[str, str]], connection: Iterable[str], host: 
 
 def downward(headers: Iterable[tuple[str, str]], connection: Iterable[str]) -> Headers:
     """The answer's headers for the client. One that is not UTF-8 is left out: nobody could say what it was."""
-    drop = _DOWN | named(connection) if connection else _DOWN
+    hop = named(connection) if connection else ()
     kept: Headers = CIMultiDict()
     for name, value in headers:
-        small = name.lower()
-        if small in drop or small.startswith(_DOWN_PREFIXES) or not (value.isascii() or _utf8(value)):
+        if _stays_out(name) or name.lower() in hop or not (value.isascii() or _utf8(value)):
             continue
         kept.add(name, value)
     for name, value in GUARDS.items():
         kept.add(name, value)
     return kept
+
+
+@lru_cache(maxsize=256)
+def _ends_here(name: str) -> bool:
+    """Whether no upstream gets to see it. Clients send the same few names all the time."""
+    small = name.lower()
+    return small in _UP or small.startswith(_UP_PREFIXES)
+
+
+@lru_cache(maxsize=256)
+def _stays_out(name: str) -> bool:
+    """Whether no client gets to see it."""
+    small = name.lower()
+    return small in _DOWN or small.startswith(_DOWN_PREFIXES)
 
 
 def named(connection: Iterable[str]) -> frozenset[str]:

@@ -10,15 +10,15 @@ origin: it is remembered, and `/w/NAME/-/that/path` stands for it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 ANNOUNCED = "/-"  # begins what stands for an announced path
 ANNOUNCED_MAX = 256  # paths remembered for one workload; a server with a path per session announces a few a day
 
-_TARGET = re.compile(r"(?P<ours>(?:/k/(?P<key>[^/?]*))?/w/(?P<name>[^/?]*))(?P<rest>/[^?]*)?(?:\?(?P<query>.*))?", re.S)
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TARGET = re.compile(r"((?:/k/([^/?]*))?/w/([a-z0-9][a-z0-9_-]{0,62}))(/[^?]*)?(?:\?(.*))?", re.S)
 _PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")  # RFC 3986 section 3.3
 _QUERY = re.compile(r"[\x21-\x22\x24-\x7e]*")  # stricter programs than RFC 3986 are rare: only `#` and blanks stay out
 # A dot segment, also with parameters; an encoded dot, slash, backslash or control character, and bytes that no UTF-8
@@ -27,23 +27,26 @@ _TRICK = re.compile(r"/\.{1,2}(?=[/;]|\Z)|%(?:25)*(?:2[ef]|5c|[01][0-9a-f]|7f|c[
 _PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What a request's target says. `ours` is how the client's paths to this workload begin; it may hold the key."""
 
     name: str
     rest: str
     query: str
-    ours: str = field(repr=False)
-    key: str | None = field(repr=False)  # None: it is not in the path
+    ours: str
+    key: str | None  # None: it is not in the path
+
+    def __repr__(self) -> str:
+        return f"Asked({self.name!r})"
 
 
 def parse(target: str) -> Asked | None:
     """A request target (path and query as they came); None for what no workload can stand behind."""
     found = _TARGET.fullmatch(target)
-    if found is None or not _NAME.fullmatch(found["name"]):
+    if found is None:
         return None
-    return Asked(found["name"], found["rest"] or "", found["query"] or "", found["ours"], found["key"])
+    ours, key, name, rest, query = found.groups()
+    return Asked(name, rest or "", query or "", ours, key)
 
 
 def plain(rest: str, query: str) -> bool:

@@ -12,6 +12,7 @@ path gets around it.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hmac
 import logging
@@ -22,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -30,6 +32,7 @@ from aiohttp.typedefs import Handler, Middleware
 from trayapp.core.model import Secret
 from trayapp.core.public import rfc3339
 from trayapp.edge import serverfile
+from trayapp.edge.door import door, most
 from trayapp.edge.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
 
 HOST = "127.0.0.1"
@@ -89,6 +92,7 @@ class LoopbackServer:
         self._pages: frozenset[web.AbstractRoute] = frozenset()
         self._wall = wall
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
         self._info: serverfile.ServerInfo | None = None
         self._own_hosts: tuple[str, ...] = ()
 
@@ -112,6 +116,9 @@ class LoopbackServer:
         info, self._info = self._info, None
         if info is not None:
             serverfile.withdraw(self._directory, info)
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -136,7 +143,9 @@ class LoopbackServer:
             auto_decompress=False,  # what the proxy passes on stays coded, and nothing small grows large in here
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        server = cast(web.Server, self._runner.server)  # there is one from setup() on
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(door(server, most()), sock=listener, backlog=BACKLOG)
 
     def _publish(self) -> None:
         info = serverfile.ServerInfo(self.url, os.getpid(), self.api_key, rfc3339(self._wall()) or "", self._version)
