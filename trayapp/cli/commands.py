@@ -15,6 +15,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
+from trayapp.cli.failing import api_words, leave_traceback
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.cli.token_wait import usable_token
 from trayapp.core.model import Secret
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain(START + (f"\n({clean(error)})" if str(error) else ""))
         return NOT_RUNNING
     except ApiError as error:
-        complain(f"amberlight: {_api_words(error, arguments, paths)}")
+        complain(f"amberlight: {api_words(error, arguments, paths)}")
         return FAILED
     except ConfigError as error:
         complain("amberlight: the configuration is not right:\n" + "\n".join(clean(m) for m in error.mistakes))
@@ -56,38 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain(f"amberlight: {clean(where)}{error.strerror or type(error).__name__}")
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, never a traceback
-        complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {_leave_traceback(paths)}")
+        complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {leave_traceback(paths)}")
         return FAILED
-
-
-def _api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
-    """The app's own sentence; for an unknown name the nearest known one."""
-    if error.code != "unknown_workload" or not getattr(arguments, "name", None):
-        return clean(error)
-    from difflib import get_close_matches
-
-    try:
-        names = [str(row.get("name")) for row in Client.find(paths.runtime_dir).workloads(everything=True)]
-    except (NotRunningError, ApiError):
-        names = []
-    near = get_close_matches(arguments.name, names, 1)
-    if near:
-        return f"there is no workload {arguments.name}; did you mean {clean(near[0])}?"
-    return f"there is no workload {arguments.name}; see: amberlight list --all"
-
-
-def _leave_traceback(paths: Paths) -> str:
-    """Append it to a file of ours, as it helps nobody on a terminal; the sentence that says where."""
-    import traceback
-
-    try:
-        paths.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(paths.command_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "a", encoding="utf-8") as file:
-            file.write(traceback.format_exc())
-    except OSError:
-        return "Its details could not be written down."
-    return f"Details: {paths.command_log_file}"
 
 
 def _client(paths: Paths) -> Client:
