@@ -19,6 +19,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.core.quirks import asked_scopes
 from trayapp.edge.callback import HEADER_LIMIT, Listener
 from trayapp.edge.clients import Clients
 from trayapp.edge.device import by_device_code
@@ -247,7 +248,7 @@ class BrowserSignIn:
             endpoint=plan.endpoints.device,
             token_endpoint=plan.endpoints.token,
             client_id=spec.client_id,
-            scope=" ".join(spec.scopes),
+            scope=asked_scopes(plan.endpoints.token, spec.scopes),
             resource=spec.resource,
             client_secret=plan.client.secret,
             registration=plan.client.registration(),
