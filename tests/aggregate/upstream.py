@@ -34,6 +34,7 @@ class Upstream:
         self.tokens: set[str] = set()
         self._authority = authority
         self._sessions: list[Any] = []
+        self._server_made: Server[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._http: uvicorn.Server | None = None
@@ -59,6 +60,11 @@ class Upstream:
         for session in self._sessions:
             asyncio.run_coroutine_threadsafe(session.send_tool_list_changed(), self._loop).result(5)
 
+    def forget(self) -> None:
+        """The server was restarted: it knows no session any more."""
+        assert self._server_made is not None
+        self._server_made.session_manager._server_instances.clear()
+
     def log(self, text: str) -> None:
         """Every client is sent a line of the log."""
         assert self._loop is not None
@@ -68,7 +74,8 @@ class Upstream:
             asyncio.run_coroutine_threadsafe(sending, self._loop).result(5)
 
     def _run(self) -> None:
-        app = self._server().streamable_http_app(json_response=False)
+        self._server_made = self._server()
+        app = self._server_made.streamable_http_app(json_response=False)
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":

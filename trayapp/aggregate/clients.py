@@ -60,6 +60,7 @@ class Clients:
         self._transports: dict[str, StreamableHTTPServerTransport] = {}
         self._connections: dict[str, Connection] = {}
         self._ended: dict[str, None] = {}  # ids that a client said goodbye to; a dict keeps their order
+        self._opening = anyio.Lock()
         self._group: TaskGroup | None = None
 
     @contextlib.asynccontextmanager
@@ -130,9 +131,10 @@ class Clients:
             return
         new = given is None
         session_id = given or uuid.uuid4().hex
-        if session_id not in self._transports:
-            version = _header(scope, b"mcp-protocol-version")
-            await self._open(session_id, None if new else version or LATEST_HANDSHAKE_VERSION)
+        async with self._opening:  # a client that comes back asks for its stream and its call at once
+            if session_id not in self._transports:
+                version = _header(scope, b"mcp-protocol-version")
+                await self._open(session_id, None if new else version or LATEST_HANDSHAKE_VERSION)
         transport = self._transports[session_id]
         status = await _status_of(transport, scope, receive, send)
         if transport.is_terminated:
@@ -145,7 +147,6 @@ class Clients:
     async def _open(self, session_id: str, revived: str | None) -> None:
         """Begin to serve a session; `revived` is the version that it agreed on in an earlier process."""
         transport = StreamableHTTPServerTransport(session_id, idle_timeout=IDLE)
-        self._transports[session_id] = transport
         if self._group is None:
             raise RuntimeError("not running")
         await self._group.start(self._serve, session_id, transport, revived)
@@ -167,6 +168,7 @@ class Clients:
                 if revived is not None:
                     connection.initialized.set()
                 self._connections[session_id] = connection
+                self._transports[session_id] = transport
                 task_status.started()
                 with transport.idle_scope or anyio.CancelScope():
                     self._server.instructions = self._summary()

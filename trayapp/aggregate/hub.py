@@ -102,9 +102,7 @@ class Hub:
 
     async def settle(self) -> None:
         """Before a list is given out: have all that can be had soon."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST):
-                await self._ready.wait()
+        await self._heard_of_all()
         now = time.monotonic()
         first: list[asyncio.Task[None]] = []
         newer: list[asyncio.Task[None]] = []
@@ -120,6 +118,12 @@ class Hub:
             await asyncio.wait(first, timeout=FIRST)
         if newer:
             await asyncio.wait(newer, timeout=RENEWED)
+
+    async def _heard_of_all(self) -> None:
+        """A process that has just begun knows nobody yet."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST):
+                await self._ready.wait()
 
     def things(self, kind: str, key: str) -> dict[str, tuple[Owned, Thing]]:
         """Everything of a kind (`tools`, `prompts`) by its public name, of every workload that was ever asked."""
@@ -146,6 +150,7 @@ class Hub:
 
     async def find(self, kind: str, public: str) -> Owned:
         """Whose it is. Raises `Blocked` for what belongs to a workload that cannot be asked, `MCPError` for nobody's."""
+        await self._heard_of_all()
         for attempt in (1, 2):
             if (found := self.things(kind, "name").get(public)) is not None:
                 return found[0]
@@ -187,6 +192,7 @@ class Hub:
 
     async def ask(self, name: str, request: types.ClientRequest, progress: ProgressFnT | None = None) -> dict[str, Any]:
         """One request to one workload. Raises `Blocked`, at once where it is known, or the server's `MCPError`."""
+        await self._heard_of_all()
         row = self._rows.get(name)
         if row is None:
             raise Blocked(gone(name))

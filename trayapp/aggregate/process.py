@@ -120,6 +120,7 @@ async def serve(setup: Setup) -> None:
             access_log=False,
             lifespan="off",
             ws="none",
+            proxy_headers=False,
             timeout_keep_alive=60,
             timeout_graceful_shutdown=1,
         )

@@ -133,6 +133,9 @@ class Aggregate:
         finally:
             self._users -= 1
             self._working -= working
+            if not self._working and self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
             if not self._users:
                 self._end_later()
 
@@ -208,7 +211,7 @@ class Aggregate:
 
     def _look_after(self, child: Child) -> None:
         """While it works on something, its silence is noticed."""
-        if self._watch is None or self._watch.done():
+        if self._working and self._watch is None:
             self._heard = asyncio.get_running_loop().time()
             self._watch = asyncio.create_task(self._watched(child), name="whether the process of /mcp lives")
 

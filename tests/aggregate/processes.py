@@ -1,0 +1,44 @@
+"""Looking at processes from outside: whether one is there, what everybody reads of it, and what its memory holds."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def there(pid: int) -> bool:
+    """A process that runs; one that only waits for its parent's look is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def public(pid: int) -> bytes:
+    """Its arguments and its environment."""
+    return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+
+
+def in_memory(pid: int, wanted: Iterable[str]) -> set[str]:
+    """Which of these texts its writable memory holds."""
+    wanted, found = set(wanted), set[str]()
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in maps:
+            span = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if span is None:
+                continue
+            begin, end = (int(text, 16) for text in span.groups())
+            with contextlib.suppress(OSError, ValueError, OverflowError):
+                memory.seek(begin)
+                held = memory.read(end - begin)
+                found |= {text for text in wanted if text.encode() in held}
+    return found

@@ -1,0 +1,387 @@
+"""The process of the aggregate: when it is there, who gets to it, how it ends, and what it never learns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.aggregate.processes import in_memory, linux, public, there
+from tests.aggregate.site import Site, text_of, tool_names, until
+from trayapp.cli import main
+from trayapp.core.face import Verb
+from trayapp.core.model import Secret
+from trayapp.edge import aggregate
+from trayapp.edge.child import ChildFailed, Orders, start
+from trayapp.oauthtest import Mode
+from trayapp.paths import Paths
+
+ROOT = Path(__file__).resolve().parents[2]
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+HEAD = {"Accept": "application/json, text/event-stream"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two workloads that are signed in."""
+    with Site(tmp_path_factory.mktemp("site"), "good", "amber") as site:
+        yield site
+
+
+@pytest.fixture(autouse=True)
+async def whole(site: Site) -> None:
+    await site.all_green()
+
+
+async def post(url: str, **head: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
+        return await http.post(url, json=PING, headers={**HEAD, **head})
+
+
+async def test_nothing_runs_before_the_first_request_with_the_key(site: Site) -> None:
+    """No key, a wrong one, a workload's own, a foreign page: 403, the same words, and no process."""
+
+    good = site.program.client.client("good")["headers"]["Authorization"]
+    assert site.key  # it was made, but nobody has shown it
+    wrong = [
+        await post(site.url),
+        await post(site.url, Authorization="Bearer wrong"),
+        await post(site.url, Authorization=good),
+        await post(site.url.replace("/mcp", "/k/wrong/mcp")),
+        await post(site.url, Authorization=f"Bearer {site.program.client.key.reveal()}"),
+    ]
+    assert {403} == {answer.status_code for answer in wrong}
+    assert 1 == len({answer.text for answer in wrong})
+    page = await post(site.url, Authorization=f"Bearer {site.key}", Origin="https://evil.example")
+    host = await post(site.url, Authorization=f"Bearer {site.key}", Host="evil.example")
+    assert [403, 403] == [page.status_code, host.status_code]
+    assert site.aggregate.pid is None
+    async with site.modern() as client:
+        await client.list_tools()
+    assert site.aggregate.pid is not None
+
+
+async def test_the_key_of_mcp_opens_nothing_else(site: Site) -> None:
+    """Neither a workload nor the API."""
+
+    bearer = {"Authorization": f"Bearer {site.key}"}
+    assert 403 == (await post(site.url.replace("/mcp", "/w/good"), **bearer)).status_code
+    assert 403 == (await post(site.url.replace("/mcp", "/api/v1beta/workloads/retry"), **bearer)).status_code
+
+
+async def test_without_the_extra(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """501 and how to install it, by HTTP and by the command; nothing is started, and nothing breaks."""
+
+    monkeypatch.setattr(site.aggregate, "_there", lambda: False)
+    answer = await post(site.url)
+    assert (501, "not_installed") == (answer.status_code, answer.json()["error"])
+    assert 'pip install "amberlight[mcp]"' in answer.json()["message"]
+    monkeypatch.setattr(aggregate, "LIBRARY", "no_such_library_anywhere")
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: site.program.paths))
+    assert 1 == await asyncio.to_thread(main, ["client-config", "--all"])
+    assert 'pip install "amberlight[mcp]"' in capsys.readouterr().err
+
+
+async def test_client_settings(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the command prints for a program is enough to reach all workloads."""
+
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: site.program.paths))
+    assert 0 == await asyncio.to_thread(main, ["client-config", "--all", "--for", "claude"])
+    out, err = capsys.readouterr()
+    entry = json.loads(out)["mcpServers"]["amberlight"]
+    assert ("http", site.url) == (entry["type"], entry["url"])
+    assert "all logins" in err
+    assert 200 == (await post_initialize(entry["url"], **entry["headers"])).status_code
+
+
+async def post_initialize(url: str, **head: str) -> httpx2.Response:
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+        return await http.post(url, json=body, headers={**HEAD, **head})
+
+
+@linux
+async def test_a_crash_costs_no_session(site: Site) -> None:
+    """The process is killed: the next request of the same client is answered by a new one, in the same session."""
+
+    async with site.older() as session:
+        assert 10 == len((await session.list_tools()).tools)
+        pid = site.aggregate.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: site.aggregate.pid is None)
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+        assert site.aggregate.pid not in (None, pid)
+
+
+@linux
+async def test_a_hung_process_is_noticed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked whether it lives, killed as it does not answer, and the next request works."""
+
+    from mcp.shared.exceptions import MCPError
+
+    monkeypatch.setattr(site.aggregate, "_silence", 0.3)
+    monkeypatch.setattr(site.aggregate, "_answer", 0.3)
+    async with site.older() as session:
+        await session.list_tools()
+        pid = site.aggregate.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(MCPError):
+            await asyncio.wait_for(session.call_tool("good_say", {"text": "x"}), 5)
+        assert not there(pid)
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+
+
+async def test_a_long_call_is_no_hang(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that works in silence answers when it is asked whether it lives."""
+
+    monkeypatch.setattr(site.aggregate, "_silence", 0.1)
+    async with site.older() as session:
+        await session.list_tools()
+        pid = site.aggregate.pid
+        assert "slow is done" == text_of(await session.call_tool("good_slow", {}))
+        assert pid == site.aggregate.pid
+
+
+@linux
+async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while without a request or an open stream; a client that comes back goes on in its session."""
+
+    monkeypatch.setattr(site.aggregate, "_idle", 0.2)
+    answer = await post_initialize(site.address)
+    session_id = answer.headers["Mcp-Session-Id"]
+    pid = site.aggregate.pid
+    assert pid is not None
+    await until(lambda: site.aggregate.pid is None)
+    await until(lambda: not there(pid))
+    again = await post(site.address, **{"Mcp-Session-Id": session_id, "Mcp-Protocol-Version": "2025-06-18"})
+    assert (200, True) == (again.status_code, '"result":{}' in again.text)
+    ended = httpx2.delete(site.address, headers={"Mcp-Session-Id": session_id}, trust_env=False)
+    assert 200 == ended.status_code
+    gone = await post(site.address, **{"Mcp-Session-Id": session_id})
+    assert [404, 404] == [gone.status_code, (await post(site.address, **{"Mcp-Session-Id": "guessed"})).status_code]
+
+
+@linux
+async def test_an_open_stream_keeps_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that listens for news uses it."""
+
+    monkeypatch.setattr(site.aggregate, "_idle", 0.2)
+    async with site.older() as session:
+        await session.list_tools()
+        pid = site.aggregate.pid
+        await asyncio.sleep(1.0)
+        assert pid == site.aggregate.pid
+
+
+async def test_a_process_that_does_not_start(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 with the reason and when to come again; it is not tried at every request."""
+
+    tries = []
+
+    async def begin(orders: Orders) -> Any:
+        tries.append(orders)
+        raise ChildFailed("Its process ended: ImportError: no such thing")
+
+    await site_put_away(site)
+    monkeypatch.setattr(site.aggregate, "_begin", begin)
+    answers = [await post(site.address) for _ in range(3)]
+    assert {503} == {answer.status_code for answer in answers}
+    assert {"5"} == {answer.headers["Retry-After"] for answer in answers}
+    assert "ImportError" in answers[0].json()["message"]
+    assert 1 == len(tries)
+    site.aggregate._failed = (float("-inf"), "")
+
+
+async def site_put_away(site: Site) -> None:
+    """End the process, from the test's own loop."""
+    assert site.program.app is not None
+    loop = site.program.app._loop
+    assert loop is not None
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(site.aggregate._put_away(), loop))
+
+
+async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path) -> None:
+    """What it said last is the reason; one that is started by hand says what it is."""
+
+    orders = Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
+    with pytest.raises(ChildFailed, match="ValueError: broken"):
+        await start(orders, command=("-c", "raise ValueError('broken')"))
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "trayapp.aggregate"], input=b"hello\n", capture_output=True, cwd=ROOT
+    )
+    assert (2, True) == (done.returncode, b"not by hand" in done.stderr)
+
+
+@linux
+async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None:
+    """Its memory holds the local keys and no token; its arguments, environment and file hold neither."""
+
+    async with site.older() as session:
+        await session.list_tools()
+        for name in site.names:
+            await session.call_tool(f"{name}_say", {"text": "x"})
+        pid = site.aggregate.pid
+        assert pid is not None
+        tokens = {token for upstream in site.upstreams.values() for token in upstream.tokens}
+        for name, authority in site.authorities.items():
+            tokens |= {authority.current_refresh_token(family) for family in authority.live_families()}
+            login = site.program.keystore._logins[name]
+            assert login is not None
+            tokens.add(login.refresh_token.reveal())
+        local = {name: site.program.client.client(name)["headers"]["Authorization"][7:] for name in site.names}
+        api_key = site.program.client.key.reveal()
+        assert len(tokens) >= 4
+        assert {*local.values(), api_key} == in_memory(pid, {*local.values(), api_key, *tokens})
+        secrets = {*tokens, *local.values(), api_key, site.key}
+        assert not [secret for secret in secrets if secret.encode() in public(pid)]
+        kept = site.program.paths.aggregate_file
+        await until(kept.exists)
+        assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
+        assert not [secret for secret in secrets if secret in kept.read_text()]
+
+
+@linux
+async def test_what_was_known_survives_a_restart(site: Site) -> None:
+    """The app starts without a network: the tools are listed from the last time, and the calls say what is wrong."""
+
+    async with site.older() as session:
+        assert 10 == len((await session.list_tools()).tools)
+    pid = site.aggregate.pid
+    assert pid is not None
+    await until(site.program.paths.aggregate_file.exists)
+    await asyncio.to_thread(site.stop)
+    await until(lambda: not there(pid), limit=5)
+    site.authorities["amber"].mode = Mode.FIREWALL
+    await asyncio.to_thread(site.start)
+    await site.becomes("auth_retrying", "amber")
+    async with site.older() as session:
+        assert {"good", "amber"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
+        result = await session.call_tool("amber_say", {"text": "x"})
+        assert (True, True) == (result.is_error, "Try again in" in text_of(result))
+        await site.heals("amber")
+        await until_says(session, "amber")
+
+
+async def until_says(session: Any, name: str) -> None:
+    for _ in range(100):
+        result = await session.call_tool(f"{name}_say", {"text": "x"})
+        if not result.is_error:
+            break
+        await asyncio.sleep(0.05)
+    assert f"{name} says x" == text_of(result)
+
+
+async def test_a_server_that_was_restarted(site: Site) -> None:
+    """It knows the kept session no more: the call is made in a new one, and made once."""
+
+    upstream = site.upstreams["good"]
+    async with site.older() as session:
+        await session.call_tool("good_say", {"text": "x"})
+        upstream.forget()
+        upstream.calls.clear()
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+    assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
+
+
+async def test_a_new_local_key_is_asked_for(site: Site) -> None:
+    """The key of a workload is another one now: the process learns that by itself."""
+
+    async with site.older() as session:
+        await session.call_tool("good_say", {"text": "x"})
+        assert site.program.control is not None
+        site.program.control._runtime.keys.forget("good")
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+
+
+async def test_a_paused_workload(site: Site) -> None:
+    """It is not listed, and a call says how to resume it."""
+
+    async with site.older() as session:
+        await session.list_tools()
+        site.program.act(Verb.PAUSE, "amber")
+        await site.becomes("stopped", "amber")
+        await asyncio.sleep(0.4)
+        assert {"good"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
+        result = await session.call_tool("amber_say", {"text": "x"})
+        assert (True, True) == (result.is_error, "amberlight start amber" in text_of(result))
+        site.program.act(Verb.RESUME, "amber")
+        await site.becomes("running", "amber")
+
+
+_PARENT = """
+import asyncio, sys
+from pathlib import Path
+from trayapp.core.model import Secret
+from trayapp.edge.child import Orders, start
+async def main():
+    child = await start(Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
+    print(child.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+@linux
+@pytest.mark.parametrize("hung", [False, True])
+async def test_it_ends_with_the_app_however_that_ends(hung: bool, tmp_path: Path) -> None:
+    """The app is killed without a word: the process is gone within seconds; if it was stopped, once it goes on."""
+
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _PARENT, str(tmp_path / "kept.json")), stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert parent.stdout is not None
+    pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
+    assert there(pid)
+    if hung:
+        os.kill(pid, signal.SIGSTOP)
+    parent.kill()
+    await parent.wait()
+    if hung:
+        os.kill(pid, signal.SIGCONT)
+    await until(lambda: not there(pid), limit=5)
+
+
+_UNUSED = """
+import json, sys, tempfile, threading, urllib.request, urllib.error
+from pathlib import Path
+from tests.test_runtime import Program
+from trayapp.cli.client import Client
+with tempfile.TemporaryDirectory() as root:
+    program = Program(Path(root))
+    program.write("[settings]\\nport = 0\\n")
+    with program:
+        url = Client.find(program.paths.runtime_dir)
+        try:
+            urllib.request.urlopen(f"http://{url.host}:{url.port}/mcp", b"{}")
+        except urllib.error.HTTPError as error:
+            status = error.code
+        url.aggregate()
+        found = sorted(name for name in sys.modules if name.partition(".")[0] in ("mcp", "mcp_types", "uvicorn",
+            "pydantic", "starlette") or name.startswith("trayapp.aggregate"))
+print(json.dumps([status, found]))
+"""
+
+
+async def test_the_app_never_loads_its_libraries() -> None:
+    """Nothing of the SDK and nothing of the aggregate's own package is in the app's process, asked for or not."""
+
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", _UNUSED], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert 0 == done.returncode, done.stderr[-2000:]
+    assert [403, []] == json.loads(done.stdout)
