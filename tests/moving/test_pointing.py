@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trayapp.moving import pointing
 from trayapp.moving.jsonc import parse
 from trayapp.moving.mcp_json import read
 from trayapp.moving.pointing import PointingError, Target, pointed, program
@@ -159,6 +160,27 @@ def test_one_entry_is_not_changed_twice() -> None:
         pointed(text, [Target(server, OPEN)] * 2, direct=True)
     with pytest.raises(PointingError, match=r"no JSON|could not|other parts"):
         pointed("{" * 3 + text, [Target(server, OPEN)], direct=True)
+
+
+@pytest.mark.parametrize(
+    ("stray", "words"),
+    [
+        (lambda text: [(text.index("[ 1 ]"), text.index("[ 1 ]") + 5, "[ 2 ]")], "other parts"),
+        (lambda text: [(0, 1, "")], "no JSON"),
+        (lambda text: [], "the entry x could not be changed"),
+    ],
+)
+def test_a_wrong_edit_is_found_before_it_is_written(
+    stray: Callable[[str], list[tuple[int, int, str]]], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was made is read again and compared, whatever made it."""
+
+    text = '{"inputs": [ 1 ], "servers": {"x": {"url": "https://a.example/mcp"}}}'
+    right = pointing._edits
+    made = stray(text)
+    monkeypatch.setattr(pointing, "_edits", lambda *given: [*(right(*given) if made else []), *made])
+    with pytest.raises(PointingError, match=words):
+        through(text)
 
 
 @pytest.mark.parametrize(
