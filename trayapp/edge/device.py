@@ -152,7 +152,7 @@ def _refused(answer: Answer, endpoints: Endpoints) -> Problem:
         return Problem("device", f"{host} has no device authorization endpoint there ({answer.status}).", answer.status)
     if problem.code in REFUSALS:
         return Problem("device", f"{REFUSALS[problem.code]} ({problem.code}).", answer.status, problem.code)
-    if answer.status == 200 and not problem.code:
+    if answer.status == 200 and not problem.code and problem.kind not in ("portal", "truncated"):
         return Problem("device", "The server's answer holds no device code.", 200)
     return Problem("device", problem.summary, answer.status, problem.code)
 
@@ -247,7 +247,7 @@ def _final(problem: Problem) -> Problem:
 
 def _problem_of(answer: Answer) -> Problem:
     outcome = classify(answer)
-    return Problem("device", "An access token came unasked.") if isinstance(outcome, Refreshed) else outcome.problem
+    return Problem("device", "The server gave a token unasked.") if isinstance(outcome, Refreshed) else outcome.problem
 
 
 def _object(reply: Reply) -> Mapping[str, object]:
