@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fake_app import FakeApp, running
+from trayapp import config_edit
 from trayapp.cli import main
-from trayapp.config import Paths, load
+from trayapp.cli.output import Style
+from trayapp.config import ConfigError, Mistake, Paths, load
+from trayapp.moving import pointing
 
 Capture = pytest.CaptureFixture[str]
 
@@ -177,6 +180,56 @@ def test_a_second_time_there_is_nothing_to_do(tmp_path: Path, paths: Paths, caps
     assert before == paths.config_file.read_text()
 
 
+def test_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """The others are taken."""
+
+    given_toolhive(tmp_path)
+    (tmp_path / "STATE_HOME" / "toolhive" / "runconfigs" / "folder.json").mkdir()
+    assert 0 == main(["import", "toolhive", "--yes"])
+    assert "Passed over folder.json: " in capsys.readouterr().out
+    assert {"notion", "linear"} == names(paths)
+
+
+def test_only_containers(tmp_path: Path, paths: Paths, capsys: Capture) -> None:
+    """Then there is nothing to take, and no sentence about its tokens."""
+
+    run_configs(tmp_path, a='{"image": "x"}', b='{"image": "y"}')
+    assert 0 == main(["import", "toolhive", "--yes"])
+    out = capsys.readouterr().out
+    assert ("There is none that can be taken." in out, "2 more run on this machine" in out) == (True, True)
+    assert "refresh tokens" not in out
+    assert not paths.config_file.exists()
+
+
+def test_what_the_app_says_against_it_is_printed(tmp_path: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """The entries are in the file; the app goes on with what it had."""
+
+    given_toolhive(tmp_path)
+    app.replies["POST /reload"] = 200, {"ok": False, "errors": ["a mistake elsewhere"], "warnings": []}
+    assert 1 == main(["import", "toolhive", "--yes"])
+    assert "a mistake elsewhere" in capsys.readouterr().err
+
+
+def test_an_entry_that_is_refused_is_told(
+    tmp_path: Path, paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name, with every reason; the others are added."""
+
+    add = config_edit.add
+
+    def picky(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
+        if name == "linear":
+            raise ConfigError((Mistake(paths.config_file, None, "workloads.linear", "is not wanted"),))
+        add(paths, name, keys)
+
+    given_toolhive(tmp_path)
+    monkeypatch.setattr(config_edit, "add", picky)
+    assert 1 == main(["import", "toolhive", "--yes"])
+    assert {"notion"} == names(paths)
+    assert "linear was not added:\n" in (err := capsys.readouterr().err)
+    assert "workloads.linear: is not wanted" in err
+
+
 def test_without_toolhive(paths: Paths, capsys: Capture) -> None:
     """The place where it would be is named."""
 
@@ -314,6 +367,44 @@ def test_a_file_that_cannot_be_read_says_why(
     err = capsys.readouterr().err
     assert words in err
     assert 1 == err.count("\n")
+
+
+def test_a_file_that_cannot_be_changed_safely_stays(
+    listed: Path, app: FakeApp, paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entries are added; the sentence says why the file is as it was."""
+
+    def unsafe(*_: object, **__: object) -> str:
+        raise pointing.PointingError("other parts of the file would change")
+
+    before = listed.read_bytes()
+    monkeypatch.setattr(pointing, "pointed", unsafe)
+    assert 1 == main(["import", "mcp-json", str(listed), "--yes"])
+    assert ({"notion", "linear"}, before) == (names(paths), listed.read_bytes())
+    assert "was left as it is: other parts" in capsys.readouterr().err
+    assert [listed] == list(listed.parent.glob("mcp.json*"))
+
+
+def test_open_workloads_put_no_key_into_the_file(listed: Path, app: FakeApp, capsys: Capture) -> None:
+    """Nothing to warn of then."""
+
+    listed.chmod(0o644)
+    for name in ("notion", "linear"):
+        texts = {"claude": json.dumps({"mcpServers": {name: {"type": "http", "url": proxy(name)}}})}
+        app.replies[f"GET /workloads/{name}/client"] = 200, client(name, settings=texts, headers={})
+    assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
+    assert "" == capsys.readouterr().err
+    assert {"url": proxy("notion"), "type": "http"} == json.loads(listed.read_text())["mcpServers"]["Notion"]
+
+
+def test_a_narrow_terminal_shortens_addresses(
+    listed: Path, paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line is broken for them."""
+
+    monkeypatch.setattr(Style, "of", lambda *_: Style(width=40))
+    assert 0 == main(["import", "mcp-json", str(listed), "--dry-run"])
+    assert re.search(r"^  notion  https://mcp\.notion\.[a-z/]*… +called Notion", capsys.readouterr().out, re.M)
 
 
 def test_names_from_elsewhere_do_no_harm_to_a_terminal(tmp_path: Path, paths: Paths, capsys: Capture) -> None:

@@ -56,15 +56,16 @@ def read(text: str) -> Found:
     for group, (style, servers) in enumerate(lists(parse(text))):
         count += 1
         for member in _last_of_each(servers):
-            server = _server(member.key, member.value, style, group)
-            if server is None:
-                local += 1
-                continue
-            made = server if isinstance(server, Passed) else _offer(server)
-            if isinstance(made, Passed):
-                passed.append(made)
-            elif isinstance(server, Server):
-                pairs.append((made, server))
+            match _server(member.key, member.value, style, group):
+                case None:
+                    local += 1
+                case Passed() as found:
+                    passed.append(found)
+                case Server() as server:
+                    if isinstance(made := _offer(server), Passed):
+                        passed.append(made)
+                    else:
+                        pairs.append((made, server))
     return Found(tuple(pairs), tuple(passed), local, count)
 
 
