@@ -101,7 +101,7 @@ class History:
             return self._wall() - DAY
         try:
             moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + is a space in a query
-            return moment.timestamp() if moment.tzinfo is not None else _not_a_time()
+            return max(0.0, moment.timestamp()) if moment.tzinfo is not None else _not_a_time()
         except (ValueError, OverflowError):
             return _not_a_time()
 

@@ -61,6 +61,10 @@ class PageKeys:
         self._links[_digest(token)] = self._now() + LINK_LIFE
         return Secret(token)
 
+    def is_link(self, token: str) -> bool:
+        """Whether it is the token of a link, good or too old."""
+        return _find(self._links, token) is not None
+
     def trade(self, token: str) -> Secret | None:
         """The key for a link that is good; it is good no more. None for every other text."""
         digest = _find(self._links, token)
