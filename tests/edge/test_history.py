@@ -226,9 +226,6 @@ async def test_thirty_days_of_two_hundred_workloads(site: Site) -> None:
     took = time.perf_counter() - began
     end = True
     await watching
-    print(
-        f"{took:.3f} s for {sum(len(each['rows']) for each in body['workloads'].values())} rows; loop {longest:.3f} s"
-    )
 
     assert (200, 200) == (status, len(body["workloads"]))
     assert took < 3.0

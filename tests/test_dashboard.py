@@ -1,0 +1,302 @@
+"""The way to the dashboard in the whole program: clicks, commands, a second start; and what it finds there."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.engines import login_of
+from tests.test_runtime import CONFIG, Program
+from trayapp import app, dashboard
+from trayapp.cli import main
+from trayapp.cli.client import BASE, ApiError
+from trayapp.cli.dashboard import show_running
+from trayapp.core.face import Verb
+from trayapp.edge import peers
+from trayapp.oauthtest import OAuthServer
+from trayapp.paths import Paths
+
+posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that the person's browser got."""
+    found: list[str] = []
+
+    def browse(url: str) -> bool:
+        found.append(url)
+        return True
+
+    monkeypatch.setattr(dashboard, "browse", browse)
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[OAuthServer]:
+    with OAuthServer(check=False) as server:
+        yield server
+
+
+@pytest.fixture
+def program(tmp_path: Path, server: OAuthServer) -> Program:
+    made = Program(tmp_path)
+    made.write(CONFIG.format(port=0, server=server))
+    made.keystore._logins["one"] = login_of(server)
+    return made
+
+
+def page(address: str) -> tuple[int, dict[str, Any]]:
+    """What our page does with a link."""
+    parts = urlsplit(address)
+    headers = {"Origin": f"http://{parts.netloc}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+    body = json.dumps({"once": parts.fragment.removeprefix("once=")})
+    return ask(address, "POST", f"{BASE}/session", headers, body)
+
+
+def ask(address: str, method: str, path: str, headers: dict[str, str], body: str = "") -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=5)
+    try:
+        connection.request(method, path, body or None, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def test_a_click_opens_the_page_once(program: Program, opened: list[str]) -> None:
+    """Left click, menu and notification alike; the second half of a double click opens no second one."""
+
+    with program:
+        program.act(Verb.SHOW)
+        program.act(Verb.SHOW)
+        program.until(lambda: opened, "the browser")
+        status, body = page(opened[0])
+        assert (200, ["key"]) == (status, list(body))
+        assert 403 == page(opened[0])[0]
+        assert 1 == len(opened)
+        assert "/?add#once=" not in opened[0]
+
+
+def test_the_form_for_a_new_one(program: Program, opened: list[str]) -> None:
+    """*Add a workload…* says so in the address, before the secret."""
+
+    with program:
+        program.act(Verb.ADD)
+        program.until(lambda: opened, "the browser")
+        assert f"http://127.0.0.1:{program.client.port}/?add" == opened[0].partition("#once=")[0]
+        assert 200 == page(opened[0])[0]
+
+
+@posix
+def test_where_others_could_read_the_link(program: Program, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser gets a private file that leads on; the link is on no command line."""
+
+    monkeypatch.setattr(peers, "tells", lambda: False)
+    monkeypatch.setattr(sys, "platform", "linux" if sys.platform == "win32" else sys.platform)
+    with program:
+        program.act(Verb.SHOW)
+        program.until(lambda: opened, "the browser")
+        assert opened[0].startswith("file:///")
+        assert "once" not in opened[0]
+        file = Path(unquote(urlsplit(opened[0]).path))
+        assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+        link = file.read_text().partition("url=")[2].partition('"')[0]
+        assert 200 == page(link)[0]
+
+
+def test_a_page_outlives_a_restart_of_the_app(program: Program, opened: list[str]) -> None:
+    """The same key is good with the next run, on the same port or another."""
+
+    with program:
+        program.act(Verb.SHOW)
+        program.until(lambda: opened, "the browser")
+        key = page(opened[0])[1]["key"]
+    program.control = None
+    with program:
+        client = program.client
+        headers = {"Authorization": f"Bearer {key}", "Sec-Fetch-Site": "same-origin"}
+        status, body = ask(f"http://127.0.0.1:{client.port}/", "GET", f"{BASE}/workloads", headers)
+        assert (200, "one") == (status, body["workloads"][0]["name"])
+
+
+def test_the_page_is_there(program: Program) -> None:
+    """The program serves its own files, and they need no key."""
+
+    with program:
+        connection = http.client.HTTPConnection("127.0.0.1", program.client.port, timeout=5)
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert 200 == answer.status
+        assert b"<script" in answer.read()
+        connection.close()
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Commands find this program."""
+    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: program.paths))
+    return program
+
+
+def test_the_command(here: Program, opened: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """It opens the page, or prints the link and opens nothing."""
+
+    with here:
+        assert 0 == main(["dashboard"])
+        assert 200 == page(opened[0])[0]
+        assert 0 == main(["dashboard", "--print"])
+        assert 200 == page(capsys.readouterr().out.strip())[0]
+        assert 1 == len(opened)
+
+
+def test_the_command_without_a_browser(
+    here: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence that says how to go on; without an app, the usual one."""
+
+    monkeypatch.setattr(dashboard, "browse", lambda url: False)
+    with here:
+        assert 1 == main(["dashboard"])
+        said = capsys.readouterr()
+        assert "amberlight dashboard --print" in said.err
+        assert "once" not in said.out + said.err
+    assert 3 == main(["dashboard"])
+    assert not show_running(here.paths)
+
+
+def test_a_second_start_shows_the_first(
+    here: Program, opened: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click on the program's own icon is a wish to see it; without an icon it is a mistake, as before."""
+
+    monkeypatch.setattr(os, "umask", lambda mask: 0)
+    with here, app.only_one(here.paths):
+        assert 0 == app.run(here.paths, {}, tray=True, show_running=lambda: show_running(here.paths))
+        assert 200 == page(opened[0])[0]
+        assert "opens in your browser" in capsys.readouterr().err
+        assert 1 == app.run(here.paths, {}, tray=False, show_running=lambda: show_running(here.paths))
+        assert "already running" in capsys.readouterr().err
+
+
+# --- what it finds there ---------------------------------------------------------------------------------------------
+
+
+def test_the_history_of_two_runs(program: Program) -> None:
+    """What it was, that nobody looked for a while, and what it is now."""
+
+    seen: list[dict[str, Any]] = []
+    for _ in range(2):
+        program.control = None
+        with program:
+            program.becomes("running ok")
+            program.until(lambda: "ok" == rows(program)[-1]["detail"], "the last segment")
+            seen = rows(program)
+    details = [row["detail"] for row in seen]
+
+    assert ["ok", "not_running"] == details[details.index("not_running") - 1 :][:2]
+    assert 1 == details.count("not_running")
+    assert "ok" == details[-1]
+    assert details[0] in ("starting", "ok")
+    assert [row["at"] for row in seen] == sorted(row["at"] for row in seen)
+
+
+def rows(program: Program) -> list[dict[str, Any]]:
+    found = program.client.request("GET", f"{BASE}/workloads/one/history")
+    assert not found["more"]
+    return list(found["rows"]) or [{"detail": ""}]
+
+
+def test_how_the_app_is(program: Program) -> None:
+    """Its warnings are there for the page to show."""
+
+    with program:
+        program.write("[workloads.one]\nurl = 7\n")
+        assert program.client.reload()["ok"] is False
+        found = program.client.request("GET", f"{BASE}/status")
+    assert ["The last good configuration stays in force."] == [
+        warning.rpartition(". ")[2] for warning in found["warnings"] if "config.toml" in warning
+    ]
+    assert {"version", "started_at", "gate", "muted", "broken", "warnings"} == set(found)
+
+
+# --- adding ----------------------------------------------------------------------------------------------------------
+
+NEW = {"name": "new", "url": "https://new.example/mcp", "issuer": "https://as.example", "client_id": "desktop"}
+
+
+def test_a_workload_is_added(program: Program) -> None:
+    """Written into the file beside what is there, comments and all; taken up at once; kept for the next start."""
+
+    program.write("# mine, all mine\n" + program.paths.config_file.read_text() + "# the end\n")
+    with program:
+        new = NEW | {"scopes": ["a", "b"], "ceiling": "1h", "require_key": False, "resource": None}
+        row = program.client.request("POST", f"{BASE}/workloads", new)
+        assert ("new", "https://new.example/mcp") == (row["name"], row["url"])
+        program.until(lambda: program.word("new"), "the new one")
+        found = program.client.request("GET", f"{BASE}/workloads/new")
+    text = program.paths.config_file.read_text()
+
+    assert (["a", "b"], False, 3600.0) == (found["scopes"], found["require_key"], found["policy"]["ceiling"])
+    assert text.startswith("# mine, all mine\n")
+    assert "# the end\n" in text
+    assert "resource" not in text.partition("[workloads.new]")[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"name": "New!"}, 400, "name"),
+        ({"name": ""}, 400, "name"),
+        ({"name": "one"}, 409, "name"),
+        ({"url": "new.example"}, 400, "url"),
+        ({"url": "http://new.example/mcp"}, 400, "url"),
+        ({"url": ""}, 400, "url"),
+        ({"scopes": "a b"}, 400, "scopes"),
+        ({"redirect_port": 99999}, 400, "redirect_port"),
+        ({"ceiling": "soon"}, 400, "ceiling"),
+        ({"issuer": 7}, 400, "issuer"),
+        ({"issuer": None, "token_endpoint": "https://as.example/token"}, 400, "authorization_endpoint"),
+        ({"client_secret": "canary"}, 400, ""),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(
+    program: Program, change: dict[str, Any], status: int, field: str
+) -> None:
+    """Nothing is written then, and the sentence is one for people."""
+
+    before = program.paths.config_file.read_text()
+    with program:
+        with pytest.raises(ApiError) as refused:
+            program.client.request("POST", f"{BASE}/workloads", NEW | change)
+        assert "new" not in program.last.workloads
+    said = str(refused.value)
+
+    assert (status, field) == (refused.value.status, refused.value.body.get("field", ""))
+    assert said.endswith(".")
+    assert "canary" not in said
+    assert before == program.paths.config_file.read_text()
+
+
+def test_a_file_that_is_wrong_already(program: Program) -> None:
+    """It is not touched, and the sentence says where it is wrong."""
+
+    with program:
+        program.write("[settings]\nprot = 1\n")
+        with pytest.raises(ApiError) as refused:
+            program.client.request("POST", f"{BASE}/workloads", NEW)
+    assert 409 == refused.value.status
+    assert "config.toml:2" in str(refused.value)
+    assert "[settings]\nprot = 1\n" == program.paths.config_file.read_text()
