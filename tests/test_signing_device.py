@@ -1,0 +1,232 @@
+"""Signing in by device code with the real engine: shown everywhere while it waits, and an overlay like any sign-in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import World, keeping, running
+from tests.test_signing import alices, over, spec_with
+from trayapp import signing
+from trayapp.core.face import Verb
+from trayapp.core.menu import face
+from trayapp.core.model import DeviceCode, Problem, Secret, Spec
+from trayapp.core.public import auth_json
+from trayapp.edge import device
+from trayapp.oauthtest import Mode, OAuthServer, browse
+
+RESOURCE = "http://127.0.0.1:9/mcp"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of a test may be asked ten times a second."""
+    monkeypatch.setattr(device, "SHORTEST", 0.02)
+    monkeypatch.setattr(device, "BACKOFF_MAX", 0.3)
+
+
+def offering(**more: Any) -> OAuthServer:
+    usual: dict[str, Any] = {"subject": "alice", "device": True, "device_interval": 0.15, "resource": RESOURCE}
+    return OAuthServer(**(usual | more))
+
+
+def by_device(server: OAuthServer, **more: Any) -> Spec:
+    return spec_with(server, **{"resource": RESOURCE, "flow": "device"} | more)
+
+
+async def code_of(world: World) -> DeviceCode:
+    await world.until(lambda: world.view().auth.device is not None, "a code")
+    found = world.view().auth.device
+    assert found is not None
+    return found
+
+
+async def test_a_code_is_shown_until_a_person_has_typed_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the API, the status and the menu; the resource was named (the server looks), and then all is green."""
+
+    with offering() as server:
+        async with running([by_device(server)], tmp_path) as world:
+            await world.becomes("unauthenticated never_signed_in")
+            url = await world.engine.signing.begin("one", browser=False, accept=False)
+            shown = await code_of(world)
+            assert (shown.user_code,) == server.user_codes()
+            assert url == shown.verification_uri_complete == f"{server.url}/device?user_code={shown.user_code}"
+            assert abs(shown.expires_wall - time.time() - 600) < 10
+            told = auth_json(world.view().auth)["device"]
+            assert isinstance(told, dict)
+            assert shown.user_code == told["user_code"]
+            assert shown.user_code in world.view().status_context
+            lines = [item for item in face(world.engine.snapshot(), str).menu if item.key == "device:one"]
+            assert [f"one: Enter code {shown.user_code} at {server.url.partition('//')[2]}/device…"] == [
+                item.text for item in lines
+            ]
+            assert [] == world.opened
+            await world.until(lambda: server.count("token", outcome="authorization_pending"))
+            server.approve(shown.user_code)
+            await world.green()
+            assert world.view().auth.device is None
+            held = await world.stored()
+            assert held is not None
+            assert ("alice", RESOURCE) == (held.subject, held.resource)
+            assert shown.user_code not in caplog.text
+        assert 1 == server.count("jwks")
+
+
+async def test_one_click_opens_the_page_with_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workload that is set to `device`: *Reauthorize* opens the page with the code in it; a later click again."""
+
+    with offering(consent="page") as server:
+        login = alices(server, resource=RESOURCE)
+        async with running(
+            [by_device(server)], tmp_path, keystore=await keeping(("one", login)), person=False
+        ) as world:
+            await world.green()
+            world.do(Verb.REAUTHORIZE)
+            shown = await code_of(world)
+            await world.until(lambda: world.opened)
+            monkeypatch.setattr(signing, "CLICK_SPACING", 0.0)
+            world.do(Verb.REAUTHORIZE)
+            await world.until(lambda: len(world.opened) == 2)
+            assert [shown.verification_uri_complete] * 2 == world.opened
+            assert "running" == world.view().status
+            server.consent = "auto"
+            await asyncio.to_thread(browse, world.opened[0])
+            await world.until(lambda: not world.w().signing_in)
+            assert await over(world) is None
+        assert 1 == server.count("device")
+
+
+async def test_who_asks_meanwhile_gets_the_same_code(tmp_path: Path) -> None:
+    """Command and tray are one flow; a pasted address is told that it is not waited for."""
+
+    with offering() as server:
+        async with running([by_device(server)], tmp_path) as world:
+            begin = world.engine.signing.begin
+            first = await begin("one", browser=False, accept=False)
+            assert first == await begin("one", browser=False, accept=False, flow="device")
+            answer = world.engine.signing.paste("one", "http://127.0.0.1:1/callback?code=1&state=2")
+            assert answer is not None
+            assert "waits for its code" in answer.summary
+            assert 1 == len(server.user_codes())
+
+
+async def test_another_way_ends_the_one_under_way(tmp_path: Path) -> None:
+    """A browser waits, and somebody asks for a code over SSH; and the other way round."""
+
+    with offering() as server:
+        async with running([spec_with(server, resource=RESOURCE)], tmp_path, person=False) as world:
+            begin = world.engine.signing.begin
+            page = await begin("one", browser=False, accept=False)
+            assert "/authorize?" in str(page)
+            assert world.view().auth.device is None
+            assert "/device?" in str(await begin("one", browser=False, accept=False, flow="device"))
+            await code_of(world)
+            assert "/authorize?" in str(await begin("one", browser=False, accept=False, flow="browser"))
+            assert world.view().auth.signing_in
+            assert world.view().auth.device is None
+            await asyncio.to_thread(browse, str(await begin("one", browser=False, accept=False)))
+            await world.green()
+
+
+async def test_cancelled_denied_expired(tmp_path: Path) -> None:
+    """Each leaves the login as it was, says why, and the next try is a new code."""
+
+    with offering() as server:
+        login = alices(server, resource=RESOURCE)
+        async with running([by_device(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            before = await world.stored()
+            codes = set()
+            for ending, kind in (("cancel", "cancelled"), ("deny", "denied"), ("expire", "timed_out")):
+                server.device_lifetime = 0.4 if ending == "expire" else 600.0
+                await world.engine.signing.begin("one", browser=False, accept=False)
+                shown = await code_of(world)
+                codes.add(shown.user_code)
+                if ending == "cancel":
+                    world.engine.signing.cancel("one")
+                elif ending == "deny":
+                    server.deny(shown.user_code)
+                problem = await over(world)
+                assert problem is not None
+                assert kind == problem.kind
+                assert world.view().auth.device is None
+                assert "running ok" == world.word()
+                assert before == await world.stored()
+            assert 3 == len(codes)
+
+
+async def test_a_server_that_offers_none(tmp_path: Path) -> None:
+    """Said at once, in words."""
+
+    with OAuthServer() as server:
+        async with running([by_device(server)], tmp_path) as world:
+            answer = await world.engine.signing.begin("one", browser=False, accept=False)
+            assert isinstance(answer, Problem)
+            assert "does not offer sign-in by device code" in answer.summary
+            assert not world.view().auth.signing_in
+
+
+async def test_the_endpoint_may_be_configured(tmp_path: Path) -> None:
+    """Without any metadata; a client with a secret proves itself to both endpoints."""
+
+    with offering(metadata_changes={"device_authorization_endpoint": ...}) as server:
+        spec = by_device(server, device_authorization_endpoint=server.device_authorization_endpoint)
+        async with running([spec], tmp_path) as world:
+            await world.engine.signing.begin("one", browser=False, accept=False)
+            server.approve((await code_of(world)).user_code)
+            await world.green()
+        assert 0 == server.count("metadata")
+
+
+async def test_a_bad_network_while_it_waits(tmp_path: Path) -> None:
+    """Firewall, gateway, reset, a server that is gone for a while: the code is still good when it is back."""
+
+    with offering() as server:
+        async with running([by_device(server)], tmp_path) as world:
+            await world.engine.signing.begin("one", browser=False, accept=False)
+            shown = await code_of(world)
+            server.script(Mode.FIREWALL, Mode.BAD_GATEWAY, Mode.RESET, Mode.CAPTIVE_HTML)
+            await world.until(lambda: not server.script_rest)
+            server.down()
+            await world.quiet(0.4)
+            server.up()
+            assert world.view().auth.device == shown
+            server.approve(shown.user_code)
+            await world.green()
+
+
+async def test_the_end_of_the_program_ends_the_asking(tmp_path: Path) -> None:
+    """At once, and nothing is asked after it."""
+
+    with offering() as server:
+        async with running([by_device(server)], tmp_path) as world:
+            await world.engine.signing.begin("one", browser=False, accept=False)
+            await code_of(world)
+            began = time.monotonic()
+            await world.engine.close()
+            assert time.monotonic() - began < 2.0
+        asked = server.count("token")
+        await asyncio.sleep(0.3)
+        assert asked == server.count("token")
+
+
+async def test_secrets_of_the_flow_are_in_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Device code, tokens and the user code: nowhere, whatever the level."""
+
+    caplog.set_level("DEBUG")
+    with offering(canary="canary77") as server:
+        async with running([by_device(server)], tmp_path) as world:
+            await world.engine.signing.begin("one", browser=False, accept=False)
+            shown = await code_of(world)
+            server.script(Mode.SERVER_ERROR)
+            server.approve(shown.user_code)
+            await world.green()
+            assert "canary77" in str((world.w().login or alices(server)).refresh_token.reveal())
+        assert Secret("x")
+        for secret in ("canary77", shown.user_code):
+            assert secret not in caplog.text
+            assert secret.encode() not in (tmp_path / "state.db").read_bytes()

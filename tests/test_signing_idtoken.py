@@ -1,0 +1,209 @@
+"""Whose account it is, with the real engine and a server whose ID tokens may be anything: no check costs a login."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.edge.attempts import bare
+from tests.engines import World, keeping, running
+from tests.test_signing import alices, begin, over, spec_with
+from trayapp import signing
+from trayapp.core.model import Login, Spec
+from trayapp.edge import idtoken
+from trayapp.edge.keystore import MemoryKeystore
+from trayapp.edge.signin import BrowserSignIn
+from trayapp.edge.tokens import HttpTokens
+from trayapp.edge.wire import Wire
+from trayapp.oauthtest import OAuthServer, browse
+from trayapp.ports import Checked, SignIn
+
+
+def by_metadata(server: OAuthServer) -> Spec:
+    """Only the issuer is configured, so its keys are known."""
+    return spec_with(server, authorization_endpoint="", token_endpoint="", revocation_endpoint="")
+
+
+async def signed_in(world: World) -> Login:
+    await begin(world)
+    assert await over(world) is None
+    return await kept(world)
+
+
+async def kept(world: World) -> Login:
+    """The login in the keyring, once all is green. (A sign-in before the keyring was read is written after that.)"""
+    await world.green()
+    await world.until(lambda: not world.w().unsaved)
+    held = await world.stored()
+    assert held is not None
+    return held
+
+
+async def test_a_checked_account_is_remembered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The server's own key signed it: no warning, and another account is noticed the next time."""
+
+    with OAuthServer(subject="alice") as server:
+        async with running([by_metadata(server)], tmp_path) as world:
+            assert "alice" == (await signed_in(world)).subject
+            assert "could not be checked" not in caplog.text
+            server.subject = "bob"
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "different_account" == problem.kind
+            assert "alice" == ((await world.stored()) or alices(server)).subject
+        assert 2 == server.count("jwks")
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud", "azp"])
+async def test_a_token_for_somebody_else_is_no_sign_in(claim: str, tmp_path: Path) -> None:
+    """Refused with a sentence; the login from before goes on, and nothing can be accepted."""
+
+    with OAuthServer(subject="alice") as server:
+        login = alices(server)
+        async with running([by_metadata(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            before = await world.stored()
+            server.id_token_changes = {claim: "https://evil.test"}
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "id_token" == problem.kind
+            assert "Refused" in problem.summary
+            assert "running ok" == world.word()
+            assert before == await world.stored()
+            answer = await world.engine.signing.begin("one", browser=False, accept=True)
+            assert not isinstance(answer, str)
+
+
+def no_keys(server: OAuthServer) -> None:
+    server.metadata_changes = {"jwks_uri": f"{server.url}/gone"}
+
+
+def unsigned(server: OAuthServer) -> None:
+    server.id_token_alg = "none"
+
+
+def old(server: OAuthServer) -> None:
+    server.id_token_changes = {"exp": 1}
+
+
+@pytest.mark.parametrize("spoil", [no_keys, unsigned, old])
+async def test_a_bad_token_costs_no_login(
+    spoil: Callable[[OAuthServer], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Signed in and green; the account is not known, and the log says why. The account from before stays known."""
+
+    with OAuthServer(subject="alice") as server:
+        spoil(server)
+        async with running([by_metadata(server)], tmp_path) as world:
+            assert "" == (await signed_in(world)).subject
+            assert "whose account it is could not be checked" in caplog.text
+        async with running(
+            [by_metadata(server)], tmp_path / "2", keystore=await keeping(("one", alices(server)))
+        ) as world:
+            await world.green()
+            assert "alice" == (await signed_in(world)).subject
+
+
+async def test_who_claims_to_be_another_is_asked_about(tmp_path: Path) -> None:
+    """A bad signature is no way around the question whether this is the right account."""
+
+    with OAuthServer(subject="mallory", id_token_alg="none") as server:
+        login = alices(server)
+        async with running([by_metadata(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            await begin(world)
+            problem = await over(world)
+            assert problem is not None
+            assert "different_account" == problem.kind
+
+
+class Slow:
+    """A check that waits for the test."""
+
+    def __init__(self, result: Checked | Exception | None = None) -> None:
+        self.began = asyncio.Event()
+        self.go = asyncio.Event()
+        self.word: Any = "ok"
+
+    async def judge(self, order: str) -> str:
+        self.began.set()
+        await self.go.wait()
+        if isinstance(self.word, Exception):
+            raise self.word
+        return str(self.word)
+
+    def sign_in(self) -> SignIn:
+        wire = Wire("0", bare)
+        return BrowserSignIn(wire, HttpTokens(wire), linger=0.0, id_tokens=idtoken.IdTokens(wire, self.judge))
+
+
+async def test_the_candidate_is_stored_before_the_check_is_over(tmp_path: Path) -> None:
+    """While keys and signature are looked at, the new login is in the keyring already, for nobody to be lost."""
+
+    slow, keystore = Slow(), await keeping()
+    with OAuthServer(subject="alice") as server:
+        async with running([by_metadata(server)], tmp_path, keystore=keystore, sign_in=slow.sign_in()) as world:
+            await asyncio.to_thread(browse, await begin(world, browser=False))
+            await slow.began.wait()
+            found = await keystore.load("one")
+            assert found.candidate is not None  # type: ignore[union-attr]
+            assert found.login is None  # type: ignore[union-attr]
+            slow.go.set()
+            assert "alice" == (await kept(world)).subject
+
+
+async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
+    """It waits for the check as for any answer, and the login is there at the next start."""
+
+    slow, keystore = Slow(), await keeping()
+    with OAuthServer(subject="alice") as server:
+        async with running([by_metadata(server)], tmp_path, keystore=keystore, sign_in=slow.sign_in()) as world:
+            await asyncio.to_thread(browse, await begin(world, browser=False))
+            await slow.began.wait()
+            closing = asyncio.create_task(world.engine.close())
+            await asyncio.sleep(0.05)
+            assert not closing.done()
+            slow.go.set()
+            await closing
+        async with running([by_metadata(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            assert [] == world.opened
+
+
+async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit, or an exception: the login is taken, its account unknown."""
+
+    monkeypatch.setattr(signing, "CHECK_LIMIT", 0.1)
+    for word in ("ok", RuntimeError("unexpected")):
+        slow, keystore = Slow(), await keeping()
+        slow.word = word
+        if isinstance(word, Exception):
+            slow.go.set()
+        with OAuthServer(subject="alice") as server:
+            async with running(
+                [by_metadata(server)], tmp_path / str(word), keystore=keystore, sign_in=slow.sign_in()
+            ) as world:
+                await asyncio.to_thread(browse, await begin(world, browser=False))
+                assert "" == (await kept(world)).subject
+
+
+async def test_a_keyring_that_hangs_does_not_hold_up_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The login is in memory then, as any that cannot be stored."""
+
+    monkeypatch.setattr(signing, "KEYRING_PATIENCE", 0.05)
+
+    class Hanging(MemoryKeystore):
+        async def store_candidate(self, name: str, login: Login) -> None:
+            await asyncio.Event().wait()
+
+    with OAuthServer(subject="alice") as server:
+        async with running([by_metadata(server)], tmp_path, keystore=Hanging()) as world:
+            await begin(world)
+            await world.becomes("running")
+            assert "alice" == (world.w().login or alices(server)).subject
