@@ -4,8 +4,9 @@
 
 A 330-byte POST with a client's headers, 1,023 bytes of JSON back, connections kept alive, at 1, 8 and 32 connections. The
 upstream and the load generator are the same for all three and share the second processor; what is measured has the first
-to itself. Each figure is the median of the rounds, in which the three take turns. Amberlight is the whole program without
-its tray, with engine, key check and audit line in a log file; the httpx2 proxy has the same server, checks and log line.
+to itself. The rounds are short and the three take turns in them, so that whatever else the machine does meets all of
+them; each figure is the median. Amberlight is the whole program without its tray, with engine, key check and audit line
+in a log file; the httpx2 proxy has the same server, checks and log line.
 
 `--stream` sends so many GB through Amberlight in each direction instead, and tells what its memory did meanwhile.
 """
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 CONNECTIONS = (1, 8, 32)
+ROUNDS, SECONDS = 9, 1.0
 STACKS = ("direct", "amberlight", "httpx2")
 KEY = "a-local-key-of-the-bench-0123456789"
 QUESTION = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x" * 240}}).encode()
@@ -70,7 +72,7 @@ def main() -> None:
         if given.stream:
             print(json.dumps(scene.stream(int(given.stream * (1 << 30)))))
             return
-        found = scene.measure(rounds=1 if given.quick else 3, seconds=1.0 if given.quick else 3.0)
+        found = scene.measure(rounds=1 if given.quick else ROUNDS)
     print(json.dumps(found) if given.json else table(found))
 
 
@@ -124,7 +126,7 @@ class Scene:
         }
         return self._start("amberlight", cpu=0, facts=facts)
 
-    def measure(self, *, rounds: int, seconds: float) -> Figures:
+    def measure(self, *, rounds: int) -> Figures:
         """All three at every number of connections."""
         addresses = {
             "direct": (self._upstream, "/mcp"),
@@ -135,8 +137,7 @@ class Scene:
         for number in range(-1, rounds):  # the first one only warms up
             for count in CONNECTIONS:
                 for stack, (host, path) in addresses.items():
-                    took = seconds if number >= 0 else min(seconds, 0.5)
-                    with _process("load", host, path, str(count), str(took), cpu=1) as load:
+                    with _process("load", host, path, str(count), str(SECONDS), cpu=1) as load:
                         assert load.stdout is not None
                         row = json.loads(load.stdout.readline())
                     if number >= 0:
