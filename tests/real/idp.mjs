@@ -14,8 +14,9 @@ const entry = path.join(IDP_PACKAGES, 'node_modules', 'oidc-provider', 'lib', 'i
 const { Provider } = await import(pathToFileURL(entry));
 
 const settings = { accessTtl: Number(IDP_ACCESS_TTL) };
-const counts = { requests: {}, granted: {}, refused: {}, revocations: 0 };
+const counts = { requests: {}, granted: {}, refused: {}, revocations: 0, registrations: 0 };
 const grants = new Set();
+const registered = new Set();
 const bump = (table, key) => { table[key] = (table[key] ?? 0) + 1; };
 
 const client = (id) => ({
@@ -34,7 +35,20 @@ const provider = new Provider(IDP_ISSUER, {
     revocation: { enabled: true },
     registration: { enabled: true },
     deviceFlow: { enabled: true },
+    // RFC 8707: any resource of this machine, with access tokens that it can check by itself.
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (ctx, resource) => ({
+        scope: 'mcp',
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: settings.accessTtl,
+        jwt: { sign: { alg: 'RS256' } },
+      }),
+      useGrantedResource: () => true,
+    },
   },
+  scopes: ['openid', 'offline_access', 'mcp'],
   cookies: { keys: ['of a test server only'] },
   pkce: { required: () => true },
   rotateRefreshToken: true,
@@ -54,11 +68,11 @@ const provider = new Provider(IDP_ISSUER, {
   },
 });
 
-// Some providers compare a callback as a prefix; the client "exact" meets one that does not.
+// Some providers compare a callback as a prefix; the client "exact", and those that register, meet one that does not.
 const exact = provider.Client.prototype.redirectUriAllowed;
 provider.Client.prototype.redirectUriAllowed = function redirectUriAllowed(value) {
   const prefix = /^(http:\/\/127\.0\.0\.1:\d+\/callback)\/[\w-]+$/;
-  return exact.call(this, this.clientId === 'exact' ? value : value.replace(prefix, '$1'));
+  return exact.call(this, this.clientId === 'amberlight' ? value.replace(prefix, '$1') : value);
 };
 
 provider.use(async (ctx, next) => {
@@ -69,6 +83,10 @@ provider.use(async (ctx, next) => {
 provider.on('grant.success', (ctx) => bump(counts.granted, ctx.oidc.params.grant_type));
 provider.on('grant.error', (ctx, error) => bump(counts.refused, error.error ?? 'error'));
 provider.on('server_error', (ctx, error) => console.error('server_error', error.stack));
+provider.on('registration_create.success', (ctx, made) => {
+  registered.add(made.clientId);
+  counts.registrations += 1;
+});
 provider.on('grant.saved', (grant) => grants.add(grant.jti));
 
 async function revokeAll() {
@@ -86,7 +104,16 @@ async function revokeAll() {
   return { ended };
 }
 
+// What an administrator or a server's clean-up does to clients that registered themselves.
+async function forgetClients() {
+  await Promise.all([...registered].map((id) => provider.Client.adapter.destroy(id)));
+  const ended = registered.size;
+  registered.clear();
+  return { ended };
+}
+
 const orders = {
+  'POST /forget-clients': forgetClients,
   'GET /counts': () => counts,
   'POST /revoke-all': revokeAll,
   'POST /access-ttl': (query) => {

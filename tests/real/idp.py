@@ -34,6 +34,7 @@ class Counts:
     granted: Mapping[str, int]
     refused: Mapping[str, int]
     revocations: int
+    registrations: int = 0
 
     @property
     def refreshed(self) -> int:
@@ -118,6 +119,10 @@ class Idp:
     def revoke_all(self) -> int:
         """End every grant, as an administrator's "sign out everywhere" does; how many there were."""
         return int(self._order("POST", "/revoke-all")["ended"])
+
+    def forget_clients(self) -> int:
+        """Delete every client that registered itself; how many there were."""
+        return int(self._order("POST", "/forget-clients")["ended"])
 
     def set_access_ttl(self, seconds: float) -> None:
         """The life of the access tokens that are issued from now on."""

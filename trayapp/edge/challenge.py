@@ -12,7 +12,7 @@ from dataclasses import dataclass
 HEADER_MAX = 16 * 1024  # characters; a challenge has a few hundred
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'({_WORD})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.DOTALL)
+_PARAMETER = re.compile(rf'({_WORD})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=][^\s,"]*))', re.DOTALL)
 _SCHEME = re.compile(rf"({_WORD})(?=[\s,]|$)")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
 _GAP = re.compile(r"[\s,]+")

@@ -112,7 +112,7 @@ class _Look:
         for place in dict.fromkeys(filter(None, (named, *well_known(self.url)))):
             answer = await fetch(Request("GET", place, least=self.reach), self.wire, self.limit)
             if isinstance(answer, Fault):
-                return problem(problem_of(answer).summary)
+                return problem_of(answer)
             document = json_object(answer)
             if document is None:
                 continue

@@ -68,7 +68,7 @@ class Preparer:
         endpoints = await self._endpoints(spec, found)
         if isinstance(endpoints, Problem):
             return endpoints
-        say(f"Found the authorization server {urlsplit(endpoints.issuer).hostname}.")
+        say(f"Found the authorization server {urlsplit(endpoints.issuer).netloc}.")
         if (kept.url, kept.found) != (spec.url, found):
             await self.clients.save(spec.name, replace(kept, url=spec.url, found=found))
         return self._planned(spec, found, endpoints)
@@ -120,7 +120,7 @@ class Preparer:
         try:
             made = await register(endpoints, spec.scopes, sock.getsockname()[1], self._wire)
             if not isinstance(made, Problem):
-                say(f"Registered Amberlight at {urlsplit(endpoints.registration).hostname}.")
+                say(f"Registered Amberlight at {urlsplit(endpoints.registration).netloc}.")
                 await self.clients.save(spec.name, replace(await self.clients.load(spec.name), client=made))
         except BaseException:
             sock.close()
@@ -153,7 +153,7 @@ class Preparer:
                 sock.close()
         if known:
             return self._with(plan, client), sock
-        say(f"{urlsplit(plan.endpoints.token).hostname} no longer knows the registration of Amberlight.")
+        say(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
         return None
 
     async def _knows(self, endpoints: Endpoints, client: Client) -> bool:
