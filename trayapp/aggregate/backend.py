@@ -31,7 +31,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import TypeAdapter
 
 from trayapp import __version__
-from trayapp.aggregate.feed import Access
+from trayapp.aggregate.feed import NO_TLS, Access
 from trayapp.aggregate.states import Blocked, Why, refused
 
 CONNECT = 30.0  # s for handshake and all; the proxy itself waits 10 s for a connection
@@ -246,6 +246,7 @@ class Backend:
             headers=headers,
             timeout=httpx2.Timeout(CONNECT, read=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8),
+            verify=NO_TLS,
             trust_env=False,
             event_hooks={"request": [sent], "response": [answered]},
         )

@@ -76,10 +76,13 @@ class Hub:
         self._telling: asyncio.Task[None] | None = None
         self._jobs: set[asyncio.Task[Any]] = set()
         self._level: types.LoggingLevel | None = None
+        self._public: dict[str, dict[str, tuple[Owned, Thing]]] = {}  # by kind; made anew when something changed
 
     def changed(self, before: Row | None, row: Row | None) -> None:
         """The feed heard of a workload."""
         name = row.name if row is not None else before.name if before is not None else ""
+        if row is None or before is None or before.url != row.url:
+            self._public.clear()
         if row is None or (before is not None and before.url != row.url):
             self._forget(name, for_good=row is None)
         if row is None:
@@ -127,12 +130,16 @@ class Hub:
 
     def things(self, kind: str, key: str) -> dict[str, tuple[Owned, Thing]]:
         """Everything of a kind (`tools`, `prompts`) by its public name, of every workload that was ever asked."""
+        if (known := self._public.get(kind)) is not None:
+            return known
         owned: dict[Owned, Thing] = {}
         for name in self._rows:
             if (listing := self._listing(name)) is not None:
                 for thing in getattr(listing, kind):
                     owned[name, str(thing.get(key, ""))] = thing
-        return {public: (owner, owned[owner]) for public, owner in names.published(owned).items()}
+        found = {public: (owner, owned[owner]) for public, owner in names.published(owned).items()}
+        self._public[kind] = found
+        return found
 
     def listed(self, kind: str) -> list[Thing]:
         """What clients are shown of tools or prompts, with their public names."""
@@ -264,7 +271,10 @@ class Hub:
                 return
         if (now := self._rows.get(name)) is None or now.url != row.url:
             return
-        if self._kept.put(name, listing) or tell:
+        different = self._kept.put(name, listing)
+        if different:
+            self._public.clear()
+        if different or tell:
             self._tell(ALL)
 
     def _forget(self, name: str, *, for_good: bool) -> None:
@@ -272,6 +282,7 @@ class Hub:
             asking.cancel()
         if (backend := self._backends.pop(name, None)) is not None:
             self._job(backend.close())
+        self._public.clear()
         if for_good:
             self._kept.drop(name)
 

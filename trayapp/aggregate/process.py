@@ -38,6 +38,7 @@ from trayapp.aggregate.listing import Kept
 from trayapp.core.model import Secret
 
 GOODBYE = 2.0  # s between the end of the standard input and that of this process, whatever still runs
+BACKLOG = 128
 LARGEST = 64 * 1024  # bytes of the first line
 _EVENTS: dict[str, ServerEvent] = {
     "tools": ToolsListChanged(),
@@ -127,7 +128,10 @@ async def serve(setup: Setup) -> None:
     )
     over = asyncio.Event()
     _watch_input(over)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # Named as TCP: only then asyncio sends at once what is written, and not 40 ms later (Nagle).
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(BACKLOG)
         async with clients.run():
             listening = asyncio.create_task(feed.run(), name="listen to Amberlight")
             serving = asyncio.create_task(http.serve([listener]), name="serve")
