@@ -111,8 +111,10 @@ class Timeline:
         await self._journal.do(lambda db: _started(db, wall, None), None, writes=True)
 
     async def stopped(self, wall: float) -> None:
-        """Amberlight ends, in order."""
+        """Amberlight ends, in order: no sign of life is needed to know when."""
         await self._gap(Gap(STOPPED, wall, None))
+        with contextlib.suppress(OSError):
+            self._alive.unlink(missing_ok=True)
 
     async def _write(self, new: list[tuple[str, Segment]]) -> None:
         trimmed = []
