@@ -37,7 +37,7 @@ def advice(view: WorkloadView) -> tuple[str, str]:
     if status is Status.REMOVING:
         return BY_ITSELF
     if status is Status.UNAUTHENTICATED and view.auth.signing_in:
-        return "reauthorize", "Finish signing in in your browser; Reauthorize opens its page again."
+        return "reauthorize", "Finish signing in in your browser; its page can be opened again from here."
     if detail in BY_DETAIL:
         return BY_DETAIL[detail]
     return ("", "") if status is Status.RUNNING and detail is Detail.OK else BY_ITSELF

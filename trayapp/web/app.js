@@ -4,12 +4,12 @@
 // page, and only while somebody can see it.
 
 import { copyText, openAdd, openCopy, openRemove, wireAdd } from "./dialogs.js";
-import { fromTold, Loader } from "./history.js";
+import { fromTold, Loader, SPAN } from "./history.js";
 import { List } from "./list.js";
 import { picture, putSymbols, show } from "./marks.js";
 import { ask, Failure, forgetKey, hasKey, takeOnce, unlock } from "./session.js";
 import { Stream } from "./stream.js";
-import { KIND_WORDS, walk } from "./timeline.js";
+import { describe, KIND_WORDS, under, walk } from "./timeline.js";
 import { clock, full, instant } from "./times.js";
 import { codes, rank, RANKS, summary, title } from "./words.js";
 
@@ -253,6 +253,8 @@ async function paste(card, form) {
 }
 
 $("list").addEventListener("click", (event) => {
+  const fold = event.target.closest("[data-fold]");
+  if (fold) fold.closest(".card").card.fold(fold);
   const button = event.target.closest("[data-do]");
   if (button) act(button.closest(".card").card, button.dataset.do, button);
 });
@@ -260,7 +262,7 @@ $("list").addEventListener("submit", (event) => {
   event.preventDefault();
   paste(event.target.closest(".card").card, event.target);
 });
-$("list").addEventListener("keydown", walk);
+$("list").addEventListener("keydown", step);
 for (const id of ["add", "first"]) $(id).addEventListener("click", openAdd);
 $("copy-all").addEventListener("click", () => openCopy(""));
 $("retry-all").addEventListener("click", () => ask("POST", "/workloads/retry", {}).then(() => aloud("Retrying all."), (error) => aloud(error.message)));
@@ -271,33 +273,46 @@ $("filter").addEventListener("click", (event) => {
 $("find").addEventListener("input", () => choose(list.group));
 $("doctor").addEventListener("toggle", examine);
 
-wireAdd((name, answer) => {
+// It was added: go to its card as soon as it is there, and open its sign-in page.
+wireAdd((name) => {
   aloud(`${name} was added.`);
-  const wait = setInterval(() => {
+  choose("");
+  const end = Date.now() + 10_000;
+  const look = () => {
     const card = list.cards.get(name);
-    if (!card) return;
-    clearInterval(wait);
-    if (answer?.authorization_url) card.signingIn(answer);
+    if (!card?.node.isConnected) return Date.now() < end ? setTimeout(look, 50) : undefined;
     card.node.scrollIntoView({ block: "nearest" });
-    (card.node.querySelector("button.primary") ?? card.ref.copy).focus();
-  }, 100);
-  setTimeout(() => clearInterval(wait), 10_000);
+    const { reauthorize, copy } = card.ref;
+    (reauthorize.hidden ? copy : reauthorize).focus();
+    return act(card, "reauthorize", reauthorize);
+  };
+  look();
 });
 
 // --- what a segment says, for pointer and keyboard -------------------------------------------------------------------
 
 function point(event) {
-  const segment = event.target.closest?.(".seg")?.segment;
+  const box = event.target.closest?.(".segs");
+  const now = Date.now();
+  const index = !box ? -1 : event.type === "pointermove" ? under(box, event.clientX, now) : box.chosen ?? (box.segments ?? []).length - 1;
+  const segment = box?.segments?.[index];
   $("tip").hidden = !segment;
   if (!segment) return;
-  const box = event.target.closest(".seg").getBoundingClientRect();
-  const [what, ...rest] = event.target.closest(".seg").ariaLabel.split(", ");
-  const [when, ...why] = rest.join(", ").split(/: (.*)/s);
-  for (const [i, text] of [what, when, why[0] ?? ""].entries()) $("tip").children[i].textContent = text;
+  const { what, when, why } = describe(segment, now);
+  for (const [i, text] of [what, when, why].entries()) write($("tip").children[i], text);
+  const { left, top, width } = box.getBoundingClientRect();
+  const place = event.type === "pointermove" ? event.clientX : left + ((segment.from + segment.to) / 2 - now + SPAN) * (width / SPAN);
   const half = $("tip").offsetWidth / 2;
-  const middle = Math.min(Math.max(box.left + box.width / 2, half + 8), document.documentElement.clientWidth - half - 8);
+  const middle = Math.min(Math.max(place, half + 8), document.documentElement.clientWidth - half - 8);
   $("tip").style.left = `${middle - half}px`;
-  $("tip").style.top = `${box.top - $("tip").offsetHeight - 8}px`;
+  $("tip").style.top = `${top - $("tip").offsetHeight - 8}px`;
+}
+
+function step(event) {
+  const box = event.target.closest(".segs");
+  if (!box || !walk(box, event.key, Date.now())) return;
+  event.preventDefault();
+  point(event);
 }
 
 // The exact time of a time, when somebody points at it: two hundred of them need not be written out before.
@@ -307,7 +322,7 @@ function dates(event) {
 }
 
 $("list").addEventListener("pointerover", dates);
-for (const name of ["pointerover", "focusin"]) $("list").addEventListener(name, point);
+for (const name of ["pointermove", "focusin"]) $("list").addEventListener(name, point);
 for (const name of ["pointerleave", "focusout"]) $("list").addEventListener(name, () => ($("tip").hidden = true));
 for (const name of ["keydown", "scroll"]) addEventListener(name, (event) => (event.type === "scroll" || event.key === "Escape") && ($("tip").hidden = true), { passive: true });
 
@@ -326,9 +341,11 @@ function tick() {
 function legend() {
   for (const [kind, words] of Object.entries(KIND_WORDS)) {
     const item = line("li", words);
-    const swatch = document.createElement("span");
+    const [box, swatch] = [document.createElement("span"), document.createElement("i")];
+    box.className = "box";
     swatch.className = `seg ${kind}`;
-    item.prepend(swatch, " ");
+    box.append(swatch);
+    item.prepend(box, " ");
     $("legend").querySelector("ul").append(item);
   }
 }

@@ -7,10 +7,12 @@ import { fromRow, SPAN } from "./history.js";
 import { show } from "./marks.js";
 import { draw, drawHours, KIND_WORDS, outline, segments } from "./timeline.js";
 import { ago, clock, countdown, instant, length } from "./times.js";
-import { advice, adviceLabel, badge, codes, rank, RANKS, remedy, signInLabel } from "./words.js";
+import { badge, codes, rank, RANKS, signInLabel, wrong, wrongLabel } from "./words.js";
 
 const TOLD = 60; // rows of the story; a whole day of one bad network
+const CONSENT = new Set(["different_account", "scope_lost"]); // a person may agree to these
 const template = document.getElementById("card");
+const signingTemplate = document.getElementById("signing");
 
 // Write only what differs: the same text again would be a change for the browser and for a screen reader.
 function say(node, text) {
@@ -43,10 +45,9 @@ export class Card {
     this.noteUntil = 0;
     this.node.id = `workload-${row.name}`;
     say(this.ref.name, row.name);
-    say(this.ref.storyName, ` to ${row.name}`);
+    this.ref.segs.ariaLabel = `Last 24 hours of ${row.name}`;
     this.ref.actions.ariaLabel = `What to do with ${row.name}`;
-    for (const key of ["retry", "pause", "copy", "details", "remove", "again", "signIn", "accept", "deviceDo", "cancel"]) this.label(this.ref[key]);
-    this.ref.story.addEventListener("toggle", () => this.tell(Date.now()));
+    for (const key of ["retry", "pause", "copy", "details", "remove", "again", "signIn", "fold"]) this.label(this.ref[key]);
     this.update(row, Date.now());
   }
 
@@ -70,10 +71,9 @@ export class Card {
     say(ref.badge, badge(row));
     say(ref.host, host(row.url));
     ref.host.title = row.url;
-    const [wrong, todo] = advice(row);
-    say(ref.wrongWord, adviceLabel(row));
-    this.fact("wrong", wrong);
-    this.fact("todo", todo);
+    say(ref.wrongWord, wrongLabel(row));
+    this.fact("wrong", wrong(row));
+    this.fact("todo", row.help);
     this.error(row);
     this.buttons(row, found);
     this.signing(row);
@@ -97,15 +97,14 @@ export class Card {
 
   buttons(row, found) {
     const { reauthorize, retry, pause } = this.ref;
-    const wanted = remedy(row);
     const stopped = found === "stopped";
     say(reauthorize, signInLabel(row));
     say(retry, row.auth.detail === "config_error" ? "Check again" : "Retry now");
     say(pause, stopped ? "Resume" : "Pause");
     for (const button of [reauthorize, retry, pause]) this.label(button);
     pause.dataset.do = stopped ? "resume" : "pause";
-    reauthorize.classList.toggle("primary", wanted === "reauthorize");
-    retry.classList.toggle("primary", wanted === "retry");
+    reauthorize.classList.toggle("primary", row.action === "reauthorize");
+    retry.classList.toggle("primary", row.action === "retry");
     const may = row.auth.detail !== "config_error" && found !== "ending" && !stopped;
     const calm = found === "running"; // nobody needs these two where all is well: they stand below what happened
     seen(reauthorize, may && !calm);
@@ -118,27 +117,38 @@ export class Card {
 
   // The sign-in that is under way, or what became of the last one.
   signing(row) {
-    const { ref, asked } = this;
+    const { asked } = this;
     const problem = row.auth.signing_in ? null : row.auth.sign_in_error;
     const under = row.auth.signing_in || asked !== null;
-    const told = problem && problem.kind !== "cancelled";
-    seen(ref.signing, Boolean(under || told));
+    const told = problem !== null && problem.kind !== "cancelled";
+    if (!this.panel && !under && !told) return;
+    const { ref } = this;
+    this.panel ??= this.makePanel();
+    seen(this.panel, under || told);
     if (under) say(ref.signingText, "A sign-in is under way. Nothing changes until it succeeds.");
     else if (told) say(ref.signingText, `The last sign-in did not work: ${problem.summary}`);
-    seen(ref.acceptRow, Boolean(!under && told && ["different_account", "scope_lost"].includes(problem.kind)));
+    seen(ref.acceptRow, !under && told && CONSENT.has(problem.kind));
     const page = asked?.authorization_url;
     seen(ref.pageRow, Boolean(under && page));
     if (page) ref.page.href = page;
-    seen(ref.pasteRow, Boolean(under));
-    seen(ref.underRow, Boolean(under));
+    seen(ref.pasteRow, under);
+    seen(ref.underRow, under);
     const { device } = row.auth;
     seen(ref.codeRow, Boolean(under && device));
     seen(ref.deviceDo, !device);
-    if (device) {
-      ref.codePage.href = device.verification_uri_complete ?? device.verification_uri;
-      say(ref.codePage, device.verification_uri);
-      say(ref.code, device.user_code);
-    }
+    if (!device) return;
+    ref.codePage.href = device.verification_uri_complete ?? device.verification_uri;
+    say(ref.codePage, device.verification_uri);
+    say(ref.code, device.user_code);
+  }
+
+  // Few cards ever need it, and a field in each would make two hundred of them slow to put in order.
+  makePanel() {
+    const panel = signingTemplate.content.firstElementChild.cloneNode(true);
+    for (const node of panel.querySelectorAll("[data-ref]")) this.ref[node.dataset.ref] = node;
+    for (const key of ["accept", "deviceDo", "cancel", "pasteFold"]) this.label(this.ref[key]);
+    this.ref.note.before(panel);
+    return panel;
   }
 
   // Somebody asked for a sign-in, and this is the app's answer.
@@ -216,21 +226,22 @@ export class Card {
     draw(this.ref.segs, found, now);
     drawHours(this.ref.hours, now);
     const words = outline(found);
-    if (this.ref.line.ariaLabel !== `${this.name}. ${words}`) this.ref.line.ariaLabel = `${this.name}. ${words}`;
     say(this.ref.outline, words);
     this.tell(now);
   }
 
-  // Out of sight nothing is kept drawn.
-  hide() {
-    this.inSight = false;
-    if (!this.ref.segs.contains(document.activeElement)) this.ref.segs.replaceChildren();
-    this.drawnAt = 0;
+  // Open or close what stands behind this button. (Two hundred `details` in cards that are laid out late cost the browser
+  // a layout each when the cards are put in order; buttons cost nothing.)
+  fold(button) {
+    const body = button.nextElementSibling;
+    body.hidden = !body.hidden;
+    button.ariaExpanded = String(!body.hidden);
+    this.tell(Date.now());
   }
 
   // The same as a list, newest first, while somebody reads it.
   tell(now) {
-    if (!this.ref.story.open || !this.rows) return;
+    if (this.ref.story.hidden || !this.rows) return;
     const rows = this.rows.slice(-TOLD).reverse();
     const key = `${rows.length} ${rows[0]?.at} ${rows[0]?.status} ${clock(now, now)}`;
     if (this.told === key) return;

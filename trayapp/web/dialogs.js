@@ -66,7 +66,7 @@ function place(failure) {
   return named ?? OF_ERROR[failure.code] ?? "form";
 }
 
-// `onAdded(name, answer)` when the app took it.
+// `onAdded(name)` when the app took it.
 export function wireAdd(onAdded) {
   for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
   form.addEventListener("submit", async (event) => {
@@ -82,10 +82,10 @@ export function wireAdd(onAdded) {
       if (given.issuer) body.issuer = given.issuer;
       if (given.client_id) body.client_id = given.client_id;
       if (given.scopes) body.scopes = given.scopes.split(/[\s,]+/);
-      const answer = await ask("POST", "/workloads", body);
+      await ask("POST", "/workloads", body);
       $("add-dialog").close();
       form.reset();
-      onAdded(given.name, answer);
+      onAdded(given.name);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       const where = place(error);

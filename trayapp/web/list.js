@@ -8,7 +8,8 @@ import { Card } from "./card.js";
 import { SPAN } from "./history.js";
 import { rank, RANKS } from "./words.js";
 
-const BUDGET = 12; // ms of work between two pictures
+const BUDGET = 8; // ms of work between two pictures
+const FEW = 10; // cards that are moved one by one
 const NEAR = "300px"; // around the window: drawn before it is scrolled to
 
 // Until the next picture, or a moment later where nobody looks.
@@ -22,6 +23,7 @@ export class List {
     this.cards = new Map();
     this.changed = new Set();
     this.undrawn = new Set(); // cards that came into sight
+    this.moved = new Set(); // cards that are not where they belong
     this.late = new Set(); // cards that will move when they are left
     this.group = "";
     this.words = "";
@@ -68,10 +70,12 @@ export class List {
       this.changed.delete(name);
       done.push(this.apply(name));
       if (performance.now() - begin > BUDGET) {
+        if (!this.node.children.length) this.arrange(); // what comes first is seen first
         await pause();
         begin = performance.now();
       }
     }
+    this.arrange();
     this.working = false;
     this.onDone(done.filter(Boolean));
   }
@@ -85,7 +89,7 @@ export class List {
     const before = rank(card.row);
     card.update(row, Date.now());
     const now = rank(row);
-    if (before !== now) this.move(card);
+    if (before !== now) this.moved.add(card);
     this.choose(card);
     return { name, before, now };
   }
@@ -93,7 +97,7 @@ export class List {
   addCard(row) {
     const card = new Card(row);
     this.cards.set(row.name, card);
-    this.place(card);
+    this.moved.add(card);
     this.choose(card);
     this.sight.observe(card.node);
     return { name: row.name, before: "", now: rank(row) };
@@ -105,6 +109,7 @@ export class List {
     const next = card.node.nextElementSibling ?? card.node.previousElementSibling;
     this.cards.delete(card.name);
     this.late.delete(card);
+    this.moved.delete(card);
     this.sight.unobserve(card.node);
     card.node.remove();
     if (focused) (next?.querySelector("button:not([hidden])") ?? document.getElementById("main")).focus();
@@ -113,15 +118,34 @@ export class List {
 
   // --- order --------------------------------------------------------------------------------------------------------
 
-  move(card) {
-    const busy = card.node.matches(":hover") || card.node.contains(document.activeElement);
-    if (busy && !document.hidden) this.late.add(card);
-    else this.place(card);
+  // Put what moved in its place: one by one if they are few, which touches nobody else; else all in one walk.
+  arrange() {
+    for (const card of this.moved) {
+      this.late.delete(card);
+      if (busy(card) && !document.hidden) this.late.add(card);
+    }
+    const moved = [...this.moved].filter((card) => !this.late.has(card));
+    this.moved.clear();
+    if (moved.length <= FEW) moved.forEach((card) => this.place(card));
+    else this.walk();
+  }
+
+  walk() {
+    const skip = (node) => {
+      while (node && this.late.has(node.card)) node = node.nextElementSibling;
+      return node;
+    };
+    let here = skip(this.node.firstElementChild);
+    for (const card of [...this.cards.values()].sort((a, b) => (before(a, b) ? -1 : 1))) {
+      if (this.late.has(card)) continue;
+      if (card.node === here) here = skip(here.nextElementSibling);
+      else this.node.insertBefore(card.node, here);
+    }
   }
 
   settle() {
     for (const card of [...this.late]) {
-      if (card.node.matches(":hover") || card.node.contains(document.activeElement)) continue;
+      if (busy(card)) continue;
       this.late.delete(card);
       this.place(card);
     }
@@ -163,8 +187,8 @@ export class List {
   see({ target, isIntersecting }) {
     const { card } = target;
     if (isIntersecting === card.inSight) return;
-    if (!isIntersecting) return card.hide();
-    card.inSight = true;
+    card.inSight = isIntersecting;
+    if (!isIntersecting) return;
     if (card.rows === null) this.wantHistory(card, Date.now() - SPAN);
     else this.drawSoon(card);
     card.tick(Date.now());
@@ -193,6 +217,11 @@ export class List {
   tick(now) {
     for (const card of this.cards.values()) if (card.inSight) card.tick(now);
   }
+}
+
+// Somebody points at it or has the focus in it.
+function busy({ node }) {
+  return node.isConnected && (node.matches(":hover") || node.contains(document.activeElement));
 }
 
 function before(a, b) {

@@ -1,7 +1,8 @@
-// The line of the last 24 hours: rows become segments, segments become buttons that say from when to when, what and why.
+// The line of the last 24 hours: rows become segments, and each says from when to when, what and why.
 //
 // Colour, height and pattern each tell the kind by themselves. What would be too narrow to be seen is drawn together with
-// its neighbours, in the worst of their kinds, so that a day of failing attempts is a few elements and not thousands.
+// its neighbours, in the worst of their kinds. A line is six layers, however much happened; pointer and arrow keys ask for
+// the segment by its place. For a screen reader it is a slider with words as its values.
 
 import { SPAN } from "./history.js";
 import { clock, HOUR, length } from "./times.js";
@@ -66,31 +67,67 @@ export function outline(found) {
   return parts.length ? `Last 24 hours: ${parts.join(", ")}.` : "Nothing is known of the last 24 hours.";
 }
 
-// Draw into `list`, an `ol`; what is there already is used again, so that focus stays where it is.
-export function draw(list, found, now) {
-  while (list.children.length > found.length) list.lastElementChild.remove();
-  while (list.children.length < found.length) list.append(piece());
-  for (const [i, segment] of found.entries()) {
-    const item = list.children[i];
-    const button = item.firstElementChild;
-    item.style.left = `${percent(segment.from, now)}%`;
-    item.style.width = `${((segment.to - segment.from) / SPAN) * 100}%`;
-    const { when, what, why } = describe(segment, now);
-    const label = `${what}, ${when}${why ? `: ${why}` : ""}`;
-    if (button.className !== `seg ${segment.kind}`) button.className = `seg ${segment.kind}`;
-    if (button.ariaLabel !== label) button.ariaLabel = label;
-    button.segment = segment;
+// The outline of all segments of one kind: rectangles in per cent, joined along the ground.
+function outlineOf(found, kind, now) {
+  const points = [];
+  for (const { from, to, kind: its } of found) {
+    if (its !== kind) continue;
+    const right = Math.max(percent(to, now), 0.3);
+    const left = Math.min(percent(from, now), right - 0.3); // a moment can be seen too
+    const [x1, x2] = [left.toFixed(2), right.toFixed(2)];
+    points.push(`${x1}% 100%,${x1}% 0,${x2}% 0,${x2}% 100%`);
   }
-  if (!list.querySelector("[tabindex='0']") && found.length) list.lastElementChild.firstElementChild.tabIndex = 0;
+  return points.length ? `polygon(${points.join()})` : "";
 }
 
-function piece() {
-  const item = document.createElement("li");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.tabIndex = -1;
-  item.append(button);
-  return item;
+// Draw into `box`: one layer for each kind, cut to the shape of its segments, whatever their number.
+export function draw(box, found, now) {
+  box.segments = found;
+  if (!box.querySelector(".seg")) {
+    // The worst lies on top: what is drawn a little too wide to be seen hides nothing that matters more.
+    box.append(...[...WORST].reverse().map(layer));
+  }
+  for (const each of box.querySelectorAll(".seg")) {
+    const shape = outlineOf(found, each.dataset.kind, now);
+    each.hidden = !shape;
+    if (each.style.clipPath !== shape) each.style.clipPath = shape;
+  }
+  select(box, Math.min(box.chosen ?? Infinity, found.length - 1), now, box.chosen === undefined || box.chosen >= found.length - 1);
+}
+
+function layer(kind) {
+  const made = document.createElement("i");
+  made.className = `seg ${kind}`;
+  made.dataset.kind = kind;
+  return made;
+}
+
+// Where the arrow keys are: a slider whose value is said in words. `follow`: stay at the newest one.
+export function select(box, index, now, follow = false) {
+  const segment = box.segments?.[index];
+  box.chosen = follow ? undefined : index;
+  const cursor = box.querySelector(".at");
+  cursor.hidden = !segment;
+  const last = Math.max(0, (box.segments?.length ?? 1) - 1);
+  const values = [last, Math.max(0, index)];
+  if (`${box.ariaValueMax} ${box.ariaValueNow}` !== values.join(" ")) [box.ariaValueMax, box.ariaValueNow] = values.map(String);
+  const words = segment ? spoken(segment, now) : "Nothing is known yet";
+  if (box.ariaValueText !== words) box.ariaValueText = words;
+  if (!segment) return;
+  cursor.style.left = `${percent(segment.from, now)}%`;
+  cursor.style.width = `${((segment.to - segment.from) / SPAN) * 100}%`;
+}
+
+function spoken(segment, now) {
+  const { when, what, why } = describe(segment, now);
+  return `${what}, ${when}${why ? `: ${why}` : ""}`;
+}
+
+// The segment below the pointer; its index, or -1.
+export function under(box, x, now) {
+  const { left, width } = box.getBoundingClientRect();
+  const at = now - SPAN + ((x - left) / width) * SPAN;
+  return (box.segments ?? []).findLastIndex(({ from }) => from <= at);
 }
 
 function percent(at, now) {
@@ -115,16 +152,12 @@ export function drawHours(into, now) {
   }
 }
 
-// Arrow keys walk along the segments; one stop for the Tab key per line.
-export function walk(event) {
-  const button = event.target.closest(".seg");
-  if (!button) return;
-  const all = [...button.closest("ol").querySelectorAll(".seg")];
-  const here = all.indexOf(button);
-  const to = { ArrowLeft: here - 1, ArrowRight: here + 1, Home: 0, End: all.length - 1 }[event.key];
-  if (to === undefined || !all[to]) return;
-  event.preventDefault();
-  for (const each of all) each.tabIndex = -1;
-  all[to].tabIndex = 0;
-  all[to].focus();
+// Arrow keys walk along the segments; whether the key was one of ours.
+export function walk(box, key, now) {
+  const last = (box.segments?.length ?? 0) - 1;
+  const here = box.chosen ?? last;
+  const to = { ArrowLeft: here - 1, ArrowDown: here - 1, ArrowRight: here + 1, ArrowUp: here + 1, Home: 0, End: last }[key];
+  if (to === undefined) return false;
+  select(box, Math.min(Math.max(to, 0), last), now);
+  return true;
 }

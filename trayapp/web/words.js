@@ -1,51 +1,31 @@
 // Every sentence that the page says about a workload stands here, beside the rules that choose between them.
 //
-// A card has buttons next to its sentences, so they are worded for that; what a state is called and how bad it is follows
-// the tray's menu. Nothing here touches the page. A detail that this file does not know is shown in the app's own words.
+// A card has rows for what is wrong, since when and what to do, so its sentences are shorter than the menu's; what a state
+// is called and how bad it is follows the menu. Nothing here touches the page. A detail that this file does not know is
+// shown in the app's own words.
 
-const OPENS = "Your browser opens the sign-in page; the rest is done for you.";
-const ITSELF = "Nothing. Amberlight tries again by itself.";
-
-// detail: [what is wrong, what to do]; null: the app's own sentence (`status_context`).
-export const DETAILS = {
-  not_stored: [
-    "The newest login could not be saved in the keyring and is held in memory only.",
-    "Keep Amberlight running. It tries again by itself.",
-  ],
-  keyring_locked: ["The keyring that holds its login is locked.", "Unlock the keyring. Amberlight goes on by itself."],
-  keyring_unavailable: ["The keyring that holds its login cannot be used.", null],
-  config_error: [null, "Mend the configuration file. Amberlight reads it again by itself."],
-  confirm_change: [
-    "Its server or client was changed in the configuration. Nothing is sent there until you agree.",
-    `If the change is right, press Reauthorize. ${OPENS}`,
-  ],
-  upstream_rejects: [
-    "The service rejects even fresh tokens.",
-    "Check there that your account still has access, or press Reauthorize to sign in with another one.",
-  ],
-  refused: ["The server ended this login.", `Press Reauthorize. ${OPENS}`],
-  lost_rotation: [
-    "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
-    `Press Reauthorize. ${OPENS}`,
-  ],
-  ceiling: [
-    "Its token could not be renewed for a long time. The login is kept.",
-    "If the network is right again, press Retry now. Otherwise press Reauthorize to sign in again.",
-  ],
-  never_signed_in: ["Nobody has signed in here yet.", `Press Sign in. ${OPENS}`],
-  paused: ["Paused by you. Programs get no token.", "Press Resume to start it again."],
-  sleeping: ["The computer is about to sleep.", "Nothing. Amberlight goes on when it wakes."],
-  portal: [
-    "This network wants you to sign in to it first.",
-    "Open any web page and sign in to the network. Amberlight goes on by itself.",
-  ],
-  offline: ["There is no network.", "Nothing, or connect to a network. Amberlight goes on by itself."],
-  settling: ["The network has just changed.", "Nothing. Amberlight tries in a moment."],
-  server_said_wait: ["The server asked to wait.", "Nothing. Amberlight tries again by itself after that."],
-  retrying: ["Its token cannot be renewed right now.", ITSELF],
-  refresh_delayed: ["It works, but its token could not be renewed yet.", ITSELF],
-  starting: ["Starting with the saved login.", "Nothing. It takes a moment."],
-  ok: ["", ""],
+// What is wrong, by detail; null: the app's own sentence (`status_context`). What to do is the app's `help`.
+export const WRONG = {
+  not_stored: "The newest login could not be saved in the keyring and is held in memory only.",
+  keyring_locked: "The keyring that holds its login is locked.",
+  keyring_unavailable: "The keyring that holds its login cannot be used.",
+  config_error: null,
+  confirm_change: "Its server or client was changed in the configuration. Nothing is sent there until you agree.",
+  upstream_rejects: "The service rejects even fresh tokens.",
+  refused: "The server ended this login.",
+  lost_rotation: "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
+  ceiling: "Its token could not be renewed for a long time. The login is kept.",
+  never_signed_in: "Nobody has signed in here yet.",
+  paused: "Paused by you. Programs get no token.",
+  sleeping: "The computer is about to sleep.",
+  portal: "This network wants you to sign in to it first.",
+  offline: "There is no network.",
+  settling: "The network has just changed.",
+  server_said_wait: "The server asked to wait.",
+  retrying: "Its token cannot be renewed right now.",
+  refresh_delayed: "It works, but its token could not be renewed yet.",
+  starting: "Starting with the saved login.",
+  ok: "",
 };
 
 // Worst first, as in the tray's menu. `group` is what the buttons above the list choose by.
@@ -99,28 +79,18 @@ export function badge(row) {
   return RANKS[found].badge;
 }
 
-// What is wrong with it and what to do: two sentences, both empty when all is well.
-export function advice(row) {
-  const detail = row.auth.detail;
-  if (row.status === "removing") return ["Its login is revoked and deleted.", "Nothing."];
-  if (row.status === "unauthenticated" && row.auth.signing_in) {
-    return ["", row.auth.device ? "Enter the code below, on any device." : "Finish signing in, in your browser."];
-  }
-  if (detail === "refresh_delayed" && row.colour === "amber") return ["Its token is being renewed.", "Nothing. It takes a moment."];
-  const [wrong, todo] = DETAILS[detail] ?? [null, ""];
-  return [wrong ?? row.status_context, todo ?? row.status_context];
+// What is wrong with it; empty when all is well.
+export function wrong(row) {
+  const { detail, signing_in: signingIn } = row.auth;
+  if (row.status === "removing") return "Its login is revoked and deleted.";
+  if (row.status === "unauthenticated" && signingIn) return "";
+  if (detail === "refresh_delayed" && row.colour === "amber") return "Its token is being renewed.";
+  return WRONG[detail] ?? row.status_context;
 }
 
-// What stands before the first of the two: not every state is a fault.
-export function adviceLabel(row) {
+// What stands before that: not every state is a fault.
+export function wrongLabel(row) {
   return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
-}
-
-// The one button that mends it: "reauthorize", "retry", or "" where nothing of ours would.
-export function remedy(row) {
-  const found = rank(row);
-  if (row.auth.detail === "config_error") return "retry";
-  return ["signed_out", "error", "unhealthy", "never", "signing_in"].includes(found) ? "reauthorize" : "";
 }
 
 export function signInLabel(row) {

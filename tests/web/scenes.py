@@ -1,0 +1,149 @@
+"""What there is to see: workloads in every state, and histories of a day."""
+
+from __future__ import annotations
+
+import time
+
+from tests.web.stage import HOUR, MINUTE, seen
+from trayapp.core.face import Detail, Status, WorkloadView
+from trayapp.core.model import Problem
+from trayapp.core.view import look
+from trayapp.edge.timeline import Segment, segment
+
+FIREWALL = Problem("http", "The answer came from a firewall or proxy, not from the login server.", 403, "")
+ENDED = Problem("oauth", "The server says that this login was ended.", 400, "invalid_grant")
+UNREACHED = Problem("dns", "The name of the login server was not found.")
+
+
+def in_trouble() -> list[WorkloadView]:
+    """Two that are well, one that heals, one that needs its person, one that is new."""
+    return [
+        seen(
+            "atlassian",
+            ago=26 * HOUR,
+            url="https://mcp.atlassian.com/v1/sse",
+            last_refreshed_at=time.time() - 12 * MINUTE,
+        ),
+        github(),
+        linear(),
+        seen("notion", ago=5 * HOUR, url="https://mcp.notion.com/mcp", last_refreshed_at=time.time() - 31 * MINUTE),
+        seen("sentry", ago=9 * HOUR, url="https://mcp.sentry.dev/mcp", last_refreshed_at=time.time() - 44 * MINUTE),
+    ]
+
+
+def github() -> WorkloadView:
+    text = "Choose Reauthorize to sign in again: the server says that this login was ended."
+    return seen(
+        "github",
+        Status.UNAUTHENTICATED,
+        Detail.REFUSED,
+        text,
+        url="https://api.githubcopilot.com/mcp/",
+        ago=2.2 * HOUR,
+        problem=ENDED,
+        last_refreshed_at=time.time() - 3 * HOUR,
+    )
+
+
+def linear() -> WorkloadView:
+    return seen(
+        "linear",
+        Status.AUTH_RETRYING,
+        Detail.RETRYING,
+        "Cannot refresh now, trying again by itself: the answer came from a firewall.",
+        url="https://mcp.linear.app/mcp",
+        ago=38 * MINUTE,
+        problem=FIREWALL,
+        next_in=4 * MINUTE + 12,
+        attempts=9,
+        retrying_since=time.time() - 38 * MINUTE,
+        ceiling_at=time.time() + 23.4 * HOUR,
+        last_refreshed_at=time.time() - 98 * MINUTE,
+    )
+
+
+def every_state() -> list[WorkloadView]:
+    """One workload for every detail, in the status that it comes with most."""
+    red = {Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN}
+    status = {
+        **dict.fromkeys(red, Status.UNAUTHENTICATED),
+        Detail.CONFIG_ERROR: Status.ERROR,
+        Detail.CONFIRM_CHANGE: Status.ERROR,
+        Detail.UPSTREAM_REJECTS: Status.UNHEALTHY,
+        Detail.PAUSED: Status.STOPPED,
+        Detail.STARTING: Status.STARTING,
+        Detail.OK: Status.RUNNING,
+        Detail.NOT_STORED: Status.RUNNING,
+        Detail.REFRESH_DELAYED: Status.RUNNING,
+    }
+    views = [
+        seen(
+            f"is-{detail.value}".replace("_", "-"),
+            status.get(detail, Status.AUTH_RETRYING),
+            detail,
+            "" if detail is Detail.OK else "One sentence of the app about it.",
+            problem=FIREWALL if detail is not Detail.OK else None,
+            next_in=90.0 if status.get(detail) is None else None,
+            attempts=3 if status.get(detail) is None else 0,
+        )
+        for detail in Detail
+    ]
+    away = Problem("different_account", "You signed in with another account than before.")
+    return [
+        *views,
+        seen("is-signing-in", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True),
+        seen("is-other-account", Status.UNAUTHENTICATED, Detail.REFUSED, "Choose.", sign_in_error=away),
+        seen("is-removing", Status.REMOVING, Detail.OK, "Being removed: its login is revoked and deleted."),
+        seen("is-unknown", Status.UNKNOWN, Detail.OK, "Nobody knows."),
+    ]
+
+
+def part(ago: float, status: Status, detail: str, text: str = "") -> Segment:
+    """One segment of a history, `ago` seconds before now."""
+    drawn = look(status)
+    return Segment(time.time() - ago, status.value, drawn.colour.name.lower(), drawn.glyph.value, detail, text)
+
+
+def day(view: WorkloadView) -> list[Segment]:
+    """A day on a laptop: a night asleep, a bad half hour in the morning, and now what the view says."""
+    rows = [
+        part(25 * HOUR, Status.RUNNING, "ok", "Running."),
+        part(19.5 * HOUR, Status.UNKNOWN, "asleep", "The computer was asleep."),
+        part(11.0 * HOUR, Status.STARTING, "settling", "The network has just changed; Amberlight tries in a moment."),
+        part(10.99 * HOUR, Status.AUTH_RETRYING, "offline", "There is no network; Amberlight goes on by itself."),
+        part(10.4 * HOUR, Status.RUNNING, "ok", "Running."),
+    ]
+    if view.auth.since > rows[-1].at:
+        rows.append(segment(view, view.auth.since))
+    return rows
+
+
+def busy_day(number: int) -> list[Segment]:
+    """A day on which a workload went back and forth every few minutes: 300 segments."""
+    states = [(Status.RUNNING, "ok"), (Status.AUTH_RETRYING, "retrying"), (Status.RUNNING, "refresh_delayed")]
+    steps = range(300, 0, -1)
+    return [part(i * 4.8 * MINUTE + number, *states[(i + number) % 3], "The server cannot be reached.") for i in steps]
+
+
+def many(count: int = 200) -> list[WorkloadView]:
+    """So many, most of them well."""
+    made: list[WorkloadView] = []
+    for i in range(count):
+        name = f"workload-{i:03}"
+        if i % 40 == 7:
+            made.append(seen(name, Status.UNAUTHENTICATED, Detail.REFUSED, "The server ended it.", problem=ENDED))
+        elif i % 9 == 4:
+            made.append(
+                seen(
+                    name,
+                    Status.AUTH_RETRYING,
+                    Detail.RETRYING,
+                    "Trying.",
+                    problem=FIREWALL,
+                    next_in=60.0 + i,
+                    attempts=3,
+                )
+            )
+        else:
+            made.append(seen(name, last_refreshed_at=time.time() - i * 10))
+    return made

@@ -1,0 +1,199 @@
+"""The stage of the dashboard's tests: the real loopback server with the real files, and a scripted app behind it.
+
+It runs on a loop in a thread of its own, so that a test that speaks to a browser can be written from top to bottom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from tests.edge.control import FakeControl
+from trayapp.core.clients import ClientAccess
+from trayapp.core.face import AuthView, Colour, Detail, Glyph, Snapshot, Status, WorkloadView
+from trayapp.core.model import Problem, Secret
+from trayapp.core.view import look
+from trayapp.edge.api import open_routes, routes
+from trayapp.edge.events import Events
+from trayapp.edge.history import event_json
+from trayapp.edge.pagekeys import PageKeys
+from trayapp.edge.pages import Pages
+from trayapp.edge.server import LoopbackServer
+from trayapp.edge.timeline import Segment, segment
+
+T = TypeVar("T")
+MINUTE = 60.0
+HOUR = 3600.0
+
+
+def seen(
+    name: str,
+    status: Status = Status.RUNNING,
+    detail: Detail = Detail.OK,
+    text: str = "",
+    *,
+    url: str = "",
+    ago: float = 3 * HOUR,
+    problem: Problem | None = None,
+    next_in: float | None = None,
+    attempts: int = 0,
+    **more: Any,
+) -> WorkloadView:
+    """A workload as the app would publish it; `ago` and `next_in` in seconds from now, `more` for the `auth` object."""
+    now = time.time()
+    drawn = look(status)
+    colour, glyph = drawn.colour, drawn.glyph
+    if status is Status.UNAUTHENTICATED and (detail is Detail.NEVER_SIGNED_IN or more.get("signing_in")):
+        colour, glyph = Colour.BLUE, Glyph.OPEN
+    auth = AuthView(
+        detail=detail,
+        since=now - ago,
+        last_error=problem,
+        attempts=attempts,
+        next_attempt_at=None if next_in is None else now + next_in,
+        **more,
+    )
+    return WorkloadView(name, url or f"https://mcp.{name}.example/mcp", status, text, drawn.health, colour, glyph, auth)
+
+
+@dataclass
+class Script(FakeControl):
+    """The scripted app: what the page asks for is noted in `calls`, and the views are what the test puts there."""
+
+    started_at: float = field(default_factory=time.time)
+
+    def created_at(self, name: str) -> float:
+        return self.started_at
+
+    def client(self, name: str) -> ClientAccess | None:
+        return ClientAccess(name, f"http://127.0.0.1:8765/w/{name}", Secret(f"local-key-of-{name}"))
+
+
+class Past:
+    """What the test says has been."""
+
+    def __init__(self, history: dict[str, list[Segment]]) -> None:
+        self._history = history
+
+    async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
+        return {name: (self._history.get(name, [])[-limit:], False) for name in names}
+
+
+class Stage:
+    """With `with`; `views` is the app's whole world. It can be stopped and started again at the same address."""
+
+    def __init__(self, directory: Path, *views: WorkloadView) -> None:
+        self.directory = directory
+        self.control = Script({view.name: view for view in views})
+        self.port = 0
+        self.history: dict[str, list[Segment]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
+        self._server: LoopbackServer | None = None
+        self._events: Events | None = None
+        self._keys: PageKeys | None = None
+        self._serial = 1
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def run(self, job: Coroutine[Any, Any, T]) -> T:
+        """Do it on the stage's loop."""
+        return asyncio.run_coroutine_threadsafe(job, self._loop).result(20)
+
+    def do(self, job: Callable[[], T]) -> T:
+        """Do it on the stage's loop."""
+
+        async def work() -> T:
+            return job()
+
+        return self.run(work())
+
+    # --- the app comes and goes ---------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The app starts, or starts anew: a new key, a new run of events, the pages that it knew before."""
+        self.run(self._start())
+
+    async def _start(self) -> None:
+        self._events = Events(self.control)
+        self._events.published(self.control.snapshot())
+        self._keys = PageKeys(self.directory / "pages.json")
+        self._server = LoopbackServer(
+            port=self.port,
+            runtime_dir=self.directory,
+            version="1.2.3",
+            routes=routes(
+                self.control, version="1.2.3", events=self._events, page_keys=self._keys, past=Past(self.history)
+            ),
+            open_routes=open_routes(self._keys),
+            pages=Pages().routes(),
+            page_key=self._keys.admits,
+        )
+        await self._server.start()
+        self.port = self._server.port
+
+    def stop(self) -> None:
+        """The app ends."""
+        self.run(self._stop())
+
+    async def _stop(self) -> None:
+        if self._events is not None:
+            self._events.close()
+        if self._server is not None:
+            await self._server.close()
+        self._events, self._server = None, None
+
+    # --- what happens on it -------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def link(self) -> str:
+        """A one-time link."""
+        assert self._keys is not None
+        return f"{self.address}#once={self.do(self._keys.link).reveal()}"
+
+    def put(self, *views: WorkloadView) -> None:
+        """These are new, or are otherwise than they were."""
+        self.do(lambda: self._publish({**self.control.views, **{view.name: view for view in views}}))
+
+    def drop(self, name: str) -> None:
+        """It is no more."""
+        self.do(lambda: self._publish({key: view for key, view in self.control.views.items() if key != name}))
+
+    def change(self, name: str, **auth: Any) -> None:
+        """Some of its `auth` object is otherwise."""
+        view = self.control.views[name]
+        self.put(replace(view, auth=replace(view.auth, **auth)))
+
+    def _publish(self, views: dict[str, WorkloadView]) -> None:
+        before, self.control.views = self.control.views, views
+        self._serial += 1
+        for name, view in views.items():
+            if before.get(name) != view:
+                self._tell(name, segment(view, view.auth.since))
+        if self._events is not None:
+            self._events.published(Snapshot(self._serial, dict(views)))
+
+    def _tell(self, name: str, new: Segment) -> None:
+        self.history.setdefault(name, []).append(new)
+        if self._events is not None:
+            self._events.tell("history", lambda: event_json(name, new))

@@ -1,0 +1,150 @@
+"""A window of real headless Chromium on the dashboard: light or dark, wide or narrow, with or without motion."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.real.browser import FLAGS
+
+LIMIT = 8.0  # s; a page that takes longer than this to change has not changed
+
+
+class Window:
+    """With `with`; `see` finds elements, `until` waits for what a person would wait for."""
+
+    def __init__(self) -> None:
+        self._profile = tempfile.mkdtemp(prefix="dashboard-")
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium") or "/usr/bin/chromium"
+        for flag in (*FLAGS, f"--user-data-dir={self._profile}", "--force-device-scale-factor=1", "--hide-scrollbars"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        service = Service(shutil.which("chromedriver") or "/usr/bin/chromedriver", log_output=os.devnull)
+        self.driver = webdriver.Chrome(options=options, service=service)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.driver.quit()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    # --- what the person has on the desk ------------------------------------------------------------------------------
+
+    def look(self, *, dark: bool = False, width: int = 1100, height: int = 800, still: bool = True) -> None:
+        """Colours and size of the window; `still`: the person wants no motion."""
+        self.cdp(
+            "Emulation.setEmulatedMedia",
+            features=[
+                {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"},
+            ],
+        )
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def cdp(self, command: str, **parameters: Any) -> dict[str, Any]:
+        found: dict[str, Any] = self.driver.execute_cdp_cmd(command, parameters)
+        return found
+
+    def open(self, address: str) -> None:
+        """A new page, not only another fragment; what the last page knew is forgotten."""
+        self.driver.get("about:blank")
+        self.driver.get(address)
+
+    def forget(self) -> None:
+        """The key of the page is gone, as with a new tab."""
+        self.cdp("Storage.clearDataForOrigin", origin="*", storageTypes="all")
+        self.driver.get("about:blank")
+
+    # --- what the person sees and does --------------------------------------------------------------------------------
+
+    def js(self, text: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(text, *arguments)
+
+    def find(self, selector: str) -> list[WebElement]:
+        """All that are there and shown."""
+        return [each for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+
+    def see(self, selector: str) -> WebElement:
+        """The first of them; waits for it."""
+        return self.until(lambda: self.find(selector), f"no {selector}")[0]
+
+    def text(self, selector: str = "body") -> str:
+        return self.see(selector).text
+
+    def card(self, name: str) -> WebElement:
+        return self.see(f"#workload-{name}")
+
+    def order(self) -> list[str]:
+        """The names of the cards from top to bottom."""
+        return [each.get_attribute("id").removeprefix("workload-") for each in self.find(".card")]  # type: ignore[union-attr]
+
+    def said(self) -> str:
+        """What a screen reader was told last."""
+        text: str = self.js("return document.getElementById('says').textContent")
+        return text
+
+    def press(self, *keys: str) -> None:
+        """Keys, to whatever has the focus."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def tab(self) -> WebElement:
+        """One step with the Tab key; what has the focus then."""
+        self.press(Keys.TAB)
+        return self.driver.switch_to.active_element
+
+    def until(self, wanted: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
+        """Look again and again until it is so, and return it."""
+        end = time.monotonic() + limit
+        while True:
+            try:
+                if found := wanted():
+                    return found
+            except StaleElementReferenceException:
+                pass
+            assert time.monotonic() < end, f"{what}; the page says: {self.driver.title!r} {self.errors()}"
+            time.sleep(0.03)
+
+    def errors(self) -> list[str]:
+        """What the console complained of."""
+        log: list[dict[str, Any]] = self.driver.get_log("browser")
+        return [each["message"] for each in log if each["level"] == "SEVERE"]
+
+    def picture(self, path: Path, *, whole: bool = False) -> None:
+        """A picture of the window, or of the whole page."""
+        found = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        import base64
+
+        path.write_bytes(base64.b64decode(found["data"]))
+
+    def axe(self, script: str) -> list[str]:
+        """The complaints of axe-core about what is shown now, one line each."""
+        self.cdp("Runtime.evaluate", expression=script)
+        found = self.driver.execute_async_script(
+            "const done = arguments.at(-1);"
+            "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa',"
+            " 'wcag22aa', 'best-practice']}).then(({violations}) => done(violations), (error) => done(String(error)))"
+        )
+        assert isinstance(found, list), found
+        return [
+            f"{each['id']}: {node['target']}: {json.dumps(node['any'] or node['all'] or node['none'])[:400]}"
+            for each in found
+            for node in each["nodes"]
+        ]
