@@ -14,6 +14,7 @@ import pytest
 
 from tests.edge.authserver import ACCESS, CODE, REFRESH, AuthServer
 from trayapp.core.model import Moment, Problem, Spec
+from trayapp.edge.clients import Clients
 from trayapp.edge.signin import BrowserSignIn
 from trayapp.edge.tokens import HttpTokens
 from trayapp.edge.wire import Wire
@@ -39,12 +40,15 @@ class Attempt:
         linger: float = 0.2,
         limit: float = 5.0,
         header_limit: float = 1.0,
+        clients: Clients | None = None,
+        now: Moment = NOW,
     ) -> None:
         wire = Wire("0", bare)
         self.opened: list[str] = []
         self.signin = BrowserSignIn(
             wire,
             HttpTokens(wire),
+            clients=clients,
             open_url=open_url or self._open,
             limit=limit,
             linger=linger,
@@ -53,7 +57,7 @@ class Attempt:
         self.spec = spec
         self.shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(
-            self.signin.run(spec, browser=browser, show=self.shown.set_result, now=lambda: NOW)
+            self.signin.run(spec, browser=browser, show=self.shown.set_result, now=lambda: now)
         )
 
     def _open(self, url: str) -> bool:

@@ -38,6 +38,11 @@ class AuthServer:
     token_status: int = 200
     hold: asyncio.Event | None = None  # the token endpoint waits for it
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # it has a token request
+    registers: bool = False  # clients register themselves, and only those it knows are served
+    registration: dict[str, Any] = field(default_factory=dict)  # replaces fields of its answer; None removes one
+    protected: dict[str, Any] = field(default_factory=dict)  # replaces fields of the resource's metadata
+    clients: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id, as they were registered
+    proofs: list[str] = field(default_factory=list)  # the Authorization headers of the token endpoint
     requests: list[str] = field(default_factory=list)
     authorized: list[dict[str, str]] = field(default_factory=list)
     exchanged: list[dict[str, str]] = field(default_factory=list)
@@ -52,9 +57,34 @@ class AuthServer:
             return web.json_response(self._metadata())
         if request.path == "/authorize":
             return self._authorize(request)
+        if request.path == "/mcp":
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="x"'})
+        if request.path == "/.well-known/oauth-protected-resource/mcp":
+            document = {"resource": f"{self.base}/mcp", "authorization_servers": [self.issuer]} | self.protected
+            return web.json_response(document)
+        if request.path == "/register" and self.registers:
+            return self._register(await request.json())
+        if request.path == "/token" and (refusal := await self._refused(request)) is not None:
+            return refusal
         if request.path == "/token":
             return await self._token({k: str(v) for k, v in (await request.post()).items()})
         return web.Response(status=404)
+
+    def _register(self, asked: dict[str, Any]) -> web.Response:
+        client = {"client_id": f"c-{len(self.clients) + 1}", **asked, **self.registration}
+        client = {key: value for key, value in client.items() if value is not None}
+        self.clients[client["client_id"]] = client
+        return web.json_response(client, status=201)
+
+    async def _refused(self, request: web.Request) -> web.Response | None:
+        """A client is looked at before its code (RFC 6749 section 5.2)."""
+        form = await request.post()
+        proof = request.headers.get("Authorization", "")
+        self.proofs.append(proof)
+        basic = base64.b64decode(proof.removeprefix("Basic ")).decode().partition(":")[0] if proof else ""
+        if self.registers and form.get("client_id", basic) not in self.clients:
+            return web.json_response({"error": "invalid_client"}, status=401)
+        return None if form["code"] == CODE else web.json_response({"error": "invalid_grant"}, status=400)
 
     def _metadata(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -63,6 +93,7 @@ class AuthServer:
             "token_endpoint": f"{self.base}/token",
             "revocation_endpoint": f"{self.base}/revoke",
             "code_challenge_methods_supported": ["S256"],
+            "registration_endpoint": f"{self.base}/register" if self.registers else None,
         } | self.metadata
         return {key: value for key, value in document.items() if value is not None}
 
@@ -83,7 +114,7 @@ class AuthServer:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
         assert challenge.decode() == asked["code_challenge"]
         assert form["redirect_uri"] == asked["redirect_uri"]
-        assert (form["code"], form["client_id"]) == (CODE, asked["client_id"])
+        assert form.get("client_id", asked["client_id"]) == asked["client_id"]
         if self.hold is not None:
             await self.hold.wait()
         grant = {"access_token": ACCESS, "refresh_token": REFRESH, "token_type": "Bearer", "expires_in": 60}
