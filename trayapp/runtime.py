@@ -67,7 +67,7 @@ EVENTS = "network and sleep"
 POLLING = "polling"
 STILL_IN_FORCE = "The last good configuration stays in force."
 NO_KEYRING = "No keyring: logins are kept for this run only."
-NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight list"
+NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight dashboard"
 
 
 class Runtime:

@@ -70,6 +70,7 @@ def _several(id_: str, words: str) -> Operation:
     )
 
 
+_KEY = "`api_key` of server.json; or the key of a dashboard page, which opens all but `token`"
 _SINCE = (
     Query("since", {"type": "string", "format": "date-time"}, "From when on; a day ago if it is left out."),
     Query("limit", {"type": "integer", "minimum": 1, "maximum": 5000}, "Most segments of one workload."),
@@ -243,7 +244,7 @@ def document(version: str) -> Json:
         "security": [{"key": []}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "`api_key` of server.json"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _KEY}},
             "schemas": dict(SCHEMAS),
         },
     }
