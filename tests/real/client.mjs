@@ -1,8 +1,8 @@
-// The official TypeScript SDK's client, as anybody uses it: node client.mjs PACKAGES TRANSPORT URL KEY ROUNDS.
+// The official TypeScript SDK's client, as anybody uses it: node client.mjs PACKAGES TRANSPORT URL KEY ROUNDS [TOOL].
 // It prints one JSON object; a refusal is printed with its status, and so is whatever an OAuth flow would have asked for.
 import { pathToFileURL } from 'node:url';
 
-const [packages, transport, url, key, rounds] = process.argv.slice(2);
+const [packages, transport, url, key, rounds, tool = 'trigger-long-running-operation'] = process.argv.slice(2);
 const sdk = (name) => import(pathToFileURL(`${packages}/node_modules/@modelcontextprotocol/sdk/dist/esm/client/${name}`).href);
 const { Client } = await sdk('index.js');
 const { StreamableHTTPClientTransport } = await sdk('streamableHttp.js');
@@ -35,7 +35,7 @@ try {
   for (let round = 0; round < Number(rounds); round++) {
     const began = Date.now();
     const onprogress = () => found.progress.push((Date.now() - began) / 1000);
-    const call = { name: 'trigger-long-running-operation', arguments: { duration: 0.8, steps: 4 } };
+    const call = { name: tool, arguments: { duration: 0.8, steps: 4 } };
     const result = await client.callTool(call, undefined, { onprogress });
     found.texts.push(result.content[0].text);
   }

@@ -181,8 +181,8 @@ class Backend:
     async def _connect(self, stack: AsyncExitStack, access: Access, trace: Trace) -> Live:
         try:
             return await stack.enter_async_context(self._streamable(access))
-        except MCPError:
-            if trace.status not in NOT_HERE:
+        except (MCPError, ExceptionGroup) as error:  # its task groups may make a group of it
+            if trace.status not in NOT_HERE or not all(isinstance(leaf, MCPError) for leaf in _leaves(error)):
                 raise
         trace.status = 0
         return await stack.enter_async_context(self._older(access))
@@ -272,8 +272,9 @@ class Backend:
     def _failure(self, trace: Trace, error: BaseException) -> Exception:
         if trace.status in PROXY_SAYS:
             return self._refused(trace)
-        if isinstance(error, MCPError):
-            return Blocked(Why(self.name, f"{self.name} refused the session: {error.message}"))
+        said = next((leaf.message for leaf in _leaves(error) if isinstance(leaf, MCPError)), "")
+        if said:
+            return Blocked(Why(self.name, f"{self.name} refused the session: {said}"))
         status = next((e.response.status_code for e in _leaves(error) if isinstance(e, httpx2.HTTPStatusError)), 0)
         what = f"it answered {status}" if status else _kinds(error)
         return Blocked(Why(self.name, f"{self.name} could not be reached, or is no MCP server ({what})."))

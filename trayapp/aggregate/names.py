@@ -62,4 +62,4 @@ def of_uri(text: str) -> Owned | None:
     if not text.startswith(SCHEME):
         return None
     workload, slash, own = text.removeprefix(SCHEME).partition("/")
-    return (workload, own) if slash and own else None
+    return (workload, own) if workload and slash and own else None
