@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from tests.fake_app import FakeApp, row, running
 from trayapp.cli import main, signing_wait
+from trayapp.cli.pasting import tidy
 from trayapp.config import Paths
 
 URL = "https://login.example.com/authorize?state=x"
@@ -166,3 +168,94 @@ def test_add_signs_in(app: FakeApp, capsys: Capture) -> None:
     assert 0 == main(arguments)
     assert capsys.readouterr().out.endswith("github is signed in.\n")
     assert "[workloads.github]" in Paths.default().config_file.read_text()
+
+
+DEVICE = {
+    "user_code": "ABCD-EFGH",
+    "verification_uri": "https://login.example.com/device",
+    "verification_uri_complete": "https://login.example.com/device?user_code=ABCD-EFGH",
+    "expires_at": "2099-01-02T03:04:05.000Z",
+}
+
+
+@pytest.mark.parametrize("command", ["reauthorize", "add"])
+def test_a_device_code(command: str, app: FakeApp, capsys: Capture) -> None:
+    """`--device`: address and code, each on a line of its own to be copied; `add` remembers the choice."""
+
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies[STATUS] = [
+        out(),
+        out(signing_in=True, device=DEVICE),
+        out(signing_in=True, device=DEVICE),
+        good(last_refreshed_at="b"),
+    ]
+
+    words = ["https://g.example", "--client-id", "c", "--issuer", "https://l.example"] if command == "add" else []
+    assert 0 == main([command, "github", *words, "--device"])
+    lines = capsys.readouterr().out.splitlines()
+    assert {"  https://login.example.com/device", "  ABCD-EFGH", f"  {DEVICE['verification_uri_complete']}"} <= {*lines}
+    assert "github is signed in." == lines[-1]
+    assert [{"browser": False, "accept": False, "flow": "device"}] == app.said(BEGIN)
+    written = Paths.default().config_file
+    assert (command == "add") == (written.exists() and 'flow = "device"' in written.read_text())
+
+
+def test_a_workload_that_is_set_to_device_codes(app: FakeApp, capsys: Capture) -> None:
+    """Without an option it is as configured, and the browser shows the page here."""
+
+    device = {**DEVICE, "verification_uri_complete": None}
+    app.replies[STATUS] = [out(), out(signing_in=True, device=device), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+    text = capsys.readouterr().out
+    assert "Your browser opens:" in text
+    assert "ABCD-EFGH" in text
+    assert "already" not in text
+
+
+def test_an_app_that_was_fooled_does_not_fool_the_terminal(app: FakeApp, capsys: Capture) -> None:
+    """Escape sequences and odd types in a code or an address never reach the terminal."""
+
+    evil = {"user_code": "\x1b[2JAB\x07", "verification_uri": "https://x/\x1b]0;x\x07\u202e", "expires_at": 7}
+    app.replies[STATUS] = [out(), out(signing_in=True, device=evil), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github", "--device"])
+    text = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in text)
+
+
+def test_ctrl_c_ends_what_it_began(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app is told; a sign-in that had begun elsewhere goes on."""
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    app.replies["POST /workloads/github/cancel"] = 202, None
+    app.replies[STATUS] = [out(), out(signing_in=True)]
+    assert 130 == main(["reauthorize", "github", "--no-browser"])
+    assert "was ended" in capsys.readouterr().err
+    assert 1 == len(app.said("POST /workloads/github/cancel"))
+
+    app.replies[STATUS] = [out(signing_in=True)]
+    assert 130 == main(["reauthorize", "github"])
+    assert "goes on" in capsys.readouterr().err
+    assert 1 == len(app.said("POST /workloads/github/cancel"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "http://127.0.0.1:1/c?code=a&state=b",
+        "  'http://127.0.0.1:1/c?code=a&state=b' \r",
+        "\x1b[200~http://127.0.0.1:1/c?code=a&state=b\x1b[201~",
+        '\x1b[200~"http://127.0.0.1:1/c?code=a&state=b"\x1b[201~\t',
+        "<http://127.0.0.1:1/c?code=a&state=b>",
+        r"http://127.0.0.1:1/c\?code\=a\&state\=b",
+        "\u200bhttp://127.0.0.1:1/c?code=a&state=b\ufeff",
+    ],
+)
+def test_an_address_as_terminals_shells_and_mails_paste_it(line: str) -> None:
+    """What they put around it is taken off."""
+
+    assert "http://127.0.0.1:1/c?code=a&state=b" == tidy(line)

@@ -1,0 +1,94 @@
+"""`Terminal`: a command with a pseudo-terminal of its own, as a person has it over SSH: what is typed goes through the
+line discipline, and Ctrl-C is the terminal's own signal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+CONTROL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+ESCAPES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class Terminal:
+    """One command, until it ends. `screen` is all that it printed so far, and what was typed, as a terminal echoes it."""
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", CONTROL, *command],
+            env={**environment, "TERM": "xterm"},
+            cwd=directory,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.raw = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._ours)
+
+    @property
+    def screen(self) -> str:
+        return self.raw.decode(errors="replace").replace("\r\n", "\n")
+
+    def expect(self, pattern: str, limit: float = 30.0) -> re.Match[str]:
+        """Read until it is on the screen."""
+        end = time.monotonic() + limit
+        while (found := re.search(pattern, self.screen)) is None:
+            assert self._read(end - time.monotonic()), f"{pattern!r} did not come: {self.screen}"
+        return found
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def line(self, text: str) -> None:
+        """Typed, and Enter."""
+        self.type(f"{text}\r")
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.type("\x03")
+
+    def wait(self, limit: float = 30.0) -> int:
+        """Its exit code."""
+        end = time.monotonic() + limit
+        while self._read(end - time.monotonic()):
+            pass
+        assert time.monotonic() < end, f"it did not end: {self.screen}"
+        return self._process.wait(5)
+
+    def hostile(self) -> list[bytes]:
+        """Control characters that it printed and no plain text has."""
+        return ESCAPES.findall(self.raw)
+
+    def _read(self, limit: float) -> bool:
+        """Whatever comes next; False when nothing does any more."""
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, limit))
+        if not ready:
+            return False
+        try:
+            chunk = os.read(self._ours, 65536)
+        except OSError:  # the other side is closed: Linux says EIO
+            return False
+        self.raw += chunk
+        return bool(chunk)
