@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from tests.engines import (
 )
 from trayapp import signing
 from trayapp.core.face import Verb
-from trayapp.core.model import AccessToken, Login, Problem, Spec
+from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
 from trayapp.oauthtest import Mode, OAuthServer, browse
 from trayapp.ports import NewLogin
+from trayapp.signing import differs
 
 SCOPES = ("openid", "mcp")
 
@@ -304,3 +306,19 @@ async def test_nobody_signs_in_to_an_unknown_name(tmp_path: Path) -> None:
             world.do(Verb.REAUTHORIZE, "nobody")
             await world.quiet(0.02)
             assert [] == world.opened
+
+
+def test_another_server_is_a_difference() -> None:
+    """What the address names now signed somebody in: it is asked about, whatever the account is called there."""
+
+    old = Login(1, "a", Secret("x"), 0.0, "https://one.test/token", "c", "https://one.test", subject="alice")
+    new = replace(old, issuer="https://two.test", lineage="b")
+    w = Workload(Spec("github", "https://mcp.test"), login=old)
+
+    difference = differs(w, new)
+    assert difference is not None
+    assert "different_server" == difference.kind
+    assert "two.test instead of one.test" in difference.summary
+    assert differs(w, replace(new, issuer=old.issuer)) is None
+    assert differs(w, replace(new, issuer=old.issuer, subject="bob")) is not None
+    assert differs(w, replace(new, issuer=old.issuer, subject="")) is None  # a server that does not say who

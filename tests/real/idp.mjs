@@ -14,7 +14,7 @@ const entry = path.join(IDP_PACKAGES, 'node_modules', 'oidc-provider', 'lib', 'i
 const { Provider } = await import(pathToFileURL(entry));
 
 const settings = { accessTtl: Number(IDP_ACCESS_TTL) };
-const counts = { requests: {}, granted: {}, refused: {}, revocations: 0, registrations: 0 };
+const counts = { requests: {}, granted: {}, refused: {}, revocations: 0, registrations: 0, unregistrations: 0 };
 const grants = new Set();
 const registered = new Set();
 const bump = (table, key) => { table[key] = (table[key] ?? 0) + 1; };
@@ -34,6 +34,7 @@ const provider = new Provider(IDP_ISSUER, {
     devInteractions: { enabled: true },
     revocation: { enabled: true },
     registration: { enabled: true },
+    registrationManagement: { enabled: true },
     deviceFlow: { enabled: true },
     // RFC 8707: any resource of this machine, with access tokens that it can check by itself.
     resourceIndicators: {
@@ -87,6 +88,7 @@ provider.on('registration_create.success', (ctx, made) => {
   registered.add(made.clientId);
   counts.registrations += 1;
 });
+provider.on('registration_delete.success', () => { counts.unregistrations += 1; });
 provider.on('grant.saved', (grant) => grants.add(grant.jti));
 
 async function revokeAll() {

@@ -35,6 +35,7 @@ class Counts:
     refused: Mapping[str, int]
     revocations: int
     registrations: int = 0
+    unregistrations: int = 0
 
     @property
     def refreshed(self) -> int:

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from tests.desktop.desk import Desk, missing
+from tests.desktop.screen import wait_for
 from tests.real import browser, protected
 from tests.real.app import App
 from tests.real.conftest import lacking
@@ -82,7 +83,8 @@ async def echo(app: App) -> str:
         McpClient(streamable_http_client(settings["url"], http_client=http)) as client,
     ):
         result = await client.call_tool("echo", {"message": "hello"})
-    return str(result.content[0].text)
+    said: Any = result.content[0]
+    return str(said.text)
 
 
 def reauthorize(app: App) -> str:
@@ -153,6 +155,7 @@ def test_nothing_but_an_address(
         revoked = idp.counts().revocations
         app.run("remove", app.name, "--yes")
         assert idp.counts().revocations == revoked + 1
+        wait_for(lambda: idp.counts().unregistrations == 1, "the end of its registration")
         assert app.quit() == 0
     assert relay.spy.leaking_files(tmp_path, desk.root) == []
 

@@ -1,0 +1,112 @@
+"""`amberlight secret`: typed unseen or piped, sent to the app, and never shown."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from tests.cli.test_signing import BEGIN, STATUS, URL, app, good, out
+from tests.fake_app import FakeApp
+from trayapp.cli import main
+
+__all__ = ["app"]
+
+SET = "POST /workloads/github/secret"
+CANARY = "client-secret-canary-61"
+Capture = pytest.CaptureFixture[str]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+@pytest.mark.parametrize("text", [CANARY, f"{CANARY}\n", f"{CANARY}\r\n"])
+def test_from_a_pipe(text: str, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the end of its line; it is not repeated."""
+
+    app.replies |= {STATUS: out(), SET: (204, None)}
+    piped(monkeypatch, text)
+
+    assert 0 == main(["secret", "set", "github"])
+    assert [{"client_secret": CANARY}] == app.said(SET)
+    shown = capsys.readouterr()
+    assert "is in the keyring" in shown.out
+    assert CANARY not in shown.out + shown.err
+
+
+def test_typed(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a terminal it is asked for without an echo."""
+
+    asked: list[str] = []
+
+    def typed(question: str) -> str:
+        asked.append(question)
+        return CANARY
+
+    app.replies |= {STATUS: out(), SET: (204, None)}
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("getpass.getpass", typed)
+
+    assert 0 == main(["secret", "set", "github"])
+    assert ["Client secret of github: "] == asked
+    assert [{"client_secret": CANARY}] == app.said(SET)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two\nlines", "x" * 3000, "\x00", "é"])
+def test_what_is_no_secret(text: str, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said, and nothing is sent."""
+
+    app.replies |= {STATUS: out()}
+    piped(monkeypatch, text)
+
+    assert 2 == main(["secret", "set", "github"])
+    assert "no secret was given" in capsys.readouterr().err
+    assert [] == app.said(SET)
+
+
+def test_deleted(app: FakeApp, capsys: Capture) -> None:
+    """Nothing is asked for."""
+
+    app.replies |= {STATUS: out(), SET: (204, None)}
+
+    assert 0 == main(["secret", "delete", "github"])
+    assert [{"client_secret": ""}] == app.said(SET)
+    assert "is deleted" in capsys.readouterr().out
+
+
+def test_the_app_says_no(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sentence is shown."""
+
+    refusal: Any = (409, {"error": "no_client_id", "message": "github has no client_id: set one first."})
+    app.replies |= {STATUS: out(), SET: refusal}
+    piped(monkeypatch, CANARY)
+
+    assert 1 == main(["secret", "set", "github"])
+    assert "set one first" in capsys.readouterr().err
+
+
+def test_nothing_is_read_from_the_command_line() -> None:
+    """Other programs could read it there."""
+
+    assert 2 == main(["secret", "set", "github", CANARY])
+
+
+def test_what_was_found_is_told(app: FakeApp, capsys: Capture) -> None:
+    """Before the page is opened, in plain lines; nothing in them reaches the terminal raw."""
+
+    steps = ["Found the authorization server login.example.com.", "Registered \x1b[31mAmberlight."]
+    app.replies[BEGIN] = 202, {"authorization_url": URL, "steps": steps}
+    app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+    text = capsys.readouterr().out
+    assert text.startswith("Found the authorization server login.example.com.\nRegistered ")
+    assert text.index("Registered") < text.index(URL)
+    assert "\x1b" not in text

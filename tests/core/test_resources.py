@@ -1,0 +1,88 @@
+"""Which resource an address belongs to, and that a login does not follow an address to another one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from trayapp.core import machine
+from trayapp.core.messages import Loaded
+from trayapp.core.model import Login, Moment, Phase, Secret, Spec
+from trayapp.core.resources import covers, origin, same_address, same_origin
+
+URL = "https://mcp.example.com/mcp"
+
+
+@pytest.mark.parametrize(
+    ("resource", "url", "expected"),
+    [
+        (URL, URL, True),
+        (URL, f"{URL}/", True),
+        (f"{URL}/", URL, True),
+        ("https://mcp.example.com", URL, True),
+        ("https://mcp.example.com/", URL, True),
+        ("https://MCP.EXAMPLE.COM:443", URL, True),
+        (URL, f"{URL}/deeper?x=1", True),
+        (f"{URL}/deeper", URL, False),
+        ("https://mcp.example.com/mc", URL, False),
+        (f"{URL}?a=1", URL, False),
+        (f"{URL}?a=1", f"{URL}?a=1", True),
+        ("http://mcp.example.com/mcp", URL, False),
+        ("https://mcp.example.com:8443/mcp", URL, False),
+        ("https://example.com", URL, False),
+        ("api://something", URL, False),
+        ("", URL, False),
+        ("", "", False),
+        ("https://[x/", URL, False),
+        ("https://mcp.example.com:x", URL, False),
+    ],
+)
+def test_covers(resource: str, url: str, expected: bool) -> None:
+    """The same origin, and a path that is the same or lies below."""
+
+    assert expected is covers(resource, url)
+
+
+def test_origins_and_addresses() -> None:
+    """Default ports and case are no difference; neither is the slash of an empty path, and only that."""
+
+    assert ("https", "a.test", 443) == origin("HTTPS://A.test/x")
+    assert origin("mailto:x") is None
+    assert same_origin("https://a.test", "https://A.test:443/x")
+    assert not same_origin("https://a.test", "http://a.test")
+    assert same_address("https://a.test", "https://a.test/")
+    assert not same_address("https://a.test/x", "https://a.test/x/")
+    assert not same_address("https://a.test", "https://b.test")
+
+
+LOGIN = Login(
+    3, "line", Secret("rt"), 0.0, "https://login.example.com/token", "c", "https://login.example.com", resource=URL
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "login", "phase"),
+    [
+        (Spec("one", URL), LOGIN, Phase.WAITING),
+        (Spec("one", f"{URL}/deeper"), LOGIN, Phase.WAITING),
+        (Spec("one", "https://evil.example/mcp"), LOGIN, Phase.BROKEN),
+        (Spec("one", "https://evil.example/mcp"), replace(LOGIN, resource=""), Phase.WAITING),
+        (Spec("one", "https://evil.example/mcp", issuer=LOGIN.issuer), LOGIN, Phase.WAITING),
+        (Spec("one", "https://evil.example/mcp", resource="api://x"), LOGIN, Phase.WAITING),
+    ],
+)
+def test_a_login_stays_with_its_address(spec: Spec, login: Login, phase: Phase) -> None:
+    """With nothing else configured, an address that was changed while nobody looked asks first."""
+
+    w, _ = machine.step(machine.begin(spec)[0], Loaded(Moment(0.0, 0.0, 0.0), login))
+
+    assert phase is w.phase
+
+
+def test_what_a_login_belongs_to() -> None:
+    """The address itself, where neither issuer nor endpoints are configured."""
+
+    assert Spec("one", URL).identity() != Spec("one", "https://other.example").identity()
+    for more in ({"issuer": "https://i.test"}, {"token_endpoint": "https://t.test"}):
+        assert Spec("one", URL, **more).identity() == Spec("one", "https://other.example", **more).identity()  # type: ignore[arg-type]
