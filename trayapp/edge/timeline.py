@@ -8,6 +8,7 @@ Kept are 30 days, at most 2,000 segments of a workload, and always its newest on
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -21,6 +22,7 @@ from trayapp.edge.journal import Journal
 
 MOST = 2000  # segments of one workload; 66 a day for 30 days
 TRIM_EVERY = 100  # segments of one workload between two looks at how many there are
+SLICE = 64  # changes in one step of the loop
 SLEPT = 5.0  # s that `at` gains on `awake`: the machine slept
 SIGN_OF_LIFE = 60.0  # s between two; after a crash it tells when Amberlight was last seen alive
 ALL_WELL = "Running."
@@ -74,21 +76,19 @@ class Timeline:
     def published(self, snapshot: Snapshot, wall: float) -> None:
         """A new snapshot: what looks different from the last one begins a segment. Views are shared between them."""
         before, self._known = self._known, snapshot.workloads
-        new: list[tuple[str, Segment]] = []
+        new: list[tuple[WorkloadView, float]] = []
         for name, view in snapshot.workloads.items():
             old = before.get(name)
             if old is view or view.status is Status.REMOVING:
                 continue
             if old is None or _drawn(old) != _drawn(view):
                 since = view.auth.since if old is None or _word(old) != _word(view) else wall
-                new.append((name, segment(view, since)))
+                new.append((view, since))
         for name in before:
             if name not in snapshot.workloads:
                 self._written.pop(name, None)
         if new:
             self._begin("write history", self._write(new))
-            for name, each in new:
-                self._tell(name, each)
 
     def passes(self, now: Moment) -> None:
         """The engine looked at its clocks: did the machine sleep, and is it time for a sign of life?"""
@@ -116,9 +116,15 @@ class Timeline:
         with contextlib.suppress(OSError):
             self._alive.unlink(missing_ok=True)
 
-    async def _write(self, new: list[tuple[str, Segment]]) -> None:
+    async def _write(self, changed: list[tuple[WorkloadView, float]]) -> None:
+        new: list[tuple[str, Segment]] = []
         trimmed = []
-        for name, _ in new:
+        for number, (view, since) in enumerate(changed, 1):
+            name, begun = view.name, segment(view, since)
+            new.append((name, begun))
+            self._tell(name, begun)
+            if number % SLICE == 0:  # a network that breaks for a thousand of them must not hold up everybody else
+                await asyncio.sleep(0)
             if self._written.get(name, 0) % TRIM_EVERY == 0:
                 trimmed.append(name)
             self._written[name] = self._written.get(name, 0) + 1
