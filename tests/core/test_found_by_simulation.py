@@ -171,6 +171,18 @@ def test_a_token_in_doubt_is_asked_about_against_the_kernel_s_word(marked: bool,
     assert p.now.at + 1200.0 == deadlines.opens_at(p.w, shut)
 
 
+def test_a_token_in_doubt_does_not_wait_for_the_limit_of_attempts() -> None:
+    """M9 is before M8: the dead ends of a burst had used the limit up, and the server's grace ran out meanwhile."""
+
+    p = played(reached(Phase.WAITING), "go; probe ok; ambiguous")
+    p.w = replace(p.w, recent=tuple(p.now.at - 100.0 + n for n in range(15)))
+
+    assert Series.AGAIN is p.w.series
+    assert p.w.due == deadlines.opens_at(p.w, Gate())
+    p.w = replace(p.w, series=Series.BURST)
+    assert p.now.at + 500.0 == deadlines.opens_at(p.w, Gate())
+
+
 def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> None:
     """A crash before that leaves the refused login, which must not be asked about again."""
 

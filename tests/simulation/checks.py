@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HAIR = 0.05  # s; for what happens at the same instant
 RESCUE = 36.0  # s of good network inside a grace; M9's series must have asked again, and one attempt takes up to 30
 AUTOMATIC = 15  # M8: in ten minutes
+RESCUES = 6  # M9's series, which the limit does not hold up
 ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
 STALE_COUNT = 45.0  # s; the kernel's "offline" is noticed so much later where no message tells it
 
@@ -87,7 +88,7 @@ class Checks:
     def _not_too_often(self, truth: Truth, call: Call, policy: Policy) -> None:
         # A restart forgets what the run before had attempted: state.db keeps no instants of a clock that may begin anew.
         mine = [c for c in truth.calls if c.run == call.run and c.trigger is not Trigger.MANUAL]
-        if sum(call.t - c.t < policy.automatic_window for c in mine) >= AUTOMATIC + ORDINARY:
+        if sum(call.t - c.t < policy.automatic_window for c in mine) >= AUTOMATIC + RESCUES + ORDINARY:
             self.broken(truth.name, "too often", "more automatic attempts in ten minutes than M8 allows")
         # ... and the server's wish too.
         if truth.asked_by == call.run and call.t < truth.not_before - HAIR:

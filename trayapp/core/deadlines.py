@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from trayapp.core import schedule
 from trayapp.core.gate import Gate
-from trayapp.core.model import Phase, Step, Trigger, Workload
+from trayapp.core.model import Phase, Series, Step, Trigger, Workload
 
 GRACE_MAX = 600.0  # s; the longest grace that a known server gives a token that was spent (Atlassian)
 FIRST_IN_DOUBT = 10.0  # s until the first attempt with a token in doubt that is made against the kernel's word
@@ -21,6 +21,8 @@ def ready_at(w: Workload) -> float | None:
         return None
     if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
         return w.due
+    if w.series is Series.AGAIN:  # M9 is before M8: a grace does not wait for the limit, and the series is short
+        return max(w.due, w.not_before)
     return schedule.rate_limited(w.recent, max(w.due, w.not_before), w.spec.policy)
 
 
