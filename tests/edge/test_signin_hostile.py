@@ -16,6 +16,7 @@ from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.edge.test_discovery import HOSTILE
 from tests.edge.web import AS, MCP, internet, page, server
 from trayapp.core.model import Problem, Spec
+from trayapp.edge import preparing
 from trayapp.edge.clients import Clients
 from trayapp.edge.preparing import Plan, Preparer
 from trayapp.edge.tokens import HttpTokens
@@ -89,6 +90,19 @@ async def test_hostile_documents(behaviour: Any, words: str) -> None:
     assert isinstance(found, Problem), found
     assert words in found.summary
     assert b"latest" not in hostile.received
+
+
+async def test_slow_documents_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each just within its limit: together they have one of their own."""
+
+    monkeypatch.setattr(preparing, "GROUND_LIMIT", 0.3)
+    async with raw(says_and_hangs(b"")) as hostile:
+        wire = Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        found = await prepared(wire, f"http://127.0.0.1:{hostile.port}/mcp", limit=9.0)
+
+    assert isinstance(found, Problem), found
+    assert "timed_out" == found.kind
+    assert "took too long" in found.summary
 
 
 async def test_an_answer_at_another_sign_ins_address() -> None:

@@ -13,11 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.edge.attempts import NOW, Attempt, browse, get, quiet_log
+from tests.edge.attempts import bare as bare_context
 from tests.edge.authserver import AuthServer, auth_server
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.edge.callback import bind
 from trayapp.edge.clients import Clients, Kept
-from trayapp.edge.tokens import refresh_request
+from trayapp.edge.preparing import Plan, Preparer
+from trayapp.edge.tokens import HttpTokens, refresh_request
+from trayapp.edge.wire import Wire
 from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
@@ -287,6 +290,25 @@ async def test_a_redirect_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
             writer.close()
             assert "signed in" in (await browse(page)).text
             await attempt.login()
+
+
+async def test_without_a_redirect() -> None:
+    """A sign-in by device code registers the same client, with an address for later, and listens to nothing."""
+
+    ways = {"device_authorization_endpoint": "http://127.0.0.1:1/device"}
+    async with auth_server(registers=True, metadata=ways) as server:
+        clients, wire = Clients(), Wire("0", bare_context)
+        preparer = Preparer(wire, HttpTokens(wire), clients)
+        for _ in range(2):
+            plan = await preparer.ground(bare(server, flow="device"), lambda line: None)
+            assert isinstance(plan, Plan)
+            found = await preparer.client(plan, NOW.wall, lambda line: None, listen=False)
+            assert not isinstance(found, Problem)
+            assert ("c-1", None) == (found[0].spec.client_id, found[1])
+        await signed_in(server, clients)
+
+    assert ["c-1"] == list(server.clients)
+    assert "urn:ietf:params:oauth:grant-type:device_code" in server.clients["c-1"]["grant_types"]
 
 
 async def test_the_issuers_slash() -> None:

@@ -6,6 +6,7 @@ sign-in still works when the workload itself cannot be asked. Neither a start no
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import socket
@@ -24,6 +25,7 @@ from trayapp.edge.wire import Wire
 
 log = logging.getLogger(__name__)
 
+GROUND_LIMIT = 30.0  # s in all; a slow server that names slow servers must not hold a person up for minutes
 ASK_LIMIT = 8.0  # s for the question whether a registration is still known
 OWN_WORDS = ("metadata", "portal", "no_sign_in")  # problems that are the server's own, not the way to it
 EXTRA_SCOPES = ("openid", "offline_access")  # who signed in, and a refresh token; asked for where the server knows them
@@ -55,6 +57,14 @@ class Preparer:
 
     async def ground(self, spec: Spec, say: Say) -> Plan | Problem:
         """Server, scopes and resource; the client is only the configured one yet, or none."""
+        try:
+            async with asyncio.timeout(GROUND_LIMIT):
+                return await self._ground(spec, say)
+        except TimeoutError:
+            host = urlsplit(spec.issuer or spec.url).hostname
+            return Problem("timed_out", f"{host} took too long to say who signs people in. Please try again."[:200])
+
+    async def _ground(self, spec: Spec, say: Say) -> Plan | Problem:
         if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
             endpoints = await find_endpoints(spec, self._wire, limit=self._limit)
             return endpoints if isinstance(endpoints, Problem) else Plan(spec, endpoints, Client(spec.client_id))
