@@ -14,8 +14,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 QUIET = ("asyncio", "aiohttp", "httpx2", "httpcore2", "keyring", "dbus_fast", "desktop_notifier", "PIL", "filelock")
 
 
-def to_file(path: Path, level: str) -> None:
-    """Log to `path`, mode 0600, a few files of a megabyte. Libraries are heard from `warning` on."""
+def to_file(path: Path, level: str = "info") -> None:
+    """Log to `path`, mode 0600, a few files of a megabyte."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.close(handle)
     path.chmod(0o600)
@@ -23,8 +23,13 @@ def to_file(path: Path, level: str) -> None:
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
+    from_now_on(level)
+
+
+def from_now_on(level: str) -> None:
+    """How much is said. Libraries are heard from `warning` on."""
     root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(LEVELS.get(level, logging.INFO))
+    root.setLevel(LEVELS[level])
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -68,18 +68,6 @@ def _client(paths: Paths) -> Client:
 # --- the app itself --------------------------------------------------------------------------------------------------
 
 
-def run_app(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp import app
-
-    return app.run(paths, dict(os.environ), tray=not arguments.no_tray, show_running=lambda: _shown(paths))
-
-
-def _shown(paths: Paths) -> bool:
-    from trayapp.cli.dashboard import show_running
-
-    return show_running(paths)
-
-
 def demo(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp import demo as played
 
@@ -352,7 +340,6 @@ def moving_in(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
-    "run": run_app,
     "demo": demo,
     "add": add,
     "remove": remove,

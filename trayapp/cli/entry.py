@@ -292,6 +292,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     words, after = split_command(list(sys.argv[1:] if argv is None else argv))
+    if words in ([], ["run"]):  # the start at login: nothing to be parsed, and the icon should not wait for it
+        return _start(tray=True)
     try:
         arguments = parser().parse_args(words)
         if arguments.command == "exec" and not after:
@@ -302,12 +304,18 @@ def _run(argv: Sequence[str] | None) -> int:
     if arguments.command == "version":
         sys.stdout.write(f"amberlight {__version__}\n")
         return OK
-    if arguments.command is None:
-        arguments = parser().parse_args(["run"])
+    if arguments.command == "run":
+        return _start(tray=not arguments.no_tray)
 
     from trayapp.cli import commands
 
     return commands.run(arguments)
+
+
+def _start(*, tray: bool) -> int:
+    from trayapp.cli import starting
+
+    return starting.run(tray=tray)
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from trayapp.core.model import DeviceCode, Problem
+if TYPE_CHECKING:  # the tray needs faces before anybody needs workloads: making those classes takes 10 ms
+    from trayapp.core.model import DeviceCode, Problem
 
 
 class Status(StrEnum):

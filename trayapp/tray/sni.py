@@ -200,9 +200,10 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'",
             f"type='signal',sender='{WATCHER}',interface='{WATCHER}'",
         )
-        for rule in rules:
-            await self._call(*BUS, "AddMatch", "s", rule)
-        reply = await bus.request_name(self._bus_name, NameFlag.DO_NOT_QUEUE)
+        *_, reply = await asyncio.gather(  # the bus keeps the order: no need to wait for each answer
+            *(self._call(*BUS, "AddMatch", "s", rule) for rule in rules),
+            bus.request_name(self._bus_name, NameFlag.DO_NOT_QUEUE),
+        )
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             self._bus_name = str(bus.unique_name)  # another process with our number, in another container
         await self._register()

@@ -1,0 +1,56 @@
+"""What is loaded when: nothing that the icon does not need before it is there, and nothing that nobody uses ever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+START = """
+import sys
+from trayapp.cli import main
+from trayapp.tray import sni
+
+def run(icon, setup):
+    print(*sys.modules, sep="\\n")
+
+sni.Icon.run = run
+sys.exit(main([]))
+"""
+
+LATER = (
+    "aiohttp",
+    "authlib",
+    "cryptography",
+    "desktop_notifier",
+    "email",
+    "filelock",
+    "http.client",
+    "httpx2",
+    "keyring",
+    "PIL",
+    "sqlite3",
+    "tomllib",
+    "trayapp.cli.client",
+    "trayapp.cli.commands",
+    "trayapp.config",
+    "trayapp.core.machine",
+    "trayapp.core.model",
+    "trayapp.engine",
+    "trayapp.runtime",
+)
+
+
+def test_the_icon_waits_for_nothing_else(tmp_path: Path) -> None:
+    """When the icon is about to be shown, neither the engine nor any heavy library has been loaded."""
+
+    places = {f"XDG_{place}_HOME": str(tmp_path / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
+    environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), **places}
+    done = subprocess.run(
+        [sys.executable, "-c", START], env=environment, cwd=Path(__file__).parent.parent, capture_output=True, text=True
+    )
+
+    assert 0 == done.returncode, done.stderr
+    loaded = done.stdout.split()
+    assert "trayapp.tray.sni" in loaded
+    assert [] == sorted(set(LATER) & set(loaded))
