@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ class Slow:
         self.go = asyncio.Event()
         self.word: Any = "ok"
 
-    async def judge(self, order: str) -> str:
+    async def judge(self, order: Awaitable[str]) -> str:
         self.began.set()
         await self.go.wait()
         if isinstance(self.word, Exception):
@@ -140,7 +140,7 @@ class Slow:
 
     def sign_in(self) -> SignIn:
         wire = Wire("0", bare)
-        return BrowserSignIn(wire, HttpTokens(wire), linger=0.0, id_tokens=idtoken.IdTokens(wire, self.judge))
+        return BrowserSignIn(wire, HttpTokens(wire), linger=0.5, id_tokens=idtoken.IdTokens(wire, self.judge))
 
 
 async def test_the_candidate_is_stored_before_the_check_is_over(tmp_path: Path) -> None:

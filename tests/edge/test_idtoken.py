@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -145,11 +147,24 @@ def login(token: str | None, secret: str | None = None) -> NewLogin:
     return NewLogin(kept, AccessToken(0, Secret("at"), 0.0, None), id_token=Secret(token) if token else None)
 
 
+async def ask(order: str) -> str:
+    """The child, with an order that is complete."""
+
+    async def told() -> str:
+        return order
+
+    task = asyncio.ensure_future(told())
+    try:
+        return await idtoken.ask_child(task)
+    finally:
+        task.cancel()
+
+
 async def checked(
     site: Site, token: str, *, judge: Any = None, jwks: str = "/jwks", secret: str | None = None
 ) -> Checked:
-    async def here(order: str) -> str:
-        return jose.judge(order)
+    async def here(order: Awaitable[str]) -> str:
+        return jose.judge(await order)
 
     endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}{jwks}" if jwks else "")
     new = IdTokens(Wire("0", bare), judge or here).checkable(login(token, secret), endpoints, Moment(0.0, 0.0, WALL))
@@ -164,7 +179,7 @@ async def test_a_good_token_by_a_child_process(site: Site) -> None:
     assert Checked() == await checked(site, signed(), judge=idtoken.ask_child)
     assert ["/jwks"] == site.asked
     assert time.monotonic() - began < 5.0
-    assert "signature" == await idtoken.ask_child(json.dumps({"token": signed() + "A", "keys": PUBLIC, "secret": None}))
+    assert "signature" == await ask(json.dumps({"token": signed() + "A", "keys": PUBLIC, "secret": None}))
 
 
 async def test_without_an_id_token_there_is_nothing_to_check(site: Site) -> None:
@@ -267,13 +282,13 @@ async def test_a_child_that_cannot_run(
     assert "child" == (await checked(site, token, judge=idtoken.ask_child)).problem.code  # type: ignore[union-attr]
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "PROGRAM", __file__ + ".missing")
-    assert "child" == await idtoken.ask_child("{}")
+    assert "child" == await ask("{}")
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "JUDGE_LIMIT", 0.0)
-    assert "child" == await idtoken.ask_child(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
+    assert "child" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "RUNNABLE", False)  # a frozen program checks in itself
-    assert "ok" == await idtoken.ask_child(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
+    assert "ok" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     assert token not in caplog.text
 
 

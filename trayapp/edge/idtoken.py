@@ -48,7 +48,11 @@ WORDS: Mapping[str, str] = {
 PROGRAM = Path(jose.__file__)
 RUNNABLE = not getattr(sys, "frozen", False) and PROGRAM.is_file()  # else there is no interpreter that could run it
 
-Judge = Callable[[str], Awaitable[str]]
+Judge = Callable[[Awaitable[str]], Awaitable[str]]  # the order, which may still be coming → `jose.judge`'s word
+
+
+class _NoKeysError(Exception):
+    """The server's keys could not be had; the text ends a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +102,32 @@ class IdTokens:
             # No document names any keys, as the endpoints were configured one by one. The token came straight from
             # the token endpoint over TLS, which may stand for its signature (item 6).
             return Checked()
-        keys: object = []
-        if algorithm in jose.PUBLIC:
-            found = await self._keys(endpoints)
-            if isinstance(found, Problem):
-                return _unknown("keys", found.summary)
-            keys = found
-        secret = client_secret.reveal() if client_secret else None
-        word = await self._judge(json.dumps({"token": token.reveal(), "keys": keys, "secret": secret}))
+        # Whoever judges gets ready while the keys are on their way.
+        order = asyncio.ensure_future(self._order(token, algorithm, endpoints, client_secret))
+        try:
+            word = await self._judge(order)
+        except _NoKeysError as error:
+            return _unknown("keys", str(error))
+        finally:
+            order.cancel()
         return Checked() if word == "ok" else _unknown(word, WORDS.get(word, WORDS["child"]))
 
-    async def _keys(self, endpoints: Endpoints) -> object | Problem:
+    async def _order(self, token: Secret, algorithm: str, endpoints: Endpoints, client_secret: Secret | None) -> str:
+        """What `jose.judge` is to be asked. Raises `_NoKeysError`."""
+        keys = await self._keys(endpoints) if algorithm in jose.PUBLIC else []
+        secret = client_secret.reveal() if client_secret else None
+        return json.dumps({"token": token.reveal(), "keys": keys, "secret": secret})
+
+    async def _keys(self, endpoints: Endpoints) -> list[object]:
         """The server's keys, asked for each time and from where it says, never from where that sends one on."""
         request = Request("GET", endpoints.jwks, least=endpoints.least)
         reply = await self._wire.send(request, limit=KEYS_LIMIT, cap=KEYS_CAP)
         if isinstance(reply, Fault):
-            return Problem("keys", "the server's keys could not be fetched.")
+            raise _NoKeysError("the server's keys could not be fetched.")
         document = json_object(reply)
         keys = document.get("keys") if document is not None else None
         if not isinstance(keys, list):
-            return Problem("keys", f"the server's keys could not be read (HTTP {reply.status}).")
+            raise _NoKeysError(f"the server's keys could not be read (HTTP {reply.status}).")
         return keys
 
 
@@ -208,10 +218,10 @@ def _instant(value: object) -> float | None:
 # --- the child -------------------------------------------------------------------------------------------------------
 
 
-async def ask_child(order: str) -> str:
-    """`jose.judge` in a process of its own; `child` if that did not work."""
+async def ask_child(order: Awaitable[str]) -> str:
+    """`jose.judge` in a process of its own, which starts at once; `child` if that did not work."""
     if not RUNNABLE:
-        return await asyncio.to_thread(jose.judge, order)
+        return await asyncio.to_thread(jose.judge, await order)
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -227,7 +237,7 @@ async def ask_child(order: str) -> str:
         return "child"
     try:
         async with asyncio.timeout(JUDGE_LIMIT):
-            said, _ = await child.communicate(order.encode())
+            said, _ = await child.communicate((await order).encode())
     except TimeoutError:
         log.warning("the check of an ID token took longer than %g s", JUDGE_LIMIT)
         return "child"

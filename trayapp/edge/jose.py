@@ -101,4 +101,6 @@ def _b64(text: str) -> str:
 
 
 if __name__ == "__main__":
+    from joserfc import jwk, jws  # noqa: F401 - loaded while the order is still on its way
+
     sys.stdout.write(judge(sys.stdin.read()))
