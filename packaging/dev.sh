@@ -8,6 +8,8 @@ VENV=.venv
 CONSTRAINTS=packaging/constraints.txt
 # The headless desktop of the tests: D-Bus, X server and mouse, panel, notifications, keyring, mocks, browser.
 DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusmock iproute2 procps chromium chromium-driver"
+# What judges the files that a package brings: desktop entries, metainfo, and a real starter of entries.
+DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin"
 
 usage() {
     cat <<'TEXT'
