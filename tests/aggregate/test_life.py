@@ -6,41 +6,25 @@ import asyncio
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.aggregate.processes import in_memory, linux, public, there
-from tests.aggregate.site import Site, text_of, tool_names, until
+from tests.aggregate.processes import linux, there
+from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
-from trayapp.core.face import Verb
 from trayapp.core.model import Secret
 from trayapp.edge import aggregate
 from trayapp.edge.child import ChildFailed, Orders, start
-from trayapp.oauthtest import Mode
 from trayapp.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[2]
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEAD = {"Accept": "application/json, text/event-stream"}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Two workloads that are signed in."""
-    with Site(tmp_path_factory.mktemp("site"), "good", "amber") as site:
-        yield site
-
-
-@pytest.fixture(autouse=True)
-async def whole(site: Site) -> None:
-    await site.all_green()
 
 
 async def post(url: str, **head: str) -> httpx2.Response:
@@ -84,6 +68,7 @@ async def test_without_the_extra(
 ) -> None:
     """501 and how to install it, by HTTP and by the command; nothing is started, and nothing breaks."""
 
+    await site_put_away(site)
     monkeypatch.setattr(site.aggregate, "_there", lambda: False)
     answer = await post(site.url)
     assert (501, "not_installed") == (answer.status_code, answer.json()["error"])
@@ -227,100 +212,29 @@ async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path
     assert (2, True) == (done.returncode, b"not by hand" in done.stderr)
 
 
-@linux
-async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None:
-    """Its memory holds the local keys and no token; its arguments, environment and file hold neither."""
+async def test_a_client_without_patience_does_not_end_the_start(site: Site) -> None:
+    """It hangs up while the process starts: the next one finds it started."""
 
-    async with site.older() as session:
-        await session.list_tools()
-        for name in site.names:
-            await session.call_tool(f"{name}_say", {"text": "x"})
-        pid = site.aggregate.pid
-        assert pid is not None
-        tokens = {token for upstream in site.upstreams.values() for token in upstream.tokens}
-        for name, authority in site.authorities.items():
-            tokens |= {authority.current_refresh_token(family) for family in authority.live_families()}
-            login = site.program.keystore._logins[name]
-            assert login is not None
-            tokens.add(login.refresh_token.reveal())
-        local = {name: site.program.client.client(name)["headers"]["Authorization"][7:] for name in site.names}
-        api_key = site.program.client.key.reveal()
-        assert len(tokens) >= 4
-        assert {*local.values(), api_key} == in_memory(pid, {*local.values(), api_key, *tokens})
-        secrets = {*tokens, *local.values(), api_key, site.key}
-        assert not [secret for secret in secrets if secret.encode() in public(pid)]
-        kept = site.program.paths.aggregate_file
-        await until(kept.exists)
-        assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
-        assert not [secret for secret in secrets if secret in kept.read_text()]
+    await site_put_away(site)
+    began: list[Orders] = []
+    begin = site.aggregate._begin
 
+    async def slowly(orders: Orders) -> Any:
+        began.append(orders)
+        child = await begin(orders)
+        await asyncio.sleep(0.3)
+        return child
 
-@linux
-async def test_what_was_known_survives_a_restart(site: Site) -> None:
-    """The app starts without a network: the tools are listed from the last time, and the calls say what is wrong."""
-
-    async with site.older() as session:
-        assert 10 == len((await session.list_tools()).tools)
-    pid = site.aggregate.pid
-    assert pid is not None
-    await until(site.program.paths.aggregate_file.exists)
-    await asyncio.to_thread(site.stop)
-    await until(lambda: not there(pid), limit=5)
-    site.authorities["amber"].mode = Mode.FIREWALL
-    await asyncio.to_thread(site.start)
-    await site.becomes("auth_retrying", "amber")
-    async with site.older() as session:
-        assert {"good", "amber"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
-        result = await session.call_tool("amber_say", {"text": "x"})
-        assert (True, True) == (result.is_error, "Try again in" in text_of(result))
-        await site.heals("amber")
-        await until_says(session, "amber")
-
-
-async def until_says(session: Any, name: str) -> None:
-    for _ in range(100):
-        result = await session.call_tool(f"{name}_say", {"text": "x"})
-        if not result.is_error:
-            break
-        await asyncio.sleep(0.05)
-    assert f"{name} says x" == text_of(result)
-
-
-async def test_a_server_that_was_restarted(site: Site) -> None:
-    """It knows the kept session no more: the call is made in a new one, and made once."""
-
-    upstream = site.upstreams["good"]
-    async with site.older() as session:
-        await session.call_tool("good_say", {"text": "x"})
-        upstream.forget()
-        upstream.calls.clear()
-        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
-    assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
-
-
-async def test_a_new_local_key_is_asked_for(site: Site) -> None:
-    """The key of a workload is another one now: the process learns that by itself."""
-
-    async with site.older() as session:
-        await session.call_tool("good_say", {"text": "x"})
-        assert site.program.control is not None
-        site.program.control._runtime.keys.forget("good")
-        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
-
-
-async def test_a_paused_workload(site: Site) -> None:
-    """It is not listed, and a call says how to resume it."""
-
-    async with site.older() as session:
-        await session.list_tools()
-        site.program.act(Verb.PAUSE, "amber")
-        await site.becomes("stopped", "amber")
-        await asyncio.sleep(0.4)
-        assert {"good"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
-        result = await session.call_tool("amber_say", {"text": "x"})
-        assert (True, True) == (result.is_error, "amberlight start amber" in text_of(result))
-        site.program.act(Verb.RESUME, "amber")
-        await site.becomes("running", "amber")
+    site.aggregate._begin = slowly
+    try:
+        async with httpx2.AsyncClient(trust_env=False, timeout=0.1) as http:
+            with pytest.raises(httpx2.TimeoutException):
+                await http.post(site.address, json=PING, headers=HEAD)
+        await until(lambda: site.aggregate.pid is not None)
+        assert 200 == (await post_initialize(site.address)).status_code
+        assert 1 == len(began)
+    finally:
+        site.aggregate._begin = begin
 
 
 _PARENT = """

@@ -83,7 +83,8 @@ class Hub:
         name = row.name if row is not None else before.name if before is not None else ""
         if row is None or before is None or before.url != row.url:
             self._public.clear()
-        if row is None or (before is not None and before.url != row.url):
+        moved = before is not None and row is not None and before.url != row.url
+        if row is None or moved:
             self._forget(name, for_good=row is None)
         if row is None:
             self._tell(ALL)
@@ -91,9 +92,15 @@ class Hub:
         was_listed = before is not None and before.listed
         if was_listed != row.listed:
             self._tell(ALL)
-        if row.status == "running" and (before is None or before.status != "running"):
+        if row.status == "running" and (before is None or before.status != "running" or moved):
             self._failed.pop(name, None)
             self._look(name, tell=True)
+
+    async def prune(self) -> None:
+        """What was removed while nobody was here to hear of it is forgotten."""
+        await self._ready.wait()
+        for name in self._kept.by_name.keys() - self._rows.keys():
+            self._kept.drop(name)
 
     async def close(self) -> None:
         """End every session."""
@@ -251,8 +258,12 @@ class Hub:
         if name not in self._asking:
             task = asyncio.create_task(self._discover(name, tell), name=f"lists of {name}")
             self._asking[name] = task
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
+            task.add_done_callback(lambda done: self._asked(name, done))
         return self._asking[name]
+
+    def _asked(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._asking.get(name) is task:
+            del self._asking[name]
 
     async def _discover(self, name: str, tell: bool) -> None:
         row = self._rows.get(name)
@@ -278,7 +289,7 @@ class Hub:
             self._tell(ALL)
 
     def _forget(self, name: str, *, for_good: bool) -> None:
-        if (asking := self._asking.get(name)) is not None:
+        if (asking := self._asking.pop(name, None)) is not None:
             asking.cancel()
         if (backend := self._backends.pop(name, None)) is not None:
             self._job(backend.close())

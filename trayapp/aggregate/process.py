@@ -134,12 +134,14 @@ async def serve(setup: Setup) -> None:
         listener.listen(BACKLOG)
         async with clients.run():
             listening = asyncio.create_task(feed.run(), name="listen to Amberlight")
+            pruning = asyncio.create_task(hub.prune(), name="forget what was removed")
             serving = asyncio.create_task(http.serve([listener]), name="serve")
             _say({"port": listener.getsockname()[1]})
             ending = asyncio.create_task(over.wait(), name="wait for the end")
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
             listen.close()
-            listening.cancel()
+            for task in (listening, pruning):
+                task.cancel()
             await hub.close()
             http.should_exit = True
             await serving

@@ -85,7 +85,7 @@ class Aggregate:
         self._there = there
         self._idle, self._silence, self._answer = idle, silence, answer
         self._nobody = Secret(secrets.token_urlsafe(32))  # compared with before there is a key
-        self._lock = asyncio.Lock()
+        self._starting: asyncio.Task[Child] | None = None
         self._child: Child | None = None
         self._http: aiohttp.ClientSession | None = None
         self._failed = (float("-inf"), "")  # when a start failed, and why
@@ -113,13 +113,16 @@ class Aggregate:
             self._ending.cancel()
         if self._watch is not None:
             self._watch.cancel()
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
         await self._put_away()
         if self._closing:
             await asyncio.wait(self._closing)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request from beginning to end; cancelled when the client hangs up."""
-        if not self._there():
+        if self._child is None and not self._there():
             raise Refusal(501, "not_installed", HOW)
         if not self._admitted(request):
             raise Refusal(403, "forbidden", "This needs the local key of /mcp. See: amberlight client-config --all")
@@ -150,38 +153,39 @@ class Aggregate:
 
     async def _process(self) -> Child:
         """The process, started if there is none. Raises `Refusal` 503."""
-        async with self._lock:
-            if self._child is not None and self._child.alive:
-                return self._child
-            if self._child is not None:
-                log.warning("the process of /mcp ended unexpectedly and is started again")
-                await self._put_away()
-            if self._closed:
-                raise _not_started("Amberlight is about to end.")
-            loop, home = asyncio.get_running_loop(), self._home()
-            at, why = self._failed
-            if loop.time() - at < AGAIN:
-                raise _not_started(why)
-            if home is None:
-                raise _not_started("The loopback server is not up yet.")
-            orders = Orders(home.url, home.api_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
-            try:
-                self._child = await self._begin(orders)
-            except ChildFailed as failed:
-                log.warning("the process of /mcp did not start: %s", failed)
-                self._failed = (loop.time(), str(failed))
-                raise _not_started(str(failed)) from None
-            log.info("the process of /mcp runs (%d)", self._child.pid)
-            self._http = aiohttp.ClientSession(
-                self._child.address,
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                headers={SECRET: self._child.secret.reveal()},
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            )
+        if self._child is not None and self._child.alive:
             return self._child
+        if self._starting is None:  # a task of its own: a client that has no patience does not end it
+            self._starting = asyncio.create_task(self._start(), name="start the process of /mcp")
+            self._starting.add_done_callback(self._started)
+        return await asyncio.shield(self._starting)
+
+    def _started(self, task: asyncio.Task[Child]) -> None:
+        self._starting = None
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; perhaps nobody does any more
+
+    async def _start(self) -> Child:
+        if self._child is not None:
+            log.warning("the process of /mcp ended unexpectedly and is started again")
+            await self._put_away()
+        loop, home = asyncio.get_running_loop(), self._home()
+        at, why = self._failed
+        if self._closed or home is None:
+            raise _not_started("Amberlight is about to end, or not up yet.")
+        if loop.time() - at < AGAIN:
+            raise _not_started(why)
+        orders = Orders(home.url, home.api_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
+        try:
+            self._child = await self._begin(orders)
+        except ChildFailed as failed:
+            log.warning("the process of /mcp did not start: %s", failed)
+            self._failed = (loop.time(), str(failed))
+            raise _not_started(str(failed)) from None
+        log.info("the process of /mcp runs (%d)", self._child.pid)
+        self._http = _session(self._child)
+        self._end_later()
+        return self._child
 
     async def _put_away(self) -> None:
         """End the process and what is connected to it."""
@@ -269,6 +273,19 @@ class Aggregate:
                 with contextlib.suppress(OSError):
                     request.transport.abort()
         return response
+
+
+def _session(child: Child) -> aiohttp.ClientSession:
+    """Connections to the process, kept between requests."""
+    return aiohttp.ClientSession(
+        child.address,
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={SECRET: child.secret.reveal()},
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
 
 
 def _upward(request: web.Request) -> CIMultiDict[str]:

@@ -115,6 +115,7 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
         if not port:  # also when we are cancelled meanwhile
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
     return Child(process, port, orders.secret)
 
 

@@ -1,0 +1,23 @@
+"""Two workloads for the tests of a file, signed in before each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.aggregate.site import Site
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """`good` and `amber`; a test that breaks one heals it again."""
+    with Site(tmp_path_factory.mktemp("site"), "good", "amber") as site:
+        yield site
+
+
+@pytest.fixture
+async def site(pair: Site) -> Site:
+    """All is well."""
+    await pair.all_green()
+    return pair

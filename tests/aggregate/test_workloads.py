@@ -1,0 +1,144 @@
+"""What becomes of workloads, and of what the process knows of them: restarts, new keys, pauses, moves, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import time
+from typing import Any
+
+from tests.aggregate.processes import in_memory, linux, public, there
+from tests.aggregate.site import Site, text_of, tool_names, until
+from tests.engines import login_of
+from trayapp.core.face import Verb
+from trayapp.oauthtest import Mode
+
+
+@linux
+async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None:
+    """Its memory holds the local keys and no token; its arguments, environment and file hold neither."""
+
+    async with site.older() as session:
+        await session.list_tools()
+        for name in site.names:
+            await session.call_tool(f"{name}_say", {"text": "x"})
+        pid = site.aggregate.pid
+        assert pid is not None
+        tokens = {token for upstream in site.upstreams.values() for token in upstream.tokens}
+        for name, authority in site.authorities.items():
+            tokens |= {authority.current_refresh_token(family) for family in authority.live_families()}
+            login = site.program.keystore._logins[name]
+            assert login is not None
+            tokens.add(login.refresh_token.reveal())
+        local = {name: site.program.client.client(name)["headers"]["Authorization"][7:] for name in site.names}
+        api_key = site.program.client.key.reveal()
+        assert len(tokens) >= 4
+        assert {*local.values(), api_key} == in_memory(pid, {*local.values(), api_key, *tokens})
+        secrets = {*tokens, *local.values(), api_key, site.key}
+        assert not [secret for secret in secrets if secret.encode() in public(pid)]
+        kept = site.program.paths.aggregate_file
+        await until(kept.exists)
+        assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
+        assert not [secret for secret in secrets if secret in kept.read_text()]
+
+
+@linux
+async def test_what_was_known_survives_a_restart(site: Site) -> None:
+    """The app starts without a network: the tools are listed from the last time, and the calls say what is wrong."""
+
+    async with site.older() as session:
+        assert 10 == len((await session.list_tools()).tools)
+    pid = site.aggregate.pid
+    assert pid is not None
+    await until(site.program.paths.aggregate_file.exists)
+    await asyncio.to_thread(site.stop)
+    await until(lambda: not there(pid), limit=5)
+    site.authorities["amber"].mode = Mode.FIREWALL
+    await asyncio.to_thread(site.start)
+    await site.becomes("auth_retrying", "amber")
+    async with site.older() as session:
+        assert {"good", "amber"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
+        result = await session.call_tool("amber_say", {"text": "x"})
+        assert (True, True) == (result.is_error, "Try again in" in text_of(result))
+        await site.heals("amber")
+        await until_says(session, "amber")
+
+
+async def until_says(session: Any, name: str) -> None:
+    end = time.monotonic() + 10
+    while (result := await session.call_tool(f"{name}_say", {"text": "x"})).is_error:
+        assert time.monotonic() < end, text_of(result)
+        await asyncio.sleep(0.05)
+    assert f"{name} says x" == text_of(result)
+
+
+async def test_a_server_that_was_restarted(site: Site) -> None:
+    """It knows the kept session no more: the call is made in a new one, and made once."""
+
+    upstream = site.upstreams["good"]
+    async with site.older() as session:
+        await session.call_tool("good_say", {"text": "x"})
+        upstream.forget()
+        upstream.calls.clear()
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+    assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
+
+
+async def test_a_new_local_key_is_asked_for(site: Site) -> None:
+    """The key of a workload is another one now: the process learns that by itself."""
+
+    async with site.older() as session:
+        await session.call_tool("good_say", {"text": "x"})
+        assert site.program.control is not None
+        site.program.control._runtime.keys.forget("good")
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+
+
+async def test_a_paused_workload(site: Site) -> None:
+    """It is not listed, and a call says how to resume it."""
+
+    async with site.older() as session:
+        await session.list_tools()
+        site.program.act(Verb.PAUSE, "amber")
+        await site.becomes("stopped", "amber")
+        await asyncio.sleep(0.4)
+        assert {"good"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
+        result = await session.call_tool("amber_say", {"text": "x"})
+        assert (True, True) == (result.is_error, "amberlight start amber" in text_of(result))
+        site.program.act(Verb.RESUME, "amber")
+        await site.becomes("running", "amber")
+
+
+async def test_a_workload_that_moves_or_goes(site: Site) -> None:
+    """Its address is another one now: it is asked there. It is removed: its tools are gone, and a call says so."""
+
+    file = site.program.paths.config_file
+    before = file.read_text()
+    good, amber = site.upstreams["good"], site.upstreams["amber"]
+    async with site.older() as session:
+        assert 10 == len((await session.list_tools()).tools)
+        file.write_text(before.replace(good.url, f"{good.url}?moved=1"))
+        await asyncio.to_thread(site.program.client.reload)
+        good.tools.append("extra")
+        await until_lists(session, {"good_extra"})
+        start = before.index("[workloads.amber]")
+        file.write_text(before[:start])
+        await asyncio.to_thread(site.program.client.reload)
+        await until(lambda: "amber" not in site.program.last.workloads)
+        await asyncio.sleep(0.4)
+        assert {"good"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
+        kept = site.program.paths.aggregate_file
+        await until(lambda: amber.url not in kept.read_text())
+        good.tools.remove("extra")
+        file.write_text(before)
+        site.program.keystore._logins["amber"] = login_of(site.authorities["amber"], "amber")
+        await asyncio.to_thread(site.program.client.reload)
+        await site.all_green()
+        await until_lists(session, {"amber_say"})
+
+
+async def until_lists(session: Any, wanted: set[str]) -> None:
+    end = time.monotonic() + 10
+    while not wanted <= (names := tool_names(await session.list_tools())):
+        assert time.monotonic() < end, names
+        await asyncio.sleep(0.1)
