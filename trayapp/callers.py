@@ -35,10 +35,10 @@ class Callers:
         for is better than none: a usable token is handed out when there will be no better one soon.
         """
         first = self.peek(name, min_validity)
+        if isinstance(first, Unavailable) and self._engine.caught_up(name):
+            first = self.peek(name, min_validity)
         if isinstance(first, AccessToken):
             return first
-        if self._engine.caught_up(name):
-            first = self.peek(name, min_validity)
         w = self._engine.workloads.get(name)
         if w is None or not _hopeful(w):
             return self._last(name) if min_validity > 0.0 else self._refuse(name, first)
