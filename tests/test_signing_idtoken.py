@@ -14,6 +14,7 @@ from tests.engines import World, keeping, running
 from tests.test_signing import alices, begin, over, spec_with
 from trayapp import signing
 from trayapp.core.model import Login, Spec
+from trayapp.core.public import auth_json
 from trayapp.edge import idtoken
 from trayapp.edge.keystore import MemoryKeystore
 from trayapp.edge.signin import BrowserSignIn
@@ -103,6 +104,9 @@ async def test_a_bad_token_costs_no_login(
         async with running([by_metadata(server)], tmp_path) as world:
             assert "" == (await signed_in(world)).subject
             assert "whose account it is could not be checked" in caplog.text
+            told = auth_json(world.view().auth)["sign_in_warning"]
+            assert isinstance(told, dict)
+            assert "could not be checked" in told["summary"]
         async with running(
             [by_metadata(server)], tmp_path / "2", keystore=await keeping(("one", alices(server)))
         ) as world:

@@ -90,6 +90,16 @@ def test_a_failed_sign_in(app: FakeApp, capsys: Capture) -> None:
     assert "did not begin. The reason is in: amberlight logs" in capsys.readouterr().err
 
 
+def test_a_warning_about_a_sign_in_that_worked(app: FakeApp, capsys: Capture) -> None:
+    """Signed in, and what could not be checked is said beside it."""
+
+    app.replies[STATUS] = [out(), good(last_refreshed_at="b", sign_in_warning={"summary": "Whose account?"})]
+    assert 0 == main(["reauthorize", "github"])
+    captured = capsys.readouterr()
+    assert captured.out.endswith("github is signed in.\n")
+    assert "Whose account?" in captured.err
+
+
 def test_nobody_comes(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit it gives up and says how to try again."""
 

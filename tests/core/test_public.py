@@ -71,6 +71,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "signing_in": False,
         "device": None,
         "sign_in_error": None,
+        "sign_in_warning": None,
     }
 
 

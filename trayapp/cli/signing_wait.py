@@ -114,12 +114,19 @@ def _wait(client: Client, name: str, before: object, pasted: Pasted | None, limi
             seen, idle_since, renewed = True, now, _refreshed(row)
         elif _refreshed(row) != renewed:
             say(f"{name} is signed in.")
+            if warning := _summary(row, "sign_in_warning"):
+                complain(f"amberlight: {warning}")
             return OK
         elif now - idle_since > SETTLED:
             return _ended(name, row, seen)
         time.sleep(POLL)
     complain(f"amberlight: nobody signed in to {name} within {span(limit)}. Try again: amberlight reauthorize {name}")
     return NEEDS_SIGN_IN
+
+
+def _summary(row: Mapping[str, Any], what: str) -> str:
+    problem = auth_of(row).get(what)
+    return clean(problem.get("summary")) if isinstance(problem, Mapping) else ""
 
 
 def _refreshed(row: Mapping[str, Any]) -> object:
@@ -136,8 +143,7 @@ def _hand_over(client: Client, name: str, line: str) -> None:
 
 def _ended(name: str, row: Mapping[str, Any], seen: bool) -> int:
     """No sign-in is under way any more, and the login is the one from before."""
-    reason = auth_of(row).get("sign_in_error")
-    why = clean(reason.get("summary")) if isinstance(reason, Mapping) else ""
+    why = _summary(row, "sign_in_error")
     what = "ended without a new login" if seen else "did not begin"
     complain(f"amberlight: the sign-in of {name} {what}. {why or 'The reason is in: amberlight logs'}")
     return NEEDS_SIGN_IN if row.get("status") == "unauthenticated" else FAILED

@@ -134,6 +134,7 @@ class AuthView:
     signing_in: bool = False
     device: DeviceCode | None = None
     sign_in_error: Problem | None = None
+    sign_in_warning: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ def auth_json(auth: AuthView) -> Json:
         "signing_in": auth.signing_in,
         "device": device_json(auth.device),
         "sign_in_error": problem_json(auth.sign_in_error),
+        "sign_in_warning": problem_json(auth.sign_in_warning),
     }
 
 

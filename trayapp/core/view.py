@@ -203,6 +203,7 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         signing_in=w.signing_in,
         device=w.device,
         sign_in_error=w.sign_in_error,
+        sign_in_warning=w.sign_in_warning,
     )
 
 

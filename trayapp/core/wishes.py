@@ -43,7 +43,7 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
     """An overlay: it changes neither the status nor the retries."""
-    return replace(w, signing_in=True, device=e.device, sign_in_error=None), ()
+    return replace(w, signing_in=True, device=e.device, sign_in_error=None, sign_in_warning=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:
@@ -83,6 +83,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         signing_in=False,
         device=None,
         sign_in_error=None,
+        sign_in_warning=e.warning,
         signed_out=None,
         combination="",
         failing=None,

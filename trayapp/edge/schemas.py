@@ -131,6 +131,7 @@ SCHEMAS: Mapping[str, Json] = {
             "signing_in": FLAG,
             "device": maybe(ref("DeviceCode")),
             "sign_in_error": maybe(ref("Problem")),
+            "sign_in_warning": maybe(ref("Problem")),
         },
     ),
     "DeviceCode": closed(
