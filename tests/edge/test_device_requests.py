@@ -39,6 +39,8 @@ def test_the_first_request() -> None:
     assert ("POST", "https://as.test/device") == (made.method, made.url)
     assert {"client_id": "the-client", "scope": "openid mcp", "resource": "https://mcp.test/"} == form(made)
     assert made.headers["Content-Type"].startswith("application/x-www-form-urlencoded")
+    audience = form(device_request(asking(audience="https://api.test/")))["audience"]
+    assert "https://api.test/" == audience  # Auth0's own word
     assert {"client_id": "the-client"} == form(device_request(asking(scope="", resource="")))
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
-from trayapp.core.quirks import asked_scopes
+from trayapp.core.quirks import asked_scopes, authorize_extras
 from trayapp.edge.callback import HEADER_LIMIT, Listener
 from trayapp.edge.clients import Clients
 from trayapp.edge.device import by_device_code
@@ -250,8 +250,10 @@ class BrowserSignIn:
             client_id=spec.client_id,
             scope=asked_scopes(plan.endpoints.token, spec.scopes),
             resource=spec.resource,
+            audience=authorize_extras(plan.endpoints.token, spec.resource).get("audience", ""),
             client_secret=plan.client.secret,
             registration=plan.client.registration(),
+            least=plan.endpoints.least,
         )
         return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, now)
 

@@ -49,8 +49,10 @@ class Asking:
     client_id: str
     scope: str = ""
     resource: str = ""  # RFC 8707
+    audience: str = ""  # what Auth0 wants instead
     client_secret: Secret | None = None
     registration: Secret | None = None
+    least: Reach = Reach.LOCAL  # how near the endpoints may be, if a server named them
 
 
 class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
@@ -95,12 +97,16 @@ class HttpTokens:
     async def device_code(self, asking: Asking, *, limit: float, connect: float = CONNECT) -> Reply:
         """RFC 8628 section 3.1."""
         request = _built(device_request, asking)
-        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
 
     async def poll(self, asking: Asking, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
         """RFC 8628 section 3.4."""
         request = _built(lambda asking: poll_request(asking, code), asking)
-        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
         """RFC 7009: whether the server said that the refresh token is void now."""
@@ -137,8 +143,9 @@ def exchange_request(code: Code) -> Request:
 
 def device_request(asking: Asking) -> Request:
     """The request of RFC 8628 section 3.1."""
-    fields = {"scope": asking.scope} if asking.scope else {}
-    return _builder(asking).device_code(asking.endpoint, urlencode(fields | _resource(asking)), _headers())
+    fields = {"scope": asking.scope, "audience": asking.audience} | _resource(asking)
+    body = urlencode({name: value for name, value in fields.items() if value})
+    return _builder(asking).device_code(asking.endpoint, body, _headers())
 
 
 def poll_request(asking: Asking, code: Secret) -> Request:
