@@ -118,11 +118,13 @@ def day(view: WorkloadView) -> list[Segment]:
     return rows
 
 
-def busy_day(number: int) -> list[Segment]:
-    """A day on which a workload went back and forth every few minutes: 300 segments."""
+def busy_day(number: int, every: float = 4.8) -> list[Segment]:
+    """A day on which a workload went back and forth all the time, `every` so many minutes: 300 segments."""
     states = [(Status.RUNNING, "ok"), (Status.AUTH_RETRYING, "retrying"), (Status.RUNNING, "refresh_delayed")]
-    steps = range(300, 0, -1)
-    return [part(i * 4.8 * MINUTE + number, *states[(i + number) % 3], "The server cannot be reached.") for i in steps]
+    steps = range(int(1440 / every), 0, -1)
+    return [
+        part(i * every * MINUTE + number, *states[(i + number) % 3], "The server cannot be reached.") for i in steps
+    ]
 
 
 def many(count: int = 200) -> list[WorkloadView]:

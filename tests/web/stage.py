@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from trayapp.core.face import AuthView, Colour, Detail, Glyph, Snapshot, Status,
 from trayapp.core.model import Problem, Secret
 from trayapp.core.view import look
 from trayapp.edge.api import open_routes, routes
+from trayapp.edge.controls import Rejected
 from trayapp.edge.events import Events
 from trayapp.edge.history import event_json
 from trayapp.edge.pagekeys import PageKeys
@@ -67,6 +68,16 @@ class Script(FakeControl):
     """The scripted app: what the page asks for is noted in `calls`, and the views are what the test puts there."""
 
     started_at: float = field(default_factory=time.time)
+    added: Callable[[WorkloadView], None] = lambda view: None
+
+    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+        self.calls.append(("add", name, dict(keys)))
+        if name in self.views:
+            return Rejected(409, "name_taken", "name", f"There is already a workload {name}.")
+        if "issuer" in keys and not str(keys["issuer"]).startswith("https://"):
+            return Rejected(400, "bad_value", "issuer", "issuer has to be an https address.")
+        self.added(seen(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
+        return None
 
     def created_at(self, name: str) -> float:
         return self.started_at
@@ -91,6 +102,7 @@ class Stage:
     def __init__(self, directory: Path, *views: WorkloadView) -> None:
         self.directory = directory
         self.control = Script({view.name: view for view in views})
+        self.control.added = lambda view: self._publish({**self.control.views, view.name: view})
         self.port = 0
         self.history: dict[str, list[Segment]] = {}
         self._loop = asyncio.new_event_loop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -36,6 +37,7 @@ class Window:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = Service(shutil.which("chromedriver") or "/usr/bin/chromedriver", log_output=os.devnull)
         self.driver = webdriver.Chrome(options=options, service=service)
+        self._look: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -50,6 +52,7 @@ class Window:
 
     def look(self, *, dark: bool = False, width: int = 1100, height: int = 800, still: bool = True) -> None:
         """Colours and size of the window; `still`: the person wants no motion."""
+        self._look = {"dark": dark, "width": width, "height": height, "still": still}
         self.cdp(
             "Emulation.setEmulatedMedia",
             features=[
@@ -57,6 +60,7 @@ class Window:
                 {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"},
             ],
         )
+        self.cdp("Emulation.setFocusEmulationEnabled", enabled=True)  # a tab that somebody sits before
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def cdp(self, command: str, **parameters: Any) -> dict[str, Any]:
@@ -64,14 +68,20 @@ class Window:
         return found
 
     def open(self, address: str) -> None:
-        """A new page, not only another fragment; what the last page knew is forgotten."""
+        """Load the page anew, in the tab that there is."""
         self.driver.get("about:blank")
         self.driver.get(address)
 
     def forget(self) -> None:
-        """The key of the page is gone, as with a new tab."""
-        self.cdp("Storage.clearDataForOrigin", origin="*", storageTypes="all")
-        self.driver.get("about:blank")
+        """A new tab that knows nothing, instead of the old one."""
+        old = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab")
+        new = self.driver.current_window_handle
+        self.driver.switch_to.window(old)
+        self.driver.close()
+        self.driver.switch_to.window(new)
+        self.look(**self._look)
+        self.errors()  # those of the old tab are nobody's any more
 
     # --- what the person sees and does --------------------------------------------------------------------------------
 
@@ -84,7 +94,8 @@ class Window:
 
     def see(self, selector: str) -> WebElement:
         """The first of them; waits for it."""
-        return self.until(lambda: self.find(selector), f"no {selector}")[0]
+        found: list[WebElement] = self.until(lambda: self.find(selector), f"no {selector}")
+        return found[0]
 
     def text(self, selector: str = "body") -> str:
         return self.see(selector).text
@@ -105,6 +116,15 @@ class Window:
         """Keys, to whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
+    def focused_in(self, selector: str) -> bool:
+        """Whether the focus is within it."""
+        return bool(self.js("return document.querySelector(arguments[0]).contains(document.activeElement)", selector))
+
+    def allow_clipboard(self, origin: str) -> None:
+        """As in a window that has the focus."""
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.cdp("Browser.grantPermissions", origin=origin.rstrip("/"), permissions=permissions)
+
     def tab(self) -> WebElement:
         """One step with the Tab key; what has the focus then."""
         self.press(Keys.TAB)
@@ -124,21 +144,19 @@ class Window:
 
     def errors(self) -> list[str]:
         """What the console complained of."""
-        log: list[dict[str, Any]] = self.driver.get_log("browser")
+        log: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [each["message"] for each in log if each["level"] == "SEVERE"]
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """A picture of the window, or of the whole page."""
         found = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        import base64
-
         path.write_bytes(base64.b64decode(found["data"]))
 
     def axe(self, script: str) -> list[str]:
         """The complaints of axe-core about what is shown now, one line each."""
         self.cdp("Runtime.evaluate", expression=script)
         found = self.driver.execute_async_script(
-            "const done = arguments.at(-1);"
+            "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa',"
             " 'wcag22aa', 'best-practice']}).then(({violations}) => done(violations), (error) => done(String(error)))"
         )

@@ -75,8 +75,10 @@ export class Card {
     this.fact("wrong", wrong(row));
     this.fact("todo", row.help);
     this.error(row);
+    const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);
+    if (held?.closest("[hidden]")) ref.copy.focus(); // whoever pressed a button stays here
     if (before && !row.auth.signing_in && before.auth.signing_in) this.asked = null;
     if (before) this.note("");
     this.tick(now);

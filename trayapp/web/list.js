@@ -215,6 +215,7 @@ export class List {
   }
 
   tick(now) {
+    this.settle();
     for (const card of this.cards.values()) if (card.inSight) card.tick(now);
   }
 }

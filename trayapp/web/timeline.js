@@ -30,7 +30,9 @@ export function segments(rows, now) {
     if (last && last.kind === row.kind && last.to >= from) Object.assign(last, { to, text: row.text || last.text });
     else whole.push({ from, to, kind: row.kind, text: row.text, count: 1 });
   }
-  return together(whole);
+  const made = together(whole);
+  if (made.length) made.at(-1).open = true; // it lasts
+  return made;
 }
 
 function together(whole) {
@@ -52,8 +54,9 @@ function absorb(into, each) {
 
 // One segment in words.
 export function describe(segment, now) {
-  const { from, to, kind, text, count } = segment;
-  const until = to >= now ? "now" : clock(to, now);
+  const { from, kind, text, count, open } = segment;
+  const to = open ? now : segment.to;
+  const until = open ? "now" : clock(to, now);
   const when = `${clock(from, now)} to ${until} (${length(to - from)})`;
   const what = count > 1 ? `${count} changes, at worst: ${KIND_WORDS[kind]}` : KIND_WORDS[kind];
   return { when, what, why: text ?? "" };

@@ -1,0 +1,74 @@
+"""One Chromium for all tests of the dashboard; each test has a stage and a fresh page of its own.
+
+What is not installed skips a test with a reason on a laptop and fails it under CI=true.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.real import browser, node
+from tests.web.scenes import day
+from tests.web.stage import Stage
+from tests.web.window import Window
+from trayapp.core.face import WorkloadView
+
+Open = Callable[..., Stage]
+
+
+def lacking(what: str) -> None:
+    """Something that the test needs is not there: skip, or fail where it must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Window]:
+    if missing := browser.missing():
+        lacking(f"{missing} not found: apt-get install chromium chromium-driver")
+    with Window() as window:
+        yield window
+
+
+@pytest.fixture
+def window(_chromium: Window) -> Iterator[Window]:
+    """Light, wide, without motion; what another test's page knew is forgotten."""
+    _chromium.look()
+    _chromium.forget()
+    yield _chromium
+    _chromium.forget()
+
+
+@pytest.fixture
+def show(window: Window, tmp_path: Path) -> Iterator[Open]:
+    """`show(view, …)`: a stage with these workloads and the page open on it, read to the end."""
+    with ExitStack() as stack:
+
+        def opened(*views: WorkloadView) -> Stage:
+            stage = Stage(tmp_path, *views)
+            for view in views:
+                stage.history[view.name] = day(view)
+            stack.enter_context(stage)
+            window.open(stage.link())
+            window.until(lambda: len(window.find(".card:not(#none), #welcome")) >= min(1, len(views)), "no card")
+            window.until(lambda: "reading" not in (window.js("return document.body.className") or ""), "not read")
+            window.until(lambda: window.js("return document.querySelectorAll('.card').length") == len(views), "not all")
+            return stage
+
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core."""
+    try:
+        return (node.packages() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    except node.NodeMissing as error:
+        lacking(str(error))
+        raise

@@ -1,0 +1,110 @@
+"""axe-core finds nothing to complain of, in light and dark, wide and narrow, in every face that the page has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from tests.web import scenes
+from tests.web.conftest import Open
+from tests.web.scenes import in_trouble
+from tests.web.stage import Stage
+from tests.web.window import Window
+from trayapp.core.face import WorkloadView
+
+pytestmark = pytest.mark.real
+
+
+def everything_open(window: Window, stage: Stage) -> None:
+    """Stories and panels unfolded."""
+    window.js("for (const fold of document.querySelectorAll('.card [data-fold]')) fold.click()")
+    window.see("#doctor summary").click()
+
+
+def gone(window: Window, stage: Stage) -> None:
+    """The app went away."""
+    stage.stop()
+    window.see("#gone")
+
+
+def locked(window: Window, stage: Stage) -> None:
+    """A page that has no key."""
+    window.js("sessionStorage.clear()")
+    window.open(stage.address)
+    window.see("#locked")
+
+
+def adding(window: Window, stage: Stage) -> None:
+    """The form, with complaints."""
+    window.see("#add").click()
+    window.see("#add-more summary").click()
+    window.see("#add-name").send_keys("No good", Keys.ENTER)
+    window.see("#error-name")
+
+
+def copying(window: Window, stage: Stage) -> None:
+    """The choice of programs, with the text to be copied by hand."""
+    window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    window.see("#workload-github [data-do=copy]").click()
+    window.see("[data-program=cursor]").click()
+    window.see("#copy-text")
+
+
+def removing(window: Window, stage: Stage) -> None:
+    """The last question."""
+    window.see("#workload-github .story .fold").click()
+    window.see("#workload-github [data-do=remove]").click()
+
+
+def as_it_is(window: Window, stage: Stage) -> None:
+    """Nothing more."""
+
+
+FACES: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
+    "welcome": (list, as_it_is),
+    "trouble": (in_trouble, everything_open),
+    "every state": (scenes.every_state, as_it_is),
+    "gone": (in_trouble, gone),
+    "locked": (list, locked),
+    "adding": (list, adding),
+    "copying": (in_trouble, copying),
+    "removing": (in_trouble, removing),
+}
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_no_violations(window: Window, show: Open, axe: str, face: str) -> None:
+    """Names, roles, contrast, order of headings, focus: by the rules of WCAG 2.2 AA and of good practice."""
+
+    views, prepare = FACES[face]
+    stage = show(*views())
+    window.js("document.head.append(document.createComment('axe'))")
+    prepare(window, stage)
+
+    for dark in (False, True):
+        for width in (1100, 360):
+            # What is not laid out is not looked at: here everything is.
+            window.look(dark=dark, width=width, height=8000)
+            window.until(lambda: window.js("return matchMedia('(prefers-color-scheme: dark)').matches") is dark, "")  # noqa: B023
+            assert [] == window.axe(axe), (face, "dark" if dark else "light", width)
+
+
+@pytest.mark.parametrize("width", [320, 360, 700, 1100, 1900])
+def test_nothing_is_wider_than_the_window(window: Window, show: Open, width: int) -> None:
+    """No width makes anybody scroll sideways, and no two buttons lie on each other."""
+
+    show(*scenes.every_state())
+
+    window.look(width=width, height=8000)
+
+    assert window.js("return document.documentElement.scrollWidth") <= width
+    crossing = window.js(
+        "const boxes = [...document.querySelectorAll('.card')].flatMap((card) => {"
+        "  const all = [...card.querySelectorAll('.mark, .who, .actions button, dd, .segs')].map((e) => e.getBoundingClientRect());"
+        "  return all.flatMap((a, i) => all.slice(i + 1).filter((b) => a.width && b.width && a.left < b.right - 1 &&"
+        "    b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1).map(() => card.id)); });"
+        "return [...new Set(boxes)]"
+    )
+    assert [] == crossing
