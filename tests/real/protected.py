@@ -1,4 +1,4 @@
-"""MCP servers that nobody here wrote and that want a sign-in: FastMCP with remote auth, and the SDK's own example.
+"""MCP servers that nobody here wrote and that want a sign-in: FastMCP with remote auth, and the SDKs.
 
 Each is a process of its own on a free port, and says by itself who signs people in for it.
 """
@@ -41,6 +41,14 @@ def fastmcp_missing() -> str:
     return (
         "" if importlib.util.find_spec("fastmcp") else "the Python package fastmcp-slim: pip install 'amberlight[test]'"
     )
+
+
+@contextlib.contextmanager
+def sdk_server(issuer: str) -> Iterator[str]:
+    """The same by the official Python SDK alone."""
+    port = free_port()
+    with _running([sys.executable, str(HERE / "sdk_server.py"), issuer, str(port)], {}, (port,)):
+        yield f"http://127.0.0.1:{port}/mcp"
 
 
 @contextlib.contextmanager

@@ -190,6 +190,20 @@ def until_green(client: Client, name: str) -> float:
         visit.join()
 
 
+def test_a_server_of_the_python_sdk(
+    relay: Relay, idp: Idp, desk: Desk, titles: Path, tmp_path: Path, chromium: None
+) -> None:
+    """The official SDK writes its metadata in its own way: an address is enough all the same, and a client gets through."""
+
+    with protected.sdk_server(idp.issuer) as url, app_of(desk, tmp_path, titles) as app:
+        app.configure(CONFIG)
+        app.until_up()
+        assert "is signed in" in app.run("add", app.name, url)
+        app.until(running, "running")
+        assert "hello" == asyncio.run(echo(app))
+    assert relay.spy.leaking_files(tmp_path, desk.root) == []
+
+
 def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromium: None) -> None:
     """The TypeScript SDK's own server: found, registered, signed in; it gives no refresh token, and that is said."""
 
