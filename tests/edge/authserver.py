@@ -40,6 +40,7 @@ class AuthServer:
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # it has a token request
     registers: bool = False  # clients register themselves, and only those it knows are served
     registration: dict[str, Any] = field(default_factory=dict)  # replaces fields of its answer; None removes one
+    legacy: bool = False  # the resource says nothing but 401 (MCP of 2025-03-26)
     protected: dict[str, Any] = field(default_factory=dict)  # replaces fields of the resource's metadata
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id, as they were registered
     proofs: list[str] = field(default_factory=list)  # the Authorization headers of the token endpoint
@@ -59,7 +60,7 @@ class AuthServer:
             return self._authorize(request)
         if request.path == "/mcp":
             return web.Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="x"'})
-        if request.path == "/.well-known/oauth-protected-resource/mcp":
+        if request.path == "/.well-known/oauth-protected-resource/mcp" and not self.legacy:
             document = {"resource": f"{self.base}/mcp", "authorization_servers": [self.issuer]} | self.protected
             return web.json_response(document)
         if request.path == "/register" and self.registers:

@@ -74,8 +74,9 @@ async def test_a_good_server_is_found() -> None:
         (says(http("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
         (says_and_hangs(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "in time"),
         (says_and_hangs(b""), "in time"),
-        (says(http("302 Found", b"", "Location: http://169.254.169.254/latest/meta-data")), "no metadata (HTTP 302)"),
-        (says(http("302 Found", b"", "Location: http://127.0.0.1:1/")), "no metadata (HTTP 302)"),
+        (says(http("302 Found", b"", "Location: http://169.254.169.254/latest/meta-data")), "no metadata (HTTP 302"),
+        (says(http("302 Found", b"", "Location: http://127.0.0.1:1/")), "sent on to 127.0.0.1: a captive portal?"),
+        (says(http("200 OK", b"<html>", kind="text/html")), "no metadata (HTTP 200, a web page: a captive portal?)"),
         (says(http("200 OK", b"[" * 100_000)), "no metadata (HTTP 200)"),
     ],
 )

@@ -83,6 +83,16 @@ async def test_an_address_is_enough() -> None:
     assert (["c-1"], [f"{server.base}/mcp"]) == (refresh["client_id"], refresh["resource"])
 
 
+async def test_a_server_of_before() -> None:
+    """One that speaks no RFC 9728 signs people in at its origin; no resource is named to it."""
+
+    async with auth_server(registers=True, legacy=True) as server:
+        new = await signed_in(server, Clients())
+
+    assert "resource" not in server.authorized[0] | server.exchanged[0]
+    assert (server.issuer, "") == (new.login.issuer, new.login.resource)
+
+
 async def test_a_registration_is_used_again() -> None:
     """With the same address, port and path: one client for all sign-ins, also after a failed one and in another run."""
 

@@ -17,7 +17,7 @@ from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.core.resources import covers, same_origin
 from trayapp.edge.challenge import bearer
-from trayapp.edge.metadata import METADATA_LIMIT, fetch, json_object, problem, redirect, scope_tokens
+from trayapp.edge.metadata import METADATA_LIMIT, fetch, is_page, json_object, problem, redirect, scope_tokens
 from trayapp.edge.reach import WORDS, Reach, host_reach
 from trayapp.edge.wire import Request, Wire, url_problem
 
@@ -96,7 +96,7 @@ class _Look:
                 f"{self.host} sends everybody on to {urlsplit(there).hostname}: a captive portal or a VPN's login? "
                 "Open it in a browser and try again, or check the address."[:200],
             )
-        if answer.status in (200, 511) and answer.headers.get("content-type", "").lower().startswith("text/html"):
+        if is_page(answer):
             return Problem(
                 "portal",
                 f"{self.host} answers with a web page: a captive portal, or not the address of an API. "

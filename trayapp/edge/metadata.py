@@ -86,7 +86,7 @@ async def fetch_metadata(
     issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, least: Reach = Reach.LOCAL
 ) -> Mapping[str, object] | Problem:
     """The first of the documents that is there, unread."""
-    status = 0
+    seen = ""
     for url in well_known(issuer):
         reply = await fetch(Request("GET", url, least=least), wire, limit)
         if isinstance(reply, Fault):
@@ -94,11 +94,24 @@ async def fetch_metadata(
         document = json_object(reply)
         if document is not None:
             return document
-        status = reply.status
+        seen = f"HTTP {reply.status}{_portal(url, reply)}"
     return problem(
-        f"The issuer {urlsplit(issuer).hostname} has no metadata (HTTP {status}): "
+        f"The issuer {urlsplit(issuer).hostname} has no metadata ({seen}): "
         "check its address, or set the endpoints one by one."
     )
+
+
+def _portal(url: str, reply: Answer) -> str:
+    """What speaks for somebody else having answered; empty if nothing does."""
+    there = redirect(url, reply)
+    if there and origin(there) != origin(url):
+        return f", sent on to {(urlsplit(there).hostname or '')[:60]}: a captive portal?"
+    return ", a web page: a captive portal?" if is_page(reply) else ""
+
+
+def is_page(reply: Answer) -> bool:
+    """Whether it is a page for people, as captive portals and web sites answer with."""
+    return reply.status in (200, 511) and reply.headers.get("content-type", "").lower().startswith("text/html")
 
 
 async def fetch(request: Request, wire: Wire, limit: float, met: Callable[[Reach], None] = lambda reach: None) -> Reply:
