@@ -6,7 +6,7 @@ The official Python client calls `echo` again and again, one call at a time in o
 (`/w/NAME`), through `/mcp` with a session as older clients have it, and through `/mcp` as clients of 2026-07-28 do. All
 are the medians of the rounds, in milliseconds; `cost` is the difference to the proxied call, whose budget is 20 ms. The
 app is the whole program without its tray, with so many workloads (10). Besides: the first request, which starts the
-process; listing all tools; and the memory (PSS) of both processes, of the app before and after.
+process; listing all tools; the cost in processor time of app and process; and the memory (PSS) of both processes, of the app before and after.
 """
 
 from __future__ import annotations
@@ -77,20 +77,23 @@ async def measure(root: Path, workloads: int, rounds: int, calls: int) -> Figure
             began = time.perf_counter()
             assert workloads == len((await older.list_tools()).tools)
             first_list = time.perf_counter() - began
+            child = child_of(app.pid)
             async with session(proxied) as plain, modern(all_) as newer:
-                found = await rounds_of(
+                found, cpu = await rounds_of(
                     rounds,
                     calls,
+                    (app.pid, child),
                     proxied=lambda: plain.call_tool("echo", {"message": WORDS}),
                     aggregate=lambda: older.call_tool("w0_echo", {"message": WORDS}),
                     aggregate_2026=lambda: newer.call_tool("w0_echo", {"message": WORDS}),
                     list_all_tools=lambda: older.list_tools(),
                 )
-        child = child_of(app.pid)
         return {
             **{f"{name}_ms": round(value * 1000, 2) for name, value in found.items()},
             "cost_ms": round((found["aggregate"] - found["proxied"]) * 1000, 2),
             "cost_2026_ms": round((found["aggregate_2026"] - found["proxied"]) * 1000, 2),
+            "cost_cpu_ms": round((cpu["aggregate"] - cpu["proxied"]) * 1000, 2),
+            "cost_2026_cpu_ms": round((cpu["aggregate_2026"] - cpu["proxied"]) * 1000, 2),
             "first_request_ms": round(started * 1000, 1),
             "first_list_ms": round(first_list * 1000, 1),
             "process_pss_mb": pss(child),
@@ -99,12 +102,18 @@ async def measure(root: Path, workloads: int, rounds: int, calls: int) -> Figure
         }
 
 
-async def rounds_of(rounds: int, calls: int, **ways: Callable[[], Awaitable[Any]]) -> dict[str, float]:
-    """The median of the rounds' medians, in seconds; the ways take turns, and the first round only warms up."""
+async def rounds_of(
+    rounds: int, calls: int, pids: tuple[int, ...], **ways: Callable[[], Awaitable[Any]]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The median of the rounds' medians, and the processor time of these processes for one call; both in seconds.
+
+    The ways take turns, and the first round only warms up.
+    """
     medians: dict[str, list[float]] = {name: [] for name in ways}
+    spent = dict.fromkeys(ways, 0.0)
     for number in range(rounds + 1):
         for name, call in ways.items():
-            took = []
+            took, before = [], sum(map(cpu_of, pids))
             for _ in range(calls):
                 began = time.perf_counter()
                 result = await call()
@@ -112,7 +121,11 @@ async def rounds_of(rounds: int, calls: int, **ways: Callable[[], Awaitable[Any]
                 assert not getattr(result, "is_error", False), result
             if number:
                 medians[name].append(statistics.median(took))
-    return {name: statistics.median(values) for name, values in medians.items()}
+                spent[name] += sum(map(cpu_of, pids)) - before
+    return (
+        {name: statistics.median(values) for name, values in medians.items()},
+        {name: value / rounds / calls for name, value in spent.items()},
+    )
 
 
 @contextlib.asynccontextmanager
@@ -150,6 +163,12 @@ async def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         await asyncio.sleep(0.1)
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time so far; it does not depend on what else the machine does."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pss(pid: int) -> float:
