@@ -267,6 +267,7 @@ def test_add_when_the_app_refuses(app: FakeApp, capsys: Capture) -> None:
     [
         (["add", "x", "http://x.example", *ENTRY[3:]], "URL: must begin with https://"),
         (["add", "x", "https://x.example", "--client-id", "c", "--token-endpoint", "https://x"], "--issuer, or both"),
+        (["add", "x", "https://x.example", "--client-secret"], "--client-id"),
         (
             ["add", "x", "https://x.example", "--token-endpoint", "https://x", "--authorization-endpoint", "https://x"],
             "--client-id",

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.test_signing import BEGIN, STATUS, URL, app, good, out
 from tests.fake_app import FakeApp
 from trayapp.cli import main
+from trayapp.config import Paths
 
 __all__ = ["app"]
 
@@ -90,6 +91,30 @@ def test_the_app_says_no(app: FakeApp, capsys: Capture, monkeypatch: pytest.Monk
 
     assert 1 == main(["secret", "set", "github"])
     assert "set one first" in capsys.readouterr().err
+
+
+def test_add_with_a_secret(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the keyring before the sign-in begins, and not in the file."""
+
+    reloaded = 200, {"ok": True, "errors": [], "warnings": []}
+    app.replies |= {"POST /reload": reloaded, SET: (204, None)}
+    app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+    piped(monkeypatch, CANARY)
+
+    assert 0 == main(["add", "github", "https://g.example/mcp", "--client-id", "c", "--client-secret"])
+    assert [{"client_secret": CANARY}] == app.said(SET)
+    written = Paths.default().config_file.read_text()
+    assert 'client_id = "c"' in written
+    assert CANARY not in written
+
+
+def test_add_with_a_secret_that_is_none(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written."""
+
+    piped(monkeypatch, "")
+
+    assert 2 == main(["add", "github", "https://g.example/mcp", "--client-id", "c", "--client-secret"])
+    assert not Paths.default().config_file.exists()
 
 
 def test_nothing_is_read_from_the_command_line() -> None:

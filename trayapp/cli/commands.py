@@ -188,17 +188,14 @@ def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def secret(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.secrets import ask
-
     client = _client(paths)
     client.status(arguments.name)  # an unknown name is told before a secret is typed
     if arguments.action == "delete":
         client.secret(arguments.name, Secret(""))
         say(f"The client secret of {arguments.name} is deleted. The login that is there keeps its own until it ends.")
         return OK
-    given = ask(f"Client secret of {arguments.name}: ")
+    given = _asked_secret(arguments)
     if given is None:
-        complain("amberlight: no secret was given: printable ASCII on one line is expected")
         return USAGE
     client.secret(arguments.name, given)
     say(
@@ -215,8 +212,14 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp import config_edit
 
     keys = _keys(arguments)
-    if wrong := _wrong(keys):
+    wrong = _wrong(keys)
+    if arguments.client_secret and "client_id" not in keys:
+        wrong.append("--client-secret: it needs the client it belongs to: --client-id")
+    if wrong:
         complain("\n".join(f"amberlight: {sentence}" for sentence in wrong))
+        return USAGE
+    secret = _asked_secret(arguments) if arguments.client_secret else None
+    if arguments.client_secret and secret is None:
         return USAGE
     config_edit.add(paths, arguments.name, keys)
     say(f"Added {arguments.name} to {paths.config_file}.")
@@ -224,10 +227,13 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
         client = _client(paths)
         answer = client.reload()
     except NotRunningError:
-        say(f"Start Amberlight with: amberlight run\nThen sign in with: amberlight reauthorize {arguments.name}")
+        more = f"Then keep its secret with: amberlight secret set {arguments.name}\n" if secret else ""
+        say(f"Start Amberlight with: amberlight run\n{more}Then sign in with: amberlight reauthorize {arguments.name}")
         return OK
     if not _reloaded(answer):
         return FAILED
+    if secret is not None:
+        client.secret(arguments.name, secret)
     if arguments.no_sign_in:
         say(f"Sign in with: amberlight reauthorize {arguments.name}")
         return OK
@@ -235,6 +241,16 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.signing_wait import sign_in, way
 
     return sign_in(client, arguments.name, **way(arguments), accept=False)
+
+
+def _asked_secret(arguments: argparse.Namespace) -> Secret | None:
+    """The client secret, typed unseen or piped; None if nothing usable came, which is said."""
+    from trayapp.cli.secrets import ask
+
+    given = ask(f"Client secret of {arguments.name}: ")
+    if given is None:
+        complain("amberlight: no secret was given: printable ASCII on one line is expected")
+    return given
 
 
 def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:

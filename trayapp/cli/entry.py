@@ -173,6 +173,8 @@ def _entry_commands(commands: Any) -> None:
     add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
     add.add_argument("--client-id", metavar="ID", help="the client's name at the authorization server")
+    words = "the client has a secret: it is asked for, or read from a pipe, and kept in the keyring"
+    add.add_argument("--client-secret", action="store_true", help=words)
     add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
     add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
     add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
