@@ -14,10 +14,11 @@ from tests.test_signing import alices, over, spec_with
 from trayapp import signing
 from trayapp.core.face import Verb
 from trayapp.core.menu import face
-from trayapp.core.model import DeviceCode, Problem, Secret, Spec
+from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.public import auth_json
 from trayapp.edge import device
 from trayapp.oauthtest import Mode, OAuthServer, browse
+from trayapp.oauthtest.device import GRANT_TYPE
 
 RESOURCE = "http://127.0.0.1:9/mcp"
 
@@ -226,7 +227,33 @@ async def test_secrets_of_the_flow_are_in_no_log(tmp_path: Path, caplog: pytest.
             server.approve(shown.user_code)
             await world.green()
             assert "canary77" in str((world.w().login or alices(server)).refresh_token.reveal())
-        assert Secret("x")
         for secret in ("canary77", shown.user_code):
             assert secret not in caplog.text
             assert secret.encode() not in (tmp_path / "state.db").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"user_code": "\x1b[2J\x1b]52;c;cGF5bG9hZA==\x07"},
+        {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": "file:///etc/passwd"},
+        {"verification_uri": "https://as.test/$(reboot)\x1b[0m"},
+    ],
+)
+async def test_a_hostile_server(changes: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing of it is shown, opened or logged; the workload is as it was."""
+
+    with offering(device_changes=changes) as server:
+        login = alices(server, resource=RESOURCE)
+        async with running([by_device(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+            await world.green()
+            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            assert isinstance(answer, Problem)
+            assert answer.summary.isprintable()
+            assert world.view().auth.device is None
+            assert "running ok" == world.word()
+            assert [] == world.opened
+        assert "\x1b" not in caplog.text
+        assert "alert" not in caplog.text
+        assert 0 == server.count("token", grant=GRANT_TYPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable
@@ -296,3 +297,13 @@ def test_a_key_set_as_servers_write_it() -> None:
     """What joserfc calls a key set is what we take keys from."""
 
     assert len(PUBLIC) == len(KeySet.import_key_set({"keys": PUBLIC}).keys)
+
+
+def test_the_app_itself_never_loads_joserfc() -> None:
+    """Nor cryptography: eleven megabytes for a check that is made once per sign-in."""
+
+    program = (
+        "import trayapp.edge.signin, trayapp.edge.device, sys; print(*({'joserfc', 'cryptography'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "" == done.stdout.strip()
