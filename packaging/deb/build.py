@@ -135,7 +135,7 @@ def main() -> int:
     parser.add_argument("--dist", type=Path, default=output, help="where the package goes (dist)")
     arguments = parser.parse_args()
     if not os.access(arguments.program / NAME, os.X_OK):
-        print(f"There is no program in {arguments.program}: run packaging/pyinstaller/build.py first.", file=sys.stderr)
+        print(f"There is no program in {arguments.program}: run packaging/pyinstaller/freeze.py first.", file=sys.stderr)
         return 1
     if shutil.which("dpkg-deb") is None:
         print("dpkg-deb is needed; it is there on every Debian.", file=sys.stderr)

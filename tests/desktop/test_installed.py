@@ -57,6 +57,7 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         desk.click_row(box, line_of(desk, "Start at login"))
         wait_for(entry.exists, "the entry")
         assert "On: every login starts" in program.run("autostart")
+        assert "Told by rtnetlink" in program.run("doctor", codes=(0, 1)), "a part that is loaded by name is missing"
         program.server.revoke_all()
         shows(desk, Colour.RED)
         assert 2 == len(desk.buttons(desk.notification()))

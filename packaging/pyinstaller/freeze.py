@@ -1,4 +1,4 @@
-"""`python packaging/pyinstaller/build.py`: builds the frozen program into dist/amberlight, in an environment of its own.
+"""`python packaging/pyinstaller/freeze.py`: builds the frozen program into dist/amberlight, in an environment of its own.
 
 The environment (build/freezer) holds exactly what constraints.txt names and PyInstaller, so nothing else slips in.
 `--python` chooses its interpreter, `--here` uses the one that runs this script, as it is.

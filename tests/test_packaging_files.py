@@ -1,0 +1,222 @@
+"""What installations bring beside the code: wheel and sdist, desktop entries, metainfo, unit, and the recipe of the
+frozen program."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from trayapp import __version__
+from trayapp.autostart import macos
+
+ROOT = Path(__file__).parent.parent
+LINUX = ROOT / "packaging" / "linux"
+ENTRIES = sorted(LINUX.glob("*.desktop"))
+METAINFO = LINUX / "io.github.amberlight.metainfo.xml"
+SPEC = ROOT / "packaging" / "pyinstaller" / "amberlight.spec"
+PACKAGE_DATA = {".png", ".html", ".css", ".js", ".svg", ".typed"}
+
+
+def judge(name: str) -> str:
+    """The program that judges, or a skipped test; under CI its absence is a failure."""
+    found = shutil.which(name)
+    if found is None and os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{name} is not here")
+    if found is None:
+        pytest.skip(f"{name} is not here")
+    return found
+
+
+def entry(path: Path) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(path)
+    return parser["Desktop Entry"]
+
+
+@pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.name)
+def test_desktop_entries_are_valid(path: Path) -> None:
+    """Without an error, a warning or a hint."""
+
+    done = subprocess.run([judge("desktop-file-validate"), path], capture_output=True, text=True, check=False)
+    assert ("", 0) == (done.stdout, done.returncode)
+
+
+def test_metainfo_is_valid() -> None:
+    """In the eyes of AppStream's own tool, pedantic."""
+
+    command = [judge("appstreamcli"), "validate", "--no-net", "--pedantic", "--no-color", METAINFO]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stdout
+    assert not re.search(r"^[EWIP]: ", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_the_names_fit_together() -> None:
+    """Notifications, menus and software centres find each other by them; the version is the program's."""
+
+    metainfo = ElementTree.parse(METAINFO).getroot()
+    assert METAINFO.name == f"{metainfo.findtext('id')}.metainfo.xml"
+    assert metainfo.findtext("id") == macos.LABEL
+    assert (LINUX / (metainfo.findtext("launchable") or "")).is_file()
+    assert "amberlight" == metainfo.findtext("icon") == entry(LINUX / "amberlight.desktop")["Icon"]
+    newest = metainfo.find("releases/release")
+    assert newest is not None
+    assert __version__ == newest.get("version")
+
+
+def test_a_package_starts_nothing_unasked() -> None:
+    """Its autostart entry is switched off until a user switches it on."""
+
+    assert "true" == entry(LINUX / "autostart.desktop")["Hidden"]
+    assert "Hidden" not in entry(LINUX / "amberlight.desktop")
+
+
+def test_the_unit_runs_without_an_icon() -> None:
+    """As a service that is given the time to store a login, and stays away from what the keyring needs."""
+
+    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(ROOT / "packaging/systemd/amberlight.service")
+    service = parser["Service"]
+    assert service["ExecStart"].split() == ["/usr/bin/amberlight", "run", "--no-tray"]
+    assert int(service["TimeoutStopSec"]) > 10
+    assert "AF_NETLINK" in service["RestrictAddressFamilies"]
+    assert {"PrivateUsers", "ProtectHome", "PrivateTmp", "ProtectSystem"} & set(service) == set()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    """Every line of it."""
+
+    unit = tmp_path / "amberlight.service"
+    text = (ROOT / "packaging/systemd/amberlight.service").read_text()
+    unit.write_text(text.replace("/usr/bin/amberlight", sys.executable))
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", unit], capture_output=True, text=True, check=False, env=environment
+    )
+    assert "amberlight.service" not in done.stdout + done.stderr
+
+
+# --- the recipe of the frozen program --------------------------------------------------------------------------------
+
+
+def test_the_recipe_can_be_read() -> None:
+    """It is Python, and every file of ours that it names is there."""
+
+    tree = ast.parse(SPEC.read_text())
+    text = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    for name in ("amberlight.icns", "amberlight.ico", "template"):
+        assert name in text
+        assert (ROOT / "assets" / name).exists()
+    assert "start.py" in text
+    assert macos.LABEL in text
+    ast.parse((SPEC.parent / "start.py").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["version"], 0), (["-m", "os", "x"], 2), (["-m", "trayapp.nowhere"], 1)]
+)
+def test_the_start_of_the_frozen_program(arguments: list[str], code: int) -> None:
+    """It is the command line; and, for modules of ours alone, the interpreter."""
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH_ORIG": "/before"}
+    done = subprocess.run(
+        [sys.executable, SPEC.parent / "start.py", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert code == done.returncode
+    assert (f"amberlight {__version__}\n" if code == 0 else "") == done.stdout
+
+
+def test_a_package_needs_a_program(tmp_path: Path) -> None:
+    """Without a frozen program: a sentence with what to do first."""
+
+    script = ROOT / "packaging/deb/build.py"
+    command = [sys.executable, script, "--program", tmp_path, "--dist", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 1 == done.returncode
+    assert "run packaging/pyinstaller/freeze.py first" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
+def test_a_package_has_what_it_should(tmp_path: Path) -> None:
+    """Owners, modes, a link that leads somewhere, a configuration file that is one; and the same again the second time."""
+
+    program = tmp_path / "amberlight"
+    (program / "_internal").mkdir(parents=True)
+    (program / "_internal/library.so").write_bytes(b"x")
+    (program / "amberlight").write_text("#!/bin/sh\n")
+    (program / "amberlight").chmod(0o777)
+    packages = []
+    for place in ("one", "two"):
+        script = ROOT / "packaging/deb/build.py"
+        command = [sys.executable, script, "--program", program, "--dist", tmp_path / place]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        packages.append(Path(done.stdout.strip()))
+    assert packages[0].read_bytes() == packages[1].read_bytes()
+    listing = subprocess.run(["dpkg-deb", "-c", packages[0]], capture_output=True, text=True, check=True).stdout
+    rows = {row.split(maxsplit=5)[5]: row.split()[:2] for row in listing.splitlines()}
+    assert {"root/root"} == {owner for _, owner in rows.values()}
+    assert {"drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x", "lrwxrwxrwx"} == {mode for mode, _ in rows.values()}
+    assert ["./opt/amberlight/amberlight"] == [name for name, (mode, _) in rows.items() if mode == "-rwxr-xr-x"]
+    assert "./usr/bin/amberlight -> /opt/amberlight/amberlight" in rows
+    for name in ("usr/share/applications/amberlight.desktop", "etc/xdg/autostart/amberlight.desktop"):
+        assert f"./{name}" in rows
+    control = subprocess.run(["dpkg-deb", "-f", packages[0]], capture_output=True, text=True, check=True).stdout
+    assert f"Version: {__version__}\n" in control
+
+
+# --- wheel and sdist -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], set[str]]]:
+    """The names in the wheel and in the sdist, built by the backend that pyproject.toml names."""
+    setuptools = pytest.importorskip("setuptools", reason="setuptools is not installed here")
+    if int(setuptools.__version__.split(".")[0]) < 77:
+        pytest.skip("this setuptools is too old for pyproject.toml")
+    place = tmp_path_factory.mktemp("dist")
+    source = place / "source"
+    source.mkdir()
+    for name in ("trayapp", "pyproject.toml", "README.md", "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    program = "import sys; from setuptools import build_meta as b; d = sys.argv[1]; b.build_wheel(d); b.build_sdist(d)"
+    subprocess.run([sys.executable, "-c", program, place], cwd=source, check=True, capture_output=True)
+    (wheel,), (sdist,) = place.glob("*.whl"), place.glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive, tarfile.open(sdist) as tar:
+        yield set(archive.namelist()), {name.split("/", 1)[-1] for name in tar.getnames()}
+
+
+def test_wheel_and_sdist_hold_the_whole_package(built: tuple[set[str], set[str]]) -> None:
+    """Every module, and every picture and page that belongs to it."""
+
+    files = {path for path in (ROOT / "trayapp").rglob("*") if path.suffix in {".py", *PACKAGE_DATA} and path.is_file()}
+    wanted = {path.relative_to(ROOT).as_posix() for path in files}
+    for names in built:
+        assert set() == wanted - names
+
+
+def test_the_wheel_holds_nothing_else(built: tuple[set[str], set[str]]) -> None:
+    """No tests, no tools; and a command."""
+
+    wheel, _ = built
+    tops = {name.split("/")[0] for name in wheel}
+    assert {"trayapp", f"amberlight-{__version__}.dist-info"} == tops
+    assert f"amberlight-{__version__}.dist-info/entry_points.txt" in wheel
