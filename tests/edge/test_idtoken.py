@@ -43,7 +43,8 @@ from trayapp.ports import Checked, NewLogin
         ({"aud": "other"}, EXPECTED, "another client"),
         ({"aud": ...}, EXPECTED, "another client"),
         ({"aud": {"desktop": 1}}, EXPECTED, "another client"),
-        ({"aud": ["api", CLIENT]}, EXPECTED, "another client"),  # several, and no azp
+        ({"aud": ["api", CLIENT]}, EXPECTED, ""),  # several, and no azp
+        ({"azp": None}, EXPECTED, "another client"),
         ({"azp": "other"}, EXPECTED, "another client"),
         ({"nonce": "n"}, EXPECTED, ""),
         ({"nonce": "n"}, Expected(CLIENT, ISSUER, "n", WALL), ""),
@@ -198,7 +199,19 @@ async def test_a_token_for_somebody_else_is_refused(site: Site, changes: dict[st
     assert found.refused
     assert found.problem is not None
     assert "another" in found.problem.summary
+    assert ("another issuer (https://evil.test)" in found.problem.summary) == ("iss" in changes)
+    assert len(found.problem.summary) <= 200
     assert [] == site.asked
+
+
+@pytest.mark.parametrize("says", ["https://" + "a" * 90 + ".test", "\x1b[2J", "javascript:alert(1)", 7, None])
+async def test_an_issuer_that_is_not_fit_to_be_shown(site: Site, says: object) -> None:
+    """It is refused without being repeated."""
+
+    found = await checked(site, signed(iss=says))
+    assert found.refused
+    assert found.problem is not None
+    assert "for another issuer, so" in found.problem.summary
 
 
 @pytest.mark.parametrize(

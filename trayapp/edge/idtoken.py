@@ -22,7 +22,7 @@ from trayapp.core.messages import Fault
 from trayapp.core.model import Moment, Problem, Secret
 from trayapp.edge import jose
 from trayapp.edge.metadata import Endpoints, json_object
-from trayapp.edge.wire import Request, Wire
+from trayapp.edge.wire import Request, Wire, url_problem
 from trayapp.ports import Checked, NewLogin
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ KEYS_CAP = 256 * 1024  # bytes; Microsoft's have 10,000
 JUDGE_LIMIT = 10.0  # s for the child; it takes half of one
 SUBJECT_MAX = 255  # characters (section 2)
 FOREIGN = "Refused: the server's ID token is for {}, so this is not the sign-in that you began."
+ISSUER = "another issuer"
+SHOWN_MAX = 80  # characters of an issuer in a sentence
 UNKNOWN = "Signed in, but whose account it is could not be checked: {}"
 
 # What a child's word means, to stand in `UNKNOWN`.
@@ -89,7 +91,7 @@ class IdTokens:
             if claims is None:
                 return _unknown("unreadable", WORDS["unreadable"])
             if foreign := mismatch(claims, expected):
-                return Checked(Problem("id_token", FOREIGN.format(foreign)), refused=True)
+                return Checked(Problem("id_token", FOREIGN.format(foreign + _named(foreign, claims))), refused=True)
             if stale := untimely(claims, expected.wall):
                 return _unknown("time", stale)
             return await self._signature(token, endpoints, client_secret)
@@ -170,17 +172,24 @@ def _part(token: Secret, number: int) -> Mapping[str, Any] | None:
 def mismatch(claims: Mapping[str, Any], expected: Expected) -> str:
     """For whom else it was made, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
     if expected.issuer and not _same_issuer(claims.get("iss"), expected.issuer, claims):
-        return "another issuer"
+        return ISSUER
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if expected.client_id not in audiences:
         return "another client"
-    party = claims.get("azp")
-    if (party is not None and party != expected.client_id) or (party is None and len(audiences) > 1):
+    # Several audiences without `azp` are no reason: Core's second errata dropped that rule, and providers send it.
+    if claims.get("azp", expected.client_id) != expected.client_id:
         return "another client"
     if expected.nonce and claims.get("nonce") != expected.nonce:
         return "another sign-in"
     return ""
+
+
+def _named(foreign: str, claims: Mapping[str, Any]) -> str:
+    """Which issuer it names, as a setting may only lack a slash; empty for what is not fit to be shown."""
+    says = claims.get("iss")
+    fit = foreign == ISSUER and isinstance(says, str) and len(says) <= SHOWN_MAX and not url_problem(says)
+    return f" ({says})" if fit else ""
 
 
 def _same_issuer(says: object, issuer: str, claims: Mapping[str, Any]) -> bool:
