@@ -57,7 +57,7 @@ def test_desktop_entries_are_valid(path: Path) -> None:
 def test_metainfo_is_valid() -> None:
     """In the eyes of AppStream's own tool, pedantic."""
 
-    command = [judge("appstreamcli"), "validate", "--no-net", "--pedantic", "--no-color", METAINFO]
+    command = [judge("appstreamcli"), "validate", "--no-net", "--pedantic", "--no-color", str(METAINFO)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stdout
     assert not re.search(r"^[EWIP]: ", done.stdout, re.MULTILINE), done.stdout
@@ -121,9 +121,9 @@ def test_the_recipe_can_be_read() -> None:
     for name in ("amberlight.icns", "amberlight.ico", "template"):
         assert name in text
         assert (ROOT / "assets" / name).exists()
-    assert "start.py" in text
+    assert "frozen.py" in text
     assert macos.LABEL in text
-    ast.parse((SPEC.parent / "start.py").read_text())
+    ast.parse((SPEC.parent / "frozen.py").read_text())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_start_of_the_frozen_program(arguments: list[str], code: int) -> Non
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH_ORIG": "/before"}
     done = subprocess.run(
-        [sys.executable, SPEC.parent / "start.py", *arguments],
+        [sys.executable, SPEC.parent / "frozen.py", *arguments],
         capture_output=True,
         text=True,
         env=environment,
@@ -148,7 +148,7 @@ def test_a_package_needs_a_program(tmp_path: Path) -> None:
     """Without a frozen program: a sentence with what to do first."""
 
     script = ROOT / "packaging/deb/build.py"
-    command = [sys.executable, script, "--program", tmp_path, "--dist", tmp_path]
+    command = [sys.executable, str(script), "--program", str(tmp_path), "--dist", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert 1 == done.returncode
     assert "run packaging/pyinstaller/freeze.py first" in done.stderr
@@ -166,7 +166,7 @@ def test_a_package_has_what_it_should(tmp_path: Path) -> None:
     packages = []
     for place in ("one", "two"):
         script = ROOT / "packaging/deb/build.py"
-        command = [sys.executable, script, "--program", program, "--dist", tmp_path / place]
+        command = [sys.executable, str(script), "--program", str(program), "--dist", str(tmp_path / place)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         packages.append(Path(done.stdout.strip()))
     assert packages[0].read_bytes() == packages[1].read_bytes()

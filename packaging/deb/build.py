@@ -124,7 +124,7 @@ def pack(tree: Path, target: Path) -> None:
         os.utime(path, (when, when), follow_symlinks=False)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when)}
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", tree, target]
+    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(target)]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
@@ -135,7 +135,9 @@ def main() -> int:
     parser.add_argument("--dist", type=Path, default=output, help="where the package goes (dist)")
     arguments = parser.parse_args()
     if not os.access(arguments.program / NAME, os.X_OK):
-        print(f"There is no program in {arguments.program}: run packaging/pyinstaller/freeze.py first.", file=sys.stderr)
+        print(
+            f"There is no program in {arguments.program}: run packaging/pyinstaller/freeze.py first.", file=sys.stderr
+        )
         return 1
     if shutil.which("dpkg-deb") is None:
         print("dpkg-deb is needed; it is there on every Debian.", file=sys.stderr)

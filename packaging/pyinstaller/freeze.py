@@ -25,17 +25,22 @@ def freezer(work: Path, python: str) -> str:
     if not inside.exists():
         subprocess.run([python, "-m", "venv", place], check=True)
     constraints = ROOT / "packaging" / "constraints.txt"
-    install = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "-c", constraints, str(ROOT)], check=True)
+    install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "-c", str(constraints), str(ROOT)], check=True)
     subprocess.run([*install, FREEZER], check=True)
     return str(inside)
 
 
 def build(python: str, work: Path, dist: Path) -> Path:
     """Freeze; the directory of the program."""
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "1767225600")}
-    options = ["--noconfirm", "--clean", "--log-level", "WARN", "--workpath", work / "pyinstaller", "--distpath", dist]
-    subprocess.run([python, "-m", "PyInstaller", *options, SPEC], check=True, env=environment, cwd=ROOT)
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "1767225600"),
+    }
+    options = ["--noconfirm", "--clean", "--log-level", "WARN"]
+    options += ["--workpath", str(work / "pyinstaller"), "--distpath", str(dist), str(SPEC)]
+    subprocess.run([python, "-m", "PyInstaller", *options], check=True, env=environment, cwd=ROOT)
     return dist / "amberlight"
 
 
