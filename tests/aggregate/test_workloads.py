@@ -7,6 +7,8 @@ import stat
 import time
 from typing import Any
 
+import pytest
+
 from tests.aggregate.processes import in_memory, linux, public, there
 from tests.aggregate.site import Site, text_of, tool_names, until
 from tests.engines import login_of
@@ -72,13 +74,14 @@ async def until_says(session: Any, name: str) -> None:
     assert f"{name} says x" == text_of(result)
 
 
-async def test_a_server_that_was_restarted(site: Site) -> None:
+@pytest.mark.parametrize("status", [404, 400])
+async def test_a_server_that_was_restarted(status: int, site: Site) -> None:
     """It knows the kept session no more: the call is made in a new one, and made once."""
 
     upstream = site.upstreams["good"]
     async with site.older() as session:
         await session.call_tool("good_say", {"text": "x"})
-        upstream.forget()
+        upstream.forget(status)
         upstream.calls.clear()
         assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
     assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]

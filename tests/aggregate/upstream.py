@@ -19,6 +19,11 @@ from trayapp.oauthtest import OAuthServer
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"text": {"type": "string"}}}
 
+JSON = [(b"content-type", b"application/json")]
+NO_SESSION = (
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}'
+)
+
 
 class Upstream:
     """Alive inside its `with`, in a thread of its own. `asked` is every HTTP method that came, with its MCP method."""
@@ -35,6 +40,7 @@ class Upstream:
         self._authority = authority
         self._sessions: list[Any] = []
         self._server_made: Server[Any] | None = None
+        self._unknown: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._http: uvicorn.Server | None = None
@@ -60,10 +66,13 @@ class Upstream:
         for session in self._sessions:
             asyncio.run_coroutine_threadsafe(session.send_tool_list_changed(), self._loop).result(5)
 
-    def forget(self) -> None:
-        """The server was restarted: it knows no session any more."""
+    def forget(self, status: int = 404) -> None:
+        """The server was restarted: it knows no session any more, and says so by 404, or 400 as some do."""
         assert self._server_made is not None
-        self._server_made.session_manager._server_instances.clear()
+        sessions = self._server_made.session_manager._server_instances
+        self._unknown = set(sessions) if status == 400 else set()
+        if status == 404:
+            sessions.clear()
 
     def log(self, text: str) -> None:
         """Every client is sent a line of the log."""
@@ -86,6 +95,10 @@ class Upstream:
                     await send({"type": "http.response.body", "body": b""})
                     return
                 self.tokens.add(found)
+                if dict(scope["headers"]).get(b"mcp-session-id", b"").decode() in self._unknown:
+                    await send({"type": "http.response.start", "status": 400, "headers": JSON})
+                    await send({"type": "http.response.body", "body": NO_SESSION})
+                    return
             await app(scope, receive, send)
 
         config = uvicorn.Config(guarded, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
@@ -131,7 +144,7 @@ class Upstream:
         if params.name not in self.tools:
             raise MCPError(types.INVALID_PARAMS, f"no tool {params.name}")
         if params.name == "fail":
-            raise MCPError(-32050, "a failure of its own", {"depth": 3})
+            raise MCPError(int(arguments.get("code", -32050)), "a failure of its own", {"depth": 3})
         if params.name == "link":
             link = types.ResourceLink(type="resource_link", name="memo", uri="memo://one")
             return types.CallToolResult(content=[link])

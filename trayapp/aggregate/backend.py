@@ -37,7 +37,6 @@ from trayapp.aggregate.states import Blocked, Why, refused
 CONNECT = 30.0  # s for handshake and all; the proxy itself waits 10 s for a connection
 NOT_HERE = frozenset({400, 404, 405, 406, 415, 501})  # what servers of the older transport answer to a POST
 PROXY_SAYS = frozenset({403, 502, 503, 504})
-FORGOTTEN = 404  # the server knows the session no more
 
 RAW: TypeAdapter[Any] = TypeAdapter(dict[str, Any])  # Any: the SDK types it for models only
 
@@ -103,14 +102,14 @@ class Backend:
             try:
                 return await job(live)
             except MCPError as error:
-                lost = trace.status == FORGOTTEN or error.code == types.CONNECTION_CLOSED
-                if lost or trace.status == 403:  # 403: the local key is another one now
+                refused, broken = _refused_session(trace, error, live), _broken(error)
+                if refused or broken:
                     self._drop(live)
-                if attempt == 1 and (trace.status in (FORGOTTEN, 403) or (lost and not trace.sent)):
+                if attempt == 1 and (refused or (broken and not trace.sent)):
                     continue
                 if trace.status in PROXY_SAYS:
                     raise self._refused(trace) from None
-                if lost:
+                if broken:
                     text = f"The connection to {self.name} broke while it was working: nobody knows whether it did it."
                     raise Blocked(Why(self.name, text)) from None
                 raise
@@ -278,6 +277,22 @@ class Backend:
         status = next((e.response.status_code for e in _leaves(error) if isinstance(e, httpx2.HTTPStatusError)), 0)
         what = f"it answered {status}" if status else _kinds(error)
         return Blocked(Why(self.name, f"{self.name} could not be reached, or is no MCP server ({what})."))
+
+
+def _refused_session(trace: Trace, error: MCPError, live: Live) -> bool:
+    """The request was not looked at: the session is unknown (404; with some servers 400), or the local key is (403)."""
+    if trace.status == 403:
+        return True
+    if live.session.initialize_result is None:  # clients of 2026-07-28 have none that could be unknown
+        return False
+    if trace.status == 404:
+        return error.code != types.METHOD_NOT_FOUND
+    return trace.status == 400 and "session" in error.message.lower()
+
+
+def _broken(error: MCPError) -> bool:
+    """Told by the SDK, not by the server: many servers use the same code for errors of their own."""
+    return error.code == types.CONNECTION_CLOSED and error.message.startswith(("Connection closed", "SSE stream"))
 
 
 def _json(body: bytes) -> object:

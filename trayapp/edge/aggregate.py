@@ -43,7 +43,10 @@ ANSWER = 5.0  # s that it has for that
 CONNECT = 5.0  # s
 _NOT_UP = headers.HOP_BY_HOP | {"host", "authorization", "cookie", "expect", "origin", "referer", SECRET.lower()}
 
-HOW = 'The MCP endpoint over all workloads needs one more package: pip install "amberlight[mcp]", then ask again.'
+HOW = (
+    "The MCP endpoint over all workloads needs one more package. "
+    'Install it with: pip install "amberlight[mcp]" (or pipx inject amberlight mcp), then ask again.'
+)
 
 log = logging.getLogger(__name__)
 
