@@ -1,6 +1,7 @@
 """`python packaging/pyinstaller/freeze.py`: builds the frozen program into dist/amberlight, in an environment of its own.
 
-The environment (build/freezer) holds exactly what constraints.txt names and PyInstaller, so nothing else slips in.
+The environment (build/freezer) holds the dependencies in the versions of constraints.txt, and PyInstaller; so nothing
+else slips in, and Amberlight itself is taken from this checkout.
 `--python` chooses its interpreter, `--here` uses the one that runs this script, as it is.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -26,7 +28,8 @@ def freezer(work: Path, python: str) -> str:
         subprocess.run([python, "-m", "venv", place], check=True)
     constraints = ROOT / "packaging" / "constraints.txt"
     install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "-c", str(constraints), str(ROOT)], check=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    subprocess.run([*install, "-c", str(constraints), *project["dependencies"]], check=True)  # not Amberlight itself
     subprocess.run([*install, FREEZER], check=True)
     return str(inside)
 
