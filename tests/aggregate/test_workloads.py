@@ -87,6 +87,31 @@ async def test_a_server_that_was_restarted(status: int, site: Site) -> None:
     assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
 
 
+async def test_a_server_of_2026_07_28(site: Site) -> None:
+    """It knows no handshake: it is asked what it speaks, and calls, progress and errors pass as always."""
+
+    from mcp.shared.exceptions import MCPError
+
+    upstream = site.upstreams["good"]
+    upstream.modern_only = True
+    upstream.forget()
+    seen: list[float] = []
+
+    async def progress(done: float, total: float | None, text: str | None) -> None:
+        seen.append(done)
+
+    async with site.older() as session:
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+        assert "slow is done" == text_of(await session.call_tool("good_slow", {}, progress_callback=progress))
+        assert [1, 2, 3, 4] == seen
+        with pytest.raises(MCPError, match="a failure of its own"):
+            await session.call_tool("good_fail", {})
+        assert "good_say" in tool_names(await session.list_tools())
+    async with site.modern() as client:
+        assert "good says x" == text_of(await client.call_tool("good_say", {"text": "x"}))
+    upstream.modern_only = False
+
+
 async def test_a_new_local_key_is_asked_for(site: Site) -> None:
     """The key of a workload is another one now: the process learns that by itself."""
 

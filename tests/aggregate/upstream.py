@@ -24,6 +24,11 @@ NO_SESSION = (
     b'{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}'
 )
 
+TOO_OLD = (
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"unsupported","data":{"supported":["2026-07-28"],'
+    b'"requested":"2025-11-25"}}}'
+)
+
 
 class Upstream:
     """Alive inside its `with`, in a thread of its own. `asked` is every HTTP method that came, with its MCP method."""
@@ -32,6 +37,7 @@ class Upstream:
         self.name = name
         self.url = ""
         self.distrust = False  # whatever the token: 401
+        self.modern_only = False  # it knows no handshake
         self.tools = ["say", "slow", "wait", "fail", "link"]
         self.calls: list[str] = []
         self.cancelled = threading.Event()
@@ -95,9 +101,12 @@ class Upstream:
                     await send({"type": "http.response.body", "body": b""})
                     return
                 self.tokens.add(found)
-                if dict(scope["headers"]).get(b"mcp-session-id", b"").decode() in self._unknown:
+                head = dict(scope["headers"])
+                unknown = head.get(b"mcp-session-id", b"").decode() in self._unknown
+                too_old = self.modern_only and head.get(b"mcp-protocol-version") != b"2026-07-28"
+                if unknown or too_old:
                     await send({"type": "http.response.start", "status": 400, "headers": JSON})
-                    await send({"type": "http.response.body", "body": NO_SESSION})
+                    await send({"type": "http.response.body", "body": NO_SESSION if unknown else TOO_OLD})
                     return
             await app(scope, receive, send)
 

@@ -280,8 +280,11 @@ class Backend:
 
 
 def _refused_session(trace: Trace, error: MCPError, live: Live) -> bool:
-    """The request was not looked at: the session is unknown (404; with some servers 400), or the local key is (403)."""
-    if trace.status == 403:
+    """The request was not looked at: the session is unknown (404; with some servers 400), or the local key is (403).
+
+    Or the version is: the server is another one now.
+    """
+    if trace.status == 403 or error.code == types.UNSUPPORTED_PROTOCOL_VERSION:
         return True
     if live.session.initialize_result is None:  # clients of 2026-07-28 have none that could be unknown
         return False
