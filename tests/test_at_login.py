@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import queue
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from trayapp import autostart
+from trayapp.app import App, Parts
 from trayapp.at_login import AtLogin
 from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main
+from trayapp.cli.client import Client
+from trayapp.config import Config, Settings
+from trayapp.core.face import Action, Verb
+from trayapp.edge.keystore import MemoryKeystore
+from trayapp.paths import Paths
 
 ME = (sys.executable, "run")
 
@@ -135,6 +143,40 @@ async def test_the_demo_offers_nothing() -> None:
     await nobody.look()
     await nobody.toggle()
     await nobody.close()
+
+
+def test_the_menu_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A click switches it; and what the command line did shows as soon as it tells the app."""
+
+    monkeypatch.setattr(autostart, "login_command", lambda: ME)
+    system, paths, seen = System(), Paths.under(tmp_path), queue.Queue[bool | None]()
+    paths.make()
+    parts = Parts(
+        keystore=MemoryKeystore,
+        notifications=False,
+        autostart=lambda: system,
+        on_snapshot=lambda snapshot: seen.put(snapshot.autostart),
+    )
+    app = App(paths, lambda: Config(Settings(port=0), {}), parts)
+    thread = threading.Thread(target=app.run, kwargs={"tray": False})
+
+    def until(wanted: bool) -> None:
+        while seen.get(timeout=10) is not wanted:
+            pass
+
+    thread.start()
+    try:
+        until(False)
+        app.act(Action(Verb.AUTOSTART))
+        until(True)
+        assert ME == system.started
+        system.off()
+        Client.find(paths.runtime_dir).reload()
+        until(False)
+    finally:
+        app.quit()
+        thread.join(10)
+    assert not thread.is_alive()
 
 
 # --- the command line ------------------------------------------------------------------------------------------------

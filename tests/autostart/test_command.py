@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,9 @@ def test_windows_opens_no_console(tmp_path: Path) -> None:
     assert str(tmp_path / "bin/python.exe") == login_command(here)[0]
     silent = program(tmp_path / "bin/pythonw.exe")
     assert (str(silent), "-m", "trayapp", "run") == login_command(here)
+    frozen = replace(here, executable=program(tmp_path / "app/amberlight.exe"), frozen=True)
+    assert (str(tmp_path / "app/amberlight.exe"), "run") == login_command(frozen)
+    assert (str(program(tmp_path / "app/amberlightw.exe")), "run") == login_command(frozen)
     with pytest.raises(CannotStartError):
         login_command(interpreter(tmp_path, windows=True, installed=False))
 

@@ -54,7 +54,7 @@ def login_command(running: Interpreter | None = None) -> tuple[str, ...]:
     """The command, without a shell. Raises `CannotStartError` if Amberlight is only checked out."""
     now = running or Interpreter.current()
     if now.frozen:
-        return str(_link_to(now)), RUN
+        return str(_silent(now, "amberlightw.exe") if now.windows else _link_to(now)), RUN
     if now.windows:
         return _windows(now)
     for folder in now.scripts:
@@ -77,11 +77,16 @@ def _link_to(now: Interpreter) -> Path:
 
 
 def _windows(now: Interpreter) -> tuple[str, ...]:
-    """Scripts are console programs there; pythonw is the interpreter that opens no window."""
+    """Scripts are console programs there."""
     if not now.installed:
         raise CannotStartError("This Amberlight is not installed, so a login could not find it. Install it first.")
-    silent = now.executable.with_name("pythonw.exe")
-    return str(silent if silent.is_file() else now.executable), "-m", "trayapp", RUN
+    return str(_silent(now, "pythonw.exe")), "-m", "trayapp", RUN
+
+
+def _silent(now: Interpreter, name: str) -> Path:
+    """The twin of the program that opens no window, where there is one."""
+    twin = now.executable.with_name(name)
+    return twin if twin.is_file() else now.executable
 
 
 def _scripts() -> Iterator[Path]:
