@@ -5,8 +5,10 @@
 A 330-byte POST with a client's headers, 1,023 bytes of JSON back, connections kept alive, at 1, 8 and 32 connections. The
 upstream and the load generator are the same for all three and share the second processor; what is measured has the first
 to itself. The rounds are short and the three take turns in them, so that whatever else the machine does meets all of
-them; each figure is the median. Amberlight is the whole program without its tray, with engine, key check and audit line
-in a log file; the httpx2 proxy has the same server, checks and log line.
+them; each figure is the median. Where others are busy, too, requests per second and times say more about them than about
+the proxies; `cpu_us`, the processor time that one request takes in the process that is measured, holds even then.
+Amberlight is the whole program without its tray, with engine, key check and audit line in a log file; the httpx2 proxy
+has the same server, checks and log line.
 
 `--stream` sends so many GB through Amberlight in each direction instead, and tells what its memory did meanwhile.
 """
@@ -78,11 +80,13 @@ def main() -> None:
 
 def table(found: Figures) -> str:
     """For people; the ratio is to the httpx2 proxy."""
-    lines = [f"{'':12}{'conn':>5}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'x httpx2':>10}"]
+    lines = [f"{'':12}{'conn':>5}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}{'x httpx2':>10}{'by CPU':>9}"]
     for stack, rows in found.items():
         for count, row in rows.items():
-            ratio = row["rps"] / found["httpx2"][count]["rps"]
-            lines.append(f"{stack:12}{count:>5}{row['rps']:9.0f}{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}{ratio:10.2f}")
+            other = found["httpx2"][count]
+            ratio, by_cpu = row["rps"] / other["rps"], other["cpu_us"] / max(row["cpu_us"], 1.0)
+            times = f"{row['p50_ms']:9.2f}{row['p99_ms']:9.2f}{row['cpu_us']:9.0f}"
+            lines.append(f"{stack:12}{count:>5}{row['rps']:9.0f}{times}{ratio:10.2f}{by_cpu:9.2f}")
     return "\n".join(lines)
 
 
@@ -129,17 +133,19 @@ class Scene:
     def measure(self, *, rounds: int) -> Figures:
         """All three at every number of connections."""
         addresses = {
-            "direct": (self._upstream, "/mcp"),
-            "amberlight": (self._amberlight(self._upstream), "/w/bench"),
-            "httpx2": (self._start("httpx2_proxy", self._upstream, str(self._root), cpu=0), "/w/bench"),
+            "direct": (self._upstream, "/mcp", self.pid),
+            "amberlight": (self._amberlight(self._upstream), "/w/bench", self.pid),
+            "httpx2": (self._start("httpx2_proxy", self._upstream, str(self._root), cpu=0), "/w/bench", self.pid),
         }
         rows: dict[str, dict[str, list[dict[str, float]]]] = {s: {str(c): [] for c in CONNECTIONS} for s in STACKS}
         for number in range(-1, rounds):  # the first one only warms up
             for count in CONNECTIONS:
-                for stack, (host, path) in addresses.items():
+                for stack, (host, path, pid) in addresses.items():
+                    before = _spent(pid)
                     with _process("load", host, path, str(count), str(SECONDS), cpu=1) as load:
                         assert load.stdout is not None
                         row = json.loads(load.stdout.readline())
+                    row["cpu_us"] = (_spent(pid) - before) / (row["rps"] * SECONDS)
                     if number >= 0:
                         rows[stack][str(count)].append(row)
         return {s: {c: _median(found) for c, found in by_count.items()} for s, by_count in rows.items()}
@@ -183,6 +189,12 @@ def _process(*role: str, cpu: int) -> Iterator[subprocess.Popen[str]]:
 
 def _median(rows: list[dict[str, float]]) -> dict[str, float]:
     return {key: round(statistics.median(row[key] for row in rows), 3) for key in rows[0]}
+
+
+def _spent(pid: int) -> float:
+    """Microseconds of processor time of its main thread, where every loop here runs; 0 where there is no /proc."""
+    found = Path(f"/proc/{pid}/schedstat")
+    return int(found.read_text().split()[0]) / 1000 if found.exists() else 0.0
 
 
 def _resident(pid: int) -> float:
