@@ -45,6 +45,7 @@ def test_on_and_off(entry: DesktopEntry) -> None:
         assert state.on
         assert sys.executable in state.text
     assert ME == unquoted(read_entry(entry.file)["Exec"])
+    assert Path(read_entry(entry.file)["Icon"]).is_file()
     for _ in range(2):
         assert Kind.OFF is entry.off().kind
     assert [] == list(entry.file.parent.iterdir())

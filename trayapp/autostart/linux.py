@@ -17,6 +17,7 @@ from trayapp.autostart.state import AutostartError, Kind, State, judged, runnabl
 
 FILE = "amberlight.desktop"
 GROUP = "[Desktop Entry]"
+ICON = Path(__file__).parent.parent / "tray" / "app.png"  # no theme knows us unless a package told it
 SYSTEM_DIRS = "/etc/xdg"  # what the XDG base directory specification says where XDG_CONFIG_DIRS is not set
 MOST = 65536  # bytes; nobody writes a longer entry
 SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry Specification, "The Exec key")
@@ -26,7 +27,7 @@ ENTRY = """\
 Type=Application
 Name=Amberlight
 Comment=Keeps your logins alive
-Icon=amberlight
+Icon={icon}
 Exec={command}
 TryExec={program}
 Terminal=false
@@ -78,7 +79,9 @@ class DesktopEntry:
         return State(Kind.OFF, "Off: Amberlight does not start at login.")
 
     def on(self, command: Sequence[str]) -> State:
-        text = ENTRY.format(command=" ".join(quoted(word) for word in command), program=escaped(command[0]))
+        line = " ".join(quoted(word) for word in command)
+        icon = escaped(str(ICON)) if ICON.is_file() else "amberlight"
+        text = ENTRY.format(command=line, program=escaped(command[0]), icon=icon)
         _write(self.file, text)
         return self.status()
 
