@@ -21,6 +21,11 @@ from trayapp.core.face import WorkloadView
 Open = Callable[..., Stage]
 
 
+READ = """
+return document.body !== null && !document.body.classList.contains("reading")
+  && document.querySelectorAll(".card").length === arguments[0]"""
+
+
 def lacking(what: str) -> None:
     """Something that the test needs is not there: skip, or fail where it must be there."""
     if os.environ.get("CI") == "true":
@@ -56,9 +61,7 @@ def show(window: Window, tmp_path: Path) -> Iterator[Open]:
                 stage.history[view.name] = day(view)
             stack.enter_context(stage)
             window.open(stage.link())
-            window.until(lambda: len(window.find(".card:not(#none), #welcome")) >= min(1, len(views)), "no card")
-            window.until(lambda: "reading" not in (window.js("return document.body.className") or ""), "not read")
-            window.until(lambda: window.js("return document.querySelectorAll('.card').length") == len(views), "not all")
+            window.until(lambda: window.js(READ, len(views)), "not read")
             return stage
 
         yield opened

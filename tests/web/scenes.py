@@ -20,7 +20,7 @@ def in_trouble() -> list[WorkloadView]:
     return [
         seen(
             "atlassian",
-            ago=26 * HOUR,
+            ago=10.4 * HOUR,
             url="https://mcp.atlassian.com/v1/sse",
             last_refreshed_at=time.time() - 12 * MINUTE,
         ),

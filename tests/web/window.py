@@ -9,19 +9,18 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.real.browser import FLAGS
 
+POLL = 0.05  # s
 LIMIT = 8.0  # s; a page that takes longer than this to change has not changed
 
 
@@ -90,7 +89,11 @@ class Window:
 
     def find(self, selector: str) -> list[WebElement]:
         """All that are there and shown."""
-        return [each for each in self.driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+        found: list[WebElement] = self.js(
+            "return [...document.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility({visibilityProperty: true}))",
+            selector,
+        )
+        return found
 
     def see(self, selector: str) -> WebElement:
         """The first of them; waits for it."""
@@ -105,7 +108,8 @@ class Window:
 
     def order(self) -> list[str]:
         """The names of the cards from top to bottom."""
-        return [each.get_attribute("id").removeprefix("workload-") for each in self.find(".card")]  # type: ignore[union-attr]
+        ids: list[str] = self.js("return [...document.querySelectorAll('.card:not([hidden])')].map((card) => card.id)")
+        return [each.removeprefix("workload-") for each in ids]
 
     def said(self) -> str:
         """What a screen reader was told last."""
@@ -140,21 +144,21 @@ class Window:
             except StaleElementReferenceException:
                 pass
             assert time.monotonic() < end, f"{what}; the page says: {self.driver.title!r} {self.errors()}"
-            time.sleep(0.03)
+            time.sleep(POLL)
 
     def errors(self) -> list[str]:
         """What the console complained of."""
         log: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [each["message"] for each in log if each["level"] == "SEVERE"]
 
-    def picture(self, path: Path, *, whole: bool = False) -> None:
-        """A picture of the window, or of the whole page."""
-        found = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(found["data"]))
+    def shot(self) -> bytes:
+        """A picture of the window, as PNG."""
+        return base64.b64decode(self.cdp("Page.captureScreenshot", format="png")["data"])
 
     def axe(self, script: str) -> list[str]:
         """The complaints of axe-core about what is shown now, one line each."""
-        self.cdp("Runtime.evaluate", expression=script)
+        if not self.js("return 'axe' in window"):
+            self.cdp("Runtime.evaluate", expression=script)
         found = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa',"

@@ -23,6 +23,7 @@ const list = new List($("list"), {
   onDone: changed,
 });
 let told = false; // the first list is here
+let adding = false; // the form for a new workload is wanted as soon as it is
 
 // --- the page as a whole ---------------------------------------------------------------------------------------------
 
@@ -99,10 +100,12 @@ const stream = new Stream({ onEvent: heard, onState: turned });
 function heard(kind, value) {
   if (kind === "workload") list.put(value);
   else if (kind === "removed") list.drop(value.name);
-  else if (kind === "history") list.cards.get(value.workload)?.happened(fromTold(value));
+  else if (kind === "history") list.happened(value.workload, fromTold(value));
   else if (kind === "app") complain(value);
   else if (kind === "reset") {
     told = true;
+    if (adding) openAdd();
+    adding = false;
     document.body.classList.remove("reading");
     list.reset(value.workloads);
     list.forgetHistory();
@@ -351,6 +354,7 @@ function legend() {
 }
 
 async function begin() {
+  adding = adding || new URLSearchParams(location.search).has("add"); // the tray's Add workload… leads here
   const once = takeOnce();
   if (once) {
     try {

@@ -209,16 +209,16 @@ export class Card {
     return this.inSight;
   }
 
-  // One more row, as it happened.
+  // One more row, as it happened; whether it is to be drawn now.
   happened(row) {
-    if (!this.rows) return; // it will be among those that are asked for
+    if (!this.rows) return false; // it will be among those that are asked for
     const last = this.rows.at(-1);
-    if (last && last.at > row.at) return;
+    if (last && last.at > row.at) return false;
     if (last?.at === row.at) this.rows.pop();
     this.rows.push(row);
     const begin = Date.now() - SPAN;
     while (this.rows.length > 1 && this.rows[1].at < begin) this.rows.shift(); // the first one holds at the left edge
-    if (this.inSight) this.draw(Date.now());
+    return this.inSight;
   }
 
   draw(now) {

@@ -206,6 +206,12 @@ export class List {
     }
   }
 
+  // Something happened, and is a part of its line now.
+  happened(name, row) {
+    const card = this.cards.get(name);
+    if (card?.happened(row)) this.drawSoon(card);
+  }
+
   // The history may have gaps now: everything is asked for again when it is looked at.
   forgetHistory() {
     for (const card of this.cards.values()) {

@@ -1,0 +1,38 @@
+"""Makes assets/dashboard.png, the picture of the README: `python -m tests.web.picture [FILE]`, after the page was changed."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.web.scenes import day, in_trouble
+from tests.web.stage import Stage
+from tests.web.window import Window
+
+FILE = Path(__file__).resolve().parents[2] / "assets" / "dashboard.png"
+WIDTH = 1100
+SHOWN = ("github", "linear", "notion")
+COLOURS = 128  # enough for a page of few colours, and a third of the size
+
+
+def main(file: Path) -> None:
+    views = [view for view in in_trouble() if view.name in SHOWN]
+    with tempfile.TemporaryDirectory() as name, Stage(Path(name) / "run", *views) as stage, Window() as window:
+        for view in views:
+            stage.history[view.name] = day(view)
+        window.look(width=WIDTH, height=1000)
+        window.open(stage.link())
+        for view in views:
+            window.see(f"#workload-{view.name} .segs:not([aria-valuemax='0'])")
+        window.look(width=WIDTH, height=int(window.js("return document.querySelector('footer').offsetTop")))
+        window.until(lambda: "in 4:" in window.text("#workload-linear .countdown"), "no countdown")
+        picture = Image.open(io.BytesIO(window.shot())).convert("RGB")
+    picture.quantize(COLOURS).save(file, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FILE)

@@ -1,0 +1,93 @@
+"""The page on the whole program: from the welcome to a signed-in workload, and over a restart without a reload."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.app import App
+from tests.web.window import Window
+from trayapp.oauthtest import OAuthServer
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+
+CONFIG = """
+[settings]
+port = {port}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    """The program without tray, bus or keyring, in directories of its own; its browser opens nothing."""
+    places = {f"XDG_{name}_HOME": str(tmp_path / name) for name in ("CONFIG", "STATE", "DATA", "CACHE")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        **places,
+        "XDG_RUNTIME_DIR": str(tmp_path / "run"),
+        "DBUS_SESSION_BUS_ADDRESS": "disabled:",
+        "DBUS_SYSTEM_BUS_ADDRESS": "disabled:",
+        "BROWSER": "true",
+    }
+    app = App(environment, tmp_path, "mine", "--no-tray")
+    app.configure(CONFIG.format(port=free_port()))
+    with app:
+        yield app
+
+
+def test_the_first_workload_and_a_restart(window: Window, app: App) -> None:
+    """Welcome, form, sign-in page, green; then the app ends and starts again, and the same page goes on."""
+
+    app.until_up()
+    window.open(app.run("dashboard", "--print").split()[-1])
+    assert "Welcome" in window.text("#welcome")
+    window.js("window.same = true")
+
+    with OAuthServer(access_token_lifetime=3600.0, check=False) as server:
+        window.see("#first").click()
+        window.see("#add-name").send_keys("mine")
+        window.see("#add-url").send_keys("http://127.0.0.1:9/mcp")
+        window.see("#add-more summary").click()
+        window.see("#add-issuer").send_keys(server.issuer)
+        window.see("#add-client").send_keys(server.client_id)
+        window.see("#add-dialog .primary").click()
+
+        page = window.see("#workload-mine .signing a").get_attribute("href")
+        dashboard = window.driver.current_window_handle
+        window.driver.switch_to.new_window("tab")
+        window.driver.get(str(page))
+        if allow := window.find("#allow"):
+            allow[0].click()
+        window.until(lambda: "signed in" in window.text().lower(), "not signed in", 20)
+        window.driver.close()
+        window.driver.switch_to.window(dashboard)
+        window.until(
+            lambda: "All 1 signed in" in window.text("#summary") or "mine is signed in" in window.text("#summary"), ""
+        )
+
+        window.see("#workload-mine .story .fold").click()
+        window.until(lambda: "Signed in" in window.text("#workload-mine .story ol"), "no history")
+        window.see("#workload-mine [data-do=pause]").click()
+        window.until(lambda: "Paused" in window.card("mine").text, "not paused")
+
+        assert 0 == app.quit()
+        window.see("#gone")
+        with app:
+            window.until(lambda: not window.find("#gone"), "it does not come back", 30)
+            window.until(lambda: "Paused" in window.card("mine").text, "not as it was")
+            assert window.js("return window.same")
+            window.see("#workload-mine .story .fold")
+            window.until(lambda: "not running" in window.text("#workload-mine .story"), "the gap is not told")
