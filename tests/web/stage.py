@@ -69,6 +69,10 @@ class Script(FakeControl):
 
     started_at: float = field(default_factory=time.time)
     added: Callable[[WorkloadView], None] = lambda view: None
+    warnings: tuple[str, ...] = ()
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(1, dict(self.views), warnings=self.warnings)
 
     async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
         self.calls.append(("add", name, dict(keys)))
@@ -196,6 +200,11 @@ class Stage:
         view = self.control.views[name]
         self.put(replace(view, auth=replace(view.auth, **auth)))
 
+    def warn(self, *warnings: str) -> None:
+        """The app itself has something to say."""
+        self.control.warnings = warnings
+        self.put()
+
     def _publish(self, views: dict[str, WorkloadView]) -> None:
         before, self.control.views = self.control.views, views
         self._serial += 1
@@ -203,7 +212,7 @@ class Stage:
             if before.get(name) != view:
                 self._tell(name, segment(view, view.auth.since))
         if self._events is not None:
-            self._events.published(Snapshot(self._serial, dict(views)))
+            self._events.published(replace(self.control.snapshot(), serial=self._serial))
 
     def _tell(self, name: str, new: Segment) -> None:
         self.history.setdefault(name, []).append(new)

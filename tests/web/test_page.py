@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 
 from tests.web import scenes
 from tests.web.conftest import Open
@@ -240,6 +241,10 @@ def test_the_line_tells_the_day(window: Window, show: Open) -> None:
     assert told[4] == told[6]
     assert "to now" in told[5]
     assert "Signed in" in window.text("#tip")
+    window.js("arguments[0].blur()", line)
+    assert not window.find("#tip")
+    ActionChains(window.driver).move_to_element(line).perform()  # its middle: twelve hours ago
+    assert "The computer was asleep" in window.text("#tip")
 
     window.see("#workload-linear .story .fold").click()
     story = window.text("#workload-linear .story")
@@ -277,14 +282,33 @@ def test_a_sign_in_by_code(window: Window, show: Open) -> None:
 
 
 def test_what_is_wrong_with_the_app_itself(window: Window, show: Open) -> None:
-    """Its warnings stand above the workloads, and its own health can be asked for."""
+    """Its warnings stand above the workloads while they hold, and its own health can be asked for."""
 
-    show(seen("github"))
+    stage = show(seen("github"))
+    assert not window.find("#app-trouble")
+
+    stage.warn("No safe keyring was found: logins are kept for this run only.")
+    assert "No safe keyring" in window.text("#app-trouble")
+    window.open(stage.address)
+    assert "No safe keyring" in window.text("#app-trouble")
+    stage.warn()
+    window.until(lambda: not window.find("#app-trouble"), "it stays")
 
     window.see("#doctor summary").click()
-
     window.until(lambda: "The keyring is locked." in window.text("#doctor"), "no checks")
-    assert not window.find("#app-trouble")
+
+
+def test_the_way_to_the_form(window: Window, show: Open) -> None:
+    """The tray's Add workload… leads to the page with its form open, once."""
+
+    stage = show(seen("github"))
+
+    window.forget()
+    window.open(stage.link().replace("/#", "/?add#"))
+    window.see("#add-dialog")
+    window.driver.refresh()
+    window.card("github")
+    assert not window.find("#add-dialog")
 
 
 def test_nothing_from_outside(window: Window, show: Open) -> None:

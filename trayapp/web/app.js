@@ -23,6 +23,7 @@ const list = new List($("list"), {
   onDone: changed,
 });
 let told = false; // the first list is here
+let wasGone = false;
 let adding = false; // the form for a new workload is wanted as soon as it is
 
 // --- the page as a whole ---------------------------------------------------------------------------------------------
@@ -121,8 +122,8 @@ function turned(state) {
   for (const part of ["list", "legend", "filter", "welcome"]) if (state === "refused") $(part).hidden = true;
   $("list").hidden = state === "refused";
   if (state === "gone") gone();
-  if (state === "live" && aloud.gone) aloud("Amberlight is back.");
-  aloud.gone = state === "gone";
+  if (state === "live" && wasGone) aloud("Amberlight is back.");
+  wasGone = state === "gone";
   if (state === "refused") lock(told ? "Amberlight does not know this page any more." : "");
   else $("add").hidden = false;
 }

@@ -9,6 +9,7 @@ import { draw, drawHours, KIND_WORDS, outline, segments } from "./timeline.js";
 import { ago, clock, countdown, instant, length } from "./times.js";
 import { badge, codes, rank, RANKS, signInLabel, wrong, wrongLabel } from "./words.js";
 
+const READING = 8000; // ms
 const TOLD = 60; // rows of the story; a whole day of one bad network
 const CONSENT = new Set(["different_account", "scope_lost"]); // a person may agree to these
 const template = document.getElementById("card");
@@ -80,7 +81,7 @@ export class Card {
     this.signing(row);
     if (held?.closest("[hidden]")) ref.copy.focus(); // whoever pressed a button stays here
     if (before && !row.auth.signing_in && before.auth.signing_in) this.asked = null;
-    if (before) this.note("");
+    if (before && now > this.noteUntil) this.note("");
     this.tick(now);
   }
 
@@ -159,8 +160,9 @@ export class Card {
     this.signing(this.row);
   }
 
-  // A sentence for the person who just pressed a button; gone with the next change.
+  // A sentence for the person who just pressed a button; gone with the next change, a refusal not before it can be read.
   note(text, bad = false) {
+    this.noteUntil = bad ? Date.now() + READING : 0;
     say(this.ref.note, text);
     this.ref.note.classList.toggle("wrong", bad);
     seen(this.ref.note, text !== "");

@@ -12,8 +12,13 @@ const BUDGET = 8; // ms of work between two pictures
 const FEW = 10; // cards that are moved one by one
 const NEAR = "300px"; // around the window: drawn before it is scrolled to
 
-// Until the next picture, or a moment later where nobody looks.
-const pause = () => new Promise((done) => (document.hidden ? setTimeout(done, 20) : requestAnimationFrame(done)));
+// Until the next picture, or a moment later where there is none: the page may be hidden at any time.
+function pause() {
+  return new Promise((done) => {
+    requestAnimationFrame(done);
+    setTimeout(done, document.hidden ? 20 : 250);
+  });
+}
 
 export class List {
   // `wantHistory(card, since)` is called for a card in sight that has none; `onDone(changed)` after each round.

@@ -19,7 +19,7 @@ export function takeOnce() {
   const found = /^#once=(.+)$/.exec(location.hash);
   if (!found) return "";
   history.replaceState(null, "", location.pathname);
-  return decodeURIComponent(found[1]);
+  return found[1];
 }
 
 // Trade it for a key; false if it was used before or is too old.
