@@ -156,6 +156,8 @@ class Signing:
 
     async def _judge(self, name: str, new: NewLogin) -> None:
         if name not in self._engine.workloads:
+            if new.check is not None:
+                await new.check()  # it may hold something that ends with it
             return
         warning: Problem | None = None
         if new.check is not None:
@@ -237,7 +239,9 @@ def differs(w: Workload, new: Login) -> Problem | None:
     how = f"To use it all the same: amberlight reauthorize {w.spec.name} --accept"
     if old.issuer and new.issuer and old.issuer != new.issuer:  # found out anew, by the address itself
         hosts = (urlsplit(old.issuer).hostname, urlsplit(new.issuer).hostname)
-        return Problem("different_server", f"Another server signed you in: {hosts[1]} instead of {hosts[0]}. {how}"[:200])
+        return Problem(
+            "different_server", f"Another server signed you in: {hosts[1]} instead of {hosts[0]}. {how}"[:200]
+        )
     if old.subject and new.subject and old.subject != new.subject:
         return Problem("different_account", f"You signed in with another account than before. {how}")
     missing = sorted(set(old.scope.split()) - set(new.scope.split()))

@@ -320,3 +320,36 @@ def test_the_app_itself_never_loads_joserfc() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "" == done.stdout.strip()
+
+
+async def test_a_child_that_was_ready_before(site: Site) -> None:
+    """It starts when the sign-in does, and ends with the check, or without one."""
+
+    makers = IdTokens(Wire("0", bare))
+    assert makers.child(("mcp",)) is None  # no ID token is to come
+    child = makers.child(("openid", "mcp"))
+    assert child is not None
+    endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}/jwks")
+    new = makers.checkable(login(signed()), endpoints, Moment(0.0, 0.0, WALL), child)
+    assert new.check is not None
+    assert Checked() == await new.check()
+    process = await child._starting
+    assert process is not None
+    assert process.returncode == 0
+    await child.close()  # a second end does nothing
+
+    idle = makers.child(("openid",))
+    assert idle is not None
+    await idle.close()
+    process = await idle._starting
+    assert process is not None
+    assert process.returncode is not None
+
+    refused = makers.child(("openid",))
+    new = makers.checkable(login(signed(aud="other")), endpoints, Moment(0.0, 0.0, WALL), refused)
+    assert new.check is not None
+    assert refused is not None
+    assert (await new.check()).refused
+    process = await refused._starting
+    assert process is not None
+    assert process.returncode is not None

@@ -8,12 +8,13 @@ this sign-in is none; anything else that is wrong with it leaves the login as it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import sys
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,26 @@ class IdTokens:
 
     def __init__(self, wire: Wire, judge: Judge | None = None) -> None:
         self._wire = wire
-        self._judge = judge or ask_child
+        self._judge = judge
 
-    def checkable(self, new: NewLogin, endpoints: Endpoints, now: Moment) -> NewLogin:
-        """The same, with the check of its ID token if it brought one."""
+    def child(self, scopes: Collection[str]) -> Child | None:
+        """One that gets ready while a person signs in, where an ID token is to come; None where none is needed."""
+        return Child() if "openid" in scopes and self._judge is None and RUNNABLE else None
+
+    def checkable(self, new: NewLogin, endpoints: Endpoints, now: Moment, child: Child | None = None) -> NewLogin:
+        """The same, with the check of its ID token if it brought one; `child` then belongs to the check."""
         if new.id_token is None:
             return new
         expected = Expected(new.login.client_id, endpoints.issuer, wall=now.wall)
-        return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret))
+        return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret, child))
 
     def check(
-        self, token: Secret, endpoints: Endpoints, expected: Expected, client_secret: Secret | None = None
+        self,
+        token: Secret,
+        endpoints: Endpoints,
+        expected: Expected,
+        client_secret: Secret | None = None,
+        child: Child | None = None,
     ) -> Callable[[], Awaitable[Checked]]:
         """The check, to be made when the login is safe. It raises nothing."""
 
@@ -94,11 +104,22 @@ class IdTokens:
                 return Checked(Problem("id_token", FOREIGN.format(foreign + _named(foreign, claims))), refused=True)
             if stale := untimely(claims, expected.wall):
                 return _unknown("time", stale)
-            return await self._signature(token, endpoints, client_secret)
+            return await self._signature(
+                token, endpoints, client_secret, child.ask if child else self._judge or ask_child
+            )
 
-        return made
+        async def checked() -> Checked:
+            try:
+                return await made()
+            finally:
+                if child is not None:
+                    await child.close()
 
-    async def _signature(self, token: Secret, endpoints: Endpoints, client_secret: Secret | None) -> Checked:
+        return checked
+
+    async def _signature(
+        self, token: Secret, endpoints: Endpoints, client_secret: Secret | None, judge: Judge
+    ) -> Checked:
         algorithm = algorithm_of(token)
         if not endpoints.jwks and algorithm in jose.PUBLIC:
             # No document names any keys, as the endpoints were configured one by one. The token came straight from
@@ -107,7 +128,7 @@ class IdTokens:
         # Whoever judges gets ready while the keys are on their way.
         order = asyncio.ensure_future(self._order(token, algorithm, endpoints, client_secret))
         try:
-            word = await self._judge(order)
+            word = await judge(order)
         except _NoKeysError as error:
             return _unknown("keys", str(error))
         finally:
@@ -227,12 +248,42 @@ def _instant(value: object) -> float | None:
 # --- the child -------------------------------------------------------------------------------------------------------
 
 
-async def ask_child(order: Awaitable[str]) -> str:
-    """`jose.judge` in a process of its own, which starts at once; `child` if that did not work."""
-    if not RUNNABLE:
-        return await asyncio.to_thread(jose.judge, await order)
+class Child:
+    """`jose.py` in a process of its own. It starts at once, gets ready, and waits for its one order."""
+
+    def __init__(self) -> None:
+        self._starting = asyncio.create_task(_start(), name="get ready for an ID token")
+
+    async def ask(self, order: Awaitable[str]) -> str:
+        """Its word; `child` if it did not work. It has ended afterwards."""
+        child = await self._starting
+        if child is None:
+            return "child"
+        try:
+            async with asyncio.timeout(JUDGE_LIMIT):
+                said, _ = await child.communicate((await order).encode())
+        except TimeoutError:
+            log.warning("the check of an ID token took longer than %g s", JUDGE_LIMIT)
+            return "child"
+        finally:
+            await self.close()
+        if child.returncode != 0:
+            log.warning("the check of an ID token ended with %s", child.returncode)
+            return "child"
+        return said.decode("ascii", "replace")
+
+    async def close(self) -> None:
+        """Nothing is asked of it (any more)."""
+        child = await self._starting
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.communicate()  # waits for its end, and closes the pipes
+
+
+async def _start() -> asyncio.subprocess.Process | None:
     try:
-        child = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing is imported from where it lies or from the current directory
             str(PROGRAM),
@@ -243,19 +294,11 @@ async def ask_child(order: Awaitable[str]) -> str:
         )
     except OSError as error:
         log.warning("the check of an ID token could not begin (%s)", type(error).__name__)
-        return "child"
-    try:
-        async with asyncio.timeout(JUDGE_LIMIT):
-            said, _ = await child.communicate((await order).encode())
-    except TimeoutError:
-        log.warning("the check of an ID token took longer than %g s", JUDGE_LIMIT)
-        return "child"
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    word = said.decode("ascii", "replace")
-    if child.returncode != 0:
-        log.warning("the check of an ID token ended with %s", child.returncode)
-        return "child"
-    return word
+        return None
+
+
+async def ask_child(order: Awaitable[str]) -> str:
+    """`jose.judge`, by a child where there can be one."""
+    if not RUNNABLE:
+        return await asyncio.to_thread(jose.judge, await order)
+    return await Child().ask(order)

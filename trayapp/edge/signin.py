@@ -25,7 +25,7 @@ from trayapp.edge.clients import Clients
 from trayapp.edge.device import by_device_code
 from trayapp.edge.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.edge.granted import new_login
-from trayapp.edge.idtoken import IdTokens
+from trayapp.edge.idtoken import Child, IdTokens
 from trayapp.edge.preparing import Plan, Preparer
 from trayapp.edge.registration import unregister
 from trayapp.edge.tokens import Asking, Code, HttpTokens
@@ -85,17 +85,24 @@ class BrowserSignIn:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
         self._running[spec.name] = None
         self._steps[spec.name] = []
+        child: Child | None = None
         try:
             plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
+            child = None if spec.flow == "device" else self._id_tokens.child(plan.spec.scopes)
             result = await self._with_client(plan, browser, show, show_code, now)
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
-            return result if isinstance(result, Problem) else self._id_tokens.checkable(result, plan.endpoints, now())
+            if isinstance(result, Problem) or result.id_token is None:
+                return result
+            ready, child = child, None
+            return self._id_tokens.checkable(result, plan.endpoints, now(), ready)
         finally:
             del self._running[spec.name]
             self._pages.pop(spec.name, None)
+            if child is not None:
+                await child.close()
 
     def _say(self, name: str, line: str) -> None:
         log.info("%s: %s", name, line)
