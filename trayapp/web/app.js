@@ -135,6 +135,8 @@ function gone() {
 
 function lock(why) {
   forgetKey();
+  document.body.dataset.link = "refused";
+  show($("face"), "open", "grey");
   $("locked").hidden = false;
   $("locked-why").textContent = why;
   for (const part of ["add", "retry-all", "copy-all"]) $(part).hidden = true;
@@ -371,6 +373,7 @@ async function begin() {
 }
 
 putSymbols($("symbols"));
+show($("face"), "open", "grey");
 legend();
 document.addEventListener("visibilitychange", tick);
 addEventListener("hashchange", begin);
