@@ -355,7 +355,7 @@ class Runtime:
                 ),
                 open_routes=[*open_routes(self.page_keys), *self.aggregate.routes(), *self.proxy.routes()],
                 pages=Pages().routes(),
-                page_key=self.page_keys.admits,
+                page_key=lambda key: self.page_keys.admits(key) or self.aggregate.admits(key),
                 allowed_origins=self.proxy.allowed_origins,
             )
             try:

@@ -155,7 +155,8 @@ async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.Monke
     await until(lambda: not there(pid))
     again = await post(site.address, **{"Mcp-Session-Id": session_id, "Mcp-Protocol-Version": "2025-06-18"})
     assert (200, True) == (again.status_code, '"result":{}' in again.text)
-    ended = httpx2.delete(site.address, headers={"Mcp-Session-Id": session_id}, trust_env=False)
+    async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
+        ended = await http.delete(site.address, headers={"Mcp-Session-Id": session_id})
     assert 200 == ended.status_code
     gone = await post(site.address, **{"Mcp-Session-Id": session_id})
     assert [404, 404] == [gone.status_code, (await post(site.address, **{"Mcp-Session-Id": "guessed"})).status_code]

@@ -7,6 +7,7 @@ import stat
 import time
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.aggregate.processes import in_memory, linux, public, there
@@ -33,15 +34,26 @@ async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None
             assert login is not None
             tokens.add(login.refresh_token.reveal())
         local = {name: site.program.client.client(name)["headers"]["Authorization"][7:] for name in site.names}
-        api_key = site.program.client.key.reveal()
+        api_key, own = site.program.client.key.reveal(), site.aggregate._app_key.reveal()
         assert len(tokens) >= 4
-        assert {*local.values(), api_key} == in_memory(pid, {*local.values(), api_key, *tokens})
-        secrets = {*tokens, *local.values(), api_key, site.key}
+        assert {*local.values(), own} == in_memory(pid, {*local.values(), own, api_key, site.key, *tokens})
+        secrets = {*tokens, *local.values(), own, api_key, site.key}
         assert not [secret for secret in secrets if secret.encode() in public(pid)]
         kept = site.program.paths.aggregate_file
         await until(kept.exists)
         assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
         assert not [secret for secret in secrets if secret in kept.read_text()]
+
+
+async def test_its_key_gets_no_token(site: Site) -> None:
+    """It may listen and ask for local keys; for an access token it is refused."""
+
+    async with site.modern() as client:
+        await client.list_tools()
+    head = {"Authorization": f"Bearer {site.aggregate._app_key.reveal()}"}
+    base = site.url.replace("/mcp", "/api/v1beta/workloads/good")
+    async with httpx2.AsyncClient(trust_env=False, headers=head) as http:
+        assert [200, 403] == [(await http.get(f"{base}/{what}")).status_code for what in ("client", "token")]
 
 
 @linux

@@ -42,14 +42,14 @@ class Access:
 class Feed:
     """The rows by name. `changed` is told before and after (None: there is none)."""
 
-    def __init__(self, url: str, api_key: Secret, changed: Callable[[Row | None, Row | None], None]) -> None:
+    def __init__(self, url: str, app_key: Secret, changed: Callable[[Row | None, Row | None], None]) -> None:
         self.rows: dict[str, Row] = {}
         self.ready = asyncio.Event()  # the full list was heard once
         self._changed = changed
         self._last = ""
         self._http = httpx2.AsyncClient(
             base_url=url,
-            headers={"Authorization": f"Bearer {api_key.reveal()}"},
+            headers={"Authorization": f"Bearer {app_key.reveal()}"},
             timeout=httpx2.Timeout(LIMIT, read=SILENCE),
             verify=NO_TLS,
             trust_env=False,

@@ -51,10 +51,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the app tells. `url` is its own address, `kept` where the listings are, `secret` what its requests show."""
+    """What the app tells. `url` is its own address, `kept` where the listings are, `secret` what its requests show.
+
+    `app_key` opens the app's API, but for access tokens.
+    """
 
     url: str
-    api_key: Secret
+    app_key: Secret
     secret: Secret
     kept: Path
     log_level: str
@@ -65,12 +68,12 @@ class Setup:
         match json.loads(line):
             case {
                 "url": str(url),
-                "api_key": str(api_key),
+                "app_key": str(app_key),
                 "secret": str(secret),
                 "kept": str(kept),
                 "log_level": str(level),
             }:
-                return cls(url, Secret(api_key), Secret(secret), Path(kept), level)
+                return cls(url, Secret(app_key), Secret(secret), Path(kept), level)
         raise ValueError("the first line is not what Amberlight sends")
 
 
@@ -83,7 +86,7 @@ def main() -> int:
         sys.stderr.write("amberlight: this process is started by Amberlight itself, not by hand.\n")
         return 2
     logging.getLogger("trayapp").setLevel(setup.log_level.upper())
-    logging.getLogger("mcp.client").setLevel(logging.ERROR)  # what concerns us is told by its exceptions
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # what concerns us is told by its exceptions
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(setup))
     return 0
@@ -103,7 +106,7 @@ async def serve(setup: Setup) -> None:
     async def logged(name: str, line: types.LoggingMessageNotificationParams) -> None:
         await clients.logged(name, line)
 
-    feed = Feed(setup.url, setup.api_key, lambda before, row: hub.changed(before, row))
+    feed = Feed(setup.url, setup.app_key, lambda before, row: hub.changed(before, row))
     hub = Hub(feed.rows, feed.ready, feed.access, Kept(setup.kept), Listener(changed, logged))
     made = server(hub, listen)
     clients = Clients(made, setup.secret, hub.summary)

@@ -62,9 +62,6 @@ class Home(Protocol):
     @property
     def url(self) -> str: ...
 
-    @property
-    def api_key(self) -> Secret: ...
-
 
 class Aggregate:
     """The route and its process; belongs to the server's loop. Give `routes()` to the server before the proxy's."""
@@ -89,6 +86,7 @@ class Aggregate:
         self._idle, self._silence, self._answer = idle, silence, answer
         self._nobody = Secret(secrets.token_urlsafe(32))  # compared with before there is a key
         self._starting: asyncio.Task[Child] | None = None
+        self._app_key = Secret(secrets.token_urlsafe(32))  # another one for every process
         self._child: Child | None = None
         self._http: aiohttp.ClientSession | None = None
         self._failed = (float("-inf"), "")  # when a start failed, and why
@@ -108,6 +106,10 @@ class Aggregate:
     def routes(self) -> list[web.RouteDef]:
         """`/mcp`, and `/k/KEY/mcp` for clients that take nothing but an address."""
         return [web.route("*", path, self.handle) for path in (PATH, "/k/{key}" + PATH)]
+
+    def admits(self, key: str) -> bool:
+        """Whether it is the key that the process shows to our API, which gives out no access token for it."""
+        return hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._app_key.reveal().encode())
 
     async def close(self) -> None:
         """End the process and start none any more; the loopback server still answers what it asks for at its end."""
@@ -133,9 +135,14 @@ class Aggregate:
         self._users += 1
         self._working += working
         try:
-            child = await self._process()
-            self._look_after(child)
-            return await self._pass(request, child)
+            for _ in range(2):
+                child = await self._process()
+                self._look_after(child)
+                try:
+                    return await self._pass(request, child)
+                except aiohttp.ClientConnectorError:  # nobody listens there any more, and nothing was sent
+                    child.kill()
+            raise _broke_off()
         finally:
             self._users -= 1
             self._working -= working
@@ -178,7 +185,8 @@ class Aggregate:
             raise _not_started("Amberlight is about to end, or not up yet.")
         if loop.time() - at < AGAIN:
             raise _not_started(why)
-        orders = Orders(home.url, home.api_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
+        self._app_key = Secret(secrets.token_urlsafe(32))
+        orders = Orders(home.url, self._app_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
         try:
             self._child = await self._begin(orders)
         except ChildFailed as failed:
@@ -218,7 +226,7 @@ class Aggregate:
 
     def _look_after(self, child: Child) -> None:
         """While it works on something, its silence is noticed."""
-        if self._working and self._watch is None:
+        if self._working and (self._watch is None or self._watch.done()):
             self._heard = asyncio.get_running_loop().time()
             self._watch = asyncio.create_task(self._watched(child), name="whether the process of /mcp lives")
 
@@ -255,6 +263,8 @@ class Aggregate:
             async with self._http.request(request.method, PATH, headers=head, data=body) as answer:
                 self._heard = asyncio.get_running_loop().time()
                 return await self._deliver(request, answer)
+        except aiohttp.ClientConnectorError:
+            raise
         except (aiohttp.ClientError, OSError):
             if not child.alive:
                 log.warning("the process of /mcp ended while it worked on a request")

@@ -33,10 +33,13 @@ class ChildFailed(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The first line that it is told. `url` is the loopback server's, `kept` the file of its listings."""
+    """The first line that it is told. `url` is the loopback server's, `kept` the file of its listings.
+
+    `app_key` opens our API but for access tokens; `secret` is what our requests to it show.
+    """
 
     url: str
-    api_key: Secret
+    app_key: Secret
     secret: Secret
     kept: Path
     log_level: str = "INFO"
@@ -45,7 +48,7 @@ class Orders:
         """JSON with the secrets in it."""
         facts = {
             "url": self.url,
-            "api_key": self.api_key.reveal(),
+            "app_key": self.app_key.reveal(),
             "secret": self.secret.reveal(),
             "kept": str(self.kept),
             "log_level": self.log_level,
@@ -60,6 +63,7 @@ class Child:
         self.port = port
         self.secret = secret
         self._process = process
+        self._killed = False
         self._relay = asyncio.create_task(_relay(process), name="what the aggregate says")
 
     @property
@@ -68,7 +72,7 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.returncode is None and not self._killed
 
     @property
     def address(self) -> str:
@@ -87,7 +91,8 @@ class Child:
         await _settled(self._relay)
 
     def kill(self) -> None:
-        """Now."""
+        """Now; whoever asks from here on is told that it is dead, though the system may take a moment."""
+        self._killed = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
