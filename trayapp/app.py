@@ -67,6 +67,9 @@ class App:
         self._quit: asyncio.Event | None = None
         self._asked_to_quit = threading.Event()
         self._runtime: Runtime | None = None
+        self._open = False
+        self._host: bool | None = None  # whether a panel shows the icon
+        self._host_told: bool | None = None
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -131,17 +134,26 @@ class App:
         self._runtime = Runtime(self)
         try:
             await self._runtime.open()
+            self._open = True
+            self._tell_host()
             await self._runtime.until(self._quit)
         finally:
             await self._runtime.close()
             self._runtime = None
 
     def _host_changed(self, present: bool) -> None:
-        """From the tray: whether somebody shows the icon."""
-        loop, runtime = self._loop, self._runtime
-        if loop is not None and runtime is not None and not loop.is_closed():
+        """From the tray: whether somebody shows the icon. It may come before the engine can hear it."""
+        self._host = present
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(runtime.tray_host, present)
+                loop.call_soon_threadsafe(self._tell_host)
+
+    def _tell_host(self) -> None:
+        """On the engine's loop: the news, once, when there is somebody to tell."""
+        if self._open and self._runtime is not None and self._host is not self._host_told:
+            self._host_told = self._host
+            self._runtime.tray_host(bool(self._host))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
