@@ -93,6 +93,38 @@ def bobs(clock: VirtualClock) -> NewLogin:
     return NewLogin(login, AccessToken(0, Secret("at-bob"), clock.at, clock.at + 3600.0))
 
 
+async def test_a_login_of_the_configuration_before_is_not_taken(tmp_path: Path) -> None:
+    """The address is another one when the person comes back, or agrees: the token of the old server stays out of it."""
+
+    clock, people = VirtualClock(), NoSignIn()
+    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+        await clock.pass_time(5.0)
+        spec, login = world.w().spec, world.w().login
+        assert login is not None
+        moved = replace(spec, url="https://other.example", token_endpoint="https://other.example/token")
+
+        await begin(world)
+        world.engine.configure([moved])
+        people.answers["one"].set_result(bobs(clock))
+        await settled()
+        assert "changed" == (world.view().auth.sign_in_error or Problem("", "")).kind
+        assert "amberlight reauthorize one" in (world.view().auth.sign_in_error or Problem("", "")).summary
+        assert (Phase.BROKEN, login) == (world.w().phase, world.w().login)
+
+        world.engine.configure([spec])
+        await clock.pass_time(5.0)
+        world.engine.workloads["one"] = replace(world.w(), login=replace(login, subject="alice"))
+        await begin(world)
+        people.answers["one"].set_result(bobs(clock))
+        await settled()
+        assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
+        world.engine.configure([moved])
+        answer = await world.engine.signing.begin("one", browser=False, accept=True)
+        assert isinstance(answer, Problem)
+        assert "changed" == answer.kind
+        assert "alice" == (world.w().login or login).subject
+
+
 async def test_signing_in_is_the_agreement_to_a_changed_identity(tmp_path: Path) -> None:
     """`confirm_change`: the click leads to the new server, and what it gives replaces the old login."""
 

@@ -42,7 +42,7 @@ class Signing:
         self._urls: dict[str, asyncio.Future[str | Problem]] = {}
         self._flows: dict[str, str] = {}
         self._clicked: dict[str, float] = {}
-        self._candidates: dict[str, tuple[NewLogin, float]] = {}
+        self._candidates: dict[str, tuple[NewLogin, float, Spec]] = {}
 
     def clicked(self, name: str) -> None:
         """*Reauthorize*: open the browser, or the same page once more."""
@@ -144,7 +144,7 @@ class Signing:
         if isinstance(result, Problem):
             self._ended(name, result)
         else:  # the end of the program waits for this
-            self._engine.task(f"take the sign-in of {name}", self._judge(name, result), needed=True)
+            self._engine.task(f"take the sign-in of {name}", self._judge(name, spec, result), needed=True)
 
     def _code(self, name: str, code: DeviceCode) -> None:
         """Everybody who shows the workload shows the code too."""
@@ -154,7 +154,7 @@ class Signing:
         log.warning("the sign-in of %s ended: %s", name, problem.summary)
         self._engine.apply(name, SignInEnded(self._engine.now(), problem))
 
-    async def _judge(self, name: str, new: NewLogin) -> None:
+    async def _judge(self, name: str, spec: Spec, new: NewLogin) -> None:
         if name not in self._engine.workloads:
             if new.check is not None:
                 await new.check()  # it may hold something that ends with it
@@ -169,6 +169,9 @@ class Signing:
         w = self._engine.workloads.get(name)
         if w is None:
             return
+        if (changed := outdated(w, spec)) is not None:
+            self._ended(name, changed)
+            return
         difference = differs(w, new.login)
         if warning is not None:
             log.warning("%s: %s", name, warning.summary)
@@ -177,7 +180,7 @@ class Signing:
             self._take(name, new, warning)
             return
         candidate = replace(new, login=replace(new.login, generation=w.top + 1))
-        self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE)
+        self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE, spec)
         self._ended(name, difference)
         await self._keep(name, candidate.login)
 
@@ -218,11 +221,24 @@ class Signing:
         self._engine.apply(name, SignedIn(self._engine.now(), new.login, access, warning))
 
     def _accept(self, name: str) -> str | Problem:
-        candidate, until = self._candidates.pop(name, (None, 0.0))
-        if candidate is None or self._engine.now().at > until:
+        w, pending = self._engine.workloads.get(name), self._candidates.pop(name, None)
+        if w is None or pending is None or self._engine.now().at > pending[1]:
             return Problem("nothing_pending", f"No sign-in of {name} waits for your agreement.")
+        candidate, _, spec = pending
+        if (changed := outdated(w, spec)) is not None:
+            return changed
         self._take(name, candidate)
         return ""
+
+
+def outdated(w: Workload, spec: Spec) -> Problem | None:
+    """Why a login is not for this workload any more: it was made for what the configuration said before, and its
+    tokens would go to whatever it says now."""
+    if spec.identity() == (w.confirm or w.spec).identity():
+        return None
+    name = w.spec.name
+    how = f"Sign in once more: amberlight reauthorize {name}"
+    return Problem("changed", f"The configuration of {name} was changed since that sign-in began. {how}"[:200])
 
 
 def unproved(w: Workload, new: Login) -> Login:
