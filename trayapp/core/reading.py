@@ -25,7 +25,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.resources import covers
+from trayapp.core.resources import covers, same_origin
 from trayapp.core.storing import Result, confirm_change, keyring_pause, later_write, store
 from trayapp.core.waiting import attempt_now
 
@@ -163,8 +163,11 @@ def _foreign(spec: Spec, login: Login) -> bool:
     if any(wanted and had and wanted != had for wanted, had in pairs):
         return True
     # With nothing but an address the login belongs to whatever that address named: it must not follow to another one.
-    told = spec.issuer or spec.token_endpoint or spec.resource
-    return not told and bool(login.resource) and not covers(login.resource, spec.url)
+    if spec.issuer or spec.token_endpoint or spec.resource:
+        return False
+    if login.resource:
+        return not covers(login.resource, spec.url)
+    return not same_origin(login.issuer, spec.url)  # a server without RFC 9728 signs people in itself, at its origin
 
 
 def signed_out(w: Workload, why: SignedOut) -> Workload:
