@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from tests.core.test_table import cells
 from trayapp.cli.entry import parser, split_command
 from trayapp.settings import table
 
@@ -13,6 +17,24 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN = "<!-- settings: made by tests/test_readme.py from trayapp/settings.py -->\n"
 END = "<!-- end of settings -->"
+STATES = "<!-- states: made by tests/test_readme.py from the transition table -->\n"
+STATES_END = "<!-- end of states -->"
+PLAIN = {
+    "go": "attempt",
+    "loaded": "login found",
+    "loaded 5": "login found",
+    "loaded none": "no login",
+    "signed-in": "signed in",
+    "sign-out": "sign out",
+    "configured identity": "configuration changed",
+    "configured timing": "configuration changed",
+    "manual": "retry now",
+    "rejected": "upstream says 401",
+    "not-sent": "nothing sent",
+    "ambiguous": "no answer",
+    "busy 502": "server busy",
+    "busy 503 after 30": "server busy",
+}
 
 
 def settings_table() -> str:
@@ -25,16 +47,31 @@ def settings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_the_settings_are_those_of_the_code() -> None:
-    """`AMBERLIGHT_WRITE_README=1 pytest tests/test_readme.py` writes them."""
+def state_diagram() -> str:
+    """The phases and what leads from one to another, as Mermaid draws them; from the cells that test_table.py plays."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for phase, line in cells():
+        event, _, after = line.partition("->")
+        to = re.split(r"[:,| ]", after.strip(), maxsplit=1)[0]
+        if to != phase:
+            ways.setdefault((phase.value, to), []).append(PLAIN.get(event.strip(), event.strip()))
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> loading"]
+    for (begin, to), events in ways.items():
+        lines.append(f"    {begin} --> {to}: {', '.join(dict.fromkeys(events))}")
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+@pytest.mark.parametrize(("begin", "end", "made"), [(BEGIN, END, settings_table), (STATES, STATES_END, state_diagram)])
+def test_what_is_made_from_the_code_is_as_the_code_is(begin: str, end: str, made: Callable[[], str]) -> None:
+    """`AMBERLIGHT_WRITE_README=1 pytest tests/test_readme.py` writes it."""
 
     text = README.read_text(encoding="utf-8")
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    first, last = text.index(begin) + len(begin), text.index(end)
     if os.environ.get("AMBERLIGHT_WRITE_README"):
-        README.write_text(text[:begin] + settings_table() + text[end:], encoding="utf-8")
+        README.write_text(text[:first] + made() + text[last:], encoding="utf-8")
         return
 
-    assert settings_table() == text[begin:end]
+    assert made() == text[first:last]
 
 
 def test_every_command_it_names_exists() -> None:
