@@ -97,6 +97,26 @@ async def test_what_cannot_be_read_is_not_written_over() -> None:
     assert Secret("own-canary") == (await Clients(store).load("github")).secret
 
 
+async def test_what_could_not_be_read_is_read_later() -> None:
+    """Unlocked in the middle of a run: the secret counts at the next sign-in, beside what was made meanwhile, and both
+    are in the keyring then. A locked one is not asked at every look, as that may be a dialog each time."""
+
+    store = Store()
+    await Clients(store).set_secret("github", Secret("own-canary"))
+    clients = Clients(store)
+    store.trouble = Trouble.LOCKED
+    await clients.load("github")
+    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
+
+    store.trouble = None
+    assert (await clients.load("github")).secret is None
+    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
+    assert Secret("own-canary") == (await Clients(store).load("github")).secret
+    kept = await clients.load("github", again=True)
+    assert (CLIENT, Secret("own-canary"), KEPT.found) == (kept.client, kept.secret, kept.found)
+    assert kept == await Clients(store).load("github")
+
+
 async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
     """It may be used with another server; and it can be taken away."""
 

@@ -47,27 +47,31 @@ class Clients:
     def __init__(self, store: ClientStore | None = None) -> None:
         self._store = store
         self._seen: dict[str, Kept] = {}
+        self._unread: set[str] = set()  # what the keyring holds of these could not be read yet
 
-    async def load(self, name: str) -> Kept:
-        """What is kept; what cannot be read now counts as nothing, and is not written over."""
-        if name in self._seen or self._store is None:
+    async def load(self, name: str, *, again: bool = False) -> Kept:
+        """What is kept. What cannot be read counts as nothing and is not written over; the keyring is asked for it once
+        more with `again`, and not at every look, as each question may be a dialog."""
+        if self._store is None or (name in self._seen and not (again and name in self._unread)):
             return self._seen.get(name, Kept())
         text = await self._store.load_client(name)
         if isinstance(text, Trouble):
             log.warning("%s: what is kept of its client cannot be read now (%s)", name, text)
-            return Kept()
-        kept = Kept() if text is None else from_text(text)
-        self._seen[name] = kept
-        return kept
+            self._unread.add(name)
+            return self._seen.setdefault(name, Kept())
+        made = self._seen.get(name)
+        self._seen[name] = Kept() if text is None else from_text(text)
+        self._unread.discard(name)
+        if made is not None:
+            await self.save(name, _newer(made, self._seen[name]))
+        return self._seen[name]
 
     async def save(self, name: str, kept: Kept) -> Trouble | None:
-        """Keep it. Where reading failed before, what the keyring may hold is read first."""
-        if self._store is not None and name not in self._seen:
-            there = await self.load(name)
-            if name not in self._seen:
-                self._seen[name] = kept
-                return Trouble.LOCKED
-            kept = replace(kept, secret=kept.secret or there.secret, secret_for=kept.secret_for or there.secret_for)
+        """Keep it: in the keyring, unless that may hold something that could not be read."""
+        await self.load(name)
+        if name in self._unread:
+            self._seen[name] = kept
+            return Trouble.LOCKED
         if self._seen.get(name) == kept:
             return None
         self._seen[name] = kept
@@ -84,16 +88,29 @@ class Clients:
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         """A person's own; None takes it away. It may be used with another server from now on."""
-        kept = await self.load(name)
+        kept = await self.load(name, again=True)
         return await self.save(name, replace(kept, secret=secret, secret_for=""))
 
     async def forget(self, name: str) -> Client | None:
         """Nothing of it is kept; the registration that was, for its server to be told."""
         client = (await self.load(name)).client
         self._seen.pop(name, None)
+        self._unread.discard(name)
         if self._store is not None and (trouble := await self._store.discard_client(name)) is not None:
             log.warning("%s: its client could not be deleted from the keyring (%s)", name, trouble)
         return client
+
+
+def _newer(kept: Kept, there: Kept) -> Kept:
+    """What was made while the keyring could not be read, and beside it what the keyring held all the time."""
+    mine = kept.secret is not None
+    return Kept(
+        client=kept.client or there.client,
+        secret=kept.secret if mine else there.secret,
+        secret_for=kept.secret_for if mine else there.secret_for,
+        url=kept.url if kept.found else there.url,
+        found=kept.found or there.found,
+    )
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------

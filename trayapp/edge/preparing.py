@@ -80,6 +80,7 @@ class Preparer:
             return endpoints
         say(f"Found the authorization server {urlsplit(endpoints.issuer).netloc}.")
         if (kept.url, kept.found) != (spec.url, found):
+            kept = await self.clients.load(spec.name)  # a secret may have been given in the meantime
             await self.clients.save(spec.name, replace(kept, url=spec.url, found=found))
         return self._planned(spec, found, endpoints)
 
@@ -114,7 +115,7 @@ class Preparer:
         """The client to use and, with `listen`, the bound socket of its redirect, which the caller closes. Raises
         OSError for a fixed port that is taken."""
         spec, endpoints = plan.spec, plan.endpoints
-        kept = await self.clients.load(spec.name)
+        kept = await self.clients.load(spec.name, again=True)
         if spec.client_id:
             client = _by_hand(spec, endpoints, kept)
             if isinstance(client, Problem):
