@@ -12,6 +12,7 @@ from tests.edge.web import AS, Web, page
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
 from trayapp.edge.metadata import Endpoints
+from trayapp.edge.reach import Reach
 from trayapp.edge.registration import (
     Client,
     auth_method,
@@ -276,3 +277,23 @@ def test_a_client_is_read_as_it_was_written() -> None:
     ]
     for bad in bads:
         assert from_fields(bad) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "kept"),
+    [
+        (f"{AS}/register/c-1", True),
+        ("http://127.0.0.1:8765/api/v1beta/workloads/x", False),
+        ("https://router.lan/x", False),
+        ("https://10.0.0.1/x", False),
+        (f"{AS}/#x", False),
+    ],
+)
+async def test_what_is_deleted_later_is_not_nearer_than_the_server(uri: str, kept: bool) -> None:
+    """A far server cannot have a request with a token of its choice sent into this machine or a private network."""
+
+    far = replace(ENDPOINTS, least=Reach.PUBLIC)
+    client, _ = await made(echo(registration_client_uri=uri, registration_access_token="t"), endpoints=far)
+
+    assert (uri if kept else "") == client.manage_uri
+    assert kept is (client.manage_token is not None)

@@ -15,12 +15,14 @@ import pytest
 from tests.edge.attempts import NOW, Attempt, browse, get, quiet_log
 from tests.edge.attempts import bare as bare_context
 from tests.edge.authserver import AuthServer, auth_server
+from tests.edge.web import AS, MCP, Web, internet
+from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.edge.callback import bind
 from trayapp.edge.clients import Clients, Kept
 from trayapp.edge.preparing import Plan, Preparer
 from trayapp.edge.tokens import HttpTokens, refresh_request
-from trayapp.edge.wire import Wire
+from trayapp.edge.wire import Request, Wire
 from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
@@ -349,3 +351,22 @@ async def test_the_second_server_is_used_if_the_first_cannot() -> None:
     async with auth_server(documents=()) as broken, auth_server(registers=True) as server:
         server.protected = {"authorization_servers": [broken.issuer, server.issuer]}
         assert server.issuer == (await signed_in(server, Clients())).login.issuer
+
+
+async def test_a_secret_that_is_given_while_the_server_is_looked_for() -> None:
+    """What is found is written beside it, not over it."""
+
+    clients = Clients()
+
+    class Slow(Web):
+        async def send(self, request: Request, **more: Any) -> Reply:
+            if request.url.startswith(AS):  # the workload has been asked, and what is kept was read
+                await clients.set_secret("github", Secret(SECRET))
+            return await super().send(request, **more)
+
+    web = Slow(internet().served)
+    plan = await Preparer(web, HttpTokens(web), clients).ground(Spec("github", MCP, "own"), lambda line: None)
+
+    assert isinstance(plan, Plan)
+    kept = await clients.load("github")
+    assert (Secret(SECRET), MCP) == (kept.secret, kept.url)

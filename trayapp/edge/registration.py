@@ -19,6 +19,7 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
 from trayapp.edge.metadata import Endpoints
+from trayapp.edge.reach import host_reach
 from trayapp.edge.wire import Request, Wire, url_problem
 
 LIMIT = 15.0  # s; servers that keep clients in a database take one or two
@@ -29,7 +30,6 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # what we can do, the safer one first
 VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.1 and A.2
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
-NO_REGISTRATION = "this server needs a client id: create one at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> Cli
     if isinstance(uris, list) and uris and wanted["redirect_uris"][0] not in uris:
         return _problem(f"{host} registered another redirect address than the one asked for; it cannot be used.")
     manage, token = answer.get("registration_client_uri"), answer.get("registration_access_token")
-    managed = isinstance(manage, str) and not url_problem(manage) and _visible(token)
+    managed = _manageable(manage, endpoints) and _visible(token)
     ends = answer.get("client_secret_expires_at")
     return Client(
         id=answer["client_id"],
@@ -156,6 +156,14 @@ def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> Cli
         manage_uri=str(manage) if managed else "",
         manage_token=Secret(str(token)) if managed else None,
     )
+
+
+def _manageable(uri: object, endpoints: Endpoints) -> bool:
+    """Whether this address may get a request of ours when the workload is removed: not one nearer than the server that
+    names it, as that chooses the path and the token too (SSRF)."""
+    if not isinstance(uri, str) or url_problem(uri):
+        return False
+    return host_reach(urlsplit(uri).hostname or "") >= endpoints.least
 
 
 def _visible(value: object) -> bool:
@@ -181,7 +189,12 @@ def _refused(endpoints: Endpoints, status: int, code: str) -> Problem:
             status,
             code,
         )
-    return _problem(f"{host} did not register this app (HTTP {status}{', ' + code if code else ''}).", status, code)
+    return _problem(
+        f"{host} did not register this app (HTTP {status}{', ' + code if code else ''}). "
+        "Try again later, or create a client id there and set client_id.",
+        status,
+        code,
+    )
 
 
 def no_registration(endpoints: Endpoints) -> Problem:
