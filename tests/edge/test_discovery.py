@@ -13,6 +13,7 @@ from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.edge.discovery import Found, discover
 from trayapp.edge.reach import Reach
+from trayapp.edge.wire import url_problem
 
 OTHER = "https://meta.example.net/prm"
 HTML = page(200, b"<html>", Content_Type="text/html; charset=utf-8")
@@ -171,6 +172,9 @@ async def test_a_redirect_within_the_origin() -> None:
         "https://mcp.example.com/mcp?tenant=2",
         "http://mcp.example.com/mcp",
         "https://evil.example/mcp",
+        "https://mcp.example.com/mcp#part",
+        "https://user@mcp.example.com/mcp",
+        "https://mcp.example.com/\nmcp",
         "",
         None,
         ["https://mcp.example.com/mcp"],
@@ -344,3 +348,10 @@ async def test_huge_and_slow_metadata() -> None:
 
         assert isinstance(found, Problem)
         assert words in found.summary
+
+
+async def test_a_resource_without_end() -> None:
+    """What is kept in the keyring and sent in every request has a limit."""
+
+    assert "is too long" == url_problem(f"{MCP}/{'x' * 9000}")
+    await refused(internet(path=page(200, resource(authorization_servers=[f"{AS}/{'x' * 9000}"]))), "is too long")

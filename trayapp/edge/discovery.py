@@ -117,7 +117,7 @@ class _Look:
             if document is None:
                 continue
             resource = document.get("resource")
-            if isinstance(resource, str) and covers(resource, self.url):
+            if isinstance(resource, str) and covers(resource, self.url) and not url_problem(resource):
                 return document
             if place == named or place == well_known(self.url)[0]:
                 says = f" ({resource})" if isinstance(resource, str) and not url_problem(resource) else ""

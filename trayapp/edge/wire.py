@@ -23,6 +23,7 @@ from trayapp.edge.reach import WORDS, Reach, host_reach
 
 BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
 CONNECT = 5.0  # s; a reachable server needs less than one
+URL_MAX = 8192  # characters; servers and proxies take no longer request lines
 URL_CHARS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 
 
@@ -56,6 +57,8 @@ def url_problem(url: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "is not a valid address"
+    if len(url) > URL_MAX:
+        return "is too long"
     if not URL_CHARS.fullmatch(url) or not host:
         return "is not a valid address"
     if parts.username is not None or parts.password is not None:
