@@ -51,6 +51,7 @@ async def test_a_pasted_redirect_is_checked_like_any_other() -> None:
             f"http://[::?{good}",
             "hello",
             "",
+            "code=x&state=\ud800",  # half a character, as JSON may hold it
             "x" * 20000,
         ):
             problem = attempt.signin.paste("github", bad)

@@ -62,7 +62,8 @@ class Flow:
     def take(self, query: str) -> Problem | None:
         """Take a redirect's query; None if it was the awaited one, even if it brings bad news."""
         given = read_query(query)
-        if given is None or not hmac.compare_digest(given.get("state", "").encode(), self.state.reveal().encode()):
+        state = (given or {}).get("state", "").encode("utf-8", "surrogatepass")  # what was pasted may hold anything
+        if given is None or not hmac.compare_digest(state, self.state.reveal().encode()):
             return Problem("request", NOT_WAITING)
         if self.answer.done():
             return Problem("request", "That address was used already.")
