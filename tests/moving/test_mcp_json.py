@@ -85,7 +85,16 @@ def test_what_is_passed_over_says_why(entry: dict[str, Any], why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [{"command": "npx", "args": ["-y", "server-fs"]}, {"command": "x"}, {"command": 7, "args": 7}, 7, [], None]
+    "entry",
+    [
+        {"command": "npx", "args": ["-y", "server-fs"]},
+        {"command": "x"},
+        {"command": 7, "args": 7},
+        {"args": ["mcp-remote", URL]},  # it has no command that could be replaced
+        7,
+        [],
+        None,
+    ],
 )
 def test_local_programs_are_only_counted(entry: object) -> None:
     """They need no login."""

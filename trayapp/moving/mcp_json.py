@@ -109,7 +109,7 @@ def _through_mcp_remote(name: str, entry: Node, style: str, group: int) -> Serve
     words = [item.plain if isinstance(item.plain, str) else "" for item in items]
     named = command is not None and isinstance(command.plain, str) and _MCP_REMOTE.fullmatch(command.plain)
     at = 0 if named else next((i + 1 for i, word in enumerate(words) if _MCP_REMOTE.fullmatch(word)), None)
-    if at is None:
+    if at is None or command is None:
         return None
     where = next((i for i in range(at, len(words)) if re.match(r"https?://", words[i])), None)
     if where is None:
