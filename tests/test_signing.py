@@ -322,3 +322,15 @@ def test_another_server_is_a_difference() -> None:
     assert differs(w, replace(new, issuer=old.issuer)) is None
     assert differs(w, replace(new, issuer=old.issuer, subject="bob")) is not None
     assert differs(w, replace(new, issuer=old.issuer, subject="")) is None  # a server that does not say who
+
+
+def test_scopes_are_compared_one_by_one() -> None:
+    """Some servers put commas between them, in one answer and not in the next."""
+
+    old = Login(1, "a", Secret("x"), 0.0, "https://one.test/token", "c", scope="read,write")
+    w = Workload(Spec("github", "https://mcp.test"), login=old)
+
+    assert differs(w, replace(old, scope="write read")) is None
+    difference = differs(w, replace(old, scope="read"))
+    assert difference is not None
+    assert "(missing: write)" in difference.summary

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.edge.keyrings import FakeVault, WindowsFake, windows
 from tests.engines import (
+    NoJournal,
     NoSignIn,
     Tokens,
     VirtualClock,
@@ -19,8 +21,9 @@ from tests.engines import (
 )
 from tests.test_signing import alices, begin, over, spec_with
 from trayapp.core.face import Verb
-from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret
-from trayapp.edge.keystore import Keystore
+from trayapp.core.gate import Gate
+from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
+from trayapp.edge.keystore import Keystore, MemoryKeystore
 from trayapp.oauthtest import OAuthServer
 from trayapp.ports import Found, NewLogin
 
@@ -52,6 +55,34 @@ async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
             again = await world.engine.signing.begin("one", browser=False, accept=True)
             assert isinstance(again, Problem)
             assert "nothing_pending" == again.kind
+
+
+async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Path) -> None:
+    """The keyring was locked at the start and is open by the time somebody has signed in: it still asks."""
+
+    class Late(MemoryKeystore):
+        locked = True
+
+        async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+            return Trouble.LOCKED if self.locked else await super().load(name, prompt=prompt)
+
+    clock, people, keystore = VirtualClock(), NoSignIn(), Late()
+    endpoint = "https://as.example/token"
+    spec = Spec("one", "https://one.example", "client", token_endpoint=endpoint)
+    alice = Login(7, "alices", Secret("rt-alice"), 0.0, endpoint, "client", subject="alice")
+    await keystore.store("one", alice)
+    parts: dict[str, Any] = {"clock": clock, "tokens": Tokens(), "gate": Gate(), "journal": NoJournal()}
+    async with running([spec], tmp_path, keystore=keystore, sign_in=people, **parts) as world:
+        await clock.pass_time(1.0)
+        assert (Phase.LOADING, None) == (world.w().phase, world.w().login)
+        await begin(world)
+        keystore.locked = False
+        people.answers["one"].set_result(bobs(clock))
+        await settled()
+        assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
+        found = await keystore.load("one")
+        assert isinstance(found, Found)
+        assert (alice, 8) == (found.login, found.candidate and found.candidate.generation)
 
 
 async def test_fewer_scopes_wait_for_agreement(tmp_path: Path) -> None:

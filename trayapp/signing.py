@@ -166,9 +166,12 @@ class Signing:
                 self._ended(name, checked.problem or CANCELLED)
                 return
             warning = checked.problem
+        before = await self._unread(name)
         w = self._engine.workloads.get(name)
         if w is None:
             return
+        if w.login is None and before is not None:
+            w = replace(w, login=before, top=max(w.top, before.generation))
         if (changed := outdated(w, spec)) is not None:
             self._ended(name, changed)
             return
@@ -204,6 +207,22 @@ class Signing:
             return Checked(Problem("id_token", UNCHECKED))
         finally:
             checking.cancel()
+
+    async def _unread(self, name: str) -> Login | None:
+        """The login that nobody could read until now: another account must not take its place unseen. The sign-in has
+        asked for the keyring to be unlocked, so this is quick, or in vain."""
+        w = self._engine.workloads.get(name)
+        if w is None or w.read or w.login is not None:
+            return None
+        try:
+            async with asyncio.timeout(KEYRING_PATIENCE):
+                found = await self._keystore.load(name)
+        except TimeoutError:
+            return None
+        except Exception:
+            log.exception("reading the login of %s failed", name)
+            return None
+        return None if isinstance(found, Trouble) else found.login
 
     async def _keep(self, name: str, login: Login) -> None:
         """As a candidate, which a start does not look at."""
@@ -260,7 +279,12 @@ def differs(w: Workload, new: Login) -> Problem | None:
         )
     if old.subject and new.subject and old.subject != new.subject:
         return Problem("different_account", f"You signed in with another account than before. {how}")
-    missing = sorted(set(old.scope.split()) - set(new.scope.split()))
+    missing = sorted(_scopes(old) - _scopes(new))
     if new.scope and missing:
         return Problem("scope_lost", f"The new login may do less than before (missing: {', '.join(missing)}). {how}")
     return None
+
+
+def _scopes(login: Login) -> set[str]:
+    """One by one: GitHub, Slack and Linear put commas between them, at times."""
+    return set(login.scope.replace(",", " ").split())
