@@ -41,6 +41,17 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> Non
     assert due + 5.0 == agenda.next({"w": p.w}, Gate(), due, (due + 5.0, due + 9.0))
 
 
+def test_who_is_due_longest_comes_first() -> None:
+    """And nobody before his time."""
+
+    p = reached(Phase.WAITING)
+    due = deadlines.opens_at(p.w, Gate())
+    assert due is not None
+    workloads = {"late": replace(p.w, due=due + 1.0), "first": p.w, "tomorrow": replace(p.w, due=due + 86400.0)}
+    assert [(due, "first"), (due + 1.0, "late")] == Agenda().ready(workloads, Gate(), due + 2.0)
+    assert [] == Agenda().ready(workloads, Gate(), due - 1.0)
+
+
 def test_the_end_of_the_settling_is_an_instant() -> None:
     """The gate opens by time alone."""
 

@@ -246,3 +246,40 @@ async def test_a_click_before_the_engine_runs_is_not_lost(tmp_path: Path, caplog
         async with one(server, tmp_path) as world:
             world.do(Verb.PAUSE)  # the loop of the engine has not had its first turn
             await world.becomes("stopped paused")
+
+
+async def test_a_thousand_clicks_are_not_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever concerns everybody is done in slices: between two of them callers, sockets and the tray have their turn."""
+
+    clock, tokens = VirtualClock(), Tokens()
+    counts, run, derive = [0], asyncio.Handle._run, engine.Engine._derive
+
+    def one_step(handle: asyncio.Handle) -> None:
+        counts.append(0)
+        run(handle)
+
+    def derived(made: engine.Engine, name: str) -> None:
+        counts[-1] += 1
+        derive(made, name)
+
+    async with imagined([f"w{n}" for n in range(100)], tmp_path, clock, tokens) as world:
+
+        async def all_valid(asked: int) -> None:
+            for _ in range(1000):
+                await clock.pass_time(0.1)
+                if tokens.asked >= asked and all(w.phase is Phase.VALID for w in world.engine.workloads.values()):
+                    return
+            pytest.fail(f"{tokens.asked} requests, and not everybody is green")
+
+        await all_valid(100)
+        monkeypatch.setattr(asyncio.Handle, "_run", one_step)
+        monkeypatch.setattr(engine.Engine, "_derive", derived)
+        world.do(Verb.RETRY_ALL)
+        await all_valid(200)
+        world.hear(Seen(network=True, offline=True))
+        await clock.pass_time(2 * 3600.0)  # all tokens end
+        world.hear(Seen(network=True, offline=False))
+        await all_valid(300)
+        monkeypatch.undo()
+    # Each of a slice is derived for up to two events and for the gate; what is due begins eight at a time.
+    assert 3 * engine.SLICE + 8 >= max(counts)

@@ -36,9 +36,14 @@ class Agenda:
         self._kept[name] = (w, gate, times)
         return times
 
-    def next(self, workloads: Mapping[str, Workload], gate: Gate, at: float, others: Iterable[float]) -> float:
+    def ready(self, workloads: Mapping[str, Workload], gate: Gate, at: float) -> list[tuple[float, str]]:
+        """Whose attempt may leave, who is due longest first."""
+        opens = ((self.times(name, w, gate).opens, name) for name, w in workloads.items())
+        return sorted((since, name) for since, name in opens if since is not None and since <= at)
+
+    def next(self, workloads: Mapping[str, Workload], gate: Gate, at: float, others: Iterable[float | None]) -> float:
         """The next instant of anybody's, at best infinite. What is due but has no slot waits for a slot's event."""
-        nearest = min(others, default=float("inf"))
+        nearest = min((other for other in others if other is not None), default=float("inf"))
         settles = gate.settles_at()
         if settles is not None and settles > at:
             nearest = min(nearest, settles)

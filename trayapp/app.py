@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trayapp import thrift
 from trayapp.at_login import system
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.logs import from_now_on, to_file
@@ -101,7 +102,12 @@ class App:
         from trayapp.tray.icon import TrayIcon
 
         engine = threading.Thread(target=self._run_engine, name="engine")
-        self.tray = TrayIcon(self.act, engine.start, on_host=self._host_changed)
+
+        def ready() -> None:
+            thrift.one_arena()
+            engine.start()
+
+        self.tray = TrayIcon(self.act, ready, on_host=self._host_changed)
         try:
             self.tray.run()
         finally:
@@ -182,7 +188,8 @@ def run(
         paths.make()
         with only_one(paths):
             to_file(paths.log_file)
-            code = App(paths, lambda: _configuration(paths, environ)).run(tray=tray)
+            parts = Parts(on_start=lambda control: thrift.settled())
+            code = App(paths, lambda: _configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
             print("Amberlight is already running: its dashboard opens in your browser.", file=sys.stderr)

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
 RESTLESS_SLEEP = 5.0  # s; the same while something fails and nobody tells of the network that all wait for
-SLICE = 64  # workloads that one step of the loop walks through before others have their turn
+SLICE = 16  # workloads that one step of the loop changes before others have their turn
 QUIT_PATIENCE = 10.0  # s; for an attempt in flight and its storing
 
 
@@ -181,14 +181,14 @@ class Engine:
                 delay = RESTLESS_SLEEP
                 self._wake.clear()
             if not self._wake.is_set() and not self._closing:
-                await self._sleep(delay)
+                await first_of(self._wake, self._out.clock.sleep(max(0.0, delay)))
 
     async def _pass(self) -> float:
         """One look at everything; the seconds until the next one."""
         seen = self._out.watcher.poll(self.now())
         if seen is not None:
             await self.seen(seen)
-        self._look(self.now())
+        await self._look()
         return min(self._until_next(self.now()), self._publisher.if_due(self._gate_word(), self.now().awake))
 
     async def close(self) -> None:
@@ -221,10 +221,6 @@ class Engine:
     def _task_ended(self) -> None:
         if self._closing:  # otherwise whatever it did has woken the loop already
             self._wake.set()
-
-    async def _sleep(self, delay: float) -> None:
-        """Until `_wake`, at most `delay` seconds by the clock that we were given."""
-        await first_of(self._wake, self._out.clock.sleep(max(0.0, delay)))
 
     # --- the circle --------------------------------------------------------------------------------------------------
 
@@ -293,26 +289,30 @@ class Engine:
                 await asyncio.sleep(0)
         self._touch()
 
-    def _look(self, now: Moment) -> None:
-        """Everything that time alone brings: views, deadlines, and `Go` in due order while there are slots."""
-        ready: list[tuple[float, str]] = []
-        for name, w in list(self.workloads.items()):
-            due = self._view_due.get(name)
+    async def _look(self) -> None:
+        """Everything that time alone brings: views and deadlines, in slices, then `Go` in due order while there are slots."""
+        now, changed = self.now(), 0
+        for name in list(self.workloads):
+            due, w = self._view_due.get(name), self.workloads.get(name)
+            if w is None:
+                continue  # it went while others had their turn
             if due is not None and due <= now.at:
                 self._derive(name)
+                changed += 1
             opens, deadline = self._agenda.times(name, w, self.gate)
-            if opens is not None and opens <= now.at:
-                ready.append((opens, name))
-            elif deadline is not None and deadline <= now.at:
+            if deadline is not None and deadline <= now.at and (opens is None or opens > now.at):
                 self._apply(name, Time(now))
-        if ready and not self._closing:
-            for name in admitted(sorted(ready), self.workloads):
+                changed += 1
+            if changed >= SLICE:
+                await asyncio.sleep(0)
+                now, changed = self.now(), 0
+        if not self._closing:
+            for name in admitted(self._agenda.ready(self.workloads, self.gate, now.at), self.workloads):
                 self._apply(name, Go(now))
 
     def _until_next(self, now: Moment) -> float:
         """Seconds until somebody wants to be looked at."""
-        views = (due for due in self._view_due.values() if due is not None)
-        at = self._agenda.next(self.workloads, self.gate, now.at, views)
+        at = self._agenda.next(self.workloads, self.gate, now.at, self._view_due.values())
         limit = RESTLESS_SLEEP if self._restless(now) and not self._out.watcher.told else MAX_SLEEP
         return max(0.0, min(at - now.at, limit))
 
@@ -329,8 +329,7 @@ class Engine:
             case Verb.RETRY:
                 self._apply(name, Manual(now))
             case Verb.RETRY_ALL:
-                for each in list(self.workloads):
-                    self._apply(each, Manual(now))
+                self.task("retry all now", self.everyone(Manual))
             case Verb.REAUTHORIZE:
                 self.signing.clicked(name)
             case Verb.ACCEPT:

@@ -273,7 +273,7 @@ class Runtime:
 
     def _published(self, snapshot: Snapshot) -> None:
         if self._app.tray is not None:
-            self._app.tray.publish(face(snapshot, local_time))
+            self._app.tray.publish(lambda: face(snapshot, local_time))
         self.announcer.published(snapshot)
         self.events.published(snapshot)
         self.timeline.published(snapshot, self.clock.now().wall)

@@ -138,7 +138,7 @@ asyncio.run(main())
 """
 
 
-def until(holds: Any, limit: float = 30.0) -> None:
+def until(holds: Any, limit: float = 60.0) -> None:
     """Wait for it."""
     end = time.monotonic() + limit
     while not holds():

@@ -107,7 +107,7 @@ def test_closing_wakes_a_waiting_taker() -> None:
     """The painter ends at once."""
 
     box = Mailbox()
-    taken: list[Face | None] = []
+    taken: list[object] = []
     taker = threading.Thread(target=lambda: taken.append(box.take()))
     taker.start()
     box.close()
@@ -144,6 +144,27 @@ def test_a_face_reaches_the_screen_in_the_painters_thread() -> None:
         running.icon.publish(face("two"))
         assert Change(tooltip="two") == running.screen.next()
         assert {"painter"} == running.screen.threads
+
+
+def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
+    """Making one can take as long as drawing it; whoever publishes does not wait for that."""
+
+    makers: list[tuple[str, str]] = []
+
+    def making(tooltip: str) -> Callable[[], Face]:
+        def make() -> Face:
+            makers.append((tooltip, threading.current_thread().name))
+            return face(tooltip)
+
+        return make
+
+    with Running() as running:
+        running.icon.publish(making("one"))
+        assert Change(VIEW, "one", ()) == running.screen.next()
+        running.icon.publish(making("two"))
+        running.icon.publish(making("three"))
+        assert Change(tooltip="three") == running.screen.next()
+    assert [("one", "painter"), ("three", "painter")] == makers
 
 
 def test_a_flutter_costs_four_changes_a_second() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from trayapp.core.face import Action, Face
-from trayapp.tray.mailbox import Change, Mailbox, difference
+from trayapp.tray.mailbox import Change, Mailbox, Offer, difference
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +103,9 @@ class TrayIcon:
         """End `run` soon. From any thread, a signal handler included; a second call does nothing."""
         self._mailbox.close()
 
-    def publish(self, face: Face) -> None:
-        """Show this face soon. From any thread; never waits for the screen."""
+    def publish(self, face: Offer) -> None:
+        """Show this face soon. From any thread; never waits for the screen. A call is made in the painter's thread, and
+        only if nothing newer was published until then."""
         self._mailbox.put(face)
 
     def _host_changed(self, present: bool) -> None:
@@ -124,11 +125,12 @@ class TrayIcon:
 
     def _paint_until_closed(self, backend: Backend) -> None:
         shown: Face | None = None
-        while (face := self._mailbox.take()) is not None:
-            change = difference(shown, face)
-            if not change:
-                continue
+        while (offer := self._mailbox.take()) is not None:
             try:
+                face = offer if isinstance(offer, Face) else offer()
+                change = difference(shown, face)
+                if not change:
+                    continue
                 backend.apply(change)
                 shown = face
             except Exception:

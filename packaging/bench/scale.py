@@ -1,0 +1,203 @@
+"""10, 100, 1,000 workloads: what each costs in memory and processor time, and the longest step of the loop.
+
+    .venv/bin/python packaging/bench/scale.py [--runs 5] [--quick] [--json] [--sizes 10 100 1000]
+
+The real engine in virtual time, its logins and token endpoint in memory. A run is a life in short: all start together, an hour passes, the network goes for an hour and
+comes back, a person clicks *Retry all now*. Sizes are measured in processes of their own: memory by tracemalloc (what
+is there after the start, less what each login holds), times without it. A step is what runs between two looks of
+asyncio at its sockets and callers, from the moment the configuration is taken up; its time is the processor's, as on a busy machine a clock would measure others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from figures import Figure, options, show
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+SIZES = (10, 100, 1000)
+STEP, EACH = 20.0, 6.0  # ms, KB
+LINEAR = 1.25  # of the cost of one workload, from 100 to 1,000: a quarter for the noise of the machine
+ENDPOINT = "https://as.example/token"
+HOUR = 3600.0
+TAKEN_UP: list[float] = []  # ms that `configure` took; one step, once in the life of the program
+
+
+def main() -> None:
+    """Measure and print, or be one of the processes that are measured."""
+    made = options(__doc__, runs=5)
+    made.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    made.add_argument("--role", nargs=2, help="used by this script itself")
+    given = made.parse_args()
+    if given.role:
+        role, size = given.role
+        work = {"memory": weigh, "life": live}[role]
+        print(json.dumps(asyncio.run(work(int(size)))))
+        return
+    show(measure(1 if given.quick else given.runs, tuple(given.sizes)), given)
+
+
+def measure(runs: int, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
+    """All sizes, by turns."""
+    lives: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
+    for _ in range(runs):
+        for size in sizes:
+            lives[size].append(child("life", size))
+    rows = []
+    for size in sizes:
+        kept = child("memory", size)["kb"]
+        steps = tuple(life["longest_ms"] for life in lives[size])
+        cost = tuple(life["each_ms"] for life in lives[size])
+        last = size == sizes[-1]
+        rows += [
+            Figure(f"{size:,} workloads: memory, each", "KB", (kept,), budget=EACH if size > 10 else None),
+            Figure(f"{size:,} workloads: longest step", "ms", steps, budget=STEP if last else None),
+            Figure(
+                f"{size:,} workloads: taken up at the start", "ms", tuple(life["taken_up_ms"] for life in lives[size])
+            ),
+            Figure(f"{size:,} workloads: a life in short, each", "ms", cost),
+        ]
+    if len(sizes) > 1:
+        pairs = zip(lives[sizes[-1]], lives[sizes[-2]], strict=True)
+        growth = tuple(large["each_ms"] / small["each_ms"] for large, small in pairs)
+        what = f"cost of one among {sizes[-1]:,} to one among {sizes[-2]:,}"
+        rows.append(Figure(what, "×", growth, budget=LINEAR))
+    return rows
+
+
+def child(role: str, size: int) -> dict[str, float]:
+    """What a fresh process found."""
+    command = [sys.executable, __file__, "--role", role, str(size)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+@asynccontextmanager
+async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
+    """A running engine with so many workloads that were signed in yesterday."""
+    from tests.engines import NoJournal, NoSignIn, Tokens, keeping
+    from trayapp.core.gate import Gate
+    from trayapp.core.model import Spec
+    from trayapp.engine import Engine
+    from trayapp.ports import Adapters
+    from trayapp.thrift import settled as settled_once
+
+    adapters = Adapters(
+        clock=clock,
+        tokens=Tokens(life=2 * HOUR),
+        keystore=await keeping(*logins),
+        journal=NoJournal(),
+        sign_in=NoSignIn(),
+        watcher=watcher,
+    )
+    made = Engine(adapters, lambda snapshot: None, first_gate=Gate())
+    specs = [Spec(name, f"https://{name}.example", "client", token_endpoint=ENDPOINT) for name, _ in logins]
+    settled_once()
+    began = time.thread_time()
+    made.configure(specs)
+    TAKEN_UP.append((time.thread_time() - began) * 1000)
+    running = asyncio.create_task(made.run(), name="engine")
+    try:
+        yield made
+    finally:
+        await made.close()
+        await running
+
+
+def signed_in(size: int) -> list[tuple[str, Any]]:
+    """Names and logins."""
+    from trayapp.core.model import Login, Secret
+
+    names = [f"w{number}" for number in range(size)]
+    return [(n, Login(1, f"line-{n}", Secret(f"rt-{n}"), 0.0, ENDPOINT, "client")) for n in names]
+
+
+async def weigh(size: int) -> dict[str, float]:
+    """KB that a workload takes once it runs. The rotated login takes the place of the one that was there before."""
+    from tests.engines import VirtualClock, Watcher
+
+    async with engine(1, VirtualClock(), Watcher(), signed_in(1)):
+        pass  # whatever is loaded or kept by the first one is there now
+    logins, clock = signed_in(size), VirtualClock()
+    gc.collect()
+    tracemalloc.start()
+    async with engine(size, clock, Watcher(), logins) as made:
+        await green(made, clock)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return {"kb": held / size / 1024}
+
+
+async def live(size: int) -> dict[str, float]:
+    """The longest step, and the processor time of it all for one workload."""
+    from tests.engines import VirtualClock, Watcher
+    from trayapp.core.face import Action, Verb
+    from trayapp.ports import Seen
+
+    clock, watcher, longest = VirtualClock(), Watcher(), Longest()
+    gc.collect()
+    began = time.thread_time()
+    async with engine(size, clock, watcher, signed_in(size)) as made:
+        with longest:
+            await green(made, clock)
+            await clock.pass_time(HOUR)
+            for offline in (True, False):
+                watcher.news.append(Seen(network=True, offline=offline))
+                made.look()
+                await clock.pass_time(HOUR)
+            made.post(Action(Verb.RETRY_ALL))
+            await green(made, clock)
+    return {
+        "taken_up_ms": TAKEN_UP[-1],
+        "longest_ms": longest.seconds * 1000,
+        "each_ms": (time.thread_time() - began) / size * 1000,
+    }
+
+
+async def green(made: Any, clock: Any) -> None:
+    """Until every workload runs; time goes by only when nobody can do anything without."""
+    from trayapp.core.model import Phase
+
+    for _ in range(1000):
+        await clock.pass_time(0.1)
+        if all(w.phase is Phase.VALID for w in made.workloads.values()):
+            return
+    raise SystemExit("the workloads did not become green")
+
+
+class Longest:
+    """While it lasts every step of the loop is timed."""
+
+    def __enter__(self) -> Longest:
+        self.seconds = 0.0
+        before = self._before = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            began = time.thread_time()
+            before(handle)
+            if asyncio.Handle._run is timed:  # not the step in which it is over: that goes on to shut the engine down
+                self.seconds = max(self.seconds, time.thread_time() - began)
+
+        asyncio.Handle._run = timed  # type: ignore[assignment,method-assign]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        asyncio.Handle._run = self._before  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The process keeps small and smooth, and nothing depends on that it can."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from trayapp import thrift
+
+THREADS = """
+import re, sys, threading
+from trayapp import thrift
+
+if sys.argv[1] == "one":
+    thrift.one_arena()
+kept, all_there = [], threading.Barrier(5)
+
+def work():
+    kept.append([bytearray(4000) for _ in range(100)])
+    all_there.wait()
+
+for _ in range(4):
+    threading.Thread(target=work).start()
+all_there.wait()
+heaps = re.findall(r"^[0-9a-f]+[048c]000000-[0-9a-f]+ rw-p 0+ 00:00 0 *$", open("/proc/self/maps").read(), re.M)
+print(len(heaps))
+"""
+
+FREEZE = """
+import gc
+from trayapp import thrift
+
+here = [[] for _ in range(1000)]
+thrift.settled()
+print(gc.get_freeze_count() > 1000, gc.get_count()[2], gc.isenabled())
+"""
+
+
+def said(code: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for each thread")
+def test_threads_share_one_heap() -> None:
+    """Four threads that allocate at once make no heaps of their own; without the call they do."""
+
+    assert "0" == said(THREADS, "one")
+    assert 0 < int(said(THREADS, "many"))
+
+
+def test_what_is_there_is_not_looked_through_again() -> None:
+    """It is frozen; the collector goes on with what is new."""
+
+    assert "True 0 True" == said(FREEZE)
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_have_no_such_call(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked of them."""
+
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    thrift.one_arena()
