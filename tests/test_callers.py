@@ -257,7 +257,7 @@ async def test_a_refusal_after_a_sleep_in_the_middle_of_an_outage_is_not_shown_a
     async with imagined(["one"], tmp_path, clock, tokens) as world:
 
         async def unreachable(login: Login) -> Reply:
-            return Fault("connect_timeout", sent=False)
+            return Fault(False, "connect_timeout", "It could not be reached in time.")
 
         await clock.pass_time(1.0)
         tokens.reply = unreachable
