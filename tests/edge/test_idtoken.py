@@ -353,3 +353,19 @@ async def test_a_child_that_was_ready_before(site: Site) -> None:
     process = await refused._starting
     assert process is not None
     assert process.returncode is not None
+
+
+async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the system raises, a sign-in that only wants to be rid of it goes on; and who asks is told."""
+
+    async def none(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    async def order() -> str:
+        return "{}"
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", none)
+    await idtoken.Child().close()
+    waiting = order()
+    assert "child" == await idtoken.Child().ask(waiting)
+    waiting.close()

@@ -282,6 +282,7 @@ class Child:
 
 
 async def _start() -> asyncio.subprocess.Process | None:
+    """It raises nothing: a sign-in may be waiting for the end of what never began."""
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
@@ -292,7 +293,7 @@ async def _start() -> asyncio.subprocess.Process | None:
             stderr=asyncio.subprocess.DEVNULL,  # a traceback there could quote the token
             env={**os.environ, "PYTHONUTF8": "1"},
         )
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - some event loops have no processes at all, some systems no room
         log.warning("the check of an ID token could not begin (%s)", type(error).__name__)
         return None
 
