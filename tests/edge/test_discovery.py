@@ -189,6 +189,15 @@ async def test_metadata_of_another_resource(named: object) -> None:
     assert web.asked[-1] == f"GET {PATH_DOCUMENT}"
 
 
+async def test_the_address_of_the_resource_that_is_there() -> None:
+    """Somebody who left out the path is told which one it is; an address elsewhere is recommended to nobody."""
+
+    other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
+    assert other.summary.endswith(" (https://mcp.example.com/v1/mcp): if you mean that one, use its address.")
+    foreign = await refused(internet(path=page(200, resource(resource="https://evil.example/mcp"))))
+    assert foreign.summary.endswith("Check the address.")
+
+
 async def test_the_origins_metadata_of_another_resource() -> None:
     """At the root there may be somebody else's: it is passed over."""
 

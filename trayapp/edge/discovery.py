@@ -22,6 +22,7 @@ from trayapp.edge.reach import WORDS, Reach, host_reach
 from trayapp.edge.wire import Request, Wire, url_problem
 
 SERVERS_MAX = 5  # authorization servers of one resource; more than one is rare
+SHOWN_MAX = 80  # characters of an address in a sentence
 VERSION = "2025-11-25"  # of the Model Context Protocol, as the first message has to name one
 
 INITIALIZE = json.dumps(
@@ -120,9 +121,16 @@ class _Look:
             if isinstance(resource, str) and covers(resource, self.url) and not url_problem(resource):
                 return document
             if place == named or place == well_known(self.url)[0]:
-                says = f" ({resource})" if isinstance(resource, str) and not url_problem(resource) else ""
-                return problem(f"The metadata of {self.host} speaks of another resource{says[:80]}: nothing was sent.")
+                return problem(f"The metadata of {self.host} speaks of another resource{self._meant(resource)}")
         return None
+
+    def _meant(self, resource: object) -> str:
+        """The end of that sentence: which one, and what to do. Servers often have several, below different paths."""
+        if not isinstance(resource, str) or url_problem(resource) or len(resource) > SHOWN_MAX:
+            return ": nothing was sent. Check the address."
+        if same_origin(resource, self.url):
+            return f" ({resource}): if you mean that one, use its address."
+        return f" ({resource}): nothing was sent. Check the address."
 
     def _unfit(self, url: str) -> str:
         """Why an address that the server named is not asked, as the end of a sentence."""
