@@ -334,3 +334,10 @@ def test_scopes_are_compared_one_by_one() -> None:
     difference = differs(w, replace(old, scope="read"))
     assert difference is not None
     assert "(missing: write)" in difference.summary
+
+    many = replace(w, login=replace(old, scope=" ".join(f"https://scopes.test/{i}" for i in range(9))))
+    difference = differs(many, replace(old, scope="read"))
+    assert difference is not None
+    assert len(difference.summary) <= 200
+    assert "(missing: https://scopes.test/0, https" in difference.summary
+    assert difference.summary.endswith("amberlight reauthorize github --accept")

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from textwrap import shorten
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ KEYRING_PATIENCE = 2.0  # s that a write may take before the check is waited for
 CHECK_LIMIT = 15.0  # s for the server's keys and the signature
 UNCHECKED = "Signed in, but whose account it is could not be checked; the log has the details."
 CANCELLED = Problem("cancelled", "The sign-in was cancelled.")
+SUMMARY_MAX = 200  # characters; `Problem` promises it
 CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 
 
@@ -281,7 +283,9 @@ def differs(w: Workload, new: Login) -> Problem | None:
         return Problem("different_account", f"You signed in with another account than before. {how}")
     missing = sorted(_scopes(old) - _scopes(new))
     if new.scope and missing:
-        return Problem("scope_lost", f"The new login may do less than before (missing: {', '.join(missing)}). {how}")
+        words = "The new login may do less than before (missing: {}). " + how
+        room = SUMMARY_MAX - len(words.format(""))
+        return Problem("scope_lost", words.format(shorten(", ".join(missing), max(room, 1), placeholder="…")))
     return None
 
 
