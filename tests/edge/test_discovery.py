@@ -13,7 +13,7 @@ from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.edge.discovery import Found, discover
 from trayapp.edge.reach import Reach
-from trayapp.edge.wire import url_problem
+from trayapp.edge.wire import Request, url_problem
 
 OTHER = "https://meta.example.net/prm"
 HTML = page(200, b"<html>", Content_Type="text/html; charset=utf-8")
@@ -312,6 +312,16 @@ async def test_a_web_page_is_no_workload(answer: Answer) -> None:
     """Captive portals answer everything with one."""
 
     await refused(internet(mcp=answer), "web page", "captive portal", kind="portal")
+
+
+async def test_a_workload_may_have_a_page_for_browsers() -> None:
+    """It speaks with clients and tells who signs people in; what it shows to people hides that from nobody."""
+
+    def both(request: Request) -> Answer:
+        return HTML if request.method == "GET" else page(200, {"jsonrpc": "2.0"})
+
+    assert (AS,) == (await find(internet(mcp=both))).issuers
+    await refused(internet(mcp=both, path=page(404)), "asks for no sign-in", kind="no_sign_in")
 
 
 async def test_a_name_that_leads_inside_behind_a_far_server() -> None:

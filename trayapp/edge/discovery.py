@@ -62,6 +62,7 @@ class _Look:
     limit: float
     reach: Reach = Reach.PUBLIC
     asks: bool = False  # it answered 401
+    spoke: bool = False  # it took a client's first message, so a page that it has for browsers says nothing
     challenge: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -81,8 +82,9 @@ class _Look:
                 self.asks = True
                 self.challenge = bearer(answer.headers.get("www-authenticate", "")) or {}
                 return None
-            if why := self._intercepted(answer):
+            if not self.spoke and (why := self._intercepted(answer)):
                 return why
+            self.spoke = answer.status == 200
         return None
 
     def _met(self, reach: Reach) -> None:
