@@ -12,7 +12,7 @@ import pytest
 from tests.edge.attempts import bare
 from tests.engines import World, keeping, running
 from tests.test_signing import alices, begin, over, spec_with
-from trayapp import signing
+from trayapp import engine, signing
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
 from trayapp.edge import idtoken
@@ -178,6 +178,12 @@ async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
         async with running([by_metadata(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             assert [] == world.opened
+
+
+def test_a_quit_outlasts_a_check() -> None:
+    """A login whose check is cut off would be a candidate for ever, which no start looks at."""
+
+    assert signing.KEYRING_PATIENCE + signing.CHECK_LIMIT < engine.QUIT_PATIENCE
 
 
 async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
