@@ -55,6 +55,7 @@ async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
             again = await world.engine.signing.begin("one", browser=False, accept=True)
             assert isinstance(again, Problem)
             assert "nothing_pending" == again.kind
+            assert again.summary.endswith("amberlight reauthorize one")
 
 
 async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Path) -> None:
@@ -122,6 +123,20 @@ async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
 def bobs(clock: VirtualClock) -> NewLogin:
     login = Login(1, "bobs", Secret("rt-bob"), 0.0, "https://as.example/token", "client", subject="bob")
     return NewLogin(login, AccessToken(0, Secret("at-bob"), clock.at, clock.at + 3600.0))
+
+
+async def test_a_workload_that_is_being_removed_takes_no_login(tmp_path: Path) -> None:
+    """The server is still told to revoke the old one; what came to the keyring now would never leave it."""
+
+    clock, people = VirtualClock(), NoSignIn()
+    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+        await clock.pass_time(5.0)
+        await begin(world)
+        before = world.w().login
+        world.engine.workloads["one"] = replace(world.w(), after="remove")
+        people.answers["one"].set_result(bobs(clock))
+        await settled()
+        assert (before, before) == (world.w().login, await world.stored())
 
 
 async def test_a_login_of_the_configuration_before_is_not_taken(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ class Signing:
             warning = checked.problem
         before = await self._unread(name)
         w = self._engine.workloads.get(name)
-        if w is None:
+        if w is None or w.after == "remove":  # what is written now would outlive it
             return
         if w.login is None and before is not None:
             w = replace(w, login=before, top=max(w.top, before.generation))
@@ -244,7 +244,8 @@ class Signing:
     def _accept(self, name: str) -> str | Problem:
         w, pending = self._engine.workloads.get(name), self._candidates.pop(name, None)
         if w is None or pending is None or self._engine.now().at > pending[1]:
-            return Problem("nothing_pending", f"No sign-in of {name} waits for your agreement.")
+            words = f"No sign-in of {name} waits for your agreement: it is kept for 10 minutes."
+            return Problem("nothing_pending", f"{words} Sign in once more: amberlight reauthorize {name}"[:200])
         candidate, _, spec = pending
         if (changed := outdated(w, spec)) is not None:
             return changed
