@@ -22,6 +22,7 @@ LATER = (
     "aiohttp",
     "authlib",
     "cryptography",
+    "ctypes",
     "desktop_notifier",
     "email",
     "filelock",

@@ -104,7 +104,7 @@ class App:
         engine = threading.Thread(target=self._run_engine, name="engine")
 
         def ready() -> None:
-            thrift.one_arena()
+            thrift.one_arena()  # only now: it needs ctypes, whose import takes 7 ms
             engine.start()
 
         self.tray = TrayIcon(self.act, ready, on_host=self._host_changed)

@@ -13,7 +13,7 @@ M_ARENA_MAX = -8  # malloc.h
 
 
 def one_arena() -> None:
-    """Call it before the threads. glibc gives every thread a heap of its own, and each keeps what it once needed: with
+    """Call it before most threads. glibc gives every thread a heap of its own, and each keeps what it once needed: with
     one heap for all the memory at rest is 3 MB less. Nobody waits for it, as Python's own lock comes first."""
     if sys.platform != "linux":
         return

@@ -71,7 +71,10 @@ def main() -> None:
     options.add_argument("--workloads", type=int, default=10)
     options.add_argument("--no-tray", action="store_true")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--quick", action="store_true", help="ten seconds")
     given = options.parse_args()
+    if given.quick:
+        given.seconds, given.settle = 10.0, 5.0
     found = played(given)
     if given.json:
         print(json.dumps(found, indent=2))

@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 
 from figures import Figure, options, show
 from idle import CONFIG, LIFE, sign_in, until
-from peer import PeerMissingError
-from start import Host, Start, end, peer
+from peer import PeerMissingError, own_python
+from start import Host, Start, clean, end, peer
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -113,6 +113,8 @@ def ours(desk: Any, root: Path, settle: float, look: Callable[[int], None] | Non
         EchoWorkload(server, name="w0") as upstream,
     ):
         program = Program(desk, root, server)
+        program.environment = clean(program.environment)
+        program.python = (own_python(),)
         workloads = (CONFIG.format(number=n, server=server) for n in range(WORKLOADS))
         program.configure("[settings]\nport = 0\n" + "".join(workloads).replace("http://127.0.0.1:9/mcp", upstream.url))
         sign_in(desk, program, server, WORKLOADS)

@@ -20,6 +20,7 @@ import platformdirs
 
 PACKAGE = "emailproxy[gui]==2026.7.3"
 PYTHON = "/usr/bin/python3"
+INSTALL = ["install", "--quiet", "--upgrade", "--upgrade-strategy", "eager", PACKAGE]  # the newest libraries, as ours
 NEEDS = "import gi; gi.require_version('AyatanaAppIndicator3', '0.1')"
 CONFIG = """
 [IMAP-{imap}]
@@ -66,7 +67,7 @@ def install(where: Path) -> None:
     for what, words in (
         ("python3-gi and gir1.2-ayatanaappindicator3-0.1 are needed", [PYTHON, "-c", NEEDS]),
         ("no environment can be made", [PYTHON, "-m", "venv", "--system-site-packages", str(where)]),
-        (f"{PACKAGE} cannot be installed", [str(where / "bin/pip"), "install", "--quiet", PACKAGE]),
+        (f"{PACKAGE} cannot be installed", [str(where / "bin/pip"), *INSTALL]),
     ):
         try:
             done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
@@ -74,6 +75,11 @@ def install(where: Path) -> None:
             raise PeerMissingError(f"peer missing: {what} ({error})") from None
         if done.returncode:
             raise PeerMissingError(f"peer missing: {what}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+
+
+def own_python() -> str:
+    """The Python that runs ours: best one of an installation of its own, without what only tests need."""
+    return os.environ.get("AMBERLIGHT_BENCH_PYTHON") or sys.executable
 
 
 def arguments(root: Path) -> list[str]:

@@ -45,6 +45,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--case", action="append", metavar="WORKLOADSxSERVERS")
     options.add_argument("--json", action="store_true")
+    options.add_argument("--quick", action="store_true", help="one round of the small case")
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options.add_argument("--app", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
@@ -55,6 +56,8 @@ def main() -> None:
         user = [] if os.geteuid() == 0 else ["--map-root-user"]
         os.execvp("unshare", ["unshare", *user, "--net", sys.executable, __file__, *sys.argv[1:], "--inside"])
     found = {}
+    if given.quick:
+        given.rounds, given.case = 1, given.case or ["10x10"]
     for case in given.case or list(BUDGET):
         workloads, servers = map(int, case.split("x"))
         found[case] = measure(workloads, servers, given.rounds)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import Figure, options, show
-from peer import PeerMissingError
+from peer import PeerMissingError, own_python
 from peer import arguments as peer_arguments
 from peer import command as peer_command
 
@@ -84,7 +84,7 @@ def ours(desk: Any, root: Path) -> Start:
         program = Program(desk, root, server)
         program.configure("[settings]\nport = 0\n" + "".join(CONFIG.format(number=n, server=server) for n in range(10)))
     environment = clean(program.environment)
-    return lambda: start([sys.executable, "-m", "trayapp", "run"], environment, root)
+    return lambda: start([own_python(), "-m", "trayapp", "run"], environment, root)
 
 
 def peer(env: Mapping[str, str], root: Path) -> Start:

@@ -1,0 +1,103 @@
+"""All measurements, one after another, in one table with budgets (DESIGN.md section 11); README.md says how to read it.
+
+    .venv/bin/python packaging/bench/all.py [--runs 5] [--quick] [--json] [--only start memory ...]
+
+Each script runs in a process of its own; one that fails is a row that says so. Five runs take about half an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from figures import Figure, noise, options, table
+
+HERE = Path(__file__).parent
+LIMIT = 3600.0  # s for one script
+RECOVERY = {"10x10": ("10 workloads on 10 servers", 5.0, 4.0), "100x50": ("100 workloads on 50 servers", 15.0, 8.0)}
+PROXY = {"1": (2.5, 4.0), "8": (None, None), "32": (5.0, 8.0)}  # × the requests of an httpx2 proxy
+
+
+def main() -> None:
+    """Run them and print."""
+    made = options(__doc__, runs=5)
+    made.add_argument("--only", nargs="+", choices=list(SCRIPTS), default=list(SCRIPTS), metavar="SCRIPT")
+    given = made.parse_args()
+    before = noise()
+    found = [figure for name in given.only for figure in rows(name, given.runs, quick=given.quick)]
+    if given.json:
+        busy = {"before": before, "after": noise()}
+        print(json.dumps({"noise": busy, "figures": [figure.json() for figure in found]}, indent=1))
+        return
+    print(f"before: {before}\nafter: {noise()}\n\n{table(found)}")
+
+
+def rows(name: str, runs: int, *, quick: bool) -> list[Figure]:
+    """What one script found."""
+    runs_option, read = SCRIPTS[name]
+    how = ["--quick"] if quick else ([runs_option, str(runs)] if runs_option else [])
+    print(f"{name} …", file=sys.stderr)
+    command = [sys.executable, str(HERE / f"{name}.py"), "--json", *how]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT)
+        return list(read(json.loads(done.stdout)))
+    except (subprocess.SubprocessError, ValueError, KeyError) as error:
+        return [Figure(name, "", note=f"failed: {type(error).__name__}; run {name}.py to see why")]
+
+
+# --- from each script's JSON to rows ---------------------------------------------------------------------------------
+
+
+def as_they_are(found: list[dict[str, Any]]) -> Iterable[Figure]:
+    """Of the scripts that print figures."""
+    names = [field.name for field in fields(Figure)]
+    for row in found:
+        lists = {name: tuple(row[name]) for name in ("values", "ratios")}
+        yield Figure(**{name: row[name] for name in names} | lists)
+
+
+def of_idle(found: dict[str, Any]) -> Iterable[Figure]:
+    rounds = found["rounds"]
+    awake = tuple(each["wake_ups_per_minute"] for each in rounds)
+    yield Figure("idle: wake-ups", "a minute", awake, budget=3.0)
+    yield Figure("idle: processor time", "ms a minute", tuple(each["cpu_ms_per_minute"] for each in rounds), budget=5.0)
+
+
+def of_recovery(found: dict[str, Any]) -> Iterable[Figure]:
+    for case, rounds in found.items():
+        what, budget, stretch = RECOVERY[case]
+        times = tuple(each["seconds"] for each in rounds)
+        yield Figure(f"network back to running: {what}", "s", times, budget=budget, stretch=stretch)
+
+
+def of_proxy(found: dict[str, Any]) -> Iterable[Figure]:
+    for count, (budget, stretch) in PROXY.items():
+        ours, other = found["amberlight"][count]["rps"], found["httpx2"][count]["rps"]
+        what = f"proxy, {count} connection{'s' if count != '1' else ''}; peer: httpx2"
+        yield Figure(what, "req/s", (ours,), (ours / other,), of="ratio", budget=budget, stretch=stretch, at_least=True)
+
+
+def of_aggregate(found: dict[str, Any]) -> Iterable[Figure]:
+    yield Figure("/mcp: a call, beyond one through the proxy", "ms", (found["cost_ms"],), budget=20.0)
+    yield Figure("/mcp: memory of its process while used", "MB", (found["process_pss_mb"],))
+
+
+Read = Callable[[Any], Iterable[Figure]]
+SCRIPTS: dict[str, tuple[str, Read]] = {  # the option for the number of runs, if it has one
+    "start": ("--runs", as_they_are),
+    "memory": ("--runs", as_they_are),
+    "idle": ("--rounds", of_idle),
+    "recovery": ("--rounds", of_recovery),
+    "hot": ("", as_they_are),
+    "scale": ("--runs", as_they_are),
+    "proxy": ("", of_proxy),
+    "aggregate": ("", of_aggregate),
+}
+
+if __name__ == "__main__":
+    main()
