@@ -172,14 +172,15 @@ def test_a_token_in_doubt_is_asked_about_against_the_kernel_s_word(marked: bool,
 
 
 def test_a_token_in_doubt_does_not_wait_for_the_limit_of_attempts() -> None:
-    """M9 is before M8: the dead ends of a burst had used the limit up, and the server's grace ran out meanwhile."""
+    """The dead ends of a burst had used M8's limit up, and the server's grace ran out meanwhile. One series more, no more."""
 
     p = played(reached(Phase.WAITING), "go; probe ok; ambiguous")
-    p.w = replace(p.w, recent=tuple(p.now.at - 100.0 + n for n in range(15)))
-
     assert Series.AGAIN is p.w.series
+
+    p.w = replace(p.w, recent=tuple(p.now.at - 100.0 + n for n in range(20)))
     assert p.w.due == deadlines.opens_at(p.w, Gate())
-    p.w = replace(p.w, series=Series.BURST)
+    assert p.now.at + 505.0 == deadlines.opens_at(replace(p.w, series=Series.BURST), Gate())
+    p.w = replace(p.w, recent=(*p.w.recent, p.now.at))
     assert p.now.at + 500.0 == deadlines.opens_at(p.w, Gate())
 
 

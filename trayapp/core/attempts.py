@@ -83,7 +83,7 @@ def send(w: Workload, e: ProbeOk) -> Result:
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
     if hurried and attempt.trigger is not Trigger.MANUAL:  # an ordinary refresh of a short-lived token is no haste
-        recent = (*recent, e.now.at)[-policy.automatic_attempts :]
+        recent = (*recent, e.now.at)[-schedule.remembered(policy) :]
     deadline = e.now.at + policy.attempt_limit + OVERTIME
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(

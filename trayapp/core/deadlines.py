@@ -21,9 +21,8 @@ def ready_at(w: Workload) -> float | None:
         return None
     if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
         return w.due
-    if w.series is Series.AGAIN:  # M9 is before M8: a grace does not wait for the limit, and the series is short
-        return max(w.due, w.not_before)
-    return schedule.rate_limited(w.recent, max(w.due, w.not_before), w.spec.policy)
+    rescue = w.series is Series.AGAIN
+    return schedule.rate_limited(w.recent, max(w.due, w.not_before), w.spec.policy, rescue=rescue)
 
 
 def opens_at(w: Workload, gate: Gate) -> float | None:

@@ -76,14 +76,21 @@ def again(tries: int, p: Policy) -> float | None:
     return p.again[tries] if 0 <= tries < len(p.again) else None
 
 
-def rate_limited(recent: tuple[float, ...], at: float, p: Policy) -> float:
+def rate_limited(recent: tuple[float, ...], at: float, p: Policy, *, rescue: bool = False) -> float:
     """M8: the earliest instant, not before `at`, at which the next automatic attempt may be made.
 
-    `recent` holds the instants of the automatic attempts, newest last; only the last `automatic_attempts` matter.
+    `recent` holds the instants of the automatic attempts, newest last, as many as `remembered` says. A `rescue` (M9) may go
+    beyond the limit by one series: a grace does not wait until the dead ends of a burst are forgotten.
     """
-    if p.automatic_attempts <= 0 or len(recent) < p.automatic_attempts:
+    most = p.automatic_attempts + (len(p.again) if rescue else 0)
+    if p.automatic_attempts <= 0 or len(recent) < most:
         return at
-    return max(at, recent[-p.automatic_attempts] + p.automatic_window)
+    return max(at, recent[-most] + p.automatic_window)
+
+
+def remembered(p: Policy) -> int:
+    """How many automatic attempts `rate_limited` has to know."""
+    return p.automatic_attempts + len(p.again)
 
 
 def counted(failing: Failing, awake: float) -> float:
