@@ -13,11 +13,11 @@ import aiohttp
 from tests.edge.refreshing import bare
 from tests.engines import World, keeping, login_of, running, spec_of
 from trayapp.core.model import Policy
-from trayapp.edge.keys import Keys
-from trayapp.edge.proxy import Proxy
-from trayapp.edge.server import LoopbackServer
-from trayapp.edge.upstream import Upstreams
-from trayapp.edge.wire import Wire
+from trayapp.edge.delivery.proxy import Proxy
+from trayapp.edge.delivery.upstream import Upstreams
+from trayapp.edge.loopback.keys import Keys
+from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.edge.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
 from trayapp.supply import Supply
 

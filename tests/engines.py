@@ -20,10 +20,10 @@ from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Note, Reply
 from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
 from trayapp.edge.journal import Journal
-from trayapp.edge.keystore import MemoryKeystore
-from trayapp.edge.signin import BrowserSignIn
-from trayapp.edge.tokens import HttpTokens
-from trayapp.edge.wire import Wire
+from trayapp.edge.oauth.signin import BrowserSignIn
+from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.edge.oauth.wire import Wire
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.engine import Engine
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.osevents.clocks import SystemClock

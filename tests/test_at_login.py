@@ -19,7 +19,7 @@ from trayapp.cli import main
 from trayapp.cli.client import Client
 from trayapp.config import Config, Settings
 from trayapp.core.face import Action, Verb
-from trayapp.edge.keystore import MemoryKeystore
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.paths import Paths
 
 ME = (sys.executable, "run")

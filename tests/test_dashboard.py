@@ -21,7 +21,7 @@ from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiError
 from trayapp.cli.dashboard import show_running
 from trayapp.core.face import Verb
-from trayapp.edge import peers
+from trayapp.edge.loopback import peers
 from trayapp.oauthtest import OAuthServer
 from trayapp.paths import Paths
 

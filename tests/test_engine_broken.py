@@ -15,8 +15,8 @@ from trayapp.core import machine
 from trayapp.core.face import Verb
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
-from trayapp.edge.keystore import MemoryKeystore
-from trayapp.edge.tokens import HttpTokens
+from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.ports import Found
 

@@ -20,7 +20,7 @@ from trayapp.config import load
 from trayapp.control import Control
 from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.core.model import Trouble
-from trayapp.edge.keystore import MemoryKeystore
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.paths import Paths
 

@@ -15,11 +15,11 @@ from tests.test_signing import alices, begin, over, spec_with
 from trayapp import engine, signing
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
-from trayapp.edge import idtoken
-from trayapp.edge.keystore import MemoryKeystore
-from trayapp.edge.signin import BrowserSignIn
-from trayapp.edge.tokens import HttpTokens
-from trayapp.edge.wire import Wire
+from trayapp.edge.oauth import idtoken
+from trayapp.edge.oauth.signin import BrowserSignIn
+from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.edge.oauth.wire import Wire
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.ports import Checked, SignIn
 

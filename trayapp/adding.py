@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trayapp.config import ConfigError, Mistake
-from trayapp.edge.controls import Rejected
+from trayapp.edge.console.controls import Rejected
 from trayapp.settings import IN_WORKLOAD, NAME, NAME_HELP
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trayapp.autostart import Autostart
     from trayapp.config import Config
     from trayapp.control import Control
-    from trayapp.edge.keystore import Keystore, MemoryKeystore
+    from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
     from trayapp.runtime import Runtime
     from trayapp.tray.icon import TrayIcon
 

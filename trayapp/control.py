@@ -1,4 +1,4 @@
-"""What the loopback API may ask of the app (`edge.api.Control`). It runs on the engine's loop, like the server."""
+"""What the loopback API may ask of the app (`edge.console.api.Control`). It runs on the engine's loop, like the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Snapshot, Unavailable, Verb
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
-from trayapp.edge.controls import Check, Rejected
+from trayapp.edge.console.controls import Check, Rejected
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

@@ -26,7 +26,7 @@ from trayapp.core.face import Action, Snapshot, Verb, WorkloadView
 from trayapp.core.menu import SIGNS
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.core.public import rfc3339
-from trayapp.edge.keystore import MemoryKeystore
+from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer, browse
 from trayapp.paths import Paths
 

@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 class TokenEndpoint(Protocol):
-    """`edge/tokens.py`."""
+    """`edge/oauth/tokens.py`."""
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath."""
@@ -49,7 +49,7 @@ class Found:
 
 
 class Keystore(Protocol):
-    """`edge/keystore.py`: DESIGN.md section 4."""
+    """`edge/vault/keystore.py`: DESIGN.md section 4."""
 
     async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble: ...
 
@@ -136,7 +136,7 @@ class NewLogin:
 
 
 class SignIn(Protocol):
-    """`edge/signin.py`: one running sign-in of one workload."""
+    """`edge/oauth/signin.py`: one running sign-in of one workload."""
 
     async def run(
         self,

@@ -22,28 +22,28 @@ from trayapp.core.face import Action, Snapshot, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import Trouble
 from trayapp.dashboard import Dashboard
-from trayapp.edge import aggregate
-from trayapp.edge.aggregate import Aggregate
-from trayapp.edge.api import open_routes, routes
-from trayapp.edge.clients import Clients
-from trayapp.edge.controls import Check
-from trayapp.edge.events import Events
-from trayapp.edge.history import event_json
+from trayapp.edge.console.api import open_routes, routes
+from trayapp.edge.console.controls import Check
+from trayapp.edge.console.events import Events
+from trayapp.edge.console.history import event_json
+from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.edge.console.pages import Pages
+from trayapp.edge.delivery import aggregate
+from trayapp.edge.delivery.aggregate import Aggregate
+from trayapp.edge.delivery.proxy import Proxy
+from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.edge.install import install_id
 from trayapp.edge.journal import Journal
-from trayapp.edge.keys import Keys
-from trayapp.edge.keystore import Keystore
-from trayapp.edge.pagekeys import PageKeys
-from trayapp.edge.pages import Pages
+from trayapp.edge.loopback.keys import Keys
+from trayapp.edge.loopback.server import LoopbackServer, PortTaken
+from trayapp.edge.loopback.serverfile import ServerFileError
+from trayapp.edge.oauth.clients import Clients
+from trayapp.edge.oauth.signin import BrowserSignIn
+from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.edge.oauth.wire import Wire
 from trayapp.edge.private import write_private
-from trayapp.edge.proxy import Proxy
-from trayapp.edge.server import LoopbackServer, PortTaken
-from trayapp.edge.serverfile import ServerFileError
-from trayapp.edge.signin import BrowserSignIn
 from trayapp.edge.timeline import Timeline
-from trayapp.edge.tokens import HttpTokens
-from trayapp.edge.upstream import Upstreams
-from trayapp.edge.wire import Wire
+from trayapp.edge.vault.keystore import Keystore
 from trayapp.engine import Engine
 from trayapp.look import Look
 from trayapp.osevents.clocks import SystemClock

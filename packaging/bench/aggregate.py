@@ -233,7 +233,7 @@ def app() -> None:
     from trayapp.app import App, Parts
     from trayapp.config import Config, Settings
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.edge.keystore import MemoryKeystore
+    from trayapp.edge.vault.keystore import MemoryKeystore
     from trayapp.paths import Paths
 
     facts = json.loads(sys.stdin.readline())

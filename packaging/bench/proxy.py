@@ -278,8 +278,8 @@ def amberlight() -> None:
     from trayapp.app import App, Parts
     from trayapp.config import Config, Settings
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.edge.keystore import MemoryKeystore
     from trayapp.edge.private import write_private
+    from trayapp.edge.vault.keystore import MemoryKeystore
     from trayapp.logs import to_file
     from trayapp.paths import Paths
 
@@ -309,7 +309,7 @@ def httpx2_proxy(upstream: str, root: str) -> None:
     import httpx2
     from aiohttp import web
 
-    from trayapp.edge import headers
+    from trayapp.edge.delivery import headers
     from trayapp.logs import to_file
 
     to_file(Path(root) / "httpx2.log", "info")

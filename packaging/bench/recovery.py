@@ -190,7 +190,7 @@ class App:
     def run(self) -> None:
         from trayapp import app
         from trayapp.config import Config, Settings
-        from trayapp.edge.keystore import MemoryKeystore
+        from trayapp.edge.vault.keystore import MemoryKeystore
         from trayapp.paths import Paths
 
         say({"pid": os.getpid()})

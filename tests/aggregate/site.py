@@ -17,7 +17,7 @@ from tests.aggregate.upstream import Upstream
 from tests.engines import login_of
 from tests.test_runtime import Program
 from trayapp.core.face import Verb
-from trayapp.edge import aggregate
+from trayapp.edge.delivery import aggregate
 from trayapp.oauthtest import Mode, OAuthServer
 
 LIMIT = 15.0  # s; a new process has to import its libraries

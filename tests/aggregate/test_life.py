@@ -18,8 +18,8 @@ from tests.aggregate.processes import linux, there
 from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
 from trayapp.core.model import Secret
-from trayapp.edge import aggregate
-from trayapp.edge.child import ChildFailed, Orders, start
+from trayapp.edge.delivery import aggregate
+from trayapp.edge.delivery.child import ChildFailed, Orders, start
 from trayapp.paths import Paths
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,7 +246,7 @@ _PARENT = """
 import asyncio, sys
 from pathlib import Path
 from trayapp.core.model import Secret
-from trayapp.edge.child import Orders, start
+from trayapp.edge.delivery.child import Orders, start
 async def main():
     child = await start(Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
     print(child.pid, flush=True)

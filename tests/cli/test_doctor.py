@@ -164,7 +164,7 @@ async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None,
         async def close(self) -> None:
             closed.append(True)
 
-    monkeypatch.setattr("trayapp.edge.keystore.Keystore", Keystore)
+    monkeypatch.setattr("trayapp.edge.vault.keystore.Keystore", Keystore)
 
     (check,) = await doctor.keyring()
 

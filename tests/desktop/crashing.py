@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from trayapp.edge.journal import Journal
-from trayapp.edge.keystore import Keystore
-from trayapp.edge.tokens import HttpTokens
-from trayapp.edge.vaults import SecretServiceVault
+from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.edge.vault.keystore import Keystore
+from trayapp.edge.vault.vaults import SecretServiceVault
 
 REFRESH = 2
 SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows

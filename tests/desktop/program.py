@@ -19,7 +19,7 @@ from tests.desktop.screen import wait_for
 from tests.real.app import App
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.core.model import Login, Secret
-from trayapp.edge.keystore import Keystore
+from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import Grant, OAuthServer
 from trayapp.paths import Paths
 from trayapp.ports import Found

@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, Program, in_keyring, word
 from trayapp.core.model import Login, Secret
-from trayapp.edge.keystore import Keystore
+from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import Mode, OAuthServer, Rule
 from trayapp.oauthtest.log import PENDING
 from trayapp.ports import Found

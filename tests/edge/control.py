@@ -21,7 +21,7 @@ from trayapp.core.face import (
 )
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
-from trayapp.edge.controls import Check, Rejected
+from trayapp.edge.console.controls import Check, Rejected
 
 ADDED = 1_700_000_000.0
 STARTED = 1_800_000_000.0

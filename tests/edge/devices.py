@@ -9,11 +9,11 @@ from typing import Any
 
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import DeviceCode, Moment, Secret, Spec
-from trayapp.edge.device import by_device_code
-from trayapp.edge.metadata import Endpoints
-from trayapp.edge.reach import Reach
-from trayapp.edge.tokens import Asking, HttpTokens
-from trayapp.edge.wire import Wire
+from trayapp.edge.oauth.device import by_device_code
+from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.tokens import Asking, HttpTokens
+from trayapp.edge.oauth.wire import Wire
 
 DEVICE_CODE = "dc-canary-5501"
 ENDPOINTS = Endpoints(

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 
 from tests.edge.control import FakeControl
-from trayapp.edge import api
-from trayapp.edge.pagekeys import PageKeys
-from trayapp.edge.pages import Pages
-from trayapp.edge.server import LoopbackServer
+from trayapp.edge.console import api
+from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.edge.console.pages import Pages
+from trayapp.edge.loopback.server import LoopbackServer
 
 BASE = "/api/v1beta"
 WALL = 1_800_000_000.0

@@ -15,11 +15,11 @@ from aiohttp import web
 from tests.edge.refreshing import bare
 from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Secret, Spec
-from trayapp.edge.keys import Keys
-from trayapp.edge.proxy import Proxy
-from trayapp.edge.server import LoopbackServer
-from trayapp.edge.upstream import Upstreams
-from trayapp.edge.wire import Wire
+from trayapp.edge.delivery.proxy import Proxy
+from trayapp.edge.delivery.upstream import Upstreams
+from trayapp.edge.loopback.keys import Keys
+from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.edge.oauth.wire import Wire
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -16,7 +16,7 @@ from tests.edge.past import HOUR, RETRY, RUN, WALL, Desk, looks
 from trayapp.core.face import Colour, Detail, Status
 from trayapp.core.model import Moment
 from trayapp.edge import journal, timeline
-from trayapp.edge.history import event_json
+from trayapp.edge.console.history import event_json
 from trayapp.edge.journal import KEPT
 from trayapp.edge.timeline import Segment, Timeline
 

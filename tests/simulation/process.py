@@ -20,7 +20,7 @@ from trayapp.core.face import Snapshot
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
-from trayapp.edge.keystore import HANG_LIMIT, Keystore
+from trayapp.edge.vault.keystore import HANG_LIMIT, Keystore
 from trayapp.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
 from trayapp.ports import Adapters, NewLogin
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from tests.edge.keyrings import Fake, MacFake, WindowsFake
 from trayapp.core.model import Login
-from trayapp.edge.cabinet import Cabinet
 from trayapp.edge.journal import Journal, _prepare
-from trayapp.edge.slots import WINDOWS_LIMIT, RefusalError, Slot
+from trayapp.edge.vault.cabinet import Cabinet
+from trayapp.edge.vault.slots import WINDOWS_LIMIT, RefusalError, Slot
 from trayapp.edge.worker import Worker
 
 

@@ -25,7 +25,7 @@ from tests.simulation.truth import Truth
 from trayapp.core.face import Action, Status, Verb
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
-from trayapp.edge.cabinet import Cabinet
+from trayapp.edge.vault.cabinet import Cabinet
 
 HISTORY = 400  # lines that are kept for a broken invariant
 HOUR = 3600.0

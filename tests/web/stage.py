@@ -19,13 +19,13 @@ from trayapp.core.clients import ClientAccess
 from trayapp.core.face import AuthView, Colour, Detail, Glyph, Snapshot, Status, WorkloadView
 from trayapp.core.model import Problem, Secret
 from trayapp.core.view import look
-from trayapp.edge.api import open_routes, routes
-from trayapp.edge.controls import Rejected
-from trayapp.edge.events import Events
-from trayapp.edge.history import event_json
-from trayapp.edge.pagekeys import PageKeys
-from trayapp.edge.pages import Pages
-from trayapp.edge.server import LoopbackServer
+from trayapp.edge.console.api import open_routes, routes
+from trayapp.edge.console.controls import Rejected
+from trayapp.edge.console.events import Events
+from trayapp.edge.console.history import event_json
+from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.edge.console.pages import Pages
+from trayapp.edge.loopback.server import LoopbackServer
 from trayapp.edge.timeline import Segment, segment
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from trayapp.core.model import Secret
-from trayapp.edge.serverfile import ServerFileError, read
+from trayapp.edge.loopback.serverfile import ServerFileError, read
 
 CONNECT_LIMIT = 2.0  # s; on loopback it takes none
 READ_LIMIT = 10.0  # s

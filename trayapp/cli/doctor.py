@@ -94,7 +94,7 @@ def at_login() -> Check:
 async def keyring() -> list[Check]:
     """Which keyring would be used, and whether it is there and unlocked; without raising a prompt."""
     from trayapp.core.model import Trouble
-    from trayapp.edge.keystore import Keystore
+    from trayapp.edge.vault.keystore import Keystore
 
     keystore = Keystore("doctor", hang_limit=KEYRING_LIMIT)
     try:

@@ -1,0 +1,43 @@
+"""How to sign in may be said with each wish, and a sign-in that waits can be ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.edge.console.test_api import GITHUB, Site
+from tests.edge.console.test_api import site as site
+
+
+async def test_the_flow_is_passed_on(site: Site) -> None:
+    """`device` or `browser`; without a word it is as configured."""
+
+    await site.ask("POST", f"{GITHUB}/reauthorize", json={"browser": False, "flow": "device"})
+    await site.ask("POST", f"{GITHUB}/reauthorize", json={"browser": False, "flow": "browser"})
+    await site.ask("POST", f"{GITHUB}/reauthorize", json={"browser": False, "flow": ""})
+
+    assert [
+        ("reauthorize", "github", False, False, "device"),
+        ("reauthorize", "github", False, False, "browser"),
+        ("reauthorize", "github", False, False),
+    ] == site.control.calls
+
+
+@pytest.mark.parametrize("flow", ["carrier pigeon", 7, None, "Device"])
+async def test_a_flow_that_does_not_exist(site: Site, flow: object) -> None:
+    """A sentence names the field, and nothing begins."""
+
+    status, body, _ = await site.ask("POST", f"{GITHUB}/reauthorize", json={"flow": flow})
+
+    assert 400 == status
+    assert "flow" in body["message"]
+    assert [] == site.control.calls
+
+
+async def test_cancelled(site: Site) -> None:
+    """The app is told, and a person who thinks again need not wait ten seconds."""
+
+    await site.ask("POST", f"{GITHUB}/reauthorize")
+    assert 202 == (await site.ask("POST", f"{GITHUB}/cancel"))[0]
+    assert ("cancel_sign_in", "github") == site.control.calls[-1]
+    assert 202 == (await site.ask("POST", f"{GITHUB}/reauthorize"))[0]
+    assert 404 == (await site.ask("POST", GITHUB.replace("github", "nobody") + "/cancel"))[0]

@@ -1,0 +1,370 @@
+"""`openapi.json` against what the server really registers and really answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.edge.control import FakeControl, view
+from tests.edge.shapes import resolved, wrong
+from tests.edge.streams import Stream
+from trayapp.core.clients import ClientAccess
+from trayapp.core.face import AuthView, Detail, Snapshot, Status, Unavailable
+from trayapp.core.metrics import Counted
+from trayapp.core.model import AccessToken, Problem, Secret
+from trayapp.edge.console import api, openapi
+from trayapp.edge.console.controls import Rejected
+from trayapp.edge.console.events import Events
+from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.edge.timeline import Segment
+
+BASE = "/api/v1beta"
+WALL = 1_800_000_000.0
+PROBLEM = Problem("http", "A firewall's page.", 403, "blocked")
+FULL = AuthView(
+    Detail.RETRYING,
+    WALL,
+    attempts=3,
+    last_outcome="server_busy",
+    last_error=PROBLEM,
+    last_trigger="tick",
+    next_attempt_at=WALL,
+    ceiling_at=WALL,
+    token_expires_at=WALL,
+    retrying_since=WALL,
+    last_refreshed_at=WALL,
+    lost_rotations=1,
+    signing_in=True,
+    sign_in_error=PROBLEM,
+)
+
+
+class Site:
+    """A running server; every answer is held against its own document."""
+
+    def __init__(self, control: FakeControl, client: aiohttp.ClientSession, events: Events) -> None:
+        self.control = control
+        self.client = client
+        self.events = events
+        self.document: dict[str, Any] = {}
+        self.seen: set[tuple[str, str, int]] = set()  # method, path of the document, status
+
+    async def ask(self, method: str, path: str, **kwargs: Any) -> Any:
+        """The answer's JSON (text, None), after it was found to be as the document says."""
+        async with self.client.request(method, path, **kwargs) as response:
+            body = await response.read()
+            template, operation = self.operation(method, path)
+            self.seen.add((method, template, response.status))
+            described = operation["responses"].get(str(response.status))
+            assert described is not None, f"{method} {template} answers {response.status}, which is not described"
+            if "content" not in described:
+                assert body == b""
+                return None
+            (media,) = described["content"]
+            assert media == response.content_type
+            value = json.loads(body) if media == "application/json" else body.decode()
+            assert [] == wrong(self.document, described["content"][media]["schema"], value)
+            return value
+
+    def operation(self, method: str, path: str) -> tuple[str, Mapping[str, Any]]:
+        """The document's word on this request; a path without a placeholder comes first."""
+        for template in sorted(self.document["paths"], key=lambda each: each.count("{")):
+            pattern = re.sub(r"\{name\}", "[^/]*", template)
+            if re.fullmatch(pattern, path.split("?")[0]) and method.lower() in self.document["paths"][template]:
+                return template, self.document["paths"][template][method.lower()]
+        raise AssertionError(f"{method} {path} is not in the document")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    control = FakeControl()
+    hub = Events(control)
+    keys = PageKeys()
+    routes = api.routes(control, version="1.2.3", events=hub, page_keys=keys, past=Past(), now=lambda: 1000.0)
+    server = LoopbackServer(
+        port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes(keys)
+    )
+    url = await server.start()
+    async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {server.api_key.reveal()}"}) as client:
+        made = Site(control, client, hub)
+        async with client.get("/api/openapi.json") as response:
+            made.document = await response.json()
+        yield made
+        hub.close()
+    await server.close()
+
+
+class Past:
+    """A history in which one thing happened."""
+
+    async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
+        one = Segment(WALL, "auth_retrying", "amber", "retry", "offline", "There is no network.")
+        return {name: ([one], limit == 1) for name in names}
+
+
+def refs(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {value["$ref"]} if "$ref" in value else set().union(*map(refs, value.values()))
+    return set().union(*map(refs, value)) if isinstance(value, list) else set()
+
+
+def test_each_route_is_in_the_document_and_the_reverse() -> None:
+    """Methods and paths are the same on both sides; only what is described as open needs no key."""
+
+    control = FakeControl()
+    keyed, free = api.routes(control, version="1"), api.open_routes()
+    document = openapi.document("1")
+    described = {
+        (method.upper(), path): operation
+        for path, methods in document["paths"].items()  # type: ignore[attr-defined]
+        for method, operation in methods.items()
+    }
+
+    assert {(r.method, r.path) for r in (*keyed, *free)} == set(described)
+    assert {(r.method, r.path) for r in free} == {key for key, each in described.items() if each.get("security") == []}
+    assert len(described) == len(keyed) + len(free)
+
+
+def test_the_document_is_whole() -> None:
+    """OpenAPI 3.1 with unique ids; each reference leads somewhere, each shape is used, each placeholder is described."""
+
+    document: Any = openapi.document("1.2.3")
+    json.dumps(document)
+    operations = [each for methods in document["paths"].values() for each in methods.values()]
+    ids = [each["operationId"] for each in operations]
+    used = refs(document)
+
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["version"] == "1.2.3"
+    assert len(ids) == len(set(ids))
+    assert all(resolved(document, ref) for ref in used)
+    assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} == used
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            named = {p["name"] for p in operation.get("parameters", []) if p["in"] == "path"}
+            assert named == set(re.findall(r"\{(\w+)\}", path))
+            assert all(each["description"] for each in operation["responses"].values())
+
+
+def test_the_validator_finds_what_is_wrong() -> None:
+    """A key too many, one too few, a wrong type, word, time or number: each is seen."""
+
+    document: Any = openapi.document("1")
+    problem = {"$ref": "#/components/schemas/Problem"}
+    good = {"kind": "http", "http_status": 403, "code": None, "summary": "no"}
+
+    assert [] == wrong(document, problem, good)
+    bads: list[Any] = [
+        good | {"more": 1},
+        {"kind": "http"},
+        good | {"http_status": "403"},
+        good | {"code": 1},
+        [],
+        None,
+    ]
+    for bad in bads:
+        assert wrong(document, problem, bad), bad
+    assert wrong(document, {"enum": ["a"]}, "b")
+    assert wrong(document, {"type": "integer", "minimum": 0}, -1)
+    assert wrong(document, {"type": "integer"}, True)
+    assert wrong(document, {"const": True}, 1)
+    with pytest.raises(AssertionError, match="does not know"):
+        wrong(document, {"minItems": 1}, [])
+
+
+async def every_answer(site: Site) -> None:
+    """Each operation once or more, in every way that it can go well, and some refusals."""
+    control, one = site.control, f"{BASE}/workloads/github"
+    control.views["idle"] = view("idle", Status.STOPPED)
+    control.views["full"] = replace(view("full", Status.AUTH_RETRYING), auth=FULL)
+    control.counts = Counted({("full", "refreshed", "due"): 1}, {("full", "retrying"): 2}, {("full", "200"): 1}, 1)
+    for path in ("/health", "/metrics", "/api/openapi.json", f"{BASE}/version", f"{BASE}/status", f"{BASE}/doctor"):
+        await site.ask("GET", path)
+    for path in (f"{BASE}/workloads", f"{BASE}/workloads?all=true", f"{BASE}/workloads?all=maybe"):
+        await site.ask("GET", path)
+    for path in (one, f"{one}/status", f"{BASE}/workloads/full/status", f"{BASE}/workloads/nobody/status"):
+        await site.ask("GET", path)
+    for asked in ("history", "history?limit=1&since=2026-01-02T03:04:05Z", "workloads/github/history?limit=2"):
+        await site.ask("GET", f"{BASE}/{asked}")
+    for wrong_one in ("limit=0", "limit=x", "since=yesterday", "since=2026-01-02T03:04:05"):
+        await site.ask("GET", f"{BASE}/history?{wrong_one}")
+    for word in ("retry", "stop", "restart"):
+        await site.ask("POST", f"{one}/{word}")
+        await site.ask("POST", f"{BASE}/workloads/{word}", json={} if word == "retry" else {"names": ["github"]})
+    control.token_answer = AccessToken(1, Secret("at"), 0.0, 9.0, WALL)
+    await site.ask("GET", f"{one}/token?min_validity=5&wait=30")
+    control.token_answer = AccessToken(1, Secret("at"), 0.0, None)
+    await site.ask("GET", f"{one}/token")
+    control.token_answer = Unavailable("retrying", Status.AUTH_RETRYING, Detail.OFFLINE, WALL, 30, WALL, "Wait.")
+    await site.ask("GET", f"{one}/token")
+    await site.ask("GET", f"{one}/token?wait=31")
+    await site.ask("GET", f"{one}/client")
+    for key in (Secret("k"), None):
+        control.access = ClientAccess("github", "http://127.0.0.1:1/w/github", key)
+        await site.ask("GET", f"{one}/client")
+        await site.ask("GET", f"{BASE}/aggregate/client")
+    await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
+    await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
+    control.page = None
+    await site.ask("POST", f"{one}/reauthorize", json={"accept": True})
+    control.page = Problem("busy", "Not now.")
+    await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")
+    await site.ask("POST", f"{BASE}/workloads/idle/reauthorize")  # a second time within 10 s
+    await site.ask("POST", f"{one}/callback", json={"url": "http://127.0.0.1/callback"})
+    await site.ask("POST", f"{one}/cancel")
+    await site.ask("POST", f"{one}/secret", json={"client_secret": "canary"})
+    control.paste_answer = Problem("keyring", "The keyring did not keep it (locked).")
+    await site.ask("POST", f"{one}/secret", json={"client_secret": ""})
+    control.paste_answer = None
+    await site.ask(
+        "POST",
+        f"{one}/callback",
+        data=io.BytesIO(b"x" * (1 << 20) + b"x"),
+        headers={"Content-Type": "application/json"},
+    )
+    await site.ask("POST", f"{one}/callback", data=b"a=b", headers={"Content-Type": "text/plain"})
+    link = (await site.ask("POST", f"{BASE}/dashboard"))["url"]
+    own = {"Origin": link.partition("/#")[0]}
+    for _ in range(2):  # the second time it was used
+        await site.ask("POST", f"{BASE}/session", json={"once": link.partition("#once=")[2]}, headers=own)
+    await site.ask("POST", f"{BASE}/session", json={}, headers=own)
+    await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "ceiling": "1h"})
+    control.rejected = Rejected(409, "name_taken", "name", "There is already a workload new.")
+    await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "scopes": ["a"]})
+    await site.ask("POST", f"{BASE}/reload")
+    await site.ask("POST", f"{BASE}/quit")
+    await site.ask("DELETE", f"{BASE}/workloads/idle")
+    await site.ask("POST", f"{BASE}/workloads/delete", json={"names": ["github", "full"]})
+
+
+async def test_every_answer_has_the_described_shape(site: Site) -> None:
+    """Status, content type and JSON of each operation; no operation is left out."""
+
+    await every_answer(site)
+    described = {
+        (method.upper(), path, int(status))
+        for path, methods in site.document["paths"].items()
+        for method, operation in methods.items()
+        for status in operation["responses"]
+        if int(status) < 300 and not path.endswith("/events")
+    }
+
+    assert described <= site.seen
+    assert {400, 404, 409, 413, 415, 429, 503} <= {status for _, _, status in site.seen}
+
+
+async def test_nobody_without_the_key_learns_more_than_health(site: Site) -> None:
+    """Every described operation but the open one is 403, in the shape of an error."""
+
+    for path, methods in list(site.document["paths"].items()):
+        for method, operation in methods.items():
+            if operation.get("security") != []:
+                asked = path.replace("{name}", "github")
+                await site.ask(method.upper(), asked, headers={"Authorization": "Bearer wrong"})
+    assert {403} == {status for _, _, status in site.seen}
+
+
+async def test_the_events_carry_described_shapes(site: Site) -> None:
+    """`reset` is the list, `workload` a row of it."""
+
+    site.control.views["full"] = replace(view("full", Status.AUTH_RETRYING), auth=FULL)
+    shapes = "#/components/schemas"
+    async with site.client.get(f"{BASE}/events") as response:
+        stream = Stream(response)
+        assert [] == wrong(site.document, {"$ref": f"{shapes}/WorkloadList"}, (await stream.next()).data)
+        site.events.published(Snapshot(1, dict(site.control.views)))
+        assert [] == wrong(site.document, {"$ref": f"{shapes}/Workload"}, (await stream.next()).data)
+
+
+async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> None:
+    """A field that the document does not name is refused; one that it needs is missed. Our own page asks."""
+
+    link = (await site.ask("POST", f"{BASE}/dashboard"))["url"]
+    own = {"Origin": link.partition("/#")[0]}
+    for path, methods in list(site.document["paths"].items()):
+        for method, operation in methods.items():
+            if "requestBody" not in operation:
+                continue
+            asked = path.replace("{name}", "github")
+            body = operation["requestBody"]
+            error = await site.ask(method.upper(), asked, json={"surprise": 1}, headers=own)
+            assert "bad_request" == error["error"]
+            if body["required"]:
+                assert "bad_request" == (await site.ask(method.upper(), asked, json={}, headers=own))["error"]
+            assert wrong(site.document, body["content"]["application/json"]["schema"], {"surprise": 1})
+
+
+# --- several at once -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "calls"),
+    [
+        ("stop", [("post", "pause", "b"), ("post", "pause", "a")]),
+        ("restart", [("post", "resume", "b"), ("post", "resume", "a")]),
+        ("delete", [("remove", "b"), ("remove", "a")]),
+    ],
+)
+async def test_several_at_once(site: Site, word: str, calls: list[tuple[str, ...]]) -> None:
+    """Each name once, in the order asked for."""
+
+    site.control.views.update(a=view("a"), b=view("b"))
+    await site.ask("POST", f"{BASE}/workloads/{word}", json={"names": ["b", "a", "b"]})
+
+    assert calls == site.control.calls
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (None, "bad_request"),
+        ({}, "bad_request"),
+        ({"names": []}, "bad_request"),
+        ({"names": "github"}, "bad_request"),
+        ({"names": [1]}, "bad_request"),
+        ({"names": ["github", None]}, "bad_request"),
+        ({"group": "default"}, "bad_request"),
+        ({"names": ["github"], "group": "default"}, "bad_request"),
+        ({"names": ["github", "Bad Name"]}, "bad_name"),
+        ({"names": ["github", "nobody"]}, "unknown_workload"),
+    ],
+)
+async def test_all_or_none(site: Site, body: object, error: str) -> None:
+    """One wrong name, or a group (there are none here), and nothing is done to the others."""
+
+    for word in ("stop", "restart", "delete"):
+        asked = {} if body is None else {"json": body}
+        assert error == (await site.ask("POST", f"{BASE}/workloads/{word}", **asked))["error"]
+    assert [] == site.control.calls
+
+
+# --- client settings -------------------------------------------------------------------------------------------------
+
+
+async def test_client_settings(site: Site) -> None:
+    """Address, header and the ready texts."""
+
+    site.control.access = ClientAccess("github", "http://127.0.0.1:1/w/github", Secret("key-1"), lasting=False)
+    made = await site.ask("GET", f"{BASE}/workloads/github/client")
+
+    assert ("http://127.0.0.1:1/w/github", False) == (made["url"], made["lasting"])
+    assert {"Authorization": "Bearer key-1"} == made["headers"]
+    assert made["headers"] == json.loads(made["settings"]["claude"])["mcpServers"]["github"]["headers"]
+
+
+async def test_no_browser_gets_client_settings(site: Site) -> None:
+    """They hold a key."""
+
+    site.control.access = ClientAccess("github", "http://127.0.0.1:1/w/github", Secret("key-1"))
+    error = await site.ask("GET", f"{BASE}/workloads/github/client", headers={"Sec-Fetch-Site": "same-origin"})
+
+    assert "forbidden" == error["error"]

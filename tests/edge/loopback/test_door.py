@@ -1,0 +1,86 @@
+"""The loopback server's limit on connections: over it a word and the end, and nobody else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.edge.loopback.test_server import talk
+from trayapp.edge.loopback import door
+from trayapp.edge.loopback.server import LoopbackServer
+
+ASK = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n"
+
+
+async def health(request: web.Request) -> web.Response:
+    return web.Response(text="well")
+
+
+@pytest.fixture
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopbackServer]:
+    """It takes two connections."""
+    monkeypatch.setattr("trayapp.edge.loopback.server.most", lambda: 2)
+    found = LoopbackServer(
+        port=0, runtime_dir=tmp_path / "run", version="0", routes=[], open_routes=[web.get("/health", health)]
+    )
+    await found.start()
+    yield found
+    await found.close()
+
+
+@contextlib.asynccontextmanager
+async def connected(server: LoopbackServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection over which one request was answered, and that stays."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        writer.write((ASK % server.port).replace(b"close", b"keep-alive"))
+        assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
+        await reader.readuntil(b"well")
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_one_too_many_is_told_so(server: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
+    """The third is 503 with Retry-After and closed, also if it sends nothing; the first two go on; the log says so once."""
+
+    caplog.set_level(logging.WARNING)
+    async with connected(server), connected(server) as (reader, writer):
+        for sent in (ASK % server.port, b"", b"\x16\x03\x01"):
+            status, headers, body = await talk(server, sent)
+            assert (503, "1", "close") == (status, headers["retry-after"], headers["connection"])
+            assert "no-store" == headers["cache-control"]
+            assert "busy" == json.loads(body)["error"]
+
+        writer.write(ASK % server.port)
+        assert b"HTTP/1.1 200 OK\r\n" == await reader.readline()
+    assert 1 == len([record for record in caplog.records if "2 connections" in record.getMessage()])
+
+
+async def test_who_leaves_makes_room(server: LoopbackServer) -> None:
+    """As soon as one connection ends there is room for the next."""
+
+    async with connected(server):
+        async with connected(server):
+            assert 503 == (await talk(server, ASK % server.port))[0]
+        answers = [(await talk(server, ASK % server.port))[0] for _ in range(20)]
+        assert 200 == answers[-1]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"), [(1024, 448), (256, 64), (100, 1), (1 << 20, door.MOST), (-1, door.MOST)]
+)
+def test_the_limit_leaves_files_for_the_rest(files: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two for each connection, and some to spare; -1 is no limit at all."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (files, files))
+
+    assert expected == door.most()

@@ -1,0 +1,86 @@
+"""`WWW-Authenticate`, as servers write it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trayapp.edge.oauth.challenge import Challenge, bearer, challenges
+
+URL = "https://mcp.example.com/.well-known/oauth-protected-resource"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", []),
+        ("Bearer", [("bearer", {})]),
+        ("bearer realm=x", [("bearer", {"realm": "x"})]),
+        (f'Bearer resource_metadata="{URL}"', [("bearer", {"resource_metadata": URL})]),
+        (f"Bearer resource_metadata={URL}", [("bearer", {"resource_metadata": URL})]),  # should be quoted, often is not
+        (
+            f'Bearer error="invalid_token", error_description="a, \\"b\\" = c", scope="a b", resource_metadata="{URL}"',
+            [
+                (
+                    "bearer",
+                    {
+                        "error": "invalid_token",
+                        "error_description": 'a, "b" = c',
+                        "scope": "a b",
+                        "resource_metadata": URL,
+                    },
+                )
+            ],
+        ),
+        (
+            'Basic realm="x, Bearer y=z", Bearer scope="s"',
+            [("basic", {"realm": "x, Bearer y=z"}), ("bearer", {"scope": "s"})],
+        ),
+        ("Negotiate YWJj==, Bearer a=1 , , b = 2", [("negotiate", {}), ("bearer", {"a": "1", "b": "2"})]),
+        ("NTLM, Basic", [("ntlm", {}), ("basic", {})]),
+        ("Bearer a=1, a=2", [("bearer", {"a": "1"})]),
+        ('Bearer a="open', [("bearer", {})]),
+        ("Bearer A=1", [("bearer", {"a": "1"})]),
+        ('"junk", Bearer a=1', [("bearer", {"a": "1"})]),
+        ('DPoP algs="ES256", Bearer x="1"', [("dpop", {"algs": "ES256"}), ("bearer", {"x": "1"})]),
+    ],
+)
+def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> None:
+    """Several of them, quoted texts, stray commas, junk."""
+
+    assert [Challenge(scheme, parameters) for scheme, parameters in expected] == list(challenges(header))
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Basic realm=x", None),
+        ("", None),
+        ("Bearer a=1, Bearer b=2", {"a": "1"}),
+        (f'Bearer a=1, Bearer resource_metadata="{URL}"', {"resource_metadata": URL}),
+    ],
+)
+def test_the_challenge_that_says_most(header: str, expected: Any) -> None:
+    """The one that names its metadata; other schemes are passed over."""
+
+    assert expected == bearer(header)
+
+
+@given(st.text(alphabet='abB= ,"\\;\t/:é', max_size=200))
+def test_whatever_comes_is_read(header: str) -> None:
+    """No header raises, and none hangs."""
+
+    assert all(one.scheme for one in challenges(header))
+
+
+def test_a_huge_header_takes_no_time() -> None:
+    """It is cut, and read in one pass."""
+
+    began = time.perf_counter()
+    for part in ('a="', "a=", "a ", ",", '\\"', 'Bearer x="\\', "="):
+        challenges(part * 100_000)
+    assert time.perf_counter() - began < 2

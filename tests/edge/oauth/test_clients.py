@@ -1,0 +1,183 @@
+"""What is kept of a client: across runs, in short entries, without a keyring, and never over what cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.edge.keyrings import mac, windows
+from tests.edge.web import AS, MCP
+from trayapp.core.model import Secret, Trouble
+from trayapp.edge.oauth.clients import Clients, Kept, from_text, to_text
+from trayapp.edge.oauth.discovery import Found
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.registration import Client
+from trayapp.edge.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
+
+CLIENT = Client(
+    "c-1", Secret("client-canary"), "client_secret_basic", AS, True, "http://127.0.0.1:1/callback/x", ("a",)
+)
+KEPT = Kept(CLIENT, Secret("own-canary"), AS, MCP, Found((AS,), MCP, ("a",), Reach.PUBLIC))
+SERVICE = "amberlight/i/github/client"
+
+
+class Store:
+    """A client store that can fail."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, Secret] = {}
+        self.trouble: Trouble | None = None
+
+    async def load_client(self, name: str) -> Secret | Trouble | None:
+        return self.trouble or self.texts.get(name)
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None:
+        if self.trouble is None:
+            self.texts[name] = text
+        return self.trouble
+
+    async def discard_client(self, name: str) -> Trouble | None:
+        self.texts.pop(name, None)
+        return self.trouble
+
+
+def test_it_is_read_as_it_was_written() -> None:
+    """All of it, or nothing at all; what makes no sense is left out."""
+
+    for kept in (KEPT, Kept(), Kept(client=CLIENT), Kept(secret=Secret("x"))):
+        assert kept == from_text(to_text(kept))
+    for bad in (
+        "",
+        "[]",
+        "{",
+        "5",
+        '{"client": 5, "secret": 5, "found": []}',
+        '{"found": {"url": "x", "issuers": []}}',
+    ):
+        assert Kept() == from_text(Secret(bad))
+    assert "canary" not in repr(KEPT)
+
+
+async def test_the_next_run_knows_it() -> None:
+    """And removal leaves nothing, but tells which client it was."""
+
+    store = Store()
+    assert await Clients(store).save("github", KEPT) is None
+    again = Clients(store)
+    assert KEPT == await again.load("github")
+    assert CLIENT == await again.forget("github")
+    assert {} == store.texts
+    assert Kept() == await again.load("github")
+
+
+async def test_without_a_keyring_it_lasts_for_this_run() -> None:
+    """Nobody is asked twice to register."""
+
+    for clients in (Clients(), Clients(MemoryKeystore())):
+        await clients.save("github", KEPT)
+        assert KEPT == await clients.load("github")
+        await clients.drop_client("github")
+        assert (None, KEPT.secret) == ((await clients.load("github")).client, (await clients.load("github")).secret)
+
+
+async def test_what_cannot_be_read_is_not_written_over() -> None:
+    """A locked keyring holds a person's secret: a registration made meanwhile must not take its place."""
+
+    store = Store()
+    await Clients(store).set_secret("github", Secret("own-canary"))
+    store.trouble = Trouble.LOCKED
+    clients = Clients(store)
+    assert Kept() == await clients.load("github")
+    assert Trouble.LOCKED is await clients.save("github", Kept(client=CLIENT))
+    assert CLIENT == (await clients.load("github")).client  # for this run
+
+    store.trouble = None
+    assert Secret("own-canary") == (await Clients(store).load("github")).secret
+
+
+async def test_what_could_not_be_read_is_read_later() -> None:
+    """Unlocked in the middle of a run: the secret counts at the next sign-in, beside what was made meanwhile, and both
+    are in the keyring then. A locked one is not asked at every look, as that may be a dialog each time."""
+
+    store = Store()
+    await Clients(store).set_secret("github", Secret("own-canary"))
+    clients = Clients(store)
+    store.trouble = Trouble.LOCKED
+    await clients.load("github")
+    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
+
+    store.trouble = None
+    assert (await clients.load("github")).secret is None
+    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
+    assert Secret("own-canary") == (await Clients(store).load("github")).secret
+    kept = await clients.load("github", again=True)
+    assert (CLIENT, Secret("own-canary"), KEPT.found) == (kept.client, kept.secret, kept.found)
+    assert kept == await Clients(store).load("github")
+
+
+async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
+    """It may be used with another server; and it can be taken away."""
+
+    clients = Clients(Store())
+    await clients.save("github", KEPT)
+    await clients.set_secret("github", Secret("new"))
+    kept = await clients.load("github")
+    assert (Secret("new"), "", CLIENT) == (kept.secret, kept.secret_for, kept.client)
+    await clients.set_secret("github", None)
+    assert (await clients.load("github")).secret is None
+
+
+@pytest.mark.parametrize("make", [windows, mac])
+@pytest.mark.parametrize("size", [10, 1150, 5000])
+def test_short_entries(make: Any, size: int) -> None:
+    """A long text is split where it has to be, a shorter one leaves no piece of it behind, and erasing leaves nothing."""
+
+    vault = make()
+    for length in (size, 5, size):
+        write_entry(vault, SERVICE, "github", text := Secret("x" * length))
+        assert text == read_entry(vault, SERVICE, "github")
+    write_entry(vault, SERVICE, "github", Secret("short"))
+    assert vault.get(f"{SERVICE}/1", "github") is None
+    erase_entry(vault, SERVICE, "github")
+    erase_entry(vault, SERVICE, "github")
+    assert read_entry(vault, SERVICE, "github") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"v": 2}',
+        '{"v": 1, "parts": 99, "sha256": ""}',
+        '{"v":1,"parts":0,"sha256":"x","text":"y"}',
+    ],
+)
+def test_damage_is_absence(damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is said without a word of what is there, and written over."""
+
+    vault = windows()
+    write_entry(vault, SERVICE, "github", Secret("canary" * 500))
+    vault.set(SERVICE, "github", damage or "canary")
+
+    assert read_entry(vault, SERVICE, "github") is None
+    assert "damaged" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_in_the_keyring() -> None:
+    """Beside the slots of the login, under a service of its own."""
+
+    vault = mac()
+    keystore = Keystore("i", lambda: vault)
+    clients = Clients(keystore)
+    await clients.save("github", KEPT)
+    assert vault.get(SERVICE, "github") is not None
+    assert KEPT == await Clients(keystore).load("github")
+    await clients.forget("github")
+    assert vault.get(SERVICE, "github") is None
+    await keystore.close()

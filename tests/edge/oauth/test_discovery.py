@@ -1,0 +1,376 @@
+"""From an address to its authorization server: where it is looked for, and what a server must not talk us into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.edge.oauth.test_reach import wire
+from tests.edge.raw import http, raw, says, says_and_hangs
+from tests.edge.web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
+from trayapp.core.messages import Answer, Fault
+from trayapp.core.model import Problem
+from trayapp.edge.oauth.discovery import Found, discover
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.wire import Request, url_problem
+
+OTHER = "https://meta.example.net/prm"
+HTML = page(200, b"<html>", Content_Type="text/html; charset=utf-8")
+
+
+async def find(web: Web, url: str = MCP) -> Found:
+    found = await discover(url, web)
+    assert isinstance(found, Found), found
+    return found
+
+
+async def refused(web: Web, *words: str, kind: str = "metadata") -> Problem:
+    problem = await discover(MCP, web)
+    assert isinstance(problem, Problem), problem
+    assert kind == problem.kind
+    assert len(problem.summary) <= 200
+    for word in words:
+        assert word in problem.summary
+    return problem
+
+
+# --- where it is looked for ------------------------------------------------------------------------------------------
+
+
+async def test_the_challenge_names_the_metadata() -> None:
+    """One request without a token, and the document that it names; nothing else is asked."""
+
+    web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
+    web.served[OTHER] = page(200, resource())
+
+    assert Found((AS,), MCP, (), Reach.PUBLIC) == await find(web)
+    assert [f"POST {MCP}", f"GET {OTHER}"] == web.asked
+
+
+async def test_the_first_message_is_that_of_a_client() -> None:
+    """What MCP servers expect; without a token, a cookie or a name of this machine."""
+
+    web = internet()
+    await find(web)
+
+    first = web.requests[0]
+    assert '"method": "initialize"' in first.body
+    assert "text/event-stream" in first.headers["Accept"]
+    assert {"Accept", "Content-Type"} == set(first.headers)
+
+
+@pytest.mark.parametrize("said", ["", "Bearer", "Basic realm=x"])
+async def test_without_a_hint_it_is_looked_for(said: str) -> None:
+    """First for the path, then for the whole origin (RFC 9728 section 3.1)."""
+
+    web = internet(mcp=challenge(said), path=page(404), root=page(200, resource(resource="https://mcp.example.com")))
+
+    assert "https://mcp.example.com" == (await find(web)).resource
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
+
+
+async def test_a_hint_that_leads_nowhere() -> None:
+    """The usual places are tried all the same."""
+
+    web = internet(mcp=challenge('Bearer resource_metadata="https://mcp.example.com/gone"'))
+
+    assert (AS,) == (await find(web)).issuers
+
+
+@pytest.mark.parametrize("first", [page(404), page(405), page(400, {"error": "no"}), page(200, {"jsonrpc": "2.0"})])
+async def test_an_address_that_wants_no_post(first: Answer) -> None:
+    """It is asked as a browser would ask; its metadata counts also if it does not say 401 itself."""
+
+    web = internet(mcp=first)
+
+    assert (AS,) == (await find(web)).issuers
+    assert [f"POST {MCP}", f"GET {MCP}"] == web.asked[:2]
+
+
+async def test_before_rfc_9728() -> None:
+    """A 401 without any metadata: the server signs people in at its own origin, and no resource is named."""
+
+    web = internet(mcp=challenge('Bearer scope="a b"'), path=page(404))
+
+    assert Found(("https://mcp.example.com",), "", ("a", "b"), Reach.PUBLIC) == await find(web)
+
+
+async def test_no_sign_in_is_wanted() -> None:
+    """Said in a sentence, with what to do if that is not right."""
+
+    web = internet(mcp=page(200, {"jsonrpc": "2.0"}), path=page(404))
+
+    await refused(web, "asks for no sign-in", "issuer", kind="no_sign_in")
+
+
+async def test_no_server_is_named() -> None:
+    """Then it is the resource's own origin."""
+
+    web = internet(path=page(200, resource(authorization_servers=None)))
+
+    assert ("https://mcp.example.com",) == (await find(web)).issuers
+
+
+async def test_several_servers() -> None:
+    """They are kept in order; what is no text is left out."""
+
+    web = internet(path=page(200, resource(authorization_servers=[5, AS, "https://b.example.com"])))
+
+    assert (AS, "https://b.example.com") == (await find(web)).issuers
+
+
+@pytest.mark.parametrize(
+    ("asked", "listed", "expected"),
+    [
+        ("a b", ["c"], ("a", "b")),
+        ("", ["c", "d", "c"], ("c", "d")),
+        ("", None, ()),
+        ("", ["ok", 'no"t', "two words", 5, "é", ""], ("ok",)),
+        ("", "a b", ("a", "b")),
+    ],
+)
+async def test_scopes(asked: str, listed: object, expected: tuple[str, ...]) -> None:
+    """Those of the challenge, else those of the metadata, else none; what is no scope is left out."""
+
+    hint = f'Bearer resource_metadata="{PATH_DOCUMENT}"' + (f', scope="{asked}"' if asked else "")
+    web = internet(mcp=challenge(hint), path=page(200, resource(scopes_supported=listed)))
+
+    assert expected == (await find(web)).scopes
+
+
+@pytest.mark.parametrize(
+    "named", ["https://mcp.example.com", "https://mcp.example.com/", "https://MCP.example.com:443/mcp/"]
+)
+async def test_the_resource_may_be_wider_than_the_address(named: str) -> None:
+    """Its origin, or what the path begins with; case and default port are no difference. It is asked for as it is named."""
+
+    assert named == (await find(internet(path=page(200, resource(resource=named))))).resource
+
+
+async def test_a_redirect_within_the_origin() -> None:
+    """A slash at the end is often one redirect away; the message is sent again where the server says so."""
+
+    web = internet(mcp=page(308, Location="/mcp/"))
+    web.served[f"{MCP}/"] = challenge(f'Bearer resource_metadata="{PATH_DOCUMENT}"')
+
+    assert (AS,) == (await find(web)).issuers
+    assert [f"POST {MCP}", f"POST {MCP}/"] == web.asked[:2]
+
+
+# --- what it must not talk us into -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "https://mcp.example.com/other",
+        "https://mcp.example.com/mc",
+        "https://mcp.example.com/mcp/deeper",
+        "https://mcp.example.com:8443/mcp",
+        "https://mcp.example.com.evil.example/mcp",
+        "https://mcp.example.com/mcp?tenant=2",
+        "http://mcp.example.com/mcp",
+        "https://evil.example/mcp",
+        "https://mcp.example.com/mcp#part",
+        "https://user@mcp.example.com/mcp",
+        "https://mcp.example.com/\nmcp",
+        "",
+        None,
+        ["https://mcp.example.com/mcp"],
+    ],
+)
+async def test_metadata_of_another_resource(named: object) -> None:
+    """Tokens for it would be of no use here, or worse (RFC 9728 section 3.3)."""
+
+    web = internet(path=page(200, resource(resource=named)))
+
+    await refused(web, "mcp.example.com speaks of another resource")
+    assert web.asked[-1] == f"GET {PATH_DOCUMENT}"
+
+
+async def test_the_address_of_the_resource_that_is_there() -> None:
+    """Somebody who left out the path is told which one it is; an address elsewhere is recommended to nobody."""
+
+    other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
+    assert other.summary.endswith(" (https://mcp.example.com/v1/mcp): if you mean that one, use its address.")
+    foreign = await refused(internet(path=page(200, resource(resource="https://evil.example/mcp"))))
+    assert foreign.summary.endswith("Check the address.")
+
+
+async def test_the_origins_metadata_of_another_resource() -> None:
+    """At the root there may be somebody else's: it is passed over."""
+
+    web = internet(mcp=challenge(), path=page(404), root=page(200, resource(resource="https://mcp.example.com/other")))
+
+    assert "" == (await find(web)).resource
+
+
+HOSTILE = [
+    ("http://login.example.com", "must begin with https://"),
+    ("javascript:alert(1)", "is not a valid address"),
+    ("file:///etc/passwd", "is not a valid address"),
+    ("https://u:p@login.example.com", "user name or password"),
+    ("https://login.example.com/#x", "#fragment"),
+    ("https://login.example.com/\r\nX-Evil: 1", "not a valid address"),
+    ('https://login.example.com/";calc.exe', "not a valid address"),
+    ("https://login.example.com/$(id)`id`", "not a valid address"),
+    ("https://login.example.com/|id", "not a valid address"),
+    ("https://login.example.com/a b", "not a valid address"),
+    ("https://127.0.0.1", "on this machine"),
+    ("https://localhost", "on this machine"),
+    ("https://[::1]", "on this machine"),
+    ("https://2130706433", "on this machine"),
+    ("https://10.0.0.1", "in a private network"),
+    ("https://169.254.169.254", "in a private network"),
+    ("https://[fd00::1]", "in a private network"),
+    ("https://router.local", "in a private network"),
+]
+
+
+@pytest.mark.parametrize(("address", "words"), HOSTILE)
+async def test_hostile_authorization_servers(address: str, words: str) -> None:
+    """No other scheme, no credentials, nothing that a shell could care for, and nothing nearer than the workload."""
+
+    web = internet(path=page(200, resource(authorization_servers=[AS, address])))
+
+    problem = await refused(web, words)
+    assert "evil" not in problem.summary.lower()
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}"] == web.asked
+
+
+@pytest.mark.parametrize(("address", "words"), HOSTILE)
+async def test_hostile_addresses_of_metadata(address: str, words: str) -> None:
+    """The same for the document that the challenge names; a header cannot hold a line break."""
+
+    quoted = address.replace("\r\n", " ").replace('"', '\\"')
+    await refused(web := internet(mcp=challenge(f'Bearer resource_metadata="{quoted}"')), words)
+    assert [f"POST {MCP}"] == web.asked
+
+
+async def test_an_authorization_server_with_a_query() -> None:
+    """An issuer has none (RFC 8414 section 2)."""
+
+    web = internet(path=page(200, resource(authorization_servers=["https://login.example.com/?x=1"])))
+
+    await refused(web, "must not have a query")
+
+
+async def test_a_workload_of_a_private_network_may_name_its_neighbours() -> None:
+    """But nobody on this machine."""
+
+    url = "https://mcp.corp.example/mcp"
+    named = ["https://10.0.0.7"]
+    web = Web({url: challenge(), "https://mcp.corp.example/.well-known/oauth-protected-resource/mcp": page(404)})
+    web.near["mcp.corp.example"] = Reach.PRIVATE
+    place = "https://mcp.corp.example/.well-known/oauth-protected-resource"
+    web.served[place] = page(200, {"resource": url, "authorization_servers": named})
+    assert Reach.PRIVATE is (await find(web, url)).least
+
+    named[0] = "https://localhost"
+    web.served[place] = page(200, {"resource": url, "authorization_servers": named})
+    assert isinstance(await discover(url, web), Problem)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_foreign_redirect_is_not_followed(status: int) -> None:
+    """It is told whose it is: a captive portal, or a gateway that wants a login of its own."""
+
+    web = internet(mcp=page(status, Location="https://portal.hotel.example/login?next=x"))
+
+    problem = await refused(web, "portal.hotel.example", "captive portal", kind="portal")
+    assert "next" not in problem.summary
+    assert [f"POST {MCP}"] == web.asked
+
+
+@pytest.mark.parametrize(
+    "there", ["http://mcp.example.com/mcp", "https://mcp.example.com:8443/", "//evil.example/", "https://127.0.0.1/"]
+)
+async def test_metadata_is_not_fetched_from_elsewhere(there: str) -> None:
+    """Another scheme, port or host is not gone to; the next place is asked instead."""
+
+    web = internet(mcp=challenge(), path=page(302, Location=there), root=page(200, resource()))
+
+    assert (AS,) == (await find(web)).issuers
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
+
+
+async def test_a_redirect_that_goes_round_and_round() -> None:
+    """It is followed three times."""
+
+    web = internet(mcp=challenge())
+    for number in range(9):
+        web.served[f"https://mcp.example.com/{number}"] = page(302, Location=f"/{number + 1}")
+    web.served[PATH_DOCUMENT] = page(302, Location="/0")
+
+    await find(web)
+    assert 4 == sum("/.well-known/" in one or one[-1].isdigit() for one in web.asked) - 1
+
+
+@pytest.mark.parametrize("answer", [HTML, page(511, b"<html>", Content_Type="text/html")])
+async def test_a_web_page_is_no_workload(answer: Answer) -> None:
+    """Captive portals answer everything with one."""
+
+    await refused(internet(mcp=answer), "web page", "captive portal", kind="portal")
+
+
+async def test_a_workload_may_have_a_page_for_browsers() -> None:
+    """It speaks with clients and tells who signs people in; what it shows to people hides that from nobody."""
+
+    def both(request: Request) -> Answer:
+        return HTML if request.method == "GET" else page(200, {"jsonrpc": "2.0"})
+
+    assert (AS,) == (await find(internet(mcp=both))).issuers
+    await refused(internet(mcp=both, path=page(404)), "asks for no sign-in", kind="no_sign_in")
+
+
+async def test_a_name_that_leads_inside_behind_a_far_server() -> None:
+    """The name looks harmless, its address is not: nothing is sent to it."""
+
+    web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
+    web.near["meta.example.net"] = Reach.LOCAL
+
+    await refused(web, "Nothing was sent", kind="request")
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{", b'{"resource":' + b"[" * 100_000, b"\xff\xfe"])
+async def test_what_is_no_metadata(document: bytes) -> None:
+    """It is passed over."""
+
+    assert "" == (await find(internet(mcp=challenge(), path=page(200, document)))).resource
+
+
+@pytest.mark.parametrize("kind", ["dns", "tls", "timeout"])
+async def test_trouble_on_the_way(kind: str) -> None:
+    """It is told as what it is, and nothing is guessed."""
+
+    await refused(internet(mcp=Fault(False, kind, "No way.")), "server", kind=kind)
+    await refused(internet(path=Fault(False, kind, "No way.")), "server", kind=kind)
+
+
+async def test_huge_and_slow_metadata() -> None:
+    """Cut at 1 MiB, and given up in time: with real sockets."""
+
+    for behaviour, words in (
+        (says(http("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
+        (says_and_hangs(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"), "in time"),
+    ):
+
+        async def site(reader: Any, writer: Any, seen: Any, behaviour: Any = behaviour) -> None:
+            if seen.connections == 1:
+                await says(http("401 Unauthorized"))(reader, writer, seen)
+            else:
+                await behaviour(reader, writer, seen)
+
+        async with raw(site) as seen:
+            found = await discover(f"http://127.0.0.1:{seen.port}/mcp", wire(), limit=0.3)
+
+        assert isinstance(found, Problem)
+        assert words in found.summary
+
+
+async def test_a_resource_without_end() -> None:
+    """What is kept in the keyring and sent in every request has a limit."""
+
+    assert "is too long" == url_problem(f"{MCP}/{'x' * 9000}")
+    await refused(internet(path=page(200, resource(authorization_servers=[f"{AS}/{'x' * 9000}"]))), "is too long")

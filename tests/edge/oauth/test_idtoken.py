@@ -1,0 +1,369 @@
+"""Whose account it is: what an ID token must say, and what a bad one costs (never the login)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey, KeySet, OctKey
+
+from tests.edge.attempts import bare
+from tests.edge.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
+from trayapp.core.model import AccessToken, Login, Moment, Secret
+from trayapp.edge.oauth import idtoken, jose
+from trayapp.edge.oauth.idtoken import Expected, IdTokens, claims_of, mismatch, subject_of, untimely
+from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.edge.oauth.wire import Wire
+from trayapp.oauthtest.background import Background
+from trayapp.ports import Checked, NewLogin
+
+# --- claims ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "words"),
+    [
+        ({}, EXPECTED, ""),
+        ({"aud": [CLIENT]}, EXPECTED, ""),
+        ({"aud": ["api", CLIENT], "azp": CLIENT}, EXPECTED, ""),
+        ({"iss": "https://evil.test"}, EXPECTED, "another issuer"),
+        ({"iss": ISSUER + "/"}, EXPECTED, "another issuer"),
+        ({"iss": ...}, EXPECTED, "another issuer"),
+        ({"iss": [ISSUER]}, EXPECTED, "another issuer"),
+        ({"iss": "https://any.test"}, Expected(CLIENT, wall=WALL), ""),  # nobody knows the issuer
+        ({"aud": "other"}, EXPECTED, "another client"),
+        ({"aud": ...}, EXPECTED, "another client"),
+        ({"aud": {"desktop": 1}}, EXPECTED, "another client"),
+        ({"aud": ["api", CLIENT]}, EXPECTED, ""),  # several, and no azp
+        ({"azp": None}, EXPECTED, "another client"),
+        ({"azp": "other"}, EXPECTED, "another client"),
+        ({"nonce": "n"}, EXPECTED, ""),
+        ({"nonce": "n"}, Expected(CLIENT, ISSUER, "n", WALL), ""),
+        ({"nonce": "m"}, Expected(CLIENT, ISSUER, "n", WALL), "another sign-in"),
+        ({}, Expected(CLIENT, ISSUER, "n", WALL), "another sign-in"),
+        ({"iss": "accounts.google.com"}, Expected(CLIENT, "https://accounts.google.com"), ""),
+        ({"iss": "accounts.google.com"}, EXPECTED, "another issuer"),
+        ({"iss": "https://ms.test/77/v2.0", "tid": "77"}, Expected(CLIENT, "https://ms.test/{tenantid}/v2.0"), ""),
+        (
+            {"iss": "https://ms.test/78/v2.0", "tid": "77"},
+            Expected(CLIENT, "https://ms.test/{tenantid}/v2.0"),
+            "another issuer",
+        ),
+    ],
+)
+def test_for_whom_it_was_made(changes: dict[str, object], expected: Expected, words: str) -> None:
+    """Issuer, audience, authorized party and nonce (OpenID Connect Core 3.1.3.7)."""
+
+    assert words == mismatch(claims(**changes), expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"exp": WALL - 60}, ""),  # two clocks may differ
+        ({"exp": WALL - 180}, "expired already"),
+        ({"exp": ...}, "how long it is good"),
+        ({"exp": "tomorrow"}, "how long it is good"),
+        ({"exp": True}, "how long it is good"),
+        ({"exp": 10**400}, "how long it is good"),
+        ({"nbf": WALL + 60}, ""),
+        ({"nbf": WALL + 600}, "a time to come"),
+        ({"iat": WALL + 600}, "a time to come"),
+        ({"iat": ...}, ""),
+    ],
+)
+def test_of_when_it_is(changes: dict[str, object], words: str) -> None:
+    """A wrong clock is no reason to lose anything, but the sentence names it."""
+
+    found = untimely(claims(**changes), WALL)
+    assert words in found
+    assert bool(words) == bool(found)
+
+
+@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "....", "e30.e30.", "e30.W10.", "e30.bnVsbA.", "é.é.é"])
+def test_what_is_no_token_has_no_subject(token: str) -> None:
+    """Nothing is raised and nobody is named."""
+
+    assert "" == subject_of(Secret(token))
+    assert not claims_of(Secret(token))
+
+
+@given(st.text(max_size=100))
+def test_any_text_has_a_subject_or_none(text: str) -> None:
+    """Printable and short, whatever it is."""
+
+    assert "" == subject_of(Secret(text)) or len(subject_of(Secret(text))) <= 255
+
+
+@pytest.mark.parametrize("subject", [7, None, ["a"], "a" * 256, "a\nb", "\x1b[31m"])
+def test_a_subject_that_is_no_name(subject: object) -> None:
+    """It is not stored."""
+
+    assert "" == subject_of(Secret(unsigned({"alg": "none"}, sub=subject)))
+
+
+# --- the whole check -------------------------------------------------------------------------------------------------
+
+
+class Site:
+    """A server that has keys, or does something else at their address."""
+
+    def __init__(self) -> None:
+        self.body: bytes = json.dumps({"keys": PUBLIC}).encode()
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.server = Background(self._application, name="keys")
+
+    def _application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/{tail:.*}", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.path)
+        return web.Response(status=self.status, body=self.body, headers=self.headers)
+
+
+@pytest.fixture
+def site() -> Any:
+    site = Site()
+    site.server.start()
+    yield site
+    site.server.stop()
+
+
+def login(token: str | None, secret: str | None = None) -> NewLogin:
+    own = Secret(secret) if secret else None
+    kept = Login(1, "l", Secret("rt"), WALL, f"{ISSUER}/token", CLIENT, client_secret=own, subject="alice")
+    return NewLogin(kept, AccessToken(0, Secret("at"), 0.0, None), id_token=Secret(token) if token else None)
+
+
+async def ask(order: str) -> str:
+    """The child, with an order that is complete."""
+
+    async def told() -> str:
+        return order
+
+    task = asyncio.ensure_future(told())
+    try:
+        return await idtoken.ask_child(task)
+    finally:
+        task.cancel()
+
+
+async def checked(
+    site: Site, token: str, *, judge: Any = None, jwks: str = "/jwks", secret: str | None = None
+) -> Checked:
+    async def here(order: Awaitable[str]) -> str:
+        return jose.judge(await order)
+
+    endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}{jwks}" if jwks else "")
+    new = IdTokens(Wire("0", bare), judge or here).checkable(login(token, secret), endpoints, Moment(0.0, 0.0, WALL))
+    assert new.check is not None
+    return await new.check()
+
+
+async def test_a_good_token_by_a_child_process(site: Site) -> None:
+    """The default: the keys are fetched once, joserfc looks at them in another process, and this one never loads it."""
+
+    began = time.monotonic()
+    assert Checked() == await checked(site, signed(), judge=idtoken.ask_child)
+    assert ["/jwks"] == site.asked
+    assert time.monotonic() - began < 5.0
+    assert "signature" == await ask(json.dumps({"token": signed() + "A", "keys": PUBLIC, "secret": None}))
+
+
+async def test_without_an_id_token_there_is_nothing_to_check(site: Site) -> None:
+    """Plain OAuth."""
+
+    new = IdTokens(Wire("0", bare)).checkable(login(None), Endpoints("", "", jwks=site.server.url), Moment(0, 0, 0))
+    assert new.check is None
+
+
+@pytest.mark.parametrize("changes", [{"iss": "https://evil.test"}, {"aud": "other"}, {"azp": "other"}])
+async def test_a_token_for_somebody_else_is_refused(site: Site, changes: dict[str, Any]) -> None:
+    """Well signed or not: this is not the sign-in that was begun. Nobody is asked for keys."""
+
+    found = await checked(site, signed(**changes))
+    assert found.refused
+    assert found.problem is not None
+    assert "another" in found.problem.summary
+    assert ("another issuer (https://evil.test)" in found.problem.summary) == ("iss" in changes)
+    assert len(found.problem.summary) <= 200
+    assert [] == site.asked
+
+
+@pytest.mark.parametrize("says", ["https://" + "a" * 90 + ".test", "\x1b[2J", "javascript:alert(1)", 7, None])
+async def test_an_issuer_that_is_not_fit_to_be_shown(site: Site, says: object) -> None:
+    """It is refused without being repeated."""
+
+    found = await checked(site, signed(iss=says))
+    assert found.refused
+    assert found.problem is not None
+    assert "for another issuer, so" in found.problem.summary
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (unsigned({"alg": "none"}), "none"),
+        (signed(key=ECKey.generate_key("P-256", {"kid": "e"})), "signature"),
+        (signed(key=ECKey.generate_key("P-256", {"kid": "zz"})), "no_key"),
+        (signed("HS256", key=OctKey.import_key("s" * 40, {"kid": "x"})), "algorithm"),
+        (signed(exp=WALL - 9999), "time"),
+        ("garbage", "unreadable"),
+        ("a.b.c", "unreadable"),
+    ],
+)
+async def test_a_token_that_proves_nothing_costs_nothing(site: Site, token: str, code: str) -> None:
+    """The sign-in stands; whose account it is, is not known, and a sentence says why."""
+
+    found = await checked(site, token)
+    assert not found.refused
+    assert found.problem is not None
+    assert code == found.problem.code
+    assert found.problem.summary.startswith("Signed in, but whose account it is could not be checked: ")
+    assert token not in found.problem.summary
+
+
+async def test_a_shared_secret_is_the_clients(site: Site) -> None:
+    """HS256 with a client that has a secret; no key is fetched for it."""
+
+    token = signed("HS256", key=OctKey.import_key("s" * 40, {"kid": "x"}))
+    assert Checked() == await checked(site, token, secret="s" * 40)
+    assert [] == site.asked
+
+
+async def test_a_server_that_names_no_keys(site: Site) -> None:
+    """TLS stands for the signature (item 6), but not for `none`."""
+
+    assert Checked() == await checked(site, signed(), jwks="")
+    assert (await checked(site, unsigned({"alg": "none"}), jwks="")).problem is not None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"status": 404},
+        {"status": 500},
+        {"body": b"<html>"},
+        {"body": b"[]"},
+        {"body": b"{}"},
+        {"body": b'{"keys": 7}'},
+        {"body": b'{"keys": []}'},
+        {"body": b'{"keys": ["' + b"a" * (300 * 1024) + b'"]}'},  # larger than any
+        {"status": 302, "headers": {"Location": "http://127.0.0.1:1/keys"}},
+    ],
+)
+async def test_keys_that_cannot_be_had(site: Site, broken: dict[str, Any]) -> None:
+    """Missing, mad, huge or elsewhere: the login stays, unproved, and no redirect is followed."""
+
+    for name, value in broken.items():
+        setattr(site, name, value)
+    found = await checked(site, signed())
+    assert not found.refused
+    assert found.problem is not None
+    assert 1 == len(site.asked)
+
+
+async def test_keys_are_asked_for_each_time(site: Site) -> None:
+    """Nothing is remembered: a server may change its keys."""
+
+    await checked(site, signed())
+    site.body = b'{"keys": []}'
+    assert (await checked(site, signed())).problem is not None
+    assert 2 == len(site.asked)
+
+
+async def test_a_child_that_cannot_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No interpreter, a crash, a hang: unproved, logged without the token."""
+
+    token = signed()
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    assert "child" == (await checked(site, token, judge=idtoken.ask_child)).problem.code  # type: ignore[union-attr]
+    monkeypatch.undo()
+    monkeypatch.setattr(idtoken, "PROGRAM", __file__ + ".missing")
+    assert "child" == await ask("{}")
+    monkeypatch.undo()
+    monkeypatch.setattr(idtoken, "JUDGE_LIMIT", 0.0)
+    assert "child" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
+    monkeypatch.undo()
+    monkeypatch.setattr(idtoken, "RUNNABLE", False)  # a frozen program checks in itself
+    assert "ok" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
+    assert token not in caplog.text
+
+
+def test_a_key_set_as_servers_write_it() -> None:
+    """What joserfc calls a key set is what we take keys from."""
+
+    assert len(PUBLIC) == len(KeySet.import_key_set({"keys": PUBLIC}).keys)
+
+
+def test_the_app_itself_never_loads_joserfc() -> None:
+    """Nor cryptography: eleven megabytes for a check that is made once per sign-in."""
+
+    program = "import trayapp.edge.oauth.signin, trayapp.edge.oauth.device, sys; print(*({'joserfc', 'cryptography'} & {*sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "" == done.stdout.strip()
+
+
+async def test_a_child_that_was_ready_before(site: Site) -> None:
+    """It starts when the sign-in does, and ends with the check, or without one."""
+
+    makers = IdTokens(Wire("0", bare))
+    assert makers.child(("mcp",)) is None  # no ID token is to come
+    child = makers.child(("openid", "mcp"))
+    assert child is not None
+    endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}/jwks")
+    new = makers.checkable(login(signed()), endpoints, Moment(0.0, 0.0, WALL), child)
+    assert new.check is not None
+    assert Checked() == await new.check()
+    process = await child._starting
+    assert process is not None
+    assert process.returncode == 0
+    await child.close()  # a second end does nothing
+
+    idle = makers.child(("openid",))
+    assert idle is not None
+    await idle.close()
+    process = await idle._starting
+    assert process is not None
+    assert process.returncode is not None
+
+    refused = makers.child(("openid",))
+    new = makers.checkable(login(signed(aud="other")), endpoints, Moment(0.0, 0.0, WALL), refused)
+    assert new.check is not None
+    assert refused is not None
+    assert (await new.check()).refused
+    process = await refused._starting
+    assert process is not None
+    assert process.returncode is not None
+
+
+async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the system raises, a sign-in that only wants to be rid of it goes on; and who asks is told."""
+
+    async def none(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    async def order() -> str:
+        return "{}"
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", none)
+    await idtoken.Child().close()
+    waiting = order()
+    assert "child" == await idtoken.Child().ask(waiting)
+    waiting.close()

@@ -1,0 +1,116 @@
+"""How near an address is, and that a far server cannot send us to a near one."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+
+import pytest
+
+from tests.edge.raw import http, raw, says
+from trayapp.core.messages import Answer, Fault
+from trayapp.edge.oauth.reach import Reach, host_reach
+from trayapp.edge.oauth.wire import Request, Wire
+
+
+@pytest.mark.parametrize(
+    ("host", "reach"),
+    [
+        ("login.example.com", Reach.PUBLIC),
+        ("8.8.8.8", Reach.PUBLIC),
+        ("2606:4700::1111", Reach.PUBLIC),
+        ("64:ff9b::808:808", Reach.PUBLIC),
+        ("127.0.0.1", Reach.LOCAL),
+        ("127.1", Reach.LOCAL),
+        ("2130706433", Reach.LOCAL),
+        ("0x7f.1", Reach.LOCAL),
+        ("0", Reach.LOCAL),
+        ("0.0.0.0", Reach.LOCAL),
+        ("::", Reach.LOCAL),
+        ("::1", Reach.LOCAL),
+        ("::ffff:127.0.0.1", Reach.LOCAL),
+        ("64:ff9b::7f00:1", Reach.LOCAL),
+        ("2002:7f00:1::", Reach.LOCAL),
+        ("localhost", Reach.LOCAL),
+        ("LOCALHOST.", Reach.LOCAL),
+        ("app.localhost", Reach.LOCAL),
+        ("10.1.2.3", Reach.PRIVATE),
+        ("169.254.169.254", Reach.PRIVATE),
+        ("100.64.0.1", Reach.PRIVATE),
+        ("192.168.1.1", Reach.PRIVATE),
+        ("::ffff:10.0.0.1", Reach.PRIVATE),
+        ("fe80::1%eth0", Reach.PRIVATE),
+        ("fd00::1", Reach.PRIVATE),
+        ("224.0.0.1", Reach.PRIVATE),
+        ("router", Reach.PRIVATE),
+        ("metadata.google.internal", Reach.PRIVATE),
+        ("printer.local", Reach.PRIVATE),
+        ("999.1.1.1", Reach.LOCAL),  # no address at all, and no name either
+    ],
+)
+def test_reach_of_a_host(host: str, reach: Reach) -> None:
+    """By what is written, in every way that a browser would read as an address."""
+
+    assert reach is host_reach(host)
+
+
+def wire() -> Wire:
+    return Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is closed before one byte is written, TLS included: a name is judged by where it really leads."""
+
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *more: Any, **others: Any) -> Any:
+        return real(address if host in ("far.example.com", b"far.example.com") else host, *more, **others)
+
+    async with raw(says(http("200 OK"))) as seen:
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        url = f"https://far.example.com:{seen.port}/"
+        met: list[Reach] = []
+        reply = await wire().send(Request("GET", url, least=Reach.PUBLIC), limit=3, met=met.append)
+
+    assert isinstance(reply, Fault)
+    assert not reply.sent
+    if address == "127.0.0.1":  # the server of this test does not listen on the other one
+        assert "far.example.com is on this machine, the server that named it is not" in reply.summary
+        assert "request" == reply.kind
+    assert b"" == seen.received
+    assert [] == met
+
+
+async def test_a_literal_is_not_even_connected_to() -> None:
+    """And a request that may go anywhere goes there, and tells how near it was."""
+
+    async with raw(says(http("200 OK"))) as seen:
+        url = f"http://127.0.0.1:{seen.port}/"
+        refused = await wire().send(Request("GET", url, least=Reach.PRIVATE), limit=3)
+        assert 0 == seen.connections
+        met: list[Reach] = []
+        answer = await wire().send(Request("GET", url), limit=3, met=met.append)
+
+    assert isinstance(refused, Fault)
+    assert isinstance(answer, Answer)
+    assert [Reach.LOCAL] == met
+
+
+async def test_a_head_is_enough() -> None:
+    """Whoever only wants to know who answers does not wait for an event stream to end."""
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"
+
+    async def stream(reader: Any, writer: Any, seen: Any) -> None:
+        await seen.request(reader)
+        writer.write(head)
+        while await seen.read(reader):
+            pass
+
+    async with raw(stream) as seen:
+        answer = await wire().send(Request("GET", f"http://127.0.0.1:{seen.port}/", head_only=True), limit=3)
+
+    assert isinstance(answer, Answer)
+    assert (200, b"") == (answer.status, answer.body)

@@ -1,0 +1,299 @@
+"""RFC 7591: what is asked for, what counts of the answer, and when a registration is of no more use."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.edge.web import AS, Web, page
+from trayapp.core.messages import Answer, Fault
+from trayapp.core.model import Problem, Secret
+from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.registration import (
+    Client,
+    auth_method,
+    from_fields,
+    gone,
+    no_registration,
+    register,
+    to_fields,
+    unregister,
+)
+from trayapp.edge.oauth.wire import Request
+
+ENDPOINTS = Endpoints(f"{AS}/authorize", f"{AS}/token", issuer=AS, registration=f"{AS}/register")
+CANARY = "client-secret-canary-41"
+
+
+def echo(**changes: Any) -> Any:
+    """A server that registers what it is asked for, with these changes; None takes a field away."""
+
+    def answer(request: Request) -> Answer:
+        document = {**json.loads(request.body), "client_id": "c-1", **changes}
+        return page(201, {name: value for name, value in document.items() if value is not None})
+
+    return answer
+
+
+async def made(
+    answer: Any = None, *, endpoints: Endpoints = ENDPOINTS, scopes: tuple[str, ...] = ()
+) -> tuple[Any, Web]:
+    web = Web({endpoints.registration: answer or echo()})
+    return await register(endpoints, scopes, 4567, web), web
+
+
+async def test_what_is_asked_for() -> None:
+    """A public native client by our name, with one loopback address, that may refresh; scopes only if there are any."""
+
+    client, web = await made(scopes=("a", "b"))
+
+    request = web.requests[0]
+    asked = json.loads(request.body)
+    uri = asked["redirect_uris"][0]
+    assert ("POST", "application/json") == (request.method, request.headers["Content-Type"])
+    assert uri.startswith("http://127.0.0.1:4567/callback/")
+    assert len(uri) >= len("http://127.0.0.1:4567/callback/") + 20
+    assert {
+        "client_name": "Amberlight",
+        "redirect_uris": [uri],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+        "scope": "a b",
+    } == asked
+    assert "scope" not in json.loads((await made())[1].requests[0].body)
+    assert isinstance(client, Client)
+    assert ("c-1", None, "none", AS, True, uri) == (
+        client.id, client.secret, client.method, client.issuer, client.registered, client.redirect_uri,
+    )  # fmt: skip
+    assert 4567 == client.port()
+
+
+async def test_two_registrations_share_no_path() -> None:
+    """So no answer for one server can be taken for another's."""
+
+    one, two = [(await made())[0].redirect_uri for _ in range(2)]
+
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    ("device", "grants", "expected"),
+    [("", (), False), (f"{AS}/device", (), True), (f"{AS}/device", ("authorization_code",), False)],
+)
+async def test_the_device_grant(device: str, grants: tuple[str, ...], expected: bool) -> None:
+    """Asked for where the server offers it."""
+
+    _, web = await made(endpoints=replace(ENDPOINTS, device=device, grants=grants))
+
+    grant = "urn:ietf:params:oauth:grant-type:device_code"
+    assert expected is (grant in json.loads(web.requests[0].body)["grant_types"])
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        ((), "none"),
+        (("client_secret_basic", "none"), "none"),
+        (("client_secret_post", "client_secret_basic"), "client_secret_basic"),
+        (("client_secret_post",), "client_secret_post"),
+        (("private_key_jwt",), "none"),
+    ],
+)
+def test_how_the_client_proves_itself(offered: tuple[str, ...], expected: str) -> None:
+    """Without a secret, unless the server knows nothing else."""
+
+    assert expected == auth_method(replace(ENDPOINTS, auth_methods=offered))
+
+
+@pytest.mark.parametrize(
+    ("changes", "method", "secret"),
+    [
+        ({"client_secret": CANARY, "token_endpoint_auth_method": "client_secret_post"}, "client_secret_post", True),
+        ({"client_secret": CANARY, "token_endpoint_auth_method": None}, "client_secret_basic", True),
+        ({"client_secret": CANARY, "token_endpoint_auth_method": "none"}, "none", False),
+        ({"client_secret": None, "token_endpoint_auth_method": None}, "none", False),
+    ],
+)
+async def test_the_answer_counts(changes: dict[str, Any], method: str, secret: bool) -> None:
+    """Not what was asked for: a server may make a confidential client of it."""
+
+    client, _ = await made(echo(**changes))
+
+    assert isinstance(client, Client)
+    assert (method, secret) == (client.method, client.secret is not None)
+    assert CANARY not in repr(client)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (echo(client_id=None), "names none"),
+        (echo(client_id=""), "names none"),
+        (echo(client_id=5), "names none"),
+        (echo(client_id="c\n1"), "names none"),
+        (page(201, b"<html>"), "names none"),
+        (page(201, b"[]"), "names none"),
+        (page(201, b"[" * 100_000), "names none"),
+        (echo(client_secret="a\x00b"), "secret cannot be used"),
+        (echo(token_endpoint_auth_method="client_secret_basic"), "needs a secret, and gave none"),
+        (echo(redirect_uris=["https://evil.example/cb"]), "another redirect address"),
+        (page(400, {"error": "invalid_software_statement"}), "did not register this app (HTTP 400, invalid_software"),
+        (page(400, {"error": "<script>"}), "did not register this app (HTTP 400)"),
+        (page(401, {"error": "invalid_token"}), "create a client id there and set client_id (HTTP 401, invalid_token)"),
+        (page(403, b""), "create a client id there"),
+        (page(500, b"canary"), "did not register this app (HTTP 500)"),
+        (page(302, Location="https://evil.example/"), "did not register this app (HTTP 302)"),
+    ],
+)
+async def test_an_answer_that_is_no_client(answer: Any, words: str) -> None:
+    """Said in a sentence that shows nothing of the server's."""
+
+    problem, _ = await made(answer)
+
+    assert isinstance(problem, Problem)
+    assert "registration" == problem.kind
+    assert words in problem.summary
+    assert "canary" not in problem.summary
+
+
+async def test_no_answer() -> None:
+    """It is what it is."""
+
+    problem, _ = await made(Fault(False, "refused", ""))
+
+    assert isinstance(problem, Problem)
+    assert "refused" == problem.kind
+
+
+async def test_a_server_that_wants_a_name() -> None:
+    """One that refuses the address of this machine as a number is asked once more, with localhost."""
+
+    def picky(request: Request) -> Answer:
+        if "127.0.0.1" in request.body:
+            return page(400, {"error": "invalid_redirect_uri"})
+        answer: Answer = echo()(request)
+        return answer
+
+    client, web = await made(picky)
+    assert isinstance(client, Client)
+    assert client.redirect_uri.startswith("http://localhost:4567/callback/")
+    assert 2 == len(web.asked)
+
+    problem, web = await made(page(400, {"error": "invalid_redirect_uri"}))
+    assert isinstance(problem, Problem)
+    assert 2 == len(web.asked)
+
+
+async def test_a_server_without_registration() -> None:
+    """The words say where to get a client id."""
+
+    endpoints = replace(ENDPOINTS, registration="")
+
+    problem = await register(endpoints, (), 1, Web({}))
+    assert problem == no_registration(endpoints)
+    assert "This server needs a client id: create one at login.example.com" in no_registration(endpoints).summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "scopes", "wall", "fits"),
+    [
+        ({}, ("a",), 0.0, True),
+        ({}, (), 0.0, True),
+        ({}, ("a", "more"), 0.0, False),
+        ({"scopes": ()}, ("a", "more"), 0.0, True),
+        ({"issuer": "https://other.example"}, ("a",), 0.0, False),
+        ({"secret_ends": 200_000.0}, ("a",), 100_000.0, True),
+        ({"secret_ends": 200_000.0}, ("a",), 199_000.0, False),
+    ],
+)
+def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ...], wall: float, fits: bool) -> None:
+    """The same server, no more scopes than it was made for, and a secret that does not end within a day."""
+
+    client = replace(Client("c", issuer=AS, registered=True, scopes=("a", "b")), **changes)
+
+    assert fits is client.fits(ENDPOINTS, scopes, wall)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (page(401, {"error": "invalid_client"}), True),
+        (page(400, {"error": "unauthorized_client"}), True),
+        (page(400, {"error": "invalid_grant"}), False),
+        (page(400, {"error": "invalid_request"}), False),
+        (page(500, {"error": "invalid_client"}), False),
+        (page(401, b"<html>"), False),
+        (Fault(True, "timeout", ""), False),
+    ],
+)
+def test_a_registration_that_is_gone(reply: Answer | Fault, expected: bool) -> None:
+    """Only if the server says so itself."""
+
+    assert expected is gone(reply)
+
+
+async def test_a_registration_is_deleted() -> None:
+    """RFC 7592: with the token that was given for it, where it was said; without one nothing is asked."""
+
+    uri = f"{AS}/register/c-1"
+    client, _ = await made(echo(registration_client_uri=uri, registration_access_token=CANARY))
+    assert isinstance(client, Client)
+    web = Web({uri: page(204)})
+    assert await unregister(client, web)
+    assert [f"DELETE {uri}"] == web.asked
+    assert f"Bearer {CANARY}" == web.requests[0].headers["Authorization"]
+    assert CANARY not in repr(client) + repr(web.requests)
+
+    client, _ = await made(echo(registration_client_uri="http://10.0.0.1/", registration_access_token=CANARY))
+    assert isinstance(client, Client)
+    assert not await unregister(client, web)
+    assert 1 == len(web.asked)
+
+
+def test_a_client_is_read_as_it_was_written() -> None:
+    """All of it; and what is none is none."""
+
+    client = Client(
+        "c", Secret("s"), "client_secret_post", AS, True, "http://127.0.0.1:1/callback/x", ("a", "b"), 5.0,
+        f"{AS}/r", Secret("t"),
+    )  # fmt: skip
+
+    assert client == from_fields(json.loads(json.dumps(to_fields(client))))
+    public = Client("c", method="none", issuer=AS, registered=True, redirect_uri="http://127.0.0.1:1/callback/x")
+    assert public == from_fields(to_fields(public))
+    bads: list[object] = [
+        None,
+        [],
+        {},
+        {"client_id": 5},
+        {"client_id": "c", "redirect_uri": "https://x"},
+        {"client_id": "c"},
+    ]
+    for bad in bads:
+        assert from_fields(bad) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "kept"),
+    [
+        (f"{AS}/register/c-1", True),
+        ("http://127.0.0.1:8765/api/v1beta/workloads/x", False),
+        ("https://router.lan/x", False),
+        ("https://10.0.0.1/x", False),
+        (f"{AS}/#x", False),
+    ],
+)
+async def test_what_is_deleted_later_is_not_nearer_than_the_server(uri: str, kept: bool) -> None:
+    """A far server cannot have a request with a token of its choice sent into this machine or a private network."""
+
+    far = replace(ENDPOINTS, least=Reach.PUBLIC)
+    client, _ = await made(echo(registration_client_uri=uri, registration_access_token="t"), endpoints=far)
+
+    assert (uri if kept else "") == client.manage_uri
+    assert kept is (client.manage_token is not None)

@@ -1,0 +1,259 @@
+"""Faults at every call into the keyring, and death at every step: the newest confirmed login is always found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tests.edge.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
+from trayapp.core.model import Login
+from trayapp.edge.vault.cabinet import Cabinet
+from trayapp.edge.vault.slots import WINDOWS_LIMIT, RefusalError
+from trayapp.ports import Found
+
+NAME = "gh"
+
+
+class Killed(BaseException):
+    """The process died here: no `except Exception` sees it."""
+
+
+FAULT = st.sampled_from(
+    ["none", "raise before", "raise after", "stale", "killed before", "killed after", "killed inside"]
+)
+AT = st.integers(0, 14)
+SIZE = st.sampled_from([0, 1500, 4000])
+
+
+class TwoSlots(RuleBasedStateMachine):
+    """Stores, candidates and acceptances with one fault each; every crash is followed by a fresh start."""
+
+    fake: Fake
+    limit: int | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vault = FakeVault(self.fake_type()(), limit=self.limit)
+        self.cabinet = Cabinet("inst")
+        self.generation = 0
+        self.confirmed: Login | None = None
+        self.later: list[Login] = []  # stores of which nobody knows how they ended
+        self.candidate: Login | None = None  # stored and confirmed, not yet accepted
+
+    @classmethod
+    def fake_type(cls) -> type[Fake]:
+        raise NotImplementedError
+
+    def next(self, size: int, lineage: str) -> Login:
+        self.generation += 1
+        return login(self.generation, size=size, lineage=lineage)
+
+    def attempt(self, fault: str, at: int, work: Callable[[], None]) -> bool:
+        """Whether `work` came to its end, with `fault` at its call number `at`."""
+        calls = {"count": 0, "inside": 0}
+        history: dict[str, list[str | None]] = {}
+
+        def before(what: str, service: str) -> None:
+            if calls["count"] == at and fault == "raise before":
+                raise OSError("before")
+            if calls["count"] == at and fault == "killed before":
+                raise Killed
+            history.setdefault(service, []).append(self.vault.backend.get_password(service, NAME))
+
+        def after(what: str, service: str) -> None:
+            calls["count"] += 1
+            if calls["count"] == at + 1 and fault == "raise after":
+                raise OSError("after")
+            if calls["count"] == at + 1 and fault == "killed after":
+                raise Killed
+
+        def reading(service: str, value: str | None) -> str | None:
+            return history[service][0] if calls["count"] == at and fault == "stale" else value
+
+        def inside(what: str) -> None:
+            if fault == "killed inside" and calls["inside"] == at % 4:
+                raise Killed
+            calls["inside"] += 1
+
+        self.vault.before, self.vault.after, self.vault.reading = before, after, reading
+        self.vault.backend.step = inside
+        try:
+            work()
+        except OSError:
+            return False
+        except Killed:
+            self.cabinet = Cabinet("inst")
+            return False
+        except RefusalError:
+            return False
+        finally:
+            quiet = FakeVault(self.vault.backend)
+            self.vault.before, self.vault.after, self.vault.reading = quiet.before, quiet.after, quiet.reading
+            self.vault.backend.step = lambda what: None
+        return True
+
+    @rule(fault=FAULT, at=AT, size=SIZE)
+    def rotate(self, fault: str, at: int, size: int) -> None:
+        """A refresh brought a new token."""
+        new = self.next(size, "line")
+        if self.attempt(fault, at, lambda: self.cabinet.write(self.vault, NAME, new, candidate=False)):
+            self.confirmed, self.later = new, []
+        else:
+            self.later.append(new)
+        self.candidate = None  # its slot may have been taken
+
+    @precondition(lambda self: self.later)
+    @rule()
+    def repeat(self) -> None:
+        """The engine tries the newest unconfirmed store again, and it works."""
+        newest = self.later[-1]
+        assert self.attempt("none", 0, lambda: self.cabinet.write(self.vault, NAME, newest, candidate=False))
+        self.confirmed, self.later, self.candidate = newest, [], None
+
+    @rule(fault=FAULT, at=AT, size=SIZE)
+    def sign_in(self, fault: str, at: int, size: int) -> None:
+        """A candidate is stored."""
+        new = self.next(size, "new")
+        stored = self.attempt(fault, at, lambda: self.cabinet.write(self.vault, NAME, new, candidate=True))
+        self.candidate = new if stored else None
+
+    @precondition(lambda self: self.candidate)
+    @rule(bump=st.booleans(), fault=FAULT, at=AT)
+    def accept(self, fault: str, at: int, bump: bool) -> None:
+        """The candidate becomes the login, under its own generation or a later one."""
+        assert self.candidate is not None
+        new = self.candidate
+        if bump:
+            self.generation += 1
+            new = replace(new, generation=self.generation)
+        if self.attempt(fault, at, lambda: self.cabinet.write(self.vault, NAME, new, candidate=False)):
+            self.confirmed, self.later = new, []
+        else:
+            self.later.append(new)
+        self.candidate = None
+
+    @rule()
+    def restart(self) -> None:
+        """A new run knows nothing of the one before."""
+        self.cabinet = Cabinet("inst")
+
+    @invariant()
+    def the_newest_confirmed_login_is_there(self) -> None:
+        """Or a newer one that was being written; never an older one, never nothing."""
+        for cabinet in (Cabinet("inst"), self.cabinet):
+            found = cabinet.load(self.vault, NAME)
+            allowed = [self.confirmed, *self.later]
+            assert found.login in allowed, (found, allowed)
+            if self.candidate is not None:
+                assert self.candidate == found.candidate
+            else:
+                assert found.candidate is None or found.candidate.lineage == "new"
+
+
+class OnWindows(TwoSlots):
+    """Parts, and a set that writes the old value aside first."""
+
+    limit = WINDOWS_LIMIT
+
+    @classmethod
+    def fake_type(cls) -> type[Fake]:
+        return WindowsFake
+
+
+class OnMac(TwoSlots):
+    """One entry, and a set that deletes first."""
+
+    limit = None
+
+    @classmethod
+    def fake_type(cls) -> type[Fake]:
+        return MacFake
+
+
+STATEFUL = settings(max_examples=60, stateful_step_count=12, deadline=None)
+TestOnWindows = OnWindows.TestCase
+TestOnWindows.settings = STATEFUL
+TestOnMac = OnMac.TestCase
+TestOnMac.settings = STATEFUL
+
+# --- SIGKILL ---------------------------------------------------------------------------------------------------------
+
+CHILDREN = """
+import os, shutil, signal, sys
+from pathlib import Path
+from tests.edge.keyrings import FileVault, login
+from trayapp.edge.vault.cabinet import Cabinet
+
+root, limit, what = Path(sys.argv[1]), int(sys.argv[2]) or None, sys.argv[3]
+
+def store(directory, at):
+    left = at
+
+    def step():
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    vault = FileVault(directory, limit, step=step)
+    Cabinet("inst").write(vault, "gh", login(3, size=2500, lineage=what), candidate=what == "candidate")
+
+for at in range(60):
+    directory = root / str(at)
+    shutil.copytree(root / "before", directory)
+    if (child := os.fork()) == 0:
+        try:
+            store(directory, at)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    how = os.waitpid(child, 0)[1]
+    print(at, os.waitstatus_to_exitcode(how), flush=True)
+    if how == 0:
+        break
+"""
+
+
+def _prepare(directory: Path, limit: int | None, what: str) -> None:
+    directory.mkdir()
+    vault, cabinet = FileVault(directory, limit), Cabinet("inst")
+    cabinet.write(vault, NAME, login(1, size=2500), candidate=False)
+    cabinet.write(vault, NAME, login(2, size=2500), candidate=False)
+    if what == "accept":
+        cabinet.write(vault, NAME, login(3, size=2500, lineage=what), candidate=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("what", ["rotation", "candidate", "accept"])
+@pytest.mark.parametrize("limit", [None, WINDOWS_LIMIT], ids=["one entry", "parts"])
+def test_a_kill_at_any_step_leaves_a_valid_login(tmp_path: Path, limit: int | None, what: str) -> None:
+    """SIGKILL before and after every call of a store: what is loaded is the old login or the new one, whole."""
+
+    _prepare(tmp_path / "before", limit, what)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILDREN, str(tmp_path), str(limit or 0), what],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    ends = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    found = [Cabinet("inst").load(FileVault(tmp_path / str(at), limit), NAME) for at in range(len(ends))]
+    old, new = login(2, size=2500), login(3, size=2500, lineage=what)
+
+    assert [-signal.SIGKILL] * (len(ends) - 1) + [0] == ends
+    assert len(ends) > (10 if limit else 5)
+    assert all(each.login in (old, new) for each in found)
+    assert (Found(old, new) if what == "accept" else Found(old)) == found[0]
+    assert (Found(old, new) if what == "candidate" else Found(new)) == found[-1]

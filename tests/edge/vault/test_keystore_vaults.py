@@ -1,0 +1,166 @@
+"""Which keyring is used: five classes, and nothing else by any road."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends import SecretService, chainer, fail, null
+from keyring.backends.macOS import Keyring as MacKeyring
+from keyring.backends.Windows import WinVaultKeyring
+
+from trayapp.core.model import Trouble
+from trayapp.edge.vault import vaults
+from trayapp.edge.vault.keystore import Keystore
+from trayapp.edge.vault.slots import WINDOWS_LIMIT
+from trayapp.edge.vault.vaults import KeptKeyring, NoVaultError, PlainVault, SecretServiceVault, wrap
+
+
+class Plaintext(KeyringBackend):
+    """A backend that writes down everything."""
+
+    priority = 9
+
+    def get_password(self, service: str, username: str) -> str | None:
+        raise AssertionError("it must never be asked")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise AssertionError("it must never be given anything")
+
+
+class Disguised(SecretService.Keyring):
+    """A subclass of an allowed class is another class."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No choice of this machine's user reaches a test, and no backend of a test stays registered."""
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
+
+
+@pytest.mark.parametrize(
+    "backend", [Plaintext, null.Keyring, fail.Keyring, Disguised], ids=lambda backend: str(backend.__name__)
+)
+def test_other_classes_are_refused_by_name(backend: type[KeyringBackend]) -> None:
+    """The sentence names the class, so that a person knows what was refused."""
+
+    with pytest.raises(NoVaultError) as caught:
+        wrap(backend())
+    assert f"{backend.__module__}.{backend.__qualname__} is not used" in str(caught.value)
+
+
+def test_a_chain_gives_its_first_allowed_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plaintext in front of it does not matter; a chain without an allowed member is refused."""
+
+    chain = chainer.ChainerBackend()  # type: ignore[no-untyped-call]
+    members: list[KeyringBackend] = [Plaintext(), MacKeyring()]  # type: ignore[no-untyped-call]
+    monkeypatch.setattr(chainer.ChainerBackend, "backends", members)
+    assert "keyring.backends.macOS.Keyring" == wrap(chain).name
+
+    monkeypatch.setattr(chainer.ChainerBackend, "backends", members[:1])
+    with pytest.raises(NoVaultError, match="Plaintext is not used"):
+        wrap(chain)
+
+
+def test_the_windows_vault_is_local_and_limited() -> None:
+    """Credentials do not roam with the profile, and entries are short."""
+
+    backend = object.__new__(WinVaultKeyring)
+    type(backend).persist, saved = "", type(backend).__dict__["persist"]  # type: ignore[assignment]
+    try:
+        vault = wrap(backend)
+        assert "local machine" == backend.persist
+        assert WINDOWS_LIMIT == vault.limit
+    finally:
+        type(backend).persist = saved
+
+
+def test_the_macos_keychain_has_no_limit() -> None:
+    """One entry for each slot: every entry more is a prompt more."""
+
+    vault = wrap(MacKeyring())  # type: ignore[no-untyped-call]
+    assert isinstance(vault, PlainVault)
+    assert vault.limit is None
+    assert vault.locked() is None
+
+
+def test_the_secret_service_is_kept_and_never_prompts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when the environment says so."""
+
+    monkeypatch.setenv("KEYRING_PROPERTY_MAY_PROMPT", "1")
+    vault = wrap(SecretService.Keyring())  # type: ignore[no-untyped-call]
+    assert isinstance(vault, SecretServiceVault)
+    assert vault.prompt is False
+    assert KeptKeyring().may_prompt is False
+
+
+@pytest.mark.parametrize("how", ["environment", "file"])
+@pytest.mark.parametrize(
+    "named", ["keyrings.alt.file.PlaintextKeyring", "keyring.backends.null.Keyring", "evil.Keyring"]
+)
+async def test_a_choice_of_another_class_is_refused_and_never_imported(
+    how: str, named: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PYTHON_KEYRING_BACKEND and keyringrc.cfg cannot make Amberlight use plaintext, nor run anything."""
+
+    (tmp_path / "evil.py").write_text("raise AssertionError('imported')")
+    if how == "environment":
+        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", named)
+    else:
+        _write_choice(tmp_path, named)
+    keystore = Keystore("inst")
+    assert Trouble.UNAVAILABLE is await keystore.load("gh")
+    assert f"The keyring {named} is not used" in await keystore.describe()
+    assert 1 == caplog.text.count(named)
+    assert "evil" not in sys.modules
+    assert str(tmp_path) not in sys.path
+    await keystore.close()
+
+
+def _write_choice(directory: Path, named: str) -> None:
+    from keyring.util import platform_
+
+    file = platform_.config_root() / "keyringrc.cfg"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"[backend]\ndefault-keyring={named}\nkeyring-path={directory}\n")
+
+
+def test_a_choice_among_the_allowed_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that one is tried, and the reason is its own."""
+
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.Windows.WinVaultKeyring")
+    if sys.platform == "win32":
+        assert "WinVault" in vaults.choose().name
+        return
+    with pytest.raises(NoVaultError, match="WinVaultKeyring: Requires Windows") as caught:
+        vaults.choose()
+    assert "SecretService" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")
+def test_without_a_keyring_the_refused_ones_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed plaintext backend is no way out, and the sentence says that it was seen."""
+
+    monkeypatch.setitem(sys.modules, "keyrings_alt_fake", ModuleType("keyrings_alt_fake"))
+    point = metadata.EntryPoint("alt", "keyrings.alt.file:Keyring", "keyring.backends")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
+
+    with pytest.raises(NoVaultError, match=r"Installed but refused: keyrings\.alt\.file"):
+        vaults.choose()
+
+
+def test_a_damaged_keyringrc_is_no_choice(tmp_path: Path) -> None:
+    """A file that cannot be read chooses nothing, and raises nothing."""
+
+    _write_choice(tmp_path, "x")
+    from keyring.util import platform_
+
+    for text in (b"\xff\xfe\x00", b"default-keyring=x", b"[backend]\n"):
+        (platform_.config_root() / "keyringrc.cfg").write_bytes(text)
+        assert "" == vaults._named_choice()

@@ -1,0 +1,371 @@
+"""The workloads API in ToolHive's shape, control half: every route asks the `Control` and writes down its answer.
+
+Nothing is decided here but what a request may look like and how often a sign-in page may be opened. Who may ask at all
+was settled by `server.py`. An access token appears in one answer only: that of `token`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from trayapp.core import metrics
+from trayapp.core.clients import ClientAccess, Program, settings
+from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
+from trayapp.core.model import Problem, Secret
+from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.edge.console import openapi
+from trayapp.edge.console.asked import SignIns
+from trayapp.edge.console.controls import Control
+from trayapp.edge.console.events import Events
+from trayapp.edge.console.history import Empty, History, Reader
+from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.edge.console.pages import Door
+from trayapp.edge.console.schemas import KEYS
+from trayapp.edge.delivery import aggregate
+from trayapp.edge.loopback.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
+
+MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
+MIN_VALIDITY_MAX = 86400.0  # s
+FLOWS = ("", "browser", "device")  # empty: as configured
+WAIT_MAX = 30.0  # s; one attempt takes no longer
+SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty takes it away
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+T = TypeVar("T")
+
+
+def routes(
+    control: Control,
+    *,
+    version: str,
+    events: Events | None = None,
+    page_keys: PageKeys | None = None,
+    past: Reader | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> list[web.RouteDef]:
+    """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
+    api = _Api(control, version, page_keys or PageKeys(), now)
+    history = History(past or Empty(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name)
+    handlers: dict[str, Handler] = {
+        "metrics": api.metrics,
+        "document": api.document,
+        "version": api.version,
+        "events": (events or Events(control)).stream,
+        "listing": api.listing,
+        "add": api.add,
+        "retry_all": api.retry_all,
+        "stop_several": api.several(Verb.PAUSE),
+        "restart_several": api.several(Verb.RESUME),
+        "delete_several": api.remove_several,
+        "configuration": api.configuration,
+        "remove": api.remove,
+        "status": api.status,
+        "token": api.token,
+        "client": api.client,
+        "aggregate": api.aggregate,
+        "retry": api.verb(Verb.RETRY),
+        "stop": api.verb(Verb.PAUSE),
+        "restart": api.verb(Verb.RESUME),
+        "reauthorize": api.reauthorize,
+        "cancel": api.cancel,
+        "callback": api.callback,
+        "secret": api.secret,
+        "reload": api.reload,
+        "history": history.one,
+        "histories": history.all,
+        "app": api.app,
+        "dashboard": api.dashboard,
+        "doctor": api.doctor,
+        "quit": api.quit,
+    }
+    return openapi.register(handlers, open_=False)
+
+
+def open_routes(page_keys: PageKeys | None = None) -> list[web.RouteDef]:
+    """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
+    return openapi.register({"health": _health, "session": Door(page_keys or PageKeys()).session}, open_=True)
+
+
+async def _health(request: web.Request) -> web.Response:
+    return empty_reply(204)
+
+
+class _Api:
+    """The handlers, in the order of the routes."""
+
+    def __init__(self, control: Control, version: str, page_keys: PageKeys, now: Callable[[], float]) -> None:
+        self._control = control
+        self._page_keys = page_keys
+        self._version = version
+        self._document = openapi.document(version)
+        self._now = now
+        self._sign_ins = SignIns(control, self._begin, now)
+        self._jobs: set[asyncio.Task[Any]] = set()
+
+    def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A job that goes on to its end though the caller hangs up: only the waiting is cancelled."""
+        task = asyncio.create_task(job, name=what)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        return task
+
+    def view(self, request: web.Request) -> WorkloadView:
+        """The workload that the request names. Raises `Refusal`."""
+        view = self._control.snapshot().workloads.get(_name(request))
+        if view is None:
+            raise _unknown()
+        return view
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        control = self._control
+        page = metrics.text(
+            control.snapshot(),
+            control.counted(),
+            now=time.time(),
+            started_at=control.started_at,
+            version=self._version,
+        )
+        return web.Response(body=page.encode(), headers={**OWN_HEADERS, "Content-Type": metrics.CONTENT_TYPE})
+
+    async def document(self, request: web.Request) -> web.Response:
+        return json_reply(self._document)
+
+    async def version(self, request: web.Request) -> web.Response:
+        return json_reply({"version": self._version})
+
+    async def listing(self, request: web.Request) -> web.Response:
+        views = listed(self._control.snapshot(), everything=_flag(request, "all"))
+        return json_reply({"workloads": [self._row(request, view) for view in views]})
+
+    def _row(self, request: web.Request, view: WorkloadView) -> Json:
+        port = request.url.port or 0  # the Host header was checked: its port is ours
+        created_at = self._control.created_at(view.name)
+        return row(view, port=port, created_at=created_at, started_at=self._control.started_at)
+
+    async def add(self, request: web.Request) -> web.Response:
+        keys = await read_object(request, dict.fromkeys(("name", *KEYS), object))
+        name = keys.pop("name", None)
+        for field, value in (("name", name), ("url", keys.get("url"))):
+            if not isinstance(value, str) or not value:
+                raise Refusal(400, "bad_request", f"The field {field} has to be there, and a string.", field=field)
+        given = {key: value for key, value in keys.items() if value is not None}
+        wrong = await asyncio.shield(self._begin(f"add {name}", self._control.add(str(name), given)))
+        if wrong is not None:
+            raise Refusal(wrong.status, wrong.code, wrong.message, field=wrong.field)
+        return json_reply(self._row(request, self._control.snapshot().workloads[str(name)]), 201)
+
+    async def configuration(self, request: web.Request) -> web.Response:
+        spec = self._control.spec(_name(request))
+        if spec is None:
+            raise _unknown()
+        return json_reply(spec_json(spec))
+
+    async def status(self, request: web.Request) -> web.Response:
+        return json_reply(status_json(self.view(request)) | {"sources": self._control.sources()})
+
+    def verb(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+        """A handler that posts a click."""
+
+        async def post(request: web.Request) -> web.Response:
+            view = self.view(request)
+            await read_object(request, {})
+            self._control.post(Action(verb, view.name))
+            return empty_reply(202)
+
+        return post
+
+    def several(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+        """A handler that posts a click for each of the names, or for none of them."""
+
+        async def post(request: web.Request) -> web.Response:
+            for name in await self._names(request):
+                self._control.post(Action(verb, name))
+            return empty_reply(202)
+
+        return post
+
+    async def remove_several(self, request: web.Request) -> web.Response:
+        names = await self._names(request)
+        await asyncio.gather(*(self._remove(name) for name in names))
+        return empty_reply(202)
+
+    async def _names(self, request: web.Request) -> list[str]:
+        """`{"names": [...]}`, each once; a single one that is wrong and nothing is done. There are no groups here."""
+        names = (await read_object(request, {"names": list})).get("names")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise Refusal(400, "bad_request", "The field names has to be a list of names of workloads.")
+        known = self._control.snapshot().workloads
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise _bad_name()
+            if name not in known:
+                raise _unknown()
+        return list(dict.fromkeys(names))
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        self._control.post(Action(Verb.RETRY_ALL))
+        return empty_reply(202)
+
+    async def token(self, request: web.Request) -> web.Response:
+        if request.get(PAGE, False):
+            raise _no_browser_gets_it()
+        _no_browser(request)
+        view = self.view(request)
+        validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
+        answer = await self._control.token(view.name, validity, _seconds(request, "wait", 0.0, WAIT_MAX))
+        if isinstance(answer, Unavailable):
+            headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
+            return json_reply(unavailable_json(answer), 503, headers)
+        token = answer.value.reveal()
+        return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
+
+    async def client(self, request: web.Request) -> web.Response:
+        if not request.get(PAGE, False):  # our own page may copy it for a person
+            _no_browser(request)
+        access = self._control.client(self.view(request).name)
+        return _pasted(access)
+
+    async def aggregate(self, request: web.Request) -> web.Response:
+        if not request.get(PAGE, False):
+            _no_browser(request)
+        if not aggregate.installed():
+            raise Refusal(501, "not_installed", aggregate.HOW)
+        return _pasted(self._control.aggregate())
+
+    async def reauthorize(self, request: web.Request) -> web.Response:
+        view = self.view(request)
+        wish = await read_object(request, {"browser": bool, "accept": bool, "flow": str})
+        browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
+        flow = wish.get("flow", "")
+        if flow not in FLOWS:
+            raise Refusal(400, "bad_request", "The field flow has to be browser or device.")
+        result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
+        if isinstance(result, Problem):
+            raise Refusal(409, result.kind, result.summary)
+        return json_reply({"authorization_url": result, "steps": list(self._control.steps(view.name))}, 202)
+
+    async def secret(self, request: web.Request) -> web.Response:
+        view = self.view(request)
+        text = (await read_object(request, {"client_secret": str})).get("client_secret")
+        if not isinstance(text, str) or not SECRET.fullmatch(text):
+            raise Refusal(400, "bad_request", "The field client_secret has to hold printable ASCII, or nothing at all.")
+        problem = await asyncio.shield(
+            self._begin(f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None))
+        )
+        if problem is not None:
+            raise Refusal(409, problem.kind, problem.summary)
+        return empty_reply(204)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        name = self.view(request).name
+        await read_object(request, {})
+        self._control.cancel_sign_in(name)
+        self._sign_ins.cancelled(name)
+        return empty_reply(202)
+
+    async def callback(self, request: web.Request) -> web.Response:
+        view = self.view(request)
+        url = (await read_object(request, {"url": str})).get("url")
+        if not isinstance(url, str) or not url:
+            raise Refusal(400, "bad_request", "The field url has to hold the address that the browser ended up at.")
+        problem = self._control.paste(view.name, url)
+        if problem is not None:
+            raise Refusal(400, problem.kind, problem.summary)
+        return empty_reply(202)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        name = self.view(request).name
+        await read_object(request, {})
+        if not await self._remove(name):
+            raise _unknown()
+        return empty_reply(202)
+
+    async def _remove(self, name: str) -> bool:
+        found = await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name)))
+        self._sign_ins.forget(name)
+        return found
+
+    async def reload(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        errors, warnings = await asyncio.shield(self._begin("reload", self._control.reload()))
+        return json_reply({"ok": not errors, "errors": errors, "warnings": warnings})
+
+    async def doctor(self, request: web.Request) -> web.Response:
+        checks = await asyncio.shield(self._begin("doctor", self._control.checks()))
+        found = [{"name": c.name, "state": c.state, "text": c.text, "help": c.help} for c in checks]
+        return json_reply({"checks": found})
+
+    async def app(self, request: web.Request) -> web.Response:
+        return json_reply(app_json(self._control.snapshot(), self._version, self._control.started_at))
+
+    async def dashboard(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        port = request.url.port or 0  # the Host header was checked: its port is ours
+        return json_reply({"url": f"http://127.0.0.1:{port}/#once={self._page_keys.link().reveal()}"})
+
+    async def quit(self, request: web.Request) -> web.Response:
+        await read_object(request, {})
+        self._control.quit()
+        return empty_reply(202)
+
+
+def _pasted(access: ClientAccess | None) -> web.Response:
+    """What to paste into another program."""
+    if access is None:
+        raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
+    texts = {program.value: settings(access, program) for program in Program}
+    made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
+    return json_reply({**made, "settings": texts})
+
+
+def _unknown() -> Refusal:
+    return Refusal(404, "unknown_workload", "There is no workload of this name.")
+
+
+def _name(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if not NAME.fullmatch(name):
+        raise _bad_name()
+    return name
+
+
+def _bad_name() -> Refusal:
+    rule = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
+    return Refusal(400, "bad_name", f"A workload's name is {rule}.")
+
+
+def _no_browser(request: web.Request) -> None:
+    """SECURITY 33. A page that has the API key by our own doing gets no token all the same."""
+    if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+        raise _no_browser_gets_it()
+
+
+def _no_browser_gets_it() -> Refusal:
+    return Refusal(403, "forbidden", "No browser gets this, not even with the right key.")
+
+
+def _flag(request: web.Request, key: str) -> bool:
+    text = request.query.get(key, "false")
+    if text not in ("true", "false"):
+        raise Refusal(400, "bad_request", f"The parameter {key} has to be true or false.")
+    return text == "true"
+
+
+def _seconds(request: web.Request, key: str, default: float, most: float) -> float:
+    try:
+        value = float(request.query.get(key, default))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= most:  # false for NaN too
+        limit = f"0 to {most:.0f}"
+        raise Refusal(400, "bad_request", f"The parameter {key} has to be a number of seconds from {limit}.")
+    return value

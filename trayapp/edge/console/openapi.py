@@ -1,0 +1,314 @@
+"""Every operation of the API in one table: the routes are registered from it, and `openapi.json` is made from it.
+
+So there is no route that the document does not name and none that it names in vain; what the handlers really answer is
+held against the shapes by a test. The proxy and the pages for people are no part of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from trayapp.core.public import Json
+from trayapp.edge.console.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
+from trayapp.edge.loopback.replies import BODY_MAX
+
+BASE = "/api/v1beta"
+ALL = f"{BASE}/workloads"
+ONE = ALL + "/{name}"
+
+_REFUSALS = {
+    400: "A parameter, a name or the body is not as it has to be; the message names it.",
+    403: "The key is missing or wrong, or a web page asked.",
+    404: "There is no workload of this name.",
+    408: "The body took too long.",
+    409: "It cannot be done as things are now; the message says why.",
+    413: f"The body is larger than {BODY_MAX} bytes.",
+    415: "The body is not application/json.",
+    429: "Asked again too soon; see `Retry-After`.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One optional parameter of the query."""
+
+    name: str
+    shape: Json
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `id` is the name of its handler; `answers` are the shapes by status, None: no body."""
+
+    id: str
+    method: str
+    path: str
+    words: str
+    answers: Mapping[int, Json | None]
+    query: tuple[Query, ...] = ()
+    body: Mapping[str, Json] | None = None  # fields of the JSON object; None: whatever comes is not read
+    needed: tuple[str, ...] = ()  # fields that have to be there
+    refusals: tuple[int, ...] = ()  # beside those that follow from the rest
+    media: str = "application/json"
+    open: bool = False  # needs no key
+
+
+def _click(id_: str, path: str, words: str) -> Operation:
+    return Operation(id_, "POST", path, words, {202: None}, body={})
+
+
+def _several(id_: str, words: str) -> Operation:
+    path = f"{ALL}/{id_.removesuffix('_several')}"
+    return Operation(
+        id_, "POST", path, words, {202: None}, body={"names": array(NAME)}, needed=("names",), refusals=(404,)
+    )
+
+
+_KEY = "`api_key` of server.json; or the key of a dashboard page, which opens all but `token`"
+_SINCE = (
+    Query("since", {"type": "string", "format": "date-time"}, "From when on; a day ago if it is left out."),
+    Query("limit", {"type": "integer", "minimum": 1, "maximum": 5000}, "Most segments of one workload."),
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("health", "GET", "/health", "Whether the app runs.", {204: None}, open=True),
+    Operation("metrics", "GET", "/metrics", "Counters for Prometheus.", {200: TEXT}, media="text/plain"),
+    Operation("document", "GET", "/api/openapi.json", "This document.", {200: {"type": "object"}}),
+    Operation(
+        "session",
+        "POST",
+        f"{BASE}/session",
+        "The dashboard's page trades its one-time link for a key of its own. Only our own page may ask.",
+        {200: ref("Session")},
+        body={"once": TEXT},
+        needed=("once",),
+        refusals=(403,),
+        open=True,
+    ),
+    Operation("version", "GET", f"{BASE}/version", "The running version.", {200: ref("Version")}),
+    Operation(
+        "events",
+        "GET",
+        f"{BASE}/events",
+        "What changes, as it changes (server-sent events): `workload` with a row of the list, `removed` with the name, "
+        "`history` with a segment that began and the name in `workload`, `app` with how the app itself is, "
+        "`reset` with the full list. With a `Last-Event-ID` header what was missed is told first; without one, or with "
+        "one that is too old, a `reset` is.",
+        {200: TEXT},
+        refusals=(503,),
+        media="text/event-stream",
+    ),
+    Operation(
+        "listing",
+        "GET",
+        ALL,
+        "The workloads.",
+        {200: ref("WorkloadList")},
+        query=(Query("all", FLAG, "Paused ones too."),),
+        refusals=(400,),
+    ),
+    Operation(
+        "add",
+        "POST",
+        ALL,
+        "Write a workload into the configuration and take it up: the keys of `[workloads.NAME]` and its name. `field` of "
+        "a refusal names the one that is wrong. The sign-in is another request.",
+        {201: ref("Workload")},
+        body={"name": NAME, **KEYS},
+        needed=("name", "url"),
+        refusals=(409,),
+    ),
+    _click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
+    _several("stop_several", "Pause these workloads."),
+    _several("restart_several", "Resume these workloads."),
+    _several("delete_several", "Revoke and delete the logins of these workloads and forget them."),
+    Operation("configuration", "GET", ONE, "How it is configured.", {200: ref("Configuration")}),
+    Operation("remove", "DELETE", ONE, "Revoke and delete its login and forget it.", {202: None}, body={}),
+    Operation("status", "GET", f"{ONE}/status", "How it is.", {200: ref("WorkloadStatus")}),
+    Operation(
+        "token",
+        "GET",
+        f"{ONE}/token",
+        "A usable access token. No web page gets one, not even with the key.",
+        {200: ref("Token"), 503: ref("Unavailable")},
+        query=(
+            Query(
+                "min_validity", {"type": "number", "minimum": 0, "maximum": 86400}, "Life it should have left, in s."
+            ),
+            Query(
+                "wait", {"type": "number", "minimum": 0, "maximum": 30}, "Longest wait for a refresh under way, in s."
+            ),
+        ),
+    ),
+    Operation(
+        "client",
+        "GET",
+        f"{ONE}/client",
+        "What to paste into another program; holds the local key. No web page gets it but our own.",
+        {200: ref("ClientAccess")},
+        refusals=(503,),
+    ),
+    Operation(
+        "aggregate",
+        "GET",
+        f"{BASE}/aggregate/client",
+        "The same for `/mcp`, one MCP endpoint over all workloads; 501 without the extra `mcp`.",
+        {200: ref("ClientAccess")},
+        refusals=(501, 503),
+    ),
+    _click("retry", f"{ONE}/retry", "Try to refresh it now."),
+    _click("stop", f"{ONE}/stop", "Pause it: no attempts, no tokens."),
+    _click("restart", f"{ONE}/restart", "Resume it."),
+    Operation(
+        "reauthorize",
+        "POST",
+        f"{ONE}/reauthorize",
+        "Begin a sign-in, or join the one under way; at most once in 10 s.",
+        {202: ref("AuthorizationPage")},
+        body={"browser": FLAG, "accept": FLAG, "flow": {"type": "string", "enum": ["", "browser", "device"]}},
+        refusals=(409, 429),
+    ),
+    _click("cancel", f"{ONE}/cancel", "End the sign-in that waits; everything stays as it was."),
+    Operation(
+        "callback",
+        "POST",
+        f"{ONE}/callback",
+        "A redirect address that a person copied.",
+        {202: None},
+        body={"url": TEXT},
+        needed=("url",),
+    ),
+    Operation(
+        "secret",
+        "POST",
+        f"{ONE}/secret",
+        "Keep a client secret for the configured client_id, in the keyring; an empty one takes it away.",
+        {204: None},
+        body={"client_secret": TEXT},
+        needed=("client_secret",),
+        refusals=(409,),
+    ),
+    Operation("reload", "POST", f"{BASE}/reload", "Read the configuration again.", {200: ref("Reloaded")}, body={}),
+    Operation(
+        "histories",
+        "GET",
+        f"{BASE}/history",
+        "What all workloads looked like and when.",
+        {200: ref("Histories")},
+        query=_SINCE,
+    ),
+    Operation("history", "GET", f"{ONE}/history", "What it looked like and when.", {200: ref("History")}, query=_SINCE),
+    Operation("app", "GET", f"{BASE}/status", "How the app itself is.", {200: ref("App")}),
+    Operation(
+        "dashboard",
+        "POST",
+        f"{BASE}/dashboard",
+        "A link to the dashboard: good once, for a minute. It is a secret until it is used.",
+        {200: ref("DashboardLink")},
+        body={},
+    ),
+    Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Checks")}),
+    _click("quit", f"{BASE}/quit", "End the app."),
+)
+
+
+def register(handlers: Mapping[str, Handler], *, open_: bool) -> list[web.RouteDef]:
+    """The routes of the table that need the key, or those that need none. A missing handler is a `KeyError`."""
+    return [
+        web.route(operation.method, operation.path, handlers[operation.id])
+        for operation in OPERATIONS
+        if operation.open is open_
+    ]
+
+
+def document(version: str) -> Json:
+    """`openapi.json`."""
+    paths: dict[str, dict[str, Json]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Amberlight",
+            "version": version,
+            "summary": "The workloads API of the running app, in ToolHive's shape.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "The address in server.json."}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _KEY}},
+            "schemas": dict(SCHEMAS),
+        },
+    }
+
+
+def refusals(operation: Operation) -> tuple[int, ...]:
+    """The statuses with which it may refuse."""
+    found = set(operation.refusals)
+    if not operation.open:
+        found.add(403)
+    if "{name}" in operation.path:
+        found |= {400, 404}
+    if operation.query:
+        found.add(400)
+    if operation.body is not None:
+        found |= {400, 408, 413, 415}
+    return tuple(sorted(found))
+
+
+def _described(operation: Operation) -> Json:
+    made: Json = {"operationId": operation.id, "summary": operation.words, "responses": _responses(operation)}
+    if parameters := [*_path_parameters(operation), *_header_parameters(operation), *map(_query, operation.query)]:
+        made["parameters"] = parameters
+    if operation.body is not None:
+        made["requestBody"] = _body(operation)
+    if operation.open:
+        made["security"] = []
+    return made
+
+
+def _path_parameters(operation: Operation) -> list[Json]:
+    found = "{name}" in operation.path
+    return [{"name": "name", "in": "path", "required": True, "schema": NAME}] if found else []
+
+
+def _header_parameters(operation: Operation) -> list[Json]:
+    words = "The id of the last event that was seen."
+    header: Json = {"name": "Last-Event-ID", "in": "header", "schema": TEXT, "description": words}
+    return [header] if operation.media == "text/event-stream" else []
+
+
+def _query(query: Query) -> Json:
+    return {"name": query.name, "in": "query", "schema": query.shape, "description": query.words}
+
+
+def _body(operation: Operation) -> Json:
+    shape: Json = {"type": "object", "properties": dict(operation.body or {}), "additionalProperties": False}
+    if operation.needed:
+        shape["required"] = list(operation.needed)
+    return {"required": bool(operation.needed), "content": {"application/json": {"schema": shape}}}
+
+
+def _responses(operation: Operation) -> Json:
+    made: Json = {}
+    for status, shape in operation.answers.items():
+        made[str(status)] = _response(HTTPStatus(status).phrase, shape, operation.media)
+    for status in refusals(operation):
+        words = _REFUSALS.get(status, HTTPStatus(status).phrase)
+        made[str(status)] = _response(words, ref("Error"), "application/json")
+    return made
+
+
+def _response(words: str, shape: Json | None, media: str) -> Json:
+    made: Json = {"description": words}
+    if shape is not None:
+        made["content"] = {media: {"schema": shape}}
+    return made

@@ -1,0 +1,1 @@
+"""Tokens to those who need them: the proxy, and the one endpoint over all workloads."""

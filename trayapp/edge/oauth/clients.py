@@ -1,0 +1,168 @@
+"""What is kept of a workload's client beside its login: the registration, a secret given by hand, and where they belong.
+
+One entry of the keyring per workload, which outlives sign-ins, sign-outs and failed attempts: so a client is registered
+once and not at every click. What this run has seen or made counts even where no keyring can keep it. A secret belongs to
+the authorization server that it was first used with, and is sent to no other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from trayapp.core.model import Secret, Trouble
+from trayapp.edge.oauth.discovery import Found
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.registration import Client, from_fields, to_fields
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is kept of one workload. `url` is the address that `found` speaks of."""
+
+    client: Client | None = None  # registered by us
+    secret: Secret | None = None  # given by a person, for the configured client_id
+    secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
+    url: str = ""
+    found: Found | None = None
+
+
+class ClientStore(Protocol):
+    """`edge/vault/keystore.py`: one more secret text per workload."""
+
+    async def load_client(self, name: str) -> Secret | Trouble | None: ...
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None: ...
+
+    async def discard_client(self, name: str) -> Trouble | None: ...
+
+
+class Clients:
+    """The kept clients of all workloads. Without a store they live as long as this run."""
+
+    def __init__(self, store: ClientStore | None = None) -> None:
+        self._store = store
+        self._seen: dict[str, Kept] = {}
+        self._unread: set[str] = set()  # what the keyring holds of these could not be read yet
+
+    async def load(self, name: str, *, again: bool = False) -> Kept:
+        """What is kept. What cannot be read counts as nothing and is not written over; the keyring is asked for it once
+        more with `again`, and not at every look, as each question may be a dialog."""
+        if self._store is None or (name in self._seen and not (again and name in self._unread)):
+            return self._seen.get(name, Kept())
+        text = await self._store.load_client(name)
+        if isinstance(text, Trouble):
+            log.warning("%s: what is kept of its client cannot be read now (%s)", name, text)
+            self._unread.add(name)
+            return self._seen.setdefault(name, Kept())
+        made = self._seen.get(name)
+        self._seen[name] = Kept() if text is None else from_text(text)
+        self._unread.discard(name)
+        if made is not None:
+            await self.save(name, _newer(made, self._seen[name]))
+        return self._seen[name]
+
+    async def save(self, name: str, kept: Kept) -> Trouble | None:
+        """Keep it: in the keyring, unless that may hold something that could not be read."""
+        await self.load(name)
+        if name in self._unread:
+            self._seen[name] = kept
+            return Trouble.LOCKED
+        if self._seen.get(name) == kept:
+            return None
+        self._seen[name] = kept
+        if self._store is None:
+            return None
+        trouble = await self._store.store_client(name, to_text(kept))
+        if trouble is not None:
+            log.warning("%s: its client is kept for this run only (%s)", name, trouble)
+        return trouble
+
+    async def drop_client(self, name: str) -> None:
+        """The server does not know the registration any more."""
+        await self.save(name, replace(await self.load(name), client=None))
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
+        """A person's own; None takes it away. It may be used with another server from now on."""
+        kept = await self.load(name, again=True)
+        return await self.save(name, replace(kept, secret=secret, secret_for=""))
+
+    async def forget(self, name: str) -> Client | None:
+        """Nothing of it is kept; the registration that was, for its server to be told."""
+        client = (await self.load(name)).client
+        self._seen.pop(name, None)
+        self._unread.discard(name)
+        if self._store is not None and (trouble := await self._store.discard_client(name)) is not None:
+            log.warning("%s: its client could not be deleted from the keyring (%s)", name, trouble)
+        return client
+
+
+def _newer(kept: Kept, there: Kept) -> Kept:
+    """What was made while the keyring could not be read, and beside it what the keyring held all the time."""
+    mine = kept.secret is not None
+    return Kept(
+        client=kept.client or there.client,
+        secret=kept.secret if mine else there.secret,
+        secret_for=kept.secret_for if mine else there.secret_for,
+        url=kept.url if kept.found else there.url,
+        found=kept.found or there.found,
+    )
+
+
+# --- as text ---------------------------------------------------------------------------------------------------------
+
+
+def to_text(kept: Kept) -> Secret:
+    """JSON, ASCII only."""
+    fields: dict[str, Any] = {}
+    if kept.client is not None:
+        fields["client"] = to_fields(kept.client)
+    if kept.secret is not None:
+        fields |= {"secret": kept.secret.reveal(), "secret_for": kept.secret_for}
+    if kept.found is not None:
+        found = kept.found
+        fields["found"] = {
+            "url": kept.url,
+            "issuers": list(found.issuers),
+            "resource": found.resource,
+            "scopes": list(found.scopes),
+            "least": int(found.least),
+        }
+    return Secret(json.dumps(fields, separators=(",", ":")))
+
+
+def from_text(text: Secret) -> Kept:
+    """What `to_text` wrote; what makes no sense is left out."""
+    try:
+        fields = json.loads(text.reveal())
+    except (ValueError, RecursionError):
+        return Kept()
+    if not isinstance(fields, dict):
+        return Kept()
+    secret, bound = fields.get("secret"), fields.get("secret_for")
+    url, found = _found(fields.get("found"))
+    return Kept(
+        client=from_fields(fields.get("client")),
+        secret=Secret(secret) if isinstance(secret, str) and secret else None,
+        secret_for=bound if isinstance(bound, str) else "",
+        url=url,
+        found=found,
+    )
+
+
+def _found(fields: object) -> tuple[str, Found | None]:
+    if not isinstance(fields, dict):
+        return "", None
+    url, issuers, resource = fields.get("url"), _texts(fields.get("issuers")), fields.get("resource")
+    least = fields.get("least")
+    if not isinstance(url, str) or not issuers or not isinstance(resource, str) or least not in (0, 1, 2):
+        return "", None
+    return url, Found(issuers, resource, _texts(fields.get("scopes")), Reach(least))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -1,0 +1,205 @@
+"""Whether a request left this machine, and a plain name for what stopped it.
+
+The proof is a trace flag set before the first byte is written, never the class of an exception: a silent proxy raises
+the same `ReadTimeout` as a silent token endpoint, and a write that broke in the middle shows up as a `ReadError`.
+Classes only choose the name and the words. Nothing here quotes an exception's own text, as that may hold a URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import socket
+import ssl
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+
+from trayapp.core.messages import Fault
+from trayapp.edge.oauth.reach import WORDS, Reach, address_reach
+
+log = logging.getLogger(__name__)
+
+NO_CAUSE = (
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+)  # how TLS says "wait"; left behind in the chain by a time limit
+UNTRUSTED = "certificate not trusted: VPN, inspection or captive portal?"
+
+
+class TooLargeError(Exception):
+    """The body went over its cap."""
+
+
+class BadProxyError(Exception):
+    """The proxy settings of the environment cannot be used."""
+
+
+class BadCertificatesError(Exception):
+    """The certificates that the environment names cannot be read."""
+
+
+class TooNearError(Exception):
+    """The name leads to an address that a server so far away has no business with (SSRF)."""
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach.name)
+        self.reach = reach
+
+
+class Trace:
+    """How far one request got; httpx2 calls it at every step (its `trace` extension).
+
+    `sent` is set *before* the first write of the request, so False proves that nothing of it left.
+    """
+
+    def __init__(self, host: str, least: Reach = Reach.LOCAL) -> None:
+        self.host = host
+        self.least = least  # nobody nearer is spoken to
+        self.reach: Reach | None = None  # of the server itself; None: not known, or behind a proxy
+        self.sent = False
+        self.answered = False  # the head of an answer was read
+        self.proxied = False  # the connection is to a proxy
+        self.tunnelling = False  # CONNECT was sent and not yet answered
+        self.handshaking = False
+        self._stream: Any = None
+
+    async def close(self) -> None:
+        """Close what the HTTP library leaves open when it is cancelled in the middle of a TLS handshake."""
+        if self.handshaking and self._stream is not None:
+            with contextlib.suppress(Exception):
+                await self._stream.aclose()
+
+    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        step = name.rpartition(".")[0].rpartition(".")[2], name.rpartition(".")[2]
+        match step:
+            case ("connect_tcp", "started"):
+                self.proxied = _text(info.get("host")) != self.host
+            case ("connect_tcp", "complete"):
+                self._stream = info.get("return_value")
+                await self._look(self._stream)
+            case ("start_tls", "started"):
+                self.handshaking, self.tunnelling = True, False
+            case ("start_tls", "complete"):
+                self.handshaking = False
+            case ("send_request_headers", "started"):
+                if info["request"].method == b"CONNECT":
+                    self.tunnelling = True
+                else:
+                    self.sent = True
+            case ("receive_response_headers", "complete"):
+                self.answered = self.sent
+
+    async def _look(self, stream: Any) -> None:
+        """Where the connection really went: a name can lead anywhere, and elsewhere the next time."""
+        address = None if self.proxied or stream is None else stream.get_extra_info("server_addr")
+        if not address:
+            return
+        self.reach = address_reach(str(address[0]))
+        if self.reach < self.least:
+            await stream.aclose()
+            raise TooNearError(self.reach)
+
+
+def fault(exc: Exception, trace: Trace, limit: float) -> Fault:
+    """Name what an attempt that ended in `exc` came to; `limit` (s) is only for the words."""
+    causes = [cause for cause in chain(exc) if not isinstance(cause, NO_CAUSE)]
+    kind, words = _sent(causes, trace, limit) if trace.sent else _unsent(causes, trace)
+    if kind == "internal":
+        log.error("unexpected %s in a request\n%s", type(exc).__name__, "".join(traceback.format_tb(exc.__traceback__)))
+    return Fault(trace.sent, kind, words[:200])
+
+
+def chain(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and everything behind it: causes, contexts (httpcore's pool hides the cause) and group members."""
+    todo, seen = [exc], set[int]()
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [link for link in (one.__context__, one.__cause__) if link is not None]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+
+
+def _unsent(causes: list[BaseException], trace: Trace) -> tuple[str, str]:
+    """Nothing left: everything here is safe to try again."""
+
+    def any_of(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    host = trace.host
+    if trace.reach is not None and any_of(TooNearError):
+        return "request", f"Nothing was sent: {host} is {WORDS[trace.reach]}, the server that named it is not."
+    if any_of(BadCertificatesError):
+        return "tls", "The certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read."
+    if any_of(BadProxyError):
+        return "proxy", "The proxy named by the environment cannot be used: an http:// or https:// address is needed."
+    if any_of(UnicodeError, httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.LocalProtocolError):
+        return "request", "The request could not be built: a value in it cannot be sent."
+    if any_of(httpx2.ProxyError):
+        return "proxy", f"The proxy refused the connection to {host}{_proxy_status(causes)}."
+    if trace.tunnelling:
+        return "proxy", f"The proxy did not open a connection to {host}."
+    if trace.proxied and not trace.handshaking and not any_of(ssl.SSLError):
+        return "proxy", "The proxy named by the environment cannot be reached."
+    if any_of(ssl.SSLCertVerificationError):
+        return "tls", f"{host}: {UNTRUSTED}"
+    if any_of(socket.gaierror):
+        return "dns", f"The name {host} could not be looked up."
+    if any_of(ConnectionRefusedError):
+        return "refused", f"{host} refused the connection."
+    if any_of(ConnectionResetError, BrokenPipeError):
+        return "reset", f"The connection to {host} was reset before the request was sent."
+    if any_of(ssl.SSLError):
+        return "tls", f"No secure connection to {host}: the TLS handshake failed."
+    if any_of(TimeoutError, httpx2.TimeoutException):
+        return "connect_timeout", f"No connection to {host} in time."
+    if trace.handshaking:
+        return "tls", f"No secure connection to {host}: it was closed during the TLS handshake."
+    if any_of(OSError):
+        return "unreachable", f"{host} cannot be reached."
+    return "internal", "Something unexpected went wrong before the request was sent."
+
+
+def _sent(causes: list[BaseException], trace: Trace, limit: float) -> tuple[str, str]:
+    """Something may have left: the server may have acted on it."""
+
+    def any_of(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    host = trace.host
+    if any_of(TooLargeError):
+        return "truncated", f"The answer of {host} is too large."
+    if any_of(httpx2.DecodingError):
+        return "truncated", f"The answer of {host} cannot be decoded."
+    if any_of(TimeoutError, httpx2.TimeoutException):
+        return "timeout", f"{host} did not answer within {limit:g} s."
+    if any_of(ssl.SSLError):
+        return "tls", f"The secure connection to {host} broke after the request was sent."
+    if any_of(ConnectionError, httpx2.ReadError, httpx2.WriteError):
+        return "reset", f"The connection to {host} was reset after the request was sent."
+    if any_of(httpx2.RemoteProtocolError):
+        if trace.answered:
+            return "truncated", f"The answer of {host} broke off."
+        if any(str(cause).startswith("Server disconnected") for cause in causes):
+            return "eof", f"{host} closed the connection without an answer."
+        return "truncated", f"What {host} answered is not HTTP."
+    return "internal", "Something unexpected went wrong after the request was sent."
+
+
+def _proxy_status(causes: list[BaseException]) -> str:
+    """The status of the proxy's answer; the rest of its line is the proxy's own text and stays out."""
+    for cause in causes:
+        if isinstance(cause, httpx2.ProxyError) and (found := re.match(r"\d{3}\b", str(cause))):
+            return f" (HTTP {found[0]})"
+    return ""
+
+
+def _text(host: object) -> str:
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)

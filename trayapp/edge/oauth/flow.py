@@ -1,0 +1,134 @@
+"""One authorization request and the redirect that answers it (RFC 6749 section 4.1, PKCE, RFC 9207): values, no I/O.
+
+Only a redirect with the state of this very request counts, once, and only from the issuer that was asked. What an error
+means is said in our own words: the server's are never shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from urllib.parse import parse_qsl, urlsplit
+
+from authlib.common.security import generate_token
+from authlib.oauth2.client import OAuth2Client
+
+from trayapp.core.model import Problem, Secret, Spec
+from trayapp.core.quirks import asked_scopes, authorize_extras, wants_resource
+from trayapp.edge.oauth.callback import HEAD_CAP
+from trayapp.edge.oauth.metadata import Endpoints
+
+VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
+FIELDS = 32  # parameters of a redirect; there are about five
+ONCE = ("code", "state", "error", "iss")  # RFC 6749 section 3.1: no parameter comes twice
+VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
+ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+# RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: kind of the problem, and words.
+ERRORS: Mapping[str, tuple[str, str]] = {
+    "access_denied": ("denied", "You declined, or the server denied access."),
+    "consent_required": ("denied", "The server needs your consent; please try again."),
+    "login_required": ("denied", "The server needs you to log in; please try again."),
+    "interaction_required": ("denied", "The server needs something more from you; please try again."),
+    "account_selection_required": ("denied", "The server needs you to choose an account; please try again."),
+    "invalid_scope": ("request", "The server does not know these scopes: check scopes."),
+    "invalid_target": ("request", "The server does not know this resource: check resource."),
+    "invalid_request": ("request", "The server did not understand the request: check client_id, scopes and resource."),
+    "unauthorized_client": ("request", "The server does not let this client sign in like this: check client_id."),
+    "unsupported_response_type": ("request", "The server does not offer this way to sign in."),
+    "server_error": ("request", "The server has trouble of its own; please try again later."),
+    "temporarily_unavailable": ("request", "The server is overloaded or down; please try again later."),
+}
+NOT_WAITING = "That address does not belong to the sign-in that is waiting."
+
+
+@dataclass(slots=True)
+class Flow:
+    """One sign-in that waits for its redirect. `answer` is set exactly once: the code, or why there is none."""
+
+    name: str
+    url: str = field(repr=False)  # of the authorization page; it holds the state
+    redirect_uri: str
+    state: Secret
+    verifier: Secret
+    endpoints: Endpoints
+    answer: asyncio.Future[Secret | Problem]
+
+    def take(self, query: str) -> Problem | None:
+        """Take a redirect's query; None if it was the awaited one, even if it brings bad news."""
+        given = read_query(query)
+        state = (given or {}).get("state", "").encode("utf-8", "surrogatepass")  # what was pasted may hold anything
+        if given is None or not hmac.compare_digest(state, self.state.reveal().encode()):
+            return Problem("request", NOT_WAITING)
+        if self.answer.done():
+            return Problem("request", "That address was used already.")
+        answer = self._judge(given)
+        if answer is None:
+            return Problem("request", "That address holds neither a code nor an error.")
+        self.answer.set_result(answer)
+        return None
+
+    def _judge(self, given: Mapping[str, str]) -> Secret | Problem | None:
+        issuer = given.get("iss")
+        if (issuer is None and self.endpoints.iss_promised) or (
+            issuer is not None and self.endpoints.issuer and issuer != self.endpoints.issuer
+        ):  # RFC 9207 section 2.4: neither a code nor an error of a stranger counts
+            return Problem("request", "The answer did not come from the server that was asked; nothing was sent to it.")
+        if "error" in given:
+            code = given["error"] if ERROR_CODE.fullmatch(given["error"]) else ""
+            kind, words = ERRORS.get(code, ("denied", f"The server refused the sign-in{f' ({code})' if code else ''}."))
+            return Problem(kind, words, code=code)
+        code = given.get("code", "")
+        return Secret(code) if VISIBLE.fullmatch(code) else None
+
+
+def begin(
+    spec: Spec, endpoints: Endpoints, redirect_uri: str, extras: Mapping[str, str] = MappingProxyType({})
+) -> Flow:
+    """A new flow with its own state (256 bit) and verifier. Call it on the loop."""
+    state, verifier = secrets.token_urlsafe(32), generate_token(VERIFIER_LENGTH)
+    client = OAuth2Client(
+        session=None,
+        client_id=spec.client_id,
+        redirect_uri=redirect_uri,
+        scope=asked_scopes(endpoints.token, spec.scopes) or None,
+        code_challenge_method="S256",  # without it authlib silently leaves PKCE out
+    )
+    url, _ = client.create_authorization_url(
+        endpoints.authorization,
+        state=state,
+        code_verifier=verifier,
+        resource=(spec.resource if wants_resource(endpoints.token) else "") or None,
+        **{**extras, **authorize_extras(endpoints.token, spec.resource)},
+    )
+    answer: asyncio.Future[Secret | Problem] = asyncio.get_running_loop().create_future()
+    return Flow(spec.name, url, redirect_uri, Secret(state), Secret(verifier), endpoints, answer)
+
+
+def read_query(query: str) -> dict[str, str] | None:
+    """The parameters of a redirect; None if one that must be unique is not, or if it is no query at all."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=FIELDS)
+    except ValueError:
+        return None
+    names = [name for name, _ in pairs]
+    return None if any(names.count(name) > 1 for name in ONCE) else dict(pairs)
+
+
+def pasted_query(text: str, redirect_uri: str) -> str | None:
+    """The query of a copied address, if the address is the redirect's own; of a bare query, itself."""
+    text = text.strip().strip("\"'<>").strip()
+    if len(text) > HEAD_CAP:
+        return None
+    if "://" not in text.partition("?")[0]:
+        return text.partition("#")[0].removeprefix("?")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    return parts.query if f"{parts.scheme}://{parts.netloc}{parts.path}" == redirect_uri else None

@@ -1,0 +1,86 @@
+"""What the token endpoint said to an authorization code, as a new login or a plain reason why there is none."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from trayapp.core.classify import classify
+from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
+from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.core.quirks import no_refresh_words, quirk_for
+from trayapp.edge.oauth.idtoken import subject_of
+from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.ports import NewLogin
+
+# RFC 6749 section 5.2, as it reads when a code was sent.
+MEANING: Mapping[str, str] = {
+    "invalid_grant": "The server did not accept the code of this sign-in: please try again",
+    "invalid_client": "The server does not know this client: check client_id, or its secret",
+    "unauthorized_client": "The server does not let this client sign in like this: check its registration",
+    "unsupported_grant_type": "The server does not know this way to sign in",
+    "invalid_scope": "The server does not know these scopes: check scopes",
+    "invalid_request": "The server did not understand the request: check client_id, scopes and resource",
+    "invalid_token": "The server did not accept the code of this sign-in: please try again",
+}
+
+
+def new_login(
+    spec: Spec,
+    endpoints: Endpoints,
+    reply: Reply,
+    began: Moment,
+    *,
+    client_secret: Secret | None = None,
+    registration: Secret | None = None,
+) -> NewLogin | Problem:
+    """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does.
+
+    `spec` names the client, scopes and resource that were used; the login keeps what proves the client.
+    """
+    match classify(reply, quirk_for(endpoints.token)):
+        case Refreshed(refresh_token=None):
+            known = no_refresh_words(endpoints.token)
+            words = known or "Add the scope that it wants for one (often offline_access) to scopes."
+            return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
+        case Refreshed() as granted:
+            new = _login(spec, endpoints, granted, began)
+            kept = replace(new.login, client_secret=client_secret, registration=registration)
+            return replace(new, login=kept)
+        case Refused(problem):
+            words = MEANING.get(problem.code, "The server refused the sign-in")
+            return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
+        case NotSent(problem) | Ambiguous(problem):
+            return Problem("exchange", problem.summary, problem.http_status, problem.code)
+        case busy:
+            return Problem("exchange", busy.problem.summary, busy.problem.http_status, busy.problem.code)
+
+
+def _login(spec: Spec, endpoints: Endpoints, granted: Refreshed, began: Moment) -> NewLogin:
+    assert granted.refresh_token is not None  # noqa: S101 - the caller looked
+    login = Login(
+        generation=1,
+        lineage=secrets.token_hex(16),
+        refresh_token=granted.refresh_token,
+        obtained_at=began.wall,
+        token_endpoint=endpoints.token,
+        client_id=spec.client_id,
+        issuer=endpoints.issuer,
+        subject=subject_of(granted.id_token),
+        scope=granted.scope or " ".join(spec.scopes),
+        resource=spec.resource,
+        revocation_endpoint=endpoints.revocation,
+    )
+    life = None if granted.expires_in is None else min(granted.expires_in, spec.policy.lifetime_cap)
+    return NewLogin(
+        login,
+        AccessToken(
+            serial=0,
+            value=granted.access_token,
+            obtained_at=began.at,
+            expires_at=None if life is None else began.at + life,
+            expires_wall=None if life is None else began.wall + life,
+        ),
+        id_token=granted.id_token,
+    )

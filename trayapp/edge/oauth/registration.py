@@ -1,0 +1,284 @@
+"""Dynamic client registration (RFC 7591): made once per workload, used again for every sign-in, renewed without a question.
+
+A native app's client: public (`none`) wherever the server lets it, confidential with the issued secret where it does not.
+Its redirect address is fixed at registration, port and path, as many servers compare the whole of it. A registration that
+the server no longer knows, whose secret has ended or that asks for less than is needed now is simply made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from trayapp.core.classify import problem_of
+from trayapp.core.messages import Answer, Fault
+from trayapp.core.model import Problem, Secret
+from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.edge.oauth.reach import host_reach
+from trayapp.edge.oauth.wire import Request, Wire, url_problem
+
+LIMIT = 15.0  # s; servers that keep clients in a database take one or two
+DELETE_LIMIT = 5.0  # s; a removal waits for it
+CLIENT_NAME = "Amberlight"
+SECRET_MARGIN = 86400.0  # s; a secret that ends within a day is renewed with the sign-in at hand
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # what we can do, the safer one first
+VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.1 and A.2
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The client that a sign-in uses. `redirect_uri` is set for one that was registered with a whole address."""
+
+    id: str
+    secret: Secret | None = None
+    method: str = ""  # token_endpoint_auth_method; empty: as the server prefers
+    issuer: str = ""  # whose client it is
+    registered: bool = False  # by us, so that it can be made anew
+    redirect_uri: str = ""
+    scopes: tuple[str, ...] = ()  # that it may ask for; empty: whatever the server allows
+    secret_ends: float = 0.0  # wall; 0: never
+    manage_uri: str = ""  # RFC 7592
+    manage_token: Secret | None = field(default=None, repr=False)
+
+    def registration(self) -> Secret | None:
+        """What a login keeps of it, as JSON: how it proves itself, and that it was registered (M16)."""
+        if not self.method:
+            return None
+        return Secret(json.dumps({"token_endpoint_auth_method": self.method, "registered": self.registered}))
+
+    def port(self) -> int:
+        """Of its redirect; 0: any."""
+        return (urlsplit(self.redirect_uri).port or 0) if self.redirect_uri else 0
+
+    def fits(self, endpoints: Endpoints, scopes: tuple[str, ...], wall: float) -> bool:
+        """Whether it can be used for this sign-in, as far as can be seen from here."""
+        if self.issuer != endpoints.issuer or (self.secret_ends and wall > self.secret_ends - SECRET_MARGIN):
+            return False
+        return not self.scopes or set(scopes) <= set(self.scopes)
+
+
+def new_redirect(host: str, port: int) -> str:
+    """The redirect address of a new registration: a path that nobody can guess, and of no other server (RFC 9700 4.4)."""
+    return f"http://{host}:{port}/callback/{secrets.token_urlsafe(16)}"
+
+
+async def register(
+    endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = LIMIT
+) -> Client | Problem:
+    """A new client whose redirect is at `port` of this machine. Where the server wants a name it gets `localhost`."""
+    refused: Problem = no_registration(endpoints)
+    if not endpoints.registration:
+        return refused
+    for host in LOCAL_HOSTS:
+        wanted = request_of(endpoints, scopes, new_redirect(host, port))
+        reply = await wire.send(
+            Request("POST", endpoints.registration, _JSON, json.dumps(wanted), endpoints.least), limit=limit
+        )
+        if isinstance(reply, Fault):
+            return problem_of(reply)
+        if reply.status in (200, 201):
+            return _read(reply, wanted, endpoints)
+        code = _error(reply)
+        refused = _refused(endpoints, reply.status, code)
+        if code not in ("invalid_redirect_uri", "invalid_client_metadata"):
+            break
+    return refused
+
+
+_JSON: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "application/json"}
+
+
+def request_of(endpoints: Endpoints, scopes: tuple[str, ...], redirect_uri: str) -> dict[str, Any]:
+    """The client metadata of RFC 7591 section 2, for a native app (RFC 8252)."""
+    grants = ["authorization_code", "refresh_token"]
+    if endpoints.device and (not endpoints.grants or DEVICE_GRANT in endpoints.grants):
+        grants.append(DEVICE_GRANT)
+    wanted: dict[str, Any] = {
+        "client_name": CLIENT_NAME,
+        "redirect_uris": [redirect_uri],
+        "grant_types": grants,
+        "response_types": ["code"],
+        "token_endpoint_auth_method": auth_method(endpoints),
+        "application_type": "native",  # OpenID Connect Registration: without it http://127.0.0.1 is refused
+    }
+    if scopes:
+        wanted["scope"] = " ".join(scopes)
+    return wanted
+
+
+def auth_method(endpoints: Endpoints) -> str:
+    """`none` unless the server says that it knows only secrets."""
+    offered = endpoints.auth_methods
+    if not offered or "none" in offered:
+        return "none"
+    return next((method for method in SECRET_METHODS if method in offered), "none")
+
+
+def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> Client | Problem:
+    """RFC 7591 section 3.2.1: what the server registered counts, not what was asked for."""
+    host = urlsplit(endpoints.registration).hostname
+    try:
+        answer = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or not _visible(answer.get("client_id")):
+        return _problem(f"{host} registered no client: its answer names none.")
+    secret = answer.get("client_secret")
+    if secret is not None and not _visible(secret):
+        return _problem(f"{host} registered a client whose secret cannot be used.")
+    method = answer.get("token_endpoint_auth_method") or (wanted["token_endpoint_auth_method"] if not secret else "")
+    if method not in ("none", *SECRET_METHODS):
+        method = next((one for one in SECRET_METHODS if one in endpoints.auth_methods), "client_secret_basic")
+    if method != "none" and not secret:
+        return _problem(f"{host} registered a client that needs a secret, and gave none.")
+    uris = answer.get("redirect_uris")
+    if isinstance(uris, list) and uris and wanted["redirect_uris"][0] not in uris:
+        return _problem(f"{host} registered another redirect address than the one asked for; it cannot be used.")
+    manage, token = answer.get("registration_client_uri"), answer.get("registration_access_token")
+    managed = _manageable(manage, endpoints) and _visible(token)
+    ends = answer.get("client_secret_expires_at")
+    return Client(
+        id=answer["client_id"],
+        secret=Secret(secret) if secret and method != "none" else None,
+        method=method,
+        issuer=endpoints.issuer,
+        registered=True,
+        redirect_uri=wanted["redirect_uris"][0],
+        scopes=tuple(str(wanted.get("scope", "")).split()),
+        secret_ends=float(ends) if secret and isinstance(ends, int | float) and 0 < ends < 1e12 else 0.0,
+        manage_uri=str(manage) if managed else "",
+        manage_token=Secret(str(token)) if managed else None,
+    )
+
+
+def _manageable(uri: object, endpoints: Endpoints) -> bool:
+    """Whether this address may get a request of ours when the workload is removed: not one nearer than the server that
+    names it, as that chooses the path and the token too (SSRF)."""
+    if not isinstance(uri, str) or url_problem(uri):
+        return False
+    return host_reach(urlsplit(uri).hostname or "") >= endpoints.least
+
+
+def _visible(value: object) -> bool:
+    return isinstance(value, str) and VISIBLE.fullmatch(value) is not None
+
+
+def _error(reply: Answer) -> str:
+    """The code of RFC 7591 section 3.2.2; empty if there is none that may be shown."""
+    try:
+        body = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return ""
+    code = body.get("error") if isinstance(body, dict) else None
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", code) else ""
+
+
+def _refused(endpoints: Endpoints, status: int, code: str) -> Problem:
+    host = urlsplit(endpoints.registration).hostname
+    if status in (401, 403):  # RFC 7591 section 3: protected registration wants an initial access token
+        return _problem(
+            f"{host} registers no clients by itself: create a client id there and set client_id "
+            f"(HTTP {status}{', ' + code if code else ''}).",
+            status,
+            code,
+        )
+    return _problem(
+        f"{host} did not register this app (HTTP {status}{', ' + code if code else ''}). "
+        "Try again later, or create a client id there and set client_id.",
+        status,
+        code,
+    )
+
+
+def no_registration(endpoints: Endpoints) -> Problem:
+    """There is no client id, and nobody gives one."""
+    where = urlsplit(endpoints.issuer or endpoints.authorization).hostname
+    return _problem(
+        f"This server needs a client id: create one at {where} and set client_id (amberlight add --client-id)."
+    )
+
+
+def _problem(summary: str, status: int | None = None, code: str = "") -> Problem:
+    return Problem("registration", summary[:200], status, code)
+
+
+# --- a registration that is there already ----------------------------------------------------------------------------
+
+
+def gone(reply: Answer | Fault) -> bool:
+    """Whether the token endpoint's answer to a made-up code says that it does not know the client.
+
+    A client is looked at before its code (RFC 6749 section 5.2), so a known one is told `invalid_grant`. Anything else
+    says nothing, and the registration is believed.
+    """
+    return (
+        isinstance(reply, Answer)
+        and reply.status in (400, 401, 403)
+        and _error(reply)
+        in (
+            "invalid_client",
+            "unauthorized_client",
+        )
+    )
+
+
+async def unregister(client: Client, wire: Wire) -> bool:
+    """RFC 7592 section 2.3, best effort: whether the server confirmed it."""
+    if not client.manage_uri or client.manage_token is None:
+        return False
+    headers = {"Authorization": f"Bearer {client.manage_token.reveal()}"}
+    reply = await wire.send(Request("DELETE", client.manage_uri, headers), limit=DELETE_LIMIT)
+    return isinstance(reply, Answer) and reply.status == 204
+
+
+# --- as text, for the keyring ----------------------------------------------------------------------------------------
+
+
+def to_fields(client: Client) -> dict[str, Any]:
+    """What `from_fields` reads; it holds secrets."""
+    fields: dict[str, Any] = {
+        "client_id": client.id,
+        "method": client.method,
+        "issuer": client.issuer,
+        "redirect_uri": client.redirect_uri,
+        "scope": " ".join(client.scopes),
+        "secret_ends": client.secret_ends,
+        "manage_uri": client.manage_uri,
+    }
+    if client.secret is not None:
+        fields["secret"] = client.secret.reveal()
+    if client.manage_token is not None:
+        fields["manage_token"] = client.manage_token.reveal()
+    return {name: value for name, value in fields.items() if value}
+
+
+def from_fields(fields: object) -> Client | None:
+    """A registered client; None for anything that is none."""
+    if not isinstance(fields, dict):
+        return None
+    texts = {name: fields.get(name, "") for name in ("client_id", "method", "issuer", "redirect_uri", "scope")}
+    texts |= {name: fields.get(name, "") for name in ("manage_uri", "secret", "manage_token")}
+    ends = fields.get("secret_ends", 0.0)
+    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(ends, int | float):
+        return None
+    if not texts["client_id"] or not texts["redirect_uri"].startswith("http://"):
+        return None
+    return Client(
+        id=texts["client_id"],
+        secret=Secret(texts["secret"]) if texts["secret"] else None,
+        method=texts["method"],
+        issuer=texts["issuer"],
+        registered=True,
+        redirect_uri=texts["redirect_uri"],
+        scopes=tuple(texts["scope"].split()),
+        secret_ends=float(ends),
+        manage_uri=texts["manage_uri"],
+        manage_token=Secret(texts["manage_token"]) if texts["manage_token"] else None,
+    )

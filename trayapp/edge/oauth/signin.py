@@ -1,0 +1,294 @@
+"""The browser sign-in by RFC 8252: code, PKCE S256, a state used once, and a redirect listener that is bound first.
+
+Nothing that arrives from outside ends an attempt unless it carries the right state. What does: the answer, an
+`error=` of the server, a wrong issuer (RFC 9207), the time limit, and the person. Once a code is here, the exchange
+runs in this task and not in the browser's connection, so a closed tab does not stop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.core.quirks import asked_scopes, authorize_extras
+from trayapp.edge.oauth.callback import HEADER_LIMIT, Listener
+from trayapp.edge.oauth.clients import Clients
+from trayapp.edge.oauth.device import by_device_code
+from trayapp.edge.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
+from trayapp.edge.oauth.granted import new_login
+from trayapp.edge.oauth.idtoken import Child, IdTokens
+from trayapp.edge.oauth.preparing import Plan, Preparer
+from trayapp.edge.oauth.registration import unregister
+from trayapp.edge.oauth.tokens import Asking, Code, HttpTokens
+from trayapp.edge.oauth.wire import Wire, url_problem
+from trayapp.ports import NewLogin
+
+log = logging.getLogger(__name__)
+
+SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side of it after about as long
+LINGER = 1.0  # s that the page's last request may take to arrive
+UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
+
+
+class BrowserSignIn:
+    """Runs sign-ins, one per workload at a time. All methods are called on the engine's loop.
+
+    `open_url` runs in a thread of its own, gets one https (or loopback) address and never a shell.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        tokens: HttpTokens,
+        *,
+        clients: Clients | None = None,
+        id_tokens: IdTokens | None = None,
+        open_url: Callable[[str], bool] | None = None,
+        limit: float = SIGN_IN_LIMIT,
+        linger: float = LINGER,
+        header_limit: float = HEADER_LIMIT,
+    ) -> None:
+        """`clients` keeps registrations; without it they are kept for this run only."""
+        self._wire = wire
+        self._tokens = tokens
+        self._clients = clients or Clients()
+        self._id_tokens = id_tokens or IdTokens(wire)
+        self._preparer = Preparer(wire, tokens, self._clients)
+        self._open_url = open_url or open_browser
+        self._limit = limit
+        self._linger = linger
+        self._header_limit = header_limit
+        self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
+        self._pages: dict[str, str] = {}  # where a device code is typed in
+        self._steps: dict[str, list[str]] = {}
+
+    async def run(
+        self,
+        spec: Spec,
+        *,
+        browser: bool,
+        show: Callable[[str], None],
+        now: Callable[[], Moment],
+        show_code: Callable[[DeviceCode], None] = lambda _: None,
+    ) -> NewLogin | Problem:
+        """The whole flow. Cancelling ends the listener; only one runs per name."""
+        if spec.name in self._running:
+            return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
+        self._running[spec.name] = None
+        self._steps[spec.name] = []
+        child: Child | None = None
+        try:
+            plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
+            if isinstance(plan, Problem):
+                return plan
+            child = None if spec.flow == "device" else self._id_tokens.child(plan.spec.scopes)
+            result = await self._with_client(plan, browser, show, show_code, now)
+            if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
+                await self._clients.drop_client(spec.name)  # the next sign-in registers anew
+            if isinstance(result, Problem) or result.id_token is None:
+                return result
+            ready, child = child, None
+            return self._id_tokens.checkable(result, plan.endpoints, now(), ready)
+        finally:
+            del self._running[spec.name]
+            self._pages.pop(spec.name, None)
+            if child is not None:
+                await child.close()
+
+    def _say(self, name: str, line: str) -> None:
+        log.info("%s: %s", name, line)
+        self._steps[name].append(line)
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """What the newest sign-in has found and done so far, in plain lines."""
+        return tuple(self._steps.get(name, ()))
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
+        """A client secret that a person gave for the configured client_id; None takes it away."""
+        return await self._clients.set_secret(name, secret)
+
+    async def forget(self, name: str) -> None:
+        """The workload is gone: delete what is kept of its client, and its registration at the server (RFC 7592)."""
+        self._steps.pop(name, None)
+        client = await self._clients.forget(name)
+        if client is not None and client.manage_uri and not await unregister(client, self._wire):
+            log.info("%s: the server did not confirm that its registration is deleted", name)
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        """A redirect URL that a person copied, or just its query; None if the waiting flow took it."""
+        flow = self._running.get(name)
+        if name in self._pages:
+            return Problem("request", f"The sign-in of {name} waits for its code to be entered, not for an address.")
+        if flow is None:
+            return Problem("request", f"No sign-in of {name} is waiting."[:200])
+        query = pasted_query(url, flow.redirect_uri)
+        return Problem("request", NOT_WAITING) if query is None else flow.take(query)
+
+    def reopen(self, name: str) -> bool:
+        """Open the page of the flow that waits once more."""
+        flow = self._running.get(name)
+        if page := self._pages.get(name):
+            self._open(name, page)
+            return True
+        if flow is None or flow.answer.done():
+            return False
+        self._open(name, flow.url)
+        return True
+
+    def cancel(self, name: str) -> bool:
+        """End a flow that waits for its redirect; it returns the problem `cancelled`."""
+        flow = self._running.get(name)
+        if flow is None or flow.answer.done():
+            return False
+        flow.answer.set_result(Problem("cancelled", "The sign-in was cancelled."))
+        return True
+
+    async def _with_client(
+        self,
+        plan: Plan,
+        browser: bool,
+        show: Callable[[str], None],
+        show_code: Callable[[DeviceCode], None],
+        now: Callable[[], Moment],
+    ) -> NewLogin | Problem:
+        spec, device = plan.spec, plan.spec.flow == "device"
+        try:
+            ready = await self._preparer.client(
+                plan, now().wall, lambda line: self._say(spec.name, line), listen=not device
+            )
+        except OSError:
+            return _port_problem(spec)
+        if isinstance(ready, Problem):
+            return ready
+        plan, sock = ready
+        if sock is None:
+            return await self._device(plan, browser, show, show_code, now)
+        return await self._listen(plan, sock, browser, show, now)
+
+    async def _listen(
+        self, plan: Plan, sock: socket.socket, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
+    ) -> NewLogin | Problem:
+        spec, uri = plan.spec, plan.client.redirect_uri
+        if not uri:
+            # A client that was set up with a port was set up with a whole address, and servers compare the path
+            # exactly (RFC 8252 section 7.3); all others get one that nobody can guess.
+            path = "/callback" if spec.redirect_port else f"/callback/{secrets.token_urlsafe(16)}"
+            uri = f"http://127.0.0.1:{sock.getsockname()[1]}{path}"
+        parts = urlsplit(uri)
+        try:
+            flow = begin(spec, plan.endpoints, uri, plan.extras)
+            listener = Listener(
+                sock,
+                parts.path,
+                lambda query: flow.take(query) is None,
+                header_limit=self._header_limit,
+                name=parts.hostname or "",
+            )
+            await listener.start()
+        except OSError:
+            return _port_problem(spec)
+        try:
+            self._running[spec.name] = flow
+            show(flow.url)
+            if browser:
+                self._open(flow.name, flow.url)
+            result = await self._finish(plan, flow, now)
+            listener.finish(isinstance(result, NewLogin))
+            await listener.linger(self._linger)
+            return result
+        finally:
+            await listener.close()
+
+    async def _finish(self, plan: Plan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
+        try:
+            async with asyncio.timeout(self._limit):
+                code = await flow.answer
+        except TimeoutError:
+            return Problem("timed_out", f"Nobody finished the sign-in within {self._limit / 60:g} minutes.")
+        if isinstance(code, Problem):
+            return code
+        began = now()
+        spec, client, registration = plan.spec, plan.client, plan.client.registration()
+        reply = await self._tokens.exchange(
+            Code(
+                token_endpoint=flow.endpoints.token,
+                client_id=spec.client_id,
+                code=code,
+                verifier=flow.verifier,
+                redirect_uri=flow.redirect_uri,
+                resource=spec.resource,
+                client_secret=client.secret,
+                registration=registration,
+                least=flow.endpoints.least,
+            )
+        )
+        return new_login(spec, flow.endpoints, reply, began, client_secret=client.secret, registration=registration)
+
+    async def _device(
+        self,
+        plan: Plan,
+        browser: bool,
+        show: Callable[[str], None],
+        show_code: Callable[[DeviceCode], None],
+        now: Callable[[], Moment],
+    ) -> NewLogin | Problem:
+        """RFC 8628: the person types a code, here or on another machine."""
+        spec = plan.spec
+
+        def begun(code: DeviceCode) -> None:
+            page = self._pages[spec.name] = code.verification_uri_complete or code.verification_uri
+            show_code(code)
+            show(page)
+            if browser:
+                self._open(spec.name, page)
+
+        asking = Asking(
+            endpoint=plan.endpoints.device,
+            token_endpoint=plan.endpoints.token,
+            client_id=spec.client_id,
+            scope=asked_scopes(plan.endpoints.token, spec.scopes),
+            resource=spec.resource,
+            audience=authorize_extras(plan.endpoints.token, spec.resource).get("audience", ""),
+            client_secret=plan.client.secret,
+            registration=plan.client.registration(),
+            least=plan.endpoints.least,
+        )
+        return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, now)
+
+    def _open(self, name: str, url: str) -> None:
+        """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""
+
+        def work() -> None:
+            try:
+                opened = self._open_url(url)
+            except Exception as exc:  # noqa: BLE001 - a broken browser setting must not end the sign-in
+                log.warning("%s: the browser could not be opened (%s)", name, type(exc).__name__)
+            else:
+                if not opened:
+                    log.warning("%s: no browser could be opened; open the shown address by hand", name)
+
+        threading.Thread(target=work, name=f"browser {name}", daemon=True).start()
+
+
+def open_browser(url: str) -> bool:
+    """The person's own browser. On a Linux without a display none is tried: it would be one inside the terminal."""
+    if url_problem(url):
+        return False
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return False
+    return webbrowser.open(url)
+
+
+def _port_problem(spec: Spec) -> Problem:
+    where = f"Port {spec.redirect_port} (redirect_port of {spec.name})" if spec.redirect_port else "No port"
+    words = "is used by another program: close that one, or choose another port." if spec.redirect_port else "is free."
+    return Problem("port_taken", f"{where} {words}"[:200])

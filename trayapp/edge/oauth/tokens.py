@@ -1,0 +1,221 @@
+"""The token endpoint: authlib builds the request, our own wire carries it, the raw answer goes to the classifier.
+
+authlib never sees an answer. It would take a 403 `{"message": …}` for a token, overwrite a refresh token with an empty
+one, and lose status and `Retry-After` on the way. A refresh token only ever goes to `login.token_endpoint`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+from authlib.oauth2.client import OAuth2Client
+
+from trayapp.core.messages import Answer, Fault, Reply
+from trayapp.core.model import Login, Secret
+from trayapp.core.quirks import wants_resource
+from trayapp.edge.oauth.reach import Reach
+from trayapp.edge.oauth.wire import CONNECT, Request, Wire
+
+REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
+FORM = "application/x-www-form-urlencoded;charset=UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An authorization code and all that proves that it is ours."""
+
+    token_endpoint: str
+    client_id: str
+    code: Secret
+    verifier: Secret  # RFC 7636
+    redirect_uri: str
+    resource: str = ""  # RFC 8707
+    client_secret: Secret | None = None
+    registration: Secret | None = None
+    least: Reach = Reach.LOCAL  # how near the endpoint may be, if a server named it
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks for a device code, where and for what (RFC 8628)."""
+
+    endpoint: str  # device authorization
+    token_endpoint: str
+    client_id: str
+    scope: str = ""
+    resource: str = ""  # RFC 8707
+    audience: str = ""  # what Auth0 wants instead
+    client_secret: Secret | None = None
+    registration: Secret | None = None
+    least: Reach = Reach.LOCAL  # how near the endpoints may be, if a server named them
+
+
+class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
+    """authlib's client core with nothing behind it: what it would post is returned as a `Request`.
+
+    It overrides methods that are private by name; authlib is pinned, and a test compares its requests byte for byte.
+    """
+
+    def _http_post(self, url: str, body: str = "", auth: Any = None, headers: Any = None, **_: Any) -> Request:
+        url, headers, body = auth.prepare("POST", url, headers, body)
+        return Request("POST", url, headers, body)
+
+    def device_code(self, url: str, body: str, headers: Mapping[str, str]) -> Request:
+        """A request of the client to its server (RFC 8628 section 3.1), authenticated like those for tokens."""
+        return self._http_post(url, body, self.client_auth(self.token_endpoint_auth_method), headers)
+
+    def _refresh_token(self, url: str, refresh_token: str = "", **kwargs: Any) -> Request:
+        return self._http_post(url, **kwargs)
+
+    def _fetch_token(self, url: str, method: str = "POST", **kwargs: Any) -> Request:
+        return self._http_post(url, **kwargs)
+
+
+class HttpTokens:
+    """Refresh, exchange and revoke. Nothing is tried twice, nothing is decided."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+        """RFC 6749 section 6: the token, the client, and the resource if the login has one; never the scope."""
+        request = _built(refresh_request, login)
+        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+
+    async def exchange(self, code: Code, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
+        """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
+        request = _built(exchange_request, code)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=code.least), limit=limit, connect=connect)
+
+    async def device_code(self, asking: Asking, *, limit: float, connect: float = CONNECT) -> Reply:
+        """RFC 8628 section 3.1."""
+        request = _built(device_request, asking)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
+
+    async def poll(self, asking: Asking, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
+        """RFC 8628 section 3.4."""
+        request = _built(lambda asking: poll_request(asking, code), asking)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
+
+    async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
+        """RFC 7009: whether the server said that the refresh token is void now."""
+        if not login.revocation_endpoint:
+            return False
+        request = _built(revoke_request, login)
+        if isinstance(request, Fault):
+            return False
+        answer = await self._wire.send(request, limit=limit)
+        return isinstance(answer, Answer) and answer.status == 200
+
+
+def refresh_request(login: Login) -> Request:
+    """The request of RFC 6749 section 6."""
+    made: Request = _builder(login).refresh_token(
+        login.token_endpoint, refresh_token=login.refresh_token.reveal(), headers=_headers(), **_resource(login)
+    )
+    return made
+
+
+def exchange_request(code: Code) -> Request:
+    """The request of RFC 6749 section 4.1.3."""
+    made: Request = _builder(code).fetch_token(
+        code.token_endpoint,
+        grant_type="authorization_code",
+        code=code.code.reveal(),
+        redirect_uri=code.redirect_uri,
+        code_verifier=code.verifier.reveal(),
+        headers=_headers(),
+        **_resource(code),
+    )
+    return made
+
+
+def device_request(asking: Asking) -> Request:
+    """The request of RFC 8628 section 3.1."""
+    fields = {"scope": asking.scope, "audience": asking.audience} | _resource(asking)
+    body = urlencode({name: value for name, value in fields.items() if value})
+    return _builder(asking).device_code(asking.endpoint, body, _headers())
+
+
+def poll_request(asking: Asking, code: Secret) -> Request:
+    """The request of RFC 8628 section 3.4."""
+    made: Request = _builder(asking).fetch_token(
+        asking.token_endpoint,
+        grant_type="urn:ietf:params:oauth:grant-type:device_code",
+        device_code=code.reveal(),
+        headers=_headers(),
+        **_resource(asking),
+    )
+    return made
+
+
+def revoke_request(login: Login) -> Request:
+    """The request of RFC 7009 section 2.1."""
+    made: Request = _builder(login).revoke_token(
+        login.revocation_endpoint,
+        token=login.refresh_token.reveal(),
+        token_type_hint="refresh_token",  # noqa: S106 - the name of a kind, not a password
+        headers=_headers(),
+    )
+    return made
+
+
+def _built(make: Any, what: Login | Code | Asking) -> Request | Fault:
+    """A value that no form can carry (a lone surrogate from a damaged store) is a fault before anything is sent."""
+    try:
+        request: Request = make(what)
+    except ValueError:
+        return Fault(False, "request", "The request could not be built: a value in it cannot be sent.")
+    return request
+
+
+def _headers() -> dict[str, str]:
+    """Always a new one: authlib signs its own module-wide default in place, so one client's secret reached the next."""
+    return {"Accept": "application/json", "Content-Type": FORM}
+
+
+def _resource(of: Login | Code | Asking) -> dict[str, str]:
+    return {"resource": of.resource} if of.resource and wants_resource(of.token_endpoint) else {}
+
+
+def _builder(of: Login | Code | Asking) -> Builder:
+    method = _auth_method(of.client_secret, of.registration)
+    builder = Builder(
+        session=None,
+        client_id=of.client_id,
+        client_secret=of.client_secret.reveal() if of.client_secret else None,
+        token_endpoint_auth_method=method,
+        revocation_endpoint_auth_method=method,
+    )
+    builder.register_client_auth_method(("client_secret_basic", _basic))
+    return builder
+
+
+def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
+    """How the client proves itself: as registered (RFC 7591 section 2), else Basic, which every server must know."""
+    if not secret:
+        return "none"
+    try:
+        registered = json.loads(registration.reveal()) if registration else {}
+    except ValueError:
+        registered = {}
+    method = registered.get("token_endpoint_auth_method") if isinstance(registered, Mapping) else None
+    return method if method in ("client_secret_basic", "client_secret_post", "none") else "client_secret_basic"
+
+
+def _basic(client: Any, method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
+    """RFC 6749 section 2.3.1: both parts are form-encoded first, which authlib leaves out (`%` and `:` break then)."""
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+    return uri, headers, body

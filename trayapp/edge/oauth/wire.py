@@ -1,0 +1,159 @@
+"""One HTTP request, one `Reply`: on a fresh connection, without redirects, retries, cookies or keep-alive.
+
+A kept connection that the network took away in the meantime would leave a token in doubt for nothing; on a fresh one
+the same outage is "not sent". All requests share one TLS context, made in a thread, as making one blocks for 30 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import httpx2
+
+from trayapp import __version__
+from trayapp.core.messages import Answer, Fault, Reply
+from trayapp.edge.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
+from trayapp.edge.oauth.reach import WORDS, Reach, host_reach
+
+BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
+CONNECT = 5.0  # s; a reachable server needs less than one
+URL_MAX = 8192  # characters; servers and proxies take no longer request lines
+URL_CHARS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be sent. The body and the headers may hold secrets, so they are not shown."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
+    least: Reach = Reach.LOCAL  # who is reached must not be nearer than this
+    head_only: bool = False  # the body is not waited for: an event stream has no end
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address literal is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def url_problem(url: str) -> str:
+    """Why tokens or codes must not go there, as the end of a sentence; empty if nothing speaks against it.
+
+    https, or this machine itself (RFC 8252 section 8.3, RFC 9700 section 2.6); no fragment (RFC 6749 section 3.2).
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "is not a valid address"
+    if len(url) > URL_MAX:
+        return "is too long"
+    if not URL_CHARS.fullmatch(url) or not host:
+        return "is not a valid address"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user name or password"
+    if parts.fragment:
+        return "must not end in a #fragment"
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)):
+        return ""
+    return "must begin with https://"
+
+
+class Wire:
+    """Sends requests. `certificates` makes the TLS context; the default follows the OS and SSL_CERT_FILE."""
+
+    def __init__(
+        self, release: str = "", certificates: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
+    ) -> None:
+        self._agent = f"Amberlight/{release or __version__}"
+        self._certificates = certificates
+        self._context: ssl.SSLContext | None = None
+        self._making = asyncio.Lock()
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        limit: float,
+        connect: float = CONNECT,
+        cap: int = BODY_CAP,
+        met: Callable[[Reach], None] = lambda reach: None,
+    ) -> Reply:
+        """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body. `met` is told
+        how near the server is that was reached; behind a proxy only its name can tell.
+
+        Never raises but for being cancelled; then the connection is closed.
+        """
+        if why := url_problem(request.url):
+            return Fault(False, "request", f"Nothing was sent: the address {why}.")
+        host = urlsplit(request.url).hostname or ""
+        if (reach := host_reach(host)) < request.least:
+            return Fault(
+                False, "request", f"Nothing was sent: {host} is {WORDS[reach]}, the server that named it is not."[:200]
+            )
+        trace, answers = Trace(host, request.least), list[Answer]()
+        try:
+            async with asyncio.timeout(limit):
+                await self._exchange(request, host, trace, httpx2.Timeout(limit, connect=connect), cap, answers)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes a value that says whether the token left
+            # A complete answer counts, even if closing the connection failed or took too long.
+            return answers[0] if answers else fault(exc, trace, limit)
+        finally:
+            await trace.close()
+        met(reach if trace.reach is None else trace.reach)
+        return answers[0]
+
+    async def _exchange(
+        self, request: Request, host: str, trace: Trace, timeout: httpx2.Timeout, cap: int, answers: list[Answer]
+    ) -> None:
+        context = await self.tls()
+        async with self._client(context, host, timeout) as client:
+            headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
+            headers |= {**request.headers, "User-Agent": self._agent}
+            content = request.body.encode("ascii") if request.method == "POST" else None
+            async with client.stream(
+                request.method, request.url, headers=headers, content=content, extensions={"trace": trace}
+            ) as response:
+                body = bytearray()
+                if not request.head_only:
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        if len(body) > cap:
+                            raise TooLargeError
+                names = {name.lower(): value for name, value in response.headers.items()}
+                answers.append(Answer(response.status_code, names, bytes(body)))
+
+    @staticmethod
+    def _client(context: ssl.SSLContext, host: str, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
+        """A client with the environment's proxy, but for this machine: plain http must never reach a proxy."""
+        try:
+            return httpx2.AsyncClient(
+                verify=context,
+                timeout=timeout,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+                trust_env=not is_loopback(host),
+                follow_redirects=False,
+            )
+        except (ImportError, ValueError, httpx2.InvalidURL) as exc:
+            raise BadProxyError from exc
+
+    async def tls(self) -> ssl.SSLContext:
+        """The context that all share, also the proxy's connections. Raises `BadCertificatesError`."""
+        async with self._making:
+            if self._context is None:
+                try:
+                    self._context = await asyncio.to_thread(self._certificates)
+                except OSError as exc:  # ssl.SSLError is one
+                    raise BadCertificatesError from exc
+            return self._context

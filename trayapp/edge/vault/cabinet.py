@@ -1,0 +1,206 @@
+"""The two slots of a workload in a vault: the slot with the highest generation is never written.
+
+Blocking, and called from one thread only. Both slots are read before anything is decided, and an error while reading
+is never taken for absence: it is raised. What was seen in this run is remembered, so that a keyring which answers with
+an older value than before cannot make us overwrite the newest login.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trayapp.core.model import Login
+from trayapp.edge.vault import slots
+from trayapp.edge.vault.slots import DamagedError, RefusalError, Slot
+from trayapp.ports import Found
+
+log = logging.getLogger(__name__)
+
+
+class Vault(Protocol):
+    """A keyring that was found fit (`vaults.py`). Every method may block and may raise anything."""
+
+    name: str  # for people
+    limit: int | None  # most characters an entry holds
+    prompt: bool  # whether a person asked, so that a dialog may come up
+
+    def get(self, service: str, user: str) -> str | None: ...
+
+    def set(self, service: str, user: str, value: str) -> None: ...
+
+    def delete(self, service: str, user: str) -> None: ...
+
+    def locked(self) -> bool | None:
+        """Looked up without any dialog; None where it cannot be seen."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The newest login that this run has seen of a workload."""
+
+    letter: str
+    generation: int
+
+
+@dataclass(slots=True)
+class Cabinet:
+    """All slots of one installation."""
+
+    install: str
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _told: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def load(self, vault: Vault, name: str) -> Found:
+        """What the keyring holds. Raises `RefusalError` if that is less than it held a moment ago."""
+        pair = self._read(vault, name)
+        if self._went_back(name, pair):
+            pair = self._read(vault, name)
+        if self._went_back(name, pair):
+            raise RefusalError(
+                f"the keyring gives an older login of {name} than before;"
+                " if you removed it there yourself, restart Amberlight"
+            )
+        held, candidate = slots.current(pair), slots.pending(pair)
+        self._remember(name, held)
+        return Found(held.login if held else None, candidate.login if candidate else None)
+
+    def write(self, vault: Vault, name: str, login: Login, *, candidate: bool) -> None:
+        """Write to the slot that does not hold the highest generation, header last, and read it back.
+
+        A repetition of what is there already is no write. Raises `RefusalError` for a generation that is not new.
+        """
+        pair = self._read(vault, name)
+        if self._went_back(name, pair):
+            pair = self._read(vault, name)
+        top = self._top(name, pair)
+        if self._there(pair, top, login, candidate):
+            return
+        if top is not None and login.generation <= top.generation:
+            raise RefusalError(
+                f"generation {login.generation} of {name} is not newer than {top.generation}, which is stored"
+            )
+        slot = slots.target(pair, top.letter if top else None, login)
+        self._put(vault, name, slot, login, candidate)
+        back = self._read_slot(vault, name, slot.letter)
+        if back.login != login or back.candidate is not candidate:
+            raise RefusalError(f"the keyring does not give back the login of {name} as it was written")
+        if not candidate:
+            self._remember(name, back)
+        self._tidy(vault, name, back)
+
+    def erase(self, vault: Vault, name: str) -> None:
+        """Delete both slots, the older one first: interrupted, the newest login is what remains."""
+        letters = "ab"
+        try:
+            held = slots.current(self._read(vault, name))
+        except RefusalError:
+            held = None
+        if held is not None and held.letter == "a":
+            letters = "ba"
+        for letter in letters:
+            self._clear_parts(vault, name, letter, kept=0)
+            _delete(vault, self._service(name, letter), name)
+        self._seen.pop(name, None)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _service(self, name: str, letter: str, part: int = 0) -> str:
+        """One service per entry: the Windows vault rewrites neighbours of the same service."""
+        return f"amberlight/{self.install}/{name}/{letter}" + (f"/{part}" if part else "")
+
+    def _read(self, vault: Vault, name: str) -> tuple[Slot, Slot]:
+        return self._read_slot(vault, name, "a"), self._read_slot(vault, name, "b")
+
+    def _read_slot(self, vault: Vault, name: str, letter: str) -> Slot:
+        text = vault.get(self._service(name, letter), name)
+        if text is None:
+            return Slot(letter)
+        try:
+            header = slots.read_header(text)
+            if header.place not in ("", _place(name, letter)):
+                # No damage, which would be overwritten: what stands there really may be the newest login.
+                raise RefusalError(f"the keyring gives another entry than that of slot {letter} of {name}")
+            texts = tuple(vault.get(self._service(name, letter, part), name) for part in range(1, header.parts + 1))
+            login = slots.read_login(header, texts)
+        except DamagedError as why:
+            self._tell(name, letter, str(why))
+            return Slot(letter, damage=str(why))
+        return Slot(letter, login, header.candidate, parts=header.parts)
+
+    def _tell(self, name: str, letter: str, why: str) -> None:
+        if (name, letter, why) not in self._told:
+            self._told.add((name, letter, why))
+            log.warning("Slot %s of %s in the keyring is damaged and will be overwritten: %s", letter, name, why)
+
+    # --- what this run knows -----------------------------------------------------------------------------------------
+
+    def _remember(self, name: str, slot: Slot | None) -> None:
+        if slot is not None and slot.login is not None:
+            self._seen[name] = _Seen(slot.letter, slot.login.generation)
+
+    def _went_back(self, name: str, pair: tuple[Slot, Slot]) -> bool:
+        seen, held = self._seen.get(name), slots.current(pair)
+        return seen is not None and (held is None or held.rank[0] < seen.generation)
+
+    def _top(self, name: str, pair: tuple[Slot, Slot]) -> _Seen | None:
+        """The newest of what was read now and what was seen before: the slot that must not be written.
+
+        A slot that reads as damaged, twice, is no longer worth protecting from the next write.
+        """
+        seen, held = self._seen.get(name), slots.current(pair)
+        if seen is not None and any(slot.letter == seen.letter and slot.damage for slot in pair):
+            seen = None
+        if held is None or held.login is None or (seen is not None and seen.generation > held.login.generation):
+            return seen
+        return _Seen(held.letter, held.login.generation)
+
+    def _there(self, pair: tuple[Slot, Slot], top: _Seen | None, login: Login, candidate: bool) -> bool:
+        """Whether exactly this was stored already, by a call whose answer got lost."""
+        found = slots.pending(pair) if candidate else slots.current(pair)
+        if found is None or found.login != login:
+            return False
+        return candidate or top is None or top.generation == login.generation
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _put(self, vault: Vault, name: str, slot: Slot, login: Login, candidate: bool) -> None:
+        *parts, header = slots.encode(login, candidate=candidate, limit=vault.limit, place=_place(name, slot.letter))
+        if not (slots.same_payload(slot, login) and slot.parts == len(parts)):
+            for number, part in enumerate(parts, 1):
+                vault.set(self._service(name, slot.letter, number), name, part)
+        vault.set(self._service(name, slot.letter), name, header)
+
+    def _tidy(self, vault: Vault, name: str, slot: Slot) -> None:
+        """The login is safe already: what fails here is tried again at the next write."""
+        try:
+            self._clear_parts(vault, name, slot.letter, kept=slot.parts)
+        except Exception as error:  # noqa: BLE001 - keyrings raise anything
+            log.debug("Old parts of slot %s of %s stay for now: %s", slot.letter, name, type(error).__name__)
+
+    def _clear_parts(self, vault: Vault, name: str, letter: str, *, kept: int) -> None:
+        """Delete what a longer login left behind. Nothing reads it, but it is a piece of a secret.
+
+        The last one first, so that an interruption leaves no gap that would hide the rest.
+        """
+        if vault.limit is None:
+            return
+        last = kept
+        while last < slots.MAX_PARTS and vault.get(self._service(name, letter, last + 1), name) is not None:
+            last += 1
+        for part in range(last, kept, -1):
+            vault.delete(self._service(name, letter, part), name)
+
+
+def _place(name: str, letter: str) -> str:
+    return f"{name}/{letter}"
+
+
+def _delete(vault: Vault, service: str, user: str) -> None:
+    """Backends raise for a missing entry, each in its own way: look first."""
+    if vault.get(service, user) is not None:
+        vault.delete(service, user)

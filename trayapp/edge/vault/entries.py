@@ -1,0 +1,76 @@
+"""One secret text in a vault, split where entries are short: for what is kept beside the two slots of a login.
+
+Blocking, and called from the keyring's thread only. It is written over in place, so a crash in the middle loses it: that
+is why no login is kept like this. A damaged text is absence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from trayapp.core.model import Secret
+from trayapp.edge.vault.cabinet import Vault
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+PARTS_MAX = 32  # entries of one text in a vault of short values
+
+
+def read_entry(vault: Vault, service: str, name: str) -> Secret | None:
+    """The text of an entry and its parts; None where there is none, or no whole one."""
+    head = vault.get(service, name)
+    if head is None:
+        return None
+    try:
+        fields = json.loads(head)
+        parts, digest, text = fields["parts"], fields["sha256"], fields.get("text")
+        known = fields["v"] == VERSION and isinstance(parts, int) and 0 <= parts <= PARTS_MAX
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        known, parts, digest, text = False, 0, "", None
+    if known and parts:
+        pieces = [vault.get(f"{service}/{number}", name) for number in range(1, parts + 1)]
+        text = None if None in pieces else "".join(piece for piece in pieces if piece)
+    if not known or not isinstance(text, str) or _digest(text) != digest:
+        log.warning("What the keyring keeps of the client of %s is damaged and will be overwritten", name)
+        return None
+    return Secret(text)
+
+
+def write_entry(vault: Vault, service: str, name: str, text: Secret) -> None:
+    """Parts first, the entry that names them last."""
+    whole = text.reveal()
+    head: dict[str, Any] = {"v": VERSION, "parts": 0, "sha256": _digest(whole), "text": whole}
+    line, pieces = json.dumps(head), list[str]()
+    if vault.limit is not None and len(line) > vault.limit:
+        pieces = [whole[at : at + vault.limit] for at in range(0, len(whole), vault.limit)]
+        line = json.dumps({"v": VERSION, "parts": len(pieces), "sha256": head["sha256"]})
+    for number, piece in enumerate(pieces, 1):
+        vault.set(f"{service}/{number}", name, piece)
+    vault.set(service, name, line)
+    _clear(vault, service, name, len(pieces))
+
+
+def erase_entry(vault: Vault, service: str, name: str) -> None:
+    """The entry and its parts, looked for first: backends raise for what is missing, each in its own way."""
+    _clear(vault, service, name, 0)
+    if vault.get(service, name) is not None:
+        vault.delete(service, name)
+
+
+def _clear(vault: Vault, service: str, name: str, kept: int) -> None:
+    """The last one first, so that an interruption leaves no gap that would hide the rest."""
+    if vault.limit is None:
+        return
+    last = kept
+    while last < PARTS_MAX and vault.get(f"{service}/{last + 1}", name) is not None:
+        last += 1
+    for number in range(last, kept, -1):
+        vault.delete(f"{service}/{number}", name)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

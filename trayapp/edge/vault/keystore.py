@@ -1,0 +1,309 @@
+"""The keyring as the engine sees it: every call is a coroutine, every failure is a `Trouble`.
+
+The work is done in one thread (`worker.py`), strictly one call after another; the rules of the two slots are in
+`cabinet.py`, the choice of a keyring in `vaults.py`. Nothing that is logged here carries text from a keyring or from
+its exceptions: only class names, numbers and sentences of our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from trayapp.core.model import Login, Secret, Trouble
+from trayapp.edge.vault.cabinet import Cabinet, Vault
+from trayapp.edge.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.edge.vault.secretservice import watch
+from trayapp.edge.vault.slots import RefusalError
+from trayapp.edge.worker import ClosedError, HangingError, Worker
+from trayapp.ports import Found
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+HANG_LIMIT = 20.0  # s; a healthy call takes milliseconds, one that waits for a person takes longer than this
+PROVED_FOR = 60.0  # s that a successful write proves the keyring to be writable
+
+# Exceptions by the names of their classes: the modules they come from exist on one system only.
+_LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException", "KeychainDenied"}
+_ABSENT = {
+    "NoVaultError",
+    "NoKeyringError",
+    "SecretServiceNotAvailableException",
+    "ConnectionError",
+    "FileNotFoundError",
+}
+_ABSENT_BUS_NAMES = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "NoServer", "Spawn")
+_MACOS_LOCKED = {-128, -25293, -25308}  # cancelled, wrong password, no interaction allowed (locked screen, ssh)
+_WINDOWS_ABSENT = {1312}  # no logon session: a service or a network logon has no vault
+
+
+class Keystore:
+    """The logins of this installation in the system's keyring (`ports.Keystore`)."""
+
+    def __init__(
+        self,
+        install_id: str,
+        backend_factory: Callable[[], Vault] | None = None,
+        hang_limit: float = HANG_LIMIT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`backend_factory` is called in the keyring's thread, and again after every "there is none"."""
+        self._install = install_id
+        self._factory = backend_factory or _choose
+        self._clock = clock
+        self._worker = Worker("keyring", hang_limit, clock)
+        self._cabinet = Cabinet(install_id)
+        self._vault: Vault | None = None
+        self._wrote_at: float | None = None
+        self._said = ""
+
+    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+        """The current login, read from both slots, and a candidate that waits for agreement."""
+        return await self._call(lambda vault: self._cabinet.load(vault, name), prompt=prompt)
+
+    async def probe(self, *, prompt: bool = False) -> Trouble | None:
+        """Prove that the keyring is unlocked and writable, before a token is spent."""
+        return await self._call(self._probe, prompt=prompt)
+
+    async def store(self, name: str, login: Login) -> Trouble | None:
+        """Write to the slot that does not hold the highest generation, header last, and read back."""
+        return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=False))
+
+    async def store_candidate(self, name: str, login: Login) -> Trouble | None:
+        """The same, but ignored at start. `store` of the same login makes it current by writing its header again."""
+        return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=True))
+
+    async def discard(self, name: str) -> Trouble | None:
+        """Delete both slots."""
+        return await self._call(lambda vault: self._cabinet.erase(vault, name))
+
+    async def load_client(self, name: str) -> Secret | Trouble | None:
+        """What is kept of its client beside the login (`clients.py`); a person's click led here, so it may ask."""
+        return await self._call(lambda vault: read_entry(vault, self._client(name), name), prompt=True)
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None:
+        """Write it over what was there."""
+        return await self._call(lambda vault: write_entry(vault, self._client(name), name, text), prompt=True)
+
+    async def discard_client(self, name: str) -> Trouble | None:
+        """Delete it."""
+        return await self._call(lambda vault: erase_entry(vault, self._client(name), name))
+
+    def _client(self, name: str) -> str:
+        return f"amberlight/{self._install}/{name}/client"
+
+    async def status(self) -> Trouble | None:
+        """What is wrong with the keyring, as far as it can be seen without asking anybody."""
+        return await self._call(_status)
+
+    async def describe(self) -> str:
+        """One sentence for `doctor`: the keyring in use, or why none is."""
+        trouble = await self._call(_status)
+        if trouble is None and self._vault is not None:
+            return self._vault.name
+        return self._said or f"The keyring is {trouble}."
+
+    async def watch(self, on_up: Callable[[], None]) -> None:
+        """Call `on_up` whenever the keyring was unlocked or came up; returns where nothing tells us."""
+        await watch(on_up)
+
+    async def close(self) -> None:
+        """Finish what waits, let go of the keyring. A call that hangs is left behind."""
+        with contextlib.suppress(HangingError, ClosedError):
+            await self._worker.run(self._let_go)
+        await self._worker.close()
+
+    # --- in the keyring's thread -------------------------------------------------------------------------------------
+
+    async def _call(self, work: Callable[[Vault], T], *, prompt: bool = False) -> T | Trouble:
+        try:
+            return await self._worker.run(lambda: self._guarded(work, prompt))
+        except HangingError:
+            self._say("The keyring does not answer; everything else waits for it.")
+            return Trouble.HANGING
+        except ClosedError:
+            return Trouble.UNAVAILABLE
+
+    def _guarded(self, work: Callable[[Vault], T], prompt: bool) -> T | Trouble:
+        """Every exception becomes a `Trouble` here; none crosses the thread."""
+        try:
+            if self._vault is None:
+                self._vault = self._factory()
+            self._vault.prompt = prompt
+            result = work(_Watched(self._vault, self))
+        except Exception as error:  # noqa: BLE001 - keyrings raise anything: pywintypes, jeepney, OSError
+            return self._failed(error)
+        if not isinstance(result, Trouble) and self._said:
+            log.info("The keyring works again.")
+            self._said = ""
+        return result
+
+    def _failed(self, error: Exception) -> Trouble:
+        trouble = trouble_of(error)
+        self._wrote_at = None
+        if trouble is Trouble.UNAVAILABLE:
+            self._let_go()
+        self._say(_sentence(trouble, error))
+        return trouble
+
+    def _let_go(self) -> None:
+        vault, self._vault = self._vault, None
+        if vault is not None:
+            vault.close()
+
+    def _probe(self, vault: Vault) -> Trouble | None:
+        proved = self._wrote_at is not None and self._clock() - self._wrote_at < PROVED_FOR
+        if proved and not vault.locked():
+            return None
+        service, value = f"amberlight/{self._install}/probe", secrets.token_hex(4)
+        vault.set(service, "amberlight", value)
+        if vault.get(service, "amberlight") != value:
+            raise RefusalError("The keyring takes what is written and does not keep it.")
+        return None
+
+    def _say(self, sentence: str) -> None:
+        """Once per change: a keyring that stays away would fill the log."""
+        if sentence != self._said:
+            self._said = sentence
+            log.warning("%s", sentence)
+
+
+class _Watched:
+    """A vault that tells the worker before each call, and its keystore after each write."""
+
+    def __init__(self, vault: Vault, keystore: Keystore) -> None:
+        self.name = vault.name
+        self.limit = vault.limit
+        self.prompt = vault.prompt
+        self._vault = vault
+        self._keystore = keystore
+        self._beat = keystore._worker.beat
+
+    def get(self, service: str, user: str) -> str | None:
+        self._beat()
+        return self._vault.get(service, user)
+
+    def set(self, service: str, user: str, value: str) -> None:
+        self._beat()
+        self._vault.set(service, user, value)
+        self._keystore._wrote_at = self._keystore._clock()
+
+    def delete(self, service: str, user: str) -> None:
+        self._beat()
+        self._vault.delete(service, user)
+
+    def locked(self) -> bool | None:
+        self._beat()
+        return self._vault.locked()
+
+    def close(self) -> None:
+        self._vault.close()
+
+
+def _choose() -> Vault:
+    from trayapp.edge.vault import vaults  # a tenth of a second and 12 MB: only here, in the keyring's thread
+
+    return vaults.choose()
+
+
+def _status(vault: Vault) -> Trouble | None:
+    return Trouble.LOCKED if vault.locked() else None
+
+
+def trouble_of(error: BaseException) -> Trouble:
+    """What an exception of any keyring means."""
+    names = {name.__name__ for name in type(error).__mro__}
+    cause = error.__cause__
+    if names & _LOCKED or _code(error) in _MACOS_LOCKED or (cause is not None and _code(cause) in _MACOS_LOCKED):
+        return Trouble.LOCKED
+    if cause is not None and {name.__name__ for name in type(cause).__mro__} & _LOCKED:
+        return Trouble.LOCKED
+    if names & _ABSENT or _code(error) in _WINDOWS_ABSENT or any(n in _bus_name(error) for n in _ABSENT_BUS_NAMES):
+        return Trouble.UNAVAILABLE
+    return Trouble.FAILED
+
+
+def _code(error: BaseException) -> int | None:
+    """The number that Windows, macOS and the C library put first. Never text: that could quote anything."""
+    code = getattr(error, "winerror", None) or (error.args[0] if error.args else None)
+    return code if isinstance(code, int) else None
+
+
+def _bus_name(error: BaseException) -> str:
+    """The name of a D-Bus error, such as org.freedesktop.Secret.Error.NoSession."""
+    name = getattr(error, "name", "")
+    return name if isinstance(name, str) and "DBusErrorResponse" in type(error).__name__ else ""
+
+
+def _sentence(trouble: Trouble, error: Exception) -> str:
+    if isinstance(error, RefusalError) or type(error).__name__ == "NoVaultError":
+        return str(error)  # our own words
+    if trouble is Trouble.LOCKED:
+        return "The keyring is locked."
+    detail = _bus_name(error) or (str(code) if (code := _code(error)) is not None else "")
+    what = type(error).__name__ + (f" {detail}" if detail else "")
+    return f"The keyring is not there ({what})." if trouble is Trouble.UNAVAILABLE else f"The keyring failed ({what})."
+
+
+class MemoryKeystore:
+    """Logins for this run only: for the demo, and for machines without any keyring (`ports.Keystore`)."""
+
+    def __init__(self) -> None:
+        self._logins: dict[str, Login] = {}
+        self._candidates: dict[str, Login] = {}
+        self._clients: dict[str, Secret] = {}
+
+    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+        return Found(self._logins.get(name), self._candidates.get(name))
+
+    async def probe(self, *, prompt: bool = False) -> Trouble | None:
+        return None
+
+    async def store(self, name: str, login: Login) -> Trouble | None:
+        held = self._logins.get(name)
+        if held is not None and held != login and login.generation <= held.generation:
+            log.warning("Generation %d of %s is not newer than %d", login.generation, name, held.generation)
+            return Trouble.FAILED
+        self._logins[name] = login
+        candidate = self._candidates.get(name)
+        if candidate is not None and candidate.generation <= login.generation:
+            del self._candidates[name]
+        return None
+
+    async def store_candidate(self, name: str, login: Login) -> Trouble | None:
+        self._candidates[name] = login
+        return None
+
+    async def discard(self, name: str) -> Trouble | None:
+        self._logins.pop(name, None)
+        self._candidates.pop(name, None)
+        return None
+
+    async def load_client(self, name: str) -> Secret | Trouble | None:
+        return self._clients.get(name)
+
+    async def store_client(self, name: str, text: Secret) -> Trouble | None:
+        self._clients[name] = text
+        return None
+
+    async def discard_client(self, name: str) -> Trouble | None:
+        self._clients.pop(name, None)
+        return None
+
+    async def status(self) -> Trouble | None:
+        return None
+
+    async def describe(self) -> str:
+        return "No keyring: logins are kept in memory, for this run only."
+
+    async def watch(self, on_up: Callable[[], None]) -> None:
+        """It is always up."""
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
