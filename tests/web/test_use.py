@@ -264,3 +264,23 @@ def test_focus_is_not_lost_when_it_heals(window: Window, show: Open) -> None:
 
     window.until(lambda: "Signed in" in window.card("linear").text, "not well")
     assert window.focused_in("#workload-linear")
+
+
+def test_more_pages_than_a_browser_has_connections(window: Window, show: Open) -> None:
+    """Each left click opens one more; those that nobody looks at let go of the app, and go on when they are looked at."""
+
+    stage = show(*in_trouble())
+    window.cdp("Emulation.setFocusEmulationEnabled", enabled=False)
+    first = window.driver.current_window_handle
+    for _ in range(8):
+        window.driver.switch_to.new_window("tab")
+        window.driver.get(stage.link())
+        window.see("#workload-github")
+    stage.put(seen("github", Status.RUNNING, Detail.OK))
+    window.until(lambda: "Signed in" in window.card("github").text, "the newest page does not hear")
+
+    for handle in set(window.driver.window_handles) - {first}:
+        window.driver.switch_to.window(handle)
+        window.driver.close()
+    window.driver.switch_to.window(first)
+    window.until(lambda: "Signed in" in window.card("github").text, "the first page does not go on")

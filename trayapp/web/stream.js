@@ -44,7 +44,10 @@ export class Parser {
 // `onEvent(kind, value)` for each event, `onState("live" | "gone" | "refused")` when the connection changes.
 export class Stream {
   constructor({ onEvent, onState }) {
-    Object.assign(this, { onEvent, onState, lastId: "", state: "", running: false, nudge: () => {} });
+    Object.assign(this, { onEvent, onState, lastId: "", state: "", running: false, resting: false, nudge: () => {} });
+    this.stop = new AbortController();
+    this.others = new BroadcastChannel("amberlight");
+    this.others.onmessage = () => document.hidden && this.rest();
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
   }
@@ -52,11 +55,19 @@ export class Stream {
   // Begin, or begin anew with another key.
   start() {
     this.lastId = "";
+    this.others.postMessage("here");
     if (!this.running) this.run();
+  }
+
+  // Another page shows all this, and nobody looks here: a browser has six connections to an address and not one more.
+  rest() {
+    this.resting = true;
+    this.stop.abort();
   }
 
   // Do not wait any longer: the person is looking.
   hurry() {
+    this.resting = this.resting && document.hidden;
     this.nudge();
   }
 
@@ -66,14 +77,16 @@ export class Stream {
       const outcome = await this.once();
       if (outcome === "refused") this.running = false;
       else if (outcome === "ended") tries = 0; // it had worked: the first new try is soon
-      this.turn(outcome === "refused" ? "refused" : "gone");
+      if (!this.resting) this.turn(outcome === "refused" ? "refused" : "gone");
+      while (this.resting) await this.pause();
       if (this.running) await this.pause(WAITS[Math.min(tries, WAITS.length - 1)]);
     }
   }
 
+  // Until hurried; with `ms` no longer than that.
   pause(ms) {
     return new Promise((done) => {
-      const timer = setTimeout(done, ms);
+      const timer = ms === undefined ? 0 : setTimeout(done, ms);
       this.nudge = () => {
         clearTimeout(timer);
         done();
@@ -87,7 +100,7 @@ export class Stream {
 
   // One connection, to its end: "refused", "failed" (never opened) or "ended".
   async once() {
-    const stop = new AbortController();
+    const stop = (this.stop = new AbortController());
     let watch = 0;
     const heard = () => {
       clearTimeout(watch);
