@@ -1,7 +1,7 @@
 """`amberlight doctor`: looks at everything Amberlight leans on, without needing the app, and says what to do.
 
 Each check ends as ok, warning (it works, with less) or problem (it does not), within seconds, whatever hangs. Nothing is
-changed, no prompt is raised, and no token is sent: endpoints are only connected to.
+changed, no prompt is raised, and no token is sent: endpoints are asked for nothing but the time.
 """
 
 from __future__ import annotations
