@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tests.edge.attempts import bare
 from tests.edge.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
 from trayapp.core.model import AccessToken, Login, Moment, Secret
 from trayapp.edge.oauth import idtoken, jose
-from trayapp.edge.oauth.idtoken import Expected, IdTokens, claims_of, mismatch, subject_of, untimely
+from trayapp.edge.oauth.idtoken import Child, Expected, IdTokens, claims_of, mismatch, subject_of, untimely
 from trayapp.edge.oauth.metadata import Endpoints
 from trayapp.edge.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
@@ -367,3 +368,19 @@ async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) ->
     waiting = order()
     assert "child" == await idtoken.Child().ask(waiting)
     waiting.close()
+
+
+async def test_a_check_that_is_given_up_while_it_ends_leaves_nothing_open() -> None:
+    """The program quits while it waits for the child's end: pipes and process are let go all the same."""
+
+    child = Child()
+    process = await child._starting
+    assert process is not None
+    closing = asyncio.create_task(child.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await closing
+
+    assert process._transport.is_closing()  # type: ignore[attr-defined]
+    assert 0 != await process.wait()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
+from trayapp.edge.processes import let_go
 
 MODULE = "trayapp.aggregate"
 START = 30.0  # s; importing its libraries takes a second on an idle machine
@@ -87,8 +88,11 @@ class Child:
                 await self._process.wait()
         except TimeoutError:
             self.kill()
-        await self._process.wait()
-        await _settled(self._relay)
+        try:
+            await self._process.wait()
+            await _settled(self._relay)
+        finally:
+            let_go(self._process)
 
     def kill(self) -> None:
         """Now; whoever asks from here on is told that it is dead, though the system may take a moment."""
@@ -120,7 +124,10 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
         if not port:  # also when we are cancelled meanwhile
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            try:
+                await process.wait()
+            finally:
+                let_go(process)
     return Child(process, port, orders.secret)
 
 

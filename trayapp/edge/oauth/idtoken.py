@@ -24,6 +24,7 @@ from trayapp.core.model import Moment, Problem, Secret
 from trayapp.edge.oauth import jose
 from trayapp.edge.oauth.metadata import Endpoints, json_object
 from trayapp.edge.oauth.wire import Request, Wire, url_problem
+from trayapp.edge.processes import let_go
 from trayapp.ports import Checked, NewLogin
 
 log = logging.getLogger(__name__)
@@ -275,10 +276,15 @@ class Child:
     async def close(self) -> None:
         """Nothing is asked of it (any more)."""
         child = await self._starting
-        if child is not None and child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.communicate()  # waits for its end, and closes the pipes
+        if child is None:
+            return
+        try:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.communicate()  # waits for its end
+        finally:
+            let_go(child)
 
 
 async def _start() -> asyncio.subprocess.Process | None:
