@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.desktop.program import Program
 from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of, shows
 from trayapp.core.face import Colour
+from trayapp.dashboard import CLICKS
 from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.desktop
@@ -43,6 +45,7 @@ def test_the_ways_to_the_dashboard(on_desk: Desk, running: Program) -> None:
     on_desk.click_icon()
     opened(running, 1)
     wait_for(lambda: not on_desk.menus(), "no menu")
+    time.sleep(CLICKS)  # sooner it would count as a double click
     on_desk.click_row(on_desk.open_menu(), line_of(on_desk, "Open dashboard"))
     opened(running, 2)
     second = running.command("run")
