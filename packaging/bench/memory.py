@@ -123,13 +123,20 @@ def ours(desk: Any, root: Path, settle: float, look: Callable[[int], None] | Non
                 until(lambda n=number: program.client().status(f"w{n}")["auth"]["detail"] == "ok")
             call(program.client().client("w0"))
             server.script(Mode.INVALID_GRANT)  # the server's own no: a notification with buttons
-            program.client().post("w9", "retry")
-            until(lambda: program.client().status("w9")["auth"]["detail"] == "refused")
+            until(lambda: refused(program.client(), "w9"))
             time.sleep(settle)
             found = memory(program.pid)
             if look is not None:
                 look(program.pid)
             return found
+
+
+def refused(client: Any, name: str) -> bool:
+    """Whether its login is refused; else asks for another attempt, as one whose login is being stored takes none."""
+    if client.status(name)["auth"]["detail"] == "refused":
+        return True
+    client.post(name, "retry")
+    return False
 
 
 def call(access: Mapping[str, Any]) -> None:
