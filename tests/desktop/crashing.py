@@ -16,7 +16,7 @@ from typing import Any
 from trayapp.edge.journal import Journal
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.vaults import SecretServiceVault
+from trayapp.edge.vault.servicevault import SecretServiceVault
 
 REFRESH = 2
 SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows

@@ -43,7 +43,7 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
     """Three rotations, a long login and a candidate; another run reads the newest; removal leaves nothing."""
 
     assert await keystore.status() is None
-    assert await keystore.describe() == "keyring.backends.SecretService.Keyring"
+    assert await keystore.describe() == "Secret Service"
     assert Found(None) == await keystore.load("gh")
     assert await keystore.probe() is None
     for generation in (1, 2, 3):

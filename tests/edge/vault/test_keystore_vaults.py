@@ -15,9 +15,11 @@ from keyring.backends.Windows import WinVaultKeyring
 
 from trayapp.core.model import Trouble
 from trayapp.edge.vault import vaults
+from trayapp.edge.vault.backends import PlainVault, wrap
+from trayapp.edge.vault.kept import KeptKeyring, KeptVault
 from trayapp.edge.vault.keystore import Keystore
+from trayapp.edge.vault.naming import NoVaultError
 from trayapp.edge.vault.slots import WINDOWS_LIMIT
-from trayapp.edge.vault.vaults import KeptKeyring, NoVaultError, PlainVault, SecretServiceVault, wrap
 
 
 class Plaintext(KeyringBackend):
@@ -95,7 +97,7 @@ def test_the_secret_service_is_kept_and_never_prompts_by_itself(monkeypatch: pyt
 
     monkeypatch.setenv("KEYRING_PROPERTY_MAY_PROMPT", "1")
     vault = wrap(SecretService.Keyring())  # type: ignore[no-untyped-call]
-    assert isinstance(vault, SecretServiceVault)
+    assert isinstance(vault, KeptVault)
     assert vault.prompt is False
     assert KeptKeyring().may_prompt is False
 

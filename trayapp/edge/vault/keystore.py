@@ -30,7 +30,7 @@ HANG_LIMIT = 20.0  # s; a healthy call takes milliseconds, one that waits for a 
 PROVED_FOR = 60.0  # s that a successful write proves the keyring to be writable
 
 # Exceptions by the names of their classes: the modules they come from exist on one system only.
-_LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException", "KeychainDenied"}
+_LOCKED = {"LockedError", "KeyringLocked", "LockedException", "PromptDismissedException", "KeychainDenied"}
 _ABSENT = {
     "NoVaultError",
     "NoKeyringError",
@@ -207,7 +207,7 @@ class _Watched:
 
 
 def _choose() -> Vault:
-    from trayapp.edge.vault import vaults  # a tenth of a second and 12 MB: only here, in the keyring's thread
+    from trayapp.edge.vault import vaults  # up to a tenth of a second: only here, in the keyring's thread
 
     return vaults.choose()
 
@@ -238,7 +238,7 @@ def _code(error: BaseException) -> int | None:
 def _bus_name(error: BaseException) -> str:
     """The name of a D-Bus error, such as org.freedesktop.Secret.Error.NoSession."""
     name = getattr(error, "name", "")
-    return name if isinstance(name, str) and "DBusErrorResponse" in type(error).__name__ else ""
+    return name if isinstance(name, str) and type(error).__name__ in ("DBusErrorResponse", "ServiceError") else ""
 
 
 def _sentence(trouble: Trouble, error: Exception) -> str:

@@ -1,0 +1,87 @@
+"""Keyrings through the keyring library: macOS, Windows, KWallet, libsecret, and a Secret Service that asks for more.
+
+Only imported where one of these is chosen: the library and what it brings weigh as much as a fifth of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+from keyring.backend import KeyringBackend
+from keyring.backends import chainer
+
+from trayapp.edge.vault.cabinet import Vault
+from trayapp.edge.vault.naming import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused
+from trayapp.edge.vault.slots import WINDOWS_LIMIT
+
+
+def best(paths: Iterable[str], reasons: list[str]) -> Vault | None:
+    """The one with the highest priority of these classes that is there now; why the others are not goes to `reasons`."""
+    found: list[tuple[float, type[KeyringBackend]]] = []
+    for path in paths:
+        try:
+            backend = _load(path)
+            found.append((float(backend.priority), backend))
+        except Exception as error:  # noqa: BLE001 - "not here" comes as any exception
+            reasons.append(f"{path}: {error if isinstance(error, RuntimeError) else type(error).__name__}")
+    return wrap(max(found, key=lambda pair: pair[0])[1]()) if found else None
+
+
+def wrap(backend: KeyringBackend) -> Vault:
+    """The vault for a keyring object; a chain gives its first allowed member. Raises `NoVaultError` for any other class."""
+    if isinstance(backend, chainer.ChainerBackend):
+        members = list(backend.backends)
+        backend = next((member for member in members if _path(member) in ALLOWED), members[0] if members else backend)
+    path = _path(backend)
+    if path not in ALLOWED:
+        raise NoVaultError(refused(path))
+    if path == SECRET_SERVICE:
+        from trayapp.edge.vault.kept import KeptKeyring, KeptVault  # SecretStorage is there on Linux only
+
+        return KeptVault(KeptKeyring())
+    if path == LIBSECRET:
+        from trayapp.edge.vault.libsecret import LibsecretVault  # so is D-Bus
+
+        return LibsecretVault(backend, path)
+    if path == WINDOWS:
+        backend.persist = "local machine"  # type: ignore[attr-defined]  # the default roams with the profile
+        return PlainVault(backend, path, limit=WINDOWS_LIMIT)
+    return PlainVault(backend, path)
+
+
+def _path(backend: object) -> str:
+    """By exact class: a subclass could do anything with a password."""
+    return f"{type(backend).__module__}.{type(backend).__qualname__}"
+
+
+def _load(path: str) -> type[KeyringBackend]:
+    module, _, name = path.rpartition(".")
+    backend: type[KeyringBackend] = getattr(import_module(module), name)
+    return backend
+
+
+class PlainVault:
+    """A keyring backend as it is: its lock cannot be seen."""
+
+    prompt = False
+
+    def __init__(self, backend: KeyringBackend, name: str, limit: int | None = None) -> None:
+        self.name = name
+        self.limit = limit
+        self._backend = backend
+
+    def get(self, service: str, user: str) -> str | None:
+        return self._backend.get_password(service, user)
+
+    def set(self, service: str, user: str, value: str) -> None:
+        self._backend.set_password(service, user, value)
+
+    def delete(self, service: str, user: str) -> None:
+        self._backend.delete_password(service, user)
+
+    def locked(self) -> bool | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing is kept open."""

@@ -1,0 +1,260 @@
+"""The Secret Service by dbus-fast, over one kept connection, without a dialog unless a person asked.
+
+The session with it is a plain one: what is said stays within the session bus, a socket of this user's in this machine,
+and whoever may read there may ask the keyring itself. SecretStorage encrypts it once more, for which it loads 8 MB of
+cryptography into a program that runs all day; `vaults.py` takes it where the bus is no such socket, or where a service
+wants it. Entries have the attributes that the keyring library gives them, so that both find the same ones.
+
+Blocking, and for one thread: the loop in here runs while a call lasts, and nothing wakes it in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+from trayapp.edge.vault.secretservice import BUS, COLLECTION, PROPERTIES, ROOT, SERVICE
+from trayapp.edge.vault.secretservice import INTERFACE as SERVICE_INTERFACE
+
+T = TypeVar("T")
+
+ITEM = "org.freedesktop.Secret.Item"
+PROMPT = "org.freedesktop.Secret.Prompt"
+DEFAULT = f"{ROOT}/aliases/default"  # the collection that a person calls "my keyring"
+NOTHING = "/"  # no item, no prompt
+APPLICATION = "Python keyring library"  # as the keyring library says; a changed one would be another entry
+MISSING = {f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")}
+MISSING.add("org.freedesktop.Secret.Error.NoSuchObject")
+LOCKED = "org.freedesktop.Secret.Error.IsLocked"
+NOT_PLAIN = "org.freedesktop.DBus.Error.NotSupported"
+NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+PROMPT_RULES = (
+    f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
+    f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'",
+)
+
+
+class ServiceError(Exception):
+    """The service, or the bus for it, answered with a D-Bus error; only its name is kept, a text could quote anything."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class LockedError(Exception):
+    """Only a dialog could open it, and nobody asked for one, or it was dismissed."""
+
+
+class SecretServiceVault:
+    """A `Vault`. After a failure that is no lock, one repetition on a new connection.
+
+    A restarted daemon does not know our session any more: the first call after that fails and the second works.
+    """
+
+    name = "Secret Service"
+    limit: int | None = None
+    prompt = False
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._line: _Line | None = None
+
+    def open(self) -> None:
+        """Connect now. Raises `ServiceError`, or whatever the connecting to a bus raises."""
+        self._twice(_Line.here)
+
+    def get(self, service: str, user: str) -> str | None:
+        return self._twice(lambda line: line.get(_query(service, user)))
+
+    def set(self, service: str, user: str, value: str) -> None:
+        attributes = _query(service, user) | {"application": APPLICATION}
+        self._twice(lambda line: line.set(f"Amberlight: {user}", attributes, value))
+
+    def delete(self, service: str, user: str) -> None:
+        self._twice(lambda line: line.delete(_query(service, user)))
+
+    def locked(self) -> bool:
+        return self._twice(_Line.locked)
+
+    def close(self) -> None:
+        runner, self._runner = self._runner, None
+        line, self._line = self._line, None
+        if runner is not None:
+            if line is not None:
+                runner.run(line.close())
+            runner.close()
+
+    def _twice(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+        try:
+            return self._once(work)
+        except LockedError:
+            raise  # a second try would be a second dialog
+        except Exception:  # noqa: BLE001 - a lost bus shows itself in many ways
+            self.close()
+        return self._once(work)
+
+    def _once(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._work(work))
+
+    async def _work(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+        if self._line is None:
+            self._line = await _connected()
+        self._line.prompt = self.prompt
+        return await work(self._line)
+
+
+def _query(service: str, user: str) -> dict[str, str]:
+    return {"service": service, "username": user}
+
+
+async def _connected() -> _Line:
+    """Raises what `MessageBus.connect` does, or `ServiceError` if the service takes no plain session."""
+    line = _Line(await MessageBus().connect())
+    try:
+        _, line.session = await line.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", ""))
+    except BaseException:
+        await line.close()
+        raise
+    return line
+
+
+class _Line:
+    """A connection and its session. `prompt`: whether a dialog may come up."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self.session = NOTHING
+        self.prompt = False
+        self._bus = bus
+        self._gone = asyncio.create_task(_end(bus), name="the end of the session bus")
+
+    async def close(self) -> None:
+        self._bus.disconnect()
+        await self._gone
+
+    async def here(self) -> None:
+        """It is."""
+
+    async def get(self, attributes: dict[str, str]) -> str | None:
+        await self._open()
+        items = await self._search(attributes)
+        if not items:
+            await self._open()  # one that was locked in the meantime finds nothing, too
+            return None
+        (secret,) = await self._unlocked(items[0], "GetSecret", "o", self.session)
+        return bytes(secret[2]).decode(errors="replace")  # what was not written by us is damaged, not a reason to stop
+
+    async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
+        await self._open()
+        properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
+        secret = [self.session, b"", value.encode(), "text/plain"]
+        words = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
+        _, prompt = await self.call(DEFAULT, COLLECTION, *words)
+        await self._ask(prompt)
+
+    async def delete(self, attributes: dict[str, str]) -> None:
+        await self._open()
+        for item in await self._search(attributes):
+            (prompt,) = await self._unlocked(item, "Delete")
+            await self._ask(prompt)
+
+    async def locked(self) -> bool:
+        """One that is not there yet would have to be made by a dialog."""
+        return await self._state() is not False
+
+    async def _state(self) -> bool | None:
+        """Whether the collection is locked; None if there is none."""
+        try:
+            (locked,) = await self.call(DEFAULT, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
+        except ServiceError as error:
+            if error.name in MISSING:
+                return None
+            raise
+        return bool(locked.value)
+
+    async def _search(self, attributes: dict[str, str]) -> list[str]:
+        (items,) = await self.call(DEFAULT, COLLECTION, "SearchItems", "a{ss}", attributes)
+        return list(items)
+
+    async def _open(self) -> None:
+        """Raises `LockedError` unless the collection is open, or is opened or made by the person."""
+        state = await self._state()
+        if state is False:
+            return
+        if self.prompt:
+            await (self._make() if state is None else self._unlock(DEFAULT))
+        if not self.prompt or await self.locked():
+            raise LockedError("the collection is locked")
+
+    async def _make(self) -> None:
+        properties = {f"{COLLECTION}.Label": Variant("s", "Default")}
+        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "CreateCollection", "a{sv}s", properties, "default")
+        await self._ask(prompt)
+
+    async def _unlock(self, path: str) -> None:
+        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
+        await self._ask(prompt)
+
+    async def _unlocked(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
+        """A call to an item; some services lock each by itself."""
+        try:
+            return await self.call(item, ITEM, member, signature, *body)
+        except ServiceError as error:
+            if error.name != LOCKED:
+                raise
+        if not self.prompt:
+            raise LockedError("the entry is locked")
+        await self._unlock(item)
+        return await self.call(item, ITEM, member, signature, *body)
+
+    async def _ask(self, prompt: str) -> None:
+        """Show a dialog that the service wants, and wait for its end. Raises `LockedError` if it may not, or was dismissed."""
+        if prompt == NOTHING:
+            return
+        if not self.prompt:
+            raise LockedError("the service wants to ask")
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def heard(message: Message) -> None:
+            """The dialog's end; or that of the service, as then nobody would tell of the dialog's."""
+            if ended.done() or message.message_type is not MessageType.SIGNAL:
+                return
+            if message.member == "Completed" and message.path == prompt:
+                ended.set_result(bool(message.body[0]))
+            elif message.member == "NameOwnerChanged" and message.body[0] == SERVICE and not message.body[2]:
+                ended.set_exception(ServiceError(NO_REPLY))
+
+        self._bus.add_message_handler(heard)
+        try:
+            for rule in PROMPT_RULES:
+                await self.call("/org/freedesktop/DBus", BUS, "AddMatch", "s", rule, to=BUS)
+            await self.call(prompt, PROMPT, "Prompt", "s", "")
+            await asyncio.wait((ended, self._gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._bus.remove_message_handler(heard)
+        if not ended.done():
+            raise ServiceError(NO_REPLY)
+        if ended.result():
+            raise LockedError("the dialog was dismissed")
+
+    async def call(
+        self, path: str, interface: str, member: str, signature: str = "", *body: Any, to: str = SERVICE
+    ) -> list[Any]:
+        """The body of the answer. Raises `ServiceError`."""
+        reply = await self._bus.call(Message(to, path, interface, member, signature=signature, body=list(body)))
+        if reply.message_type is MessageType.ERROR:
+            raise ServiceError(reply.error_name or "")
+        return list(reply.body)
+
+
+async def _end(bus: MessageBus) -> None:
+    """However the connection ended, a call that was under way says it."""
+    with contextlib.suppress(Exception):
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
