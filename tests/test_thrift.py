@@ -15,7 +15,7 @@ import re, sys, threading
 from trayapp import thrift
 
 if sys.argv[1] == "one":
-    thrift.one_arena()
+    thrift.small_heap()
 kept, all_there = [], threading.Barrier(5)
 
 def work():
@@ -64,4 +64,33 @@ def test_other_systems_have_no_such_call(system: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setitem(sys.modules, "ctypes", None)
-    thrift.one_arena()
+    thrift.small_heap()
+
+
+SPARE = """
+import asyncio, aiohttp
+from trayapp import thrift
+
+async def ask():
+    async with aiohttp.ClientSession() as client:
+        await client.get("https://127.0.0.1:9/")
+
+def sent():
+    try:
+        asyncio.run(ask())
+    except aiohttp.ClientConnectorError:
+        return "tried"
+    except NameError:
+        return "refused"
+
+first = sent()
+thrift.no_spare_contexts()
+thrift.no_spare_contexts()
+print(first, sent())
+"""
+
+
+def test_a_request_without_a_context_of_ours_is_not_sent() -> None:
+    """aiohttp's own are let go of, that which checks nothing among them; a second call finds nothing to do."""
+
+    assert "tried refused" == said(SPARE)

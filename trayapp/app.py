@@ -45,6 +45,7 @@ class Parts:
     keystore: Callable[[], Keystore | MemoryKeystore] | None = None
     open_url: Callable[[str], bool] | None = None
     on_snapshot: Callable[[Snapshot], None] | None = None
+    on_loaded: Callable[[], None] | None = None  # in the engine's thread, once everything is imported
     on_start: Callable[[Control], None] | None = None  # in the engine's loop, once everything runs
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
@@ -104,7 +105,7 @@ class App:
         engine = threading.Thread(target=self._run_engine, name="engine")
 
         def ready() -> None:
-            thrift.one_arena()  # only now: it needs ctypes, whose import takes 7 ms
+            thrift.small_heap()  # only now: it needs ctypes, whose import takes 7 ms
             engine.start()
 
         self.tray = TrayIcon(self.act, ready, on_host=self._host_changed)
@@ -134,6 +135,8 @@ class App:
     async def _main(self) -> None:
         from trayapp.runtime import Runtime
 
+        if self.parts.on_loaded is not None:
+            self.parts.on_loaded()
         self._quit = asyncio.Event()
         if self._asked_to_quit.is_set():
             return
@@ -188,7 +191,7 @@ def run(
         paths.make()
         with only_one(paths):
             to_file(paths.log_file)
-            parts = Parts(on_start=lambda control: thrift.settled())
+            parts = Parts(on_loaded=thrift.no_spare_contexts, on_start=lambda control: thrift.settled())
             code = App(paths, lambda: _configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
