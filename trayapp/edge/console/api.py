@@ -105,7 +105,6 @@ class _Api:
         self._control = control
         self._page_keys = page_keys
         self._version = version
-        self._document = openapi.document(version)
         self._now = now
         self._sign_ins = SignIns(control, self._begin, now)
         self._jobs: set[asyncio.Task[Any]] = set()
@@ -136,7 +135,7 @@ class _Api:
         return web.Response(body=page.encode(), headers={**OWN_HEADERS, "Content-Type": metrics.CONTENT_TYPE})
 
     async def document(self, request: web.Request) -> web.Response:
-        return json_reply(self._document)
+        return json_reply(openapi.document(self._version))  # made when it is asked for: nobody does, most days
 
     async def version(self, request: web.Request) -> web.Response:
         return json_reply({"version": self._version})

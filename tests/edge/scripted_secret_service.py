@@ -1,0 +1,206 @@
+"""A Secret Service that does what a test says: prompts that are accepted, dismissed or never answered, locks, refusals.
+
+For what gnome-keyring cannot be made to do without a person. It is strict: a call it does not know, a session it did
+not open, or a prompt that it did not ask for is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+ROOT = "/org/freedesktop/secrets"
+DEFAULT = f"{ROOT}/aliases/default"
+NAME = "org.freedesktop.secrets"
+PREFIX = "org.freedesktop.Secret."
+
+
+class Failed(Exception):
+    """The answer is this error."""
+
+
+@dataclass
+class Item:
+    """An entry; some services lock each by itself."""
+
+    attributes: dict[str, str]
+    value: bytes
+    locked: bool = False
+
+
+@dataclass
+class Scripted:
+    """The state; change it at will between calls. `answer` is what a person does with a dialog."""
+
+    plain: bool = True
+    collection: bool = True
+    locked: bool = False
+    answer: str = "accept"  # dismiss, vanish (the service ends), silent
+    asks_to_write: bool = False
+    lock_at_search: bool = False  # locked by somebody else, just between a look and a search
+    forget_session: bool = False
+    items: dict[str, Item] = field(default_factory=dict)
+    prompts: int = 0
+    calls: list[str] = field(default_factory=list)
+    _pending: dict[str, Callable[[], Variant]] = field(default_factory=dict)
+    _session: str = ""
+    _bus: MessageBus | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Own the name on the session bus, from a thread of its own."""
+        up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(up)), name="scripted service")
+        self._thread.start()
+        assert up.wait(10)
+
+    def stop(self) -> None:
+        """Let go of the name."""
+        assert self._loop is not None
+        assert self._bus is not None
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._bus.disconnect)
+        self._thread.join(10)
+
+    async def _serve(self, up: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bus = await MessageBus().connect()
+        self._bus.add_message_handler(self._heard)
+        await self._bus.request_name(NAME)
+        up.set()
+        with contextlib.suppress(EOFError, OSError):  # the bus may end first
+            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    def _heard(self, message: Message) -> Message | None:
+        path, member = message.path or "", message.member or ""
+        if message.message_type is not MessageType.METHOD_CALL or not path.startswith(ROOT):
+            return None
+        self.calls.append(member)
+        try:
+            signature, body = getattr(self, f"_{member}")(message)
+        except Failed as error:
+            return Message.new_error(message, str(error), "a text that must not be shown")
+        return Message.new_method_return(message, signature, body)
+
+    # --- the interface -----------------------------------------------------------------------------------------------
+
+    def _OpenSession(self, message: Message) -> tuple[str, list[Any]]:
+        if message.body[0] != "plain" or not self.plain:
+            raise Failed("org.freedesktop.DBus.Error.NotSupported")
+        self._session = f"{ROOT}/session/{len(self.calls)}"
+        return "vo", [Variant("s", ""), self._session]
+
+    def _Get(self, message: Message) -> tuple[str, list[Any]]:
+        assert message.body == [f"{PREFIX}Collection", "Locked"]
+        self._there(message)
+        return "v", [Variant("b", self.locked)]
+
+    def _SearchItems(self, message: Message) -> tuple[str, list[Any]]:
+        self._there(message)
+        if self.lock_at_search:
+            self.locked = True
+        wanted = message.body[0].items()
+        found = [path for path, item in self.items.items() if wanted <= item.attributes.items()]
+        return "ao", [[] if self.locked else found]
+
+    def _CreateItem(self, message: Message) -> tuple[str, list[Any]]:
+        self._there(message)
+        properties, secret, replace = message.body
+        self._same_session(secret[0])
+        if self.locked:
+            raise Failed(f"{PREFIX}Error.IsLocked")
+        attributes = properties[f"{PREFIX}Item.Attributes"].value
+        assert replace
+        assert properties[f"{PREFIX}Item.Label"].signature == "s"
+        old = [path for path, item in self.items.items() if item.attributes == attributes]
+        path = old[0] if old else f"{ROOT}/collection/login/{len(self.items)}"
+
+        def write() -> Variant:
+            self.items[path] = Item(attributes, secret[2])
+            return Variant("o", path)
+
+        if self.asks_to_write:
+            return "oo", ["/", self._prompt(write)]
+        write()
+        return "oo", [path, "/"]
+
+    def _GetSecret(self, message: Message) -> tuple[str, list[Any]]:
+        item = self.items[message.path or ""]
+        self._same_session(message.body[0])
+        if item.locked:
+            raise Failed(f"{PREFIX}Error.IsLocked")
+        return "(oayays)", [[self._session, b"", item.value, "text/plain"]]
+
+    def _Delete(self, message: Message) -> tuple[str, list[Any]]:
+        del self.items[message.path or ""]
+        return "o", ["/"]
+
+    def _Unlock(self, message: Message) -> tuple[str, list[Any]]:
+        (path,) = message.body[0]
+
+        def unlock() -> Variant:
+            if path == DEFAULT:
+                self.locked = False
+            else:
+                self.items[path].locked = False
+            return Variant("ao", [path])
+
+        return "aoo", [[], self._prompt(unlock)]
+
+    def _CreateCollection(self, message: Message) -> tuple[str, list[Any]]:
+        assert message.body[1] == "default"
+
+        def make() -> Variant:
+            self.collection = True
+            return Variant("o", DEFAULT)
+
+        return "oo", ["/", self._prompt(make)]
+
+    def _Prompt(self, message: Message) -> tuple[str, list[Any]]:
+        work = self._pending.pop(message.path or "")
+        self.prompts += 1
+        assert self._loop is not None
+        if self.answer == "vanish":
+            assert self._bus is not None
+            self._loop.call_soon(self._bus.disconnect)
+        elif self.answer != "silent":
+            self._loop.call_soon(self._completed, message, work)
+        return "", []
+
+    def _completed(self, message: Message, work: Callable[[], Variant]) -> None:
+        dismissed = self.answer == "dismiss"
+        result = Variant("s", "") if dismissed else work()
+        assert self._bus is not None
+        self._bus.send(
+            Message(
+                path=message.path,
+                interface=f"{PREFIX}Prompt",
+                member="Completed",
+                signature="bv",
+                body=[dismissed, result],
+                message_type=MessageType.SIGNAL,
+            )
+        )
+
+    # --- what it insists on ------------------------------------------------------------------------------------------
+
+    def _there(self, message: Message) -> None:
+        if not self.collection or message.path != DEFAULT:
+            raise Failed("org.freedesktop.DBus.Error.UnknownObject")
+
+    def _same_session(self, session: str) -> None:
+        forgotten, self.forget_session = self.forget_session, False
+        if forgotten or session != self._session:
+            raise Failed(f"{PREFIX}Error.NoSession")
+
+    def _prompt(self, work: Callable[[], Variant]) -> str:
+        path = f"{ROOT}/prompt/p{len(self.calls)}"
+        self._pending[path] = work
+        return path

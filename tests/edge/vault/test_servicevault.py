@@ -1,0 +1,310 @@
+"""The Secret Service spoken to directly: what is asked, what a dialog's end means, and what is never taken for absence."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.keyrings import CANARY, login
+from tests.edge.scripted_secret_service import Item, Scripted
+from tests.edge.secret_service import SecretService, secret_service
+from trayapp.core.model import Trouble
+from trayapp.edge.vault import vaults
+from trayapp.edge.vault.keystore import Keystore, trouble_of
+from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault, ServiceError
+from trayapp.ports import Found
+
+pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+
+
+@pytest.fixture
+def bus() -> Iterator[SecretService]:
+    """A session bus without any service. A short path: a socket's may have 107 characters only."""
+    with tempfile.TemporaryDirectory(prefix="ss-") as root, secret_service(Path(root)) as running:
+        yield running
+
+
+@pytest.fixture
+def script(bus: SecretService) -> Iterator[Scripted]:
+    """The scripted service on it."""
+    scripted = Scripted()
+    scripted.start()
+    yield scripted
+    scripted.stop()
+
+
+@pytest.fixture
+def vault(script: Scripted) -> Iterator[SecretServiceVault]:
+    """Connected when it is first used."""
+    made = SecretServiceVault()
+    yield made
+    made.close()
+
+
+def test_an_entry_is_written_replaced_read_and_deleted(script: Scripted, vault: SecretServiceVault) -> None:
+    """With the attributes of the keyring library, under a label that a person understands."""
+
+    assert vault.get("amberlight/x/gh/a", "gh") is None
+    vault.set("amberlight/x/gh/a", "gh", "one")
+    vault.set("amberlight/x/gh/a", "gh", "tẃo")
+    vault.set("amberlight/x/gh/b", "gh", "other")
+
+    (first, _) = script.items.values()
+    assert {
+        "service": "amberlight/x/gh/a",
+        "username": "gh",
+        "application": "Python keyring library",
+    } == first.attributes
+    assert "tẃo" == vault.get("amberlight/x/gh/a", "gh")
+    vault.delete("amberlight/x/gh/a", "gh")
+    assert vault.get("amberlight/x/gh/a", "gh") is None
+    assert "other" == vault.get("amberlight/x/gh/b", "gh")
+    assert 1 == script.calls.count("OpenSession")
+    assert 0 == script.prompts
+
+
+def test_a_collection_locked_while_it_is_searched_is_not_empty(script: Scripted, vault: SecretServiceVault) -> None:
+    """A locked collection finds nothing: taken for absence, it would make a login look signed out."""
+
+    vault.set("s", "u", "x")
+    script.lock_at_search = True
+    with pytest.raises(LockedError):
+        vault.get("s", "u")
+
+
+@pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
+def test_nobody_is_asked_without_a_wish(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
+    """Locked, or still to be made: both need a dialog, and both are a lock."""
+
+    script.locked, script.collection = True, collection
+    with pytest.raises(LockedError):
+        vault.get("s", "u")
+    with pytest.raises(LockedError):
+        vault.set("s", "u", "x")
+    with pytest.raises(LockedError):
+        vault.delete("s", "u")
+    assert vault.locked()
+    assert not {"Unlock", "CreateCollection", "Prompt"} & set(script.calls)
+
+
+@pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
+def test_a_person_opens_it(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
+    """One dialog, and the call that waited for it goes on."""
+
+    script.locked, script.collection = collection, collection
+    vault.prompt = True
+    vault.set("s", "u", "x")
+    assert "x" == vault.get("s", "u")
+    assert 1 == script.prompts
+
+
+def test_a_dismissed_dialog_comes_once(script: Scripted, vault: SecretServiceVault) -> None:
+    """A lock is no failure, so nothing is repeated."""
+
+    script.locked, script.answer = True, "dismiss"
+    vault.prompt = True
+    with pytest.raises(LockedError):
+        vault.get("s", "u")
+    assert 1 == script.prompts
+
+
+def test_a_single_entry_may_be_locked(script: Scripted, vault: SecretServiceVault) -> None:
+    """As KeePassXC does it: asked for on a wish only."""
+
+    script.items["/org/freedesktop/secrets/collection/login/9"] = Item({"service": "s", "username": "u"}, b"x", True)
+    with pytest.raises(LockedError):
+        vault.get("s", "u")
+    assert 0 == script.prompts
+    vault.prompt = True
+    assert "x" == vault.get("s", "u")
+
+
+def test_a_service_that_asks_before_it_writes(script: Scripted, vault: SecretServiceVault) -> None:
+    """What is not confirmed is not written, and that is known."""
+
+    script.asks_to_write = True
+    with pytest.raises(LockedError):
+        vault.set("s", "u", "x")
+    vault.prompt = True
+    vault.set("s", "u", "y")
+    assert "y" == vault.get("s", "u")
+    script.answer = "dismiss"
+    with pytest.raises(LockedError):
+        vault.set("s", "u", "z")
+    assert "y" == vault.get("s", "u")
+
+
+def test_a_service_that_ends_behind_its_dialog(bus: SecretService) -> None:
+    """Nobody would tell of the dialog's end: the call ends with the service, and that is "not there"."""
+
+    script, vault = Scripted(locked=True, answer="vanish"), SecretServiceVault()
+    script.start()
+    vault.prompt = True
+    with pytest.raises(ServiceError) as caught:
+        vault.get("s", "u")
+    assert Trouble.UNAVAILABLE is trouble_of(caught.value)
+    vault.close()
+    script._thread.join(10)
+
+
+def test_a_bus_that_ends_behind_a_dialog(bus: SecretService, script: Scripted, vault: SecretServiceVault) -> None:
+    """The end of the session ends the waiting."""
+
+    script.locked, script.answer = True, "silent"
+    vault.prompt = True
+    real = script._Prompt
+
+    def ends(message: object) -> object:
+        bus._bus.terminate()
+        return real(message)  # type: ignore[arg-type]
+
+    script._Prompt = ends  # type: ignore[method-assign, assignment]
+    with pytest.raises((ServiceError, OSError, EOFError)) as caught:
+        vault.get("s", "u")
+    assert Trouble.UNAVAILABLE is trouble_of(caught.value)
+
+
+def test_a_forgotten_session_is_opened_anew(script: Scripted, vault: SecretServiceVault) -> None:
+    """Once: the first call fails inside, the second works."""
+
+    vault.set("s", "u", "x")
+    script.forget_session = True
+    assert "x" == vault.get("s", "u")
+    assert 2 == script.calls.count("OpenSession")
+
+
+def test_what_is_no_text_is_damaged_and_stops_nothing(script: Scripted, vault: SecretServiceVault) -> None:
+    """An entry that somebody else wrote over is read as something that no login is."""
+
+    script.items["/org/freedesktop/secrets/collection/login/9"] = Item(
+        {"service": "s", "username": "u"}, b"\xff\xfe\x00"
+    )
+    assert "�" in (vault.get("s", "u") or "")
+
+
+def test_an_error_of_the_service_shows_its_name_only(script: Scripted, vault: SecretServiceVault) -> None:
+    """Its text could quote anything."""
+
+    vault.set("s", "u", CANARY)
+    script.collection = False
+
+    def broken(message: object) -> object:
+        from tests.edge.scripted_secret_service import Failed
+
+        raise Failed("org.example.Error.Odd")
+
+    script._Get = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(ServiceError) as caught:
+        vault.get("s", "u")
+    assert "org.example.Error.Odd" == str(caught.value)
+
+
+def test_one_that_takes_no_plain_session_is_left_to_the_library(bus: SecretService) -> None:
+    """Then the connection is encrypted as SecretStorage does it."""
+
+    script = Scripted(plain=False)
+    script.start()
+    assert vaults._secret_service() is None
+    script.stop()
+    bus.up()
+    (found := vaults.choose()).close()
+    assert "Secret Service" == found.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DBUS_SESSION_BUS_ADDRESS", "tcp:host=192.0.2.1,port=1"),
+        ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent;tcp:host=192.0.2.1,port=1"),
+        ("KEYRING_PROPERTY_SCHEME", "KeePassXC"),
+    ],
+)
+def test_where_plain_words_will_not_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A bus that leaves the machine, and settings for the keyring library: both are the library's."""
+
+    assert vaults._plain_will_do()
+    monkeypatch.setenv(name, value)
+    assert not vaults._plain_will_do()
+
+
+def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
+    """A login of the library's is found without it, replaced rather than doubled, and found by it again."""
+
+    from trayapp.edge.vault.kept import KeptKeyring, KeptVault
+
+    bus.up()
+    stock, ours = KeptVault(KeptKeyring()), SecretServiceVault()
+    stock.set("amberlight/x/gh/a", "gh", "one")
+    assert "one" == ours.get("amberlight/x/gh/a", "gh")
+    ours.set("amberlight/x/gh/a", "gh", "two")
+    assert "two" == stock.get("amberlight/x/gh/a", "gh")
+    ours.delete("amberlight/x/gh/a", "gh")
+    assert stock.get("amberlight/x/gh/a", "gh") is None
+    stock.close()
+    ours.close()
+
+
+LIGHT = """
+import asyncio, sys
+from tests.edge.keyrings import login
+from trayapp.edge.vault.keystore import Keystore
+
+async def main():
+    keystore = Keystore("inst")
+    assert await keystore.probe() is None
+    assert await keystore.store("gh", login(1)) is None
+    await keystore.close()
+
+asyncio.run(main())
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"keyring", "cryptography", "secretstorage", "jeepney"}))
+"""
+
+
+def test_the_keyring_library_is_not_loaded(bus: SecretService) -> None:
+    """It and the cryptography behind it would be a fifth of the program's memory."""
+
+    bus.up()
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, env=os.environ, check=True)
+    assert "[]" == done.stdout.strip()
+
+
+FOREIGN = """
+import sys, urllib.request  # which asks the system for its proxies, and has to ask the one that is here
+for name in ("secretstorage", "jeepney", "dbus_fast"):
+    sys.modules[name] = None
+sys.platform = "darwin"
+from trayapp.edge.vault import vaults
+from trayapp.edge.vault.naming import NoVaultError
+try:
+    vaults.choose()
+except NoVaultError as error:
+    print(error)
+"""
+
+
+def test_other_systems_need_nothing_of_linux() -> None:
+    """No D-Bus library is there: the choice falls on the system's own class, here without a keychain to speak to."""
+
+    done = subprocess.run([sys.executable, "-c", FOREIGN], capture_output=True, text=True, check=True)
+    assert "macOS.Keyring: " in done.stdout
+    assert "SecretService" not in done.stdout
+
+
+async def test_a_session_bus_that_ends_is_survived(bus: SecretService) -> None:
+    """The kept connection is dead: UNAVAILABLE, and no call hangs."""
+
+    bus.up()
+    keystore = Keystore("inst")
+    assert await keystore.store("gh", login(1)) is None
+    assert Found(login(1)) == await keystore.load("gh")
+    bus._bus.terminate()
+    await asyncio.to_thread(bus._bus.wait, 10)
+    assert Trouble.UNAVAILABLE is await asyncio.wait_for(keystore.load("gh"), 10)
+    await keystore.close()
