@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.core.test_table import cells
-from trayapp.cli.entry import parser, split_command
+from trayapp.cli.entry import split_command
+from trayapp.cli.grammar import parser
 from trayapp.settings import table
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,8 @@ import pytest
 from tests.fake_app import FakeApp, row, running
 from trayapp import __version__
 from trayapp.cli import commands, main
-from trayapp.cli.entry import parser, split_command
+from trayapp.cli.entry import split_command
+from trayapp.cli.grammar import parser
 from trayapp.config import Paths, load
 
 CONFIG = """# mine

@@ -11,18 +11,21 @@ if TYPE_CHECKING:
 
 def run(*, tray: bool) -> int:
     """Until somebody quits; the exit code. An unexpected failure leaves its traceback in a file and says where."""
-    from trayapp import app
-    from trayapp.paths import Paths
+    from trayapp import thrift
 
-    paths = Paths.default()
-    try:
-        return app.run(paths, dict(os.environ), tray=tray, show_running=lambda: _shown(paths))
-    except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, never a traceback
-        from trayapp.cli.failing import leave_traceback
-        from trayapp.cli.output import complain
+    with thrift.no_collections_yet():
+        from trayapp import app
+        from trayapp.paths import Paths
 
-        complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {leave_traceback(paths)}")
-        return 1
+        paths = Paths.default()
+        try:
+            return app.run(paths, dict(os.environ), tray=tray, show_running=lambda: _shown(paths))
+        except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, never a traceback
+            from trayapp.cli.failing import leave_traceback
+            from trayapp.cli.output import complain
+
+            complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {leave_traceback(paths)}")
+            return 1
 
 
 def _shown(paths: Paths) -> bool:

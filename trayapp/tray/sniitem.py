@@ -5,7 +5,6 @@ Only the current `Look` is kept here; who changes it and when is in `sni.py`. Li
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,6 +15,8 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus
 
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import Nothing
+
+MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # `html.escape` would load all entities for it
 
 INTERFACE = "org.kde.StatusNotifierItem"
 MENU_PATH = "/MenuBar"
@@ -130,7 +131,7 @@ class Item(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, name="ToolTip")
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
-        return ["", [], self._title, html.escape(self._look.tooltip, quote=False)]  # hosts read it as markup
+        return ["", [], self._title, self._look.tooltip.translate(MARKUP)]  # hosts read it as markup
 
     @dbus_method(name="Activate")
     def activate(self, x: DBusInt32, y: DBusInt32) -> Nothing:

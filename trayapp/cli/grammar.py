@@ -1,0 +1,269 @@
+"""What can be typed: every command with its options, its help and an example."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from trayapp import __version__
+from trayapp.cli.codes import USAGE
+
+EXIT_CODES = """\
+exit codes:
+  0  ok
+  1  failed; a sentence says why
+  2  wrong usage
+  3  no app is running
+  4  the workload needs you to sign in (status, token, exec, reauthorize)
+  5  the workload is retrying by itself; try again later (status, token, exec)
+  exec ends with its command's own code; 126 and 127: it cannot be run, there is none
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
+class Parser(argparse.ArgumentParser):
+    """Every command shows an example, and nothing is guessed from an abbreviation."""
+
+    def __init__(self, *, example: str = "", **kwargs: Any) -> None:
+        lines = "\n".join(f"  {line}" for line in example.splitlines())
+        epilog = kwargs.pop("epilog", "")
+        kwargs["epilog"] = f"example:\n{lines}\n\n{epilog}".rstrip() if example else epilog
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"amberlight: {message}\nSee: {self.prog} --help\n")
+
+
+def workload_name(text: str) -> str:
+    """A NAME argument."""
+    import re
+
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
+        raise argparse.ArgumentTypeError(
+            "a name has 1 to 63 small letters a-z, digits, underscores and hyphens, and begins with a letter or digit"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """A --min-validity argument: seconds, or a duration like 5m."""
+    from trayapp.durations import DurationError, parse_duration
+
+    try:
+        value = float(text) if text.isdecimal() and text.isascii() else parse_duration(text)
+    except DurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 0 <= value <= 86400:
+        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
+    return value
+
+
+def variable(text: str) -> str:
+    """A --env argument."""
+    import re
+
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise argparse.ArgumentTypeError("a variable has letters, digits and underscores, and begins with no digit")
+    return text
+
+
+def lines(text: str) -> int:
+    """A -n argument."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 8):
+        raise argparse.ArgumentTypeError("must be a whole number, like 50")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A --redirect-port argument."""
+    if not (text.isdecimal() and text.isascii() and len(text) < 6 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("must be a port number from 0 to 65535")
+    return int(text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    top = Parser(
+        prog="amberlight",
+        description="Keeps OAuth workloads signed in: amber while it heals by itself, red only when you are needed.\n"
+        "Without a command the app starts, as with `amberlight run`.",
+        example="amberlight run\namberlight add github https://mcp.example.com/mcp --issuer https://login.example.com "
+        "--client-id desktop\namberlight list",
+        epilog=EXIT_CODES,
+    )
+    top.add_argument("--version", action="version", version=f"amberlight {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    _app_commands(commands)
+    _entry_commands(commands)
+    _import_command(commands)
+    _look_commands(commands)
+    _act_commands(commands)
+    return top
+
+
+def _command(commands: Any, name: str, words: str, example: str) -> Parser:
+    made: Parser = commands.add_parser(
+        name, help=words, description=words[0].upper() + words[1:] + ".", example=example
+    )
+    return made
+
+
+def _named(commands: Any, name: str, words: str, example: str) -> Parser:
+    made = _command(commands, name, words, example)
+    made.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+    return made
+
+
+def _min_validity(command: Parser) -> None:
+    words = "life it should have left (60); a shorter one is refreshed first, for at most 30 s"
+    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=words)
+
+
+def _format(command: Parser) -> None:
+    command.add_argument("--format", choices=("text", "json"), default="text", help="how to print it (text)")
+
+
+def _app_commands(commands: Any) -> None:
+    run = _command(commands, "run", "start the app", "amberlight run --no-tray")
+    run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
+
+    words = "show all workloads and what happened to them in your browser"
+    dashboard = _command(commands, "dashboard", words, "amberlight dashboard\namberlight dashboard --print")
+    words = "print the link instead of opening it; it is good once, for a minute"
+    dashboard.add_argument("--print", action="store_true", help=words)
+
+    words = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
+    demo = _command(commands, "demo", words, "amberlight demo\namberlight demo --no-tray --fast --exit --format json")
+    demo.add_argument("--no-tray", action="store_true", help="a live table in the terminal instead of the icon")
+    demo.add_argument("--fast", action="store_true", help="at high speed, and the one click is played too")
+    demo.add_argument("--exit", action="store_true", help="end when the day is over")
+    _format(demo)
+
+    words = "start Amberlight at every login, or not; or say how it is"
+    example = "amberlight autostart on\namberlight autostart status --format json"
+    login = _command(commands, "autostart", words, example)
+    login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
+    _format(login)
+
+    _command(commands, "version", "print the version", "amberlight version")
+
+
+def _entry_commands(commands: Any) -> None:
+    example = (
+        "amberlight add notion https://mcp.notion.com/mcp\n"
+        "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
+        "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access \\\n"
+        "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
+    )
+    add = _named(commands, "add", "add a workload to the configuration and sign in to it", example)
+    add.add_argument("url", metavar="URL", help="the address that the login opens")
+    add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
+    add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
+    add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
+    add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
+    add.add_argument("--client-id", metavar="ID", help="the client's name at the authorization server")
+    words = "the client has a secret: it is asked for, or read from a pipe, and kept in the keyring"
+    add.add_argument("--client-secret", action="store_true", help=words)
+    add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
+    add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
+    add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
+    add.add_argument("--device-authorization-endpoint", metavar="URL", help="where a device code comes from (RFC 8628)")
+    how = add.add_mutually_exclusive_group()
+    how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
+    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine, from now on")
+    add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
+
+    words = "revoke and delete a workload's login and take it out of the configuration"
+    remove = _named(commands, "remove", words, "amberlight remove github --yes")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _import_command(commands: Any) -> None:
+    words = "take over what another program has configured: names and addresses, never a login"
+    example = "amberlight import toolhive\namberlight import mcp-json ~/.cursor/mcp.json --dry-run"
+    sources = _command(commands, "import", words, example).add_subparsers(
+        dest="source", metavar="SOURCE", title="sources", parser_class=Parser, required=True
+    )
+    toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
+
+    words = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
+    example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
+    listed = _command(sources, "mcp-json", words, example)
+    listed.add_argument("file", metavar="FILE", help="the file with mcpServers or servers; comments are fine")
+    listed.add_argument("--keep-file", action="store_true", help="do not offer to send its program through Amberlight")
+    for source in (toolhive, listed):
+        source.add_argument("--yes", action="store_true", help="agree to everything that would be asked")
+        source.add_argument("--dry-run", action="store_true", help="only show what would be done")
+
+
+def _look_commands(commands: Any) -> None:
+    listing = _command(commands, "list", "list the workloads", "amberlight list --all\namberlight list --format json")
+    listing.add_argument("--all", action="store_true", help="paused ones too")
+    _format(listing)
+
+    status = _named(commands, "status", "show one workload", "amberlight status github --verbose")
+    _format(status)
+    status.add_argument("--verbose", action="store_true", help="show everything that is known")
+
+    token = _named(
+        commands,
+        "token",
+        "print a usable access token",
+        'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
+    )
+    _min_validity(token)
+    token.add_argument("--header", action="store_true", help="as a whole header line: Authorization: Bearer TOKEN")
+
+    words = "run a command with a usable access token in its environment"
+    execute = _named(commands, "exec", words, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
+    _min_validity(execute)
+    execute.add_argument(
+        "--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help="its variable (AMBERLIGHT_TOKEN)"
+    )
+    execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
+
+    words = "print what another program needs to reach a workload, or all of them at once, through Amberlight"
+    example = "amberlight client-config github --for vscode\namberlight client-config --all"
+    client = _command(commands, "client-config", words, example)
+    which = client.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them (needs amberlight[mcp])")
+    programs = ("claude", "cursor", "vscode", "json")
+    client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
+
+    logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
+
+    words = "check configuration, keyring, tray, notifications, endpoints and the app"
+    doctor = _command(commands, "doctor", words, "amberlight doctor\namberlight doctor --json")
+    doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
+
+
+def _act_commands(commands: Any) -> None:
+    retry = _command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
+    which = retry.add_mutually_exclusive_group()
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="all of them; the same as no NAME")
+
+    example = "amberlight reauthorize github\namberlight reauthorize github --device"
+    again = _named(commands, "reauthorize", "sign in again, in the browser", example)
+    how = again.add_mutually_exclusive_group()
+    how.add_argument("--no-browser", action="store_true", help="print the address; paste the redirect's address back")
+    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine")
+    again.add_argument(
+        "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
+    )
+
+    words = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
+    example = "amberlight secret set github\namberlight secret delete github"
+    secret = _command(commands, "secret", words, example)
+    secret.add_argument("action", choices=("set", "delete"), help="what to do")
+    secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+
+    _named(commands, "stop", "pause a workload: no attempts, no tokens", "amberlight stop github")
+    _named(commands, "start", "resume a paused workload", "amberlight start github")
