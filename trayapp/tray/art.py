@@ -4,6 +4,9 @@ The icon brings its own dark ground. Panels are light, dark or anything between,
 cannot be read; on this ground every colour of the palette has a contrast of at least 4 to 1, and on a dark panel the
 ground simply disappears. All lengths are fractions of the icon's side, measured from its middle; shapes are drawn
 eight times too large and averaged down.
+
+macOS and Windows draw with this as the program runs. On Linux it never does: Pillow would cost 4 MB and 35 ms, so the
+shapes are drawn here once, into shapes.png, and `pixmap.py` mixes them with the colours.
 """
 
 from __future__ import annotations
@@ -13,23 +16,19 @@ import math
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from trayapp.core.face import Colour, Glyph, IconView
-from trayapp.tray.pixmap import SIZES
+from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MOST, SHAPES, SHAPES_PNG, SIZES, contrast
 
-FIRST = IconView(Glyph.OPEN, Colour.BLUE)  # what is shown before anything is known: the picture in first.png
 # The picture of the program itself, in notifications:
 APP = IconView(Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER, Colour.GREEN))
 
 SCALE = 8  # supersampling; 8 × 8 = 64 shades of an edge are more than anybody sees
-GROUND = "#14161a"
-WHITE = "#ffffff"
-DARK = "#14161a"
 RING_OUTER = 0.49  # the ground stands out 0.01 around it, so that the ring has an edge on a white panel
 RING_INNER = 0.375
 GAP = 0.055  # between two segments
@@ -153,80 +152,111 @@ _GLYPHS: dict[Glyph, Callable[[Canvas, float, str, str], None]] = {
 }
 
 
-def _on(colour: Colour) -> str:
-    """What can be read on this colour: white on amber cannot."""
-    return DARK if colour is Colour.AMBER else WHITE
-
-
-def _ring(canvas: Canvas, segments: tuple[Colour, ...], inner: float) -> None:
+def _ring(canvas: Canvas, segments: tuple[str, ...], inner: float) -> None:
     if len(segments) == 1:
-        canvas.arc(inner, RING_OUTER, 0, 360, segments[0].value)
+        canvas.arc(inner, RING_OUTER, 0, 360, segments[0])
         return
     share = 360 / len(segments)
     gap = math.degrees(GAP / RING_OUTER)
     for i, colour in enumerate(segments):
-        canvas.arc(inner, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour.value)
+        canvas.arc(inner, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour)
 
 
-def _full(canvas: Canvas, view: IconView) -> None:
+def _full(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
     """More workloads than a ring can show: the worst colour fills the icon and the glyph lies on it."""
-    if view.glyph is Glyph.OPEN:
-        canvas.arc(0.25, RING_OUTER, 0, 360, view.colour.value)
+    if glyph is Glyph.OPEN:
+        canvas.arc(0.25, RING_OUTER, 0, 360, colour)
         return
-    canvas.disc((0, 0), RING_OUTER, view.colour.value)
-    ink = _on(view.colour)
-    if view.glyph is Glyph.TICK:
+    canvas.disc((0, 0), RING_OUTER, colour)
+    if glyph is Glyph.TICK:
         _tick_mark(canvas, 0.42, ink)
-    elif view.glyph is Glyph.WARNING:
-        _warning(canvas, 0.36, ink, view.colour.value)
     else:
-        _GLYPHS[view.glyph](canvas, 0.36, ink, view.colour.value)
+        _GLYPHS[glyph](canvas, 0.36, ink, colour)
+
+
+def _painted(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, other: str) -> Canvas:
+    """The icon still in large. `other` is the contrast to `colour`."""
+    canvas = Canvas(size)
+    canvas.disc((0, 0), 0.5, GROUND)
+    if segments:
+        _ring(canvas, segments, SMALL_INNER if size < SMALL else RING_INNER)
+        radius = WARNING if glyph is Glyph.WARNING else SMALL_GLYPH if size < SMALL else GLYPH
+        _GLYPHS[glyph](canvas, radius, colour, other)
+    else:
+        _full(canvas, glyph, colour, other)
+    return canvas
 
 
 @lru_cache(maxsize=64)  # a day shows a handful of views in seven sizes; 64 small pictures are 0.3 MB at most
 def draw(view: IconView, size: int) -> Image.Image:
     """The icon, RGBA, `size` px square. Shared between callers: do not draw on it."""
-    canvas = Canvas(size)
-    canvas.disc((0, 0), 0.5, GROUND)
-    if view.segments:
-        _ring(canvas, view.segments, SMALL_INNER if size < SMALL else RING_INNER)
-        radius = WARNING if view.glyph is Glyph.WARNING else SMALL_GLYPH if size < SMALL else GLYPH
-        _GLYPHS[view.glyph](canvas, radius, view.colour.value, _on(view.colour))
-    else:
-        _full(canvas, view)
-    return canvas.done()
+    segments = tuple(colour.value for colour in view.segments)
+    return _painted(size, view.glyph, segments, view.colour.value, contrast(view.colour)).done()
+
+
+# --- the shapes that `pixmap.py` mixes ------------------------------------------------------------------------------------
+
+SEEN, UNSEEN = "#ff0000", "#000000"  # nothing else in an icon of these has the full red
+
+
+def shapes() -> Image.Image:
+    """All shapes, one a row, in the order that `pixmap.py` names."""
+    rows = [b"".join(_painted(size, Glyph.OPEN, (), UNSEEN, UNSEEN).done().getchannel("A").tobytes() for size in SIZES)]
+    rings = [_segments(count) for count in range(1, RING_MOST + 1)]
+    taken = bytes(max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True))
+    for glyph in Glyph:
+        rows += [_shape(glyph, (), SEEN, UNSEEN), _shape(glyph, (), UNSEEN, SEEN)]
+    for glyph in Glyph:
+        for row in (_shape(glyph, (UNSEEN,), SEEN, UNSEEN), _shape(glyph, (UNSEEN,), UNSEEN, SEEN)):
+            # At 24 px the triangle's corners touch the ring by a point or two: those are the ring's here.
+            rows.append(bytes(min(share, 255 - ring) for share, ring in zip(row, taken, strict=True)))
+    rows += itertools.chain(*rings)
+    return Image.frombytes("L", (PIXELS, SHAPES), b"".join(rows))
+
+
+def _segments(count: int) -> list[bytes]:
+    """The shapes of a ring."""
+    rings = (tuple(SEEN if i == j else UNSEEN for j in range(count)) for i in range(count))
+    return [_shape(Glyph.OPEN, ring, UNSEEN, UNSEEN) for ring in rings]
+
+
+def _shape(glyph: Glyph, segments: tuple[str, ...], colour: str, other: str) -> bytes:
+    """In all sizes, how much of what is painted of each pixel has the colour `SEEN`."""
+    return bytes(share for size in SIZES for share in _shares(_painted(size, glyph, segments, colour, other)))
+
+
+def _shares(canvas: Canvas) -> Iterator[int]:
+    """0 to 255 for each pixel, rounded down: shapes that share a pixel must not come to more than the whole of it."""
+    seen = _count(canvas.image.getchannel("R"))
+    painted = _count(canvas.image.getchannel("A"))
+    return (255 * part // whole if whole else 0 for part, whole in zip(seen, painted, strict=True))
+
+
+def _count(points: Image.Image) -> bytes:
+    """How many of the SCALE² points of each pixel are set (255)."""
+    return points.point(lambda value: SCALE * SCALE * (value == 255)).reduce(SCALE).tobytes()
 
 
 # --- the pictures that come with the program ------------------------------------------------------------------------------
 
 
 def plain_png(image: Image.Image) -> bytes:
-    """A PNG whose rows are not filtered, so that `pixmap.py` can read it with zlib alone, before Pillow is loaded."""
+    """A PNG, RGBA or grey, whose rows are not filtered, so that zlib alone can read it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    width, height = image.size
-    raw = image.convert("RGBA").tobytes()
-    rows = b"".join(b"\0" + raw[y * width * 4 : (y + 1) * width * 4] for y in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)  # 8 bits, RGBA
+    (width, height), raw = image.size, image.tobytes()
+    step = len(raw) // height
+    rows = b"".join(b"\0" + raw[y * step : (y + 1) * step] for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, {"L": 0, "RGBA": 6}[image.mode], 0, 0, 0)  # 8 bits a channel
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
-def first_strip() -> Image.Image:
-    """The first icon in all `SIZES`, one below the other, at the left edge."""
-    strip = Image.new("RGBA", (max(SIZES), sum(SIZES)), (0, 0, 0, 0))
-    y = 0
-    for size in SIZES:
-        strip.paste(draw(FIRST, size), (0, y))
-        y += size
-    return strip
-
-
 def write_pictures(folder: Path) -> None:
-    """Draw first.png and app.png anew: `python -m trayapp.tray.art`, after the drawing was changed."""
-    (folder / "first.png").write_bytes(plain_png(first_strip()))
-    (folder / "app.png").write_bytes(plain_png(draw(APP, 128)))
+    """Draw app.png and shapes.png anew: `python -m trayapp.tray.art`, after the drawing was changed."""
+    (folder / APP_PNG.name).write_bytes(plain_png(draw(APP, 128)))
+    (folder / SHAPES_PNG.name).write_bytes(plain_png(shapes()))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trayapp.core.face import Action, IconView, MenuItem, Verb
-from trayapp.tray import art
+from trayapp.tray import art, pixmap
 from trayapp.tray.icon import Backend
 from trayapp.tray.mailbox import Change
 from trayapp.tray.menu import Path, paths
@@ -88,8 +88,8 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip
 
     class NativeIcon(base):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
-            self._view = art.FIRST
-            super().__init__(title, icon=self._picture(art.FIRST), title=title)
+            self._view = pixmap.FIRST
+            super().__init__(title, icon=self._picture(pixmap.FIRST), title=title)
             self._on_action = on_action
             self._live: Live = set()
 
@@ -98,7 +98,7 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip
 
         def run(self, setup: Callable[[Any], None]) -> None:
             def begin(icon: Any) -> None:
-                self.apply(Change(icon=art.FIRST))
+                self.apply(Change(icon=pixmap.FIRST))
                 setup(icon)
 
             super().run(begin)

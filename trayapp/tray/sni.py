@@ -24,12 +24,12 @@ from dbus_fast import Message, MessageType, RequestNameReply
 from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
-from trayapp.core.face import Action, IconView, MenuItem, Verb
+from trayapp.core.face import Action, MenuItem, Verb
 from trayapp.dbus import SessionBus, words
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import Change
-from trayapp.tray.sniitem import MENU_PATH, Item, Look, Pixmaps
+from trayapp.tray.sniitem import MENU_PATH, Item, Look
 
 # pystray chooses a backend when it is imported, and would look for GTK and an X display; the dummy needs neither.
 _before = os.environ.get("PYSTRAY_BACKEND")
@@ -75,7 +75,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._host_grace = host_grace
         self._host: bool | None = None  # what was last reported
         self._host_timer: asyncio.TimerHandle | None = None
-        self._look = Look(pixmap.first(), title)
+        self._look = Look(pixmap.pixmaps(pixmap.FIRST), title)
         self._item = Item(title, self._look, lambda: on_action(Action(Verb.SHOW)))
         self._menu_face = DbusMenu(on_action)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +91,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         """Show a change. Draws in the calling thread, posts the rest; after `stop` it does nothing."""
         look: dict[str, Any] = {}
         if change.icon is not None:
-            look = {"pixmaps": _pixmaps(change.icon), "attention": change.icon.attention}
+            look = {"pixmaps": pixmap.pixmaps(change.icon), "attention": change.icon.attention}
         if change.tooltip is not None:
             look["tooltip"] = change.tooltip
         self._post(self._applied, look, change.menu)
@@ -286,9 +286,3 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         if self._host_timer is not None:
             self._host_timer.cancel()
             self._host_timer = None
-
-
-def _pixmaps(view: IconView) -> Pixmaps:
-    from trayapp.tray import art  # Pillow is loaded when the first icon is up
-
-    return tuple(pixmap.from_rgba(size, art.draw(view, size).tobytes()) for size in pixmap.SIZES)
