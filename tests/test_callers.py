@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.engines import Tokens, VirtualClock, World, imagined, one, running, settled, spec_of, with_policy
-from trayapp.core.face import Colour, Unavailable, Verb
+from trayapp.core.face import Colour, Verb
 from trayapp.core.messages import Fault, Rejected, Reply
 from trayapp.core.model import AccessToken, Login, Policy
+from trayapp.core.snapshot import Unavailable
 from trayapp.oauthtest import Mode, OAuthServer
 
 IN_AMBER = with_policy(tick_interval=60.0)

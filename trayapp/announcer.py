@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from trayapp.clipboard import copy
 from trayapp.core import details, notices, words
 from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Notice, Snapshot, Verb
+from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine

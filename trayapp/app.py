@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from trayapp import thrift
 from trayapp.at_login import system
-from trayapp.core.face import Action, Snapshot, Verb
+from trayapp.core.face import Action, Verb
 from trayapp.logs import from_now_on, to_file
 from trayapp.paths import Paths
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trayapp.autostart import Autostart
     from trayapp.config import Config
     from trayapp.control import Control
+    from trayapp.core.snapshot import Snapshot
     from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
     from trayapp.runtime import Runtime
     from trayapp.tray.icon import TrayIcon

@@ -9,8 +9,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from trayapp.core import deadlines, view
-from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Phase, Workload
+from trayapp.core.snapshot import Detail, Status, Unavailable
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine

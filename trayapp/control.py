@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from trayapp import adding
 from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Snapshot, Unavailable, Verb
+from trayapp.core.face import Action, Verb
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.snapshot import Snapshot, Unavailable
 from trayapp.edge.console.controls import Check, Rejected
 
 if TYPE_CHECKING:

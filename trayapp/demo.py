@@ -22,10 +22,11 @@ from pathlib import Path
 
 from trayapp.app import App, Parts
 from trayapp.config import Config, Settings
-from trayapp.core.face import Action, Snapshot, Verb, WorkloadView
+from trayapp.core.face import Action, Verb
 from trayapp.core.menu import SIGNS
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.core.public import rfc3339
+from trayapp.core.snapshot import Snapshot, WorkloadView
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer, browse
 from trayapp.paths import Paths

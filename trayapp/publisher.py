@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from trayapp.core.face import Snapshot, WorkloadView
+from trayapp.core.snapshot import Snapshot, WorkloadView
 
 PUBLISH_EVERY = 0.25  # s; four snapshots a second are enough for eyes
 

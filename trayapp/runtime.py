@@ -18,9 +18,10 @@ from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
 from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Snapshot, Verb
+from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import Trouble
+from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
 from trayapp.edge.console.api import open_routes, routes
 from trayapp.edge.console.controls import Check

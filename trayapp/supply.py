@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trayapp.core.face import Unavailable
 from trayapp.core.messages import Accepted, Rejected
 from trayapp.core.model import AccessToken, Spec
+from trayapp.core.snapshot import Unavailable
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine

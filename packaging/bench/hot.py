@@ -43,9 +43,9 @@ def measure(runs: int) -> list[Figure]:
 
 async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
     from tests.engines import QUICK, NoJournal, NoSignIn, Tokens, keeping, running
-    from trayapp.core.face import Unavailable
     from trayapp.core.messages import Answer
     from trayapp.core.model import AccessToken, Login, Secret, Spec
+    from trayapp.core.snapshot import Unavailable
 
     tokens = Tokens()
     names = ["blocked", *(f"w{number}" for number in range(9))]

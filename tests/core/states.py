@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from trayapp.core import gate as gates
-from trayapp.core.face import Detail, Status
 from trayapp.core.gate import Gate
 from trayapp.core.model import (
     AccessToken,
@@ -25,6 +24,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.snapshot import Detail, Status
 
 NOW = Moment(at=1000.0, awake=900.0, wall=1_700_000_000.0)
 SPEC = Spec("jira", "https://jira.example/mcp", token_endpoint="https://login.example/token")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trayapp.core.advice import ACTIONS, BY_DETAIL, BY_ITSELF, advice
-from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Status, WorkloadView
+from trayapp.core.face import Colour, Glyph
+from trayapp.core.snapshot import AuthView, Detail, Health, Status, WorkloadView
 
 
 def view(status: Status, detail: Detail, *, signing_in: bool = False) -> WorkloadView:

@@ -8,10 +8,11 @@ import pytest
 
 from tests.core.test_menu import GREEN, NEVER, RED, local, snap
 from tests.core.test_notices import Desk
-from trayapp.core.face import Action, Verb, WorkloadView
+from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode
 from trayapp.core.public import auth_json, device_json
+from trayapp.core.snapshot import WorkloadView
 from trayapp.core.words import enter_code
 
 CODE = DeviceCode("ABCD-EFGH", "https://example.com/device", "https://example.com/device?user_code=ABCD-EFGH", 900.0)

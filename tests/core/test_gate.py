@@ -8,9 +8,9 @@ import pytest
 
 from tests.core.history import Player, player, reached, turn
 from trayapp.core import deadlines, gate
-from trayapp.core.face import Detail
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Policy
+from trayapp.core.snapshot import Detail
 
 
 def test_a_change_has_to_settle() -> None:

@@ -7,21 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.face import (
-    Action,
-    AuthView,
-    Colour,
-    Detail,
-    Glyph,
-    IconView,
-    MenuItem,
-    Snapshot,
-    Status,
-    Verb,
-    WorkloadView,
-)
+from trayapp.core.face import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.core.menu import face, summary
 from trayapp.core.model import Problem
+from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import AMBER, BLUE, look
 from trayapp.core.words import short
 

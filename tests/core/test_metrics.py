@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Snapshot, Status, WorkloadView
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.metrics import CONTENT_TYPE, Counted, text
 from trayapp.core.model import Problem
+from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, WorkloadView
 
 NOW = 1_800_000_000.0
 QUIET = Counted({}, {}, {})

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.core.face import Action, AuthView, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.face import Action, Notice, Verb
 from trayapp.core.model import Problem
 from trayapp.core.notices import Announced, notices
+from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
 
 T = 1_700_000_000.0

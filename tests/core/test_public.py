@@ -7,19 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.face import (
-    AuthView,
-    Colour,
-    Detail,
-    Glyph,
-    Health,
-    Snapshot,
-    Status,
-    Unavailable,
-    WorkloadView,
-)
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Policy, Problem, Spec
 from trayapp.core.public import auth_json, listed, problem_json, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
 
 AUTH = AuthView(detail=Detail.RETRYING, since=1_800_000_000.0)
 VIEW = WorkloadView(

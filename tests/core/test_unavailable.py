@@ -19,7 +19,6 @@ from tests.core.states import (
     token,
     work,
 )
-from trayapp.core.face import Detail, Status, WorkloadView
 from trayapp.core.gate import Gate
 from trayapp.core.model import (
     Phase,
@@ -27,6 +26,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import derive, unavailable
 from trayapp.core.words import duration, help_for
 

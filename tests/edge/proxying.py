@@ -13,8 +13,8 @@ import aiohttp
 from aiohttp import web
 
 from tests.edge.refreshing import bare
-from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Secret, Spec
+from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.edge.loopback.keys import Keys

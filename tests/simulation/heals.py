@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from trayapp.core.face import Colour, Status, WorkloadView
+from trayapp.core.face import Colour
 from trayapp.core.model import Trigger
+from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.ports import Seen
 
 if TYPE_CHECKING:

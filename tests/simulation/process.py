@@ -16,10 +16,10 @@ from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family, portal, trouble
 from tests.simulation.storage import PlayedJournal, PlayedWorker, PowerCut
 from tests.simulation.truth import Call
-from trayapp.core.face import Snapshot
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.core.snapshot import Snapshot
 from trayapp.edge.vault.keystore import HANG_LIMIT, Keystore
 from trayapp.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
 from trayapp.ports import Adapters, NewLogin

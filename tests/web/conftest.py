@@ -16,7 +16,7 @@ from tests.real import browser, node
 from tests.web.scenes import day
 from tests.web.stage import Stage
 from tests.web.window import Window
-from trayapp.core.face import WorkloadView
+from trayapp.core.snapshot import WorkloadView
 
 Open = Callable[..., Stage]
 

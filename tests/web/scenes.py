@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from tests.web.stage import HOUR, MINUTE, seen
-from trayapp.core.face import Detail, Status, WorkloadView
 from trayapp.core.model import Problem
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import look
 from trayapp.edge.timeline import Segment, segment
 

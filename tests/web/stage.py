@@ -16,8 +16,9 @@ from typing import Any, Self, TypeVar
 
 from tests.edge.control import FakeControl
 from trayapp.core.clients import ClientAccess
-from trayapp.core.face import AuthView, Colour, Detail, Glyph, Snapshot, Status, WorkloadView
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Problem, Secret
+from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
 from trayapp.edge.console.api import open_routes, routes
 from trayapp.edge.console.controls import Rejected

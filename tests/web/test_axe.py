@@ -12,7 +12,7 @@ from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
 from tests.web.stage import Stage
 from tests.web.window import Window
-from trayapp.core.face import WorkloadView
+from trayapp.core.snapshot import WorkloadView
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,7 @@ import pytest
 from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.window import Window
-from trayapp.core.face import Detail, Status, WorkloadView
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import look
 
 pytestmark = pytest.mark.real

@@ -13,8 +13,8 @@ from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
 from tests.web.stage import HOUR, seen
 from tests.web.window import Window
-from trayapp.core.face import Detail, Status
 from trayapp.core.model import DeviceCode
+from trayapp.core.snapshot import Detail, Status
 
 pytestmark = pytest.mark.real
 

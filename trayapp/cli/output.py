@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from trayapp.core.face import Colour, Detail, Glyph, Status
+from trayapp.core.face import Colour, Glyph
+from trayapp.core.snapshot import Detail, Status
 from trayapp.core.view import AMBER, BLUE, Look, look
 from trayapp.core.words import SHORT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trayapp.core.face import Detail, Status, WorkloadView
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 ACTIONS = ("retry", "reauthorize", "resume")
 

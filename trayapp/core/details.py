@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from trayapp.core.face import Action, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 
 WELL = (Status.RUNNING, Status.STARTING, Status.STOPPED)
 

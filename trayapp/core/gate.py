@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trayapp.core.face import Detail
+from trayapp.core.snapshot import Detail
 
 SETTLE = 3.0  # s of quiet after a network change or a wake: DNS and DHCP need about so long (FIELD.md, tailscale: 1 s)
 SETTLE_MAX = 15.0  # s; a network that never rests must not hold attempts back for ever

@@ -9,19 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
-from trayapp.core.face import (
-    Action,
-    Colour,
-    Detail,
-    Face,
-    Glyph,
-    IconView,
-    MenuItem,
-    Snapshot,
-    Status,
-    Verb,
-    WorkloadView,
-)
+from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 from trayapp.core.words import Local, enter_code, short
 
 SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from trayapp.core.face import Snapshot, Status
+from trayapp.core.snapshot import Snapshot, Status
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

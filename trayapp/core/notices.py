@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trayapp.core import words
-from trayapp.core.face import Action, Detail, Notice, Snapshot, Status, Verb, WorkloadView
+from trayapp.core.face import Action, Notice, Verb
 from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_AGE = 60.0  # s of retrying before a word is said: most outages are over by then
 WAITS_FOR_CONSENT = ("different_account", "scope_lost")  # problems of a sign-in that a person may overrule

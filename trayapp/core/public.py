@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from trayapp.core.advice import advice
-from trayapp.core.face import AuthView, Snapshot, Status, Unavailable, WorkloadView
 from trayapp.core.model import DeviceCode, Problem, Spec
+from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, WorkloadView
 
 Json: TypeAlias = dict[str, object]
 

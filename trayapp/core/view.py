@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from trayapp.core import schedule, words
 from trayapp.core.deadlines import opens_at
-from trayapp.core.face import AuthView, Colour, Detail, Glyph, Health, Status, Unavailable, WorkloadView
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
+from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
 STEADY = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
 HAIR = 0.001  # s; a token ends between two floats: look a hair after that, not before

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from trayapp.core.face import Detail, Status, WorkloadView
 from trayapp.core.model import DeviceCode, Problem, Trouble, Workload
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 PLACE_MAX = 80  # characters of an address in a menu line; of a longer one the host is shown
 Local = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trayapp.core.face import Colour, Glyph, Snapshot, Status, WorkloadView
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Moment
+from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.edge.journal import Journal
 
 MOST = 2000  # segments of one workload; 66 a day for 30 days

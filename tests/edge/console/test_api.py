@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 
 from tests.edge.control import FakeControl, view
-from trayapp.core.face import Detail, Status, Unavailable
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.public import auth_json
+from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.edge.console import api
 from trayapp.edge.console.controls import Control
 from trayapp.edge.loopback.server import LoopbackServer

@@ -16,7 +16,7 @@ import pytest
 
 from tests.edge.control import FakeControl, view
 from tests.edge.streams import Stream, Told
-from trayapp.core.face import Snapshot, Status
+from trayapp.core.snapshot import Snapshot, Status
 from trayapp.edge.console import api, events
 from trayapp.edge.console.events import Events
 from trayapp.edge.loopback.server import LoopbackServer

@@ -17,9 +17,9 @@ from tests.edge.control import FakeControl, view
 from tests.edge.shapes import resolved, wrong
 from tests.edge.streams import Stream
 from trayapp.core.clients import ClientAccess
-from trayapp.core.face import AuthView, Detail, Snapshot, Status, Unavailable
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret
+from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable
 from trayapp.edge.console import api, openapi
 from trayapp.edge.console.controls import Rejected
 from trayapp.edge.console.events import Events

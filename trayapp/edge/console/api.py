@@ -18,9 +18,10 @@ from aiohttp.typedefs import Handler
 
 from trayapp.core import metrics
 from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Unavailable, Verb, WorkloadView
+from trayapp.core.face import Action, Verb
 from trayapp.core.model import Problem, Secret
 from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.edge.console import openapi
 from trayapp.edge.console.asked import SignIns
 from trayapp.edge.console.controls import Control

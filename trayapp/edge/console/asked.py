@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from trayapp.core.face import WorkloadView
 from trayapp.core.model import Problem
+from trayapp.core.snapshot import WorkloadView
 from trayapp.edge.console.controls import Control
 from trayapp.edge.loopback.replies import Refusal
 

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from trayapp.core import metrics
 from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Snapshot, Unavailable
+from trayapp.core.face import Action
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.snapshot import Snapshot, Unavailable
 
 
 @dataclass(frozen=True, slots=True)

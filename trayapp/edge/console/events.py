@@ -22,8 +22,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from trayapp.core.face import Snapshot, WorkloadView
 from trayapp.core.public import app_json, row
+from trayapp.core.snapshot import Snapshot, WorkloadView
 from trayapp.edge.loopback.replies import OWN_HEADERS, Refusal
 
 KEPT = 1000  # events; an hour of a bad network with ten workloads

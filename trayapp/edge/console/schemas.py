@@ -12,9 +12,10 @@ from enum import StrEnum
 
 from trayapp.core.advice import ACTIONS
 from trayapp.core.clients import Program
-from trayapp.core.face import Colour, Detail, Glyph, Health, Status
+from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Policy, Spec, Trigger
 from trayapp.core.public import Json
+from trayapp.core.snapshot import Detail, Health, Status
 
 TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}

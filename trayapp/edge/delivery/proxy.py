@@ -23,9 +23,9 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from trayapp.core.face import Unavailable
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.public import unavailable_json
+from trayapp.core.snapshot import Unavailable
 from trayapp.edge.delivery import headers, mapping
 from trayapp.edge.delivery.audit import Audit
 from trayapp.edge.delivery.bodies import body_of
