@@ -20,15 +20,19 @@ sys.exit(main([]))
 
 LATER = (
     "aiohttp",
+    "argparse",
     "authlib",
     "cryptography",
     "ctypes",
     "desktop_notifier",
     "email",
     "filelock",
+    "html",
     "http.client",
     "httpx2",
     "keyring",
+    "logging.handlers",
+    "pickle",
     "PIL",
     "sqlite3",
     "tomllib",
@@ -37,6 +41,7 @@ LATER = (
     "trayapp.config",
     "trayapp.core.machine",
     "trayapp.core.model",
+    "trayapp.core.snapshot",
     "trayapp.engine",
     "trayapp.runtime",
 )

@@ -86,8 +86,9 @@ def sent():
         return "refused"
 
 first = sent()
-thrift.no_spare_contexts()
-thrift.no_spare_contexts()
+for _ in range(2):
+    with thrift.lean_imports():
+        pass
 print(first, sent())
 """
 
@@ -96,3 +97,19 @@ def test_a_request_without_a_context_of_ours_is_not_sent() -> None:
     """aiohttp's own are let go of, that which checks nothing among them; a second call finds nothing to do."""
 
     assert "tried refused" == said(SPARE)
+
+
+TYPES = """
+import mimetypes
+from trayapp import thrift
+
+with thrift.lean_imports():
+    import aiohttp.web
+print(mimetypes.guess_type("a.html")[0], mimetypes.guess_type("a.amberlight")[0], len(mimetypes.knownfiles))
+"""
+
+
+def test_the_systems_file_endings_are_not_read() -> None:
+    """Those that Python knows are enough for whoever may ask."""
+
+    assert "text/html None 0" == said(TYPES)

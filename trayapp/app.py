@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Parts:
     keystore: Callable[[], Keystore | MemoryKeystore] | None = None
     open_url: Callable[[str], bool] | None = None
     on_snapshot: Callable[[Snapshot], None] | None = None
-    on_loaded: Callable[[], None] | None = None  # in the engine's thread, once everything is imported
+    loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # while everything is imported
     on_start: Callable[[Control], None] | None = None  # in the engine's loop, once everything runs
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
@@ -134,10 +135,9 @@ class App:
                 self.tray.stop()
 
     async def _main(self) -> None:
-        from trayapp.runtime import Runtime
+        with self.parts.loading():
+            from trayapp.runtime import Runtime
 
-        if self.parts.on_loaded is not None:
-            self.parts.on_loaded()
         self._quit = asyncio.Event()
         if self._asked_to_quit.is_set():
             return
@@ -192,7 +192,7 @@ def run(
         paths.make()
         with only_one(paths):
             to_file(paths.log_file)
-            parts = Parts(on_loaded=thrift.no_spare_contexts, on_start=lambda control: thrift.settled())
+            parts = Parts(loading=thrift.lean_imports, on_start=lambda control: thrift.settled())
             code = App(paths, lambda: _configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
