@@ -160,6 +160,8 @@ class Program(App):
         """As `status NAME --format json`, without the start of another process."""
         return self.client().status(self.name)
 
+    glance = status
+
     def until_is(self, status: str, detail: str, limit: float = 15.0) -> Status:
         """Wait for a status and its detail."""
         return self.until(lambda seen: word(seen) == (status, detail), f"{status} ({detail})", limit)

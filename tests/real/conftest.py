@@ -47,10 +47,11 @@ def relay(_world: tuple[Relay, Idp]) -> Iterator[Relay]:
 
 @pytest.fixture
 def idp(_world: tuple[Relay, Idp]) -> Iterator[Idp]:
-    """npm's oidc-provider, whose issuer is the relay's address; grants of other tests have ended."""
+    """npm's oidc-provider, whose issuer is the relay's address; grants and registrations of other tests have ended."""
     _, idp = _world
     yield idp
     idp.revoke_all()
+    idp.forget_clients()
     if idp.access_ttl != ACCESS_TTL:
         idp.set_access_ttl(ACCESS_TTL)
 

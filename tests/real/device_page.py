@@ -24,6 +24,9 @@ class DeviceVisit(Visit):
     def look(self) -> bool | None:
         if any("Success" in heading.text for heading in self.find("h1")):
             return True
+        aborted = not self.agree and any(step.startswith("confirm ") for step in self._done)
+        if aborted and not self.find("input[name=confirm]"):
+            return False  # the page after *Abort*
         if fields := self.find("input[type=text][name=user_code]"):
 
             def enter() -> None:
@@ -51,7 +54,7 @@ def enter_code(url: str, code: str, *, login: str = "alice", agree: bool = True,
     driver = webdriver.Chrome(options=options, service=service)
     try:
         visit = DeviceVisit(driver, login, code, agree=agree)
-        assert visit.run(url, limit if agree else 5.0) == agree, visit.titles
+        assert visit.run(url, limit) == agree, visit.titles
         return visit.titles
     finally:
         driver.quit()

@@ -18,7 +18,7 @@ import pytest
 from tests.desktop.desk import Desk, missing
 from tests.desktop.screen import wait_for
 from tests.real import browser, protected
-from tests.real.app import App
+from tests.real.app import HURRIED, App
 from tests.real.conftest import lacking
 from tests.real.idp import Idp
 from tests.real.relay import Relay
@@ -58,7 +58,9 @@ def titles(tmp_path: Path) -> Path:
 
 def app_of(desk: Desk, tmp_path: Path, titles: Path, *, login: str = "alice") -> App:
     """The program, and a browser in which `login` signs in."""
-    return App({**desk.env, "BROWSER": browser.browser_command(titles, login=login)}, tmp_path)
+    app = App({**desk.env, "BROWSER": browser.browser_command(titles, login=login)}, tmp_path)
+    app.program = ("-c", HURRIED)
+    return app
 
 
 def running(status: dict[str, Any]) -> bool:
@@ -88,9 +90,9 @@ async def echo(app: App) -> str:
 
 
 def reauthorize(app: App) -> str:
-    """The command, once it may be asked for again: the app opens no page more often than every ten seconds."""
+    """The command, once it may be asked for again: for a while after one page the app opens no other."""
     while (done := app.command("reauthorize", app.name)).returncode and "a moment ago" in done.stderr:
-        time.sleep(1)
+        time.sleep(0.3)
     assert done.returncode == 0, done.stdout + done.stderr + app.tail()
     return done.stdout
 

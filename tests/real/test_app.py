@@ -19,7 +19,7 @@ import pytest
 from tests.desktop.desk import Desk, missing
 from tests.desktop.screen import wait_for
 from tests.real import browser
-from tests.real.app import App
+from tests.real.app import HURRIED, App
 from tests.real.conftest import lacking
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
@@ -34,6 +34,7 @@ port = 0
 initial_retry_interval = "300ms"
 max_retry_interval = "600ms"
 max_tries = 3
+manual_spacing = "10ms"
 tick_interval = "1s"
 again = ["0s", "300ms", "600ms"]
 attempt_limit = "2s"
@@ -77,6 +78,7 @@ def app(relay: Relay, idp: Idp, desk: Desk, titles: Path, chromium: None, tmp_pa
     """The program, running, with one workload that was never signed in."""
     app = App({**desk.env, "BROWSER": browser.browser_command(titles)}, tmp_path)
     app.configure(CONFIG.format(issuer=idp.issuer, client_id=idp.client_id))
+    app.program = ("-c", HURRIED)
     with app:
         app.until_up()
         yield app

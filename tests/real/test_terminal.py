@@ -13,7 +13,7 @@ import pytest
 
 from tests.desktop.desk import Desk, missing
 from tests.real import protected
-from tests.real.app import App
+from tests.real.app import HURRIED, App
 from tests.real.conftest import lacking
 from tests.real.device_page import enter_code
 from tests.real.idp import Idp
@@ -36,6 +36,7 @@ def app(idp: Idp, tmp_path: Path) -> Iterator[App]:
         environment = {name: value for name, value in desk.env.items() if name not in ("DISPLAY", "BROWSER")}
         app = App(environment, tmp_path, "real", "--no-tray")
         app.configure(CONFIG)
+        app.program = ("-c", HURRIED)
         with app:
             app.until_up()
             yield app
@@ -55,14 +56,14 @@ def terminal(app: App, *words: str) -> Terminal:
 
 
 def again(app: App, *options: str) -> Terminal:
-    """`reauthorize`, once it may be asked for again: the app begins no sign-in more often than every ten seconds."""
+    """`reauthorize`, once it may be asked for again: for a while after one sign-in the app begins no other."""
     while True:
         ssh = terminal(app, "reauthorize", app.name, *options)
         if "a moment ago" not in ssh.expect("a moment ago|http://")[0]:
             return ssh
         with ssh:
             ssh.wait()
-        time.sleep(1)
+        time.sleep(0.3)
 
 
 def word(app: App) -> tuple[Any, ...]:
