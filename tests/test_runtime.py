@@ -105,6 +105,16 @@ class Program:
     def becomes(self, word: str) -> None:
         self.until(lambda: self.word() == word, word)
 
+    def green(self, name: str = "one") -> None:
+        """Wait until it runs and its login is in the keyring: a click joins no attempt any more."""
+
+        def settled() -> bool:
+            assert self.control is not None
+            workload = self.control.engine.workloads[name]
+            return self.word(name) == "running ok" and workload.attempt is None and workload.storing is None
+
+        self.until(settled, f"{name} to be green")
+
     @property
     def client(self) -> Client:
         return Client.find(self.paths.runtime_dir)
@@ -305,13 +315,14 @@ def test_the_commands_of_a_person_reach_the_engine(program: Program, server: OAu
     """Retry, pause, resume, and removal with revocation, all by the loopback API."""
 
     with program:
-        program.becomes("running ok")
+        program.green()
         program.client.post("one", "retry")
         program.until(lambda: server.count("token", outcome="ok") == 2, "a refresh")
+        program.green()
         program.client.post("one", "stop")
         program.becomes("stopped paused")
         program.client.post("one", "restart")
-        program.becomes("running ok")
+        program.green()
         server.mode = Mode.FIREWALL
         program.client.retry_all()
         program.until(lambda: server.count("token", outcome="firewall") >= 1, "a failure")
