@@ -66,7 +66,7 @@ async def test_no_answer_is_marked_and_asked_again_after_the_wake(
 
     monkeypatch.setattr(sleeping, "PATIENCE", 0.2)
     with OAuthServer(grace=60, delay=30) as server:
-        async with one(server, tmp_path, PATIENT) as world:
+        async with one(server, tmp_path, with_policy(attempt_limit=2.0)) as world:
             await world.green()
             server.script(Mode.SLOW)
             world.do(Verb.RETRY)
