@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify, quirk_for
-from trayapp.core.gate import Gate
 from trayapp.core.messages import (
     Abandon,
     Ambiguous,
@@ -40,7 +39,7 @@ from trayapp.core.messages import (
     Store,
     Stored,
 )
-from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble, Workload
+from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
 from trayapp.ports import Adapters
 
 if TYPE_CHECKING:
@@ -151,10 +150,11 @@ class Performer:
     async def _until_open(self, name: str) -> None:
         """M10 once more: keyring or disk took their time, and by now sleep is imminent or the network another."""
         while (w := self._engine.workloads.get(name)) is not None:
-            wait = _held(w, self._engine.gate, self._engine.now().at)
-            if wait <= 0.0:
+            at, manual = self._engine.now().at, w.last_trigger is Trigger.MANUAL
+            opens = deadlines.open_at(w, self._engine.gate, at, manual=manual)
+            if opens is not None and opens <= at:
                 return
-            await self._out.clock.sleep(min(wait, LOOK_AGAIN))
+            await self._out.clock.sleep(LOOK_AGAIN if opens is None else min(opens - at, LOOK_AGAIN))
 
     async def _send(self, name: str, number: int, login: Login) -> None:
         outcome: Outcome
@@ -212,15 +212,3 @@ class Performer:
         status, detail = (seen.status.value, seen.auth.detail.value) if seen else ("", "")
         wall = self._engine.now().wall
         self._write(f"note {name}", self._out.journal.note(name, wall, note, status, detail))
-
-
-def _held(w: Workload, gate: Gate, at: float) -> float:
-    """Seconds for which an attempt that is on its way may not leave yet; 0 if it may."""
-    if gate.sleeping:
-        return LOOK_AGAIN
-    if w.loopback or w.last_trigger is Trigger.MANUAL:
-        return 0.0
-    opens = gate.settles_at() or at
-    if gate.blocked():
-        opens = max(opens, deadlines.blind_at(w, gate))
-    return opens - at

@@ -119,7 +119,6 @@ def test_sleep_stops_even_the_user() -> None:
 
     assert p.now.at == deadlines.opens_at(p.w, Gate(offline=True))
     assert deadlines.opens_at(p.w, Gate(sleeping=True)) is None
-    assert not deadlines.may_go(p.w, Gate(sleeping=True), p.now.at)
 
 
 def test_the_next_deadline_is_the_nearest_of_all() -> None:

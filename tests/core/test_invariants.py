@@ -122,10 +122,14 @@ class World(RuleBasedStateMachine):
         self.now = Moment(self.now.at + seconds, self.now.awake + (0.0 if asleep else seconds), self.now.wall + seconds)
         self.feed(m.Time(self.now))
 
+    def may_go(self) -> bool:
+        opens = deadlines.opens_at(self.w, self.gate)
+        return opens is not None and opens <= self.now.at
+
     @rule()
     def the_engine_looks(self) -> None:
         """What the engine does at its wake-ups."""
-        if deadlines.may_go(self.w, self.gate, self.now.at):
+        if self.may_go():
             self.feed(m.Go(self.now))
 
     @rule()
@@ -135,7 +139,7 @@ class World(RuleBasedStateMachine):
         if deadline is not None:
             passed = max(0.0, deadline - self.now.at)
             self.now = Moment(self.now.at + passed, self.now.awake + passed, self.now.wall + passed)
-            self.feed(m.Go(self.now) if deadlines.may_go(self.w, self.gate, self.now.at) else m.Time(self.now))
+            self.feed(m.Go(self.now) if self.may_go() else m.Time(self.now))
 
     @precondition(lambda self: self.reading)
     @rule(trouble=st.none() | st.sampled_from(list(Trouble)))

@@ -59,7 +59,7 @@ WORDS = {
 
 
 def begin(w: Workload, e: Go) -> Result:
-    """Step ①: the keyring is proved before a token is spent. `Go` comes only when `deadlines.may_go` says so."""
+    """Step ①: the keyring is proved before a token is spent. `Go` comes only at `deadlines.opens_at` or later."""
     if w.login is None:
         return w, ()
     number = w.attempts + 1

@@ -26,18 +26,28 @@ def ready_at(w: Workload) -> float | None:
 
 
 def opens_at(w: Workload, gate: Gate) -> float | None:
-    """When an attempt may really leave (M10); None: an event has to come first.
+    """When the next attempt may begin; None: an event has to come first.
+
+    The state of the workload has to be that before the attempt; for one that is on its way see `open_at`.
+    """
+    ready = ready_at(w)
+    if ready is None:
+        return None
+    return open_at(w, gate, ready, manual=w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING)
+
+
+def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None:
+    """When an attempt that is ready `at` may leave (M10); None: an event has to come first.
 
     Offline and portal hints can be wrong, so even then one attempt per tick is made; an answer opens the gate.
     """
-    ready = ready_at(w)
-    if ready is None or gate.sleeping:
+    if gate.sleeping:
         return None
-    if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
-        return ready
-    if gate.blocked(w.loopback):
-        return max(ready, blind_at(w, gate), gate.settles_at() or 0.0)
-    return gate.opens_at(ready, w.loopback)
+    if manual or w.loopback:
+        return at
+    if gate.blocked():
+        return max(at, blind_at(w, gate), gate.settles_at() or 0.0)
+    return gate.opens_at(at)
 
 
 def blind_at(w: Workload, gate: Gate) -> float:
@@ -48,12 +58,6 @@ def blind_at(w: Workload, gate: Gate) -> float:
     if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
         pause = min(pause, AGAIN_IN_DOUBT if last > closed else FIRST_IN_DOUBT)
     return since + pause
-
-
-def may_go(w: Workload, gate: Gate, at: float) -> bool:
-    """Whether `Go` is right at this instant."""
-    opens = opens_at(w, gate)
-    return opens is not None and opens <= at
 
 
 def next_deadline(w: Workload, gate: Gate) -> float | None:
