@@ -2,6 +2,7 @@
 
 The program goes to /opt/amberlight, with a link in /usr/bin and what a desktop wants to know of it in the usual places.
 No script runs at installation or removal. Needs dpkg-deb; root is not needed. Two builds of the same tree are equal.
+Libraries lose their debugging symbols if `strip` is there. lintian(1) finds nothing in it, with documents.py's overrides.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import documents
+import elf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ASSETS, LINUX = ROOT / "assets", ROOT / "packaging" / "linux"
@@ -43,7 +47,7 @@ CONTROL = """\
 Package: amberlight
 Version: {version}
 Architecture: {architecture}
-Maintainer: The Amberlight developers <amberlight@localhost>
+Maintainer: {maintainer}
 Installed-Size: {size}
 Depends: libc6 (>= {libc})
 Recommends: default-dbus-session-bus | dbus-session-bus, gnome-keyring | kwalletmanager, xdg-utils
@@ -55,17 +59,6 @@ Description: keeps OAuth logins alive from the tray
  behind an OAuth server signed in. It tells "cannot refresh now" (amber, heals
  by itself) from "the login is really gone" (red, one click mends it), and
  never loses a login that its server still honours.
-"""
-COPYRIGHT = """\
-Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: Amberlight
-Comment: /opt/amberlight also holds Python and the libraries that
- packaging/constraints.txt names, each under its own free licence.
-
-Files: *
-Copyright: The Amberlight developers
-License: Apache-2.0
- On Debian systems the licence is in /usr/share/common-licenses/Apache-2.0.
 """
 
 
@@ -84,12 +77,45 @@ def stage(program: Path, tree: Path) -> None:
     link = tree / "usr/bin" / NAME
     link.parent.mkdir(parents=True)
     link.symlink_to(f"/{PROGRAM}/{NAME}")
-    documents = tree / "usr/share/doc" / NAME
-    put(documents / "copyright", COPYRIGHT.encode())
-    put(documents / "changelog.gz", gzip.compress((ROOT / "packaging/CHANGELOG.md").read_bytes(), 9, mtime=0))
+    to_read(tree)
+    lighten(tree / PROGRAM)
     for path in walk(tree):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path == tree / PROGRAM / NAME else 0o644)
+
+
+def to_read(tree: Path) -> None:
+    """Changelog, manual page, copyright and licences, and why lintian is overruled."""
+    place = tree / "usr/share/doc" / NAME
+    put(place / "copyright", documents.COPYRIGHT.encode())
+    put(place / "changelog.gz", packed(documents.changelog(stamp())))
+    put(tree / f"usr/share/man/man1/{NAME}.1.gz", packed(documents.manual(version())))
+    put(tree / f"usr/share/lintian/overrides/{NAME}", documents.overrides().encode())
+    for licences in (tree / PROGRAM).glob(f"*/{documents.LICENCES}"):
+        licences.rename(place / documents.LICENCES)
+
+
+def packed(text: str) -> bytes:
+    """As gzip -9n does."""
+    return gzip.compress(text.encode(), 9, mtime=0)
+
+
+def lighten(program: Path) -> None:
+    """Take out of the libraries where they were built, and the symbols for debuggers, which are a quarter of all. The
+    starter is left alone, as its archive hangs on its end; what was relinked for a wheel (*.libs) strip may break."""
+    for path in walk(program):
+        if ".so" not in path.name or path.is_symlink() or not path.is_file():
+            continue
+        data = path.read_bytes()
+        if data.startswith(elf.MAGIC):
+            path.write_bytes(elf.without_absolute_path(data))
+            if shutil.which("strip") is not None and not path.parent.name.endswith(".libs"):
+                subprocess.run(["strip", "--strip-unneeded", str(path)], check=True)
+
+
+def stamp() -> int:
+    """The time of every file, s."""
+    return int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
 
 
 def control(tree: Path, architecture: str) -> None:
@@ -98,7 +124,8 @@ def control(tree: Path, architecture: str) -> None:
     sums = "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in files)
     size = sum(path.lstat().st_size for path in files) // 1024
     libc = platform.libc_ver()[1] or "2.36"
-    text = CONTROL.format(version=version(), architecture=architecture, size=size, libc=libc)
+    words = {"maintainer": documents.MAINTAINER, "version": version(), "architecture": architecture}
+    text = CONTROL.format(**words, size=size, libc=libc)
     put(tree / "DEBIAN/control", text.encode())
     put(tree / "DEBIAN/md5sums", sums.encode())
     put(tree / "DEBIAN/conffiles", f"/{CONFFILE}\n".encode())
@@ -117,7 +144,7 @@ def walk(tree: Path) -> Iterator[Path]:
 
 def pack(tree: Path, target: Path) -> None:
     """Owned by root, in the time of `EPOCH`."""
-    when = int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
+    when = stamp()
     for path in (*walk(tree), tree):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)

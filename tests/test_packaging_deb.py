@@ -1,0 +1,102 @@
+"""What Debian reads beside the program, and what is taken out of the libraries before they are packed."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trayapp import __version__
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = ROOT / "packaging/deb/build.py"
+AWAY = "/home/builder/lib"
+
+pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a program with one library and its licence, unpacked; the package itself beside it."""
+    place = tmp_path_factory.mktemp("deb")
+    program = place / "amberlight"
+    (program / "_internal/licences/lib").mkdir(parents=True)
+    (program / "_internal/licences/lib/LICENSE").write_text("Do as you like.\n")
+    shutil.copy(sys.executable, program / "amberlight")
+    library(program / "_internal/liblib.so", place)
+    command = [sys.executable, str(SCRIPT), "--program", str(program), "--dist", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    subprocess.run(["dpkg-deb", "-x", done.stdout.strip(), place / "tree"], check=True)
+    return place / "tree"
+
+
+def library(target: Path, place: Path) -> None:
+    """One that names the directory where it was built, and one relative to itself, if there is a compiler."""
+    source = place / "lib.c"
+    source.write_text("int answer(void) { return 42; }\n")
+    if shutil.which("cc") is None:
+        target.write_bytes(b"no library")
+        return
+    path = f"-Wl,--enable-new-dtags,-rpath,{AWAY}"
+    subprocess.run(["cc", "-g", "-shared", "-fPIC", path, "-o", target, source], check=True)
+
+
+def test_licences_go_where_debian_looks(tree: Path) -> None:
+    """All that came with the libraries, and that is where the copyright file says they are."""
+
+    assert "Do as you like.\n" == (tree / "usr/share/doc/amberlight/licences/lib/LICENSE").read_text()
+    assert [] == list(tree.glob("opt/**/licences"))
+    assert "/usr/share/doc/amberlight/licences" in (tree / "usr/share/doc/amberlight/copyright").read_text()
+
+
+def test_the_changelog_is_one_of_debian(tree: Path) -> None:
+    """Of this version, with every change that the readable one has."""
+
+    text = gzip.decompress((tree / "usr/share/doc/amberlight/changelog.gz").read_bytes()).decode()
+    assert text.startswith(f"amberlight ({__version__}) unstable; urgency=medium\n\n  * ")
+    assert re.search(r"^ -- .+ <.+>  \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$", text, re.MULTILINE)
+    items = re.findall(r"^- ", (ROOT / "packaging/CHANGELOG.md").read_text(), re.MULTILINE)
+    assert len(items) == len(re.findall(r"^  \* ", text, re.MULTILINE))
+    assert max(len(line) for line in text.splitlines() if not line.startswith(" -- ")) <= 80
+
+
+def test_the_manual_has_every_command(tree: Path) -> None:
+    """With its help as it is, and no word of it is taken for a request to the formatter."""
+
+    text = gzip.decompress((tree / "usr/share/man/man1/amberlight.1.gz").read_bytes()).decode()
+    for name in ("run", "add", "reauthorize", "doctor"):
+        assert f'.SH "amberlight {name}"\n.nf\nusage: amberlight {name}' in text
+    requests = set(re.findall(r"^[.'](\w*)", text, re.MULTILINE))
+    assert {"TH", "SH", "nf", "fi"} == requests
+
+
+def test_no_directory_of_the_builder_is_searched(tree: Path) -> None:
+    """Whoever could make it on another machine would choose what is loaded; the library works as before."""
+
+    path = tree / "opt/amberlight/_internal/liblib.so"
+    if path.read_bytes() == b"no library":
+        pytest.skip("there is no compiler here")
+    said = subprocess.run(["objdump", "-p", path], capture_output=True, text=True, check=True).stdout
+    assert "RUNPATH" not in said
+    assert "RPATH" not in said
+    program = f"import ctypes; print(ctypes.CDLL({str(path)!r}).answer())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "42\n" == done.stdout
+
+
+def test_lintian_finds_nothing(tree: Path) -> None:
+    """Not even what it only guesses, beside what is overruled with a reason."""
+
+    lintian = shutil.which("lintian")
+    if lintian is None:
+        pytest.skip("lintian is not here")
+    (package,) = tree.parent.glob("*.deb")
+    command = [lintian, "--allow-root", "--pedantic", "--info", "--display-info", str(package)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    tags = [line for line in done.stdout.splitlines() if re.match(r"[EWIP]: ", line)]
+    assert [] == tags
