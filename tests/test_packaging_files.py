@@ -86,7 +86,7 @@ def test_a_package_starts_nothing_unasked() -> None:
 def test_the_unit_runs_without_an_icon() -> None:
     """As a service that is given the time to store a login, and stays away from what the keyring needs."""
 
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)  # SystemCallFilter is there twice
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(ROOT / "packaging/systemd/amberlight.service")
     service = parser["Service"]
@@ -94,6 +94,21 @@ def test_the_unit_runs_without_an_icon() -> None:
     assert int(service["TimeoutStopSec"]) > 10
     assert "AF_NETLINK" in service["RestrictAddressFamilies"]
     assert {"PrivateUsers", "ProtectHome", "PrivateTmp", "ProtectSystem"} & set(service) == set()
+
+
+def test_the_unit_starts_under_a_users_systemd() -> None:
+    """None of what ends a start there with 218/CAPABILITIES, as Debian 12's did when it was tried."""
+
+    text = (ROOT / "packaging/systemd/amberlight.service").read_text()
+    fatal = ("ProtectClock", "ProtectKernelLogs", "ProtectKernelModules", "PrivateDevices", "CapabilityBoundingSet")
+    assert [] == re.findall(rf"^(?:{'|'.join(fatal)})=", text, re.MULTILINE)
+
+
+def test_the_unit_opens_no_browser() -> None:
+    """It would run without its sandbox and be killed with the service, so the unit knows no display."""
+
+    text = (ROOT / "packaging/systemd/amberlight.service").read_text()
+    assert "\nUnsetEnvironment=DISPLAY WAYLAND_DISPLAY BROWSER\n" in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
