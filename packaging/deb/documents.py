@@ -37,8 +37,8 @@ OVERRULED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Python and its libraries are brought along as they were compiled elsewhere: how they were linked and"
      " hardened is decided there.",
      ("embedded-library", "library-not-linked-against-libc", "exit-in-shared-library",
-      "shared-library-lacks-prerequisites", "missing-dependency-on-libstdc++", "unstripped-binary-or-object",
-      "binary-has-unneeded-section", "hardening-no-bindnow", "hardening-no-fortify-functions", "hardening-no-pie",
+      "shared-library-lacks-prerequisites", "missing-dependency-on-libstdc++", "binary-has-unneeded-section",
+      "hardening-no-bindnow", "hardening-no-fortify-functions", "hardening-no-pie",
       "spelling-error-in-binary")),
     ("Names and licences of libraries belong to their metadata; the one page is the dashboard.",
      ("extra-license-file", "package-contains-documentation-outside-usr-share-doc", "duplicate-files")),
