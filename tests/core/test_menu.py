@@ -253,6 +253,17 @@ def test_the_top_does_what_it_says() -> None:
     assert menu(RED)["top:notion"].action == Action(Verb.REAUTHORIZE, "notion")
 
 
+def test_a_locked_keyring_is_one_click_away() -> None:
+    """One line for all workloads that wait for it, and none when nobody does."""
+
+    locked = [view(name, Status.AUTH_RETRYING, Detail.KEYRING_LOCKED) for name in ("a", "b")]
+    items = face(snap(GREEN, *locked), local).menu
+    assert [("Unlock the keyring…", Action(Verb.RETRY_ALL))] == [
+        (item.text, item.action) for item in items if item.key == "keyring"
+    ]
+    assert "keyring" not in menu(GREEN, RETRYING)
+
+
 def test_warnings_stand_at_the_top() -> None:
     """What is wrong with the app itself is the first thing to read, and nothing to click."""
 

@@ -11,7 +11,7 @@ ACTIONS = ("retry", "reauthorize", "resume")
 SIGN_IN = "Sign in again: Reauthorize opens the sign-in page in your browser."
 BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
     Detail.NOT_STORED: ("", "Keep Amberlight running and unlock or start your keyring; the login is saved by itself."),
-    Detail.KEYRING_LOCKED: ("", "Unlock your keyring; it goes on by itself."),
+    Detail.KEYRING_LOCKED: ("retry", "Unlock your keyring: Retry now asks for its password."),
     Detail.KEYRING_UNAVAILABLE: ("", "Start a keyring (GNOME Keyring, KWallet, …); it goes on by itself."),
     Detail.CONFIG_ERROR: ("", "Mend its configuration; it is read again by itself."),
     Detail.CONFIRM_CHANGE: (

@@ -128,6 +128,8 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
     for number, warning in enumerate(snapshot.warnings):
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
     yield MenuItem("summary", summary(snapshot), enabled=False)
+    if any(view.auth.detail is Detail.KEYRING_LOCKED for view in views):
+        yield MenuItem("keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL))  # a retry by hand may show its dialog
     yield from (_code(view) for view in views if view.auth.device is not None)
     yield from (_top(view) for view in views if _wants_sign_in(view) and view.auth.device is None)
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))

@@ -308,3 +308,20 @@ async def test_a_session_bus_that_ends_is_survived(bus: SecretService) -> None:
     await asyncio.to_thread(bus._bus.wait, 10)
     assert Trouble.UNAVAILABLE is await asyncio.wait_for(keystore.load("gh"), 10)
     await keystore.close()
+
+
+async def test_one_click_on_everything_is_one_dialog(script: Scripted) -> None:
+    """Dismissed, it does not come again for each workload that waited behind it; the next click is a new wish."""
+
+    script.locked, script.answer = True, "dismiss"
+    keystore = Keystore("inst")
+    names = [f"w{number}" for number in range(5)]
+    found = await asyncio.gather(*(keystore.load(name, prompt=True) for name in names))
+    assert [Trouble.LOCKED] * 5 == found
+    assert 1 == script.prompts
+
+    script.answer = "accept"
+    found = await asyncio.gather(*(keystore.load(name, prompt=True) for name in names))
+    assert [Found(None)] * 5 == found
+    assert 2 == script.prompts
+    await keystore.close()

@@ -61,6 +61,7 @@ class Keystore:
         self._cabinet = Cabinet(install_id)
         self._vault: Vault | None = None
         self._wrote_at: float | None = None
+        self._dismissed_at = float("-inf")
         self._said = ""
 
     async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
@@ -122,22 +123,29 @@ class Keystore:
     # --- in the keyring's thread -------------------------------------------------------------------------------------
 
     async def _call(self, work: Callable[[Vault], T], *, prompt: bool = False) -> T | Trouble:
+        asked_at = self._clock() if prompt else float("-inf")
         try:
-            return await self._worker.run(lambda: self._guarded(work, prompt))
+            return await self._worker.run(lambda: self._guarded(work, asked_at))
         except HangingError:
             self._say("The keyring does not answer; everything else waits for it.")
             return Trouble.HANGING
         except ClosedError:
             return Trouble.UNAVAILABLE
 
-    def _guarded(self, work: Callable[[Vault], T], prompt: bool) -> T | Trouble:
-        """Every exception becomes a `Trouble` here; none crosses the thread."""
+    def _guarded(self, work: Callable[[Vault], T], asked_at: float) -> T | Trouble:
+        """Every exception becomes a `Trouble` here; none crosses the thread. `asked_at` is when a person's click led here.
+
+        One who clicked *Retry all now* and dismissed the dialog is not shown another for each workload that waited behind.
+        """
+        prompt = asked_at > self._dismissed_at
         try:
             if self._vault is None:
                 self._vault = self._factory()
             self._vault.prompt = prompt
             result = work(_Watched(self._vault, self))
         except Exception as error:  # noqa: BLE001 - keyrings raise anything: pywintypes, jeepney, OSError
+            if prompt:
+                self._dismissed_at = self._clock()
             return self._failed(error)
         if not isinstance(result, Trouble) and self._said:
             log.info("The keyring works again.")
