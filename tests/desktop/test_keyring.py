@@ -16,6 +16,7 @@ from tests.desktop.conftest import require_desk
 from tests.desktop.desk import Desk
 from tests.desktop.program import Program, Status
 from tests.desktop.screen import wait_for
+from tests.desktop.test_app import line_of
 from trayapp.oauthtest import Grant, Mode, OAuthServer
 
 pytestmark = pytest.mark.desktop
@@ -201,6 +202,25 @@ def test_a_person_may_ask_for_the_dialog(
         program.until_is("running", "ok")
         heals(program, server, grant)
     assert 2 == prompts.count
+
+
+def test_the_menu_unlocks_it(
+    on_desk: Desk, prompts: Prompts, tmp_path: Path, server: OAuthServer, grant: Grant
+) -> None:
+    """One line at the top, one dialog, green."""
+
+    program = Program(on_desk, tmp_path, server)
+    program.sign_in(grant)
+    with program:
+        between_refreshes(program)
+        on_desk.lock_keyring()
+        program.until_is("auth_retrying", "keyring_locked")
+        on_desk.click_row(on_desk.open_menu(), line_of(on_desk, "Unlock the keyring…"))
+        on_desk.settle(wait_for(on_desk.prompts, "the dialog")[0])
+        on_desk.xdo("type", "--delay", "5", on_desk.keyring_password or "")
+        on_desk.xdo("key", "Return")
+        heals(program, server, grant)
+    assert 1 == prompts.count
 
 
 # --- ended and missing ------------------------------------------------------------------------------------------------
