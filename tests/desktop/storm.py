@@ -195,8 +195,9 @@ class Storm(Program):
         client, waiting = self.client(), set(names)
         end = time.monotonic() + SETTLED
         while waiting:
+            words = {row["name"]: word(row) for row in client.workloads(everything=True)}
             for name in sorted(waiting):
-                said = word(client.status(name))
+                said = words[name]
                 if said == LOST if name in lost else said[0] == "running":
                     waiting.discard(name)
                 elif said[0] == "unauthenticated" and said != before:

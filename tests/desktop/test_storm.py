@@ -1,34 +1,50 @@
-"""The kill storm, in small: `python -m tests.desktop.storm` is the long one."""
+"""The kill storm, in small: `python -m tests.desktop.storm` is the long one.
+
+Both kinds blow at once, each with a server and an installation of its own: most of a storm is waiting.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from tests.desktop.conftest import require_desk
 from tests.desktop.desk import Desk
-from tests.desktop.storm import Storm, sky
+from tests.desktop.storm import Books, Storm, sky
 
 pytestmark = pytest.mark.desktop
 
 KILLS = 20  # of each kind
+SEEDS = {60.0: 60, 0.0: 0}  # by the grace of the server, in seconds
 
 
 @pytest.fixture(scope="module")
-def desk() -> Iterator[Desk]:
-    """A session bus and a keyring; nobody looks at it."""
+def storms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[float, Future[Books]]]:
+    """By grace. They share a session bus and a keyring; nobody looks at it."""
     require_desk()
-    with Desk(panel=False, notifications=False) as desk:
-        yield desk
+
+    roots = {grace: tmp_path_factory.mktemp("storm") for grace in SEEDS}
+
+    def blow(grace: float) -> Books:
+        with sky(grace) as server:
+            return Storm(desk, roots[grace], server, SEEDS[grace]).blow(KILLS)
+
+    with (
+        Desk(panel=False, notifications=False) as desk,
+        pytest.MonkeyPatch.context() as patch,
+        ThreadPoolExecutor(len(SEEDS), "storm") as sky_above,
+    ):
+        for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
+            patch.setenv(name, desk.env[name])
+        yield {grace: sky_above.submit(blow, grace) for grace in SEEDS}
 
 
-def test_with_a_grace_no_kill_costs_a_login(on_desk: Desk, tmp_path: Path) -> None:
+def test_with_a_grace_no_kill_costs_a_login(storms: dict[float, Future[Books]]) -> None:
     """Running after each restart, no browser ever, and at the end the keyring holds what the server will take."""
 
-    with sky(grace=60.0) as server:
-        books = Storm(on_desk, tmp_path, server, seed=60).blow(KILLS)
+    books = storms[60.0].result()
     assert [] == books.wrong
     assert 0 == books.losses
     assert KILLS == books.kills
@@ -36,10 +52,9 @@ def test_with_a_grace_no_kill_costs_a_login(on_desk: Desk, tmp_path: Path) -> No
     assert books.caught, f"no kill met the window: {books}"
 
 
-def test_without_a_grace_each_loss_is_in_the_one_window_and_has_its_name(on_desk: Desk, tmp_path: Path) -> None:
+def test_without_a_grace_each_loss_is_in_the_one_window_and_has_its_name(storms: dict[float, Future[Books]]) -> None:
     """`lost_rotation` is said of exactly those whose newest token the server had decided and the keyring had not."""
 
-    with sky(grace=0.0) as server:
-        books = Storm(on_desk, tmp_path, server, seed=0).blow(KILLS)
+    books = storms[0.0].result()
     assert [] == books.wrong
     assert books.losses == books.caught > 0, str(books)
