@@ -162,6 +162,23 @@ def test_a_package_that_brings_it_switched_off(entry: DesktopEntry) -> None:
     assert not entry.file.exists()
 
 
+def test_a_unit_that_was_enabled_starts_it_too(entry: DesktopEntry, tmp_path: Path) -> None:
+    """It is told of, is not ours to switch off, and one that points nowhere starts nothing."""
+
+    link = entry.config_home / "systemd/user/default.target.wants/amberlight.service"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "amberlight.service")
+    assert Kind.OFF is entry.status().kind
+
+    (tmp_path / "amberlight.service").write_text("[Service]")
+    assert "systemd starts Amberlight without an icon" in entry.status().text
+    off = entry.off()
+    assert off.on
+    assert "systemctl --user disable amberlight" in off.help
+    assert not entry.file.exists()
+    assert sys.executable in entry.on(ME).text
+
+
 def test_a_link_is_replaced_and_not_followed(entry: DesktopEntry, tmp_path: Path) -> None:
     """What it leads to stays as it is."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from trayapp.autostart.state import AutostartError, Kind, State, judged, runnable, why
 
 FILE = "amberlight.desktop"
+UNIT = "systemd/user/default.target.wants/amberlight.service"  # what `systemctl --user enable amberlight` makes
 GROUP = "[Desktop Entry]"
 ICON = Path(__file__).parent.parent / "tray" / "app.png"  # no theme knows us unless a package told it
 SYSTEM_DIRS = "/etc/xdg"  # what the XDG base directory specification says where XDG_CONFIG_DIRS is not set
@@ -67,6 +68,14 @@ class DesktopEntry:
         return self.config_home / "autostart" / FILE
 
     def status(self) -> State:
+        """The entry; and where that is off, a systemd unit that was enabled, as on a machine without a desktop."""
+        entry, unit = self._entry(), self.config_home / UNIT
+        if entry.on or not unit.exists():
+            return entry
+        text = f"On: systemd starts Amberlight without an icon ({unit})."
+        return State(Kind.ON, text, "Switch it off there: systemctl --user disable amberlight")
+
+    def _entry(self) -> State:
         """The first entry that is there decides."""
         for path in self._files():
             try:
@@ -90,7 +99,7 @@ class DesktopEntry:
             self.file.unlink(missing_ok=True)
         except OSError as error:
             raise AutostartError(f"{self.file} cannot be removed: {why(error)}.") from None
-        if self.status().kind in (Kind.ON, Kind.BROKEN):  # the system has an entry of its own
+        if self._entry().kind in (Kind.ON, Kind.BROKEN):  # the system has an entry of its own
             _write(self.file, HIDDEN)
         return self.status()
 
