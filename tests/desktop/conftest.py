@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.desktop.days import Days, begun
 from tests.desktop.desk import Desk, missing
 
 
@@ -19,6 +21,16 @@ def require_desk() -> None:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun_demos(request: pytest.FixtureRequest) -> Iterator[Days | None]:
+    """The demos, where the run has their tests: their day goes by while the tests before them have the time."""
+    if missing() or Path(__file__).with_name("test_demo.py") not in {item.path for item in request.session.items}:
+        yield None
+        return
+    with begun() as demos:
+        yield demos
 
 
 @pytest.fixture(scope="module")

@@ -65,11 +65,22 @@ class Screen:
 
     def icon_share(self, colour: str, tolerance: int = 24) -> float:
         """Which part of the icon's square has this colour (`#rrggbb`), 0 to 1."""
-        wanted = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return self.icon_shares(colour, tolerance=tolerance)[colour]
+
+    def icon_shares(self, *colours: str, tolerance: int = 24) -> dict[str, float]:
+        """The same of several colours, in one picture."""
         image = self.icon()
-        spots = [self._rgb(image, x, y) for x in range(image.width) for y in range(image.height)]
-        near = sum(all(abs(a - b) <= tolerance for a, b in zip(spot, wanted, strict=True)) for spot in spots)
-        return near / len(spots)
+        spots = image.getcolors(image.width * image.height) or []
+        shares = {}
+        for colour in colours:
+            wanted = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+            near = sum(
+                count
+                for count, spot in spots
+                if isinstance(spot, tuple) and all(abs(a - b) <= tolerance for a, b in zip(spot, wanted, strict=True))
+            )
+            shares[colour] = near / (image.width * image.height)
+        return shares
 
     # --- hands --------------------------------------------------------------------------------------------------------
 

@@ -57,8 +57,12 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Prog
 
 def shows(desk: Desk, wanted: Colour) -> None:
     """Wait until the icon has this one colour."""
-    every = (Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE)
-    wait_for(lambda: {c for c in every if desk.icon_share(c.value) > SEEN} == {wanted}, f"an icon in {wanted}", 15)
+
+    def seen() -> bool:
+        shares = desk.icon_shares(Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE)
+        return {colour for colour, share in shares.items() if share > SEEN} == {wanted}
+
+    wait_for(seen, f"an icon in {wanted}", 15)
 
 
 def line_of(desk: Desk, label: str) -> int:
