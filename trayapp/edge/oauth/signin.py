@@ -16,6 +16,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
@@ -37,6 +38,16 @@ log = logging.getLogger(__name__)
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side of it after about as long
 LINGER = 1.0  # s that the page's last request may take to arrive
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for, and whom to tell: `show` of a page's address, `show_code` of a device code (RFC 8628)."""
+
+    browser: bool  # open the page here
+    show: Callable[[str], None]
+    show_code: Callable[[DeviceCode], None]
+    now: Callable[[], Moment]
 
 
 class BrowserSignIn:
@@ -91,7 +102,7 @@ class BrowserSignIn:
             if isinstance(plan, Problem):
                 return plan
             child = None if spec.flow == "device" else self._id_tokens.child(plan.spec.scopes)
-            result = await self._with_client(plan, browser, show, show_code, now)
+            result = await self._with_client(plan, Wish(browser, show, show_code, now))
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
             if isinstance(result, Problem) or result.id_token is None:
@@ -152,18 +163,11 @@ class BrowserSignIn:
         flow.answer.set_result(Problem("cancelled", "The sign-in was cancelled."))
         return True
 
-    async def _with_client(
-        self,
-        plan: Plan,
-        browser: bool,
-        show: Callable[[str], None],
-        show_code: Callable[[DeviceCode], None],
-        now: Callable[[], Moment],
-    ) -> NewLogin | Problem:
+    async def _with_client(self, plan: Plan, wish: Wish) -> NewLogin | Problem:
         spec, device = plan.spec, plan.spec.flow == "device"
         try:
             ready = await self._preparer.client(
-                plan, now().wall, lambda line: self._say(spec.name, line), listen=not device
+                plan, wish.now().wall, lambda line: self._say(spec.name, line), listen=not device
             )
         except OSError:
             return _port_problem(spec)
@@ -171,12 +175,10 @@ class BrowserSignIn:
             return ready
         plan, sock = ready
         if sock is None:
-            return await self._device(plan, browser, show, show_code, now)
-        return await self._listen(plan, sock, browser, show, now)
+            return await self._device(plan, wish)
+        return await self._listen(plan, sock, wish)
 
-    async def _listen(
-        self, plan: Plan, sock: socket.socket, browser: bool, show: Callable[[str], None], now: Callable[[], Moment]
-    ) -> NewLogin | Problem:
+    async def _listen(self, plan: Plan, sock: socket.socket, wish: Wish) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
         if not uri:
             # A client that was set up with a port was set up with a whole address, and servers compare the path
@@ -198,10 +200,10 @@ class BrowserSignIn:
             return _port_problem(spec)
         try:
             self._running[spec.name] = flow
-            show(flow.url)
-            if browser:
+            wish.show(flow.url)
+            if wish.browser:
                 self._open(flow.name, flow.url)
-            result = await self._finish(plan, flow, now)
+            result = await self._finish(plan, flow, wish.now)
             listener.finish(isinstance(result, NewLogin))
             await listener.linger(self._linger)
             return result
@@ -233,22 +235,15 @@ class BrowserSignIn:
         )
         return new_login(spec, flow.endpoints, reply, began, client_secret=client.secret, registration=registration)
 
-    async def _device(
-        self,
-        plan: Plan,
-        browser: bool,
-        show: Callable[[str], None],
-        show_code: Callable[[DeviceCode], None],
-        now: Callable[[], Moment],
-    ) -> NewLogin | Problem:
+    async def _device(self, plan: Plan, wish: Wish) -> NewLogin | Problem:
         """RFC 8628: the person types a code, here or on another machine."""
         spec = plan.spec
 
         def begun(code: DeviceCode) -> None:
             page = self._pages[spec.name] = code.verification_uri_complete or code.verification_uri
-            show_code(code)
-            show(page)
-            if browser:
+            wish.show_code(code)
+            wish.show(page)
+            if wish.browser:
                 self._open(spec.name, page)
 
         asking = Asking(
@@ -262,7 +257,7 @@ class BrowserSignIn:
             registration=plan.client.registration(),
             least=plan.endpoints.least,
         )
-        return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, now)
+        return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, wish.now)
 
     def _open(self, name: str, url: str) -> None:
         """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""
