@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trayapp import adding
+from trayapp.core.checks import Check
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Verb
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.snapshot import Snapshot, Unavailable
-from trayapp.edge.console.controls import Check, Rejected
+from trayapp.edge.console.controls import Rejected
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

@@ -17,6 +17,7 @@ from trayapp.at_login import AtLogin
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
+from trayapp.core.checks import Check
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
@@ -24,7 +25,6 @@ from trayapp.core.model import Trouble
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
 from trayapp.edge.console.api import open_routes, routes
-from trayapp.edge.console.controls import Check
 from trayapp.edge.console.events import Events
 from trayapp.edge.console.history import event_json
 from trayapp.edge.console.pagekeys import PageKeys

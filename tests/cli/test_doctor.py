@@ -16,9 +16,9 @@ import trustme
 
 from tests.fake_app import FakeApp, running
 from trayapp.cli import doctor, main, reaching
-from trayapp.cli.checks import OK, PROBLEM, WARNING, Check
 from trayapp.cli.reaching import Reached
 from trayapp.config import Config, Paths, load
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 from trayapp.core.model import Trouble
 
 Capture = pytest.CaptureFixture[str]

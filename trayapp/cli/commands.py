@@ -143,9 +143,9 @@ def logs(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.checks import PROBLEM
     from trayapp.cli.doctor import examine
     from trayapp.cli.output import checks_text
+    from trayapp.core.checks import PROBLEM
 
     checks = examine(paths, os.environ)
     if arguments.json:

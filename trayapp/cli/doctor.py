@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from trayapp.cli.checks import OK, PROBLEM, WARNING, Check
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.reaching import endpoints
 from trayapp.config import Config, ConfigError, Paths, load
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s

@@ -7,20 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trayapp.core import metrics
+from trayapp.core.checks import Check
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.snapshot import Snapshot, Unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `doctor`. `state` is ok, warning or problem; `help` says what to do, empty when all is well."""
-
-    name: str
-    state: str
-    text: str
-    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)

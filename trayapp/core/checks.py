@@ -1,4 +1,4 @@
-"""What `doctor` says of one thing."""
+"""What `doctor` says of one thing, in the command line and in the app."""
 
 from __future__ import annotations
 
