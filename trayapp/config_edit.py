@@ -31,7 +31,10 @@ def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
     """Append `[workloads.NAME]`. Raises `EditError`, or `ConfigError` when the file or the entry is not right."""
     with _locked(paths):
         if name in load(paths, {}).workloads:
-            raise EditError(f"there is already a workload {name}; remove it first: amberlight remove {name}")
+            raise EditError(
+                f"there is already a workload {name}. To sign in to it: amberlight reauthorize {name}; "
+                f"to add another one in its place, first: amberlight remove {name}"
+            )
         document = _parsed(paths.config_file)
         _workloads(document)[name] = _entry(keys)
         text = document.as_string()

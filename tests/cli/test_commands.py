@@ -205,7 +205,6 @@ def test_no_token_in_the_answer(app: FakeApp, capsys: Capture, body: dict[str, A
 @pytest.mark.parametrize(
     ("arguments", "request_line", "words"),
     [
-        (["retry", "github"], "POST /workloads/github/retry", "Trying github now"),
         (["retry"], "POST /workloads/retry", "Trying all workloads now"),
         (["retry", "--all"], "POST /workloads/retry", "Trying all workloads now"),
         (["stop", "github"], "POST /workloads/github/stop", "amberlight start github"),
@@ -440,9 +439,9 @@ def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
 def test_the_apps_own_sentence(app: FakeApp, capsys: Capture) -> None:
     """When the app refuses with a sentence, that sentence is printed, without control characters."""
 
-    app.replies["POST /workloads/github/retry"] = 429, {"error": "too_many", "message": "Not so \x1b[31mfast."}
+    app.replies["POST /workloads/github/stop"] = 429, {"error": "too_many", "message": "Not so \x1b[31mfast."}
 
-    assert 1 == main(["retry", "github"])
+    assert 1 == main(["stop", "github"])
     assert "amberlight: Not so  [31mfast.\n" == capsys.readouterr().err
 
 

@@ -88,7 +88,7 @@ HELPS: list[tuple[Workload, Gate, str, int | None, str]] = [
         OPEN,
         "stopped",
         None,
-        "Choose Resume in the Amberlight menu, or run “amberlight start jira”.",
+        "jira is paused. Choose Resume in the Amberlight menu, or run “amberlight start jira”.",
     ),
     (work(after="remove"), OPEN, "stopped", None, "jira is being removed; “amberlight add” brings it back."),
     (

@@ -15,7 +15,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
-from trayapp.cli.failing import api_words, leave_traceback
+from trayapp.cli.failing import api_words, leave_traceback, nothing_to_try
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.cli.token_wait import usable_token
 from trayapp.core.model import Secret
@@ -164,6 +164,8 @@ def retry(arguments: argparse.Namespace, paths: Paths) -> int:
         client.retry_all()
         say("Trying all workloads now. See: amberlight list")
     else:
+        if (code := nothing_to_try(client.status(arguments.name))) != OK:
+            return code
         client.post(arguments.name, "retry")
         say(f"Trying {arguments.name} now. See: amberlight status {arguments.name}")
     return OK
@@ -240,7 +242,12 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
 
     from trayapp.cli.signing_wait import sign_in, way
 
-    return sign_in(client, arguments.name, **way(arguments), accept=False)
+    try:
+        return sign_in(client, arguments.name, **way(arguments), accept=False)
+    except ApiError as error:  # such as a server that cannot be reached now: the entry stays
+        again = f"Sign in later with: amberlight reauthorize {arguments.name}"
+        complain(f"amberlight: {api_words(error, arguments, paths)}\n{again}")
+        return FAILED
 
 
 def _asked_secret(arguments: argparse.Namespace) -> Secret | None:

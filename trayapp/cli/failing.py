@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from trayapp.cli.client import ApiError, Client, NotRunningError
-from trayapp.cli.output import clean
+from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
+from trayapp.cli.output import auth_of, clean, complain
 from trayapp.paths import Paths
 
 
@@ -24,6 +27,18 @@ def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> s
     if near:
         return f"there is no workload {arguments.name}; did you mean {clean(near[0])}?"
     return f"there is no workload {arguments.name}; see: amberlight list --all"
+
+
+def nothing_to_try(row: Mapping[str, Any]) -> int:
+    """OK; or the exit code, after the reason was told: no refresh comes of a login that is paused or never was."""
+    name = clean(row.get("name"))
+    if row.get("status") == "stopped":
+        complain(f"amberlight: {name} is paused. Resume it: amberlight start {name}")
+        return FAILED
+    if auth_of(row).get("detail") == "never_signed_in":
+        complain(f"amberlight: {name} is not signed in yet. Sign in with: amberlight reauthorize {name}")
+        return NEEDS_SIGN_IN
+    return OK
 
 
 def leave_traceback(paths: Paths) -> str:

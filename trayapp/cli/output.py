@@ -39,7 +39,7 @@ COLOURS: Mapping[Colour, int] = {
 }
 _SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT.items()}
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
-EMPTY = "No workloads yet. Add one: amberlight add NAME URL --issuer ISSUER --client-id ID"
+EMPTY = "No workloads yet. Add one: amberlight add NAME URL"
 HIDDEN = "No workload to show; paused ones are listed by: amberlight list --all"
 SHORTEST_URL = 12  # characters that a narrow terminal leaves of an address
 

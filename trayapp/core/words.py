@@ -93,7 +93,7 @@ HELP: Mapping[Detail, str] = {
 }
 HELP_BY_STATUS: Mapping[Status, str] = {
     Status.UNAUTHENTICATED: "Choose Reauthorize in the Amberlight menu, or run “amberlight reauthorize {name}”.",
-    Status.STOPPED: "Choose Resume in the Amberlight menu, or run “amberlight start {name}”.",
+    Status.STOPPED: "{name} is paused. Choose Resume in the Amberlight menu, or run “amberlight start {name}”.",
     Status.REMOVING: "{name} is being removed; “amberlight add” brings it back.",
     Status.ERROR: "Mend the configuration of {name}; “amberlight status {name}” says what is wrong.",
     Status.UNHEALTHY: "Check that your account still has access to the service behind {name}.",
