@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from trayapp import thrift
 from trayapp.at_login import system
@@ -192,7 +192,12 @@ def run(
         paths.make()
         with only_one(paths):
             to_file(paths.log_file)
-            parts = Parts(loading=thrift.lean_imports, on_start=lambda control: thrift.settled())
+
+            def started(control: object) -> None:
+                thrift.settled()
+                _greet(sys.stderr, tray=tray)
+
+            parts = Parts(loading=thrift.lean_imports, on_start=started)
             code = App(paths, lambda: _configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
@@ -205,6 +210,13 @@ def run(
         return 1
     _leave(code)
     return code
+
+
+def _greet(stream: TextIO | None, *, tray: bool) -> None:
+    """To somebody at a terminal, where silence would look like a program that hangs; a login's start says nothing."""
+    if stream is not None and stream.isatty():  # None: a windowed program of Windows has no streams
+        where = ": look for its icon, or see:" if tray else ". See:"
+        print(f"Amberlight is running{where} amberlight list. Ctrl-C ends it.", file=stream)
 
 
 @contextlib.contextmanager

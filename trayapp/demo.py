@@ -265,12 +265,18 @@ def _play(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool) -
     servers[LEFT_OUT].mode = Mode.FIREWALL
     scene.until("red", lambda views: views[LEFT_OUT].status.value == "unauthenticated")
     servers[LEFT_OUT].mode = Mode.SUCCESS
-    scene.say(f"Click: menu or notification → Reauthorize, or: amberlight reauthorize {LEFT_OUT}")
+    scene.say(f"Click: menu or notification → Reauthorize{_command(app.paths)}")
     if fast:
         app.act(Action(Verb.REAUTHORIZE, LEFT_OUT))
     scene.until("the click", lambda views: _all(views, "running"), patient=not fast)
     scene.say("Green again, by one click.")
     scene.pause(hold / 2)
+
+
+def _command(paths: Paths) -> str:
+    """The same in a terminal, unless the commands go to another Amberlight that runs."""
+    reached = paths.runtime_dir == Paths.default().runtime_dir
+    return f", or: amberlight reauthorize {LEFT_OUT}" if reached else ""
 
 
 def _all(views: dict[str, WorkloadView], status: str) -> bool:

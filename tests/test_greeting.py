@@ -1,0 +1,59 @@
+"""What `run` says when it has begun: a line to a person at a terminal, nothing to a log."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trayapp import demo
+from trayapp.app import _greet
+from trayapp.config import Paths
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:
+    """Once everything runs: one line, with the command that shows more and the key that ends it."""
+
+    places = {f"XDG_{name}": str(tmp_path) for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR")}
+    tmp_path.chmod(0o700)
+    (tmp_path / "amberlight").mkdir()
+    (tmp_path / "amberlight/config.toml").write_text("[settings]\nport = 0\n")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **places}
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "trayapp", "run", "--no-tray"]
+    program = subprocess.Popen(command, env=environment, stderr=slave, stdin=subprocess.DEVNULL, cwd=tmp_path)
+    os.close(slave)
+    try:
+        with os.fdopen(master) as terminal:
+            assert "Amberlight is running. See: amberlight list. Ctrl-C ends it." == terminal.readline().strip()
+            program.send_signal(signal.SIGINT)
+            assert 0 == program.wait(15)
+    finally:
+        program.kill()
+        program.wait()
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_no_terminal_hears_nothing(stream: io.StringIO | None) -> None:
+    """The start at a login leaves no words in anybody's log, and a program without streams does not fail of it."""
+
+    _greet(stream, tray=True)
+
+    assert stream is None or "" == stream.getvalue()
+
+
+def test_the_demo_names_no_command_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another Amberlight runs, `amberlight reauthorize` would go to that one, so only the click is named."""
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    assert ", or: amberlight reauthorize tickets" == demo._command(Paths.default())
+    assert "" == demo._command(Paths.under(tmp_path / "own"))
