@@ -68,7 +68,7 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
     assert 1 == main(["doctor", "--json"])
     checks = json.loads(capsys.readouterr().out)
     assert [
-        ("configuration", WARNING),
+        ("configuration", OK),
         ("keyring", PROBLEM),
         ("tray host", WARNING),
         ("notifications", WARNING),
@@ -96,6 +96,16 @@ def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: p
 
 
 # --- configuration and app -------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_wrong_before_the_first_workload(paths: Paths) -> None:
+    """Without a configuration all is well, and the way to begin is told."""
+
+    _, (check,) = doctor.configuration(paths, {})
+
+    assert OK == check.state
+    assert str(paths.config_file) in check.text
+    assert "amberlight add NAME URL" in check.help
 
 
 def test_configuration_mistakes(paths: Paths) -> None:

@@ -49,8 +49,8 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
         return None, [Check(name, PROBLEM, str(m), "Mend this line and save the file.") for m in error.mistakes]
     count = len(config.workloads)
     if not config.files:
-        text, help_ = f"There is no file yet ({paths.config_file}).", "Make one: amberlight add NAME URL"
-        return config, [Check(name, WARNING, text, help_)]
+        text = f"No workload yet; there is no {paths.config_file}."
+        return config, [Check(name, OK, text, "Add one: amberlight add NAME URL")]
     text = f"{', '.join(str(f) for f in config.files)}: {count} workload{'' if count == 1 else 's'}."
     return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
 
