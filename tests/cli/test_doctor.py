@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.fake_app import FakeApp, running
+from tests.fake_app import FakeApp, row, running
 from trayapp.cli import doctor, main, reaching
 from trayapp.cli.reaching import Reached
 from trayapp.config import Config, Paths, load
@@ -267,7 +267,7 @@ def listener() -> Iterator[int]:
 async def test_an_endpoint_that_is_there(paths: Paths, listener: int) -> None:
     """Workloads of one server are one check, which names them."""
 
-    (check,) = await reaching.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4))
+    (check,) = await reaching.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4), {})
 
     assert OK == check.state
     assert f"127.0.0.1:{listener} (for w0, w1, w2 and others): can be reached." == check.text
@@ -279,7 +279,7 @@ async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> Non
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     refused, unknown = await reaching.endpoints(
-        config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid")
+        config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid"), {}
     )
 
     assert (PROBLEM, PROBLEM) == (refused.state, unknown.state)
@@ -293,7 +293,7 @@ async def test_a_silent_endpoint(paths: Paths, listener: int, monkeypatch: pytes
 
     monkeypatch.setattr(reaching, "CONNECT_LIMIT", 0.2)
 
-    (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"))
+    (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"), {})
 
     assert (PROBLEM, True) == (check.state, "no answer in 0.2 s" in check.text)
 
@@ -306,7 +306,7 @@ async def test_a_certificate_that_nobody_knows(paths: Paths) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_shake_hands, args=(server, context))
         thread.start()
-        (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"))
+        (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"), {})
         thread.join()
 
     assert PROBLEM == check.state
@@ -322,18 +322,38 @@ def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
         connection.close()
 
 
+async def test_the_endpoint_that_was_found_is_tried(paths: Paths, app: FakeApp, listener: int) -> None:
+    """Not the workload's own address: the app knows where its login is refreshed."""
+
+    app.replies["GET /workloads?all=true"] = (
+        200,
+        {
+            "workloads": [
+                row("w0", token_endpoint=f"http://127.0.0.1:{listener}/token"),
+                row("w1", token_endpoint=None),
+                {},
+            ]
+        },
+    )
+    found = doctor.token_endpoints(paths)
+    assert {"w0": f"http://127.0.0.1:{listener}/token"} == found
+
+    (check,) = await reaching.endpoints(config_for(paths, "https://127.0.0.1:9"), found)
+    assert (OK, f"127.0.0.1:{listener} (for w0): can be reached.") == (check.state, check.text)
+
+
 async def test_behind_a_proxy(paths: Paths, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a proxy only the proxy is tried, it says so, and a password in its address is not shown."""
 
     monkeypatch.setenv("https_proxy", f"http://me:hunter2@127.0.0.1:{listener}")
     config = config_for(paths, "https://login.example.com")
 
-    (check,) = await reaching.endpoints(config)
+    (check,) = await reaching.endpoints(config, {})
     assert OK == check.state
     assert f"goes through the proxy 127.0.0.1:{listener}, which answers; beyond it nothing was tried." in check.text
 
     monkeypatch.setenv("https_proxy", "http://me:hunter2@127.0.0.1:1")
-    (check,) = await reaching.endpoints(config)
+    (check,) = await reaching.endpoints(config, {})
     assert PROBLEM == check.state
     assert "through the proxy 127.0.0.1:1" in check.text
     assert "hunter2" not in check.text
@@ -370,7 +390,7 @@ async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(reaching, "MOST_ENDPOINTS", 1)
 
     checks = await reaching.endpoints(
-        config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+        config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"), {}
     )
 
     assert "2 more servers were not tried." == checks[-1].text

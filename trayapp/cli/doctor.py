@@ -27,13 +27,14 @@ def examine(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """All checks, as `{name, state, text, help}`."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # what is worth saying is in the checks
     config, first = configuration(paths, environ)
-    checks = [*first, *asyncio.run(_slow(config)), at_login(), *running(paths)]
+    checks = [*first, *asyncio.run(_slow(config, token_endpoints(paths))), at_login(), *running(paths)]
     return [asdict(check) for check in checks]
 
 
-async def _slow(config: Config | None) -> list[Check]:
+async def _slow(config: Config | None, found: Mapping[str, str]) -> list[Check]:
     """What waits for others, all at the same time; the order stays."""
-    groups = await asyncio.gather(keyring(), *(bus(look) for look in (tray_host, notifications)), endpoints(config))
+    buses = (bus(look) for look in (tray_host, notifications))
+    groups = await asyncio.gather(keyring(), *buses, endpoints(config, found))
     return [check for group in groups for check in group]
 
 
@@ -53,6 +54,17 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
         return config, [Check(name, OK, text, "Add one: amberlight add NAME URL")]
     text = f"{', '.join(str(f) for f in config.files)}: {count} workload{'' if count == 1 else 's'}."
     return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
+
+
+def token_endpoints(paths: Paths) -> dict[str, str]:
+    """Where the app refreshes each login, by workload; nothing where no app answers, which is said elsewhere."""
+    try:
+        rows = Client.find(paths.runtime_dir).workloads(everything=True)
+    except (NotRunningError, ApiError):
+        return {}
+    told = ((row.get("name"), row.get("auth")) for row in rows)
+    found = {name: auth.get("token_endpoint") for name, auth in told if isinstance(auth, dict)}
+    return {name: url for name, url in found.items() if isinstance(name, str) and isinstance(url, str)}
 
 
 def running(paths: Paths) -> list[Check]:

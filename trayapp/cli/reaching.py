@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -32,13 +33,14 @@ class Reached:
     ahead: float | None = None
 
 
-async def endpoints(config: Config | None) -> list[Check]:
-    """Whether each authorization server can be connected to from here, now."""
+async def endpoints(config: Config | None, found: Mapping[str, str]) -> list[Check]:
+    """Whether each authorization server can be connected to from here, now. `found`: the token endpoint of each workload
+    that is signed in; where nobody has found it yet, what the configuration names is tried."""
     if config is None:
         return []
     servers: dict[tuple[str, str, int], list[str]] = {}
     for spec in config.workloads.values():
-        parts = urlsplit(spec.token_endpoint or spec.issuer or spec.url)
+        parts = urlsplit(found.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         servers.setdefault((parts.scheme, parts.hostname or "", port), []).append(spec.name)
     chosen = list(servers)[:MOST_ENDPOINTS]

@@ -126,6 +126,7 @@ SCHEMAS: Mapping[str, Json] = {
             "next_attempt_at": maybe(TIME),
             "ceiling_at": maybe(TIME),
             "token_expires_at": maybe(TIME),
+            "token_endpoint": maybe(TEXT),
             "retrying_since": maybe(TIME),
             "last_refreshed_at": maybe(TIME),
             "lost_rotations": COUNT,
