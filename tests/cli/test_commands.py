@@ -62,13 +62,19 @@ Capture = pytest.CaptureFixture[str]
 def test_list(app: FakeApp, capsys: Capture) -> None:
     """`list` prints a table of what the app lists."""
 
-    app.replies["GET /workloads"] = 200, {"workloads": [row(), row("jira", "unauthenticated", "refused")]}
+    rows = [row(), row("jira", "unauthenticated", "refused")]
+    app.replies["GET /workloads"] = 200, {"workloads": rows}
+    app.replies["GET /workloads?all=true"] = [(200, {"workloads": rows}), (200, {"workloads": [*rows, row("old")]})]
 
     assert 0 == main(["list"])
     out = capsys.readouterr().out.splitlines()
+    assert 3 == len(out)
     assert ["NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE"] == out[0].split()
     assert ["github", "running", "https://github.example.com/mcp"] == out[1].split()[:3]
     assert "unauthenticated  needs sign-in" in out[2]
+
+    assert 0 == main(["list"])
+    assert "Not shown: 1 paused. See: amberlight list --all" == capsys.readouterr().out.splitlines()[-1]
 
 
 def test_list_json(app: FakeApp, capsys: Capture) -> None:
@@ -121,7 +127,8 @@ def test_status_codes(app: FakeApp, capsys: Capture, status: str, code: int) -> 
 def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:
     """On a real terminal the table has glyphs and amber; under NO_COLOR it keeps the glyphs only."""
 
-    app.replies["GET /workloads"] = 200, {"workloads": [row("github", "auth_retrying", "retrying")]}
+    for what in ("GET /workloads", "GET /workloads?all=true"):
+        app.replies[what] = 200, {"workloads": [row("github", "auth_retrying", "retrying")]}
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     utf8 = plain | {"PYTHONIOENCODING": "utf-8", "TERM": "xterm", "COLUMNS": "200"}
 

@@ -87,10 +87,14 @@ def listing(arguments: argparse.Namespace, paths: Paths) -> int:
     rows = client.workloads(everything=arguments.all)
     if arguments.format == "json":
         say_json(rows)
-    elif rows:
+        return OK
+    hidden = 0 if arguments.all else len(client.workloads(everything=True)) - len(rows)
+    if rows:
         say(table(rows, Style.of(sys.stdout, os.environ), time.time()))
-    else:
-        say(EMPTY if arguments.all or not client.workloads(everything=True) else HIDDEN)
+    if hidden > 0:
+        say(HIDDEN.format(hidden))
+    elif not rows:
+        say(EMPTY)
     return OK
 
 

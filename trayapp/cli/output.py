@@ -40,7 +40,7 @@ COLOURS: Mapping[Colour, int] = {
 _SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT.items()}
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
 EMPTY = "No workloads yet. Add one: amberlight add NAME URL"
-HIDDEN = "No workload to show; paused ones are listed by: amberlight list --all"
+HIDDEN = "Not shown: {} paused. See: amberlight list --all"
 SHORTEST_URL = 12  # characters that a narrow terminal leaves of an address
 
 

@@ -181,7 +181,7 @@ export class Card {
       ref.since.title = "";
     }
     const good = row.colour === "green";
-    say(ref.sinceWord, good ? "Signed in since" : "Since");
+    say(ref.sinceWord, good ? "Running since" : "Since");
     const renewed = instant(auth.last_refreshed_at);
     const told = Number.isFinite(renewed) ? (good ? `; renewed ${ago(renewed, now)}` : `; last renewed ${clock(renewed, now)}`) : "";
     say(ref.renewed, told);

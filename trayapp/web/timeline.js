@@ -8,7 +8,7 @@ import { SPAN } from "./history.js";
 import { clock, HOUR, length } from "./times.js";
 
 const FINEST = SPAN / 240; // ms; 6 min, about 3 px
-const WORST = ["red", "amber", "blue", "green", "grey", "gap"];
+const WORST = ["red", "amber", "green", "blue", "grey", "gap"]; // the second that a start takes hides no healthy hour
 export const KIND_WORDS = {
   green: "Signed in",
   amber: "Retrying by itself",
