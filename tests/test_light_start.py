@@ -23,7 +23,6 @@ LATER = (
     "argparse",
     "authlib",
     "cryptography",
-    "ctypes",
     "desktop_notifier",
     "email",
     "filelock",

@@ -106,11 +106,7 @@ class App:
 
         engine = threading.Thread(target=self._run_engine, name="engine")
 
-        def ready() -> None:
-            thrift.small_heap()  # only now: it needs ctypes, whose import takes 7 ms
-            engine.start()
-
-        self.tray = TrayIcon(self.act, ready, on_host=self._host_changed)
+        self.tray = TrayIcon(self.act, engine.start, on_host=self._host_changed)
         try:
             self.tray.run()
         finally:
@@ -188,6 +184,7 @@ def run(
     """
     os.umask(0o077)
     _no_core_dumps()
+    thrift.small_heap()
     try:
         paths.make()
         with only_one(paths):

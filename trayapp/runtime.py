@@ -38,8 +38,7 @@ from trayapp.edge.journal import Journal
 from trayapp.edge.loopback.keys import Keys
 from trayapp.edge.loopback.server import LoopbackServer, PortTaken
 from trayapp.edge.loopback.serverfile import ServerFileError
-from trayapp.edge.oauth.clients import Clients
-from trayapp.edge.oauth.signin import BrowserSignIn
+from trayapp.edge.oauth.later import LaterSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
 from trayapp.edge.private import write_private
@@ -90,9 +89,7 @@ class Runtime:
         self.keys = Keys(self.paths.keys_file)
         self.page_keys = PageKeys(self.paths.pages_file)
         self.look = Look(self)
-        self.sign_in = BrowserSignIn(
-            self.wire, self.tokens, clients=Clients(self.keystore), open_url=self._parts.open_url
-        )
+        self.sign_in = LaterSignIn(self.wire, self.tokens, self.keystore, self._parts.open_url)
         adapters = Adapters(
             clock=self.clock,
             tokens=self.tokens,

@@ -1,0 +1,81 @@
+"""The sign-ins, loaded when the first one begins: most days pass without any, and what they need is a megabyte of memory.
+
+It is loaded in a thread, so the loop goes on meanwhile. Until then nothing can be waiting for an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.ports import NewLogin
+
+if TYPE_CHECKING:
+    from trayapp.edge.oauth.clients import ClientStore
+    from trayapp.edge.oauth.signin import BrowserSignIn
+    from trayapp.edge.oauth.tokens import HttpTokens
+    from trayapp.edge.oauth.wire import Wire
+
+
+class LaterSignIn:
+    """A `BrowserSignIn` that is made when it is needed (`ports.SignIn`, and what `control.py` asks)."""
+
+    def __init__(
+        self, wire: Wire, tokens: HttpTokens, keystore: ClientStore, open_url: Callable[[str], bool] | None
+    ) -> None:
+        self._wire = wire
+        self._tokens = tokens
+        self._keystore = keystore
+        self._open_url = open_url
+        self._loading = asyncio.Lock()
+        self._real: BrowserSignIn | None = None
+
+    async def run(
+        self,
+        spec: Spec,
+        *,
+        browser: bool,
+        show: Callable[[str], None],
+        now: Callable[[], Moment],
+        show_code: Callable[[DeviceCode], None],
+    ) -> NewLogin | Problem:
+        real = await self._loaded()
+        return await real.run(spec, browser=browser, show=show, now=now, show_code=show_code)
+
+    def paste(self, name: str, url: str) -> Problem | None:
+        if self._real is None:
+            return Problem("request", f"No sign-in of {name} is waiting."[:200])
+        return self._real.paste(name, url)
+
+    def reopen(self, name: str) -> bool:
+        return self._real is not None and self._real.reopen(name)
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        return self._real.steps(name) if self._real is not None else ()
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
+        return await (await self._loaded()).set_secret(name, secret)
+
+    async def forget(self, name: str) -> None:
+        await (await self._loaded()).forget(name)
+
+    async def _loaded(self) -> BrowserSignIn:
+        async with self._loading:
+            if self._real is None:
+                await asyncio.to_thread(_load)
+                self._real = self._made()
+            return self._real
+
+    def _made(self) -> BrowserSignIn:
+        from trayapp.edge.oauth.clients import Clients
+        from trayapp.edge.oauth.signin import BrowserSignIn
+
+        return BrowserSignIn(self._wire, self._tokens, clients=Clients(self._keystore), open_url=self._open_url)
+
+
+def _load() -> None:
+    from trayapp.edge.oauth import signin
+
+    del signin
