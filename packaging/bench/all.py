@@ -43,60 +43,67 @@ def rows(name: str, runs: int, *, quick: bool) -> list[Figure]:
     how = ["--quick"] if quick else ([runs_option, str(runs)] if runs_option else [])
     print(f"{name} …", file=sys.stderr)
     command = [sys.executable, str(HERE / f"{name}.py"), "--json", *how]
+    times = runs if runs_option is None and not quick else 1
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT)
-        return list(read(json.loads(done.stdout)))
+        return list(read([found(command) for _ in range(times)]))
     except (subprocess.SubprocessError, ValueError, KeyError) as error:
         return [Figure(name, "", note=f"failed: {type(error).__name__}; run {name}.py to see why")]
+
+
+def found(command: list[str]) -> Any:
+    """What the script printed. Raises `SubprocessError` or ValueError."""
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT).stdout)
 
 
 # --- from each script's JSON to rows ---------------------------------------------------------------------------------
 
 
-def as_they_are(found: list[dict[str, Any]]) -> Iterable[Figure]:
+def as_they_are(found: list[list[dict[str, Any]]]) -> Iterable[Figure]:
     """Of the scripts that print figures."""
     names = [field.name for field in fields(Figure)]
-    for row in found:
+    for row in found[0]:
         lists = {name: tuple(row[name]) for name in ("values", "ratios")}
         yield Figure(**{name: row[name] for name in names} | lists)
 
 
-def of_idle(found: dict[str, Any]) -> Iterable[Figure]:
-    rounds = found["rounds"]
+def of_idle(found: list[dict[str, Any]]) -> Iterable[Figure]:
+    rounds = found[0]["rounds"]
     awake = tuple(each["wake_ups_per_minute"] for each in rounds)
     yield Figure("idle: wake-ups", "a minute", awake, budget=3.0)
     yield Figure("idle: processor time", "ms a minute", tuple(each["cpu_ms_per_minute"] for each in rounds), budget=5.0)
 
 
-def of_recovery(found: dict[str, Any]) -> Iterable[Figure]:
-    for case, rounds in found.items():
+def of_recovery(found: list[dict[str, Any]]) -> Iterable[Figure]:
+    for case, rounds in found[0].items():
         what, budget, stretch = RECOVERY[case]
         times = tuple(each["seconds"] for each in rounds)
         yield Figure(f"network back to running: {what}", "s", times, budget=budget, stretch=stretch)
 
 
-def of_proxy(found: dict[str, Any]) -> Iterable[Figure]:
+def of_proxy(found: list[dict[str, Any]]) -> Iterable[Figure]:
     for count, (budget, stretch) in PROXY.items():
-        ours, other = found["amberlight"][count]["rps"], found["httpx2"][count]["rps"]
+        ours, other = ([run[who][count]["rps"] for run in found] for who in ("amberlight", "httpx2"))
+        ratios = tuple(mine / theirs for mine, theirs in zip(ours, other, strict=True))
         what = f"proxy, {count} connection{'s' if count != '1' else ''}; peer: httpx2"
-        yield Figure(what, "req/s", (ours,), (ours / other,), of="ratio", budget=budget, stretch=stretch, at_least=True)
+        yield Figure(what, "req/s", tuple(ours), ratios, of="ratio", budget=budget, stretch=stretch, at_least=True)
 
 
-def of_aggregate(found: dict[str, Any]) -> Iterable[Figure]:
-    yield Figure("/mcp: a call, beyond one through the proxy", "ms", (found["cost_ms"],), budget=20.0)
-    yield Figure("/mcp: memory of its process while used", "MB", (found["process_pss_mb"],))
+def of_aggregate(found: list[dict[str, Any]]) -> Iterable[Figure]:
+    costs, sizes = (tuple(run[what] for run in found) for what in ("cost_ms", "process_pss_mb"))
+    yield Figure("/mcp: a call, beyond one through the proxy", "ms", costs, budget=20.0)
+    yield Figure("/mcp: memory of its process while used", "MB", sizes)
 
 
 Read = Callable[[Any], Iterable[Figure]]
-SCRIPTS: dict[str, tuple[str, Read]] = {  # the option for the number of runs, if it has one
+SCRIPTS: dict[str, tuple[str | None, Read]] = {  # the option for the number of runs; "": its own; None: run it again
     "start": ("--runs", as_they_are),
     "memory": ("--runs", as_they_are),
     "idle": ("--rounds", of_idle),
     "recovery": ("--rounds", of_recovery),
     "hot": ("", as_they_are),
     "scale": ("--runs", as_they_are),
-    "proxy": ("", of_proxy),
-    "aggregate": ("", of_aggregate),
+    "proxy": (None, of_proxy),
+    "aggregate": (None, of_aggregate),
 }
 
 if __name__ == "__main__":
