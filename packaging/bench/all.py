@@ -45,12 +45,12 @@ def rows(name: str, runs: int, *, quick: bool) -> list[Figure]:
     command = [sys.executable, str(HERE / f"{name}.py"), "--json", *how]
     times = runs if runs_option is None and not quick else 1
     try:
-        return list(read([found(command) for _ in range(times)]))
+        return list(read([printed(command) for _ in range(times)]))
     except (subprocess.SubprocessError, ValueError, KeyError) as error:
         return [Figure(name, "", note=f"failed: {type(error).__name__}; run {name}.py to see why")]
 
 
-def found(command: list[str]) -> Any:
+def printed(command: list[str]) -> Any:
     """What the script printed. Raises `SubprocessError` or ValueError."""
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT).stdout)
 

@@ -31,21 +31,10 @@ ENTRY = ["add", "new", "https://new.example.com/mcp", "--issuer", "https://login
 NOT_RUNNING = "Amberlight is not running. Start it with: amberlight run\n"
 
 
-@pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """This user's places, all in a temporary directory."""
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the next look."""
     monkeypatch.setattr(commands, "POLL", 0.01)
-    return Paths.default()
-
-
-@pytest.fixture
-def app(paths: Paths) -> Iterator[FakeApp]:
-    with running(paths.runtime_dir) as fake:
-        yield fake
 
 
 def given_config(paths: Paths, text: str = CONFIG) -> None:

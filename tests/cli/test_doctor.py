@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.fake_app import FakeApp, row, running
+from tests.fake_app import FakeApp, row
 from trayapp.cli import doctor, main, reaching
 from trayapp.cli.reaching import Reached
 from trayapp.config import Config, Paths, load
@@ -25,22 +25,13 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+def paths(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """Without a session bus, and without a proxy."""
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
-    return Paths.default()
-
-
-@pytest.fixture
-def app(paths: Paths) -> Iterator[FakeApp]:
-    with running(paths.runtime_dir) as fake:
-        yield fake
+    return paths
 
 
 def config_for(paths: Paths, *issuers: str) -> Config:

@@ -33,16 +33,6 @@ LIST = {
 
 
 @pytest.fixture
-def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """This user's places, all in a temporary directory."""
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
-    return Paths.default()
-
-
-@pytest.fixture
 def app(paths: Paths) -> Iterator[FakeApp]:
     with running(paths.runtime_dir) as fake:
         fake.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}

@@ -43,11 +43,11 @@ def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None
     """
     if gate.sleeping:
         return None
-    if manual or w.loopback:
+    if manual:
         return at
-    if gate.blocked():
+    if gate.blocked(w.loopback):
         return max(at, blind_at(w, gate), gate.settles_at() or 0.0)
-    return gate.opens_at(at)
+    return gate.opens_at(at, w.loopback)
 
 
 def blind_at(w: Workload, gate: Gate) -> float:

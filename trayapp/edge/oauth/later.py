@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
@@ -64,7 +65,7 @@ class LaterSignIn:
     async def _loaded(self) -> BrowserSignIn:
         async with self._loading:
             if self._real is None:
-                await asyncio.to_thread(_load)
+                await asyncio.to_thread(import_module, "trayapp.edge.oauth.signin")
                 self._real = self._made()
             return self._real
 
@@ -73,9 +74,3 @@ class LaterSignIn:
         from trayapp.edge.oauth.signin import BrowserSignIn
 
         return BrowserSignIn(self._wire, self._tokens, clients=Clients(self._keystore), open_url=self._open_url)
-
-
-def _load() -> None:
-    from trayapp.edge.oauth import signin
-
-    del signin

@@ -25,13 +25,14 @@ COLLECTION = "org.freedesktop.Secret.Collection"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 
+OWNER_RULE = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'"
 TOGETHER = 0.05  # s; signals that come so close tell of one event
 # A gnome-keyring that the bus has just started tells of its first unlock by CollectionChanged alone, of later ones by
 # both.
 RULES = (
     f"type='signal',sender='{SERVICE}',interface='{INTERFACE}',member='CollectionChanged'",
     f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
-    f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'",
+    OWNER_RULE,
 )
 
 

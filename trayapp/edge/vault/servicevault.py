@@ -11,14 +11,13 @@ Blocking, and for one thread: the loop in here runs while a call lasts, and noth
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from dbus_fast import Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
 
-from trayapp.edge.vault.secretservice import BUS, COLLECTION, PROPERTIES, ROOT, SERVICE
+from trayapp.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
+from trayapp.edge.vault.secretservice import COLLECTION, OWNER_RULE, ROOT, SERVICE
 from trayapp.edge.vault.secretservice import INTERFACE as SERVICE_INTERFACE
 
 T = TypeVar("T")
@@ -35,7 +34,7 @@ NOT_PLAIN = "org.freedesktop.DBus.Error.NotSupported"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 PROMPT_RULES = (
     f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
-    f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'",
+    OWNER_RULE,
 )
 
 
@@ -116,8 +115,10 @@ def _query(service: str, user: str) -> dict[str, str]:
 
 
 async def _connected() -> _Line:
-    """Raises what `MessageBus.connect` does, or `ServiceError` if the service takes no plain session."""
-    line = _Line(await MessageBus().connect())
+    """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
+    bus = SessionBus()
+    await bus.connect()
+    line = _Line(bus)
     try:
         _, line.session = await line.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", ""))
     except BaseException:
@@ -129,11 +130,11 @@ async def _connected() -> _Line:
 class _Line:
     """A connection and its session. `prompt`: whether a dialog may come up."""
 
-    def __init__(self, bus: MessageBus) -> None:
+    def __init__(self, bus: SessionBus) -> None:
         self.session = NOTHING
         self.prompt = False
         self._bus = bus
-        self._gone = asyncio.create_task(_end(bus), name="the end of the session bus")
+        self._gone = asyncio.create_task(bus.lost(), name="the end of the session bus")
 
     async def close(self) -> None:
         self._bus.disconnect()
@@ -234,7 +235,7 @@ class _Line:
         self._bus.add_message_handler(heard)
         try:
             for rule in PROMPT_RULES:
-                await self.call("/org/freedesktop/DBus", BUS, "AddMatch", "s", rule, to=BUS)
+                await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, to=BUS)
             await self.call(prompt, PROMPT, "Prompt", "s", "")
             await asyncio.wait((ended, self._gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -252,9 +253,3 @@ class _Line:
         if reply.message_type is MessageType.ERROR:
             raise ServiceError(reply.error_name or "")
         return list(reply.body)
-
-
-async def _end(bus: MessageBus) -> None:
-    """However the connection ended, a call that was under way says it."""
-    with contextlib.suppress(Exception):
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]

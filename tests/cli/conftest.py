@@ -1,0 +1,28 @@
+"""What the tests of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fake_app import FakeApp, running
+from trayapp.config import Paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """This user's places, all in a temporary directory."""
+    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
+    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    return Paths.default()
+
+
+@pytest.fixture
+def app(paths: Paths) -> Iterator[FakeApp]:
+    """An app that answers as a test says."""
+    with running(paths.runtime_dir) as fake:
+        yield fake
