@@ -153,7 +153,9 @@ run_tests() {
     else
         "$VENV/bin/python" -m coverage run -m pytest -m "not slow" || bad=1
         wait "$simulated" || bad=1
+        trap - EXIT # there is nothing to kill any more, and a kill that fails would be the exit code of it all
         cat "$words"
+        rm -f "$words"
         "$VENV/bin/python" -m coverage report --skip-covered --skip-empty || bad=1
         "$VENV/bin/python" -m coverage report --skip-covered --show-missing \
             --include='trayapp/core/*' --fail-under=100 || bad=1

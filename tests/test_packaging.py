@@ -90,6 +90,57 @@ def test_a_wrong_python_is_named(tmp_path: Path) -> None:
     assert ["packaging"] == [file.name for file in tmp_path.iterdir()]
 
 
+STAND_IN = """#!/usr/bin/env bash
+# Plays the tools of the virtual environment: says what it was asked, and fails at what the test names.
+asked="${0##*/} $*"
+case $asked in "python -c "* | "python -m pip "* | "python --version") exit 0 ;; esac
+printf 'asked: %s\\n' "$asked"
+case $asked in $FAILS) exit 1 ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "nothing",
+        "ruff check*",
+        "ruff format*",
+        "mypy*",
+        "python -m pytest*-m slow",
+        "python -m coverage run*",
+        "python -m coverage report*--skip-empty",
+        "python -m coverage report*--fail-under=100",
+    ],
+)
+def test_the_test_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, fails: str) -> None:
+    """The exit code tells whether all went well; every part is run all the same, and nothing is left in /tmp."""
+
+    for name in ("pyproject.toml", "packaging/constraints.txt", "packaging/dev.sh"):
+        (tmp_path / "checkout" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "checkout" / name).write_text((ROOT / name).read_text())
+    for name in (".venv/bin/python", ".venv/bin/ruff", ".venv/bin/mypy", "bin/dpkg-query"):
+        program = tmp_path / "checkout" / name
+        program.parent.mkdir(exist_ok=True, parents=True)
+        program.write_text("#!/bin/sh\nprintf installed\n" if "dpkg" in name else STAND_IN)
+        program.chmod(0o755)
+    left = tmp_path / "left"
+    left.mkdir()
+
+    done = subprocess.run(
+        ["bash", tmp_path / "checkout/packaging/dev.sh", "test"],
+        env={"PATH": f"{tmp_path}/checkout/bin:/usr/bin:/bin", "TMPDIR": str(left), "FAILS": fails},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0 if fails == "nothing" else 1) == done.returncode
+    assert ("something above is not right" in done.stderr) == (fails != "nothing")
+    assert 7 == done.stdout.count("asked: ")
+    assert [] == list(left.iterdir())
+
+
 def test_ci_runs_the_test_command() -> None:
     """CI does what the README's test command does, and nothing else."""
 
