@@ -157,6 +157,7 @@ class Runtime:
             ("the endpoint of all workloads", self.aggregate.close),
             ("the loopback server", self.server.close if self.server is not None else None),
             ("the proxy", self.proxy.close),
+            ("the pages of sign-ins", self.sign_in.close),
             ("the notifications", self.announcer.close),
             ("starting at login", self.at_login.close),
             ("the keyring", self.keystore.close),

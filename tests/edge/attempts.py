@@ -70,6 +70,7 @@ class Attempt:
     async def __aexit__(self, *_: object) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+        await self.signin.close()
 
     async def url(self) -> str:
         return await asyncio.wait_for(asyncio.shield(self.shown), 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 import pytest
@@ -158,12 +158,65 @@ async def test_a_closed_tab_does_not_stop_the_exchange() -> None:
 
 
 async def test_a_browser_that_never_asks_for_the_page_is_not_waited_for() -> None:
-    """Closed between redirect and page: the attempt ends after the linger, and the listener with it."""
+    """Closed between redirect and page: the login is there at once, and the listener goes when the linger is over."""
 
     async with auth_server() as server, Attempt(issuer_of(server), linger=0.05) as attempt:
         back = (await get(await attempt.url())).headers["location"]
         await get(back)
         await attempt.login()
+
+        with pytest.raises(httpx2.ConnectError):
+            async with asyncio.timeout(3):
+                while True:
+                    await get(back)
+
+
+async def test_a_slow_browser_finds_its_page_after_the_login_was_taken() -> None:
+    """The attempt is over, and its page still told to the one who asks; then nothing listens any more."""
+
+    async with auth_server() as server, Attempt(issuer_of(server), linger=60.0) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        page = (await get(back)).headers["location"]
+        await attempt.login()
+
+        assert "You are signed in" in (await get(urljoin(back, page))).text
+        with pytest.raises(httpx2.ConnectError):
+            async with asyncio.timeout(3):
+                while True:
+                    await get(back)
+
+
+async def test_a_page_that_is_not_fetched_costs_the_next_sign_in_nothing() -> None:
+    """The next one needs the same port, and finds it free though the linger is not over."""
+
+    async with auth_server() as server:
+        first = Attempt(issuer_of(server), linger=60.0)
+        async with first:
+            back = (await get(await first.url())).headers["location"]
+            await get(back)
+            await first.login()
+            port = urlsplit(back).port
+            assert port is not None
+
+            shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            again = asyncio.create_task(
+                first.signin.run(
+                    issuer_of(server, redirect_port=port), browser=False, show=shown.set_result, now=lambda: NOW
+                )
+            )
+            assert f"%3A{port}%2F" in await asyncio.wait_for(shown, 3)
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+
+
+async def test_the_end_of_the_program_ends_a_page_that_nobody_fetched() -> None:
+    """Even in the moment when the attempt has just ended."""
+
+    async with auth_server() as server, Attempt(issuer_of(server), linger=60.0) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        await get(back)
+        await attempt.login()
+        await attempt.signin.close()
 
         with pytest.raises(httpx2.ConnectError):
             await get(back)

@@ -62,6 +62,10 @@ class LaterSignIn:
     async def forget(self, name: str) -> None:
         await (await self._loaded()).forget(name)
 
+    async def close(self) -> None:
+        if self._real is not None:
+            await self._real.close()
+
     async def _loaded(self) -> BrowserSignIn:
         async with self._loading:
             if self._real is None:

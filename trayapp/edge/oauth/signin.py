@@ -32,11 +32,12 @@ from trayapp.edge.oauth.registration import unregister
 from trayapp.edge.oauth.tokens import Asking, Code, HttpTokens
 from trayapp.edge.oauth.wire import Wire, url_problem
 from trayapp.ports import NewLogin
+from trayapp.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side of it after about as long
-LINGER = 1.0  # s that the page's last request may take to arrive
+LINGER = 10.0  # s that the page's last request may take to arrive; nothing waits for it but the page
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 
@@ -81,6 +82,8 @@ class BrowserSignIn:
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
         self._pages: dict[str, str] = {}  # where a device code is typed in
         self._steps: dict[str, list[str]] = {}
+        self._telling = Tasks()
+        self._told: set[Listener] = set()  # of attempts that are over, and whose page may not have been fetched yet
 
     async def run(
         self,
@@ -98,6 +101,7 @@ class BrowserSignIn:
         self._steps[spec.name] = []
         child: Child | None = None
         try:
+            await self.close()  # the new one may need the port of an old page
             plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
@@ -155,6 +159,12 @@ class BrowserSignIn:
         self._open(name, flow.url)
         return True
 
+    async def close(self) -> None:
+        """No page of a sign-in that is over is served any more. Sign-ins that still run go on."""
+        await self._telling.end()
+        while self._told:
+            await self._told.pop().close()
+
     def cancel(self, name: str) -> bool:
         """End a flow that waits for its redirect; it returns the problem `cancelled`."""
         flow = self._running.get(name)
@@ -204,11 +214,19 @@ class BrowserSignIn:
             if wish.browser:
                 self._open(flow.name, flow.url)
             result = await self._finish(plan, flow, wish.now)
-            listener.finish(isinstance(result, NewLogin))
-            await listener.linger(self._linger)
-            return result
-        finally:
+        except BaseException:
             await listener.close()
+            raise
+        listener.finish(isinstance(result, NewLogin))
+        self._told.add(listener)
+        # The login does not wait for that: until it is stored it can be lost.
+        self._telling.begin(f"page of {spec.name}", self._tell(listener))
+        return result
+
+    async def _tell(self, listener: Listener) -> None:
+        await listener.linger(self._linger)
+        await listener.close()
+        self._told.discard(listener)
 
     async def _finish(self, plan: Plan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
         try:
