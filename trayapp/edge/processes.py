@@ -1,8 +1,24 @@
-"""What asyncio leaves open when the wait for a child process is itself given up."""
+"""Processes of our own: which program runs a module of ours, and what asyncio leaves open when one is not waited for."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
+
+FROZEN = bool(getattr(sys, "frozen", False))
+QUIET = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW: no console flashes up
+
+
+def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> str:
+    """What takes `-m MODULE`: this Python, or the frozen program itself (packaging/pyinstaller/frozen.py).
+
+    On Windows that is the one with a console: the other one, which a login starts, has no standard input and output.
+    """
+    path = Path(executable)
+    if frozen and path.name.lower() == "amberlightw.exe":
+        return str(path.with_name("amberlight.exe"))
+    return executable
 
 
 def let_go(process: asyncio.subprocess.Process) -> None:

@@ -293,16 +293,16 @@ async def test_a_child_that_cannot_run(
     """No interpreter, a crash, a hang: unproved, logged without the token."""
 
     token = signed()
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(idtoken, "interpreter", lambda: "/nonexistent/python")
     assert "child" == (await checked(site, token, judge=idtoken.ask_child)).problem.code  # type: ignore[union-attr]
     monkeypatch.undo()
-    monkeypatch.setattr(idtoken, "PROGRAM", __file__ + ".missing")
+    monkeypatch.setattr(idtoken, "COMMAND", (__file__ + ".missing",))
     assert "child" == await ask("{}")
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "JUDGE_LIMIT", 0.0)
     assert "child" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     monkeypatch.undo()
-    monkeypatch.setattr(idtoken, "RUNNABLE", False)  # a frozen program checks in itself
+    monkeypatch.setattr(idtoken, "COMMAND", ("-m", "trayapp.edge.oauth.jose"))  # as a frozen program has it
     assert "ok" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     assert token not in caplog.text
 

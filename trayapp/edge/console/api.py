@@ -300,9 +300,7 @@ class _Api:
         return json_reply({"ok": not errors, "errors": errors, "warnings": warnings})
 
     async def doctor(self, request: web.Request) -> web.Response:
-        checks = await asyncio.shield(self._begin("doctor", self._control.checks()))
-        found = [{"name": c.name, "state": c.state, "text": c.text, "help": c.help} for c in checks]
-        return json_reply({"checks": found})
+        return json_reply(asdict(await asyncio.shield(self._begin("doctor", self._control.report()))))
 
     async def app(self, request: web.Request) -> web.Response:
         return json_reply(app_json(self._control.snapshot(), self._version, self._control.started_at))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trayapp.core import metrics
-from trayapp.core.checks import Check
+from trayapp.core.checks import Report
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
@@ -97,7 +97,9 @@ class Control(Protocol):
         """The names of those who tell of network and sleep now."""
         ...
 
-    async def checks(self) -> list[Check]: ...
+    async def report(self) -> Report:
+        """What `doctor` asks."""
+        ...
 
     def quit(self) -> None:
         """End the program soon; returns at once."""

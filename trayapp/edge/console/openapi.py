@@ -213,7 +213,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: ref("DashboardLink")},
         body={},
     ),
-    Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Checks")}),
+    Operation("doctor", "GET", f"{BASE}/doctor", "What only the running app knows.", {200: ref("Report")}),
     _click("quit", f"{BASE}/quit", "End the app."),
 )
 

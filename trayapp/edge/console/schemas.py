@@ -126,7 +126,6 @@ SCHEMAS: Mapping[str, Json] = {
             "next_attempt_at": maybe(TIME),
             "ceiling_at": maybe(TIME),
             "token_expires_at": maybe(TIME),
-            "token_endpoint": maybe(TEXT),
             "retrying_since": maybe(TIME),
             "last_refreshed_at": maybe(TIME),
             "lost_rotations": COUNT,
@@ -210,7 +209,14 @@ SCHEMAS: Mapping[str, Json] = {
     "Reloaded": closed(
         "What the configuration files said.", {"ok": FLAG, "errors": array(TEXT), "warnings": array(TEXT)}
     ),
-    "Checks": closed("What `doctor` asks the running app.", {"checks": array(ref("Check"))}),
+    "Report": closed(
+        "What `doctor` asks the running app. `token_endpoints`: where each login is refreshed, by workload.",
+        {
+            "checks": array(ref("Check")),
+            "tray": {"type": "boolean", "description": "It was started with an icon."},
+            "token_endpoints": {"type": "object", "additionalProperties": TEXT},
+        },
+    ),
     "Check": closed("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
     "App": closed(
         "How the app itself is; `warnings` and `broken` are sentences.",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
-from trayapp.edge.processes import let_go
+from trayapp.edge.processes import QUIET, interpreter, let_go
 
 MODULE = "trayapp.aggregate"
 START = 30.0  # s; importing its libraries takes a second on an idle machine
@@ -105,7 +105,7 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
     """Run Python with `command` and wait until it listens. Raises `ChildFailed`."""
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            interpreter(),
             *command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -113,7 +113,7 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
             env=_environment(),
             limit=LINE,
             start_new_session=sys.platform != "win32",  # Ctrl-C on our terminal is for us; we end it by its input
-            creationflags=0x08000000 if sys.platform == "win32" else 0,  # CREATE_NO_WINDOW
+            creationflags=QUIET,
         )
     except OSError as error:
         raise ChildFailed(f"Its process cannot be started: {error.strerror}.") from None

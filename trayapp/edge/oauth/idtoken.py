@@ -12,11 +12,9 @@ import contextlib
 import json
 import logging
 import os
-import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from trayapp.core.messages import Fault
@@ -24,7 +22,7 @@ from trayapp.core.model import Moment, Problem, Secret
 from trayapp.edge.oauth import jose
 from trayapp.edge.oauth.metadata import Endpoints, json_object
 from trayapp.edge.oauth.wire import Request, Wire, url_problem
-from trayapp.edge.processes import let_go
+from trayapp.edge.processes import FROZEN, QUIET, interpreter, let_go
 from trayapp.ports import Checked, NewLogin
 
 log = logging.getLogger(__name__)
@@ -49,8 +47,9 @@ WORDS: Mapping[str, str] = {
     "child": "the check itself failed; the log has the details.",
 }
 
-PROGRAM = Path(jose.__file__)
-RUNNABLE = not getattr(sys, "frozen", False) and PROGRAM.is_file()  # else there is no interpreter that could run it
+# By its file nothing of ours is loaded with it, and nothing is imported from where it lies or from the current
+# directory (-P). A frozen program has no such file.
+COMMAND = ("-m", jose.__name__) if FROZEN else ("-P", jose.__file__)
 
 Judge = Callable[[Awaitable[str]], Awaitable[str]]  # the order, which may still be coming → `jose.judge`'s word
 
@@ -78,7 +77,7 @@ class IdTokens:
 
     def child(self, scopes: Collection[str]) -> Child | None:
         """One that gets ready while a person signs in, where an ID token is to come; None where none is needed."""
-        return Child() if "openid" in scopes and self._judge is None and RUNNABLE else None
+        return Child() if "openid" in scopes and self._judge is None else None
 
     def checkable(self, new: NewLogin, endpoints: Endpoints, now: Moment, child: Child | None = None) -> NewLogin:
         """The same, with the check of its ID token if it brought one; `child` then belongs to the check."""
@@ -291,13 +290,13 @@ async def _start() -> asyncio.subprocess.Process | None:
     """It raises nothing: a sign-in may be waiting for the end of what never began."""
     try:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # nothing is imported from where it lies or from the current directory
-            str(PROGRAM),
+            interpreter(),
+            *COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # a traceback there could quote the token
             env={**os.environ, "PYTHONUTF8": "1"},
+            creationflags=QUIET,
         )
     except Exception as error:  # noqa: BLE001 - some event loops have no processes at all, some systems no room
         log.warning("the check of an ID token could not begin (%s)", type(error).__name__)
@@ -305,7 +304,5 @@ async def _start() -> asyncio.subprocess.Process | None:
 
 
 async def ask_child(order: Awaitable[str]) -> str:
-    """`jose.judge`, by a child where there can be one."""
-    if not RUNNABLE:
-        return await asyncio.to_thread(jose.judge, await order)
+    """`jose.judge`, by a child that begins now."""
     return await Child().ask(order)
