@@ -124,7 +124,7 @@ class Program:
         self.app.act(Action(verb, name))
 
     def checks(self) -> list[tuple[str, str, str]]:
-        return [(check["name"], check["state"], check["text"]) for check in self.client.doctor()]
+        return [(check.name, check.state, check.text) for check in self.client.doctor().checks]
 
 
 @pytest.fixture
@@ -151,6 +151,8 @@ def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
         assert ["one"] == [row["name"] for row in program.client.workloads(everything=False)]
         assert server.valid_access(program.client.token("one", 0)["access_token"])
         assert {"ok"} == {state for name, state, _ in program.checks() if name in ("keyring", "state")}
+        report = program.client.doctor()
+        assert (False, {"one": server.token_endpoint}) == (report.tray, report.token_endpoints)
     assert 0 == program.code
     assert not program.paths.server_file.exists()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trayapp import adding
-from trayapp.core.checks import Check
+from trayapp.core.checks import Report
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Verb
 from trayapp.core.metrics import Counted
@@ -118,9 +118,9 @@ class Control:
         """Who tells of network and sleep now."""
         return self._runtime.sources()
 
-    async def checks(self) -> list[Check]:
+    async def report(self) -> Report:
         """What only the running app knows."""
-        return await self._runtime.checks()
+        return await self._runtime.report()
 
     def quit(self) -> None:
         """End the program soon."""

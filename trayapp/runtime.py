@@ -17,7 +17,7 @@ from trayapp.at_login import AtLogin
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
-from trayapp.core.checks import Check
+from trayapp.core.checks import Check, Report
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
@@ -177,8 +177,13 @@ class Runtime:
     async def _stopped(self) -> None:
         await self.timeline.stopped(self.clock.now().wall)
 
-    async def checks(self) -> list[Check]:
+    async def report(self) -> Report:
         """What only the running app knows, for `doctor`."""
+        logins = {name: workload.login for name, workload in self.engine.workloads.items()}
+        endpoints = {name: login.token_endpoint for name, login in logins.items() if login is not None}
+        return Report(tuple(await self._checks()), self._app.tray is not None, endpoints)
+
+    async def _checks(self) -> list[Check]:
         trouble = await self.keystore.status()
         keyring = Check("keyring", "ok", await self.keystore.describe())
         if trouble is not None:

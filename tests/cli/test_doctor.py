@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.fake_app import FakeApp, row
+from tests.fake_app import FakeApp
 from trayapp.cli import doctor, main, reaching
 from trayapp.cli.reaching import Reached
 from trayapp.config import Config, Paths, load
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Trouble
 
 Capture = pytest.CaptureFixture[str]
@@ -43,6 +43,11 @@ def config_for(paths: Paths, *issuers: str) -> Config:
     paths.config_file.write_text(text)
     paths.config_file.chmod(0o600)
     return load(paths, {})
+
+
+def said(*checks: dict[str, str], **keys: Any) -> tuple[int, Any]:
+    """The app's answer to `doctor`."""
+    return 200, {"checks": list(checks), "tray": True, "token_endpoints": {}} | keys
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
@@ -77,10 +82,11 @@ def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: p
 
     monkeypatch.setattr(doctor, "keyring", fine)
     config_for(paths, app.url)
-    app.replies["GET /doctor"] = 200, {"checks": [{"name": "proxy", "state": "ok", "text": "It listens.", "help": ""}]}
+    app.replies["GET /doctor"] = said({"name": "proxy", "state": "ok", "text": "It listens.", "help": ""})
 
     assert 0 == main(["doctor"])
     text = capsys.readouterr().out
+    assert [("GET /doctor", None)] == app.requests, "one question is enough"
     assert "config.toml: 1 workload." in text
     assert "can be reached" in text
     assert "app: proxy" in text
@@ -126,19 +132,23 @@ def test_configuration_warnings(paths: Paths) -> None:
 def test_an_app_that_does_not_answer_well(paths: Paths, app: FakeApp) -> None:
     """An app that is there but answers nonsense is a problem, not "not running"."""
 
-    app.replies["GET /doctor"] = 500, {}
-
-    (check,) = doctor.running(paths)
-
-    assert ("app", PROBLEM) == (check.name, check.state)
+    odd = [said(checks=None), said(checks=[1]), said(tray=None), said(token_endpoints=None)]
+    for reply in [(500, {}), *odd]:
+        app.replies["GET /doctor"] = reply
+        report, (check,) = doctor.running(paths)
+        assert (None, "app", PROBLEM) == (report, check.name, check.state)
 
 
 def test_the_apps_states_are_taken_carefully(paths: Paths, app: FakeApp) -> None:
     """A state that we do not know counts as a problem."""
 
-    app.replies["GET /doctor"] = 200, {"checks": [{"name": "x", "state": "failed", "text": "t"}]}
+    app.replies["GET /doctor"] = said(
+        {"name": "x", "state": "failed", "text": "t"}, {"name": "app", "state": "warning"}
+    )
 
-    assert [OK, PROBLEM] == [check.state for check in doctor.running(paths)]
+    _, checks = doctor.running(paths)
+
+    assert [("app", OK), ("app: x", PROBLEM), ("app", WARNING)] == [(check.name, check.state) for check in checks]
 
 
 # --- keyring ---------------------------------------------------------------------------------------------------------
@@ -207,6 +217,18 @@ async def test_tray_host(replies: dict[str, Any], state: str) -> None:
     check = await doctor.tray_host(Answers(**replies))
 
     assert (state, state != OK) == (check.state, bool(check.help))
+
+
+async def test_an_app_without_an_icon_needs_no_tray(paths: Paths) -> None:
+    """Who said --no-tray is not told that nobody shows an icon; for an app that has one, and without an app, it counts."""
+
+    (check,) = await doctor.tray(Report((), False, {}))
+    assert (OK, "") == (check.state, check.help)
+    assert "--no-tray" in check.text
+
+    for report in (None, Report((), True, {})):
+        (check,) = await doctor.tray(report)
+        assert WARNING == check.state
 
 
 @pytest.mark.parametrize(
@@ -316,20 +338,11 @@ def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
 async def test_the_endpoint_that_was_found_is_tried(paths: Paths, app: FakeApp, listener: int) -> None:
     """Not the workload's own address: the app knows where its login is refreshed."""
 
-    app.replies["GET /workloads?all=true"] = (
-        200,
-        {
-            "workloads": [
-                row("w0", token_endpoint=f"http://127.0.0.1:{listener}/token"),
-                row("w1", token_endpoint=None),
-                {},
-            ]
-        },
-    )
-    found = doctor.token_endpoints(paths)
-    assert {"w0": f"http://127.0.0.1:{listener}/token"} == found
+    app.replies["GET /doctor"] = said(token_endpoints={"w0": f"http://127.0.0.1:{listener}/token", "w1": None})
+    report, _ = doctor.running(paths)
+    assert report is not None
 
-    (check,) = await reaching.endpoints(config_for(paths, "https://127.0.0.1:9"), found)
+    (check,) = await reaching.endpoints(config_for(paths, "https://127.0.0.1:9"), report.token_endpoints)
     assert (OK, f"127.0.0.1:{listener} (for w0): can be reached.") == (check.state, check.text)
 
 

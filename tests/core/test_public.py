@@ -56,7 +56,6 @@ def test_every_key_of_auth_is_always_there() -> None:
         "next_attempt_at": None,
         "ceiling_at": None,
         "token_expires_at": None,
-        "token_endpoint": None,
         "retrying_since": None,
         "last_refreshed_at": None,
         "lost_rotations": 0,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from trayapp.core.checks import Check
+from trayapp.core.checks import Check, Report
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Colour, Glyph
 from trayapp.core.metrics import Counted
@@ -124,9 +124,10 @@ class FakeControl:
     def sources(self) -> list[str]:
         return ["pigeons", "polling"]
 
-    async def checks(self) -> list[Check]:
-        self.calls.append(("checks",))
-        return [Check("keyring", "failed", "The keyring is locked.", "Unlock it.")]
+    async def report(self) -> Report:
+        self.calls.append(("report",))
+        checks = (Check("keyring", "failed", "The keyring is locked.", "Unlock it."),)
+        return Report(checks, True, {"github": "https://login.example/token"})
 
     def quit(self) -> None:
         self.calls.append(("quit",))

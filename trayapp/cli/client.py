@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Secret
 from trayapp.edge.loopback.serverfile import ServerFileError, read
 
@@ -110,11 +111,16 @@ class Client:
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
 
-    def doctor(self) -> list[Json]:
-        checks = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT).get("checks")
-        if not isinstance(checks, list) or not all(isinstance(check, dict) for check in checks):
+    def doctor(self) -> Report:
+        """What the app says of itself; a state that we do not know counts as a problem."""
+        said = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT)
+        checks, tray, endpoints = said.get("checks"), said.get("tray"), said.get("token_endpoints")
+        if not isinstance(checks, list) or not isinstance(tray, bool) or not isinstance(endpoints, dict):
             raise _odd(200)
-        return checks
+        if not all(isinstance(check, dict) for check in checks):
+            raise _odd(200)
+        found = {name: url for name, url in endpoints.items() if isinstance(url, str)}
+        return Report(tuple(_check(check) for check in checks), tray, found)
 
     def one(self, name: str, what: str = "") -> str:
         return f"{BASE}/workloads/{quote(name, safe='')}" + (f"/{what}" if what else "")
@@ -159,6 +165,12 @@ def alive(pid: int) -> bool:
         except (ProcessLookupError, OverflowError):
             return False
     return True
+
+
+def _check(said: Json) -> Check:
+    state = str(said.get("state"))
+    state = state if state in (OK, WARNING) else PROBLEM
+    return Check(str(said.get("name")), state, str(said.get("text")), str(said.get("help") or ""))
 
 
 def _read(status: int, content: bytes) -> Json:

@@ -11,13 +11,13 @@ import contextlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.reaching import endpoints
 from trayapp.config import Config, ConfigError, Paths, load
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
@@ -27,14 +27,15 @@ def examine(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """All checks, as `{name, state, text, help}`."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # what is worth saying is in the checks
     config, first = configuration(paths, environ)
-    checks = [*first, *asyncio.run(_slow(config, token_endpoints(paths))), at_login(), *running(paths)]
+    report, app = running(paths)
+    checks = [*first, *asyncio.run(_slow(config, report)), at_login(), *app]
     return [asdict(check) for check in checks]
 
 
-async def _slow(config: Config | None, found: Mapping[str, str]) -> list[Check]:
+async def _slow(config: Config | None, report: Report | None) -> list[Check]:
     """What waits for others, all at the same time; the order stays."""
-    buses = (bus(look) for look in (tray_host, notifications))
-    groups = await asyncio.gather(keyring(), *buses, endpoints(config, found))
+    found = report.token_endpoints if report else {}
+    groups = await asyncio.gather(keyring(), tray(report), bus(notifications), endpoints(config, found))
     return [check for group in groups for check in group]
 
 
@@ -56,36 +57,19 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
     return config, [Check(name, OK, text), *(Check(name, WARNING, w, "Correct it.") for w in config.warnings)]
 
 
-def token_endpoints(paths: Paths) -> dict[str, str]:
-    """Where the app refreshes each login, by workload; nothing where no app answers, which is said elsewhere."""
-    try:
-        rows = Client.find(paths.runtime_dir).workloads(everything=True)
-    except (NotRunningError, ApiError):
-        return {}
-    told = ((row.get("name"), row.get("auth")) for row in rows)
-    found = {name: auth.get("token_endpoint") for name, auth in told if isinstance(auth, dict)}
-    return {name: url for name, url in found.items() if isinstance(name, str) and isinstance(url, str)}
-
-
-def running(paths: Paths) -> list[Check]:
-    """Whether the app runs and answers, and what it says of itself."""
+def running(paths: Paths) -> tuple[Report | None, list[Check]]:
+    """What the app says, asked once (None: nobody answers), and what is shown of it."""
     try:
         client = Client.find(paths.runtime_dir)
-        said = client.doctor()
+        report = client.doctor()
     except NotRunningError as error:
         text = f"Amberlight is not running. {error}".strip()
-        return [Check("app", WARNING, text, "Start it: amberlight run")]
+        return None, [Check("app", WARNING, text, "Start it: amberlight run")]
     except ApiError as error:
-        return [Check("app", PROBLEM, str(error), "Quit Amberlight and start it again: amberlight run")]
+        return None, [Check("app", PROBLEM, str(error), "Quit Amberlight and start it again: amberlight run")]
     text = f"Running: process {client.pid}, version {client.version}, http://{client.host}:{client.port}."
-    return [Check("app", OK, text), *(_said(check) for check in said)]
-
-
-def _said(check: Mapping[str, Any]) -> Check:
-    """One of the app's own checks; a state that we do not know counts as a problem."""
-    state = str(check.get("state"))
-    state = state if state in (OK, WARNING) else PROBLEM
-    return Check(f"app: {check.get('name')}", state, str(check.get("text")), str(check.get("help") or ""))
+    own = (check if check.name == "app" else replace(check, name=f"app: {check.name}") for check in report.checks)
+    return report, [Check("app", OK, text), *own]
 
 
 def at_login() -> Check:
@@ -168,6 +152,13 @@ def _asker(connection: Any) -> Ask:
 WATCHER = "org.kde.StatusNotifierWatcher"
 NOTIFIER = "org.freedesktop.Notifications"
 _DBUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+
+
+async def tray(report: Report | None) -> list[Check]:
+    """Nobody has to show the icon of an app that has none."""
+    if report is not None and not report.tray:
+        return [Check("tray host", OK, "Amberlight runs without an icon (--no-tray); none is needed.")]
+    return await bus(tray_host)
 
 
 async def tray_host(ask: Ask) -> Check:

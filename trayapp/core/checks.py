@@ -1,7 +1,8 @@
-"""What `doctor` says of one thing, in the command line and in the app."""
+"""What `doctor` says of one thing, and what the running app tells it: the same values in the command line and in the app."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -15,3 +16,12 @@ class Check:
     state: str
     text: str
     help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that `doctor` asks of the running app, in one answer."""
+
+    checks: tuple[Check, ...]
+    tray: bool  # it has an icon, whether or not a panel shows it; not with --no-tray
+    token_endpoints: Mapping[str, str]  # where each login is refreshed, by workload

@@ -79,7 +79,6 @@ def auth_json(auth: AuthView) -> Json:
         "next_attempt_at": rfc3339(auth.next_attempt_at),
         "ceiling_at": rfc3339(auth.ceiling_at),
         "token_expires_at": rfc3339(auth.token_expires_at),
-        "token_endpoint": auth.token_endpoint,
         "retrying_since": rfc3339(auth.retrying_since),
         "last_refreshed_at": rfc3339(auth.last_refreshed_at),
         "lost_rotations": auth.lost_rotations,

@@ -78,7 +78,6 @@ class AuthView:
     next_attempt_at: float | None = None
     ceiling_at: float | None = None
     token_expires_at: float | None = None
-    token_endpoint: str | None = None  # where the login is refreshed
     retrying_since: float | None = None
     last_refreshed_at: float | None = None
     lost_rotations: int = 0

@@ -198,7 +198,6 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         next_attempt_at=_steady(_wall(opens_at(w, gate), now), before.next_attempt_at if before else None),
         ceiling_at=_steady(_ceiling_at(w, now), before.ceiling_at if before else None),
         token_expires_at=_steady(_expires(w, now), before.token_expires_at if before else None),
-        token_endpoint=w.login.token_endpoint if w.login else None,
         retrying_since=failing.retrying_since if failing else None,
         last_refreshed_at=w.last_refreshed_at,
         lost_rotations=w.lost_rotations,

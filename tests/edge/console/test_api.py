@@ -386,13 +386,13 @@ async def test_reload(site: Site) -> None:
 
 
 async def test_doctor(site: Site) -> None:
-    """Every check has a name, a state, a sentence and what to do."""
+    """Every check has a name, a state, a sentence and what to do; the command line needs no second question."""
 
     status, body, _ = await site.ask("GET", f"{BASE}/doctor")
 
     assert status == 200
     line = {"name": "keyring", "state": "failed", "text": "The keyring is locked.", "help": "Unlock it."}
-    assert body == {"checks": [line]}
+    assert body == {"checks": [line], "tray": True, "token_endpoints": {"github": "https://login.example/token"}}
 
 
 JSON = {"Content-Type": "application/json"}

@@ -11,6 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from aiohttp import web
