@@ -17,11 +17,10 @@ from trayapp.at_login import AtLogin
 from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
-from trayapp.core.checks import Check, Report
+from trayapp.core.checks import Check, Report, of_keyring
 from trayapp.core.clients import ClientAccess
 from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
-from trayapp.core.model import Trouble
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
 from trayapp.edge.console.api import open_routes, routes
@@ -57,12 +56,6 @@ log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the end
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time means it, unsaved logins or not
-KEYRING_HELP = {
-    Trouble.LOCKED: "Unlock it; Amberlight goes on by itself.",
-    Trouble.UNAVAILABLE: "Start a keyring (GNOME Keyring, KWallet, ...): without one logins are lost when Amberlight ends.",
-    Trouble.HANGING: "Look for a window that asks for its password.",
-    Trouble.FAILED: "Amberlight tries again by itself; the log has the details.",
-}
 EVENTS = "network and sleep"
 POLLING = "polling"
 STILL_IN_FORCE = "The last good configuration stays in force."
@@ -184,10 +177,7 @@ class Runtime:
         return Report(tuple(await self._checks()), self._app.tray is not None, endpoints)
 
     async def _checks(self) -> list[Check]:
-        trouble = await self.keystore.status()
-        keyring = Check("keyring", "ok", await self.keystore.describe())
-        if trouble is not None:
-            keyring = Check("keyring", "problem", await self.keystore.describe(), KEYRING_HELP[trouble])
+        keyring = of_keyring(await self.keystore.status(), await self.keystore.describe())
         wrong = await self.journal.status()
         state = Check("state", "ok", "state.db is written.")
         if wrong:
@@ -196,7 +186,8 @@ class Runtime:
         network = Check("network", "ok", "There is a network.")
         if reason is not None:
             network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "It goes on by itself.")
-        return [keyring, state, network, self._events(), *(Check("app", "warning", t) for t in self._warnings.values())]
+        others = (Check("app", "warning", said) for topic, said in self._warnings.items() if topic != "keyring")
+        return [keyring, state, network, self._events(), *others]
 
     def sources(self) -> list[str]:
         """Who tells of network and sleep now; looking from time to time is always among them."""

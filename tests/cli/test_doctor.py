@@ -56,7 +56,7 @@ def said(*checks: dict[str, str], **keys: Any) -> tuple[int, Any]:
 def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a bare machine every check still ends, and says what to do; the exit code is that of a problem."""
 
-    async def none() -> list[Check]:
+    async def none(_: Report | None) -> list[Check]:
         return [Check("keyring", PROBLEM, "No keyring.", "Start one.")]
 
     monkeypatch.setattr(doctor, "keyring", none)
@@ -74,13 +74,9 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
     assert all(check["text"] and (check["help"] or check["state"] == OK) for check in checks)
 
 
-def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """With warnings at most, the exit code is 0; what the app says of itself is shown too."""
 
-    async def fine() -> list[Check]:
-        return [Check("keyring", OK, "SecretService.")]
-
-    monkeypatch.setattr(doctor, "keyring", fine)
     config_for(paths, app.url)
     app.replies["GET /doctor"] = said({"name": "proxy", "state": "ok", "text": "It listens.", "help": ""})
 
@@ -159,7 +155,8 @@ def test_the_apps_states_are_taken_carefully(paths: Paths, app: FakeApp) -> None
     [(None, OK), (Trouble.LOCKED, WARNING), (Trouble.UNAVAILABLE, PROBLEM), (Trouble.HANGING, PROBLEM)],
 )
 async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None, state: str) -> None:
-    """A locked keyring is a warning, a missing one a problem; it is let go of afterwards."""
+    """A locked keyring is a warning, a missing one a problem; it is let go of afterwards. An app that runs has said how
+    its own is, and no other is looked at."""
 
     closed = []
 
@@ -177,7 +174,8 @@ async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None,
 
     monkeypatch.setattr("trayapp.edge.vault.keystore.Keystore", Keystore)
 
-    (check,) = await doctor.keyring()
+    assert [] == await doctor.keyring(Report((), True, {}))
+    (check,) = await doctor.keyring(None)
 
     assert (state, "A sentence.", [True]) == (check.state, check.text, closed)
     assert bool(check.help) == (state != OK)
@@ -246,6 +244,18 @@ async def test_notifications(reply: Any, state: str, words: str) -> None:
 
     assert state == check.state
     assert words in check.text
+
+
+async def test_without_a_bus(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No session is told from a bus that is gone, and neither needs to know what D-Bus raises."""
+
+    (check,) = await doctor.bus(doctor.notifications)
+    assert (WARNING, True) == (check.state, "cannot be reached" in check.text)
+
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    (check,) = await doctor.bus(doctor.notifications)
+    assert (WARNING, True) == (check.state, "not inside a desktop session" in check.text)
 
 
 async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

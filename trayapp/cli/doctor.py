@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from typing import Any
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.reaching import endpoints
 from trayapp.config import Config, ConfigError, Paths, load
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, of_keyring
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
@@ -35,7 +36,7 @@ def examine(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
 async def _slow(config: Config | None, report: Report | None) -> list[Check]:
     """What waits for others, all at the same time; the order stays."""
     found = report.token_endpoints if report else {}
-    groups = await asyncio.gather(keyring(), tray(report), bus(notifications), endpoints(config, found))
+    groups = await asyncio.gather(keyring(report), tray(report), bus(notifications), endpoints(config, found))
     return [check for group in groups for check in group]
 
 
@@ -87,22 +88,18 @@ def at_login() -> Check:
 # --- keyring ---------------------------------------------------------------------------------------------------------
 
 
-async def keyring() -> list[Check]:
-    """Which keyring would be used, and whether it is there and unlocked; without raising a prompt."""
-    from trayapp.core.model import Trouble
+async def keyring(report: Report | None) -> list[Check]:
+    """Which keyring would be used, and whether it is there and unlocked; without raising a prompt. Of an app that runs
+    only its own counts, and it has said how that is: here may be another session, or none."""
+    if report is not None:
+        return []
     from trayapp.edge.vault.keystore import Keystore
 
     keystore = Keystore("doctor", hang_limit=KEYRING_LIMIT)
     try:
-        trouble, text = await keystore.status(), await keystore.describe()
+        return [of_keyring(await keystore.status(), await keystore.describe())]
     finally:
         await keystore.close()
-    if trouble is None:
-        return [Check("keyring", OK, text)]
-    if trouble is Trouble.LOCKED:
-        return [Check("keyring", WARNING, text, "Unlock it; logins can be read then.")]
-    help_ = "Start one (GNOME Keyring, KWallet, …). Until then logins last only as long as Amberlight runs."
-    return [Check("keyring", PROBLEM, text, help_)]
 
 
 # --- the desktop -----------------------------------------------------------------------------------------------------
@@ -126,7 +123,9 @@ async def bus(look: Callable[[Ask], Awaitable[Check]]) -> list[Check]:
     except TimeoutError:
         return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
-        text = f"There is no D-Bus session bus to be reached ({type(error).__name__})."
+        text = "This is not inside a desktop session (there is no D-Bus session bus)."
+        if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+            text = f"The D-Bus session bus of this session cannot be reached ({type(error).__name__})."
         return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]
     finally:
         if connection is not None:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trayapp.core.model import Trouble
+
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+_KEYRING: Mapping[Trouble, tuple[str, str]] = {
+    Trouble.LOCKED: (WARNING, "Unlock it; Amberlight goes on by itself."),
+    Trouble.UNAVAILABLE: (
+        PROBLEM,
+        "Start Amberlight in a desktop session with a keyring (GNOME Keyring, KWallet). Until then logins last only as"
+        " long as it runs.",
+    ),
+    Trouble.HANGING: (PROBLEM, "Look for a window that asks for its password."),
+    Trouble.FAILED: (PROBLEM, "Amberlight tries again by itself; its log has the details."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +38,9 @@ class Report:
     checks: tuple[Check, ...]
     tray: bool  # it has an icon, whether or not a panel shows it; not with --no-tray
     token_endpoints: Mapping[str, str]  # where each login is refreshed, by workload
+
+
+def of_keyring(trouble: Trouble | None, text: str) -> Check:
+    """How the keyring is; `text` names it, or says what is wrong with it."""
+    state, help_ = (OK, "") if trouble is None else _KEYRING[trouble]
+    return Check("keyring", state, text, help_)

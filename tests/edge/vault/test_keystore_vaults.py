@@ -134,15 +134,16 @@ def _write_choice(directory: Path, named: str) -> None:
 
 
 def test_a_choice_among_the_allowed_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only that one is tried, and the reason is its own."""
+    """Only that one is tried, and the reason is its own; what the classes say is for the log."""
 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.Windows.WinVaultKeyring")
     if sys.platform == "win32":
         assert "WinVault" in vaults.choose().name
         return
-    with pytest.raises(NoVaultError, match="WinVaultKeyring: Requires Windows") as caught:
+    with pytest.raises(NoVaultError, match=r"that was chosen, keyring\.backends\.Windows\.WinVaultKeyring,") as caught:
         vaults.choose()
-    assert "SecretService" not in str(caught.value)
+    assert "WinVaultKeyring: Requires Windows" in caught.value.why
+    assert "SecretService" not in caught.value.why
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")
@@ -155,6 +156,25 @@ def test_without_a_keyring_the_refused_ones_are_named(monkeypatch: pytest.Monkey
 
     with pytest.raises(NoVaultError, match=r"Installed but refused: keyrings\.alt\.file"):
         vaults.choose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")
+@pytest.mark.parametrize(("address", "outside"), [("unix:path=/nonexistent/bus", False), ("", True)])
+async def test_without_a_keyring_a_person_is_told_plainly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str, outside: bool
+) -> None:
+    """No class, no library and no variable in the sentence, and whether a session is there; the log says the rest."""
+
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [])
+    keystore = Keystore("install")
+
+    assert Trouble.UNAVAILABLE is await keystore.status()
+    text = await keystore.describe()
+    await keystore.close()
+
+    assert ("No keyring is there: this is not inside a desktop session." if outside else "No keyring is there.") == text
+    assert "keyring.backends.SecretService.Keyring: " in caplog.text
 
 
 def test_a_damaged_keyringrc_is_no_choice(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ from trayapp.edge.vault.naming import NoVaultError
 try:
     vaults.choose()
 except NoVaultError as error:
-    print(error)
+    print(error.why)
 """
 
 

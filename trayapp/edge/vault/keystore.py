@@ -157,7 +157,7 @@ class Keystore:
         self._wrote_at = None
         if trouble is Trouble.UNAVAILABLE:
             self._let_go()
-        self._say(_sentence(trouble, error))
+        self._say(_sentence(trouble, error), getattr(error, "why", "") if trouble is Trouble.UNAVAILABLE else "")
         return trouble
 
     def _let_go(self) -> None:
@@ -175,11 +175,11 @@ class Keystore:
             raise RefusalError("The keyring takes what is written and does not keep it.")
         return None
 
-    def _say(self, sentence: str) -> None:
+    def _say(self, sentence: str, why: str = "") -> None:
         """Once per change: a keyring that stays away would fill the log."""
         if sentence != self._said:
             self._said = sentence
-            log.warning("%s", sentence)
+            log.warning("%s%s", sentence, f" ({why})" if why else "")
 
 
 class _Watched:

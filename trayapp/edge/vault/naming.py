@@ -12,7 +12,12 @@ ALLOWED = (SECRET_SERVICE, KWALLET, LIBSECRET, MACOS, WINDOWS)
 
 
 class NoVaultError(Exception):
-    """No keyring that may be used. The text is a sentence for people and names the class that was refused."""
+    """No keyring that may be used. The text is a sentence for people and names the class that was refused; `why` is what
+    each of them said, for the log."""
+
+    def __init__(self, text: str, why: str = "") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 def refused(path: str) -> str:

@@ -44,7 +44,7 @@ def choose() -> Vault:
 
     if vault := backends.best(wanted, reasons):
         return vault
-    raise NoVaultError(_nothing(reasons))
+    raise NoVaultError(_nothing(named if named in ALLOWED else ""), "; ".join(reasons))
 
 
 def _candidates() -> tuple[str, ...]:
@@ -102,11 +102,15 @@ def _library_settings() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "python_keyring")
 
 
-def _nothing(reasons: list[str]) -> str:
+def _nothing(chosen: str) -> str:
+    """Plainly; why each class is not there helps only who knows them."""
+    if chosen:
+        return f"The keyring that was chosen, {chosen}, is not there."
+    outside = sys.platform.startswith("linux") and not os.environ.get("DBUS_SESSION_BUS_ADDRESS")
+    text = f"No keyring is there{': this is not inside a desktop session' if outside else ''}."
     plugins = sorted(
         point.value.partition(":")[0]
         for point in metadata.entry_points(group="keyring.backends")
         if not point.value.startswith("keyring.")
     )
-    text = f"No keyring is there to keep a login ({'; '.join(reasons)})."
     return f"{text} Installed but refused: {', '.join(plugins)}." if plugins else text
