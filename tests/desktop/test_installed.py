@@ -1,4 +1,4 @@
-"""Amberlight as it was installed: icon, menu, notification, and the next login.
+"""Amberlight as it was installed: icon, menu, notification, the next login, and all workloads at one address.
 
 It is the script beside this interpreter, or what AMBERLIGHT_PROGRAM names: a frozen program, or the one of a package.
 AMBERLIGHT_SHOTS names a directory for pictures of what was on the screen, to be looked at.
@@ -6,6 +6,7 @@ AMBERLIGHT_SHOTS names a directory for pictures of what was on the screen, to be
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.aggregate.site import text_of, tool_names
+from tests.aggregate.upstream import Upstream
 from tests.desktop.desk import Desk
-from tests.desktop.program import Program
+from tests.desktop.program import CONFIG, NAME, Program
 from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of, shows
 from trayapp.autostart.linux import read_entry
@@ -43,6 +46,16 @@ def program(on_desk: Desk, tmp_path: Path) -> Iterator[Program]:
         program.environment.pop("PYTHONPATH")  # what it needs it has
         program.sign_in(server.issue(scope="mail"))
         yield program
+
+
+async def called(program: Program, tool: str) -> tuple[set[str], str]:
+    """The tools at the address of all workloads, by the official client, and what one of them answered."""
+    from mcp.client import Client
+
+    access = await asyncio.to_thread(program.client().aggregate)
+    key = access["headers"]["Authorization"].removeprefix("Bearer ")
+    async with Client(access["url"].replace("/mcp", f"/k/{key}/mcp")) as client:
+        return tool_names(await client.list_tools()), text_of(await client.call_tool(tool, {"text": "hello"}))
 
 
 def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Program) -> None:
@@ -79,4 +92,20 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         assert "Off" in program.run("autostart", "status")
         assert 0 == program.quit(), program.tail()
     wait_for(lambda: not desk.tray_items() and not desk.notifications(), "the screen to be empty")
+    assert "Traceback" not in program.log()
+
+
+async def test_all_workloads_at_one_address(program: Program) -> None:
+    """What needs a process and libraries of its own was installed too: a tool is found, and called with our token."""
+
+    with Upstream(NAME, program.server) as upstream:
+        program.configure(
+            CONFIG.format(name=NAME, server=program.server).replace("http://127.0.0.1:9/mcp", upstream.url)
+        )
+        with program:
+            await asyncio.to_thread(program.until_is, "running", "ok")
+            names, answer = await called(program, f"{NAME}_say")
+            assert {f"{NAME}_{tool}" for tool in upstream.tools} == names
+            assert "hello" in answer
+            assert 0 == await asyncio.to_thread(program.quit), program.tail()
     assert "Traceback" not in program.log()

@@ -16,7 +16,6 @@ import hmac
 import importlib.util
 import logging
 import secrets
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -44,11 +43,8 @@ ANSWER = 5.0  # s that it has for that
 CONNECT = 5.0  # s
 _NOT_UP = headers.HOP_BY_HOP | {"host", "authorization", "cookie", "expect", "origin", "referer", SECRET.lower()}
 
-HOW = (
-    "The MCP endpoint over all workloads is not part of this build of Amberlight. "
-    'Remove this build and install Amberlight with: pipx install "amberlight[mcp]". Your logins stay.'
-    if getattr(sys, "frozen", False)
-    else "The MCP endpoint over all workloads needs one more package. "
+HOW = (  # a frozen program always has it
+    "The MCP endpoint over all workloads needs one more package. "
     'Install it with: pip install "amberlight[mcp]" (or pipx inject amberlight mcp), then ask again.'
 )
 
