@@ -148,7 +148,7 @@ def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
     with program:
         program.becomes("running ok")
         assert 0o600 == program.paths.server_file.stat().st_mode & 0o777
-        assert ["one"] == [row["name"] for row in program.client.workloads(everything=False)]
+        assert ["one"] == [row["name"] for row in program.client.workloads()]
         assert server.valid_access(program.client.token("one", 0)["access_token"])
         assert {"ok"} == {state for name, state, _ in program.checks() if name in ("keyring", "state")}
         report = program.client.doctor()

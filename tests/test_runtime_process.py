@@ -113,7 +113,7 @@ class Process:
 
     def _up(self) -> bool:
         try:
-            self.client.workloads(everything=True)
+            self.client.workloads()
         except (NotRunningError, ApiError):
             return False
         return True

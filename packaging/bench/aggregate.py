@@ -68,7 +68,7 @@ async def measure(root: Path, workloads: int, rounds: int, calls: int) -> Figure
         from trayapp.paths import Paths
 
         client = Client.find(Paths.under(root).runtime_dir)
-        await until(lambda: all(row["status"] == "running" for row in client.workloads(everything=True)))
+        await until(lambda: all(row["status"] == "running" for row in client.workloads()))
         before = pss(app.pid)
         proxied, all_ = client.client("w0"), client.aggregate()
         began = time.perf_counter()

@@ -42,6 +42,7 @@ def given_config(paths: Paths, text: str = CONFIG) -> None:
     paths.config_file.write_text(text)
 
 
+ALL = "GET /workloads?all=true"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -49,11 +50,11 @@ Capture = pytest.CaptureFixture[str]
 
 
 def test_list(app: FakeApp, capsys: Capture) -> None:
-    """`list` prints a table of what the app lists."""
+    """`list` prints a table of those that work or want to, and counts the others; one request tells of all."""
 
     rows = [row(), row("jira", "unauthenticated", "refused")]
-    app.replies["GET /workloads"] = 200, {"workloads": rows}
-    app.replies["GET /workloads?all=true"] = [(200, {"workloads": rows}), (200, {"workloads": [*rows, row("old")]})]
+    odd = [row("old", "stopped"), row("new", "a_word_of_tomorrow")]
+    app.replies[ALL] = [(200, {"workloads": rows}), (200, {"workloads": [*rows, *odd[:1]]})]
 
     assert 0 == main(["list"])
     out = capsys.readouterr().out.splitlines()
@@ -63,26 +64,33 @@ def test_list(app: FakeApp, capsys: Capture) -> None:
     assert "unauthenticated  needs sign-in" in out[2]
 
     assert 0 == main(["list"])
-    assert "Not shown: 1 paused. See: amberlight list --all" == capsys.readouterr().out.splitlines()[-1]
+    assert ["Not shown: 1 paused. See: amberlight list --all"] == capsys.readouterr().out.splitlines()[3:]
+    assert [(ALL, None)] * 2 == app.requests
+
+    app.replies[ALL] = 200, {"workloads": [*rows, *odd]}
+    assert 0 == main(["list", "--all"])
+    assert 5 == len(capsys.readouterr().out.splitlines())
 
 
 def test_list_json(app: FakeApp, capsys: Capture) -> None:
     """`list --format json` prints the rows as the app sent them, `auth` and `health` included."""
 
-    rows = [row(attempts=2)]
-    app.replies["GET /workloads?all=true"] = 200, {"workloads": rows}
+    rows = [row(attempts=2), row("old", "stopped")]
+    app.replies[ALL] = 200, {"workloads": rows}
 
     assert 0 == main(["list", "--all", "--format", "json"])
     out = capsys.readouterr().out
     assert rows == json.loads(out)
     assert out.startswith('[\n  {\n    "name": "github"')
 
+    assert 0 == main(["list", "--format", "json"])
+    assert rows[:1] == json.loads(capsys.readouterr().out)
+
 
 def test_empty_list(app: FakeApp, capsys: Capture) -> None:
     """With nothing to list, the sentence leads on: to `add`, or to `--all` when only paused ones are there."""
 
-    app.replies["GET /workloads"] = 200, {"workloads": []}
-    app.replies["GET /workloads?all=true"] = [(200, {"workloads": []}), (200, {"workloads": [row()]})]
+    app.replies[ALL] = [(200, {"workloads": []}), (200, {"workloads": [row("old", "stopped")]})]
 
     assert [0, 0] == [main(["list"]), main(["list"])]
     first, second = capsys.readouterr().out.splitlines()
@@ -116,8 +124,7 @@ def test_status_codes(app: FakeApp, capsys: Capture, status: str, code: int) -> 
 def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:
     """On a real terminal the table has glyphs and amber; under NO_COLOR it keeps the glyphs only."""
 
-    for what in ("GET /workloads", "GET /workloads?all=true"):
-        app.replies[what] = 200, {"workloads": [row("github", "auth_retrying", "retrying")]}
+    app.replies[ALL] = 200, {"workloads": [row("github", "auth_retrying", "retrying")]}
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     utf8 = plain | {"PYTHONIOENCODING": "utf-8", "TERM": "xterm", "COLUMNS": "200"}
 
@@ -414,7 +421,7 @@ def test_a_wrong_key(paths: Paths, capsys: Capture) -> None:
 def test_somebody_else_answers(app: FakeApp, capsys: Capture, reply: Any) -> None:
     """Whatever is not our app's answer is a sentence, never a traceback."""
 
-    app.replies["GET /workloads"] = reply
+    app.replies[ALL] = reply
 
     assert 1 == main(["list"])
     assert "is not Amberlight, or another version" in capsys.readouterr().err
@@ -423,7 +430,7 @@ def test_somebody_else_answers(app: FakeApp, capsys: Capture, reply: Any) -> Non
 def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
     """A misspelt name is answered with the nearest one there is."""
 
-    app.replies["GET /workloads?all=true"] = 200, {"workloads": [row("github")]}
+    app.replies[ALL] = 200, {"workloads": [row("github")]}
 
     assert 1 == main(["status", "gihub"])
     assert 1 == main(["retry", "xyz"])

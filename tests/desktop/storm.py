@@ -195,7 +195,7 @@ class Storm(Program):
         client, waiting = self.client(), set(names)
         end = time.monotonic() + SETTLED
         while waiting:
-            words = {row["name"]: word(row) for row in client.workloads(everything=True)}
+            words = {row["name"]: word(row) for row in client.workloads()}
             for name in sorted(waiting):
                 said = words[name]
                 if said == LOST if name in lost else said[0] == "running":

@@ -70,10 +70,9 @@ class Client:
             raise NotRunningError(f"{runtime_dir / 'server.json'} names the port {port}, which does not exist.")
         return cls(host, int(port), info.api_key, info.pid, info.version)
 
-    def workloads(self, *, everything: bool) -> list[Json]:
-        """The rows of the list."""
-        path = f"{BASE}/workloads" + ("?all=true" if everything else "")
-        rows = self.request("GET", path).get("workloads")
+    def workloads(self) -> list[Json]:
+        """The rows of all of them."""
+        rows = self.request("GET", f"{BASE}/workloads?all=true").get("workloads")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise _odd(200)
         return rows

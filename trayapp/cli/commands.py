@@ -19,6 +19,7 @@ from trayapp.cli.failing import api_words, leave_traceback, nothing_to_try
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.cli.token_wait import usable_token
 from trayapp.core.model import Secret
+from trayapp.core.public import LISTED
 from trayapp.paths import Paths
 
 START = "Amberlight is not running. Start it with: amberlight run"
@@ -83,16 +84,15 @@ def demo(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def listing(arguments: argparse.Namespace, paths: Paths) -> int:
-    client = _client(paths)
-    rows = client.workloads(everything=arguments.all)
+    every = _client(paths).workloads()
+    rows = [row for row in every if arguments.all or row.get("status") in LISTED]
     if arguments.format == "json":
         say_json(rows)
         return OK
-    hidden = 0 if arguments.all else len(client.workloads(everything=True)) - len(rows)
     if rows:
         say(table(rows, Style.of(sys.stdout, os.environ), time.time()))
-    if hidden > 0:
-        say(HIDDEN.format(hidden))
+    if len(rows) < len(every):
+        say(HIDDEN.format(len(every) - len(rows)))
     elif not rows:
         say(EMPTY)
     return OK

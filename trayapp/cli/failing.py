@@ -20,7 +20,7 @@ def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> s
     from difflib import get_close_matches
 
     try:
-        names = [str(row.get("name")) for row in Client.find(paths.runtime_dir).workloads(everything=True)]
+        names = [str(row.get("name")) for row in Client.find(paths.runtime_dir).workloads()]
     except (NotRunningError, ApiError):
         names = []
     near = get_close_matches(arguments.name, names, 1)
