@@ -84,6 +84,7 @@ class World:
     snapshots: list[tuple[float, Snapshot]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  # addresses that the browser got
     seen: dict[str, list[str]] = field(default_factory=dict)  # by name: each "status detail", once per change
+    browsers: list[threading.Thread] = field(default_factory=list)  # of persons who agree at once
     reread: int = 0
 
     def w(self, name: str = "one") -> Workload:
@@ -119,6 +120,11 @@ class World:
             f"{name} to be green",
         )
         return self.view(name)
+
+    async def browsed(self) -> None:
+        """Every browser has seen its last page, which the next sign-in or the end would take away."""
+        for browser in self.browsers:
+            await asyncio.to_thread(browser.join)
 
     async def quiet(self, seconds: float = 0.1) -> None:
         """Several ticks of `QUICK` go by."""
@@ -197,11 +203,13 @@ async def running(
     wire = Wire("0") if certificates else Wire("0", bare)  # reading all authorities takes 30 ms
     http = HttpTokens(wire)
     opened: list[str] = []
+    browsers: list[threading.Thread] = []
 
     def open_url(url: str) -> bool:
         opened.append(url)
         if person:
-            threading.Thread(target=browse, args=(url,), name="browser", daemon=True).start()
+            browsers.append(threading.Thread(target=browse, args=(url,), name="browser", daemon=True))
+            browsers[-1].start()
         return True
 
     own = None if journal is not None else Journal(path / "state.db")
@@ -226,11 +234,12 @@ async def running(
 
     engine = Engine(adapters, published, first_gate=gate or Gate(settle=0.03, settle_max=0.1), on_verb=on_verb)
     assert isinstance(adapters.watcher, Watcher)
-    world = World(engine, adapters.keystore, adapters.journal, adapters.watcher, snapshots, opened, seen)
+    world = World(engine, adapters.keystore, adapters.journal, adapters.watcher, snapshots, opened, seen, browsers)
     engine.configure(specs)
     loop = asyncio.create_task(engine.run(), name="engine")
     try:
         yield world
+        await world.browsed()
     finally:
         await engine.close()
         await loop
