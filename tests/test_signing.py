@@ -48,6 +48,7 @@ async def begin(world: World, *, browser: bool = True) -> str:
 async def over(world: World) -> Problem | None:
     """Wait for the end of the sign-in; what was told about it."""
     await world.until(lambda: not world.w().signing_in, "the sign-in's end")
+    await world.browsed()
     return world.view().auth.sign_in_error
 
 
@@ -192,6 +193,25 @@ async def test_a_double_click_opens_one_page(tmp_path: Path, monkeypatch: pytest
             await asyncio.to_thread(browse, world.opened[0])
             await world.until(lambda: not world.w().signing_in)
         assert 1 == server.count("token", grant="authorization_code")
+
+
+async def test_a_click_calls_it_off(tmp_path: Path) -> None:
+    """*Cancel sign-in* ends the one that waits and nothing else; a click right after it opens another page."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, person=False) as world:
+            await world.green()
+            world.do(Verb.CANCEL_SIGN_IN)
+            world.do(Verb.REAUTHORIZE)
+            await world.until(lambda: world.opened)
+            world.do(Verb.CANCEL_SIGN_IN)
+            problem = await over(world)
+            assert problem is not None
+            assert ("cancelled", "running") == (problem.kind, world.view().status)
+            world.do(Verb.REAUTHORIZE)
+            await world.until(lambda: len(world.opened) == 2)
+            assert world.opened[0] != world.opened[1]
+        assert 0 == server.count("token", grant="authorization_code")
 
 
 async def test_without_a_browser_the_address_is_pasted(tmp_path: Path) -> None:

@@ -333,6 +333,8 @@ class Engine:
                 self.task("retry all now", self.everyone(Manual))
             case Verb.REAUTHORIZE:
                 self.signing.clicked(name)
+            case Verb.CANCEL_SIGN_IN:
+                self.signing.cancel(name)
             case Verb.ACCEPT:
                 self.signing.accepted(name)
             case Verb.PAUSE:

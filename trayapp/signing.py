@@ -112,7 +112,8 @@ class Signing:
         return self._sign_in.paste(name, url)
 
     def cancel(self, name: str) -> None:
-        """End it; everything stays as it was."""
+        """End it; everything stays as it was. The next click begins another, however soon it comes."""
+        self._clicked.pop(name, None)
         if (task := self._running.get(name)) is not None:
             task.cancel()
 

@@ -219,6 +219,7 @@ def test_the_submenu() -> None:
         (NEVER, "sign_out:new", "Sign out", False),
         (SIGNING, "top:slack", "Reopen sign-in page of slack…", True),
         (SIGNING, "reauthorize:slack", "Reopen sign-in page…", True),
+        (SIGNING, "cancel_sign_in:slack", "Cancel sign-in", True),
         (CHANGED, "top:moved", "Reauthorize moved…", True),
         (REJECTED, "top:api", "Reauthorize api…", True),
         (BROKEN, "reauthorize:typo", "Reauthorize…", False),  # only the file can mend it
@@ -239,7 +240,14 @@ def test_items_by_state(seen: WorkloadView, key: str, text: str, enabled: bool) 
 
 
 @pytest.mark.parametrize(
-    ("seen", "key"), [(GREEN, "top:github"), (BROKEN, "top:typo"), (PAUSED, "pause:old"), (GREEN, "resume:github")]
+    ("seen", "key"),
+    [
+        (GREEN, "top:github"),
+        (BROKEN, "top:typo"),
+        (PAUSED, "pause:old"),
+        (GREEN, "resume:github"),
+        (RED, "cancel_sign_in:notion"),
+    ],
 )
 def test_items_that_are_not_there(seen: WorkloadView, key: str) -> None:
     """Nothing stands at the top that no sign-in would mend, and nothing is offered twice."""

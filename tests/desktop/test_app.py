@@ -65,13 +65,17 @@ def shows(desk: Desk, wanted: Colour) -> None:
     wait_for(seen, f"an icon in {wanted}", 15)
 
 
-def line_of(desk: Desk, label: str) -> int:
-    """Which line of text of the menu this is, from above."""
+def labels(desk: Desk) -> list[str]:
+    """The lines of text of the menu, from above."""
     (item,) = desk.tray_items()
     asked = ("com.canonical.dbusmenu.GetLayout", "int32:0", "int32:1", "array:string:label")
     text = desk.call(item.split("/")[0], "/MenuBar", *asked)
-    labels = re.findall(r'string "label"\s+variant\s+string "(.*)"', text)
-    return labels.index(label)
+    return re.findall(r'string "label"\s+variant\s+string "(.*)"', text)
+
+
+def line_of(desk: Desk, label: str) -> int:
+    """Which of them this is."""
+    return labels(desk).index(label)
 
 
 def test_a_firewall_and_a_verdict_on_the_panel(on_desk: Desk, program: Program, server: OAuthServer) -> None:

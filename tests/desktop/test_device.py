@@ -11,11 +11,12 @@ import pytest
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, NAME, Program
 from tests.desktop.screen import wait_for
-from tests.desktop.test_app import line_of
+from tests.desktop.test_app import labels, line_of
 from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.desktop
 
+CANCEL = 2  # line of the submenu, below those that try again and that show the page
 DEVICE = 'flow = "device"\ndevice_authorization_endpoint = "{server.device_authorization_endpoint}"\n'
 
 
@@ -63,6 +64,23 @@ def test_the_code_is_on_the_desktop_until_it_is_typed(on_desk: Desk, program: Pr
     assert before != found["auth"]["last_refreshed_at"]
     wait_for(lambda: not on_desk.notifications(), "the notification to go")
     assert code not in program.log()
+
+
+def test_a_sign_in_is_called_off_in_the_menu(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """*Cancel sign-in* in the submenu takes the code off the desktop, and everything is as it was."""
+
+    before = program.status()["auth"]["last_refreshed_at"]
+    program.client().post(NAME, "reauthorize", {"browser": False})
+    on_desk.hover_row(on_desk.open_menu(), line_of(on_desk, f"✔ {NAME}: running"))
+    submenu = wait_for(lambda: on_desk.menus()[1:], "the submenu")[0]
+    on_desk.settle(submenu)
+    on_desk.click_row(submenu, CANCEL)
+
+    found = program.until(lambda s: not s["auth"]["signing_in"], "the sign-in to end")
+    assert ("running", "ok", before) == (found["status"], found["auth"]["detail"], found["auth"]["last_refreshed_at"])
+    assert "cancelled" == found["auth"]["sign_in_error"]["kind"]
+    wait_for(lambda: not on_desk.notifications(), "the notification to go")
+    assert not any(line.startswith(f"{NAME}: ") for line in labels(on_desk)), "the code is still in the menu"
 
 
 def time_for_a_second_click() -> None:

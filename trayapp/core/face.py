@@ -37,6 +37,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     RETRY_ALL = "retry_all"
     REAUTHORIZE = "reauthorize"
+    CANCEL_SIGN_IN = "cancel_sign_in"
     ACCEPT = "accept"  # the new login although it is of another account, or may do less
     PAUSE = "pause"
     RESUME = "resume"
