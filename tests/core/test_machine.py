@@ -10,7 +10,7 @@ from tests.core.history import SPEC, Player, conversation, play, player, reached
 from trayapp.core import deadlines, machine
 from trayapp.core.gate import Gate
 from trayapp.core.machine import saved
-from trayapp.core.model import Phase, Policy, Saved, SignedOut
+from trayapp.core.model import Phase, Policy, Problem, Saved, SignedOut
 
 
 def check(text: str, p: Player | None = None) -> Player:
@@ -1079,6 +1079,20 @@ def test_why_a_sign_in_came_to_nothing_is_remembered_until_the_next() -> None:
     turn(p, "signed-in")
 
     assert p.w.sign_in_error is None
+
+
+def test_what_could_not_be_checked_is_known_as_long_as_the_login_is_there() -> None:
+    """A sign-in that comes to nothing changes nothing about the login; a new one and signing out do."""
+
+    warning = Problem("id_token", "Whose account?")
+    for goes in ("signed-in", "sign-out"):
+        p = reached(Phase.VALID)
+        p.w = replace(p.w, sign_in_warning=warning)
+        turn(p, "sign-in started")
+        turn(p, "sign-in failed")
+        assert warning == p.w.sign_in_warning
+        turn(p, goes)
+        assert p.w.sign_in_warning is None
 
 
 def test_a_wish_during_the_probe_comes_before_the_token_is_spent() -> None:

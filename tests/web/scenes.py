@@ -88,11 +88,15 @@ def every_state() -> list[WorkloadView]:
         )
         for detail in Detail
     ]
+    doubt = Problem(
+        "id_token", "Signed in, but whose account it is could not be checked: the server's keys cannot be had."
+    )
     away = Problem("different_account", "You signed in with another account than before.")
     return [
         *views,
         seen("is-signing-in", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True),
         seen("is-other-account", Status.UNAUTHENTICATED, Detail.REFUSED, "Choose.", sign_in_error=away),
+        seen("is-doubtful", sign_in_warning=doubt),
         seen("is-removing", Status.REMOVING, Detail.OK, "Being removed: its login is revoked and deleted."),
         seen("is-unknown", Status.UNKNOWN, Detail.OK, "Nobody knows."),
     ]

@@ -89,6 +89,25 @@ def test_another_account_is_asked_about(window: Window, show: Open) -> None:
     heard(window, stage, "reauthorize", "github", True, True)
 
 
+def test_what_could_not_be_checked_is_said_on_the_card(window: Window, show: Open) -> None:
+    """Quietly, beside a login that works; not to whoever has to sign in anyway, and gone when it is."""
+
+    doubt = Problem("id_token", "Signed in, but whose account it is could not be checked: no key of the server fits.")
+    stage = show(seen("github", sign_in_warning=doubt))
+
+    def row() -> list[str]:
+        return [found.text for found in window.find("#workload-github [data-ref=signedInRow]")]
+
+    assert [f"Last sign-in\n{doubt.summary}"] == row()
+    assert "Signed in" == window.text("#workload-github .badge")
+    stage.put(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_warning=doubt))
+    window.until(lambda: not row(), "still there")
+    stage.put(seen("github", sign_in_warning=doubt))
+    window.until(row, "not there again")
+    stage.put(seen("github"))
+    window.until(lambda: not row(), "it stays")
+
+
 def test_a_refusal_is_said_on_the_card(window: Window, show: Open) -> None:
     """What the app answers is shown where the button is, and spoken."""
 

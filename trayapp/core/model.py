@@ -348,7 +348,7 @@ class Workload:
     signing_in: bool = False
     device: DeviceCode | None = None  # what a person has to type to finish the sign-in
     sign_in_error: Problem | None = None  # why the last sign-in came to nothing
-    sign_in_warning: Problem | None = None  # what could not be checked about the last one, which succeeded
+    sign_in_warning: Problem | None = None  # what could not be checked about the one that brought the login
     strikes: int = 0  # M18
     after: str = ""  # what follows the attempt in flight: "pause", "confirm", "sign_out", "shutdown" or "remove"
     attempts: int = 0  # numbers given out

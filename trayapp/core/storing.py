@@ -179,6 +179,7 @@ def without_login(w: Workload) -> Workload:
         keyring_since=None,
         confirm=None,
         broken="",
+        sign_in_warning=None,
         spec=w.confirm or w.spec,
     )
 

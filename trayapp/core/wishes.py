@@ -42,8 +42,8 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
-    """An overlay: it changes neither the status nor the retries."""
-    return replace(w, signing_in=True, device=e.device, sign_in_error=None, sign_in_warning=None), ()
+    """An overlay: it changes neither the status nor the retries, nor what is known of the login."""
+    return replace(w, signing_in=True, device=e.device, sign_in_error=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:

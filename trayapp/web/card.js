@@ -76,6 +76,8 @@ export class Card {
     this.fact("wrong", wrong(row));
     this.fact("todo", row.help);
     this.error(row);
+    // What could not be checked about the login that is in use; whoever has to sign in anyway need not know.
+    this.fact("signedIn", row.status === "unauthenticated" ? "" : (row.auth.sign_in_warning?.summary ?? ""));
     const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);
