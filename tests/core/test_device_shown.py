@@ -10,10 +10,10 @@ from tests.core.test_menu import GREEN, NEVER, RED, local, snap
 from tests.core.test_notices import Desk
 from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
-from trayapp.core.model import DeviceCode
+from trayapp.core.model import DeviceCode, Spec, Workload
 from trayapp.core.public import auth_json, device_json
-from trayapp.core.snapshot import WorkloadView
-from trayapp.core.words import enter_code
+from trayapp.core.snapshot import Detail, Status, WorkloadView
+from trayapp.core.words import context, enter_code
 
 CODE = DeviceCode("ABCD-EFGH", "https://example.com/device", "https://example.com/device?user_code=ABCD-EFGH", 900.0)
 
@@ -36,6 +36,17 @@ def test_the_sentence(uri: str, words: str) -> None:
     """The address as a person types it; of a long one the host."""
 
     assert words == enter_code(replace(CODE, verification_uri=uri))
+
+
+def test_the_status_context_leads_with_it() -> None:
+    """Of a workload that needs this sign-in; one that runs meanwhile says nothing of it."""
+
+    w = Workload(Spec("w", "https://w.example"), signing_in=True, device=CODE)
+
+    said = context(w, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, usable=False)
+    assert said.startswith("Enter code ABCD-EFGH at example.com/device to finish signing in")
+    assert "only if you began this sign-in" in said
+    assert "" == context(w, Status.RUNNING, Detail.OK, usable=True)
 
 
 @pytest.mark.parametrize("view", [GREEN, RED, NEVER])

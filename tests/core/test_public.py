@@ -9,7 +9,17 @@ import pytest
 
 from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Policy, Problem, Spec
-from trayapp.core.public import auth_json, listed, problem_json, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.public import (
+    app_json,
+    auth_json,
+    listed,
+    problem_json,
+    rfc3339,
+    row,
+    spec_json,
+    status_json,
+    unavailable_json,
+)
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
 
 AUTH = AuthView(detail=Detail.RETRYING, since=1_800_000_000.0)
@@ -203,3 +213,18 @@ def test_what_is_listed_by_default() -> None:
 
     assert [view.name for view in listed(snapshot, everything=False)] == sorted(LISTED)
     assert [view.name for view in listed(snapshot, everything=True)] == sorted(views)
+
+
+def test_how_the_app_is() -> None:
+    """What concerns no single workload: why nothing is attempted, and what is wrong with the app itself."""
+
+    snapshot = Snapshot(1, {}, muted=True, gate="offline", broken="Line 3.", warnings=("No tray.",))
+
+    assert app_json(snapshot, "1.2", 1_800_000_000.0) == {
+        "version": "1.2",
+        "started_at": "2027-01-15T08:00:00.000Z",
+        "gate": "offline",
+        "muted": True,
+        "broken": "Line 3.",
+        "warnings": ["No tray."],
+    }
