@@ -18,6 +18,8 @@ from dbus_fast.aio import MessageBus
 
 ROOT = "/org/freedesktop/secrets"
 DEFAULT = f"{ROOT}/aliases/default"
+HOME = f"{ROOT}/collection/login/"  # what the default collection holds
+OTHER = f"{ROOT}/collection/other/"
 NAME = "org.freedesktop.secrets"
 PREFIX = "org.freedesktop.Secret."
 
@@ -28,11 +30,12 @@ class Failed(Exception):
 
 @dataclass
 class Item:
-    """An entry; some services lock each by itself."""
+    """An entry; some services lock each by itself. `modified` is in seconds."""
 
     attributes: dict[str, str]
     value: bytes
     locked: bool = False
+    modified: int = 0
 
 
 @dataclass
@@ -46,6 +49,9 @@ class Scripted:
     asks_to_write: bool = False
     lock_at_search: bool = False  # locked by somebody else, just between a look and a search
     forget_session: bool = False
+    replaces: bool = True  # some services add an entry instead
+    deaf_to: str = ""  # a call that is never answered
+    now: int = 0  # s; when an entry is written
     items: dict[str, Item] = field(default_factory=dict)
     prompts: int = 0
     calls: list[str] = field(default_factory=list)
@@ -78,11 +84,13 @@ class Scripted:
         with contextlib.suppress(EOFError, OSError):  # the bus may end first
             await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
 
-    def _heard(self, message: Message) -> Message | None:
+    def _heard(self, message: Message) -> Message | bool | None:
         path, member = message.path or "", message.member or ""
         if message.message_type is not MessageType.METHOD_CALL or not path.startswith(ROOT):
             return None
         self.calls.append(member)
+        if member == self.deaf_to:
+            return True
         try:
             signature, body = getattr(self, f"_{member}")(message)
         except Failed as error:
@@ -98,17 +106,23 @@ class Scripted:
         return "vo", [Variant("s", ""), self._session]
 
     def _Get(self, message: Message) -> tuple[str, list[Any]]:
+        if item := self.items.get(message.path or ""):
+            assert message.body[0] == f"{PREFIX}Item"
+            known = {"Locked": Variant("b", item.locked), "Modified": Variant("t", item.modified)}
+            return "v", [known[message.body[1]]]
         assert message.body == [f"{PREFIX}Collection", "Locked"]
         self._there(message)
         return "v", [Variant("b", self.locked)]
 
     def _SearchItems(self, message: Message) -> tuple[str, list[Any]]:
-        self._there(message)
+        """Of the service: all collections. The default one finds nothing while it is locked, as KeePassXC's."""
+        assert message.path == ROOT
         if self.lock_at_search:
             self.locked = True
         wanted = message.body[0].items()
         found = [path for path, item in self.items.items() if wanted <= item.attributes.items()]
-        return "ao", [[] if self.locked else found]
+        found = [path for path in found if path.startswith(OTHER) or not self.locked]
+        return "aoao", [[p for p in found if not self.items[p].locked], [p for p in found if self.items[p].locked]]
 
     def _CreateItem(self, message: Message) -> tuple[str, list[Any]]:
         self._there(message)
@@ -119,11 +133,11 @@ class Scripted:
         attributes = properties[f"{PREFIX}Item.Attributes"].value
         assert replace
         assert properties[f"{PREFIX}Item.Label"].signature == "s"
-        old = [path for path, item in self.items.items() if item.attributes == attributes]
-        path = old[0] if old else f"{ROOT}/collection/login/{len(self.items)}"
+        home = [path for path, item in self.items.items() if item.attributes == attributes and path.startswith(HOME)]
+        path = home[0] if home and self.replaces else f"{HOME}{len(self.calls)}"
 
         def write() -> Variant:
-            self.items[path] = Item(attributes, secret[2])
+            self.items[path] = Item(attributes, secret[2], modified=self.now)
             return Variant("o", path)
 
         if self.asks_to_write:
@@ -139,7 +153,17 @@ class Scripted:
         return "(oayays)", [[self._session, b"", item.value, "text/plain"]]
 
     def _Delete(self, message: Message) -> tuple[str, list[Any]]:
-        del self.items[message.path or ""]
+        path = message.path or ""
+        if self.items[path].locked:
+            raise Failed(f"{PREFIX}Error.IsLocked")
+
+        def remove() -> Variant:
+            del self.items[path]
+            return Variant("s", "")
+
+        if self.asks_to_write:
+            return "o", [self._prompt(remove)]
+        remove()
         return "o", ["/"]
 
     def _Unlock(self, message: Message) -> tuple[str, list[Any]]:

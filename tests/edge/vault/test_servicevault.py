@@ -6,15 +6,12 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.edge.keyrings import CANARY, login
 from tests.edge.scripted_secret_service import Item, Scripted
-from tests.edge.secret_service import SecretService, secret_service
+from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.edge.vault import vaults
 from trayapp.edge.vault.keystore import Keystore, trouble_of
@@ -22,30 +19,6 @@ from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault, Ser
 from trayapp.ports import Found
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
-
-
-@pytest.fixture
-def bus() -> Iterator[SecretService]:
-    """A session bus without any service. A short path: a socket's may have 107 characters only."""
-    with tempfile.TemporaryDirectory(prefix="ss-") as root, secret_service(Path(root)) as running:
-        yield running
-
-
-@pytest.fixture
-def script(bus: SecretService) -> Iterator[Scripted]:
-    """The scripted service on it."""
-    scripted = Scripted()
-    scripted.start()
-    yield scripted
-    scripted.stop()
-
-
-@pytest.fixture
-def vault(script: Scripted) -> Iterator[SecretServiceVault]:
-    """Connected when it is first used."""
-    made = SecretServiceVault()
-    yield made
-    made.close()
 
 
 def test_an_entry_is_written_replaced_read_and_deleted(script: Scripted, vault: SecretServiceVault) -> None:

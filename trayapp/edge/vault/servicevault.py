@@ -11,6 +11,7 @@ Blocking, and for one thread: the loop in here runs while a call lasts, and noth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -145,11 +146,12 @@ class _Line:
 
     async def get(self, attributes: dict[str, str]) -> str | None:
         await self._open()
-        items = await self._search(attributes)
-        if not items:
+        unlocked, locked = await self._search(attributes)
+        if not unlocked and not locked:
             await self._open()  # one that was locked in the meantime finds nothing, too
             return None
-        (secret,) = await self._unlocked(items[0], "GetSecret", "o", self.session)
+        item = await self._newest(unlocked or locked)
+        (secret,) = await self._unlocked(item, "GetSecret", "o", self.session)
         return bytes(secret[2]).decode(errors="replace")  # what was not written by us is damaged, not a reason to stop
 
     async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
@@ -157,12 +159,14 @@ class _Line:
         properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
         secret = [self.session, b"", value.encode(), "text/plain"]
         words = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
-        _, prompt = await self.call(DEFAULT, COLLECTION, *words)
+        item, prompt = await self.call(DEFAULT, COLLECTION, *words)
         await self._ask(prompt)
+        await self._leave_only(item, attributes)
 
     async def delete(self, attributes: dict[str, str]) -> None:
         await self._open()
-        for item in await self._search(attributes):
+        unlocked, locked = await self._search(attributes)
+        for item in (*unlocked, *locked):
             (prompt,) = await self._unlocked(item, "Delete")
             await self._ask(prompt)
 
@@ -180,9 +184,28 @@ class _Line:
             raise
         return bool(locked.value)
 
-    async def _search(self, attributes: dict[str, str]) -> list[str]:
-        (items,) = await self.call(DEFAULT, COLLECTION, "SearchItems", "a{ss}", attributes)
-        return list(items)
+    async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
+        """The unlocked items and the locked ones, of all collections: the default one may have been another yesterday."""
+        unlocked, locked = await self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", attributes)
+        return unlocked, locked
+
+    async def _newest(self, items: list[str]) -> str:
+        """A keyring that was merged or copied holds a name more than once, and finds it in any order."""
+        if len(items) == 1:
+            return items[0]
+        times = [await self.call(item, PROPERTIES, "Get", "ss", ITEM, "Modified") for item in items]
+        return items[max(range(len(items)), key=lambda at: int(times[at][0].value))]
+
+    async def _leave_only(self, item: str, attributes: dict[str, str]) -> None:
+        """Delete what else has this name: some services add where they should replace, and what is left in another
+        collection would be taken for the newest when that becomes the default one again."""
+        unlocked, _ = await self._search({name: attributes[name] for name in _query("", "")})
+        if item not in unlocked:
+            return  # it was not kept: then nothing may be deleted for it
+        for other in unlocked:
+            if other != item:
+                with contextlib.suppress(ServiceError):  # a dialog that this would need is not shown, either
+                    await self.call(other, ITEM, "Delete")
 
     async def _open(self) -> None:
         """Raises `LockedError` unless the collection is open, or is opened or made by the person."""
