@@ -1081,6 +1081,21 @@ def test_why_a_sign_in_came_to_nothing_is_remembered_until_the_next() -> None:
     assert p.w.sign_in_error is None
 
 
+def test_a_mark_from_before_outlives_a_wish_during_the_probe() -> None:
+    """M9: that this attempt was called off proves nothing about the one that was sent earlier."""
+
+    p = reached(Phase.WAITING)
+    p.w = replace(p.w, maybe_spent=True, marked_at=p.now.at)
+    check(
+        """
+        go                  -> refreshing:probe, marked | probe #1
+        shutdown            -> refreshing:probe, marked, after shutdown
+        probe ok            -> waiting, due +0, due/start, marked, after shutdown | save, done
+    """,
+        p,
+    )
+
+
 def test_what_could_not_be_checked_is_known_as_long_as_the_login_is_there() -> None:
     """A sign-in that comes to nothing changes nothing about the login; a new one and signing out do."""
 

@@ -76,9 +76,10 @@ def send(w: Workload, e: ProbeOk) -> Result:
         return w, ()
     login = w.login
     if w.after:  # paused, removed or quit during the probe: nothing is spent any more (M17)
+        closing = () if w.maybe_spent else (CloseIntent(attempt.fingerprint),)  # it may be the mark of an earlier one
         w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
         w, ending = leave(w, e.now)
-        return w, (CloseIntent(attempt.fingerprint), *ending)
+        return w, (*closing, *ending)
     policy = w.spec.policy
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
