@@ -22,8 +22,7 @@ from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, Program, in_keyring, word
 from trayapp.core.model import Login, Secret
 from trayapp.edge.vault.keystore import Keystore
-from trayapp.oauthtest import Mode, OAuthServer, Rule
-from trayapp.oauthtest.log import PENDING
+from trayapp.oauthtest import Mode, OAuthServer, Rule, browse
 from trayapp.ports import Found
 
 WORKLOADS = 6  # so that each kill meets several refreshes
@@ -31,7 +30,6 @@ LIFE = 0.4  # s that an access token lives: each workload is refreshed about thr
 BEFORE = 0.02  # s until the server looks at a request
 AFTER = 0.03  # s from its decision to its answer
 WITHIN = 0.15  # s after a request came that a kill is aimed at: decision, answer, keyring, state.db
-CALM = 0.15  # s without any request: what a killed app has sent was decided by then
 SETTLED = 20.0  # s a restart may take until all is said
 STARTING = 0.15  # share of the kills that strike while the app is still starting
 AIMED = 0.6  # share of the kills that are aimed at a refresh; the others strike anywhere
@@ -154,7 +152,7 @@ class Storm(Program):
 
     def count(self) -> None:
         """The app is dead: which logins were between send and store?"""
-        self.calm()
+        calm(self.server)
         behind = {name for name, login in self.held().items() if not self.newest(name, login)}
         self.books.caught += len(behind - self.lost)
         self.lost = behind if self.server.grace == 0 else set()
@@ -167,15 +165,6 @@ class Storm(Program):
             and family in self.server.live_families()
             and self.server.current_refresh_token(family) == login.refresh_token.reveal()
         )
-
-    def calm(self) -> None:
-        """Wait until the server has decided all that the dead app has asked."""
-        seen, since = -1, 0.0
-        while time.monotonic() - since < CALM:
-            records = self.server.requests
-            if seen != len(records) or any(record.outcome == PENDING for record in records[-WORKLOADS:]):
-                seen, since = len(records), time.monotonic()
-            time.sleep(0.02)
 
     def settle(self) -> None:
         """Each workload says what became of it; those that are lost get a new login, and all run."""
@@ -231,6 +220,12 @@ def sky(grace: float) -> Iterator[OAuthServer]:
     server.mode = Mode.SLOW
     with server:
         yield server
+
+
+def calm(server: OAuthServer) -> None:
+    """Wait until the server has decided all that a dead app has asked, or has dropped it: a question that comes later
+    and waits as long is answered."""
+    assert 200 == browse(f"{server.url}/.well-known/oauth-authorization-server")
 
 
 def main() -> int:

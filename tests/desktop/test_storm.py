@@ -5,18 +5,24 @@ Both kinds blow at once, each with a server and an installation of its own: most
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from tests.desktop.conftest import require_desk
 from tests.desktop.desk import Desk
-from tests.desktop.storm import Books, Storm, sky
+from tests.desktop.storm import Books, Storm, calm, sky
 
 pytestmark = pytest.mark.desktop
 
 KILLS = 20  # of each kind
+HEAD = (
+    "POST /token HTTP/1.1\r\nHost: x\r\nUser-Agent: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    "Content-Length: {}\r\n\r\n"
+)
 SEEDS = {60.0: 60, 0.0: 0}  # by the grace of the server, in seconds
 
 
@@ -39,6 +45,22 @@ def storms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[float, Fut
         for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
             patch.setenv(name, desk.env[name])
         yield {grace: sky_above.submit(blow, grace) for grace in SEEDS}
+
+
+def test_the_books_are_made_when_the_server_is_done() -> None:
+    """What was asked before is decided when it is calm: else a login that is lost a moment later is in no book."""
+
+    with sky(60.0) as server:
+        server.latency = 0.3
+        grant = server.issue(scope="mail")
+        assert grant.refresh_token is not None
+        form = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token, "client_id": server.client_id}
+        body = urlencode(form).encode()
+        asked = socket.create_connection(("127.0.0.1", urlsplit(server.url).port or 0))
+        with asked:
+            asked.sendall(HEAD.format(len(body)).encode() + body)
+            calm(server)
+        assert grant.refresh_token != server.current_refresh_token(grant.family)
 
 
 def test_with_a_grace_no_kill_costs_a_login(storms: dict[float, Future[Books]]) -> None:
