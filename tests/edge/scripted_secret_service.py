@@ -49,7 +49,7 @@ class Scripted:
     asks_to_write: bool = False
     lock_at_search: bool = False  # locked by somebody else, just between a look and a search
     forget_session: bool = False
-    replaces: bool = True  # some services add an entry instead
+    drops: bool = False  # says stored and keeps nothing
     deaf_to: str = ""  # a call that is never answered
     now: int = 0  # s; when an entry is written
     items: dict[str, Item] = field(default_factory=dict)
@@ -116,12 +116,15 @@ class Scripted:
 
     def _SearchItems(self, message: Message) -> tuple[str, list[Any]]:
         """Of the service: all collections. The default one finds nothing while it is locked, as KeePassXC's."""
-        assert message.path == ROOT
+        if message.path != ROOT:
+            self._there(message)
         if self.lock_at_search:
             self.locked = True
         wanted = message.body[0].items()
         found = [path for path, item in self.items.items() if wanted <= item.attributes.items()]
         found = [path for path in found if path.startswith(OTHER) or not self.locked]
+        if message.path != ROOT:
+            return "ao", [[path for path in found if path.startswith(HOME)]]
         return "aoao", [[p for p in found if not self.items[p].locked], [p for p in found if self.items[p].locked]]
 
     def _CreateItem(self, message: Message) -> tuple[str, list[Any]]:
@@ -133,10 +136,11 @@ class Scripted:
         attributes = properties[f"{PREFIX}Item.Attributes"].value
         assert replace
         assert properties[f"{PREFIX}Item.Label"].signature == "s"
-        home = [path for path, item in self.items.items() if item.attributes == attributes and path.startswith(HOME)]
-        path = home[0] if home and self.replaces else f"{HOME}{len(self.calls)}"
+        path = f"{HOME}{len(self.calls)}"  # it does not replace, whatever is asked: some services add
 
         def write() -> Variant:
+            if self.drops:
+                return Variant("o", path)
             self.items[path] = Item(attributes, secret[2], modified=self.now)
             return Variant("o", path)
 
@@ -151,6 +155,16 @@ class Scripted:
         if item.locked:
             raise Failed(f"{PREFIX}Error.IsLocked")
         return "(oayays)", [[self._session, b"", item.value, "text/plain"]]
+
+    def _SetSecret(self, message: Message) -> tuple[str, list[Any]]:
+        item = self.items[message.path or ""]
+        (secret,) = message.body
+        self._same_session(secret[0])
+        if item.locked:
+            raise Failed(f"{PREFIX}Error.IsLocked")
+        if not self.drops:
+            item.value, item.modified = secret[2], self.now
+        return "", []
 
     def _Delete(self, message: Message) -> tuple[str, list[Any]]:
         path = message.path or ""
@@ -196,6 +210,9 @@ class Scripted:
             self._loop.call_soon(self._bus.disconnect)
         elif self.answer != "silent":
             self._loop.call_soon(self._completed, message, work)
+        return "", []
+
+    def _Dismiss(self, message: Message) -> tuple[str, list[Any]]:
         return "", []
 
     def _completed(self, message: Message, work: Callable[[], Variant]) -> None:

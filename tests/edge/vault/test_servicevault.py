@@ -99,21 +99,6 @@ def test_a_single_entry_may_be_locked(script: Scripted, vault: SecretServiceVaul
     assert "x" == vault.get("s", "u")
 
 
-def test_a_service_that_asks_before_it_writes(script: Scripted, vault: SecretServiceVault) -> None:
-    """What is not confirmed is not written, and that is known."""
-
-    script.asks_to_write = True
-    with pytest.raises(LockedError):
-        vault.set("s", "u", "x")
-    vault.prompt = True
-    vault.set("s", "u", "y")
-    assert "y" == vault.get("s", "u")
-    script.answer = "dismiss"
-    with pytest.raises(LockedError):
-        vault.set("s", "u", "z")
-    assert "y" == vault.get("s", "u")
-
-
 def test_a_service_that_ends_behind_its_dialog(bus: SecretService) -> None:
     """Nobody would tell of the dialog's end: the call ends with the service, and that is "not there"."""
 

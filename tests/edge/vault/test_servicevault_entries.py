@@ -9,6 +9,7 @@ import pytest
 from tests.edge.keyrings import login
 from tests.edge.scripted_secret_service import HOME, OTHER, Item, Scripted
 from tests.edge.secret_service import SecretService
+from trayapp.core.model import Trouble
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault
 from trayapp.ports import Found
@@ -70,7 +71,6 @@ def test_of_several_the_newest_is_read(script: Scripted, vault: SecretServiceVau
 async def test_a_service_that_adds_instead_of_replacing(script: Scripted) -> None:
     """Every write is read back, and one entry stays for each slot and one for the probe."""
 
-    script.replaces = False
     keystore = Keystore("inst")
     for generation in range(1, 6):
         keystore._wrote_at = None
@@ -81,13 +81,22 @@ async def test_a_service_that_adds_instead_of_replacing(script: Scripted) -> Non
     await keystore.close()
 
 
-def test_an_entry_that_was_not_kept_costs_no_other(script: Scripted, vault: SecretServiceVault) -> None:
-    """A service that says stored and drops it: what was there before stays."""
+async def test_a_service_that_keeps_nothing_is_found_out(script: Scripted) -> None:
+    """It says stored and drops it: the login is not believed to be safe, and no older entry is deleted for it."""
 
-    script.items[f"{HOME}1"] = Item(NAMES, b"old")
-    script._CreateItem = lambda message: ("oo", [f"{HOME}9", "/"])  # type: ignore[method-assign]
-    vault.set("s", "u", "new")
-    assert "old" == vault.get("s", "u")
+    keystore = Keystore("inst")
+    for generation in (1, 2):
+        assert await keystore.store("gh", login(generation)) is None
+    script.drops = True
+    assert Trouble.FAILED is await keystore.store("gh", login(3))
+    assert Found(login(2)) == await keystore.load("gh")
+    script.items[f"{OTHER}1"] = Item({"service": "amberlight/inst/new/a", "username": "new"}, b"older")
+    assert Trouble.FAILED is await keystore.store("new", login(1))
+    assert f"{OTHER}1" in script.items
+    script.drops = False
+    assert await keystore.store("gh", login(3)) is None
+    assert Found(login(3)) == await keystore.load("gh")
+    await keystore.close()
 
 
 def test_every_one_of_a_name_is_deleted(script: Scripted, vault: SecretServiceVault) -> None:

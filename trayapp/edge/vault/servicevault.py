@@ -31,8 +31,9 @@ APPLICATION = "Python keyring library"  # as the keyring library says; a changed
 MISSING = {f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")}
 MISSING.add("org.freedesktop.Secret.Error.NoSuchObject")
 LOCKED = "org.freedesktop.Secret.Error.IsLocked"
-NOT_PLAIN = "org.freedesktop.DBus.Error.NotSupported"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
+PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
 PROMPT_RULES = (
     f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
     OWNER_RULE,
@@ -115,6 +116,11 @@ def _query(service: str, user: str) -> dict[str, str]:
     return {"service": service, "username": user}
 
 
+def _names(attributes: dict[str, str]) -> dict[str, str]:
+    """What an entry is searched by."""
+    return _query(attributes["service"], attributes["username"])
+
+
 async def _connected() -> _Line:
     """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
     bus = SessionBus()
@@ -134,6 +140,7 @@ class _Line:
     def __init__(self, bus: SessionBus) -> None:
         self.session = NOTHING
         self.prompt = False
+        self._unwanted = False  # the last dialog of a write was dismissed
         self._bus = bus
         self._gone = asyncio.create_task(bus.lost(), name="the end of the session bus")
 
@@ -155,20 +162,33 @@ class _Line:
         return bytes(secret[2]).decode(errors="replace")  # what was not written by us is damaged, not a reason to stop
 
     async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
+        """Over what is there, which KeePassXC allows without a word where it makes a prompt of each new entry."""
         await self._open()
-        properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
         secret = [self.session, b"", value.encode(), "text/plain"]
+        found = await self._search(attributes)
+        (home,) = await self.call(DEFAULT, COLLECTION, "SearchItems", "a{ss}", _names(attributes))
+        unlocked, locked = ([item for item in items if item in home] for items in found)
+        if unlocked or locked:
+            item = await self._newest(unlocked or locked)
+            await self._unlocked(item, "SetSecret", "(oayays)", secret)
+        else:
+            item = await self._create(label, attributes, secret)
+        await self._leave_only(item, attributes)
+
+    async def _create(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
+        """In the default collection."""
+        properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
         words = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
         item, prompt = await self.call(DEFAULT, COLLECTION, *words)
-        await self._ask(prompt)
-        await self._leave_only(item, attributes)
+        return str(item if prompt == NOTHING else await self._carried_out(prompt))
 
     async def delete(self, attributes: dict[str, str]) -> None:
         await self._open()
         unlocked, locked = await self._search(attributes)
         for item in (*unlocked, *locked):
             (prompt,) = await self._unlocked(item, "Delete")
-            await self._ask(prompt)
+            if prompt != NOTHING:
+                await self._carried_out(prompt)
 
     async def locked(self) -> bool:
         """One that is not there yet would have to be made by a dialog."""
@@ -186,7 +206,7 @@ class _Line:
 
     async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
         """The unlocked items and the locked ones, of all collections: the default one may have been another yesterday."""
-        unlocked, locked = await self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", attributes)
+        unlocked, locked = await self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _names(attributes))
         return unlocked, locked
 
     async def _newest(self, items: list[str]) -> str:
@@ -199,7 +219,7 @@ class _Line:
     async def _leave_only(self, item: str, attributes: dict[str, str]) -> None:
         """Delete what else has this name: some services add where they should replace, and what is left in another
         collection would be taken for the newest when that becomes the default one again."""
-        unlocked, _ = await self._search({name: attributes[name] for name in _query("", "")})
+        unlocked, _ = await self._search(attributes)
         if item not in unlocked:
             return  # it was not kept: then nothing may be deleted for it
         for other in unlocked:
@@ -220,11 +240,13 @@ class _Line:
     async def _make(self) -> None:
         properties = {f"{COLLECTION}.Label": Variant("s", "Default")}
         _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "CreateCollection", "a{sv}s", properties, "default")
-        await self._ask(prompt)
+        if prompt != NOTHING:
+            await self._ask(prompt)
 
     async def _unlock(self, path: str) -> None:
         _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
-        await self._ask(prompt)
+        if prompt != NOTHING:
+            await self._ask(prompt)
 
     async def _unlocked(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
         """A call to an item; some services lock each by itself."""
@@ -238,20 +260,27 @@ class _Line:
         await self._unlock(item)
         return await self.call(item, ITEM, member, signature, *body)
 
-    async def _ask(self, prompt: str) -> None:
-        """Show a dialog that the service wants, and wait for its end. Raises `LockedError` if it may not, or was dismissed."""
-        if prompt == NOTHING:
-            return
-        if not self.prompt:
+    async def _carried_out(self, prompt: str) -> Any:
+        """What the service returns of a change that it made a prompt of, as KeePassXC does with each, mostly without a
+        dialog. One that was dismissed is not shown again without a wish, and none that would ask for a password."""
+        if not self.prompt and (self._unwanted or await self.locked()):
             raise LockedError("the service wants to ask")
-        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._unwanted = True
+        result = await self._ask(prompt)
+        self._unwanted = False
+        return result
+
+    async def _ask(self, prompt: str) -> Any:
+        """Show a dialog that the service wants, wait for its end, return its result. Raises `LockedError` if it was
+        dismissed, or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
+        ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
         def heard(message: Message) -> None:
             """The dialog's end; or that of the service, as then nobody would tell of the dialog's."""
             if ended.done() or message.message_type is not MessageType.SIGNAL:
                 return
             if message.member == "Completed" and message.path == prompt:
-                ended.set_result(bool(message.body[0]))
+                ended.set_result(message.body)
             elif message.member == "NameOwnerChanged" and message.body[0] == SERVICE and not message.body[2]:
                 ended.set_exception(ServiceError(NO_REPLY))
 
@@ -260,19 +289,30 @@ class _Line:
             for rule in PROMPT_RULES:
                 await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, to=BUS)
             await self.call(prompt, PROMPT, "Prompt", "s", "")
-            await asyncio.wait((ended, self._gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ended, self._gone), timeout=PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._bus.remove_message_handler(heard)
-        if not ended.done():
+        if self._gone.done() and not ended.done():
             raise ServiceError(NO_REPLY)
-        if ended.result():
+        if not ended.done():
+            with contextlib.suppress(ServiceError):
+                await self.call(prompt, PROMPT, "Dismiss")
+            raise LockedError("nobody answered the dialog")
+        dismissed, result = ended.result()
+        if dismissed:
             raise LockedError("the dialog was dismissed")
+        return result.value
 
     async def call(
         self, path: str, interface: str, member: str, signature: str = "", *body: Any, to: str = SERVICE
     ) -> list[Any]:
-        """The body of the answer. Raises `ServiceError`."""
-        reply = await self._bus.call(Message(to, path, interface, member, signature=signature, body=list(body)))
+        """The body of the answer. Raises `ServiceError`, also if none comes: the bus itself waits for ever."""
+        message = Message(to, path, interface, member, signature=signature, body=list(body))
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                reply = await self._bus.call(message)
+        except TimeoutError:
+            raise ServiceError(NO_REPLY) from None
         if reply.message_type is MessageType.ERROR:
             raise ServiceError(reply.error_name or "")
         return list(reply.body)

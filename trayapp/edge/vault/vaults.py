@@ -65,15 +65,20 @@ def _plain_will_do() -> bool:
 
 
 def _secret_service() -> Vault | None:
-    """The one of this session; None where there is none, or none that speaks plainly: the library has words for it."""
-    from trayapp.edge.vault.servicevault import SecretServiceVault
+    """The one of this session; None where there is none, or none that speaks plainly: the library has words for it.
+
+    Raises `ServiceError` for one that does not answer: the library would wait for it without end.
+    """
+    from trayapp.edge.vault.servicevault import NO_REPLY, SecretServiceVault
 
     vault = SecretServiceVault()
     try:
         vault.open()
-    except Exception as error:  # noqa: BLE001 - no bus, no service, no plain session, all in many ways
+    except Exception as error:  # no bus, no service, no plain session: all in many ways
         log.debug("The Secret Service is not there: %s", getattr(error, "name", "") or type(error).__name__)
         vault.close()
+        if getattr(error, "name", "") == NO_REPLY:
+            raise
         return None
     return vault
 

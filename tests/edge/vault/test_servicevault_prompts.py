@@ -1,0 +1,117 @@
+"""Services that make a prompt of every write, as KeePassXC does, mostly without a dialog; and prompts that never end."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.edge.keyrings import login
+from tests.edge.scripted_secret_service import HOME, Item, Scripted
+from trayapp.core.model import Trouble
+from trayapp.edge.vault import servicevault
+from trayapp.edge.vault.keystore import Keystore
+from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault
+from trayapp.ports import Found
+
+pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
+
+NAMES = {"service": "s", "username": "u"}
+
+
+async def test_logins_are_kept_where_every_write_is_a_prompt(script: Scripted) -> None:
+    """Nobody has to wish for it: the collection is open, and a login that is not written is lost with the program."""
+
+    script.asks_to_write = True
+    keystore = Keystore("inst")
+    assert await keystore.probe() is None
+    for generation in (1, 2, 3):
+        assert await keystore.store("gh", login(generation)) is None
+    assert Found(login(3)) == await keystore.load("gh")
+    assert 3 == len(script.items)
+    assert await keystore.discard("gh") is None
+    assert Found(None) == await keystore.load("gh")
+    await keystore.close()
+
+
+def test_a_dismissed_write_is_not_asked_for_again(script: Scripted, vault: SecretServiceVault) -> None:
+    """The dialog was unwanted once; it comes again when a person wishes for it."""
+
+    script.asks_to_write, script.answer = True, "dismiss"
+    for _ in range(3):
+        with pytest.raises(LockedError):
+            vault.set("s", "u", "x")
+    assert 1 == script.prompts
+    assert {} == script.items
+
+    script.answer, vault.prompt = "accept", True
+    vault.set("s", "u", "y")
+    assert "y" == vault.get("s", "u")
+    vault.prompt = False
+    vault.set("s", "v", "z")
+    assert "z" == vault.get("s", "v")
+
+
+def test_an_entry_that_is_not_open_to_us_is_written_on_a_wish_only(script: Scripted, vault: SecretServiceVault) -> None:
+    """After a restart KeePassXC asks for each of them: such a prompt would be a dialog."""
+
+    script.asks_to_write = True
+    script.items[f"{HOME}1"] = Item(NAMES | {"application": servicevault.APPLICATION}, b"x", locked=True)
+    with pytest.raises(LockedError):
+        vault.set("s", "u", "y")
+    assert 0 == script.prompts
+    vault.prompt = True
+    vault.set("s", "u", "y")
+    assert "y" == vault.get("s", "u")
+
+
+def test_a_collection_locked_before_the_prompt_is_not_opened_by_it(script: Scripted, vault: SecretServiceVault) -> None:
+    """Locked between the look and the write: its prompt would ask for the password."""
+
+    script.asks_to_write = True
+    real = script._CreateItem
+
+    def locked_meanwhile(message: object) -> object:
+        found = real(message)  # type: ignore[arg-type]
+        script.locked = True
+        return found
+
+    script._CreateItem = locked_meanwhile  # type: ignore[method-assign, assignment]
+    with pytest.raises(LockedError):
+        vault.set("s", "u", "y")
+    assert 0 == script.prompts
+
+
+async def test_a_prompt_that_nobody_answers_ends(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its dialog is taken back; what the keyring is asked afterwards is answered, as nothing overtakes a call."""
+
+    monkeypatch.setattr(servicevault, "PROMPT_LIMIT", 0.2)
+    script.locked, script.answer = True, "silent"
+    keystore = Keystore("inst")
+    assert Trouble.LOCKED is await keystore.load("gh", prompt=True)
+    assert "Dismiss" in script.calls
+    script.locked = False
+    assert Found(None) == await keystore.load("gh")
+    await keystore.close()
+
+
+@pytest.mark.parametrize("member", ["OpenSession", "Get", "SearchItems", "CreateItem", "SetSecret", "GetSecret"])
+async def test_a_call_that_is_never_answered_ends(
+    script: Scripted, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    """A service that lost one call would hold up every workload for as long as the program runs."""
+
+    monkeypatch.setattr(servicevault, "CALL_LIMIT", 0.1)
+    keystore = Keystore("inst")
+    if member != "OpenSession":
+        assert await keystore.store("gh", login(1)) is None
+    script.deaf_to = member
+    for generation in (2, 3, 4):
+        trouble = await keystore.store("gh", login(generation))
+        if trouble is not None:
+            break
+    assert trouble is Trouble.UNAVAILABLE
+    script.deaf_to = ""
+    assert await keystore.store("gh", login(4)) is None
+    assert Found(login(4)) == await keystore.load("gh")
+    await keystore.close()
