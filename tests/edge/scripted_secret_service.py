@@ -46,6 +46,7 @@ class Scripted:
     collection: bool = True
     locked: bool = False
     answer: str = "accept"  # dismiss, vanish (the service ends), silent
+    opens: bool = True  # what a dialog is accepted for
     asks_to_write: bool = False
     lock_at_search: bool = False  # locked by somebody else, just between a look and a search
     forget_session: bool = False
@@ -186,7 +187,7 @@ class Scripted:
         def unlock() -> Variant:
             if path == DEFAULT:
                 self.locked = False
-            else:
+            elif self.opens:
                 self.items[path].locked = False
             return Variant("ao", [path])
 

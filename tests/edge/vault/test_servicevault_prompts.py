@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
 
 from tests.edge.keyrings import login
 from tests.edge.scripted_secret_service import HOME, Item, Scripted
+from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.edge.vault import servicevault
 from trayapp.edge.vault.keystore import Keystore
@@ -95,6 +97,30 @@ async def test_a_prompt_that_nobody_answers_ends(script: Scripted, monkeypatch: 
     await keystore.close()
 
 
+def test_an_entry_that_stays_locked_is_asked_for_once(script: Scripted, vault: SecretServiceVault) -> None:
+    """A dialog that ended well and opened nothing, as when the keyring is locked again behind it."""
+
+    script.items[f"{HOME}1"] = Item(NAMES, b"x", locked=True)
+    script.opens = False
+    vault.prompt = True
+    with pytest.raises(LockedError):
+        vault.get("s", "u")
+    assert 1 == script.prompts
+
+
+async def test_a_bus_that_never_answers_ends(bus: SecretService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and says nothing: neither we nor the keyring library wait for it without end."""
+
+    monkeypatch.setattr(servicevault, "CALL_LIMIT", 0.1)
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(path := f"{bus.env['HOME']}/mute")
+        mute.listen()
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={path}")
+        keystore = Keystore("inst", hang_limit=3)
+        assert Trouble.UNAVAILABLE is await keystore.load("gh")
+    await keystore.close()
+
+
 @pytest.mark.parametrize("member", ["OpenSession", "Get", "SearchItems", "CreateItem", "SetSecret", "GetSecret"])
 async def test_a_call_that_is_never_answered_ends(
     script: Scripted, monkeypatch: pytest.MonkeyPatch, member: str
@@ -106,11 +132,8 @@ async def test_a_call_that_is_never_answered_ends(
     if member != "OpenSession":
         assert await keystore.store("gh", login(1)) is None
     script.deaf_to = member
-    for generation in (2, 3, 4):
-        trouble = await keystore.store("gh", login(generation))
-        if trouble is not None:
-            break
-    assert trouble is Trouble.UNAVAILABLE
+    told = [await keystore.store("gh", login(generation)) for generation in (2, 3)]
+    assert Trouble.UNAVAILABLE in told
     script.deaf_to = ""
     assert await keystore.store("gh", login(4)) is None
     assert Found(login(4)) == await keystore.load("gh")

@@ -124,7 +124,12 @@ def _names(attributes: dict[str, str]) -> dict[str, str]:
 async def _connected() -> _Line:
     """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
     bus = SessionBus()
-    await bus.connect()
+    try:
+        async with asyncio.timeout(CALL_LIMIT):
+            await bus.connect()
+    except TimeoutError:
+        bus.disconnect()
+        raise ServiceError(NO_REPLY) from None
     line = _Line(bus)
     try:
         _, line.session = await line.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", ""))
@@ -224,7 +229,9 @@ class _Line:
             return  # it was not kept: then nothing may be deleted for it
         for other in unlocked:
             if other != item:
-                with contextlib.suppress(ServiceError):  # a dialog that this would need is not shown, either
+                with contextlib.suppress(
+                    ServiceError, LockedError
+                ):  # a dialog that this would need is not shown, either
                     await self.call(other, ITEM, "Delete")
 
     async def _open(self) -> None:
@@ -252,11 +259,9 @@ class _Line:
         """A call to an item; some services lock each by itself."""
         try:
             return await self.call(item, ITEM, member, signature, *body)
-        except ServiceError as error:
-            if error.name != LOCKED:
+        except LockedError:
+            if not self.prompt:
                 raise
-        if not self.prompt:
-            raise LockedError("the entry is locked")
         await self._unlock(item)
         return await self.call(item, ITEM, member, signature, *body)
 
@@ -306,7 +311,7 @@ class _Line:
     async def call(
         self, path: str, interface: str, member: str, signature: str = "", *body: Any, to: str = SERVICE
     ) -> list[Any]:
-        """The body of the answer. Raises `ServiceError`, also if none comes: the bus itself waits for ever."""
+        """The body of the answer. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself waits for ever."""
         message = Message(to, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -314,5 +319,7 @@ class _Line:
         except TimeoutError:
             raise ServiceError(NO_REPLY) from None
         if reply.message_type is MessageType.ERROR:
+            if reply.error_name == LOCKED:
+                raise LockedError("the service says that it is locked")
             raise ServiceError(reply.error_name or "")
         return list(reply.body)
