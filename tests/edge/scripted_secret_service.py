@@ -106,6 +106,10 @@ class Scripted:
         self._session = f"{ROOT}/session/{len(self.calls)}"
         return "vo", [Variant("s", ""), self._session]
 
+    def _ReadAlias(self, message: Message) -> tuple[str, list[Any]]:
+        assert message.body == ["default"]
+        return "o", [DEFAULT if self.collection else "/"]
+
     def _Get(self, message: Message) -> tuple[str, list[Any]]:
         if item := self.items.get(message.path or ""):
             assert message.body[0] == f"{PREFIX}Item"

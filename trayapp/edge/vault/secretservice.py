@@ -26,6 +26,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 
 OWNER_RULE = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'"
+CALL_LIMIT = 5.0  # s; who waits for an answer hears nothing else
 TOGETHER = 0.05  # s; signals that come so close tell of one event
 # A gnome-keyring that the bus has just started tells of its first unlock by CollectionChanged alone, of later ones by
 # both.
@@ -102,17 +103,20 @@ async def _call(bus: MessageBus, to: str, path: str, interface: str, member: str
     """The first value of the reply; None when the call failed. Never starts a service that is not running."""
     from dbus_fast import Message, MessageFlag, MessageType
 
-    reply = await bus.call(
-        Message(
-            destination=to,
-            path=path,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=list(body),
-            flags=MessageFlag.NO_AUTOSTART,
-        )
+    message = Message(
+        destination=to,
+        path=path,
+        interface=interface,
+        member=member,
+        signature=signature,
+        body=list(body),
+        flags=MessageFlag.NO_AUTOSTART,
     )
+    try:
+        async with asyncio.timeout(CALL_LIMIT):
+            reply = await bus.call(message)
+    except (OSError, EOFError):  # too late, too, is an OSError
+        return None
     if reply.message_type is not MessageType.METHOD_RETURN or not reply.body:
         return None
     return reply.body[0]
