@@ -37,7 +37,7 @@ class Attempt:
         *,
         browser: bool = False,
         open_url: Callable[[str], bool] | None = None,
-        linger: float = 0.2,
+        linger: float = 10.0,
         limit: float = 5.0,
         header_limit: float = 1.0,
         clients: Clients | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
@@ -11,7 +12,8 @@ import pytest
 
 from tests.edge.attempts import NOW, Attempt, browse, endpoints_of, get, issuer_of, quiet_log, sign_in
 from tests.edge.authserver import ACCESS, CODE, REFRESH, auth_server, id_token
-from trayapp.core.model import Secret
+from trayapp.core.model import Secret, Spec
+from trayapp.edge.oauth.signin import BrowserSignIn
 from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
@@ -144,6 +146,17 @@ async def test_the_page_of_a_failure_says_what_to_do() -> None:
     assert "script" not in response.text
 
 
+async def begun(signin: BrowserSignIn, spec: Spec) -> str:
+    """The address of a sign-in that is given up at once."""
+    shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    run = asyncio.create_task(signin.run(spec, browser=False, show=shown.set_result, now=lambda: NOW))
+    try:
+        return await asyncio.wait_for(shown, 3)
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
 async def until_nothing_listens(url: str) -> None:
     async with asyncio.timeout(3):
         with contextlib.suppress(httpx2.ConnectError):
@@ -189,7 +202,7 @@ async def test_a_slow_browser_finds_its_page_after_the_login_was_taken() -> None
 
 
 async def test_a_page_that_is_not_fetched_costs_the_next_sign_in_nothing() -> None:
-    """The next one needs the same port, and finds it free though the linger is not over."""
+    """The next one may need the same port, and finds it free though the linger is not over; any other leaves it alone."""
 
     async with auth_server() as server:
         first = Attempt(issuer_of(server), linger=60.0)
@@ -200,15 +213,10 @@ async def test_a_page_that_is_not_fetched_costs_the_next_sign_in_nothing() -> No
             port = urlsplit(back).port
             assert port is not None
 
-            shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-            again = asyncio.create_task(
-                first.signin.run(
-                    issuer_of(server, redirect_port=port), browser=False, show=shown.set_result, now=lambda: NOW
-                )
-            )
-            assert f"%3A{port}%2F" in await asyncio.wait_for(shown, 3)
-            again.cancel()
-            await asyncio.gather(again, return_exceptions=True)
+            other = replace(issuer_of(server), name="other")
+            assert f"%3A{port}%2F" not in await begun(first.signin, other)
+            assert 400 == (await get(back)).status_code  # it listens, and takes no second answer
+            assert f"%3A{port}%2F" in await begun(first.signin, replace(other, redirect_port=port))
 
 
 async def test_the_end_of_the_program_ends_a_page_that_nobody_fetched() -> None:

@@ -92,8 +92,8 @@ class Listener:
         self._path = path
         self._take = take
         self._header_limit = header_limit
-        port = sock.getsockname()[1]
-        self._hosts = {f"{name}:{port}"} | ({name} if port == 80 else set())
+        self.port = int(sock.getsockname()[1])
+        self._hosts = {f"{name}:{self.port}"} | ({name} if self.port == 80 else set())
         self._both = name == "localhost"
         self._servers: list[asyncio.Server] = []
         self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of arrival
@@ -109,9 +109,8 @@ class Listener:
             self._sock.close()
             raise
         if self._both:
-            port = self._sock.getsockname()[1]
             with contextlib.suppress(OSError):  # no IPv6 here, or another program has it: the first one still answers
-                self._servers.append(await asyncio.start_server(self._connected, "::1", port, limit=HEAD_CAP))
+                self._servers.append(await asyncio.start_server(self._connected, "::1", self.port, limit=HEAD_CAP))
 
     async def close(self) -> None:
         """End the attempt: nothing listens and no connection is open afterwards."""
@@ -122,6 +121,7 @@ class Listener:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._over.cancel()
+        self._told.set()  # nobody can ask for the page any more
 
     def finish(self, worked: bool) -> None:
         """The exchange is over: the page may tell."""

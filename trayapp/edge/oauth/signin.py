@@ -83,7 +83,7 @@ class BrowserSignIn:
         self._pages: dict[str, str] = {}  # where a device code is typed in
         self._steps: dict[str, list[str]] = {}
         self._telling = Tasks()
-        self._told: set[Listener] = set()  # of attempts that are over, and whose page may not have been fetched yet
+        self._told: dict[Listener, str] = {}  # of attempts that are over, and whose page may not have been fetched yet
 
     async def run(
         self,
@@ -101,7 +101,7 @@ class BrowserSignIn:
         self._steps[spec.name] = []
         child: Child | None = None
         try:
-            await self.close()  # the new one may need the port of an old page
+            await self._free(spec)
             plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
@@ -161,9 +161,9 @@ class BrowserSignIn:
 
     async def close(self) -> None:
         """No page of a sign-in that is over is served any more. Sign-ins that still run go on."""
+        for listener in list(self._told):
+            await listener.close()
         await self._telling.end()
-        while self._told:
-            await self._told.pop().close()
 
     def cancel(self, name: str) -> bool:
         """End a flow that waits for its redirect; it returns the problem `cancelled`."""
@@ -218,7 +218,7 @@ class BrowserSignIn:
             await listener.close()
             raise
         listener.finish(isinstance(result, NewLogin))
-        self._told.add(listener)
+        self._told[listener] = spec.name
         # The login does not wait for that: until it is stored it can be lost.
         self._telling.begin(f"page of {spec.name}", self._tell(listener))
         return result
@@ -226,7 +226,13 @@ class BrowserSignIn:
     async def _tell(self, listener: Listener) -> None:
         await listener.linger(self._linger)
         await listener.close()
-        self._told.discard(listener)
+        del self._told[listener]
+
+    async def _free(self, spec: Spec) -> None:
+        """The ports that a new sign-in may need: its registration names the one before, and a fixed one may be shared."""
+        for listener, name in list(self._told.items()):
+            if name == spec.name or listener.port == spec.redirect_port:
+                await listener.close()
 
     async def _finish(self, plan: Plan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
         try:
