@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from tests import ROOT
 from trayapp.tray import art
 
-ROOT = Path(__file__).parent.parent
 ASSETS = ROOT / "assets"
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from trayapp import demo
 from trayapp.oauthtest import Mode, OAuthServer
 
-ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 20.0  # s
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from trayapp import demo
 from trayapp.app import _greet
 from trayapp.config import Paths
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import ROOT
+
 START = """
 import sys
 from trayapp.cli import main
@@ -51,9 +53,7 @@ def test_the_icon_waits_for_nothing_else(tmp_path: Path) -> None:
 
     places = {f"XDG_{place}_HOME": str(tmp_path / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
     environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), **places}
-    done = subprocess.run(
-        [sys.executable, "-c", START], env=environment, cwd=Path(__file__).parent.parent, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", START], env=environment, cwd=ROOT, capture_output=True, text=True)
 
     assert 0 == done.returncode, done.stderr
     loaded = done.stdout.split()

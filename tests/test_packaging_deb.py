@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from trayapp import __version__
 
-ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "packaging/deb/build.py"
 AWAY = "/home/builder/lib"
 

@@ -18,10 +18,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests import ROOT
 from trayapp import __version__
 from trayapp.autostart import macos
 
-ROOT = Path(__file__).parent.parent
 LINUX = ROOT / "packaging" / "linux"
 ENTRIES = sorted(LINUX.glob("*.desktop"))
 METAINFO = LINUX / "io.github.amberlight.metainfo.xml"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.core.test_table import cells
 from trayapp.cli.entry import split_command
 from trayapp.cli.grammar import parser
 from trayapp.settings import table
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BEGIN = "<!-- settings: made by tests/test_readme.py from trayapp/settings.py -->\n"
 END = "<!-- end of settings -->"

@@ -17,10 +17,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from tests import ROOT
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.oauthtest import Mode, OAuthServer, browse
 
-ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 20.0  # s
 CANARY = "CANARY"
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests import ROOT
 from tests.aggregate.processes import linux, there
 from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
@@ -22,7 +23,6 @@ from trayapp.edge.delivery import aggregate
 from trayapp.edge.delivery.child import ChildFailed, Orders, start
 from trayapp.paths import Paths
 
-ROOT = Path(__file__).resolve().parents[2]
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEAD = {"Accept": "application/json, text/event-stream"}
 

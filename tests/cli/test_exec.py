@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests import ROOT
 from tests.fake_app import FakeApp, running
 from trayapp.cli import executing, main
 from trayapp.core.model import Secret
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "canary-access-token"
 PRINT = "import os; print(os.environ[{!r}])"
 Capture = pytest.CaptureFixture[str]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
@@ -137,7 +138,7 @@ asyncio.run(main())
 
 
 def _run_child(db: Path) -> int:
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     child = [sys.executable, "-c", CHILD, str(db)]
     return subprocess.run(child, env={**os.environ, "PYTHONPATH": root}, check=False, timeout=30).returncode
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from trayapp.edge.processes import interpreter
 
-ROOT = Path(__file__).parent.parent.parent
 FROZEN = ROOT / "packaging/pyinstaller/frozen.py"
 
 

@@ -12,17 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.osevents.test_polling import UNSHARE, require_namespace
 from trayapp.osevents import ClockStepped, OsEvent, Source, Stirred, Woke, linux, rtnetlink, sources, timerfd
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is asked")
 
 LIMIT = 5.0  # s
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.asynccontextmanager

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.osevents.test_network import WIFI
 from trayapp.core.model import Moment
 from trayapp.osevents import ClockStepped, NetworkState, Woke
@@ -166,7 +166,6 @@ def test_a_real_look() -> None:
 
 # --- a real network that comes and goes ------------------------------------------------------------------------------
 
-ROOT = Path(__file__).resolve().parents[2]
 UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--net"]  # inside a chroot only root may
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests import ROOT
 from trayapp.cli.client import Client, NotRunningError
 
-ROOT = Path(__file__).resolve().parents[2]
 QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 # Waits that have no key in the configuration, as short as the others of a test: what keeps a program in a loop from
 # opening a page more often than every 10 s, what keeps the attempts of a token that still lives 10 s apart, and the 5 s

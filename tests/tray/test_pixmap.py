@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from tests import ROOT
 from trayapp.core.face import Colour, Glyph, IconView
 from trayapp.core.menu import SEGMENTS_MAX
 from trayapp.tray import art, pixmap
 
-ROOT = Path(__file__).parent.parent.parent
 OFF = 5  # of 255: the triangle at 24 px, where a point or two of 64 are the ring's; elsewhere it is 2
 COUNTS = range(pixmap.RING_MOST + 1)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests import ROOT
 from tests.web.scenes import day, in_trouble
 from tests.web.stage import Stage
 from tests.web.window import Window
 
-FILE = Path(__file__).resolve().parents[2] / "assets" / "dashboard.png"
+FILE = ROOT / "assets" / "dashboard.png"
 WIDTH = 1100
 SHOWN = ("github", "linear", "notion")
 COLOURS = 128  # enough for a page of few colours, and a third of the size

@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests import ROOT
 from tests.edge.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
 from trayapp.core.model import Login
 from trayapp.edge.vault.cabinet import Cabinet
@@ -242,7 +243,7 @@ def test_a_kill_at_any_step_leaves_a_valid_login(tmp_path: Path, limit: int | No
     _prepare(tmp_path / "before", limit, what)
     done = subprocess.run(
         [sys.executable, "-c", CHILDREN, str(tmp_path), str(limit or 0), what],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from tests.edge.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
@@ -234,7 +235,7 @@ async def _fresh_load(name: str) -> Found | Trouble:
 
 
 def _run_child(at: int) -> int:
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", CHILD, str(at)], env=env, check=False, timeout=30).returncode
 
 
