@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from icons import ASSETS, SOURCE, draw, png, same  # noqa: E402
 
-from trayapp.core.face import Colour, Glyph, IconView  # noqa: E402
+from trayapp.core.presentation import Colour, Glyph, IconView  # noqa: E402
 from trayapp.tray import art  # noqa: E402
 
 SHEET = "contact-sheet.png"

@@ -15,10 +15,10 @@ from typing import Any
 from tests.edge.refreshing import bare
 from trayapp import ports
 from trayapp.core import deadlines
-from trayapp.core.face import Action, Verb
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Note, Reply
 from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.edge.journal import Journal
 from trayapp.edge.oauth.signin import BrowserSignIn

@@ -12,10 +12,10 @@ import pytest
 from tests.engines import Tokens, VirtualClock, World, imagined
 from trayapp import announcer as module
 from trayapp.announcer import Announcer
-from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify
 
 

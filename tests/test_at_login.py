@@ -18,7 +18,7 @@ from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main
 from trayapp.cli.client import Client
 from trayapp.config import Config, Settings
-from trayapp.core.face import Action, Verb
+from trayapp.core.presentation import Action, Verb
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.paths import Paths
 

@@ -20,7 +20,7 @@ from trayapp import app, dashboard
 from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiError
 from trayapp.cli.dashboard import show_running
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.edge.loopback import peers
 from trayapp.oauthtest import OAuthServer
 from trayapp.paths import Paths

@@ -18,7 +18,7 @@ from tests.engines import login_of
 from tests.test_runtime import CONFIG, Program
 from trayapp import announcer
 from trayapp.cli import main
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 from trayapp.paths import Paths
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.delivering import Delivery, delivering
 from tests.engines import QUICK, with_policy
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
 PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'

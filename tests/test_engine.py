@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.engines import NO_CEILING, QUICK, accounted, keeping, login_of, one, running, spec_of, with_policy
-from trayapp.core.face import Verb
 from trayapp.core.model import SignedOut
+from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Health
 from trayapp.oauthtest import Mode, OAuthServer, digest
 

@@ -12,9 +12,9 @@ import pytest
 from tests.engines import NoJournal, World, accounted, keeping, login_of, one, running, spec_of, with_policy
 from trayapp import performer
 from trayapp.core import machine
-from trayapp.core.face import Verb
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
+from trayapp.core.presentation import Verb
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer

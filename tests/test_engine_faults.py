@@ -11,8 +11,8 @@ import trustme
 
 from tests.edge.refreshing import NAME, server_side
 from tests.engines import World, keeping, login_of, one, running, spec_of, with_policy
-from trayapp.core.face import Verb
 from trayapp.core.model import Trigger
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer, Rule
 
 

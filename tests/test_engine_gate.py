@@ -16,9 +16,9 @@ import trustme
 
 from tests.edge.refreshing import NAME, server_side
 from tests.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
-from trayapp.core.face import Verb
 from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger
+from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.osevents.clocks import SystemClock

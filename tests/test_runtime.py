@@ -18,8 +18,8 @@ from trayapp.app import App, Parts
 from trayapp.cli.client import Client
 from trayapp.config import load
 from trayapp.control import Control
-from trayapp.core.face import Action, Verb
 from trayapp.core.model import Trouble
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer

@@ -22,8 +22,8 @@ from tests.engines import (
     with_policy,
 )
 from trayapp import signing
-from trayapp.core.face import Verb
 from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer, browse
 from trayapp.ports import NewLogin
 from trayapp.signing import differs

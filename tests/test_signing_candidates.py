@@ -20,9 +20,9 @@ from tests.engines import (
     settled,
 )
 from tests.test_signing import alices, begin, over, spec_with
-from trayapp.core.face import Verb
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
+from trayapp.core.presentation import Verb
 from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
 from trayapp.oauthtest import OAuthServer
 from trayapp.ports import Found, NewLogin

@@ -12,9 +12,9 @@ import pytest
 from tests.engines import World, keeping, running
 from tests.test_signing import alices, over, spec_with
 from trayapp import signing
-from trayapp.core.face import Verb
 from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode, Problem, Spec
+from trayapp.core.presentation import Verb
 from trayapp.core.public import auth_json
 from trayapp.edge.oauth import device
 from trayapp.oauthtest import Mode, OAuthServer, browse

@@ -10,8 +10,8 @@ import pytest
 
 from tests.engines import World, keeping, login_of, one, running, spec_of, with_policy
 from trayapp import sleeping
-from trayapp.core.face import Verb
 from trayapp.core.model import Phase
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.ports import Seen
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.clipboard import copy
-from trayapp.core import details, notices, words
-from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Notice, Verb
+from trayapp.core import details, notices, sentences
+from trayapp.core.client_settings import ClientAccess, Program, settings
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Announcer:
     def warn_quit(self, names: list[str]) -> None:
         """*Quit* would lose logins that the keyring did not take."""
         kept = "The keyring does not have it yet: unlock or start the keyring first, and Amberlight saves it by itself."
-        title = f"Quitting now loses the login of {words.names(tuple(names))}"
+        title = f"Quitting now loses the login of {sentences.names(tuple(names))}"
         self._show(Notice("quit", title, kept, (("Quit all the same", Action(Verb.QUIT)),)))
 
     def say(self, key: str, title: str, body: str) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from trayapp import thrift
 from trayapp.at_login import system
-from trayapp.core.face import Action, Verb
+from trayapp.core.presentation import Action, Verb
 from trayapp.logs import from_now_on, to_file
 from trayapp.paths import Paths
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from trayapp import adding
 from trayapp.core.checks import Report
-from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Verb
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Unavailable
 from trayapp.edge.console.controls import Rejected
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from trayapp.app import App, Parts
 from trayapp.config import Config, Settings
-from trayapp.core.face import Action, Verb
 from trayapp.core.menu import SIGNS
 from trayapp.core.model import Login, Policy, Secret, Spec
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import rfc3339
 from trayapp.core.snapshot import Snapshot, WorkloadView
 from trayapp.edge.vault.keystore import MemoryKeystore

@@ -20,7 +20,6 @@ from trayapp.admission import admitted
 from trayapp.agenda import Agenda
 from trayapp.callers import Callers
 from trayapp.core import gate, machine, view
-from trayapp.core.face import Action, Verb
 from trayapp.core.gate import Gate
 from trayapp.core.messages import (
     Configured,
@@ -42,6 +41,7 @@ from trayapp.core.messages import (
     Woke,
 )
 from trayapp.core.model import AccessToken, Moment, Spec, Workload
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
 from trayapp.performer import Performer
 from trayapp.ports import Adapters, Seen

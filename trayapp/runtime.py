@@ -18,9 +18,9 @@ from trayapp.config import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
 from trayapp.core.checks import Check, Report, of_keyring
-from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Verb
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.menu import face
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
 from trayapp.edge.console.api import open_routes, routes

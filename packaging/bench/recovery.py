@@ -261,7 +261,7 @@ class App:
 
     async def _renew(self, within: float) -> Report:
         """New tokens for all, that end within so many seconds."""
-        from trayapp.core.face import Action, Verb
+        from trayapp.core.presentation import Action, Verb
 
         asked: dict[str, float] = {}
 

@@ -145,7 +145,7 @@ async def weigh(size: int) -> dict[str, float]:
 async def live(size: int) -> dict[str, float]:
     """The longest step, and the processor time of it all for one workload."""
     from tests.engines import VirtualClock, Watcher
-    from trayapp.core.face import Action, Verb
+    from trayapp.core.presentation import Action, Verb
     from trayapp.ports import Seen
 
     clock, watcher, longest = VirtualClock(), Watcher(), Longest()

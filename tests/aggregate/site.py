@@ -16,7 +16,7 @@ import httpx2
 from tests.aggregate.upstream import Upstream
 from tests.engines import login_of
 from tests.test_runtime import Program
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.edge.delivery import aggregate
 from trayapp.oauthtest import Mode, OAuthServer
 

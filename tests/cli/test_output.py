@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fake_app import row
 from trayapp.cli.output import COLOURS, GLYPHS, Style, ahead, checks_text, clean, moment, span, status_lines, table
-from trayapp.core.face import Colour, Glyph
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status
 
 NOW = 1767323100.0  # 2026-01-02T03:05:00Z

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trayapp.core.advice import ACTIONS, BY_DETAIL, BY_ITSELF, advice
-from trayapp.core.face import Colour, Glyph
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, WorkloadView
 
 

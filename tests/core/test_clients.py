@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.clients import ClientAccess, Program, settings
+from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.model import Secret
 
 URL = "http://127.0.0.1:8765/w/notes"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tests.core.history import Player, play, player, reached
 from trayapp.core import details, view
-from trayapp.core.face import Action, Verb
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Policy, Problem
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, WorkloadView
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.core.test_menu import GREEN, NEVER, RED, local, snap
 from tests.core.test_notices import Desk
-from trayapp.core.face import Action, Verb
 from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode, Spec, Workload
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import auth_json, device_json
+from trayapp.core.sentences import context, enter_code
 from trayapp.core.snapshot import Detail, Status, WorkloadView
-from trayapp.core.words import context, enter_code
 
 CODE = DeviceCode("ABCD-EFGH", "https://example.com/device", "https://example.com/device?user_code=ABCD-EFGH", 900.0)
 

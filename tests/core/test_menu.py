@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.face import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.core.menu import face, summary
 from trayapp.core.model import Problem
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
+from trayapp.core.sentences import short
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import AMBER, BLUE, look
-from trayapp.core.words import short
 
 
 def local(wall: float) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.metrics import CONTENT_TYPE, Counted, text
 from trayapp.core.model import Problem
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, WorkloadView
 
 NOW = 1_800_000_000.0

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.core.face import Action, Notice, Verb
 from trayapp.core.model import Problem
 from trayapp.core.notices import Announced, notices
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
 

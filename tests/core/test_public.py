@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Policy, Problem, Spec
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import (
     app_json,
     auth_json,

@@ -26,9 +26,9 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.sentences import duration, help_for
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import derive, unavailable
-from trayapp.core.words import duration, help_for
 
 
 def told(w: Workload, gate: Gate = OPEN) -> tuple[str, int | None, str]:

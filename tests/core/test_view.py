@@ -30,7 +30,6 @@ from tests.core.states import (
     work,
 )
 from trayapp.core import gate as gates
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.gate import Gate
 from trayapp.core.model import (
     Failing,
@@ -42,6 +41,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Health, Status
 from trayapp.core.view import derive, look, next_change
 

@@ -20,7 +20,7 @@ from tests.desktop import visitor
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import ROOT
-from trayapp.core.face import Colour
+from trayapp.core.presentation import Colour
 
 MINUTE = 60.0
 SEEN = 0.02  # of the icon's square: a colour that is there at all

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.desktop.desk import WATCHER, Desk
 from tests.desktop.screen import PANEL_SIZE, Box, wait_for
-from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
 from trayapp.tray.icon import TrayIcon
 
 LXQT_CONF = """\

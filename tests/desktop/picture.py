@@ -18,7 +18,7 @@ from Xlib.display import Display  # type: ignore[import-untyped]
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import ROOT
-from trayapp.core.face import Colour
+from trayapp.core.presentation import Colour
 
 SCALE = 2
 SIZE = (1500, 600)

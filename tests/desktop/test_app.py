@@ -15,7 +15,7 @@ from tests.desktop.conftest import require_desk
 from tests.desktop.desk import Desk
 from tests.desktop.program import Program
 from tests.desktop.screen import wait_for
-from trayapp.core.face import Colour
+from trayapp.core.presentation import Colour
 from trayapp.oauthtest import Mode, OAuthServer
 
 pytestmark = pytest.mark.desktop

@@ -22,7 +22,7 @@ from tests.desktop.program import CONFIG, NAME, Program
 from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of, shows
 from trayapp.autostart.linux import read_entry
-from trayapp.core.face import Colour
+from trayapp.core.presentation import Colour
 from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.desktop

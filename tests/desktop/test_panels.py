@@ -11,7 +11,7 @@ import pytest
 
 from tests.desktop.conftest import require_desk
 from tests.desktop.panels import PANELS, VIEWS, Panel, Shown
-from trayapp.core.face import Action, Colour, Verb
+from trayapp.core.presentation import Action, Colour, Verb
 
 pytestmark = pytest.mark.desktop
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.desktop.conftest import require_desk
 from tests.desktop.desk import DARK, Desk
 from tests.desktop.screen import wait_for
-from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Notice, Verb
+from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Notice, Verb
 from trayapp.tray.icon import TrayIcon
 from trayapp.tray.notify import Notifier
 

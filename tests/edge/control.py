@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from trayapp.core.checks import Check, Report
-from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action, Colour, Glyph
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.presentation import Action, Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
 from trayapp.edge.console.controls import Rejected
 

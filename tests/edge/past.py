@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.edge.control import view
-from trayapp.core.face import Colour
 from trayapp.core.model import Moment
+from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 from trayapp.edge.journal import Journal
 from trayapp.edge.timeline import Segment, Timeline

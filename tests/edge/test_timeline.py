@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.edge.past import HOUR, RETRY, RUN, WALL, Desk, looks
-from trayapp.core.face import Colour
 from trayapp.core.model import Moment
+from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Status
 from trayapp.edge import journal, timeline
 from trayapp.edge.console.history import event_json

@@ -25,7 +25,7 @@ from tests.real.everything import Guard, everything, guarded
 from tests.test_runtime import Program
 from trayapp.cli.client import Client as Command
 from trayapp.cli.client import NotRunningError
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]

@@ -18,7 +18,7 @@ from tests.engines import with_policy
 from tests.real import node
 from tests.real.conftest import lacking
 from tests.real.everything import Guard, everything, guarded
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
 pytestmark = pytest.mark.real

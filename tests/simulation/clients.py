@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tests.simulation.checks import HAIR
-from trayapp.core.face import Colour
 from trayapp.core.messages import Rejected
 from trayapp.core.model import AccessToken
+from trayapp.core.presentation import Colour
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

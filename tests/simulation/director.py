@@ -11,7 +11,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from tests.simulation.plan import Happening
-from trayapp.core.face import Verb
+from trayapp.core.presentation import Verb
 from trayapp.ports import Seen
 
 if TYPE_CHECKING:

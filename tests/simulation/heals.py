@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from trayapp.core.face import Colour
 from trayapp.core.model import Trigger
+from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.ports import Seen
 

@@ -22,9 +22,9 @@ from tests.simulation.process import INSTALL, Process
 from tests.simulation.servers import AuthServer, Family, some
 from tests.simulation.storage import Disk, Keyring
 from tests.simulation.truth import Truth
-from trayapp.core.face import Action, Verb
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Status
 from trayapp.edge.vault.cabinet import Cabinet
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from trayapp.core.face import Action, Colour, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import sni
 
 # By way of sni, which imports pystray so that neither GTK nor X is looked for.

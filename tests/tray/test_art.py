@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from trayapp.core.face import Colour, Glyph, IconView
+from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray import art, pixmap
 
 Rgba = tuple[int, int, int, int]

@@ -8,7 +8,7 @@ from dbus_fast import Variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trayapp.core.face import Action, MenuItem, Verb
+from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray.dbusmenu import ROOT, Change, MenuTree, label, properties
 from trayapp.tray.menu import Path, paths
 

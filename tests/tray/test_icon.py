@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import icon as icon_module
 from trayapp.tray.icon import TrayIcon
 from trayapp.tray.mailbox import Change, Mailbox, difference

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.tray.stand_ins import MENU, QUIT, RED, Loop, Strict, pystray
-from trayapp.core.face import Action, MenuItem, Verb
+from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import Change
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.tray.stand_ins import MENU, QUIT, RED, RETRY, SHOW, Loop, Strict, pystray, pystray_base, texts
-from trayapp.core.face import Action, Verb
+from trayapp.core.presentation import Action, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import Change
 

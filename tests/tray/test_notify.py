@@ -12,7 +12,7 @@ import pytest
 
 from tests.tray.bus import Bus, Notifications
 from tests.tray.test_sni import until
-from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify, pixmap
 from trayapp.tray.notify import ChannelError, DesktopNotifierChannel, Notifier
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from tests import ROOT
-from trayapp.core.face import Colour, Glyph, IconView
 from trayapp.core.menu import SEGMENTS_MAX
+from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray import art, pixmap
 
 OFF = 5  # of 255: the triangle at 24 px, where a point or two of 64 are the ring's; elsewhere it is 2
@@ -22,7 +22,7 @@ COUNTS = range(pixmap.RING_MOST + 1)
 WHOLE_LIFE = """
 import itertools, sys
 import trayapp.app, trayapp.announcer, trayapp.runtime, trayapp.tray.notify, trayapp.tray.notify_linux
-from trayapp.core.face import Colour, Face, Glyph, IconView
+from trayapp.core.presentation import Colour, Face, Glyph, IconView
 from trayapp.tray import pixmap
 from trayapp.tray.icon import TrayIcon
 

@@ -14,7 +14,7 @@ from dbus_fast import Variant
 from dbus_fast.aio.message_bus import MessageBus
 
 from tests.tray.bus import Bus, Watcher, call
-from trayapp.core.face import Action, Colour, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import pixmap, sni
 from trayapp.tray.mailbox import Change
 

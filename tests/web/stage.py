@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tests.edge.control import FakeControl
-from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Colour, Glyph
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
 from trayapp.edge.console.api import open_routes, routes

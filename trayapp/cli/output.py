@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from trayapp.core.face import Colour, Glyph
+from trayapp.core.presentation import Colour, Glyph
+from trayapp.core.sentences import SHORT
 from trayapp.core.snapshot import Detail, Status
 from trayapp.core.view import AMBER, BLUE, Look, look
-from trayapp.core.words import SHORT
 
 Json = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trayapp.core.face import Action, Notice, Verb
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 
 WELL = (Status.RUNNING, Status.STARTING, Status.STOPPED)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trayapp.core import attempts, reading, schedule, storing, waiting, wishes
+from trayapp.core import attempts, loading, requests, schedule, storing, waiting
 from trayapp.core.messages import (
     Accepted,
     Configured,
@@ -94,20 +94,20 @@ def nothing(w: Workload, e: Event) -> Result:
 
 # --- the table -------------------------------------------------------------------------------------------------------
 
-_EVERYWHERE: Mapping[type[Event], wishes.Action] = {
+_EVERYWHERE: Mapping[type[Event], requests.Action] = {
     Accepted: waiting.accepted,
     Impeded: waiting.impeded,
     Unimpeded: waiting.unimpeded,
-    SignInStarted: wishes.sign_in_started,
-    SignInEnded: wishes.sign_in_ended,
-    SignedIn: wishes.signed_in,
+    SignInStarted: requests.sign_in_started,
+    SignInEnded: requests.sign_in_ended,
+    SignedIn: requests.signed_in,
     Stored: storing.written,
     NotStored: storing.written,
-    Pause: wishes.pause,
-    SignOut: wishes.sign_out,
-    Remove: wishes.remove,
-    Shutdown: wishes.shutdown,
-    Configured: wishes.configured,
+    Pause: requests.pause,
+    SignOut: requests.sign_out,
+    Remove: requests.remove,
+    Shutdown: requests.shutdown,
+    Configured: requests.configured,
     Finished: attempts.late,
     ProbeOk: nothing,  # of an attempt that was overtaken
     HotCall: nothing,  # M15 answers it from the view
@@ -115,23 +115,23 @@ _EVERYWHERE: Mapping[type[Event], wishes.Action] = {
     Resume: nothing,  # not paused
 }
 
-TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
+TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
     Phase.LOADING: {
         **_EVERYWHERE,
-        Loaded: reading.loaded,
-        KeyringDown: reading.keyring_down_loading,
-        KeyringUp: reading.read_again,
-        Go: reading.read_again,
+        Loaded: loading.loaded,
+        KeyringDown: loading.keyring_down_loading,
+        KeyringUp: loading.read_again,
+        Go: loading.read_again,
         Rejected: nothing,
-        NetworkUp: reading.read_if_failed,
-        Woke: reading.read_if_failed,
-        Manual: reading.read_again,
-        Time: reading.read_if_due,
+        NetworkUp: loading.read_if_failed,
+        Woke: loading.read_if_failed,
+        Manual: loading.read_again,
+        Time: loading.read_if_due,
     },
     Phase.VALID: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_late,
-        KeyringDown: reading.keyring_down_unsaved,
+        Loaded: loading.loaded_late,
+        KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: storing.write_if_unsaved,
         Go: attempts.begin,
         Rejected: waiting.rejected_valid,
@@ -143,7 +143,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
     },
     Phase.REFRESHING: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_late,
+        Loaded: loading.loaded_late,
         KeyringDown: attempts.probe_failed,
         KeyringUp: attempts.probe_again,
         Go: nothing,  # impossible: single flight (M11)
@@ -157,17 +157,17 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
         SleepSoon: waiting.sleep_refreshing,
         Manual: attempts.probe_again,  # otherwise it joins the attempt in flight
         Time: attempts.overdue,
-        Pause: wishes.after("pause"),
-        Resume: wishes.resume_after,
-        SignOut: wishes.after("sign_out"),
-        Remove: wishes.after("remove"),
-        Shutdown: wishes.after("shutdown"),
-        Configured: wishes.configured_refreshing,
+        Pause: requests.after("pause"),
+        Resume: requests.resume_after,
+        SignOut: requests.after("sign_out"),
+        Remove: requests.after("remove"),
+        Shutdown: requests.after("shutdown"),
+        Configured: requests.configured_refreshing,
     },
     Phase.WAITING: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_late,
-        KeyringDown: reading.keyring_down_unsaved,
+        Loaded: loading.loaded_late,
+        KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: waiting.keyring_up_waiting,
         Go: attempts.begin,
         Rejected: waiting.rejected,
@@ -178,20 +178,20 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
     },
     Phase.SIGNED_OUT: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_again,
-        KeyringDown: reading.keyring_down_unsaved,
+        Loaded: loading.loaded_again,
+        KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: storing.write_if_unsaved,
         Go: nothing,
         Rejected: waiting.rejected,
         NetworkUp: nothing,
         Woke: nothing,
-        Manual: reading.retry_signed_out,
+        Manual: loading.retry_signed_out,
         Time: storing.write_if_unsaved,
     },
     Phase.PAUSED: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_late,
-        KeyringDown: reading.keyring_down_unsaved,
+        Loaded: loading.loaded_late,
+        KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: storing.write_if_unsaved,
         Go: nothing,
         Rejected: waiting.rejected,
@@ -200,19 +200,19 @@ TABLE: Mapping[Phase, Mapping[type[Event], wishes.Action]] = {
         Manual: nothing,  # the command line says "paused"
         Time: storing.write_if_unsaved,
         Pause: nothing,
-        Resume: wishes.resume,
+        Resume: requests.resume,
     },
     Phase.BROKEN: {
         **_EVERYWHERE,
-        Loaded: reading.loaded_late,
-        KeyringDown: reading.keyring_down_unsaved,
+        Loaded: loading.loaded_late,
+        KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: storing.write_if_unsaved,
         Go: nothing,
         Rejected: waiting.rejected,
         NetworkUp: nothing,
         Woke: nothing,
-        Manual: reading.reread_configuration,
+        Manual: loading.reread_configuration,
         Time: storing.write_if_unsaved,
-        Configured: wishes.configured_broken,
+        Configured: requests.configured_broken,
     },
 }

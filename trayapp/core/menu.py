@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
-from trayapp.core.face import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.sentences import Local, enter_code, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
-from trayapp.core.words import Local, enter_code, short
 
 SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels
 TOOLTIP_NAMES = 5  # lines below the summary

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trayapp.core import words
-from trayapp.core.face import Action, Notice, Verb
+from trayapp.core import sentences
 from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_AGE = 60.0  # s of retrying before a word is said: most outages are over by then
@@ -61,7 +61,7 @@ def _codes(
 
 def _code_notice(name: str, code: DeviceCode) -> Notice:
     """SECURITY.md 13: the code, the place, and a word of warning."""
-    body = f"{words.enter_code(code)}, on any machine. Only do so if you began this sign-in yourself."
+    body = f"{sentences.enter_code(code)}, on any machine. Only do so if you began this sign-in yourself."
     return Notice(
         f"device:{name}", f"{name}: code {code.user_code}", body, (("Open page", Action(Verb.REAUTHORIZE, name)),)
     )
@@ -144,10 +144,10 @@ def _amber_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> 
     (key,) = _keys("amber", names)
     if len(names) > 1:
         title = f"{len(names)} workloads cannot be refreshed right now"
-        body = f"{words.names(names)}. Nothing to do: Amberlight is trying again by itself."
+        body = f"{sentences.names(names)}. Nothing to do: Amberlight is trying again by itself."
         return Notice(key, title, body, (("Show", Action(Verb.SHOW)),))
     name = names[0]
-    body = words.AMBER.get(views[name].auth.detail, words.AMBER_ELSE)
+    body = sentences.AMBER.get(views[name].auth.detail, sentences.AMBER_ELSE)
     return Notice(key, f"{name} cannot be refreshed right now", body, (("Retry now", Action(Verb.RETRY, name)),))
 
 
@@ -155,9 +155,12 @@ def _red_notice(names: tuple[str, ...], views: Mapping[str, WorkloadView]) -> No
     (key,) = _keys("red", names)
     if len(names) > 1:
         return Notice(
-            key, f"{len(names)} workloads need you to sign in", f"{words.names(names)}.", (("Show", Action(Verb.SHOW)),)
+            key,
+            f"{len(names)} workloads need you to sign in",
+            f"{sentences.names(names)}.",
+            (("Show", Action(Verb.SHOW)),),
         )
     name = names[0]
-    body = words.RED.get(views[name].auth.detail, words.RED_ELSE)
+    body = sentences.RED.get(views[name].auth.detail, sentences.RED_ELSE)
     buttons = (("Reauthorize", Action(Verb.REAUTHORIZE, name)), ("Retry now", Action(Verb.RETRY, name)))
     return Notice(key, f"{name} needs you to sign in", body, buttons)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.presentation import Colour, Glyph
 
 
 class Status(StrEnum):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trayapp.core import schedule, words
+from trayapp.core import schedule, sentences
 from trayapp.core.deadlines import opens_at
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
 STEADY = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
@@ -178,7 +178,7 @@ def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = N
         name=w.spec.name,
         url=w.spec.url,
         status=status,
-        status_context=words.context(w, status, detail, facts.usable),
+        status_context=sentences.context(w, status, detail, facts.usable),
         health=drawn.health,
         colour=drawn.colour,
         glyph=drawn.glyph,
@@ -271,7 +271,7 @@ def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Una
         since=view.auth.since,
         retry_after=_retry_after(w, view.status, gate, now),
         next_attempt_at=view.auth.next_attempt_at,
-        help=words.help_for(view),
+        help=sentences.help_for(view),
     )
 
 

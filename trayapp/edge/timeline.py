@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trayapp.core.face import Colour, Glyph
 from trayapp.core.model import Moment
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.edge.journal import Journal
 

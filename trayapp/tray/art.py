@@ -22,7 +22,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from trayapp.core.face import Colour, Glyph, IconView
+from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MOST, SHAPES, SHAPES_PNG, SIZES, contrast
 
 # The picture of the program itself, in notifications:

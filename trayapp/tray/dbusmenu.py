@@ -19,7 +19,7 @@ from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, D
 from dbus_fast.constants import PropertyAccess
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
-from trayapp.core.face import Action, MenuItem
+from trayapp.core.presentation import Action, MenuItem
 from trayapp.tray.menu import Path, paths
 
 log = logging.getLogger(__name__)

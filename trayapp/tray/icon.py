@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from trayapp.core.face import Action, Face
+from trayapp.core.presentation import Action, Face
 from trayapp.tray.mailbox import Change, Mailbox, Offer, difference
 
 log = logging.getLogger(__name__)

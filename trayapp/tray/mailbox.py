@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trayapp.core.face import Face, IconView, MenuItem
+from trayapp.core.presentation import Face, IconView, MenuItem
 
 Offer: TypeAlias = Face | Callable[[], Face]  # a face, or how to make it: with 1,000 workloads that takes 20 ms
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trayapp.core.face import MenuItem
+from trayapp.core.presentation import MenuItem
 
 Path = tuple[str, ...]
 

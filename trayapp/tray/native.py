@@ -17,7 +17,7 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from trayapp.core.face import Action, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, IconView, MenuItem, Verb
 from trayapp.tray import art, pixmap
 from trayapp.tray.icon import Backend
 from trayapp.tray.mailbox import Change

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from trayapp.core.face import Action, Notice
+from trayapp.core.presentation import Action, Notice
 from trayapp.tray import pixmap
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
-from trayapp.core.face import Colour, Glyph, IconView
+from trayapp.core.presentation import Colour, Glyph, IconView
 
 SIZES = (16, 22, 24, 32, 44, 48, 64)  # px: the sizes that panels ask for, single and double density
 PIXELS = sum(size * size for size in SIZES)

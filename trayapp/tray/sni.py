@@ -24,7 +24,7 @@ from dbus_fast import Message, MessageType, RequestNameReply
 from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
-from trayapp.core.face import Action, MenuItem, Verb
+from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.dbus import SessionBus, words
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu

@@ -16,7 +16,7 @@ import pytest
 from tests.edge.control import FakeControl, view
 from tests.edge.past import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
 from tests.edge.streams import Stream
-from trayapp.core.face import Colour
+from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Snapshot
 from trayapp.edge.console import api
 from trayapp.edge.console.events import Events

@@ -16,7 +16,7 @@ import pytest
 from tests.edge.control import FakeControl, view
 from tests.edge.shapes import resolved, wrong
 from tests.edge.streams import Stream
-from trayapp.core.clients import ClientAccess
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable

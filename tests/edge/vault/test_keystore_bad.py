@@ -16,8 +16,8 @@ import pytest
 
 from tests.edge.keyrings import FakeVault, login, mac, windows
 from tests.engines import World, login_of, one, with_policy
-from trayapp.core.face import Verb
 from trayapp.core.model import Login, Secret, Trouble
+from trayapp.core.presentation import Verb
 from trayapp.edge.journal import Journal
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import OAuthServer

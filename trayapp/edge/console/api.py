@@ -18,9 +18,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trayapp.core import metrics
-from trayapp.core.clients import ClientAccess, Program, settings
-from trayapp.core.face import Action, Verb
+from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.model import Problem, Secret
+from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.edge.console import openapi

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from trayapp.core import metrics
 from trayapp.core.checks import Report
-from trayapp.core.clients import ClientAccess
-from trayapp.core.face import Action
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.presentation import Action
 from trayapp.core.snapshot import Snapshot, Unavailable
 
 

@@ -11,9 +11,9 @@ from dataclasses import fields
 from enum import StrEnum
 
 from trayapp.core.advice import ACTIONS
-from trayapp.core.clients import Program
-from trayapp.core.face import Colour, Glyph
+from trayapp.core.client_settings import Program
 from trayapp.core.model import Policy, Spec, Trigger
+from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import Json
 from trayapp.core.snapshot import Detail, Health, Status
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from trayapp.core import schedule
+from trayapp.core.loading import ask_first
 from trayapp.core.messages import (
     Abandon,
     Configured,
@@ -35,7 +36,6 @@ from trayapp.core.model import (
     Phase,
     Workload,
 )
-from trayapp.core.reading import ask_first
 from trayapp.core.storing import Result, leave, store, valid, without_login
 
 Action: TypeAlias = Callable[[Workload, Any], Result]
