@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trayapp import clipboard
+from trayapp.system import clipboard
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the programs of Linux desktops")
 

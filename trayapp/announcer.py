@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trayapp.clipboard import copy
 from trayapp.core import details, notices, sentences
 from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot
+from trayapp.system.clipboard import copy
 
 if TYPE_CHECKING:
     from trayapp.engine import Engine

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from trayapp.edge.worker import ClosedError, Worker
+from trayapp.system.worker import ClosedError, Worker
 
 if TYPE_CHECKING:
     from trayapp.autostart import Autostart, State

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trayapp.edge.private import NotPrivateError, write_private
+from trayapp.system.private_files import NotPrivateError, write_private
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

@@ -40,7 +40,6 @@ from trayapp.edge.loopback.serverfile import ServerFileError
 from trayapp.edge.oauth.later import LaterSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
-from trayapp.edge.private import write_private
 from trayapp.edge.timeline import Timeline
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.engine import Engine
@@ -48,6 +47,7 @@ from trayapp.look import Look
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters
 from trayapp.supply import Supply
+from trayapp.system.private_files import write_private
 
 if TYPE_CHECKING:
     from trayapp.app import App

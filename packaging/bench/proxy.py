@@ -278,10 +278,10 @@ def amberlight() -> None:
     from trayapp.app import App, Parts
     from trayapp.config import Config, Settings
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.edge.private import write_private
     from trayapp.edge.vault.keystore import MemoryKeystore
     from trayapp.logs import to_file
     from trayapp.paths import Paths
+    from trayapp.system.private_files import write_private
 
     facts: dict[str, str] = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests import ROOT
-from trayapp.edge.processes import interpreter
+from trayapp.system.processes import interpreter
 
 FROZEN = ROOT / "packaging/pyinstaller/frozen.py"
 

@@ -20,7 +20,7 @@ from trayapp.core.model import Login
 from trayapp.edge.journal import Journal, _prepare
 from trayapp.edge.vault.cabinet import Cabinet
 from trayapp.edge.vault.slots import WINDOWS_LIMIT, RefusalError, Slot
-from trayapp.edge.worker import Worker
+from trayapp.system.worker import Worker
 
 
 class PowerCut(BaseException):

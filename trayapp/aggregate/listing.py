@@ -18,7 +18,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from trayapp.aggregate.backend import RAW, Backend, Live
-from trayapp.edge.private import NotPrivateError, private_file, write_private
+from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 PAGES = 100  # of one list; a server that always names a next page ends here
 LARGEST = 64 << 20  # bytes of the file

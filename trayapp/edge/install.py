@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from trayapp.edge.private import NotPrivateError, private_file, write_private
+from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 log = logging.getLogger(__name__)
 

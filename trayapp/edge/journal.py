@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from trayapp.core.messages import Note
 from trayapp.core.model import Login, Problem, Saved, SignedOut
-from trayapp.edge.private import NotPrivateError, private_directory, private_file
-from trayapp.edge.worker import ClosedError, Worker
+from trayapp.system.private_files import NotPrivateError, private_directory, private_file
+from trayapp.system.worker import ClosedError, Worker
 
 log = logging.getLogger(__name__)
 

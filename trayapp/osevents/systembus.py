@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dbus_fast import Message
 
-    from trayapp.dbus import SystemBus
+    from trayapp.system.dbus import SystemBus
 
 OWNER = "NameOwnerChanged"
 
@@ -37,7 +37,7 @@ class Line:
 
     async def begin(self, rule: str) -> None:
         """Subscribe, then look whether the service is there: in this order nothing falls between."""
-        from trayapp.dbus import BUS, BUS_PATH
+        from trayapp.system.dbus import BUS, BUS_PATH
 
         self.bus.add_message_handler(self._hear)
         for each in (f"type='signal',sender='{BUS}',interface='{BUS}',member='{OWNER}',arg0='{self._name}'", rule):
@@ -60,7 +60,7 @@ class Line:
 @contextlib.asynccontextmanager
 async def listening(name: str, rule: str) -> AsyncIterator[Line]:
     """A connection of its own, with one match rule beside the one for the service's owner."""
-    from trayapp.dbus import SystemBus
+    from trayapp.system.dbus import SystemBus
 
     bus = await SystemBus.open()
     line = Line(bus, name)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from dbus_fast import Message, MessageType, Variant
 
 from trayapp.core.presentation import Action, Notice, Verb
-from trayapp.dbus import SessionBus, words
+from trayapp.system.dbus import SessionBus, words
 from trayapp.tray import pixmap
 from trayapp.tray.notify import ChannelError
 

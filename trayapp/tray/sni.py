@@ -25,7 +25,7 @@ from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from trayapp.core.presentation import Action, MenuItem, Verb
-from trayapp.dbus import SessionBus, words
+from trayapp.system.dbus import SessionBus, words
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import Change

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from trayapp.edge.install import FILE, install_id
-from trayapp.edge.private import NotPrivateError
+from trayapp.system.private_files import NotPrivateError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
 

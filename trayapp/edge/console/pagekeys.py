@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trayapp.core.model import Secret
-from trayapp.edge.private import NotPrivateError, private_file, write_private
+from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 TOKEN_BYTES = 32  # of randomness, for links and for keys; 16 would do
 LINK_LIFE = 60.0  # s; a browser that starts cold on a busy machine takes 20

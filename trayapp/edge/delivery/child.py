@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
-from trayapp.edge.processes import QUIET, interpreter, let_go
+from trayapp.system.processes import QUIET, interpreter, let_go
 
 MODULE = "trayapp.aggregate"
 START = 30.0  # s; importing its libraries takes a second on an idle machine

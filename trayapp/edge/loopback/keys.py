@@ -14,7 +14,7 @@ import secrets
 from pathlib import Path
 
 from trayapp.core.model import Secret
-from trayapp.edge.private import NotPrivateError, private_file, write_private
+from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 KEY_BYTES = 32  # of randomness; SECURITY 28 asks for 16
 LARGEST = 4 << 20  # bytes; 10,000 keys are 1 MB

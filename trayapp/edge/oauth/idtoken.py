@@ -22,8 +22,8 @@ from trayapp.core.model import Moment, Problem, Secret
 from trayapp.edge.oauth import jose
 from trayapp.edge.oauth.metadata import Endpoints, json_object
 from trayapp.edge.oauth.wire import Request, Wire, url_problem
-from trayapp.edge.processes import FROZEN, QUIET, interpreter, let_go
 from trayapp.ports import Checked, NewLogin
+from trayapp.system.processes import FROZEN, QUIET, interpreter, let_go
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from trayapp.edge.vault.cabinet import Cabinet, Vault
 from trayapp.edge.vault.entries import erase_entry, read_entry, write_entry
 from trayapp.edge.vault.secretservice import watch
 from trayapp.edge.vault.slots import RefusalError
-from trayapp.edge.worker import ClosedError, HangingError, Worker
 from trayapp.ports import Found
+from trayapp.system.worker import ClosedError, HangingError, Worker
 
 log = logging.getLogger(__name__)
 
