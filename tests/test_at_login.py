@@ -17,10 +17,10 @@ from trayapp.at_login import AtLogin
 from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main
 from trayapp.cli.client import Client
-from trayapp.config import Config, Settings
+from trayapp.config.loader import Config, Settings
+from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
 from trayapp.edge.vault.keystore import MemoryKeystore
-from trayapp.paths import Paths
 
 ME = (sys.executable, "run")
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trayapp import settings as known
-from trayapp.config import LARGEST, ConfigError, Paths, load
+from trayapp.config import settings as known
+from trayapp.config.loader import LARGEST, ConfigError, Paths, load
+from trayapp.config.paths import private_dir
 from trayapp.core.model import Policy
-from trayapp.paths import private_dir
 
 GOOD = """
 [settings]

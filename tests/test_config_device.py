@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.config import ConfigError, Paths, load
+from trayapp.config.loader import ConfigError, Paths, load
 from trayapp.core.model import Spec
 
 HEAD = '[workloads.mail]\nurl = "https://mcp.test/mcp"\nclient_id = "c"\n'

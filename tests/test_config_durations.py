@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.durations import DurationError, format_duration, parse_duration
+from trayapp.config.durations import DurationError, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trayapp import config_edit
-from trayapp.config import ConfigError, Paths, load
+from trayapp.config import editor
+from trayapp.config.loader import ConfigError, Paths, load
 
 KEYS = {"url": "https://x.example/mcp", "issuer": "https://login.example", "client_id": "c", "scopes": ("a", "b")}
 FILE = """# my own file
@@ -37,7 +37,7 @@ def given_file(paths: Paths, text: str = FILE) -> None:
 def test_adds_to_no_file(paths: Paths) -> None:
     """The first workload makes the file, private, without an empty [workloads] line."""
 
-    config_edit.add(paths, "x", KEYS)
+    editor.add(paths, "x", KEYS)
 
     assert paths.config_file.read_text() == (
         '[workloads.x]\nurl = "https://x.example/mcp"\nissuer = "https://login.example"\nclient_id = "c"\nscopes = ["a", "b"]\n'
@@ -50,13 +50,13 @@ def test_keeps_every_comment(paths: Paths) -> None:
     """Adding leaves each line that was there as it was; removing again leaves the same file."""
 
     given_file(paths)
-    config_edit.add(paths, "x", KEYS)
+    editor.add(paths, "x", KEYS)
     text = paths.config_file.read_text()
 
     assert text.startswith(FILE)
     assert {"old", "x"} == set(load(paths, {}).workloads)
 
-    assert config_edit.remove(paths, "x")
+    assert editor.remove(paths, "x")
     assert FILE.strip() == paths.config_file.read_text().strip()
 
 
@@ -65,8 +65,8 @@ def test_removes_only_what_is_named(paths: Paths) -> None:
 
     given_file(paths)
 
-    assert config_edit.remove(paths, "old")
-    assert not config_edit.remove(paths, "old")
+    assert editor.remove(paths, "old")
+    assert not editor.remove(paths, "old")
     assert "# my own file\n[settings]   # quiet\nmuted = true\n" in paths.config_file.read_text()
     assert {} == dict(load(paths, {}).workloads)
 
@@ -76,7 +76,7 @@ def test_removes_from_no_file(tmp_path: Path) -> None:
 
     paths = Paths.under(tmp_path)
 
-    assert not config_edit.remove(paths, "x")
+    assert not editor.remove(paths, "x")
     assert not paths.config_file.exists()
 
 
@@ -85,8 +85,8 @@ def test_does_not_add_twice(paths: Paths) -> None:
 
     given_file(paths)
 
-    with pytest.raises(config_edit.EditError, match="amberlight remove old"):
-        config_edit.add(paths, "old", KEYS)
+    with pytest.raises(editor.EditError, match="amberlight remove old"):
+        editor.add(paths, "old", KEYS)
     assert FILE == paths.config_file.read_text()
 
 
@@ -96,7 +96,7 @@ def test_a_bad_entry_is_never_written(paths: Paths) -> None:
     given_file(paths)
 
     with pytest.raises(ConfigError) as caught:
-        config_edit.add(paths, "x", KEYS | {"url": "http://x.example"})
+        editor.add(paths, "x", KEYS | {"url": "http://x.example"})
     assert "workloads.x.url: must begin with https://" in str(caught.value)
     assert FILE == paths.config_file.read_text()
 
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_not_touched(paths: Paths) -> None:
 
     given_file(paths, "[settings\n")
 
-    for change in (lambda: config_edit.add(paths, "x", KEYS), lambda: config_edit.remove(paths, "x")):
+    for change in (lambda: editor.add(paths, "x", KEYS), lambda: editor.remove(paths, "x")):
         with pytest.raises(ConfigError, match=r"config\.toml:1: is not TOML"):
             change()
     assert "[settings\n" == paths.config_file.read_text()
@@ -121,7 +121,7 @@ def test_a_link_stays_a_link(paths: Paths, tmp_path: Path) -> None:
     paths.config_file.parent.mkdir(parents=True)
     paths.config_file.symlink_to(real)
 
-    config_edit.add(paths, "x", KEYS)
+    editor.add(paths, "x", KEYS)
 
     assert paths.config_file.is_symlink()
     assert "[workloads.x]" in real.read_text()
@@ -131,7 +131,7 @@ def test_two_writers_lose_nothing(paths: Paths) -> None:
     """Programs that add at the same time wait for each other."""
 
     given_file(paths)
-    threads = [threading.Thread(target=config_edit.add, args=(paths, f"w{n}", KEYS)) for n in range(4)]
+    threads = [threading.Thread(target=editor.add, args=(paths, f"w{n}", KEYS)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -145,22 +145,22 @@ def test_a_stuck_writer_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) 
 
     from filelock import FileLock
 
-    monkeypatch.setattr(config_edit, "LOCK_LIMIT", 0.05)
+    monkeypatch.setattr(editor, "LOCK_LIMIT", 0.05)
     paths.state_dir.mkdir(parents=True)
-    with FileLock(paths.config_lock_file), pytest.raises(config_edit.EditError, match=r"config\.lock"):
-        config_edit.add(paths, "x", KEYS)
+    with FileLock(paths.config_lock_file), pytest.raises(editor.EditError, match=r"config\.lock"):
+        editor.add(paths, "x", KEYS)
 
 
 def test_knows_the_site_file(paths: Paths) -> None:
     """A workload of the site-wide file is recognised: this user cannot remove it."""
 
-    assert not config_edit.in_site_file(paths, "old")
+    assert not editor.in_site_file(paths, "old")
 
     paths.site_config_file.parent.mkdir(parents=True)
     paths.site_config_file.write_text(FILE)
 
-    assert config_edit.in_site_file(paths, "old")
-    assert not config_edit.in_site_file(paths, "x")
+    assert editor.in_site_file(paths, "old")
+    assert not editor.in_site_file(paths, "x")
 
 
 def test_a_failed_write_leaves_nothing_behind(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_a_failed_write_leaves_nothing_behind(paths: Paths, monkeypatch: pytest.
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        config_edit.add(paths, "x", KEYS)
+        editor.add(paths, "x", KEYS)
 
     assert ["config.toml"] == [file.name for file in paths.config_file.parent.iterdir()]
     assert FILE == paths.config_file.read_text()

@@ -9,7 +9,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.toml_lines import key_lines, line_of
+from trayapp.config.toml_lines import key_lines, line_of
 
 TRICKY = '''# [not.a.table]
 top = """

@@ -18,9 +18,9 @@ from tests.engines import login_of
 from tests.test_runtime import CONFIG, Program
 from trayapp import announcer
 from trayapp.cli import main
+from trayapp.config.paths import Paths
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
-from trayapp.paths import Paths
 
 Capture = pytest.CaptureFixture[str]
 LIFE = 60.0  # s of an access token

@@ -15,7 +15,7 @@ import pytest
 from tests import ROOT
 from trayapp import demo
 from trayapp.app import _greet
-from trayapp.config import Paths
+from trayapp.config.loader import Paths
 
 
 def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ LATER = (
     "tomllib",
     "trayapp.cli.client",
     "trayapp.cli.commands",
-    "trayapp.config",
+    "trayapp.config.loader",
     "trayapp.core.machine",
     "trayapp.core.model",
     "trayapp.core.snapshot",

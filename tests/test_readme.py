@@ -12,10 +12,10 @@ from tests import ROOT
 from tests.core.test_table import cells
 from trayapp.cli.entry import split_command
 from trayapp.cli.grammar import parser
-from trayapp.settings import table
+from trayapp.config.settings import table
 
 README = ROOT / "README.md"
-BEGIN = "<!-- settings: made by tests/test_readme.py from trayapp/settings.py -->\n"
+BEGIN = "<!-- settings: made by tests/test_readme.py from trayapp/config/settings.py -->\n"
 END = "<!-- end of settings -->"
 STATES = "<!-- states: made by tests/test_readme.py from the transition table -->\n"
 STATES_END = "<!-- end of states -->"

@@ -16,14 +16,14 @@ import pytest
 from tests.engines import login_of
 from trayapp.app import App, Parts
 from trayapp.cli.client import Client
-from trayapp.config import load
+from trayapp.config.loader import load
+from trayapp.config.paths import Paths
 from trayapp.control import Control
 from trayapp.core.model import Trouble
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer
-from trayapp.paths import Paths
 
 LIMIT = 10.0  # s
 

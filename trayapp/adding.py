@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trayapp.config import ConfigError, Mistake
+from trayapp.config.loader import ConfigError, Mistake
+from trayapp.config.settings import IN_WORKLOAD, NAME, NAME_HELP
 from trayapp.edge.console.controls import Rejected
-from trayapp.settings import IN_WORKLOAD, NAME, NAME_HELP
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime
@@ -46,11 +46,11 @@ class _EditFailedError(Exception):
 
 
 def _write(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> None:
-    from trayapp import config_edit  # with tomlkit, for those who add something
+    from trayapp.config import editor  # with tomlkit, for those who add something
 
     try:
-        config_edit.add(runtime.paths, name, keys)
-    except config_edit.EditError as error:
+        editor.add(runtime.paths, name, keys)
+    except editor.EditError as error:
         raise _EditFailedError(str(error)) from None
 
 

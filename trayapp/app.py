@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, TextIO
 
 from trayapp import thrift
 from trayapp.at_login import system
+from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
 from trayapp.logs import from_now_on, to_file
-from trayapp.paths import Paths
 
 if TYPE_CHECKING:
     from trayapp.autostart import Autostart
-    from trayapp.config import Config
+    from trayapp.config.loader import Config
     from trayapp.control import Control
     from trayapp.core.snapshot import Snapshot
     from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
@@ -247,7 +247,7 @@ def only_one(paths: Paths) -> Iterator[None]:
 
 def _configuration(paths: Paths, environ: Mapping[str, str]) -> Config:
     """What the files say now; the log follows them from here on. Raises `ConfigError`."""
-    from trayapp.config import load
+    from trayapp.config.loader import load
 
     config = load(paths, environ)
     from_now_on(config.settings.log_level)

@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from trayapp.app import App, Parts
-from trayapp.config import Config, Settings
+from trayapp.config.loader import Config, Settings
+from trayapp.config.paths import Paths
 from trayapp.core.menu import SIGNS
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.core.presentation import Action, Verb
@@ -29,7 +30,6 @@ from trayapp.core.public import rfc3339
 from trayapp.core.snapshot import Snapshot, WorkloadView
 from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer, browse
-from trayapp.paths import Paths
 
 log = logging.getLogger(__name__)
 

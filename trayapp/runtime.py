@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from trayapp import __version__
 from trayapp.announcer import Announcer
 from trayapp.at_login import AtLogin
-from trayapp.config import ConfigError, Settings
+from trayapp.config.loader import ConfigError, Settings
 from trayapp.control import Control
 from trayapp.core import gate
 from trayapp.core.checks import Check, Report, of_keyring

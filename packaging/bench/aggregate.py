@@ -65,7 +65,7 @@ async def measure(root: Path, workloads: int, rounds: int, calls: int) -> Figure
         facts = say(servers, {})
         say(app, facts | {"root": str(root)})
         from trayapp.cli.client import Client
-        from trayapp.paths import Paths
+        from trayapp.config.paths import Paths
 
         client = Client.find(Paths.under(root).runtime_dir)
         await until(lambda: all(row["status"] == "running" for row in client.workloads()))
@@ -231,10 +231,10 @@ def servers(count: str) -> None:
 def app() -> None:
     """The whole program without a tray, signed in yesterday; the logins come by stdin, never as an argument."""
     from trayapp.app import App, Parts
-    from trayapp.config import Config, Settings
+    from trayapp.config.loader import Config, Settings
+    from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
     from trayapp.edge.vault.keystore import MemoryKeystore
-    from trayapp.paths import Paths
 
     facts = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))

@@ -276,11 +276,11 @@ def upstream() -> None:
 def amberlight() -> None:
     """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
     from trayapp.app import App, Parts
-    from trayapp.config import Config, Settings
+    from trayapp.config.loader import Config, Settings
+    from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
     from trayapp.edge.vault.keystore import MemoryKeystore
     from trayapp.logs import to_file
-    from trayapp.paths import Paths
     from trayapp.system.private_files import write_private
 
     facts: dict[str, str] = json.loads(sys.stdin.readline())

@@ -189,9 +189,9 @@ class App:
 
     def run(self) -> None:
         from trayapp import app
-        from trayapp.config import Config, Settings
+        from trayapp.config.loader import Config, Settings
+        from trayapp.config.paths import Paths
         from trayapp.edge.vault.keystore import MemoryKeystore
-        from trayapp.paths import Paths
 
         say({"pid": os.getpid()})
         given = json.loads(sys.stdin.readline())

@@ -18,10 +18,10 @@ from tests import ROOT
 from tests.aggregate.processes import linux, there
 from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
+from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.edge.delivery import aggregate
 from trayapp.edge.delivery.child import ChildFailed, Orders, start
-from trayapp.paths import Paths
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEAD = {"Accept": "application/json, text/event-stream"}

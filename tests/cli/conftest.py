@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_app import FakeApp, running
-from trayapp.config import Paths
+from trayapp.config.loader import Paths
 
 
 @pytest.fixture

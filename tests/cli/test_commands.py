@@ -19,7 +19,7 @@ from trayapp import __version__
 from trayapp.cli import commands, main
 from trayapp.cli.entry import split_command
 from trayapp.cli.grammar import parser
-from trayapp.config import Paths, load
+from trayapp.config.loader import Paths, load
 
 CONFIG = """# mine
 [workloads.github]

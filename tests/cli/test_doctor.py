@@ -17,7 +17,7 @@ import trustme
 from tests.fake_app import FakeApp
 from trayapp.cli import doctor, main, reaching
 from trayapp.cli.reaching import Reached
-from trayapp.config import Config, Paths, load
+from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Trouble
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.fake_app import FakeApp, running
-from trayapp import config_edit
 from trayapp.cli import main
 from trayapp.cli.output import Style
-from trayapp.config import ConfigError, Mistake, Paths, load
+from trayapp.config import editor
+from trayapp.config.loader import ConfigError, Mistake, Paths, load
 from trayapp.moving import pointing
 
 Capture = pytest.CaptureFixture[str]
@@ -205,7 +205,7 @@ def test_an_entry_that_is_refused_is_told(
 ) -> None:
     """By its name, with every reason; the others are added."""
 
-    add = config_edit.add
+    add = editor.add
 
     def picky(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
         if name == "linear":
@@ -213,7 +213,7 @@ def test_an_entry_that_is_refused_is_told(
         add(paths, name, keys)
 
     given_toolhive(tmp_path)
-    monkeypatch.setattr(config_edit, "add", picky)
+    monkeypatch.setattr(editor, "add", picky)
     assert 1 == main(["import", "toolhive", "--yes"])
     assert {"notion"} == names(paths)
     assert "linear was not added:\n" in (err := capsys.readouterr().err)

@@ -7,7 +7,7 @@ import pytest
 from tests.fake_app import FakeApp, row
 from trayapp.cli import main
 from trayapp.cli.output import EMPTY
-from trayapp.config import Paths, load
+from trayapp.config.loader import Paths, load
 
 Capture = pytest.CaptureFixture[str]
 STATUS, RETRY = "GET /workloads/github/status", "POST /workloads/github/retry"

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_signing import BEGIN, STATUS, URL, app, good, out
 from tests.fake_app import FakeApp
 from trayapp.cli import main
-from trayapp.config import Paths
+from trayapp.config.loader import Paths
 
 __all__ = ["app"]
 

@@ -14,7 +14,7 @@ import pytest
 from tests.fake_app import FakeApp, row, running
 from trayapp.cli import main, signing_wait
 from trayapp.cli.pasting import tidy
-from trayapp.config import Paths
+from trayapp.config.loader import Paths
 
 URL = "https://login.example.com/authorize?state=x"
 PAGE = 202, {"authorization_url": URL}

@@ -18,10 +18,10 @@ from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import App
 from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.config.paths import Paths
 from trayapp.core.model import Login, Secret
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import Grant, OAuthServer
-from trayapp.paths import Paths
 from trayapp.ports import Found
 
 NAME = "mail"

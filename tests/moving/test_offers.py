@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trayapp.config.settings import NAME
 from trayapp.core.model import Spec
 from trayapp.moving.offers import Offer, Passed, address, offer, plain_name, settle, unused
-from trayapp.settings import NAME
 
 
 def made(found_as: str, url: str) -> Offer:

@@ -9,7 +9,7 @@ from trayapp.autostart import AutostartError, Kind, State, login_command, native
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import clean, complain, say, say_json
-from trayapp.paths import Paths
+from trayapp.config.paths import Paths
 
 
 def autostart(arguments: argparse.Namespace, paths: Paths) -> int:

@@ -18,9 +18,9 @@ from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, 
 from trayapp.cli.failing import api_words, leave_traceback, nothing_to_try
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
 from trayapp.cli.token_wait import usable_token
+from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.core.public import LISTED
-from trayapp.paths import Paths
 
 START = "Amberlight is not running. Start it with: amberlight run"
 GONE_LIMIT = 15.0  # s until a removed workload has to be gone: revoking takes at most 10
@@ -32,8 +32,8 @@ BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out a parsed command line."""
-    from trayapp.config import ConfigError
-    from trayapp.config_edit import EditError
+    from trayapp.config.editor import EditError
+    from trayapp.config.loader import ConfigError
 
     paths = Paths.default()
     command: Callable[[argparse.Namespace, Paths], int] = COMMANDS[arguments.command]
@@ -215,7 +215,7 @@ def secret(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def add(arguments: argparse.Namespace, paths: Paths) -> int:
     """Write the entry, let the app read it, sign in. Without an app the entry is written all the same."""
-    from trayapp import config_edit
+    from trayapp.config import editor
 
     keys = _keys(arguments)
     wrong = _wrong(keys)
@@ -227,7 +227,7 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     secret = _asked_secret(arguments) if arguments.client_secret else None
     if arguments.client_secret and secret is None:
         return USAGE
-    config_edit.add(paths, arguments.name, keys)
+    editor.add(paths, arguments.name, keys)
     say(f"Added {arguments.name} to {paths.config_file}.")
     try:
         client = _client(paths)
@@ -275,7 +275,7 @@ def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
 
 def _wrong(keys: Mapping[str, Any]) -> list[str]:
     """What is wrong with the options, in their own words; the file's words come from `config.py`."""
-    from trayapp.settings import IN_WORKLOAD
+    from trayapp.config.settings import IN_WORKLOAD
 
     sentences = []
     for key, value in keys.items():
@@ -305,15 +305,15 @@ def _reloaded(answer: Mapping[str, Any]) -> bool:
 
 def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     """The app revokes and deletes the login first: an entry without its login can be added again, not the reverse."""
-    from trayapp import config_edit
+    from trayapp.config import editor
 
     client = _client(paths)
     name = arguments.name
-    if config_edit.in_site_file(paths, name):
-        raise config_edit.EditError(
+    if editor.in_site_file(paths, name):
+        raise editor.EditError(
             f"{name} is in the site-wide {paths.site_config_file}, which only an administrator edits"
         )
-    config_edit.check(paths)  # a login is not deleted when its entry cannot be taken out
+    editor.check(paths)  # a login is not deleted when its entry cannot be taken out
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
         complain(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")
@@ -323,7 +323,7 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
         return OK
     client.remove(name)
     gone = _wait_until_gone(client, name)
-    config_edit.remove(paths, name)
+    editor.remove(paths, name)
     took = _reloaded(client.reload())
     say(f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login.")
     return OK if took else FAILED

@@ -11,7 +11,7 @@ from trayapp.cli.output import complain, say
 from trayapp.dashboard import open_link
 
 if TYPE_CHECKING:
-    from trayapp.paths import Paths
+    from trayapp.config.paths import Paths
 
 NO_BROWSER = "amberlight: no browser could be started here. For a link: amberlight dashboard --print"
 

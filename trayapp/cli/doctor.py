@@ -17,7 +17,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.reaching import endpoints
-from trayapp.config import Config, ConfigError, Paths, load
+from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, of_keyring
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds

@@ -10,7 +10,7 @@ from typing import Any
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import auth_of, clean, complain
-from trayapp.paths import Paths
+from trayapp.config.paths import Paths
 
 
 def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:

@@ -51,7 +51,7 @@ def workload_name(text: str) -> str:
 
 def seconds(text: str) -> float:
     """A --min-validity argument: seconds, or a duration like 5m."""
-    from trayapp.durations import DurationError, parse_duration
+    from trayapp.config.durations import DurationError, parse_duration
 
     try:
         value = float(text) if text.isdecimal() and text.isascii() else parse_duration(text)

@@ -18,11 +18,11 @@ from typing import Any
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, complain, say
-from trayapp.config import ConfigError, load
+from trayapp.config.loader import ConfigError, load
+from trayapp.config.paths import Paths
 from trayapp.moving import files, mcp_json, pointing, toolhive
 from trayapp.moving.jsonc import JsonError
 from trayapp.moving.offers import Offer, Passed, settle
-from trayapp.paths import Paths
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's files; they have a few thousand
 OWNERS = (
@@ -145,12 +145,12 @@ def _take(arguments: argparse.Namespace, paths: Paths, offers: Sequence[Offer]) 
 
 
 def _add(paths: Paths, offers: Sequence[Offer]) -> tuple[int, set[str]]:
-    from trayapp import config_edit
+    from trayapp.config import editor
 
     code, added = OK, set()
     for each in offers:
         try:
-            config_edit.add(paths, each.name, each.keys)
+            editor.add(paths, each.name, each.keys)
         except ConfigError as error:
             code = FAILED
             complain(f"amberlight: {each.name} was not added:\n" + "\n".join(f"  {clean(m)}" for m in error.mistakes))

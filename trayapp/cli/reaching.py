@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from trayapp.cli.output import span
-from trayapp.config import Config
+from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 
 CONNECT_LIMIT = 5.0  # s per server, TLS included

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trayapp.paths import Paths
+    from trayapp.config.paths import Paths
 
 
 def run(*, tray: bool) -> int:
@@ -15,7 +15,7 @@ def run(*, tray: bool) -> int:
 
     with thrift.no_collections_yet():
         from trayapp import app
-        from trayapp.paths import Paths
+        from trayapp.config.paths import Paths
 
         paths = Paths.default()
         try:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from trayapp.config.settings import IN_WORKLOAD, NAME
 from trayapp.core.model import Spec
-from trayapp.settings import IN_WORKLOAD, NAME
 
 NAME_MAX = 63  # characters
 NAMELESS = "workload"

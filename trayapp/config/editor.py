@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trayapp.config import ConfigError, Paths, load, parse, read_file
-from trayapp.paths import private_dir
+from trayapp.config.loader import ConfigError, Paths, load, parse, read_file
+from trayapp.config.paths import private_dir
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from trayapp.config.durations import DurationError, format_duration, parse_duration, shown
 from trayapp.core.model import Policy
-from trayapp.durations import DurationError, format_duration, parse_duration, shown
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 NAME_HELP: Final = (

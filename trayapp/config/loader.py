@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from trayapp import settings as known
+from trayapp.config import settings as known
+from trayapp.config.durations import shown
+from trayapp.config.paths import Paths as Paths  # callers take it from here
+from trayapp.config.toml_lines import Key, key_lines, line_of
 from trayapp.core.model import Policy, Spec
-from trayapp.durations import shown
-from trayapp.paths import Paths as Paths  # callers take it from here
-from trayapp.toml_lines import Key, key_lines, line_of
 
 LARGEST = 1 << 20  # bytes; a thousand workloads are a quarter of that
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)

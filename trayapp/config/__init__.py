@@ -1,0 +1,1 @@
+"""The configuration: the table of settings, reading and editing config.toml, and where files belong."""
