@@ -20,7 +20,6 @@ from trayapp.core.messages import Answer, Note, Reply
 from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
-from trayapp.edge.journal import Journal
 from trayapp.edge.oauth.signin import BrowserSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
@@ -29,6 +28,7 @@ from trayapp.engine import Engine
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters, NewLogin, Seen
+from trayapp.storage.journal import Journal
 
 LIMIT = 5.0  # s until a test gives up; everything here takes milliseconds
 NO_CEILING = 1000.0  # s

@@ -91,7 +91,7 @@ class Watcher(Protocol):
 
 
 class Journal(Protocol):
-    """`edge/journal.py`: state.db. A failure is logged and loses no login, so nothing is returned for it."""
+    """`storage/journal.py`: state.db. A failure is logged and loses no login, so nothing is returned for it."""
 
     async def load(self, name: str) -> Saved: ...
 

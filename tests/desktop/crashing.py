@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from trayapp.edge.journal import Journal
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.edge.vault.servicevault import SecretServiceVault
+from trayapp.storage.journal import Journal
 
 REFRESH = 2
 SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows

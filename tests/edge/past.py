@@ -12,8 +12,8 @@ from tests.edge.control import view
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
-from trayapp.edge.journal import Journal
-from trayapp.edge.timeline import Segment, Timeline
+from trayapp.storage.journal import Journal
+from trayapp.storage.timeline import Segment, Timeline
 
 BASE = "/api/v1beta"
 WALL = 1_800_000_000.0

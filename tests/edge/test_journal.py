@@ -17,8 +17,8 @@ from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
-from trayapp.edge.journal import KEPT, Journal, Row
 from trayapp.ports import Journal as JournalPort
+from trayapp.storage.journal import KEPT, Journal, Row
 
 WALL = 1_800_000_000.0
 PROBLEM = Problem("http", "a firewall page came instead of a token", http_status=403)
@@ -126,7 +126,7 @@ CHILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from tests.edge.keyrings import login
-from trayapp.edge.journal import Journal
+from trayapp.storage.journal import Journal
 
 async def main():
     journal = Journal(Path(sys.argv[1]))

@@ -16,10 +16,10 @@ from tests.edge.past import HOUR, RETRY, RUN, WALL, Desk, looks
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Status
-from trayapp.edge import journal, timeline
 from trayapp.edge.console.history import event_json
-from trayapp.edge.journal import KEPT
-from trayapp.edge.timeline import Segment, Timeline
+from trayapp.storage import journal, timeline
+from trayapp.storage.journal import KEPT
+from trayapp.storage.timeline import Segment, Timeline
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from unittest import mock
 from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
-from trayapp.edge import journal
 from trayapp.edge.vault import cabinet, slots
 from trayapp.engine import Engine
+from trayapp.storage import journal
 
 PATIENCE = 12  # worlds
 DAYS = 8  # of each

@@ -8,7 +8,7 @@ from tests.web.stage import HOUR, MINUTE, seen
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import look
-from trayapp.edge.timeline import Segment, segment
+from trayapp.storage.timeline import Segment, segment
 
 FIREWALL = Problem("http", "The answer came from a firewall or proxy, not from the login server.", 403, "")
 ENDED = Problem("oauth", "The server says that this login was ended.", 400, "invalid_grant")

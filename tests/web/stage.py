@@ -27,7 +27,7 @@ from trayapp.edge.console.history import event_json
 from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.edge.console.pages import Pages
 from trayapp.edge.loopback.server import LoopbackServer
-from trayapp.edge.timeline import Segment, segment
+from trayapp.storage.timeline import Segment, segment
 
 T = TypeVar("T")
 MINUTE = 60.0

@@ -22,7 +22,7 @@ from trayapp.edge.console import api
 from trayapp.edge.console.events import Events
 from trayapp.edge.console.history import LIMIT_MAX, event_json
 from trayapp.edge.loopback.server import LoopbackServer
-from trayapp.edge.timeline import Segment
+from trayapp.storage.timeline import Segment
 
 
 @pytest.fixture

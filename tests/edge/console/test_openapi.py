@@ -25,7 +25,7 @@ from trayapp.edge.console.controls import Rejected
 from trayapp.edge.console.events import Events
 from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.edge.loopback.server import LoopbackServer
-from trayapp.edge.timeline import Segment
+from trayapp.storage.timeline import Segment
 
 BASE = "/api/v1beta"
 WALL = 1_800_000_000.0

@@ -18,10 +18,10 @@ from tests.edge.keyrings import FakeVault, login, mac, windows
 from tests.engines import World, login_of, one, with_policy
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.core.presentation import Verb
-from trayapp.edge.journal import Journal
 from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import OAuthServer
 from trayapp.ports import Found
+from trayapp.storage.journal import Journal
 
 BOTH = [pytest.param(windows, id="windows"), pytest.param(mac, id="mac")]
 Make = Callable[[], FakeVault]

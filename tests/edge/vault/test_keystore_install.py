@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.edge.install import FILE, install_id
+from trayapp.storage.installation import FILE, install_id
 from trayapp.system.private_files import NotPrivateError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from trayapp.core.public import Json, rfc3339
 from trayapp.edge.loopback.replies import OWN_HEADERS, Refusal, json_reply
-from trayapp.edge.timeline import Segment
+from trayapp.storage.timeline import Segment
 
 DAY = 86400.0  # s; as far back as is told when nobody says since when
 LIMIT, LIMIT_ALL, LIMIT_MAX = 1000, 500, 5000  # segments of one workload in one answer
@@ -25,7 +25,7 @@ SLICE = 10  # workloads in one job of the journal's thread; up to 5,000 segments
 
 
 class Reader(Protocol):
-    """What the history is read from; `edge.timeline.Timeline`."""
+    """What the history is read from; `storage.timeline.Timeline`."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]: ...
 

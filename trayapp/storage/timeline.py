@@ -19,7 +19,7 @@ from typing import Any
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
-from trayapp.edge.journal import Journal
+from trayapp.storage.journal import Journal
 
 MOST = 2000  # segments of one workload; 66 a day for 30 days
 TRIM_EVERY = 100  # segments of one workload between two looks at how many there are

@@ -1,0 +1,1 @@
+"""What is kept on disk besides secrets: state.db, the timeline, the installation id."""
