@@ -15,10 +15,10 @@ from tests.engines import World, keeping, login_of, running, spec_of
 from trayapp.core.model import Policy
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.loopback.keys import Keys
-from trayapp.edge.loopback.server import LoopbackServer
 from trayapp.edge.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
+from trayapp.server.keys import Keys
+from trayapp.server.server import LoopbackServer
 from trayapp.supply import Supply
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trayapp.core.model import Secret
-from trayapp.edge.loopback.serverfile import ServerInfo, publish
+from trayapp.server.serverfile import ServerInfo, publish
 
 KEY = "canary-api-key"
 Reply = tuple[int, Any]

@@ -22,8 +22,8 @@ from trayapp.cli.client import BASE, ApiError
 from trayapp.cli.dashboard import show_running
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Verb
-from trayapp.edge.loopback import peers
 from trayapp.oauthtest import OAuthServer
+from trayapp.server import peers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 

@@ -1,7 +1,7 @@
 """The one way to the dashboard: a one-time link, in the person's own browser.
 
 The link's secret is on the browser's command line for a moment, where other users of the machine can read it (`ps`).
-That does no harm where the loopback server is told whose a connection is (Linux: `edge/loopback/peers.py` refuses theirs) or where
+That does no harm where the loopback server is told whose a connection is (Linux: `server/peers.py` refuses theirs) or where
 nobody sees other people's command lines (Windows). Elsewhere the browser is given a private file that leads on. Not on
 Linux too, as browsers in a sandbox of their own (snap, Flatpak) may not read files of ours. The file is written over by the
 next link; what is in it is worth nothing after a minute or after its first use.
@@ -90,7 +90,7 @@ def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None 
 
 def shown_to_others() -> bool:
     """Whether another user could read the link and be let in with it."""
-    from trayapp.edge.loopback import peers
+    from trayapp.server import peers
 
     return sys.platform != "win32" and not peers.tells()
 

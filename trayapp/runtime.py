@@ -32,9 +32,6 @@ from trayapp.edge.delivery import aggregate
 from trayapp.edge.delivery.aggregate import Aggregate
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.loopback.keys import Keys
-from trayapp.edge.loopback.server import LoopbackServer, PortTaken
-from trayapp.edge.loopback.serverfile import ServerFileError
 from trayapp.edge.oauth.later import LaterSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
@@ -43,6 +40,9 @@ from trayapp.engine import Engine
 from trayapp.look import Look
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters
+from trayapp.server.keys import Keys
+from trayapp.server.server import LoopbackServer, PortTaken
+from trayapp.server.serverfile import ServerFileError
 from trayapp.storage.installation import install_id
 from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline

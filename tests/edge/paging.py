@@ -14,7 +14,7 @@ from tests.edge.control import FakeControl
 from trayapp.edge.console import api
 from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.edge.console.pages import Pages
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 
 BASE = "/api/v1beta"
 WALL = 1_800_000_000.0

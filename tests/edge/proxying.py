@@ -17,9 +17,9 @@ from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.loopback.keys import Keys
-from trayapp.edge.loopback.server import LoopbackServer
 from trayapp.edge.oauth.wire import Wire
+from trayapp.server.keys import Keys
+from trayapp.server.server import LoopbackServer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

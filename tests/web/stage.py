@@ -26,7 +26,7 @@ from trayapp.edge.console.events import Events
 from trayapp.edge.console.history import event_json
 from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.edge.console.pages import Pages
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment, segment
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Secret
-from trayapp.edge.loopback.serverfile import ServerFileError, read
+from trayapp.server.serverfile import ServerFileError, read
 
 CONNECT_LIMIT = 2.0  # s; on loopback it takes none
 READ_LIMIT = 10.0  # s

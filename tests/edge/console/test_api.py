@@ -18,7 +18,7 @@ from trayapp.core.public import auth_json
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.edge.console import api
 from trayapp.edge.console.controls import Control
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 
 CANARY = "canary-access-token-1"
 BASE = "/api/v1beta"

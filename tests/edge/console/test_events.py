@@ -19,7 +19,7 @@ from tests.edge.streams import Stream, Told
 from trayapp.core.snapshot import Snapshot, Status
 from trayapp.edge.console import api, events
 from trayapp.edge.console.events import Events
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 
 PATH = "/api/v1beta/events"
 KEPT = 10

@@ -21,7 +21,7 @@ from trayapp.core.snapshot import Detail, Snapshot
 from trayapp.edge.console import api
 from trayapp.edge.console.events import Events
 from trayapp.edge.console.history import LIMIT_MAX, event_json
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment
 
 

@@ -24,7 +24,7 @@ from trayapp.edge.console import api, openapi
 from trayapp.edge.console.controls import Rejected
 from trayapp.edge.console.events import Events
 from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment
 
 BASE = "/api/v1beta"

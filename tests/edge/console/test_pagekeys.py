@@ -20,7 +20,7 @@ from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Secret
 from trayapp.edge.console import pagekeys
 from trayapp.edge.console.pagekeys import KEY_LIFE, KEYS, LINK_LIFE, LINKS, PageKeys
-from trayapp.edge.loopback import peers
+from trayapp.server import peers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.edge.paging import BASE, FILES, Site, opened, written
 from trayapp.edge.console import pages
 from trayapp.edge.console.pages import Pages
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server.server import LoopbackServer
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trayapp.edge.delivery.sse import FIRST_MAX, EndpointRewriter
-from trayapp.edge.loopback.replies import Refusal
+from trayapp.server.replies import Refusal
 
 
 def through(*chunks: bytes) -> bytes:

@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from tests.edge.loopback.test_server import talk
-from trayapp.edge.loopback import door
-from trayapp.edge.loopback.server import LoopbackServer
+from trayapp.server import connection_limit
+from trayapp.server.server import LoopbackServer
 
 ASK = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n"
 
@@ -26,7 +26,7 @@ async def health(request: web.Request) -> web.Response:
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopbackServer]:
     """It takes two connections."""
-    monkeypatch.setattr("trayapp.edge.loopback.server.most", lambda: 2)
+    monkeypatch.setattr("trayapp.server.server.most", lambda: 2)
     found = LoopbackServer(
         port=0, runtime_dir=tmp_path / "run", version="0", routes=[], open_routes=[web.get("/health", health)]
     )
@@ -76,11 +76,12 @@ async def test_who_leaves_makes_room(server: LoopbackServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "expected"), [(1024, 448), (256, 64), (100, 1), (1 << 20, door.MOST), (-1, door.MOST)]
+    ("files", "expected"),
+    [(1024, 448), (256, 64), (100, 1), (1 << 20, connection_limit.MOST), (-1, connection_limit.MOST)],
 )
 def test_the_limit_leaves_files_for_the_rest(files: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two for each connection, and some to spare; -1 is no limit at all."""
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     monkeypatch.setattr(resource, "getrlimit", lambda what: (files, files))
 
-    assert expected == door.most()
+    assert expected == connection_limit.most()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.edge.loopback.keys import Keys
+from trayapp.server.keys import Keys
 
 
 @pytest.fixture

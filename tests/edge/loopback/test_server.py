@@ -16,9 +16,9 @@ import pytest
 from aiohttp import web
 
 from trayapp.core.model import Secret
-from trayapp.edge.loopback import serverfile
-from trayapp.edge.loopback.server import LoopbackServer, PortTaken, own_hosts
-from trayapp.edge.loopback.serverfile import ServerFileError, ServerInfo
+from trayapp.server import serverfile
+from trayapp.server.server import LoopbackServer, PortTaken, own_hosts
+from trayapp.server.serverfile import ServerFileError, ServerInfo
 
 
 async def _hello(request: web.Request) -> web.Response:

@@ -32,7 +32,7 @@ from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.edge.console.pages import Door
 from trayapp.edge.console.schemas import KEYS
 from trayapp.edge.delivery import aggregate
-from trayapp.edge.loopback.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
+from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
 MIN_VALIDITY_MAX = 86400.0  # s

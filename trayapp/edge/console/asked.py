@@ -11,7 +11,7 @@ from typing import Any
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import WorkloadView
 from trayapp.edge.console.controls import Control
-from trayapp.edge.loopback.replies import Refusal
+from trayapp.server.replies import Refusal
 
 REAUTHORIZE_EVERY = 10.0  # s per workload: a program in a loop must not fill the desktop with browser tabs
 SNAPSHOT_LAG = 0.5  # s; snapshots are published at most 4 times a second, so `signing_in` may lag behind that long

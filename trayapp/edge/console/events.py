@@ -24,7 +24,7 @@ from aiohttp import web
 
 from trayapp.core.public import app_json, row
 from trayapp.core.snapshot import Snapshot, WorkloadView
-from trayapp.edge.loopback.replies import OWN_HEADERS, Refusal
+from trayapp.server.replies import OWN_HEADERS, Refusal
 
 KEPT = 1000  # events; an hour of a bad network with ten workloads
 HEARTBEAT = 15.0  # s; proxies and clients give up on a stream that is silent for 30 to 60

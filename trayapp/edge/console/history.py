@@ -16,7 +16,7 @@ from typing import Protocol
 from aiohttp import web
 
 from trayapp.core.public import Json, rfc3339
-from trayapp.edge.loopback.replies import OWN_HEADERS, Refusal, json_reply
+from trayapp.server.replies import OWN_HEADERS, Refusal, json_reply
 from trayapp.storage.timeline import Segment
 
 DAY = 86400.0  # s; as far back as is told when nobody says since when

@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from trayapp.core.public import Json
 from trayapp.edge.console.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
-from trayapp.edge.loopback.replies import BODY_MAX
+from trayapp.server.replies import BODY_MAX
 
 BASE = "/api/v1beta"
 ALL = f"{BASE}/workloads"

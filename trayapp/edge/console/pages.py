@@ -15,8 +15,8 @@ from pathlib import Path
 from aiohttp import web
 
 from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.loopback import peers
-from trayapp.edge.loopback.replies import Refusal, json_reply, read_object
+from trayapp.server import peers
+from trayapp.server.replies import Refusal, json_reply, read_object
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 INDEX = "index.html"

@@ -27,9 +27,9 @@ from multidict import CIMultiDict
 from trayapp.core.model import Secret
 from trayapp.edge.delivery import headers
 from trayapp.edge.delivery.child import Child, ChildFailed, Orders, start
-from trayapp.edge.loopback.keys import Keys
-from trayapp.edge.loopback.replies import Refusal
-from trayapp.edge.loopback.server import only
+from trayapp.server.keys import Keys
+from trayapp.server.replies import Refusal
+from trayapp.server.server import only
 
 PATH = "/mcp"
 KEY = "/mcp"  # its name among the local keys: no workload can be called so

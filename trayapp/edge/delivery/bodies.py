@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import StreamReader, hdrs, web
 
 from trayapp.edge.delivery.exchange import Sent
-from trayapp.edge.loopback.replies import Refusal
+from trayapp.server.replies import Refusal
 
 KEPT_MAX = 1024 * 1024  # bytes; DESIGN.md section 7
 READ_TIME = 30.0  # s for a short body; its client is on this machine

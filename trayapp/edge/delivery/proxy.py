@@ -34,9 +34,9 @@ from trayapp.edge.delivery.headers import OddHeaderError
 from trayapp.edge.delivery.mapping import Announced, Asked, Place
 from trayapp.edge.delivery.sse import EndpointRewriter
 from trayapp.edge.delivery.upstream import ProxyUnusable, Upstreams
-from trayapp.edge.loopback.keys import Keys
-from trayapp.edge.loopback.replies import Refusal, json_reply
-from trayapp.edge.loopback.server import only
+from trayapp.server.keys import Keys
+from trayapp.server.replies import Refusal, json_reply
+from trayapp.server.server import only
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 REJECTS = "upstream_rejects"  # M18: the one reason that is the upstream's, so it is 502

@@ -16,7 +16,7 @@ from typing import cast
 
 from aiohttp import web
 
-from trayapp.edge.loopback.replies import OWN_HEADERS
+from trayapp.server.replies import OWN_HEADERS
 
 MOST = 512  # connections; a person's clients have a few dozen
 SPARE = 128  # files for all the rest: logins, logs, the bus, and refreshing all workloads at once

@@ -31,9 +31,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from trayapp.core.model import Secret
 from trayapp.core.public import rfc3339
-from trayapp.edge.loopback import serverfile
-from trayapp.edge.loopback.door import door, most
-from trayapp.edge.loopback.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
+from trayapp.server import serverfile
+from trayapp.server.connection_limit import door, most
+from trayapp.server.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
 
 HOST = "127.0.0.1"
 KEY_BYTES = 32  # of randomness; SECURITY 28 asks for 16
