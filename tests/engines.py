@@ -23,12 +23,12 @@ from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.edge.oauth.signin import BrowserSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
-from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.engine import Engine
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters, NewLogin, Seen
 from trayapp.storage.journal import Journal
+from trayapp.vault.keystore import MemoryKeystore
 
 LIMIT = 5.0  # s until a test gives up; everything here takes milliseconds
 NO_CEILING = 1000.0  # s

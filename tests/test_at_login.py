@@ -20,7 +20,7 @@ from trayapp.cli.client import Client
 from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
-from trayapp.edge.vault.keystore import MemoryKeystore
+from trayapp.vault.keystore import MemoryKeystore
 
 ME = (sys.executable, "run")
 

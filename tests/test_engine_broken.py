@@ -16,9 +16,9 @@ from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
 from trayapp.core.presentation import Verb
 from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.ports import Found
+from trayapp.vault.keystore import MemoryKeystore
 
 CANARY = "rt-canary-in-an-exception"
 

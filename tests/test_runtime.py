@@ -22,8 +22,8 @@ from trayapp.control import Control
 from trayapp.core.model import Trouble
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
-from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.vault.keystore import MemoryKeystore
 
 LIMIT = 10.0  # s
 

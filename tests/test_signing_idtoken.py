@@ -19,9 +19,9 @@ from trayapp.edge.oauth import idtoken
 from trayapp.edge.oauth.signin import BrowserSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
-from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.ports import Checked, SignIn
+from trayapp.vault.keystore import MemoryKeystore
 
 
 def by_metadata(server: OAuthServer) -> Spec:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from trayapp.config.loader import Config
     from trayapp.control import Control
     from trayapp.core.snapshot import Snapshot
-    from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
     from trayapp.runtime import Runtime
     from trayapp.tray.icon import TrayIcon
+    from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import rfc3339
 from trayapp.core.snapshot import Snapshot, WorkloadView
-from trayapp.edge.vault.keystore import MemoryKeystore
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer, browse
+from trayapp.vault.keystore import MemoryKeystore
 
 log = logging.getLogger(__name__)
 

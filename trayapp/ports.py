@@ -49,7 +49,7 @@ class Found:
 
 
 class Keystore(Protocol):
-    """`edge/vault/keystore.py`: DESIGN.md section 4."""
+    """`vault/keystore.py`: DESIGN.md section 4."""
 
     async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble: ...
 

@@ -35,7 +35,6 @@ from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.edge.oauth.later import LaterSignIn
 from trayapp.edge.oauth.tokens import HttpTokens
 from trayapp.edge.oauth.wire import Wire
-from trayapp.edge.vault.keystore import Keystore
 from trayapp.engine import Engine
 from trayapp.look import Look
 from trayapp.osevents.clocks import SystemClock
@@ -48,6 +47,7 @@ from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline
 from trayapp.supply import Supply
 from trayapp.system.private_files import write_private
+from trayapp.vault.keystore import Keystore
 
 if TYPE_CHECKING:
     from trayapp.app import App

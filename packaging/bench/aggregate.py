@@ -234,7 +234,7 @@ def app() -> None:
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.edge.vault.keystore import MemoryKeystore
+    from trayapp.vault.keystore import MemoryKeystore
 
     facts = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))

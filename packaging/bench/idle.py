@@ -127,7 +127,7 @@ def sign_in(desk: Any, program: Any, server: Any, workloads: int) -> None:
 CHILD = """
 import asyncio, json, sys, time
 from trayapp.core.model import Login, Secret
-from trayapp.edge.vault.keystore import Keystore
+from trayapp.vault.keystore import Keystore
 
 async def main():
     install, endpoint, client, tokens = json.load(sys.stdin)

@@ -279,9 +279,9 @@ def amberlight() -> None:
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.edge.vault.keystore import MemoryKeystore
     from trayapp.logs import to_file
     from trayapp.system.private_files import write_private
+    from trayapp.vault.keystore import MemoryKeystore
 
     facts: dict[str, str] = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))

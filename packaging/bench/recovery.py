@@ -191,7 +191,7 @@ class App:
         from trayapp import app
         from trayapp.config.loader import Config, Settings
         from trayapp.config.paths import Paths
-        from trayapp.edge.vault.keystore import MemoryKeystore
+        from trayapp.vault.keystore import MemoryKeystore
 
         say({"pid": os.getpid()})
         given = json.loads(sys.stdin.readline())

@@ -172,7 +172,7 @@ async def test_keyring(monkeypatch: pytest.MonkeyPatch, trouble: Trouble | None,
         async def close(self) -> None:
             closed.append(True)
 
-    monkeypatch.setattr("trayapp.edge.vault.keystore.Keystore", Keystore)
+    monkeypatch.setattr("trayapp.vault.keystore.Keystore", Keystore)
 
     assert [] == await doctor.keyring(Report((), True, {}))
     (check,) = await doctor.keyring(None)

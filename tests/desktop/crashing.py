@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.servicevault import SecretServiceVault
 from trayapp.storage.journal import Journal
+from trayapp.vault.keystore import Keystore
+from trayapp.vault.servicevault import SecretServiceVault
 
 REFRESH = 2
 SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows

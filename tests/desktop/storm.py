@@ -21,9 +21,9 @@ from pathlib import Path
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, Program, in_keyring, word
 from trayapp.core.model import Login, Secret
-from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import Mode, OAuthServer, Rule, browse
 from trayapp.ports import Found
+from trayapp.vault.keystore import Keystore
 
 WORKLOADS = 6  # so that each kill meets several refreshes
 LIFE = 0.4  # s that an access token lives: each workload is refreshed about three times a second

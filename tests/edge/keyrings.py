@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trayapp.core.model import Login, Secret
-from trayapp.edge.vault.slots import WINDOWS_LIMIT
+from trayapp.vault.slots import WINDOWS_LIMIT
 
 CANARY = "rt-canary-9f2c"
 

@@ -17,9 +17,10 @@ from unittest import mock
 from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
-from trayapp.edge.vault import cabinet, slots
 from trayapp.engine import Engine
 from trayapp.storage import journal
+from trayapp.vault import login_store as cabinet
+from trayapp.vault import slots
 
 PATIENCE = 12  # worlds
 DAYS = 8  # of each

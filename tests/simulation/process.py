@@ -20,9 +20,9 @@ from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.snapshot import Snapshot
-from trayapp.edge.vault.keystore import HANG_LIMIT, Keystore
 from trayapp.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
 from trayapp.ports import Adapters, NewLogin
+from trayapp.vault.keystore import HANG_LIMIT, Keystore
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -17,10 +17,10 @@ from typing import Any
 
 from tests.edge.keyrings import Fake, MacFake, WindowsFake
 from trayapp.core.model import Login
-from trayapp.edge.vault.cabinet import Cabinet
-from trayapp.edge.vault.slots import WINDOWS_LIMIT, RefusalError, Slot
 from trayapp.storage.journal import Journal, _prepare
 from trayapp.system.worker import Worker
+from trayapp.vault.login_store import Cabinet
+from trayapp.vault.slots import WINDOWS_LIMIT, RefusalError, Slot
 
 
 class PowerCut(BaseException):

@@ -26,7 +26,7 @@ from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Status
-from trayapp.edge.vault.cabinet import Cabinet
+from trayapp.vault.login_store import Cabinet
 
 HISTORY = 400  # lines that are kept for a broken invariant
 HOUR = 3600.0

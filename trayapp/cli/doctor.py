@@ -93,7 +93,7 @@ async def keyring(report: Report | None) -> list[Check]:
     only its own counts, and it has said how that is: here may be another session, or none."""
     if report is not None:
         return []
-    from trayapp.edge.vault.keystore import Keystore
+    from trayapp.vault.keystore import Keystore
 
     keystore = Keystore("doctor", hang_limit=KEYRING_LIMIT)
     try:

@@ -13,8 +13,8 @@ from trayapp.edge.oauth.clients import Clients, Kept, from_text, to_text
 from trayapp.edge.oauth.discovery import Found
 from trayapp.edge.oauth.reach import Reach
 from trayapp.edge.oauth.registration import Client
-from trayapp.edge.vault.entries import erase_entry, read_entry, write_entry
-from trayapp.edge.vault.keystore import Keystore, MemoryKeystore
+from trayapp.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 CLIENT = Client(
     "c-1", Secret("client-canary"), "client_secret_basic", AS, True, "http://127.0.0.1:1/callback/x", ("a",)

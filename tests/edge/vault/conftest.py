@@ -10,7 +10,7 @@ import pytest
 
 from tests.edge.scripted_secret_service import Scripted
 from tests.edge.secret_service import SecretService, secret_service
-from trayapp.edge.vault.servicevault import SecretServiceVault
+from trayapp.vault.servicevault import SecretServiceVault
 
 
 @pytest.fixture

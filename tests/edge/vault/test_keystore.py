@@ -13,10 +13,10 @@ import pytest
 
 from tests.edge.keyrings import CANARY, FakeVault, MacFake, VaultError, WindowsFake, login, mac, windows
 from trayapp.core.model import Login, Trouble
-from trayapp.edge.vault.cabinet import Vault
-from trayapp.edge.vault.keystore import Keystore, MemoryKeystore, trouble_of
 from trayapp.ports import Found
 from trayapp.ports import Keystore as KeystorePort
+from trayapp.vault.keystore import Keystore, MemoryKeystore, trouble_of
+from trayapp.vault.login_store import Vault
 
 BOTH = [pytest.param(windows, id="windows"), pytest.param(mac, id="mac")]
 Make = Callable[[], FakeVault]

@@ -18,10 +18,10 @@ from tests.edge.keyrings import FakeVault, login, mac, windows
 from tests.engines import World, login_of, one, with_policy
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.core.presentation import Verb
-from trayapp.edge.vault.keystore import Keystore
 from trayapp.oauthtest import OAuthServer
 from trayapp.ports import Found
 from trayapp.storage.journal import Journal
+from trayapp.vault.keystore import Keystore
 
 BOTH = [pytest.param(windows, id="windows"), pytest.param(mac, id="mac")]
 Make = Callable[[], FakeVault]
@@ -130,7 +130,7 @@ async def test_the_value_of_another_entry_is_no_login(make: Make, other: str, op
 async def test_a_login_that_does_not_name_its_place_is_read(open_keystore: Open) -> None:
     """Older entries do not; the next rotation does."""
 
-    from trayapp.edge.vault import slots
+    from trayapp.vault import slots
 
     vault = mac()
     (text,) = slots.encode(login(1), candidate=False, limit=None)

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests import ROOT
 from tests.edge.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
 from trayapp.core.model import Login
-from trayapp.edge.vault.cabinet import Cabinet
-from trayapp.edge.vault.slots import WINDOWS_LIMIT, RefusalError
 from trayapp.ports import Found
+from trayapp.vault.login_store import Cabinet
+from trayapp.vault.slots import WINDOWS_LIMIT, RefusalError
 
 NAME = "gh"
 
@@ -193,7 +193,7 @@ CHILDREN = """
 import os, shutil, signal, sys
 from pathlib import Path
 from tests.edge.keyrings import FileVault, login
-from trayapp.edge.vault.cabinet import Cabinet
+from trayapp.vault.login_store import Cabinet
 
 root, limit, what = Path(sys.argv[1]), int(sys.argv[2]) or None, sys.argv[3]
 

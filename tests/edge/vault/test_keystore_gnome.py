@@ -17,9 +17,9 @@ from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from tests.edge.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
-from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.secretservice import watch
 from trayapp.ports import Found
+from trayapp.vault.keystore import Keystore
+from trayapp.vault.secretservice import watch
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -183,8 +183,8 @@ async def test_a_bus_that_ends_ends_the_watching(service: SecretService) -> None
 
 CHILD = """
 import asyncio, os, signal, sys
-from trayapp.edge.vault import vaults
-from trayapp.edge.vault.cabinet import Cabinet
+from trayapp.vault import vaults
+from trayapp.vault.login_store import Cabinet
 from tests.edge.keyrings import login
 
 left = int(sys.argv[1])

@@ -14,12 +14,12 @@ from keyring.backends.macOS import Keyring as MacKeyring
 from keyring.backends.Windows import WinVaultKeyring
 
 from trayapp.core.model import Trouble
-from trayapp.edge.vault import vaults
-from trayapp.edge.vault.backends import PlainVault, wrap
-from trayapp.edge.vault.kept import KeptKeyring, KeptVault
-from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.naming import NoVaultError
-from trayapp.edge.vault.slots import WINDOWS_LIMIT
+from trayapp.vault import vaults
+from trayapp.vault.backends import PlainVault, wrap
+from trayapp.vault.encrypted_session import KeptKeyring, KeptVault
+from trayapp.vault.keystore import Keystore
+from trayapp.vault.naming import NoVaultError
+from trayapp.vault.slots import WINDOWS_LIMIT
 
 
 class Plaintext(KeyringBackend):

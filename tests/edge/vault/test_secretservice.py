@@ -10,8 +10,8 @@ from dbus_fast import Message, MessageType
 
 from tests.edge.scripted_secret_service import DEFAULT, PREFIX, ROOT, Scripted
 from tests.edge.secret_service import SecretService, wait_for
-from trayapp.edge.vault import secretservice
-from trayapp.edge.vault.secretservice import watch
+from trayapp.vault import secretservice
+from trayapp.vault.secretservice import watch
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 

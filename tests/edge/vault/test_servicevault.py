@@ -13,10 +13,10 @@ from tests.edge.keyrings import CANARY, login
 from tests.edge.scripted_secret_service import Item, Scripted
 from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.edge.vault import vaults
-from trayapp.edge.vault.keystore import Keystore, trouble_of
-from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault, ServiceError
 from trayapp.ports import Found
+from trayapp.vault import vaults
+from trayapp.vault.keystore import Keystore, trouble_of
+from trayapp.vault.servicevault import LockedError, SecretServiceVault, ServiceError
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -195,7 +195,7 @@ def test_where_plain_words_will_not_do(monkeypatch: pytest.MonkeyPatch, name: st
 def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
     """A login of the library's is found without it, replaced rather than doubled, and found by it again."""
 
-    from trayapp.edge.vault.kept import KeptKeyring, KeptVault
+    from trayapp.vault.encrypted_session import KeptKeyring, KeptVault
 
     bus.up()
     stock, ours = KeptVault(KeptKeyring()), SecretServiceVault()
@@ -212,7 +212,7 @@ def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
 LIGHT = """
 import asyncio, sys
 from tests.edge.keyrings import login
-from trayapp.edge.vault.keystore import Keystore
+from trayapp.vault.keystore import Keystore
 
 async def main():
     keystore = Keystore("inst")
@@ -238,8 +238,8 @@ import sys, urllib.request  # which asks the system for its proxies, and has to 
 for name in ("secretstorage", "jeepney", "dbus_fast"):
     sys.modules[name] = None
 sys.platform = "darwin"
-from trayapp.edge.vault import vaults
-from trayapp.edge.vault.naming import NoVaultError
+from trayapp.vault import vaults
+from trayapp.vault.naming import NoVaultError
 try:
     vaults.choose()
 except NoVaultError as error:

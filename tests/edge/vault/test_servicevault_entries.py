@@ -10,9 +10,9 @@ from tests.edge.keyrings import login
 from tests.edge.scripted_secret_service import HOME, OTHER, Item, Scripted
 from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault
 from trayapp.ports import Found
+from trayapp.vault.keystore import Keystore
+from trayapp.vault.servicevault import LockedError, SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 

@@ -11,10 +11,10 @@ from tests.edge.keyrings import login
 from tests.edge.scripted_secret_service import HOME, Item, Scripted
 from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.edge.vault import servicevault
-from trayapp.edge.vault.keystore import Keystore
-from trayapp.edge.vault.servicevault import LockedError, SecretServiceVault
 from trayapp.ports import Found
+from trayapp.vault import servicevault
+from trayapp.vault.keystore import Keystore
+from trayapp.vault.servicevault import LockedError, SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 

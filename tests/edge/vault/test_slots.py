@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.edge.keyrings import CANARY, login
 from trayapp.core.model import Login, Secret
-from trayapp.edge.vault import slots
-from trayapp.edge.vault.slots import WINDOWS_LIMIT, DamagedError, RefusalError, Slot
+from trayapp.vault import slots
+from trayapp.vault.slots import WINDOWS_LIMIT, DamagedError, RefusalError, Slot
 
 texts = st.text(max_size=3000) | st.text('\U0001f600\ud800\x00"\\', max_size=400)
 logins = st.builds(

@@ -32,7 +32,7 @@ class Kept:
 
 
 class ClientStore(Protocol):
-    """`edge/vault/keystore.py`: one more secret text per workload."""
+    """`vault/keystore.py`: one more secret text per workload."""
 
     async def load_client(self, name: str) -> Secret | Trouble | None: ...
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trayapp.core.model import Login
-from trayapp.edge.vault import slots
-from trayapp.edge.vault.slots import DamagedError, RefusalError, Slot
 from trayapp.ports import Found
+from trayapp.vault import slots
+from trayapp.vault.slots import DamagedError, RefusalError, Slot
 
 log = logging.getLogger(__name__)
 

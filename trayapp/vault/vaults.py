@@ -15,8 +15,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from trayapp.edge.vault.cabinet import Vault
-from trayapp.edge.vault.naming import (
+from trayapp.vault.login_store import Vault
+from trayapp.vault.naming import (
     ALLOWED,
     CHAINER,
     KWALLET,
@@ -40,7 +40,7 @@ def choose() -> Vault:
     reasons: list[str] = []
     if SECRET_SERVICE in wanted and _plain_will_do() and (vault := _secret_service()):
         return vault
-    from trayapp.edge.vault import backends
+    from trayapp.vault import backends
 
     if vault := backends.best(wanted, reasons):
         return vault
@@ -69,7 +69,7 @@ def _secret_service() -> Vault | None:
 
     Raises `ServiceError` for one that does not answer: the library would wait for it without end.
     """
-    from trayapp.edge.vault.servicevault import NO_REPLY, SecretServiceVault
+    from trayapp.vault.servicevault import NO_REPLY, SecretServiceVault
 
     vault = SecretServiceVault()
     try:

@@ -12,7 +12,7 @@ import secretstorage
 from keyring.backends import SecretService
 from keyring.errors import KeyringLocked
 
-from trayapp.edge.vault.naming import SECRET_SERVICE
+from trayapp.vault.naming import SECRET_SERVICE
 
 T = TypeVar("T")
 

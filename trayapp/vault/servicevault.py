@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from dbus_fast import Message, MessageType, Variant
 
-from trayapp.edge.vault.secretservice import COLLECTION, OWNER_RULE, ROOT, SERVICE
-from trayapp.edge.vault.secretservice import INTERFACE as SERVICE_INTERFACE
 from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
+from trayapp.vault.secretservice import COLLECTION, OWNER_RULE, ROOT, SERVICE
+from trayapp.vault.secretservice import INTERFACE as SERVICE_INTERFACE
 
 T = TypeVar("T")
 

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trayapp.core.model import Login, Secret, Trouble
-from trayapp.edge.vault.cabinet import Cabinet, Vault
-from trayapp.edge.vault.entries import erase_entry, read_entry, write_entry
-from trayapp.edge.vault.secretservice import watch
-from trayapp.edge.vault.slots import RefusalError
 from trayapp.ports import Found
 from trayapp.system.worker import ClosedError, HangingError, Worker
+from trayapp.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.vault.login_store import Cabinet, Vault
+from trayapp.vault.secretservice import watch
+from trayapp.vault.slots import RefusalError
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ class _Watched:
 
 
 def _choose() -> Vault:
-    from trayapp.edge.vault import vaults  # up to a tenth of a second: only here, in the keyring's thread
+    from trayapp.vault import vaults  # up to a tenth of a second: only here, in the keyring's thread
 
     return vaults.choose()
 

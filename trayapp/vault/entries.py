@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from trayapp.core.model import Secret
-from trayapp.edge.vault.cabinet import Vault
+from trayapp.vault.login_store import Vault
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from importlib import import_module
 from keyring.backend import KeyringBackend
 from keyring.backends import chainer
 
-from trayapp.edge.vault.cabinet import Vault
-from trayapp.edge.vault.naming import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused
-from trayapp.edge.vault.slots import WINDOWS_LIMIT
+from trayapp.vault.login_store import Vault
+from trayapp.vault.naming import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused
+from trayapp.vault.slots import WINDOWS_LIMIT
 
 
 def best(paths: Iterable[str], reasons: list[str]) -> Vault | None:
@@ -37,11 +37,11 @@ def wrap(backend: KeyringBackend) -> Vault:
     if path not in ALLOWED:
         raise NoVaultError(refused(path))
     if path == SECRET_SERVICE:
-        from trayapp.edge.vault.kept import KeptKeyring, KeptVault  # SecretStorage is there on Linux only
+        from trayapp.vault.encrypted_session import KeptKeyring, KeptVault  # SecretStorage is there on Linux only
 
         return KeptVault(KeptKeyring())
     if path == LIBSECRET:
-        from trayapp.edge.vault.libsecret import LibsecretVault  # so is D-Bus
+        from trayapp.vault.libsecret import LibsecretVault  # so is D-Bus
 
         return LibsecretVault(backend, path)
     if path == WINDOWS:

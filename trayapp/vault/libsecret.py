@@ -5,8 +5,8 @@ from __future__ import annotations
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-from trayapp.edge.vault.backends import PlainVault
-from trayapp.edge.vault.servicevault import SecretServiceVault
+from trayapp.vault.backends import PlainVault
+from trayapp.vault.servicevault import SecretServiceVault
 
 
 class LibsecretVault(PlainVault):
