@@ -15,7 +15,7 @@ from tests.engines import World, keeping, login_of, running, spec_of
 from trayapp.core.model import Policy
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer

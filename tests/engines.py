@@ -20,10 +20,10 @@ from trayapp.core.messages import Answer, Note, Reply
 from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
-from trayapp.edge.oauth.signin import BrowserSignIn
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
 from trayapp.engine import Engine
+from trayapp.oauth.signin import BrowserSignIn
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters, NewLogin, Seen

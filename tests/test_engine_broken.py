@@ -15,7 +15,7 @@ from trayapp.core import machine
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
 from trayapp.core.presentation import Verb
-from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.ports import Found
 from trayapp.vault.keystore import MemoryKeystore

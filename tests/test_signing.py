@@ -130,7 +130,7 @@ async def test_a_person_who_declines_changes_nothing(tmp_path: Path) -> None:
 async def test_a_sign_in_that_fails_unexpectedly_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flow raises: told, logged, and the next click works."""
 
-    from trayapp.edge.oauth.signin import BrowserSignIn
+    from trayapp.oauth.signin import BrowserSignIn
 
     real, failures = BrowserSignIn.run, [RuntimeError("unexpected")]
 

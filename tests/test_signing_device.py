@@ -16,7 +16,7 @@ from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.presentation import Verb
 from trayapp.core.public import auth_json
-from trayapp.edge.oauth import device
+from trayapp.oauth import device
 from trayapp.oauthtest import Mode, OAuthServer, browse
 from trayapp.oauthtest.device import GRANT_TYPE
 

@@ -15,10 +15,10 @@ from tests.test_signing import alices, begin, over, spec_with
 from trayapp import engine, signing
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
-from trayapp.edge.oauth import idtoken
-from trayapp.edge.oauth.signin import BrowserSignIn
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth import idtoken
+from trayapp.oauth.signin import BrowserSignIn
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.ports import Checked, SignIn
 from trayapp.vault.keystore import MemoryKeystore

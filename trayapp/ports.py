@@ -29,7 +29,7 @@ class Clock(Protocol):
 
 
 class TokenEndpoint(Protocol):
-    """`edge/oauth/tokens.py`."""
+    """`oauth/tokens.py`."""
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath."""
@@ -136,7 +136,7 @@ class NewLogin:
 
 
 class SignIn(Protocol):
-    """`edge/oauth/signin.py`: one running sign-in of one workload."""
+    """`oauth/signin.py`: one running sign-in of one workload."""
 
     async def run(
         self,

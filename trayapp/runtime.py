@@ -32,11 +32,11 @@ from trayapp.edge.delivery import aggregate
 from trayapp.edge.delivery.aggregate import Aggregate
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.oauth.later import LaterSignIn
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
 from trayapp.engine import Engine
 from trayapp.look import Look
+from trayapp.oauth.lazy_sign_in import LaterSignIn
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters
 from trayapp.server.keys import Keys

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from trayapp.edge.oauth.tokens import HttpTokens
+from trayapp.oauth.tokens import HttpTokens
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.servicevault import SecretServiceVault

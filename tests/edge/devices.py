@@ -9,11 +9,11 @@ from typing import Any
 
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import DeviceCode, Moment, Secret, Spec
-from trayapp.edge.oauth.device import by_device_code
-from trayapp.edge.oauth.metadata import Endpoints
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.tokens import Asking, HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.device import by_device_code
+from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.tokens import Asking, HttpTokens
+from trayapp.oauth.wire import Wire
 
 DEVICE_CODE = "dc-canary-5501"
 ENDPOINTS = Endpoints(

@@ -10,8 +10,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from trayapp.edge.oauth import jose
-from trayapp.edge.oauth.idtoken import Expected
+from trayapp.oauth import jose
+from trayapp.oauth.idtoken import Expected
 
 WALL = 1_800_000_000.0
 CLIENT, ISSUER = "desktop", "https://as.test"

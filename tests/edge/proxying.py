@@ -17,7 +17,7 @@ from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.edge.delivery.proxy import Proxy
 from trayapp.edge.delivery.upstream import Upstreams
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.wire import Wire
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer
 

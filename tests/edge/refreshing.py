@@ -14,8 +14,8 @@ import trustme
 
 from trayapp.core.messages import Fault, Reply
 from trayapp.core.model import Login, Secret
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 
 CANARY = "rt-canary-3f9a51c0"
 LIMIT = 0.3  # s, for what hangs; everything else gets time enough for a busy machine

@@ -45,6 +45,6 @@ def test_the_frozen_program_runs_modules_of_ours_and_no_others() -> None:
             check=False,
         )
 
-    assert "unreadable" == run("-m", "trayapp.edge.oauth.jose").stdout
+    assert "unreadable" == run("-m", "trayapp.oauth.jose").stdout
     refused = run("-m", "this")
     assert (2, "") == (refused.returncode, refused.stdout)

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.edge.oauth.reach import Reach, host_reach
-from trayapp.edge.oauth.wire import CONNECT, Request, Wire, url_problem
+from trayapp.oauth.address_class import Reach, host_reach
+from trayapp.oauth.wire import CONNECT, Request, Wire, url_problem
 
 MCP = "https://mcp.example.com/mcp"
 AS = "https://login.example.com"

@@ -27,7 +27,7 @@ HURRIED = """
 import sys
 from trayapp.core import schedule
 from trayapp.edge.console import asked
-from trayapp.edge.oauth import device
+from trayapp.oauth import device
 asked.REAUTHORIZE_EVERY = 2.0
 schedule.TICK_FLOOR = 1.0
 device.INTERVAL = 1.0

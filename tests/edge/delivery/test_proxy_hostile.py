@@ -22,7 +22,7 @@ from tests.edge.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
 from trayapp.core.model import Spec
 from trayapp.edge.delivery.mapping import ANNOUNCED_MAX, Announced, parse, place
 from trayapp.edge.delivery.upstream import ProxyUnusable, Upstreams
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.wire import Wire
 
 
 async def fine(request: web.BaseRequest) -> web.StreamResponse:

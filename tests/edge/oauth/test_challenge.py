@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.edge.oauth.challenge import Challenge, bearer, challenges
+from trayapp.oauth.challenge import Challenge, bearer, challenges
 
 URL = "https://mcp.example.com/.well-known/oauth-protected-resource"
 

@@ -9,10 +9,10 @@ import pytest
 from tests.edge.keyrings import mac, windows
 from tests.edge.web import AS, MCP
 from trayapp.core.model import Secret, Trouble
-from trayapp.edge.oauth.clients import Clients, Kept, from_text, to_text
-from trayapp.edge.oauth.discovery import Found
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.registration import Client
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.client_store import Clients, Kept, from_text, to_text
+from trayapp.oauth.discovery import Found
+from trayapp.oauth.registration import Client
 from trayapp.vault.entries import erase_entry, read_entry, write_entry
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 

@@ -26,7 +26,7 @@ from tests.edge.devices import (
     error,
 )
 from trayapp.core.messages import Reply
-from trayapp.edge.oauth.device import by_device_code
+from trayapp.oauth.device import by_device_code
 from trayapp.ports import NewLogin
 
 

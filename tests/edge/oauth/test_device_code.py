@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.edge.devices import ASKING, CODES, ENDPOINTS, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import DeviceCode, Problem
-from trayapp.edge.oauth import device
-from trayapp.edge.oauth.device import read_granted
-from trayapp.edge.oauth.wire import url_problem
+from trayapp.oauth import device
+from trayapp.oauth.device import read_granted
+from trayapp.oauth.wire import url_problem
 from trayapp.ports import NewLogin
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from trayapp.core.messages import Fault
 from trayapp.core.model import Secret
-from trayapp.edge.oauth.tokens import Asking, HttpTokens, device_request, poll_request
-from trayapp.edge.oauth.wire import Request, Wire
+from trayapp.oauth.tokens import Asking, HttpTokens, device_request, poll_request
+from trayapp.oauth.wire import Request, Wire
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CANARY = "dc/canary+5501=="

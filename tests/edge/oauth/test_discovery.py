@@ -11,9 +11,9 @@ from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.edge.web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
-from trayapp.edge.oauth.discovery import Found, discover
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.wire import Request, url_problem
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.discovery import Found, discover
+from trayapp.oauth.wire import Request, url_problem
 
 OTHER = "https://meta.example.net/prm"
 HTML = page(200, b"<html>", Content_Type="text/html; charset=utf-8")

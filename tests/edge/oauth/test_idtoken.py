@@ -20,10 +20,10 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 from tests.edge.attempts import bare
 from tests.edge.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
 from trayapp.core.model import AccessToken, Login, Moment, Secret
-from trayapp.edge.oauth import idtoken, jose
-from trayapp.edge.oauth.idtoken import Child, Expected, IdTokens, claims_of, mismatch, subject_of, untimely
-from trayapp.edge.oauth.metadata import Endpoints
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth import idtoken, jose
+from trayapp.oauth.idtoken import Child, Expected, IdTokens, claims_of, mismatch, subject_of, untimely
+from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
 from trayapp.ports import Checked, NewLogin
 
@@ -302,7 +302,7 @@ async def test_a_child_that_cannot_run(
     monkeypatch.setattr(idtoken, "JUDGE_LIMIT", 0.0)
     assert "child" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     monkeypatch.undo()
-    monkeypatch.setattr(idtoken, "COMMAND", ("-m", "trayapp.edge.oauth.jose"))  # as a frozen program has it
+    monkeypatch.setattr(idtoken, "COMMAND", ("-m", "trayapp.oauth.jose"))  # as a frozen program has it
     assert "ok" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     assert token not in caplog.text
 
@@ -316,7 +316,9 @@ def test_a_key_set_as_servers_write_it() -> None:
 def test_the_app_itself_never_loads_joserfc() -> None:
     """Nor cryptography: eleven megabytes for a check that is made once per sign-in."""
 
-    program = "import trayapp.edge.oauth.signin, trayapp.edge.oauth.device, sys; print(*({'joserfc', 'cryptography'} & {*sys.modules}))"
+    program = (
+        "import trayapp.oauth.signin, trayapp.oauth.device, sys; print(*({'joserfc', 'cryptography'} & {*sys.modules}))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "" == done.stdout.strip()
 

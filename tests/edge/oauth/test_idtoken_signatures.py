@@ -13,8 +13,8 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from tests.edge.idtokens import KEYS, PUBLIC, judged, signed, unsigned
 from trayapp.core.model import Secret
-from trayapp.edge.oauth import jose
-from trayapp.edge.oauth.idtoken import subject_of
+from trayapp.oauth import jose
+from trayapp.oauth.idtoken import subject_of
 
 
 @pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")

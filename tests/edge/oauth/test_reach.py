@@ -10,8 +10,8 @@ import pytest
 
 from tests.edge.raw import http, raw, says
 from trayapp.core.messages import Answer, Fault
-from trayapp.edge.oauth.reach import Reach, host_reach
-from trayapp.edge.oauth.wire import Request, Wire
+from trayapp.oauth.address_class import Reach, host_reach
+from trayapp.oauth.wire import Request, Wire
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from tests.edge.web import AS, Web, page
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
-from trayapp.edge.oauth.metadata import Endpoints
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.registration import (
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.registration import (
     Client,
     auth_method,
     from_fields,
@@ -23,7 +23,7 @@ from trayapp.edge.oauth.registration import (
     to_fields,
     unregister,
 )
-from trayapp.edge.oauth.wire import Request
+from trayapp.oauth.wire import Request
 
 ENDPOINTS = Endpoints(f"{AS}/authorize", f"{AS}/token", issuer=AS, registration=f"{AS}/register")
 CANARY = "client-secret-canary-41"

@@ -16,11 +16,11 @@ from tests.edge.oauth.test_discovery import HOSTILE
 from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.edge.web import AS, MCP, internet, page, server
 from trayapp.core.model import Problem, Spec
-from trayapp.edge.oauth import preparing
-from trayapp.edge.oauth.clients import Clients
-from trayapp.edge.oauth.preparing import Plan, Preparer
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth import authorization_plan
+from trayapp.oauth.authorization_plan import Plan, Preparer
+from trayapp.oauth.client_store import Clients
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 
 __all__ = ["quiet_log"]
 
@@ -96,7 +96,7 @@ async def test_hostile_documents(behaviour: Any, words: str) -> None:
 async def test_slow_documents_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each just within its limit: together they have one of their own."""
 
-    monkeypatch.setattr(preparing, "GROUND_LIMIT", 0.3)
+    monkeypatch.setattr(authorization_plan, "GROUND_LIMIT", 0.3)
     async with raw(says_and_hangs(b"")) as hostile:
         wire = Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         found = await prepared(wire, f"http://127.0.0.1:{hostile.port}/mcp", limit=9.0)

@@ -10,9 +10,9 @@ import pytest
 from tests.edge.authserver import auth_server
 from tests.edge.raw import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
-from trayapp.edge.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known
+from trayapp.oauth.wire import Wire
 
 
 def wire() -> Wire:

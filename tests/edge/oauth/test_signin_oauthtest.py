@@ -8,8 +8,8 @@ from tests.edge.attempts import Attempt, bare
 from trayapp.core.classify import classify
 from trayapp.core.messages import Refreshed
 from trayapp.core.model import Login, Problem, Spec
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse
 
 RESOURCE = "https://mcp.test/"

@@ -15,9 +15,9 @@ import pytest
 from tests.edge.attempts import NOW, Attempt, bare, get, issuer_of, quiet_log, sign_in
 from tests.edge.authserver import CODE, auth_server
 from trayapp.core.model import Problem, Spec
-from trayapp.edge.oauth.signin import BrowserSignIn, open_browser
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.signin import BrowserSignIn, open_browser
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 from tests.core.replies import answer
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Moment, Problem, Secret, Spec
-from trayapp.edge.oauth.flow import begin
-from trayapp.edge.oauth.granted import new_login
-from trayapp.edge.oauth.metadata import Endpoints
-from trayapp.edge.oauth.tokens import Code, exchange_request, refresh_request
+from trayapp.oauth.code_exchange import new_login
+from trayapp.oauth.flow import begin
+from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.tokens import Code, exchange_request, refresh_request
 
 NOW = Moment(0.0, 0.0, 0.0)
 ENTRA = "https://login.microsoftonline.com/common/oauth2/v2.0/"

@@ -35,8 +35,8 @@ from tests.edge.refreshing import (
     trusted,
 )
 from trayapp.core.messages import Answer
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire
 
 __all__ = ["authority", "environment", "trusted"]
 

@@ -12,9 +12,9 @@ import pytest
 from tests.edge.raw import http, raw, says
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
-from trayapp.edge.oauth.faults import Trace, chain, fault
-from trayapp.edge.oauth.tokens import HttpTokens
-from trayapp.edge.oauth.wire import Wire, is_loopback
+from trayapp.oauth.faults import Trace, chain, fault
+from trayapp.oauth.tokens import HttpTokens
+from trayapp.oauth.wire import Wire, is_loopback
 
 
 def caused(outer: Exception, inner: BaseException) -> Exception:

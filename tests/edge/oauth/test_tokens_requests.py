@@ -16,8 +16,8 @@ from authlib.oauth2 import client as authlib_client
 from tests.edge.raw import http, raw, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
-from trayapp.edge.oauth.tokens import Code, HttpTokens, exchange_request, refresh_request, revoke_request
-from trayapp.edge.oauth.wire import Request, Wire
+from trayapp.oauth.tokens import Code, HttpTokens, exchange_request, refresh_request, revoke_request
+from trayapp.oauth.wire import Request, Wire
 
 ENDPOINT = "https://auth.test/token?tenant=1"
 REVOKE = "https://auth.test/revoke"

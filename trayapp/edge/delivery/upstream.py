@@ -22,7 +22,7 @@ from trayapp.edge.delivery import exchange
 from trayapp.edge.delivery.exchange import Answer, Sent
 from trayapp.edge.delivery.headers import Headers
 from trayapp.edge.delivery.mapping import Place
-from trayapp.edge.oauth.wire import is_loopback
+from trayapp.oauth.wire import is_loopback
 
 KEEP = 4.0  # s; shorter than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
 PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s: an upstream that vanished without a word is noticed in a minute

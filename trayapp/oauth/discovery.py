@@ -16,10 +16,10 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.core.resources import covers, same_origin
-from trayapp.edge.oauth.challenge import bearer
-from trayapp.edge.oauth.metadata import METADATA_LIMIT, fetch, is_page, json_object, problem, redirect, scope_tokens
-from trayapp.edge.oauth.reach import WORDS, Reach, host_reach
-from trayapp.edge.oauth.wire import Request, Wire, url_problem
+from trayapp.oauth.address_class import WORDS, Reach, host_reach
+from trayapp.oauth.challenge import bearer
+from trayapp.oauth.metadata import METADATA_LIMIT, fetch, is_page, json_object, problem, redirect, scope_tokens
+from trayapp.oauth.wire import Request, Wire, url_problem
 
 SERVERS_MAX = 5  # authorization servers of one resource; more than one is rare
 SHOWN_MAX = 80  # characters of an address in a sentence

@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 
 from trayapp.core.messages import Fault
-from trayapp.edge.oauth.reach import WORDS, Reach, address_reach
+from trayapp.oauth.address_class import WORDS, Reach, address_reach
 
 log = logging.getLogger(__name__)
 

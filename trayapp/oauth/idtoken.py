@@ -19,9 +19,9 @@ from typing import Any
 
 from trayapp.core.messages import Fault
 from trayapp.core.model import Moment, Problem, Secret
-from trayapp.edge.oauth import jose
-from trayapp.edge.oauth.metadata import Endpoints, json_object
-from trayapp.edge.oauth.wire import Request, Wire, url_problem
+from trayapp.oauth import jose
+from trayapp.oauth.metadata import Endpoints, json_object
+from trayapp.oauth.wire import Request, Wire, url_problem
 from trayapp.ports import Checked, NewLogin
 from trayapp.system.processes import FROZEN, QUIET, interpreter, let_go
 

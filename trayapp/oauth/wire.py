@@ -18,8 +18,8 @@ import httpx2
 
 from trayapp import __version__
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.edge.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
-from trayapp.edge.oauth.reach import WORDS, Reach, host_reach
+from trayapp.oauth.address_class import WORDS, Reach, host_reach
+from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
 
 BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
 CONNECT = 5.0  # s; a reachable server needs less than one

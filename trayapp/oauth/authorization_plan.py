@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from trayapp.core.model import Problem, Secret, Spec
-from trayapp.edge.oauth.callback import bind
-from trayapp.edge.oauth.clients import Clients, Kept
-from trayapp.edge.oauth.discovery import Found, discover
-from trayapp.edge.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
-from trayapp.edge.oauth.registration import SECRET_METHODS, Client, gone, no_registration, register
-from trayapp.edge.oauth.tokens import Code, HttpTokens
-from trayapp.edge.oauth.wire import Wire
+from trayapp.oauth.callback import bind
+from trayapp.oauth.client_store import Clients, Kept
+from trayapp.oauth.discovery import Found, discover
+from trayapp.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
+from trayapp.oauth.registration import SECRET_METHODS, Client, gone, no_registration, register
+from trayapp.oauth.tokens import Code, HttpTokens
+from trayapp.oauth.wire import Wire
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Troubl
 from trayapp.ports import NewLogin
 
 if TYPE_CHECKING:
-    from trayapp.edge.oauth.clients import ClientStore
-    from trayapp.edge.oauth.signin import BrowserSignIn
-    from trayapp.edge.oauth.tokens import HttpTokens
-    from trayapp.edge.oauth.wire import Wire
+    from trayapp.oauth.client_store import ClientStore
+    from trayapp.oauth.signin import BrowserSignIn
+    from trayapp.oauth.tokens import HttpTokens
+    from trayapp.oauth.wire import Wire
 
 
 class LaterSignIn:
@@ -69,12 +69,12 @@ class LaterSignIn:
     async def _loaded(self) -> BrowserSignIn:
         async with self._loading:
             if self._real is None:
-                await asyncio.to_thread(import_module, "trayapp.edge.oauth.signin")
+                await asyncio.to_thread(import_module, "trayapp.oauth.signin")
                 self._real = self._made()
             return self._real
 
     def _made(self) -> BrowserSignIn:
-        from trayapp.edge.oauth.clients import Clients
-        from trayapp.edge.oauth.signin import BrowserSignIn
+        from trayapp.oauth.client_store import Clients
+        from trayapp.oauth.signin import BrowserSignIn
 
         return BrowserSignIn(self._wire, self._tokens, clients=Clients(self._keystore), open_url=self._open_url)

@@ -20,8 +20,8 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.quirks import asked_scopes, authorize_extras, wants_resource
-from trayapp.edge.oauth.callback import HEAD_CAP
-from trayapp.edge.oauth.metadata import Endpoints
+from trayapp.oauth.callback import HEAD_CAP
+from trayapp.oauth.metadata import Endpoints
 
 VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
 FIELDS = 32  # parameters of a redirect; there are about five

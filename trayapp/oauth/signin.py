@@ -21,16 +21,16 @@ from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.core.quirks import asked_scopes, authorize_extras
-from trayapp.edge.oauth.callback import HEADER_LIMIT, Listener
-from trayapp.edge.oauth.clients import Clients
-from trayapp.edge.oauth.device import by_device_code
-from trayapp.edge.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
-from trayapp.edge.oauth.granted import new_login
-from trayapp.edge.oauth.idtoken import Child, IdTokens
-from trayapp.edge.oauth.preparing import Plan, Preparer
-from trayapp.edge.oauth.registration import unregister
-from trayapp.edge.oauth.tokens import Asking, Code, HttpTokens
-from trayapp.edge.oauth.wire import Wire, url_problem
+from trayapp.oauth.authorization_plan import Plan, Preparer
+from trayapp.oauth.callback import HEADER_LIMIT, Listener
+from trayapp.oauth.client_store import Clients
+from trayapp.oauth.code_exchange import new_login
+from trayapp.oauth.device import by_device_code
+from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
+from trayapp.oauth.idtoken import Child, IdTokens
+from trayapp.oauth.registration import unregister
+from trayapp.oauth.tokens import Asking, Code, HttpTokens
+from trayapp.oauth.wire import Wire, url_problem
 from trayapp.ports import NewLogin
 from trayapp.tasks import Tasks
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trayapp.core.model import Secret, Trouble
-from trayapp.edge.oauth.discovery import Found
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.registration import Client, from_fields, to_fields
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.discovery import Found
+from trayapp.oauth.registration import Client, from_fields, to_fields
 
 log = logging.getLogger(__name__)
 

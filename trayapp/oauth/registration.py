@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
-from trayapp.edge.oauth.metadata import Endpoints
-from trayapp.edge.oauth.reach import host_reach
-from trayapp.edge.oauth.wire import Request, Wire, url_problem
+from trayapp.oauth.address_class import host_reach
+from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.wire import Request, Wire, url_problem
 
 LIMIT = 15.0  # s; servers that keep clients in a database take one or two
 DELETE_LIMIT = 5.0  # s; a removal waits for it

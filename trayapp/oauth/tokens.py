@@ -18,8 +18,8 @@ from authlib.oauth2.client import OAuth2Client
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.quirks import wants_resource
-from trayapp.edge.oauth.reach import Reach
-from trayapp.edge.oauth.wire import CONNECT, Request, Wire
+from trayapp.oauth.address_class import Reach
+from trayapp.oauth.wire import CONNECT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
 FORM = "application/x-www-form-urlencoded;charset=UTF-8"

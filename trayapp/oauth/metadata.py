@@ -16,8 +16,8 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Problem, Spec
 from trayapp.core.resources import origin, same_address
-from trayapp.edge.oauth.reach import WORDS, Reach, host_reach
-from trayapp.edge.oauth.wire import Request, Wire, url_problem
+from trayapp.oauth.address_class import WORDS, Reach, host_reach
+from trayapp.oauth.wire import Request, Wire, url_problem
 
 METADATA_LIMIT = 10.0  # s for one document; it is cut at 1 MiB
 REDIRECTS = 3  # followed within one origin; a trailing slash takes one
