@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trayapp.api.controls import Rejected
 from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.settings import IN_WORKLOAD, NAME, NAME_HELP
-from trayapp.edge.console.controls import Rejected
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

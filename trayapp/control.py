@@ -1,4 +1,4 @@
-"""What the loopback API may ask of the app (`edge.console.api.Control`). It runs on the engine's loop, like the server."""
+"""What the loopback API may ask of the app (`api.api.Control`). It runs on the engine's loop, like the server."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from trayapp import adding
+from trayapp.api.controls import Rejected
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Unavailable
-from trayapp.edge.console.controls import Rejected
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING
 
 from trayapp import __version__
 from trayapp.announcer import Announcer
+from trayapp.api.api import open_routes, routes
+from trayapp.api.events import Events
+from trayapp.api.history import event_json
+from trayapp.api.pagekeys import PageKeys
+from trayapp.api.pages import Pages
 from trayapp.at_login import AtLogin
 from trayapp.config.loader import ConfigError, Settings
 from trayapp.control import Control
@@ -23,11 +28,6 @@ from trayapp.core.menu import face
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
-from trayapp.edge.console.api import open_routes, routes
-from trayapp.edge.console.events import Events
-from trayapp.edge.console.history import event_json
-from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.console.pages import Pages
 from trayapp.edge.delivery import aggregate
 from trayapp.edge.delivery.aggregate import Aggregate
 from trayapp.edge.delivery.proxy import Proxy

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from trayapp.api.controls import Rejected
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.presentation import Action, Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
-from trayapp.edge.console.controls import Rejected
 
 ADDED = 1_700_000_000.0
 STARTED = 1_800_000_000.0

@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 
 from tests.edge.control import FakeControl
-from trayapp.edge.console import api
-from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.console.pages import Pages
+from trayapp.api import api
+from trayapp.api.pagekeys import PageKeys
+from trayapp.api.pages import Pages
 from trayapp.server.server import LoopbackServer
 
 BASE = "/api/v1beta"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.edge.past import HOUR, RETRY, RUN, WALL, Desk, looks
+from trayapp.api.history import event_json
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Status
-from trayapp.edge.console.history import event_json
 from trayapp.storage import journal, timeline
 from trayapp.storage.journal import KEPT
 from trayapp.storage.timeline import Segment, Timeline

@@ -26,7 +26,7 @@ QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 HURRIED = """
 import sys
 from trayapp.core import schedule
-from trayapp.edge.console import asked
+from trayapp.api import requested_sign_ins as asked
 from trayapp.oauth import device
 asked.REAUTHORIZE_EVERY = 2.0
 schedule.TICK_FLOOR = 1.0

@@ -15,17 +15,17 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from tests.edge.control import FakeControl
+from trayapp.api.api import open_routes, routes
+from trayapp.api.controls import Rejected
+from trayapp.api.events import Events
+from trayapp.api.history import event_json
+from trayapp.api.pagekeys import PageKeys
+from trayapp.api.pages import Pages
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
-from trayapp.edge.console.api import open_routes, routes
-from trayapp.edge.console.controls import Rejected
-from trayapp.edge.console.events import Events
-from trayapp.edge.console.history import event_json
-from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.console.pages import Pages
 from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment, segment
 

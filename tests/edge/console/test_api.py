@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 
 from tests.edge.control import FakeControl, view
+from trayapp.api import api
+from trayapp.api.controls import Control
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.public import auth_json
 from trayapp.core.snapshot import Detail, Status, Unavailable
-from trayapp.edge.console import api
-from trayapp.edge.console.controls import Control
 from trayapp.server.server import LoopbackServer
 
 CANARY = "canary-access-token-1"

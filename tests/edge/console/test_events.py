@@ -16,9 +16,9 @@ import pytest
 
 from tests.edge.control import FakeControl, view
 from tests.edge.streams import Stream, Told
+from trayapp.api import api, events
+from trayapp.api.events import Events
 from trayapp.core.snapshot import Snapshot, Status
-from trayapp.edge.console import api, events
-from trayapp.edge.console.events import Events
 from trayapp.server.server import LoopbackServer
 
 PATH = "/api/v1beta/events"

@@ -16,11 +16,11 @@ import pytest
 from tests.edge.control import FakeControl, view
 from tests.edge.past import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
 from tests.edge.streams import Stream
+from trayapp.api import api
+from trayapp.api.events import Events
+from trayapp.api.history import LIMIT_MAX, event_json
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Snapshot
-from trayapp.edge.console import api
-from trayapp.edge.console.events import Events
-from trayapp.edge.console.history import LIMIT_MAX, event_json
 from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment
 

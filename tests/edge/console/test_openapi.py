@@ -16,14 +16,14 @@ import pytest
 from tests.edge.control import FakeControl, view
 from tests.edge.shapes import resolved, wrong
 from tests.edge.streams import Stream
+from trayapp.api import api, openapi
+from trayapp.api.controls import Rejected
+from trayapp.api.events import Events
+from trayapp.api.pagekeys import PageKeys
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable
-from trayapp.edge.console import api, openapi
-from trayapp.edge.console.controls import Rejected
-from trayapp.edge.console.events import Events
-from trayapp.edge.console.pagekeys import PageKeys
 from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.edge.paging import BASE, Clock, Site, opened, written
+from trayapp.api import pagekeys
+from trayapp.api.pagekeys import KEY_LIFE, KEYS, LINK_LIFE, LINKS, PageKeys
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Secret
-from trayapp.edge.console import pagekeys
-from trayapp.edge.console.pagekeys import KEY_LIFE, KEYS, LINK_LIFE, LINKS, PageKeys
 from trayapp.server import peers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.edge.paging import BASE, FILES, Site, opened, written
-from trayapp.edge.console import pages
-from trayapp.edge.console.pages import Pages
+from trayapp.api import pages
+from trayapp.api.pages import Pages
 from trayapp.server.server import LoopbackServer
 
 POLICY = (

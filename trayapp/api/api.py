@@ -17,20 +17,20 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from trayapp.api import openapi
+from trayapp.api.controls import Control
+from trayapp.api.events import Events
+from trayapp.api.history import Empty, History, Reader
+from trayapp.api.pagekeys import PageKeys
+from trayapp.api.pages import Door
+from trayapp.api.requested_sign_ins import SignIns
+from trayapp.api.schemas import KEYS
 from trayapp.core import metrics
 from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.core.snapshot import Unavailable, WorkloadView
-from trayapp.edge.console import openapi
-from trayapp.edge.console.asked import SignIns
-from trayapp.edge.console.controls import Control
-from trayapp.edge.console.events import Events
-from trayapp.edge.console.history import Empty, History, Reader
-from trayapp.edge.console.pagekeys import PageKeys
-from trayapp.edge.console.pages import Door
-from trayapp.edge.console.schemas import KEYS
 from trayapp.edge.delivery import aggregate
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 

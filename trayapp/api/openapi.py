@@ -13,8 +13,8 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from trayapp.api.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
 from trayapp.core.public import Json
-from trayapp.edge.console.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
 from trayapp.server.replies import BODY_MAX
 
 BASE = "/api/v1beta"

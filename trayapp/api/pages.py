@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from trayapp.edge.console.pagekeys import PageKeys
+from trayapp.api.pagekeys import PageKeys
 from trayapp.server import peers
 from trayapp.server.replies import Refusal, json_reply, read_object
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from trayapp.api.controls import Control
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import WorkloadView
-from trayapp.edge.console.controls import Control
 from trayapp.server.replies import Refusal
 
 REAUTHORIZE_EVERY = 10.0  # s per workload: a program in a loop must not fill the desktop with browser tabs
