@@ -13,10 +13,10 @@ import aiohttp
 from tests.edge.refreshing import bare
 from tests.engines import World, keeping, login_of, running, spec_of
 from trayapp.core.model import Policy
-from trayapp.edge.delivery.proxy import Proxy
-from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
+from trayapp.proxy.proxy import Proxy
+from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer
 from trayapp.supply import Supply

@@ -28,10 +28,6 @@ from trayapp.core.menu import face
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
-from trayapp.edge.delivery import aggregate
-from trayapp.edge.delivery.aggregate import Aggregate
-from trayapp.edge.delivery.proxy import Proxy
-from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.engine import Engine
 from trayapp.look import Look
 from trayapp.oauth.lazy_sign_in import LaterSignIn
@@ -39,6 +35,10 @@ from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.osevents.clocks import SystemClock
 from trayapp.ports import Adapters
+from trayapp.proxy import aggregate
+from trayapp.proxy.aggregate import Aggregate
+from trayapp.proxy.proxy import Proxy
+from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer, PortTaken
 from trayapp.server.serverfile import ServerFileError

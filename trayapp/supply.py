@@ -1,4 +1,4 @@
-"""What the proxy may ask of the engine (`edge.delivery.proxy.Supply`), and the two things that it tells it. On the engine's loop."""
+"""What the proxy may ask of the engine (`proxy.proxy.Supply`), and the two things that it tells it. On the engine's loop."""
 
 from __future__ import annotations
 

@@ -309,8 +309,8 @@ def httpx2_proxy(upstream: str, root: str) -> None:
     import httpx2
     from aiohttp import web
 
-    from trayapp.edge.delivery import headers
     from trayapp.logs import to_file
+    from trayapp.proxy import headers
 
     to_file(Path(root) / "httpx2.log", "info")
     audit = logging.getLogger("audit")

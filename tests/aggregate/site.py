@@ -17,8 +17,8 @@ from tests.aggregate.upstream import Upstream
 from tests.engines import login_of
 from tests.test_runtime import Program
 from trayapp.core.presentation import Verb
-from trayapp.edge.delivery import aggregate
 from trayapp.oauthtest import Mode, OAuthServer
+from trayapp.proxy import aggregate
 
 LIMIT = 15.0  # s; a new process has to import its libraries
 

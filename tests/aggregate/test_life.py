@@ -20,8 +20,8 @@ from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
-from trayapp.edge.delivery import aggregate
-from trayapp.edge.delivery.child import ChildFailed, Orders, start
+from trayapp.proxy import aggregate
+from trayapp.proxy.aggregate_process import ChildFailed, Orders, start
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEAD = {"Accept": "application/json, text/event-stream"}
@@ -246,7 +246,7 @@ _PARENT = """
 import asyncio, sys
 from pathlib import Path
 from trayapp.core.model import Secret
-from trayapp.edge.delivery.child import Orders, start
+from trayapp.proxy.aggregate_process import Orders, start
 async def main():
     child = await start(Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
     print(child.pid, flush=True)

@@ -15,9 +15,9 @@ from aiohttp import web
 from tests.edge.refreshing import bare
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.snapshot import Detail, Status, Unavailable
-from trayapp.edge.delivery.proxy import Proxy
-from trayapp.edge.delivery.upstream import Upstreams
 from trayapp.oauth.wire import Wire
+from trayapp.proxy.proxy import Proxy
+from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer
 

@@ -31,7 +31,7 @@ from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
 from trayapp.core.snapshot import Unavailable, WorkloadView
-from trayapp.edge.delivery import aggregate
+from trayapp.proxy import aggregate
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 
 MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say

@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.edge.loopback.test_server import talk
 from tests.edge.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
 from tests.edge.raw import Seen, http, raw, says
-from trayapp.edge.delivery.audit import MOST, Audit
+from trayapp.proxy.audit import MOST, Audit
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -479,7 +479,7 @@ async def test_audit_lines_come_soon(monkeypatch: pytest.MonkeyPatch, caplog: py
     """They are written after a moment, or as soon as there are many."""
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("trayapp.edge.delivery.audit.EVERY", 0.05)
+    monkeypatch.setattr("trayapp.proxy.audit.EVERY", 0.05)
     audit = Audit()
     audit.note("one", "GET", "h", 200)
     assert not caplog.records

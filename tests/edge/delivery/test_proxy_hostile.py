@@ -20,9 +20,9 @@ from tests.edge.fuzz_proxy import Fuzz
 from tests.edge.loopback.test_server import talk
 from tests.edge.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
 from trayapp.core.model import Spec
-from trayapp.edge.delivery.mapping import ANNOUNCED_MAX, Announced, parse, place
-from trayapp.edge.delivery.upstream import ProxyUnusable, Upstreams
 from trayapp.oauth.wire import Wire
+from trayapp.proxy.mapping import ANNOUNCED_MAX, Announced, parse, place
+from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 
 
 async def fine(request: web.BaseRequest) -> web.StreamResponse:
@@ -390,7 +390,7 @@ async def test_the_http_proxy_of_the_environment(tmp_path: Path, monkeypatch: py
 async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upstream that does not take the connection is 504."""
 
-    monkeypatch.setattr("trayapp.edge.delivery.exchange.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
+    monkeypatch.setattr("trayapp.proxy.exchange.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
     with socket.socket() as full:  # its queue is full, so further connections hang
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -431,7 +431,7 @@ async def test_a_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> No
     """The sentence does not repeat it: it may hold a password."""
 
     monkeypatch.setenv("HTTPS_PROXY", "http://user:canary@[::1")
-    from trayapp.edge.delivery.upstream import _proxy_for
+    from trayapp.proxy.upstream import _proxy_for
 
     with pytest.raises(ProxyUnusable) as caught:
         await _proxy_for(place("https://mcp.invalid/"))

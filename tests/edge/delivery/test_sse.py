@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.edge.delivery.sse import FIRST_MAX, EndpointRewriter
+from trayapp.proxy.sse import FIRST_MAX, EndpointRewriter
 from trayapp.server.replies import Refusal
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import StreamReader, hdrs, web
 
-from trayapp.edge.delivery.exchange import Sent
+from trayapp.proxy.exchange import Sent
 from trayapp.server.replies import Refusal
 
 KEPT_MAX = 1024 * 1024  # bytes; DESIGN.md section 7

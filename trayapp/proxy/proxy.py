@@ -26,14 +26,14 @@ from aiohttp.http import HttpProcessingError
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.public import unavailable_json
 from trayapp.core.snapshot import Unavailable
-from trayapp.edge.delivery import headers, mapping
-from trayapp.edge.delivery.audit import Audit
-from trayapp.edge.delivery.bodies import body_of
-from trayapp.edge.delivery.exchange import Answer
-from trayapp.edge.delivery.headers import OddHeaderError
-from trayapp.edge.delivery.mapping import Announced, Asked, Place
-from trayapp.edge.delivery.sse import EndpointRewriter
-from trayapp.edge.delivery.upstream import ProxyUnusable, Upstreams
+from trayapp.proxy import headers, mapping
+from trayapp.proxy.audit import Audit
+from trayapp.proxy.bodies import body_of
+from trayapp.proxy.exchange import Answer
+from trayapp.proxy.headers import OddHeaderError
+from trayapp.proxy.mapping import Announced, Asked, Place
+from trayapp.proxy.sse import EndpointRewriter
+from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal, json_reply
 from trayapp.server.server import only

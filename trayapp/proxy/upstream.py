@@ -18,11 +18,11 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from trayapp.edge.delivery import exchange
-from trayapp.edge.delivery.exchange import Answer, Sent
-from trayapp.edge.delivery.headers import Headers
-from trayapp.edge.delivery.mapping import Place
 from trayapp.oauth.wire import is_loopback
+from trayapp.proxy import exchange
+from trayapp.proxy.exchange import Answer, Sent
+from trayapp.proxy.headers import Headers
+from trayapp.proxy.mapping import Place
 
 KEEP = 4.0  # s; shorter than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
 PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s: an upstream that vanished without a word is noticed in a minute

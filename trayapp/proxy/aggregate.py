@@ -25,8 +25,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from trayapp.core.model import Secret
-from trayapp.edge.delivery import headers
-from trayapp.edge.delivery.child import Child, ChildFailed, Orders, start
+from trayapp.proxy import headers
+from trayapp.proxy.aggregate_process import Child, ChildFailed, Orders, start
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal
 from trayapp.server.server import only

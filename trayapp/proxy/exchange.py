@@ -19,7 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError, StreamWriter
 from multidict import CIMultiDictProxy
 
-from trayapp.edge.delivery.headers import Headers
+from trayapp.proxy.headers import Headers
 
 CONNECT = 10.0  # s; look-up, TCP, proxy and TLS together. Nothing else has a limit: streams stay silent for hours
 LINE_MAX = 32 * 1024  # bytes of a status line and of one header; some servers send long policies
