@@ -19,7 +19,7 @@ from trayapp.core import attempts, classify, gate, machine, messages, model, sch
 from trayapp.core.model import Moment, Phase, Step, Workload
 from trayapp.engine import Engine
 from trayapp.storage import journal
-from trayapp.vault import login_store as cabinet
+from trayapp.vault import login_store
 from trayapp.vault import slots
 
 PATIENCE = 12  # worlds
@@ -199,7 +199,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-__all__ = ["BUGS", "cabinet", "hunt"]
+__all__ = ["BUGS", "login_store", "hunt"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,1 +1,0 @@
-"""I/O, one outside thing per file, no decisions."""
