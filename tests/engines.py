@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.edge.refreshing import bare
-from trayapp import ports
 from trayapp.core import deadlines
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Note, Reply
 from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
-from trayapp.engine import Engine
+from trayapp.engine import ports
+from trayapp.engine.engine import Engine
+from trayapp.engine.ports import Adapters, NewLogin, Seen
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse
 from trayapp.osevents.clocks import SystemClock
-from trayapp.ports import Adapters, NewLogin, Seen
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import MemoryKeystore
 

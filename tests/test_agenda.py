@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.core.history import reached
-from trayapp.agenda import Agenda
 from trayapp.core import deadlines, gate
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase
+from trayapp.engine.agenda import Agenda
 
 
 def test_what_is_kept_follows_every_change_of_workload_and_gate() -> None:

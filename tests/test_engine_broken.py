@@ -10,14 +10,14 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.engines import NoJournal, World, accounted, keeping, login_of, one, running, spec_of, with_policy
-from trayapp import performer
 from trayapp.core import machine
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
 from trayapp.core.presentation import Verb
+from trayapp.engine import effects
+from trayapp.engine.ports import Found
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauthtest import Mode, OAuthServer
-from trayapp.ports import Found
 from trayapp.vault.keystore import MemoryKeystore
 
 CANARY = "rt-canary-in-an-exception"
@@ -124,7 +124,7 @@ async def test_state_db_holds_up_nothing(
 ) -> None:
     """Whatever it does not do: the login is refreshed, rotated and stored."""
 
-    monkeypatch.setattr(performer, "RECORD_LIMIT", 0.02)
+    monkeypatch.setattr(effects, "RECORD_LIMIT", 0.02)
     with OAuthServer(access_token_lifetime=0.15) as server:
         async with one(server, tmp_path, journal=BadJournal(what, hangs=hangs)) as world:
             await world.until(lambda: server.count("token", outcome="ok") >= 2)
@@ -192,7 +192,7 @@ async def test_the_loop_outlives_whatever_happens_in_a_look(
 ) -> None:
     """A watcher or a rule that raises is logged once per look, not in a busy loop, and the next look works."""
 
-    from trayapp import engine
+    from trayapp.engine import engine
 
     monkeypatch.setattr(engine, "RESTLESS_SLEEP", 0.1)
     with OAuthServer() as server:
@@ -225,8 +225,8 @@ async def test_a_view_that_cannot_be_derived_does_not_stop_an_attempt(
 ) -> None:
     """What the machine wants is done, though nobody can be shown what it came to."""
 
-    from trayapp import engine
     from trayapp.core import view
+    from trayapp.engine import engine
 
     monkeypatch.setattr(engine, "RESTLESS_SLEEP", 0.02)
     with OAuthServer() as server:

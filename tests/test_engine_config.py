@@ -170,7 +170,7 @@ async def test_paused_is_paused(tmp_path: Path) -> None:
 
 async def stirred(world: World) -> None:
     """Everything happens that would make others try."""
-    from trayapp.ports import Seen
+    from trayapp.engine.ports import Seen
 
     world.hear(Seen(woke=True, network=True))
     await world.engine.keyring_up()

@@ -20,9 +20,9 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
+from trayapp.engine.ports import Seen
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.osevents.clocks import SystemClock
-from trayapp.ports import Seen
 
 OFFLINE = Seen(network=True, offline=True)
 ONLINE = Seen(network=True)

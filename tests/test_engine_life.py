@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.engines import Tokens, VirtualClock, imagined, keeping, login_of, one, running, spec_of, with_policy
-from trayapp import engine
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase
 from trayapp.core.presentation import Verb
+from trayapp.engine import engine
+from trayapp.engine.ports import Seen
 from trayapp.oauthtest import Mode, OAuthServer
-from trayapp.ports import Seen
 
 # --- limits ----------------------------------------------------------------------------------------------------------
 

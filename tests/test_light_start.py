@@ -43,7 +43,7 @@ LATER = (
     "trayapp.core.machine",
     "trayapp.core.model",
     "trayapp.core.snapshot",
-    "trayapp.engine",
+    "trayapp.engine.engine",
     "trayapp.runtime",
 )
 

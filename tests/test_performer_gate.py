@@ -8,7 +8,7 @@ import pytest
 
 from tests.engines import Tokens, VirtualClock, imagined
 from trayapp.core.model import Trouble
-from trayapp.ports import Seen
+from trayapp.engine.ports import Seen
 
 DUE = 3300.0  # s; when a token of an hour is refreshed
 SLOW = 10.0  # s that the keyring takes

@@ -299,7 +299,7 @@ def test_an_engine_that_ends_unexpectedly_says_so(
 ) -> None:
     """Exit code 1, a sentence that names the log, and no traceback on the terminal."""
 
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
     async def run(self: Engine) -> None:
         raise RuntimeError("unexpected")

@@ -21,12 +21,12 @@ from tests.engines import (
     spec_of,
     with_policy,
 )
-from trayapp import signing
 from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
 from trayapp.core.presentation import Verb
+from trayapp.engine import sign_ins
+from trayapp.engine.ports import NewLogin
+from trayapp.engine.sign_ins import differs
 from trayapp.oauthtest import Mode, OAuthServer, browse
-from trayapp.ports import NewLogin
-from trayapp.signing import differs
 
 SCOPES = ("openid", "mcp")
 
@@ -184,7 +184,7 @@ async def test_a_double_click_opens_one_page(tmp_path: Path, monkeypatch: pytest
             await world.until(lambda: world.opened)
             await world.quiet(0.05)
             assert 1 == len(world.opened)
-            monkeypatch.setattr(signing, "CLICK_SPACING", 0.0)
+            monkeypatch.setattr(sign_ins, "CLICK_SPACING", 0.0)
             world.do(Verb.REAUTHORIZE)
             await world.until(lambda: len(world.opened) == 2)
             assert world.opened[0] == world.opened[1]
@@ -257,7 +257,7 @@ def _elsewhere(url: str, server: OAuthServer) -> str:
 async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No address within the patience: said so; the sign-in that goes on can be cancelled."""
 
-    monkeypatch.setattr(signing, "URL_PATIENCE", 0.05)
+    monkeypatch.setattr(sign_ins, "URL_PATIENCE", 0.05)
 
     class Slow(NoSignIn):
         async def run(self, spec: Spec, **_: Any) -> NewLogin:

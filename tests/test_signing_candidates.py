@@ -23,8 +23,8 @@ from tests.test_signing import alices, begin, over, spec_with
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Verb
+from trayapp.engine.ports import Found, NewLogin
 from trayapp.oauthtest import OAuthServer
-from trayapp.ports import Found, NewLogin
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 # --- another account -------------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ import pytest
 
 from tests.engines import World, keeping, running
 from tests.test_signing import alices, over, spec_with
-from trayapp import signing
 from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.presentation import Verb
 from trayapp.core.public import auth_json
+from trayapp.engine import sign_ins
 from trayapp.oauth import device
 from trayapp.oauthtest import Mode, OAuthServer, browse
 from trayapp.oauthtest.device import GRANT_TYPE
@@ -89,7 +89,7 @@ async def test_one_click_opens_the_page_with_the_code(tmp_path: Path, monkeypatc
             world.do(Verb.REAUTHORIZE)
             shown = await code_of(world)
             await world.until(lambda: world.opened)
-            monkeypatch.setattr(signing, "CLICK_SPACING", 0.0)
+            monkeypatch.setattr(sign_ins, "CLICK_SPACING", 0.0)
             world.do(Verb.REAUTHORIZE)
             await world.until(lambda: len(world.opened) == 2)
             assert [shown.verification_uri_complete] * 2 == world.opened

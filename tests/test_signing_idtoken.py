@@ -12,15 +12,15 @@ import pytest
 from tests.edge.attempts import bare
 from tests.engines import World, keeping, running
 from tests.test_signing import alices, begin, over, spec_with
-from trayapp import engine, signing
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
+from trayapp.engine import engine, sign_ins
+from trayapp.engine.ports import Checked, SignIn
 from trayapp.oauth import idtoken
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse
-from trayapp.ports import Checked, SignIn
 from trayapp.vault.keystore import MemoryKeystore
 
 
@@ -183,13 +183,13 @@ async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
 def test_a_quit_outlasts_a_check() -> None:
     """A login whose check is cut off would be a candidate for ever, which no start looks at."""
 
-    assert signing.KEYRING_PATIENCE + signing.CHECK_LIMIT < engine.QUIT_PATIENCE
+    assert sign_ins.KEYRING_PATIENCE + sign_ins.CHECK_LIMIT < engine.QUIT_PATIENCE
 
 
 async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit, or an exception: the login is taken, its account unknown."""
 
-    monkeypatch.setattr(signing, "CHECK_LIMIT", 0.1)
+    monkeypatch.setattr(sign_ins, "CHECK_LIMIT", 0.1)
     for word in ("ok", RuntimeError("unexpected")):
         slow, keystore = Slow(), await keeping()
         slow.word = word
@@ -206,7 +206,7 @@ async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: py
 async def test_a_keyring_that_hangs_does_not_hold_up_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The login is in memory then, as any that cannot be stored."""
 
-    monkeypatch.setattr(signing, "KEYRING_PATIENCE", 0.05)
+    monkeypatch.setattr(sign_ins, "KEYRING_PATIENCE", 0.05)
 
     class Hanging(MemoryKeystore):
         async def store_candidate(self, name: str, login: Login) -> None:

@@ -14,7 +14,7 @@ from trayapp.core.snapshot import Snapshot
 from trayapp.system.clipboard import copy
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
     from trayapp.tray.notify import Notifier
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment
+from trayapp.engine.ports import Seen
 from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
 from trayapp.osevents.watch import Watch
-from trayapp.ports import Seen
 
 if TYPE_CHECKING:
     from trayapp.runtime import Runtime

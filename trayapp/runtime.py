@@ -28,13 +28,13 @@ from trayapp.core.menu import face
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.dashboard import Dashboard
-from trayapp.engine import Engine
+from trayapp.engine.engine import Engine
+from trayapp.engine.ports import Adapters
 from trayapp.look import Look
 from trayapp.oauth.lazy_sign_in import LaterSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.osevents.clocks import SystemClock
-from trayapp.ports import Adapters
 from trayapp.proxy import aggregate
 from trayapp.proxy.aggregate import Aggregate
 from trayapp.proxy.proxy import Proxy

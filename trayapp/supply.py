@@ -9,7 +9,7 @@ from trayapp.core.model import AccessToken, Spec
 from trayapp.core.snapshot import Unavailable
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
 
 class Supply:

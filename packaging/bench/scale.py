@@ -91,8 +91,8 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
     from tests.engines import NoJournal, NoSignIn, Tokens, keeping
     from trayapp.core.gate import Gate
     from trayapp.core.model import Spec
-    from trayapp.engine import Engine
-    from trayapp.ports import Adapters
+    from trayapp.engine.engine import Engine
+    from trayapp.engine.ports import Adapters
     from trayapp.thrift import settled as settled_once
 
     adapters = Adapters(
@@ -146,7 +146,7 @@ async def live(size: int) -> dict[str, float]:
     """The longest step, and the processor time of it all for one workload."""
     from tests.engines import VirtualClock, Watcher
     from trayapp.core.presentation import Action, Verb
-    from trayapp.ports import Seen
+    from trayapp.engine.ports import Seen
 
     clock, watcher, longest = VirtualClock(), Watcher(), Longest()
     gc.collect()

@@ -20,8 +20,8 @@ from tests.real.app import App
 from trayapp.cli.client import ApiError, Client, NotRunningError
 from trayapp.config.paths import Paths
 from trayapp.core.model import Login, Secret
+from trayapp.engine.ports import Found
 from trayapp.oauthtest import Grant, OAuthServer
-from trayapp.ports import Found
 from trayapp.vault.keystore import Keystore
 
 NAME = "mail"

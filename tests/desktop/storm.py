@@ -21,8 +21,8 @@ from pathlib import Path
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, Program, in_keyring, word
 from trayapp.core.model import Login, Secret
+from trayapp.engine.ports import Found
 from trayapp.oauthtest import Mode, OAuthServer, Rule, browse
-from trayapp.ports import Found
 from trayapp.vault.keystore import Keystore
 
 WORKLOADS = 6  # so that each kill meets several refreshes

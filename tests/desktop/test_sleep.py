@@ -17,8 +17,8 @@ from tests.desktop.conftest import require_desk
 from tests.desktop.desk import SYSTEM_PYTHON, Desk
 from tests.desktop.program import NAME, Program
 from tests.desktop.screen import wait_for
+from trayapp.engine.suspend import PATIENCE
 from trayapp.oauthtest import Grant, Mode, OAuthServer
-from trayapp.sleeping import PATIENCE
 
 pytestmark = pytest.mark.desktop
 

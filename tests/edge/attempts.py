@@ -14,11 +14,11 @@ import pytest
 
 from tests.edge.authserver import ACCESS, CODE, REFRESH, AuthServer
 from trayapp.core.model import Moment, Problem, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_store import Clients
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
-from trayapp.ports import NewLogin
 
 NOW = Moment(at=1000.0, awake=500.0, wall=1_700_000_000.0)
 

@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
-from trayapp.ports import Journal as JournalPort
+from trayapp.engine.ports import Journal as JournalPort
 from trayapp.storage.journal import KEPT, Journal, Row
 
 WALL = 1_800_000_000.0

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trayapp.core.model import Moment
+from trayapp.engine.ports import Clock
 from trayapp.osevents import ClockStepped, Woke
 from trayapp.osevents.clocks import Jump, SystemClock, compare
-from trayapp.ports import Clock
 
 START = Moment(at=1000.0, awake=800.0, wall=1.8e9)
 

@@ -22,10 +22,10 @@ from tests.real.walk import walk
 from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, Outcome, Refreshed, Refused, ServerBusy
 from trayapp.core.model import Login, Moment, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
-from trayapp.ports import NewLogin
 
 pytestmark = pytest.mark.real
 

@@ -16,7 +16,7 @@ from trayapp.core.messages import Answer, Event, Rejected, Reply, Stored
 from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
-from trayapp.ports import Seen
+from trayapp.engine.ports import Seen
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.plan import Happening
 from trayapp.core.presentation import Verb
-from trayapp.ports import Seen
+from trayapp.engine.ports import Seen
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
-from trayapp.ports import Seen
+from trayapp.engine.ports import Seen
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from trayapp.core.model import Moment
+from trayapp.engine.ports import Seen
 from trayapp.osevents import NetworkState
 from trayapp.osevents.network import Picture
 from trayapp.osevents.polling import LOOK_EVERY, Polling
-from trayapp.ports import Seen
 
 EPOCH = 1_800_000_000.0  # s; the wall clock when the world begins
 BOOTED = 20.0  # s; what the monotonic clocks show when the program can first look at them

@@ -17,10 +17,9 @@ from unittest import mock
 from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
-from trayapp.engine import Engine
+from trayapp.engine.engine import Engine
 from trayapp.storage import journal
-from trayapp.vault import login_store
-from trayapp.vault import slots
+from trayapp.vault import login_store, slots
 
 PATIENCE = 12  # worlds
 DAYS = 8  # of each
@@ -76,7 +75,7 @@ def _late_answers() -> Iterator[None]:
         attempt = model.Attempt(e.attempt, model.Trigger.DUE, Step.SENT, e.now, e.fingerprint, e.lineage)
         return real(replace(w, phase=Phase.REFRESHING, attempt=attempt), e)
 
-    from trayapp.performer import Performer
+    from trayapp.engine.effects import Performer
 
     real, perform = attempts.finished, Performer.perform
 
@@ -105,7 +104,7 @@ def _firewall_is_a_verdict() -> AbstractContextManager[Any]:
             return messages.Refused(model.Problem("oauth", "403", 403, "forbidden"))
         return real(reply, provider, wall)
 
-    return mock.patch("trayapp.performer.classify", judged)
+    return mock.patch("trayapp.engine.effects.classify", judged)
 
 
 def _twice_at_once() -> AbstractContextManager[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import trayapp.engine
+import trayapp.engine.engine
 from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family, portal, trouble
 from tests.simulation.storage import PlayedJournal, PlayedWorker, PowerCut
@@ -20,8 +20,8 @@ from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.snapshot import Snapshot
-from trayapp.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
-from trayapp.ports import Adapters, NewLogin
+from trayapp.engine.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
+from trayapp.engine.ports import Adapters, NewLogin
 from trayapp.vault.keystore import HANG_LIMIT, Keystore
 
 if TYPE_CHECKING:
@@ -152,11 +152,11 @@ class _Clock:
 @contextmanager
 def _unhurried() -> Iterator[None]:
     """Ask for the next deadline alone, however far it is."""
-    trayapp.engine.MAX_SLEEP = trayapp.engine.RESTLESS_SLEEP = float("inf")
+    trayapp.engine.engine.MAX_SLEEP = trayapp.engine.engine.RESTLESS_SLEEP = float("inf")
     try:
         yield
     finally:
-        trayapp.engine.MAX_SLEEP, trayapp.engine.RESTLESS_SLEEP = MAX_SLEEP, RESTLESS_SLEEP
+        trayapp.engine.engine.MAX_SLEEP, trayapp.engine.engine.RESTLESS_SLEEP = MAX_SLEEP, RESTLESS_SLEEP
 
 
 class _Tokens:

@@ -10,9 +10,9 @@ from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.quirks import no_refresh_words, quirk_for
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.idtoken import subject_of
 from trayapp.oauth.metadata import Endpoints
-from trayapp.ports import NewLogin
 
 # RFC 6749 section 5.2, as it reads when a code was sent.
 MEANING: Mapping[str, str] = {

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from trayapp.core.classify import classify, problem_of
 from trayapp.core.messages import Ambiguous, Answer, Fault, Refreshed, Reply, ServerBusy
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.address_class import WORDS, host_reach
 from trayapp.oauth.code_exchange import MEANING, new_login
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.tokens import Asking, HttpTokens
 from trayapp.oauth.wire import url_problem
-from trayapp.ports import NewLogin
 
 INTERVAL = 5.0  # s between two questions where the server does not say (section 3.5)
 SHORTEST = 1.0  # s; a server that says less is not asked more often

@@ -19,10 +19,10 @@ from typing import Any
 
 from trayapp.core.messages import Fault
 from trayapp.core.model import Moment, Problem, Secret
+from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import jose
 from trayapp.oauth.metadata import Endpoints, json_object
 from trayapp.oauth.wire import Request, Wire, url_problem
-from trayapp.ports import Checked, NewLogin
 from trayapp.system.processes import FROZEN, QUIET, interpreter, let_go
 
 log = logging.getLogger(__name__)

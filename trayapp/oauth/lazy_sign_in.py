@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
-from trayapp.ports import NewLogin
+from trayapp.engine.ports import NewLogin
 
 if TYPE_CHECKING:
     from trayapp.oauth.client_store import ClientStore

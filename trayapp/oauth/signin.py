@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.core.quirks import asked_scopes, authorize_extras
+from trayapp.engine.ports import NewLogin
+from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import Plan, Preparer
 from trayapp.oauth.callback import HEADER_LIMIT, Listener
 from trayapp.oauth.client_store import Clients
@@ -31,8 +33,6 @@ from trayapp.oauth.idtoken import Child, IdTokens
 from trayapp.oauth.registration import unregister
 from trayapp.oauth.tokens import Asking, Code, HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
-from trayapp.ports import NewLogin
-from trayapp.tasks import Tasks
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trayapp.core.model import Login, Secret, Trouble
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.system.worker import ClosedError, HangingError, Worker
 from trayapp.vault.entries import erase_entry, read_entry, write_entry
 from trayapp.vault.login_store import Cabinet, Vault

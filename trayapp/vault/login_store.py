@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trayapp.core.model import Login
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.vault import slots
 from trayapp.vault.slots import DamagedError, RefusalError, Slot
 

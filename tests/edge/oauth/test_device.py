@@ -26,8 +26,8 @@ from tests.edge.devices import (
     error,
 )
 from trayapp.core.messages import Reply
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.device import by_device_code
-from trayapp.ports import NewLogin
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.edge.devices import ASKING, CODES, ENDPOINTS, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import DeviceCode, Problem
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth import device
 from trayapp.oauth.device import read_granted
 from trayapp.oauth.wire import url_problem
-from trayapp.ports import NewLogin
 
 
 async def test_the_code_is_shown_and_a_login_comes() -> None:

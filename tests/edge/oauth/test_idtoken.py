@@ -20,12 +20,12 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 from tests.edge.attempts import bare
 from tests.edge.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
 from trayapp.core.model import AccessToken, Login, Moment, Secret
+from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import idtoken, jose
 from trayapp.oauth.idtoken import Child, Expected, IdTokens, claims_of, mismatch, subject_of, untimely
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
-from trayapp.ports import Checked, NewLogin
 
 # --- claims ----------------------------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ import pytest
 from tests.edge.attempts import NOW, Attempt, browse, endpoints_of, get, issuer_of, quiet_log, sign_in
 from tests.edge.authserver import ACCESS, CODE, REFRESH, auth_server, id_token
 from trayapp.core.model import Secret, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn
-from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
 

@@ -15,10 +15,10 @@ import pytest
 from tests.edge.attempts import NOW, Attempt, bare, get, issuer_of, quiet_log, sign_in
 from tests.edge.authserver import CODE, auth_server
 from trayapp.core.model import Problem, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn, open_browser
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
-from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
 

@@ -10,7 +10,7 @@ import pytest
 from tests.edge.attempts import endpoints_of, quiet_log, sign_in
 from tests.edge.authserver import auth_server
 from trayapp.core.model import Problem, Spec
-from trayapp.ports import NewLogin
+from trayapp.engine.ports import NewLogin
 
 __all__ = ["quiet_log"]
 

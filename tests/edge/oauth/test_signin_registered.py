@@ -18,12 +18,12 @@ from tests.edge.authserver import AuthServer, auth_server
 from tests.edge.web import AS, MCP, Web, internet
 from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
+from trayapp.engine.ports import NewLogin
 from trayapp.oauth.authorization_plan import Plan, Preparer
 from trayapp.oauth.callback import bind
 from trayapp.oauth.client_store import Clients, Kept
 from trayapp.oauth.tokens import HttpTokens, refresh_request
 from trayapp.oauth.wire import Request, Wire
-from trayapp.ports import NewLogin
 
 __all__ = ["quiet_log"]
 

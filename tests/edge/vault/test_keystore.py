@@ -13,8 +13,8 @@ import pytest
 
 from tests.edge.keyrings import CANARY, FakeVault, MacFake, VaultError, WindowsFake, login, mac, windows
 from trayapp.core.model import Login, Trouble
-from trayapp.ports import Found
-from trayapp.ports import Keystore as KeystorePort
+from trayapp.engine.ports import Found
+from trayapp.engine.ports import Keystore as KeystorePort
 from trayapp.vault.keystore import Keystore, MemoryKeystore, trouble_of
 from trayapp.vault.login_store import Vault
 

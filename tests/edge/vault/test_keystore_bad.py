@@ -18,8 +18,8 @@ from tests.edge.keyrings import FakeVault, login, mac, windows
 from tests.engines import World, login_of, one, with_policy
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.core.presentation import Verb
+from trayapp.engine.ports import Found
 from trayapp.oauthtest import OAuthServer
-from trayapp.ports import Found
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests import ROOT
 from tests.edge.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
 from trayapp.core.model import Login
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.vault.login_store import Cabinet
 from trayapp.vault.slots import WINDOWS_LIMIT, RefusalError
 

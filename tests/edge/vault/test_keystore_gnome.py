@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.edge.keyrings import CANARY, login
 from tests.edge.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.secretservice import watch
 

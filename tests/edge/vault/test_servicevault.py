@@ -13,7 +13,7 @@ from tests.edge.keyrings import CANARY, login
 from tests.edge.scripted_secret_service import Item, Scripted
 from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.vault import vaults
 from trayapp.vault.keystore import Keystore, trouble_of
 from trayapp.vault.servicevault import LockedError, SecretServiceVault, ServiceError

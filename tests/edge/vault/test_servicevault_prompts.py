@@ -11,7 +11,7 @@ from tests.edge.keyrings import login
 from tests.edge.scripted_secret_service import HOME, Item, Scripted
 from tests.edge.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.ports import Found
+from trayapp.engine.ports import Found
 from trayapp.vault import servicevault
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.servicevault import LockedError, SecretServiceVault

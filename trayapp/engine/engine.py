@@ -16,9 +16,6 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Unpack, assert_never
 
-from trayapp.admission import admitted
-from trayapp.agenda import Agenda
-from trayapp.callers import Callers
 from trayapp.core import gate, machine, view
 from trayapp.core.gate import Gate
 from trayapp.core.messages import (
@@ -43,12 +40,15 @@ from trayapp.core.messages import (
 from trayapp.core.model import AccessToken, Moment, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
-from trayapp.performer import Performer
-from trayapp.ports import Adapters, Seen
-from trayapp.publisher import Publisher, Said
-from trayapp.signing import Signing
-from trayapp.sleeping import CLOSE_LOOK, Sleeping
-from trayapp.tasks import Tasks, first_of
+from trayapp.engine.admission import admitted
+from trayapp.engine.agenda import Agenda
+from trayapp.engine.callers import Callers
+from trayapp.engine.effects import Performer
+from trayapp.engine.ports import Adapters, Seen
+from trayapp.engine.publisher import Publisher, Said
+from trayapp.engine.sign_ins import Signing
+from trayapp.engine.suspend import CLOSE_LOOK, Sleeping
+from trayapp.engine.tasks import Tasks, first_of
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from trayapp.core.model import AccessToken, Phase, Workload
 from trayapp.core.snapshot import Detail, Status, Unavailable
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
 HOPEFUL = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
 

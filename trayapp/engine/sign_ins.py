@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
-from trayapp.ports import Checked, Keystore, NewLogin, SignIn
+from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from trayapp.core.messages import SleepSoon
 from trayapp.core.model import Step, Workload
-from trayapp.ports import Clock
-from trayapp.tasks import Tasks
+from trayapp.engine.ports import Clock
+from trayapp.engine.tasks import Tasks
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 

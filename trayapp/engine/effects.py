@@ -40,10 +40,10 @@ from trayapp.core.messages import (
     Stored,
 )
 from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
-from trayapp.ports import Adapters
+from trayapp.engine.ports import Adapters
 
 if TYPE_CHECKING:
-    from trayapp.engine import Engine
+    from trayapp.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
