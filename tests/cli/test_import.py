@@ -16,7 +16,7 @@ from trayapp.cli import main
 from trayapp.cli.output import Style
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake, Paths, load
-from trayapp.moving import pointing
+from trayapp.importers import pointing
 
 Capture = pytest.CaptureFixture[str]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.moving import files
-from trayapp.moving.files import FileError, read, replace
+from trayapp.importers import files
+from trayapp.importers.files import FileError, read, replace
 
 OLD = '\ufeff{"a": "ü"}\r\n'
 

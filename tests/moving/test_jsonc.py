@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.moving.jsonc import DEEPEST, JsonError, Node, parse
+from trayapp.importers.jsonc import DEEPEST, JsonError, Node, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trayapp.moving.mcp_json import Found, read
+from trayapp.importers.mcp_json import Found, read
 
 URL = "https://mcp.example.com/mcp"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trayapp.config.settings import NAME
 from trayapp.core.model import Spec
-from trayapp.moving.offers import Offer, Passed, address, offer, plain_name, settle, unused
+from trayapp.importers.offers import Offer, Passed, address, offer, plain_name, settle, unused
 
 
 def made(found_as: str, url: str) -> Offer:

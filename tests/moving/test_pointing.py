@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.moving import pointing
-from trayapp.moving.jsonc import parse
-from trayapp.moving.mcp_json import read
-from trayapp.moving.pointing import PointingError, Target, pointed, program
+from trayapp.importers import pointing
+from trayapp.importers.jsonc import parse
+from trayapp.importers.mcp_json import read
+from trayapp.importers.pointing import PointingError, Target, pointed, program
 
 PROXY = "http://127.0.0.1:8765/w/x"
 KEYED = {"type": "http", "url": PROXY, "headers": {"Authorization": "Bearer KEY"}}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from trayapp.moving.offers import Offer, Passed
-from trayapp.moving.toolhive import folder, read
+from trayapp.importers.offers import Offer, Passed
+from trayapp.importers.toolhive import folder, read
 
 URL = "https://mcp.example.com/mcp"
 HOME = Path("/home/u")

@@ -20,9 +20,9 @@ from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, complain, say
 from trayapp.config.loader import ConfigError, load
 from trayapp.config.paths import Paths
-from trayapp.moving import files, mcp_json, pointing, toolhive
-from trayapp.moving.jsonc import JsonError
-from trayapp.moving.offers import Offer, Passed, settle
+from trayapp.importers import files, mcp_json, pointing, toolhive
+from trayapp.importers.jsonc import JsonError
+from trayapp.importers.offers import Offer, Passed, settle
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's files; they have a few thousand
 OWNERS = (

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trayapp.moving.jsonc import Member, Node, parse
-from trayapp.moving.offers import CREDENTIAL, Offer, Passed, offer
+from trayapp.importers.jsonc import Member, Node, parse
+from trayapp.importers.offers import CREDENTIAL, Offer, Passed, offer
 
 ADDRESSES = ("url", "serverUrl")  # the second is Windsurf's
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trayapp.moving.jsonc import JsonError, Member, Node, parse
-from trayapp.moving.mcp_json import ADDRESSES, Server, lists
+from trayapp.importers.jsonc import JsonError, Member, Node, parse
+from trayapp.importers.mcp_json import ADDRESSES, Server, lists
 
 VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
 OWN_LOGIN = frozenset({"auth", "oauth"})  # what the program would sign in with itself

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trayapp.moving.offers import Offer, Passed, offer
+from trayapp.importers.offers import Offer, Passed, offer
 
 FOLDER = Path("toolhive", "runconfigs")
 
