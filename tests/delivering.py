@@ -12,6 +12,7 @@ import aiohttp
 
 from tests.edge.refreshing import bare
 from tests.engines import World, keeping, login_of, running, spec_of
+from trayapp.app.token_source import Supply
 from trayapp.core.model import Policy
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
@@ -19,7 +20,6 @@ from trayapp.proxy.proxy import Proxy
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer
-from trayapp.supply import Supply
 
 
 @dataclass

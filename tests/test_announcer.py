@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.engines import Tokens, VirtualClock, World, imagined
-from trayapp import announcer as module
-from trayapp.announcer import Announcer
+from trayapp.app import notifier as module
+from trayapp.app.notifier import Announcer
 from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret

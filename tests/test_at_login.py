@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from trayapp import autostart
-from trayapp.app import App, Parts
-from trayapp.at_login import AtLogin
+from trayapp.app.app import App, Parts
+from trayapp.app.start_at_login import AtLogin
 from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main
 from trayapp.cli.client import Client

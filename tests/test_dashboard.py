@@ -16,7 +16,7 @@ import pytest
 
 from tests.engines import login_of
 from tests.test_runtime import CONFIG, Program
-from trayapp import app, dashboard
+from trayapp.app import app, dashboard
 from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiError
 from trayapp.cli.dashboard import show_running

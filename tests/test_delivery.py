@@ -16,7 +16,7 @@ import pytest
 
 from tests.engines import login_of
 from tests.test_runtime import CONFIG, Program
-from trayapp import announcer
+from trayapp.app import notifier
 from trayapp.cli import main
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Verb
@@ -281,7 +281,7 @@ def test_copy_client_settings(program: Program, monkeypatch: pytest.MonkeyPatch,
         copied.append(text)
         return True
 
-    monkeypatch.setattr(announcer, "copy", copy)
+    monkeypatch.setattr(notifier, "copy", copy)
     program.act(Verb.COPY_CLIENT, "one")
     program.until(lambda: copied, "the copy")
     main(["client-config", "one", "--for", "claude"])

@@ -14,7 +14,7 @@ import pytest
 
 from tests import ROOT
 from trayapp import demo
-from trayapp.app import _greet
+from trayapp.app.app import _greet
 from trayapp.config.loader import Paths
 
 

@@ -44,7 +44,7 @@ LATER = (
     "trayapp.core.model",
     "trayapp.core.snapshot",
     "trayapp.engine.engine",
-    "trayapp.runtime",
+    "trayapp.app.runtime",
 )
 
 

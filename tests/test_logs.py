@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from trayapp import logs
+from trayapp.app import logs
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_it_loads_nothing_heavy() -> None:
     """The icon waits for it."""
 
-    code = "import sys, trayapp.logs; print(sorted({'pickle', 'logging.handlers', 'socket'} & set(sys.modules)))"
+    code = "import sys, trayapp.app.logs; print(sorted({'pickle', 'logging.handlers', 'socket'} & set(sys.modules)))"
     assert (
         "[]" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     )

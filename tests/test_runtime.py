@@ -14,11 +14,11 @@ from typing import Any, Self
 import pytest
 
 from tests.engines import login_of
-from trayapp.app import App, Parts
+from trayapp.app.app import App, Parts
+from trayapp.app.control import Control
 from trayapp.cli.client import Client
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
-from trayapp.control import Control
 from trayapp.core.model import Trouble
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from trayapp import thrift
+from trayapp.app import memory
 
 THREADS = """
 import re, sys, threading
-from trayapp import thrift
+from trayapp.app import memory
 
 if sys.argv[1] == "one":
     thrift.small_heap()
@@ -31,7 +31,7 @@ print(len(heaps))
 
 FREEZE = """
 import gc
-from trayapp import thrift
+from trayapp.app import memory
 
 with thrift.no_collections_yet():
     here = [[] for _ in range(1000)]
@@ -66,12 +66,12 @@ def test_other_systems_have_no_such_call(system: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setitem(sys.modules, "ctypes", None)
-    thrift.small_heap()
+    memory.small_heap()
 
 
 SPARE = """
 import asyncio, aiohttp
-from trayapp import thrift
+from trayapp.app import memory
 
 async def ask():
     async with aiohttp.ClientSession() as client:
@@ -101,7 +101,7 @@ def test_a_request_without_a_context_of_ours_is_not_sent() -> None:
 
 TYPES = """
 import mimetypes
-from trayapp import thrift
+from trayapp.app import memory
 
 with thrift.lean_imports():
     import aiohttp.web

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.test_runtime import Program
-from trayapp.app import App
-from trayapp.runtime import NO_HOST
+from trayapp.app.app import App
+from trayapp.app.runtime import NO_HOST
 
 
 @pytest.fixture

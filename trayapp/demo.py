@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from trayapp.app import App, Parts
+from trayapp.app.app import App, Parts
 from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
 from trayapp.core.menu import SIGNS

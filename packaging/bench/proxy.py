@@ -275,11 +275,11 @@ def upstream() -> None:
 
 def amberlight() -> None:
     """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
-    from trayapp.app import App, Parts
+    from trayapp.app.app import App, Parts
+    from trayapp.app.logs import to_file
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
-    from trayapp.logs import to_file
     from trayapp.system.private_files import write_private
     from trayapp.vault.keystore import MemoryKeystore
 
@@ -309,7 +309,7 @@ def httpx2_proxy(upstream: str, root: str) -> None:
     import httpx2
     from aiohttp import web
 
-    from trayapp.logs import to_file
+    from trayapp.app.logs import to_file
     from trayapp.proxy import headers
 
     to_file(Path(root) / "httpx2.log", "info")

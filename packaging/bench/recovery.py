@@ -188,7 +188,7 @@ class App:
     """The real app with logins in memory, told by lines on its standard input what to wait for."""
 
     def run(self) -> None:
-        from trayapp import app
+        from trayapp.app import app
         from trayapp.config.loader import Config, Settings
         from trayapp.config.paths import Paths
         from trayapp.vault.keystore import MemoryKeystore

@@ -89,11 +89,11 @@ def child(role: str, size: int) -> dict[str, float]:
 async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
     """A running engine with so many workloads that were signed in yesterday."""
     from tests.engines import NoJournal, NoSignIn, Tokens, keeping
+    from trayapp.app.memory import settled as settled_once
     from trayapp.core.gate import Gate
     from trayapp.core.model import Spec
     from trayapp.engine.engine import Engine
     from trayapp.engine.ports import Adapters
-    from trayapp.thrift import settled as settled_once
 
     adapters = Adapters(
         clock=clock,

@@ -12,8 +12,8 @@ from tests.desktop.desk import Desk
 from tests.desktop.program import Program
 from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of, shows
+from trayapp.app.dashboard import CLICKS
 from trayapp.core.presentation import Colour
-from trayapp.dashboard import CLICKS
 from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.desktop

@@ -21,7 +21,7 @@ COUNTS = range(pixmap.RING_MOST + 1)
 
 WHOLE_LIFE = """
 import itertools, sys
-import trayapp.app, trayapp.announcer, trayapp.runtime, trayapp.tray.notify, trayapp.tray.notify_linux
+import trayapp.app.app, trayapp.app.notifier, trayapp.app.runtime, trayapp.tray.notify, trayapp.tray.notify_linux
 from trayapp.core.presentation import Colour, Face, Glyph, IconView
 from trayapp.tray import pixmap
 from trayapp.tray.icon import TrayIcon

@@ -15,7 +15,7 @@ import pytest
 from tests.edge.control import view
 from tests.web.stage import Stage
 from tests.web.window import Window
-from trayapp import dashboard
+from trayapp.app import dashboard
 
 pytestmark = [
     pytest.mark.real,

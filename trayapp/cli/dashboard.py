@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from trayapp.app.dashboard import open_link
 from trayapp.cli.client import BASE, ApiError, Client, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import complain, say
-from trayapp.dashboard import open_link
 
 if TYPE_CHECKING:
     from trayapp.config.paths import Paths

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 def run(*, tray: bool) -> int:
     """Until somebody quits; the exit code. An unexpected failure leaves its traceback in a file and says where."""
-    from trayapp import thrift
+    from trayapp.app import memory
 
-    with thrift.no_collections_yet():
-        from trayapp import app
+    with memory.no_collections_yet():
+        from trayapp.app import app
         from trayapp.config.paths import Paths
 
         paths = Paths.default()

@@ -12,25 +12,26 @@ import time
 from typing import TYPE_CHECKING
 
 from trayapp import __version__
-from trayapp.announcer import Announcer
 from trayapp.api.api import open_routes, routes
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
-from trayapp.at_login import AtLogin
+from trayapp.app.control import Control
+from trayapp.app.dashboard import Dashboard
+from trayapp.app.notifier import Announcer
+from trayapp.app.start_at_login import AtLogin
+from trayapp.app.token_source import Supply
+from trayapp.app.watcher import Look
 from trayapp.config.loader import ConfigError, Settings
-from trayapp.control import Control
 from trayapp.core import gate
 from trayapp.core.checks import Check, Report, of_keyring
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.menu import face
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
-from trayapp.dashboard import Dashboard
 from trayapp.engine.engine import Engine
 from trayapp.engine.ports import Adapters
-from trayapp.look import Look
 from trayapp.oauth.lazy_sign_in import LaterSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
@@ -45,12 +46,11 @@ from trayapp.server.serverfile import ServerFileError
 from trayapp.storage.installation import install_id
 from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline
-from trayapp.supply import Supply
 from trayapp.system.private_files import write_private
 from trayapp.vault.keystore import Keystore
 
 if TYPE_CHECKING:
-    from trayapp.app import App
+    from trayapp.app.app import App
 
 log = logging.getLogger(__name__)
 

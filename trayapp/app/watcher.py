@@ -19,7 +19,7 @@ from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
 from trayapp.osevents.watch import Watch
 
 if TYPE_CHECKING:
-    from trayapp.runtime import Runtime
+    from trayapp.app.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.settings import IN_WORKLOAD, NAME, NAME_HELP
 
 if TYPE_CHECKING:
-    from trayapp.runtime import Runtime
+    from trayapp.app.runtime import Runtime
 
 BAD, TAKEN, BROKEN = "bad_value", "name_taken", "configuration"
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from trayapp import adding
 from trayapp.api.controls import Rejected
+from trayapp.app import add_workload
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
@@ -16,7 +16,7 @@ from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Unavailable
 
 if TYPE_CHECKING:
-    from trayapp.runtime import Runtime
+    from trayapp.app.runtime import Runtime
 
 FORGET_LIMIT = 30.0  # s; revoking takes at most 10
 FORGET_LOOK = 0.2  # s
@@ -108,7 +108,7 @@ class Control:
 
     async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
         """Into the configuration, and from there into the engine."""
-        return await adding.add(self._runtime, name, keys)
+        return await add_workload.add(self._runtime, name, keys)
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from trayapp.system.private_files import NotPrivateError, write_private
 
 if TYPE_CHECKING:
-    from trayapp.runtime import Runtime
+    from trayapp.app.runtime import Runtime
 
 log = logging.getLogger(__name__)
 

@@ -20,18 +20,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from trayapp import thrift
-from trayapp.at_login import system
+from trayapp.app import memory
+from trayapp.app.logs import from_now_on, to_file
+from trayapp.app.start_at_login import system
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
-from trayapp.logs import from_now_on, to_file
 
 if TYPE_CHECKING:
+    from trayapp.app.control import Control
+    from trayapp.app.runtime import Runtime
     from trayapp.autostart import Autostart
     from trayapp.config.loader import Config
-    from trayapp.control import Control
     from trayapp.core.snapshot import Snapshot
-    from trayapp.runtime import Runtime
     from trayapp.tray.icon import TrayIcon
     from trayapp.vault.keystore import Keystore, MemoryKeystore
 
@@ -132,7 +132,7 @@ class App:
 
     async def _main(self) -> None:
         with self.parts.loading():
-            from trayapp.runtime import Runtime
+            from trayapp.app.runtime import Runtime
 
         self._quit = asyncio.Event()
         if self._asked_to_quit.is_set():
@@ -184,17 +184,17 @@ def run(
     """
     os.umask(0o077)
     _no_core_dumps()
-    thrift.small_heap()
+    memory.small_heap()
     try:
         paths.make()
         with only_one(paths):
             to_file(paths.log_file)
 
             def started(control: object) -> None:
-                thrift.settled()
+                memory.settled()
                 _greet(sys.stderr, tray=tray)
 
-            parts = Parts(loading=thrift.lean_imports, on_start=started)
+            parts = Parts(loading=memory.lean_imports, on_start=started)
             code = App(paths, lambda: _configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
