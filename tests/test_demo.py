@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from trayapp import demo
+from trayapp.demo import demo
 from trayapp.oauthtest import Mode, OAuthServer
 
 LIMIT = 20.0  # s

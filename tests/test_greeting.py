@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from trayapp import demo
 from trayapp.app.app import _greet
 from trayapp.config.loader import Paths
+from trayapp.demo import demo
 
 
 def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _client(paths: Paths) -> Client:
 
 
 def demo(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp import demo as played
+    from trayapp.demo import demo as played
 
     return played.run(
         tray=not arguments.no_tray,

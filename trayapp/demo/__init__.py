@@ -1,0 +1,1 @@
+"""A day in a minute: the demonstration that needs no account."""
