@@ -30,7 +30,7 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 
-from trayapp.aggregate.clients import Clients
+from trayapp.aggregate.client_sessions import Clients
 from trayapp.aggregate.endpoint import server
 from trayapp.aggregate.feed import Feed
 from trayapp.aggregate.hub import Hub, Listener
