@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.edge.control import view
+from tests.api.scripted_control import view
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView

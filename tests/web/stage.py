@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from tests.edge.control import FakeControl
+from tests.api.scripted_control import FakeControl
 from trayapp.api.api import open_routes, routes
 from trayapp.api.controls import Rejected
 from trayapp.api.events import Events

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.edge.control import view
+from tests.api.scripted_control import view
 from tests.web.stage import Stage
 from tests.web.window import Window
 from trayapp.app import dashboard

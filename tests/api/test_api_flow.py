@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.edge.console.test_api import GITHUB, Site
-from tests.edge.console.test_api import site as site
+from tests.api.test_api import GITHUB, Site
+from tests.api.test_api import site as site
 
 
 async def test_the_flow_is_passed_on(site: Site) -> None:

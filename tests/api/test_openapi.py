@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.edge.control import FakeControl, view
-from tests.edge.shapes import resolved, wrong
-from tests.edge.streams import Stream
+from tests.api.scripted_control import FakeControl, view
+from tests.api.shapes import resolved, wrong
+from tests.api.streams import Stream
 from trayapp.api import api, openapi
 from trayapp.api.controls import Rejected
 from trayapp.api.events import Events

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.edge.control import FakeControl
+from tests.api.scripted_control import FakeControl
 from trayapp.api import api
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.edge.paging import BASE, Clock, Site, opened, written
+from tests.api.paging import BASE, Clock, Site, opened, written
 from trayapp.api import pagekeys
 from trayapp.api.pagekeys import KEY_LIFE, KEYS, LINK_LIFE, LINKS, PageKeys
 from trayapp.core.client_settings import ClientAccess

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.edge.paging import BASE, FILES, Site, opened, written
+from tests.api.paging import BASE, FILES, Site, opened, written
 from trayapp.api import pages
 from trayapp.api.pages import Pages
 from trayapp.server.server import LoopbackServer

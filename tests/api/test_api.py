@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.edge.control import FakeControl, view
+from tests.api.scripted_control import FakeControl, view
 from trayapp.api import api
 from trayapp.api.controls import Control
 from trayapp.core.model import AccessToken, Problem, Secret

@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.edge.control import FakeControl, view
+from tests.api.scripted_control import FakeControl, view
+from tests.api.streams import Stream
 from tests.edge.past import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
-from tests.edge.streams import Stream
 from trayapp.api import api
 from trayapp.api.events import Events
 from trayapp.api.history import LIMIT_MAX, event_json

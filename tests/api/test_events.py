@@ -14,8 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.edge.control import FakeControl, view
-from tests.edge.streams import Stream, Told
+from tests.api.scripted_control import FakeControl, view
+from tests.api.streams import Stream, Told
 from trayapp.api import api, events
 from trayapp.api.events import Events
 from trayapp.core.snapshot import Snapshot, Status
