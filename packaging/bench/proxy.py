@@ -152,7 +152,7 @@ class Scene:
 
     def stream(self, size: int) -> dict[str, float]:
         """So many bytes down and up; resident memory before and at its highest, in MB, and the seconds it took."""
-        from tests.streaming import sink_and_source
+        from tests.proxy.streaming import sink_and_source
 
         found: dict[str, float] = {}
         with sink_and_source() as port:

@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.delivering import Delivery, delivering
 from tests.engines import with_policy
+from tests.proxy.proxied_engine import Delivery, delivering
 from tests.real import node
 from tests.real.conftest import lacking
 from tests.real.everything import Guard, everything, guarded

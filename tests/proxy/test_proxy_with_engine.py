@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.delivering import Delivery, delivering
 from tests.engines import QUICK, with_policy
+from tests.proxy.proxied_engine import Delivery, delivering
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
@@ -136,8 +136,8 @@ async def test_streaming_needs_no_memory(tmp_path: Path, upload: bool) -> None:
 
     import resource
 
-    from tests.edge.proxying import proxied
-    from tests.streaming import sink_and_source
+    from tests.proxy.proxying import proxied
+    from tests.proxy.streaming import sink_and_source
 
     size = 64 << 20
     with sink_and_source() as port:

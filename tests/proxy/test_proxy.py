@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from tests.edge.loopback.test_server import talk
-from tests.edge.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
 from tests.edge.raw import Seen, http, raw, says
+from tests.proxy.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
 from trayapp.proxy.audit import MOST, Audit
 
 

@@ -16,7 +16,7 @@ PIECE = bytes(1 << 16)
 def sink_and_source() -> Iterator[int]:
     """Its port; it ends with the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.streaming"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.proxy.streaming"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

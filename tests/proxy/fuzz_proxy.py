@@ -1,4 +1,4 @@
-"""Random requests against the proxy: `python -m tests.edge.fuzz_proxy SECONDS [SEED]`.
+"""Random requests against the proxy: `python -m tests.proxy.fuzz_proxy SECONDS [SEED]`.
 
 Each is a good request with a few things changed: pieces of the target, headers, the framing of the body, single bytes.
 The upstream reads with another parser (h11, strict) and after every request it is checked: whatever arrived lies below
@@ -22,7 +22,7 @@ from typing import Self
 
 import h11
 
-from tests.edge.proxying import NAME, TOKEN, Site, proxied
+from tests.proxy.proxying import NAME, TOKEN, Site, proxied
 
 PIECES = [
     *(
