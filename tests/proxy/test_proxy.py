@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.edge.loopback.test_server import talk
 from tests.edge.raw import Seen, http, raw, says
 from tests.proxy.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
+from tests.server.test_server import talk
 from trayapp.proxy.audit import MOST, Audit
 
 

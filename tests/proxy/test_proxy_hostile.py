@@ -16,9 +16,9 @@ import pytest
 import trustme
 from aiohttp import web
 
-from tests.edge.loopback.test_server import talk
 from tests.proxy.fuzz_proxy import Fuzz
 from tests.proxy.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
+from tests.server.test_server import talk
 from trayapp.core.model import Spec
 from trayapp.oauth.wire import Wire
 from trayapp.proxy.mapping import ANNOUNCED_MAX, Announced, parse, place

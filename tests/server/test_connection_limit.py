@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.edge.loopback.test_server import talk
+from tests.server.test_server import talk
 from trayapp.server import connection_limit
 from trayapp.server.server import LoopbackServer
 
