@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.edge.refreshing import NAME, server_side
 from tests.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.attempts import bare
 from tests.engines import World, keeping, running
+from tests.oauth.attempts import bare
 from tests.test_signing import alices, begin, over, spec_with
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json

@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.edge.refreshing import bare
 from tests.engines import World, keeping, login_of, running, spec_of
+from tests.oauth.token_requests import bare
 from trayapp.app.token_source import Supply
 from trayapp.core.model import Policy
 from trayapp.oauth.wire import Wire

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from tests.edge.authserver import ACCESS, CODE, REFRESH, AuthServer
+from tests.oauth.authserver import ACCESS, CODE, REFRESH, AuthServer
 from trayapp.core.model import Moment, Problem, Spec
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_store import Clients

@@ -18,7 +18,7 @@ from tests.edge.raw import (
     says,
     says_and_hangs,
 )
-from tests.edge.refreshing import (
+from tests.oauth.token_requests import (
     AMPLE,
     CANARY,
     LIMIT,

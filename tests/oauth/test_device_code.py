@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.edge.devices import ASKING, CODES, ENDPOINTS, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
+from tests.oauth.devices import ASKING, CODES, ENDPOINTS, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import DeviceCode, Problem
 from trayapp.engine.ports import NewLogin

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.edge.attempts import Attempt, browse, get, issuer_of, quiet_log
-from tests.edge.authserver import auth_server
+from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
+from tests.oauth.authserver import auth_server
 
 __all__ = ["quiet_log"]
 

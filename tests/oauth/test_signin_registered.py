@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.edge.attempts import NOW, Attempt, browse, get, quiet_log
-from tests.edge.attempts import bare as bare_context
-from tests.edge.authserver import AuthServer, auth_server
-from tests.edge.web import AS, MCP, Web, internet
+from tests.oauth.attempts import NOW, Attempt, browse, get, quiet_log
+from tests.oauth.attempts import bare as bare_context
+from tests.oauth.authserver import AuthServer, auth_server
+from tests.oauth.fake_web import AS, MCP, Web, internet
 from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.engine.ports import NewLogin

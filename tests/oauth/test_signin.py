@@ -10,8 +10,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import pytest
 
-from tests.edge.attempts import NOW, Attempt, browse, endpoints_of, get, issuer_of, quiet_log, sign_in
-from tests.edge.authserver import ACCESS, CODE, REFRESH, auth_server, id_token
+from tests.oauth.attempts import NOW, Attempt, browse, endpoints_of, get, issuer_of, quiet_log, sign_in
+from tests.oauth.authserver import ACCESS, CODE, REFRESH, auth_server, id_token
 from trayapp.core.model import Secret, Spec
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn

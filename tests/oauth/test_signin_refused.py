@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.attempts import endpoints_of, quiet_log, sign_in
-from tests.edge.authserver import auth_server
+from tests.oauth.attempts import endpoints_of, quiet_log, sign_in
+from tests.oauth.authserver import auth_server
 from trayapp.core.model import Problem, Spec
 from trayapp.engine.ports import NewLogin
 

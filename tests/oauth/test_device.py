@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.edge.devices import (
+from tests.oauth.devices import (
     ASKING,
     CODES,
     ENDPOINTS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.edge.web import AS, Web, page
+from tests.oauth.fake_web import AS, Web, page
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
 from trayapp.oauth.address_class import Reach

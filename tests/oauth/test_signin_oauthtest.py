@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.edge.attempts import Attempt, bare
+from tests.oauth.attempts import Attempt, bare
 from trayapp.core.classify import classify
 from trayapp.core.messages import Refreshed
 from trayapp.core.model import Login, Problem, Spec

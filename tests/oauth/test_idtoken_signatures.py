@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from tests.edge.idtokens import KEYS, PUBLIC, judged, signed, unsigned
+from tests.oauth.idtokens import KEYS, PUBLIC, judged, signed, unsigned
 from trayapp.core.model import Secret
 from trayapp.oauth import jose
 from trayapp.oauth.idtoken import subject_of
