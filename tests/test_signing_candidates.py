@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.edge.keyrings import FakeVault, WindowsFake, windows
 from tests.engines import (
     NoJournal,
     NoSignIn,
@@ -20,6 +19,7 @@ from tests.engines import (
     settled,
 )
 from tests.test_signing import alices, begin, over, spec_with
+from tests.vault.keyrings import FakeVault, WindowsFake, windows
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Verb

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.edge.keyrings import CANARY, login
+from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
@@ -125,7 +125,7 @@ def _query(path: Path, sql: str) -> list[tuple[object, ...]]:
 CHILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from tests.edge.keyrings import login
+from tests.vault.keyrings import login
 from trayapp.storage.journal import Journal
 
 async def main():

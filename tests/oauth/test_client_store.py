@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.keyrings import mac, windows
 from tests.oauth.fake_web import AS, MCP
+from tests.vault.keyrings import mac, windows
 from trayapp.core.model import Secret, Trouble
 from trayapp.oauth.address_class import Reach
 from trayapp.oauth.client_store import Clients, Kept, from_text, to_text

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.edge.keyrings import Fake, MacFake, WindowsFake
+from tests.vault.keyrings import Fake, MacFake, WindowsFake
 from trayapp.core.model import Login
 from trayapp.storage.journal import Journal, _prepare
 from trayapp.system.worker import Worker

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests import ROOT
-from tests.edge.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
+from tests.vault.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
 from trayapp.core.model import Login
 from trayapp.engine.ports import Found
 from trayapp.vault.login_store import Cabinet
@@ -192,7 +192,7 @@ TestOnMac.settings = STATEFUL
 CHILDREN = """
 import os, shutil, signal, sys
 from pathlib import Path
-from tests.edge.keyrings import FileVault, login
+from tests.vault.keyrings import FileVault, login
 from trayapp.vault.login_store import Cabinet
 
 root, limit, what = Path(sys.argv[1]), int(sys.argv[2]) or None, sys.argv[3]

@@ -8,8 +8,8 @@ import sys
 import pytest
 from dbus_fast import Message, MessageType
 
-from tests.edge.scripted_secret_service import DEFAULT, PREFIX, ROOT, Scripted
-from tests.edge.secret_service import SecretService, wait_for
+from tests.vault.scripted_secret_service import DEFAULT, PREFIX, ROOT, Scripted
+from tests.vault.secret_service import SecretService, wait_for
 from trayapp.vault import secretservice
 from trayapp.vault.secretservice import watch
 

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.edge.keyrings import CANARY, login
-from tests.edge.scripted_secret_service import Item, Scripted
-from tests.edge.secret_service import SecretService
+from tests.vault.keyrings import CANARY, login
+from tests.vault.scripted_secret_service import Item, Scripted
+from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import Found
 from trayapp.vault import vaults
@@ -154,7 +154,7 @@ def test_an_error_of_the_service_shows_its_name_only(script: Scripted, vault: Se
     script.collection = False
 
     def broken(message: object) -> object:
-        from tests.edge.scripted_secret_service import Failed
+        from tests.vault.scripted_secret_service import Failed
 
         raise Failed("org.example.Error.Odd")
 
@@ -211,7 +211,7 @@ def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
 
 LIGHT = """
 import asyncio, sys
-from tests.edge.keyrings import login
+from tests.vault.keyrings import login
 from trayapp.vault.keystore import Keystore
 
 async def main():

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tests.edge.keyrings import login
-from tests.edge.scripted_secret_service import HOME, OTHER, Item, Scripted
-from tests.edge.secret_service import SecretService
+from tests.vault.keyrings import login
+from tests.vault.scripted_secret_service import HOME, OTHER, Item, Scripted
+from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import Found
 from trayapp.vault.keystore import Keystore

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.edge.keyrings import CANARY, FakeVault, MacFake, VaultError, WindowsFake, login, mac, windows
+from tests.vault.keyrings import CANARY, FakeVault, MacFake, VaultError, WindowsFake, login, mac, windows
 from trayapp.core.model import Login, Trouble
 from trayapp.engine.ports import Found
 from trayapp.engine.ports import Keystore as KeystorePort

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.edge.keyrings import CANARY, login
-from tests.edge.secret_service import SecretService, secret_service, wait_for
+from tests.vault.keyrings import CANARY, login
+from tests.vault.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import Found
 from trayapp.vault.keystore import Keystore
@@ -185,7 +185,7 @@ CHILD = """
 import asyncio, os, signal, sys
 from trayapp.vault import vaults
 from trayapp.vault.login_store import Cabinet
-from tests.edge.keyrings import login
+from tests.vault.keyrings import login
 
 left = int(sys.argv[1])
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.edge.keyrings import CANARY, login
+from tests.vault.keyrings import CANARY, login
 from trayapp.core.model import Login, Secret
 from trayapp.vault import slots
 from trayapp.vault.slots import WINDOWS_LIMIT, DamagedError, RefusalError, Slot

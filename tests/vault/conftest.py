@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.scripted_secret_service import Scripted
-from tests.edge.secret_service import SecretService, secret_service
+from tests.vault.scripted_secret_service import Scripted
+from tests.vault.secret_service import SecretService, secret_service
 from trayapp.vault.servicevault import SecretServiceVault
 
 
