@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.scripted_control import FakeControl, view
 from tests.api.streams import Stream
-from tests.edge.past import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
+from tests.storage.timelines import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
 from trayapp.api import api
 from trayapp.api.events import Events
 from trayapp.api.history import LIMIT_MAX, event_json

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.edge.past import HOUR, RETRY, RUN, WALL, Desk, looks
+from tests.storage.timelines import HOUR, RETRY, RUN, WALL, Desk, looks
 from trayapp.api.history import event_json
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
