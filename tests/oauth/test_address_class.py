@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.edge.raw import http, raw, says
+from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
 from trayapp.oauth.address_class import Reach, host_reach
 from trayapp.oauth.wire import Request, Wire

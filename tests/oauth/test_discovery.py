@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.oauth.fake_web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
 from tests.oauth.test_address_class import wire
+from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.oauth.address_class import Reach

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx2
 import pytest
 
-from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import CODE, auth_server
 from tests.oauth.fake_web import AS, MCP, internet, page, server
 from tests.oauth.test_discovery import HOSTILE
+from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth import authorization_plan
 from trayapp.oauth.authorization_plan import Plan, Preparer

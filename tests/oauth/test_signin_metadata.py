@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.edge.raw import http, raw, says, says_and_hangs
 from tests.oauth.authserver import auth_server
+from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth.address_class import Reach
 from trayapp.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known

@@ -10,16 +10,6 @@ import threading
 import pytest
 import trustme
 
-from tests.edge.raw import (
-    Behaviour,
-    closes,
-    http,
-    never_reads,
-    raw,
-    reads_and_resets,
-    says,
-    says_and_hangs,
-)
 from tests.oauth.token_requests import (
     AMPLE,
     CANARY,
@@ -34,6 +24,7 @@ from tests.oauth.token_requests import (
     told,
     trusted,
 )
+from tests.raw_server import Behaviour, closes, http, never_reads, raw, reads_and_resets, says, says_and_hangs
 from trayapp.core.messages import Answer
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire

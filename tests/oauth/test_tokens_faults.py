@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.edge.raw import http, raw, says
+from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.faults import Trace, chain, fault

@@ -13,7 +13,7 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2 import client as authlib_client
 
-from tests.edge.raw import http, raw, says, says_and_hangs
+from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.tokens import Code, HttpTokens, exchange_request, refresh_request, revoke_request

@@ -9,15 +9,6 @@ import socket
 import pytest
 import trustme
 
-from tests.edge.raw import (
-    Behaviour,
-    Seen,
-    http,
-    raw,
-    reads_and_resets,
-    says,
-    says_and_hangs,
-)
 from tests.oauth.token_requests import (
     AMPLE,
     CANARY,
@@ -31,6 +22,7 @@ from tests.oauth.token_requests import (
     told,
     trusted,
 )
+from tests.raw_server import Behaviour, Seen, http, raw, reads_and_resets, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 
 __all__ = ["authority", "environment", "trusted"]

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.edge.raw import Seen, http, raw, says
 from tests.proxy.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
+from tests.raw_server import Seen, http, raw, says
 from tests.server.test_server import talk
 from trayapp.proxy.audit import MOST, Audit
 
