@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import Tokens, VirtualClock, World, imagined
+from tests.engine.engines import Tokens, VirtualClock, World, imagined
 from trayapp.app import notifier as module
 from trayapp.app.notifier import Announcer
 from trayapp.core.client_settings import ClientAccess, Program, settings

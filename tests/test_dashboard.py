@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from tests.test_runtime import CONFIG, Program
 from trayapp.app import app, dashboard
 from trayapp.cli import main

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from tests.test_runtime import CONFIG, Program
 from trayapp.app import notifier
 from trayapp.cli import main

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from trayapp.app.app import App, Parts
 from trayapp.app.control import Control
 from trayapp.cli.client import Client

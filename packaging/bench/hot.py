@@ -42,7 +42,7 @@ def measure(runs: int) -> list[Figure]:
 
 
 async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
-    from tests.engines import QUICK, NoJournal, NoSignIn, Tokens, keeping, running
+    from tests.engine.engines import QUICK, NoJournal, NoSignIn, Tokens, keeping, running
     from trayapp.core.messages import Answer
     from trayapp.core.model import AccessToken, Login, Secret, Spec
     from trayapp.core.snapshot import Unavailable

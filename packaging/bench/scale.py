@@ -88,7 +88,7 @@ def child(role: str, size: int) -> dict[str, float]:
 @asynccontextmanager
 async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
     """A running engine with so many workloads that were signed in yesterday."""
-    from tests.engines import NoJournal, NoSignIn, Tokens, keeping
+    from tests.engine.engines import NoJournal, NoSignIn, Tokens, keeping
     from trayapp.app.memory import settled as settled_once
     from trayapp.core.gate import Gate
     from trayapp.core.model import Spec
@@ -127,7 +127,7 @@ def signed_in(size: int) -> list[tuple[str, Any]]:
 
 async def weigh(size: int) -> dict[str, float]:
     """KB that a workload takes once it runs. The rotated login takes the place of the one that was there before."""
-    from tests.engines import VirtualClock, Watcher
+    from tests.engine.engines import VirtualClock, Watcher
 
     async with engine(1, VirtualClock(), Watcher(), signed_in(1)):
         pass  # whatever is loaded or kept by the first one is there now
@@ -144,7 +144,7 @@ async def weigh(size: int) -> dict[str, float]:
 
 async def live(size: int) -> dict[str, float]:
     """The longest step, and the processor time of it all for one workload."""
-    from tests.engines import VirtualClock, Watcher
+    from tests.engine.engines import VirtualClock, Watcher
     from trayapp.core.presentation import Action, Verb
     from trayapp.engine.ports import Seen
 

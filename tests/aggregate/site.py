@@ -14,7 +14,7 @@ from typing import Any, Self
 import httpx2
 
 from tests.aggregate.upstream import Upstream
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from tests.test_runtime import Program
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer

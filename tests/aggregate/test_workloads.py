@@ -12,7 +12,7 @@ import pytest
 
 from tests.aggregate.processes import in_memory, linux, public, there
 from tests.aggregate.site import Site, text_of, tool_names, until
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode
 

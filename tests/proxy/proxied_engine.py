@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.engines import World, keeping, login_of, running, spec_of
+from tests.engine.engines import World, keeping, login_of, running, spec_of
 from tests.oauth.token_requests import bare
 from trayapp.app.token_source import Supply
 from trayapp.core.model import Policy

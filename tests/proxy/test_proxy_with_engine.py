@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import QUICK, with_policy
+from tests.engine.engines import QUICK, with_policy
 from tests.proxy.proxied_engine import Delivery, delivering
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer

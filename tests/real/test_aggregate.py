@@ -17,7 +17,7 @@ import pytest
 
 from tests.aggregate.processes import linux, public, there
 from tests.aggregate.site import HEAD, WORKLOAD, text_of, tool_names, until
-from tests.engines import login_of
+from tests.engine.engines import login_of
 from tests.real import node
 from tests.real.app import App
 from tests.real.conftest import lacking

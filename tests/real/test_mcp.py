@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.engines import with_policy
+from tests.engine.engines import with_policy
 from tests.proxy.proxied_engine import Delivery, delivering
 from tests.real import node
 from tests.real.conftest import lacking

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import World, login_of, one, with_policy
+from tests.engine.engines import World, login_of, one, with_policy
 from tests.vault.keyrings import FakeVault, login, mac, windows
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.core.presentation import Verb

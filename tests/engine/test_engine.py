@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import NO_CEILING, QUICK, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import NO_CEILING, QUICK, accounted, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.model import SignedOut
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Health

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.engines import World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import World, keeping, login_of, one, running, spec_of, with_policy
 from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import World, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.model import Phase
 from trayapp.core.presentation import Verb
 from trayapp.engine import suspend

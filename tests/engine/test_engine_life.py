@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import Tokens, VirtualClock, imagined, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import Tokens, VirtualClock, imagined, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase
 from trayapp.core.presentation import Verb

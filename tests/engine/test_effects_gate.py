@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import Tokens, VirtualClock, imagined
+from tests.engine.engines import Tokens, VirtualClock, imagined
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import Seen
 

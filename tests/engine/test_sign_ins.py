@@ -11,16 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import (
-    NoSignIn,
-    World,
-    keeping,
-    login_of,
-    one,
-    running,
-    spec_of,
-    with_policy,
-)
+from tests.engine.engines import NoSignIn, World, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
 from trayapp.core.presentation import Verb
 from trayapp.engine import sign_ins

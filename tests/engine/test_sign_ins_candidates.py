@@ -8,17 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines import (
-    NoJournal,
-    NoSignIn,
-    Tokens,
-    VirtualClock,
-    imagined,
-    keeping,
-    running,
-    settled,
-)
-from tests.test_signing import alices, begin, over, spec_with
+from tests.engine.engines import NoJournal, NoSignIn, Tokens, VirtualClock, imagined, keeping, running, settled
+from tests.engine.test_sign_ins import alices, begin, over, spec_with
 from tests.vault.keyrings import FakeVault, WindowsFake, windows
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble

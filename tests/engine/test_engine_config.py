@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.engines import QUICK, World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import QUICK, World, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
 from trayapp.oauthtest import Mode, OAuthServer

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.engines import NoJournal, World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import NoJournal, World, accounted, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core import machine
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines import World, keeping, running
-from tests.test_signing import alices, over, spec_with
+from tests.engine.engines import World, keeping, running
+from tests.engine.test_sign_ins import alices, over, spec_with
 from trayapp.core.menu import face
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.presentation import Verb

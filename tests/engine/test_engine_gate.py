@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
 from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger

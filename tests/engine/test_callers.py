@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines import Tokens, VirtualClock, World, imagined, one, running, settled, spec_of, with_policy
+from tests.engine.engines import Tokens, VirtualClock, World, imagined, one, running, settled, spec_of, with_policy
 from trayapp.core.messages import Fault, Rejected, Reply
 from trayapp.core.model import AccessToken, Login, Policy
 from trayapp.core.presentation import Colour, Verb

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.engines import World, keeping, running
+from tests.engine.engines import World, keeping, running
+from tests.engine.test_sign_ins import alices, begin, over, spec_with
 from tests.oauth.attempts import bare
-from tests.test_signing import alices, begin, over, spec_with
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
 from trayapp.engine import engine, sign_ins
