@@ -14,8 +14,8 @@ from typing import Any, Self
 import httpx2
 
 from tests.aggregate.upstream import Upstream
+from tests.app.test_runtime import Program
 from tests.engine.engines import login_of
-from tests.test_runtime import Program
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.proxy import aggregate

@@ -278,7 +278,7 @@ async def test_it_ends_with_the_app_however_that_ends(hung: bool, tmp_path: Path
 _UNUSED = """
 import json, sys, tempfile, threading, urllib.request, urllib.error
 from pathlib import Path
-from tests.test_runtime import Program
+from tests.app.test_runtime import Program
 from trayapp.cli.client import Client
 with tempfile.TemporaryDirectory() as root:
     program = Program(Path(root))

@@ -17,12 +17,12 @@ import pytest
 
 from tests.aggregate.processes import linux, public, there
 from tests.aggregate.site import HEAD, WORKLOAD, text_of, tool_names, until
+from tests.app.test_runtime import Program
 from tests.engine.engines import login_of
 from tests.real import node
 from tests.real.app import App
 from tests.real.conftest import lacking
 from tests.real.everything import Guard, everything, guarded
-from tests.test_runtime import Program
 from trayapp.cli.client import Client as Command
 from trayapp.cli.client import NotRunningError
 from trayapp.core.presentation import Verb

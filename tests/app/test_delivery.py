@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
-from tests.test_runtime import CONFIG, Program
 from trayapp.app import notifier
 from trayapp.cli import main
 from trayapp.config.paths import Paths

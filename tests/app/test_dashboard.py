@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
-from tests.test_runtime import CONFIG, Program
 from trayapp.app import app, dashboard
 from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_runtime import Program
+from tests.app.test_runtime import Program
 from trayapp.app.app import App
 from trayapp.app.runtime import NO_HOST
 
