@@ -15,9 +15,9 @@ from trayapp.cli.grammar import parser
 from trayapp.config.settings import table
 
 README = ROOT / "README.md"
-BEGIN = "<!-- settings: made by tests/test_readme.py from trayapp/config/settings.py -->\n"
+BEGIN = "<!-- settings: made by tests/packaging/test_readme.py from trayapp/config/settings.py -->\n"
 END = "<!-- end of settings -->"
-STATES = "<!-- states: made by tests/test_readme.py from the transition table -->\n"
+STATES = "<!-- states: made by tests/packaging/test_readme.py from the transition table -->\n"
 STATES_END = "<!-- end of states -->"
 PLAIN = {
     "go": "attempt",
@@ -63,7 +63,7 @@ def state_diagram() -> str:
 
 @pytest.mark.parametrize(("begin", "end", "made"), [(BEGIN, END, settings_table), (STATES, STATES_END, state_diagram)])
 def test_what_is_made_from_the_code_is_as_the_code_is(begin: str, end: str, made: Callable[[], str]) -> None:
-    """`AMBERLIGHT_WRITE_README=1 pytest tests/test_readme.py` writes it."""
+    """`AMBERLIGHT_WRITE_README=1 pytest tests/packaging/test_readme.py` writes it."""
 
     text = README.read_text(encoding="utf-8")
     first, last = text.index(begin) + len(begin), text.index(end)
