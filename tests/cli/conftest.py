@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_app import FakeApp, running
+from tests.cli.fake_app import FakeApp, running
 from trayapp.config.loader import Paths
 
 

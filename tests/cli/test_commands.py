@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_app import FakeApp, row, running
+from tests.cli.fake_app import FakeApp, row, running
 from trayapp import __version__
 from trayapp.cli import commands, main
 from trayapp.cli.entry import split_command

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.fake_app import FakeApp
+from tests.cli.fake_app import FakeApp
 from trayapp.cli import doctor, main, reaching
 from trayapp.cli.reaching import Reached
 from trayapp.config.loader import Config, Paths, load

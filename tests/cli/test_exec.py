@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests import ROOT
-from tests.fake_app import FakeApp, running
+from tests.cli.fake_app import FakeApp, running
 from trayapp.cli import executing, main
 from trayapp.core.model import Secret
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_app import FakeApp, running
+from tests.cli.fake_app import FakeApp, running
 from trayapp.cli import main
 from trayapp.cli.output import Style
 from trayapp.config import editor

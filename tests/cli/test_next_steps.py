@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fake_app import FakeApp, row
+from tests.cli.fake_app import FakeApp, row
 from trayapp.cli import main
 from trayapp.cli.output import EMPTY
 from trayapp.config.loader import Paths, load

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_app import row
+from tests.cli.fake_app import row
 from trayapp.cli.output import COLOURS, GLYPHS, Style, ahead, checks_text, clean, moment, span, status_lines, table
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status

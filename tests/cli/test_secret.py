@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.fake_app import FakeApp
 from tests.cli.test_signing import BEGIN, STATUS, URL, app, good, out
-from tests.fake_app import FakeApp
 from trayapp.cli import main
 from trayapp.config.loader import Paths
 

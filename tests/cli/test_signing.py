@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.fake_app import FakeApp, row, running
+from tests.cli.fake_app import FakeApp, row, running
 from trayapp.cli import main, signing_wait
 from trayapp.cli.pasting import tidy
 from trayapp.config.loader import Paths
