@@ -16,10 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests import ROOT
 from tests.desktop import visitor
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
-from tests.real.app import ROOT
 from trayapp.core.presentation import Colour
 
 MINUTE = 60.0

@@ -15,9 +15,9 @@ from PIL import Image
 from Xlib import X  # type: ignore[import-untyped]
 from Xlib.display import Display  # type: ignore[import-untyped]
 
+from tests import ROOT
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
-from tests.real.app import ROOT
 from trayapp.core.presentation import Colour
 
 SCALE = 2

@@ -26,9 +26,9 @@ QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 HURRIED = """
 import sys
 from trayapp.core import schedule
-from trayapp.api import requested_sign_ins as asked
+from trayapp.api import requested_sign_ins
 from trayapp.oauth import device
-asked.REAUTHORIZE_EVERY = 2.0
+requested_sign_ins.REAUTHORIZE_EVERY = 2.0
 schedule.TICK_FLOOR = 1.0
 device.INTERVAL = 1.0
 from trayapp.cli import main

@@ -198,7 +198,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-__all__ = ["BUGS", "login_store", "hunt"]
+__all__ = ["BUGS", "hunt", "login_store"]
 
 if __name__ == "__main__":
     sys.exit(main())
