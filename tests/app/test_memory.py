@@ -15,7 +15,7 @@ import re, sys, threading
 from trayapp.app import memory
 
 if sys.argv[1] == "one":
-    thrift.small_heap()
+    memory.small_heap()
 kept, all_there = [], threading.Barrier(5)
 
 def work():
@@ -33,10 +33,10 @@ FREEZE = """
 import gc
 from trayapp.app import memory
 
-with thrift.no_collections_yet():
+with memory.no_collections_yet():
     here = [[] for _ in range(1000)]
     was = gc.isenabled()
-    thrift.settled()
+    memory.settled()
 print(was, gc.get_freeze_count() > 1000, gc.get_count()[2], gc.isenabled())
 """
 
@@ -87,7 +87,7 @@ def sent():
 
 first = sent()
 for _ in range(2):
-    with thrift.lean_imports():
+    with memory.lean_imports():
         pass
 print(first, sent())
 """
@@ -103,7 +103,7 @@ TYPES = """
 import mimetypes
 from trayapp.app import memory
 
-with thrift.lean_imports():
+with memory.lean_imports():
     import aiohttp.web
 print(mimetypes.guess_type("a.html")[0], mimetypes.guess_type("a.amberlight")[0], len(mimetypes.knownfiles))
 """

@@ -568,13 +568,10 @@ def test_run_and_demo(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append(options)
         return 8
 
-    import trayapp
-
-    for name, function in (("app", run), ("demo", demo)):
-        module = types.ModuleType(f"trayapp.{name}")
+    for name, function in (("trayapp.app.app", run), ("trayapp.demo.demo", demo)):
+        module = types.ModuleType(name)
         module.run = function  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, f"trayapp.{name}", module)
-        monkeypatch.setattr(trayapp, name, module, raising=False)
+        monkeypatch.setitem(sys.modules, name, module)
 
     assert [7, 7, 8] == [main([]), main(["run", "--no-tray"]), main(["demo", "--fast", "--exit", "--format", "json"])]
     assert [

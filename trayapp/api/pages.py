@@ -18,7 +18,7 @@ from trayapp.api.pagekeys import PageKeys
 from trayapp.server import peers
 from trayapp.server.replies import Refusal, json_reply, read_object
 
-WEB = Path(__file__).resolve().parents[2] / "web"
+WEB = Path(__file__).resolve().parent.parent / "web"
 INDEX = "index.html"
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
