@@ -64,10 +64,10 @@ async def measure(root: Path, workloads: int, rounds: int, calls: int) -> Figure
     with process("servers", str(workloads)) as servers, process("app") as app:
         facts = say(servers, {})
         say(app, facts | {"root": str(root)})
-        from trayapp.cli.client import Client
+        from trayapp.cli.client import ApiClient
         from trayapp.config.paths import Paths
 
-        client = Client.find(Paths.under(root).runtime_dir)
+        client = ApiClient.find(Paths.under(root).runtime_dir)
         await until(lambda: all(row["status"] == "running" for row in client.workloads()))
         before = pss(app.pid)
         proxied, all_ = client.client("w0"), client.aggregate()
@@ -148,12 +148,12 @@ async def session(access: dict[str, Any]) -> AsyncIterator[Any]:
 async def modern(access: dict[str, Any]) -> AsyncIterator[Any]:
     """The official client of 2026-07-28."""
     import httpx2
-    from mcp.client import Client
+    from mcp.client import ApiClient
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
         httpx2.AsyncClient(headers=access["headers"], timeout=60, trust_env=False) as http,
-        Client(streamable_http_client(access["url"], http_client=http)) as made,
+        ApiClient(streamable_http_client(access["url"], http_client=http)) as made,
     ):
         yield made
 

@@ -146,7 +146,7 @@ async def live(size: int) -> dict[str, float]:
     """The longest step, and the processor time of it all for one workload."""
     from tests.engine.engines import VirtualClock, Watcher
     from trayapp.core.presentation import Action, Verb
-    from trayapp.engine.ports import Seen
+    from trayapp.engine.ports import SystemChange
 
     clock, watcher, longest = VirtualClock(), Watcher(), Longest()
     gc.collect()
@@ -156,7 +156,7 @@ async def live(size: int) -> dict[str, float]:
             await green(made, clock)
             await clock.pass_time(HOUR)
             for offline in (True, False):
-                watcher.news.append(Seen(network=True, offline=offline))
+                watcher.news.append(SystemChange(network=True, offline=offline))
                 made.look()
                 await clock.pass_time(HOUR)
             made.post(Action(Verb.RETRY_ALL))

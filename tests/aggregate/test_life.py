@@ -21,7 +21,7 @@ from trayapp.cli import main
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.proxy import aggregate
-from trayapp.proxy.aggregate_process import ChildFailed, Orders, start
+from trayapp.proxy.aggregate_process import AggregateProcessFailed, AggregateSetup, start
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 HEAD = {"Accept": "application/json, text/event-stream"}
@@ -179,9 +179,9 @@ async def test_a_process_that_does_not_start(site: Site, monkeypatch: pytest.Mon
 
     tries = []
 
-    async def begin(orders: Orders) -> Any:
+    async def begin(orders: AggregateSetup) -> Any:
         tries.append(orders)
-        raise ChildFailed("Its process ended: ImportError: no such thing")
+        raise AggregateProcessFailed("Its process ended: ImportError: no such thing")
 
     await site_put_away(site)
     monkeypatch.setattr(site.aggregate, "_begin", begin)
@@ -204,8 +204,8 @@ async def site_put_away(site: Site) -> None:
 async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path) -> None:
     """What it said last is the reason; one that is started by hand says what it is."""
 
-    orders = Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
-    with pytest.raises(ChildFailed, match="ValueError: broken"):
+    orders = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
+    with pytest.raises(AggregateProcessFailed, match="ValueError: broken"):
         await start(orders, command=("-c", "raise ValueError('broken')"))
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-m", "trayapp.aggregate"], input=b"hello\n", capture_output=True, cwd=ROOT
@@ -217,10 +217,10 @@ async def test_a_client_without_patience_does_not_end_the_start(site: Site) -> N
     """It hangs up while the process starts: the next one finds it started."""
 
     await site_put_away(site)
-    began: list[Orders] = []
+    began: list[AggregateSetup] = []
     begin = site.aggregate._begin
 
-    async def slowly(orders: Orders) -> Any:
+    async def slowly(orders: AggregateSetup) -> Any:
         began.append(orders)
         child = await begin(orders)
         await asyncio.sleep(0.3)

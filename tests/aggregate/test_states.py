@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.aggregate.states import Row, Why, blocked, refused, row_of
+from trayapp.aggregate.states import BlockedReason, WorkloadRow, blocked, refused, row_of
 
 NOW = 1_700_000_000.0
 
 
-def row(status: str, **more: object) -> Row:
+def row(status: str, **more: object) -> WorkloadRow:
     fields: dict[str, object] = {"name": "git", "url": "u", "status": status, "health": "", **more}
-    return Row(**fields)  # type: ignore[arg-type]
+    return WorkloadRow(**fields)  # type: ignore[arg-type]
 
 
-def said(status: str, **more: object) -> Why:
+def said(status: str, **more: object) -> BlockedReason:
     found = blocked(row(status, **more), NOW)
     assert found is not None
     return found

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import RejectedWorkload
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counted
@@ -39,7 +39,7 @@ class FakeControl:
     counts: Counted = field(default_factory=lambda: Counted({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    rejected: Rejected | None = None
+    rejected: RejectedWorkload | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
     started_at: float = STARTED
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set by the first call that takes its time
@@ -111,7 +111,7 @@ class FakeControl:
             self.calls.append(("removed", name))
         return self.removed
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
         self.calls.append(("add", name, dict(keys)))
         if self.rejected is None:
             self.views[name] = view(name)

@@ -17,7 +17,7 @@ from tests.api.scripted_control import FakeControl, view
 from tests.api.shapes import resolved, wrong
 from tests.api.streams import Stream
 from trayapp.api import api, openapi
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import RejectedWorkload
 from trayapp.api.events import Events
 from trayapp.api.pagekeys import PageKeys
 from trayapp.core.client_settings import ClientAccess
@@ -238,7 +238,7 @@ async def every_answer(site: Site) -> None:
         await site.ask("POST", f"{BASE}/session", json={"once": link.partition("#once=")[2]}, headers=own)
     await site.ask("POST", f"{BASE}/session", json={}, headers=own)
     await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "ceiling": "1h"})
-    control.rejected = Rejected(409, "name_taken", "name", "There is already a workload new.")
+    control.rejected = RejectedWorkload(409, "name_taken", "name", "There is already a workload new.")
     await site.ask("POST", f"{BASE}/workloads", json={"name": "new", "url": "https://new.example", "scopes": ["a"]})
     await site.ask("POST", f"{BASE}/reload")
     await site.ask("POST", f"{BASE}/quit")

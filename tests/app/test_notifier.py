@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.engines import Tokens, VirtualClock, World, imagined
 from trayapp.app import notifier as module
-from trayapp.app.notifier import Announcer
+from trayapp.app.notifier import Notifier
 from trayapp.core.client_settings import ClientAccess, Program, settings
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
@@ -61,7 +61,7 @@ class Stage:
         self.clock = clock
         self.tokens = tokens
         self.clicked: list[Action] = []
-        self.announcer = Announcer(world.engine, self.clicked.append, enabled=True)
+        self.announcer = Notifier(world.engine, self.clicked.append, enabled=True)
 
     @property
     def screen(self) -> Screen:
@@ -266,7 +266,7 @@ async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypat
     monkeypatch.setattr(notify, "Notifier", never)
     clock, tokens = VirtualClock(), Tokens()
     async with imagined(["one"], tmp_path, clock, tokens) as world:
-        announcer = Announcer(world.engine, lambda action: None, enabled=False)
+        announcer = Notifier(world.engine, lambda action: None, enabled=False)
         await announcer.open()
         announcer.say("a", "first", "")
         announcer.show_all()

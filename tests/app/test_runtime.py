@@ -15,8 +15,8 @@ import pytest
 
 from tests.engine.engines import login_of
 from trayapp.app.app import App, Parts
-from trayapp.app.control import Control
-from trayapp.cli.client import Client
+from trayapp.app.control import AppControl
+from trayapp.cli.client import ApiClient
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
 from trayapp.core.model import Trouble
@@ -54,7 +54,7 @@ class Program:
         self.paths.make()
         self.keystore = keystore or MemoryKeystore()
         self.snapshots: list[Snapshot] = []
-        self.control: Control | None = None
+        self.control: AppControl | None = None
         self.code: int | None = None
         self.app: App | None = None
         self._thread: threading.Thread | None = None
@@ -116,8 +116,8 @@ class Program:
         self.until(settled, f"{name} to be green")
 
     @property
-    def client(self) -> Client:
-        return Client.find(self.paths.runtime_dir)
+    def client(self) -> ApiClient:
+        return ApiClient.find(self.paths.runtime_dir)
 
     def act(self, verb: Verb, name: str = "") -> None:
         assert self.app is not None

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests import ROOT
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.oauthtest import Mode, OAuthServer, browse
 
 LIMIT = 20.0  # s
@@ -108,8 +108,8 @@ class Process:
         )
 
     @property
-    def client(self) -> Client:
-        return Client.find(self.root / "run" / "amberlight")
+    def client(self) -> ApiClient:
+        return ApiClient.find(self.root / "run" / "amberlight")
 
     def _up(self) -> bool:
         try:

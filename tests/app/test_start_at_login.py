@@ -13,10 +13,10 @@ import pytest
 
 from trayapp import autostart
 from trayapp.app.app import App, Parts
-from trayapp.app.start_at_login import AtLogin
+from trayapp.app.start_at_login import StartAtLogin
 from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main
-from trayapp.cli.client import Client
+from trayapp.cli.client import ApiClient
 from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
@@ -57,7 +57,7 @@ class Room:
         self.system = System()
         self.shown: list[bool | None] = []
         self.told: list[str] = []
-        self.at_login = AtLogin(lambda: self.system, self.shown.append, self.told.append)
+        self.at_login = StartAtLogin(lambda: self.system, self.shown.append, self.told.append)
         monkeypatch.setattr(autostart, "login_command", lambda: ME)
 
 
@@ -139,7 +139,7 @@ async def test_a_system_that_fails_in_its_own_way(room: Room, caplog: pytest.Log
 async def test_the_demo_offers_nothing() -> None:
     """Its click, if it came, would do nothing."""
 
-    nobody = AtLogin(None, lambda _: pytest.fail("shown"), lambda _: pytest.fail("told"))
+    nobody = StartAtLogin(None, lambda _: pytest.fail("shown"), lambda _: pytest.fail("told"))
     await nobody.look()
     await nobody.toggle()
     await nobody.close()
@@ -171,7 +171,7 @@ def test_the_menu_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         until(True)
         assert ME == system.started
         system.off()
-        Client.find(paths.runtime_dir).reload()
+        ApiClient.find(paths.runtime_dir).reload()
         until(False)
     finally:
         app.quit()

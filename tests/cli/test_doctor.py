@@ -16,7 +16,7 @@ import trustme
 
 from tests.cli.fake_app import FakeApp
 from trayapp.cli import doctor, main, reaching
-from trayapp.cli.reaching import Reached
+from trayapp.cli.reaching import ServerCheck
 from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Trouble
@@ -423,11 +423,11 @@ async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_clock(ahead: tuple[float, ...], state: str, words: str) -> None:
     """One server with a wrong clock is not believed against two others."""
 
-    (check,) = reaching.clock([Reached(Check("endpoint", OK, ""), f"s{n}", each) for n, each in enumerate(ahead)])
+    (check,) = reaching.clock([ServerCheck(Check("endpoint", OK, ""), f"s{n}", each) for n, each in enumerate(ahead)])
 
     assert (state, True) == (check.state, words in check.text)
     assert (state == WARNING) is bool(check.help)
-    assert [] == reaching.clock([Reached(Check("endpoint", PROBLEM, ""))])
+    assert [] == reaching.clock([ServerCheck(Check("endpoint", PROBLEM, ""))])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trayapp.core.model import Problem
-from trayapp.core.notices import Announced, notices
+from trayapp.core.notices import ShownNotices, notices
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import look
@@ -43,7 +43,7 @@ class Desk:
     """A desktop that shows notices: `up` is what a person sees, `log` what has popped up so far."""
 
     def __init__(self) -> None:
-        self.state = Announced()
+        self.state = ShownNotices()
         self.up: dict[str, Notice] = {}
         self.log: list[str] = []
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tests.desktop.desk import WATCHER, Desk
 from tests.desktop.screen import PANEL_SIZE, Box, wait_for
-from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.tray.icon import TrayIcon
 
 LXQT_CONF = """\
@@ -164,7 +164,7 @@ class Shown:
 
     def show(self, view: IconView) -> Image.Image:
         """Show it, and what the panel makes of it when the picture has come to rest."""
-        self.icon.publish(Face(view, "Amberlight", MENU))
+        self.icon.publish(TrayView(view, "Amberlight", MENU))
         wait_for(lambda: self.share(view.colour) > 0.01, f"{view.colour} on {self.panel.program}")
         time.sleep(0.4)  # the painter rests a quarter of a second between two changes
         self.panel.settle(self.panel.icon_box())

@@ -17,10 +17,10 @@ from tests.desktop import visitor
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import App
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.config.paths import Paths
 from trayapp.core.model import Login, Secret
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import Grant, OAuthServer
 from trayapp.vault.keystore import Keystore
 
@@ -105,7 +105,7 @@ class Program(App):
     def kept(self) -> Login | None:
         """The login that the keyring holds now."""
         found = in_keyring(lambda keystore: keystore.load(NAME), self.install)
-        assert isinstance(found, Found), found
+        assert isinstance(found, StoredLogin), found
         return found.login
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -142,13 +142,13 @@ class Program(App):
 
     # --- its API ------------------------------------------------------------------------------------------------------
 
-    def client(self) -> Client:
+    def client(self) -> ApiClient:
         """The API of the running app, waited for."""
 
-        def find() -> Client | None:
+        def find() -> ApiClient | None:
             assert self.running, f"it ended:{self.tail()}"
             try:
-                return Client.find(self.paths.runtime_dir)
+                return ApiClient.find(self.paths.runtime_dir)
             except NotRunningError:
                 return None
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, Program, in_keyring, word
 from trayapp.core.model import Login, Secret
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import Mode, OAuthServer, Rule, browse
 from trayapp.vault.keystore import Keystore
 
@@ -108,7 +108,7 @@ class Storm(Program):
             logins = {}
             for name in self.names:
                 found = await keystore.load(name)
-                assert isinstance(found, Found), f"{name}: {found}"
+                assert isinstance(found, StoredLogin), f"{name}: {found}"
                 logins[name] = found.login
             return logins
 

@@ -14,9 +14,9 @@ import pytest_asyncio
 from tests.desktop.conftest import require_desk
 from tests.desktop.desk import DARK, Desk
 from tests.desktop.screen import wait_for
-from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Notice, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Notice, TrayView, Verb
 from trayapp.tray.icon import TrayIcon
-from trayapp.tray.notify import Notifier
+from trayapp.tray.notify import NotificationCentre
 
 pytestmark = pytest.mark.desktop
 
@@ -45,8 +45,8 @@ def menu(state: str = "ok", *, retry_all: bool = True) -> tuple[MenuItem, ...]:
     )
 
 
-def face(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None) -> Face:
-    return Face(icon, "2 running · 1 retrying", menu() if items is None else items)
+def face(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None) -> TrayView:
+    return TrayView(icon, "2 running · 1 retrying", menu() if items is None else items)
 
 
 class Tray:
@@ -60,7 +60,7 @@ class Tray:
         self.icon = TrayIcon(self.actions.put, self.ready.set, on_host=self.hosts.append)
         self.thread = threading.Thread(target=self.icon.run)
 
-    def show(self, face: Face) -> None:
+    def show(self, face: TrayView) -> None:
         self.icon.publish(face)
         wait_for(lambda: self.desk.icon_share(face.icon.colour.value) > 0.05, f"a {face.icon.colour.name} icon")
 
@@ -265,7 +265,7 @@ class Posts:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.actions: asyncio.Queue[Action] = asyncio.Queue()
-        self.notifier = Notifier(self.actions.put_nowait)
+        self.notifier = NotificationCentre(self.actions.put_nowait)
 
     async def clicked(self) -> Action:
         return await asyncio.wait_for(self.actions.get(), 5)

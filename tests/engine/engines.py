@@ -21,7 +21,7 @@ from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.engine import ports
 from trayapp.engine.engine import Engine
-from trayapp.engine.ports import Adapters, NewLogin, Seen
+from trayapp.engine.ports import Adapters, NewLogin, SystemChange
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
@@ -60,12 +60,12 @@ class Watcher:
     """The operating system: it says what a test tells it to say."""
 
     def __init__(self) -> None:
-        self.news: list[Seen] = []
+        self.news: list[SystemChange] = []
         self.told = False
         self.looks = 0
         self.failure: Exception | None = None
 
-    def poll(self, now: Moment) -> Seen | None:
+    def poll(self, now: Moment) -> SystemChange | None:
         self.looks += 1
         if self.failure is not None:
             failure, self.failure = self.failure, None
@@ -133,7 +133,7 @@ class World:
     def do(self, verb: Verb, name: str = "one") -> None:
         self.engine.post(Action(verb, name))
 
-    def hear(self, news: Seen) -> None:
+    def hear(self, news: SystemChange) -> None:
         """Something happens to machine or network, and the engine looks."""
         self.watcher.news.append(news)
         self.engine.say()
@@ -141,7 +141,7 @@ class World:
     async def stored(self, name: str = "one") -> Login | None:
         """The login that the keyring holds."""
         found = await self.keystore.load(name)
-        assert isinstance(found, ports.Found)
+        assert isinstance(found, ports.StoredLogin)
         return found.login
 
 

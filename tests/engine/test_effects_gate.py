@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.engines import Tokens, VirtualClock, imagined
 from trayapp.core.model import Trouble
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 
 DUE = 3300.0  # s; when a token of an hour is refreshed
 SLOW = 10.0  # s that the keyring takes
@@ -17,13 +17,13 @@ SLOW = 10.0  # s that the keyring takes
 @pytest.mark.parametrize(
     ("news", "back"),
     [
-        pytest.param(Seen(network=True), None, id="the network is new"),
-        pytest.param(Seen(sleep_soon=True), Seen(woke=True), id="sleep is imminent, and called off"),
-        pytest.param(Seen(network=True, offline=True), Seen(network=True), id="the network is gone"),
+        pytest.param(SystemChange(network=True), None, id="the network is new"),
+        pytest.param(SystemChange(sleep_soon=True), SystemChange(woke=True), id="sleep is imminent, and called off"),
+        pytest.param(SystemChange(network=True, offline=True), SystemChange(network=True), id="the network is gone"),
     ],
 )
 async def test_news_during_a_slow_probe_holds_the_request_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: Seen, back: Seen | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: SystemChange, back: SystemChange | None
 ) -> None:
     """Until the network has settled for three seconds, however long that takes."""
 

@@ -15,7 +15,7 @@ from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
 from trayapp.core.presentation import Verb
 from trayapp.engine import effects
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.vault.keystore import MemoryKeystore
@@ -39,7 +39,7 @@ class Scripted(MemoryKeystore):
             raise answer
         return answer
 
-    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         return self._next("load") or await super().load(name, prompt=prompt)
 
     async def probe(self, *, prompt: bool = False) -> Trouble | None:

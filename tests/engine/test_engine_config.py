@@ -170,9 +170,9 @@ async def test_paused_is_paused(tmp_path: Path) -> None:
 
 async def stirred(world: World) -> None:
     """Everything happens that would make others try."""
-    from trayapp.engine.ports import Seen
+    from trayapp.engine.ports import SystemChange
 
-    world.hear(Seen(woke=True, network=True))
+    world.hear(SystemChange(woke=True, network=True))
     await world.engine.keyring_up()
     await world.quiet(0.25)
 

@@ -20,12 +20,12 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 from trayapp.oauthtest import Mode, OAuthServer
 from trayapp.osevents.clocks import SystemClock
 
-OFFLINE = Seen(network=True, offline=True)
-ONLINE = Seen(network=True)
+OFFLINE = SystemChange(network=True, offline=True)
+ONLINE = SystemChange(network=True)
 PATIENT = with_policy(attempt_limit=2.0, connect_limit=2.0, tick_interval=60.0)
 
 
@@ -123,7 +123,7 @@ async def test_a_wake_asks_at_once(tmp_path: Path, server: OAuthServer) -> None:
     async with named(server, tmp_path) as world:
         await world.becomes("auth_retrying retrying")
         server.mode = Mode.SUCCESS
-        world.hear(Seen(woke=True))
+        world.hear(SystemChange(woke=True))
         await world.green()
         assert Trigger.WAKE is world.w().last_trigger
 
@@ -133,12 +133,12 @@ async def test_nothing_leaves_while_sleep_is_near(tmp_path: Path, server: OAuthS
 
     async with named(server, tmp_path) as world:
         await world.green()
-        world.hear(Seen(sleep_soon=True))
+        world.hear(SystemChange(sleep_soon=True))
         await world.until(lambda: world.engine.gate.sleeping)
         world.do(Verb.RETRY)
         await world.quiet(0.1)
         assert 1 == server.count("token")
-        world.hear(Seen(woke=True))
+        world.hear(SystemChange(woke=True))
         await world.until(lambda: 2 == server.count("token"), "the attempt after the wake")
 
 

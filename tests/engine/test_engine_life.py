@@ -15,7 +15,7 @@ from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase
 from trayapp.core.presentation import Verb
 from trayapp.engine import engine
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 from trayapp.oauthtest import Mode, OAuthServer
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ async def test_after_the_end_nothing_begins(tmp_path: Path) -> None:
             asked = server.count("token")
             for verb in (Verb.RETRY, Verb.RESUME, Verb.RETRY_ALL):
                 world.do(verb)
-            await world.engine.seen(Seen(woke=True, network=True))
+            await world.engine.seen(SystemChange(woke=True, network=True))
             await asyncio.sleep(0.25)
             assert asked == server.count("token")
         world.do(Verb.RETRY)  # the engine is gone: nobody hears it, and nobody minds
@@ -231,7 +231,7 @@ async def test_the_word_for_the_gate_changes_by_time_alone(tmp_path: Path) -> No
     clock, tokens = VirtualClock(), Tokens()
     async with imagined(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(1.0)
-        world.hear(Seen(network=True))
+        world.hear(SystemChange(network=True))
         await clock.pass_time(1.0)
         assert "settling" == world.snapshots[-1][1].gate
         await clock.pass_time(3.0)
@@ -276,9 +276,9 @@ async def test_a_thousand_clicks_are_not_one_step(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(engine.Engine, "_derive", derived)
         world.do(Verb.RETRY_ALL)
         await all_valid(200)
-        world.hear(Seen(network=True, offline=True))
+        world.hear(SystemChange(network=True, offline=True))
         await clock.pass_time(2 * 3600.0)  # all tokens end
-        world.hear(Seen(network=True, offline=False))
+        world.hear(SystemChange(network=True, offline=False))
         await all_valid(300)
         monkeypatch.undo()
     # Each of a slice is derived for up to two events and for the gate; what is due begins eight at a time.

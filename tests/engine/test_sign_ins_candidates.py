@@ -14,7 +14,7 @@ from tests.vault.keyrings import FakeVault, WindowsFake, windows
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Verb
-from trayapp.engine.ports import Found, NewLogin
+from trayapp.engine.ports import NewLogin, StoredLogin
 from trayapp.oauthtest import OAuthServer
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 
@@ -55,7 +55,7 @@ async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Pat
     class Late(MemoryKeystore):
         locked = True
 
-        async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+        async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
             return Trouble.LOCKED if self.locked else await super().load(name, prompt=prompt)
 
     clock, people, keystore = VirtualClock(), NoSignIn(), Late()
@@ -73,7 +73,7 @@ async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Pat
         await settled()
         assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
         found = await keystore.load("one")
-        assert isinstance(found, Found)
+        assert isinstance(found, StoredLogin)
         assert (alice, 8) == (found.login, found.candidate and found.candidate.generation)
 
 
@@ -201,7 +201,7 @@ async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> N
             assert await over(world) is not None
             await world.until(lambda: _candidate(vault))
             found = await keystore.load("one")
-            assert isinstance(found, Found)
+            assert isinstance(found, StoredLogin)
             assert found.login is not None
             assert found.candidate is not None
             assert ("alice", "bob") == (found.login.subject, found.candidate.subject)

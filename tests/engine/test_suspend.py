@@ -12,7 +12,7 @@ from tests.engine.engines import World, keeping, login_of, one, running, spec_of
 from trayapp.core.model import Phase
 from trayapp.core.presentation import Verb
 from trayapp.engine import suspend
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 from trayapp.oauthtest import Mode, OAuthServer
 
 PATIENT = with_policy(attempt_limit=5.0)
@@ -20,7 +20,7 @@ PATIENT = with_policy(attempt_limit=5.0)
 
 async def nightfall(world: World) -> asyncio.Task[None]:
     """The machine says that it is about to sleep; what it then waits for."""
-    world.hear(Seen(sleep_soon=True))
+    world.hear(SystemChange(sleep_soon=True))
     await world.until(lambda: world.engine.gate.sleeping)
     return asyncio.create_task(world.engine.sleeping.settled())
 
@@ -75,7 +75,7 @@ async def test_no_answer_is_marked_and_asked_again_after_the_wake(
             assert world.w().maybe_spent
             assert Phase.REFRESHING is world.w().phase
 
-            world.hear(Seen(woke=True))
+            world.hear(SystemChange(woke=True))
             await world.until(lambda: server.count("token", outcome="ok") == 3)
             await world.green()
             assert not world.w().maybe_spent
@@ -93,7 +93,7 @@ async def test_nothing_begins_until_the_wake(tmp_path: Path) -> None:
             world.do(Verb.RETRY)
             await world.quiet()
             assert 1 == server.count("token")
-            world.hear(Seen(woke=True))
+            world.hear(SystemChange(woke=True))
             await world.until(lambda: server.count("token", outcome="ok") == 2)
 
 
@@ -108,7 +108,7 @@ async def test_a_sleep_that_is_called_off_marks_nothing(tmp_path: Path, monkeypa
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token", outcome="ok") == 2)
             waiting = await nightfall(world)
-            world.hear(Seen(woke=True))
+            world.hear(SystemChange(woke=True))
             async with asyncio.timeout(0.4):
                 await waiting
             assert not world.w().maybe_spent
@@ -128,7 +128,7 @@ async def test_many_end_together(tmp_path: Path) -> None:
             await (await nightfall(world))
             assert 2 == server.count("token")
             assert 2 == sum(world.view(name).status == "running" for name in names)
-            world.hear(Seen(woke=True))
+            world.hear(SystemChange(woke=True))
             for name in names:
                 await world.green(name)
 

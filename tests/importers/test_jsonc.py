@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.importers.jsonc import DEEPEST, JsonError, Node, parse
+from trayapp.importers.jsonc import DEEPEST, JsonError, JsonNode, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -17,7 +17,7 @@ VALUES = st.recursive(
 )
 
 
-def every(node: Node) -> list[Node]:
+def every(node: JsonNode) -> list[JsonNode]:
     inner = [*node.items, *(member.value for member in node.members)]
     return [node, *(deeper for each in inner for deeper in every(each))]
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from trayapp.importers.mcp_json import Found, read
+from trayapp.importers.mcp_json import McpServerList, read
 
 URL = "https://mcp.example.com/mcp"
 
 
-def found(entry: Any, name: str = "x") -> Found:
+def found(entry: Any, name: str = "x") -> McpServerList:
     return read(json.dumps({"mcpServers": {name: entry}}))
 
 
-def urls(what: Found) -> list[str]:
+def urls(what: McpServerList) -> list[str]:
     return [offer.url for offer, _ in what.pairs]
 
 

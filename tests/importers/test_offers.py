@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from trayapp.config.settings import NAME
 from trayapp.core.model import Spec
-from trayapp.importers.offers import Offer, Passed, address, offer, plain_name, settle, unused
+from trayapp.importers.offers import ImportableEntry, SkippedEntry, address, offer, plain_name, settle, unused
 
 
-def made(found_as: str, url: str) -> Offer:
+def made(found_as: str, url: str) -> ImportableEntry:
     found = offer(found_as, {"url": url})
-    assert isinstance(found, Offer)
+    assert isinstance(found, ImportableEntry)
     return found
 
 
@@ -67,7 +67,7 @@ def test_what_is_not_right_is_left_out_and_named() -> None:
     """The rest is taken; a value is never repeated."""
 
     found = offer("a", {"url": "https://a.example", "scopes": ["CANARY x"], "client_id": "c", "resource": ""})
-    assert isinstance(found, Offer)
+    assert isinstance(found, ImportableEntry)
     assert {"url": "https://a.example", "client_id": "c"} == found.keys
     assert ("scopes" in found.notes[0], "CANARY" in found.notes[0]) == (True, False)
 
@@ -86,7 +86,7 @@ def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, obje
     """And the sentence gives no secret away."""
 
     found = offer("a", keys)
-    assert isinstance(found, Passed)
+    assert isinstance(found, SkippedEntry)
     assert why in found.why
     assert "CANARY" not in found.why
 
@@ -110,7 +110,7 @@ def test_endpoints_come_in_pairs_and_with_a_client(keys: dict[str, object], kept
     """Otherwise they are found out anew."""
 
     found = offer("a", {"url": "https://a.example", **keys})
-    assert isinstance(found, Offer)
+    assert isinstance(found, ImportableEntry)
     assert {"url"} | kept == found.keys.keys()
 
 

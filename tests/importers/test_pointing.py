@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trayapp.importers import pointing
 from trayapp.importers.jsonc import parse
 from trayapp.importers.mcp_json import read
-from trayapp.importers.pointing import PointingError, Target, pointed, program
+from trayapp.importers.pointing import PointingError, ProxyEntry, pointed, program
 
 PROXY = "http://127.0.0.1:8765/w/x"
 KEYED = {"type": "http", "url": PROXY, "headers": {"Authorization": "Bearer KEY"}}
@@ -22,7 +22,7 @@ OPEN = {"url": PROXY}
 
 
 def through(text: str, entry: dict[str, Any] = KEYED, *, direct: bool = True) -> str:
-    return pointed(text, [Target(server, entry) for _, server in read(text).pairs], direct=direct)
+    return pointed(text, [ProxyEntry(server, entry) for _, server in read(text).pairs], direct=direct)
 
 
 def test_vs_codes_file_keeps_its_comments_and_its_form() -> None:
@@ -157,9 +157,9 @@ def test_one_entry_is_not_changed_twice() -> None:
     text = '{"mcpServers": {"x": {"auth": {}, "url": "https://a.example/mcp"}}}'
     (_, server), *_ = read(text).pairs
     with pytest.raises(PointingError, match="overlap"):
-        pointed(text, [Target(server, OPEN)] * 2, direct=True)
+        pointed(text, [ProxyEntry(server, OPEN)] * 2, direct=True)
     with pytest.raises(PointingError, match=r"no JSON|could not|other parts"):
-        pointed("{" * 3 + text, [Target(server, OPEN)], direct=True)
+        pointed("{" * 3 + text, [ProxyEntry(server, OPEN)], direct=True)
 
 
 @pytest.mark.parametrize(

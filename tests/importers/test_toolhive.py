@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trayapp.importers.offers import Offer, Passed
+from trayapp.importers.offers import ImportableEntry, SkippedEntry
 from trayapp.importers.toolhive import folder, read
 
 URL = "https://mcp.example.com/mcp"
@@ -36,9 +36,9 @@ WHOLE = {
 }
 
 
-def taken(config: Any) -> Offer:
+def taken(config: Any) -> ImportableEntry:
     found = read("file", json.dumps(config))
-    assert isinstance(found, Offer)
+    assert isinstance(found, ImportableEntry)
     return found
 
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_taken_says_why(text: str, why: str) -> None:
     """By the file's name, or by the workload's."""
 
     found = read("x", text)
-    assert isinstance(found, Passed)
+    assert isinstance(found, SkippedEntry)
     assert why in found.why
     assert found.what in ("x", "x.json")
     assert "CANARY" not in repr(found)

@@ -15,7 +15,7 @@ import pytest
 from tests.oauth.authserver import ACCESS, CODE, REFRESH, AuthServer
 from trayapp.core.model import Moment, Problem, Spec
 from trayapp.engine.ports import NewLogin
-from trayapp.oauth.client_store import Clients
+from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
@@ -40,7 +40,7 @@ class Attempt:
         linger: float = 10.0,
         limit: float = 5.0,
         header_limit: float = 1.0,
-        clients: Clients | None = None,
+        clients: ClientRecords | None = None,
         now: Moment = NOW,
     ) -> None:
         wire = Wire("0", bare)

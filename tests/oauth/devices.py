@@ -9,10 +9,10 @@ from typing import Any
 
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import DeviceCode, Moment, Secret, Spec
-from trayapp.oauth.address_class import Reach
+from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.metadata import Endpoints
-from trayapp.oauth.tokens import Asking, HttpTokens
+from trayapp.oauth.tokens import DeviceGrant, HttpTokens
 from trayapp.oauth.wire import Wire
 
 DEVICE_CODE = "dc-canary-5501"
@@ -21,10 +21,12 @@ ENDPOINTS = Endpoints(
     "https://as.test/token",
     issuer="https://as.test",
     device="https://as.test/device_authorization",
-    least=Reach.PUBLIC,
+    least=AddressClass.PUBLIC,
 )
 SPEC = Spec("mail", "https://mcp.test/", client_id="c", issuer="https://as.test", flow="device")
-ASKING = Asking("https://as.test/device_authorization", "https://as.test/token", "c", "openid", "https://mcp.test/")
+ASKING = DeviceGrant(
+    "https://as.test/device_authorization", "https://as.test/token", "c", "openid", "https://mcp.test/"
+)
 CODES = {
     "device_code": DEVICE_CODE,
     "user_code": "ABCD-EFGH",
@@ -76,7 +78,7 @@ class World:
         self.on_sleep()
         await asyncio.sleep(0)
 
-    async def run(self, spec: Spec = SPEC, endpoints: Endpoints = ENDPOINTS, asking: Asking = ASKING) -> Any:
+    async def run(self, spec: Spec = SPEC, endpoints: Endpoints = ENDPOINTS, asking: DeviceGrant = ASKING) -> Any:
         tokens = ScriptedTokens(self)
         return await by_device_code(asking, spec, endpoints, tokens, self.codes.append, self.now, sleep=self.sleep)
 
@@ -86,10 +88,10 @@ class ScriptedTokens(HttpTokens):
         super().__init__(Wire("0"))
         self.world = world
 
-    async def device_code(self, asking: Asking, **_: Any) -> Reply:
+    async def device_code(self, asking: DeviceGrant, **_: Any) -> Reply:
         return self.world.first
 
-    async def poll(self, asking: Asking, code: Secret, **_: Any) -> Reply:
+    async def poll(self, asking: DeviceGrant, code: Secret, **_: Any) -> Reply:
         assert code.reveal() == DEVICE_CODE
         self.world.asked_at.append(self.world.at)
         self.world.at += self.world.takes

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.oauth.address_class import Reach, host_reach
+from trayapp.oauth.address_class import AddressClass, host_reach
 from trayapp.oauth.wire import CONNECT, Request, Wire, url_problem
 
 MCP = "https://mcp.example.com/mcp"
@@ -39,7 +39,7 @@ class Web(Wire):
     def __init__(self, served: Mapping[str, Served]) -> None:
         super().__init__("0")
         self.served = dict(served)
-        self.near: dict[str, Reach] = {}
+        self.near: dict[str, AddressClass] = {}
         self.asked: list[str] = []
         self.requests: list[Request] = []
 
@@ -50,11 +50,11 @@ class Web(Wire):
         limit: float,
         connect: float = CONNECT,
         cap: int = 1 << 20,
-        met: Callable[[Reach], None] = lambda reach: None,
+        met: Callable[[AddressClass], None] = lambda reach: None,
     ) -> Reply:
         assert not url_problem(request.url), request.url
         host = urlsplit(request.url).hostname or ""
-        reach = min(host_reach(host), self.near.get(host, Reach.PUBLIC))
+        reach = min(host_reach(host), self.near.get(host, AddressClass.PUBLIC))
         if reach < request.least:
             return Fault(False, "request", f"Nothing was sent: {host} is near.")
         self.asked.append(f"{request.method} {request.url}")

@@ -10,46 +10,46 @@ import pytest
 
 from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
-from trayapp.oauth.address_class import Reach, host_reach
+from trayapp.oauth.address_class import AddressClass, host_reach
 from trayapp.oauth.wire import Request, Wire
 
 
 @pytest.mark.parametrize(
     ("host", "reach"),
     [
-        ("login.example.com", Reach.PUBLIC),
-        ("8.8.8.8", Reach.PUBLIC),
-        ("2606:4700::1111", Reach.PUBLIC),
-        ("64:ff9b::808:808", Reach.PUBLIC),
-        ("127.0.0.1", Reach.LOCAL),
-        ("127.1", Reach.LOCAL),
-        ("2130706433", Reach.LOCAL),
-        ("0x7f.1", Reach.LOCAL),
-        ("0", Reach.LOCAL),
-        ("0.0.0.0", Reach.LOCAL),
-        ("::", Reach.LOCAL),
-        ("::1", Reach.LOCAL),
-        ("::ffff:127.0.0.1", Reach.LOCAL),
-        ("64:ff9b::7f00:1", Reach.LOCAL),
-        ("2002:7f00:1::", Reach.LOCAL),
-        ("localhost", Reach.LOCAL),
-        ("LOCALHOST.", Reach.LOCAL),
-        ("app.localhost", Reach.LOCAL),
-        ("10.1.2.3", Reach.PRIVATE),
-        ("169.254.169.254", Reach.PRIVATE),
-        ("100.64.0.1", Reach.PRIVATE),
-        ("192.168.1.1", Reach.PRIVATE),
-        ("::ffff:10.0.0.1", Reach.PRIVATE),
-        ("fe80::1%eth0", Reach.PRIVATE),
-        ("fd00::1", Reach.PRIVATE),
-        ("224.0.0.1", Reach.PRIVATE),
-        ("router", Reach.PRIVATE),
-        ("metadata.google.internal", Reach.PRIVATE),
-        ("printer.local", Reach.PRIVATE),
-        ("999.1.1.1", Reach.LOCAL),  # no address at all, and no name either
+        ("login.example.com", AddressClass.PUBLIC),
+        ("8.8.8.8", AddressClass.PUBLIC),
+        ("2606:4700::1111", AddressClass.PUBLIC),
+        ("64:ff9b::808:808", AddressClass.PUBLIC),
+        ("127.0.0.1", AddressClass.LOCAL),
+        ("127.1", AddressClass.LOCAL),
+        ("2130706433", AddressClass.LOCAL),
+        ("0x7f.1", AddressClass.LOCAL),
+        ("0", AddressClass.LOCAL),
+        ("0.0.0.0", AddressClass.LOCAL),
+        ("::", AddressClass.LOCAL),
+        ("::1", AddressClass.LOCAL),
+        ("::ffff:127.0.0.1", AddressClass.LOCAL),
+        ("64:ff9b::7f00:1", AddressClass.LOCAL),
+        ("2002:7f00:1::", AddressClass.LOCAL),
+        ("localhost", AddressClass.LOCAL),
+        ("LOCALHOST.", AddressClass.LOCAL),
+        ("app.localhost", AddressClass.LOCAL),
+        ("10.1.2.3", AddressClass.PRIVATE),
+        ("169.254.169.254", AddressClass.PRIVATE),
+        ("100.64.0.1", AddressClass.PRIVATE),
+        ("192.168.1.1", AddressClass.PRIVATE),
+        ("::ffff:10.0.0.1", AddressClass.PRIVATE),
+        ("fe80::1%eth0", AddressClass.PRIVATE),
+        ("fd00::1", AddressClass.PRIVATE),
+        ("224.0.0.1", AddressClass.PRIVATE),
+        ("router", AddressClass.PRIVATE),
+        ("metadata.google.internal", AddressClass.PRIVATE),
+        ("printer.local", AddressClass.PRIVATE),
+        ("999.1.1.1", AddressClass.LOCAL),  # no address at all, and no name either
     ],
 )
-def test_reach_of_a_host(host: str, reach: Reach) -> None:
+def test_reach_of_a_host(host: str, reach: AddressClass) -> None:
     """By what is written, in every way that a browser would read as an address."""
 
     assert reach is host_reach(host)
@@ -71,8 +71,8 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
     async with raw(says(http("200 OK"))) as seen:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         url = f"https://far.example.com:{seen.port}/"
-        met: list[Reach] = []
-        reply = await wire().send(Request("GET", url, least=Reach.PUBLIC), limit=3, met=met.append)
+        met: list[AddressClass] = []
+        reply = await wire().send(Request("GET", url, least=AddressClass.PUBLIC), limit=3, met=met.append)
 
     assert isinstance(reply, Fault)
     assert not reply.sent
@@ -88,14 +88,14 @@ async def test_a_literal_is_not_even_connected_to() -> None:
 
     async with raw(says(http("200 OK"))) as seen:
         url = f"http://127.0.0.1:{seen.port}/"
-        refused = await wire().send(Request("GET", url, least=Reach.PRIVATE), limit=3)
+        refused = await wire().send(Request("GET", url, least=AddressClass.PRIVATE), limit=3)
         assert 0 == seen.connections
-        met: list[Reach] = []
+        met: list[AddressClass] = []
         answer = await wire().send(Request("GET", url), limit=3, met=met.append)
 
     assert isinstance(refused, Fault)
     assert isinstance(answer, Answer)
-    assert [Reach.LOCAL] == met
+    assert [AddressClass.LOCAL] == met
 
 
 async def test_a_head_is_enough() -> None:

@@ -9,17 +9,17 @@ import pytest
 from tests.oauth.fake_web import AS, MCP
 from tests.vault.keyrings import mac, windows
 from trayapp.core.model import Secret, Trouble
-from trayapp.oauth.address_class import Reach
-from trayapp.oauth.client_store import Clients, Kept, from_text, to_text
-from trayapp.oauth.discovery import Found
-from trayapp.oauth.registration import Client
+from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.client_store import ClientRecord, ClientRecords, from_text, to_text
+from trayapp.oauth.discovery import DiscoveredServer
+from trayapp.oauth.registration import RegisteredClient
 from trayapp.vault.entries import erase_entry, read_entry, write_entry
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 
-CLIENT = Client(
+CLIENT = RegisteredClient(
     "c-1", Secret("client-canary"), "client_secret_basic", AS, True, "http://127.0.0.1:1/callback/x", ("a",)
 )
-KEPT = Kept(CLIENT, Secret("own-canary"), AS, MCP, Found((AS,), MCP, ("a",), Reach.PUBLIC))
+KEPT = ClientRecord(CLIENT, Secret("own-canary"), AS, MCP, DiscoveredServer((AS,), MCP, ("a",), AddressClass.PUBLIC))
 SERVICE = "amberlight/i/github/client"
 
 
@@ -46,7 +46,7 @@ class Store:
 def test_it_is_read_as_it_was_written() -> None:
     """All of it, or nothing at all; what makes no sense is left out."""
 
-    for kept in (KEPT, Kept(), Kept(client=CLIENT), Kept(secret=Secret("x"))):
+    for kept in (KEPT, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x"))):
         assert kept == from_text(to_text(kept))
     for bad in (
         "",
@@ -56,7 +56,7 @@ def test_it_is_read_as_it_was_written() -> None:
         '{"client": 5, "secret": 5, "found": []}',
         '{"found": {"url": "x", "issuers": []}}',
     ):
-        assert Kept() == from_text(Secret(bad))
+        assert ClientRecord() == from_text(Secret(bad))
     assert "canary" not in repr(KEPT)
 
 
@@ -64,18 +64,18 @@ async def test_the_next_run_knows_it() -> None:
     """And removal leaves nothing, but tells which client it was."""
 
     store = Store()
-    assert await Clients(store).save("github", KEPT) is None
-    again = Clients(store)
+    assert await ClientRecords(store).save("github", KEPT) is None
+    again = ClientRecords(store)
     assert KEPT == await again.load("github")
     assert CLIENT == await again.forget("github")
     assert {} == store.texts
-    assert Kept() == await again.load("github")
+    assert ClientRecord() == await again.load("github")
 
 
 async def test_without_a_keyring_it_lasts_for_this_run() -> None:
     """Nobody is asked twice to register."""
 
-    for clients in (Clients(), Clients(MemoryKeystore())):
+    for clients in (ClientRecords(), ClientRecords(MemoryKeystore())):
         await clients.save("github", KEPT)
         assert KEPT == await clients.load("github")
         await clients.drop_client("github")
@@ -86,15 +86,15 @@ async def test_what_cannot_be_read_is_not_written_over() -> None:
     """A locked keyring holds a person's secret: a registration made meanwhile must not take its place."""
 
     store = Store()
-    await Clients(store).set_secret("github", Secret("own-canary"))
+    await ClientRecords(store).set_secret("github", Secret("own-canary"))
     store.trouble = Trouble.LOCKED
-    clients = Clients(store)
-    assert Kept() == await clients.load("github")
-    assert Trouble.LOCKED is await clients.save("github", Kept(client=CLIENT))
+    clients = ClientRecords(store)
+    assert ClientRecord() == await clients.load("github")
+    assert Trouble.LOCKED is await clients.save("github", ClientRecord(client=CLIENT))
     assert CLIENT == (await clients.load("github")).client  # for this run
 
     store.trouble = None
-    assert Secret("own-canary") == (await Clients(store).load("github")).secret
+    assert Secret("own-canary") == (await ClientRecords(store).load("github")).secret
 
 
 async def test_what_could_not_be_read_is_read_later() -> None:
@@ -102,25 +102,25 @@ async def test_what_could_not_be_read_is_read_later() -> None:
     are in the keyring then. A locked one is not asked at every look, as that may be a dialog each time."""
 
     store = Store()
-    await Clients(store).set_secret("github", Secret("own-canary"))
-    clients = Clients(store)
+    await ClientRecords(store).set_secret("github", Secret("own-canary"))
+    clients = ClientRecords(store)
     store.trouble = Trouble.LOCKED
     await clients.load("github")
-    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
+    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, found=KEPT.found))
 
     store.trouble = None
     assert (await clients.load("github")).secret is None
-    await clients.save("github", Kept(client=CLIENT, url=MCP, found=KEPT.found))
-    assert Secret("own-canary") == (await Clients(store).load("github")).secret
+    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, found=KEPT.found))
+    assert Secret("own-canary") == (await ClientRecords(store).load("github")).secret
     kept = await clients.load("github", again=True)
     assert (CLIENT, Secret("own-canary"), KEPT.found) == (kept.client, kept.secret, kept.found)
-    assert kept == await Clients(store).load("github")
+    assert kept == await ClientRecords(store).load("github")
 
 
 async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
     """It may be used with another server; and it can be taken away."""
 
-    clients = Clients(Store())
+    clients = ClientRecords(Store())
     await clients.save("github", KEPT)
     await clients.set_secret("github", Secret("new"))
     kept = await clients.load("github")
@@ -174,10 +174,10 @@ async def test_in_the_keyring() -> None:
 
     vault = mac()
     keystore = Keystore("i", lambda: vault)
-    clients = Clients(keystore)
+    clients = ClientRecords(keystore)
     await clients.save("github", KEPT)
     assert vault.get(SERVICE, "github") is not None
-    assert KEPT == await Clients(keystore).load("github")
+    assert KEPT == await ClientRecords(keystore).load("github")
     await clients.forget("github")
     assert vault.get(SERVICE, "github") is None
     await keystore.close()

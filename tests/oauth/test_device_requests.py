@@ -10,20 +10,20 @@ import pytest
 
 from trayapp.core.messages import Fault
 from trayapp.core.model import Secret
-from trayapp.oauth.tokens import Asking, HttpTokens, device_request, poll_request
+from trayapp.oauth.tokens import DeviceGrant, HttpTokens, device_request, poll_request
 from trayapp.oauth.wire import Request, Wire
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CANARY = "dc/canary+5501=="
 
 
-def asking(method: str = "none", **more: Any) -> Asking:
+def asking(method: str = "none", **more: Any) -> DeviceGrant:
     proof: dict[str, Any] = {}
     if method != "none":
         registration = Secret(json.dumps({"token_endpoint_auth_method": method}))
         proof = {"client_secret": Secret("s3cret"), "registration": registration}
     fields: dict[str, Any] = {"scope": "openid mcp", "resource": "https://mcp.test/"}
-    return Asking("https://as.test/device", "https://as.test/token?t=1", "the-client", **(fields | proof | more))
+    return DeviceGrant("https://as.test/device", "https://as.test/token?t=1", "the-client", **(fields | proof | more))
 
 
 def form(request: Request) -> dict[str, str]:

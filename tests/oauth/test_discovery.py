@@ -11,17 +11,17 @@ from tests.oauth.test_address_class import wire
 from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
-from trayapp.oauth.address_class import Reach
-from trayapp.oauth.discovery import Found, discover
+from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.wire import Request, url_problem
 
 OTHER = "https://meta.example.net/prm"
 HTML = page(200, b"<html>", Content_Type="text/html; charset=utf-8")
 
 
-async def find(web: Web, url: str = MCP) -> Found:
+async def find(web: Web, url: str = MCP) -> DiscoveredServer:
     found = await discover(url, web)
-    assert isinstance(found, Found), found
+    assert isinstance(found, DiscoveredServer), found
     return found
 
 
@@ -44,7 +44,7 @@ async def test_the_challenge_names_the_metadata() -> None:
     web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
     web.served[OTHER] = page(200, resource())
 
-    assert Found((AS,), MCP, (), Reach.PUBLIC) == await find(web)
+    assert DiscoveredServer((AS,), MCP, (), AddressClass.PUBLIC) == await find(web)
     assert [f"POST {MCP}", f"GET {OTHER}"] == web.asked
 
 
@@ -93,7 +93,7 @@ async def test_before_rfc_9728() -> None:
 
     web = internet(mcp=challenge('Bearer scope="a b"'), path=page(404))
 
-    assert Found(("https://mcp.example.com",), "", ("a", "b"), Reach.PUBLIC) == await find(web)
+    assert DiscoveredServer(("https://mcp.example.com",), "", ("a", "b"), AddressClass.PUBLIC) == await find(web)
 
 
 async def test_no_sign_in_is_wanted() -> None:
@@ -262,10 +262,10 @@ async def test_a_workload_of_a_private_network_may_name_its_neighbours() -> None
     url = "https://mcp.corp.example/mcp"
     named = ["https://10.0.0.7"]
     web = Web({url: challenge(), "https://mcp.corp.example/.well-known/oauth-protected-resource/mcp": page(404)})
-    web.near["mcp.corp.example"] = Reach.PRIVATE
+    web.near["mcp.corp.example"] = AddressClass.PRIVATE
     place = "https://mcp.corp.example/.well-known/oauth-protected-resource"
     web.served[place] = page(200, {"resource": url, "authorization_servers": named})
-    assert Reach.PRIVATE is (await find(web, url)).least
+    assert AddressClass.PRIVATE is (await find(web, url)).least
 
     named[0] = "https://localhost"
     web.served[place] = page(200, {"resource": url, "authorization_servers": named})
@@ -328,7 +328,7 @@ async def test_a_name_that_leads_inside_behind_a_far_server() -> None:
     """The name looks harmless, its address is not: nothing is sent to it."""
 
     web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
-    web.near["meta.example.net"] = Reach.LOCAL
+    web.near["meta.example.net"] = AddressClass.LOCAL
 
     await refused(web, "Nothing was sent", kind="request")
 

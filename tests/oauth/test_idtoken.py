@@ -22,7 +22,7 @@ from tests.oauth.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims,
 from trayapp.core.model import AccessToken, Login, Moment, Secret
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import idtoken, jose
-from trayapp.oauth.idtoken import Child, Expected, IdTokens, claims_of, mismatch, subject_of, untimely
+from trayapp.oauth.idtoken import ExpectedClaims, IdTokens, ValidatorProcess, claims_of, mismatch, subject_of, untimely
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
@@ -40,7 +40,7 @@ from trayapp.oauthtest.background import Background
         ({"iss": ISSUER + "/"}, EXPECTED, "another issuer"),
         ({"iss": ...}, EXPECTED, "another issuer"),
         ({"iss": [ISSUER]}, EXPECTED, "another issuer"),
-        ({"iss": "https://any.test"}, Expected(CLIENT, wall=WALL), ""),  # nobody knows the issuer
+        ({"iss": "https://any.test"}, ExpectedClaims(CLIENT, wall=WALL), ""),  # nobody knows the issuer
         ({"aud": "other"}, EXPECTED, "another client"),
         ({"aud": ...}, EXPECTED, "another client"),
         ({"aud": {"desktop": 1}}, EXPECTED, "another client"),
@@ -48,20 +48,24 @@ from trayapp.oauthtest.background import Background
         ({"azp": None}, EXPECTED, "another client"),
         ({"azp": "other"}, EXPECTED, "another client"),
         ({"nonce": "n"}, EXPECTED, ""),
-        ({"nonce": "n"}, Expected(CLIENT, ISSUER, "n", WALL), ""),
-        ({"nonce": "m"}, Expected(CLIENT, ISSUER, "n", WALL), "another sign-in"),
-        ({}, Expected(CLIENT, ISSUER, "n", WALL), "another sign-in"),
-        ({"iss": "accounts.google.com"}, Expected(CLIENT, "https://accounts.google.com"), ""),
+        ({"nonce": "n"}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), ""),
+        ({"nonce": "m"}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), "another sign-in"),
+        ({}, ExpectedClaims(CLIENT, ISSUER, "n", WALL), "another sign-in"),
+        ({"iss": "accounts.google.com"}, ExpectedClaims(CLIENT, "https://accounts.google.com"), ""),
         ({"iss": "accounts.google.com"}, EXPECTED, "another issuer"),
-        ({"iss": "https://ms.test/77/v2.0", "tid": "77"}, Expected(CLIENT, "https://ms.test/{tenantid}/v2.0"), ""),
+        (
+            {"iss": "https://ms.test/77/v2.0", "tid": "77"},
+            ExpectedClaims(CLIENT, "https://ms.test/{tenantid}/v2.0"),
+            "",
+        ),
         (
             {"iss": "https://ms.test/78/v2.0", "tid": "77"},
-            Expected(CLIENT, "https://ms.test/{tenantid}/v2.0"),
+            ExpectedClaims(CLIENT, "https://ms.test/{tenantid}/v2.0"),
             "another issuer",
         ),
     ],
 )
-def test_for_whom_it_was_made(changes: dict[str, object], expected: Expected, words: str) -> None:
+def test_for_whom_it_was_made(changes: dict[str, object], expected: ExpectedClaims, words: str) -> None:
     """Issuer, audience, authorized party and nonce (OpenID Connect Core 3.1.3.7)."""
 
     assert words == mismatch(claims(**changes), expected)
@@ -366,16 +370,16 @@ async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) ->
         return "{}"
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", none)
-    await idtoken.Child().close()
+    await idtoken.ValidatorProcess().close()
     waiting = order()
-    assert "child" == await idtoken.Child().ask(waiting)
+    assert "child" == await idtoken.ValidatorProcess().ask(waiting)
     waiting.close()
 
 
 async def test_a_check_that_is_given_up_while_it_ends_leaves_nothing_open() -> None:
     """The program quits while it waits for the child's end: pipes and process are let go all the same."""
 
-    child = Child()
+    child = ValidatorProcess()
     process = await child._starting
     assert process is not None
     closing = asyncio.create_task(child.close())

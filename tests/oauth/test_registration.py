@@ -11,10 +11,10 @@ import pytest
 from tests.oauth.fake_web import AS, Web, page
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
-from trayapp.oauth.address_class import Reach
+from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.registration import (
-    Client,
+    RegisteredClient,
     auth_method,
     from_fields,
     gone,
@@ -67,7 +67,7 @@ async def test_what_is_asked_for() -> None:
         "scope": "a b",
     } == asked
     assert "scope" not in json.loads((await made())[1].requests[0].body)
-    assert isinstance(client, Client)
+    assert isinstance(client, RegisteredClient)
     assert ("c-1", None, "none", AS, True, uri) == (
         client.id, client.secret, client.method, client.issuer, client.registered, client.redirect_uri,
     )  # fmt: skip
@@ -125,7 +125,7 @@ async def test_the_answer_counts(changes: dict[str, Any], method: str, secret: b
 
     client, _ = await made(echo(**changes))
 
-    assert isinstance(client, Client)
+    assert isinstance(client, RegisteredClient)
     assert (method, secret) == (client.method, client.secret is not None)
     assert CANARY not in repr(client)
 
@@ -181,7 +181,7 @@ async def test_a_server_that_wants_a_name() -> None:
         return answer
 
     client, web = await made(picky)
-    assert isinstance(client, Client)
+    assert isinstance(client, RegisteredClient)
     assert client.redirect_uri.startswith("http://localhost:4567/callback/")
     assert 2 == len(web.asked)
 
@@ -215,7 +215,7 @@ async def test_a_server_without_registration() -> None:
 def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ...], wall: float, fits: bool) -> None:
     """The same server, no more scopes than it was made for, and a secret that does not end within a day."""
 
-    client = replace(Client("c", issuer=AS, registered=True, scopes=("a", "b")), **changes)
+    client = replace(RegisteredClient("c", issuer=AS, registered=True, scopes=("a", "b")), **changes)
 
     assert fits is client.fits(ENDPOINTS, scopes, wall)
 
@@ -243,7 +243,7 @@ async def test_a_registration_is_deleted() -> None:
 
     uri = f"{AS}/register/c-1"
     client, _ = await made(echo(registration_client_uri=uri, registration_access_token=CANARY))
-    assert isinstance(client, Client)
+    assert isinstance(client, RegisteredClient)
     web = Web({uri: page(204)})
     assert await unregister(client, web)
     assert [f"DELETE {uri}"] == web.asked
@@ -251,7 +251,7 @@ async def test_a_registration_is_deleted() -> None:
     assert CANARY not in repr(client) + repr(web.requests)
 
     client, _ = await made(echo(registration_client_uri="http://10.0.0.1/", registration_access_token=CANARY))
-    assert isinstance(client, Client)
+    assert isinstance(client, RegisteredClient)
     assert not await unregister(client, web)
     assert 1 == len(web.asked)
 
@@ -259,13 +259,15 @@ async def test_a_registration_is_deleted() -> None:
 def test_a_client_is_read_as_it_was_written() -> None:
     """All of it; and what is none is none."""
 
-    client = Client(
+    client = RegisteredClient(
         "c", Secret("s"), "client_secret_post", AS, True, "http://127.0.0.1:1/callback/x", ("a", "b"), 5.0,
         f"{AS}/r", Secret("t"),
     )  # fmt: skip
 
     assert client == from_fields(json.loads(json.dumps(to_fields(client))))
-    public = Client("c", method="none", issuer=AS, registered=True, redirect_uri="http://127.0.0.1:1/callback/x")
+    public = RegisteredClient(
+        "c", method="none", issuer=AS, registered=True, redirect_uri="http://127.0.0.1:1/callback/x"
+    )
     assert public == from_fields(to_fields(public))
     bads: list[object] = [
         None,
@@ -292,7 +294,7 @@ def test_a_client_is_read_as_it_was_written() -> None:
 async def test_what_is_deleted_later_is_not_nearer_than_the_server(uri: str, kept: bool) -> None:
     """A far server cannot have a request with a token of its choice sent into this machine or a private network."""
 
-    far = replace(ENDPOINTS, least=Reach.PUBLIC)
+    far = replace(ENDPOINTS, least=AddressClass.PUBLIC)
     client, _ = await made(echo(registration_client_uri=uri, registration_access_token="t"), endpoints=far)
 
     assert (uri if kept else "") == client.manage_uri

@@ -17,8 +17,8 @@ from tests.oauth.test_discovery import HOSTILE
 from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth import authorization_plan
-from trayapp.oauth.authorization_plan import Plan, Preparer
-from trayapp.oauth.client_store import Clients
+from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
+from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 
@@ -29,9 +29,11 @@ pytestmark = pytest.mark.usefixtures("quiet_log")
 FIELDS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "jwks_uri")
 
 
-async def prepared(web: Wire, url: str = MCP, limit: float = 1.0) -> Plan | Problem:
+async def prepared(web: Wire, url: str = MCP, limit: float = 1.0) -> AuthorizationPlan | Problem:
     """As far as a sign-in gets before anybody is sent anywhere."""
-    return await Preparer(web, HttpTokens(web), Clients(), limit=limit).ground(Spec("github", url), lambda line: None)
+    return await Planner(web, HttpTokens(web), ClientRecords(), limit=limit).ground(
+        Spec("github", url), lambda line: None
+    )
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -64,7 +66,7 @@ async def test_a_good_server_is_found() -> None:
 
     found = await prepared(internet())
 
-    assert isinstance(found, Plan), found
+    assert isinstance(found, AuthorizationPlan), found
     assert (AS, MCP) == (found.endpoints.issuer, found.spec.resource)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.oauth.authserver import auth_server
 from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.model import Problem, Spec
-from trayapp.oauth.address_class import Reach
+from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known
 from trayapp.oauth.wire import Wire
 
@@ -151,7 +151,7 @@ def test_a_far_server_cannot_point_at_this_machine() -> None:
         "issuer": "https://a.test", "authorization_endpoint": "https://a.test/a", "token_endpoint": "https://localhost/t",
     }  # fmt: skip
 
-    found = read_metadata(spec, document, spec.issuer, least=Reach.PRIVATE)
+    found = read_metadata(spec, document, spec.issuer, least=AddressClass.PRIVATE)
 
     refused(found, "token_endpoint", "this machine")
 

@@ -10,7 +10,7 @@ from trayapp.core.model import Login, Moment, Problem, Secret, Spec
 from trayapp.oauth.code_exchange import new_login
 from trayapp.oauth.flow import begin
 from trayapp.oauth.metadata import Endpoints
-from trayapp.oauth.tokens import Code, exchange_request, refresh_request
+from trayapp.oauth.tokens import CodeGrant, exchange_request, refresh_request
 
 NOW = Moment(0.0, 0.0, 0.0)
 ENTRA = "https://login.microsoftonline.com/common/oauth2/v2.0/"
@@ -35,7 +35,7 @@ async def test_entra_is_asked_without_resource_and_for_offline_access() -> None:
     asked = await page(endpoints(ENTRA + "authorize", ENTRA + "token"), "api://x/read")
     assert ["api://x/read offline_access"] == asked["scope"]
     assert "resource" not in asked
-    code = Code(ENTRA + "token", "c", Secret("k"), Secret("v"), "http://127.0.0.1:1/callback", RESOURCE)
+    code = CodeGrant(ENTRA + "token", "c", Secret("k"), Secret("v"), "http://127.0.0.1:1/callback", RESOURCE)
     assert "resource" not in parse_qs(exchange_request(code).body)
     login = Login(1, "L", Secret("r"), 0.0, ENTRA + "token", "c", resource=RESOURCE)
     assert "resource" not in parse_qs(refresh_request(login).body)

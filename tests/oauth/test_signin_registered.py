@@ -19,9 +19,9 @@ from tests.oauth.fake_web import AS, MCP, Web, internet
 from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.engine.ports import NewLogin
-from trayapp.oauth.authorization_plan import Plan, Preparer
+from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import bind
-from trayapp.oauth.client_store import Clients, Kept
+from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.tokens import HttpTokens, refresh_request
 from trayapp.oauth.wire import Request, Wire
 
@@ -38,7 +38,7 @@ def bare(server: AuthServer, **more: Any) -> Spec:
 
 
 async def sign_in(
-    server: AuthServer, clients: Clients, spec: Spec | None = None, now: Moment = NOW
+    server: AuthServer, clients: ClientRecords, spec: Spec | None = None, now: Moment = NOW
 ) -> tuple[NewLogin | Problem, tuple[str, ...]]:
     """The whole flow, and what it told on its way."""
     async with Attempt(spec or bare(server), clients=clients, now=now) as attempt:
@@ -51,14 +51,16 @@ async def sign_in(
         return await attempt.result(), attempt.signin.steps("github")
 
 
-async def signed_in(server: AuthServer, clients: Clients, spec: Spec | None = None, now: Moment = NOW) -> NewLogin:
+async def signed_in(
+    server: AuthServer, clients: ClientRecords, spec: Spec | None = None, now: Moment = NOW
+) -> NewLogin:
     result, _ = await sign_in(server, clients, spec, now)
     assert isinstance(result, NewLogin), result
     assert SECRET not in repr(result)
     return result
 
 
-async def refused(server: AuthServer, clients: Clients, spec: Spec | None = None) -> Problem:
+async def refused(server: AuthServer, clients: ClientRecords, spec: Spec | None = None) -> Problem:
     result, _ = await sign_in(server, clients, spec)
     assert isinstance(result, Problem), result
     return result
@@ -68,7 +70,7 @@ async def test_an_address_is_enough() -> None:
     """Server, resource and scopes are found, a client is registered, and the login knows all that a refresh needs."""
 
     async with auth_server(registers=True, protected={"scopes_supported": ["mcp"]}) as server:
-        result, steps = await sign_in(server, Clients())
+        result, steps = await sign_in(server, ClientRecords())
         asked, exchanged = server.authorized[0], server.exchanged[0]
 
     assert isinstance(result, NewLogin)
@@ -89,7 +91,7 @@ async def test_a_server_of_before() -> None:
     """One that speaks no RFC 9728 signs people in at its origin; no resource is named to it."""
 
     async with auth_server(registers=True, legacy=True) as server:
-        new = await signed_in(server, Clients())
+        new = await signed_in(server, ClientRecords())
 
     assert "resource" not in server.authorized[0] | server.exchanged[0]
     assert (server.issuer, "") == (new.login.issuer, new.login.resource)
@@ -99,7 +101,7 @@ async def test_a_registration_is_used_again() -> None:
     """With the same address, port and path: one client for all sign-ins, also after a failed one and in another run."""
 
     async with auth_server(registers=True, error="access_denied") as server:
-        clients = Clients()
+        clients = ClientRecords()
         assert "denied" == (await refused(server, clients)).kind
         server.error = ""
         await signed_in(server, clients)
@@ -113,7 +115,7 @@ async def test_a_registration_that_the_server_lost() -> None:
     """It is asked before a person is sent there, and made anew without a question."""
 
     async with auth_server(registers=True) as server:
-        clients = Clients()
+        clients = ClientRecords()
         await signed_in(server, clients)
         server.clients = {"somebody-else": {}}
         result, steps = await sign_in(server, clients)
@@ -129,7 +131,7 @@ async def test_a_registration_that_ends_in_between(where: str) -> None:
     """The sign-in ends with a sentence, and the next one registers anew."""
 
     async with auth_server(registers=True) as server:
-        clients = Clients()
+        clients = ClientRecords()
         async with Attempt(bare(server), clients=clients) as attempt:
             page = await attempt.url()
             if where == "redirect":
@@ -149,7 +151,7 @@ async def test_a_registration_whose_port_is_taken() -> None:
     """A server may compare the whole address, so another port is another registration."""
 
     async with auth_server(registers=True) as server:
-        clients = Clients()
+        clients = ClientRecords()
         await signed_in(server, clients)
         port = urlsplit(server.authorized[0]["redirect_uri"]).port
         assert port is not None
@@ -165,7 +167,7 @@ async def test_a_registration_of_fewer_scopes() -> None:
     """Many servers let a client ask only for what it registered."""
 
     async with auth_server(registers=True, protected={"scopes_supported": ["a"]}) as server:
-        clients = Clients()
+        clients = ClientRecords()
         await signed_in(server, clients)
         server.protected = {"scopes_supported": ["a", "b"]}
         await signed_in(server, clients)
@@ -181,7 +183,7 @@ async def test_a_confidential_registration() -> None:
     issued = {"client_secret": SECRET, "client_secret_expires_at": NOW.wall + 10 * 86400}
     ways = {"token_endpoint_auth_methods_supported": ["client_secret_basic"]}
     async with auth_server(registers=True, registration=issued, metadata=ways) as server:
-        clients = Clients()
+        clients = ClientRecords()
         new = await signed_in(server, clients)
         await signed_in(server, clients, now=replace(NOW, wall=NOW.wall + 8 * 86400))
         assert ["c-1"] == list(server.clients)
@@ -202,7 +204,7 @@ async def test_a_secret_that_a_person_gave(ways: object, basic: bool) -> None:
     """It proves the configured client as the server prefers, at the exchange and at every refresh."""
 
     async with auth_server(metadata={"token_endpoint_auth_methods_supported": ways}) as server:
-        clients = Clients()
+        clients = ClientRecords()
         await clients.set_secret("github", Secret(SECRET))
         new = await signed_in(server, clients, bare(server, client_id="mine"))
         form = server.exchanged[0]
@@ -218,7 +220,7 @@ async def test_a_secret_is_never_shown_to_another_server() -> None:
     """The address now names another authorization server than the one that the secret was used with."""
 
     async with auth_server() as one, auth_server() as two:
-        clients = Clients()
+        clients = ClientRecords()
         await clients.set_secret("github", Secret(SECRET))
         await signed_in(one, clients, bare(one, client_id="mine"))
         one.protected = {"authorization_servers": [two.issuer]}
@@ -236,7 +238,7 @@ async def test_nobody_registers() -> None:
     """The words say what to do, and where; the person is sent nowhere."""
 
     async with auth_server() as server:
-        problem = await refused(server, Clients())
+        problem = await refused(server, ClientRecords())
 
     assert "registration" == problem.kind
     assert "needs a client id: create one at 127.0.0.1 and set client_id" in problem.summary
@@ -247,16 +249,16 @@ async def test_what_was_found_earlier_helps_out() -> None:
     """The workload itself cannot be asked now, its authorization server can: the sign-in goes on with what is kept."""
 
     async with auth_server(registers=True) as server:
-        clients = Clients()
+        clients = ClientRecords()
         await signed_in(server, clients)
         with socket.create_server(("127.0.0.1", 0)) as gone:
             url = f"http://127.0.0.1:{gone.getsockname()[1]}/mcp"
         kept = await clients.load("github")
-        clients = Clients()
+        clients = ClientRecords()
         await clients.save("github", replace(kept, url=url))
         spec = Spec("github", url)
         await signed_in(server, clients, spec)
-        await clients.save("github", Kept())
+        await clients.save("github", ClientRecord())
         assert "refused" == (await refused(server, clients, spec)).kind
 
 
@@ -265,12 +267,12 @@ async def test_offline_access_and_openid() -> None:
 
     async with auth_server(registers=True, protected={"scopes_supported": ["mcp"]}) as server:
         server.metadata = {"scopes_supported": ["openid", "offline_access", "email"]}
-        await signed_in(server, Clients())
+        await signed_in(server, ClientRecords())
         server.metadata = {"scopes_supported": ["offline_access"]}
-        await signed_in(server, Clients())
+        await signed_in(server, ClientRecords())
         server.metadata = {"scopes_supported": ["email"]}
-        await signed_in(server, Clients())
-        await signed_in(server, Clients(), bare(server, scopes=("own",)))
+        await signed_in(server, ClientRecords())
+        await signed_in(server, ClientRecords(), bare(server, scopes=("own",)))
 
     assert ["mcp openid offline_access", "mcp offline_access", "mcp", "own"] == [a["scope"] for a in server.authorized]
     assert ["consent", None, None, None] == [a.get("prompt") for a in server.authorized]
@@ -290,7 +292,7 @@ async def test_a_redirect_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
             return real(self, asked)
 
         monkeypatch.setattr(AuthServer, "_register", picky)
-        async with Attempt(bare(server), clients=Clients()) as attempt:
+        async with Attempt(bare(server), clients=ClientRecords()) as attempt:
             page = await attempt.url()
             uri = parse_qs(urlsplit(page).query)["redirect_uri"][0]
             port = urlsplit(uri).port
@@ -309,11 +311,11 @@ async def test_without_a_redirect() -> None:
 
     ways = {"device_authorization_endpoint": "http://127.0.0.1:1/device"}
     async with auth_server(registers=True, metadata=ways) as server:
-        clients, wire = Clients(), Wire("0", bare_context)
-        preparer = Preparer(wire, HttpTokens(wire), clients)
+        clients, wire = ClientRecords(), Wire("0", bare_context)
+        preparer = Planner(wire, HttpTokens(wire), clients)
         for _ in range(2):
             plan = await preparer.ground(bare(server, flow="device"), lambda line: None)
-            assert isinstance(plan, Plan)
+            assert isinstance(plan, AuthorizationPlan)
             found = await preparer.client(plan, NOW.wall, lambda line: None, listen=False)
             assert not isinstance(found, Problem)
             assert ("c-1", None) == (found[0].spec.client_id, found[1])
@@ -328,9 +330,9 @@ async def test_the_issuers_slash() -> None:
 
     async with auth_server(registers=True) as server:
         server.protected = {"authorization_servers": [f"{server.issuer}/"]}
-        assert server.issuer == (await signed_in(server, Clients())).login.issuer
+        assert server.issuer == (await signed_in(server, ClientRecords())).login.issuer
         server.metadata = {"issuer": f"{server.issuer}/x"}
-        problem = await refused(server, Clients())
+        problem = await refused(server, ClientRecords())
 
     assert "another issuer than the one that was named" in problem.summary
 
@@ -340,7 +342,7 @@ async def test_pkce_is_not_given_up() -> None:
 
     for methods in (["plain"], [], "S256", {"S256": 1}):
         async with auth_server(registers=True, metadata={"code_challenge_methods_supported": methods}) as server:
-            problem = await refused(server, Clients())
+            problem = await refused(server, ClientRecords())
         assert "PKCE with S256" in problem.summary
         assert {} == server.clients
 
@@ -350,13 +352,13 @@ async def test_the_second_server_is_used_if_the_first_cannot() -> None:
 
     async with auth_server(documents=()) as broken, auth_server(registers=True) as server:
         server.protected = {"authorization_servers": [broken.issuer, server.issuer]}
-        assert server.issuer == (await signed_in(server, Clients())).login.issuer
+        assert server.issuer == (await signed_in(server, ClientRecords())).login.issuer
 
 
 async def test_a_secret_that_is_given_while_the_server_is_looked_for() -> None:
     """What is found is written beside it, not over it."""
 
-    clients = Clients()
+    clients = ClientRecords()
 
     class Slow(Web):
         async def send(self, request: Request, **more: Any) -> Reply:
@@ -365,8 +367,8 @@ async def test_a_secret_that_is_given_while_the_server_is_looked_for() -> None:
             return await super().send(request, **more)
 
     web = Slow(internet().served)
-    plan = await Preparer(web, HttpTokens(web), clients).ground(Spec("github", MCP, "own"), lambda line: None)
+    plan = await Planner(web, HttpTokens(web), clients).ground(Spec("github", MCP, "own"), lambda line: None)
 
-    assert isinstance(plan, Plan)
+    assert isinstance(plan, AuthorizationPlan)
     kept = await clients.load("github")
     assert (Secret(SECRET), MCP) == (kept.secret, kept.url)

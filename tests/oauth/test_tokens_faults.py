@@ -12,7 +12,7 @@ import pytest
 from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
-from trayapp.oauth.faults import Trace, chain, fault
+from trayapp.oauth.faults import RequestProgress, chain, fault
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire, is_loopback
 
@@ -23,7 +23,7 @@ def caused(outer: Exception, inner: BaseException) -> Exception:
 
 
 def name(exc: Exception, *, sent: bool = False, handshaking: bool = False) -> str:
-    trace = Trace("auth.test")
+    trace = RequestProgress("auth.test")
     trace.sent, trace.handshaking = sent, handshaking
     found = fault(exc, trace, 30.0)
     assert sent is found.sent

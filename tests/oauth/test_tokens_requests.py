@@ -16,7 +16,7 @@ from authlib.oauth2 import client as authlib_client
 from tests.raw_server import http, raw, says, says_and_hangs
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
-from trayapp.oauth.tokens import Code, HttpTokens, exchange_request, refresh_request, revoke_request
+from trayapp.oauth.tokens import CodeGrant, HttpTokens, exchange_request, refresh_request, revoke_request
 from trayapp.oauth.wire import Request, Wire
 
 ENDPOINT = "https://auth.test/token?tenant=1"
@@ -39,8 +39,8 @@ def login(method: str = "none", **more: Any) -> Login:
     return Login(1, "l", Secret(CANARY), 0.0, ENDPOINT, "the-client", revocation_endpoint=REVOKE, **made)
 
 
-def code(method: str = "none", **more: Any) -> Code:
-    return Code(
+def code(method: str = "none", **more: Any) -> CodeGrant:
+    return CodeGrant(
         ENDPOINT, "the-client", Secret("c0de"), Secret(VERIFIER), REDIRECT, resource="https://mcp.test/",
         **(credentials(method) | more),
     )  # fmt: skip
@@ -167,7 +167,7 @@ async def test_an_exchange_carries_code_and_verifier() -> None:
     """The raw answer comes back as with a refresh."""
 
     async with raw(says(http("400 Bad Request", b'{"error":"invalid_grant"}'))) as server:
-        one = Code(f"http://127.0.0.1:{server.port}/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
+        one = CodeGrant(f"http://127.0.0.1:{server.port}/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
         reply = await HttpTokens(wire()).exchange(one)
 
     assert isinstance(reply, Answer)
@@ -178,7 +178,7 @@ async def test_an_exchange_carries_code_and_verifier() -> None:
 async def test_an_exchange_goes_nowhere_unsafe() -> None:
     """A code is as good as a token."""
 
-    one = Code("http://auth.test/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
+    one = CodeGrant("http://auth.test/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
 
     reply = await HttpTokens(wire()).exchange(one)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trayapp.core.model import Moment
 from trayapp.engine.ports import Clock
-from trayapp.osevents import ClockStepped, Woke
-from trayapp.osevents.clocks import Jump, SystemClock, compare
+from trayapp.osevents import ClockStepped, WakeDetected
+from trayapp.osevents.clocks import ClockJump, SystemClock, compare
 
 START = Moment(at=1000.0, awake=800.0, wall=1.8e9)
 
@@ -26,16 +26,16 @@ def after(at: float, awake: float, wall: float) -> Moment:
         (after(30, 30, 30), None),
         (after(0, 0, 0), None),
         (after(5, 0, 5), None),
-        (after(6, 0, 6), Jump(slept=6.0)),
-        (after(259230, 30, 259230), Jump(slept=259200.0)),
-        (after(30, 30, 3630), Jump(stepped=3600.0)),
-        (after(30, 30, -3570), Jump(stepped=-3600.0)),
+        (after(6, 0, 6), ClockJump(slept=6.0)),
+        (after(259230, 30, 259230), ClockJump(slept=259200.0)),
+        (after(30, 30, 3630), ClockJump(stepped=3600.0)),
+        (after(30, 30, -3570), ClockJump(stepped=-3600.0)),
         (after(30, 30, 34.9), None),
-        (after(330, 30, 3930), Jump(slept=300.0, stepped=3600.0)),
+        (after(330, 30, 3930), ClockJump(slept=300.0, stepped=3600.0)),
         (after(30, 3000, 30), None),
     ],
 )
-def test_jumps(later: Moment, jump: Jump | None) -> None:
+def test_jumps(later: Moment, jump: ClockJump | None) -> None:
     """Sleep is what `at` gains on `awake`, a step what wall gains on `at`; 5 s of either are nothing."""
 
     assert compare(START, later) == jump
@@ -56,9 +56,9 @@ def test_sleep_is_seen_however_the_clock_is_set(awake: float, slept: float, wall
 def test_a_jump_as_events() -> None:
     """The wake comes before the step."""
 
-    assert Jump(300.0, -60.0).events() == [Woke(300.0), ClockStepped(-60.0)]
-    assert Jump(300.0).events() == [Woke(300.0)]
-    assert Jump(stepped=60.0).events() == [ClockStepped(60.0)]
+    assert ClockJump(300.0, -60.0).events() == [WakeDetected(300.0), ClockStepped(-60.0)]
+    assert ClockJump(300.0).events() == [WakeDetected(300.0)]
+    assert ClockJump(stepped=60.0).events() == [ClockStepped(60.0)]
 
 
 def test_the_real_clock_goes_on() -> None:

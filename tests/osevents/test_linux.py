@@ -17,7 +17,17 @@ import pytest
 
 from tests import ROOT
 from tests.osevents.test_polling import UNSHARE, require_namespace
-from trayapp.osevents import ClockStepped, OsEvent, Source, Stirred, Woke, linux, rtnetlink, sources, timerfd
+from trayapp.osevents import (
+    ClockStepped,
+    NetworkStirred,
+    OsEvent,
+    Source,
+    WakeDetected,
+    linux,
+    rtnetlink,
+    sources,
+    timerfd,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is asked")
 
@@ -160,7 +170,7 @@ async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     with theirs, pytest.raises(OSError, match="gone"):
         await asyncio.wait_for(task, LIMIT)
     assert not source.live
-    assert [Stirred()] == told
+    assert [NetworkStirred()] == told
 
 
 # --- timerfd ---------------------------------------------------------------------------------------------------------
@@ -189,7 +199,7 @@ class Cancelled:
 
 @pytest.mark.parametrize(
     ("asleep", "stepped", "event"),
-    [(0.0, 3600.0, ClockStepped(3600.0)), (120.0, 0.0, Woke(120.0)), (0.2, 0.0, Woke(0.2))],
+    [(0.0, 3600.0, ClockStepped(3600.0)), (120.0, 0.0, WakeDetected(120.0)), (0.2, 0.0, WakeDetected(0.2))],
 )
 async def test_what_a_cancelled_read_means(
     monkeypatch: pytest.MonkeyPatch, asleep: float, stepped: float, event: OsEvent
@@ -222,7 +232,7 @@ async def test_what_a_cancelled_read_means(
 
 def vars_of(event: OsEvent) -> float:
     """Its one number."""
-    return event.slept if isinstance(event, Woke) else event.by  # type: ignore[union-attr]
+    return event.slept if isinstance(event, WakeDetected) else event.by  # type: ignore[union-attr]
 
 
 async def test_a_timer_without_a_kernel_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from dbus_fast.aio.message_bus import MessageBus
 
 from tests.osevents.test_linux import heard, until
 from tests.tray.bus import Bus, require_dbus
-from trayapp.osevents import OsEvent, PortalHint, SleepSoon, Woke, linux, logind, networkmanager
+from trayapp.osevents import OsEvent, PortalHint, SleepImminent, WakeDetected, linux, logind, networkmanager
 
 LIMIT = 5.0  # s
 
@@ -129,7 +129,7 @@ async def test_a_night(bus: Bus, login1: Login1) -> None:
         login1.prepare(True)
         await until(lambda: told)
         (soon,) = told
-        assert isinstance(soon, SleepSoon)
+        assert isinstance(soon, SleepImminent)
         await asyncio.sleep(0.3)  # logind has closed its own copy by then
         assert login1.held(0)
 
@@ -140,7 +140,7 @@ async def test_a_night(bus: Bus, login1: Login1) -> None:
         soon.done()  # late, and once more: this lock is not its own
         assert login1.held(1)
         woke = told[1]
-        assert isinstance(woke, Woke)
+        assert isinstance(woke, WakeDetected)
         assert 1.0 > woke.slept >= 0.0
         assert [list(logind.WISH)] * 2 == login1.wishes
         assert ("sleep", "delay") == (logind.WISH[0], logind.WISH[3])
@@ -169,7 +169,7 @@ async def test_a_refused_lock_is_said_once(bus: Bus, caplog: pytest.LogCaptureFi
             service.prepare(False)
             await until(lambda night=night: len(told) == 2 * night and len(service.wishes) == night + 1)  # type: ignore[misc]
         told[0].done()  # type: ignore[union-attr]
-    assert [SleepSoon, Woke] * 2 == [type(event) for event in told]
+    assert [SleepImminent, WakeDetected] * 2 == [type(event) for event in told]
     (sentence,) = [r.getMessage() for r in caplog.records if "logind" in r.getMessage()]
     assert "does not let a sleep be held up" in sentence
     assert "AccessDenied" in sentence
@@ -201,7 +201,7 @@ async def test_logind_ends_while_the_machine_is_about_to_sleep(bus: Bus, login1:
         login1.prepare(True)
         await until(lambda: told)
     await until(lambda: len(told) == 2)
-    assert isinstance(told[1], Woke)
+    assert isinstance(told[1], WakeDetected)
     assert not source.live
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -14,10 +14,10 @@ import pytest
 
 from tests.osevents.listening import Heard, listening, until
 from trayapp.core.model import Moment
-from trayapp.osevents import OsEvent, SleepSoon, Woke
+from trayapp.osevents import OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.macos import MacNetwork, MacPower
 from trayapp.osevents.macos_iokit import system
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling
 from trayapp.osevents.watch import Watch
 
@@ -109,7 +109,7 @@ async def test_a_night() -> None:
     async with listening(MacPower(machine)) as heard:
         machine.say(WILL_SLEEP, 0x1234)
         (sleep,) = await heard.until(1)
-        assert isinstance(sleep, SleepSoon)
+        assert isinstance(sleep, SleepImminent)
         assert machine.allowed == []
         sleep.done()
         sleep.done()
@@ -117,7 +117,7 @@ async def test_a_night() -> None:
         machine.say(WILL_POWER_ON)
         machine.say(POWERED_ON)
 
-        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert [SleepImminent(), WakeDetected()] == await heard.until(2)
         assert {threading.current_thread()} == heard.threads
     assert ["register", "punctual", "listen", "unregister", "nap"] == machine.calls
 
@@ -132,7 +132,7 @@ async def test_an_idle_machine_may_sleep_at_once() -> None:
         machine.say(WILL_NOT_SLEEP)
         machine.say(POWERED_ON)
 
-        assert [Woke()] == await heard.until(1)
+        assert [WakeDetected()] == await heard.until(1)
 
 
 async def test_a_sleep_that_is_called_off() -> None:
@@ -143,7 +143,7 @@ async def test_a_sleep_that_is_called_off() -> None:
         machine.say(WILL_SLEEP, 1)
         machine.say(WILL_NOT_SLEEP)
 
-        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert [SleepImminent(), WakeDetected()] == await heard.until(2)
 
 
 async def test_an_engine_that_never_answers_holds_nothing_up() -> None:
@@ -160,7 +160,7 @@ async def test_an_engine_that_never_answers_holds_nothing_up() -> None:
         assert argument == 42
         assert 0.0 < at - began < 1.0
         (sleep,) = await heard.until(1)
-        assert isinstance(sleep, SleepSoon)
+        assert isinstance(sleep, SleepImminent)
         sleep.done()
         assert len(machine.allowed) == 1
 
@@ -174,8 +174,8 @@ async def test_two_nights_have_two_answers() -> None:
         machine.say(POWERED_ON)
         machine.say(WILL_SLEEP, 2)
         first, _, second = await heard.until(3)
-        assert isinstance(first, SleepSoon)
-        assert isinstance(second, SleepSoon)
+        assert isinstance(first, SleepImminent)
+        assert isinstance(second, SleepImminent)
         first.done()
         assert [1] == [argument for argument, _ in machine.allowed]
         second.done()
@@ -191,7 +191,7 @@ async def test_ending_lets_the_machine_sleep() -> None:
         await heard.until(1)
 
     assert [3] == [argument for argument, _ in machine.allowed]
-    assert [SleepSoon(), Woke()] == heard.events
+    assert [SleepImminent(), WakeDetected()] == heard.events
 
 
 async def test_a_message_after_the_end() -> None:
@@ -261,12 +261,12 @@ async def test_dark_wake() -> None:
     machine = Machine(DARK)
     source = MacPower(machine)
     async with listening(source) as heard:
-        assert [SleepSoon()] == await heard.until(1)
+        assert [SleepImminent()] == await heard.until(1)
         assert source.dark()
         machine.powered = EVERYTHING
         assert not source.dark()
         machine.say(POWERED_ON)
-        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert [SleepImminent(), WakeDetected()] == await heard.until(2)
 
 
 async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
@@ -276,32 +276,32 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
     """
 
     machine, clock = Machine(DARK), [0.0]
-    watch = Watch(lambda: None, lambda: Moment(clock[0], clock[0], clock[0]), Polling(Picture))
+    watch = Watch(lambda: None, lambda: Moment(clock[0], clock[0], clock[0]), Polling(NetworkSnapshot))
     listening_task = asyncio.create_task(watch.run([MacPower(machine)]))
     await until(lambda: watch.power)
 
     def told(seconds: float) -> list[OsEvent]:
         clock[0] += seconds
-        return [event for event in watch.poll(watch_now()) if isinstance(event, Woke | SleepSoon)]
+        return [event for event in watch.poll(watch_now()) if isinstance(event, WakeDetected | SleepImminent)]
 
     def watch_now() -> Moment:
         return Moment(clock[0], clock[0], clock[0])
 
     await asyncio.sleep(0.01)
-    assert [SleepSoon()] == told(1.0)
+    assert [SleepImminent()] == told(1.0)
     for _ in range(20):
         assert [] == told(30.0)
     machine.powered = EVERYTHING
-    assert [Woke()] == told(30.0)
+    assert [WakeDetected()] == told(30.0)
     assert [] == told(300.0)
 
     machine.powered = DARK
     machine.say(WILL_SLEEP, 1)
     await until(lambda: bool(machine.asked))
     await asyncio.sleep(0.02)
-    assert [SleepSoon()] == told(1.0)
+    assert [SleepImminent()] == told(1.0)
     assert [] == told(1700.0)
-    assert [Woke()] == told(200.0)
+    assert [WakeDetected()] == told(200.0)
     listening_task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await listening_task

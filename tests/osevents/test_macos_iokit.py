@@ -14,9 +14,9 @@ from typing import ClassVar
 import pytest
 
 from tests.osevents.listening import Heard, Library, listening
-from trayapp.osevents import SleepSoon, Woke
+from trayapp.osevents import SleepImminent, WakeDetected
 from trayapp.osevents.macos import MacPower
-from trayapp.osevents.macos_iokit import INTEREST, IoKit, Libraries
+from trayapp.osevents.macos_iokit import INTEREST, IoKit, IoKitLibraries
 
 WILL_SLEEP, POWERED_ON = 0xE0000280, 0xE0000300
 DARK = 0x19  # CPU, network, disk
@@ -65,7 +65,7 @@ class Frameworks:
             "CFRunLoopRun": self.run,
             "CFRunLoopStop": lambda loop: self.said.put(None) if loop == self.LOOP else None,
         }
-        self.libraries = Libraries(
+        self.libraries = IoKitLibraries(
             Library(names, {name: every[name] for name in names}), Library(CFRUNLOOP_H, loops), POINTER(self.MODE)
         )
 
@@ -97,10 +97,10 @@ async def test_through_the_c_interface() -> None:
         gc.collect()
         frameworks.said.put((WILL_SLEEP, 0x7FFF_FFFF_FFFF_FFF0))
         _, sleep = await heard.until(2)
-        assert isinstance(sleep, SleepSoon)
+        assert isinstance(sleep, SleepImminent)
         sleep.done()
         frameworks.said.put((POWERED_ON, 0))
-        assert [dark, SleepSoon(), Woke()] == await heard.until(3)
+        assert [dark, SleepImminent(), WakeDetected()] == await heard.until(3)
         assert source.dark()
     iokit.allow(1)  # too late: the number of the session may be somebody else's by now
     iokit.stop()

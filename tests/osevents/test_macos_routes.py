@@ -1,4 +1,4 @@
-"""The routing socket of macOS without a Mac: recorded messages in, `Stirred` out."""
+"""The routing socket of macOS without a Mac: recorded messages in, `NetworkStirred` out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from tests.osevents.listening import Heard, listening, until
-from trayapp.osevents import Stirred
+from trayapp.osevents import NetworkStirred
 from trayapp.osevents.macos import MacNetwork, interface_name
 from trayapp.osevents.macos_routes import stirs
 
@@ -111,7 +111,7 @@ def test_noise_wakes_nobody(message: bytes) -> None:
 
 
 async def test_a_burst_in_the_socket_is_one_event() -> None:
-    """Whatever is there when the loop looks is one `Stirred`; noise is none, and lost messages are one."""
+    """Whatever is there when the loop looks is one `NetworkStirred`; noise is none, and lost messages are one."""
 
     ours, kernel = socket.socketpair()
     with kernel:
@@ -120,15 +120,15 @@ async def test_a_burst_in_the_socket_is_one_event() -> None:
             for _ in range(5):
                 kernel.send(route(0x1, DEFAULT))
 
-            assert [Stirred()] == await heard.until(1)
+            assert [NetworkStirred()] == await heard.until(1)
 
             kernel.send(interface(9))
             kernel.send(address(0xC, "en0", inet("192.168.1.7")))
 
-            assert [Stirred()] * 2 == await heard.until(2)
+            assert [NetworkStirred()] * 2 == await heard.until(2)
             kernel.send(interface(9))
             await asyncio.sleep(0.02)
-            assert [Stirred()] * 2 == heard.events
+            assert [NetworkStirred()] * 2 == heard.events
         assert ours.fileno() == -1
 
 
@@ -157,7 +157,7 @@ async def test_lost_messages_are_a_change_and_a_broken_socket_an_end() -> None:
         running = asyncio.create_task(source.run(heard))
         await until(lambda: source.live)
         kernel.send(interface(9))
-        await until(lambda: heard.events == [Stirred()])
+        await until(lambda: heard.events == [NetworkStirred()])
         kernel.send(interface(9))
         with pytest.raises(OSError, match="down"):
             await asyncio.wait_for(running, 2.0)

@@ -10,9 +10,9 @@ import pytest
 
 from trayapp.osevents import linux_picture as linux
 from trayapp.osevents import socket_picture
-from trayapp.osevents.network import Picture, compare, noisy
+from trayapp.osevents.network import NetworkSnapshot, compare, noisy
 
-WIFI = Picture(
+WIFI = NetworkSnapshot(
     ways4=("wlan0 192.168.1.1",),
     ways6=("wlan0 fe80::1",),
     addresses4=("wlan0 192.168.1.23/24",),
@@ -32,10 +32,10 @@ WIFI = Picture(
         (replace(WIFI, resolver="bbbb"), ("name servers",)),
         (replace(WIFI, ways6=(), addresses6=()), ("IPv6 came or went", "default route", "addresses")),
         (replace(WIFI, addresses4=()), ("IPv4 came or went", "addresses")),
-        (Picture(), ("IPv4 came or went", "IPv6 came or went", "default route", "addresses", "name servers")),
+        (NetworkSnapshot(), ("IPv4 came or went", "IPv6 came or went", "default route", "addresses", "name servers")),
     ],
 )
-def test_reasons_of_a_change(later: Picture, reasons: tuple[str, ...]) -> None:
+def test_reasons_of_a_change(later: NetworkSnapshot, reasons: tuple[str, ...]) -> None:
     """Each difference is a reason of its own, and any of them is a change."""
 
     delta = compare(WIFI, later)
@@ -53,10 +53,10 @@ def test_reasons_of_a_change(later: Picture, reasons: tuple[str, ...]) -> None:
         (replace(WIFI, ways4=(), ways6=()), True),
         (replace(WIFI, addresses4=(), addresses6=()), True),
         (replace(WIFI, ways4=(), addresses6=()), True),
-        (Picture(), True),
+        (NetworkSnapshot(), True),
     ],
 )
-def test_offline_is_no_way_or_no_address(picture: Picture, offline: bool) -> None:
+def test_offline_is_no_way_or_no_address(picture: NetworkSnapshot, offline: bool) -> None:
     """One family with route and address is enough; a route of one and an address of the other are not."""
 
     assert picture.offline is offline
@@ -67,7 +67,7 @@ def test_a_digest_names_the_state() -> None:
 
     assert WIFI.digest() == replace(WIFI).digest()
     assert WIFI.digest() != replace(WIFI, resolver="bbbb").digest()
-    assert Picture(ways4=("a",)).digest() != Picture(ways6=("a",)).digest()
+    assert NetworkSnapshot(ways4=("a",)).digest() != NetworkSnapshot(ways6=("a",)).digest()
     assert len(WIFI.digest()) == 12
 
 

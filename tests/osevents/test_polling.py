@@ -13,10 +13,10 @@ import pytest
 from tests import ROOT
 from tests.osevents.test_network import WIFI
 from trayapp.core.model import Moment
-from trayapp.osevents import ClockStepped, NetworkState, Woke
+from trayapp.osevents import ClockStepped, NetworkState, WakeDetected
 from trayapp.osevents import linux_picture as linux
 from trayapp.osevents import socket_picture as sockets
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling, reader
 
 HOME = replace(WIFI, ways4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",))
@@ -25,12 +25,12 @@ HOME = replace(WIFI, ways4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",
 class Eyes:
     """Shows the picture it was given, and counts the looks."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: NetworkSnapshot) -> None:
         self.picture = picture
         self.looks = 0
         self.error: OSError | None = None
 
-    def __call__(self) -> Picture:
+    def __call__(self) -> NetworkSnapshot:
         self.looks += 1
         if self.error is not None:
             raise self.error
@@ -52,9 +52,9 @@ def test_a_quiet_machine_says_nothing() -> None:
 def test_a_start_without_network_is_told() -> None:
     """Being offline at the first look is an event, as a gate starts open."""
 
-    polling = Polling(Eyes(Picture()))
+    polling = Polling(Eyes(NetworkSnapshot()))
 
-    assert polling.poll(moment(0)) == [NetworkState(True, digest=Picture().digest(), reasons=("start",))]
+    assert polling.poll(moment(0)) == [NetworkState(True, digest=NetworkSnapshot().digest(), reasons=("start",))]
 
 
 def test_a_change_is_told_once() -> None:
@@ -78,7 +78,7 @@ def test_going_and_coming_back() -> None:
     polling = Polling(eyes)
     polling.poll(moment(0))
     said = []
-    for number, picture in enumerate((Picture(), WIFI), 1):
+    for number, picture in enumerate((NetworkSnapshot(), WIFI), 1):
         eyes.picture = picture
         said += polling.poll(moment(30.0 * number))
 
@@ -94,7 +94,7 @@ def test_a_wake_is_told_before_the_new_network() -> None:
     eyes.picture = HOME
     woke, state = polling.poll(moment(301, slept=300))
 
-    assert isinstance(woke, Woke)
+    assert isinstance(woke, WakeDetected)
     assert woke.slept == pytest.approx(300.0)
     assert isinstance(state, NetworkState)
 

@@ -10,18 +10,18 @@ import threading
 import pytest
 
 from tests.osevents.listening import Heard, until
-from trayapp.osevents import Stirred, sources
-from trayapp.osevents.relay import Hold, Relay
+from trayapp.osevents import NetworkStirred, sources
+from trayapp.osevents.relay import SleepHold, ThreadRelay
 
 
 async def test_events_are_told_on_the_loop() -> None:
     """A foreign thread posts; the loop's thread hears."""
 
     heard = Heard()
-    relay = Relay(heard)
-    assert await asyncio.to_thread(relay.post, Stirred())
+    relay = ThreadRelay(heard)
+    assert await asyncio.to_thread(relay.post, NetworkStirred())
 
-    assert [Stirred()] == await heard.until(1)
+    assert [NetworkStirred()] == await heard.until(1)
     assert {threading.current_thread()} == heard.threads
 
 
@@ -29,29 +29,29 @@ async def test_what_is_under_way_at_the_end_is_dropped() -> None:
     """An event that was posted before the end and would arrive after it is told to nobody."""
 
     heard = Heard()
-    relay = Relay(heard)
-    assert relay.post(Stirred())
+    relay = ThreadRelay(heard)
+    assert relay.post(NetworkStirred())
     relay.end()
     await asyncio.sleep(0.01)
 
-    assert not relay.post(Stirred())
+    assert not relay.post(NetworkStirred())
     assert [] == heard.events
 
 
 def test_a_closed_loop_is_no_error() -> None:
     """A thread of the system outlives the loop; it hears that nobody listens."""
 
-    async def make() -> Relay:
-        return Relay(Heard())
+    async def make() -> ThreadRelay:
+        return ThreadRelay(Heard())
 
-    assert not asyncio.run(make()).post(Stirred())
+    assert not asyncio.run(make()).post(NetworkStirred())
 
 
 async def test_the_word_is_given_once() -> None:
     """Twenty threads and the time limit at the same moment: one word."""
 
     words: list[str] = []
-    hold = Hold(lambda: words.append("sleep"), 0.02)
+    hold = SleepHold(lambda: words.append("sleep"), 0.02)
     threads = [threading.Thread(target=hold.release) for _ in range(20)]
     for thread in threads:
         thread.start()
@@ -66,7 +66,7 @@ async def test_without_a_word_the_time_limit_gives_it() -> None:
     """Nobody has to remember to."""
 
     words: list[str] = []
-    Hold(lambda: words.append("sleep"), 0.02)
+    SleepHold(lambda: words.append("sleep"), 0.02)
     await until(lambda: bool(words))
 
     assert ["sleep"] == words

@@ -16,15 +16,15 @@ from trayapp.core.model import Moment
 from trayapp.osevents import (
     ClockStepped,
     NetworkState,
+    NetworkStirred,
     OsEvent,
     PortalHint,
-    SleepSoon,
+    SleepImminent,
     Source,
-    Stirred,
-    Woke,
+    WakeDetected,
     watch,
 )
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling
 from trayapp.osevents.watch import AWAKE, Watch
 
@@ -88,7 +88,7 @@ async def test_a_burst_is_one_look() -> None:
         world.eyes.picture = HOME
         for number in range(10):
             world.now = moment(1.0 + number / 100)
-            kernel.emit(Stirred())
+            kernel.emit(NetworkStirred())
         assert [] == world.at(1.2)  # not yet: more may come
         assert 1 == world.eyes.looks
         await asyncio.sleep(0.3)
@@ -109,7 +109,7 @@ async def test_a_portal_is_remembered() -> None:
         assert isinstance(told, NetworkState)
         assert (False, True) == (told.offline, told.portal)
 
-        world.eyes.picture = Picture()
+        world.eyes.picture = NetworkSnapshot()
         (told,) = world.at(30.0)
         assert isinstance(told, NetworkState)
         assert (True, True) == (told.offline, told.portal)
@@ -125,12 +125,12 @@ async def test_sleep_and_wake_come_one_at_a_time() -> None:
 
     lid = Pretend(power=True)
     async with World(lid) as world:
-        for event in (SleepSoon(), Woke(), SleepSoon(), Woke(3.0)):
+        for event in (SleepImminent(), WakeDetected(), SleepImminent(), WakeDetected(3.0)):
             lid.emit(event)
         asked = world.asked
 
         told = [world.at(at) for at in (1.0, 1.1, 1.2, 1.3, 1.4)]
-        assert [[SleepSoon()], [Woke()], [SleepSoon()], [Woke(3.0)], []] == told
+        assert [[SleepImminent()], [WakeDetected()], [SleepImminent()], [WakeDetected(3.0)], []] == told
         assert asked + 3 == world.asked
 
 
@@ -139,8 +139,8 @@ async def test_a_wake_that_is_told_is_not_told_again_by_the_clocks() -> None:
 
     lid = Pretend(power=True)
     async with World(lid) as world:
-        lid.emit(Woke(600.0))
-        assert [Woke(600.0)] == world.at(700.0, slept=600.0)
+        lid.emit(WakeDetected(600.0))
+        assert [WakeDetected(600.0)] == world.at(700.0, slept=600.0)
         assert [] == world.at(800.0, slept=600.0)
 
 
@@ -153,7 +153,7 @@ async def test_a_sleep_that_only_the_clocks_show_counts_after_a_minute_awake() -
         assert [] == world.at(1050.0, slept=900.0)  # 50 s awake
         assert [] == world.at(2000.0, slept=1840.0)  # and asleep again
         assert [] == world.at(2055.0, slept=1840.0)
-        assert [Woke()] == world.at(2000.0 + AWAKE, slept=1840.0)
+        assert [WakeDetected()] == world.at(2000.0 + AWAKE, slept=1840.0)
         assert [] == world.at(2100.0, slept=1840.0)
 
 
@@ -162,10 +162,10 @@ async def test_a_wake_that_was_forgotten_after_an_announced_sleep() -> None:
 
     lid = Pretend(power=True)
     async with World(lid) as world:
-        lid.emit(SleepSoon())
-        assert [SleepSoon()] == world.at(10.0)
+        lid.emit(SleepImminent())
+        assert [SleepImminent()] == world.at(10.0)
         assert [] == world.at(10.0 + AWAKE - 1.0)
-        assert [Woke()] == world.at(10.0 + AWAKE)
+        assert [WakeDetected()] == world.at(10.0 + AWAKE)
 
 
 async def test_a_told_wake_ends_the_waiting() -> None:
@@ -174,8 +174,8 @@ async def test_a_told_wake_ends_the_waiting() -> None:
     lid = Pretend(power=True)
     async with World(lid) as world:
         assert [] == world.at(1000.0, slept=900.0)
-        lid.emit(Woke(900.0))
-        assert [Woke(900.0)] == world.at(1000.5, slept=900.0)
+        lid.emit(WakeDetected(900.0))
+        assert [WakeDetected(900.0)] == world.at(1000.5, slept=900.0)
         assert [] == world.at(1100.0, slept=900.0)
 
 
@@ -185,7 +185,7 @@ async def test_without_power_events_the_clocks_are_believed_at_once() -> None:
     async with World(Pretend(power=True, live=False), Pretend(power=False)) as world:
         assert ("plain",) == world.watch.live
         assert not world.watch.power
-        assert [Woke(900.0)] == world.at(1000.0, slept=900.0)
+        assert [WakeDetected(900.0)] == world.at(1000.0, slept=900.0)
 
 
 async def test_who_knows_less_waits_for_who_knows() -> None:
@@ -193,12 +193,12 @@ async def test_who_knows_less_waits_for_who_knows() -> None:
 
     lid, timer = Pretend(power=True), Pretend(power=False)
     async with World(lid, timer) as world:
-        timer.emit(Woke(2.0))
+        timer.emit(WakeDetected(2.0))
         assert [] == world.at(1.0)
-        assert [Woke()] == world.at(1.0 + AWAKE)
+        assert [WakeDetected()] == world.at(1.0 + AWAKE)
         lid.live = False
-        timer.emit(Woke(2.0))
-        assert [Woke(2.0)] == world.at(100.0)
+        timer.emit(WakeDetected(2.0))
+        assert [WakeDetected(2.0)] == world.at(100.0)
 
 
 async def test_a_clock_step_is_told_at_once() -> None:

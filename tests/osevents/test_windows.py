@@ -14,10 +14,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.osevents.listening import Heard, Library, listening
-from trayapp.osevents import SleepSoon, Stirred, Woke
+from trayapp.osevents import NetworkStirred, SleepImminent, WakeDetected
 from trayapp.osevents.windows import WindowsNetwork, WindowsPower
-from trayapp.osevents.windows_calls import Libraries as WindowsLibraries
 from trayapp.osevents.windows_calls import SubscribeParameters, Windows, system
+from trayapp.osevents.windows_calls import WindowsLibraries as WindowsLibraries
 
 SUSPEND, RESUME_CRITICAL, RESUME_SUSPEND, STATUS_CHANGE, RESUME_AUTOMATIC = 4, 6, 7, 10, 18
 
@@ -71,7 +71,7 @@ async def test_addresses_and_routes_stir() -> None:
         machine.tell("addresses")
         machine.tell("routes")
 
-        assert [Stirred(), Stirred()] == await heard.until(2)
+        assert [NetworkStirred(), NetworkStirred()] == await heard.until(2)
         assert {threading.current_thread()} == heard.threads
     assert {"addresses", "routes"} == set(machine.cancelled)
 
@@ -120,7 +120,7 @@ async def test_a_night() -> None:
     async with listening(WindowsPower(machine, hold=5.0)) as heard:
         waiting = machine.tell("power", SUSPEND)
         (sleep,) = await heard.until(1)
-        assert isinstance(sleep, SleepSoon)
+        assert isinstance(sleep, SleepImminent)
         assert waiting.is_alive()
         sleep.done()
         waiting.join(1.0)
@@ -128,7 +128,7 @@ async def test_a_night() -> None:
         for code in (RESUME_AUTOMATIC, RESUME_SUSPEND, STATUS_CHANGE):
             machine.tell("power", code).join()
 
-        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert [SleepImminent(), WakeDetected()] == await heard.until(2)
         assert {threading.current_thread()} == heard.threads
 
 
@@ -143,7 +143,7 @@ async def test_every_resume_is_a_wake(codes: tuple[int, ...]) -> None:
         for code in codes:
             machine.tell("power", code)
 
-        assert [SleepSoon(), Woke()] == await heard.until(2)
+        assert [SleepImminent(), WakeDetected()] == await heard.until(2)
 
 
 async def test_a_resume_without_a_suspend() -> None:
@@ -154,7 +154,7 @@ async def test_a_resume_without_a_suspend() -> None:
         machine.tell("power", RESUME_SUSPEND).join()
         machine.tell("power", RESUME_AUTOMATIC)
 
-        assert [Woke()] == await heard.until(1)
+        assert [WakeDetected()] == await heard.until(1)
 
 
 async def test_a_suspend_is_held_up_for_a_moment_only() -> None:
@@ -166,7 +166,7 @@ async def test_a_suspend_is_held_up_for_a_moment_only() -> None:
         waiting.join(2.0)
 
         assert not waiting.is_alive()
-        assert [SleepSoon()] == await heard.until(1)
+        assert [SleepImminent()] == await heard.until(1)
 
 
 async def test_ending_lets_the_machine_sleep() -> None:
@@ -179,7 +179,7 @@ async def test_ending_lets_the_machine_sleep() -> None:
         await heard.until(1)
 
     assert ["power"] == machine.cancelled
-    assert [SleepSoon(), Woke()] == heard.events
+    assert [SleepImminent(), WakeDetected()] == heard.events
     assert time.monotonic() - began < 1.5
 
 
@@ -280,8 +280,8 @@ async def test_through_the_c_interface() -> None:
         dlls.tell(0x300, SUSPEND)
         dlls.tell(0x300, RESUME_AUTOMATIC)
 
-        assert [Stirred(), Stirred()] == await network.until(2)
-        assert [SleepSoon(), Woke()] == await power.until(2)
+        assert [NetworkStirred(), NetworkStirred()] == await network.until(2)
+        assert [SleepImminent(), WakeDetected()] == await power.until(2)
     assert [0x100, 0x200, 0x300] == sorted(dlls.cancelled)
 
 

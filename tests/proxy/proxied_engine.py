@@ -12,7 +12,7 @@ import aiohttp
 
 from tests.engine.engines import World, keeping, login_of, running, spec_of
 from tests.oauth.token_requests import bare
-from trayapp.app.token_source import Supply
+from trayapp.app.token_source import EngineTokenSource
 from trayapp.core.model import Policy
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer
@@ -59,7 +59,7 @@ async def delivering(server: OAuthServer, url: str, path: Path, policy: Policy, 
     specs = [spec_of(server, policy=policy, url=url)]
     async with running(specs, path, keystore=keystore, **more) as world:
         keys = Keys(path / "keys.json")
-        proxy = Proxy(Supply(world.engine), keys, Upstreams(Wire("0", bare).tls))
+        proxy = Proxy(EngineTokenSource(world.engine), keys, Upstreams(Wire("0", bare).tls))
         loopback = LoopbackServer(
             port=0,
             runtime_dir=path / "run",

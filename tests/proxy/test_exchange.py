@@ -12,7 +12,7 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from trayapp.proxy.exchange import Answer, Sent, ask
+from trayapp.proxy.exchange import Sent, UpstreamResponse, ask
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -29,7 +29,7 @@ class Peer:
         self._connector = aiohttp.TCPConnector(limit=0)
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def ask(self, method: str = "GET", body: Sent = None, **head: str) -> Answer:
+    async def ask(self, method: str = "GET", body: Sent = None, **head: str) -> UpstreamResponse:
         upstream = aiohttp.ClientRequest("GET", URL(f"http://127.0.0.1:{self.port}"))
         return await ask(self._connector, upstream, method, "/x", CIMultiDict(head, Host="upstream"), body)
 

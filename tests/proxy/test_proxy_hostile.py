@@ -21,7 +21,7 @@ from tests.proxy.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
 from tests.server.test_server import talk
 from trayapp.core.model import Spec
 from trayapp.oauth.wire import Wire
-from trayapp.proxy.mapping import ANNOUNCED_MAX, Announced, parse, place
+from trayapp.proxy.mapping import ANNOUNCED_MAX, SseEndpoints, parse, place
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 
 
@@ -408,7 +408,7 @@ async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_announced_paths_are_few() -> None:
     """A server that announces for ever fills no memory; what is used stays longest."""
 
-    announced, where, asked = Announced(), place("https://mcp.example/sse"), parse("/w/one")
+    announced, where, asked = SseEndpoints(), place("https://mcp.example/sse"), parse("/w/one")
     assert asked is not None
     for number in range(ANNOUNCED_MAX + 10):
         assert announced.local(asked, where, "https://mcp.example/sse", f"/m/{number}")

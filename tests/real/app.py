@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests import ROOT
-from trayapp.cli.client import Client, NotRunningError
+from trayapp.cli.client import ApiClient, NotRunningError
 
 QUIT_LIMIT = 15.0  # s; the program gives an attempt in flight 10
 # Waits that have no key in the configuration, as short as the others of a test: what keeps a program in a loop from
@@ -169,7 +169,7 @@ class App:
     def glance(self) -> dict[str, Any]:
         """The same from the API, without another process: looking often costs the machine little."""
         try:
-            return dict(Client.find(self._runtime).status(self.name))
+            return dict(ApiClient.find(self._runtime).status(self.name))
         except NotRunningError:
             return self.status()  # which says why not
 

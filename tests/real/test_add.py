@@ -23,7 +23,7 @@ from tests.real.conftest import lacking
 from tests.real.idp import Idp
 from tests.real.relay import Relay
 from tests.real.walk import walk
-from trayapp.cli.client import Client
+from trayapp.cli.client import ApiClient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -76,7 +76,7 @@ def claims(app: App) -> dict[str, Any]:
 
 async def echo(app: App) -> str:
     """What the tool of the server says to an official client that knows nothing but our address."""
-    from mcp.client import Client as McpClient
+    from mcp.client import ApiClient as McpClient
     from mcp.client.streamable_http import streamable_http_client
 
     settings = json.loads(app.run("client-config", app.name, "--for", "json"))
@@ -169,14 +169,14 @@ def test_one_click_until_green(relay: Relay, idp: Idp, server: str, desk: Desk, 
     with App(desk.env, tmp_path) as app:
         app.configure(CONFIG + "".join(f'[workloads.{name}]\nurl = "{server}"\n' for name in names))
         app.until_up()
-        client = Client.find(next(desk.root.rglob("server.json")).parent)
+        client = ApiClient.find(next(desk.root.rglob("server.json")).parent)
         client.reload()
         took = sorted(until_green(client, name) for name in names)
     print(f"from the redirect to green: median {statistics.median(took):.3f} s, all {[round(t, 3) for t in took]}")
     assert statistics.median(took) < GREEN_LIMIT
 
 
-def until_green(client: Client, name: str) -> float:
+def until_green(client: ApiClient, name: str) -> float:
     """Seconds from the moment at which a browser is sent back to us."""
     page = client.post(name, "reauthorize", {"browser": False})["authorization_url"]
     back = walk(page, to_the_end=False)

@@ -23,7 +23,7 @@ from tests.real import node
 from tests.real.app import App
 from tests.real.conftest import lacking
 from tests.real.everything import Guard, everything, guarded
-from trayapp.cli.client import Client as Command
+from trayapp.cli.client import ApiClient as Command
 from trayapp.cli.client import NotRunningError
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer

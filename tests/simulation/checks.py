@@ -16,7 +16,7 @@ from trayapp.core.messages import Answer, Event, Rejected, Reply, Stored
 from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -371,7 +371,7 @@ class Checks:
 
     def noticed(self, process: Process, seen: object) -> None:
         """The engine has just been told what the machine did."""
-        assert isinstance(seen, Seen)
+        assert isinstance(seen, SystemChange)
         self.heals.noticed(process, seen)
         if seen.woke or (seen.network and not seen.offline):
             for truth in self.truths.values():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.plan import Happening
 from trayapp.core.presentation import Verb
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -57,7 +57,7 @@ class Director:
         end = happening.t + happening.for_
         dark = happening.who == "dark"
         if self.w.native and self.w.process is not None:
-            self.w.process.watcher.tell(Seen(sleep_soon=True))
+            self.w.process.watcher.tell(SystemChange(sleep_soon=True))
             self.w.process.engine.say()
             await asyncio.sleep(self.w.rng.uniform(0.1, 4.0))
         self.w.online()
@@ -91,7 +91,9 @@ class Director:
         """A native message makes the engine look."""
         process = self.w.process
         if self.w.native and process is not None:
-            process.watcher.tell(Seen(woke=True) if self.w.checks.heals.sleep_told and not self.w.asleep else Seen())
+            process.watcher.tell(
+                SystemChange(woke=True) if self.w.checks.heals.sleep_told and not self.w.asleep else SystemChange()
+            )
             process.engine.say()
 
     def _happen(self, h: Happening) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -117,7 +117,7 @@ class Heals:
             if self.closed_t is None:
                 self._set(name, self.world.clocks.t + PROMISE + LATE)
 
-    def noticed(self, process: Process, seen: Seen) -> None:
+    def noticed(self, process: Process, seen: SystemChange) -> None:
         """The engine was told."""
         t = self.world.clocks.t
         if seen.sleep_soon:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from trayapp.core.model import Moment
-from trayapp.engine.ports import Seen
+from trayapp.engine.ports import SystemChange
 from trayapp.osevents import NetworkState
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import LOOK_EVERY, Polling
 
 EPOCH = 1_800_000_000.0  # s; the wall clock when the world begins
@@ -62,26 +62,26 @@ class Network:
         """The kernel's word."""
         return self.down > 0 or self.hinted > 0
 
-    def picture(self) -> Picture:
+    def picture(self) -> NetworkSnapshot:
         """What the operating system shows of it."""
         if self.offline:
-            return Picture()
+            return NetworkSnapshot()
         ways: tuple[str, ...] = (f"wlan0 10.{self.place}.0.1",)
         addresses: tuple[str, ...] = (f"wlan0 10.{self.place}.0.7/24",)
         if not self.vpn_down:
             ways, addresses = (*ways, "tun0 10.99.0.1"), (*addresses, "tun0 10.99.0.7/24")
-        return Picture(ways, (), addresses, (), f"ns-{self.place}")
+        return NetworkSnapshot(ways, (), addresses, (), f"ns-{self.place}")
 
 
 class Watcher:
     """The engine's look at the machine (`ports.Watcher`): the real polling, and native messages where there are some."""
 
-    def __init__(self, network: Network, native: bool, told: Callable[[Seen], None]) -> None:
+    def __init__(self, network: Network, native: bool, told: Callable[[SystemChange], None]) -> None:
         self.native = native
         self._network = network
         self._told = told
         self._polling = Polling(network.picture, 0.0 if native else LOOK_EVERY)
-        self._news = Seen()
+        self._news = SystemChange()
 
     def first(self, now: Moment) -> bool:
         """Whether the kernel says "offline" at the start."""
@@ -92,7 +92,7 @@ class Watcher:
         """Whether the network is another one than at the last look."""
         return self._polling._picture != self._network.picture()
 
-    def tell(self, news: Seen) -> None:
+    def tell(self, news: SystemChange) -> None:
         """A native message."""
         sleep = (self._news.sleep_soon or news.sleep_soon) and not news.woke
         self._news = replace(
@@ -105,14 +105,14 @@ class Watcher:
 
     told = False
 
-    def poll(self, now: Moment) -> Seen | None:
-        seen, self._news = self._news, Seen()
+    def poll(self, now: Moment) -> SystemChange | None:
+        seen, self._news = self._news, SystemChange()
         for event in self._polling.poll(now):
             if isinstance(event, NetworkState):
                 seen = replace(seen, network=True, offline=event.offline)
             else:
                 seen = replace(seen, woke=True)  # a jump of the clocks
-        if seen == Seen():
+        if seen == SystemChange():
             return None
         self._told(seen)
         return seen

@@ -75,17 +75,17 @@ def _late_answers() -> Iterator[None]:
         attempt = model.Attempt(e.attempt, model.Trigger.DUE, Step.SENT, e.now, e.fingerprint, e.lineage)
         return real(replace(w, phase=Phase.REFRESHING, attempt=attempt), e)
 
-    from trayapp.engine.effects import Performer
+    from trayapp.engine.effects import EffectRunner
 
-    real, perform = attempts.finished, Performer.perform
+    real, perform = attempts.finished, EffectRunner.perform
 
-    def without_abandon(self: Performer, name: str, effect: messages.Effect) -> None:
+    def without_abandon(self: EffectRunner, name: str, effect: messages.Effect) -> None:
         if not isinstance(effect, messages.Abandon):
             perform(self, name, effect)
 
     rows = {phase: {**row, messages.Finished: late} for phase, row in machine.TABLE.items()}
     rows[Phase.REFRESHING][messages.Finished] = finished
-    with mock.patch.object(machine, "TABLE", rows), mock.patch.object(Performer, "perform", without_abandon):
+    with mock.patch.object(machine, "TABLE", rows), mock.patch.object(EffectRunner, "perform", without_abandon):
         yield
 
 

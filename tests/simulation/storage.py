@@ -19,7 +19,7 @@ from tests.vault.keyrings import Fake, MacFake, WindowsFake
 from trayapp.core.model import Login
 from trayapp.storage.journal import Journal, _prepare
 from trayapp.system.worker import Worker
-from trayapp.vault.login_store import Cabinet
+from trayapp.vault.login_store import LoginStore
 from trayapp.vault.slots import WINDOWS_LIMIT, RefusalError, Slot
 
 
@@ -109,7 +109,7 @@ class Keyring:
     def slots(self, install: str, name: str) -> list[Slot]:
         """Both slots as they are, read by the real rules."""
         try:
-            cabinet = Cabinet(install)
+            cabinet = LoginStore(install)
             cabinet._told = _Everything()
             return list(cabinet._read(_Bare(self), name))
         except RefusalError:

@@ -26,7 +26,7 @@ from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Status
-from trayapp.vault.login_store import Cabinet
+from trayapp.vault.login_store import LoginStore
 
 HISTORY = 400  # lines that are kept for a broken invariant
 HOUR = 3600.0
@@ -83,7 +83,7 @@ class World:
     def _first_login(self, spec: Spec, server: AuthServer) -> None:
         family, _ = server.sign_in(spec.name, 0.0)
         self.checks.truths[spec.name] = Truth(spec.name, server, family, family.current, family.current)
-        Cabinet(INSTALL).write(self.keyring, spec.name, self.login_of(server, family), candidate=False)
+        LoginStore(INSTALL).write(self.keyring, spec.name, self.login_of(server, family), candidate=False)
 
     def login_of(self, server: AuthServer, family: Family) -> Login:
         """What a sign-in brings of this family."""

@@ -18,7 +18,7 @@ from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
-from trayapp.storage.journal import KEPT, Journal, Row
+from trayapp.storage.journal import KEPT, HistoryRow, Journal
 
 WALL = 1_800_000_000.0
 PROBLEM = Problem("http", "a firewall page came instead of a token", http_status=403)
@@ -172,10 +172,10 @@ async def test_history_keeps_thirty_days(open_journal: Open) -> None:
     await journal.note("gh", WALL - 5, Note("attempt", "server_busy", "tick", PROBLEM), "auth_retrying", "retrying")
     await journal.note("gh", WALL - 9, Note("phase"), "running", "ok")
     await journal.note("other", WALL, Note("phase"), "running", "ok")
-    old = Row(WALL - KEPT - 5, "gh", "attempt", "not_sent", "", None, "running", "ok")
+    old = HistoryRow(WALL - KEPT - 5, "gh", "attempt", "not_sent", "", None, "running", "ok")
     rows = [
-        Row(WALL - 9, "gh", "phase", "", "", None, "running", "ok"),
-        Row(WALL - 5, "gh", "attempt", "server_busy", "tick", PROBLEM, "auth_retrying", "retrying"),
+        HistoryRow(WALL - 9, "gh", "phase", "", "", None, "running", "ok"),
+        HistoryRow(WALL - 5, "gh", "attempt", "server_busy", "tick", PROBLEM, "auth_retrying", "retrying"),
     ]
     assert [old, *rows] == await journal.history("gh", 0.0)
     assert rows[1:] == await journal.history("gh", WALL - 8)

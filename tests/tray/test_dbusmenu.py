@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trayapp.core.presentation import Action, MenuItem, Verb
-from trayapp.tray.dbusmenu import ROOT, Change, MenuTree, label, properties
+from trayapp.tray.dbusmenu import ROOT, MenuTree, MenuUpdate, label, properties
 from trayapp.tray.menu import Path, paths
 
 RETRY = Action(Verb.RETRY, "a")
@@ -30,7 +30,7 @@ def test_a_new_text_is_sent_as_a_property() -> None:
     tree = MenuTree()
     tree.update((MenuItem("a", "retrying", RETRY),))
     change = tree.update((MenuItem("a", "running", RETRY),))
-    assert Change(False, ((1, {"label": Variant("s", "running")}),)) == change
+    assert MenuUpdate(False, ((1, {"label": Variant("s", "running")}),)) == change
 
 
 def test_the_same_menu_is_no_change() -> None:
@@ -39,7 +39,7 @@ def test_the_same_menu_is_no_change() -> None:
     tree = MenuTree()
     tree.update(menu("a", "b"))
     revision = tree.revision
-    assert Change(False) == tree.update(menu("a", "b"))
+    assert MenuUpdate(False) == tree.update(menu("a", "b"))
     assert revision == tree.revision
 
 
@@ -173,7 +173,7 @@ class Host:
         for child in below:
             self._read(child.value)
 
-    def hear(self, change: Change) -> None:
+    def hear(self, change: MenuUpdate) -> None:
         for number, found in change.updated:
             self.properties[number].update(found)
         for number, names in change.removed:

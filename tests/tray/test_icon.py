@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.tray import icon as icon_module
 from trayapp.tray.icon import TrayIcon
-from trayapp.tray.mailbox import Change, Mailbox, difference
+from trayapp.tray.mailbox import Mailbox, ViewUpdate, difference
 
 VIEW = IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,))
 SHOW = Action(Verb.SHOW)
 
 
-def face(tooltip: str = "all well", view: IconView = VIEW, *items: MenuItem) -> Face:
-    return Face(view, tooltip, items)
+def face(tooltip: str = "all well", view: IconView = VIEW, *items: MenuItem) -> TrayView:
+    return TrayView(view, tooltip, items)
 
 
 class Screen:
@@ -28,7 +28,7 @@ class Screen:
 
     def __init__(self, on_action: Callable[[Action], None], on_host: Callable[[bool], None]) -> None:
         self.click, self.host = on_action, on_host
-        self.changes: queue.Queue[Change] = queue.Queue()
+        self.changes: queue.Queue[ViewUpdate] = queue.Queue()
         self.threads: set[str] = set()
         self.fail = 0
         self._stopped = threading.Event()
@@ -39,7 +39,7 @@ class Screen:
         self._stopped.wait(10)
         painter.join(10)
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: ViewUpdate) -> None:
         self.threads.add(threading.current_thread().name)
         if self.fail:
             self.fail -= 1
@@ -49,7 +49,7 @@ class Screen:
     def stop(self) -> None:
         self._stopped.set()
 
-    def next(self) -> Change:
+    def next(self) -> ViewUpdate:
         return self.changes.get(timeout=5)
 
 
@@ -118,15 +118,15 @@ def test_closing_wakes_a_waiting_taker() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (None, face(), Change(VIEW, "all well", ())),
-        (face(), face(), Change()),
-        (face(), face("retrying"), Change(tooltip="retrying")),
-        (face(), face("all well", IconView(Glyph.OPEN, Colour.BLUE)), Change(IconView(Glyph.OPEN, Colour.BLUE))),
-        (face(), face("all well", VIEW, MenuItem("a")), Change(menu=(MenuItem("a"),))),
-        (face("all well", VIEW, MenuItem("a")), face(), Change(menu=())),
+        (None, face(), ViewUpdate(VIEW, "all well", ())),
+        (face(), face(), ViewUpdate()),
+        (face(), face("retrying"), ViewUpdate(tooltip="retrying")),
+        (face(), face("all well", IconView(Glyph.OPEN, Colour.BLUE)), ViewUpdate(IconView(Glyph.OPEN, Colour.BLUE))),
+        (face(), face("all well", VIEW, MenuItem("a")), ViewUpdate(menu=(MenuItem("a"),))),
+        (face("all well", VIEW, MenuItem("a")), face(), ViewUpdate(menu=())),
     ],
 )
-def test_a_change_holds_only_what_differs(before: Face | None, after: Face, expected: Change) -> None:
+def test_a_change_holds_only_what_differs(before: TrayView | None, after: TrayView, expected: ViewUpdate) -> None:
     """An emptied menu is a change too."""
 
     assert expected == difference(before, after)
@@ -139,10 +139,10 @@ def test_a_face_reaches_the_screen_in_the_painters_thread() -> None:
 
     with Running() as running:
         running.icon.publish(face("one"))
-        assert Change(VIEW, "one", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "one", ()) == running.screen.next()
         running.icon.publish(face("one"))
         running.icon.publish(face("two"))
-        assert Change(tooltip="two") == running.screen.next()
+        assert ViewUpdate(tooltip="two") == running.screen.next()
         assert {"painter"} == running.screen.threads
 
 
@@ -151,8 +151,8 @@ def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
 
     makers: list[tuple[str, str]] = []
 
-    def making(tooltip: str) -> Callable[[], Face]:
-        def make() -> Face:
+    def making(tooltip: str) -> Callable[[], TrayView]:
+        def make() -> TrayView:
             makers.append((tooltip, threading.current_thread().name))
             return face(tooltip)
 
@@ -160,10 +160,10 @@ def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
 
     with Running() as running:
         running.icon.publish(making("one"))
-        assert Change(VIEW, "one", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "one", ()) == running.screen.next()
         running.icon.publish(making("two"))
         running.icon.publish(making("three"))
-        assert Change(tooltip="three") == running.screen.next()
+        assert ViewUpdate(tooltip="three") == running.screen.next()
     assert [("one", "painter"), ("three", "painter")] == makers
 
 
@@ -176,7 +176,7 @@ def test_a_flutter_costs_four_changes_a_second() -> None:
         running.screen.next()
         for i in range(1000):
             running.icon.publish(face(str(i)))
-        assert Change(tooltip="999") == running.screen.next()
+        assert ViewUpdate(tooltip="999") == running.screen.next()
         assert time.monotonic() - began >= icon_module.MIN_INTERVAL * 0.9
 
 
@@ -210,7 +210,7 @@ def test_a_screen_that_fails_once_is_shown_everything_again(caplog: pytest.LogCa
         while running.screen.fail:
             time.sleep(0.001)
         running.icon.publish(face("three"))
-        assert Change(VIEW, "three", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "three", ()) == running.screen.next()
     assert "the panel fell over" in caplog.text
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from tests.tray.stand_ins import MENU, QUIT, RED, Loop, Strict, pystray
 from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray import native
-from trayapp.tray.mailbox import Change
+from trayapp.tray.mailbox import ViewUpdate
 
 
 class NsImage:
@@ -132,7 +132,7 @@ def test_on_macos_every_call_is_made_in_the_main_thread() -> None:
     """Icon, tooltip, menu and the end; the stand-in fails for any other thread."""
 
     with Mac() as mac:
-        mac.icon.apply(Change(RED, "1 needs sign-in", MENU))
+        mac.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
         mac.loop.settle()
         assert "title 1 needs sign-in" in mac.icon.seen
         assert "menu" == mac.icon.seen[-1]
@@ -143,7 +143,7 @@ def test_on_macos_the_picture_is_sharp_and_in_colour() -> None:
     """Two pixels for each point, and no template image, which would be black."""
 
     with Mac() as mac:
-        mac.icon.apply(Change(RED))
+        mac.icon.apply(ViewUpdate(RED))
         mac.loop.settle()
     image = NsImage.made[-1]
     assert (44, 44, (22, 22), False) == (image.width, image.height, image.points, image.template)
@@ -153,10 +153,10 @@ def test_on_macos_a_click_on_the_old_menu_does_what_the_user_read() -> None:
     """pystray would look its tag up in the new menu."""
 
     with Mac() as mac:
-        mac.icon.apply(Change(menu=MENU))
+        mac.icon.apply(ViewUpdate(menu=MENU))
         mac.loop.settle()
         old = tag_of(mac.icon._menu_handle[0], "Quit")
-        mac.icon.apply(Change(menu=(MenuItem("new", "First of all", Action(Verb.ADD)), *MENU)))
+        mac.icon.apply(ViewUpdate(menu=(MenuItem("new", "First of all", Action(Verb.ADD)), *MENU)))
         mac.loop.settle()
         mac.click(old)
     assert [QUIT] == mac.actions
@@ -166,14 +166,14 @@ def test_on_macos_a_click_on_an_item_that_is_gone_hits_nothing() -> None:
     """Neither does one on a menu from long ago."""
 
     with Mac() as mac:
-        mac.icon.apply(Change(menu=MENU))
+        mac.icon.apply(ViewUpdate(menu=MENU))
         mac.loop.settle()
         old = tag_of(mac.icon._menu_handle[0], "Retry now")
-        mac.icon.apply(Change(menu=MENU[1:]))
+        mac.icon.apply(ViewUpdate(menu=MENU[1:]))
         mac.loop.settle()
         mac.click(old)
         for _ in range(3):
-            mac.icon.apply(Change(menu=MENU[2:]))
+            mac.icon.apply(ViewUpdate(menu=MENU[2:]))
         mac.loop.settle()
         mac.click(old)
     assert [] == mac.actions
@@ -182,7 +182,7 @@ def test_on_macos_a_click_on_an_item_that_is_gone_hits_nothing() -> None:
 def test_tags_forget_old_menus() -> None:
     """A week of changes costs no memory."""
 
-    tags = native.Tags()
+    tags = native.CallbackTags()
     for _ in range(100):
         tags.begin()
         for _ in range(10):

@@ -17,7 +17,7 @@ import pytest
 from tests.tray.stand_ins import MENU, QUIT, RED, RETRY, SHOW, Loop, Strict, pystray, pystray_base, texts
 from trayapp.core.presentation import Action, Verb
 from trayapp.tray import native
-from trayapp.tray.mailbox import Change
+from trayapp.tray.mailbox import ViewUpdate
 
 
 class WindowsBase(Strict):
@@ -114,7 +114,7 @@ def test_on_windows_every_call_is_made_in_the_thread_of_the_window() -> None:
     """The painter only posts a message."""
 
     with Windows() as windows:
-        windows.icon.apply(Change(RED, "1 needs sign-in", MENU))
+        windows.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
         windows.loop.settle()
         assert ["title 1 needs sign-in", "menu"] == windows.icon.seen[-2:]
         assert [("R&&D", ["Retry now"]), "- - - -", "Open dashboard", "Mute", "Quit"] == windows.icon._menu_handle[0]
@@ -124,11 +124,11 @@ def test_on_windows_an_open_menu_is_left_alone_until_it_is_closed() -> None:
     """Its own loop delivers our message; the change waits, and the click does what the user read."""
 
     with Windows() as windows:
-        windows.icon.apply(Change(menu=MENU))
+        windows.icon.apply(ViewUpdate(menu=MENU))
         windows.loop.settle()
         windows.loop.call_after(windows.icon.dispatch, 0x40B, 0, native.WM_RBUTTONUP)
         windows.loop.settle()
-        windows.icon.apply(Change(tooltip="changed", menu=MENU[2:]))
+        windows.icon.apply(ViewUpdate(tooltip="changed", menu=MENU[2:]))
         windows.loop.settle()
         assert "title changed" not in windows.icon.seen
         windows.choose(6)

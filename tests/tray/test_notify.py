@@ -14,7 +14,7 @@ from tests.tray.bus import Bus, Notifications
 from tests.tray.test_sni import until
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify, pixmap
-from trayapp.tray.notify import ChannelError, DesktopNotifierChannel, Notifier
+from trayapp.tray.notify import ChannelError, DesktopNotifierChannel, NotificationCentre
 
 REAUTHORIZE, RETRY = Action(Verb.REAUTHORIZE, "a"), Action(Verb.RETRY, "a")
 
@@ -30,7 +30,7 @@ class Daemon:
         self._bus = bus
         self.service = Notifications(*capabilities, server=server)
         self.actions: list[Action] = []
-        self.notifier = Notifier(self.actions.append)
+        self.notifier = NotificationCentre(self.actions.append)
 
     async def __aenter__(self) -> Daemon:
         self.connection = await self._bus.connect()
@@ -139,7 +139,7 @@ async def test_a_restarted_daemon_is_asked_anew(bus: Bus) -> None:
 async def test_without_a_daemon_one_line_is_logged(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     """However many notices there are; and again only after one was shown."""
 
-    notifier = Notifier(lambda _: None)
+    notifier = NotificationCentre(lambda _: None)
     assert not await notifier.show(notice())
     assert not await notifier.show(notice())
     assert ["notifications cannot be shown: no notification daemon runs in this session"] == caplog.messages
@@ -181,7 +181,7 @@ async def test_without_a_bus_nothing_is_raised(
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
-    notifier = Notifier(lambda _: None)
+    notifier = NotificationCentre(lambda _: None)
     assert not await notifier.show(notice())
     await notifier.withdraw("a")
     await notifier.close()
@@ -198,7 +198,7 @@ async def test_a_handler_that_fails_is_logged(bus: Bus, caplog: pytest.LogCaptur
         raise RuntimeError("the engine is gone")
 
     async with Daemon(bus, "actions") as daemon:
-        daemon.notifier = Notifier(handle)
+        daemon.notifier = NotificationCentre(handle)
         await daemon.notifier.show(notice())
         daemon.service.action_invoked(1, "0")
         daemon.service.action_invoked(1, "default")
@@ -254,8 +254,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
     return library
 
 
-def other_notifier(actions: list[Action]) -> Notifier:
-    return Notifier(actions.append, make_channel=DesktopNotifierChannel)
+def other_notifier(actions: list[Action]) -> NotificationCentre:
+    return NotificationCentre(actions.append, make_channel=DesktopNotifierChannel)
 
 
 async def test_elsewhere_a_button_pressed_in_another_thread_reaches_the_loop(pretend: Pretend) -> None:

@@ -16,7 +16,7 @@ from dbus_fast.aio.message_bus import MessageBus
 from tests.tray.bus import Bus, Watcher, call
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import pixmap, sni
-from trayapp.tray.mailbox import Change
+from trayapp.tray.mailbox import ViewUpdate
 
 RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,), attention=True)
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -95,7 +95,7 @@ async def test_an_urgent_icon_has_attention_pictures_and_a_tooltip_without_marku
 
     async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
         async with Running() as running:
-            running.icon.apply(Change(RED, "<b>1 needs sign-in</b>"))
+            running.icon.apply(ViewUpdate(RED, "<b>1 needs sign-in</b>"))
             found: dict[str, Any] = {}
             for _ in range(200):
                 found = await ask("/StatusNotifierItem", PROPERTIES, "GetAll", "s", "org.kde.StatusNotifierItem")
@@ -118,7 +118,7 @@ async def test_clicks_of_all_kinds_arrive(bus: Bus) -> None:
     async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
         nothing = Variant("i", 0)
         async with Running() as running:
-            running.icon.apply(Change(menu=menu))
+            running.icon.apply(ViewUpdate(menu=menu))
             await ask("/StatusNotifierItem", "org.kde.StatusNotifierItem", "Activate", "ii", 0, 0)
             await until(lambda: not running.actions.empty(), "the left click")
             events = [[1, "clicked", nothing, 0], [99, "clicked", nothing, 0]]
@@ -178,7 +178,7 @@ async def test_a_lost_bus_is_reported_once_and_found_again(
 
     monkeypatch.setattr(sni, "RETRY_FIRST", 0.02)
     async with Running(host_grace=0.01) as running:
-        running.icon.apply(Change(tooltip="before the loss"))
+        running.icon.apply(ViewUpdate(tooltip="before the loss"))
         bus.stop()
         await until(lambda: "the tray icon is gone" in caplog.text, "the report")
         await asyncio.sleep(0.2)
@@ -201,7 +201,7 @@ async def test_without_a_session_bus_run_waits_for_stop(
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
     async with Running(host_grace=0.01) as running:
-        running.icon.apply(Change(RED, "nobody sees it"))
+        running.icon.apply(ViewUpdate(RED, "nobody sees it"))
         await until(lambda: running.hosts == [False], "the news that there is no host")
     (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
     assert record.getMessage().startswith("no tray icon: this session has no D-Bus session bus")

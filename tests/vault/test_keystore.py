@@ -13,8 +13,8 @@ import pytest
 
 from tests.vault.keyrings import CANARY, FakeVault, MacFake, VaultError, WindowsFake, login, mac, windows
 from trayapp.core.model import Login, Trouble
-from trayapp.engine.ports import Found
 from trayapp.engine.ports import Keystore as KeystorePort
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore, MemoryKeystore, trouble_of
 from trayapp.vault.login_store import Vault
 
@@ -60,7 +60,7 @@ async def test_logins_take_turns_in_two_slots(make: Make, open_keystore: Open) -
     headers = [service for service in vault.written() if service.endswith(("/a", "/b"))]
 
     assert ["gh/a", "gh/b", "gh/a"] == headers
-    assert Found(login(3, size=2500)) == await open_keystore(vault).load("gh")
+    assert StoredLogin(login(3, size=2500)) == await open_keystore(vault).load("gh")
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -91,7 +91,7 @@ async def test_a_repetition_is_no_write_and_an_older_generation_is_refused(make:
     assert Trouble.FAILED is await keystore.store("gh", login(2, token="other"))
     assert Trouble.FAILED is await keystore.store("gh", login(1))
     assert before == len(vault.written())
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -103,12 +103,12 @@ async def test_a_candidate_is_ignored_until_it_is_accepted(make: Make, open_keys
     old, new = login(4), login(5, lineage="new", size=3000)
     await keystore.store("gh", old)
     assert await keystore.store_candidate("gh", new) is None
-    assert Found(old, new) == await open_keystore(vault).load("gh")
+    assert StoredLogin(old, new) == await open_keystore(vault).load("gh")
     before = len(vault.written())
 
     assert await keystore.store("gh", new) is None
     assert ["gh/b"] == vault.written()[before:]
-    assert Found(new) == await open_keystore(vault).load("gh")
+    assert StoredLogin(new) == await open_keystore(vault).load("gh")
 
 
 async def test_a_candidate_may_be_accepted_under_a_later_generation(open_keystore: Open) -> None:
@@ -119,12 +119,12 @@ async def test_a_candidate_may_be_accepted_under_a_later_generation(open_keystor
     await keystore.store("gh", login(4))
     await keystore.store_candidate("gh", login(5, lineage="new"))
     assert await keystore.store("gh", login(5)) is None
-    assert Found(login(5)) == await keystore.load("gh")
+    assert StoredLogin(login(5)) == await keystore.load("gh")
 
     accepted = replace(login(5, lineage="new"), generation=6)
     assert await keystore.store("gh", accepted) is None
-    assert Found(accepted) == await keystore.load("gh")
-    assert Found(accepted) == await open_keystore(vault).load("gh")
+    assert StoredLogin(accepted) == await keystore.load("gh")
+    assert StoredLogin(accepted) == await open_keystore(vault).load("gh")
 
 
 async def test_the_first_candidate_is_no_login(open_keystore: Open) -> None:
@@ -135,10 +135,10 @@ async def test_the_first_candidate_is_no_login(open_keystore: Open) -> None:
     await keystore.store_candidate("gh", login(1, token="one"))
     await keystore.store_candidate("gh", login(2, token="two"))
 
-    assert Found(None, login(2, token="two")) == await keystore.load("gh")
+    assert StoredLogin(None, login(2, token="two")) == await keystore.load("gh")
     assert {"gh/a", "gh/b"} == set(vault.written())
     assert await keystore.store("gh", login(2, token="two")) is None
-    assert Found(login(2, token="two")) == await keystore.load("gh")
+    assert StoredLogin(login(2, token="two")) == await keystore.load("gh")
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -171,12 +171,12 @@ async def test_a_damaged_slot_is_told_and_written_next(open_keystore: Open, capl
     vault.backend.entries[key] = vault.backend.entries[key].replace("read write", "read xrite")
     keystore = open_keystore(vault)
 
-    assert Found(login(1)) == await keystore.load("gh")
+    assert StoredLogin(login(1)) == await keystore.load("gh")
     assert "digest" in caplog.text
     assert CANARY not in caplog.text
     assert await keystore.store("gh", login(2)) is None
     assert "gh/b" == vault.written()[-1]
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
 
 async def test_a_keyring_that_goes_back_in_time_is_not_believed(open_keystore: Open) -> None:
@@ -194,7 +194,7 @@ async def test_a_keyring_that_goes_back_in_time_is_not_believed(open_keystore: O
     await keystore.store("gh", login(4))
     assert "gh/b" == vault.written()[-1]
     vault.reading = lambda service, value: value
-    assert Found(login(4)) == await keystore.load("gh")
+    assert StoredLogin(login(4)) == await keystore.load("gh")
 
 
 async def test_a_read_back_that_differs_is_a_failure(open_keystore: Open) -> None:
@@ -210,7 +210,7 @@ async def test_a_read_back_that_differs_is_a_failure(open_keystore: Open) -> Non
     assert Trouble.FAILED is await keystore.store("gh", login(3))
     vault.reading = lambda service, value: value
     assert await keystore.store("gh", login(3)) is None
-    assert Found(login(3)) == await keystore.load("gh")
+    assert StoredLogin(login(3)) == await keystore.load("gh")
 
 
 async def test_a_shorter_login_leaves_no_piece_of_the_longer_one(open_keystore: Open) -> None:
@@ -226,7 +226,7 @@ async def test_a_shorter_login_leaves_no_piece_of_the_longer_one(open_keystore: 
 
     assert await keystore.discard("gh") is None
     assert {} == vault.backend.entries
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.discard("gh") is None
 
 
@@ -246,7 +246,7 @@ async def test_removing_deletes_the_older_slot_first(open_keystore: Open) -> Non
         vault.after = fail
         assert Trouble.FAILED is await keystore.discard("gh")
         vault.after = lambda what, service: None
-        assert Found(login(newest)) == await keystore.load("gh")
+        assert StoredLogin(login(newest)) == await keystore.load("gh")
 
 
 async def test_workloads_do_not_see_each_other(open_keystore: Open) -> None:
@@ -257,9 +257,9 @@ async def test_workloads_do_not_see_each_other(open_keystore: Open) -> None:
     await keystore.store("a", login(1, token="one"))
     await keystore.store("b", login(7, token="two"))
 
-    assert Found(login(1, token="one")) == await keystore.load("a")
-    assert Found(login(7, token="two")) == await keystore.load("b")
-    assert Found(None) == await keystore.load("c")
+    assert StoredLogin(login(1, token="one")) == await keystore.load("a")
+    assert StoredLogin(login(7, token="two")) == await keystore.load("b")
+    assert StoredLogin(None) == await keystore.load("c")
 
 
 async def test_the_probe_writes_once_a_minute(open_keystore: Open) -> None:
@@ -386,7 +386,7 @@ async def test_a_keyring_that_was_absent_is_looked_for_again(
     keystore = open_keystore(factory)
     assert Trouble.UNAVAILABLE is await keystore.status()
     assert "Nothing here." == await keystore.describe()
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert ["Nothing here.", "The keyring works again."] == [record.getMessage() for record in caplog.records]
     assert "fake" == await keystore.describe()
 
@@ -424,13 +424,13 @@ async def test_a_call_that_hangs_is_reported_and_nothing_overtakes_it(open_keyst
     assert ["gh/a"] == vault.written()  # the store that waited behind it was dropped, not put off
 
     stuck.go.set()
-    assert Found(login(1)) == await _settled(keystore, "gh")
+    assert StoredLogin(login(1)) == await _settled(keystore, "gh")
     assert await keystore.store("gh", login(2)) is None
 
 
-async def _settled(keystore: Keystore, name: str) -> Found:
+async def _settled(keystore: Keystore, name: str) -> StoredLogin:
     for _ in range(500):
-        if isinstance(found := await keystore.load(name), Found):
+        if isinstance(found := await keystore.load(name), StoredLogin):
             return found
         await asyncio.sleep(0.01)
     raise AssertionError("the keyring did not come back")
@@ -448,11 +448,11 @@ async def test_a_write_that_hangs_and_then_succeeds_keeps_the_rules(make: Make, 
     assert Trouble.HANGING is await keystore.store("gh", login(3, size=2500))
 
     stuck.go.set()
-    assert Found(login(2, size=2500)) == await _settled(keystore, "gh")
+    assert StoredLogin(login(2, size=2500)) == await _settled(keystore, "gh")
     assert await keystore.store("gh", login(2, size=2500)) is None
     assert await keystore.store("gh", login(3, size=2500)) is None
     assert "gh/a" == vault.written()[-1]
-    assert Found(login(3, size=2500)) == await open_keystore(vault).load("gh")
+    assert StoredLogin(login(3, size=2500)) == await open_keystore(vault).load("gh")
 
 
 async def test_the_limit_is_for_one_call_not_for_a_store(open_keystore: Open) -> None:
@@ -479,7 +479,7 @@ async def test_a_caller_that_gives_up_does_not_stop_a_write(open_keystore: Open)
         await storing
 
     stuck.go.set()
-    assert Found(login(1, size=3000)) == await keystore.load("gh")
+    assert StoredLogin(login(1, size=3000)) == await keystore.load("gh")
 
 
 async def test_all_calls_are_made_in_one_thread_of_its_own(open_keystore: Open) -> None:
@@ -515,17 +515,17 @@ async def test_the_memory_keystore_keeps_logins_for_this_run() -> None:
     """The same answers without a keyring."""
 
     keystore = MemoryKeystore()
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.probe() is None
     assert await keystore.store("gh", login(1)) is None
     assert await keystore.store("gh", login(1)) is None
     assert Trouble.FAILED is await keystore.store("gh", login(1, token="other"))
     assert await keystore.store_candidate("gh", login(2, lineage="new")) is None
-    assert Found(login(1), login(2, lineage="new")) == await keystore.load("gh")
+    assert StoredLogin(login(1), login(2, lineage="new")) == await keystore.load("gh")
     assert await keystore.store("gh", login(2, lineage="new")) is None
-    assert Found(login(2, lineage="new")) == await keystore.load("gh")
+    assert StoredLogin(login(2, lineage="new")) == await keystore.load("gh")
     assert await keystore.discard("gh") is None
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.status() is None
     assert "this run only" in await keystore.describe()
 

@@ -18,7 +18,7 @@ from tests.engine.engines import World, login_of, one, with_policy
 from tests.vault.keyrings import FakeVault, login, mac, windows
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.core.presentation import Verb
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import OAuthServer
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore
@@ -86,7 +86,7 @@ async def test_one_unreadable_slot_at_start_hides_and_costs_nothing(make: Make, 
     assert before == entries(vault)
 
     well(vault)
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -98,7 +98,7 @@ async def test_a_read_only_keyring_still_gives_what_it_has(make: Make, open_keys
     before = entries(vault)
     vault.before = lambda what, service: None if what == "get" else broken(what)(what, service)
     keystore = open_keystore(vault)
-    assert Found(login(2, size=2500)) == await keystore.load("gh")
+    assert StoredLogin(login(2, size=2500)) == await keystore.load("gh")
     assert Trouble.FAILED is await keystore.probe()
     assert Trouble.FAILED is await keystore.store("gh", login(3))
     assert Trouble.FAILED is await keystore.discard("gh")
@@ -124,7 +124,7 @@ async def test_the_value_of_another_entry_is_no_login(make: Make, other: str, op
     assert before == entries(vault)
 
     well(vault)
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
 
 async def test_a_login_that_does_not_name_its_place_is_read(open_keystore: Open) -> None:
@@ -136,9 +136,9 @@ async def test_a_login_that_does_not_name_its_place_is_read(open_keystore: Open)
     (text,) = slots.encode(login(1), candidate=False, limit=None)
     vault.backend.set_password("amberlight/inst/gh/a", "gh", text)
     keystore = open_keystore(vault)
-    assert Found(login(1)) == await keystore.load("gh")
+    assert StoredLogin(login(1)) == await keystore.load("gh")
     assert await keystore.store("gh", login(2)) is None
-    assert Found(login(2)) == await open_keystore(vault).load("gh")
+    assert StoredLogin(login(2)) == await open_keystore(vault).load("gh")
 
 
 @pytest.mark.parametrize("make", BOTH)
@@ -153,11 +153,11 @@ async def test_a_keyring_that_says_yes_and_writes_nothing_keeps_the_old(make: Ma
     for _ in range(2):
         assert Trouble.FAILED is await keystore.store("gh", login(3))
     assert before == entries(vault)
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
     vault.set = real  # type: ignore[method-assign]
     assert await keystore.store("gh", login(3)) is None
-    assert Found(login(3)) == await open_keystore(vault).load("gh")
+    assert StoredLogin(login(3)) == await open_keystore(vault).load("gh")
 
 
 # --- the whole engine ------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Held:
     async def is_newest(self, keystore: Keystore) -> bool:
         """Whether a fresh run would find the token that the server will take."""
         found = await keystore.load("one")
-        assert isinstance(found, Found), found
+        assert isinstance(found, StoredLogin), found
         assert found.login is not None
         return found.login.refresh_token.reveal() == self.server.current_refresh_token(self.family)
 

@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests import ROOT
 from tests.vault.keyrings import Fake, FakeVault, FileVault, MacFake, WindowsFake, login
 from trayapp.core.model import Login
-from trayapp.engine.ports import Found
-from trayapp.vault.login_store import Cabinet
+from trayapp.engine.ports import StoredLogin
+from trayapp.vault.login_store import LoginStore
 from trayapp.vault.slots import WINDOWS_LIMIT, RefusalError
 
 NAME = "gh"
@@ -45,7 +45,7 @@ class TwoSlots(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.vault = FakeVault(self.fake_type()(), limit=self.limit)
-        self.cabinet = Cabinet("inst")
+        self.cabinet = LoginStore("inst")
         self.generation = 0
         self.confirmed: Login | None = None
         self.later: list[Login] = []  # stores of which nobody knows how they ended
@@ -93,7 +93,7 @@ class TwoSlots(RuleBasedStateMachine):
         except OSError:
             return False
         except Killed:
-            self.cabinet = Cabinet("inst")
+            self.cabinet = LoginStore("inst")
             return False
         except RefusalError:
             return False
@@ -146,12 +146,12 @@ class TwoSlots(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """A new run knows nothing of the one before."""
-        self.cabinet = Cabinet("inst")
+        self.cabinet = LoginStore("inst")
 
     @invariant()
     def the_newest_confirmed_login_is_there(self) -> None:
         """Or a newer one that was being written; never an older one, never nothing."""
-        for cabinet in (Cabinet("inst"), self.cabinet):
+        for cabinet in (LoginStore("inst"), self.cabinet):
             found = cabinet.load(self.vault, NAME)
             allowed = [self.confirmed, *self.later]
             assert found.login in allowed, (found, allowed)
@@ -227,7 +227,7 @@ for at in range(60):
 
 def _prepare(directory: Path, limit: int | None, what: str) -> None:
     directory.mkdir()
-    vault, cabinet = FileVault(directory, limit), Cabinet("inst")
+    vault, cabinet = FileVault(directory, limit), LoginStore("inst")
     cabinet.write(vault, NAME, login(1, size=2500), candidate=False)
     cabinet.write(vault, NAME, login(2, size=2500), candidate=False)
     if what == "accept":
@@ -250,11 +250,11 @@ def test_a_kill_at_any_step_leaves_a_valid_login(tmp_path: Path, limit: int | No
         check=True,
     )
     ends = [int(line.split()[1]) for line in done.stdout.splitlines()]
-    found = [Cabinet("inst").load(FileVault(tmp_path / str(at), limit), NAME) for at in range(len(ends))]
+    found = [LoginStore("inst").load(FileVault(tmp_path / str(at), limit), NAME) for at in range(len(ends))]
     old, new = login(2, size=2500), login(3, size=2500, lineage=what)
 
     assert [-signal.SIGKILL] * (len(ends) - 1) + [0] == ends
     assert len(ends) > (10 if limit else 5)
     assert all(each.login in (old, new) for each in found)
-    assert (Found(old, new) if what == "accept" else Found(old)) == found[0]
-    assert (Found(old, new) if what == "candidate" else Found(new)) == found[-1]
+    assert (StoredLogin(old, new) if what == "accept" else StoredLogin(old)) == found[0]
+    assert (StoredLogin(old, new) if what == "candidate" else StoredLogin(new)) == found[-1]

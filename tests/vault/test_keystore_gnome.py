@@ -17,7 +17,7 @@ from tests import ROOT
 from tests.vault.keyrings import CANARY, login
 from tests.vault.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.secretservice import watch
 
@@ -45,17 +45,17 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
 
     assert await keystore.status() is None
     assert await keystore.describe() == "Secret Service"
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.probe() is None
     for generation in (1, 2, 3):
         assert await keystore.store("gh", login(generation, size=20_000)) is None
     assert await keystore.store_candidate("gh", login(4, lineage="new")) is None
 
     other = Keystore("inst")
-    assert Found(login(3, size=20_000), login(4, lineage="new")) == await other.load("gh")
+    assert StoredLogin(login(3, size=20_000), login(4, lineage="new")) == await other.load("gh")
     assert await other.store("gh", login(4, lineage="new")) is None
     assert await other.discard("gh") is None
-    assert Found(None) == await other.load("gh")
+    assert StoredLogin(None) == await other.load("gh")
     await other.close()
 
 
@@ -75,7 +75,7 @@ async def test_a_locked_keyring_is_named_at_once_and_nobody_is_asked(
     assert "locked" in await keystore.describe()
 
     service.unlock()
-    assert Found(login(1)) == await keystore.load("gh")
+    assert StoredLogin(login(1)) == await keystore.load("gh")
     assert await keystore.store("gh", login(2)) is None
     assert CANARY not in caplog.text
 
@@ -89,7 +89,7 @@ async def test_a_dialog_that_cannot_come_up_is_a_lock_too(service: SecretService
     assert Trouble.LOCKED is await keystore.load("gh", prompt=True)
     assert Trouble.LOCKED is await keystore.load("gh")
     service.unlock()
-    assert Found(login(1)) == await keystore.load("gh")
+    assert StoredLogin(login(1)) == await keystore.load("gh")
 
 
 async def test_unlocking_is_heard(service: SecretService, keystore: Keystore) -> None:
@@ -128,7 +128,7 @@ async def test_a_restarted_daemon_is_met_with_a_new_session(service: SecretServi
     await asyncio.to_thread(service.up)
 
     assert await keystore.store("gh", login(2)) is None
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
 
 
 async def test_a_service_that_comes_later_is_found(service: SecretService, keystore: Keystore) -> None:
@@ -140,7 +140,7 @@ async def test_a_service_that_comes_later_is_found(service: SecretService, keyst
     assert "No keyring is there" in await keystore.describe()
 
     await asyncio.to_thread(service.up)
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     assert await keystore.store("gh", login(1)) is None
 
 
@@ -221,12 +221,12 @@ async def test_a_kill_at_any_step_leaves_a_valid_login(service: SecretService, k
     steps = ("read a", "read b", "before the write", "after it", "before the read-back")
     for at, generation in enumerate((2, 2, 2, 13, 14)):
         assert -9 == await asyncio.to_thread(_run_child, at), steps[at]
-        assert Found(login(generation, size=1400)) == await _fresh_load("gh"), steps[at]
+        assert StoredLogin(login(generation, size=1400)) == await _fresh_load("gh"), steps[at]
     assert 0 == await asyncio.to_thread(_run_child, 5)
-    assert Found(login(15, size=1400)) == await keystore.load("gh")
+    assert StoredLogin(login(15, size=1400)) == await keystore.load("gh")
 
 
-async def _fresh_load(name: str) -> Found | Trouble:
+async def _fresh_load(name: str) -> StoredLogin | Trouble:
     keystore = Keystore("inst")
     try:
         return await keystore.load(name)
@@ -249,7 +249,7 @@ async def test_no_connection_is_left_open(service: SecretService) -> None:
         service.lock()
         assert Trouble.LOCKED is await keystore.load("gh")
         service.unlock()
-        assert isinstance(await keystore.load("gh"), Found)
+        assert isinstance(await keystore.load("gh"), StoredLogin)
     assert before >= len(os.listdir("/proc/self/fd"))
     await keystore.close()
     wait_for(lambda: len(os.listdir("/proc/self/fd")) < before, "the sockets to be closed")

@@ -16,7 +16,7 @@ from keyring.backends.Windows import WinVaultKeyring
 from trayapp.core.model import Trouble
 from trayapp.vault import vaults
 from trayapp.vault.backends import PlainVault, wrap
-from trayapp.vault.encrypted_session import KeptKeyring, KeptVault
+from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.naming import NoVaultError
 from trayapp.vault.slots import WINDOWS_LIMIT
@@ -97,9 +97,9 @@ def test_the_secret_service_is_kept_and_never_prompts_by_itself(monkeypatch: pyt
 
     monkeypatch.setenv("KEYRING_PROPERTY_MAY_PROMPT", "1")
     vault = wrap(SecretService.Keyring())  # type: ignore[no-untyped-call]
-    assert isinstance(vault, KeptVault)
+    assert isinstance(vault, EncryptedVault)
     assert vault.prompt is False
-    assert KeptKeyring().may_prompt is False
+    assert EncryptedKeyring().may_prompt is False
 
 
 @pytest.mark.parametrize("how", ["environment", "file"])

@@ -13,7 +13,7 @@ from tests.vault.keyrings import CANARY, login
 from tests.vault.scripted_secret_service import Item, Scripted
 from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault import vaults
 from trayapp.vault.keystore import Keystore, trouble_of
 from trayapp.vault.servicevault import LockedError, SecretServiceVault, ServiceError
@@ -195,10 +195,10 @@ def test_where_plain_words_will_not_do(monkeypatch: pytest.MonkeyPatch, name: st
 def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
     """A login of the library's is found without it, replaced rather than doubled, and found by it again."""
 
-    from trayapp.vault.encrypted_session import KeptKeyring, KeptVault
+    from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 
     bus.up()
-    stock, ours = KeptVault(KeptKeyring()), SecretServiceVault()
+    stock, ours = EncryptedVault(EncryptedKeyring()), SecretServiceVault()
     stock.set("amberlight/x/gh/a", "gh", "one")
     assert "one" == ours.get("amberlight/x/gh/a", "gh")
     ours.set("amberlight/x/gh/a", "gh", "two")
@@ -261,7 +261,7 @@ async def test_a_session_bus_that_ends_is_survived(bus: SecretService) -> None:
     bus.up()
     keystore = Keystore("inst")
     assert await keystore.store("gh", login(1)) is None
-    assert Found(login(1)) == await keystore.load("gh")
+    assert StoredLogin(login(1)) == await keystore.load("gh")
     bus._bus.terminate()
     await asyncio.to_thread(bus._bus.wait, 10)
     assert Trouble.UNAVAILABLE is await asyncio.wait_for(keystore.load("gh"), 10)
@@ -280,6 +280,6 @@ async def test_one_click_on_everything_is_one_dialog(script: Scripted) -> None:
 
     script.answer = "accept"
     found = await asyncio.gather(*(keystore.load(name, prompt=True) for name in names))
-    assert [Found(None)] * 5 == found
+    assert [StoredLogin(None)] * 5 == found
     assert 2 == script.prompts
     await keystore.close()

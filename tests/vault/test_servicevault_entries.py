@@ -10,7 +10,7 @@ from tests.vault.keyrings import login
 from tests.vault.scripted_secret_service import HOME, OTHER, Item, Scripted
 from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.servicevault import LockedError, SecretServiceVault
 
@@ -30,12 +30,12 @@ async def test_another_default_keyring_signs_nobody_out(bus: SecretService) -> N
     bus._call("SetAlias", "string:default", "objpath:/org/freedesktop/secrets/collection/session")
 
     keystore = Keystore("inst")
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
     for generation in (3, 4):
         assert await keystore.store("gh", login(generation)) is None
-    assert Found(login(4)) == await keystore.load("gh")
+    assert StoredLogin(login(4)) == await keystore.load("gh")
     assert await keystore.discard("gh") is None
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     await keystore.close()
 
 
@@ -76,7 +76,7 @@ async def test_a_service_that_adds_instead_of_replacing(script: Scripted) -> Non
         keystore._wrote_at = None
         assert await keystore.probe() is None
         assert await keystore.store("gh", login(generation)) is None
-    assert Found(login(5)) == await keystore.load("gh")
+    assert StoredLogin(login(5)) == await keystore.load("gh")
     assert 3 == len(script.items)
     await keystore.close()
 
@@ -89,13 +89,13 @@ async def test_a_service_that_keeps_nothing_is_found_out(script: Scripted) -> No
         assert await keystore.store("gh", login(generation)) is None
     script.drops = True
     assert Trouble.FAILED is await keystore.store("gh", login(3))
-    assert Found(login(2)) == await keystore.load("gh")
+    assert StoredLogin(login(2)) == await keystore.load("gh")
     script.items[f"{OTHER}1"] = Item({"service": "amberlight/inst/new/a", "username": "new"}, b"older")
     assert Trouble.FAILED is await keystore.store("new", login(1))
     assert f"{OTHER}1" in script.items
     script.drops = False
     assert await keystore.store("gh", login(3)) is None
-    assert Found(login(3)) == await keystore.load("gh")
+    assert StoredLogin(login(3)) == await keystore.load("gh")
     await keystore.close()
 
 

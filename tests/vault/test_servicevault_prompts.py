@@ -11,7 +11,7 @@ from tests.vault.keyrings import login
 from tests.vault.scripted_secret_service import HOME, Item, Scripted
 from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault import servicevault
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.servicevault import LockedError, SecretServiceVault
@@ -29,10 +29,10 @@ async def test_logins_are_kept_where_every_write_is_a_prompt(script: Scripted) -
     assert await keystore.probe() is None
     for generation in (1, 2, 3):
         assert await keystore.store("gh", login(generation)) is None
-    assert Found(login(3)) == await keystore.load("gh")
+    assert StoredLogin(login(3)) == await keystore.load("gh")
     assert 3 == len(script.items)
     assert await keystore.discard("gh") is None
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     await keystore.close()
 
 
@@ -93,7 +93,7 @@ async def test_a_prompt_that_nobody_answers_ends(script: Scripted, monkeypatch: 
     assert Trouble.LOCKED is await keystore.load("gh", prompt=True)
     assert "Dismiss" in script.calls
     script.locked = False
-    assert Found(None) == await keystore.load("gh")
+    assert StoredLogin(None) == await keystore.load("gh")
     await keystore.close()
 
 
@@ -136,5 +136,5 @@ async def test_a_call_that_is_never_answered_ends(
     assert Trouble.UNAVAILABLE in told
     script.deaf_to = ""
     assert await keystore.store("gh", login(4)) is None
-    assert Found(login(4)) == await keystore.load("gh")
+    assert StoredLogin(login(4)) == await keystore.load("gh")
     await keystore.close()

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 
 from tests.api.scripted_control import FakeControl
 from trayapp.api.api import open_routes, routes
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import RejectedWorkload
 from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
@@ -75,12 +75,12 @@ class Script(FakeControl):
     def snapshot(self) -> Snapshot:
         return Snapshot(1, dict(self.views), warnings=self.warnings)
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
         self.calls.append(("add", name, dict(keys)))
         if name in self.views:
-            return Rejected(409, "name_taken", "name", f"There is already a workload {name}.")
+            return RejectedWorkload(409, "name_taken", "name", f"There is already a workload {name}.")
         if "issuer" in keys and not str(keys["issuer"]).startswith("https://"):
-            return Rejected(400, "bad_value", "issuer", "issuer has to be an https address.")
+            return RejectedWorkload(400, "bad_value", "issuer", "issuer has to be an https address.")
         self.added(seen(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
         return None
 

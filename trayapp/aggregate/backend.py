@@ -31,8 +31,8 @@ from mcp.shared.exceptions import MCPError
 from pydantic import TypeAdapter
 
 from trayapp import __version__
-from trayapp.aggregate.feed import NO_TLS, Access
-from trayapp.aggregate.states import Blocked, Why, refused
+from trayapp.aggregate.feed import NO_TLS, ProxyAccess
+from trayapp.aggregate.states import Blocked, BlockedReason, refused
 
 CONNECT = 30.0  # s for handshake and all; the proxy itself waits 10 s for a connection
 NOT_HERE = frozenset({400, 404, 405, 406, 415, 501})  # what servers of the older transport answer to a POST
@@ -48,7 +48,7 @@ Heard = Callable[[str, types.ServerNotification], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Trace:
+class RequestTrace:
     """What became of one request on the wire. The SDK sends it in the context of who asked."""
 
     sent: bool = False
@@ -57,11 +57,11 @@ class Trace:
     retry_after: str | None = None
 
 
-_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_trace: ContextVar[RequestTrace | None] = ContextVar("trace", default=None)
 
 
 @dataclass(slots=True, eq=False)
-class Live:
+class OpenSession:
     """An open session, until `over` is set."""
 
     session: ClientSession
@@ -72,32 +72,32 @@ class Live:
         return self.session.server_capabilities or types.ServerCapabilities()
 
 
-class Backend:
+class UpstreamSession:
     """The workload `name`. `heard` is told what the server says of itself: changed lists, log lines."""
 
-    def __init__(self, name: str, access: Callable[[str], Awaitable[Access]], heard: Heard) -> None:
+    def __init__(self, name: str, access: Callable[[str], Awaitable[ProxyAccess]], heard: Heard) -> None:
         self.name = name
         self.log_level: types.LoggingLevel | None = None
         self._access = access
         self._heard = heard
-        self._live: Live | None = None
+        self._live: OpenSession | None = None
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: types.ClientRequest, progress: ProgressFnT | None = None) -> dict[str, Any]:
         """The server's result as it came. Raises `Blocked`, or the server's own `MCPError`."""
 
-        async def send(live: Live) -> dict[str, Any]:
+        async def send(live: OpenSession) -> dict[str, Any]:
             found: dict[str, Any] = await live.session.send_request(request, RAW, progress_callback=progress)
             return found
 
         return await self.use(send)
 
-    async def use(self, job: Callable[[Live], Awaitable[T]]) -> T:
+    async def use(self, job: Callable[[OpenSession], Awaitable[T]]) -> T:
         """Something with the session; once more with a new one if the old one was not there. Raises like `ask`."""
         for attempt in (1, 2):
             live = await self._open_session()
-            trace = Trace()
+            trace = RequestTrace()
             mark = _trace.set(trace)
             try:
                 return await job(live)
@@ -111,7 +111,7 @@ class Backend:
                     raise self._refused(trace) from None
                 if broken:
                     text = f"The connection to {self.name} broke while it was working: nobody knows whether it did it."
-                    raise Blocked(Why(self.name, text)) from None
+                    raise Blocked(BlockedReason(self.name, text)) from None
                 raise
             finally:
                 _trace.reset(mark)
@@ -134,11 +134,11 @@ class Backend:
 
     # --- the session -------------------------------------------------------------------------------------------------
 
-    async def _open_session(self) -> Live:
+    async def _open_session(self) -> OpenSession:
         async with self._opening:
             if self._live is not None and not self._live.over.is_set():
                 return self._live
-            opened: asyncio.Future[Live] = asyncio.get_running_loop().create_future()
+            opened: asyncio.Future[OpenSession] = asyncio.get_running_loop().create_future()
             task = asyncio.create_task(self._keep(opened), name=f"session of {self.name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -146,17 +146,17 @@ class Backend:
                 async with asyncio.timeout(CONNECT):
                     self._live = await opened
             except TimeoutError:
-                raise Blocked(Why(self.name, f"{self.name} did not answer within {CONNECT:.0f} s.")) from None
+                raise Blocked(BlockedReason(self.name, f"{self.name} did not answer within {CONNECT:.0f} s.")) from None
             finally:
                 if not opened.done() or opened.cancelled() or opened.exception() is not None:
                     task.cancel()
             return self._live
 
-    async def _keep(self, opened: asyncio.Future[Live]) -> None:
+    async def _keep(self, opened: asyncio.Future[OpenSession]) -> None:
         """The session's own task: the SDK wants it opened and closed in one."""
-        trace = Trace()
+        trace = RequestTrace()
         _trace.set(trace)
-        live: Live | None = None
+        live: OpenSession | None = None
         try:
             access = await self._access(self.name)
             async with AsyncExitStack() as stack:
@@ -177,7 +177,7 @@ class Backend:
             if not opened.done():
                 opened.cancel()
 
-    async def _connect(self, stack: AsyncExitStack, access: Access, trace: Trace) -> Live:
+    async def _connect(self, stack: AsyncExitStack, access: ProxyAccess, trace: RequestTrace) -> OpenSession:
         try:
             return await stack.enter_async_context(self._streamable(access))
         except (MCPError, ExceptionGroup) as error:  # its task groups may make a group of it
@@ -187,7 +187,7 @@ class Backend:
         return await stack.enter_async_context(self._older(access))
 
     @contextlib.asynccontextmanager
-    async def _streamable(self, access: Access) -> AsyncIterator[Live]:
+    async def _streamable(self, access: ProxyAccess) -> AsyncIterator[OpenSession]:
         over = asyncio.Event()
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(self._http(access.headers, over))
@@ -199,10 +199,10 @@ class Backend:
                 if error.code not in (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND):
                     raise
                 await session.discover()
-            yield Live(session, over)
+            yield OpenSession(session, over)
 
     @contextlib.asynccontextmanager
-    async def _older(self, access: Access) -> AsyncIterator[Live]:
+    async def _older(self, access: ProxyAccess) -> AsyncIterator[OpenSession]:
         over = asyncio.Event()
 
         def http(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
@@ -213,7 +213,7 @@ class Backend:
             streams = await stack.enter_async_context(opening)
             session = await stack.enter_async_context(self._session(*streams))
             await session.initialize()
-            yield Live(session, over)
+            yield OpenSession(session, over)
 
     def _session(self, reader: Any, writer: Any) -> ClientSession:
         async def heard(message: Any) -> None:
@@ -250,7 +250,7 @@ class Backend:
             event_hooks={"request": [sent], "response": [answered]},
         )
 
-    async def _tell_level(self, live: Live) -> None:
+    async def _tell_level(self, live: OpenSession) -> None:
         if self.log_level is None or live.capabilities.logging is None:
             return
         params = types.SetLevelRequestParams(level=self.log_level)
@@ -258,28 +258,28 @@ class Backend:
             async with asyncio.timeout(5):
                 await live.session.send_request(types.SetLevelRequest(params=params), RAW)
 
-    def _drop(self, live: Live) -> None:
+    def _drop(self, live: OpenSession) -> None:
         live.over.set()
         if self._live is live:
             self._live = None
 
     # --- why not -----------------------------------------------------------------------------------------------------
 
-    def _refused(self, trace: Trace) -> Blocked:
+    def _refused(self, trace: RequestTrace) -> Blocked:
         return Blocked(refused(self.name, trace.status, trace.body, trace.retry_after, time.time()))
 
-    def _failure(self, trace: Trace, error: BaseException) -> Exception:
+    def _failure(self, trace: RequestTrace, error: BaseException) -> Exception:
         if trace.status in PROXY_SAYS:
             return self._refused(trace)
         said = next((leaf.message for leaf in _leaves(error) if isinstance(leaf, MCPError)), "")
         if said:
-            return Blocked(Why(self.name, f"{self.name} refused the session: {said}"))
+            return Blocked(BlockedReason(self.name, f"{self.name} refused the session: {said}"))
         status = next((e.response.status_code for e in _leaves(error) if isinstance(e, httpx2.HTTPStatusError)), 0)
         what = f"it answered {status}" if status else _kinds(error)
-        return Blocked(Why(self.name, f"{self.name} could not be reached, or is no MCP server ({what})."))
+        return Blocked(BlockedReason(self.name, f"{self.name} could not be reached, or is no MCP server ({what})."))
 
 
-def _refused_session(trace: Trace, error: MCPError, live: Live) -> bool:
+def _refused_session(trace: RequestTrace, error: MCPError, live: OpenSession) -> bool:
     """The request was not looked at: the session is unknown (404; with some servers 400), or the local key is (403).
 
     Or the version is: the server is another one now.

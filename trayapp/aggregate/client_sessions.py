@@ -48,7 +48,7 @@ _CHANGED = {
 log = logging.getLogger(__name__)
 
 
-class Clients:
+class ClientSessions:
     """The application; `run` it around the server. `summary` are the instructions that a new client gets."""
 
     def __init__(self, server: Server[Any], secret: Secret, summary: Callable[[], str]) -> None:

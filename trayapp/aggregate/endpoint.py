@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 from trayapp import __version__
 from trayapp.aggregate import names
 from trayapp.aggregate.hub import PROMPTS, TOOLS, Hub
-from trayapp.aggregate.states import Blocked, Why
+from trayapp.aggregate.states import Blocked, BlockedReason
 
 NAME = "amberlight"
 FACTS = "amberlight/unavailable"  # in `_meta` of an error result: why, for programs
@@ -133,12 +133,12 @@ def _ours(result: dict[str, Any]) -> dict[str, Any]:
     return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **result}
 
 
-def _error_result(why: Why) -> types.CallToolResult:
+def _error_result(why: BlockedReason) -> types.CallToolResult:
     text = types.TextContent(type="text", text=why.text)
     return types.CallToolResult(content=[text], is_error=True, _meta={FACTS: why.facts()})
 
 
-def _error(why: Why) -> MCPError:
+def _error(why: BlockedReason) -> MCPError:
     return MCPError(types.INTERNAL_ERROR, why.text, why.facts())
 
 

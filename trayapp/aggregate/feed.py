@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from trayapp.aggregate.states import Row, row_of
+from trayapp.aggregate.states import WorkloadRow, row_of
 from trayapp.core.model import Secret
 
 SILENCE = 40.0  # s; the app says something every 15
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ProxyAccess:
     """How this process reaches a workload: the proxy's address and the header with the local key."""
 
     url: str
@@ -42,8 +42,10 @@ class Access:
 class Feed:
     """The rows by name. `changed` is told before and after (None: there is none)."""
 
-    def __init__(self, url: str, app_key: Secret, changed: Callable[[Row | None, Row | None], None]) -> None:
-        self.rows: dict[str, Row] = {}
+    def __init__(
+        self, url: str, app_key: Secret, changed: Callable[[WorkloadRow | None, WorkloadRow | None], None]
+    ) -> None:
+        self.rows: dict[str, WorkloadRow] = {}
         self.ready = asyncio.Event()  # the full list was heard once
         self._changed = changed
         self._last = ""
@@ -67,12 +69,12 @@ class Feed:
         finally:
             await self._http.aclose()
 
-    async def access(self, name: str) -> Access:
+    async def access(self, name: str) -> ProxyAccess:
         """The key may have changed since it was asked for last. Raises `httpx2.HTTPError` or `ValueError`."""
         answer = await self._http.get(f"/api/v1beta/workloads/{name}/client", timeout=LIMIT)
         answer.raise_for_status()
         found = answer.json()
-        return Access(str(found["url"]), {str(key): str(value) for key, value in dict(found["headers"]).items()})
+        return ProxyAccess(str(found["url"]), {str(key): str(value) for key, value in dict(found["headers"]).items()})
 
     async def _listen(self) -> None:
         headers = {"Last-Event-ID": self._last} if self._last else {}
@@ -99,7 +101,7 @@ class Feed:
                     self._put(row)
                 self.ready.set()
 
-    def _put(self, row: Row | None) -> None:
+    def _put(self, row: WorkloadRow | None) -> None:
         if row is None:
             return
         before, self.rows[row.name] = self.rows.get(row.name), row

@@ -20,11 +20,11 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
 from trayapp.aggregate import names
-from trayapp.aggregate.backend import Backend
-from trayapp.aggregate.feed import Access
-from trayapp.aggregate.listing import Kept, Listing, Thing, discover
+from trayapp.aggregate.backend import UpstreamSession
+from trayapp.aggregate.feed import ProxyAccess
+from trayapp.aggregate.listing import CachedListings, Listing, Thing, discover
 from trayapp.aggregate.names import Owned
-from trayapp.aggregate.states import Blocked, Row, blocked, gone
+from trayapp.aggregate.states import Blocked, WorkloadRow, blocked, gone
 
 AT_ONCE = 8  # workloads that are asked for their lists at the same time
 FRESH = 30.0  # s that a list is given out without asking again
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Listener:
+class ChangeListener:
     """Who is told: that lists changed, and what a server wrote into its log."""
 
     changed: Callable[[frozenset[str]], Awaitable[None]]
@@ -57,18 +57,18 @@ class Hub:
 
     def __init__(
         self,
-        rows: dict[str, Row],
+        rows: dict[str, WorkloadRow],
         ready: asyncio.Event,
-        access: Callable[[str], Awaitable[Access]],
-        kept: Kept,
-        listener: Listener,
+        access: Callable[[str], Awaitable[ProxyAccess]],
+        kept: CachedListings,
+        listener: ChangeListener,
     ) -> None:
         self._rows = rows
         self._ready = ready
         self._access = access
         self._kept = kept
         self._listener = listener
-        self._backends: dict[str, Backend] = {}
+        self._backends: dict[str, UpstreamSession] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._failed: dict[str, float] = {}  # monotonic; when the lists could not be had
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -78,7 +78,7 @@ class Hub:
         self._level: types.LoggingLevel | None = None
         self._public: dict[str, dict[str, tuple[Owned, Thing]]] = {}  # by kind; made anew when something changed
 
-    def changed(self, before: Row | None, row: Row | None) -> None:
+    def changed(self, before: WorkloadRow | None, row: WorkloadRow | None) -> None:
         """The feed heard of a workload."""
         name = row.name if row is not None else before.name if before is not None else ""
         if row is None or before is None or before.url != row.url:
@@ -219,9 +219,9 @@ class Hub:
         self._level = level
         await asyncio.gather(*(backend.level(level) for backend in self._backends.values()), return_exceptions=True)
 
-    def _backend(self, name: str) -> Backend:
+    def _backend(self, name: str) -> UpstreamSession:
         if name not in self._backends:
-            self._backends[name] = Backend(name, self._access, self._heard)
+            self._backends[name] = UpstreamSession(name, self._access, self._heard)
             self._backends[name].log_level = self._level
         return self._backends[name]
 
@@ -238,7 +238,7 @@ class Hub:
         listing, row = self._kept.by_name.get(name), self._rows.get(name)
         return listing if listing is not None and row is not None and listing.url == row.url else None
 
-    def _meant(self, public: str) -> Iterable[Row]:
+    def _meant(self, public: str) -> Iterable[WorkloadRow]:
         """The workloads that a public name may belong to, the longest name first."""
         rows = [row for name, row in self._rows.items() if public.startswith(f"{name}_")]
         return sorted(rows, key=lambda row: -len(row.name))

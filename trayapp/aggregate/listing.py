@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from trayapp.aggregate.backend import RAW, Backend, Live
+from trayapp.aggregate.backend import RAW, OpenSession, UpstreamSession
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 PAGES = 100  # of one list; a server that always names a next page ends here
@@ -45,10 +45,10 @@ class Listing:
         return other is not None and asdict(self) | {"at": 0} == asdict(other) | {"at": 0}
 
 
-async def discover(backend: Backend, url: str) -> Listing:
+async def discover(backend: UpstreamSession, url: str) -> Listing:
     """Ask for all lists. Raises `Blocked` or `MCPError`."""
 
-    async def ask(live: Live) -> Listing:
+    async def ask(live: OpenSession) -> Listing:
         can, session = live.capabilities, live.session
         tools: list[Thing] = []
         if can.tools is not None:  # by the session's own method: it has to know the tools' headers (2026-07-28)
@@ -74,7 +74,7 @@ async def discover(backend: Backend, url: str) -> Listing:
     return await backend.use(ask)
 
 
-async def _pages(live: Live, request: Any, key: str, offered: bool) -> list[Thing]:
+async def _pages(live: OpenSession, request: Any, key: str, offered: bool) -> list[Thing]:
     """One list from its first to its last page; a server that has no such list after all has an empty one."""
     found: list[Thing] = []
     cursor: str | None = None
@@ -93,7 +93,7 @@ async def _pages(live: Live, request: Any, key: str, offered: bool) -> list[Thin
     return found
 
 
-class Kept:
+class CachedListings:
     """The listings by workload, and their file."""
 
     def __init__(self, path: Path) -> None:

@@ -1,6 +1,6 @@
 """The process: what it is told by its standard input, what it serves, and when it ends.
 
-One line of JSON comes in (`Setup`), one goes out (`{"port": N}`). After that the standard input says only one thing, by
+One line of JSON comes in (`ProcessSetup`), one goes out (`{"port": N}`). After that the standard input says only one thing, by
 its end: the app is gone, or does not need this process any more. A thread of its own waits for that, so that it is
 heard even by a process whose loop hangs. Nothing secret is in the arguments or in the environment.
 """
@@ -30,11 +30,11 @@ from mcp.server.subscriptions import (
     ToolsListChanged,
 )
 
-from trayapp.aggregate.client_sessions import Clients
+from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.endpoint import server
 from trayapp.aggregate.feed import Feed
-from trayapp.aggregate.hub import Hub, Listener
-from trayapp.aggregate.listing import Kept
+from trayapp.aggregate.hub import ChangeListener, Hub
+from trayapp.aggregate.listing import CachedListings
 from trayapp.core.model import Secret
 
 GOODBYE = 2.0  # s between the end of the standard input and that of this process, whatever still runs
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class ProcessSetup:
     """What the app tells. `url` is its own address, `kept` where the listings are, `secret` what its requests show.
 
     `app_key` opens the app's API, but for access tokens.
@@ -63,7 +63,7 @@ class Setup:
     log_level: str
 
     @classmethod
-    def read(cls, line: bytes) -> Setup:
+    def read(cls, line: bytes) -> ProcessSetup:
         """Raises `ValueError` for anything else."""
         match json.loads(line):
             case {
@@ -81,7 +81,7 @@ def main() -> int:
     """From the first line to the end of the standard input."""
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
-        setup = Setup.read(_first_line())
+        setup = ProcessSetup.read(_first_line())
     except ValueError:
         sys.stderr.write("amberlight: this process is started by Amberlight itself, not by hand.\n")
         return 2
@@ -92,11 +92,11 @@ def main() -> int:
     return 0
 
 
-async def serve(setup: Setup) -> None:
+async def serve(setup: ProcessSetup) -> None:
     """Until the standard input ends."""
     bus = InMemorySubscriptionBus()
     listen = ListenHandler(bus)
-    clients: Clients
+    clients: ClientSessions
 
     async def changed(kinds: frozenset[str]) -> None:
         await clients.changed(kinds)
@@ -107,9 +107,9 @@ async def serve(setup: Setup) -> None:
         await clients.logged(name, line)
 
     feed = Feed(setup.url, setup.app_key, lambda before, row: hub.changed(before, row))
-    hub = Hub(feed.rows, feed.ready, feed.access, Kept(setup.kept), Listener(changed, logged))
+    hub = Hub(feed.rows, feed.ready, feed.access, CachedListings(setup.kept), ChangeListener(changed, logged))
     made = server(hub, listen)
-    clients = Clients(made, setup.secret, hub.summary)
+    clients = ClientSessions(made, setup.secret, hub.summary)
 
     async def set_level(context: Any, params: types.SetLevelRequestParams) -> types.EmptyResult:
         session_id = context.request.headers.get("mcp-session-id") if context.request is not None else None

@@ -20,7 +20,7 @@ WAIT_MAX = 3600  # s
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WorkloadRow:
     """One workload. `next_attempt_at` is wall seconds."""
 
     name: str
@@ -42,7 +42,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class BlockedReason:
     """Why a call was not made. `retry_after` in seconds; None where waiting does not help."""
 
     workload: str
@@ -64,18 +64,18 @@ class Why:
 class Blocked(Exception):  # noqa: N818 - it is an answer
     """The workload cannot be asked now."""
 
-    def __init__(self, why: Why) -> None:
+    def __init__(self, why: BlockedReason) -> None:
         super().__init__(why.text)
         self.why = why
 
 
-def row_of(data: object) -> Row | None:
+def row_of(data: object) -> WorkloadRow | None:
     """A row of the list or of an event; None for what is none."""
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         return None
     auth = data.get("auth")
     auth = auth if isinstance(auth, Mapping) else {}
-    return Row(
+    return WorkloadRow(
         name=data["name"],
         url=_text(data, "url"),
         status=_text(data, "status"),
@@ -87,12 +87,12 @@ def row_of(data: object) -> Row | None:
     )
 
 
-def gone(name: str) -> Why:
+def gone(name: str) -> BlockedReason:
     """There is no such workload (any more)."""
-    return Why(name, f"Amberlight has no workload {name} any more. List the tools again.")
+    return BlockedReason(name, f"Amberlight has no workload {name} any more. List the tools again.")
 
 
-def blocked(row: Row, now: float) -> Why | None:
+def blocked(row: WorkloadRow, now: float) -> BlockedReason | None:
     """What to answer instead of asking it; None: ask it. `now` is wall seconds."""
     if row.called:
         return None
@@ -101,33 +101,35 @@ def blocked(row: Row, now: float) -> Why | None:
         case "auth_retrying":
             wait = _wait(row.next_attempt_at, now)
             text = f"{name} cannot renew its login right now. {context}Try again in {wait} s: it heals by itself."
-            return Why(name, text, row.status, row.detail, wait)
+            return BlockedReason(name, text, row.status, row.detail, wait)
         case "unauthenticated":
             how = f"Sign in: amberlight reauthorize {name}, or Reauthorize {name}… in Amberlight's tray menu."
             if row.signing_in:
                 how = "A sign-in is under way: finish it in the browser."
-            return Why(name, f"{name} needs a sign-in. {context}{how}", row.status, row.detail)
+            return BlockedReason(name, f"{name} needs a sign-in. {context}{how}", row.status, row.detail)
         case "stopped":
             text = f"{name} is paused. Resume it: amberlight start {name}, or in Amberlight's tray menu."
-            return Why(name, text, row.status, row.detail)
+            return BlockedReason(name, text, row.status, row.detail)
         case "error":
-            return Why(name, f"{name} is not configured rightly. {context}See: amberlight doctor.", "error", row.detail)
-    return Why(name, f"{name} does not work now ({row.status}). {context}".strip(), row.status, row.detail)
+            return BlockedReason(
+                name, f"{name} is not configured rightly. {context}See: amberlight doctor.", "error", row.detail
+            )
+    return BlockedReason(name, f"{name} does not work now ({row.status}). {context}".strip(), row.status, row.detail)
 
 
-def refused(name: str, status: int, body: object, retry_after: str | None, now: float) -> Why:
+def refused(name: str, status: int, body: object, retry_after: str | None, now: float) -> BlockedReason:
     """What the proxy answered instead of the workload: its state may have changed a moment ago."""
     data: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     word, detail = _text(data, "status"), _text(data, "detail")
     if word and word not in CALLED:
         at = now + int(retry_after) if retry_after and retry_after.isdigit() else None
-        why = blocked(Row(name, "", word, "", _text(data, "help"), detail, at), now)
+        why = blocked(WorkloadRow(name, "", word, "", _text(data, "help"), detail, at), now)
         if why is not None:
             return why
     wait = int(retry_after) if retry_after and retry_after.isdigit() else None
     text = _text(data, "help") or _text(data, "message") or f"It answered {status}."
     again = f" Try again in {wait} s." if wait is not None else ""
-    return Why(name, f"{name}: {text}{again}", word, detail, wait)
+    return BlockedReason(name, f"{name}: {text}{again}", word, detail, wait)
 
 
 def _wait(at: float | None, now: float) -> int:

@@ -20,10 +20,10 @@ from aiohttp.typedefs import Handler
 from trayapp.api import openapi
 from trayapp.api.controls import Control
 from trayapp.api.events import Events
-from trayapp.api.history import Empty, History, Reader
+from trayapp.api.history import History, HistoryReader, NoHistory
 from trayapp.api.pagekeys import PageKeys
-from trayapp.api.pages import Door
-from trayapp.api.requested_sign_ins import SignIns
+from trayapp.api.pages import PageSessions
+from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.api.schemas import KEYS
 from trayapp.core import metrics
 from trayapp.core.client_settings import ClientAccess, Program, settings
@@ -50,12 +50,14 @@ def routes(
     version: str,
     events: Events | None = None,
     page_keys: PageKeys | None = None,
-    past: Reader | None = None,
+    past: HistoryReader | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> list[web.RouteDef]:
     """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
     api = _Api(control, version, page_keys or PageKeys(), now)
-    history = History(past or Empty(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name)
+    history = History(
+        past or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
+    )
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
         "document": api.document,
@@ -93,7 +95,7 @@ def routes(
 
 def open_routes(page_keys: PageKeys | None = None) -> list[web.RouteDef]:
     """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
-    return openapi.register({"health": _health, "session": Door(page_keys or PageKeys()).session}, open_=True)
+    return openapi.register({"health": _health, "session": PageSessions(page_keys or PageKeys()).session}, open_=True)
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -108,7 +110,7 @@ class _Api:
         self._page_keys = page_keys
         self._version = version
         self._now = now
-        self._sign_ins = SignIns(control, self._begin, now)
+        self._sign_ins = RequestedSignIns(control, self._begin, now)
         self._jobs: set[asyncio.Task[Any]] = set()
 
     def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

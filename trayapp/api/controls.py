@@ -15,7 +15,7 @@ from trayapp.core.snapshot import Snapshot, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedWorkload:
     """Why a workload was not added: HTTP status, code, the field that is wrong (or none), and a sentence."""
 
     status: int
@@ -85,7 +85,7 @@ class Control(Protocol):
         """Revoke, delete, take it out of the configuration; False if there is no such workload."""
         ...
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
         """Write a workload with these keys of the configuration into it and take it up; None if that went well."""
         ...
 

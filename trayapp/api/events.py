@@ -38,7 +38,7 @@ _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})")
 log = logging.getLogger(__name__)
 
 
-class Rows(Protocol):
+class RowContext(Protocol):
     """What a row of the list needs beside the view."""
 
     @property
@@ -50,7 +50,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EventRecord:
     """One event. It becomes JSON only when somebody reads it."""
 
     number: int
@@ -66,7 +66,7 @@ class Events:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: RowContext,
         *,
         version: str = "",
         kept: int = KEPT,
@@ -78,7 +78,7 @@ class Events:
         self._heartbeat = heartbeat
         self._patience = patience
         self._run = secrets.token_hex(4)  # ids of an earlier run mean nothing here
-        self._ring: deque[Happened] = deque(maxlen=kept)
+        self._ring: deque[EventRecord] = deque(maxlen=kept)
         self._last = 0
         self._known: Mapping[str, WorkloadView] = {}
         self._app: tuple[object, ...] | None = None  # what an `app` event would tell
@@ -106,7 +106,7 @@ class Events:
     def tell(self, kind: str, data: Callable[[], Mapping[str, object]]) -> None:
         """Something else happened; `data` is asked for the JSON when somebody reads it."""
         self._last += 1
-        self._ring.append(Happened(self._last, "", kind=kind, data=data))
+        self._ring.append(EventRecord(self._last, "", kind=kind, data=data))
         for reader in self._readers:
             reader.set()
 
@@ -124,7 +124,7 @@ class Events:
 
     def _add(self, name: str, view: WorkloadView | None, created_at: float = 0.0) -> None:
         self._last += 1
-        self._ring.append(Happened(self._last, name, view, created_at))
+        self._ring.append(EventRecord(self._last, name, view, created_at))
 
     # --- one reader --------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Events:
 
     # --- words -------------------------------------------------------------------------------------------------------
 
-    def _event(self, happened: Happened, port: int) -> str:
+    def _event(self, happened: EventRecord, port: int) -> str:
         head = f"id: {self._run}-{happened.number}\n"
         if happened.data is not None:
             return f"{head}event: {happened.kind}\ndata: {_json(happened.data())}\n\n"

@@ -24,13 +24,13 @@ LIMIT, LIMIT_ALL, LIMIT_MAX = 1000, 500, 5000  # segments of one workload in one
 SLICE = 10  # workloads in one job of the journal's thread; up to 5,000 segments, 30 ms
 
 
-class Reader(Protocol):
+class HistoryReader(Protocol):
     """What the history is read from; `storage.timeline.Timeline`."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]: ...
 
 
-class Empty:
+class NoHistory:
     """The history of an app that keeps none."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
@@ -60,7 +60,7 @@ class History:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: HistoryReader,
         known: Callable[[], list[str]],
         name: Callable[[web.Request], str],
         wall: Callable[[], float] = time.time,

@@ -97,7 +97,7 @@ def _servable(directory: Path) -> list[Path]:
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
-class Door:
+class PageSessions:
     """`POST /api/v1beta/session`: a page trades its one-time link for its key."""
 
     def __init__(self, keys: PageKeys) -> None:

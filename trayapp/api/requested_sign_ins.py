@@ -21,7 +21,7 @@ Begin = Callable[[str, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Request:
     """The latest sign-in that was asked for: when, and what came of it."""
 
     at: float
@@ -36,7 +36,7 @@ class _Asked:
         return (False, None) if isinstance(result, Problem) else (True, result)
 
 
-class SignIns:
+class RequestedSignIns:
     """`begin` makes a task of a job that goes on though the caller hangs up; `now` is any steady clock in seconds."""
 
     def __init__(
@@ -49,7 +49,7 @@ class SignIns:
         self._begin = begin
         self._now = now
         self._asked: dict[
-            tuple[str, bool, str], _Asked
+            tuple[str, bool, str], _Request
         ] = {}  # by name, `accept`, flow: agreeing is not asking once more
 
     async def url(self, view: WorkloadView, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
@@ -70,9 +70,9 @@ class SignIns:
         """A person gave it up; beginning again is no loop of a program."""
         self.forget(name)
 
-    def _ask(self, name: str, *, browser: bool, accept: bool, flow: str) -> _Asked:
+    def _ask(self, name: str, *, browser: bool, accept: bool, flow: str) -> _Request:
         job = self._control.reauthorize(name, browser=browser, accept=accept, flow=flow)
-        asked = _Asked(self._now(), self._begin(f"reauthorize {name}", job))
+        asked = _Request(self._now(), self._begin(f"reauthorize {name}", job))
 
         def ended(_: asyncio.Task[str | Problem | None]) -> None:
             asked.ended = self._now()
@@ -81,7 +81,7 @@ class SignIns:
         self._asked[name, accept, flow] = asked
         return asked
 
-    def _again(self, view: WorkloadView, asked: _Asked) -> str | None:
+    def _again(self, view: WorkloadView, asked: _Request) -> str | None:
         """Asked again within 10 s: the page that is open already, or "not so fast"."""
         made, url = asked.page()
         if made and (view.auth.signing_in or self._now() - asked.ended < SNAPSHOT_LAG):

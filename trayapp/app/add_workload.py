@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import RejectedWorkload
 from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.settings import IN_WORKLOAD, NAME, NAME_HELP
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 BAD, TAKEN, BROKEN = "bad_value", "name_taken", "configuration"
 
 
-async def add(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> Rejected | None:
+async def add(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> RejectedWorkload | None:
     """Write `[workloads.NAME]` and take it up; None if that went well. Nothing is written if anything is wrong."""
     if (wrong := _wrong(name, keys)) is not None:
         return wrong
     if name in runtime.engine.workloads:
-        return Rejected(409, TAKEN, "name", f"There is already a workload {name}.")
+        return RejectedWorkload(409, TAKEN, "name", f"There is already a workload {name}.")
     try:
         await asyncio.to_thread(_write, runtime, name, keys)  # it waits for a lock and for the disk
     except ConfigError as error:
         return _of_file(name, error.mistakes[0])
     except OSError as error:
         file = error.filename or runtime.paths.config_file
-        return Rejected(409, BROKEN, "", f"{file} cannot be written: {error.strerror}.")
+        return RejectedWorkload(409, BROKEN, "", f"{file} cannot be written: {error.strerror}.")
     except _EditFailedError as error:
-        return Rejected(409, BROKEN, "", _sentence(str(error)))
+        return RejectedWorkload(409, BROKEN, "", _sentence(str(error)))
     errors, _ = runtime.read_configuration()
     if errors or name not in runtime.engine.workloads:
         why = errors[0] if errors else f"The configuration does not name {name}"
-        return Rejected(409, BROKEN, "", _sentence(why))
+        return RejectedWorkload(409, BROKEN, "", _sentence(why))
     return None
 
 
@@ -54,25 +54,25 @@ def _write(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> None:
         raise _EditFailedError(str(error)) from None
 
 
-def _wrong(name: str, keys: Mapping[str, Any]) -> Rejected | None:
+def _wrong(name: str, keys: Mapping[str, Any]) -> RejectedWorkload | None:
     """The first field that is not as it has to be."""
     if not NAME.fullmatch(name):
-        return Rejected(400, BAD, "name", _sentence(NAME_HELP))
+        return RejectedWorkload(400, BAD, "name", _sentence(NAME_HELP))
     for key, value in keys.items():
         try:
             IN_WORKLOAD[key].check(value)
         except ValueError as error:
-            return Rejected(400, BAD, key, _sentence(f"{key} {error}"))
+            return RejectedWorkload(400, BAD, key, _sentence(f"{key} {error}"))
     return None
 
 
-def _of_file(name: str, mistake: Mistake) -> Rejected:
+def _of_file(name: str, mistake: Mistake) -> RejectedWorkload:
     """About the new entry: the field is named. About the rest of the file: where it is wrong."""
     path = f"workloads.{name}"
     if mistake.key != path and not mistake.key.startswith(f"{path}."):
-        return Rejected(409, BROKEN, "", _sentence(str(mistake)))
+        return RejectedWorkload(409, BROKEN, "", _sentence(str(mistake)))
     field = mistake.key.removeprefix(path).lstrip(".") or mistake.sentence.split(" ")[0]
-    return Rejected(400, BAD, field if field in IN_WORKLOAD else "", _sentence(mistake.sentence))
+    return RejectedWorkload(400, BAD, field if field in IN_WORKLOAD else "", _sentence(mistake.sentence))
 
 
 def _sentence(words: str) -> str:

@@ -27,7 +27,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
 
 if TYPE_CHECKING:
-    from trayapp.app.control import Control
+    from trayapp.app.control import AppControl
     from trayapp.app.runtime import Runtime
     from trayapp.autostart import Autostart
     from trayapp.config.loader import Config
@@ -48,7 +48,7 @@ class Parts:
     open_url: Callable[[str], bool] | None = None
     on_snapshot: Callable[[Snapshot], None] | None = None
     loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # while everything is imported
-    on_start: Callable[[Control], None] | None = None  # in the engine's loop, once everything runs
+    on_start: Callable[[AppControl], None] | None = None  # in the engine's loop, once everything runs
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
 

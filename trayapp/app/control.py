@@ -1,4 +1,4 @@
-"""What the loopback API may ask of the app (`api.api.Control`). It runs on the engine's loop, like the server."""
+"""What the loopback API may ask of the app (`api.api.AppControl`). It runs on the engine's loop, like the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from trayapp.api.controls import Rejected
+from trayapp.api.controls import RejectedWorkload
 from trayapp.app import add_workload
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
@@ -22,7 +22,7 @@ FORGET_LIMIT = 30.0  # s; revoking takes at most 10
 FORGET_LOOK = 0.2  # s
 
 
-class Control:
+class AppControl:
     """The API's view of the running app."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -106,7 +106,7 @@ class Control:
             await asyncio.sleep(FORGET_LOOK)
         await self._runtime.sign_in.forget(name)
 
-    async def add(self, name: str, keys: Mapping[str, object]) -> Rejected | None:
+    async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
         """Into the configuration, and from there into the engine."""
         return await add_workload.add(self._runtime, name, keys)
 

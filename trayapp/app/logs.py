@@ -17,7 +17,7 @@ QUIET = ("asyncio", "aiohttp", "httpx2", "httpcore2", "keyring", "dbus_fast", "d
 
 def to_file(path: Path, level: str = "info") -> None:
     """Log to `path`, mode 0600, a few files of a megabyte. Raises OSError if it cannot be written."""
-    handler = _Turning(path, encoding="utf-8")
+    handler = _RotatingFile(path, encoding="utf-8")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -25,7 +25,7 @@ def to_file(path: Path, level: str = "info") -> None:
     from_now_on(level)
 
 
-class _Turning(logging.FileHandler):
+class _RotatingFile(logging.FileHandler):
     """A file that becomes NAME.1 when it is full, as with `logging.handlers`, whose other handlers load pickle and more
     before the icon is there."""
 

@@ -15,25 +15,25 @@ from trayapp.system.clipboard import copy
 
 if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
-    from trayapp.tray.notify import Notifier
+    from trayapp.tray.notify import NotificationCentre
 
 log = logging.getLogger(__name__)
 
 SHOW_LIMIT = 10.0  # s
 CLOSE_LIMIT = 1.0  # s
 
-Job: TypeAlias = "Callable[[Notifier], Coroutine[Any, Any, object]]"
+Job: TypeAlias = "Callable[[NotificationCentre], Coroutine[Any, Any, object]]"
 
 
-class Announcer:
+class Notifier:
     """Owns the notifier. Everything here belongs to the engine's loop."""
 
     def __init__(self, engine: Engine, act: Callable[[Action], None], *, enabled: bool) -> None:
         self._engine = engine
         self._act = act
         self._enabled = enabled
-        self._notifier: Notifier | None = None
-        self._said = notices.Announced()
+        self._notifier: NotificationCentre | None = None
+        self._said = notices.ShownNotices()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
         self._up: set[str] = set()  # keys of what may be on the screen
         self._worker: asyncio.Task[None] | None = None
@@ -43,9 +43,9 @@ class Announcer:
         """Find the notification server, or do without."""
         if not self._enabled:
             return
-        from trayapp.tray.notify import Notifier
+        from trayapp.tray.notify import NotificationCentre
 
-        self._notifier = Notifier(self._act)
+        self._notifier = NotificationCentre(self._act)
         self._worker = asyncio.create_task(self._work(self._notifier), name="notifications")
 
     async def close(self) -> None:
@@ -130,7 +130,7 @@ class Announcer:
         if self._notifier is not None:
             self._jobs.put_nowait(job)
 
-    async def _work(self, notifier: Notifier) -> None:
+    async def _work(self, notifier: NotificationCentre) -> None:
         """In the order that they came; a server that does not answer holds up the next for so long and no longer."""
         while True:
             job = await self._jobs.get()

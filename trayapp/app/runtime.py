@@ -17,12 +17,12 @@ from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
-from trayapp.app.control import Control
+from trayapp.app.control import AppControl
 from trayapp.app.dashboard import Dashboard
-from trayapp.app.notifier import Announcer
-from trayapp.app.start_at_login import AtLogin
-from trayapp.app.token_source import Supply
-from trayapp.app.watcher import Look
+from trayapp.app.notifier import Notifier
+from trayapp.app.start_at_login import StartAtLogin
+from trayapp.app.token_source import EngineTokenSource
+from trayapp.app.watcher import SystemWatcher
 from trayapp.config.loader import ConfigError, Settings
 from trayapp.core import gate
 from trayapp.core.checks import Check, Report, of_keyring
@@ -32,7 +32,7 @@ from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.engine import Engine
 from trayapp.engine.ports import Adapters
-from trayapp.oauth.lazy_sign_in import LaterSignIn
+from trayapp.oauth.lazy_sign_in import LazySignIn
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.osevents.clocks import SystemClock
@@ -81,8 +81,8 @@ class Runtime:
         self.journal = Journal(self.paths.state_db)
         self.keys = Keys(self.paths.keys_file)
         self.page_keys = PageKeys(self.paths.pages_file)
-        self.look = Look(self)
-        self.sign_in = LaterSignIn(self.wire, self.tokens, self.keystore, self._parts.open_url)
+        self.look = SystemWatcher(self)
+        self.sign_in = LazySignIn(self.wire, self.tokens, self.keystore, self._parts.open_url)
         adapters = Adapters(
             clock=self.clock,
             tokens=self.tokens,
@@ -92,9 +92,9 @@ class Runtime:
             watcher=self.look,
         )
         self.engine = Engine(adapters, self._published, on_verb=self._verb, read_configuration=self._read_again)
-        self.announcer = Announcer(self.engine, app.act, enabled=self._parts.notifications)
-        self.at_login = AtLogin(self._parts.autostart, self._shows_autostart, self._tells_autostart)
-        self.control = Control(self)
+        self.announcer = Notifier(self.engine, app.act, enabled=self._parts.notifications)
+        self.at_login = StartAtLogin(self._parts.autostart, self._shows_autostart, self._tells_autostart)
+        self.control = AppControl(self)
         self.events = Events(self.control, version=__version__)
         self.timeline = Timeline(
             self.journal,
@@ -102,7 +102,7 @@ class Runtime:
             lambda what, work: self.engine.task(what, work, needed=True),
             lambda name, new: self.events.tell("history", lambda: event_json(name, new)),
         )
-        self.proxy = Proxy(Supply(self.engine), self.keys, Upstreams(self.wire.tls))
+        self.proxy = Proxy(EngineTokenSource(self.engine), self.keys, Upstreams(self.wire.tls))
         self.aggregate = Aggregate(self.keys, self.paths.aggregate_file, lambda: self.server)
         self.dashboard = Dashboard(self, self._parts.open_url)
         self.server: LoopbackServer | None = None

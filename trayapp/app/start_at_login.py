@@ -27,7 +27,7 @@ def system() -> Autostart:
     return native()
 
 
-class AtLogin:
+class StartAtLogin:
     """On the engine's loop. `make` is None where the choice is not to be offered: the demo, some tests."""
 
     def __init__(self, make: Callable[[], Autostart] | None, show: Show, tell: Tell) -> None:

@@ -1,4 +1,4 @@
-"""What the proxy may ask of the engine (`proxy.proxy.Supply`), and the two things that it tells it. On the engine's loop."""
+"""What the proxy may ask of the engine (`proxy.proxy.EngineTokenSource`), and the two things that it tells it. On the engine's loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trayapp.engine.engine import Engine
 
 
-class Supply:
+class EngineTokenSource:
     """The engine as the proxy sees it."""
 
     def __init__(self, engine: Engine) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment
-from trayapp.engine.ports import Seen
-from trayapp.osevents import ClockStepped, NetworkState, SleepSoon, Woke
+from trayapp.engine.ports import SystemChange
+from trayapp.osevents import ClockStepped, NetworkState, SleepImminent, WakeDetected
 from trayapp.osevents.watch import Watch
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 WRITTEN = 1.0  # s without a change: then a configuration file counts as written
 
 
-class Look:
+class SystemWatcher:
     """The engine's watcher: clocks, network, and the configuration file, at each of its wake-ups."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -45,26 +45,26 @@ class Look:
         """Whether a network that returns is told of."""
         return self.watch.network
 
-    def poll(self, now: Moment) -> Seen | None:
+    def poll(self, now: Moment) -> SystemChange | None:
         """What changed since the last look; None if nothing did."""
         if self.files_changed():
             self._read_when_written(now.wall)
-        seen = Seen()
+        seen = SystemChange()
         for event in self.watch.poll(now):
             match event:
                 case NetworkState(offline=offline, portal=portal):
                     seen = replace(seen, network=True, offline=offline, portal=portal)
-                case Woke() | ClockStepped():  # a step of the wall clock is a wake hint (DESIGN.md section 3)
+                case WakeDetected() | ClockStepped():  # a step of the wall clock is a wake hint (DESIGN.md section 3)
                     seen = replace(seen, woke=True)
                     self._runtime.announcer.user_is_back()
-                case SleepSoon(done=done):
+                case SleepImminent(done=done):
                     seen = replace(seen, sleep_soon=True)
                     self._runtime.engine.task("hold the sleep up", self._hold(done))
         self._runtime.announcer.time_passes()
         self._runtime.timeline.passes(now)
         if seen.network or seen.woke:
             self._runtime.engine.task("drop idle connections", self._runtime.proxy.renew())
-        return None if seen == Seen() else seen
+        return None if seen == SystemChange() else seen
 
     async def _hold(self, done: Callable[[], None]) -> None:
         """The gate is closed when this begins; the machine sleeps when it ends."""

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 
 from trayapp.autostart import AutostartError, Kind, State, login_command, native
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import clean, complain, say, say_json
 from trayapp.config.paths import Paths
@@ -44,4 +44,4 @@ def _say(state: State, *, as_json: bool) -> None:
 
 def _tell_the_app(paths: Paths) -> None:
     with contextlib.suppress(NotRunningError, ApiError, OSError):
-        Client.find(paths.runtime_dir).reload()
+        ApiClient.find(paths.runtime_dir).reload()

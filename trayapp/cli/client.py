@@ -45,7 +45,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ApiClient:
     """One running app. Every method raises `NotRunningError` or `ApiError`."""
 
     host: str
@@ -55,7 +55,7 @@ class Client:
     version: str
 
     @classmethod
-    def find(cls, runtime_dir: Path) -> Client:
+    def find(cls, runtime_dir: Path) -> ApiClient:
         """The app whose `server.json` is in this directory. Raises `NotRunningError`."""
         try:
             info = read(runtime_dir)

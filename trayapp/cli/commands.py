@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
 from trayapp.cli.failing import api_words, leave_traceback, nothing_to_try
 from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
 
 
-def _client(paths: Paths) -> Client:
-    return Client.find(paths.runtime_dir)
+def _client(paths: Paths) -> ApiClient:
+    return ApiClient.find(paths.runtime_dir)
 
 
 # --- the app itself --------------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def _agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _wait_until_gone(client: Client, name: str) -> bool:
+def _wait_until_gone(client: ApiClient, name: str) -> bool:
     until = time.monotonic() + GONE_LIMIT
     while time.monotonic() < until:
         try:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.reaching import endpoints
 from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, of_keyring
@@ -61,7 +61,7 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:
     """What the app says, asked once (None: nobody answers), and what is shown of it."""
     try:
-        client = Client.find(paths.runtime_dir)
+        client = ApiClient.find(paths.runtime_dir)
         report = client.doctor()
     except NotRunningError as error:
         text = f"Amberlight is not running. {error}".strip()

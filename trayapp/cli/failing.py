@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import auth_of, clean, complain
 from trayapp.config.paths import Paths
@@ -20,7 +20,7 @@ def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> s
     from difflib import get_close_matches
 
     try:
-        names = [str(row.get("name")) for row in Client.find(paths.runtime_dir).workloads()]
+        names = [str(row.get("name")) for row in ApiClient.find(paths.runtime_dir).workloads()]
     except (NotRunningError, ApiError):
         names = []
     near = get_close_matches(arguments.name, names, 1)

@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, complain, say
 from trayapp.config.loader import ConfigError, load
 from trayapp.config.paths import Paths
 from trayapp.importers import files, mcp_json, pointing, toolhive
 from trayapp.importers.jsonc import JsonError
-from trayapp.importers.offers import Offer, Passed, settle
+from trayapp.importers.offers import ImportableEntry, SkippedEntry, settle
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's files; they have a few thousand
 OWNERS = (
@@ -47,20 +47,20 @@ def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
         complain(f"amberlight: ToolHive has no workloads here ({folder})")
         return FAILED
     read = [_run_config(file) for file in found]
-    offers = settle((each for each in read if isinstance(each, Offer)), load(paths, {}).workloads)
+    offers = settle((each for each in read if isinstance(each, ImportableEntry)), load(paths, {}).workloads)
     say(f"ToolHive's remote workloads ({folder}):\n")
-    _show(offers, [each for each in read if isinstance(each, Passed)], _local_words(read.count(None)))
+    _show(offers, [each for each in read if isinstance(each, SkippedEntry)], _local_words(read.count(None)))
     if offers:
         say(f"\n{OWNERS}")
     code, _ = _take(arguments, paths, offers)
     return code
 
 
-def _run_config(file: Path) -> Offer | Passed | None:
+def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
     try:
         return toolhive.read(file.stem, files.read(file, RUN_CONFIG_MAX).text)
     except files.FileError as error:
-        return Passed(file.name, str(error))
+        return SkippedEntry(file.name, str(error))
 
 
 def _mcp_json(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -92,7 +92,7 @@ def _local_words(count: int) -> str:
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def _show(offers: Sequence[Offer], passed: Sequence[Passed], rest: str) -> None:
+def _show(offers: Sequence[ImportableEntry], passed: Sequence[SkippedEntry], rest: str) -> None:
     if offers:
         say(_table(offers))
     else:
@@ -105,7 +105,7 @@ def _show(offers: Sequence[Offer], passed: Sequence[Passed], rest: str) -> None:
         say("\n" + "\n".join(lines))
 
 
-def _table(offers: Sequence[Offer]) -> str:
+def _table(offers: Sequence[ImportableEntry]) -> str:
     rows = [("NAME", "URL", "")]
     for each in offers:
         there = f"called {each.found_as} there" if each.found_as != each.name else ""
@@ -126,7 +126,7 @@ def _fit(text: str, width: int) -> str:
 # --- taking ----------------------------------------------------------------------------------------------------------
 
 
-def _take(arguments: argparse.Namespace, paths: Paths, offers: Sequence[Offer]) -> tuple[int, set[str]]:
+def _take(arguments: argparse.Namespace, paths: Paths, offers: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
     """Add what is new and wanted; the exit code, and the names of all offers that are configured now."""
     here = {each.name for each in offers if each.known} & load(paths, {}).workloads.keys()
     new = [each for each in offers if not each.known]
@@ -144,7 +144,7 @@ def _take(arguments: argparse.Namespace, paths: Paths, offers: Sequence[Offer]) 
     return code, here | added
 
 
-def _add(paths: Paths, offers: Sequence[Offer]) -> tuple[int, set[str]]:
+def _add(paths: Paths, offers: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
     from trayapp.config import editor
 
     code, added = OK, set()
@@ -161,7 +161,7 @@ def _add(paths: Paths, offers: Sequence[Offer]) -> tuple[int, set[str]]:
         return code, added
     say(f"Added {_listed(sorted(added))} to {paths.config_file}.")
     try:
-        answer = Client.find(paths.runtime_dir).reload()
+        answer = ApiClient.find(paths.runtime_dir).reload()
     except NotRunningError:
         say("Start Amberlight with: amberlight run")
     else:
@@ -178,8 +178,8 @@ def _add(paths: Paths, offers: Sequence[Offer]) -> tuple[int, set[str]]:
 def _point(
     arguments: argparse.Namespace,
     paths: Paths,
-    contents: files.Contents,
-    servers: Sequence[tuple[str, mcp_json.Server]],
+    contents: files.FileContents,
+    servers: Sequence[tuple[str, mcp_json.ListedServer]],
 ) -> int:
     """Offer to send the other program through the proxy."""
     shown = clean(contents.file)
@@ -188,13 +188,13 @@ def _point(
         say(f"Would point {_listed(names)} in {shown} at Amberlight, and keep a copy of the file.")
         return OK
     try:
-        client = Client.find(paths.runtime_dir)
+        client = ApiClient.find(paths.runtime_dir)
     except NotRunningError:
         say(f"\n{shown} was left as it is. To send its program through Amberlight, start that and import once more.")
         return OK
     wanted = _chosen(arguments, names, lambda text: f"\nSend {shown} through Amberlight for {text}? A copy is kept.")
     targets = [
-        pointing.Target(server, entry)
+        pointing.ProxyEntry(server, entry)
         for name, server in servers
         if name in (wanted or ()) and (entry := _entry(client, name, pointing.program(contents.file, server.style)))
     ]
@@ -213,7 +213,7 @@ def _point(
     return OK
 
 
-def _entry(client: Client, name: str, program: str) -> Mapping[str, Any] | None:
+def _entry(client: ApiClient, name: str, program: str) -> Mapping[str, Any] | None:
     """What `client-config` prints for one, as the program's own entry."""
     try:
         answer = client.client(name)

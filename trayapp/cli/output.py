@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.sentences import SHORT
 from trayapp.core.snapshot import Detail, Status
-from trayapp.core.view import AMBER, BLUE, Look, look
+from trayapp.core.view import AMBER, BLUE, StatusStyle, look
 
 Json = Mapping[str, Any]
 
@@ -139,7 +139,7 @@ def auth_of(row: Json) -> Json:
     return auth if isinstance(auth, Mapping) else {}
 
 
-def look_of(row: Json, now: float) -> Look:
+def look_of(row: Json, now: float) -> StatusStyle:
     """How a row is drawn: amber whenever it has no usable token and no verdict, even while the word is `running`."""
     status, auth = str(row.get("status")), auth_of(row)
     if status == Status.UNAUTHENTICATED and (auth.get("signing_in") or auth.get("detail") == Detail.NEVER_SIGNED_IN):
@@ -175,7 +175,7 @@ def table(rows: Sequence[Json], style: Style, now: float) -> str:
     return "\n".join(lines)
 
 
-def _cells(row: Json, each: Look, style: Style, now: float) -> tuple[str, ...]:
+def _cells(row: Json, each: StatusStyle, style: Style, now: float) -> tuple[str, ...]:
     auth = auth_of(row)
     status = clean(row.get("status"))
     shown = f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status

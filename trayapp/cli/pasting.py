@@ -14,7 +14,7 @@ SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.")
 QUOTES = "\"'`<>“”‘’«»"
 
 
-class Pasted:
+class PastedLines:
     """Lines of the standard input, read by a thread that the program's end need not wait for."""
 
     def __init__(self) -> None:

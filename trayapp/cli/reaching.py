@@ -25,7 +25,7 @@ MOST_ENDPOINTS = 20  # a person reads this
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ServerCheck:
     """One server. `ahead`: s that the clock of this machine is ahead of the server's, where it told its own."""
 
     check: Check
@@ -51,7 +51,7 @@ async def endpoints(config: Config | None, found: Mapping[str, str]) -> list[Che
     return [*checks, *clock(reached)]
 
 
-def clock(reached: list[Reached]) -> list[Check]:
+def clock(reached: list[ServerCheck]) -> list[Check]:
     """The clock of this machine against those servers that told theirs; the middle one of them is believed."""
     told = sorted((each.ahead, each.host) for each in reached if each.ahead is not None)
     if not told:
@@ -66,21 +66,21 @@ def clock(reached: list[Reached]) -> list[Check]:
     ]
 
 
-async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> Reached:
+async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> ServerCheck:
     label = f"{host}:{port} (for {', '.join(names[:3])}{' and others' if len(names) > 3 else ''})"
     proxy = proxy_for(scheme, host, port)
     try:
         if proxy is not None:
             await _date(*proxy)
             text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers; beyond it nothing was tried."
-            return Reached(Check("endpoint", OK, text))
+            return ServerCheck(Check("endpoint", OK, text))
         date = await _date(host, port, secure=scheme == "https")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
         through = f" through the proxy {proxy[0]}:{proxy[1]}" if proxy else ""
         reason, help_ = _why(error)
-        return Reached(Check("endpoint", PROBLEM, f"{label}: {reason}{through}.", help_))
+        return ServerCheck(Check("endpoint", PROBLEM, f"{label}: {reason}{through}.", help_))
     text = f"{label}: can be reached{', certificate trusted' if scheme == 'https' else ''}."
-    return Reached(Check("endpoint", OK, text), host, None if date is None else time.time() - date)
+    return ServerCheck(Check("endpoint", OK, text), host, None if date is None else time.time() - date)
 
 
 async def _date(host: str, port: int, *, secure: bool = False) -> float | None:

@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from trayapp.cli.client import ApiError, Client, NotRunningError
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import auth_of, clean, complain, moment, say, span
-from trayapp.cli.pasting import Pasted
+from trayapp.cli.pasting import PastedLines
 
 LIMIT = 300.0  # s; as long as the app itself waits for the browser
 LONGEST = 1800.0  # s; as long as it waits for a device code
@@ -24,14 +24,14 @@ POLL = 0.5  # s
 SETTLED = 2.0  # s; snapshots come up to half a second late, so "not signing in" has to be seen for longer than that
 
 
-class Way(TypedDict):
+class SignInMethod(TypedDict):
     """How to sign in: whether the app opens the page by itself, and by browser or device; empty: as configured."""
 
     browser: bool
     flow: str
 
 
-def way(arguments: argparse.Namespace) -> Way:
+def way(arguments: argparse.Namespace) -> SignInMethod:
     """As configured, unless an option says otherwise."""
     if arguments.device:
         return {"browser": False, "flow": "device"}
@@ -40,7 +40,7 @@ def way(arguments: argparse.Namespace) -> Way:
     return {"browser": True, "flow": ""}
 
 
-def sign_in(client: Client, name: str, *, browser: bool, accept: bool, flow: str = "") -> int:
+def sign_in(client: ApiClient, name: str, *, browser: bool, accept: bool, flow: str = "") -> int:
     """Begin a sign-in and wait for its end; prints what to do and what came of it.
 
     `flow` is browser or device, empty: as configured. `browser`: the app opens the page by itself.
@@ -53,7 +53,7 @@ def sign_in(client: Client, name: str, *, browser: bool, accept: bool, flow: str
         return _interrupted(client, name, ours)
 
 
-def _sign_in(client: Client, name: str, before: object, *, browser: bool, accept: bool, flow: str) -> int:
+def _sign_in(client: ApiClient, name: str, before: object, *, browser: bool, accept: bool, flow: str) -> int:
     wish = {"browser": browser, "accept": accept} | ({"flow": flow} if flow else {})
     answer = client.post(name, "reauthorize", wish)
     for step in answer.get("steps") or ():
@@ -71,7 +71,7 @@ def _sign_in(client: Client, name: str, before: object, *, browser: bool, accept
         else:
             say(f"Open this address in a browser on any machine and sign in:\n\n  {clean(url)}\n")
             say("If the browser then shows a page that cannot be reached, paste its address here and press Enter:")
-            pasted = Pasted()
+            pasted = PastedLines()
     sys.stdout.flush()
     return _wait(client, name, before, pasted, limit, seen)
 
@@ -89,7 +89,7 @@ def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
     return left
 
 
-def _interrupted(client: Client, name: str, ours: bool) -> int:
+def _interrupted(client: ApiClient, name: str, ours: bool) -> int:
     """The person gave it up: nobody need wait for it any longer, and all is as it was."""
     try:
         if ours:
@@ -102,7 +102,7 @@ def _interrupted(client: Client, name: str, ours: bool) -> int:
     return INTERRUPTED
 
 
-def _wait(client: Client, name: str, before: object, pasted: Pasted | None, limit: float, seen: bool) -> int:
+def _wait(client: ApiClient, name: str, before: object, pasted: PastedLines | None, limit: float, seen: bool) -> int:
     until = time.monotonic() + limit + SETTLED  # the app says first why it gave up
     idle_since, renewed = time.monotonic(), before
     while time.monotonic() < until:
@@ -133,7 +133,7 @@ def _refreshed(row: Mapping[str, Any]) -> object:
     return auth_of(row).get("last_refreshed_at")
 
 
-def _hand_over(client: Client, name: str, line: str) -> None:
+def _hand_over(client: ApiClient, name: str, line: str) -> None:
     """Give the app the pasted address; it holds a code, so it is never repeated here."""
     try:
         client.post(name, "callback", {"url": line})

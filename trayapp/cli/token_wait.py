@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from trayapp.cli.client import ApiError, Client
+from trayapp.cli.client import ApiClient, ApiError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, RETRYING
 from trayapp.cli.output import clean, complain, moment, span
 from trayapp.core.model import Secret
@@ -17,7 +17,7 @@ BY_ERROR = {"reauth_required": NEEDS_SIGN_IN, "retrying": RETRYING, "starting": 
 SLACK = 1.0  # s; what passes between the app's answer and our look at the clock
 
 
-def usable_token(client: Client, name: str, min_validity: float) -> Secret | int:
+def usable_token(client: ApiClient, name: str, min_validity: float) -> Secret | int:
     """The token, or the exit code after the reason was told on the standard error."""
     try:
         answer = client.token(name, min_validity)

@@ -83,7 +83,7 @@ _Section = dict[str, _Value]
 
 
 @dataclass(slots=True)
-class _Reader:
+class _Gathered:
     """What has been gathered from the files so far."""
 
     settings: _Section = field(default_factory=dict)
@@ -99,7 +99,7 @@ def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -
 
     `text` stands in for the user's file: that is how a change is tried before it is written.
     """
-    reader = _Reader()
+    reader = _Gathered()
     for file in (paths.site_config_file, paths.config_file):
         if text is not None and file == paths.config_file:
             _read_text(reader, file, text)
@@ -135,7 +135,7 @@ def read_file(file: Path) -> str | None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _read(reader: _Reader, file: Path) -> None:
+def _read(reader: _Gathered, file: Path) -> None:
     try:
         text = read_file(file)
     except ConfigError as error:
@@ -150,7 +150,7 @@ def _read(reader: _Reader, file: Path) -> None:
     _read_text(reader, file, text)
 
 
-def _read_text(reader: _Reader, file: Path, text: str) -> None:
+def _read_text(reader: _Gathered, file: Path, text: str) -> None:
     try:
         raw = parse(file, text)
     except ConfigError as error:
@@ -175,7 +175,7 @@ def _syntax(file: Path, text: str, error: Exception) -> Mistake:
 class _FileReader:
     """Goes through one parsed file and lays what it finds into the common reader."""
 
-    common: _Reader
+    common: _Gathered
     file: Path
     lines: dict[Key, int]
 
@@ -235,7 +235,7 @@ class _FileReader:
 # --- from what was read to what is used ------------------------------------------------------------------------------
 
 
-def _resolved(reader: _Reader, environ: Mapping[str, str]) -> Config:
+def _resolved(reader: _Gathered, environ: Mapping[str, str]) -> Config:
     policy = replace(Policy(), **_from_environment(reader, environ))
     policy = replace(policy, **_timing(reader.settings))
     own = {name: v.value for name, v in reader.settings.items() if name not in known.POLICY_FIELDS}
@@ -246,7 +246,7 @@ def _resolved(reader: _Reader, environ: Mapping[str, str]) -> Config:
     return Config(settings, MappingProxyType(workloads), tuple(reader.warnings), tuple(reader.files))
 
 
-def _from_environment(reader: _Reader, environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(reader: _Gathered, environ: Mapping[str, str]) -> dict[str, Any]:
     """ToolHive's six variables. A bad one is warned about and counts as not set; an empty one is not set."""
     found: dict[str, Any] = {}
     for variable, setting in known.VARIABLES.items():
@@ -264,7 +264,7 @@ def _timing(section: _Section) -> dict[str, Any]:
     return {name: v.value for name, v in section.items() if name in known.POLICY_FIELDS}
 
 
-def _spec(reader: _Reader, name: str, keys: _Section, policy: Policy) -> Spec:
+def _spec(reader: _Gathered, name: str, keys: _Section, policy: Policy) -> Spec:
     values = {key: v.value for key, v in keys.items() if key not in known.POLICY_FIELDS}
     file, line = reader.headers[name]
     for sentence in _missing(values):

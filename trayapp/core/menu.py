@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
-from trayapp.core.presentation import Action, Colour, Face, Glyph, IconView, MenuItem, Verb
+from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.core.sentences import Local, enter_code, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
@@ -89,9 +89,9 @@ def summary(snapshot: Snapshot) -> str:
     return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
 
 
-def face(snapshot: Snapshot, local: Local) -> Face:
+def face(snapshot: Snapshot, local: Local) -> TrayView:
     """All that the tray draws. `local` writes a wall time as the user's time of day."""
-    return Face(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
+    return TrayView(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
 
 
 def _sorted(snapshot: Snapshot) -> list[WorkloadView]:

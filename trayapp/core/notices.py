@@ -1,6 +1,6 @@
 """What is announced, once: the difference between what was said and what is so now.
 
-`notices` is told everything and remembers through `Announced` alone. Amber is announced only where somebody missed a
+`notices` is told everything and remembers through `ShownNotices` alone. Amber is announced only where somebody missed a
 token; red until it is solved; offline never. Several at once are one notification.
 """
 
@@ -20,7 +20,7 @@ REMINDER = 86400.0  # s between two reminders of the same sign-in
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class ShownNotices:
     """What was said so far and has not ended. Names are sorted."""
 
     amber: tuple[str, ...] = ()
@@ -31,12 +31,12 @@ class Announced:
 
 
 def notices(
-    state: Announced,
+    state: ShownNotices,
     snapshot: Snapshot,
     refused: frozenset[str],
     wall: float,
     nudge: bool = False,
-) -> tuple[Announced, tuple[Notice, ...], tuple[str, ...]]:
+) -> tuple[ShownNotices, tuple[Notice, ...], tuple[str, ...]]:
     """What to show and which keys to withdraw.
 
     `refused`: the workloads whose clients went away without a token in this outage. `nudge`: the user is just back, by
@@ -47,11 +47,11 @@ def notices(
     failed, show_failed, drop_failed = _failed(state, snapshot)
     codes, show_code, drop_code = _codes(state, snapshot)
     show = show_amber + show_red + show_failed + show_code
-    return Announced(amber, red, shown, failed, codes), show, drop_amber + drop_red + drop_failed + drop_code
+    return ShownNotices(amber, red, shown, failed, codes), show, drop_amber + drop_red + drop_failed + drop_code
 
 
 def _codes(
-    state: Announced, snapshot: Snapshot
+    state: ShownNotices, snapshot: Snapshot
 ) -> tuple[Mapping[str, DeviceCode], tuple[Notice, ...], tuple[str, ...]]:
     """The code that a person has to type, for as long as it is good (RFC 8628); asked for, so muted or not."""
     codes = {name: view.auth.device for name, view in snapshot.workloads.items() if view.auth.device is not None}
@@ -67,7 +67,9 @@ def _code_notice(name: str, code: DeviceCode) -> Notice:
     )
 
 
-def _failed(state: Announced, snapshot: Snapshot) -> tuple[Mapping[str, Problem], tuple[Notice, ...], tuple[str, ...]]:
+def _failed(
+    state: ShownNotices, snapshot: Snapshot
+) -> tuple[Mapping[str, Problem], tuple[Notice, ...], tuple[str, ...]]:
     """A person asked for a sign-in and is told what became of it, muted or not; a new try takes it away."""
     errors = {name: view.auth.sign_in_error for name, view in snapshot.workloads.items()}
     failed = {name: error for name, error in errors.items() if error is not None and error.kind != "cancelled"}
@@ -84,7 +86,7 @@ def _failed_notice(name: str, error: Problem) -> Notice:
 
 
 def _amber(
-    state: Announced, snapshot: Snapshot, refused: frozenset[str], wall: float
+    state: ShownNotices, snapshot: Snapshot, refused: frozenset[str], wall: float
 ) -> tuple[tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
     """Once per outage; withdrawn without a word when the last of them has recovered."""
     retrying = {n for n, view in snapshot.workloads.items() if view.status is Status.AUTH_RETRYING}
@@ -106,7 +108,7 @@ def _old(view: WorkloadView, wall: float) -> bool:
 
 
 def _red(
-    state: Announced, snapshot: Snapshot, wall: float, nudge: bool
+    state: ShownNotices, snapshot: Snapshot, wall: float, nudge: bool
 ) -> tuple[Mapping[str, float], tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
     """Until solved, paused or muted. One notification speaks of all of them, and of nobody else."""
     names = tuple(sorted(n for n, view in snapshot.workloads.items() if _is_red(view)))

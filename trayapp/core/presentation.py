@@ -94,7 +94,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class TrayView:
     """All that the tray draws, made from one snapshot."""
 
     icon: IconView

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class RefusalText:
     """What a provider's refusal means, for people. At most 110 characters, so that a summary holds them whole."""
 
     text: str
@@ -35,7 +35,7 @@ class Provider:
     no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that refuse `resource` (RFC 8707)
     separator: str = " "  # between scopes; RFC 6749 section 3.3 knows only the blank
     missing: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
-    words: tuple[Words, ...] = ()  # the first that fits is shown
+    words: tuple[RefusalText, ...] = ()  # the first that fits is shown
     source: tuple[str, ...] = ()
 
 
@@ -47,8 +47,8 @@ PROVIDERS: tuple[Provider, ...] = (
         missing="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens; those of"
         " OAuth apps do not expire.",
         words=(
-            Words("GitHub ends logins that were unused for six months, or whose token was used twice."),
-            Words("GitHub asks its apps for their client secret at every refresh.", code="invalid_client"),
+            RefusalText("GitHub ends logins that were unused for six months, or whose token was used twice."),
+            RefusalText("GitHub asks its apps for their client secret at every refresh.", code="invalid_client"),
         ),
         source=(
             "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
@@ -64,9 +64,11 @@ PROVIDERS: tuple[Provider, ...] = (
         missing="Google gives a refresh token with a new consent only: take this app out of your Google"
         " account's connections, then sign in again.",
         words=(
-            Words("Your Google Workspace wants you to sign in again from time to time.", ("invalid_rapt", "reauth")),
-            Words("Every week? Google ends logins of apps in testing after 7 days: publish the app."),
-            Words("The app was deleted in the Google Cloud console.", ("deleted",), "invalid_client"),
+            RefusalText(
+                "Your Google Workspace wants you to sign in again from time to time.", ("invalid_rapt", "reauth")
+            ),
+            RefusalText("Every week? Google ends logins of apps in testing after 7 days: publish the app."),
+            RefusalText("The app was deleted in the Google Cloud console.", ("deleted",), "invalid_client"),
         ),
         source=(
             "https://developers.google.com/identity/protocols/oauth2/web-server#offline",
@@ -93,26 +95,36 @@ PROVIDERS: tuple[Provider, ...] = (
         no_resource=re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE),  # v1 has the same hosts and wants it
         missing="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
         words=(
-            Words("Unused for too long; Microsoft ends such logins after 90 days.", ("aadsts700082", "aadsts70008:")),
-            Words("Microsoft ends logins of web-page apps after 24 hours: register a desktop app.", ("aadsts700084",)),
-            Words("The password was changed, or the login was revoked at Microsoft.", ("aadsts50173",)),
-            Words("Your organisation wants you to sign in again at set times.", ("aadsts70043", "aadsts50078")),
-            Words("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158")),
-            Words("Your organisation's rules block this place or device.", ("aadsts53003", "aadsts53000")),
-            Words("The account is disabled or deleted.", ("aadsts50057", "aadsts50034")),
-            Words("Consent is missing: you or an administrator must agree.", ("aadsts65001",)),
-            Words("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158"), "interaction_required"),
-            Words("Consent is missing: you or an administrator must agree.", ("aadsts65001",), "interaction_required"),
-            Words(
+            RefusalText(
+                "Unused for too long; Microsoft ends such logins after 90 days.", ("aadsts700082", "aadsts70008:")
+            ),
+            RefusalText(
+                "Microsoft ends logins of web-page apps after 24 hours: register a desktop app.", ("aadsts700084",)
+            ),
+            RefusalText("The password was changed, or the login was revoked at Microsoft.", ("aadsts50173",)),
+            RefusalText("Your organisation wants you to sign in again at set times.", ("aadsts70043", "aadsts50078")),
+            RefusalText("A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158")),
+            RefusalText("Your organisation's rules block this place or device.", ("aadsts53003", "aadsts53000")),
+            RefusalText("The account is disabled or deleted.", ("aadsts50057", "aadsts50034")),
+            RefusalText("Consent is missing: you or an administrator must agree.", ("aadsts65001",)),
+            RefusalText(
+                "A second factor is needed.", ("aadsts50076", "aadsts50079", "aadsts50158"), "interaction_required"
+            ),
+            RefusalText(
+                "Consent is missing: you or an administrator must agree.", ("aadsts65001",), "interaction_required"
+            ),
+            RefusalText(
                 "Your organisation's rules block this place or device.",
                 ("aadsts53003", "aadsts53000"),
                 "interaction_required",
             ),
-            Words("Allow public client flows for the app in Microsoft Entra.", ("aadsts7000218",), "invalid_client"),
-            Words(
+            RefusalText(
+                "Allow public client flows for the app in Microsoft Entra.", ("aadsts7000218",), "invalid_client"
+            ),
+            RefusalText(
                 "The app's client secret has expired or is wrong.", ("aadsts7000222", "aadsts7000215"), "invalid_client"
             ),
-            Words("The app is not known in this Microsoft tenant.", ("aadsts700016",), "unauthorized_client"),
+            RefusalText("The app is not known in this Microsoft tenant.", ("aadsts700016",), "unauthorized_client"),
         ),
         source=(
             "https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
@@ -136,7 +148,7 @@ PROVIDERS: tuple[Provider, ...] = (
         offline_scope="offline_access",
         extras={"audience": "api.atlassian.com", "prompt": "consent"},
         missing="Atlassian gives a refresh token only for the scope offline_access: add it to scopes.",
-        words=(Words("Atlassian ends logins when the password is changed, and after 90 days without use."),),
+        words=(RefusalText("Atlassian ends logins when the password is changed, and after 90 days without use."),),
         source=(
             "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps",
             "https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens",
@@ -149,7 +161,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ("slack.com",),
         missing="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
         " expire. Turn it on in the app's settings.",
-        words=(Words("Slack knows this refresh token no more: it was used before, or the app was removed."),),
+        words=(RefusalText("Slack knows this refresh token no more: it was used before, or the app was removed."),),
         source=(
             "https://docs.slack.dev/authentication/using-token-rotation",
             "https://github.com/slackapi/node-slack-sdk/issues/2038",  # invalid_refresh_token
@@ -166,7 +178,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "notion",
         ("api.notion.com",),
         extras={"owner": "user"},
-        words=(Words("Notion's API wants the client secret.", code="invalid_client"),),
+        words=(RefusalText("Notion's API wants the client secret.", code="invalid_client"),),
         source=(
             "https://developers.notion.com/reference/refresh-a-token",
             "https://developers.notion.com/docs/authorization",
@@ -191,7 +203,7 @@ PROVIDERS: tuple[Provider, ...] = (
         offline_scope="offline_access",
         missing="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
         " offline_access.",
-        words=(Words("Okta ends a login when its token is used twice, and when it is unused for too long."),),
+        words=(RefusalText("Okta ends a login when its token is used twice, and when it is unused for too long."),),
         source=(
             "https://developer.okta.com/docs/guides/refresh-tokens/refresh-token-rotation/",
             "https://developer.okta.com/docs/guides/refresh-tokens/get-refresh-token/",
@@ -206,7 +218,7 @@ PROVIDERS: tuple[Provider, ...] = (
         offline_scope="offline_access",
         audience=True,
         missing="Auth0 gives refresh tokens for APIs that allow offline access, for the scope offline_access.",
-        words=(Words("Auth0 ends a login when its token is used twice, and when it is unused for too long."),),
+        words=(RefusalText("Auth0 ends a login when its token is used twice, and when it is unused for too long."),),
         source=(
             "https://auth0.com/docs/secure/tokens/refresh-tokens/configure-refresh-token-rotation",
             "https://support.auth0.com/center/s/article/Refresh-token-leeway",
@@ -220,11 +232,13 @@ PROVIDERS: tuple[Provider, ...] = (
         "keycloak",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/realms/[^/]+/protocol/openid-connect/token"),
         words=(
-            Words(
+            RefusalText(
                 "The Keycloak session ended. Add offline_access to scopes for a login that outlives it.",
                 ("session not active", "session doesn't have required client", "token is not active"),
             ),
-            Words("Keycloak saw this token twice, or the login was ended there.", ("stale token", "reuse exceeded")),
+            RefusalText(
+                "Keycloak saw this token twice, or the login was ended there.", ("stale token", "reuse exceeded")
+            ),
         ),
         source=(
             "https://www.keycloak.org/docs/latest/server_admin/index.html#_offline-access",
@@ -239,7 +253,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "supabase",
         ("supabase.co", "supabase.com"),
         grace=10.0,
-        words=(Words("Supabase ended the session: signed out, password changed, or its token was used twice."),),
+        words=(RefusalText("Supabase ended the session: signed out, password changed, or its token was used twice."),),
         source=(
             "https://supabase.com/docs/guides/auth/sessions",
             "https://github.com/supabase/auth/issues/2829",
@@ -250,7 +264,9 @@ PROVIDERS: tuple[Provider, ...] = (
         # The same server, run by others: how long it forgives is theirs to say.
         "supabase-own",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/auth/v1(?:/oauth)?/token"),
-        words=(Words("The server ended the session: signed out, password changed, or its token was used twice."),),
+        words=(
+            RefusalText("The server ended the session: signed out, password changed, or its token was used twice."),
+        ),
         source=("https://github.com/supabase/auth/issues/2829",),
     ),
     Provider(

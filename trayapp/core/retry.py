@@ -19,7 +19,7 @@ GRACE_PART = 0.1  # of a known grace, between two attempts inside it
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RetryPlan:
     """The next step of an outage. `delay` in seconds from now; None: no attempt by time (M7)."""
 
     series: Series
@@ -28,7 +28,7 @@ class Plan:
     failing: Failing
 
 
-def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> Plan:
+def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan:
     """The rules after an outcome that is neither a token nor a verdict."""
     failing = _counted_in(w, now)
     return (
@@ -69,7 +69,7 @@ def _tries(w: Workload, series: Series, failing: Failing) -> int:
     return failing.tries if w.series is series else 0
 
 
-def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> Plan | None:
+def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
     """M9, and the one repeat after a gateway's error (classification row 7)."""
     policy, tries = w.spec.policy, _tries(w, Series.AGAIN, failing)
     delay: float | None
@@ -84,7 +84,7 @@ def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter:
         return None
     if delay is None:  # unanswered at the end of the series: this was the short retry
         return _long(w, failing, now, jitter)
-    return Plan(Series.AGAIN, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries + 1))
+    return RetryPlan(Series.AGAIN, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries + 1))
 
 
 def _last_minute(w: Workload, now: Moment) -> float | None:
@@ -106,7 +106,7 @@ def _inside_the_grace(w: Workload, now: Moment) -> float | None:
     return pause if now.at + pause <= w.marked_at + grace else None
 
 
-def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Plan | None:
+def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> RetryPlan | None:
     """M8: web pages and TLS failures soon after a change look like a captive portal: patience, not haste."""
     policy = w.spec.policy
     suspicious = (isinstance(outcome, ServerBusy) and outcome.portal) or (
@@ -116,15 +116,15 @@ def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Pla
         return None
     tries = _tries(w, Series.PORTAL, failing) + 1
     failing = replace(exhausted(w, failing, now), tries=tries)
-    return Plan(Series.PORTAL, policy.portal_interval, Trigger.TICK, failing)
+    return RetryPlan(Series.PORTAL, policy.portal_interval, Trigger.TICK, failing)
 
 
-def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Plan | None:
+def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> RetryPlan | None:
     """M8: after a change of network or a wake, until a server says something."""
     if not isinstance(outcome, NotSent):
         return None
     if w.attempt is not None and w.nudged_at is not None and w.nudged_at > w.attempt.began.at:
-        return Plan(
+        return RetryPlan(
             Series.BURST, schedule.burst(0, w.spec.policy, jitter), Trigger.NETWORK, failing
         )  # it came too late
     if w.series is not Series.BURST:
@@ -134,10 +134,10 @@ def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Pl
     if delay is None:
         return None
     trigger = w.trigger if w.trigger is Trigger.WAKE else Trigger.NETWORK
-    return Plan(Series.BURST, delay, trigger, replace(failing, tries=tries))
+    return RetryPlan(Series.BURST, delay, trigger, replace(failing, tries=tries))
 
 
-def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan | None:
+def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan | None:
     """M2. A burst that nobody answered has replaced it; a burst that met a busy server begins it."""
     policy = w.spec.policy
     unanswered = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
@@ -147,10 +147,10 @@ def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan | 
     delay = schedule.short_retry(tries, policy, jitter)
     if delay is None or now.awake - failing.since.awake + delay > policy.max_elapsed_time:
         return None
-    return Plan(Series.SHORT, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries))
+    return RetryPlan(Series.SHORT, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries))
 
 
-def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan:
+def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan:
     """M4, M3 while a token is usable, and M7 once the ceiling is passed."""
     policy = w.spec.policy
     tries = _tries(w, Series.TICK, failing) + 1
@@ -164,4 +164,4 @@ def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> Plan:
         delay = schedule.long_tick_with_token(policy, ends - now.at)
     elif sooner is not None:
         delay = min(schedule.tick(policy, jitter), sooner)
-    return Plan(Series.TICK, delay, Trigger.TICK, failing)
+    return RetryPlan(Series.TICK, delay, Trigger.TICK, failing)

@@ -22,7 +22,7 @@ REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so nobody need hurry
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StatusStyle:
     """How a status is drawn, and vMCP's word for it."""
 
     colour: Colour
@@ -30,25 +30,25 @@ class Look:
     health: Health
 
 
-AMBER = Look(Colour.AMBER, Glyph.RETRY, Health.DEGRADED)
-BLUE = Look(Colour.BLUE, Glyph.OPEN, Health.UNKNOWN)
-UNKNOWN = Look(Colour.GREY, Glyph.QUESTION, Health.UNKNOWN)
-LOOKS: Mapping[str, Look] = {
-    Status.RUNNING: Look(Colour.GREEN, Glyph.TICK, Health.HEALTHY),
+AMBER = StatusStyle(Colour.AMBER, Glyph.RETRY, Health.DEGRADED)
+BLUE = StatusStyle(Colour.BLUE, Glyph.OPEN, Health.UNKNOWN)
+UNKNOWN = StatusStyle(Colour.GREY, Glyph.QUESTION, Health.UNKNOWN)
+LOOKS: Mapping[str, StatusStyle] = {
+    Status.RUNNING: StatusStyle(Colour.GREEN, Glyph.TICK, Health.HEALTHY),
     Status.AUTH_RETRYING: AMBER,
-    Status.UNAUTHENTICATED: Look(Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
-    Status.ERROR: Look(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
-    Status.UNHEALTHY: Look(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
+    Status.UNAUTHENTICATED: StatusStyle(Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
+    Status.ERROR: StatusStyle(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
+    Status.UNHEALTHY: StatusStyle(Colour.RED, Glyph.CROSS, Health.UNHEALTHY),
     Status.STARTING: BLUE,
-    Status.STOPPED: Look(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
-    Status.POLICY_STOPPED: Look(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
-    Status.STOPPING: Look(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
-    Status.REMOVING: Look(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+    Status.STOPPED: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
+    Status.POLICY_STOPPED: StatusStyle(Colour.GREY, Glyph.SQUARE, Health.UNHEALTHY),
+    Status.STOPPING: StatusStyle(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
+    Status.REMOVING: StatusStyle(Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
     Status.UNKNOWN: UNKNOWN,
 }
 
 
-def look(status: str) -> Look:
+def look(status: str) -> StatusStyle:
     """How a status word is drawn; one that nobody here knows is drawn as unknown."""
     return LOOKS.get(status, UNKNOWN)
 
@@ -156,14 +156,14 @@ def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
     return Detail.STARTING if w.access is None else Detail.REFRESH_DELAYED
 
 
-def _look(w: Workload, status: Status, facts: _Facts) -> Look:
+def _look(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
     """Amber whenever there is no usable token and no verdict, even while the word is still `running`."""
     usual = look(status)
     if status is Status.UNAUTHENTICATED and (w.signing_in or w.signed_out is SignedOut.NEVER):
         return BLUE
     troubled = w.failing is not None or facts.impossible
     if (status is Status.RUNNING and not facts.usable) or (status is Status.STARTING and troubled):
-        return Look(AMBER.colour, AMBER.glyph, usual.health)
+        return StatusStyle(AMBER.colour, AMBER.glyph, usual.health)
     return usual
 
 

@@ -162,7 +162,7 @@ def _opened(url: str) -> bool:
     return _played(url)
 
 
-class Over(Exception):  # noqa: N818 - somebody quit: the rest of the day is not played
+class DemoEnded(Exception):  # noqa: N818 - somebody quit: the rest of the day is not played
     """The demo was ended before the day was."""
 
 
@@ -194,7 +194,7 @@ class Scene:
             print(f"\n{text}", flush=True)
 
     def until(self, what: str, holds: Callable[[dict[str, WorkloadView]], bool], *, patient: bool = False) -> None:
-        """Wait for it, if `patient` however long. Raises `TimeoutError` that names it, or `Over`."""
+        """Wait for it, if `patient` however long. Raises `TimeoutError` that names it, or `DemoEnded`."""
 
         def seen() -> bool:
             return self.over.is_set() or bool(self._views and holds(self._views))
@@ -203,7 +203,7 @@ class Scene:
             if not self._changed.wait_for(seen, None if patient else PATIENCE):
                 raise TimeoutError(what)
         if self.over.is_set():
-            raise Over
+            raise DemoEnded
 
     def end(self) -> None:
         """Nobody need wait any longer."""
@@ -228,7 +228,7 @@ def _day(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool, ex
     """The day in a thread of its own; whatever goes wrong ends the demo with a sentence."""
     try:
         _play(app, scene, servers, fast)
-    except Over:
+    except DemoEnded:
         return
     except TimeoutError as error:
         _went_wrong(scene, f"The demo waited in vain for: {error}")

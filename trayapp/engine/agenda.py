@@ -14,7 +14,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.model import Workload
 
 
-class Times(NamedTuple):
+class DueTimes(NamedTuple):
     """Instants of `.at`; None: no time alone brings it."""
 
     opens: float | None  # when an attempt may leave (`deadlines.opens_at`)
@@ -25,14 +25,14 @@ class Agenda:
     """Belongs to the engine's loop. A pass over 1,000 workloads of which few changed takes about a millisecond."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Workload, Gate, Times]] = {}
+        self._kept: dict[str, tuple[Workload, Gate, DueTimes]] = {}
 
-    def times(self, name: str, w: Workload, gate: Gate) -> Times:
+    def times(self, name: str, w: Workload, gate: Gate) -> DueTimes:
         """Of this workload behind this gate."""
         kept = self._kept.get(name)
         if kept is not None and kept[0] is w and kept[1] is gate:
             return kept[2]
-        times = Times(deadlines.opens_at(w, gate), deadlines.next_deadline(w, gate))
+        times = DueTimes(deadlines.opens_at(w, gate), deadlines.next_deadline(w, gate))
         self._kept[name] = (w, gate, times)
         return times
 

@@ -53,7 +53,7 @@ LOOK_AGAIN = 1.0  # s; between two looks at what holds an attempt back
 RECORD_LIMIT = 5.0  # s; what state.db may take of an attempt's time: a disk that hangs must not end all refreshing
 
 
-class Performer:
+class EffectRunner:
     """The hands of the engine. Belongs to its loop."""
 
     def __init__(self, engine: Engine, adapters: Adapters) -> None:

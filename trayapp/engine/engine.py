@@ -43,11 +43,11 @@ from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
 from trayapp.engine.admission import admitted
 from trayapp.engine.agenda import Agenda
 from trayapp.engine.callers import Callers
-from trayapp.engine.effects import Performer
-from trayapp.engine.ports import Adapters, Seen
-from trayapp.engine.publisher import Publisher, Said
-from trayapp.engine.sign_ins import Signing
-from trayapp.engine.suspend import CLOSE_LOOK, Sleeping
+from trayapp.engine.effects import EffectRunner
+from trayapp.engine.ports import Adapters, SystemChange
+from trayapp.engine.publisher import AppFields, Publisher
+from trayapp.engine.sign_ins import SignIns
+from trayapp.engine.suspend import CLOSE_LOOK, SuspendDelay
 from trayapp.engine.tasks import Tasks, first_of
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Engine:
         self._out = adapters
         self._on_verb = on_verb  # verbs that concern the app, not a workload: quit, mute, show
         self.read_configuration = read_configuration
-        self.performer = Performer(self, adapters)
+        self.performer = EffectRunner(self, adapters)
         self.gate = first_gate or Gate()
         self.workloads: dict[str, Workload] = {}
         self.created: dict[str, float] = {}
@@ -92,8 +92,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._agenda = Agenda()
         self.callers = Callers(self)
-        self.signing = Signing(self, adapters.sign_in, adapters.keystore)
-        self.sleeping = Sleeping(self, adapters.clock, self._tasks)
+        self.signing = SignIns(self, adapters.sign_in, adapters.keystore)
+        self.sleeping = SuspendDelay(self, adapters.clock, self._tasks)
 
     # --- what others may ask -----------------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class Engine:
         """Everything public as it is now."""
         return self._publisher.snapshot(self._gate_word())
 
-    def say(self, **what: Unpack[Said]) -> None:
+    def say(self, **what: Unpack[AppFields]) -> None:
         """What the app itself has to show beside the workloads."""
         self._publisher.say(**what)
         self._wake.set()
@@ -141,7 +141,7 @@ class Engine:
         """An event from an adapter's task on this loop."""
         self._apply(name, event)
 
-    async def seen(self, seen: Seen) -> None:
+    async def seen(self, seen: SystemChange) -> None:
         """The operating system's news: the gate first, then every workload, in slices."""
         was, at = self.gate.blocked(), self.now().at
         if seen.sleep_soon:

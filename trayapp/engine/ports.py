@@ -41,7 +41,7 @@ class TokenEndpoint(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredLogin:
     """What the keyring holds of a workload: the current login, and a candidate that waits for agreement."""
 
     login: Login | None
@@ -51,7 +51,7 @@ class Found:
 class Keystore(Protocol):
     """`vault/keystore.py`: DESIGN.md section 4."""
 
-    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble: ...
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble: ...
 
     async def probe(self, *, prompt: bool = False) -> Trouble | None: ...
 
@@ -69,7 +69,7 @@ class Keystore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SystemChange:
     """What a look at the operating system showed, where it differs from the look before."""
 
     woke: bool = False
@@ -87,7 +87,7 @@ class Watcher(Protocol):
         """Whether the system tells of a network that returns, so that nobody has to look out for it."""
         ...
 
-    def poll(self, now: Moment) -> Seen | None: ...
+    def poll(self, now: Moment) -> SystemChange | None: ...
 
 
 class Journal(Protocol):

@@ -14,7 +14,7 @@ from trayapp.core.snapshot import Snapshot, WorkloadView
 PUBLISH_EVERY = 0.25  # s; four snapshots a second are enough for eyes
 
 
-class Said(TypedDict, total=False):
+class AppFields(TypedDict, total=False):
     """The fields of a snapshot that the app fills; what is left out stays as it is."""
 
     muted: bool
@@ -38,7 +38,7 @@ class Publisher:
         """Something public changed."""
         self._stale = self._unpublished = True
 
-    def say(self, **what: Unpack[Said]) -> None:
+    def say(self, **what: Unpack[AppFields]) -> None:
         """What the app itself has to show."""
         self._shown = replace(self._shown, **what)
         self.touch()

@@ -33,7 +33,7 @@ SUMMARY_MAX = 200  # characters; `Problem` promises it
 CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 
 
-class Signing:
+class SignIns:
     """Begins, answers and ends sign-ins. Belongs to the engine's loop."""
 
     def __init__(self, engine: Engine, sign_in: SignIn, keystore: Keystore) -> None:

@@ -25,7 +25,7 @@ PATIENCE = 4.0  # s; logind waits 5 s at most (InhibitDelayMaxSec), macOS 30
 CLOSE_LOOK = 0.05  # s between two looks at what is still under way
 
 
-class Sleeping:
+class SuspendDelay:
     """Belongs to the engine's loop."""
 
     def __init__(self, engine: Engine, clock: Clock, tasks: Tasks) -> None:

@@ -19,7 +19,7 @@ class FileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FileContents:
     """A file as it was read."""
 
     file: Path
@@ -27,7 +27,7 @@ class Contents:
     text: str = field(repr=False)  # with its byte order mark and its own line ends
 
 
-def read(file: Path, largest: int = LARGEST) -> Contents:
+def read(file: Path, largest: int = LARGEST) -> FileContents:
     """Raises `FileError`."""
     try:
         with file.open("rb") as stream:
@@ -39,12 +39,12 @@ def read(file: Path, largest: int = LARGEST) -> Contents:
     if len(data) > largest:
         raise FileError(f"{file} is larger than {largest >> 20} MiB")
     try:
-        return Contents(file, data, data.decode("utf-8"))
+        return FileContents(file, data, data.decode("utf-8"))
     except UnicodeDecodeError:
         raise FileError(f"{file} is not UTF-8 text") from None
 
 
-def replace(old: Contents, text: str, stamp: str) -> Path:
+def replace(old: FileContents, text: str, stamp: str) -> Path:
     """Write the new text; returns where the old one is kept. Raises `FileError`; then the file is as it was."""
     target = Path(os.path.realpath(old.file))
     backup = None
@@ -60,7 +60,7 @@ def replace(old: Contents, text: str, stamp: str) -> Path:
     return backup
 
 
-def _keep(old: Contents, stamp: str) -> Path:
+def _keep(old: FileContents, stamp: str) -> Path:
     """A copy beside the file; an older one is never written over."""
     number = 1
     while True:
@@ -77,7 +77,7 @@ def _keep(old: Contents, stamp: str) -> Path:
         return old.file.with_name(name)
 
 
-def _write(target: Path, old: Contents, data: bytes) -> None:
+def _write(target: Path, old: FileContents, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the start
     made = Path(name)
     try:

@@ -24,32 +24,32 @@ class JsonError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class JsonNode:
     """A value and its place: `text[start:end]`."""
 
     start: int
     end: int
     plain: Any = field(repr=False)  # as `json` would give it
-    members: tuple[Member, ...] = field(default=(), repr=False)  # of an object, as they stand; a key may come twice
-    items: tuple[Node, ...] = field(default=(), repr=False)  # of a list
+    members: tuple[JsonMember, ...] = field(default=(), repr=False)  # of an object, as they stand; a key may come twice
+    items: tuple[JsonNode, ...] = field(default=(), repr=False)  # of a list
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> JsonNode | None:
         """The value that counts: of two with the same key the last, as for every reader of JSON."""
         return next((m.value for m in reversed(self.members) if m.key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class JsonMember:
     """`"key": value` of an object. `start` is the place of the key's quotation mark."""
 
     key: str
     start: int
-    value: Node
+    value: JsonNode
 
 
-def parse(text: str) -> Node:
+def parse(text: str) -> JsonNode:
     """The text's one value; a byte order mark before it is passed over. Raises `JsonError`."""
-    reader = _Reader(text)
+    reader = _Scanner(text)
     node = reader.value(reader.blank(1 if text.startswith("\ufeff") else 0), 0)
     if (end := reader.blank(node.end)) != len(text):
         raise reader.error(end, "nothing more may follow here")
@@ -57,7 +57,7 @@ def parse(text: str) -> Node:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _Scanner:
     text: str = field(repr=False)
 
     def blank(self, at: int) -> int:
@@ -68,7 +68,7 @@ class _Reader:
             raise self.error(end, "this comment has no end")
         return end
 
-    def value(self, at: int, depth: int) -> Node:
+    def value(self, at: int, depth: int) -> JsonNode:
         if depth > DEEPEST:
             raise self.error(at, "it is nested too deeply")
         match self.text[at : at + 1]:
@@ -81,8 +81,8 @@ class _Reader:
             case _:
                 return self.token(at, _WORD, "a value is missing, or is none that JSON knows")
 
-    def object(self, start: int, depth: int) -> Node:
-        members: list[Member] = []
+    def object(self, start: int, depth: int) -> JsonNode:
+        members: list[JsonMember] = []
         at = self.blank(start + 1)
         while not self.text.startswith("}", at):
             key = self.token(at, _STRING, "a key in quotation marks is missing, or the } that ends this object")
@@ -90,17 +90,17 @@ class _Reader:
             if not self.text.startswith(":", colon):
                 raise self.error(colon, "a colon is missing")
             value = self.value(self.blank(colon + 1), depth + 1)
-            members.append(Member(key.plain, at, value))
+            members.append(JsonMember(key.plain, at, value))
             at = self.after(value.end, "}")
-        return Node(start, at + 1, {m.key: m.value.plain for m in members}, members=tuple(members))
+        return JsonNode(start, at + 1, {m.key: m.value.plain for m in members}, members=tuple(members))
 
-    def list(self, start: int, depth: int) -> Node:
-        items: list[Node] = []
+    def list(self, start: int, depth: int) -> JsonNode:
+        items: list[JsonNode] = []
         at = self.blank(start + 1)
         while not self.text.startswith("]", at):
             items.append(self.value(at, depth + 1))
             at = self.after(items[-1].end, "]")
-        return Node(start, at + 1, [item.plain for item in items], items=tuple(items))
+        return JsonNode(start, at + 1, [item.plain for item in items], items=tuple(items))
 
     def after(self, end: int, closing: str) -> int:
         """Past the comma behind a part, if there is one: a further part, or the end."""
@@ -111,12 +111,12 @@ class _Reader:
             raise self.error(at, f"a comma is missing, or the {closing} that ends it")
         return at
 
-    def token(self, at: int, pattern: re.Pattern[str], otherwise: str) -> Node:
+    def token(self, at: int, pattern: re.Pattern[str], otherwise: str) -> JsonNode:
         found = pattern.match(self.text, at)
         if found is None:
             raise self.error(at, otherwise)
         try:
-            return Node(at, found.end(), json.loads(found[0]))
+            return JsonNode(at, found.end(), json.loads(found[0]))
         except ValueError:  # an escape that JSON lacks, or a number of 5,000 digits
             raise self.error(at, "this is not JSON") from None
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trayapp.importers.jsonc import Member, Node, parse
-from trayapp.importers.offers import CREDENTIAL, Offer, Passed, offer
+from trayapp.importers.jsonc import JsonMember, JsonNode, parse
+from trayapp.importers.offers import CREDENTIAL, ImportableEntry, SkippedEntry, offer
 
 ADDRESSES = ("url", "serverUrl")  # the second is Windsurf's
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp")
@@ -27,31 +27,31 @@ _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ListedServer:
     """One server of the list, as it stands in the text."""
 
     name: str
-    entry: Node
+    entry: JsonNode
     style: str  # "servers" or "mcpServers": the name of its list
     group: int  # which of the file's lists it stands in
-    place: Node  # of its address: a text
+    place: JsonNode  # of its address: a text
     remote: bool  # it is handed to mcp-remote
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class McpServerList:
     """What a file holds. `pairs`: an offer, and each place in the text that it stands for."""
 
-    pairs: tuple[tuple[Offer, Server], ...]
-    passed: tuple[Passed, ...]
+    pairs: tuple[tuple[ImportableEntry, ListedServer], ...]
+    passed: tuple[SkippedEntry, ...]
     local: int  # programs on this machine, which need no login
     lists: int  # of servers that the file has; 0: it is of another kind
 
 
-def read(text: str) -> Found:
+def read(text: str) -> McpServerList:
     """Raises `JsonError`."""
-    pairs: list[tuple[Offer, Server]] = []
-    passed: list[Passed] = []
+    pairs: list[tuple[ImportableEntry, ListedServer]] = []
+    passed: list[SkippedEntry] = []
     local = count = 0
     for group, (style, servers) in enumerate(lists(parse(text))):
         count += 1
@@ -59,17 +59,17 @@ def read(text: str) -> Found:
             match _server(member.key, member.value, style, group):
                 case None:
                     local += 1
-                case Passed() as found:
+                case SkippedEntry() as found:
                     passed.append(found)
-                case Server() as server:
-                    if isinstance(made := _offer(server), Passed):
+                case ListedServer() as server:
+                    if isinstance(made := _offer(server), SkippedEntry):
                         passed.append(made)
                     else:
                         pairs.append((made, server))
-    return Found(tuple(pairs), tuple(passed), local, count)
+    return McpServerList(tuple(pairs), tuple(passed), local, count)
 
 
-def lists(whole: Node) -> Iterator[tuple[str, Node]]:
+def lists(whole: JsonNode) -> Iterator[tuple[str, JsonNode]]:
     """The lists of servers in a file: their key, and the object."""
     mcp, projects = whole.get("mcp"), whole.get("projects")
     holders = [whole, mcp, *(member.value for member in (projects.members if projects else ()))]
@@ -79,31 +79,31 @@ def lists(whole: Node) -> Iterator[tuple[str, Node]]:
                 yield style, found
 
 
-def _last_of_each(servers: Node) -> Iterator[Member]:
+def _last_of_each(servers: JsonNode) -> Iterator[JsonMember]:
     """Of two with the same name the last counts."""
     last = {member.key: member for member in servers.members}
     return (member for member in servers.members if last[member.key] is member)
 
 
-def _server(name: str, entry: Node, style: str, group: int) -> Server | Passed | None:
+def _server(name: str, entry: JsonNode, style: str, group: int) -> ListedServer | SkippedEntry | None:
     """None for a program on this machine."""
     if len({member.key for member in entry.members}) != len(entry.members):
-        return Passed(name, "it has the same key twice")
+        return SkippedEntry(name, "it has the same key twice")
     place = next((node for key in ADDRESSES if (node := entry.get(key))), None)
     if place is not None and isinstance(place.plain, str):
         ours = OURS.fullmatch(place.plain) is not None  # then the key is ours too
         return (
-            Passed(name, STATIC)
+            SkippedEntry(name, STATIC)
             if _fixed_headers(entry) and not ours
-            else Server(name, entry, style, group, place, remote=False)
+            else ListedServer(name, entry, style, group, place, remote=False)
         )
     kind = entry.get("type")
     if place is not None or (kind is not None and kind.plain in REMOTE_TYPES):
-        return Passed(name, "it has no address")
+        return SkippedEntry(name, "it has no address")
     return _through_mcp_remote(name, entry, style, group)
 
 
-def _through_mcp_remote(name: str, entry: Node, style: str, group: int) -> Server | Passed | None:
+def _through_mcp_remote(name: str, entry: JsonNode, style: str, group: int) -> ListedServer | SkippedEntry | None:
     command, arguments = entry.get("command"), entry.get("args")
     items = arguments.items if arguments else ()
     words = [item.plain if isinstance(item.plain, str) else "" for item in items]
@@ -113,30 +113,30 @@ def _through_mcp_remote(name: str, entry: Node, style: str, group: int) -> Serve
         return None
     where = next((i for i in range(at, len(words)) if re.match(r"https?://", words[i])), None)
     if where is None:
-        return Passed(name, "it calls mcp-remote without an address")
+        return SkippedEntry(name, "it calls mcp-remote without an address")
     if OURS.fullmatch(words[where]):
-        return Passed(name, THROUGH_US)
+        return SkippedEntry(name, THROUGH_US)
     given = [words[i + 1] for i in range(at, len(words) - 1) if words[i] == "--header"]
     if any((found := _HEADER.match(header)) and CREDENTIAL.fullmatch(found[1]) for header in given):
-        return Passed(name, STATIC)
-    return Server(name, entry, style, group, items[where], remote=True)
+        return SkippedEntry(name, STATIC)
+    return ListedServer(name, entry, style, group, items[where], remote=True)
 
 
-def _fixed_headers(entry: Node) -> bool:
+def _fixed_headers(entry: JsonNode) -> bool:
     headers = entry.get("headers")
     return headers is not None and any(CREDENTIAL.fullmatch(member.key) for member in headers.members)
 
 
-def _offer(server: Server) -> Offer | Passed:
+def _offer(server: ListedServer) -> ImportableEntry | SkippedEntry:
     url = str(server.place.plain)
     if OURS.fullmatch(url):
-        return Passed(server.name, THROUGH_US)
+        return SkippedEntry(server.name, THROUGH_US)
     if "${" in url:
-        return Passed(server.name, "its address is made of variables, which only the other program knows")
+        return SkippedEntry(server.name, "its address is made of variables, which only the other program knows")
     return offer(server.name, {"url": url, "client_id": _client_id(server.entry)})
 
 
-def _client_id(entry: Node) -> str | None:
+def _client_id(entry: JsonNode) -> str | None:
     """The client that a person registered for it: Cursor's `auth.CLIENT_ID`, Claude Code's `oauth.clientId`."""
     for outer, inner in (("auth", "CLIENT_ID"), ("oauth", "clientId")):
         if (holder := entry.get(outer)) and (found := holder.get(inner)) and isinstance(found.plain, str):

@@ -1,4 +1,4 @@
-"""What another program has configured, as an entry of ours: `Offer`, or `Passed` with the reason why there is none.
+"""What another program has configured, as an entry of ours: `ImportableEntry`, or `SkippedEntry` with the reason why there is none.
 
 Names are made to fit our rules, and clashes get a number. What is already configured under any name is recognised by
 its address. Whatever is not right by `settings.py` is left out and named, so that an entry is one that we accept.
@@ -24,7 +24,7 @@ CREDENTIAL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ImportableEntry:
     """An entry that could be taken over. `keys` are those of `[workloads.NAME]`, in the file's own types."""
 
     found_as: str  # the other program's name for it
@@ -39,14 +39,14 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class SkippedEntry:
     """Something that is not offered: `what` it is for the other program, and why."""
 
     what: str
     why: str
 
 
-def offer(found_as: str, wanted: Mapping[str, Any], notes: Iterable[str] = ()) -> Offer | Passed:
+def offer(found_as: str, wanted: Mapping[str, Any], notes: Iterable[str] = ()) -> ImportableEntry | SkippedEntry:
     """An offer of what is right in `wanted`; without an address that is right there is none."""
     keys: dict[str, Any] = {}
     told = list(notes)
@@ -57,22 +57,22 @@ def offer(found_as: str, wanted: Mapping[str, Any], notes: Iterable[str] = ()) -
             IN_WORKLOAD[key].check(value)
         except ValueError as error:  # none of its sentences repeats the value
             if key == "url":
-                return Passed(found_as, f"its address {error}")
+                return SkippedEntry(found_as, f"its address {error}")
             told.append(f"Left out its {key}, which {error}.")
         else:
             keys[key] = value
     if "url" not in keys:
-        return Passed(found_as, "it has no address")
+        return SkippedEntry(found_as, "it has no address")
     if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
-        return Passed(found_as, "it carries a fixed key in its address: there is no login to keep")
+        return SkippedEntry(found_as, "it carries a fixed key in its address: there is no login to keep")
     ends = keys.keys() & {"authorization_endpoint", "token_endpoint"}
     if len(ends) == 1 or not keys.keys() & {"issuer", "client_id"}:  # of no use: they will be found out
         for key in ends:
             del keys[key]
-    return Offer(found_as, keys, notes=tuple(told))
+    return ImportableEntry(found_as, keys, notes=tuple(told))
 
 
-def settle(offers: Iterable[Offer], configured: Mapping[str, Spec]) -> list[Offer]:
+def settle(offers: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
     """Give every offer its name: the one it has here already, or a new one that nobody has."""
     by_address = {address(spec.url): name for name, spec in configured.items()}
     taken = set(configured)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trayapp.importers.jsonc import JsonError, Member, Node, parse
-from trayapp.importers.mcp_json import ADDRESSES, Server, lists
+from trayapp.importers.jsonc import JsonError, JsonMember, JsonNode, parse
+from trayapp.importers.mcp_json import ADDRESSES, ListedServer, lists
 
 VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
 OWN_LOGIN = frozenset({"auth", "oauth"})  # what the program would sign in with itself
@@ -28,10 +28,10 @@ class PointingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ProxyEntry:
     """A server and the entry that `client-config` prints for it: `type`, `url` and, with the local key, `headers`."""
 
-    server: Server
+    server: ListedServer
     entry: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -51,7 +51,7 @@ def program(file: Path, style: str) -> str:
     return "cursor" if file.parent.name == ".cursor" else "claude"
 
 
-def pointed(text: str, targets: Sequence[Target], *, direct: bool) -> str:
+def pointed(text: str, targets: Sequence[ProxyEntry], *, direct: bool) -> str:
     """The text with these servers going through the proxy. Raises `PointingError`.
 
     `direct`: the program takes an address in the place of `mcp-remote`.
@@ -69,7 +69,7 @@ def pointed(text: str, targets: Sequence[Target], *, direct: bool) -> str:
     return result
 
 
-def _edits(text: str, target: Target, direct: bool) -> list[Edit]:
+def _edits(text: str, target: ProxyEntry, direct: bool) -> list[Edit]:
     server = target.server
     if not server.remote:
         return _addressed(text, target)
@@ -78,7 +78,7 @@ def _edits(text: str, target: Target, direct: bool) -> list[Edit]:
     return _direct(text, target) if direct and plain else _kept(text, target)
 
 
-def _addressed(text: str, target: Target) -> list[Edit]:
+def _addressed(text: str, target: ProxyEntry) -> list[Edit]:
     """An entry with an address: the new one, and the key beside it."""
     entry = target.server.entry
     holders = [m for m in entry.members if m.key in ADDRESSES and isinstance(m.value.plain, str)]
@@ -95,7 +95,7 @@ def _addressed(text: str, target: Target) -> list[Edit]:
     return [*edits, *_behind(text, last, added), *_without(entry, OWN_LOGIN)]
 
 
-def _direct(text: str, target: Target) -> list[Edit]:
+def _direct(text: str, target: ProxyEntry) -> list[Edit]:
     """`mcp-remote` is no longer needed: an entry with an address stands in the place of its command."""
     entry, arguments = target.server.entry, target.server.entry.get("args")
     words = arguments.plain if arguments else []
@@ -112,7 +112,7 @@ def _direct(text: str, target: Target) -> list[Edit]:
     return [*edits, (command.start, command.value.end, new), *_without(entry, OWN_LOGIN | {"args", "env"})]
 
 
-def _kept(text: str, target: Target) -> list[Edit]:
+def _kept(text: str, target: ProxyEntry) -> list[Edit]:
     """`mcp-remote` goes to the proxy, and finds the key in its environment."""
     entry, place = target.server.entry, target.server.place
     edits: list[Edit] = [(place.start, place.end, json.dumps(target.url))]
@@ -132,7 +132,7 @@ def _kept(text: str, target: Target) -> list[Edit]:
 # --- small edits -----------------------------------------------------------------------------------------------------
 
 
-def _into(text: str, holder: Node, added: Mapping[str, Any]) -> list[Edit]:
+def _into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[Edit]:
     """Put members into an object, before the others and laid out like them."""
     if not added:
         return []
@@ -145,14 +145,14 @@ def _into(text: str, holder: Node, added: Mapping[str, Any]) -> list[Edit]:
     return [(holder.start + 1, holder.start + 1, new)]
 
 
-def _behind(text: str, member: Member, added: Mapping[str, Any]) -> list[Edit]:
+def _behind(text: str, member: JsonMember, added: Mapping[str, Any]) -> list[Edit]:
     """Put members behind one, laid out like it."""
     separator = _separator(text, member.start)
     new = "".join(separator + _member(key, value) for key, value in added.items())
     return [(member.value.end, member.value.end, new)] if new else []
 
 
-def _without(holder: Node, keys: Iterable[str]) -> list[Edit]:
+def _without(holder: JsonNode, keys: Iterable[str]) -> list[Edit]:
     """Take members out, each with one of the commas around it. At least one other has to be there."""
     members, gone = holder.members, set(keys)
     edits: list[Edit] = []
@@ -185,7 +185,7 @@ def _separator(text: str, start: int) -> str:
 # --- proof -----------------------------------------------------------------------------------------------------------
 
 
-def _check(before: str, after: str, targets: Sequence[Target]) -> None:
+def _check(before: str, after: str, targets: Sequence[ProxyEntry]) -> None:
     """Everything but these entries has to mean what it meant, and these have to name the proxy."""
     try:
         new = parse(after)
@@ -199,7 +199,7 @@ def _check(before: str, after: str, targets: Sequence[Target]) -> None:
         raise PointingError("other parts of the file would change")
 
 
-def _rest(whole: Node, targets: Sequence[Target]) -> Any:
+def _rest(whole: JsonNode, targets: Sequence[ProxyEntry]) -> Any:
     held = [servers.plain for _, servers in lists(whole)]
     for target in targets:
         held[target.server.group].pop(target.server.name, None)

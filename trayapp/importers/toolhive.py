@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trayapp.importers.offers import Offer, Passed, offer
+from trayapp.importers.offers import ImportableEntry, SkippedEntry, offer
 
 FOLDER = Path("toolhive", "runconfigs")
 
@@ -38,14 +38,14 @@ def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
     return home / ".local" / "state" / FOLDER
 
 
-def read(stem: str, text: str) -> Offer | Passed | None:
+def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     """The workload of `STEM.json`; None if it is not a remote one."""
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        return Passed(f"{stem}.json", "the file is damaged: it is not JSON")
+        return SkippedEntry(f"{stem}.json", "the file is damaged: it is not JSON")
     if not isinstance(whole, Mapping):
-        return Passed(f"{stem}.json", "the file is damaged: it holds no object")
+        return SkippedEntry(f"{stem}.json", "the file is damaged: it holds no object")
     if not (url := whole.get("remote_url")):
         return None
     name = whole.get("name")
@@ -53,7 +53,7 @@ def read(stem: str, text: str) -> Offer | Passed | None:
     auth = whole.get("remote_auth_config")
     login: Mapping[str, Any] = auth if isinstance(auth, Mapping) else {}
     if any(login.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
-        return Passed(found_as, "it uses a fixed token: there is no login to keep")
+        return SkippedEntry(found_as, "it uses a fixed token: there is no login to keep")
     keys = {ours: _either(login, theirs) for ours, theirs in _FIELDS.items()}
     port = _either(login, ("callback_port", "CallbackPort")) if keys["client_id"] else None
     return offer(found_as, {"url": url, **keys, "redirect_port": port}, _notes(login, port))

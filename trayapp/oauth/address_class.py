@@ -18,7 +18,7 @@ PRIVATE_NAMES = ("local", "internal", "lan", "home.arpa", "intranet", "corp", "h
 NAT64 = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052: the last four bytes are an IPv4 address
 
 
-class Reach(IntEnum):
+class AddressClass(IntEnum):
     """From near to far."""
 
     LOCAL = 0
@@ -26,15 +26,15 @@ class Reach(IntEnum):
     PUBLIC = 2
 
 
-WORDS = {Reach.LOCAL: "on this machine", Reach.PRIVATE: "in a private network"}
+WORDS = {AddressClass.LOCAL: "on this machine", AddressClass.PRIVATE: "in a private network"}
 
 
-def address_reach(text: str) -> Reach:
+def address_reach(text: str) -> AddressClass:
     """Of an address literal. Raises ValueError if it is none."""
     return _reach(ip_address(text.partition("%")[0]))
 
 
-def host_reach(host: str) -> Reach:
+def host_reach(host: str) -> AddressClass:
     """Of a host as it is written; a name that says nothing counts as far until a connection shows its address."""
     host = host.rstrip(".").lower()
     try:
@@ -45,22 +45,22 @@ def host_reach(host: str) -> Reach:
         try:
             return _reach(IPv4Address(socket.inet_aton(host)))
         except (OSError, ValueError):
-            return Reach.LOCAL
+            return AddressClass.LOCAL
     if _below(host, LOCAL_NAMES):
-        return Reach.LOCAL
-    return Reach.PRIVATE if "." not in host or _below(host, PRIVATE_NAMES) else Reach.PUBLIC
+        return AddressClass.LOCAL
+    return AddressClass.PRIVATE if "." not in host or _below(host, PRIVATE_NAMES) else AddressClass.PUBLIC
 
 
 def _below(host: str, names: tuple[str, ...]) -> bool:
     return any(host == name or host.endswith(f".{name}") for name in names)
 
 
-def _reach(address: IPv4Address | IPv6Address) -> Reach:
+def _reach(address: IPv4Address | IPv6Address) -> AddressClass:
     if isinstance(address, IPv6Address) and (inner := _embedded(address)) is not None:
         return _reach(inner)
     if address.is_loopback or address.is_unspecified:
-        return Reach.LOCAL
-    return Reach.PUBLIC if address.is_global and not address.is_multicast else Reach.PRIVATE
+        return AddressClass.LOCAL
+    return AddressClass.PUBLIC if address.is_global and not address.is_multicast else AddressClass.PRIVATE
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.oauth.callback import bind
-from trayapp.oauth.client_store import Clients, Kept
-from trayapp.oauth.discovery import Found, discover
+from trayapp.oauth.client_store import ClientRecord, ClientRecords
+from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
-from trayapp.oauth.registration import SECRET_METHODS, Client, gone, no_registration, register
-from trayapp.oauth.tokens import Code, HttpTokens
+from trayapp.oauth.registration import SECRET_METHODS, RegisteredClient, gone, no_registration, register
+from trayapp.oauth.tokens import CodeGrant, HttpTokens
 from trayapp.oauth.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -35,19 +35,21 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AuthorizationPlan:
     """A sign-in that can begin. `spec` holds the client, scopes and resource that are used."""
 
     spec: Spec
     endpoints: Endpoints
-    client: Client
+    client: RegisteredClient
     extras: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
 
 
-class Preparer:
+class Planner:
     """Finds and makes what a sign-in needs. `say` gets plain lines about what was found."""
 
-    def __init__(self, wire: Wire, tokens: HttpTokens, clients: Clients, *, limit: float = METADATA_LIMIT) -> None:
+    def __init__(
+        self, wire: Wire, tokens: HttpTokens, clients: ClientRecords, *, limit: float = METADATA_LIMIT
+    ) -> None:
         self._wire = wire
         self._tokens = tokens
         self.clients = clients
@@ -55,7 +57,7 @@ class Preparer:
 
     # --- the server --------------------------------------------------------------------------------------------------
 
-    async def ground(self, spec: Spec, say: Say) -> Plan | Problem:
+    async def ground(self, spec: Spec, say: Say) -> AuthorizationPlan | Problem:
         """Server, scopes and resource; the client is only the configured one yet, or none."""
         try:
             async with asyncio.timeout(GROUND_LIMIT):
@@ -64,10 +66,14 @@ class Preparer:
             host = urlsplit(spec.issuer or spec.url).hostname
             return Problem("timed_out", f"{host} took too long to say who signs people in. Please try again."[:200])
 
-    async def _ground(self, spec: Spec, say: Say) -> Plan | Problem:
+    async def _ground(self, spec: Spec, say: Say) -> AuthorizationPlan | Problem:
         if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
             endpoints = await find_endpoints(spec, self._wire, limit=self._limit)
-            return endpoints if isinstance(endpoints, Problem) else Plan(spec, endpoints, Client(spec.client_id))
+            return (
+                endpoints
+                if isinstance(endpoints, Problem)
+                else AuthorizationPlan(spec, endpoints, RegisteredClient(spec.client_id))
+            )
         found = await discover(spec.url, self._wire, limit=self._limit)
         kept = await self.clients.load(spec.name)
         if isinstance(found, Problem):
@@ -84,7 +90,7 @@ class Preparer:
             await self.clients.save(spec.name, replace(kept, url=spec.url, found=found))
         return self._planned(spec, found, endpoints)
 
-    async def _endpoints(self, spec: Spec, found: Found) -> Endpoints | Problem:
+    async def _endpoints(self, spec: Spec, found: DiscoveredServer) -> Endpoints | Problem:
         """Of the first server that can be used; otherwise why the last one cannot."""
         why = Problem("metadata", f"{urlsplit(spec.url).hostname} names no authorization server.")
         for issuer in found.issuers:
@@ -98,20 +104,20 @@ class Preparer:
             why = endpoints
         return why
 
-    def _planned(self, spec: Spec, found: Found, endpoints: Endpoints) -> Plan:
+    def _planned(self, spec: Spec, found: DiscoveredServer, endpoints: Endpoints) -> AuthorizationPlan:
         scopes, extras = spec.scopes, dict[str, str]()
         if not scopes:
             more = tuple(s for s in EXTRA_SCOPES if s in endpoints.scopes and s not in found.scopes)
             scopes = (*found.scopes, *more)
             extras = dict(CONSENT) if {"openid", "offline_access"} <= set(scopes) else {}
         used = replace(spec, scopes=scopes, resource=spec.resource or found.resource)
-        return Plan(used, endpoints, Client(spec.client_id), extras)
+        return AuthorizationPlan(used, endpoints, RegisteredClient(spec.client_id), extras)
 
     # --- the client --------------------------------------------------------------------------------------------------
 
     async def client(
-        self, plan: Plan, wall: float, say: Say, *, listen: bool
-    ) -> tuple[Plan, socket.socket | None] | Problem:
+        self, plan: AuthorizationPlan, wall: float, say: Say, *, listen: bool
+    ) -> tuple[AuthorizationPlan, socket.socket | None] | Problem:
         """The client to use and, with `listen`, the bound socket of its redirect, which the caller closes. Raises
         OSError for a fixed port that is taken."""
         spec, endpoints = plan.spec, plan.endpoints
@@ -143,8 +149,8 @@ class Preparer:
         return self._with(plan, made), sock if listen else None
 
     async def _again(
-        self, plan: Plan, kept: Kept, wall: float, say: Say, listen: bool
-    ) -> tuple[Plan, socket.socket | None] | None:
+        self, plan: AuthorizationPlan, kept: ClientRecord, wall: float, say: Say, listen: bool
+    ) -> tuple[AuthorizationPlan, socket.socket | None] | None:
         """The registration of the sign-in before, if it fits, its port is free and the server still knows it."""
         client, spec = kept.client, plan.spec
         if client is None or not client.fits(plan.endpoints, spec.scopes, wall):
@@ -167,9 +173,9 @@ class Preparer:
         say(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
         return None
 
-    async def _knows(self, endpoints: Endpoints, client: Client) -> bool:
+    async def _knows(self, endpoints: Endpoints, client: RegisteredClient) -> bool:
         """Otherwise the person would end up on the server's error page, of which nothing comes back here."""
-        asked = Code(
+        asked = CodeGrant(
             token_endpoint=endpoints.token,
             client_id=client.id,
             code=Secret(secrets.token_urlsafe(24)),
@@ -182,14 +188,14 @@ class Preparer:
         return not gone(await self._tokens.exchange(asked, limit=ASK_LIMIT))
 
     @staticmethod
-    def _with(plan: Plan, client: Client) -> Plan:
+    def _with(plan: AuthorizationPlan, client: RegisteredClient) -> AuthorizationPlan:
         return replace(plan, client=client, spec=replace(plan.spec, client_id=client.id))
 
 
-def _by_hand(spec: Spec, endpoints: Endpoints, kept: Kept) -> Client | Problem:
+def _by_hand(spec: Spec, endpoints: Endpoints, kept: ClientRecord) -> RegisteredClient | Problem:
     """The configured client, with its secret if one was given: only for the server that it was first used with."""
     if kept.secret is None:
-        return Client(spec.client_id, issuer=endpoints.issuer)
+        return RegisteredClient(spec.client_id, issuer=endpoints.issuer)
     owner = _owner(endpoints)
     if kept.secret_for not in ("", owner):
         return Problem(
@@ -198,7 +204,7 @@ def _by_hand(spec: Spec, endpoints: Endpoints, kept: Kept) -> Client | Problem:
             f"{urlsplit(owner).hostname} is named. If that is right: amberlight secret set {spec.name}"[:200],
         )
     offered = [method for method in SECRET_METHODS if method in endpoints.auth_methods]
-    return Client(spec.client_id, kept.secret, offered[0] if offered else "", endpoints.issuer)
+    return RegisteredClient(spec.client_id, kept.secret, offered[0] if offered else "", endpoints.issuer)
 
 
 def _owner(endpoints: Endpoints) -> str:

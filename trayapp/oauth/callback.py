@@ -74,7 +74,7 @@ def bind(port: int) -> socket.socket:
     return sock
 
 
-class Listener:
+class RedirectListener:
     """Serves one bound socket. `take` gets the query of each call of `path` and says whether it was the awaited one."""
 
     def __init__(

@@ -13,22 +13,22 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from trayapp.core.model import Secret, Trouble
-from trayapp.oauth.address_class import Reach
-from trayapp.oauth.discovery import Found
-from trayapp.oauth.registration import Client, from_fields, to_fields
+from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.discovery import DiscoveredServer
+from trayapp.oauth.registration import RegisteredClient, from_fields, to_fields
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ClientRecord:
     """All that is kept of one workload. `url` is the address that `found` speaks of."""
 
-    client: Client | None = None  # registered by us
+    client: RegisteredClient | None = None  # registered by us
     secret: Secret | None = None  # given by a person, for the configured client_id
     secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
     url: str = ""
-    found: Found | None = None
+    found: DiscoveredServer | None = None
 
 
 class ClientStore(Protocol):
@@ -41,32 +41,32 @@ class ClientStore(Protocol):
     async def discard_client(self, name: str) -> Trouble | None: ...
 
 
-class Clients:
+class ClientRecords:
     """The kept clients of all workloads. Without a store they live as long as this run."""
 
     def __init__(self, store: ClientStore | None = None) -> None:
         self._store = store
-        self._seen: dict[str, Kept] = {}
+        self._seen: dict[str, ClientRecord] = {}
         self._unread: set[str] = set()  # what the keyring holds of these could not be read yet
 
-    async def load(self, name: str, *, again: bool = False) -> Kept:
+    async def load(self, name: str, *, again: bool = False) -> ClientRecord:
         """What is kept. What cannot be read counts as nothing and is not written over; the keyring is asked for it once
         more with `again`, and not at every look, as each question may be a dialog."""
         if self._store is None or (name in self._seen and not (again and name in self._unread)):
-            return self._seen.get(name, Kept())
+            return self._seen.get(name, ClientRecord())
         text = await self._store.load_client(name)
         if isinstance(text, Trouble):
             log.warning("%s: what is kept of its client cannot be read now (%s)", name, text)
             self._unread.add(name)
-            return self._seen.setdefault(name, Kept())
+            return self._seen.setdefault(name, ClientRecord())
         made = self._seen.get(name)
-        self._seen[name] = Kept() if text is None else from_text(text)
+        self._seen[name] = ClientRecord() if text is None else from_text(text)
         self._unread.discard(name)
         if made is not None:
             await self.save(name, _newer(made, self._seen[name]))
         return self._seen[name]
 
-    async def save(self, name: str, kept: Kept) -> Trouble | None:
+    async def save(self, name: str, kept: ClientRecord) -> Trouble | None:
         """Keep it: in the keyring, unless that may hold something that could not be read."""
         await self.load(name)
         if name in self._unread:
@@ -91,7 +91,7 @@ class Clients:
         kept = await self.load(name, again=True)
         return await self.save(name, replace(kept, secret=secret, secret_for=""))
 
-    async def forget(self, name: str) -> Client | None:
+    async def forget(self, name: str) -> RegisteredClient | None:
         """Nothing of it is kept; the registration that was, for its server to be told."""
         client = (await self.load(name)).client
         self._seen.pop(name, None)
@@ -101,10 +101,10 @@ class Clients:
         return client
 
 
-def _newer(kept: Kept, there: Kept) -> Kept:
+def _newer(kept: ClientRecord, there: ClientRecord) -> ClientRecord:
     """What was made while the keyring could not be read, and beside it what the keyring held all the time."""
     mine = kept.secret is not None
-    return Kept(
+    return ClientRecord(
         client=kept.client or there.client,
         secret=kept.secret if mine else there.secret,
         secret_for=kept.secret_for if mine else there.secret_for,
@@ -116,7 +116,7 @@ def _newer(kept: Kept, there: Kept) -> Kept:
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
-def to_text(kept: Kept) -> Secret:
+def to_text(kept: ClientRecord) -> Secret:
     """JSON, ASCII only."""
     fields: dict[str, Any] = {}
     if kept.client is not None:
@@ -135,17 +135,17 @@ def to_text(kept: Kept) -> Secret:
     return Secret(json.dumps(fields, separators=(",", ":")))
 
 
-def from_text(text: Secret) -> Kept:
+def from_text(text: Secret) -> ClientRecord:
     """What `to_text` wrote; what makes no sense is left out."""
     try:
         fields = json.loads(text.reveal())
     except (ValueError, RecursionError):
-        return Kept()
+        return ClientRecord()
     if not isinstance(fields, dict):
-        return Kept()
+        return ClientRecord()
     secret, bound = fields.get("secret"), fields.get("secret_for")
     url, found = _found(fields.get("found"))
-    return Kept(
+    return ClientRecord(
         client=from_fields(fields.get("client")),
         secret=Secret(secret) if isinstance(secret, str) and secret else None,
         secret_for=bound if isinstance(bound, str) else "",
@@ -154,14 +154,14 @@ def from_text(text: Secret) -> Kept:
     )
 
 
-def _found(fields: object) -> tuple[str, Found | None]:
+def _found(fields: object) -> tuple[str, DiscoveredServer | None]:
     if not isinstance(fields, dict):
         return "", None
     url, issuers, resource = fields.get("url"), _texts(fields.get("issuers")), fields.get("resource")
     least = fields.get("least")
     if not isinstance(url, str) or not issuers or not isinstance(resource, str) or least not in (0, 1, 2):
         return "", None
-    return url, Found(issuers, resource, _texts(fields.get("scopes")), Reach(least))
+    return url, DiscoveredServer(issuers, resource, _texts(fields.get("scopes")), AddressClass(least))
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from trayapp.engine.ports import NewLogin
 from trayapp.oauth.address_class import WORDS, host_reach
 from trayapp.oauth.code_exchange import MEANING, new_login
 from trayapp.oauth.metadata import Endpoints
-from trayapp.oauth.tokens import Asking, HttpTokens
+from trayapp.oauth.tokens import DeviceGrant, HttpTokens
 from trayapp.oauth.wire import url_problem
 
 INTERVAL = 5.0  # s between two questions where the server does not say (section 3.5)
@@ -56,7 +56,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class DeviceAuthorization:
     """The answer of the device authorization endpoint (section 3.2). Times in seconds."""
 
     device_code: Secret
@@ -68,7 +68,7 @@ class Granted:
 
 
 async def by_device_code(
-    asking: Asking,
+    asking: DeviceGrant,
     spec: Spec,
     endpoints: Endpoints,
     tokens: HttpTokens,
@@ -105,7 +105,7 @@ def _missing(spec: Spec) -> Problem:
 # --- the code --------------------------------------------------------------------------------------------------------
 
 
-def read_granted(reply: Reply, endpoints: Endpoints) -> Granted | Problem:
+def read_granted(reply: Reply, endpoints: Endpoints) -> DeviceAuthorization | Problem:
     """What the device authorization endpoint answered (sections 3.2 and 5.4)."""
     if isinstance(reply, Fault):
         return Problem("device", problem_of(reply).summary)
@@ -122,7 +122,7 @@ def read_granted(reply: Reply, endpoints: Endpoints) -> Granted | Problem:
         return Problem("device", f"The server's address for the code {why if isinstance(uri, str) else 'is missing'}.")
     complete = fields.get("verification_uri_complete")
     same = isinstance(complete, str) and not _uri_problem(complete, endpoints) and _origin(complete) == _origin(uri)
-    return Granted(
+    return DeviceAuthorization(
         Secret(device_code),
         user_code,
         uri,
@@ -165,11 +165,11 @@ class _Polling:
 
     def __init__(
         self,
-        asking: Asking,
+        asking: DeviceGrant,
         spec: Spec,
         endpoints: Endpoints,
         tokens: HttpTokens,
-        granted: Granted,
+        granted: DeviceAuthorization,
         ends: float,
         now: Callable[[], Moment],
         sleep: Sleep,

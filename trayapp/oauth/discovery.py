@@ -16,7 +16,7 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.core.resources import covers, same_origin
-from trayapp.oauth.address_class import WORDS, Reach, host_reach
+from trayapp.oauth.address_class import WORDS, AddressClass, host_reach
 from trayapp.oauth.challenge import bearer
 from trayapp.oauth.metadata import METADATA_LIMIT, fetch, is_page, json_object, problem, redirect, scope_tokens
 from trayapp.oauth.wire import Request, Wire, url_problem
@@ -44,23 +44,23 @@ MCP_HEADERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredServer:
     """What an address says of its own sign-in."""
 
     issuers: tuple[str, ...]  # in the server's order
     resource: str = ""  # RFC 8707: what tokens are asked for; empty where the server speaks no RFC 9728
     scopes: tuple[str, ...] = ()
-    least: Reach = Reach.LOCAL  # how near its servers may be
+    least: AddressClass = AddressClass.LOCAL  # how near its servers may be
 
 
 @dataclass(slots=True)
-class _Look:
+class _Discovery:
     """One discovery under way."""
 
     url: str
     wire: Wire
     limit: float
-    reach: Reach = Reach.PUBLIC
+    reach: AddressClass = AddressClass.PUBLIC
     asks: bool = False  # it answered 401
     spoke: bool = False  # it took a client's first message, so a page that it has for browsers says nothing
     challenge: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class _Look:
             self.spoke = answer.status == 200
         return None
 
-    def _met(self, reach: Reach) -> None:
+    def _met(self, reach: AddressClass) -> None:
         self.reach = reach
 
     def _intercepted(self, answer: Answer) -> Problem | None:
@@ -141,7 +141,7 @@ class _Look:
         reach = host_reach(urlsplit(url).hostname or "")
         return f"is {WORDS[reach]}" if reach < self.reach else ""
 
-    def read(self, document: Mapping[str, object]) -> Found | Problem:
+    def read(self, document: Mapping[str, object]) -> DiscoveredServer | Problem:
         """Who signs people in (RFC 9728 section 2)."""
         named = document.get("authorization_servers")
         servers = tuple(one for one in named if isinstance(one, str))[:SERVERS_MAX] if isinstance(named, list) else ()
@@ -149,20 +149,20 @@ class _Look:
             if why := self._unfit(one) or ("must not have a query" if urlsplit(one).query else ""):
                 return problem(f"The authorization server that {self.host} names {why}.")
         scopes = scope_tokens(self.challenge.get("scope", "")) or scope_tokens(document.get("scopes_supported"))
-        return Found(servers or self._own(), str(document["resource"]), scopes, self.reach)
+        return DiscoveredServer(servers or self._own(), str(document["resource"]), scopes, self.reach)
 
     def _own(self) -> tuple[str, ...]:
         parts = urlsplit(self.url)
         return (f"{parts.scheme}://{parts.netloc}",)
 
-    def legacy(self) -> Found:
+    def legacy(self) -> DiscoveredServer:
         """Before RFC 9728 (MCP of 2025-03-26): the server signs people in itself, at its origin."""
-        return Found(self._own(), "", scope_tokens(self.challenge.get("scope", "")), self.reach)
+        return DiscoveredServer(self._own(), "", scope_tokens(self.challenge.get("scope", "")), self.reach)
 
 
-async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> Found | Problem:
+async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> DiscoveredServer | Problem:
     """Ask the address itself. `limit` (s) holds for each request; bodies are cut at 1 MiB."""
-    look = _Look(url, wire, limit)
+    look = _Discovery(url, wire, limit)
     if (why := await look.knock()) is not None:
         return why
     document = await look.metadata()

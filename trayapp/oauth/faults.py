@@ -19,7 +19,7 @@ from typing import Any
 import httpx2
 
 from trayapp.core.messages import Fault
-from trayapp.oauth.address_class import WORDS, Reach, address_reach
+from trayapp.oauth.address_class import WORDS, AddressClass, address_reach
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +45,21 @@ class BadCertificatesError(Exception):
 class TooNearError(Exception):
     """The name leads to an address that a server so far away has no business with (SSRF)."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: AddressClass) -> None:
         super().__init__(reach.name)
         self.reach = reach
 
 
-class Trace:
+class RequestProgress:
     """How far one request got; httpx2 calls it at every step (its `trace` extension).
 
     `sent` is set *before* the first write of the request, so False proves that nothing of it left.
     """
 
-    def __init__(self, host: str, least: Reach = Reach.LOCAL) -> None:
+    def __init__(self, host: str, least: AddressClass = AddressClass.LOCAL) -> None:
         self.host = host
         self.least = least  # nobody nearer is spoken to
-        self.reach: Reach | None = None  # of the server itself; None: not known, or behind a proxy
+        self.reach: AddressClass | None = None  # of the server itself; None: not known, or behind a proxy
         self.sent = False
         self.answered = False  # the head of an answer was read
         self.proxied = False  # the connection is to a proxy
@@ -104,7 +104,7 @@ class Trace:
             raise TooNearError(self.reach)
 
 
-def fault(exc: Exception, trace: Trace, limit: float) -> Fault:
+def fault(exc: Exception, trace: RequestProgress, limit: float) -> Fault:
     """Name what an attempt that ended in `exc` came to; `limit` (s) is only for the words."""
     causes = [cause for cause in chain(exc) if not isinstance(cause, NO_CAUSE)]
     kind, words = _sent(causes, trace, limit) if trace.sent else _unsent(causes, trace)
@@ -127,7 +127,7 @@ def chain(exc: BaseException) -> Iterator[BaseException]:
             todo += one.exceptions
 
 
-def _unsent(causes: list[BaseException], trace: Trace) -> tuple[str, str]:
+def _unsent(causes: list[BaseException], trace: RequestProgress) -> tuple[str, str]:
     """Nothing left: everything here is safe to try again."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
@@ -167,7 +167,7 @@ def _unsent(causes: list[BaseException], trace: Trace) -> tuple[str, str]:
     return "internal", "Something unexpected went wrong before the request was sent."
 
 
-def _sent(causes: list[BaseException], trace: Trace, limit: float) -> tuple[str, str]:
+def _sent(causes: list[BaseException], trace: RequestProgress, limit: float) -> tuple[str, str]:
     """Something may have left: the server may have acted on it."""
 
     def any_of(*kinds: type[BaseException]) -> bool:

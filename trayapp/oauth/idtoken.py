@@ -59,7 +59,7 @@ class _NoKeysError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedClaims:
     """What an ID token has to say. `issuer` empty: nobody knows; `wall`: now."""
 
     client_id: str
@@ -75,24 +75,26 @@ class IdTokens:
         self._wire = wire
         self._judge = judge
 
-    def child(self, scopes: Collection[str]) -> Child | None:
+    def child(self, scopes: Collection[str]) -> ValidatorProcess | None:
         """One that gets ready while a person signs in, where an ID token is to come; None where none is needed."""
-        return Child() if "openid" in scopes and self._judge is None else None
+        return ValidatorProcess() if "openid" in scopes and self._judge is None else None
 
-    def checkable(self, new: NewLogin, endpoints: Endpoints, now: Moment, child: Child | None = None) -> NewLogin:
+    def checkable(
+        self, new: NewLogin, endpoints: Endpoints, now: Moment, child: ValidatorProcess | None = None
+    ) -> NewLogin:
         """The same, with the check of its ID token if it brought one; `child` then belongs to the check."""
         if new.id_token is None:
             return new
-        expected = Expected(new.login.client_id, endpoints.issuer, wall=now.wall)
+        expected = ExpectedClaims(new.login.client_id, endpoints.issuer, wall=now.wall)
         return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret, child))
 
     def check(
         self,
         token: Secret,
         endpoints: Endpoints,
-        expected: Expected,
+        expected: ExpectedClaims,
         client_secret: Secret | None = None,
-        child: Child | None = None,
+        child: ValidatorProcess | None = None,
     ) -> Callable[[], Awaitable[Checked]]:
         """The check, to be made when the login is safe. It raises nothing."""
 
@@ -190,7 +192,7 @@ def _part(token: Secret, number: int) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def mismatch(claims: Mapping[str, Any], expected: Expected) -> str:
+def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
     """For whom else it was made, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
     if expected.issuer and not _same_issuer(claims.get("iss"), expected.issuer, claims):
         return ISSUER
@@ -248,7 +250,7 @@ def _instant(value: object) -> float | None:
 # --- the child -------------------------------------------------------------------------------------------------------
 
 
-class Child:
+class ValidatorProcess:
     """`jose.py` in a process of its own. It starts at once, gets ready, and waits for its one order."""
 
     def __init__(self) -> None:
@@ -305,4 +307,4 @@ async def _start() -> asyncio.subprocess.Process | None:
 
 async def ask_child(order: Awaitable[str]) -> str:
     """`jose.judge`, by a child that begins now."""
-    return await Child().ask(order)
+    return await ValidatorProcess().ask(order)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trayapp.oauth.wire import Wire
 
 
-class LaterSignIn:
+class LazySignIn:
     """A `BrowserSignIn` that is made when it is needed (`ports.SignIn`, and what `control.py` asks)."""
 
     def __init__(
@@ -74,7 +74,7 @@ class LaterSignIn:
             return self._real
 
     def _made(self) -> BrowserSignIn:
-        from trayapp.oauth.client_store import Clients
+        from trayapp.oauth.client_store import ClientRecords
         from trayapp.oauth.signin import BrowserSignIn
 
-        return BrowserSignIn(self._wire, self._tokens, clients=Clients(self._keystore), open_url=self._open_url)
+        return BrowserSignIn(self._wire, self._tokens, clients=ClientRecords(self._keystore), open_url=self._open_url)

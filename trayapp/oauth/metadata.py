@@ -16,7 +16,7 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Problem, Spec
 from trayapp.core.resources import origin, same_address
-from trayapp.oauth.address_class import WORDS, Reach, host_reach
+from trayapp.oauth.address_class import WORDS, AddressClass, host_reach
 from trayapp.oauth.wire import Request, Wire, url_problem
 
 METADATA_LIMIT = 10.0  # s for one document; it is cut at 1 MiB
@@ -40,7 +40,9 @@ class Endpoints:
     scopes: tuple[str, ...] = ()  # what it says that it knows; empty: it does not say
     auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: it does not say
     grants: tuple[str, ...] = ()  # grant types; empty: it does not say
-    least: Reach = Reach.LOCAL  # how near its addresses may be (SSRF): not nearer than the workload that named it
+    least: AddressClass = (
+        AddressClass.LOCAL
+    )  # how near its addresses may be (SSRF): not nearer than the workload that named it
 
 
 async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMIT) -> Endpoints | Problem:
@@ -65,7 +67,7 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
         return document
     # The person typed the issuer: a private network of theirs is no secret, but a far server stays out of this machine.
     near = host_reach(urlsplit(spec.issuer).hostname or "")
-    return read_metadata(spec, document, spec.issuer, least=min(near, Reach.PRIVATE))
+    return read_metadata(spec, document, spec.issuer, least=min(near, AddressClass.PRIVATE))
 
 
 def well_known(issuer: str) -> Iterator[str]:
@@ -83,7 +85,7 @@ def well_known(issuer: str) -> Iterator[str]:
 
 
 async def fetch_metadata(
-    issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, least: Reach = Reach.LOCAL
+    issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, least: AddressClass = AddressClass.LOCAL
 ) -> Mapping[str, object] | Problem:
     """The first of the documents that is there, unread."""
     seen = ""
@@ -114,7 +116,9 @@ def is_page(reply: Answer) -> bool:
     return reply.status in (200, 511) and reply.headers.get("content-type", "").lower().startswith("text/html")
 
 
-async def fetch(request: Request, wire: Wire, limit: float, met: Callable[[Reach], None] = lambda reach: None) -> Reply:
+async def fetch(
+    request: Request, wire: Wire, limit: float, met: Callable[[AddressClass], None] = lambda reach: None
+) -> Reply:
     """Send it, and follow redirects within its own origin: another host, port or scheme is never gone to."""
     reply = await wire.send(request, limit=limit, met=met)
     for _ in range(REDIRECTS):
@@ -155,7 +159,12 @@ def json_object(reply: Answer) -> Mapping[str, object] | None:
 
 
 def read_metadata(
-    spec: Spec, document: Mapping[str, object], issuer: str, *, least: Reach = Reach.LOCAL, exact: bool = True
+    spec: Spec,
+    document: Mapping[str, object],
+    issuer: str,
+    *,
+    least: AddressClass = AddressClass.LOCAL,
+    exact: bool = True,
 ) -> Endpoints | Problem:
     """The endpoints of a document that has to be `issuer`'s own. Not `exact`: the slash of an empty path is no
     difference (RFC 3986 section 6.2.3), as the libraries that write resource metadata add one."""

@@ -33,7 +33,7 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class RegisteredClient:
     """The client that a sign-in uses. `redirect_uri` is set for one that was registered with a whole address."""
 
     id: str
@@ -71,7 +71,7 @@ def new_redirect(host: str, port: int) -> str:
 
 async def register(
     endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = LIMIT
-) -> Client | Problem:
+) -> RegisteredClient | Problem:
     """A new client whose redirect is at `port` of this machine. Where the server wants a name it gets `localhost`."""
     refused: Problem = no_registration(endpoints)
     if not endpoints.registration:
@@ -121,7 +121,7 @@ def auth_method(endpoints: Endpoints) -> str:
     return next((method for method in SECRET_METHODS if method in offered), "none")
 
 
-def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> Client | Problem:
+def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> RegisteredClient | Problem:
     """RFC 7591 section 3.2.1: what the server registered counts, not what was asked for."""
     host = urlsplit(endpoints.registration).hostname
     try:
@@ -144,7 +144,7 @@ def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> Cli
     manage, token = answer.get("registration_client_uri"), answer.get("registration_access_token")
     managed = _manageable(manage, endpoints) and _visible(token)
     ends = answer.get("client_secret_expires_at")
-    return Client(
+    return RegisteredClient(
         id=answer["client_id"],
         secret=Secret(secret) if secret and method != "none" else None,
         method=method,
@@ -229,7 +229,7 @@ def gone(reply: Answer | Fault) -> bool:
     )
 
 
-async def unregister(client: Client, wire: Wire) -> bool:
+async def unregister(client: RegisteredClient, wire: Wire) -> bool:
     """RFC 7592 section 2.3, best effort: whether the server confirmed it."""
     if not client.manage_uri or client.manage_token is None:
         return False
@@ -241,7 +241,7 @@ async def unregister(client: Client, wire: Wire) -> bool:
 # --- as text, for the keyring ----------------------------------------------------------------------------------------
 
 
-def to_fields(client: Client) -> dict[str, Any]:
+def to_fields(client: RegisteredClient) -> dict[str, Any]:
     """What `from_fields` reads; it holds secrets."""
     fields: dict[str, Any] = {
         "client_id": client.id,
@@ -259,7 +259,7 @@ def to_fields(client: Client) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def from_fields(fields: object) -> Client | None:
+def from_fields(fields: object) -> RegisteredClient | None:
     """A registered client; None for anything that is none."""
     if not isinstance(fields, dict):
         return None
@@ -270,7 +270,7 @@ def from_fields(fields: object) -> Client | None:
         return None
     if not texts["client_id"] or not texts["redirect_uri"].startswith("http://"):
         return None
-    return Client(
+    return RegisteredClient(
         id=texts["client_id"],
         secret=Secret(texts["secret"]) if texts["secret"] else None,
         method=texts["method"],

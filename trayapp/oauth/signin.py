@@ -23,15 +23,15 @@ from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Troubl
 from trayapp.core.quirks import asked_scopes, authorize_extras
 from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
-from trayapp.oauth.authorization_plan import Plan, Preparer
-from trayapp.oauth.callback import HEADER_LIMIT, Listener
-from trayapp.oauth.client_store import Clients
+from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
+from trayapp.oauth.callback import HEADER_LIMIT, RedirectListener
+from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.code_exchange import new_login
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
-from trayapp.oauth.idtoken import Child, IdTokens
+from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
 from trayapp.oauth.registration import unregister
-from trayapp.oauth.tokens import Asking, Code, HttpTokens
+from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SignInRequest:
     """What a person asked for, and whom to tell: `show` of a page's address, `show_code` of a device code (RFC 8628)."""
 
     browser: bool  # open the page here
@@ -62,7 +62,7 @@ class BrowserSignIn:
         wire: Wire,
         tokens: HttpTokens,
         *,
-        clients: Clients | None = None,
+        clients: ClientRecords | None = None,
         id_tokens: IdTokens | None = None,
         open_url: Callable[[str], bool] | None = None,
         limit: float = SIGN_IN_LIMIT,
@@ -72,9 +72,9 @@ class BrowserSignIn:
         """`clients` keeps registrations; without it they are kept for this run only."""
         self._wire = wire
         self._tokens = tokens
-        self._clients = clients or Clients()
+        self._clients = clients or ClientRecords()
         self._id_tokens = id_tokens or IdTokens(wire)
-        self._preparer = Preparer(wire, tokens, self._clients)
+        self._preparer = Planner(wire, tokens, self._clients)
         self._open_url = open_url or open_browser
         self._limit = limit
         self._linger = linger
@@ -83,7 +83,9 @@ class BrowserSignIn:
         self._pages: dict[str, str] = {}  # where a device code is typed in
         self._steps: dict[str, list[str]] = {}
         self._telling = Tasks()
-        self._told: dict[Listener, str] = {}  # of attempts that are over, and whose page may not have been fetched yet
+        self._told: dict[
+            RedirectListener, str
+        ] = {}  # of attempts that are over, and whose page may not have been fetched yet
 
     async def run(
         self,
@@ -99,14 +101,14 @@ class BrowserSignIn:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
         self._running[spec.name] = None
         self._steps[spec.name] = []
-        child: Child | None = None
+        child: ValidatorProcess | None = None
         try:
             await self._free(spec)
             plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
             child = None if spec.flow == "device" else self._id_tokens.child(plan.spec.scopes)
-            result = await self._with_client(plan, Wish(browser, show, show_code, now))
+            result = await self._with_client(plan, SignInRequest(browser, show, show_code, now))
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
             if isinstance(result, Problem) or result.id_token is None:
@@ -173,7 +175,7 @@ class BrowserSignIn:
         flow.answer.set_result(Problem("cancelled", "The sign-in was cancelled."))
         return True
 
-    async def _with_client(self, plan: Plan, wish: Wish) -> NewLogin | Problem:
+    async def _with_client(self, plan: AuthorizationPlan, wish: SignInRequest) -> NewLogin | Problem:
         spec, device = plan.spec, plan.spec.flow == "device"
         try:
             ready = await self._preparer.client(
@@ -188,7 +190,7 @@ class BrowserSignIn:
             return await self._device(plan, wish)
         return await self._listen(plan, sock, wish)
 
-    async def _listen(self, plan: Plan, sock: socket.socket, wish: Wish) -> NewLogin | Problem:
+    async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, wish: SignInRequest) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
         if not uri:
             # A client that was set up with a port was set up with a whole address, and servers compare the path
@@ -198,7 +200,7 @@ class BrowserSignIn:
         parts = urlsplit(uri)
         try:
             flow = begin(spec, plan.endpoints, uri, plan.extras)
-            listener = Listener(
+            listener = RedirectListener(
                 sock,
                 parts.path,
                 lambda query: flow.take(query) is None,
@@ -223,7 +225,7 @@ class BrowserSignIn:
         self._telling.begin(f"page of {spec.name}", self._tell(listener))
         return result
 
-    async def _tell(self, listener: Listener) -> None:
+    async def _tell(self, listener: RedirectListener) -> None:
         await listener.linger(self._linger)
         await listener.close()
         del self._told[listener]
@@ -234,7 +236,7 @@ class BrowserSignIn:
             if name == spec.name or listener.port == spec.redirect_port:
                 await listener.close()
 
-    async def _finish(self, plan: Plan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
+    async def _finish(self, plan: AuthorizationPlan, flow: Flow, now: Callable[[], Moment]) -> NewLogin | Problem:
         try:
             async with asyncio.timeout(self._limit):
                 code = await flow.answer
@@ -245,7 +247,7 @@ class BrowserSignIn:
         began = now()
         spec, client, registration = plan.spec, plan.client, plan.client.registration()
         reply = await self._tokens.exchange(
-            Code(
+            CodeGrant(
                 token_endpoint=flow.endpoints.token,
                 client_id=spec.client_id,
                 code=code,
@@ -259,7 +261,7 @@ class BrowserSignIn:
         )
         return new_login(spec, flow.endpoints, reply, began, client_secret=client.secret, registration=registration)
 
-    async def _device(self, plan: Plan, wish: Wish) -> NewLogin | Problem:
+    async def _device(self, plan: AuthorizationPlan, wish: SignInRequest) -> NewLogin | Problem:
         """RFC 8628: the person types a code, here or on another machine."""
         spec = plan.spec
 
@@ -270,7 +272,7 @@ class BrowserSignIn:
             if wish.browser:
                 self._open(spec.name, page)
 
-        asking = Asking(
+        asking = DeviceGrant(
             endpoint=plan.endpoints.device,
             token_endpoint=plan.endpoints.token,
             client_id=spec.client_id,

@@ -18,7 +18,7 @@ from authlib.oauth2.client import OAuth2Client
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.quirks import wants_resource
-from trayapp.oauth.address_class import Reach
+from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.wire import CONNECT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
@@ -26,7 +26,7 @@ FORM = "application/x-www-form-urlencoded;charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeGrant:
     """An authorization code and all that proves that it is ours."""
 
     token_endpoint: str
@@ -37,11 +37,11 @@ class Code:
     resource: str = ""  # RFC 8707
     client_secret: Secret | None = None
     registration: Secret | None = None
-    least: Reach = Reach.LOCAL  # how near the endpoint may be, if a server named it
+    least: AddressClass = AddressClass.LOCAL  # how near the endpoint may be, if a server named it
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class DeviceGrant:
     """Who asks for a device code, where and for what (RFC 8628)."""
 
     endpoint: str  # device authorization
@@ -52,7 +52,7 @@ class Asking:
     audience: str = ""  # what Auth0 wants instead
     client_secret: Secret | None = None
     registration: Secret | None = None
-    least: Reach = Reach.LOCAL  # how near the endpoints may be, if a server named them
+    least: AddressClass = AddressClass.LOCAL  # how near the endpoints may be, if a server named them
 
 
 class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
@@ -87,21 +87,21 @@ class HttpTokens:
         request = _built(refresh_request, login)
         return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
 
-    async def exchange(self, code: Code, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
+    async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
         """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
         request = _built(exchange_request, code)
         if isinstance(request, Fault):
             return request
         return await self._wire.send(replace(request, least=code.least), limit=limit, connect=connect)
 
-    async def device_code(self, asking: Asking, *, limit: float, connect: float = CONNECT) -> Reply:
+    async def device_code(self, asking: DeviceGrant, *, limit: float, connect: float = CONNECT) -> Reply:
         """RFC 8628 section 3.1."""
         request = _built(device_request, asking)
         if isinstance(request, Fault):
             return request
         return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
 
-    async def poll(self, asking: Asking, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
+    async def poll(self, asking: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
         """RFC 8628 section 3.4."""
         request = _built(lambda asking: poll_request(asking, code), asking)
         if isinstance(request, Fault):
@@ -127,7 +127,7 @@ def refresh_request(login: Login) -> Request:
     return made
 
 
-def exchange_request(code: Code) -> Request:
+def exchange_request(code: CodeGrant) -> Request:
     """The request of RFC 6749 section 4.1.3."""
     made: Request = _builder(code).fetch_token(
         code.token_endpoint,
@@ -141,14 +141,14 @@ def exchange_request(code: Code) -> Request:
     return made
 
 
-def device_request(asking: Asking) -> Request:
+def device_request(asking: DeviceGrant) -> Request:
     """The request of RFC 8628 section 3.1."""
     fields = {"scope": asking.scope, "audience": asking.audience} | _resource(asking)
     body = urlencode({name: value for name, value in fields.items() if value})
     return _builder(asking).device_code(asking.endpoint, body, _headers())
 
 
-def poll_request(asking: Asking, code: Secret) -> Request:
+def poll_request(asking: DeviceGrant, code: Secret) -> Request:
     """The request of RFC 8628 section 3.4."""
     made: Request = _builder(asking).fetch_token(
         asking.token_endpoint,
@@ -171,7 +171,7 @@ def revoke_request(login: Login) -> Request:
     return made
 
 
-def _built(make: Any, what: Login | Code | Asking) -> Request | Fault:
+def _built(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
     """A value that no form can carry (a lone surrogate from a damaged store) is a fault before anything is sent."""
     try:
         request: Request = make(what)
@@ -185,11 +185,11 @@ def _headers() -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": FORM}
 
 
-def _resource(of: Login | Code | Asking) -> dict[str, str]:
+def _resource(of: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
     return {"resource": of.resource} if of.resource and wants_resource(of.token_endpoint) else {}
 
 
-def _builder(of: Login | Code | Asking) -> Builder:
+def _builder(of: Login | CodeGrant | DeviceGrant) -> Builder:
     method = _auth_method(of.client_secret, of.registration)
     builder = Builder(
         session=None,

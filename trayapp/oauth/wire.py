@@ -18,8 +18,8 @@ import httpx2
 
 from trayapp import __version__
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.oauth.address_class import WORDS, Reach, host_reach
-from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, Trace, fault
+from trayapp.oauth.address_class import WORDS, AddressClass, host_reach
+from trayapp.oauth.faults import BadCertificatesError, BadProxyError, RequestProgress, TooLargeError, fault
 
 BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
 CONNECT = 5.0  # s; a reachable server needs less than one
@@ -35,7 +35,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
-    least: Reach = Reach.LOCAL  # who is reached must not be nearer than this
+    least: AddressClass = AddressClass.LOCAL  # who is reached must not be nearer than this
     head_only: bool = False  # the body is not waited for: an event stream has no end
 
 
@@ -88,7 +88,7 @@ class Wire:
         limit: float,
         connect: float = CONNECT,
         cap: int = BODY_CAP,
-        met: Callable[[Reach], None] = lambda reach: None,
+        met: Callable[[AddressClass], None] = lambda reach: None,
     ) -> Reply:
         """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body. `met` is told
         how near the server is that was reached; behind a proxy only its name can tell.
@@ -102,7 +102,7 @@ class Wire:
             return Fault(
                 False, "request", f"Nothing was sent: {host} is {WORDS[reach]}, the server that named it is not."[:200]
             )
-        trace, answers = Trace(host, request.least), list[Answer]()
+        trace, answers = RequestProgress(host, request.least), list[Answer]()
         try:
             async with asyncio.timeout(limit):
                 await self._exchange(request, host, trace, httpx2.Timeout(limit, connect=connect), cap, answers)
@@ -115,7 +115,13 @@ class Wire:
         return answers[0]
 
     async def _exchange(
-        self, request: Request, host: str, trace: Trace, timeout: httpx2.Timeout, cap: int, answers: list[Answer]
+        self,
+        request: Request,
+        host: str,
+        trace: RequestProgress,
+        timeout: httpx2.Timeout,
+        cap: int,
+        answers: list[Answer],
     ) -> None:
         context = await self.tls()
         async with self._client(context, host, timeout) as client:

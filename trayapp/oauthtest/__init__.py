@@ -22,7 +22,7 @@ With `pytest_plugins = ["trayapp.oauthtest.plugin"]` in the topmost conftest.py 
 - `server.mode = Mode.UNAVAILABLE` holds until it is changed; `server.script(...)` is played first, one mode for each
   token request. Only SUCCESS, SLOW and DROPPED_ANSWER touch a grant: after any other mode the refresh token is as good
   as before. `release()` ends hangs, `down()` and `up()` take the whole server away and back on the same port.
-- `Settings` lists every option; all but the first group may be changed while the server runs, from any thread.
+- `ServerSettings` lists every option; all but the first group may be changed while the server runs, from any thread.
 - `server.requests`, `count`, `wait`, `max_in_flight` and `connections` tell what came. No log entry and no `repr`
   holds a secret: `digest(value)` gives what the log has in its place.
 - `Rule` lists what a client may not do. `allow={Rule.STALE_TOKEN}` permits one thing, `check=False` everything.
@@ -34,22 +34,22 @@ from trayapp.oauthtest.checks import ClientMisbehaved, Rule, Violation
 from trayapp.oauthtest.forms import digest
 from trayapp.oauthtest.grants import Grant
 from trayapp.oauthtest.log import Record
-from trayapp.oauthtest.mcp import Call, EchoWorkload
+from trayapp.oauthtest.mcp import EchoWorkload, RecordedCall
 from trayapp.oauthtest.script import Mode, ScriptNotUsedUp
 from trayapp.oauthtest.server import OAuthServer
-from trayapp.oauthtest.settings import Settings
+from trayapp.oauthtest.settings import ServerSettings
 
 __all__ = [
-    "Call",
     "ClientMisbehaved",
     "EchoWorkload",
     "Grant",
     "Mode",
     "OAuthServer",
     "Record",
+    "RecordedCall",
     "Rule",
     "ScriptNotUsedUp",
-    "Settings",
+    "ServerSettings",
     "Violation",
     "browse",
     "digest",

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from trayapp.oauthtest.checks import CHALLENGE, Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
-from trayapp.oauthtest.grants import Asked, Refused
-from trayapp.oauthtest.shared import Shared, refusal
+from trayapp.oauthtest.grants import AuthorizationRequest, OAuthError
+from trayapp.oauthtest.shared import ServerState, refusal
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -20,16 +20,16 @@ LOOPBACK = ("127.0.0.1", "::1")
 class AuthorizationEndpoint:
     """Shows a page or agrees by itself; a client that cannot be trusted with an answer gets a page that says why."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: ServerState) -> None:
         self._shared = shared
-        self._tickets: dict[str, Asked] = {}
+        self._tickets: dict[str, AuthorizationRequest] = {}
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
         """GET /authorize."""
         shared = self._shared
         try:
             query = await shared.arrive(request, "/authorize")
-        except Refused as problem:
+        except OAuthError as problem:
             number = shared.log.add("authorize", shared.settings.clock(), request.method)
             shared.log.outcome(number, problem.code)
             return _page("This sign-in cannot work", problem.text, status=400)
@@ -37,12 +37,12 @@ class AuthorizationEndpoint:
         with shared.changed:
             try:
                 redirect_uri = self._redirect_uri(query)
-            except Refused as problem:
+            except OAuthError as problem:
                 shared.log.outcome(number, problem.code)
                 return _page("This sign-in cannot work", problem.text, status=400)
             try:
                 asked = self._asked(query, redirect_uri)
-            except Refused as problem:
+            except OAuthError as problem:
                 shared.log.outcome(number, problem.code)
                 return self._back(redirect_uri, query.get("state"), error=problem.code, error_description=problem.text)
             shared.log.outcome(number, "page" if shared.settings.consent == "page" else "ok")
@@ -53,7 +53,7 @@ class AuthorizationEndpoint:
         shared = self._shared
         try:
             form = await shared.form(request, "/consent")
-        except Refused as problem:
+        except OAuthError as problem:
             return refusal(problem)
         number = shared.log.add("consent", shared.settings.clock(), request.method)
         with shared.changed:
@@ -69,58 +69,58 @@ class AuthorizationEndpoint:
         """The client and where its answer may go: an error in either must not be redirected anywhere."""
         shared = self._shared
         if shared.need(query, "client_id", "/authorize") != shared.settings.client_id:
-            raise Refused("invalid_client", "The client is not known.")
+            raise OAuthError("invalid_client", "The client is not known.")
         uri = shared.need(query, "redirect_uri", "/authorize")
         problem = _redirect_problem(uri)
         if problem:
             shared.checks.note(Rule.BAD_REDIRECT, f"redirect_uri {problem}")
-            raise Refused("invalid_request", f"The redirect_uri {problem}.")
+            raise OAuthError("invalid_request", f"The redirect_uri {problem}.")
         return uri
 
-    def _asked(self, query: Mapping[str, str], redirect_uri: str) -> Asked:
+    def _asked(self, query: Mapping[str, str], redirect_uri: str) -> AuthorizationRequest:
         shared, checks = self._shared, self._shared.checks
         if shared.need(query, "response_type", "/authorize") != "code":
             checks.note(Rule.UNSUPPORTED, "a response_type that is not code")
-            raise Refused("unsupported_response_type", "Only code is supported")
+            raise OAuthError("unsupported_response_type", "Only code is supported")
         state = query.get("state")
         if not state:
             checks.note(Rule.STATE_MISSING, "a request to /authorize without state")
-            raise Refused("invalid_request", "state is missing")
+            raise OAuthError("invalid_request", "state is missing")
         challenge = self._challenge(query)
         checks.sign_in(state, challenge)
         resource = self._resource(query)
         scope = self._scope(query)
-        return Asked(challenge, state, redirect_uri, scope, resource, query.get("nonce", ""))
+        return AuthorizationRequest(challenge, state, redirect_uri, scope, resource, query.get("nonce", ""))
 
     def _challenge(self, query: Mapping[str, str]) -> str:
         checks = self._shared.checks
         challenge = query.get("code_challenge")
         if not challenge:
             checks.note(Rule.PKCE_MISSING, "a request to /authorize without code_challenge")
-            raise Refused("invalid_request", "code_challenge is missing")
+            raise OAuthError("invalid_request", "code_challenge is missing")
         if query.get("code_challenge_method") != "S256":
             checks.note(Rule.PKCE_WRONG, "the code_challenge_method is not S256")
-            raise Refused("invalid_request", "code_challenge_method must be S256")
+            raise OAuthError("invalid_request", "code_challenge_method must be S256")
         if not CHALLENGE.fullmatch(challenge):
             checks.note(Rule.PKCE_WRONG, f"a code_challenge of {len(challenge)} characters is none of S256")
-            raise Refused("invalid_request", "code_challenge must be 43 characters of base64url")
+            raise OAuthError("invalid_request", "code_challenge must be 43 characters of base64url")
         return challenge
 
     def _resource(self, query: Mapping[str, str]) -> str:
         wanted, given = self._shared.settings.resource, query.get("resource", "")
         if wanted is not None and given != wanted:
             self._shared.checks.note(Rule.WRONG_RESOURCE, "a request to /authorize without the expected resource")
-            raise Refused("invalid_target", "resource is missing or not known")
+            raise OAuthError("invalid_target", "resource is missing or not known")
         return given
 
     def _scope(self, query: Mapping[str, str]) -> str:
         offered = self._shared.settings.scopes
         asked = query.get("scope", " ".join(offered)).split()
         if offered and not set(asked) <= set(offered):
-            raise Refused("invalid_scope", "A scope is not known")
+            raise OAuthError("invalid_scope", "A scope is not known")
         return " ".join(asked)
 
-    def _consent(self, asked: Asked) -> web.Response:
+    def _consent(self, asked: AuthorizationRequest) -> web.Response:
         match self._shared.settings.consent:
             case "auto":
                 return self._agreed(asked)
@@ -131,10 +131,10 @@ class AuthorizationEndpoint:
                 self._tickets[ticket] = asked
                 return _consent_page(self._shared.settings.client_id, asked.scope, ticket)
 
-    def _agreed(self, asked: Asked) -> web.Response:
+    def _agreed(self, asked: AuthorizationRequest) -> web.Response:
         return self._back(asked.redirect_uri, asked.state, code=self._shared.grants.code(asked))
 
-    def _denied(self, asked: Asked) -> web.Response:
+    def _denied(self, asked: AuthorizationRequest) -> web.Response:
         return self._back(asked.redirect_uri, asked.state, error="access_denied", error_description="The user said no")
 
     def _back(self, redirect_uri: str, state: str | None, **answer: str) -> web.Response:

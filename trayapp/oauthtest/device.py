@@ -17,10 +17,10 @@ from aiohttp import web
 
 from trayapp.oauthtest.checks import Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
-from trayapp.oauthtest.grants import Grant, Refused
+from trayapp.oauthtest.grants import Grant, OAuthError
 
 if TYPE_CHECKING:
-    from trayapp.oauthtest.shared import Shared
+    from trayapp.oauthtest.shared import ServerState
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 ENDPOINT = "/device_authorization"
@@ -31,7 +31,7 @@ EARLY = 0.05  # s; two clocks, one network
 
 
 @dataclass(slots=True)
-class Waiting:
+class PendingDevice:
     """One device code. `asked` is when it was polled last, on the settings' clock."""
 
     user_code: str
@@ -47,17 +47,17 @@ class Waiting:
 class Devices:
     """The codes that were given out. Not locked: its owner is."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: ServerState) -> None:
         self._shared = shared
-        self._by_device: dict[str, Waiting] = {}
-        self._by_user: dict[str, Waiting] = {}
+        self._by_device: dict[str, PendingDevice] = {}
+        self._by_user: dict[str, PendingDevice] = {}
 
-    def begin(self, scope: str, resource: str) -> tuple[str, Waiting]:
+    def begin(self, scope: str, resource: str) -> tuple[str, PendingDevice]:
         """A new pair of codes."""
         settings = self._shared.settings
         half = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2)]
         ends = settings.clock() + settings.device_lifetime
-        waiting = Waiting("-".join(half), scope, resource, ends, settings.device_interval)
+        waiting = PendingDevice("-".join(half), scope, resource, ends, settings.device_interval)
         code = self._shared.grants.token("dc")
         self._by_device[code] = self._by_user[waiting.user_code] = waiting
         return code, waiting
@@ -75,25 +75,25 @@ class Devices:
         return tuple(w.user_code for w in self._by_user.values() if w.agreed is None and now <= w.ends)
 
     def redeem(self, form: Mapping[str, str]) -> Grant:
-        """Section 3.5: the grant, or `Refused` with the reason why not (yet)."""
+        """Section 3.5: the grant, or `OAuthError` with the reason why not (yet)."""
         shared = self._shared
         waiting = self._by_device.get(shared.need(form, "device_code", "/token"))
         if waiting is None or waiting.spent:
-            raise Refused("invalid_grant", "The device code is not known")
+            raise OAuthError("invalid_grant", "The device code is not known")
         if shared.settings.resource is not None and form.get("resource", waiting.resource) != waiting.resource:
             shared.checks.note(Rule.WRONG_RESOURCE, "a device token request with another resource")
-            raise Refused("invalid_target", "resource is not known")
+            raise OAuthError("invalid_target", "resource is not known")
         self._not_too_fast(waiting)
         if shared.settings.clock() > waiting.ends:
-            raise Refused("expired_token", "The device code has expired")
+            raise OAuthError("expired_token", "The device code has expired")
         if waiting.agreed is None:
-            raise Refused("authorization_pending", "Nobody has entered the code yet")
+            raise OAuthError("authorization_pending", "Nobody has entered the code yet")
         waiting.spent = True
         if not waiting.agreed:
-            raise Refused("access_denied", "The user said no")
+            raise OAuthError("access_denied", "The user said no")
         return shared.grants.issue(waiting.scope, shared.settings.subject)
 
-    def _not_too_fast(self, waiting: Waiting) -> None:
+    def _not_too_fast(self, waiting: PendingDevice) -> None:
         now, settings = self._shared.settings.clock(), self._shared.settings
         before, waiting.asked = waiting.asked, now
         if before is not None and now - before < waiting.interval - EARLY:
@@ -104,15 +104,15 @@ class Devices:
             raise self._slower(waiting)
 
     @staticmethod
-    def _slower(waiting: Waiting) -> Refused:
+    def _slower(waiting: PendingDevice) -> OAuthError:
         waiting.interval += SLOWER
-        return Refused("slow_down", "Ask less often")
+        return OAuthError("slow_down", "Ask less often")
 
 
 class DeviceEndpoint:
     """POST /device_authorization, and the page."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: ServerState) -> None:
         self._shared = shared
 
     async def authorize(self, request: web.Request) -> web.Response:
@@ -129,12 +129,12 @@ class DeviceEndpoint:
                 shared.authenticate(form, request.headers.get("Authorization"), ENDPOINT)
                 if settings.resource is not None and form.get("resource") != settings.resource:
                     shared.checks.note(Rule.WRONG_RESOURCE, f"a request to {ENDPOINT} without the expected resource")
-                    raise Refused("invalid_target", "resource is missing or not known")
+                    raise OAuthError("invalid_target", "resource is missing or not known")
                 code, waiting = shared.devices.begin(
                     form.get("scope", " ".join(settings.scopes)), form.get("resource", "")
                 )
                 shared.log.outcome(number, "ok")
-        except Refused as problem:
+        except OAuthError as problem:
             return refusal(problem)
         page = f"{shared.base()}{PAGE}"
         answer: dict[str, object] = {

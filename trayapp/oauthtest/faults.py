@@ -32,7 +32,7 @@ RetryAfter = int | float | str | datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Canned:
+class CannedAnswer:
     """A complete answer. `waits`: it carries `Retry-After`."""
 
     status: int
@@ -50,25 +50,29 @@ def _error(code: str, description: str) -> str:
     return json.dumps({"error": code, "error_description": description})
 
 
-CANNED: Mapping[Mode, Canned] = MappingProxyType(
+CANNED: Mapping[Mode, CannedAnswer] = MappingProxyType(
     {
-        Mode.FIREWALL: Canned(403, HTML, _page("Access denied", "This request was blocked by the security rules.")),
-        Mode.SERVER_ERROR: Canned(500, HTML, _page("500 Internal Server Error", "The server met a problem.")),
-        Mode.UNAVAILABLE: Canned(503, HTML, _page("503 Service Unavailable", "Down for maintenance."), waits=True),
-        Mode.RATE_LIMITED: Canned(429, JSON, _error("slow_down", "Too many requests"), waits=True),
-        Mode.BAD_GATEWAY: Canned(502, HTML, _page("502 Bad Gateway", "The upstream answered nonsense.")),
-        Mode.GATEWAY_TIMEOUT: Canned(504, HTML, _page("504 Gateway Timeout", "The upstream did not answer.")),
-        Mode.INVALID_GRANT: Canned(400, JSON, _error("invalid_grant", "The refresh token is no longer valid")),
-        Mode.INVALID_CLIENT: Canned(401, JSON, _error("invalid_client", "The client is not known")),
-        Mode.UNKNOWN_CODE: Canned(400, JSON, _error("tenant_throttled", "Your tenant has used up its budget")),
-        Mode.FORM_ERROR: Canned(400, FORM, "error=invalid_grant&error_description=The+grant+is+no+longer+valid"),
-        Mode.GITHUB_ERROR: Canned(
+        Mode.FIREWALL: CannedAnswer(
+            403, HTML, _page("Access denied", "This request was blocked by the security rules.")
+        ),
+        Mode.SERVER_ERROR: CannedAnswer(500, HTML, _page("500 Internal Server Error", "The server met a problem.")),
+        Mode.UNAVAILABLE: CannedAnswer(
+            503, HTML, _page("503 Service Unavailable", "Down for maintenance."), waits=True
+        ),
+        Mode.RATE_LIMITED: CannedAnswer(429, JSON, _error("slow_down", "Too many requests"), waits=True),
+        Mode.BAD_GATEWAY: CannedAnswer(502, HTML, _page("502 Bad Gateway", "The upstream answered nonsense.")),
+        Mode.GATEWAY_TIMEOUT: CannedAnswer(504, HTML, _page("504 Gateway Timeout", "The upstream did not answer.")),
+        Mode.INVALID_GRANT: CannedAnswer(400, JSON, _error("invalid_grant", "The refresh token is no longer valid")),
+        Mode.INVALID_CLIENT: CannedAnswer(401, JSON, _error("invalid_client", "The client is not known")),
+        Mode.UNKNOWN_CODE: CannedAnswer(400, JSON, _error("tenant_throttled", "Your tenant has used up its budget")),
+        Mode.FORM_ERROR: CannedAnswer(400, FORM, "error=invalid_grant&error_description=The+grant+is+no+longer+valid"),
+        Mode.GITHUB_ERROR: CannedAnswer(
             200, JSON, _error("bad_refresh_token", "The refresh token passed is incorrect or expired.")
         ),
-        Mode.JSON_403: Canned(403, JSON, json.dumps({"message": "Forbidden"})),
-        Mode.NO_ACCESS_TOKEN: Canned(200, JSON, json.dumps({"token_type": "Bearer", "expires_in": 3600})),
-        Mode.CAPTIVE_HTML: Canned(200, HTML, _page("Welcome to the guest network", "Please accept the terms.")),
-        Mode.CAPTIVE_REDIRECT: Canned(302, HTML, _page("Found", "Please sign in."), {"Location": PORTAL_PATH}),
+        Mode.JSON_403: CannedAnswer(403, JSON, json.dumps({"message": "Forbidden"})),
+        Mode.NO_ACCESS_TOKEN: CannedAnswer(200, JSON, json.dumps({"token_type": "Bearer", "expires_in": 3600})),
+        Mode.CAPTIVE_HTML: CannedAnswer(200, HTML, _page("Welcome to the guest network", "Please accept the terms.")),
+        Mode.CAPTIVE_REDIRECT: CannedAnswer(302, HTML, _page("Found", "Please sign in."), {"Location": PORTAL_PATH}),
     }
 )
 
@@ -76,11 +80,11 @@ CANNED: Mapping[Mode, Canned] = MappingProxyType(
 def canned(mode: Mode, retry_after: RetryAfter, base: str, pretend: str) -> web.Response:
     """The complete answer of a mode. `base` is the server's own URL, `pretend` a token that never was valid."""
     if mode is Mode.TRUNCATED_JSON:
-        return _response(Canned(200, JSON, _beginning(pretend)), None, base)
+        return _response(CannedAnswer(200, JSON, _beginning(pretend)), None, base)
     return _response(CANNED[mode], retry_after, base)
 
 
-def _response(answer: Canned, retry_after: RetryAfter, base: str) -> web.Response:
+def _response(answer: CannedAnswer, retry_after: RetryAfter, base: str) -> web.Response:
     headers = {**NO_STORE, **answer.headers, "Content-Type": answer.kind}
     if "Location" in headers:
         headers["Location"] = base + headers["Location"]

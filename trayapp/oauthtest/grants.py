@@ -9,12 +9,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from trayapp.oauthtest.settings import Settings
+from trayapp.oauthtest.settings import ServerSettings
 
 LIFETIME = 3600.0  # s an access token really lasts where the announced lifetime is odd
 
 
-class Refused(Exception):  # noqa: N818 - it is no error of this program
+class OAuthError(Exception):
     """The server's "no", as RFC 6749 section 5.2 wants it: an error code and a sentence without any secret."""
 
     def __init__(self, code: str, text: str, status: int = 400) -> None:
@@ -37,7 +37,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuthorizationRequest:
     """What a client asked for at the authorization endpoint; a code stands for it."""
 
     challenge: str = field(repr=False)
@@ -68,7 +68,7 @@ class _Refresh:
 
 @dataclass(slots=True)
 class _Code:
-    asked: Asked
+    asked: AuthorizationRequest
     expires: float
     family: _Family | None = None
     used: bool = False
@@ -77,7 +77,7 @@ class _Code:
 class Grants:
     """All that was ever given out. Not locked: its owner is. Times are those of the settings' clock, in seconds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._families: dict[str, _Family] = {}
         self._refresh: dict[str, _Refresh] = {}
@@ -90,24 +90,24 @@ class Grants:
 
     # --- codes ---------------------------------------------------------------------------------------------------
 
-    def code(self, asked: Asked) -> str:
+    def code(self, asked: AuthorizationRequest) -> str:
         """A code for what was asked, good once and for `code_lifetime` seconds."""
         value = self.token("ac")
         self._codes[value] = _Code(asked, self._settings.clock() + self._settings.code_lifetime)
         return value
 
-    def asked(self, code: str) -> Asked:
-        """What the code stands for; it is used up by this. Raises `Refused`; a second use ends what the first gave."""
+    def asked(self, code: str) -> AuthorizationRequest:
+        """What the code stands for; it is used up by this. Raises `OAuthError`; a second use ends what the first gave."""
         found = self._codes.get(code)
         if found is None:
-            raise Refused("invalid_grant", "The code is not known")
+            raise OAuthError("invalid_grant", "The code is not known")
         if found.used:
             if found.family is not None:
                 found.family.live = False
-            raise Refused("invalid_grant", "The code was used before")
+            raise OAuthError("invalid_grant", "The code was used before")
         found.used = True
         if self._settings.clock() > found.expires:
-            raise Refused("invalid_grant", "The code has expired")
+            raise OAuthError("invalid_grant", "The code has expired")
         return found.asked
 
     def used(self, code: str) -> bool:
@@ -132,17 +132,17 @@ class Grants:
         return self._give(family, self._mint(family))
 
     def refresh(self, token: str) -> Grant:
-        """The next grant of the token's family. Raises `Refused`."""
+        """The next grant of the token's family. Raises `OAuthError`."""
         found = self._refresh.get(token)
         if found is None:
-            raise Refused("invalid_grant", "The refresh token is not known")
+            raise OAuthError("invalid_grant", "The refresh token is not known")
         family = found.family
         if not family.live:
-            raise Refused("invalid_grant", "The grant was revoked")
+            raise OAuthError("invalid_grant", "The grant was revoked")
         if found.spent_at is not None and not self._in_grace(found.spent_at):
             if self._settings.reuse_revokes_family:
                 family.live = False
-            raise Refused("invalid_grant", "The refresh token was used before")
+            raise OAuthError("invalid_grant", "The refresh token was used before")
         if self._settings.rotate is not True:
             return self._give(family, token if self._settings.rotate == "same" else None)
         if found.spent_at is None:

@@ -35,7 +35,7 @@ ECHO_TOOL = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RecordedCall:
     """One request that came. `token` is the digest of its Bearer token, "" without one."""
 
     http_method: str
@@ -61,7 +61,7 @@ class EchoWorkload:
         self._server = server
         self._background = Background(self._application, name=f"oauthtest workload {name}")
         self._lock = threading.Lock()
-        self._calls: list[Call] = []
+        self._calls: list[RecordedCall] = []
         self._sessions: set[str] = set()
         self._reject = 0
         self._reject_all = False
@@ -107,7 +107,7 @@ class EchoWorkload:
         self._background.up()
 
     @property
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[RecordedCall]:
         """A copy of the log, oldest first."""
         with self._lock:
             return list(self._calls)
@@ -137,7 +137,7 @@ class EchoWorkload:
         called = message.get("method") if isinstance(message, dict) else None
         with self._lock:
             seen = digest(token) if token else ""
-            self._calls.append(Call(request.method, outcome, seen, called if isinstance(called, str) else ""))
+            self._calls.append(RecordedCall(request.method, outcome, seen, called if isinstance(called, str) else ""))
         if outcome != "ok":
             return self._challenge(outcome)
         session = request.headers.get(SESSION)

@@ -12,27 +12,27 @@ from trayapp.oauthtest.background import Background
 from trayapp.oauthtest.checks import Rule, Violation
 from trayapp.oauthtest.device import ENDPOINT, GRANT_TYPE, PAGE, DeviceEndpoint
 from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
-from trayapp.oauthtest.grants import Grant, Refused
+from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
 from trayapp.oauthtest.script import Mode
-from trayapp.oauthtest.settings import Settings
-from trayapp.oauthtest.shared import Shared, refusal
-from trayapp.oauthtest.token import TokenEndpoint, changed
+from trayapp.oauthtest.settings import ServerSettings
+from trayapp.oauthtest.shared import ServerState, refusal
+from trayapp.oauthtest.token import TokenRoute, changed
 
 
-class OAuthServer(Settings):
+class OAuthServer(ServerSettings):
     """A scriptable authorization server on 127.0.0.1, alive inside its `with` statement.
 
     It runs on a thread of its own, so synchronous and asynchronous tests use it alike; every method may be called
     from any thread. Leaving the context ends it within a second and raises `ClientMisbehaved` or `ScriptNotUsedUp`,
-    unless an exception is on its way already or `check` is false. The options are those of `Settings`.
+    unless an exception is on its way already or `check` is false. The options are those of `ServerSettings`.
     """
 
     def __post_init__(self) -> None:
         self._background = Background(self._application, name="oauthtest", tls=self.ssl_context, host=self.host)
-        self._shared = Shared(self, lambda: self._background.url)
+        self._shared = ServerState(self, lambda: self._background.url)
         self._authorization = AuthorizationEndpoint(self._shared)
-        self._token = TokenEndpoint(self._shared)
+        self._token = TokenRoute(self._shared)
         self._device = DeviceEndpoint(self._shared)
 
     def __repr__(self) -> str:
@@ -237,7 +237,7 @@ class OAuthServer(Settings):
         number = self._shared.log.add("metadata", self.clock(), request.method)
         try:
             await self._shared.arrive(request, request.path)
-        except Refused as problem:
+        except OAuthError as problem:
             self._shared.log.outcome(number, problem.code)
             return refusal(problem)
         self._shared.log.outcome(number, "ok")
@@ -277,7 +277,7 @@ class OAuthServer(Settings):
             with shared.changed:
                 shared.authenticate(form, request.headers.get("Authorization"), "/revoke")
                 known = shared.grants.revoke(shared.need(form, "token", "/revoke"))
-        except Refused as problem:
+        except OAuthError as problem:
             if number is None:
                 number = shared.log.add("revoke", self.clock(), request.method)
             shared.log.outcome(number, problem.code)

@@ -13,7 +13,7 @@ from trayapp.oauthtest.checks import Rule
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class Settings:
+class ServerSettings:
     """How the authorization server behaves. Times are seconds."""
 
     # fixed once it runs

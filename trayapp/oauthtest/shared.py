@@ -16,19 +16,19 @@ from trayapp.oauthtest.checks import Checks, Rule
 from trayapp.oauthtest.device import Devices
 from trayapp.oauthtest.faults import NO_STORE
 from trayapp.oauthtest.forms import SECRET_FIELDS, BadForm, basic_credentials, parse_form
-from trayapp.oauthtest.grants import Grants, Refused
+from trayapp.oauthtest.grants import Grants, OAuthError
 from trayapp.oauthtest.idtokens import Signer
 from trayapp.oauthtest.log import Log
 from trayapp.oauthtest.script import Script
-from trayapp.oauthtest.settings import Settings
+from trayapp.oauthtest.settings import ServerSettings
 
 FORM = "application/x-www-form-urlencoded"
 
 
-class Shared:
+class ServerState:
     """The server's memory. `base` gives its own URL, which is the issuer too."""
 
-    def __init__(self, settings: Settings, base: Callable[[], str]) -> None:
+    def __init__(self, settings: ServerSettings, base: Callable[[], str]) -> None:
         self.settings = settings
         self.base = base
         self.changed = threading.Condition()
@@ -48,13 +48,13 @@ class Shared:
         return self.query(request, where)
 
     def query(self, request: web.Request, where: str) -> dict[str, str]:
-        """The query of a request. Raises `Refused`."""
+        """The query of a request. Raises `OAuthError`."""
         try:
             query = parse_form(request.raw_path.partition("?")[2])
         except BadForm as problem:
             with self.changed:
                 self.checks.note(Rule.BAD_FORM, f"the query of a request to {where}: {problem}")
-            raise Refused("invalid_request", f"The query: {problem}") from None
+            raise OAuthError("invalid_request", f"The query: {problem}") from None
         allowed = {"state", "code_challenge", "nonce"}
         for name in sorted(query.keys() & SECRET_FIELDS - allowed):
             with self.changed:
@@ -62,11 +62,11 @@ class Shared:
         return query
 
     async def form(self, request: web.Request, where: str) -> dict[str, str]:
-        """The form in the body of a POST. Raises `Refused`."""
+        """The form in the body of a POST. Raises `OAuthError`."""
         if request.method != "POST":
             with self.changed:
                 self.checks.note(Rule.WRONG_METHOD, f"{request.method} to {where}")
-            raise Refused("invalid_request", "The method must be POST", 405)
+            raise OAuthError("invalid_request", "The method must be POST", 405)
         body = await request.read()
         try:
             if request.content_type != FORM:
@@ -75,33 +75,35 @@ class Shared:
         except BadForm as problem:
             with self.changed:
                 self.checks.note(Rule.BAD_FORM, f"the body of a request to {where}: {problem}")
-            raise Refused("invalid_request", f"The body: {problem}") from None
+            raise OAuthError("invalid_request", f"The body: {problem}") from None
 
     def need(self, fields: Mapping[str, str], name: str, where: str) -> str:
-        """A parameter that must be there. Raises `Refused`."""
+        """A parameter that must be there. Raises `OAuthError`."""
         value = fields.get(name)
         if not value:
             self.checks.note(Rule.MISSING_PARAMETER, f"a request to {where} without {name}")
-            raise Refused("invalid_request", f"{name} is missing")
+            raise OAuthError("invalid_request", f"{name} is missing")
         return value
 
     def authenticate(self, form: Mapping[str, str], header: str | None, where: str) -> None:
-        """RFC 6749 section 2.3: by Basic header or in the body, never by both. Raises `Refused`."""
+        """RFC 6749 section 2.3: by Basic header or in the body, never by both. Raises `OAuthError`."""
         basic = basic_credentials(header) if header else None
         if header and basic is None:
-            raise Refused("invalid_client", "The Authorization header is not Basic with a client's id and secret", 401)
+            raise OAuthError(
+                "invalid_client", "The Authorization header is not Basic with a client's id and secret", 401
+            )
         if basic and "client_secret" in form:
             self.checks.note(Rule.TWO_AUTHENTICATIONS, f"a request to {where} has its client secret twice")
-            raise Refused("invalid_request", "Authenticate by header or by body, not by both")
+            raise OAuthError("invalid_request", "Authenticate by header or by body, not by both")
         name, secret = basic or (self.need(form, "client_id", where), form.get("client_secret", ""))
         if name != self.settings.client_id or form.get("client_id", name) != name:
-            raise Refused("invalid_client", "The client is not known", 401)
+            raise OAuthError("invalid_client", "The client is not known", 401)
         wanted = self.settings.client_secret
         if wanted is not None and not hmac.compare_digest(secret.encode(), wanted.encode()):
-            raise Refused("invalid_client", "The client's secret is wrong", 401)
+            raise OAuthError("invalid_client", "The client's secret is wrong", 401)
 
 
-def refusal(problem: Refused) -> web.Response:
+def refusal(problem: OAuthError) -> web.Response:
     """An error answer (RFC 6749 section 5.2)."""
     headers = dict(NO_STORE)
     if problem.status == 401:

@@ -17,17 +17,17 @@ from trayapp.oauthtest.checks import VERIFIER, Rule, fits
 from trayapp.oauthtest.device import GRANT_TYPE
 from trayapp.oauthtest.faults import NO_STORE, canned, cut_answer, hang_up
 from trayapp.oauthtest.forms import digest
-from trayapp.oauthtest.grants import Grant, Refused, real_lifetime
+from trayapp.oauthtest.grants import Grant, OAuthError, real_lifetime
 from trayapp.oauthtest.script import Mode
-from trayapp.oauthtest.shared import Shared, refusal
+from trayapp.oauthtest.shared import ServerState, refusal
 
 WHERE = "/token"
 
 
-class TokenEndpoint:
+class TokenRoute:
     """POST /token."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: ServerState) -> None:
         self._shared = shared
         self._hanging: set[asyncio.Future[Mode]] = set()
         self._in_flight: dict[int, tuple[web.Request, str]] = {}  # the family of a refresh request, else ""
@@ -43,11 +43,11 @@ class TokenEndpoint:
         """One token request."""
         shared = self._shared
         form: dict[str, str] = {}
-        broken: Refused | None = None
+        broken: OAuthError | None = None
         try:
             await shared.arrive(request, WHERE)
             form = await shared.form(request, WHERE)
-        except Refused as problem:
+        except OAuthError as problem:
             broken = problem
         with shared.changed:
             family = self._judge(form)
@@ -57,7 +57,7 @@ class TokenEndpoint:
             return await self._play(mode, request, form, number, broken)
 
     async def _play(
-        self, mode: Mode, request: web.Request, form: Mapping[str, str], number: int, broken: Refused | None
+        self, mode: Mode, request: web.Request, form: Mapping[str, str], number: int, broken: OAuthError | None
     ) -> web.StreamResponse:
         shared, settings = self._shared, self._shared.settings
         if mode is Mode.SUCCESS:
@@ -133,7 +133,7 @@ class TokenEndpoint:
         return family
 
     def _decide(
-        self, request: web.Request, form: Mapping[str, str], number: int, broken: Refused | None
+        self, request: web.Request, form: Mapping[str, str], number: int, broken: OAuthError | None
     ) -> web.Response:
         shared = self._shared
         with shared.changed:
@@ -142,7 +142,7 @@ class TokenEndpoint:
                     raise broken
                 shared.authenticate(form, request.headers.get("Authorization"), WHERE)
                 grant = self._grant(form)
-            except Refused as problem:
+            except OAuthError as problem:
                 shared.log.outcome(number, problem.code)
                 return refusal(problem)
             shared.log.outcome(number, "ok")
@@ -158,7 +158,7 @@ class TokenEndpoint:
             case kind if kind == GRANT_TYPE and shared.settings.device:
                 return shared.devices.redeem(form)
             case _:
-                raise Refused("unsupported_grant_type", "Only authorization_code and refresh_token are supported")
+                raise OAuthError("unsupported_grant_type", "Only authorization_code and refresh_token are supported")
 
     def _redeem(self, form: Mapping[str, str]) -> Grant:
         """RFC 6749 section 4.1.3 and RFC 7636 section 4.6. A code is spent by the first try, good or bad."""
@@ -172,13 +172,13 @@ class TokenEndpoint:
         checks.signed_in(asked.state)
         if not verifier:
             checks.note(Rule.PKCE_MISSING, "a code was sent without code_verifier")
-            raise Refused("invalid_grant", "code_verifier is missing")
+            raise OAuthError("invalid_grant", "code_verifier is missing")
         if not VERIFIER.fullmatch(verifier) or not fits(verifier, asked.challenge):
             checks.note(Rule.PKCE_WRONG, "the code_verifier is illegal or does not fit the code_challenge")
-            raise Refused("invalid_grant", "The code_verifier does not fit")
+            raise OAuthError("invalid_grant", "The code_verifier does not fit")
         if redirect_uri != asked.redirect_uri:
             checks.note(Rule.REDIRECT_CHANGED, "the redirect_uri differs from that of the authorization request")
-            raise Refused("invalid_grant", "The redirect_uri differs")
+            raise OAuthError("invalid_grant", "The redirect_uri differs")
         self._same_resource(form, needed=shared.settings.resource is not None)
         return grants.redeemed(code)
 
@@ -189,10 +189,10 @@ class TokenEndpoint:
         self._same_resource(form, needed=False)
         granted = grants.scope_of(token)
         if granted is not None and not set(form.get("scope", "").split()) <= set(granted.split()):
-            raise Refused("invalid_scope", "A scope was not granted at sign-in")
+            raise OAuthError("invalid_scope", "A scope was not granted at sign-in")
         try:
             return grants.refresh(token)
-        except Refused:
+        except OAuthError:
             shared.checks.refused(digest(token))
             raise
 
@@ -200,7 +200,7 @@ class TokenEndpoint:
         wanted, given = self._shared.settings.resource, form.get("resource")
         if wanted is not None and given != wanted and (needed or given is not None):
             self._shared.checks.note(Rule.WRONG_RESOURCE, "a token request without the expected resource")
-            raise Refused("invalid_target", "resource is missing or not known")
+            raise OAuthError("invalid_target", "resource is missing or not known")
 
     def _answer(self, grant: Grant) -> dict[str, object]:
         settings = self._shared.settings

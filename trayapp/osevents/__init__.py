@@ -32,7 +32,7 @@ class NetworkState:
 
 
 @dataclass(frozen=True, slots=True)
-class Stirred:
+class NetworkStirred:
     """Something moved in the network. What it was, and whether it matters, only a look can tell (`network.py`)."""
 
 
@@ -44,7 +44,7 @@ class PortalHint:
 
 
 @dataclass(frozen=True, slots=True)
-class Woke:
+class WakeDetected:
     """The machine slept for so many seconds (0: not known) and is awake again, or its sleep was called off."""
 
     slept: float = 0.0
@@ -55,7 +55,7 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class SleepSoon:
+class SleepImminent:
     """The machine is about to sleep. `done` lets it: call it once no answer is awaited any more, from the loop."""
 
     done: Callable[[], None] = field(default=_nothing, compare=False)
@@ -68,7 +68,7 @@ class ClockStepped:
     by: float
 
 
-OsEvent: TypeAlias = NetworkState | Stirred | PortalHint | Woke | SleepSoon | ClockStepped
+OsEvent: TypeAlias = NetworkState | NetworkStirred | PortalHint | WakeDetected | SleepImminent | ClockStepped
 
 
 class Source(Protocol):
@@ -98,7 +98,7 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class KnowsDark(Protocol):
+class DarkWakeAware(Protocol):
     """A source that can also tell whether the machine runs with nobody before it: DarkWake."""
 
     def dark(self) -> bool: ...

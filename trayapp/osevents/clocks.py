@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 from trayapp.core.model import Moment
-from trayapp.osevents import ClockStepped, OsEvent, Woke
+from trayapp.osevents import ClockStepped, OsEvent, WakeDetected
 
 SLEPT = 5.0  # s that `at` gains on `awake`; reading two clocks one after the other never differs so much
 STEPPED = 5.0  # s between wall and `at`; NTP slews by less
@@ -71,7 +71,7 @@ class SystemClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Jump:
+class ClockJump:
     """What happened between two readings besides the passing of time, in seconds; 0 where nothing did."""
 
     slept: float = 0.0
@@ -79,14 +79,14 @@ class Jump:
 
     def events(self) -> list[OsEvent]:
         """The same as events, the wake first."""
-        woke: list[OsEvent] = [Woke(self.slept)] if self.slept else []
+        woke: list[OsEvent] = [WakeDetected(self.slept)] if self.slept else []
         return [*woke, ClockStepped(self.stepped)] if self.stepped else woke
 
 
-def compare(before: Moment, after: Moment) -> Jump | None:
+def compare(before: Moment, after: Moment) -> ClockJump | None:
     """Whether the machine slept or its wall clock was set between two readings; None if neither. Pure."""
     passed = after.at - before.at
     slept = passed - (after.awake - before.awake)
     stepped = (after.wall - before.wall) - passed
-    jump = Jump(slept if slept > SLEPT else 0.0, stepped if abs(stepped) > STEPPED else 0.0)
-    return jump if jump != Jump() else None
+    jump = ClockJump(slept if slept > SLEPT else 0.0, stepped if abs(stepped) > STEPPED else 0.0)
+    return jump if jump != ClockJump() else None

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from trayapp.osevents.network import Picture, noisy
+from trayapp.osevents.network import NetworkSnapshot, noisy
 
 PROC = Path("/proc/net")
 RESOLVER = Path("/etc/resolv.conf")
@@ -137,7 +137,7 @@ def links(payloads: Iterable[bytes]) -> dict[int, tuple[str, bool]]:
     return found
 
 
-def read() -> Picture:
+def read() -> NetworkSnapshot:
     """The network now. Raises `OSError` if the system does not say; a kernel without IPv6 is no error."""
     interfaces = links(_ask(_RTM_GETLINK, _RTM_NEWLINK, _LINKS))
     carrying = {name for name, carrier in interfaces.values() if carrier}
@@ -145,7 +145,7 @@ def read() -> Picture:
     routes6 = _carried(ways6(_optional(PROC / "ipv6_route").decode()), carrying)
     found4 = [(interfaces.get(_index(payload), ("", False))[0], payload) for payload in _ask(*_ADDRESSES)]
     found6 = addresses6(_optional(PROC / "if_inet6").decode(), (way for way, _ in routes6))
-    return Picture(
+    return NetworkSnapshot(
         ways4=_joined(routes4),
         ways6=_joined(routes6),
         addresses4=tuple(addresses4(((n, p) for n, p in found4 if n in carrying), (way for way, _ in routes4))),

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from trayapp.osevents import OsEvent, SleepSoon, Woke
-from trayapp.osevents.systembus import OWNER, Line, listening
+from trayapp.osevents import OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.systembus import OWNER, ServiceSignals, listening
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ WISH = ("sleep", "Amberlight", "an answer with a new login is on its way", "dela
 
 
 class Logind:
-    """Emits `SleepSoon` and `Woke`. Whoever hears of the sleep calls its `done`; then the lock of that night is gone."""
+    """Emits `SleepImminent` and `WakeDetected`. Whoever hears of the sleep calls its `done`; then the lock of that night is gone."""
 
     name = "logind"
     power = True
@@ -60,7 +60,7 @@ class Logind:
         finally:
             self._gone(emit)
 
-    async def _look(self, line: Line) -> None:
+    async def _look(self, line: ServiceSignals) -> None:
         """Whether it is there; if so its sleep is held up from now on."""
         self.live = line.present
         if line.present:
@@ -68,7 +68,7 @@ class Logind:
         else:
             self._say("logind is not there: a wake is noticed by the clock, and nothing holds a sleep up for an answer")
 
-    async def _hold(self, line: Line) -> None:
+    async def _hold(self, line: ServiceSignals) -> None:
         """Take the lock, unless it is held (a sleep that was called off before we were done)."""
         if self._lock is not None and self._lock.held:
             return
@@ -83,11 +83,11 @@ class Logind:
     def _sleeps(self, emit: Callable[[OsEvent], None]) -> None:
         lock, self._lock = self._lock, None
         self._asleep, self._gained = True, gained()
-        emit(SleepSoon(lock.release) if lock is not None else SleepSoon())
+        emit(SleepImminent(lock.release) if lock is not None else SleepImminent())
 
     def _wakes(self, emit: Callable[[OsEvent], None]) -> None:
         self._asleep = False
-        emit(Woke(max(0.0, gained() - self._gained)))
+        emit(WakeDetected(max(0.0, gained() - self._gained)))
 
     def _gone(self, emit: Callable[[OsEvent], None]) -> None:
         """It went away, or we do. A sleep that was announced will not be called off any more: it counts as over."""

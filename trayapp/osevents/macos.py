@@ -5,7 +5,7 @@ runs one on the main thread.
 
 DarkWake: a Mac that sleeps surfaces for seconds or minutes, with network and without its screen, and may be gone again in
 the middle of a request. It says nothing of that to programs: `SystemHasPoweredOn` comes only with the screen. So the gate
-that `SleepSoon` closed stays closed, and that message alone is the green light; `dark` answers whoever doubts the silence.
+that `SleepImminent` closed stays closed, and that message alone is the green light; `dark` answers whoever doubts the silence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents import OsEvent, SleepSoon, Stirred, Woke
+from trayapp.osevents import NetworkStirred, OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.macos_iokit import (
     CAN_SLEEP,
     CPU,
@@ -30,7 +30,7 @@ from trayapp.osevents.macos_iokit import (
     system,
 )
 from trayapp.osevents.macos_routes import stirs
-from trayapp.osevents.relay import Hold, Relay
+from trayapp.osevents.relay import SleepHold, ThreadRelay
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def interface_name(index: int) -> str:
 
 
 class MacNetwork:
-    """Emits `Stirred`. One socket, opened in `run`; however many messages a read brings, one event."""
+    """Emits `NetworkStirred`. One socket, opened in `run`; however many messages a read brings, one event."""
 
     name = "routing socket"
     power = False
@@ -94,7 +94,7 @@ class MacNetwork:
                 ended.set_exception(error)
             return
         if stirred:
-            emit(Stirred())
+            emit(NetworkStirred())
 
     def _empty(self, kernel: socket.socket) -> bool:
         """Read all that is there; whether any of it matters."""
@@ -115,7 +115,7 @@ class MacNetwork:
 
 
 class MacPower:
-    """Emits `SleepSoon` and `Woke`. Each announced sleep is allowed exactly once: by `done`, or after `hold` seconds."""
+    """Emits `SleepImminent` and `WakeDetected`. Each announced sleep is allowed exactly once: by `done`, or after `hold` seconds."""
 
     name = "IOKit power"
     power = True
@@ -136,7 +136,7 @@ class MacPower:
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         """Until cancelled; `OSError` if the system refuses, or stops telling."""
-        night = _Night(self._calls, Relay(emit), self._limit)
+        night = _SleepCycle(self._calls, ThreadRelay(emit), self._limit)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         thread = threading.Thread(target=self._listen, args=(night, ended), name="power events", daemon=True)
         thread.start()
@@ -147,9 +147,9 @@ class MacPower:
             asleep = night.end()
             self._stop(thread)
             if asleep:  # nobody will say any more that it is over
-                emit(Woke())
+                emit(WakeDetected())
 
-    def _listen(self, night: _Night, ended: asyncio.Future[None]) -> None:
+    def _listen(self, night: _SleepCycle, ended: asyncio.Future[None]) -> None:
         """The thread's life."""
         try:
             self._calls.register(night.heard)
@@ -184,14 +184,14 @@ def _fail(ended: asyncio.Future[None], error: OSError) -> None:
         ended.set_exception(error)
 
 
-class _Night:
+class _SleepCycle:
     """From messages to events, on the thread that listens. It knows whether a sleep is announced, and who waits."""
 
-    def __init__(self, calls: PowerCalls, relay: Relay, limit: float) -> None:
+    def __init__(self, calls: PowerCalls, relay: ThreadRelay, limit: float) -> None:
         self.relay = relay
         self._calls = calls
         self._limit = limit
-        self._hold: Hold | None = None
+        self._hold: SleepHold | None = None
         self._asleep = False
 
     def heard(self, message: int, argument: int) -> None:
@@ -202,17 +202,17 @@ class _Night:
             self.falls(argument)
         elif message == HAS_POWERED_ON or (message == WILL_NOT_SLEEP and self._asleep):
             self._asleep = False
-            self.relay.post(Woke())
+            self.relay.post(WakeDetected())
 
     def falls(self, argument: int | None = None) -> None:
         """Asleep as far as people are concerned; with an argument IOKit waits for the answer to it."""
         self._asleep = True
         if argument is None:
-            self.relay.post(SleepSoon())
+            self.relay.post(SleepImminent())
             return
         # Kept before the post: whoever ends meanwhile must find it.
-        self._hold = hold = Hold(lambda: self._calls.allow(argument), self._limit)
-        if not self.relay.post(SleepSoon(hold.release)):
+        self._hold = hold = SleepHold(lambda: self._calls.allow(argument), self._limit)
+        if not self.relay.post(SleepImminent(hold.release)):
             hold.release()
 
     def end(self) -> bool:

@@ -61,7 +61,7 @@ class PowerCalls(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Libraries:
+class IoKitLibraries:
     """The two frameworks, and `kCFRunLoopDefaultMode`, which is data of the second."""
 
     iokit: Any
@@ -77,7 +77,7 @@ def system() -> PowerCalls:
     iokit = ctypes.CDLL("/System/Library/Frameworks/IOKit.framework/IOKit")
     foundation = ctypes.CDLL("/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation")
     try:
-        return IoKit(Libraries(iokit, foundation, ctypes.c_void_p.in_dll(foundation, "kCFRunLoopDefaultMode")))
+        return IoKit(IoKitLibraries(iokit, foundation, ctypes.c_void_p.in_dll(foundation, "kCFRunLoopDefaultMode")))
     except (AttributeError, ValueError) as missing:
         raise OSError(f"this macOS lacks a call of its power management: {missing}") from missing
 
@@ -85,7 +85,7 @@ def system() -> PowerCalls:
 class IoKit:
     """`PowerCalls` over the libraries. Types: io_connect_t, io_object_t are uint32_t, references are pointers."""
 
-    def __init__(self, libraries: Libraries) -> None:
+    def __init__(self, libraries: IoKitLibraries) -> None:
         io, cf, self._mode = libraries.iokit, libraries.corefoundation, libraries.default_mode
         port, pointer = ctypes.c_uint32, ctypes.c_void_p
         # <IOKit/pwr_mgt/IOPMLib.h>

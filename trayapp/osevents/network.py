@@ -14,7 +14,7 @@ NOISE = ("docker", "veth", "br-", "virbr", "vnet", "vboxnet", "vmnet", "cni", "f
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class NetworkSnapshot:
     """The network at one instant; every tuple is sorted. An address is written `interface address/prefix`."""
 
     ways4: tuple[str, ...] = ()  # "interface gateway" of the IPv4 default routes
@@ -45,7 +45,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Delta:
+class NetworkDelta:
     """One boolean per reason."""
 
     ipv4: bool  # came or went
@@ -71,9 +71,9 @@ class Delta:
         return tuple(word for word, true in words.items() if true)
 
 
-def compare(before: Picture, after: Picture) -> Delta:
+def compare(before: NetworkSnapshot, after: NetworkSnapshot) -> NetworkDelta:
     """What is different."""
-    return Delta(
+    return NetworkDelta(
         ipv4=before.has4 != after.has4,
         ipv6=before.has6 != after.has6,
         way=(before.ways4, before.ways6) != (after.ways4, after.ways6),

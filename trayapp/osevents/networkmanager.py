@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from trayapp.osevents import OsEvent, PortalHint
-from trayapp.osevents.systembus import OWNER, Line, listening
+from trayapp.osevents.systembus import OWNER, ServiceSignals, listening
 
 if TYPE_CHECKING:
     from dbus_fast import Message
@@ -53,7 +53,7 @@ class NetworkManager:
             self.live = False
             self._think(False, emit)
 
-    async def _look(self, line: Line, emit: Callable[[OsEvent], None]) -> None:
+    async def _look(self, line: ServiceSignals, emit: Callable[[OsEvent], None]) -> None:
         """What it thinks now; nothing, if it is not there."""
         self.live = line.present
         state = 0

@@ -16,7 +16,7 @@ from trayapp.osevents import NetworkState, OsEvent
 from trayapp.osevents import linux_picture as linux
 from trayapp.osevents import socket_picture as sockets
 from trayapp.osevents.clocks import compare as compare_clocks
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.network import compare as compare_pictures
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 5.0  # s; however often the owner's timer wakes it, the network is looked at no more often than this
 
 
-def reader(platform: str = sys.platform) -> Callable[[], Picture]:
+def reader(platform: str = sys.platform) -> Callable[[], NetworkSnapshot]:
     """How the network is looked at on this system."""
     return linux.read if platform == "linux" else sockets.read
 
@@ -34,12 +34,12 @@ class Polling:
 
     name = "polling"
 
-    def __init__(self, read: Callable[[], Picture] | None = None, every: float = LOOK_EVERY) -> None:
+    def __init__(self, read: Callable[[], NetworkSnapshot] | None = None, every: float = LOOK_EVERY) -> None:
         self._read = read or reader()
         self._every = every
         self._last: Moment | None = None
         self._looked_at: float | None = None
-        self._picture: Picture | None = None
+        self._picture: NetworkSnapshot | None = None
         self._blind = False
 
     @property

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from trayapp.osevents import OsEvent
 
 
-class Relay:
+class ThreadRelay:
     """Made and ended on the loop; `post` may be called from any thread at any time, and never raises."""
 
     def __init__(self, emit: Callable[[OsEvent], None]) -> None:
@@ -43,7 +43,7 @@ class Relay:
             self._emit(event)
 
 
-class Hold:
+class SleepHold:
     """The system waits for our word before it sleeps: `release` gives it exactly once, whoever calls it and how often.
 
     A timer of its own gives it after `limit` seconds, so that a loop that is stuck cannot keep a lid from closing.

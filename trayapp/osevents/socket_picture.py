@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 
 from trayapp.osevents.linux_picture import resolver
-from trayapp.osevents.network import Picture
+from trayapp.osevents.network import NetworkSnapshot
 
 NOWHERE4 = ("203.0.113.1", 9)
 NOWHERE6 = ("2001:db8::1", 9)
@@ -40,7 +40,7 @@ def lasting(address: str) -> str:
     return str(ipaddress.ip_network((known, 64), strict=False))
 
 
-def read() -> Picture:
+def read() -> NetworkSnapshot:
     """The network now; never fails."""
     four = lasting(source(socket.AF_INET, NOWHERE4))
     six = lasting(source(socket.AF_INET6, NOWHERE6))
@@ -49,7 +49,7 @@ def read() -> Picture:
     except OSError:
         names = ""
     # The kernel found a way for this address, so the address stands for the way too.
-    return Picture(_some(four), _some(six), _some(four), _some(six), names)
+    return NetworkSnapshot(_some(four), _some(six), _some(four), _some(six), names)
 
 
 def _some(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 OWNER = "NameOwnerChanged"
 
 
-class Line:
+class ServiceSignals:
     """Yields messages; raises `OSError` when the bus is gone. `present` is whether the service runs."""
 
     def __init__(self, bus: SystemBus, name: str) -> None:
@@ -24,7 +24,7 @@ class Line:
         self._name = name
         self._heard: asyncio.Queue[Message | str] = asyncio.Queue()
 
-    def __aiter__(self) -> Line:
+    def __aiter__(self) -> ServiceSignals:
         return self
 
     async def __anext__(self) -> Message:
@@ -58,12 +58,12 @@ class Line:
 
 
 @contextlib.asynccontextmanager
-async def listening(name: str, rule: str) -> AsyncIterator[Line]:
+async def listening(name: str, rule: str) -> AsyncIterator[ServiceSignals]:
     """A connection of its own, with one match rule beside the one for the service's owner."""
     from trayapp.system.dbus import SystemBus
 
     bus = await SystemBus.open()
-    line = Line(bus, name)
+    line = ServiceSignals(bus, name)
     end = asyncio.create_task(line.end(), name=f"watch the system bus for {name}")
     try:
         await line.begin(rule)

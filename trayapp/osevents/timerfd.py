@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from trayapp.osevents import ClockStepped, OsEvent, Woke
+from trayapp.osevents import ClockStepped, OsEvent, WakeDetected
 
 FAR = 50 * 365 * 86400.0  # s from now; the instant itself must never come
 REALTIME = 0  # CLOCK_REALTIME
@@ -27,7 +27,7 @@ _ITIMERSPEC = struct.Struct("@llll")  # interval and value, each seconds and nan
 
 
 class Timerfd:
-    """One timer. What a cancelled read means is told by the clocks: `Woke` if they say so, else `ClockStepped`."""
+    """One timer. What a cancelled read means is told by the clocks: `WakeDetected` if they say so, else `ClockStepped`."""
 
     name = "timerfd"
     power = False  # it tells of every resume, but nobody waits for it: looking at the clocks tells the same
@@ -67,7 +67,7 @@ class Timerfd:
         asleep, ahead = self._asleep, self._ahead
         self._arm(timer)
         slept = self._asleep - asleep
-        emit(Woke(slept) if slept > SLEPT else ClockStepped(self._ahead - ahead))
+        emit(WakeDetected(slept) if slept > SLEPT else ClockStepped(self._ahead - ahead))
 
     def _arm(self, timer: int) -> None:
         """Set it anew, and note how the clocks stand."""

@@ -15,15 +15,15 @@ from dataclasses import replace
 
 from trayapp.core.model import Moment
 from trayapp.osevents import (
+    DarkWakeAware,
     Debounce,
-    KnowsDark,
     NetworkState,
+    NetworkStirred,
     OsEvent,
     PortalHint,
-    SleepSoon,
+    SleepImminent,
     Source,
-    Stirred,
-    Woke,
+    WakeDetected,
     sources,
 )
 from trayapp.osevents.polling import Polling
@@ -106,9 +106,9 @@ class Watch:
 
     def heard(self, event: OsEvent, *, power: bool = True) -> None:
         """A source's news, on this loop. `power`: it is one whose word on sleep and wake is the last."""
-        if isinstance(event, Stirred):
+        if isinstance(event, NetworkStirred):
             self._stirred()
-        elif isinstance(event, Woke) and not power and self.power:
+        elif isinstance(event, WakeDetected) and not power and self.power:
             self._silent = self._now().awake  # the one who knows has not said so yet
         else:
             self._news.append(event)
@@ -134,22 +134,22 @@ class Watch:
                     self._portal = there
                     reason = "a captive portal is suspected" if there else "no captive portal any more"
                     events.append(NetworkState(self._polling.offline, there, reasons=(reason,)))
-                case SleepSoon():
+                case SleepImminent():
                     self._silent = now.awake
                     events.append(event)
-                case Woke():
+                case WakeDetected():
                     self._silent = None
                     events.append(event)
                 case _:
                     events.append(event)
-        woke = any(isinstance(event, Woke) for event in events)
+        woke = any(isinstance(event, WakeDetected) for event in events)
         for seen in self._polling.poll(now, stirred=self._debounce.take(now.at)):
             match seen:
                 case NetworkState():
                     events.append(replace(seen, portal=self._portal))
-                case Woke() if woke:
+                case WakeDetected() if woke:
                     pass
-                case Woke() if self.power:
+                case WakeDetected() if self.power:
                     self._silent = now.awake
                 case _:
                     events.append(seen)
@@ -157,7 +157,9 @@ class Watch:
 
     def _next_news(self) -> list[OsEvent]:
         """The news up to the first sleep or wake."""
-        turns = (number for number, event in enumerate(self._news, 1) if isinstance(event, Woke | SleepSoon))
+        turns = (
+            number for number, event in enumerate(self._news, 1) if isinstance(event, WakeDetected | SleepImminent)
+        )
         end = next(turns, len(self._news))
         news, self._news = self._news[:end], self._news[end:]
         if self._news:
@@ -173,8 +175,8 @@ class Watch:
             return []
         self._silent = None
         log.info("os events: awake for %.0f s and nobody told of it; that is a wake", waited)
-        return [Woke()]
+        return [WakeDetected()]
 
     def _dark(self) -> bool:
         """Whether somebody knows that the machine runs for maintenance only."""
-        return any(isinstance(source, KnowsDark) and source.live and source.dark() for source in self._sources)
+        return any(isinstance(source, DarkWakeAware) and source.live and source.dark() for source in self._sources)

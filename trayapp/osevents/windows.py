@@ -11,8 +11,8 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents import OsEvent, SleepSoon, Stirred, Woke
-from trayapp.osevents.relay import Relay
+from trayapp.osevents import NetworkStirred, OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.relay import ThreadRelay
 from trayapp.osevents.windows_calls import Calls, system
 
 # <winuser.h>
@@ -25,7 +25,7 @@ HOLD = 1.5  # s that a suspend waits for us; Windows goes on after about 2 whate
 
 
 class WindowsNetwork:
-    """Emits `Stirred` at each message; what it was only a look can tell."""
+    """Emits `NetworkStirred` at each message; what it was only a look can tell."""
 
     name = "iphlpapi"
     power = False
@@ -37,10 +37,10 @@ class WindowsNetwork:
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         """Until cancelled; `OSError` if Windows refuses."""
-        relay = Relay(emit)
+        relay = ThreadRelay(emit)
 
         def heard() -> None:
-            relay.post(Stirred())
+            relay.post(NetworkStirred())
 
         with contextlib.ExitStack() as ends:
             ends.callback(relay.end)
@@ -54,7 +54,7 @@ class WindowsNetwork:
 
 
 class WindowsPower:
-    """Emits `SleepSoon` and `Woke`.
+    """Emits `SleepImminent` and `WakeDetected`.
 
     Not `power`: under Modern Standby neither message is certain, so silence means nothing, and a sleep that only the
     clocks show is believed at once.
@@ -71,7 +71,7 @@ class WindowsPower:
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
         """Until cancelled; `OSError` if Windows refuses."""
-        night = _Night(Relay(emit), self._limit)
+        night = _SuspendCycle(ThreadRelay(emit), self._limit)
         cancel = self._calls.watch_power(night.heard)
         self.live = True
         try:
@@ -81,13 +81,13 @@ class WindowsPower:
             asleep = night.end()  # first: cancelling waits for a callback that holds a suspend up
             cancel()
             if asleep:  # nobody will say any more that it is over
-                emit(Woke())
+                emit(WakeDetected())
 
 
-class _Night:
+class _SuspendCycle:
     """From codes to events, on threads of Windows, one at a time."""
 
-    def __init__(self, relay: Relay, limit: float) -> None:
+    def __init__(self, relay: ThreadRelay, limit: float) -> None:
         self._relay = relay
         self._limit = limit
         self._hold = threading.Event()
@@ -99,12 +99,12 @@ class _Night:
             self._falls()
         elif kind in (RESUME_AUTOMATIC, RESUME_CRITICAL) or (kind == RESUME_SUSPEND and self._asleep):
             self._asleep = False
-            self._relay.post(Woke())
+            self._relay.post(WakeDetected())
 
     def _falls(self) -> None:
         self._asleep = True
         self._hold = hold = threading.Event()  # before the post: whoever ends meanwhile must find it
-        if self._relay.post(SleepSoon(hold.set)):
+        if self._relay.post(SleepImminent(hold.set)):
             hold.wait(self._limit)
 
     def end(self) -> bool:

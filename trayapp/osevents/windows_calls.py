@@ -39,7 +39,7 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Libraries:
+class WindowsLibraries:
     """The two libraries, and what makes a callback of the system's calling convention."""
 
     iphlpapi: Any
@@ -56,7 +56,7 @@ def system() -> Calls:
     iphlpapi = ctypes.WinDLL("iphlpapi.dll", winmode=search)
     powrprof = ctypes.WinDLL("powrprof.dll", winmode=search)
     try:
-        return Windows(Libraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
+        return Windows(WindowsLibraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
     except AttributeError as missing:
         raise OSError(f"this Windows lacks a call for its notifications: {missing}") from missing
 
@@ -70,7 +70,7 @@ class SubscribeParameters(ctypes.Structure):
 class Windows:
     """`Calls` over the libraries. HANDLE and PVOID are pointers, ULONG and DWORD 32 bits, BOOLEAN one byte."""
 
-    def __init__(self, libraries: Libraries) -> None:
+    def __init__(self, libraries: WindowsLibraries) -> None:
         ip, power = libraries.iphlpapi, libraries.powrprof
         pointer, ulong = ctypes.c_void_p, ctypes.c_uint32
         # VOID (PVOID CallerContext, PMIB_…_ROW Row, MIB_NOTIFICATION_TYPE NotificationType), for both alike

@@ -26,7 +26,7 @@ from multidict import CIMultiDict
 
 from trayapp.core.model import Secret
 from trayapp.proxy import headers
-from trayapp.proxy.aggregate_process import Child, ChildFailed, Orders, start
+from trayapp.proxy.aggregate_process import AggregateProcess, AggregateProcessFailed, AggregateSetup, start
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal
 from trayapp.server.server import only
@@ -56,7 +56,7 @@ def installed() -> bool:
     return importlib.util.find_spec(LIBRARY) is not None
 
 
-class Home(Protocol):
+class ServerAddress(Protocol):
     """The loopback server, as far as the process has to know it."""
 
     @property
@@ -70,9 +70,9 @@ class Aggregate:
         self,
         keys: Keys,
         kept: Path,
-        home: Callable[[], Home | None],
+        home: Callable[[], ServerAddress | None],
         *,
-        begin: Callable[[Orders], Awaitable[Child]] = start,
+        begin: Callable[[AggregateSetup], Awaitable[AggregateProcess]] = start,
         there: Callable[[], bool] = installed,
         idle: float = IDLE,
         silence: float = SILENCE,
@@ -85,9 +85,9 @@ class Aggregate:
         self._there = there
         self._idle, self._silence, self._answer = idle, silence, answer
         self._nobody = Secret(secrets.token_urlsafe(32))  # compared with before there is a key
-        self._starting: asyncio.Task[Child] | None = None
+        self._starting: asyncio.Task[AggregateProcess] | None = None
         self._app_key = Secret(secrets.token_urlsafe(32))  # another one for every process
-        self._child: Child | None = None
+        self._child: AggregateProcess | None = None
         self._http: aiohttp.ClientSession | None = None
         self._failed = (float("-inf"), "")  # when a start failed, and why
         self._users = 0  # requests and streams that are open
@@ -161,7 +161,7 @@ class Aggregate:
 
     # --- the process -------------------------------------------------------------------------------------------------
 
-    async def _process(self) -> Child:
+    async def _process(self) -> AggregateProcess:
         """The process, started if there is none. Raises `Refusal` 503."""
         if self._child is not None and self._child.alive:
             return self._child
@@ -170,12 +170,12 @@ class Aggregate:
             self._starting.add_done_callback(self._started)
         return await asyncio.shield(self._starting)
 
-    def _started(self, task: asyncio.Task[Child]) -> None:
+    def _started(self, task: asyncio.Task[AggregateProcess]) -> None:
         self._starting = None
         if not task.cancelled():
             task.exception()  # whoever waits has it; perhaps nobody does any more
 
-    async def _start(self) -> Child:
+    async def _start(self) -> AggregateProcess:
         if self._child is not None:
             log.warning("the process of /mcp ended unexpectedly and is started again")
             await self._put_away()
@@ -186,10 +186,10 @@ class Aggregate:
         if loop.time() - at < AGAIN:
             raise _not_started(why)
         self._app_key = Secret(secrets.token_urlsafe(32))
-        orders = Orders(home.url, self._app_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
+        orders = AggregateSetup(home.url, self._app_key, Secret(secrets.token_urlsafe(32)), self._kept, _level())
         try:
             self._child = await self._begin(orders)
-        except ChildFailed as failed:
+        except AggregateProcessFailed as failed:
             log.warning("the process of /mcp did not start: %s", failed)
             self._failed = (loop.time(), str(failed))
             raise _not_started(str(failed)) from None
@@ -224,13 +224,13 @@ class Aggregate:
 
     # --- does it live? -----------------------------------------------------------------------------------------------
 
-    def _look_after(self, child: Child) -> None:
+    def _look_after(self, child: AggregateProcess) -> None:
         """While it works on something, its silence is noticed."""
         if self._working and (self._watch is None or self._watch.done()):
             self._heard = asyncio.get_running_loop().time()
             self._watch = asyncio.create_task(self._watched(child), name="whether the process of /mcp lives")
 
-    async def _watched(self, child: Child) -> None:
+    async def _watched(self, child: AggregateProcess) -> None:
         loop = asyncio.get_running_loop()
         while self._working and child.alive and child is self._child:
             silent = loop.time() - self._heard
@@ -254,7 +254,7 @@ class Aggregate:
 
     # --- passing on --------------------------------------------------------------------------------------------------
 
-    async def _pass(self, request: web.Request, child: Child) -> web.StreamResponse:
+    async def _pass(self, request: web.Request, child: AggregateProcess) -> web.StreamResponse:
         head = _upward(request)
         body = request.content if request.body_exists else None
         if self._http is None:
@@ -288,7 +288,7 @@ class Aggregate:
         return response
 
 
-def _session(child: Child) -> aiohttp.ClientSession:
+def _session(child: AggregateProcess) -> aiohttp.ClientSession:
     """Connections to the process, kept between requests."""
     return aiohttp.ClientSession(
         child.address,

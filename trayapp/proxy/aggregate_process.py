@@ -28,12 +28,12 @@ LINE = 64 * 1024  # bytes of one line that it says
 log = logging.getLogger(__name__)
 
 
-class ChildFailed(Exception):  # noqa: N818 - says what happened
+class AggregateProcessFailed(Exception):  # noqa: N818 - says what happened
     """The process did not start; the text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class AggregateSetup:
     """The first line that it is told. `url` is the loopback server's, `kept` the file of its listings.
 
     `app_key` opens our API but for access tokens; `secret` is what our requests to it show.
@@ -57,7 +57,7 @@ class Orders:
         return json.dumps(facts).encode() + b"\n"
 
 
-class Child:
+class AggregateProcess:
     """One process that has said where it listens."""
 
     def __init__(self, process: asyncio.subprocess.Process, port: int, secret: Secret) -> None:
@@ -101,8 +101,8 @@ class Child:
             self._process.kill()
 
 
-async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) -> Child:
-    """Run Python with `command` and wait until it listens. Raises `ChildFailed`."""
+async def start(orders: AggregateSetup, *, command: tuple[str, ...] = ("-m", MODULE)) -> AggregateProcess:
+    """Run Python with `command` and wait until it listens. Raises `AggregateProcessFailed`."""
     try:
         process = await asyncio.create_subprocess_exec(
             interpreter(),
@@ -116,7 +116,7 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
             creationflags=QUIET,
         )
     except OSError as error:
-        raise ChildFailed(f"Its process cannot be started: {error.strerror}.") from None
+        raise AggregateProcessFailed(f"Its process cannot be started: {error.strerror}.") from None
     port = 0
     try:
         port = await _told(process, orders)
@@ -128,10 +128,10 @@ async def start(orders: Orders, *, command: tuple[str, ...] = ("-m", MODULE)) ->
                 await process.wait()
             finally:
                 let_go(process)
-    return Child(process, port, orders.secret)
+    return AggregateProcess(process, port, orders.secret)
 
 
-async def _told(process: asyncio.subprocess.Process, orders: Orders) -> int:
+async def _told(process: asyncio.subprocess.Process, orders: AggregateSetup) -> int:
     """Give it its orders; the port where it listens."""
     assert process.stdin is not None  # noqa: S101 - they were asked for
     assert process.stdout is not None  # noqa: S101
@@ -142,9 +142,9 @@ async def _told(process: asyncio.subprocess.Process, orders: Orders) -> int:
             line = await process.stdout.readline()
         return int(json.loads(line)["port"])
     except TimeoutError:
-        raise ChildFailed(f"Its process said nothing for {START:.0f} seconds.") from None
+        raise AggregateProcessFailed(f"Its process said nothing for {START:.0f} seconds.") from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise ChildFailed(await _last_words(process)) from None
+        raise AggregateProcessFailed(await _last_words(process)) from None
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:

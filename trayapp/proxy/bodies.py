@@ -24,7 +24,7 @@ class Body:
     """What is sent: nothing, what is wholly here, what is kept as it passes, or what only passes."""
 
     whole: bytes | None = None
-    kept: Kept | None = None
+    kept: ReplayableBody | None = None
     stream: StreamReader | None = None
 
     def to_send(self) -> Sent:
@@ -42,7 +42,7 @@ class Body:
         return self.stream is None
 
 
-class Kept:
+class ReplayableBody:
     """A body of unknown length, kept while it passes as long as it is short."""
 
     def __init__(self, content: StreamReader) -> None:
@@ -69,7 +69,7 @@ async def body_of(request: web.Request) -> Body:
         return Body()
     length = request.content_length
     if length is None:
-        return Body(kept=Kept(request.content))
+        return Body(kept=ReplayableBody(request.content))
     if length > KEPT_MAX:
         return Body(stream=request.content)
     try:

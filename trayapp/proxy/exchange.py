@@ -32,7 +32,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=None, connect=CONNECT)  # a kept connectio
 Sent: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
-class Answer:
+class UpstreamResponse:
     """What the upstream says: its headers are here, its body comes. The end of `with` gives the connection back."""
 
     __slots__ = ("_connection", "_upload", "content", "headers", "reason", "status")
@@ -79,7 +79,7 @@ async def ask(
     target: str,
     head: Headers,
     body: Sent,
-) -> Answer:
+) -> UpstreamResponse:
     """Send a request where `upstream` points to; its answer as soon as its headers are here.
 
     A body of unknown length is sent in chunks. What found a kept connection closed is sent once more, if doing it twice
@@ -100,7 +100,7 @@ async def ask(
             raise
 
 
-async def _exchange(connection: Connection, method: str, target: str, head: Headers, body: Sent) -> Answer:
+async def _exchange(connection: Connection, method: str, target: str, head: Headers, body: Sent) -> UpstreamResponse:
     protocol = cast(ResponseHandler, connection.protocol)  # nobody has given it back yet
     protocol.set_response_params(
         skip_payload=method == hdrs.METH_HEAD,
@@ -130,7 +130,7 @@ async def _exchange(connection: Connection, method: str, target: str, head: Head
         if upload is not None:
             upload.cancel()
         raise
-    return Answer(connection, upload, message, content)
+    return UpstreamResponse(connection, upload, message, content)
 
 
 def _frame(method: str, head: Headers, body: Sent, writer: StreamWriter) -> None:

@@ -27,7 +27,7 @@ _TRICK = re.compile(r"/\.{1,2}(?=[/;]|\Z)|%(?:25)*(?:2[ef]|5c|[01][0-9a-f]|7f|c[
 _PORTS = {"http": 80, "https": 443}
 
 
-class Asked(NamedTuple):
+class RequestTarget(NamedTuple):
     """What a request's target says. `ours` is how the client's paths to this workload begin; it may hold the key."""
 
     name: str
@@ -40,13 +40,13 @@ class Asked(NamedTuple):
         return f"Asked({self.name!r})"
 
 
-def parse(target: str) -> Asked | None:
+def parse(target: str) -> RequestTarget | None:
     """A request target (path and query as they came); None for what no workload can stand behind."""
     found = _TARGET.fullmatch(target)
     if found is None:
         return None
     ours, key, name, rest, query = found.groups()
-    return Asked(name, rest or "", query or "", ours, key)
+    return RequestTarget(name, rest or "", query or "", ours, key)
 
 
 def plain(rest: str, query: str) -> bool:
@@ -55,7 +55,7 @@ def plain(rest: str, query: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class UpstreamUrl:
     """A workload's configured URL in its parts. `path` has no slash at its end."""
 
     origin: str  # scheme://host:port
@@ -84,7 +84,7 @@ class Place:
 
 
 @lru_cache(maxsize=1024)
-def place(url: str) -> Place:
+def place(url: str) -> UpstreamUrl:
     """The parts of a configured URL, which `settings.url` has checked."""
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
@@ -94,16 +94,16 @@ def place(url: str) -> Place:
     authority = f"[{host}]" if ":" in host else host
     if port != _PORTS[parts.scheme]:
         authority += f":{port}"
-    return Place(origin, whole.removesuffix("/"), parts.query, whole, parts.scheme, host, port, authority)
+    return UpstreamUrl(origin, whole.removesuffix("/"), parts.query, whole, parts.scheme, host, port, authority)
 
 
-class Announced:
+class SseEndpoints:
     """The paths outside of the prefix that upstreams announced, by workload; the oldest go first."""
 
     def __init__(self) -> None:
         self._paths: dict[tuple[str, str], dict[str, None]] = {}  # by name and configured origin; insertion is age
 
-    def upstream(self, asked: Asked, where: Place) -> str:
+    def upstream(self, asked: RequestTarget, where: UpstreamUrl) -> str:
         """The upstream address that a request is for."""
         if asked.rest.startswith(ANNOUNCED):
             known = self._paths.get((asked.name, where.origin), {})
@@ -113,7 +113,7 @@ class Announced:
                 return where.origin + path + (f"?{asked.query}" if asked.query else "")
         return where.url(asked.rest, asked.query)
 
-    def local(self, asked: Asked, where: Place, at: str, reference: str) -> str | None:
+    def local(self, asked: RequestTarget, where: UpstreamUrl, at: str, reference: str) -> str | None:
         """Our path for an address that the upstream named at `at`; None if it is not its own, or is a trick."""
         try:
             url = urljoin(at, reference)
@@ -133,13 +133,13 @@ class Announced:
         fragment = f"#{parts.fragment}" if parts.fragment else ""
         return asked.ours + rest + (f"?{query}" if query else "") + fragment
 
-    def _hidden(self, name: str, where: Place, path: str) -> bool:
+    def _hidden(self, name: str, where: UpstreamUrl, path: str) -> bool:
         """Whether our path for it would stand for an announced one."""
         rest = path[len(where.path) :]
         known = self._paths.get((name, where.origin), {})
         return rest.startswith(ANNOUNCED) and rest.removeprefix(ANNOUNCED) in known
 
-    def _remember(self, name: str, where: Place, path: str) -> None:
+    def _remember(self, name: str, where: UpstreamUrl, path: str) -> None:
         known = self._paths.setdefault((name, where.origin), {})
         known.pop(path, None)
         known[path] = None
@@ -148,7 +148,7 @@ class Announced:
 
 
 def _without(configured: str, query: str) -> str:
-    """`Place.url` puts the configured query in front again."""
+    """`UpstreamUrl.url` puts the configured query in front again."""
     if configured and (query == configured or query.startswith(f"{configured}&")):
         return query[len(configured) + 1 :]
     return query

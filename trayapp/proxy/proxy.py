@@ -29,9 +29,9 @@ from trayapp.core.snapshot import Unavailable
 from trayapp.proxy import headers, mapping
 from trayapp.proxy.audit import Audit
 from trayapp.proxy.bodies import body_of
-from trayapp.proxy.exchange import Answer
+from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.headers import OddHeaderError
-from trayapp.proxy.mapping import Announced, Asked, Place
+from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 from trayapp.server.keys import Keys
@@ -44,7 +44,7 @@ REJECTS = "upstream_rejects"  # M18: the one reason that is the upstream's, so i
 log = logging.getLogger(__name__)
 
 
-class Supply(Protocol):
+class TokenSource(Protocol):
     """What the proxy needs of the engine; all of it on the server's own loop."""
 
     def spec(self, name: str) -> Spec | None: ...
@@ -69,12 +69,12 @@ class Supply(Protocol):
 class Proxy:
     """The two routes and what they share. Give `routes()` to the server as open ones: they look after the key."""
 
-    def __init__(self, supply: Supply, keys: Keys, upstreams: Upstreams) -> None:
+    def __init__(self, supply: TokenSource, keys: Keys, upstreams: Upstreams) -> None:
         self.answered: Counter[tuple[str, str]] = Counter()  # by workload and the upstream's status code
         self._supply = supply
         self._keys = keys
         self._upstreams = upstreams
-        self._announced = Announced()
+        self._announced = SseEndpoints()
         self._audit = Audit()
         self._nobody = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload, for the same time
 
@@ -113,7 +113,7 @@ class Proxy:
             return _unavailable(token)
         return await self._pass(request, asked, mapping.place(spec.url), token)
 
-    def _admitted(self, request: web.Request, asked: Asked | None) -> Spec | None:
+    def _admitted(self, request: web.Request, asked: RequestTarget | None) -> Spec | None:
         """The workload, if there is one and its key was shown. Takes the same time for any name and any key."""
         spec = self._supply.spec(asked.name) if asked is not None else None
         key = (self._keys.find(spec.name) if spec is not None else None) or self._nobody
@@ -121,7 +121,9 @@ class Proxy:
         same = hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
         return spec if spec is not None and (same or not spec.require_key) else None
 
-    async def _pass(self, request: web.Request, asked: Asked, where: Place, token: AccessToken) -> web.StreamResponse:
+    async def _pass(
+        self, request: web.Request, asked: RequestTarget, where: UpstreamUrl, token: AccessToken
+    ) -> web.StreamResponse:
         url = self._announced.upstream(asked, where)
         body = await body_of(request)
         line = self._upstreams.take()
@@ -146,7 +148,7 @@ class Proxy:
             await self._upstreams.give(line)
 
     @staticmethod
-    def _head(request: web.Request, where: Place, token: AccessToken) -> headers.Headers:
+    def _head(request: web.Request, where: UpstreamUrl, token: AccessToken) -> headers.Headers:
         found = request.headers
         connection = found.getall("Connection", ())
         try:
@@ -154,14 +156,14 @@ class Proxy:
         except OddHeaderError:
             raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
 
-    def _note(self, request: web.Request, name: str, where: Place, status: int) -> None:
+    def _note(self, request: web.Request, name: str, where: UpstreamUrl, status: int) -> None:
         self.answered[name, str(status)] += 1
         self._audit.note(name, request.method, where.host, status)
         if 200 <= status < 300:
             self._supply.accepted(name)
 
     async def _deliver(
-        self, request: web.Request, answer: Answer, asked: Asked, where: Place, url: str
+        self, request: web.Request, answer: UpstreamResponse, asked: RequestTarget, where: UpstreamUrl, url: str
     ) -> web.StreamResponse:
         """The upstream's answer, as it comes. What is wholly here already goes out in one piece."""
         head = headers.downward(answer.headers.items(), answer.headers.getall("Connection", ()))
@@ -184,7 +186,7 @@ class Proxy:
             await _stream(request, response, answer.content, rewriter)
         return response
 
-    def _local(self, asked: Asked, where: Place, at: str, reference: str, what: str) -> str:
+    def _local(self, asked: RequestTarget, where: UpstreamUrl, at: str, reference: str, what: str) -> str:
         """Our path for what the upstream named. Raises `Refusal` for what is not the workload's."""
         path = self._announced.local(asked, where, at, reference)
         if path is None:
@@ -237,7 +239,7 @@ def _once_more() -> web.Response:
     return json_reply({**body, "help": text}, 503, {"Retry-After": "1"})
 
 
-def _unreachable(error: Exception, where: Place) -> Refusal:
+def _unreachable(error: Exception, where: UpstreamUrl) -> Refusal:
     """What went wrong between us and the upstream, without anything of the request or the answer."""
     match error:
         case ProxyUnusable():

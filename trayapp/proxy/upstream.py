@@ -20,9 +20,9 @@ from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
 from trayapp.proxy import exchange
-from trayapp.proxy.exchange import Answer, Sent
+from trayapp.proxy.exchange import Sent, UpstreamResponse
 from trayapp.proxy.headers import Headers
-from trayapp.proxy.mapping import Place
+from trayapp.proxy.mapping import UpstreamUrl
 
 KEEP = 4.0  # s; shorter than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
 PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s: an upstream that vanished without a word is noticed in a minute
@@ -33,7 +33,7 @@ class ProxyUnusable(Exception):  # noqa: N818 - says what is so
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class UpstreamPool:
     """A pool, the way to each upstream, by origin, and how many requests are under way."""
 
     connector: aiohttp.TCPConnector
@@ -48,24 +48,26 @@ class Upstreams:
     def __init__(self, certificates: Callable[[], Awaitable[ssl.SSLContext]]) -> None:
         self._certificates = certificates
         self._context: ssl.SSLContext | None = None
-        self._line: Line | None = None
-        self._retired: set[Line] = set()
+        self._line: UpstreamPool | None = None
+        self._retired: set[UpstreamPool] = set()
 
-    def take(self) -> Line:
+    def take(self) -> UpstreamPool:
         """The line for one request; give it back by `give`."""
         if self._line is None:
-            self._line = Line(_connector())
+            self._line = UpstreamPool(_connector())
         self._line.users += 1
         return self._line
 
-    async def give(self, line: Line) -> None:
+    async def give(self, line: UpstreamPool) -> None:
         """The request is over."""
         line.users -= 1
         if line.retired and not line.users:
             self._retired.discard(line)
             await line.connector.close()
 
-    async def open(self, line: Line, method: str, where: Place, url: str, headers: Headers, body: Sent) -> Answer:
+    async def open(
+        self, line: UpstreamPool, method: str, where: UpstreamUrl, url: str, headers: Headers, body: Sent
+    ) -> UpstreamResponse:
         """Send one request; its answer as soon as its headers are here. Redirects are not followed.
 
         Raises what `exchange.ask` does, or `ProxyUnusable`.
@@ -73,7 +75,7 @@ class Upstreams:
         way = line.ways.get(where.origin) or await self._way(line, where)
         return await exchange.ask(line.connector, way, method, url.removeprefix(where.origin), headers, body)
 
-    async def _way(self, line: Line, where: Place) -> aiohttp.ClientRequest:
+    async def _way(self, line: UpstreamPool, where: UpstreamUrl) -> aiohttp.ClientRequest:
         """Where a connection leads to, in the connector's words; a change of the network forgets it."""
         tls: ssl.SSLContext | bool = True
         if where.scheme == "https":
@@ -122,7 +124,7 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return sock
 
 
-async def _proxy_for(where: Place) -> URL | None:
+async def _proxy_for(where: UpstreamUrl) -> URL | None:
     """What HTTPS_PROXY and NO_PROXY, or the system's settings, say; nothing for this machine."""
     if is_loopback(where.host):
         return None
@@ -138,7 +140,7 @@ async def _proxy_for(where: Place) -> URL | None:
     return proxy
 
 
-def _configured_proxy(where: Place) -> str:
+def _configured_proxy(where: UpstreamUrl) -> str:
     proxies = getproxies()
     proxy = proxies.get(where.scheme) or proxies.get("all") or ""
     return "" if proxy and proxy_bypass(f"{where.host}:{where.port}") else proxy

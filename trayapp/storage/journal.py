@@ -49,7 +49,7 @@ HISTORY = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, 
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class HistoryRow:
     """One row of history. `wall` is seconds since the epoch."""
 
     wall: float
@@ -123,7 +123,7 @@ class Journal:
         """The workload is gone, its history too."""
         await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES))  # noqa: S608
 
-    async def history(self, name: str, since_wall: float) -> list[Row]:
+    async def history(self, name: str, since_wall: float) -> list[HistoryRow]:
         """From `since_wall` on, oldest first."""
         return await self.do(lambda db: _history(db, name, since_wall), [])
 
@@ -305,13 +305,13 @@ def _saved(text: str) -> Saved:
         return Saved()
 
 
-def _history(db: sqlite3.Connection, name: str, since_wall: float) -> list[Row]:
+def _history(db: sqlite3.Connection, name: str, since_wall: float) -> list[HistoryRow]:
     rows = db.execute(
         f"SELECT {HISTORY} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
         (name, since_wall),
     )
     return [
-        Row(
+        HistoryRow(
             wall=wall,
             name=who,
             kind=kind,

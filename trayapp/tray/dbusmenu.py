@@ -38,7 +38,7 @@ Events = Annotated[list[tuple[int, str, Variant, int]], DBusSignature("a(isvu)")
 
 
 @dataclass(slots=True)
-class Node:
+class MenuNode:
     """One item as the host knows it."""
 
     item: MenuItem
@@ -47,7 +47,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MenuUpdate:
     """What the host has to be told: a new layout, or only new properties, or nothing."""
 
     layout: bool
@@ -81,18 +81,18 @@ class MenuTree:
 
     def __init__(self) -> None:
         self.revision = 1
-        self.nodes: dict[int, Node] = {ROOT: self._root([])}
+        self.nodes: dict[int, MenuNode] = {ROOT: self._root([])}
         self._ids: Known = {}
         self._last = ROOT
 
     @staticmethod
-    def _root(children: list[int]) -> Node:
-        return Node(MenuItem(""), {"children-display": Variant("s", "submenu")}, children)
+    def _root(children: list[int]) -> MenuNode:
+        return MenuNode(MenuItem(""), {"children-display": Variant("s", "submenu")}, children)
 
-    def update(self, menu: tuple[MenuItem, ...]) -> Change:
+    def update(self, menu: tuple[MenuItem, ...]) -> MenuUpdate:
         """Take over a new menu and say what is different."""
         before, known, self._ids = self.nodes, self._ids, {}
-        nodes: dict[int, Node] = {}
+        nodes: dict[int, MenuNode] = {}
         nodes[ROOT] = self._root(self._add(menu, (), nodes, known))
         self.nodes = nodes
         layout = {k: n.children for k, n in before.items()} != {k: n.children for k, n in nodes.items()}
@@ -100,15 +100,15 @@ class MenuTree:
         both = [k for k in nodes if k in before and nodes[k].properties != before[k].properties]
         updated = ((k, _newer(before[k].properties, nodes[k].properties)) for k in both)
         removed = ((k, sorted(before[k].properties.keys() - nodes[k].properties.keys())) for k in both)
-        return Change(layout, tuple(u for u in updated if u[1]), tuple(r for r in removed if r[1]))
+        return MenuUpdate(layout, tuple(u for u in updated if u[1]), tuple(r for r in removed if r[1]))
 
-    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, Node], known: Known) -> list[int]:
+    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, MenuNode], known: Known) -> list[int]:
         numbers = []
         for path, item in paths(items, parent):
             identity = (path, item.action)
             number = known.get(identity) or self._next()
             self._ids[identity] = number
-            nodes[number] = Node(item, properties(item))
+            nodes[number] = MenuNode(item, properties(item))
             nodes[number].children = self._add(item.items, path, nodes, known)
             numbers.append(number)
         return numbers
@@ -163,7 +163,7 @@ class DbusMenu(ServiceInterface):
                 log.info("a click on a menu item that is gone was ignored")
         return number in self.tree.nodes
 
-    def _known(self, number: int) -> Node:
+    def _known(self, number: int) -> MenuNode:
         node = self.tree.nodes.get(number)
         if node is None:
             raise DBusError("com.canonical.dbusmenu.Error.UnknownId", f"there is no item {number}")

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from trayapp.core.presentation import Action, Face
-from trayapp.tray.mailbox import Change, Mailbox, Offer, difference
+from trayapp.core.presentation import Action, TrayView
+from trayapp.tray.mailbox import Mailbox, Offer, ViewUpdate, difference
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ OnAction = Callable[[Action], None]
 OnHost = Callable[[bool], None]
 
 
-class Backend(Protocol):
+class TrayBackend(Protocol):
     """What `sni.Icon` and the classes of `native.py` have in common."""
 
     def run(self, setup: Callable[[Any], None]) -> None:
@@ -33,7 +33,7 @@ class Backend(Protocol):
         to see, or once it is known that there will not be."""
         ...
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: ViewUpdate) -> None:
         """Show a change. Called by the painter only; returns without waiting for the screen."""
         ...
 
@@ -42,10 +42,10 @@ class Backend(Protocol):
         ...
 
 
-MakeBackend = Callable[[str, OnAction, OnHost], Backend]
+MakeBackend = Callable[[str, OnAction, OnHost], TrayBackend]
 
 
-def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> Backend:
+def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBackend:
     """The backend of this operating system. The imports are here as each exists on its own system only."""
     if sys.platform == "darwin":
         from trayapp.tray.native import mac_backend
@@ -113,7 +113,7 @@ class TrayIcon:
         if self._on_host is not None:
             self._worker.post(self._on_host, present)
 
-    def _paint(self, backend: Backend) -> None:
+    def _paint(self, backend: TrayBackend) -> None:
         """The painter thread's whole life."""
         try:
             self._on_ready()
@@ -123,11 +123,11 @@ class TrayIcon:
         finally:
             backend.stop()
 
-    def _paint_until_closed(self, backend: Backend) -> None:
-        shown: Face | None = None
+    def _paint_until_closed(self, backend: TrayBackend) -> None:
+        shown: TrayView | None = None
         while (offer := self._mailbox.take()) is not None:
             try:
-                face = offer if isinstance(offer, Face) else offer()
+                face = offer if isinstance(offer, TrayView) else offer()
                 change = difference(shown, face)
                 if not change:
                     continue

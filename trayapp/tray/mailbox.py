@@ -1,6 +1,6 @@
 """Only the newest value counts: what the engine publishes while the painter is busy replaces what it published before.
 
-`Mailbox` is the one place between the two threads, `Change` what the painter has to do about a new `Face`.
+`Mailbox` is the one place between the two threads, `ViewUpdate` what the painter has to do about a new `TrayView`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trayapp.core.presentation import Face, IconView, MenuItem
+from trayapp.core.presentation import IconView, MenuItem, TrayView
 
-Offer: TypeAlias = Face | Callable[[], Face]  # a face, or how to make it: with 1,000 workloads that takes 20 ms
+Offer: TypeAlias = TrayView | Callable[[], TrayView]  # a face, or how to make it: with 1,000 workloads that takes 20 ms
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ViewUpdate:
     """The parts of a face that are to be shown anew; None means: as it is."""
 
     icon: IconView | None = None
@@ -27,11 +27,11 @@ class Change:
         return self.icon is not None or self.tooltip is not None or self.menu is not None
 
 
-def difference(before: Face | None, after: Face) -> Change:
+def difference(before: TrayView | None, after: TrayView) -> ViewUpdate:
     """What leads from one face to the next; everything, if there was none."""
     if before is None:
-        return Change(after.icon, after.tooltip, after.menu)
-    return Change(
+        return ViewUpdate(after.icon, after.tooltip, after.menu)
+    return ViewUpdate(
         after.icon if after.icon != before.icon else None,
         after.tooltip if after.tooltip != before.tooltip else None,
         after.menu if after.menu != before.menu else None,

@@ -19,8 +19,8 @@ from typing import Any
 
 from trayapp.core.presentation import Action, IconView, MenuItem, Verb
 from trayapp.tray import art, pixmap
-from trayapp.tray.icon import Backend
-from trayapp.tray.mailbox import Change
+from trayapp.tray.icon import TrayBackend
+from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.menu import Path, paths
 
 log = logging.getLogger(__name__)
@@ -98,15 +98,15 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip
 
         def run(self, setup: Callable[[Any], None]) -> None:
             def begin(icon: Any) -> None:
-                self.apply(Change(icon=pixmap.FIRST))
+                self.apply(ViewUpdate(icon=pixmap.FIRST))
                 setup(icon)
 
             super().run(begin)
 
-        def apply(self, change: Change) -> None:
+        def apply(self, change: ViewUpdate) -> None:
             raise NotImplementedError
 
-        def _applied(self, change: Change) -> None:
+        def _applied(self, change: ViewUpdate) -> None:
             """In the thread of the screen."""
             if change.icon is not None:
                 self._view = change.icon
@@ -134,7 +134,7 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip
     return NativeIcon
 
 
-class Tags:
+class CallbackTags:
     """The list of callbacks that pystray's macOS menu indexes by tag, but one in which no number is given twice."""
 
     KEPT = 2  # menus: the one on the screen may be the last but one
@@ -167,10 +167,10 @@ def mac_class(
 
     class MacIcon(native_class(base, pystray, plain, plain)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
-            self._tags = Tags()
+            self._tags = CallbackTags()
             super().__init__(title, on_action)
 
-        def apply(self, change: Change) -> None:
+        def apply(self, change: ViewUpdate) -> None:
             call_after(self._applied, change)
 
         def _stop(self) -> None:
@@ -203,11 +203,11 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
     class WindowsIcon(native_class(base, pystray, windows_label, windows_tip)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
             super().__init__(title, on_action)
-            self._changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
+            self._changes: queue.SimpleQueue[ViewUpdate] = queue.SimpleQueue()
             self._menu_open = False
             self._message_handlers[WM_APPLY] = self._on_apply
 
-        def apply(self, change: Change) -> None:
+        def apply(self, change: ViewUpdate) -> None:
             self._changes.put(change)
             post_message(self._hwnd, WM_APPLY, 0, 0)
 
@@ -227,19 +227,19 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
     return WindowsIcon
 
 
-def mac_backend(title: str, on_action: Callable[[Action], None]) -> Backend:
+def mac_backend(title: str, on_action: Callable[[Action], None]) -> TrayBackend:
     import AppKit
     import Foundation
     import pystray
     from PyObjCTools import AppHelper
 
-    made: Backend = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)(title, on_action)
+    made: TrayBackend = mac_class(pystray.Icon, pystray, Foundation, AppKit, AppHelper.callAfter)(title, on_action)
     return made
 
 
-def windows_backend(title: str, on_action: Callable[[Action], None]) -> Backend:
+def windows_backend(title: str, on_action: Callable[[Action], None]) -> TrayBackend:
     import pystray
     from pystray._util import win32
 
-    made: Backend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action)
+    made: TrayBackend = windows_class(pystray.Icon, pystray, win32.PostMessage)(title, on_action)
     return made

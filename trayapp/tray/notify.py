@@ -47,7 +47,7 @@ def native_channel(app_name: str, on_action: OnAction) -> Channel:
     return DesktopNotifierChannel(app_name, on_action)
 
 
-class Notifier:
+class NotificationCentre:
     """What the engine uses, on its loop. `on_action` is called on that loop and must only post."""
 
     def __init__(

@@ -33,7 +33,7 @@ NO_DEFAULT_ACTION = "Xfce Notify Daemon"
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
+class NotificationServer:
     """Who shows notifications now."""
 
     owner: str
@@ -43,7 +43,7 @@ class Daemon:
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownNotification:
     """A notification on the screen, or one that was there until a moment ago."""
 
     number: int
@@ -58,8 +58,8 @@ class LinuxChannel:
         self._on_action = on_action
         self._bus: SessionBus | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._daemon: Daemon | None = None
-        self._shown: dict[str, Shown] = {}
+        self._daemon: NotificationServer | None = None
+        self._shown: dict[str, ShownNotification] = {}
 
     async def show(self, notice: Notice) -> None:
         """Show or replace; ChannelError if there is no bus, no daemon, or a daemon that says no."""
@@ -86,7 +86,7 @@ class LinuxChannel:
             BY_SERVER,
         ]
         reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *arguments)
-        self._shown[notice.key] = Shown(reply.body[0], actions)
+        self._shown[notice.key] = ShownNotification(reply.body[0], actions)
 
     async def withdraw(self, key: str) -> None:
         """Close it; a daemon that does not know it any more is content."""
@@ -106,7 +106,7 @@ class LinuxChannel:
 
     # --- connection ---------------------------------------------------------------------------------------------------
 
-    async def _current_daemon(self) -> Daemon:
+    async def _current_daemon(self) -> NotificationServer:
         if self._bus is None or not self._bus.connected:
             await self._connect()
         if self._daemon is None:
@@ -114,7 +114,7 @@ class LinuxChannel:
             capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "")
             information = await self._call(NAME, PATH, NAME, "GetServerInformation", "")
             known = set(capabilities.body[0])
-            self._daemon = Daemon(
+            self._daemon = NotificationServer(
                 owner=information.sender or "",
                 actions="actions" in known,
                 markup="body-markup" in known,

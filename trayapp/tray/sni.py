@@ -28,8 +28,8 @@ from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.system.dbus import SessionBus, words
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu
-from trayapp.tray.mailbox import Change
-from trayapp.tray.sniitem import MENU_PATH, Item, Look
+from trayapp.tray.mailbox import ViewUpdate
+from trayapp.tray.sniitem import MENU_PATH, Item, ItemAppearance
 
 # pystray chooses a backend when it is imported, and would look for GTK and an X display; the dummy needs neither.
 _before = os.environ.get("PYSTRAY_BACKEND")
@@ -75,7 +75,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._host_grace = host_grace
         self._host: bool | None = None  # what was last reported
         self._host_timer: asyncio.TimerHandle | None = None
-        self._look = Look(pixmap.pixmaps(pixmap.FIRST), title)
+        self._look = ItemAppearance(pixmap.pixmaps(pixmap.FIRST), title)
         self._item = Item(title, self._look, lambda: on_action(Action(Verb.SHOW)))
         self._menu_face = DbusMenu(on_action)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -87,7 +87,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
 
     # --- any thread ---------------------------------------------------------------------------------------------------
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: ViewUpdate) -> None:
         """Show a change. Draws in the calling thread, posts the rest; after `stop` it does nothing."""
         look: dict[str, Any] = {}
         if change.icon is not None:

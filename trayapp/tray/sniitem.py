@@ -1,6 +1,6 @@
 """What a tray host can ask about the icon: org.kde.StatusNotifierItem, with every property that some host asks for.
 
-Only the current `Look` is kept here; who changes it and when is in `sni.py`. Lives on the loop of the bus.
+Only the current `ItemAppearance` is kept here; who changes it and when is in `sni.py`. Lives on the loop of the bus.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PixmapsOut = Annotated[list[Any], DBusSignature("a(iiay)")]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ItemAppearance:
     """All that the host shows of us but the menu."""
 
     pixmaps: Pixmaps
@@ -37,13 +37,13 @@ class Look:
 class Item(ServiceInterface):
     """org.kde.StatusNotifierItem. Every property that some host asks for is there, be it empty."""
 
-    def __init__(self, title: str, look: Look, activated: Callable[[], None]) -> None:
+    def __init__(self, title: str, look: ItemAppearance, activated: Callable[[], None]) -> None:
         super().__init__(INTERFACE)
         self._title = title
         self._look = look
         self._activated = activated
 
-    def show(self, look: Look) -> None:
+    def show(self, look: ItemAppearance) -> None:
         """Take over a new look and announce the parts that differ."""
         before, self._look = self._look, look
         if look.pixmaps != before.pixmaps:

@@ -37,9 +37,12 @@ def wrap(backend: KeyringBackend) -> Vault:
     if path not in ALLOWED:
         raise NoVaultError(refused(path))
     if path == SECRET_SERVICE:
-        from trayapp.vault.encrypted_session import KeptKeyring, KeptVault  # SecretStorage is there on Linux only
+        from trayapp.vault.encrypted_session import (  # SecretStorage is there on Linux only
+            EncryptedKeyring,
+            EncryptedVault,
+        )
 
-        return KeptVault(KeptKeyring())
+        return EncryptedVault(EncryptedKeyring())
     if path == LIBSECRET:
         from trayapp.vault.libsecret import LibsecretVault  # so is D-Bus
 

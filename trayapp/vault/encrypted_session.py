@@ -17,7 +17,7 @@ from trayapp.vault.naming import SECRET_SERVICE
 T = TypeVar("T")
 
 
-class KeptKeyring(SecretService.Keyring):
+class EncryptedKeyring(SecretService.Keyring):
     """One kept connection is three times as fast as one for each call."""
 
     may_prompt = False
@@ -78,7 +78,7 @@ def _stay() -> None:
     """Close nothing."""
 
 
-class KeptVault:
+class EncryptedVault:
     """The kept keyring. After a failure that is no lock, one repetition on a new connection.
 
     A restarted daemon does not know our session any more: the first call after that fails and the second works.
@@ -87,7 +87,7 @@ class KeptVault:
     name = SECRET_SERVICE
     limit: int | None = None
 
-    def __init__(self, keyring: KeptKeyring) -> None:
+    def __init__(self, keyring: EncryptedKeyring) -> None:
         self._keyring = keyring
 
     @property

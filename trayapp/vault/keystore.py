@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trayapp.core.model import Login, Secret, Trouble
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.system.worker import ClosedError, HangingError, Worker
 from trayapp.vault.entries import erase_entry, read_entry, write_entry
-from trayapp.vault.login_store import Cabinet, Vault
+from trayapp.vault.login_store import LoginStore, Vault
 from trayapp.vault.secretservice import watch
 from trayapp.vault.slots import RefusalError
 
@@ -58,13 +58,13 @@ class Keystore:
         self._factory = backend_factory or _choose
         self._clock = clock
         self._worker = Worker("keyring", hang_limit, clock)
-        self._cabinet = Cabinet(install_id)
+        self._cabinet = LoginStore(install_id)
         self._vault: Vault | None = None
         self._wrote_at: float | None = None
         self._dismissed_at = float("-inf")
         self._said = ""
 
-    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         """The current login, read from both slots, and a candidate that waits for agreement."""
         return await self._call(lambda vault: self._cabinet.load(vault, name), prompt=prompt)
 
@@ -267,8 +267,8 @@ class MemoryKeystore:
         self._candidates: dict[str, Login] = {}
         self._clients: dict[str, Secret] = {}
 
-    async def load(self, name: str, *, prompt: bool = False) -> Found | Trouble:
-        return Found(self._logins.get(name), self._candidates.get(name))
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
+        return StoredLogin(self._logins.get(name), self._candidates.get(name))
 
     async def probe(self, *, prompt: bool = False) -> Trouble | None:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trayapp.core.model import Login
-from trayapp.engine.ports import Found
+from trayapp.engine.ports import StoredLogin
 from trayapp.vault import slots
 from trayapp.vault.slots import DamagedError, RefusalError, Slot
 
@@ -40,7 +40,7 @@ class Vault(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _NewestSeen:
     """The newest login that this run has seen of a workload."""
 
     letter: str
@@ -48,14 +48,14 @@ class _Seen:
 
 
 @dataclass(slots=True)
-class Cabinet:
+class LoginStore:
     """All slots of one installation."""
 
     install: str
-    _seen: dict[str, _Seen] = field(default_factory=dict)
+    _seen: dict[str, _NewestSeen] = field(default_factory=dict)
     _told: set[tuple[str, str, str]] = field(default_factory=set)
 
-    def load(self, vault: Vault, name: str) -> Found:
+    def load(self, vault: Vault, name: str) -> StoredLogin:
         """What the keyring holds. Raises `RefusalError` if that is less than it held a moment ago."""
         pair = self._read(vault, name)
         if self._went_back(name, pair):
@@ -67,7 +67,7 @@ class Cabinet:
             )
         held, candidate = slots.current(pair), slots.pending(pair)
         self._remember(name, held)
-        return Found(held.login if held else None, candidate.login if candidate else None)
+        return StoredLogin(held.login if held else None, candidate.login if candidate else None)
 
     def write(self, vault: Vault, name: str, login: Login, *, candidate: bool) -> None:
         """Write to the slot that does not hold the highest generation, header last, and read it back.
@@ -141,13 +141,13 @@ class Cabinet:
 
     def _remember(self, name: str, slot: Slot | None) -> None:
         if slot is not None and slot.login is not None:
-            self._seen[name] = _Seen(slot.letter, slot.login.generation)
+            self._seen[name] = _NewestSeen(slot.letter, slot.login.generation)
 
     def _went_back(self, name: str, pair: tuple[Slot, Slot]) -> bool:
         seen, held = self._seen.get(name), slots.current(pair)
         return seen is not None and (held is None or held.rank[0] < seen.generation)
 
-    def _top(self, name: str, pair: tuple[Slot, Slot]) -> _Seen | None:
+    def _top(self, name: str, pair: tuple[Slot, Slot]) -> _NewestSeen | None:
         """The newest of what was read now and what was seen before: the slot that must not be written.
 
         A slot that reads as damaged, twice, is no longer worth protecting from the next write.
@@ -157,9 +157,9 @@ class Cabinet:
             seen = None
         if held is None or held.login is None or (seen is not None and seen.generation > held.login.generation):
             return seen
-        return _Seen(held.letter, held.login.generation)
+        return _NewestSeen(held.letter, held.login.generation)
 
-    def _there(self, pair: tuple[Slot, Slot], top: _Seen | None, login: Login, candidate: bool) -> bool:
+    def _there(self, pair: tuple[Slot, Slot], top: _NewestSeen | None, login: Login, candidate: bool) -> bool:
         """Whether exactly this was stored already, by a call whose answer got lost."""
         found = slots.pending(pair) if candidate else slots.current(pair)
         if found is None or found.login != login:

@@ -64,11 +64,11 @@ class SecretServiceVault:
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
-        self._line: _Line | None = None
+        self._line: _Connection | None = None
 
     def open(self) -> None:
         """Connect now. Raises `ServiceError`, or whatever the connecting to a bus raises."""
-        self._twice(_Line.here)
+        self._twice(_Connection.here)
 
     def get(self, service: str, user: str) -> str | None:
         return self._twice(lambda line: line.get(_query(service, user)))
@@ -81,7 +81,7 @@ class SecretServiceVault:
         self._twice(lambda line: line.delete(_query(service, user)))
 
     def locked(self) -> bool:
-        return self._twice(_Line.locked)
+        return self._twice(_Connection.locked)
 
     def close(self) -> None:
         runner, self._runner = self._runner, None
@@ -91,7 +91,7 @@ class SecretServiceVault:
                 runner.run(line.close())
             runner.close()
 
-    def _twice(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+    def _twice(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
         try:
             return self._once(work)
         except LockedError:
@@ -100,12 +100,12 @@ class SecretServiceVault:
             self.close()
         return self._once(work)
 
-    def _once(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+    def _once(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._work(work))
 
-    async def _work(self, work: Callable[[_Line], Awaitable[T]]) -> T:
+    async def _work(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
         if self._line is None:
             self._line = await _connected()
         self._line.prompt = self.prompt
@@ -121,7 +121,7 @@ def _names(attributes: dict[str, str]) -> dict[str, str]:
     return _query(attributes["service"], attributes["username"])
 
 
-async def _connected() -> _Line:
+async def _connected() -> _Connection:
     """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
     bus = SessionBus()
     try:
@@ -130,7 +130,7 @@ async def _connected() -> _Line:
     except TimeoutError:
         bus.disconnect()
         raise ServiceError(NO_REPLY) from None
-    line = _Line(bus)
+    line = _Connection(bus)
     try:
         _, line.session = await line.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", ""))
     except BaseException:
@@ -139,7 +139,7 @@ async def _connected() -> _Line:
     return line
 
 
-class _Line:
+class _Connection:
     """A connection and its session. `prompt`: whether a dialog may come up."""
 
     def __init__(self, bus: SessionBus) -> None:
