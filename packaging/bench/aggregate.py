@@ -148,12 +148,12 @@ async def session(access: dict[str, Any]) -> AsyncIterator[Any]:
 async def modern(access: dict[str, Any]) -> AsyncIterator[Any]:
     """The official client of 2026-07-28."""
     import httpx2
-    from mcp.client import ApiClient
+    from mcp.client import Client
     from mcp.client.streamable_http import streamable_http_client
 
     async with (
         httpx2.AsyncClient(headers=access["headers"], timeout=60, trust_env=False) as http,
-        ApiClient(streamable_http_client(access["url"], http_client=http)) as made,
+        Client(streamable_http_client(access["url"], http_client=http)) as made,
     ):
         yield made
 

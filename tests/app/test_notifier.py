@@ -54,18 +54,18 @@ class Screen:
 
 
 class Stage:
-    """An engine in virtual time, its announcer, and the screen."""
+    """An engine in virtual time, its notifier, and the screen."""
 
     def __init__(self, world: World, clock: VirtualClock, tokens: Tokens) -> None:
         self.world = world
         self.clock = clock
         self.tokens = tokens
         self.clicked: list[Action] = []
-        self.announcer = Notifier(world.engine, self.clicked.append, enabled=True)
+        self.notifier = Notifier(world.engine, self.clicked.append, enabled=True)
 
     @property
     def screen(self) -> Screen:
-        found = self.announcer._notifier
+        found = self.notifier._notifier
         assert isinstance(found, Screen)
         return found
 
@@ -74,7 +74,7 @@ class Stage:
         end = self.clock.at + seconds
         while self.clock.at < end:
             await self.clock.pass_time(min(step, end - self.clock.at))
-            self.announcer.time_passes()
+            self.notifier.time_passes()
         await self.clock.pass_time(0.0)
 
     def texts(self) -> list[str]:
@@ -83,14 +83,14 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(notify, "Notifier", Screen)
+    monkeypatch.setattr(notify, "NotificationCentre", Screen)
     clock, tokens = VirtualClock(), Tokens(life=1200.0)
     async with imagined(["one", "two"], tmp_path, clock, tokens) as world:
         stage = Stage(world, clock, tokens)
-        await stage.announcer.open()
+        await stage.notifier.open()
         await stage.pass_time(5.0)
         yield stage
-        await stage.announcer.close()
+        await stage.notifier.close()
         assert stage.screen.closed
 
 
@@ -132,7 +132,7 @@ async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
     shown = len(stage.screen.log)
     stage.tokens.reply = None
     await stage.pass_time(86400.0, 21600.0)
-    stage.announcer.user_is_back()
+    stage.notifier.user_is_back()
     await stage.pass_time(30.0)
     assert shown < len(stage.screen.log)
 
@@ -154,13 +154,13 @@ async def test_muted_says_nothing(stage: Stage) -> None:
 async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
     """One by one, with what to do; or that all is well."""
 
-    stage.announcer.show_all()
+    stage.notifier.show_all()
     await stage.pass_time(1.0)
     assert "Everything is signed in." == stage.screen.up["summary"].body
     stage.tokens.reply = refusing
     stage.world.do(Verb.RETRY, "two")
     await stage.pass_time(5.0)
-    stage.announcer.show_all()
+    stage.notifier.show_all()
     await stage.pass_time(1.0)
     assert "two" == stage.screen.up["show:two"].title
 
@@ -168,11 +168,11 @@ async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
 async def test_at_the_end_nothing_is_left_on_the_screen(stage: Stage) -> None:
     """Its buttons would do nothing any more."""
 
-    stage.announcer.say("host", "Amberlight is running", "A sentence.")
-    stage.announcer.warn_quit(["one"])
+    stage.notifier.say("host", "Amberlight is running", "A sentence.")
+    stage.notifier.warn_quit(["one"])
     await stage.pass_time(1.0)
     assert {"host", "quit"} == set(stage.screen.up)
-    await stage.announcer.close()
+    await stage.notifier.close()
     assert {} == stage.screen.up
 
 
@@ -182,22 +182,22 @@ async def test_a_server_that_hangs_holds_up_nothing(stage: Stage, monkeypatch: p
     monkeypatch.setattr(module, "SHOW_LIMIT", 0.05)
     monkeypatch.setattr(module, "CLOSE_LIMIT", 0.05)
     stage.screen.hang = True
-    stage.announcer.say("a", "first", "")
+    stage.notifier.say("a", "first", "")
     await asyncio.sleep(0.1)
     stage.screen.hang = False
-    stage.announcer.say("b", "second", "")
+    stage.notifier.say("b", "second", "")
     await asyncio.sleep(0.05)
     assert ["second"] == stage.texts()
     stage.screen.hang = True
-    await asyncio.wait_for(stage.announcer.close(), 1.0)
+    await asyncio.wait_for(stage.notifier.close(), 1.0)
 
 
 async def test_a_server_that_fails_is_asked_again_for_the_next(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """One exception costs one notification."""
 
     stage.screen.failure = RuntimeError("the bell is broken")
-    stage.announcer.say("a", "first", "")
-    stage.announcer.say("b", "second", "")
+    stage.notifier.say("a", "first", "")
+    stage.notifier.say("b", "second", "")
     await stage.pass_time(1.0)
     assert ["second"] == stage.texts()
     assert "the bell is broken" in caplog.text
@@ -218,15 +218,15 @@ async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeyp
     stage.tokens.reply = refusing
     stage.world.do(Verb.RETRY)
     await stage.pass_time(5.0)
-    await stage.announcer.copy_error("one")
+    await stage.notifier.copy_error("one")
     (text,) = copied
     assert "one: unauthenticated (refused)" in text
     assert "invalid_grant" in text
     works = False
-    await stage.announcer.copy_error("one")
+    await stage.notifier.copy_error("one")
     await stage.pass_time(1.0)
     assert text == stage.screen.up["details:one"].body
-    await stage.announcer.copy_error("nobody")
+    await stage.notifier.copy_error("nobody")
 
 
 async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,17 +241,17 @@ async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypa
 
     monkeypatch.setattr(module, "copy", copy)
     access = ClientAccess("one", "http://127.0.0.1:1/w/one", Secret("canary-key"))
-    await stage.announcer.copy_client("one", access)
+    await stage.notifier.copy_client("one", access)
     await stage.pass_time(1.0)
     assert [settings(access, Program.CLAUDE)] == copied
     assert {} == stage.screen.up
     works = False
-    await stage.announcer.copy_client("one", access)
+    await stage.notifier.copy_client("one", access)
     await stage.pass_time(1.0)
     said = stage.screen.up["client"]
     assert "amberlight client-config one" in said.body
     assert "canary-key" not in said.title + said.body
-    await stage.announcer.copy_client("one", None)
+    await stage.notifier.copy_client("one", None)
     await stage.pass_time(1.0)
     assert "The proxy is off" in stage.screen.up["client"].body
     assert 2 == len(copied)
@@ -263,12 +263,12 @@ async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypat
     def never(*_: Any) -> None:
         raise AssertionError("opened")
 
-    monkeypatch.setattr(notify, "Notifier", never)
+    monkeypatch.setattr(notify, "NotificationCentre", never)
     clock, tokens = VirtualClock(), Tokens()
     async with imagined(["one"], tmp_path, clock, tokens) as world:
-        announcer = Notifier(world.engine, lambda action: None, enabled=False)
-        await announcer.open()
-        announcer.say("a", "first", "")
-        announcer.show_all()
-        announcer.published(world.engine.snapshot())
-        await announcer.close()
+        notifier = Notifier(world.engine, lambda action: None, enabled=False)
+        await notifier.open()
+        notifier.say("a", "first", "")
+        notifier.show_all()
+        notifier.published(world.engine.snapshot())
+        await notifier.close()

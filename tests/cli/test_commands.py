@@ -568,10 +568,14 @@ def test_run_and_demo(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append(options)
         return 8
 
-    for name, function in (("trayapp.app.app", run), ("trayapp.demo.demo", demo)):
-        module = types.ModuleType(name)
+    import trayapp.app
+    import trayapp.demo
+
+    for package, name, function in ((trayapp.app, "app", run), (trayapp.demo, "demo", demo)):
+        module = types.ModuleType(f"{package.__name__}.{name}")
         module.run = function  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(package, name, module, raising=False)
 
     assert [7, 7, 8] == [main([]), main(["run", "--no-tray"]), main(["demo", "--fast", "--exit", "--format", "json"])]
     assert [

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.test_menu import GREEN, NEVER, RED, local, snap
 from tests.core.test_notices import Desk
-from trayapp.core.menu import face
+from trayapp.core.menu import tray_view
 from trayapp.core.model import DeviceCode, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import auth_json, device_json
@@ -53,12 +53,12 @@ def test_the_status_context_leads_with_it() -> None:
 def test_the_menu_has_a_line_for_it(view: WorkloadView) -> None:
     """At the top, whatever the status; a click opens the page, and no other line offers the same."""
 
-    items = {item.key: item for item in face(snap(waiting(view)), local).menu}
+    items = {item.key: item for item in tray_view(snap(waiting(view)), local).menu}
     line = items[f"device:{view.name}"]
     assert f"{view.name}: Enter code ABCD-EFGH at example.com/device…" == line.text
     assert Action(Verb.REAUTHORIZE, view.name) == line.action
     assert f"top:{view.name}" not in items
-    assert "device:" not in "".join(item.key for item in face(snap(view), local).menu)
+    assert "device:" not in "".join(item.key for item in tray_view(snap(view), local).menu)
 
 
 def test_the_notification_stands_while_the_code_is_good() -> None:

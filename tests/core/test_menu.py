@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.menu import face, summary
+from trayapp.core.menu import summary, tray_view
 from trayapp.core.model import Problem
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.core.sentences import short
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
-from trayapp.core.view import AMBER, BLUE, look
+from trayapp.core.view import AMBER, BLUE, style_of
 
 
 def local(wall: float) -> str:
@@ -22,7 +22,7 @@ def local(wall: float) -> str:
 def view(
     name: str, status: Status, detail: Detail, *, signing_in: bool = False, next_at: float | None = None
 ) -> WorkloadView:
-    drawn = look(status)
+    drawn = style_of(status)
     if status is Status.UNAUTHENTICATED and (signing_in or detail is Detail.NEVER_SIGNED_IN):
         drawn = BLUE
     error = Problem("http", "no") if detail is Detail.RETRYING else None
@@ -54,7 +54,7 @@ def flat(items: Iterable[MenuItem]) -> list[MenuItem]:
 
 
 def menu(*views: WorkloadView, **rest: object) -> dict[str, MenuItem]:
-    return {item.key: item for item in flat(face(snap(*views, **rest), local).menu)}
+    return {item.key: item for item in flat(tray_view(snap(*views, **rest), local).menu)}
 
 
 # --- summary and short states ----------------------------------------------------------------------------------------
@@ -120,32 +120,32 @@ WORST_FIRST = (RED, BROKEN, REJECTED, RETRYING, SIGNING, STARTING, GREEN, ODD, L
 def test_the_worst_is_in_the_middle(place: int) -> None:
     """Sign-in, error, unhealthy, retrying, starting, running; what is stopped never wins."""
 
-    icon = face(snap(*WORST_FIRST[place:]), local).icon
+    icon = tray_view(snap(*WORST_FIRST[place:]), local).icon
     assert (WORST_FIRST[place].glyph, WORST_FIRST[place].colour) == (icon.glyph, icon.colour)
 
 
 def test_amber_counts_as_retrying_whatever_the_word() -> None:
     """A workload without a token is worse than one that starts, even while it is called running."""
 
-    assert face(snap(SOON, STARTING), local).icon.glyph is Glyph.RETRY
+    assert tray_view(snap(SOON, STARTING), local).icon.glyph is Glyph.RETRY
 
 
 def test_one_segment_per_workload_up_to_six() -> None:
     """Segments stand in the order of the names; above six the worst colour fills the disc."""
 
-    assert face(snap(RETRYING, GREEN), local).icon == IconView(
+    assert tray_view(snap(RETRYING, GREEN), local).icon == IconView(
         Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER), attention=False
     )
     six = [replace(GREEN, name=str(n)) for n in range(6)]
-    assert len(face(snap(*six), local).icon.segments) == 6
-    assert face(snap(*six, RED), local).icon == IconView(Glyph.WARNING, Colour.RED, (), attention=True)
+    assert len(tray_view(snap(*six), local).icon.segments) == 6
+    assert tray_view(snap(*six, RED), local).icon == IconView(Glyph.WARNING, Colour.RED, (), attention=True)
 
 
 def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
     """No workload is an open ring; a configuration that cannot be read is a red cross."""
 
-    assert face(snap(), local).icon == IconView(Glyph.OPEN, Colour.GREY)
-    assert face(snap(GREEN, broken="config.toml, line 2"), local).icon == IconView(
+    assert tray_view(snap(), local).icon == IconView(Glyph.OPEN, Colour.GREY)
+    assert tray_view(snap(GREEN, broken="config.toml, line 2"), local).icon == IconView(
         Glyph.CROSS, Colour.RED, attention=True
     )
 
@@ -168,7 +168,7 @@ def test_icon_of_nothing_and_of_a_broken_configuration() -> None:
 def test_tooltip(snapshot: Snapshot, text: str) -> None:
     """The summary, and the worst by name, in six lines at most."""
 
-    assert text == face(snapshot, local).tooltip
+    assert text == tray_view(snapshot, local).tooltip
 
 
 # --- menu ------------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_tooltip(snapshot: Snapshot, text: str) -> None:
 def test_the_whole_menu() -> None:
     """From top to bottom, as a person reads it."""
 
-    items = face(snap(GREEN, RED, RETRYING), local).menu
+    items = tray_view(snap(GREEN, RED, RETRYING), local).menu
     assert [
         "1 running · 1 retrying · 1 needs sign-in",
         "Reauthorize notion…",
@@ -199,7 +199,7 @@ def test_the_whole_menu() -> None:
 def test_the_submenu() -> None:
     """Everything that can be asked of one workload."""
 
-    (item,) = (i for i in face(snap(RETRYING), local).menu if i.items)
+    (item,) = (i for i in tray_view(snap(RETRYING), local).menu if i.items)
     assert [
         MenuItem("retry:jira", "Retry now", Action(Verb.RETRY, "jira")),
         MenuItem("reauthorize:jira", "Reauthorize…", Action(Verb.REAUTHORIZE, "jira")),
@@ -265,7 +265,7 @@ def test_a_locked_keyring_is_one_click_away() -> None:
     """One line for all workloads that wait for it, and none when nobody does."""
 
     locked = [view(name, Status.AUTH_RETRYING, Detail.KEYRING_LOCKED) for name in ("a", "b")]
-    items = face(snap(GREEN, *locked), local).menu
+    items = tray_view(snap(GREEN, *locked), local).menu
     assert [("Unlock the keyring…", Action(Verb.RETRY_ALL))] == [
         (item.text, item.action) for item in items if item.key == "keyring"
     ]
@@ -275,7 +275,7 @@ def test_a_locked_keyring_is_one_click_away() -> None:
 def test_warnings_stand_at_the_top() -> None:
     """What is wrong with the app itself is the first thing to read, and nothing to click."""
 
-    items = face(snap(GREEN, broken="config.toml, line 2: no.", warnings=("Port 8765 is taken.",)), local).menu
+    items = tray_view(snap(GREEN, broken="config.toml, line 2: no.", warnings=("Port 8765 is taken.",)), local).menu
     assert ["✖ config.toml, line 2: no.", "⚠ Port 8765 is taken.", "1 running"] == [item.text for item in items[:3]]
     assert not any(item.enabled or item.action for item in items[:3])
 
@@ -306,7 +306,7 @@ def test_keys_are_unique_and_do_not_move() -> None:
     """A click that comes after an update meets the item it was meant for."""
 
     before, after = menu(*WORST_FIRST), menu(*WORST_FIRST[2:], NEVER)
-    assert len(flat(face(snap(*WORST_FIRST), local).menu)) == len(before)
+    assert len(flat(tray_view(snap(*WORST_FIRST), local).menu)) == len(before)
     assert all(before[key].action == after[key].action for key in before.keys() & after.keys())
 
 

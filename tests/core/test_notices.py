@@ -12,7 +12,7 @@ from trayapp.core.model import Problem
 from trayapp.core.notices import ShownNotices, notices
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
-from trayapp.core.view import look
+from trayapp.core.view import style_of
 
 T = 1_700_000_000.0
 DAY = 86400.0
@@ -22,7 +22,7 @@ SHOW = ("Show", Action(Verb.SHOW))
 def view(
     name: str, status: Status, detail: Detail, since: float | None = None, signing_in: bool = False
 ) -> WorkloadView:
-    drawn = look(status)
+    drawn = style_of(status)
     auth = AuthView(detail, T, retrying_since=since, signing_in=signing_in)
     return WorkloadView(name, "", status, "", drawn.health, drawn.colour, drawn.glyph, auth)
 

@@ -43,7 +43,7 @@ from trayapp.core.model import (
 )
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Health, Status
-from trayapp.core.view import derive, look, next_change
+from trayapp.core.view import derive, next_change, style_of
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_look(w: Workload, gate: Gate, colour: Colour, glyph: Glyph, health: Hea
 def test_an_unknown_word_is_drawn_as_unknown() -> None:
     """A status from elsewhere is not refused."""
 
-    assert look("hibernating") == look("unknown")
-    assert look("running").colour is Colour.GREEN
+    assert style_of("hibernating") == style_of("unknown")
+    assert style_of("running").colour is Colour.GREEN
 
 
 def test_a_loopback_endpoint_is_not_held_by_the_network() -> None:

@@ -31,7 +31,7 @@ def alices(server: OAuthServer, **more: Any) -> Login:
 
 
 async def begin(world: World, *, browser: bool = True) -> str:
-    answer = await world.engine.signing.begin("one", browser=browser, accept=False)
+    answer = await world.engine.sign_ins.begin("one", browser=browser, accept=False)
     assert isinstance(answer, str), answer
     return answer
 
@@ -90,7 +90,7 @@ async def test_while_it_waits_everything_goes_on(tmp_path: Path) -> None:
             await world.until(lambda: server.count("token") >= asked + 2)
             assert "running" == world.view().status
             assert isinstance(await world.engine.token("one"), AccessToken)
-            world.engine.signing.cancel("one")
+            world.engine.sign_ins.cancel("one")
             problem = await over(world)
             assert problem is not None
             assert "cancelled" == problem.kind
@@ -134,7 +134,7 @@ async def test_a_sign_in_that_fails_unexpectedly_is_over(tmp_path: Path, monkeyp
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
             await world.green()
-            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            answer = await world.engine.sign_ins.begin("one", browser=True, accept=False)
             assert isinstance(answer, Problem)
             assert "internal" == answer.kind
             assert not world.view().auth.signing_in
@@ -212,7 +212,7 @@ async def test_without_a_browser_the_address_is_pasted(tmp_path: Path) -> None:
         async with one(server, tmp_path, person=False) as world:
             await world.green()
             before = await world.stored()
-            sign_in = world.engine.signing
+            sign_in = world.engine.sign_ins
             early = sign_in.paste("one", "http://127.0.0.1:1/?code=1")
             assert early is not None
             assert "amberlight reauthorize one" in early.summary
@@ -258,10 +258,10 @@ async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytes
     with OAuthServer() as server:
         async with one(server, tmp_path, sign_in=Slow()) as world:
             await world.green()
-            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            answer = await world.engine.sign_ins.begin("one", browser=True, accept=False)
             assert isinstance(answer, Problem)
             assert "timed_out" == answer.kind
-            world.engine.signing.cancel("one")
+            world.engine.sign_ins.cancel("one")
             assert await over(world) is not None
 
 
@@ -286,7 +286,7 @@ async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
         async with one(server, tmp_path / "end", person=False) as world:
             await world.green()
             await begin(world)
-            waiting = asyncio.create_task(world.engine.signing.begin("one", browser=False, accept=False))
+            waiting = asyncio.create_task(world.engine.sign_ins.begin("one", browser=False, accept=False))
             await world.engine.close()
             await asyncio.wait_for(waiting, 1.0)
 
@@ -297,9 +297,9 @@ async def test_a_sign_in_cancelled_before_its_first_step(tmp_path: Path) -> None
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
             await world.green()
-            asking = asyncio.create_task(world.engine.signing.begin("one", browser=True, accept=False))
+            asking = asyncio.create_task(world.engine.sign_ins.begin("one", browser=True, accept=False))
             await asyncio.sleep(0)
-            world.engine.signing.cancel("one")
+            world.engine.sign_ins.cancel("one")
             answer = await asyncio.wait_for(asking, 1.0)
             assert isinstance(answer, Problem)
             assert "cancelled" == answer.kind
@@ -311,7 +311,7 @@ async def test_nobody_signs_in_to_an_unknown_name(tmp_path: Path) -> None:
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
-            answer = await world.engine.signing.begin("nobody", browser=True, accept=False)
+            answer = await world.engine.sign_ins.begin("nobody", browser=True, accept=False)
             assert isinstance(answer, Problem)
             assert "nobody" in answer.summary
             world.do(Verb.REAUTHORIZE, "nobody")

@@ -38,12 +38,12 @@ async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
             assert "alice" == held.subject
             assert "running ok" == world.word()
 
-            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()
             held = await world.stored()
             assert held is not None
             assert "bob" == held.subject
-            again = await world.engine.signing.begin("one", browser=False, accept=True)
+            again = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert isinstance(again, Problem)
             assert "nothing_pending" == again.kind
             assert again.summary.endswith("amberlight reauthorize one")
@@ -99,7 +99,7 @@ async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
     async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         for wait, accepted in ((599.0, True), (601.0, False)):
-            assert isinstance(await world.engine.signing.begin("one", browser=True, accept=False), str)
+            assert isinstance(await world.engine.sign_ins.begin("one", browser=True, accept=False), str)
             login = world.w().login
             assert login is not None
             world.engine.workloads["one"] = replace(world.w(), login=replace(login, subject="alice"))
@@ -107,7 +107,7 @@ async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
             await settled()
             assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
             await clock.pass_time(wait)
-            answer = await world.engine.signing.begin("one", browser=False, accept=True)
+            answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert accepted is (answer == "")
 
 
@@ -157,7 +157,7 @@ async def test_a_login_of_the_configuration_before_is_not_taken(tmp_path: Path) 
         await settled()
         assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
         world.engine.configure([moved])
-        answer = await world.engine.signing.begin("one", browser=False, accept=True)
+        answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
         assert isinstance(answer, Problem)
         assert "changed" == answer.kind
         assert "alice" == (world.w().login or login).subject
@@ -206,7 +206,7 @@ async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> N
             assert found.candidate is not None
             assert ("alice", "bob") == (found.login.subject, found.candidate.subject)
             vault.calls.clear()
-            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()
             assert 1 == len(vault.written())
         await keystore.close()
@@ -249,7 +249,7 @@ async def test_a_rotation_while_a_candidate_waits_loses_nothing(tmp_path: Path) 
             assert (3, "alice") == (held.generation, held.subject)
             assert held.refresh_token.reveal() == server.current_refresh_token("family-1")
 
-            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token", grant="refresh_token", outcome="ok") == 3)
@@ -279,7 +279,7 @@ async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_pa
         async with running([spec_with(server)], tmp_path / "anew", keystore=again) as world:
             await world.green()
             assert "alice" == (world.w().login or bobs(VirtualClock()).login).subject
-            nothing = await world.engine.signing.begin("one", browser=False, accept=True)
+            nothing = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert isinstance(nothing, Problem)
         await again.close()
 
@@ -301,6 +301,6 @@ async def test_a_candidate_that_cannot_be_written_is_kept_in_memory(
             await begin(world)
             assert await over(world) is not None
             await world.until(lambda: "in memory only" in caplog.text)
-            assert "" == await world.engine.signing.begin("one", browser=False, accept=True)
+            assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()
             assert "bob" == (await world.stored() or alices(server)).subject

@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.engines import World, keeping, running
 from tests.engine.test_sign_ins import alices, over, spec_with
-from trayapp.core.menu import face
+from trayapp.core.menu import tray_view
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.presentation import Verb
 from trayapp.core.public import auth_json
@@ -52,7 +52,7 @@ async def test_a_code_is_shown_until_a_person_has_typed_it(tmp_path: Path, caplo
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
             await world.becomes("unauthenticated never_signed_in")
-            url = await world.engine.signing.begin("one", browser=False, accept=False)
+            url = await world.engine.sign_ins.begin("one", browser=False, accept=False)
             shown = await code_of(world)
             assert (shown.user_code,) == server.user_codes()
             assert url == shown.verification_uri_complete == f"{server.url}/device?user_code={shown.user_code}"
@@ -61,7 +61,7 @@ async def test_a_code_is_shown_until_a_person_has_typed_it(tmp_path: Path, caplo
             assert isinstance(told, dict)
             assert shown.user_code == told["user_code"]
             assert shown.user_code in world.view().status_context
-            lines = [item for item in face(world.engine.snapshot(), str).menu if item.key == "device:one"]
+            lines = [item for item in tray_view(world.engine.snapshot(), str).menu if item.key == "device:one"]
             assert [f"one: Enter code {shown.user_code} at {server.url.partition('//')[2]}/device…"] == [
                 item.text for item in lines
             ]
@@ -106,10 +106,10 @@ async def test_who_asks_meanwhile_gets_the_same_code(tmp_path: Path) -> None:
 
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
-            begin = world.engine.signing.begin
+            begin = world.engine.sign_ins.begin
             first = await begin("one", browser=False, accept=False)
             assert first == await begin("one", browser=False, accept=False, flow="device")
-            answer = world.engine.signing.paste("one", "http://127.0.0.1:1/callback?code=1&state=2")
+            answer = world.engine.sign_ins.paste("one", "http://127.0.0.1:1/callback?code=1&state=2")
             assert answer is not None
             assert "waits for its code" in answer.summary
             assert 1 == len(server.user_codes())
@@ -120,7 +120,7 @@ async def test_another_way_ends_the_one_under_way(tmp_path: Path) -> None:
 
     with offering() as server:
         async with running([spec_with(server, resource=RESOURCE)], tmp_path, person=False) as world:
-            begin = world.engine.signing.begin
+            begin = world.engine.sign_ins.begin
             page = await begin("one", browser=False, accept=False)
             assert "/authorize?" in str(page)
             assert world.view().auth.device is None
@@ -144,11 +144,11 @@ async def test_cancelled_denied_expired(tmp_path: Path) -> None:
             codes = set()
             for ending, kind in (("cancel", "cancelled"), ("deny", "denied"), ("expire", "timed_out")):
                 server.device_lifetime = 0.4 if ending == "expire" else 600.0
-                await world.engine.signing.begin("one", browser=False, accept=False)
+                await world.engine.sign_ins.begin("one", browser=False, accept=False)
                 shown = await code_of(world)
                 codes.add(shown.user_code)
                 if ending == "cancel":
-                    world.engine.signing.cancel("one")
+                    world.engine.sign_ins.cancel("one")
                 elif ending == "deny":
                     server.deny(shown.user_code)
                 problem = await over(world)
@@ -165,7 +165,7 @@ async def test_a_server_that_offers_none(tmp_path: Path) -> None:
 
     with OAuthServer() as server:
         async with running([by_device(server)], tmp_path) as world:
-            answer = await world.engine.signing.begin("one", browser=False, accept=False)
+            answer = await world.engine.sign_ins.begin("one", browser=False, accept=False)
             assert isinstance(answer, Problem)
             assert "does not offer sign-in by device code" in answer.summary
             assert not world.view().auth.signing_in
@@ -177,7 +177,7 @@ async def test_the_endpoint_may_be_configured(tmp_path: Path) -> None:
     with offering(metadata_changes={"device_authorization_endpoint": ...}) as server:
         spec = by_device(server, device_authorization_endpoint=server.device_authorization_endpoint)
         async with running([spec], tmp_path) as world:
-            await world.engine.signing.begin("one", browser=False, accept=False)
+            await world.engine.sign_ins.begin("one", browser=False, accept=False)
             server.approve((await code_of(world)).user_code)
             await world.green()
         assert 0 == server.count("metadata")
@@ -188,7 +188,7 @@ async def test_a_bad_network_while_it_waits(tmp_path: Path) -> None:
 
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
-            await world.engine.signing.begin("one", browser=False, accept=False)
+            await world.engine.sign_ins.begin("one", browser=False, accept=False)
             shown = await code_of(world)
             server.script(Mode.FIREWALL, Mode.BAD_GATEWAY, Mode.RESET, Mode.CAPTIVE_HTML)
             await world.until(lambda: not server.script_rest)
@@ -205,7 +205,7 @@ async def test_the_end_of_the_program_ends_the_asking(tmp_path: Path) -> None:
 
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
-            await world.engine.signing.begin("one", browser=False, accept=False)
+            await world.engine.sign_ins.begin("one", browser=False, accept=False)
             await code_of(world)
             began = time.monotonic()
             await world.engine.close()
@@ -221,7 +221,7 @@ async def test_secrets_of_the_flow_are_in_no_log(tmp_path: Path, caplog: pytest.
     caplog.set_level("DEBUG")
     with offering(canary="canary77") as server:
         async with running([by_device(server)], tmp_path) as world:
-            await world.engine.signing.begin("one", browser=False, accept=False)
+            await world.engine.sign_ins.begin("one", browser=False, accept=False)
             shown = await code_of(world)
             server.script(Mode.SERVER_ERROR)
             server.approve(shown.user_code)
@@ -248,7 +248,7 @@ async def test_a_hostile_server(changes: dict[str, Any], tmp_path: Path, caplog:
         login = alices(server, resource=RESOURCE)
         async with running([by_device(server)], tmp_path, keystore=await keeping(("one", login))) as world:
             await world.green()
-            answer = await world.engine.signing.begin("one", browser=True, accept=False)
+            answer = await world.engine.sign_ins.begin("one", browser=True, accept=False)
             assert isinstance(answer, Problem)
             assert answer.summary.isprintable()
             assert world.view().auth.device is None

@@ -77,7 +77,7 @@ async def test_a_token_for_somebody_else_is_no_sign_in(claim: str, tmp_path: Pat
             assert "Refused" in problem.summary
             assert "running ok" == world.word()
             assert before == await world.stored()
-            answer = await world.engine.signing.begin("one", browser=False, accept=True)
+            answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert not isinstance(answer, str)
 
 

@@ -22,7 +22,7 @@ async def nightfall(world: World) -> asyncio.Task[None]:
     """The machine says that it is about to sleep; what it then waits for."""
     world.hear(SystemChange(sleep_soon=True))
     await world.until(lambda: world.engine.gate.sleeping)
-    return asyncio.create_task(world.engine.sleeping.settled())
+    return asyncio.create_task(world.engine.suspend.settled())
 
 
 async def test_with_nothing_in_flight_the_machine_sleeps_at_once(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ async def test_nobody_waits_where_no_sleep_was_announced(tmp_path: Path) -> None
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
-            await world.engine.sleeping.settled()
+            await world.engine.suspend.settled()
             await world.green()

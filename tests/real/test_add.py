@@ -76,7 +76,7 @@ def claims(app: App) -> dict[str, Any]:
 
 async def echo(app: App) -> str:
     """What the tool of the server says to an official client that knows nothing but our address."""
-    from mcp.client import ApiClient as McpClient
+    from mcp.client import Client as McpClient
     from mcp.client.streamable_http import streamable_http_client
 
     settings = json.loads(app.run("client-config", app.name, "--for", "json"))

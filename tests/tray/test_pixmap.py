@@ -22,7 +22,7 @@ COUNTS = range(pixmap.RING_MOST + 1)
 WHOLE_LIFE = """
 import itertools, sys
 import trayapp.app.app, trayapp.app.notifier, trayapp.app.runtime, trayapp.tray.notify, trayapp.tray.notify_linux
-from trayapp.core.presentation import Colour, Face, Glyph, IconView
+from trayapp.core.presentation import Colour, TrayView, Glyph, IconView
 from trayapp.tray import pixmap
 from trayapp.tray.icon import TrayIcon
 
@@ -31,11 +31,11 @@ for glyph, colour, count in itertools.product(Glyph, Colour, range(7)):
 
 def show():
     tray.publish(last)
-    return Face(IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,)), "running", ())
+    return TrayView(IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,)), "running", ())
 
 def last():
     tray.stop()
-    return Face(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,)), "red", ())
+    return TrayView(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,)), "red", ())
 
 tray = TrayIcon(print, lambda: tray.publish(show))
 tray.run()

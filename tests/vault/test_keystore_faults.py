@@ -193,7 +193,7 @@ CHILDREN = """
 import os, shutil, signal, sys
 from pathlib import Path
 from tests.vault.keyrings import FileVault, login
-from trayapp.vault.login_store import Cabinet
+from trayapp.vault.login_store import LoginStore
 
 root, limit, what = Path(sys.argv[1]), int(sys.argv[2]) or None, sys.argv[3]
 
@@ -207,7 +207,7 @@ def store(directory, at):
         left -= 1
 
     vault = FileVault(directory, limit, step=step)
-    Cabinet("inst").write(vault, "gh", login(3, size=2500, lineage=what), candidate=what == "candidate")
+    LoginStore("inst").write(vault, "gh", login(3, size=2500, lineage=what), candidate=what == "candidate")
 
 for at in range(60):
     directory = root / str(at)

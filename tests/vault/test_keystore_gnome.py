@@ -184,7 +184,7 @@ async def test_a_bus_that_ends_ends_the_watching(service: SecretService) -> None
 CHILD = """
 import asyncio, os, signal, sys
 from trayapp.vault import vaults
-from trayapp.vault.login_store import Cabinet
+from trayapp.vault.login_store import LoginStore
 from tests.vault.keyrings import login
 
 left = int(sys.argv[1])
@@ -208,7 +208,7 @@ def put(*a):
     step()
 
 vault.get, vault.set = get, put
-Cabinet("inst").write(vault, "gh", login(10 + int(sys.argv[1]), size=1400), candidate=False)
+LoginStore("inst").write(vault, "gh", login(10 + int(sys.argv[1]), size=1400), candidate=False)
 vault.close()
 """
 

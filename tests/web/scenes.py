@@ -7,7 +7,7 @@ import time
 from tests.web.stage import HOUR, MINUTE, seen
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status, WorkloadView
-from trayapp.core.view import look
+from trayapp.core.view import style_of
 from trayapp.storage.timeline import Segment, segment
 
 FIREWALL = Problem("http", "The answer came from a firewall or proxy, not from the login server.", 403, "")
@@ -104,7 +104,7 @@ def every_state() -> list[WorkloadView]:
 
 def part(ago: float, status: Status, detail: str, text: str = "") -> Segment:
     """One segment of a history, `ago` seconds before now."""
-    drawn = look(status)
+    drawn = style_of(status)
     return Segment(time.time() - ago, status.value, drawn.colour.name.lower(), drawn.glyph.value, detail, text)
 
 

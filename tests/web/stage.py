@@ -25,7 +25,7 @@ from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
-from trayapp.core.view import look
+from trayapp.core.view import style_of
 from trayapp.server.server import LoopbackServer
 from trayapp.storage.timeline import Segment, segment
 
@@ -49,7 +49,7 @@ def seen(
 ) -> WorkloadView:
     """A workload as the app would publish it; `ago` and `next_in` in seconds from now, `more` for the `auth` object."""
     now = time.time()
-    drawn = look(status)
+    drawn = style_of(status)
     colour, glyph = drawn.colour, drawn.glyph
     if status is Status.UNAUTHENTICATED and (detail is Detail.NEVER_SIGNED_IN or more.get("signing_in")):
         colour, glyph = Colour.BLUE, Glyph.OPEN

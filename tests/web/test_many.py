@@ -12,7 +12,7 @@ from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.window import Window
 from trayapp.core.snapshot import Detail, Status, WorkloadView
-from trayapp.core.view import look
+from trayapp.core.view import style_of
 
 pytestmark = pytest.mark.real
 
@@ -35,7 +35,7 @@ def layouts(window: Window) -> int:
 
 
 def offline(view: WorkloadView) -> WorkloadView:
-    drawn = look(Status.AUTH_RETRYING)
+    drawn = style_of(Status.AUTH_RETRYING)
     auth = replace(view.auth, detail=Detail.OFFLINE, since=time.time())
     return replace(view, status=Status.AUTH_RETRYING, colour=drawn.colour, glyph=drawn.glyph, auth=auth)
 

@@ -61,16 +61,16 @@ class AppControl:
 
     def counted(self) -> Counted:
         """For `/metrics`."""
-        refreshes, refusals = self.engine.performer.refreshes, self.engine.callers.refusals
+        refreshes, refusals = self.engine.effects.refreshes, self.engine.callers.refusals
         return Counted(refreshes, refusals, self._runtime.proxy.answered, self._runtime.events.readers)
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         """The authorization URL; None where a pending login was accepted."""
-        return await self.engine.signing.begin(name, browser=browser, accept=accept, flow=flow) or None
+        return await self.engine.sign_ins.begin(name, browser=browser, accept=accept, flow=flow) or None
 
     def cancel_sign_in(self, name: str) -> None:
         """Nobody waits for it any longer."""
-        self.engine.signing.cancel(name)
+        self.engine.sign_ins.cancel(name)
 
     def steps(self, name: str) -> tuple[str, ...]:
         """What its newest sign-in has found and done."""
@@ -86,7 +86,7 @@ class AppControl:
 
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect that a person copied."""
-        return self.engine.signing.paste(name, url)
+        return self.engine.sign_ins.paste(name, url)
 
     async def remove(self, name: str) -> bool:
         """Revoke, delete, forget. Whoever asks takes it out of the file as well."""

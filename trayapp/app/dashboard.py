@@ -57,13 +57,13 @@ class Dashboard:
     async def _open(self, add: bool) -> None:
         runtime = self._runtime
         if runtime.server is None:
-            runtime.announcer.show_all()
-            runtime.announcer.say("dashboard", "Amberlight", NO_SERVER)
+            runtime.notifier.show_all()
+            runtime.notifier.say("dashboard", "Amberlight", NO_SERVER)
             return
         url = link(runtime.server.url, runtime.page_keys.link().reveal(), add=add)
         if not await asyncio.to_thread(open_link, url, runtime.paths.runtime_dir, self._open_url):
             log.warning(BY_HAND)
-            runtime.announcer.say("dashboard", "Amberlight", BY_HAND)
+            runtime.notifier.say("dashboard", "Amberlight", BY_HAND)
 
 
 def link(server: str, token: str, *, add: bool = False) -> str:

@@ -27,7 +27,7 @@ from trayapp.config.loader import ConfigError, Settings
 from trayapp.core import gate
 from trayapp.core.checks import Check, Report, of_keyring
 from trayapp.core.client_settings import ClientAccess
-from trayapp.core.menu import face
+from trayapp.core.menu import tray_view
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.engine import Engine
@@ -81,7 +81,7 @@ class Runtime:
         self.journal = Journal(self.paths.state_db)
         self.keys = Keys(self.paths.keys_file)
         self.page_keys = PageKeys(self.paths.pages_file)
-        self.look = SystemWatcher(self)
+        self.watcher = SystemWatcher(self)
         self.sign_in = LazySignIn(self.wire, self.tokens, self.keystore, self._parts.open_url)
         adapters = Adapters(
             clock=self.clock,
@@ -89,10 +89,10 @@ class Runtime:
             keystore=self.keystore,
             journal=self.journal,
             sign_in=self.sign_in,
-            watcher=self.look,
+            watcher=self.watcher,
         )
         self.engine = Engine(adapters, self._published, on_verb=self._verb, read_configuration=self._read_again)
-        self.announcer = Notifier(self.engine, app.act, enabled=self._parts.notifications)
+        self.notifier = Notifier(self.engine, app.act, enabled=self._parts.notifications)
         self.at_login = StartAtLogin(self._parts.autostart, self._shows_autostart, self._tells_autostart)
         self.control = AppControl(self)
         self.events = Events(self.control, version=__version__)
@@ -119,14 +119,14 @@ class Runtime:
     async def open(self) -> None:
         """Build, listen, and take up the configured workloads."""
         self.engine.task("look when Amberlight last ran", self.timeline.started(self.clock.now().wall), needed=True)
-        self.engine.gate = self.look.first_gate()
+        self.engine.gate = self.watcher.first_gate()
         self.read_configuration()
         self.engine.say(muted=self._muted())
         await self._serve()
-        await self.announcer.open()
+        await self.notifier.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
         self.engine.task("look whether there is a keyring", self._look_at_keyring())
-        self.engine.task("listen to the system", self.look.watch.run())
+        self.engine.task("listen to the system", self.watcher.watch.run())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
@@ -151,7 +151,7 @@ class Runtime:
             ("the loopback server", self.server.close if self.server is not None else None),
             ("the proxy", self.proxy.close),
             ("the pages of sign-ins", self.sign_in.close),
-            ("the notifications", self.announcer.close),
+            ("the notifications", self.notifier.close),
             ("starting at login", self.at_login.close),
             ("the keyring", self.keystore.close),
             ("the history", self._stopped),
@@ -191,11 +191,11 @@ class Runtime:
 
     def sources(self) -> list[str]:
         """Who tells of network and sleep now; looking from time to time is always among them."""
-        return [*self.look.watch.live, POLLING]
+        return [*self.watcher.watch.live, POLLING]
 
     def _events(self) -> Check:
         """How changes of network and sleep are noticed."""
-        watch = self.look.watch
+        watch = self.watcher.watch
         if not watch.live:
             return Check(
                 EVENTS, "warning", "Nobody tells of them: looked at every 30 s.", "Amberlight works, only later."
@@ -226,7 +226,7 @@ class Runtime:
 
     def read_configuration(self) -> tuple[list[str], list[str]]:
         """Read the files and take up what they say: errors and warnings. A bad file changes nothing but what is shown."""
-        self.look.remember_files()
+        self.watcher.remember_files()
         self.engine.task("look whether a login starts Amberlight", self.at_login.look())
         try:
             config = self._app.configuration()
@@ -268,8 +268,8 @@ class Runtime:
 
     def _published(self, snapshot: Snapshot) -> None:
         if self._app.tray is not None:
-            self._app.tray.publish(lambda: face(snapshot, local_time))
-        self.announcer.published(snapshot)
+            self._app.tray.publish(lambda: tray_view(snapshot, local_time))
+        self.notifier.published(snapshot)
         self.events.published(snapshot)
         self.timeline.published(snapshot, self.clock.now().wall)
         if self._parts.on_snapshot is not None:
@@ -288,9 +288,9 @@ class Runtime:
                 self.dashboard.clicked(add=action.verb is Verb.ADD)
             case Verb.COPY_CLIENT:
                 access = self.client_access(action.name)
-                self.engine.task("copy client settings", self.announcer.copy_client(action.name, access))
+                self.engine.task("copy client settings", self.notifier.copy_client(action.name, access))
             case Verb.COPY_ERROR:
-                self.engine.task("copy error details", self.announcer.copy_error(action.name))
+                self.engine.task("copy error details", self.notifier.copy_error(action.name))
             case _:
                 log.info("nothing to do for %s", action.verb)
 
@@ -299,7 +299,7 @@ class Runtime:
         unsaved, at = self.engine.unsaved(), self.clock.now().at
         if unsaved and at - self._quit_at > QUIT_AGAIN:
             self._quit_at = at
-            self.announcer.warn_quit(unsaved)
+            self.notifier.warn_quit(unsaved)
             return
         self.quit()
 
@@ -312,7 +312,7 @@ class Runtime:
         self.engine.say(autostart=checked)
 
     def _tells_autostart(self, sentence: str) -> None:
-        self.announcer.say("autostart", "Start at login", sentence)
+        self.notifier.say("autostart", "Start at login", sentence)
 
     def _muted(self) -> bool:
         """The last choice in the menu; before the first one, the setting."""
@@ -326,11 +326,11 @@ class Runtime:
         self.warn("host", "" if present else NO_HOST)
         if not present:
             log.warning(NO_HOST)
-            self.announcer.say("host", "Amberlight is running", NO_HOST)
+            self.notifier.say("host", "Amberlight is running", NO_HOST)
 
     def _keyring_up(self) -> None:
         self.warn("keyring")
-        self.announcer.user_is_back()
+        self.notifier.user_is_back()
         self.engine.task("the keyring is back", self.engine.keyring_up())
 
     async def _look_at_keyring(self) -> None:

@@ -56,11 +56,11 @@ class SystemWatcher:
                     seen = replace(seen, network=True, offline=offline, portal=portal)
                 case WakeDetected() | ClockStepped():  # a step of the wall clock is a wake hint (DESIGN.md section 3)
                     seen = replace(seen, woke=True)
-                    self._runtime.announcer.user_is_back()
+                    self._runtime.notifier.user_is_back()
                 case SleepImminent(done=done):
                     seen = replace(seen, sleep_soon=True)
                     self._runtime.engine.task("hold the sleep up", self._hold(done))
-        self._runtime.announcer.time_passes()
+        self._runtime.notifier.time_passes()
         self._runtime.timeline.passes(now)
         if seen.network or seen.woke:
             self._runtime.engine.task("drop idle connections", self._runtime.proxy.renew())
@@ -69,7 +69,7 @@ class SystemWatcher:
     async def _hold(self, done: Callable[[], None]) -> None:
         """The gate is closed when this begins; the machine sleeps when it ends."""
         try:
-            await self._runtime.engine.sleeping.settled()
+            await self._runtime.engine.suspend.settled()
         finally:
             done()
 

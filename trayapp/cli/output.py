@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.sentences import SHORT
 from trayapp.core.snapshot import Detail, Status
-from trayapp.core.view import AMBER, BLUE, StatusStyle, look
+from trayapp.core.view import AMBER, BLUE, StatusStyle, style_of
 
 Json = Mapping[str, Any]
 
@@ -149,7 +149,7 @@ def look_of(row: Json, now: float) -> StatusStyle:
     usable = expires is not None and expires > now
     if status in (Status.RUNNING, Status.STARTING) and not calm and not usable:
         return AMBER
-    return look(status)
+    return style_of(status)
 
 
 def detail_words(row: Json) -> str:

@@ -89,7 +89,7 @@ def summary(snapshot: Snapshot) -> str:
     return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
 
 
-def face(snapshot: Snapshot, local: Local) -> TrayView:
+def tray_view(snapshot: Snapshot, local: Local) -> TrayView:
     """All that the tray draws. `local` writes a wall time as the user's time of day."""
     return TrayView(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
 

@@ -48,7 +48,7 @@ LOOKS: Mapping[str, StatusStyle] = {
 }
 
 
-def look(status: str) -> StatusStyle:
+def style_of(status: str) -> StatusStyle:
     """How a status word is drawn; one that nobody here knows is drawn as unknown."""
     return LOOKS.get(status, UNKNOWN)
 
@@ -158,7 +158,7 @@ def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
 
 def _look(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
     """Amber whenever there is no usable token and no verdict, even while the word is still `running`."""
-    usual = look(status)
+    usual = style_of(status)
     if status is Status.UNAUTHENTICATED and (w.signing_in or w.signed_out is SignedOut.NEVER):
         return BLUE
     troubled = w.failing is not None or facts.impossible

@@ -74,7 +74,7 @@ class Engine:
         self._out = adapters
         self._on_verb = on_verb  # verbs that concern the app, not a workload: quit, mute, show
         self.read_configuration = read_configuration
-        self.performer = EffectRunner(self, adapters)
+        self.effects = EffectRunner(self, adapters)
         self.gate = first_gate or Gate()
         self.workloads: dict[str, Workload] = {}
         self.created: dict[str, float] = {}
@@ -92,8 +92,8 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._agenda = Agenda()
         self.callers = Callers(self)
-        self.signing = SignIns(self, adapters.sign_in, adapters.keystore)
-        self.sleeping = SuspendDelay(self, adapters.clock, self._tasks)
+        self.sign_ins = SignIns(self, adapters.sign_in, adapters.keystore)
+        self.suspend = SuspendDelay(self, adapters.clock, self._tasks)
 
     # --- what others may ask -----------------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Engine:
         self._wanted = {spec.name: spec for spec in specs}
         for name in [name for name in self.workloads if name not in self._wanted]:
             self._dropped.add(name)
-            self.signing.cancel(name)
+            self.sign_ins.cancel(name)
             self._apply(name, Shutdown(self.now()))
         for name, spec in self._wanted.items():
             if name not in self.workloads:
@@ -146,7 +146,7 @@ class Engine:
         was, at = self.gate.blocked(), self.now().at
         if seen.sleep_soon:
             self.gate = gate.sleep_soon(self.gate, at)
-            self.sleeping.begin()
+            self.suspend.begin()
         if seen.woke:
             self.gate = gate.woke(self.gate, at)
         if seen.network:
@@ -196,7 +196,7 @@ class Engine:
         """Nothing new begins; attempts in flight and their storing have `QUIT_PATIENCE` seconds (M17)."""
         self._closing = True
         self._touch()
-        self.signing.cancel_all()
+        self.sign_ins.cancel_all()
         for name in list(self.workloads):
             self._apply(name, Shutdown(self.now()))
         until = self._loop.time() + QUIT_PATIENCE
@@ -234,7 +234,7 @@ class Engine:
         self.created[spec.name] = self.now().wall
         self._derive(spec.name)
         for effect in effects:
-            self.performer.perform(spec.name, effect)
+            self.effects.perform(spec.name, effect)
 
     def _apply(self, name: str, event: Event) -> None:
         """One event through the machine. The only place where a workload changes."""
@@ -246,7 +246,7 @@ class Engine:
         if after is not before:
             self._derive(name)
         for effect in effects:
-            self.performer.perform(name, effect)
+            self.effects.perform(name, effect)
         if after is not before or effects:
             self.callers.changed(name)
             self._wake.set()
@@ -267,7 +267,7 @@ class Engine:
         self._touch()
         if old is None or (old.status, old.auth.detail) != (new.status, new.auth.detail):
             log.info("%s is %s (%s)", name, new.status, new.auth.detail)
-            self.performer.write(name, Note("status", problem=new.auth.last_error))
+            self.effects.write(name, Note("status", problem=new.auth.last_error))
             if new.status is Status.RUNNING:
                 self.callers.forgive(name)
 
@@ -332,11 +332,11 @@ class Engine:
             case Verb.RETRY_ALL:
                 self.task("retry all now", self.everyone(Manual))
             case Verb.REAUTHORIZE:
-                self.signing.clicked(name)
+                self.sign_ins.clicked(name)
             case Verb.CANCEL_SIGN_IN:
-                self.signing.cancel(name)
+                self.sign_ins.cancel(name)
             case Verb.ACCEPT:
-                self.signing.accepted(name)
+                self.sign_ins.accepted(name)
             case Verb.PAUSE:
                 self._apply(name, Pause(now))
             case Verb.RESUME:
@@ -344,7 +344,7 @@ class Engine:
             case Verb.SIGN_OUT:
                 self._apply(name, SignOut(now))
             case Verb.REMOVE:
-                self.signing.cancel(name)
+                self.sign_ins.cancel(name)
                 self._apply(name, Remove(now))
             case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.MUTE | Verb.AUTOSTART | Verb.SHOW | Verb.ADD | Verb.QUIT:
                 self._on_verb(action)
@@ -364,7 +364,7 @@ class Engine:
 
     def gone(self, name: str) -> None:
         """Nothing of it is left here."""
-        self.signing.cancel(name)
+        self.sign_ins.cancel(name)
         for kept in (self.workloads, self._views, self._view_due, self.created):
             kept.pop(name, None)
         self._agenda.forget(name)

@@ -69,9 +69,9 @@ class TokenSource(Protocol):
 class Proxy:
     """The two routes and what they share. Give `routes()` to the server as open ones: they look after the key."""
 
-    def __init__(self, supply: TokenSource, keys: Keys, upstreams: Upstreams) -> None:
+    def __init__(self, tokens: TokenSource, keys: Keys, upstreams: Upstreams) -> None:
         self.answered: Counter[tuple[str, str]] = Counter()  # by workload and the upstream's status code
-        self._supply = supply
+        self._tokens = tokens
         self._keys = keys
         self._upstreams = upstreams
         self._announced = SseEndpoints()
@@ -86,7 +86,7 @@ class Proxy:
     def allowed_origins(self, request: web.Request) -> Collection[str]:
         """For `LoopbackServer(allowed_origins=…)`: the foreign origins that may use the workload a request is for."""
         asked = mapping.parse(request.raw_path)
-        spec = self._supply.spec(asked.name) if asked is not None else None
+        spec = self._tokens.spec(asked.name) if asked is not None else None
         return () if spec is None else spec.allowed_origins
 
     async def renew(self) -> None:
@@ -108,14 +108,14 @@ class Proxy:
             raise Refusal(
                 400, "bad_path", "Paths with .., encoded slashes or dots, or odd characters are not passed on."
             )
-        token = await self._supply.token(asked.name)
+        token = await self._tokens.token(asked.name)
         if isinstance(token, Unavailable):
             return _unavailable(token)
         return await self._pass(request, asked, mapping.place(spec.url), token)
 
     def _admitted(self, request: web.Request, asked: RequestTarget | None) -> Spec | None:
         """The workload, if there is one and its key was shown. Takes the same time for any name and any key."""
-        spec = self._supply.spec(asked.name) if asked is not None else None
+        spec = self._tokens.spec(asked.name) if asked is not None else None
         key = (self._keys.find(spec.name) if spec is not None else None) or self._nobody
         shown = asked.key if asked is not None and asked.key is not None else _bearer(request)
         same = hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
@@ -134,8 +134,8 @@ class Proxy:
                     self._note(request, asked.name, where, answer.status)
                     if answer.status != 401:
                         return await self._deliver(request, answer, asked, where, url)
-                self._supply.rejected(asked.name, token.serial)
-                newer = await self._supply.token(asked.name) if body.again() else self._supply.peek(asked.name)
+                self._tokens.rejected(asked.name, token.serial)
+                newer = await self._tokens.token(asked.name) if body.again() else self._tokens.peek(asked.name)
                 if isinstance(newer, Unavailable):
                     return _unavailable(newer)
                 if newer.serial == token.serial or not body.again():
@@ -160,7 +160,7 @@ class Proxy:
         self.answered[name, str(status)] += 1
         self._audit.note(name, request.method, where.host, status)
         if 200 <= status < 300:
-            self._supply.accepted(name)
+            self._tokens.accepted(name)
 
     async def _deliver(
         self, request: web.Request, answer: UpstreamResponse, asked: RequestTarget, where: UpstreamUrl, url: str

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from trayapp.core.presentation import Action, TrayView
-from trayapp.tray.mailbox import Mailbox, Offer, ViewUpdate, difference
+from trayapp.tray.mailbox import Drawable, Mailbox, ViewUpdate, difference
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class TrayIcon:
         """End `run` soon. From any thread, a signal handler included; a second call does nothing."""
         self._mailbox.close()
 
-    def publish(self, face: Offer) -> None:
+    def publish(self, face: Drawable) -> None:
         """Show this face soon. From any thread; never waits for the screen. A call is made in the painter's thread, and
         only if nothing newer was published until then."""
         self._mailbox.put(face)
