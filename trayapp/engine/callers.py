@@ -6,14 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from trayapp.core import deadlines, view
 from trayapp.core.model import AccessToken, Phase, Workload
 from trayapp.core.snapshot import Detail, Status, Unavailable
-
-if TYPE_CHECKING:
-    from trayapp.engine.engine import Engine
+from trayapp.engine.ports import CallerHost
 
 HOPEFUL = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
 
@@ -21,7 +18,7 @@ HOPEFUL = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
 class Callers:
     """Serves tokens, keeps who waits, and remembers which workloads refused somebody."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: CallerHost) -> None:
         self._engine = engine
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self.refused: set[str] = set()

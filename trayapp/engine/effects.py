@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
 from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify, quirk_for
@@ -40,10 +40,7 @@ from trayapp.core.messages import (
     Stored,
 )
 from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
-from trayapp.engine.ports import Adapters
-
-if TYPE_CHECKING:
-    from trayapp.engine.engine import Engine
+from trayapp.engine.ports import Adapters, EffectHost
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +53,7 @@ RECORD_LIMIT = 5.0  # s; what state.db may take of an attempt's time: a disk tha
 class EffectRunner:
     """The hands of the engine. Belongs to its loop."""
 
-    def __init__(self, engine: Engine, adapters: Adapters) -> None:
+    def __init__(self, engine: EffectHost, adapters: Adapters) -> None:
         self._engine = engine
         self._out = adapters
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}

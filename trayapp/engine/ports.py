@@ -1,21 +1,38 @@
-"""What the engine expects of the outside, as Protocols. Adapters fit by shape and need not import this file.
+"""The engine's ports, as Protocols: what it expects of its adapters, and what its own parts may ask of it.
 
-All coroutines run on the engine's loop and never raise for an expected failure: failures are values. Cancelling one
-of them never leaves a secret half written.
+Adapters fit by shape and need not import this file. All their coroutines run on the engine's loop and never raise for
+an expected failure: failures are values. Cancelling one of them never leaves a secret half written.
+
+The engine's parts (`effects`, `callers`, `sign_ins`, `suspend`) know the engine as `EngineCore` and the few additions
+below it, never as the whole object: so each can be tested without an engine, and no import runs back up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from trayapp.core.messages import Note, Reply
-from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Secret, Spec, Trouble
+from trayapp.core.gate import Gate
+from trayapp.core.messages import Event, Note, Reply
+from trayapp.core.model import (
+    AccessToken,
+    DeviceCode,
+    Login,
+    Moment,
+    Problem,
+    Saved,
+    Secret,
+    Spec,
+    Trouble,
+    Workload,
+)
+from trayapp.core.snapshot import WorkloadView
 
 
 class Clock(Protocol):
-    """The three clocks, the dice, and waiting. Tests and the simulator bring their own."""
+    """The three clocks, random numbers, and waiting. Tests and the simulator bring their own."""
 
     def now(self) -> Moment: ...
 
@@ -29,7 +46,7 @@ class Clock(Protocol):
 
 
 class TokenEndpoint(Protocol):
-    """`oauth/tokens.py`."""
+    """The token endpoint of whichever server a login came from: `oauth/tokens.py`."""
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath."""
@@ -49,7 +66,7 @@ class StoredLogin:
 
 
 class Keystore(Protocol):
-    """`vault/keystore.py`: DESIGN.md section 4."""
+    """Logins in the operating system's keyring, two slots each: `vault/keystore.py`, RULES.md section 4."""
 
     async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble: ...
 
@@ -136,7 +153,7 @@ class NewLogin:
 
 
 class SignIn(Protocol):
-    """`oauth/signin.py`: one running sign-in of one workload."""
+    """Sign-ins in the browser or by device code, one per workload at a time: `oauth/signin.py`."""
 
     async def run(
         self,
@@ -171,3 +188,87 @@ class Adapters:
     journal: Journal
     sign_in: SignIn
     watcher: Watcher
+
+
+class EngineCore(Protocol):
+    """What every part of the engine may ask of it. On the engine's loop."""
+
+    @property
+    def workloads(self) -> Mapping[str, Workload]:
+        """The current state by name. Only `apply` changes it."""
+        ...
+
+    def now(self) -> Moment:
+        """The three clocks."""
+        ...
+
+    def apply(self, name: str, event: Event) -> None:
+        """Send one event through the machine."""
+        ...
+
+    def task(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
+        """Run `work` as a task named `what`; the program does not end before one that is `needed`."""
+        ...
+
+
+class GatedCore(EngineCore, Protocol):
+    """The same, and whether attempts may leave now (M10)."""
+
+    @property
+    def gate(self) -> Gate: ...
+
+
+class TokenIssuer(EngineCore, Protocol):
+    """For `sign_ins`: access tokens carry serial numbers, and only the engine counts them."""
+
+    def serial(self) -> int:
+        """The number of the next access token."""
+        ...
+
+
+class EffectHost(GatedCore, TokenIssuer, Protocol):
+    """For `effects`: what an effect reports when it is done."""
+
+    def view_of(self, name: str) -> WorkloadView | None:
+        """The workload as everybody sees it."""
+        ...
+
+    def finished(self, name: str) -> None:
+        """A shutdown need not wait for the workload any longer."""
+        ...
+
+    def gone(self, name: str) -> None:
+        """The workload was removed, and nothing of it is left."""
+        ...
+
+    def answered(self) -> None:
+        """A server beyond this machine answered, so there is a network (M10)."""
+        ...
+
+    def read_configuration(self) -> None:
+        """Read config.toml again."""
+        ...
+
+
+class CallerHost(GatedCore, Protocol):
+    """For `callers`: a caller without a token makes the engine look at its clocks (M15)."""
+
+    def view_of(self, name: str) -> WorkloadView | None:
+        """The workload as everybody sees it."""
+        ...
+
+    def caught_up(self, name: str) -> bool:
+        """Derive the view again if time alone has changed it; whether it did."""
+        ...
+
+    def hot(self, name: str, validity: float) -> None:
+        """A caller found no token with `validity` seconds of life."""
+        ...
+
+
+class SuspendHost(GatedCore, Protocol):
+    """For `suspend`: every workload is told of an imminent sleep."""
+
+    async def everyone(self, *events: Callable[[Moment], Event]) -> None:
+        """Send these events to every workload, in slices."""
+        ...

@@ -11,15 +11,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from textwrap import shorten
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
-from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn
-
-if TYPE_CHECKING:
-    from trayapp.engine.engine import Engine
+from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn, TokenIssuer
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +32,7 @@ CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 class SignIns:
     """Begins, answers and ends sign-ins. Belongs to the engine's loop."""
 
-    def __init__(self, engine: Engine, sign_in: SignIn, keystore: Keystore) -> None:
+    def __init__(self, engine: TokenIssuer, sign_in: SignIn, keystore: Keystore) -> None:
         self._engine = engine
         self._sign_in = sign_in
         self._keystore = keystore

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
 from trayapp.core.messages import SleepSoon
 from trayapp.core.model import Step, Workload
-from trayapp.engine.ports import Clock
+from trayapp.engine.ports import Clock, SuspendHost
 from trayapp.engine.tasks import Tasks
-
-if TYPE_CHECKING:
-    from trayapp.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +24,7 @@ CLOSE_LOOK = 0.05  # s between two looks at what is still under way
 class SuspendDelay:
     """Belongs to the engine's loop."""
 
-    def __init__(self, engine: Engine, clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, engine: SuspendHost, clock: Clock, tasks: Tasks) -> None:
         self._engine = engine
         self._clock = clock
         self._tasks = tasks
