@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from trayapp.osevents import OsEvent, Source
+from trayapp.osevents.events import OsEvent, Source
 
 PATIENCE = 2.0  # s
 

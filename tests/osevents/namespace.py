@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from trayapp.core.model import Moment
-from trayapp.osevents import NetworkState
+from trayapp.osevents.events import NetworkState
 from trayapp.osevents.polling import Polling
 
 CARRIER = 0.05  # s; the kernel tells of a new carrier from a worker of its own

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trayapp.core.model import Moment
 from trayapp.engine.ports import Clock
-from trayapp.osevents import ClockStepped, WakeDetected
 from trayapp.osevents.clocks import ClockJump, SystemClock, compare
+from trayapp.osevents.events import ClockStepped, WakeDetected
 
 START = Moment(at=1000.0, awake=800.0, wall=1.8e9)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from trayapp.osevents import Debounce, OsEvent, Source, sources
+from trayapp.osevents.debounce import Debounce
+from trayapp.osevents.events import OsEvent, Source
+from trayapp.osevents.sources import native_sources
 
 
 def test_a_burst_makes_one_event() -> None:
@@ -66,7 +68,7 @@ def _missing() -> Source:
 def test_what_works_is_taken(caplog: pytest.LogCaptureFixture) -> None:
     """A source that cannot be opened is left out, and the log says why polling does its job."""
 
-    found = sources("linux", {"linux": (_missing, _there), "win": (_there,)})
+    found = native_sources("linux", {"linux": (_missing, _there), "win": (_there,)})
 
     assert [source.name for source in found] == ["pretend"]
     assert "no system bus" in caplog.text
@@ -76,6 +78,6 @@ def test_without_a_native_source_the_log_says_so(caplog: pytest.LogCaptureFixtur
     """The fallback is a choice, and it is said once why it was made."""
 
     with caplog.at_level(logging.INFO):
-        assert sources("plan9", {"linux": (_there,)}) == []
+        assert native_sources("plan9", {"linux": (_there,)}) == []
 
     assert "no native source for plan9" in caplog.text

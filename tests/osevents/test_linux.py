@@ -17,17 +17,9 @@ import pytest
 
 from tests import ROOT
 from tests.osevents.test_polling import UNSHARE, require_namespace
-from trayapp.osevents import (
-    ClockStepped,
-    NetworkStirred,
-    OsEvent,
-    Source,
-    WakeDetected,
-    linux,
-    rtnetlink,
-    sources,
-    timerfd,
-)
+from trayapp.osevents import linux, rtnetlink, timerfd
+from trayapp.osevents.events import ClockStepped, NetworkChangeHint, OsEvent, Source, WakeDetected
+from trayapp.osevents.sources import native_sources
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is asked")
 
@@ -61,7 +53,7 @@ async def until(holds: Callable[[], object]) -> None:
 def test_linux_has_four_sources() -> None:
     """They are made by name, lazily, and none needs anything but this machine to be made."""
 
-    found = sources("linux")
+    found = native_sources("linux")
 
     assert [linux.RtNetlink, linux.Logind, linux.Timerfd, linux.NetworkManager] == [type(source) for source in found]
     assert ["logind"] == [source.name for source in found if source.power]
@@ -170,7 +162,7 @@ async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     with theirs, pytest.raises(OSError, match="gone"):
         await asyncio.wait_for(task, LIMIT)
     assert not source.live
-    assert [NetworkStirred()] == told
+    assert [NetworkChangeHint()] == told
 
 
 # --- timerfd ---------------------------------------------------------------------------------------------------------

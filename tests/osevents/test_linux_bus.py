@@ -22,7 +22,8 @@ from dbus_fast.aio.message_bus import MessageBus
 
 from tests.osevents.test_linux import heard, until
 from tests.tray.bus import Bus, require_dbus
-from trayapp.osevents import OsEvent, PortalHint, SleepImminent, WakeDetected, linux, logind, networkmanager
+from trayapp.osevents import linux, logind, networkmanager
+from trayapp.osevents.events import OsEvent, PortalHint, SleepImminent, WakeDetected
 
 LIMIT = 5.0  # s
 

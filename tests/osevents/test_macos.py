@@ -14,7 +14,7 @@ import pytest
 
 from tests.osevents.listening import Heard, listening, until
 from trayapp.core.model import Moment
-from trayapp.osevents import OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.events import OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.macos import MacNetwork, MacPower
 from trayapp.osevents.macos_iokit import system
 from trayapp.osevents.network import NetworkSnapshot
@@ -262,9 +262,9 @@ async def test_dark_wake() -> None:
     source = MacPower(machine)
     async with listening(source) as heard:
         assert [SleepImminent()] == await heard.until(1)
-        assert source.dark()
+        assert source.in_dark_wake()
         machine.powered = EVERYTHING
-        assert not source.dark()
+        assert not source.in_dark_wake()
         machine.say(POWERED_ON)
         assert [SleepImminent(), WakeDetected()] == await heard.until(2)
 
@@ -311,4 +311,4 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
 def test_what_is_not_known_is_not_dark(powered: int | None) -> None:
     """A missing call, a sample without a CPU and a fully powered machine keep no gate closed."""
 
-    assert not MacPower(Machine(powered)).dark()
+    assert not MacPower(Machine(powered)).in_dark_wake()

@@ -14,7 +14,7 @@ from typing import ClassVar
 import pytest
 
 from tests.osevents.listening import Heard, Library, listening
-from trayapp.osevents import SleepImminent, WakeDetected
+from trayapp.osevents.events import SleepImminent, WakeDetected
 from trayapp.osevents.macos import MacPower
 from trayapp.osevents.macos_iokit import INTEREST, IoKit, IoKitLibraries
 
@@ -101,7 +101,7 @@ async def test_through_the_c_interface() -> None:
         sleep.done()
         frameworks.said.put((POWERED_ON, 0))
         assert [dark, SleepImminent(), WakeDetected()] == await heard.until(3)
-        assert source.dark()
+        assert source.in_dark_wake()
     iokit.allow(1)  # too late: the number of the session may be somebody else's by now
     iokit.stop()
 
@@ -128,7 +128,7 @@ def test_a_system_without_the_private_call() -> None:
     """Should Apple take it away, nothing is dark and all else works."""
 
     assert IoKit(Frameworks(old=True).libraries).capabilities() is None
-    assert not MacPower(IoKit(Frameworks(old=True).libraries)).dark()
+    assert not MacPower(IoKit(Frameworks(old=True).libraries)).in_dark_wake()
 
 
 def test_timers_on_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from tests.osevents.listening import Heard, listening, until
-from trayapp.osevents import NetworkStirred
+from trayapp.osevents.events import NetworkChangeHint
 from trayapp.osevents.macos import MacNetwork, interface_name
 from trayapp.osevents.macos_routes import stirs
 
@@ -120,15 +120,15 @@ async def test_a_burst_in_the_socket_is_one_event() -> None:
             for _ in range(5):
                 kernel.send(route(0x1, DEFAULT))
 
-            assert [NetworkStirred()] == await heard.until(1)
+            assert [NetworkChangeHint()] == await heard.until(1)
 
             kernel.send(interface(9))
             kernel.send(address(0xC, "en0", inet("192.168.1.7")))
 
-            assert [NetworkStirred()] * 2 == await heard.until(2)
+            assert [NetworkChangeHint()] * 2 == await heard.until(2)
             kernel.send(interface(9))
             await asyncio.sleep(0.02)
-            assert [NetworkStirred()] * 2 == heard.events
+            assert [NetworkChangeHint()] * 2 == heard.events
         assert ours.fileno() == -1
 
 
@@ -157,7 +157,7 @@ async def test_lost_messages_are_a_change_and_a_broken_socket_an_end() -> None:
         running = asyncio.create_task(source.run(heard))
         await until(lambda: source.live)
         kernel.send(interface(9))
-        await until(lambda: heard.events == [NetworkStirred()])
+        await until(lambda: heard.events == [NetworkChangeHint()])
         kernel.send(interface(9))
         with pytest.raises(OSError, match="down"):
             await asyncio.wait_for(running, 2.0)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.osevents import linux_picture as linux
-from trayapp.osevents import socket_picture
+from trayapp.osevents import linux_snapshot as linux
+from trayapp.osevents import socket_snapshot
 from trayapp.osevents.network import NetworkSnapshot, compare, noisy
 
 WIFI = NetworkSnapshot(
@@ -251,17 +251,17 @@ def test_the_same_resolver_written_again_is_no_change() -> None:
 def test_what_of_an_address_lasts(address: str, stays: str) -> None:
     """An IPv6 address is known by its network, as privacy addresses change every day."""
 
-    assert socket_picture.lasting(address) == stays
+    assert socket_snapshot.lasting(address) == stays
 
 
 def test_a_family_that_is_not_there_is_no_address() -> None:
     """Where the kernel knows no way the answer is empty, not an error."""
 
-    assert socket_picture.source(socket.AF_INET6, ("not an address", 9)) == ""
-    assert socket_picture.source(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
+    assert socket_snapshot.source(socket.AF_INET6, ("not an address", 9)) == ""
+    assert socket_snapshot.source(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
 
 
 def test_a_picture_by_sockets_agrees_with_itself() -> None:
     """Two looks at an unchanged network are equal."""
 
-    assert socket_picture.read() == socket_picture.read()
+    assert socket_snapshot.read_by_sockets() == socket_snapshot.read_by_sockets()

@@ -13,11 +13,11 @@ import pytest
 from tests import ROOT
 from tests.osevents.test_network import WIFI
 from trayapp.core.model import Moment
-from trayapp.osevents import ClockStepped, NetworkState, WakeDetected
-from trayapp.osevents import linux_picture as linux
-from trayapp.osevents import socket_picture as sockets
+from trayapp.osevents.events import ClockStepped, NetworkState, WakeDetected
+from trayapp.osevents.linux_snapshot import read_kernel_tables
 from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling, reader
+from trayapp.osevents.socket_snapshot import read_by_sockets
 
 HOME = replace(WIFI, ways4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",))
 
@@ -153,15 +153,15 @@ def test_blind_from_the_start() -> None:
 def test_each_system_has_its_reader() -> None:
     """Linux is read from the kernel's tables, the others by sockets."""
 
-    assert reader("linux") is linux.read
-    assert reader("darwin") is reader("win32") is sockets.read
+    assert reader("linux") is read_kernel_tables
+    assert reader("darwin") is reader("win32") is read_by_sockets
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and netlink")
 def test_a_real_look() -> None:
     """Looking at this machine's network works and, done twice, agrees."""
 
-    assert linux.read() == linux.read()
+    assert read_kernel_tables() == read_kernel_tables()
 
 
 # --- a real network that comes and goes ------------------------------------------------------------------------------

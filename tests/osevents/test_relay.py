@@ -10,8 +10,9 @@ import threading
 import pytest
 
 from tests.osevents.listening import Heard, until
-from trayapp.osevents import NetworkStirred, sources
+from trayapp.osevents.events import NetworkChangeHint
 from trayapp.osevents.relay import SleepHold, ThreadRelay
+from trayapp.osevents.sources import native_sources
 
 
 async def test_events_are_told_on_the_loop() -> None:
@@ -19,9 +20,9 @@ async def test_events_are_told_on_the_loop() -> None:
 
     heard = Heard()
     relay = ThreadRelay(heard)
-    assert await asyncio.to_thread(relay.post, NetworkStirred())
+    assert await asyncio.to_thread(relay.post, NetworkChangeHint())
 
-    assert [NetworkStirred()] == await heard.until(1)
+    assert [NetworkChangeHint()] == await heard.until(1)
     assert {threading.current_thread()} == heard.threads
 
 
@@ -30,11 +31,11 @@ async def test_what_is_under_way_at_the_end_is_dropped() -> None:
 
     heard = Heard()
     relay = ThreadRelay(heard)
-    assert relay.post(NetworkStirred())
+    assert relay.post(NetworkChangeHint())
     relay.end()
     await asyncio.sleep(0.01)
 
-    assert not relay.post(NetworkStirred())
+    assert not relay.post(NetworkChangeHint())
     assert [] == heard.events
 
 
@@ -44,7 +45,7 @@ def test_a_closed_loop_is_no_error() -> None:
     async def make() -> ThreadRelay:
         return ThreadRelay(Heard())
 
-    assert not asyncio.run(make()).post(NetworkStirred())
+    assert not asyncio.run(make()).post(NetworkChangeHint())
 
 
 async def test_the_word_is_given_once() -> None:
@@ -79,6 +80,6 @@ def test_on_another_system_polling_takes_over(system: str, caplog: pytest.LogCap
     if sys.platform == system:
         pytest.skip("this is that system")
     with caplog.at_level(logging.WARNING):
-        assert [] == sources(system)
+        assert [] == native_sources(system)
 
     assert caplog.text.count("polling takes its place") == 2

@@ -13,16 +13,16 @@ from tests.osevents.test_linux import until
 from tests.osevents.test_network import WIFI
 from tests.osevents.test_polling import HOME, Eyes, moment
 from trayapp.core.model import Moment
-from trayapp.osevents import (
+from trayapp.osevents import watch
+from trayapp.osevents.events import (
     ClockStepped,
+    NetworkChangeHint,
     NetworkState,
-    NetworkStirred,
     OsEvent,
     PortalHint,
     SleepImminent,
     Source,
     WakeDetected,
-    watch,
 )
 from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling
@@ -88,7 +88,7 @@ async def test_a_burst_is_one_look() -> None:
         world.eyes.picture = HOME
         for number in range(10):
             world.now = moment(1.0 + number / 100)
-            kernel.emit(NetworkStirred())
+            kernel.emit(NetworkChangeHint())
         assert [] == world.at(1.2)  # not yet: more may come
         assert 1 == world.eyes.looks
         await asyncio.sleep(0.3)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.osevents.listening import Heard, Library, listening
-from trayapp.osevents import NetworkStirred, SleepImminent, WakeDetected
+from trayapp.osevents.events import NetworkChangeHint, SleepImminent, WakeDetected
 from trayapp.osevents.windows import WindowsNetwork, WindowsPower
 from trayapp.osevents.windows_calls import SubscribeParameters, Windows, system
 from trayapp.osevents.windows_calls import WindowsLibraries as WindowsLibraries
@@ -71,7 +71,7 @@ async def test_addresses_and_routes_stir() -> None:
         machine.tell("addresses")
         machine.tell("routes")
 
-        assert [NetworkStirred(), NetworkStirred()] == await heard.until(2)
+        assert [NetworkChangeHint(), NetworkChangeHint()] == await heard.until(2)
         assert {threading.current_thread()} == heard.threads
     assert {"addresses", "routes"} == set(machine.cancelled)
 
@@ -280,7 +280,7 @@ async def test_through_the_c_interface() -> None:
         dlls.tell(0x300, SUSPEND)
         dlls.tell(0x300, RESUME_AUTOMATIC)
 
-        assert [NetworkStirred(), NetworkStirred()] == await network.until(2)
+        assert [NetworkChangeHint(), NetworkChangeHint()] == await network.until(2)
         assert [SleepImminent(), WakeDetected()] == await power.until(2)
     assert [0x100, 0x200, 0x300] == sorted(dlls.cancelled)
 

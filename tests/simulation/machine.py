@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from trayapp.core.model import Moment
 from trayapp.engine.ports import SystemChange
-from trayapp.osevents import NetworkState
+from trayapp.osevents.events import NetworkState
 from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import LOOK_EVERY, Polling
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment
 from trayapp.engine.ports import SystemChange
-from trayapp.osevents import ClockStepped, NetworkState, SleepImminent, WakeDetected
+from trayapp.osevents.events import ClockStepped, NetworkState, SleepImminent, WakeDetected
 from trayapp.osevents.watch import Watch
 
 if TYPE_CHECKING:

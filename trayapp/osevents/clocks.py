@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 from trayapp.core.model import Moment
-from trayapp.osevents import ClockStepped, OsEvent, WakeDetected
+from trayapp.osevents.events import ClockStepped, OsEvent, WakeDetected
 
 SLEPT = 5.0  # s that `at` gains on `awake`; reading two clocks one after the other never differs so much
 STEPPED = 5.0  # s between wall and `at`; NTP slews by less

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from trayapp.osevents import OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.events import OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.systembus import OWNER, ServiceSignals, listening
 
 log = logging.getLogger(__name__)

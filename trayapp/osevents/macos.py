@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents import NetworkStirred, OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.events import NetworkChangeHint, OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.macos_iokit import (
     CAN_SLEEP,
     CPU,
@@ -94,7 +94,7 @@ class MacNetwork:
                 ended.set_exception(error)
             return
         if stirred:
-            emit(NetworkStirred())
+            emit(NetworkChangeHint())
 
     def _empty(self, kernel: socket.socket) -> bool:
         """Read all that is there; whether any of it matters."""
@@ -126,7 +126,7 @@ class MacPower:
         self._calls = calls or system()
         self._limit = hold
 
-    def dark(self) -> bool:
+    def in_dark_wake(self) -> bool:
         """Whether the machine runs without its screen's half being powered: DarkWake. False where nobody knows.
 
         It is about the machine, not about a display: a Mac without one, or with its lid closed on a desk, is not dark.
@@ -159,7 +159,7 @@ class MacPower:
         punctual = self._calls.stay_punctual()
         try:
             night.relay.call(self._began, ended)
-            if self.dark():  # started by launchd in the night: this sleep began before us
+            if self.in_dark_wake():  # started by launchd in the night: this sleep began before us
                 night.falls()
             self._calls.listen()
         finally:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from trayapp.osevents import OsEvent, PortalHint
+from trayapp.osevents.events import OsEvent, PortalHint
 from trayapp.osevents.systembus import OWNER, ServiceSignals, listening
 
 if TYPE_CHECKING:

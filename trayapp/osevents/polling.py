@@ -12,12 +12,12 @@ import sys
 from collections.abc import Callable
 
 from trayapp.core.model import Moment
-from trayapp.osevents import NetworkState, OsEvent
-from trayapp.osevents import linux_picture as linux
-from trayapp.osevents import socket_picture as sockets
 from trayapp.osevents.clocks import compare as compare_clocks
+from trayapp.osevents.events import NetworkState, OsEvent
+from trayapp.osevents.linux_snapshot import read_kernel_tables
 from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.network import compare as compare_pictures
+from trayapp.osevents.socket_snapshot import read_by_sockets
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ LOOK_EVERY = 5.0  # s; however often the owner's timer wakes it, the network is 
 
 def reader(platform: str = sys.platform) -> Callable[[], NetworkSnapshot]:
     """How the network is looked at on this system."""
-    return linux.read if platform == "linux" else sockets.read
+    return read_kernel_tables if platform == "linux" else read_by_sockets
 
 
 class Polling:

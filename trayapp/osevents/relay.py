@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents import OsEvent
+from trayapp.osevents.events import OsEvent
 
 
 class ThreadRelay:

@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-from trayapp.osevents import NetworkStirred, OsEvent
+from trayapp.osevents.events import NetworkChangeHint, OsEvent
 
 # linux/rtnetlink.h: RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
@@ -43,7 +43,7 @@ class RtNetlink:
             kernel.bind((0, GROUPS))
             with _reading(kernel, lambda: _heard(kernel, emit, ended)):
                 self.live = True
-                emit(NetworkStirred())  # whatever happened before we listened
+                emit(NetworkChangeHint())  # whatever happened before we listened
                 try:
                     await ended
                 finally:
@@ -58,7 +58,7 @@ def _heard(kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asynci
         if not ended.done():
             ended.set_exception(error)
         return
-    emit(NetworkStirred())
+    emit(NetworkChangeHint())
 
 
 def empty(kernel: socket.socket) -> None:

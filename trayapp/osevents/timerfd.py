@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from trayapp.osevents import ClockStepped, OsEvent, WakeDetected
+from trayapp.osevents.events import ClockStepped, OsEvent, WakeDetected
 
 FAR = 50 * 365 * 86400.0  # s from now; the instant itself must never come
 REALTIME = 0  # CLOCK_REALTIME

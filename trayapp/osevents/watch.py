@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from trayapp.core.model import Moment
-from trayapp.osevents import (
+from trayapp.osevents.debounce import Debounce
+from trayapp.osevents.events import (
     DarkWakeAware,
-    Debounce,
+    NetworkChangeHint,
     NetworkState,
-    NetworkStirred,
     OsEvent,
     PortalHint,
     SleepImminent,
     Source,
     WakeDetected,
-    sources,
 )
 from trayapp.osevents.polling import Polling
+from trayapp.osevents.sources import native_sources
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Watch:
 
     async def run(self, found: Iterable[Source] | None = None) -> None:
         """Listen to all sources until cancelled."""
-        self._sources = list(sources() if found is None else found)
+        self._sources = list(native_sources() if found is None else found)
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
@@ -106,7 +106,7 @@ class Watch:
 
     def heard(self, event: OsEvent, *, power: bool = True) -> None:
         """A source's news, on this loop. `power`: it is one whose word on sleep and wake is the last."""
-        if isinstance(event, NetworkStirred):
+        if isinstance(event, NetworkChangeHint):
             self._stirred()
         elif isinstance(event, WakeDetected) and not power and self.power:
             self._silent = self._now().awake  # the one who knows has not said so yet
@@ -130,10 +130,10 @@ class Watch:
         events: list[OsEvent] = []
         for event in self._next_news():
             match event:
-                case PortalHint(there=there):
-                    self._portal = there
-                    reason = "a captive portal is suspected" if there else "no captive portal any more"
-                    events.append(NetworkState(self._polling.offline, there, reasons=(reason,)))
+                case PortalHint(suspected=suspected):
+                    self._portal = suspected
+                    reason = "a captive portal is suspected" if suspected else "no captive portal any more"
+                    events.append(NetworkState(self._polling.offline, suspected, reasons=(reason,)))
                 case SleepImminent():
                     self._silent = now.awake
                     events.append(event)
@@ -179,4 +179,6 @@ class Watch:
 
     def _dark(self) -> bool:
         """Whether somebody knows that the machine runs for maintenance only."""
-        return any(isinstance(source, DarkWakeAware) and source.live and source.dark() for source in self._sources)
+        return any(
+            isinstance(source, DarkWakeAware) and source.live and source.in_dark_wake() for source in self._sources
+        )

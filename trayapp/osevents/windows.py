@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from trayapp.osevents import NetworkStirred, OsEvent, SleepImminent, WakeDetected
+from trayapp.osevents.events import NetworkChangeHint, OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.relay import ThreadRelay
 from trayapp.osevents.windows_calls import Calls, system
 
@@ -40,7 +40,7 @@ class WindowsNetwork:
         relay = ThreadRelay(emit)
 
         def heard() -> None:
-            relay.post(NetworkStirred())
+            relay.post(NetworkChangeHint())
 
         with contextlib.ExitStack() as ends:
             ends.callback(relay.end)

@@ -137,7 +137,7 @@ def links(payloads: Iterable[bytes]) -> dict[int, tuple[str, bool]]:
     return found
 
 
-def read() -> NetworkSnapshot:
+def read_kernel_tables() -> NetworkSnapshot:
     """The network now. Raises `OSError` if the system does not say; a kernel without IPv6 is no error."""
     interfaces = links(_ask(_RTM_GETLINK, _RTM_NEWLINK, _LINKS))
     carrying = {name for name, carrier in interfaces.values() if carrier}

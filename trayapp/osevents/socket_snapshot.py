@@ -10,7 +10,7 @@ import ipaddress
 import socket
 from pathlib import Path
 
-from trayapp.osevents.linux_picture import resolver
+from trayapp.osevents.linux_snapshot import resolver
 from trayapp.osevents.network import NetworkSnapshot
 
 NOWHERE4 = ("203.0.113.1", 9)
@@ -40,7 +40,7 @@ def lasting(address: str) -> str:
     return str(ipaddress.ip_network((known, 64), strict=False))
 
 
-def read() -> NetworkSnapshot:
+def read_by_sockets() -> NetworkSnapshot:
     """The network now; never fails."""
     four = lasting(source(socket.AF_INET, NOWHERE4))
     six = lasting(source(socket.AF_INET6, NOWHERE6))
