@@ -15,10 +15,11 @@ from keyring.backends.Windows import WinVaultKeyring
 
 from trayapp.core.model import Trouble
 from trayapp.vault import vaults
-from trayapp.vault.backends import PlainVault, wrap
+from trayapp.vault.backends import wrap
 from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.naming import NoVaultError
+from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from trayapp.oauthtest.checks import CHALLENGE, Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
 from trayapp.oauthtest.grants import AuthorizationRequest, OAuthError
-from trayapp.oauthtest.shared import ServerState, refusal
+from trayapp.oauthtest.state import ServerState, refusal
 
 LOOPBACK = ("127.0.0.1", "::1")
 

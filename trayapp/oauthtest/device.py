@@ -7,106 +7,18 @@ A client that asks faster than the interval is told `slow_down` and has broken a
 from __future__ import annotations
 
 import html
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from trayapp.oauthtest.checks import Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
-from trayapp.oauthtest.grants import Grant, OAuthError
-
-if TYPE_CHECKING:
-    from trayapp.oauthtest.shared import ServerState
+from trayapp.oauthtest.grants import OAuthError
+from trayapp.oauthtest.state import ServerState, refusal
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 ENDPOINT = "/device_authorization"
 PAGE = "/device"
-LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
-SLOWER = 5.0  # s; section 3.5
-EARLY = 0.05  # s; two clocks, one network
-
-
-@dataclass(slots=True)
-class PendingDevice:
-    """One device code. `asked` is when it was polled last, on the settings' clock."""
-
-    user_code: str
-    scope: str
-    resource: str
-    ends: float
-    interval: float
-    agreed: bool | None = None
-    asked: float | None = None
-    spent: bool = field(default=False)
-
-
-class Devices:
-    """The codes that were given out. Not locked: its owner is."""
-
-    def __init__(self, shared: ServerState) -> None:
-        self._shared = shared
-        self._by_device: dict[str, PendingDevice] = {}
-        self._by_user: dict[str, PendingDevice] = {}
-
-    def begin(self, scope: str, resource: str) -> tuple[str, PendingDevice]:
-        """A new pair of codes."""
-        settings = self._shared.settings
-        half = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2)]
-        ends = settings.clock() + settings.device_lifetime
-        waiting = PendingDevice("-".join(half), scope, resource, ends, settings.device_interval)
-        code = self._shared.grants.token("dc")
-        self._by_device[code] = self._by_user[waiting.user_code] = waiting
-        return code, waiting
-
-    def decide(self, user_code: str, agreed: bool) -> None:
-        """A person has typed the code. Raises `KeyError` for one that nobody gave out or that has ended."""
-        waiting = self._by_user[user_code.strip().upper()]
-        if waiting.spent or self._shared.settings.clock() > waiting.ends:
-            raise KeyError(user_code)
-        waiting.agreed = agreed
-
-    def waiting(self) -> tuple[str, ...]:
-        """The user codes that nobody has typed yet, oldest first."""
-        now = self._shared.settings.clock()
-        return tuple(w.user_code for w in self._by_user.values() if w.agreed is None and now <= w.ends)
-
-    def redeem(self, form: Mapping[str, str]) -> Grant:
-        """Section 3.5: the grant, or `OAuthError` with the reason why not (yet)."""
-        shared = self._shared
-        waiting = self._by_device.get(shared.need(form, "device_code", "/token"))
-        if waiting is None or waiting.spent:
-            raise OAuthError("invalid_grant", "The device code is not known")
-        if shared.settings.resource is not None and form.get("resource", waiting.resource) != waiting.resource:
-            shared.checks.note(Rule.WRONG_RESOURCE, "a device token request with another resource")
-            raise OAuthError("invalid_target", "resource is not known")
-        self._not_too_fast(waiting)
-        if shared.settings.clock() > waiting.ends:
-            raise OAuthError("expired_token", "The device code has expired")
-        if waiting.agreed is None:
-            raise OAuthError("authorization_pending", "Nobody has entered the code yet")
-        waiting.spent = True
-        if not waiting.agreed:
-            raise OAuthError("access_denied", "The user said no")
-        return shared.grants.issue(waiting.scope, shared.settings.subject)
-
-    def _not_too_fast(self, waiting: PendingDevice) -> None:
-        now, settings = self._shared.settings.clock(), self._shared.settings
-        before, waiting.asked = waiting.asked, now
-        if before is not None and now - before < waiting.interval - EARLY:
-            self._shared.checks.note(Rule.POLLED_TOO_FAST, f"polled after {now - before:.2f} s of {waiting.interval:g}")
-            raise self._slower(waiting)
-        if settings.device_slow_downs > 0:
-            settings.device_slow_downs -= 1
-            raise self._slower(waiting)
-
-    @staticmethod
-    def _slower(waiting: PendingDevice) -> OAuthError:
-        waiting.interval += SLOWER
-        return OAuthError("slow_down", "Ask less often")
 
 
 class DeviceEndpoint:
@@ -117,8 +29,6 @@ class DeviceEndpoint:
 
     async def authorize(self, request: web.Request) -> web.Response:
         """Section 3.1 and 3.2."""
-        from trayapp.oauthtest.shared import refusal
-
         shared, settings = self._shared, self._shared.settings
         form: dict[str, str] = {}
         try:

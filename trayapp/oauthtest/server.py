@@ -16,7 +16,7 @@ from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
 from trayapp.oauthtest.script import Mode
 from trayapp.oauthtest.settings import ServerSettings
-from trayapp.oauthtest.shared import ServerState, refusal
+from trayapp.oauthtest.state import ServerState, refusal
 from trayapp.oauthtest.token import TokenRoute, changed
 
 

@@ -19,7 +19,7 @@ from trayapp.oauthtest.faults import NO_STORE, canned, cut_answer, hang_up
 from trayapp.oauthtest.forms import digest
 from trayapp.oauthtest.grants import Grant, OAuthError, real_lifetime
 from trayapp.oauthtest.script import Mode
-from trayapp.oauthtest.shared import ServerState, refusal
+from trayapp.oauthtest.state import ServerState, refusal
 
 WHERE = "/token"
 
@@ -156,7 +156,7 @@ class TokenRoute:
             case "refresh_token":
                 return self._refresh(form)
             case kind if kind == GRANT_TYPE and shared.settings.device:
-                return shared.devices.redeem(form)
+                return shared.devices.redeem(shared.need(form, "device_code", WHERE), form.get("resource"))
             case _:
                 raise OAuthError("unsupported_grant_type", "Only authorization_code and refresh_token are supported")
 

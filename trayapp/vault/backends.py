@@ -13,6 +13,7 @@ from keyring.backends import chainer
 
 from trayapp.vault.login_store import Vault
 from trayapp.vault.naming import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused
+from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 
 
@@ -62,29 +63,3 @@ def _load(path: str) -> type[KeyringBackend]:
     module, _, name = path.rpartition(".")
     backend: type[KeyringBackend] = getattr(import_module(module), name)
     return backend
-
-
-class PlainVault:
-    """A keyring backend as it is: its lock cannot be seen."""
-
-    prompt = False
-
-    def __init__(self, backend: KeyringBackend, name: str, limit: int | None = None) -> None:
-        self.name = name
-        self.limit = limit
-        self._backend = backend
-
-    def get(self, service: str, user: str) -> str | None:
-        return self._backend.get_password(service, user)
-
-    def set(self, service: str, user: str, value: str) -> None:
-        self._backend.set_password(service, user, value)
-
-    def delete(self, service: str, user: str) -> None:
-        self._backend.delete_password(service, user)
-
-    def locked(self) -> bool | None:
-        return None
-
-    def close(self) -> None:
-        """Nothing is kept open."""

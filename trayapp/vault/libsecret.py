@@ -5,7 +5,7 @@ from __future__ import annotations
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
-from trayapp.vault.backends import PlainVault
+from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.servicevault import SecretServiceVault
 
 

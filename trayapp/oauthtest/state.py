@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from trayapp.oauthtest.checks import Checks, Rule
-from trayapp.oauthtest.device import Devices
+from trayapp.oauthtest.device_codes import Devices
 from trayapp.oauthtest.faults import NO_STORE
 from trayapp.oauthtest.forms import SECRET_FIELDS, BadForm, basic_credentials, parse_form
 from trayapp.oauthtest.grants import Grants, OAuthError
@@ -36,7 +36,7 @@ class ServerState:
         self.grants = Grants(settings)
         self.checks = Checks(settings.allow)
         self.script = Script()
-        self.devices = Devices(self)
+        self.devices = Devices(settings, self.grants, self.checks)
         self.signer = Signer()
 
     async def arrive(self, request: web.Request, where: str) -> dict[str, str]:
