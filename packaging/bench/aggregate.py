@@ -230,7 +230,8 @@ def servers(count: str) -> None:
 
 def app() -> None:
     """The whole program without a tray, signed in yesterday; the logins come by stdin, never as an argument."""
-    from trayapp.app.app import App, Parts
+    from trayapp.app.app import App
+    from trayapp.app.parts import Parts
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec

@@ -275,8 +275,9 @@ def upstream() -> None:
 
 def amberlight() -> None:
     """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
-    from trayapp.app.app import App, Parts
+    from trayapp.app.app import App
     from trayapp.app.logs import to_file
+    from trayapp.app.parts import Parts
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
@@ -324,12 +325,12 @@ def httpx2_proxy(upstream: str, root: str) -> None:
         if request.headers.get("Host") != own or not hmac.compare_digest(shown, KEY):
             return web.Response(status=403)
         url = f"http://{upstream}/mcp" + request.raw_path.removeprefix("/w/bench")
-        head = headers.upward(request.headers.items(), request.headers.getall("Connection", ()), upstream, "token")
+        head = headers.to_upstream(request.headers.items(), request.headers.getall("Connection", ()), upstream, "token")
         sent = client.build_request(request.method, url, headers=list(head.items()), content=await request.read())
         answer = await client.send(sent, stream=True)
         try:
             audit.info("bench %s %s %d", request.method, upstream, answer.status_code)
-            kept = headers.downward(answer.headers.items(), answer.headers.get_list("connection"))
+            kept = headers.to_client(answer.headers.items(), answer.headers.get_list("connection"))
             response = web.StreamResponse(status=answer.status_code, headers=kept)
             await response.prepare(request)
             async for chunk in answer.aiter_raw():

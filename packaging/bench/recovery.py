@@ -189,6 +189,7 @@ class App:
 
     def run(self) -> None:
         from trayapp.app import app
+        from trayapp.app.parts import Parts
         from trayapp.config.loader import Config, Settings
         from trayapp.config.paths import Paths
         from trayapp.vault.keystore import MemoryKeystore
@@ -208,7 +209,7 @@ class App:
         with tempfile.TemporaryDirectory(prefix="amberlight-bench-") as root:
             paths = Paths.under(Path(root))
             paths.make()
-            parts = app.Parts(keystore=lambda: keystore, notifications=False, on_start=self._started)
+            parts = Parts(keystore=lambda: keystore, notifications=False, on_start=self._started)
             app.App(paths, lambda: Config(Settings(port=0), specs), parts).run(tray=False)
 
     def _signed_in(self, keystore: Any, each: dict[str, str]) -> Any:

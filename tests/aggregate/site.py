@@ -91,12 +91,12 @@ class Site:
     @property
     def aggregate(self) -> aggregate.Aggregate:
         assert self.program.control is not None
-        return self.program.control._runtime.aggregate
+        return self.program.runtime.aggregate
 
     @property
     def url(self) -> str:
         assert self.program.control is not None
-        server = self.program.control._runtime.server
+        server = self.program.runtime.server
         assert server is not None
         return f"{server.url}/mcp"
 

@@ -130,7 +130,7 @@ async def test_a_new_local_key_is_asked_for(site: Site) -> None:
     async with site.older() as session:
         await session.call_tool("good_say", {"text": "x"})
         assert site.program.control is not None
-        site.program.control._runtime.keys.forget("good")
+        site.program.runtime.keys.forget("good")
         assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
 
 

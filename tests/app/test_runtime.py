@@ -14,8 +14,10 @@ from typing import Any, Self
 import pytest
 
 from tests.engine.engines import login_of
-from trayapp.app.app import App, Parts
+from trayapp.app.app import App
 from trayapp.app.control import AppControl
+from trayapp.app.parts import Parts
+from trayapp.app.runtime import Runtime
 from trayapp.cli.client import ApiClient
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
@@ -93,6 +95,13 @@ class Program:
         while not holds():
             assert time.monotonic() < end, f"waited in vain for {what}: {self.snapshots[-1:]}"
             time.sleep(0.01)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The parts inside, for what no client can see."""
+        assert self.app is not None
+        assert self.app._runtime is not None
+        return self.app._runtime
 
     @property
     def last(self) -> Snapshot:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from trayapp import autostart
-from trayapp.app.app import App, Parts
+from trayapp.app.app import App
+from trayapp.app.parts import Parts
 from trayapp.app.start_at_login import StartAtLogin
 from trayapp.autostart import AutostartError, Kind, State
 from trayapp.cli import main

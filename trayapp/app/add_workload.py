@@ -6,36 +6,44 @@ What is wrong is said with the name of the field, so that a form can say it wher
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from trayapp.api.controls import RejectedWorkload
 from trayapp.config.loader import ConfigError, Mistake
+from trayapp.config.paths import Paths
 from trayapp.config.settings import IN_WORKLOAD, NAME, NAME_HELP
-
-if TYPE_CHECKING:
-    from trayapp.app.runtime import Runtime
 
 BAD, TAKEN, BROKEN = "bad_value", "name_taken", "configuration"
 
 
-async def add(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> RejectedWorkload | None:
-    """Write `[workloads.NAME]` and take it up; None if that went well. Nothing is written if anything is wrong."""
+async def add(
+    name: str,
+    keys: Mapping[str, Any],
+    *,
+    paths: Paths,
+    known: Callable[[str], bool],
+    reload: Callable[[], tuple[list[str], list[str]]],
+) -> RejectedWorkload | None:
+    """Write `[workloads.NAME]` and take it up; None if that went well. Nothing is written if anything is wrong.
+
+    `known` says whether there is a workload of that name, `reload` reads the configuration again.
+    """
     if (wrong := _wrong(name, keys)) is not None:
         return wrong
-    if name in runtime.engine.workloads:
+    if known(name):
         return RejectedWorkload(409, TAKEN, "name", f"There is already a workload {name}.")
     try:
-        await asyncio.to_thread(_write, runtime, name, keys)  # it waits for a lock and for the disk
+        await asyncio.to_thread(_write, paths, name, keys)  # it waits for a lock and for the disk
     except ConfigError as error:
         return _of_file(name, error.mistakes[0])
     except OSError as error:
-        file = error.filename or runtime.paths.config_file
+        file = error.filename or paths.config_file
         return RejectedWorkload(409, BROKEN, "", f"{file} cannot be written: {error.strerror}.")
     except _EditFailedError as error:
         return RejectedWorkload(409, BROKEN, "", _sentence(str(error)))
-    errors, _ = runtime.read_configuration()
-    if errors or name not in runtime.engine.workloads:
+    errors, _ = reload()
+    if errors or not known(name):
         why = errors[0] if errors else f"The configuration does not name {name}"
         return RejectedWorkload(409, BROKEN, "", _sentence(why))
     return None
@@ -45,11 +53,11 @@ class _EditFailedError(Exception):
     """`config_edit` changed nothing."""
 
 
-def _write(runtime: Runtime, name: str, keys: Mapping[str, Any]) -> None:
+def _write(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
     from trayapp.config import editor  # with tomlkit, for those who add something
 
     try:
-        editor.add(runtime.paths, name, keys)
+        editor.add(paths, name, keys)
     except editor.EditError as error:
         raise _EditFailedError(str(error)) from None
 

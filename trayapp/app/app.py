@@ -16,41 +16,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from trayapp.app import memory
 from trayapp.app.logs import from_now_on, to_file
-from trayapp.app.start_at_login import system
+from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
 
 if TYPE_CHECKING:
-    from trayapp.app.control import AppControl
     from trayapp.app.runtime import Runtime
-    from trayapp.autostart import Autostart
     from trayapp.config.loader import Config
-    from trayapp.core.snapshot import Snapshot
     from trayapp.tray.icon import TrayIcon
-    from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 log = logging.getLogger(__name__)
 
 LAST_WORDS = 1.0  # s for threads to end by themselves; a look-up in a dead resolver would hold the program for ten
-
-
-@dataclass(slots=True)
-class Parts:
-    """What the demo and the tests put in the place of the real thing."""
-
-    keystore: Callable[[], Keystore | MemoryKeystore] | None = None
-    open_url: Callable[[str], bool] | None = None
-    on_snapshot: Callable[[Snapshot], None] | None = None
-    loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # while everything is imported
-    on_start: Callable[[AppControl], None] | None = None  # in the engine's loop, once everything runs
-    notifications: bool = True
-    autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - says what happened
@@ -137,7 +118,15 @@ class App:
         self._quit = asyncio.Event()
         if self._asked_to_quit.is_set():
             return
-        self._runtime = Runtime(self)
+        self._runtime = Runtime(
+            self.paths,
+            self.configuration,
+            self.parts,
+            started_at=self.started_at,
+            act=self.act,
+            quit_=self.quit,
+            tray=self.tray,
+        )
         try:
             await self._runtime.open()
             self._open = True

@@ -14,14 +14,12 @@ import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from trayapp.core.model import Moment, Secret
 from trayapp.system.private_files import NotPrivateError, write_private
-
-if TYPE_CHECKING:
-    from trayapp.app.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -40,30 +38,50 @@ _PAGE = """<!doctype html>
 
 
 class Dashboard:
-    """What a click opens. Belongs to the engine's loop."""
+    """What a click opens. Belongs to the engine's loop.
 
-    def __init__(self, runtime: Runtime, open_url: Callable[[str], bool] | None) -> None:
-        self._runtime = runtime
+    `address` is the loopback server's URL, None while nothing listens; `secret` makes the secret of a one-time link; `tell`
+    shows a sentence, and `show_all` what the page would have shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], Moment],
+        task: Callable[[str, Coroutine[Any, Any, None]], object],
+        address: Callable[[], str | None],
+        secret: Callable[[], Secret],
+        directory: Path,
+        tell: Callable[[str], None],
+        show_all: Callable[[], None],
+        open_url: Callable[[str], bool] | None,
+    ) -> None:
+        self._now = now
+        self._task = task
+        self._address = address
+        self._secret = secret
+        self._directory = directory
+        self._tell = tell
+        self._show_all = show_all
         self._open_url = open_url or browse
         self._clicked_at = float("-inf")
 
     def clicked(self, *, add: bool = False) -> None:
         """A person wants to see it; `add`: the form for a new workload."""
-        at = self._runtime.clock.now().at
+        at = self._now().at
         if at - self._clicked_at > CLICKS:
             self._clicked_at = at
-            self._runtime.engine.task("open the dashboard", self._open(add))
+            self._task("open the dashboard", self._open(add))
 
     async def _open(self, add: bool) -> None:
-        runtime = self._runtime
-        if runtime.server is None:
-            runtime.notifier.show_all()
-            runtime.notifier.say("dashboard", "Amberlight", NO_SERVER)
+        if (address := self._address()) is None:
+            self._show_all()
+            self._tell(NO_SERVER)
             return
-        url = link(runtime.server.url, runtime.page_keys.link().reveal(), add=add)
-        if not await asyncio.to_thread(open_link, url, runtime.paths.runtime_dir, self._open_url):
+        url = link(address, self._secret().reveal(), add=add)
+        if not await asyncio.to_thread(open_link, url, self._directory, self._open_url):
             log.warning(BY_HAND)
-            runtime.notifier.say("dashboard", "Amberlight", BY_HAND)
+            self._tell(BY_HAND)
 
 
 def link(server: str, token: str, *, add: bool = False) -> str:

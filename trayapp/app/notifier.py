@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.core import details, notices, sentences
-from trayapp.core.client_settings import ClientAccess, Program, settings
+from trayapp.core.client_settings import ClientAccess, Program, settings_text
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.system.clipboard import copy
@@ -68,7 +68,7 @@ class Notifier:
         refused = frozenset(self._engine.callers.refused)
         back, self._back = self._back, False
         wall = self._engine.now().wall
-        self._said, shown, withdrawn = notices.notices(self._said, snapshot, refused, wall, nudge=back)
+        self._said, shown, withdrawn = notices.notices(self._said, snapshot, refused, wall, user_is_back=back)
         for key in withdrawn:
             self._withdraw(key)
         for notice in shown:
@@ -85,16 +85,16 @@ class Notifier:
     def show_all(self) -> None:
         """*Show*: each workload that is not well, with what to do about it; or that all is well."""
         snapshot = self._engine.snapshot()
-        found = details.each(snapshot)
+        found = details.problem_notices(snapshot)
         for notice in found:
             self._show(notice)
         if not found:
-            self.say("summary", "Amberlight", details.all_well(len(snapshot.workloads)))
+            self.say("summary", "Amberlight", details.all_well_text(len(snapshot.workloads)))
 
     def warn_quit(self, names: list[str]) -> None:
         """*Quit* would lose logins that the keyring did not take."""
         kept = "The keyring does not have it yet: unlock or start the keyring first, and Amberlight saves it by itself."
-        title = f"Quitting now loses the login of {sentences.names(tuple(names))}"
+        title = f"Quitting now loses the login of {sentences.list_names(tuple(names))}"
         self._show(Notice("quit", title, kept, (("Quit all the same", Action(Verb.QUIT)),)))
 
     def say(self, key: str, title: str, body: str) -> None:
@@ -106,7 +106,7 @@ class Notifier:
         seen = self._engine.view_of(name)
         if seen is None:
             return
-        text = details.text(seen)
+        text = details.error_details(seen)
         if not await copy(text):
             self.say(f"details:{name}", f"{name}: details", text)
 
@@ -114,7 +114,7 @@ class Notifier:
         """What other programs need to reach a workload, to the clipboard only: it holds a key, so it is never shown."""
         if access is None:
             self.say("client", f"{name}: no client settings", "The proxy is off. See: amberlight doctor")
-        elif not await copy(settings(access, Program.CLAUDE)):
+        elif not await copy(settings_text(access, Program.CLAUDE)):
             body = f"No program for the clipboard was found. Use: amberlight client-config {name} --for claude"
             self.say("client", f"{name}: client settings were not copied", body)
 

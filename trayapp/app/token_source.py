@@ -20,8 +20,7 @@ class EngineTokenSource:
 
     def spec(self, name: str) -> Spec | None:
         """How a workload is configured."""
-        found = self._engine.workloads.get(name)
-        return None if found is None else found.spec
+        return self._engine.spec(name)
 
     async def token(self, name: str) -> AccessToken | Unavailable:
         """M15."""

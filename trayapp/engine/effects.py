@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar, assert_never
 
 from trayapp.core import deadlines, machine
-from trayapp.core.classify import classify, quirk_for
+from trayapp.core.classify import classify
 from trayapp.core.messages import (
     Abandon,
     Ambiguous,
@@ -40,6 +40,7 @@ from trayapp.core.messages import (
     Stored,
 )
 from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
+from trayapp.core.quirks import provider_of
 from trayapp.engine.ports import Adapters, EffectHost
 
 log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ class EffectRunner:
         w = self._engine.workloads[name]
         policy = w.spec.policy
         reply = await self._out.tokens.refresh(login, limit=policy.attempt_limit, connect=policy.connect_limit)
-        outcome = classify(reply, quirk_for(login.token_endpoint), self._engine.now().wall)
+        outcome = classify(reply, provider_of(login.token_endpoint), self._engine.now().wall)
         portal = isinstance(outcome, ServerBusy) and outcome.portal
         if isinstance(reply, Answer) and not portal and not w.loopback:
             self._engine.answered()

@@ -115,6 +115,11 @@ class Engine:
         self._publisher.say(**what)
         self._wake.set()
 
+    def spec(self, name: str) -> Spec | None:
+        """How a workload is configured; None without one of that name."""
+        found = self.workloads.get(name)
+        return None if found is None else found.spec
+
     def view_of(self, name: str) -> WorkloadView | None:
         """One workload as everybody sees it."""
         return self._views.get(name)
@@ -136,6 +141,10 @@ class Engine:
                 self._begin(spec)
             elif spec != (self.workloads[name].confirm or self.workloads[name].spec):
                 self._apply(name, Configured(self.now(), spec))
+
+    def time_gate(self, settle: float, settle_max: float) -> None:
+        """How long a network has to be quiet before anything is sent, and the longest wait for that; seconds (M10)."""
+        self.gate = gate.with_settling_times(self.gate, settle, settle_max)
 
     def apply(self, name: str, event: Event) -> None:
         """An event from an adapter's task on this loop."""

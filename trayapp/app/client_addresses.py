@@ -1,0 +1,45 @@
+"""Client access: the address and the local key with which a program on this machine reaches a workload, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trayapp.core.client_settings import ClientAccess
+from trayapp.core.model import Spec
+from trayapp.proxy import aggregate
+from trayapp.server.keys import Keys
+from trayapp.server.server import LoopbackServer
+
+
+class ClientAddresses:
+    """`server` is None while nothing listens. `port` is the configured one: only that address lasts."""
+
+    def __init__(
+        self,
+        server: Callable[[], LoopbackServer | None],
+        port: Callable[[], int],
+        spec: Callable[[str], Spec | None],
+        keys: Keys,
+    ) -> None:
+        self._server = server
+        self._port = port
+        self._spec = spec
+        self._keys = keys
+
+    def workload(self, name: str) -> ClientAccess | None:
+        """How a client reaches this workload; None while nothing listens, or without such a workload."""
+        server, spec = self._server(), self._spec(name)
+        if server is None or spec is None:
+            return None
+        key = self._keys.key(name) if spec.require_key else None
+        return ClientAccess(name, f"{server.url}/w/{name}", key, self._lasting(server))
+
+    def aggregate(self) -> ClientAccess | None:
+        """How a client reaches all workloads at one address; None while nothing listens."""
+        if (server := self._server()) is None:
+            return None
+        key = self._keys.key(aggregate.KEY)
+        return ClientAccess("amberlight", f"{server.url}{aggregate.PATH}", key, self._lasting(server))
+
+    def _lasting(self, server: LoopbackServer) -> bool:
+        return server.port == self._port()

@@ -1,0 +1,87 @@
+"""What only the running app knows of its own health, for `doctor`: keyring, state.db, network and event sources."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from trayapp.core.checks import Check, Report, keyring_check
+from trayapp.core.gate import Gate
+from trayapp.core.model import Moment, Trouble, Workload
+from trayapp.osevents.watch import Watch
+
+EVENTS = "network and sleep"
+POLLING = "polling"
+
+
+class KeyringHealth(Protocol):
+    """What the keyring says of itself."""
+
+    async def status(self) -> Trouble | None: ...
+
+    async def describe(self) -> str: ...
+
+
+class EngineHealth(Protocol):
+    """What is asked of the engine."""
+
+    @property
+    def workloads(self) -> Mapping[str, Workload]: ...
+
+    @property
+    def gate(self) -> Gate: ...
+
+    def now(self) -> Moment: ...
+
+
+class Diagnostics:
+    """On the engine's loop. `journal` says what is wrong with state.db, if anything."""
+
+    def __init__(
+        self,
+        engine: EngineHealth,
+        keyring: KeyringHealth,
+        journal: Callable[[], Awaitable[str | None]],
+        watch: Watch,
+        warnings: Callable[[], Mapping[str, str]],
+        tray: Callable[[], bool],
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._journal = journal
+        self._watch = watch
+        self._warnings = warnings
+        self._tray = tray
+
+    async def report(self) -> Report:
+        """All checks, whether there is a tray icon, and the token endpoints by workload."""
+        logins = {name: workload.login for name, workload in self._engine.workloads.items()}
+        endpoints = {name: login.token_endpoint for name, login in logins.items() if login is not None}
+        return Report(tuple(await self._checks()), self._tray(), endpoints)
+
+    def sources(self) -> list[str]:
+        """Who tells of network and sleep now; polling is always among them."""
+        return [*self._watch.live, POLLING]
+
+    async def _checks(self) -> list[Check]:
+        keyring = keyring_check(await self._keyring.status(), await self._keyring.describe())
+        wrong = await self._journal()
+        state = Check("state", "ok", "state.db is written.")
+        if wrong:
+            state = Check("state", "warning", wrong, "No login is lost by this; see that the disk is not full.")
+        reason = self._engine.gate.reason(self._engine.now().at)
+        network = Check("network", "ok", "There is a network.")
+        if reason is not None:
+            network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "It goes on by itself.")
+        others = (Check("app", "warning", said) for topic, said in self._warnings().items() if topic != "keyring")
+        return [keyring, state, network, self._events(), *others]
+
+    def _events(self) -> Check:
+        """How changes of network and sleep are noticed."""
+        watch = self._watch
+        if not watch.live:
+            return Check(
+                EVENTS, "warning", "Nobody tells of them: looked at every 30 s.", "Amberlight works, only later."
+            )
+        sleep = "" if watch.power else " Nobody tells before a sleep: an answer on its way then may come too late."
+        return Check(EVENTS, "ok", f"Told by {', '.join(watch.live)}.{sleep}")
