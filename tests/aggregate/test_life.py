@@ -246,9 +246,9 @@ _PARENT = """
 import asyncio, sys
 from pathlib import Path
 from trayapp.core.model import Secret
-from trayapp.proxy.aggregate_process import Orders, start
+from trayapp.proxy.aggregate_process import AggregateSetup, start
 async def main():
-    child = await start(Orders("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
+    child = await start(AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
     print(child.pid, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
@@ -279,12 +279,12 @@ _UNUSED = """
 import json, sys, tempfile, threading, urllib.request, urllib.error
 from pathlib import Path
 from tests.app.test_runtime import Program
-from trayapp.cli.client import Client
+from trayapp.cli.client import ApiClient
 with tempfile.TemporaryDirectory() as root:
     program = Program(Path(root))
     program.write("[settings]\\nport = 0\\n")
     with program:
-        url = Client.find(program.paths.runtime_dir)
+        url = ApiClient.find(program.paths.runtime_dir)
         try:
             urllib.request.urlopen(f"http://{url.host}:{url.port}/mcp", b"{}")
         except urllib.error.HTTPError as error:
