@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from trayapp.api.controls import RejectedWorkload
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
-from trayapp.core.metrics import Counted
+from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.presentation import Action, Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
@@ -36,7 +36,7 @@ class FakeControl:
     remove_gate: asyncio.Event | None = None
     removed: bool = True
     access: ClientAccess | None = None
-    counts: Counted = field(default_factory=lambda: Counted({}, {}, {}))
+    counts: Counters = field(default_factory=lambda: Counters({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     rejected: RejectedWorkload | None = None
@@ -74,7 +74,7 @@ class FakeControl:
     def aggregate(self) -> ClientAccess | None:
         return self.access
 
-    def counted(self) -> Counted:
+    def counted(self) -> Counters:
         return self.counts
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:

@@ -21,7 +21,7 @@ from trayapp.api.controls import RejectedWorkload
 from trayapp.api.events import Events
 from trayapp.api.pagekeys import PageKeys
 from trayapp.core.client_settings import ClientAccess
-from trayapp.core.metrics import Counted
+from trayapp.core.metrics import Counters
 from trayapp.core.model import AccessToken, Problem, Secret
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, Unavailable
 from trayapp.server.server import LoopbackServer
@@ -186,7 +186,7 @@ async def every_answer(site: Site) -> None:
     control, one = site.control, f"{BASE}/workloads/github"
     control.views["idle"] = view("idle", Status.STOPPED)
     control.views["full"] = replace(view("full", Status.AUTH_RETRYING), auth=FULL)
-    control.counts = Counted({("full", "refreshed", "due"): 1}, {("full", "retrying"): 2}, {("full", "200"): 1}, 1)
+    control.counts = Counters({("full", "refreshed", "due"): 1}, {("full", "retrying"): 2}, {("full", "200"): 1}, 1)
     for path in ("/health", "/metrics", "/api/openapi.json", f"{BASE}/version", f"{BASE}/status", f"{BASE}/doctor"):
         await site.ask("GET", path)
     for path in (f"{BASE}/workloads", f"{BASE}/workloads?all=true", f"{BASE}/workloads?all=maybe"):

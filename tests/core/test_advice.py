@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.core.advice import ACTIONS, BY_DETAIL, BY_ITSELF, advice
+from trayapp.core.advice import ACTIONS, BY_DETAIL, NO_ACTION_NEEDED, advice
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, WorkloadView
 
@@ -53,4 +53,4 @@ def test_a_sign_in_that_waits_is_told_of() -> None:
     told = advice(view(Status.UNAUTHENTICATED, Detail.LOST_ROTATION, signing_in=True))[1]
 
     assert "Finish" in told
-    assert told not in (BY_ITSELF[1], BY_DETAIL[Detail.LOST_ROTATION][1])
+    assert told not in (NO_ACTION_NEEDED[1], BY_DETAIL[Detail.LOST_ROTATION][1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trayapp.core.checks import OK, PROBLEM, WARNING, of_keyring
+from trayapp.core.checks import OK, PROBLEM, WARNING, keyring_check
 from trayapp.core.model import Trouble
 
 STATES = {
@@ -20,7 +20,7 @@ STATES = {
 def test_a_locked_keyring_is_a_warning_and_a_missing_one_a_problem(trouble: Trouble | None) -> None:
     """Whatever is wrong with it, something can be done."""
 
-    check = of_keyring(trouble, "A sentence.")
+    check = keyring_check(trouble, "A sentence.")
 
     assert ("keyring", STATES[trouble], "A sentence.") == (check.name, check.state, check.text)
     assert bool(check.help) == (trouble is not None)

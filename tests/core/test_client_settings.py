@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from trayapp.core.client_settings import ClientAccess, Program, settings
+from trayapp.core.client_settings import ClientAccess, Program, settings_text
 from trayapp.core.model import Secret
 
 URL = "http://127.0.0.1:8765/w/notes"
@@ -27,7 +27,7 @@ HEADERS = {"Authorization": "Bearer key-1"}
 def test_each_program_has_its_own_words(program: Program, expected: object) -> None:
     """Name, address and key as the program's own documentation writes them."""
 
-    assert expected == json.loads(settings(ACCESS, program))
+    assert expected == json.loads(settings_text(ACCESS, program))
 
 
 def test_without_a_key_there_is_no_header() -> None:
@@ -35,8 +35,8 @@ def test_without_a_key_there_is_no_header() -> None:
 
     access = replace(ACCESS, key=None)
 
-    assert {"notes": {"url": URL}} == json.loads(settings(access, Program.CURSOR))["mcpServers"]
-    assert json.loads(settings(access, Program.JSON))["headers"] == {}
+    assert {"notes": {"url": URL}} == json.loads(settings_text(access, Program.CURSOR))["mcpServers"]
+    assert json.loads(settings_text(access, Program.JSON))["headers"] == {}
 
 
 def test_the_key_does_not_show_by_itself() -> None:

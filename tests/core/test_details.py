@@ -27,7 +27,7 @@ def test_the_details_of_an_error_are_fit_for_a_bug_report() -> None:
         "Last error: oauth: oauth 400invalid_grant",
         "HTTP status: 400",
         "Error code: invalid_grant",
-    ] == details.text(_view(p)).splitlines()
+    ] == details.error_details(_view(p)).splitlines()
 
 
 def test_failed_attempts_are_counted_in_the_details() -> None:
@@ -36,8 +36,8 @@ def test_failed_attempts_are_counted_in_the_details() -> None:
     p = player(Policy(max_tries=1))
     play("loaded -> x\ngo -> x\nprobe ok -> x\nnot-sent -> x", p)
 
-    assert details.text(_view(p)).endswith("Failed attempts: 1")
-    assert "w: running (ok)" == details.text(_view(reached(Phase.VALID)))
+    assert details.error_details(_view(p)).endswith("Failed attempts: 1")
+    assert "w: running (ok)" == details.error_details(_view(reached(Phase.VALID)))
 
 
 def test_everything_that_is_not_well_has_a_notice_of_its_own() -> None:
@@ -48,7 +48,7 @@ def test_everything_that_is_not_well_has_a_notice_of_its_own() -> None:
     play("loaded -> x\ngo -> x\nprobe ok -> x\nnot-sent -> x", p)
     amber = replace(_view(p), name="a")
     well = replace(_view(reached(Phase.VALID)), name="b")
-    shown = details.each(Snapshot(1, {view.name: view for view in (red, amber, well)}))
+    shown = details.problem_notices(Snapshot(1, {view.name: view for view in (red, amber, well)}))
 
     assert ["show:a", "show:w"] == [notice.key for notice in shown]
     assert [("Retry now", Action(Verb.RETRY, "a"))] == list(shown[0].buttons)
@@ -61,12 +61,12 @@ def test_a_problem_without_a_status_says_only_its_kind() -> None:
     seen = _view(reached(Phase.VALID))
     seen = replace(seen, auth=replace(seen.auth, last_error=Problem("dns", "No such name.")))
 
-    assert "w: running (ok)\nLast error: dns: No such name." == details.text(seen)
+    assert "w: running (ok)\nLast error: dns: No such name." == details.error_details(seen)
 
 
 def test_when_all_is_well_that_is_said() -> None:
     """Also with one workload, and with none."""
 
     assert ["No workload yet. Add one: amberlight add NAME URL", "It is signed in.", "Everything is signed in."] == [
-        details.all_well(count) for count in (0, 1, 2)
+        details.all_well_text(count) for count in (0, 1, 2)
     ]

@@ -34,7 +34,7 @@ def test_settled_restlessness_is_forgotten() -> None:
     g = gate.woke(g, 110.0)
 
     assert 113.0 == g.settles_at()
-    assert 110.0 == g.restless_since
+    assert 110.0 == g.unsettled_since
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_answer_opens_the_gate() -> None:
 def test_other_settling_times_can_be_set() -> None:
     """`settle` and `settle_max` are settings."""
 
-    g = gate.network(gate.timed(Gate(), 1.0, 2.0), 10.0, offline=False)
+    g = gate.network(gate.with_settling_times(Gate(), 1.0, 2.0), 10.0, offline=False)
 
     assert 11.0 == g.settles_at()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from trayapp.core.metrics import CONTENT_TYPE, Counted, text
+from trayapp.core.metrics import CONTENT_TYPE, Counters, render
 from trayapp.core.model import Problem
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, WorkloadView
 
 NOW = 1_800_000_000.0
-QUIET = Counted({}, {}, {})
+QUIET = Counters({}, {}, {})
 
 
 def view(name: str, status: Status = Status.RUNNING, **auth: object) -> WorkloadView:
@@ -20,9 +20,9 @@ def view(name: str, status: Status = Status.RUNNING, **auth: object) -> Workload
     return WorkloadView(name, address, status, "canary", Health.HEALTHY, Colour.GREEN, Glyph.TICK, seen)
 
 
-def page(*views: WorkloadView, counted: Counted = QUIET, gate: str = "") -> str:
+def page(*views: WorkloadView, counted: Counters = QUIET, gate: str = "") -> str:
     snapshot = Snapshot(1, {view.name: view for view in views}, gate=gate)
-    return text(snapshot, counted, now=NOW, started_at=NOW - 60.5, version="1.2.3")
+    return render(snapshot, counted, now=NOW, started_at=NOW - 60.5, version="1.2.3")
 
 
 def samples(page: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ def test_how_long_ago_a_token_was_got() -> None:
 def test_what_was_counted() -> None:
     """Refreshes by outcome and trigger, refused callers by what they were told, requests through the proxy."""
 
-    counted = Counted(
+    counted = Counters(
         {("a", "refreshed", "due"): 4, ("a", "not_sent", "wake"): 1}, {("a", "retrying"): 1000}, {("a", "200"): 7}
     )
     made = samples(page(counted=counted))
@@ -84,7 +84,7 @@ def test_what_was_counted() -> None:
 def test_every_line_is_in_the_format() -> None:
     """HELP and TYPE stand before the samples of each name, each name once, each line ends, nothing else is there."""
 
-    counted = Counted({("a", "refreshed", "due"): 4}, {("a", "retrying"): 1}, {("a", "200"): 7})
+    counted = Counters({("a", "refreshed", "due"): 4}, {("a", "retrying"): 1}, {("a", "200"): 7})
     made = page(view("a", last_refreshed_at=NOW), counted=counted)
     sample = re.compile(r'(amberlight_[a-z_]+)(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? [0-9.]+')
     named: list[str] = []

@@ -52,13 +52,13 @@ class Desk:
         *views: WorkloadView,
         refused: str = "",
         wall: float = T,
-        nudge: bool = False,
+        user_is_back: bool = False,
         gate: str = "",
         muted: bool = False,
     ) -> list[str]:
         """The titles that pop up now."""
         snapshot = Snapshot(1, {v.name: v for v in views}, gate, muted)
-        self.state, show, withdraw = notices(self.state, snapshot, frozenset(refused.split()), wall, nudge)
+        self.state, show, withdraw = notices(self.state, snapshot, frozenset(refused.split()), wall, user_is_back)
         assert not set(withdraw) & {notice.key for notice in show}  # replaced, not taken away
         for key in withdraw:
             self.up.pop(key)  # what is withdrawn was there
@@ -194,7 +194,7 @@ def test_red_is_announced_at_once(detail: Detail, body: str) -> None:
 def test_never_signed_in_is_no_news() -> None:
     """Who has just added a workload knows."""
 
-    assert Desk().see(red("jira", Detail.NEVER_SIGNED_IN), nudge=True) == []
+    assert Desk().see(red("jira", Detail.NEVER_SIGNED_IN), user_is_back=True) == []
 
 
 def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
@@ -203,10 +203,10 @@ def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
     desk = Desk()
     desk.see(red("jira"))
     assert desk.see(red("jira"), wall=T + 2 * DAY) == []
-    assert desk.see(red("jira"), wall=T + 1.0, nudge=True) == []
-    assert desk.see(red("jira"), wall=T + DAY, nudge=True) == ["jira needs you to sign in"]
-    assert desk.see(red("jira"), wall=T + DAY + 60.0, nudge=True) == []
-    assert desk.see(red("jira"), wall=T - 5 * DAY, nudge=True) != []  # a clock that was set back silences nobody
+    assert desk.see(red("jira"), wall=T + 1.0, user_is_back=True) == []
+    assert desk.see(red("jira"), wall=T + DAY, user_is_back=True) == ["jira needs you to sign in"]
+    assert desk.see(red("jira"), wall=T + DAY + 60.0, user_is_back=True) == []
+    assert desk.see(red("jira"), wall=T - 5 * DAY, user_is_back=True) != []  # a clock that was set back silences nobody
 
 
 def test_nobody_is_reminded_while_signing_in() -> None:
@@ -214,7 +214,7 @@ def test_nobody_is_reminded_while_signing_in() -> None:
 
     desk = Desk()
     desk.see(red("jira"))
-    assert desk.see(red("jira", signing_in=True), wall=T + 2 * DAY, nudge=True) == []
+    assert desk.see(red("jira", signing_in=True), wall=T + 2 * DAY, user_is_back=True) == []
     assert list(desk.up) == ["red:jira"]
 
 
@@ -260,9 +260,9 @@ def test_muted_shows_nothing_and_forgets_nothing() -> None:
     """What turned red meanwhile is said when the mute ends; what was said before is not repeated by it."""
 
     desk = Desk()
-    assert desk.see(red("a"), muted=True, nudge=True) == []
+    assert desk.see(red("a"), muted=True, user_is_back=True) == []
     assert desk.see(red("a")) == ["a needs you to sign in"]
-    assert desk.see(red("a"), muted=True, wall=T + 3 * DAY, nudge=True) == []
+    assert desk.see(red("a"), muted=True, wall=T + 3 * DAY, user_is_back=True) == []
     assert list(desk.up) == ["red:a"]
     assert desk.see(red("a"), wall=T + 3 * DAY) == []
 
@@ -289,14 +289,14 @@ def test_every_red_has_exactly_one_live_notice(steps: list[tuple[tuple[WorkloadV
     """Whatever the history: a red is named by one notice, a recovered one by none, and nothing is said twice."""
 
     desk = Desk()
-    for number, (views, refused, nudge) in enumerate(steps):
-        desk.see(*views, refused=refused, wall=T + number, nudge=nudge)
+    for number, (views, refused, user_is_back) in enumerate(steps):
+        desk.see(*views, refused=refused, wall=T + number, user_is_back=user_is_back)
         wanted = [v.name for v in views if v.status is Status.UNAUTHENTICATED and v.auth.detail is Detail.REFUSED]
         shown = [key for key in desk.up if key.startswith("red")]
         assert shown == ([] if not wanted else ["red" if len(wanted) > 1 else f"red:{wanted[0]}"])
         if not any(v.status is Status.AUTH_RETRYING for v in views):
             assert not any(key.startswith("amber") for key in desk.up)
-        assert desk.see(*views, refused=refused, wall=T + number, nudge=nudge) == []
+        assert desk.see(*views, refused=refused, wall=T + number, user_is_back=user_is_back) == []
 
 
 def test_a_state_in_which_nothing_happens_stays_equal() -> None:

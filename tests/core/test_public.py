@@ -12,10 +12,10 @@ from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import (
     app_json,
     auth_json,
-    listed,
+    list_row_json,
+    listed_views,
     problem_json,
     rfc3339,
-    row,
     spec_json,
     status_json,
     unavailable_json,
@@ -125,7 +125,7 @@ def test_no_problem_is_null() -> None:
 def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
     """A row of the list is ToolHive's, with `health` and `auth` besides."""
 
-    made = row(VIEW, port=8765, created_at=1_700_000_000.0, started_at=1_800_000_000.0)
+    made = list_row_json(VIEW, port=8765, created_at=1_700_000_000.0, started_at=1_800_000_000.0)
 
     assert {key: made[key] for key in made if key != "auth"} == {
         "name": "github",
@@ -211,8 +211,8 @@ def test_what_is_listed_by_default() -> None:
     views = {status.value: replace(VIEW, name=status.value, status=status) for status in reversed(Status)}
     snapshot = Snapshot(1, views)
 
-    assert [view.name for view in listed(snapshot, everything=False)] == sorted(LISTED)
-    assert [view.name for view in listed(snapshot, everything=True)] == sorted(views)
+    assert [view.name for view in listed_views(snapshot, everything=False)] == sorted(LISTED)
+    assert [view.name for view in listed_views(snapshot, everything=True)] == sorted(views)
 
 
 def test_how_the_app_is() -> None:

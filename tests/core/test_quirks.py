@@ -10,10 +10,10 @@ import re
 import pytest
 
 from tests.core.replies import FORM, GOTRUE, HTML, answer, said
-from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify, grace_of, quirk_for
+from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify
 from trayapp.core.messages import Answer, Refused, ServerBusy
 from trayapp.core.providers import PROVIDERS, Provider
-from trayapp.core.quirks import QUIRKS, words_for
+from trayapp.core.quirks import QUIRKS, grace_of, provider_of, refusal_text
 
 REUSED = {"error": {"message": "used", "code": "refresh_token_reused"}}
 SPENT = {"error": "invalid_request", "error_description": 'Invalid "refresh_token" in request.'}
@@ -177,7 +177,7 @@ AADSTS70043 = grant(
 def test_a_refusal_is_explained(endpoint: str, reply: Answer, words: str) -> None:
     """Every provider's own "no" ends the login, and says in words what it means there."""
 
-    outcome = classify(reply, quirk_for(endpoint))
+    outcome = classify(reply, provider_of(endpoint))
     assert isinstance(outcome, Refused)
     assert words in outcome.problem.summary
     assert not outcome.problem.summary.endswith("…")
@@ -187,7 +187,7 @@ def test_every_provider_has_an_answer_above() -> None:
     """No row without a test."""
 
     cases = next(mark for mark in test_a_refusal_is_explained.pytestmark if mark.name == "parametrize").args[1]  # type: ignore[attr-defined]
-    assert {row.name for row in PROVIDERS} == {quirk_for(endpoint) for endpoint, _, _ in cases}
+    assert {row.name for row in PROVIDERS} == {provider_of(endpoint) for endpoint, _, _ in cases}
 
 
 def test_words_decide_nothing() -> None:
@@ -200,9 +200,9 @@ def test_words_decide_nothing() -> None:
 def test_words_are_for_their_code_alone() -> None:
     """A verdict on the client is not explained with what ends logins."""
 
-    assert "" == words_for("okta", "invalid_client", {})
-    assert "" == words_for("", "invalid_grant", {})
-    assert "" == words_for("keycloak", "invalid_grant", {"error_description": 7})
+    assert "" == refusal_text("okta", "invalid_client", {})
+    assert "" == refusal_text("", "invalid_grant", {})
+    assert "" == refusal_text("keycloak", "invalid_grant", {"error_description": 7})
 
 
 @pytest.mark.parametrize("row", PROVIDERS, ids=lambda row: row.name)
@@ -210,14 +210,14 @@ def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
     """The longest summary holds the words whole; every row names its sources; a name stands once."""
 
     longest = max(len(word) for quirk in QUIRKS for word in quirk.values)
-    for words in row.words:
+    for words in row.refusals:
         meaning = VERDICTS.get(words.code, "The server wants you to sign in again in person")
         own = len(words.code) if len(words.text) + len(meaning) + longest > SUMMARY_MAX - 6 else longest
         assert len(meaning) + own + len(words.text) + 6 <= SUMMARY_MAX
-        assert all(text == text.lower() for text in words.says)
-    assert len("The server gave no refresh token. ") + len(row.missing) <= SUMMARY_MAX
-    assert row.source
-    assert all(re.match(r"https://", source) for source in row.source)
+        assert all(text == text.lower() for text in words.if_description_has)
+    assert len("The server gave no refresh token. ") + len(row.no_refresh_help) <= SUMMARY_MAX
+    assert row.sources
+    assert all(re.match(r"https://", source) for source in row.sources)
     assert [row.name] == [other.name for other in PROVIDERS if other.name == row.name]
     assert row.domains or row.path
 
@@ -251,7 +251,7 @@ def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
 def test_a_provider_is_known_by_its_host_or_its_whole_path(endpoint: str, provider: str) -> None:
     """Whole labels of the host count, not parts of them; a host that is known goes before any path."""
 
-    assert provider == quirk_for(endpoint)
+    assert provider == provider_of(endpoint)
 
 
 @pytest.mark.parametrize(

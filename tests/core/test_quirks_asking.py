@@ -10,7 +10,7 @@ from tests.core.history import access, login
 from trayapp.core.messages import Ambiguous
 from trayapp.core.model import Moment, Phase, Problem, Spec, Workload
 from trayapp.core.providers import PROVIDERS
-from trayapp.core.quirks import asked_scopes, authorize_extras, no_refresh_words, wants_resource
+from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, no_refresh_help, scope_parameter
 from trayapp.core.retry import plan
 
 ENTRA = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
@@ -50,7 +50,7 @@ PROTECTIVE = {
 def test_the_scope_that_brings_a_refresh_token_is_asked_for(endpoint: str, scopes: tuple[str, ...], asked: str) -> None:
     """Where a provider wants one, and only beside scopes that a person asked for."""
 
-    assert asked == asked_scopes(endpoint, scopes)
+    assert asked == scope_parameter(endpoint, scopes)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_scope_that_brings_a_refresh_token_is_asked_for(endpoint: str, scope
 def test_resource_is_left_out_only_where_it_is_refused(endpoint: str, wanted: bool) -> None:
     """Entra's v2 endpoints answer AADSTS9010010 to it; v1 needs it."""
 
-    assert wanted is wants_resource(endpoint)
+    assert wanted is accepts_resource(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -86,28 +86,28 @@ def test_resource_is_left_out_only_where_it_is_refused(endpoint: str, wanted: bo
 def test_further_parameters(endpoint: str, extras: dict[str, str]) -> None:
     """The page of these providers wants more than the standard says."""
 
-    assert extras == authorize_extras(endpoint, API)
+    assert extras == extra_authorization_parameters(endpoint, API)
 
 
 def test_without_a_resource_there_is_no_audience() -> None:
     """Auth0 then chooses the tenant's default."""
 
-    assert {} == authorize_extras(AUTH0)
+    assert {} == extra_authorization_parameters(AUTH0)
 
 
 def test_no_parameter_of_a_row_stands_in_for_one_that_protects() -> None:
     """A quirk never loosens security."""
 
     for row in PROVIDERS:
-        assert not PROTECTIVE & row.extras.keys(), row.name
+        assert not PROTECTIVE & row.authorization_parameters.keys(), row.name
 
 
 def test_what_to_do_without_a_refresh_token() -> None:
     """Where the way is known it is told; the tokens of GitHub's OAuth apps need none."""
 
-    assert "do not expire" in no_refresh_words(GITHUB)
-    assert "token rotation" in no_refresh_words("https://slack.com/api/oauth.v2.access")
-    assert "" == no_refresh_words(PLAIN)
+    assert "do not expire" in no_refresh_help(GITHUB)
+    assert "token rotation" in no_refresh_help("https://slack.com/api/oauth.v2.access")
+    assert "" == no_refresh_help(PLAIN)
 
 
 @pytest.mark.parametrize(

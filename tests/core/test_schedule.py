@@ -87,7 +87,9 @@ def test_burst_has_six_tries() -> None:
 def test_again_has_six_tries_without_dice() -> None:
     """The same token once more: 0, 1, 2, 5, 10, 20 s after the previous answer failed to come (M9)."""
 
-    assert [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, None, None] == [schedule.again(n, P) for n in (0, 1, 2, 3, 4, 5, 6, -1)]
+    assert [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, None, None] == [
+        schedule.same_token_retry(n, P) for n in (0, 1, 2, 3, 4, 5, 6, -1)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ LIFE = 1.0  # s that an access token lives: the next refresh, and with it the ke
 HURRIED = """
 import sys
 from trayapp.core import storing
-storing.KEYRING_PAUSES = (0.2,)
+storing.KEYRING_RETRY_WAITS = (0.2,)
 from trayapp.cli import main
 sys.exit(main(sys.argv[1:]))
 """

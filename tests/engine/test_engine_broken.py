@@ -164,7 +164,7 @@ async def test_an_attempt_that_nobody_ends_is_ended_by_its_deadline(
 
     from trayapp.core import attempts
 
-    monkeypatch.setattr(attempts, "OVERTIME", 0.0)
+    monkeypatch.setattr(attempts, "DEADLINE_MARGIN", 0.0)
     release = asyncio.Event()
     real = HttpTokens.refresh
     asked = 0

@@ -26,10 +26,19 @@ from trayapp.api.pages import PageSessions
 from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.api.schemas import KEYS
 from trayapp.core import metrics
-from trayapp.core.client_settings import ClientAccess, Program, settings
+from trayapp.core.client_settings import ClientAccess, Program, settings_text
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
-from trayapp.core.public import Json, app_json, listed, rfc3339, row, spec_json, status_json, unavailable_json
+from trayapp.core.public import (
+    Json,
+    app_json,
+    list_row_json,
+    listed_views,
+    rfc3339,
+    spec_json,
+    status_json,
+    unavailable_json,
+)
 from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.proxy import aggregate
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
@@ -129,7 +138,7 @@ class _Api:
 
     async def metrics(self, request: web.Request) -> web.Response:
         control = self._control
-        page = metrics.text(
+        page = metrics.render(
             control.snapshot(),
             control.counted(),
             now=time.time(),
@@ -145,13 +154,13 @@ class _Api:
         return json_reply({"version": self._version})
 
     async def listing(self, request: web.Request) -> web.Response:
-        views = listed(self._control.snapshot(), everything=_flag(request, "all"))
+        views = listed_views(self._control.snapshot(), everything=_flag(request, "all"))
         return json_reply({"workloads": [self._row(request, view) for view in views]})
 
     def _row(self, request: web.Request, view: WorkloadView) -> Json:
         port = request.url.port or 0  # the Host header was checked: its port is ours
         created_at = self._control.created_at(view.name)
-        return row(view, port=port, created_at=created_at, started_at=self._control.started_at)
+        return list_row_json(view, port=port, created_at=created_at, started_at=self._control.started_at)
 
     async def add(self, request: web.Request) -> web.Response:
         keys = await read_object(request, dict.fromkeys(("name", *KEYS), object))
@@ -323,7 +332,7 @@ def _pasted(access: ClientAccess | None) -> web.Response:
     """What to paste into another program."""
     if access is None:
         raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
-    texts = {program.value: settings(access, program) for program in Program}
+    texts = {program.value: settings_text(access, program) for program in Program}
     made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
     return json_reply({**made, "settings": texts})
 

@@ -22,7 +22,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from trayapp.core.public import app_json, row
+from trayapp.core.public import app_json, list_row_json
 from trayapp.core.snapshot import Snapshot, WorkloadView
 from trayapp.server.replies import OWN_HEADERS, Refusal
 
@@ -205,7 +205,7 @@ class Events:
         yield "data: ]}\n\n"
 
     def _row(self, view: WorkloadView, port: int, created_at: float) -> str:
-        return _json(row(view, port=port, created_at=created_at, started_at=self._rows.started_at))
+        return _json(list_row_json(view, port=port, created_at=created_at, started_at=self._rows.started_at))
 
 
 def _slices(rows: Iterable[str]) -> Iterator[list[str]]:

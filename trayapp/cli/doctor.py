@@ -18,7 +18,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.reaching import endpoints
 from trayapp.config.loader import Config, ConfigError, Paths, load
-from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, of_keyring
+from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
@@ -97,7 +97,7 @@ async def keyring(report: Report | None) -> list[Check]:
 
     keystore = Keystore("doctor", hang_limit=KEYRING_LIMIT)
     try:
-        return [of_keyring(await keystore.status(), await keystore.describe())]
+        return [keyring_check(await keystore.status(), await keystore.describe())]
     finally:
         await keystore.close()
 

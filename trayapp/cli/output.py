@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from trayapp.core.presentation import Colour, Glyph
-from trayapp.core.sentences import SHORT
+from trayapp.core.sentences import SHORT_STATE
 from trayapp.core.snapshot import Detail, Status
 from trayapp.core.view import AMBER, BLUE, StatusStyle, style_of
 
@@ -37,7 +37,7 @@ COLOURS: Mapping[Colour, int] = {
     Colour.BLUE: 33,
     Colour.GREY: 245,
 }
-_SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT.items()}
+_SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT_STATE.items()}
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
 EMPTY = "No workloads yet. Add one: amberlight add NAME URL"
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"

@@ -26,7 +26,7 @@ BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
     Detail.PORTAL: ("", "Open any web page and sign in to the network; it goes on by itself."),
     Detail.OFFLINE: ("", "Connect to a network; it goes on by itself."),
 }
-BY_ITSELF = ("", "Nothing to do: it goes on by itself.")
+NO_ACTION_NEEDED = ("", "Nothing to do: it goes on by itself.")
 
 
 def advice(view: WorkloadView) -> tuple[str, str]:
@@ -35,9 +35,9 @@ def advice(view: WorkloadView) -> tuple[str, str]:
     if status is Status.STOPPED:
         return "resume", "Resume it when you want to use it again."
     if status is Status.REMOVING:
-        return BY_ITSELF
+        return NO_ACTION_NEEDED
     if status is Status.UNAUTHENTICATED and view.auth.signing_in:
         return "reauthorize", "Finish signing in in your browser; its page can be opened again from here."
     if detail in BY_DETAIL:
         return BY_DETAIL[detail]
-    return ("", "") if status is Status.RUNNING and detail is Detail.OK else BY_ITSELF
+    return ("", "") if status is Status.RUNNING and detail is Detail.OK else NO_ACTION_NEEDED

@@ -44,12 +44,16 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.storing import Result, keyring_pause, later_write, leave, store, valid
+from trayapp.core.storing import Result, enter_valid, keyring_retry_wait, run_deferred, schedule_write, store
 
-OVERTIME = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
-DOUBTFUL = (Phase.WAITING, Phase.REFRESHING, Phase.PAUSED)  # where a token without an answer is still to be used
+DEADLINE_MARGIN = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
+PHASES_THAT_USE_THE_TOKEN = (
+    Phase.WAITING,
+    Phase.REFRESHING,
+    Phase.PAUSED,
+)  # where a token without an answer is still to be used
 
-WORDS = {
+OUTCOME_WORDS = {
     Refreshed: "refreshed",
     NotSent: "not_sent",
     Ambiguous: "ambiguous",
@@ -78,14 +82,14 @@ def send(w: Workload, e: ProbeOk) -> Result:
     if w.after:  # paused, removed or quit during the probe: nothing is spent any more (M17)
         closing = () if w.maybe_spent else (CloseIntent(attempt.fingerprint),)  # it may be the mark of an earlier one
         w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
-        w, ending = leave(w, e.now)
+        w, ending = run_deferred(w, e.now)
         return w, (*closing, *ending)
     policy = w.spec.policy
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
     if hurried and attempt.trigger is not Trigger.MANUAL:  # an ordinary refresh of a short-lived token is no haste
-        recent = (*recent, e.now.at)[-schedule.remembered(policy) :]
-    deadline = e.now.at + policy.attempt_limit + OVERTIME
+        recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]
+    deadline = e.now.at + policy.attempt_limit + DEADLINE_MARGIN
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(
         w, attempt=attempt, last_attempt_at=e.now.at, recent=recent, keyring=None, keyring_since=None, keyring_tries=0
@@ -110,7 +114,7 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
     for waiting, so it is refreshed all the same."""
     attempt = w.attempt
     if e.attempt is None:  # it was a reading that failed
-        return later_write(w, e.now), ()
+        return schedule_write(w, e.now), ()
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
         return w, ()
     if w.unsaved:
@@ -122,10 +126,10 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + (0.0 if attempt.again else keyring_pause(w.keyring_tries)),
+        due=e.now.at + (0.0 if attempt.again else keyring_retry_wait(w.keyring_tries)),
         trigger=attempt.again or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
     )
-    w, effects = leave(w, e.now)
+    w, effects = run_deferred(w, e.now)
     return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
 
 
@@ -134,13 +138,13 @@ def finished(w: Workload, e: Finished) -> Result:
     attempt = w.attempt
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.SENT:
         return late(w, e)
-    w, effects = _ended(w, e, attempt)
+    w, effects = _by_outcome(w, e, attempt)
     problem = None if isinstance(e.outcome, Refreshed) else e.outcome.problem
-    return w, (Note("attempt", WORDS[type(e.outcome)], attempt.trigger, problem), *effects)
+    return w, (Note("attempt", OUTCOME_WORDS[type(e.outcome)], attempt.trigger, problem), *effects)
 
 
-def _ended(w: Workload, e: Finished, attempt: Attempt) -> Result:
-    w = replace(w, last_outcome=WORDS[type(e.outcome)])
+def _by_outcome(w: Workload, e: Finished, attempt: Attempt) -> Result:
+    w = replace(w, last_outcome=OUTCOME_WORDS[type(e.outcome)])
     match e.outcome:
         case Refreshed():
             return _refreshed(w, e, e.outcome)
@@ -176,7 +180,7 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         if w.unsaved and w.login is not None:  # the same login again, and it is still in memory only
             w, writing = store(w, w.login)
             effects = (*effects, *writing)
-    w, ending = leave(valid(w, now), now)
+    w, ending = run_deferred(enter_valid(w, now), now)
     return w, (*effects, Save(), *ending)
 
 
@@ -195,7 +199,7 @@ def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
         failing=None,
         last_error=problem,
     )
-    w, ending = leave(w, e.now)
+    w, ending = run_deferred(w, e.now)
     return w, (Save(), CloseIntent(e.fingerprint), *ending)  # in this order: a crash between them forgets nothing
 
 
@@ -229,7 +233,7 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     )
     if began_long and plan.failing.exhausted:
         effects = (*effects, Note("phase", "auth_retrying", attempt.trigger, outcome.problem))
-    w, ending = leave(w, e.now)
+    w, ending = run_deferred(w, e.now)
     return w, (*effects, Save(), *ending)
 
 
@@ -254,7 +258,7 @@ def late(w: Workload, e: Finished) -> Result:
             w, effects = _rotate(w, token, e.now, scope)
             return (replace(w, maybe_spent=False), (*effects, Note("attempt", "late"))) if effects else (w, ())
         case Ambiguous():
-            return (replace(w, maybe_spent=True, marked_at=e.now.at) if w.phase in DOUBTFUL else w), ()
+            return (replace(w, maybe_spent=True, marked_at=e.now.at) if w.phase in PHASES_THAT_USE_THE_TOKEN else w), ()
         case _:
             return w, ()
 

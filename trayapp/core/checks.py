@@ -40,7 +40,7 @@ class Report:
     token_endpoints: Mapping[str, str]  # where each login is refreshed, by workload
 
 
-def of_keyring(trouble: Trouble | None, text: str) -> Check:
+def keyring_check(trouble: Trouble | None, text: str) -> Check:
     """How the keyring is; `text` names it, or says what is wrong with it."""
     state, help_ = (OK, "") if trouble is None else _KEYRING[trouble]
     return Check("keyring", state, text, help_)

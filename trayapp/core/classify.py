@@ -18,9 +18,7 @@ from urllib.parse import parse_qsl
 
 from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.model import Problem, Secret
-from trayapp.core.quirks import grace_of, quirk_for, verdict, words_for
-
-__all__ = ["classify", "grace_of", "problem_of", "quirk_for"]
+from trayapp.core.quirks import refusal_text, verdict
 
 # Row 6: RFC 6749 section 5.2, and RFC 6750's word for the same. What the server means by it, for people.
 VERDICTS: Mapping[str, str] = {
@@ -35,12 +33,12 @@ VERDICTS: Mapping[str, str] = {
 VERDICT_STATUSES = (400, 401, 403)
 INTERACTION = "The server wants you to sign in again in person"  # second factor, consent: a quirk row
 GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have acted
-LOGIN_TO_NETWORK = 511  # RFC 6585 section 6: only captive portals say so
+NETWORK_LOGIN_REQUIRED = 511  # RFC 6585 section 6: only captive portals say so
 
 SUMMARY_MAX = 200  # characters; Problem promises it
 DESCRIPTION_MAX = 120  # characters of the server's own explanation
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_VISIBLE = re.compile(r"[\x21-\x7e]+")  # RFC 6749 appendix A.12, A.17; without the space, which no header could carry
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 appendix A.12, A.17; without the space, which no header could carry
 _SCOPE = re.compile(r"[\x20-\x7e]{0,4096}")
 _SECRET_LIKE = re.compile(
     r"[A-Za-z0-9_\-.~+/=%]{20,}|://"
@@ -84,12 +82,12 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
         return Ambiguous(problem) if reply.sent else NotSent(problem)
     if reply.status == 407:  # row 1: the proxy kept it
         return NotSent(Problem("proxy", "The HTTP proxy asks for a login (407): check the proxy settings.", 407))
-    body = _read(reply)
+    body = _read_body(reply)
     success = 200 <= reply.status < 300
-    if success and (token := _visible(body.fields.get("access_token"))):  # row 3
+    if success and (token := _printable_token(body.fields.get("access_token"))):  # row 3
         return _refreshed(token, body.fields)
-    if peculiar := verdict(provider, reply.status, body.fields):  # row 4
-        return Refused(_verdict_problem(reply.status, *peculiar, body, provider))
+    if quirk := verdict(provider, reply.status, body.fields):  # row 4
+        return Refused(_verdict_problem(reply.status, *quirk, body, provider))
     if success and body.claims_json and not body.json:  # row 5
         return Ambiguous(Problem("truncated", "The server's answer was damaged on its way.", reply.status))
     code = body.fields.get("error")
@@ -107,7 +105,7 @@ def problem_of(fault: Fault) -> Problem:
 
 def _refreshed(access_token: str, fields: Mapping[str, object]) -> Refreshed:
     """Row 3. What is odd about the rest of the answer counts as absent: the access token is good (M1)."""
-    scope, id_token = fields.get("scope"), _visible(fields.get("id_token"))
+    scope, id_token = fields.get("scope"), _printable_token(fields.get("id_token"))
     return Refreshed(
         access_token=Secret(access_token),
         refresh_token=_secret(fields.get("refresh_token")),
@@ -121,11 +119,11 @@ def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
     """Rows 7 and 8: an answer that is neither a token nor a verdict."""
     status = answer.status
     success = 200 <= status < 300
-    portal = status == LOGIN_TO_NETWORK or 300 <= status < 400 or (success and body.html)
+    portal = status == NETWORK_LOGIN_REQUIRED or 300 <= status < 400 or (success and body.html)
     code = _code(body.fields.get("error"))
     kind = "portal" if portal else "oauth" if code else "http"
     return ServerBusy(
-        problem=Problem(kind, _cut(_busy_words(status, body, code, portal), SUMMARY_MAX), status, code),
+        problem=Problem(kind, _cut(_busy_summary(status, body, code, portal), SUMMARY_MAX), status, code),
         retry_after=_retry_after(answer.headers, wall),
         maybe_spent=status in GATEWAY_STATUSES,
         portal=portal,
@@ -133,7 +131,7 @@ def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
     )
 
 
-def _busy_words(status: int, body: _Body, code: str, portal: bool) -> str:
+def _busy_summary(status: int, body: _Body, code: str, portal: bool) -> str:
     if 300 <= status < 400:
         return f"The server answered {status}, a redirect to another page: captive portal?"
     if portal:
@@ -156,10 +154,10 @@ def _verdict_problem(status: int, code: str, word: str, body: _Body, provider: s
     provider, else its explanation if that is fit to show."""
     meaning = VERDICTS.get(code, INTERACTION)
     fields = body.fields
-    if known := words_for(provider, code, fields):
+    if known := refusal_text(provider, code, fields):
         return Problem("oauth", _cut(f"{meaning} ({word}). {known}", SUMMARY_MAX), status, code)
-    said = fields.get("error_description") or fields.get("msg")
-    description = _sanitised(said) if body.json_object and isinstance(said, str) else ""
+    server_text = fields.get("error_description") or fields.get("msg")
+    description = _sanitised(server_text) if body.json_object and isinstance(server_text, str) else ""
     summary = f"{meaning} ({word})." + (f" It says: {description}" if description else "")
     return Problem("oauth", _cut(summary, SUMMARY_MAX), status, code)
 
@@ -167,7 +165,7 @@ def _verdict_problem(status: int, code: str, word: str, body: _Body, provider: s
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _read(answer: Answer) -> _Body:
+def _read_body(answer: Answer) -> _Body:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     start = answer.body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     html = "html" in kind or start.startswith(b"<")
@@ -187,13 +185,13 @@ def _form(body: bytes) -> dict[str, object]:
     return dict(parse_qsl(text.decode("ascii"))) if _FORM.fullmatch(text) else {}
 
 
-def _visible(value: object) -> str:
+def _printable_token(value: object) -> str:
     """A token that a header or a form can carry; empty otherwise."""
-    return value if isinstance(value, str) and _VISIBLE.fullmatch(value) else ""
+    return value if isinstance(value, str) and _TOKEN.fullmatch(value) else ""
 
 
 def _secret(value: object) -> Secret | None:
-    token = _visible(value)
+    token = _printable_token(value)
     return Secret(token) if token else None
 
 

@@ -38,7 +38,7 @@ class ClientAccess:
         return {} if self.key is None else {"Authorization": f"Bearer {self.key.reveal()}"}
 
 
-def settings(access: ClientAccess, program: Program) -> str:
+def settings_text(access: ClientAccess, program: Program) -> str:
     """The text to be pasted. It holds the local key."""
     entry: dict[str, object] = {"type": "http", "url": access.url}
     if headers := access.headers():

@@ -46,11 +46,11 @@ def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None
     if manual:
         return at
     if gate.blocked(w.loopback):
-        return max(at, blind_at(w, gate), gate.settles_at() or 0.0)
+        return max(at, despite_gate_at(w, gate), gate.settles_at() or 0.0)
     return gate.opens_at(at, w.loopback)
 
 
-def blind_at(w: Workload, gate: Gate) -> float:
+def despite_gate_at(w: Workload, gate: Gate) -> float:
     """When an attempt is made though the way is said to be closed: once a tick, and a token in doubt more often while
     a grace may last (M9): where there really is no network nothing is sent, and nothing lost."""
     closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 
-WELL = (Status.RUNNING, Status.STARTING, Status.STOPPED)
+NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED)
 
 
-def text(view: WorkloadView) -> str:
+def error_details(view: WorkloadView) -> str:
     """The last error and what surrounds it, for a bug report. No token, no address with a query, no body is in it."""
     error = view.auth.last_error
     lines = [f"{view.name}: {view.status} ({view.auth.detail})", view.status_context]
@@ -23,9 +23,9 @@ def text(view: WorkloadView) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def each(snapshot: Snapshot) -> tuple[Notice, ...]:
+def problem_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
     """One notice for each workload that is not well."""
-    unwell = [view for _, view in sorted(snapshot.workloads.items()) if view.status not in WELL]
+    unwell = [view for _, view in sorted(snapshot.workloads.items()) if view.status not in NOT_A_PROBLEM]
     return tuple(_notice(view) for view in unwell)
 
 
@@ -36,7 +36,7 @@ def _notice(view: WorkloadView) -> Notice:
     return Notice(f"show:{view.name}", view.name, view.status_context, (sign_in, retry) if red else (retry,))
 
 
-def all_well(count: int) -> str:
+def all_well_text(count: int) -> str:
     """Nothing to show is worth a sentence too."""
     if not count:
         return "No workload yet. Add one: amberlight add NAME URL"

@@ -22,16 +22,16 @@ class Gate:
     offline: bool = False
     portal: bool = False
     changed_at: float | None = None  # the latest change or wake, until settled
-    restless_since: float | None = None  # the first of the changes that have not settled yet
+    unsettled_since: float | None = None  # the first of the changes that have not settled yet
     closed_since: float | None = None  # offline, portal or asleep since then; settling does not count
     settle: float = SETTLE
     settle_max: float = SETTLE_MAX
 
     def settles_at(self) -> float | None:
         """When the current restlessness ends, if nothing else happens."""
-        if self.changed_at is None or self.restless_since is None:
+        if self.changed_at is None or self.unsettled_since is None:
             return None
-        return min(self.changed_at + self.settle, self.restless_since + self.settle_max)
+        return min(self.changed_at + self.settle, self.unsettled_since + self.settle_max)
 
     def reason(self, at: float, loopback: bool = False) -> Detail | None:
         """Why nothing may leave at this instant; None when the gate is open."""
@@ -58,41 +58,41 @@ class Gate:
         return at if settles is None else max(at, settles)
 
 
-def _restless(gate: Gate, at: float) -> Gate:
+def _unsettled(gate: Gate, at: float) -> Gate:
     settles = gate.settles_at()
     fresh = settles is None or at >= settles
-    return replace(gate, changed_at=at, restless_since=at if fresh else gate.restless_since)
+    return replace(gate, changed_at=at, unsettled_since=at if fresh else gate.unsettled_since)
 
 
-def _closed(gate: Gate, at: float) -> Gate:
+def _with_closed_since(gate: Gate, at: float) -> Gate:
     """Keep `closed_since` true to the three hard reasons."""
     if gate.blocked():
         return gate if gate.closed_since is not None else replace(gate, closed_since=at)
     return replace(gate, closed_since=None)
 
 
-def timed(gate: Gate, settle: float, settle_max: float) -> Gate:
+def with_settling_times(gate: Gate, settle: float, settle_max: float) -> Gate:
     """The same gate with other settling times."""
     return replace(gate, settle=settle, settle_max=settle_max)
 
 
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
     """The network changed: it is online, offline or behind a portal now."""
-    return _closed(_restless(replace(gate, offline=offline, portal=portal), at), at)
+    return _with_closed_since(_unsettled(replace(gate, offline=offline, portal=portal), at), at)
 
 
 def woke(gate: Gate, at: float) -> Gate:
     """The machine woke up, or its sleep was called off."""
-    return _closed(_restless(replace(gate, sleeping=False), at), at)
+    return _with_closed_since(_unsettled(replace(gate, sleeping=False), at), at)
 
 
 def sleep_soon(gate: Gate, at: float) -> Gate:
     """The machine is about to sleep."""
-    return _closed(replace(gate, sleeping=True), at)
+    return _with_closed_since(replace(gate, sleeping=True), at)
 
 
 def answered(gate: Gate, at: float) -> Gate:
     """A server answered, whatever the kernel or a hint says: the network carries (M10)."""
     if not (gate.offline or gate.portal):
         return gate
-    return _closed(replace(gate, offline=False, portal=False), at)
+    return _with_closed_since(replace(gate, offline=False, portal=False), at)

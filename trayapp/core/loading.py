@@ -26,7 +26,7 @@ from trayapp.core.model import (
     Workload,
 )
 from trayapp.core.resources import covers, same_origin
-from trayapp.core.storing import Result, confirm_change, keyring_pause, later_write, store
+from trayapp.core.storing import Result, confirm_change, keyring_retry_wait, schedule_write, store
 from trayapp.core.waiting import attempt_now
 
 
@@ -80,15 +80,15 @@ def loaded(w: Workload, e: Loaded) -> Result:
     if e.saved.paused:
         return replace(w, phase=Phase.PAUSED, due=None), ()
     if e.login is None:
-        return signed_out(w, SignedOut.NEVER), ()
-    if _foreign(w.spec, e.login):
-        return ask_first(w, w.spec), ()
+        return enter_signed_out(w, SignedOut.NEVER), ()
+    if _made_for_another_identity(w.spec, e.login):
+        return ask_for_confirmation(w, w.spec), ()
     if e.saved.combination == e.login.fingerprint():
-        return signed_out(w, e.saved.signed_out or SignedOut.REFUSED), ()
-    return attempt_now(_remembering(w, e), e, Trigger.START), ()
+        return enter_signed_out(w, e.saved.signed_out or SignedOut.REFUSED), ()
+    return attempt_now(_with_saved_outage(w, e), e, Trigger.START), ()
 
 
-def _remembering(w: Workload, e: Loaded) -> Workload:
+def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
     """The outage that was under way when the program ended goes on: the ceiling must not start anew (M6)."""
     since = e.saved.retrying_since
     failing = None
@@ -103,11 +103,11 @@ def _remembering(w: Workload, e: Loaded) -> Workload:
             fresh_counted=max(0.0, e.saved.counted),
             gave_up=e.saved.gave_up,
         )
-    maybe_spent = w.login is not None and _doubtful(w.login, e.saved)
+    maybe_spent = w.login is not None and _in_doubt(w.login, e.saved)
     return replace(w, failing=failing, maybe_spent=maybe_spent, marked_at=e.now.at, signed_out=None, combination="")
 
 
-def _doubtful(login: Login, saved: Saved) -> bool:
+def _in_doubt(login: Login, saved: Saved) -> bool:
     """Whether this token is under way without an answer, or a later one was that never reached the keyring: then this
     one is spent for sure."""
     return saved.open_intent == login.fingerprint() or saved.open_generation > login.generation
@@ -117,8 +117,8 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
     """Signed out and read again: only another combination than the refused one is worth an attempt (M7)."""
     if e.login is None or e.login.fingerprint() == w.combination:
         return w, ()
-    if _foreign(w.spec, e.login):
-        return ask_first(replace(w, login=e.login), w.spec), ()
+    if _made_for_another_identity(w.spec, e.login):
+        return ask_for_confirmation(replace(w, login=e.login), w.spec), ()
     w = replace(w, read=True, login=e.login, top=max(w.top, e.login.generation), signed_out=None, combination="")
     return attempt_now(replace(w, failing=None), e, Trigger.MANUAL), ()
 
@@ -144,16 +144,16 @@ def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + keyring_pause(w.keyring_tries),
+        due=e.now.at + keyring_retry_wait(w.keyring_tries),
     ), ()
 
 
 def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
     """Reading failed while the newest login is in memory only: the write is tried again later."""
-    return later_write(w, e.now), ()
+    return schedule_write(w, e.now), ()
 
 
-def _foreign(spec: Spec, login: Login) -> bool:
+def _made_for_another_identity(spec: Spec, login: Login) -> bool:
     """Whether the login was made for another identity than the configuration now names."""
     pairs = (
         (spec.token_endpoint, login.token_endpoint),
@@ -170,11 +170,11 @@ def _foreign(spec: Spec, login: Login) -> bool:
     return not same_origin(login.issuer, spec.url)  # a server without RFC 9728 signs people in itself, at its origin
 
 
-def signed_out(w: Workload, why: SignedOut) -> Workload:
+def enter_signed_out(w: Workload, why: SignedOut) -> Workload:
     """Phase `signed_out`: only a sign-in, or another combination, leads out of it."""
     return replace(w, phase=Phase.SIGNED_OUT, signed_out=why, due=None, attempt=None, keyring=None, keyring_since=None)
 
 
-def ask_first(w: Workload, wanted: Spec) -> Workload:
+def ask_for_confirmation(w: Workload, wanted: Spec) -> Workload:
     """The configuration names another identity than the login was made for."""
     return confirm_change(replace(w, confirm=wanted))

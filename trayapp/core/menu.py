@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
-from trayapp.core.sentences import Local, enter_code, short
+from trayapp.core.sentences import LocalTime, enter_code, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels
 TOOLTIP_NAMES = 5  # lines below the summary
 
-SIGNS: Mapping[Glyph, str] = {
+GLYPH_CHARACTERS: Mapping[Glyph, str] = {
     Glyph.TICK: "✔",
     Glyph.RETRY: "↻",
     Glyph.WARNING: "⚠",
@@ -44,7 +44,7 @@ class Rank(IntEnum):
 
 
 # In the order of the summary line: one, several.
-COUNTED: Mapping[Rank, tuple[str, str]] = {
+SUMMARY_WORDS: Mapping[Rank, tuple[str, str]] = {
     Rank.RUNNING: ("running", "running"),
     Rank.STARTING: ("starting", "starting"),
     Rank.RETRYING: ("retrying", "retrying"),
@@ -85,21 +85,21 @@ def summary(snapshot: Snapshot) -> str:
     if not snapshot.workloads:
         return "No workloads yet"
     ranks = [rank(view) for view in snapshot.workloads.values()]
-    counts = ((ranks.count(r), one, several) for r, (one, several) in COUNTED.items())
+    counts = ((ranks.count(r), one, several) for r, (one, several) in SUMMARY_WORDS.items())
     return " · ".join(f"{n} {one if n == 1 else several}" for n, one, several in counts if n)
 
 
-def tray_view(snapshot: Snapshot, local: Local) -> TrayView:
+def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
     """All that the tray draws. `local` writes a wall time as the user's time of day."""
     return TrayView(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
 
 
-def _sorted(snapshot: Snapshot) -> list[WorkloadView]:
+def _by_name(snapshot: Snapshot) -> list[WorkloadView]:
     return sorted(snapshot.workloads.values(), key=lambda view: view.name)
 
 
 def _icon(snapshot: Snapshot) -> IconView:
-    views = _sorted(snapshot)
+    views = _by_name(snapshot)
     if snapshot.broken:
         return IconView(Glyph.CROSS, Colour.RED, attention=True)
     if not views:
@@ -109,9 +109,9 @@ def _icon(snapshot: Snapshot) -> IconView:
     return IconView(worst.glyph, worst.colour, segments, attention=worst.colour is Colour.RED)
 
 
-def _tooltip(snapshot: Snapshot, local: Local) -> str:
+def _tooltip(snapshot: Snapshot, local: LocalTime) -> str:
     first = "Configuration error" if snapshot.broken else summary(snapshot)
-    worst = sorted((v for v in _sorted(snapshot) if rank(v) < Rank.RUNNING), key=rank)
+    worst = sorted((v for v in _by_name(snapshot) if rank(v) < Rank.RUNNING), key=rank)
     lines = [f"{view.name}: {short(view, local)}" for view in worst]
     if len(lines) > TOOLTIP_NAMES:
         lines[TOOLTIP_NAMES - 1 :] = [f"and {len(lines) - TOOLTIP_NAMES + 1} more"]
@@ -121,8 +121,8 @@ def _tooltip(snapshot: Snapshot, local: Local) -> str:
 # --- menu ------------------------------------------------------------------------------------------------------------
 
 
-def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
-    views = _sorted(snapshot)
+def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
+    views = _by_name(snapshot)
     if snapshot.broken:
         yield MenuItem("broken", f"✖ {snapshot.broken}", enabled=False)
     for number, warning in enumerate(snapshot.warnings):
@@ -130,30 +130,30 @@ def _menu(snapshot: Snapshot, local: Local) -> Iterator[MenuItem]:
     yield MenuItem("summary", summary(snapshot), enabled=False)
     if any(view.auth.detail is Detail.KEYRING_LOCKED for view in views):
         yield MenuItem("keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL))  # a retry by hand may show its dialog
-    yield from (_code(view) for view in views if view.auth.device is not None)
-    yield from (_top(view) for view in views if _wants_sign_in(view) and view.auth.device is None)
+    yield from (_device_code_item(view) for view in views if view.auth.device is not None)
+    yield from (_sign_in_item(view) for view in views if _needs_sign_in(view) and view.auth.device is None)
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
     yield MenuItem("separator:workloads", separator=True)
-    yield from (_workload(view, local) for view in views)
+    yield from (_workload_item(view, local) for view in views)
     if not views:
         yield MenuItem("empty", "No workload yet", enabled=False)
     yield MenuItem("separator:all", separator=True)
-    active = any(_retries(view) for view in views)
+    active = any(_can_retry(view) for view in views)
     yield MenuItem("retry_all", "Retry all now", Action(Verb.RETRY_ALL), enabled=active)
     yield MenuItem("add", "Add a workload…", Action(Verb.ADD))
     yield MenuItem("mute", "Mute notifications", Action(Verb.MUTE), checked=snapshot.muted)
     if snapshot.autostart is not None:
         yield MenuItem("autostart", "Start at login", Action(Verb.AUTOSTART), checked=snapshot.autostart)
     yield MenuItem("separator:quit", separator=True)
-    yield MenuItem("quit", _quit(views), Action(Verb.QUIT))
+    yield MenuItem("quit", _quit_text(views), Action(Verb.QUIT))
 
 
-def _wants_sign_in(view: WorkloadView) -> bool:
+def _needs_sign_in(view: WorkloadView) -> bool:
     """A sign-in is what this workload needs, so it is one click away at the top."""
     return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail is Detail.CONFIRM_CHANGE
 
 
-def _code(view: WorkloadView) -> MenuItem:
+def _device_code_item(view: WorkloadView) -> MenuItem:
     """A sign-in by device code waits (RFC 8628): a click opens its page here, on this machine."""
     assert view.auth.device is not None  # noqa: S101 - the caller looked
     return MenuItem(
@@ -161,7 +161,7 @@ def _code(view: WorkloadView) -> MenuItem:
     )
 
 
-def _top(view: WorkloadView) -> MenuItem:
+def _sign_in_item(view: WorkloadView) -> MenuItem:
     if view.auth.signing_in:
         text = f"Reopen sign-in page of {view.name}…"
     elif view.auth.detail is Detail.NEVER_SIGNED_IN:
@@ -171,8 +171,8 @@ def _top(view: WorkloadView) -> MenuItem:
     return MenuItem(f"top:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))
 
 
-def _workload(view: WorkloadView, local: Local) -> MenuItem:
-    text = f"{SIGNS[view.glyph]} {view.name}: {short(view, local)}"
+def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
+    text = f"{GLYPH_CHARACTERS[view.glyph]} {view.name}: {short(view, local)}"
     if view.status is Status.REMOVING:
         return MenuItem(f"workload:{view.name}", text, enabled=False)
     return MenuItem(f"workload:{view.name}", text, items=tuple(_submenu(view)))
@@ -184,7 +184,7 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
 
     never = view.auth.detail is Detail.NEVER_SIGNED_IN
     sign_in = "Reopen sign-in page…" if view.auth.signing_in else "Sign in…" if never else "Reauthorize…"
-    yield item(Verb.RETRY, "Retry now", _retries(view))
+    yield item(Verb.RETRY, "Retry now", _can_retry(view))
     yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
     if view.auth.signing_in:
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
@@ -197,11 +197,11 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     yield item(Verb.SIGN_OUT, "Sign out", not never)
 
 
-def _retries(view: WorkloadView) -> bool:
+def _can_retry(view: WorkloadView) -> bool:
     return view.status not in (Status.STOPPED, Status.REMOVING)
 
 
-def _quit(views: list[WorkloadView]) -> str:
+def _quit_text(views: list[WorkloadView]) -> str:
     """Quit, with a warning where a login would be lost."""
     unsaved = [view.name for view in views if view.auth.detail is Detail.NOT_STORED]
     return f"Quit (the newest login of {', '.join(unsaved)} is not saved)" if unsaved else "Quit"

@@ -16,7 +16,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class Counters:
     """What the app counted since it started. The keys name what the values are about; values never go down."""
 
     refreshes: Mapping[tuple[str, str, str], int]  # workload, outcome, trigger
@@ -26,7 +26,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """All samples of one name."""
 
     name: str
@@ -35,38 +35,42 @@ class Family:
     samples: tuple[tuple[Labels, float], ...]
 
 
-def text(snapshot: Snapshot, counted: Counted, *, now: float, started_at: float, version: str) -> str:
+def render(snapshot: Snapshot, counters: Counters, *, now: float, started_at: float, version: str) -> str:
     """The whole page. `now` and `started_at` are wall seconds."""
-    families = (*_app(snapshot, counted, started_at, version), *_workloads(snapshot, now), *_counters(counted))
+    families = (
+        *_app_families(snapshot, counters, started_at, version),
+        *_workload_families(snapshot, now),
+        *_counter_families(counters),
+    )
     return "".join(line + "\n" for family in families for line in _lines(family))
 
 
-def _app(snapshot: Snapshot, counted: Counted, started_at: float, version: str) -> Iterator[Family]:
-    yield Family("amberlight_info", "gauge", "The running version; always 1.", (((("version", version),), 1.0),))
-    yield _one("amberlight_start_time_seconds", "When the app started, since the epoch.", started_at)
-    yield _one(
+def _app_families(snapshot: Snapshot, counters: Counters, started_at: float, version: str) -> Iterator[MetricFamily]:
+    yield MetricFamily("amberlight_info", "gauge", "The running version; always 1.", (((("version", version),), 1.0),))
+    yield _gauge("amberlight_start_time_seconds", "When the app started, since the epoch.", started_at)
+    yield _gauge(
         "amberlight_gate_open", "1 if attempts may leave, 0 while offline, asleep or settling.", not snapshot.gate
     )
-    yield _one("amberlight_event_streams", "Clients that listen to the event stream.", counted.streams)
+    yield _gauge("amberlight_event_streams", "Clients that listen to the event stream.", counters.streams)
 
 
-def _workloads(snapshot: Snapshot, now: float) -> Iterator[Family]:
+def _workload_families(snapshot: Snapshot, now: float) -> Iterator[MetricFamily]:
     views = sorted(snapshot.workloads.values(), key=lambda view: view.name)
     words = [view.status for view in views]
     by_status = tuple(((("status", str(word)),), float(words.count(word))) for word in Status)
-    yield Family("amberlight_workloads", "gauge", "Workloads by public status.", by_status)
+    yield MetricFamily("amberlight_workloads", "gauge", "Workloads by public status.", by_status)
     since = [
         (view.name, max(0.0, now - view.auth.last_refreshed_at))
         for view in views
         if view.auth.last_refreshed_at is not None
     ]
-    yield Family(
+    yield MetricFamily(
         "amberlight_seconds_since_last_refresh",
         "gauge",
         "Seconds since a token was last got for this workload.",
         tuple(((("workload", name),), seconds) for name, seconds in since),
     )
-    yield Family(
+    yield MetricFamily(
         "amberlight_lost_rotations_total",
         "counter",
         "Logins that ended because the answer to a refresh was lost on its way.",
@@ -74,43 +78,45 @@ def _workloads(snapshot: Snapshot, now: float) -> Iterator[Family]:
     )
 
 
-def _counters(counted: Counted) -> Iterator[Family]:
-    yield _family(
+def _counter_families(counters: Counters) -> Iterator[MetricFamily]:
+    yield _counter(
         "amberlight_refreshes_total",
         "Attempts to refresh, by what they came to and why they were made.",
         ("workload", "outcome", "trigger"),
-        counted.refreshes.items(),
+        counters.refreshes.items(),
     )
-    yield _family(
+    yield _counter(
         "amberlight_callers_refused_total",
         "Callers that wanted a token and got none, by what they were told.",
         ("workload", "error"),
-        counted.refused.items(),
+        counters.refused.items(),
     )
-    if counted.proxied:
-        yield _family(
+    if counters.proxied:
+        yield _counter(
             "amberlight_proxy_requests_total",
             "Requests through the proxy, by the status code of the answer.",
             ("workload", "code"),
-            counted.proxied.items(),
+            counters.proxied.items(),
         )
 
 
-def _one(name: str, words: str, value: float) -> Family:
-    return Family(name, "gauge", words, (((), float(value)),))
+def _gauge(name: str, words: str, value: float) -> MetricFamily:
+    return MetricFamily(name, "gauge", words, (((), float(value)),))
 
 
-def _family(name: str, words: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+def _counter(
+    name: str, words: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], int]]
+) -> MetricFamily:
     samples = tuple((tuple(zip(labels, key, strict=True)), float(count)) for key, count in sorted(counts))
-    return Family(name, "counter", words, samples)
+    return MetricFamily(name, "counter", words, samples)
 
 
-def _lines(family: Family) -> Iterator[str]:
+def _lines(family: MetricFamily) -> Iterator[str]:
     yield f"# HELP {family.name} {_escaped(family.help)}"
     yield f"# TYPE {family.name} {family.kind}"
     for labels, value in family.samples:
-        inside = ",".join(f'{name}="{_quoted(text)}"' for name, text in labels)
-        yield f"{family.name}{{{inside}}} {_number(value)}" if inside else f"{family.name} {_number(value)}"
+        inside = ",".join(f'{name}="{_quoted(render)}"' for name, render in labels)
+        yield f"{family.name}{{{inside}}} {_formatted(value)}" if inside else f"{family.name} {_formatted(value)}"
 
 
 def _escaped(words: str) -> str:
@@ -121,6 +127,6 @@ def _quoted(value: str) -> str:
     return _escaped(value).replace('"', '\\"')
 
 
-def _number(value: float) -> str:
+def _formatted(value: float) -> str:
     """Whole numbers without a point; nobody needs more than milliseconds."""
     return str(int(value)) if value.is_integer() else f"{value:.3f}"

@@ -17,7 +17,9 @@ class RefusalText:
     """What a provider's refusal means, for people. At most 110 characters, so that a summary holds them whole."""
 
     text: str
-    says: tuple[str, ...] = ()  # only if the server's own explanation contains one of these (lower case); empty: always
+    if_description_has: tuple[
+        str, ...
+    ] = ()  # only if the server's own explanation contains one of these (lower case); empty: always
     code: str = "invalid_grant"  # the standard code that the answer stands for (RFC 6749 section 5.2)
 
 
@@ -30,13 +32,13 @@ class Provider:
     path: re.Pattern[str] | None = None  # the token endpoint's whole path, for servers that people run themselves
     grace: float | None = None  # s that a rotated refresh token may be sent again; 0: known none; None: unknown
     offline_scope: str = ""  # has to be asked for, or no refresh token comes
-    extras: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
+    authorization_parameters: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
     audience: bool = False  # the resource is also asked for as `audience`, the name from before RFC 8707
     no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that refuse `resource` (RFC 8707)
     separator: str = " "  # between scopes; RFC 6749 section 3.3 knows only the blank
-    missing: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
-    words: tuple[RefusalText, ...] = ()  # the first that fits is shown
-    source: tuple[str, ...] = ()
+    no_refresh_help: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
+    refusals: tuple[RefusalText, ...] = ()  # the first that fits is shown
+    sources: tuple[str, ...] = ()
 
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -44,13 +46,13 @@ PROVIDERS: tuple[Provider, ...] = (
         "github",
         ("github.com", "ghe.com"),  # ghe.com: GitHub Enterprise with data residency
         grace=0.0,
-        missing="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens; those of"
+        no_refresh_help="GitHub gives refresh tokens only to GitHub Apps with expiring user tokens; those of"
         " OAuth apps do not expire.",
-        words=(
+        refusals=(
             RefusalText("GitHub ends logins that were unused for six months, or whose token was used twice."),
             RefusalText("GitHub asks its apps for their client secret at every refresh.", code="invalid_client"),
         ),
-        source=(
+        sources=(
             "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
             "https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors",
             "https://github.com/superfly/ssokenizer/issues/17",  # single use
@@ -60,17 +62,17 @@ PROVIDERS: tuple[Provider, ...] = (
         # A refresh token comes with a first consent only, hence the prompt; it is not rotated, so no grace is needed.
         "google",
         ("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
-        extras={"access_type": "offline", "prompt": "consent"},
-        missing="Google gives a refresh token with a new consent only: take this app out of your Google"
+        authorization_parameters={"access_type": "offline", "prompt": "consent"},
+        no_refresh_help="Google gives a refresh token with a new consent only: take this app out of your Google"
         " account's connections, then sign in again.",
-        words=(
+        refusals=(
             RefusalText(
                 "Your Google Workspace wants you to sign in again from time to time.", ("invalid_rapt", "reauth")
             ),
             RefusalText("Every week? Google ends logins of apps in testing after 7 days: publish the app."),
             RefusalText("The app was deleted in the Google Cloud console.", ("deleted",), "invalid_client"),
         ),
-        source=(
+        sources=(
             "https://developers.google.com/identity/protocols/oauth2/web-server#offline",
             "https://developers.google.com/identity/protocols/oauth2#expiration",
             "https://github.com/pdobsan/oama/issues/36",  # no refresh token without a new consent
@@ -93,8 +95,8 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
         offline_scope="offline_access",
         no_resource=re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE),  # v1 has the same hosts and wants it
-        missing="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
-        words=(
+        no_refresh_help="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
+        refusals=(
             RefusalText(
                 "Unused for too long; Microsoft ends such logins after 90 days.", ("aadsts700082", "aadsts70008:")
             ),
@@ -126,7 +128,7 @@ PROVIDERS: tuple[Provider, ...] = (
             ),
             RefusalText("The app is not known in this Microsoft tenant.", ("aadsts700016",), "unauthorized_client"),
         ),
-        source=(
+        sources=(
             "https://learn.microsoft.com/entra/identity-platform/refresh-tokens",
             "https://learn.microsoft.com/entra/identity-platform/reference-error-codes",
             "https://github.com/punkpeye/mcp-remote/issues/217",  # AADSTS9010010: v2 refuses resource
@@ -138,7 +140,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # mcp.atlassian.com is a server of its own: it registers clients, and nothing is published of its rotation.
         "atlassian-mcp",
         ("mcp.atlassian.com",),
-        source=("https://github.com/openai/codex/issues/27165",),
+        sources=("https://github.com/openai/codex/issues/27165",),
     ),
     Provider(
         # 10 minutes for lost answers; the access token of the old pair dies with them. 90 days unused, 365 in all.
@@ -146,10 +148,10 @@ PROVIDERS: tuple[Provider, ...] = (
         ("atlassian.com",),
         grace=600.0,
         offline_scope="offline_access",
-        extras={"audience": "api.atlassian.com", "prompt": "consent"},
-        missing="Atlassian gives a refresh token only for the scope offline_access: add it to scopes.",
-        words=(RefusalText("Atlassian ends logins when the password is changed, and after 90 days without use."),),
-        source=(
+        authorization_parameters={"audience": "api.atlassian.com", "prompt": "consent"},
+        no_refresh_help="Atlassian gives a refresh token only for the scope offline_access: add it to scopes.",
+        refusals=(RefusalText("Atlassian ends logins when the password is changed, and after 90 days without use."),),
+        sources=(
             "https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps",
             "https://developer.atlassian.com/cloud/oauth/getting-started/refresh-tokens",
             "https://community.developer.atlassian.com/t/the-old-access-token-will-be-revoked-during-the-refresh-token-exchange/83103",
@@ -159,10 +161,10 @@ PROVIDERS: tuple[Provider, ...] = (
         # Access tokens live 12 h. The refresh token is revoked when it is used; of a grace nothing is said.
         "slack",
         ("slack.com",),
-        missing="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
+        no_refresh_help="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
         " expire. Turn it on in the app's settings.",
-        words=(RefusalText("Slack knows this refresh token no more: it was used before, or the app was removed."),),
-        source=(
+        refusals=(RefusalText("Slack knows this refresh token no more: it was used before, or the app was removed."),),
+        sources=(
             "https://docs.slack.dev/authentication/using-token-rotation",
             "https://github.com/slackapi/node-slack-sdk/issues/2038",  # invalid_refresh_token
         ),
@@ -171,15 +173,15 @@ PROVIDERS: tuple[Provider, ...] = (
         # Rotates; of a grace only that "later attempts may receive invalid_grant" is said.
         "notion-mcp",
         ("mcp.notion.com",),
-        source=("https://github.com/makenotion/notion-cookbook/pull/1",),
+        sources=("https://github.com/makenotion/notion-cookbook/pull/1",),
     ),
     Provider(
         # Every refresh brings a new pair; of a grace nothing is said. The page wants owner=user, and knows no scopes.
         "notion",
         ("api.notion.com",),
-        extras={"owner": "user"},
-        words=(RefusalText("Notion's API wants the client secret.", code="invalid_client"),),
-        source=(
+        authorization_parameters={"owner": "user"},
+        refusals=(RefusalText("Notion's API wants the client secret.", code="invalid_client"),),
+        sources=(
             "https://developers.notion.com/reference/refresh-a-token",
             "https://developers.notion.com/docs/authorization",
         ),
@@ -190,7 +192,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ("api.linear.app",),
         grace=1800.0,
         separator=",",
-        source=(
+        sources=(
             "https://linear.app/developers/oauth-2-0-authentication",
             "https://github.com/anthropics/claude-code/issues/85236",  # names the 30 minutes
         ),
@@ -201,10 +203,10 @@ PROVIDERS: tuple[Provider, ...] = (
         ("okta.com", "oktapreview.com", "okta-emea.com"),
         grace=30.0,
         offline_scope="offline_access",
-        missing="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
+        no_refresh_help="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
         " offline_access.",
-        words=(RefusalText("Okta ends a login when its token is used twice, and when it is unused for too long."),),
-        source=(
+        refusals=(RefusalText("Okta ends a login when its token is used twice, and when it is unused for too long."),),
+        sources=(
             "https://developer.okta.com/docs/guides/refresh-tokens/refresh-token-rotation/",
             "https://developer.okta.com/docs/guides/refresh-tokens/get-refresh-token/",
             "https://github.com/okta/okta-sdk-dotnet docs/OpenIdConnectApplicationSettingsRefreshToken.md",
@@ -217,9 +219,9 @@ PROVIDERS: tuple[Provider, ...] = (
         ("auth0.com",),
         offline_scope="offline_access",
         audience=True,
-        missing="Auth0 gives refresh tokens for APIs that allow offline access, for the scope offline_access.",
-        words=(RefusalText("Auth0 ends a login when its token is used twice, and when it is unused for too long."),),
-        source=(
+        no_refresh_help="Auth0 gives refresh tokens for APIs that allow offline access, for the scope offline_access.",
+        refusals=(RefusalText("Auth0 ends a login when its token is used twice, and when it is unused for too long."),),
+        sources=(
             "https://auth0.com/docs/secure/tokens/refresh-tokens/configure-refresh-token-rotation",
             "https://support.auth0.com/center/s/article/Refresh-token-leeway",
             "https://auth0.com/ai/docs/mcp/guides/resource-param-compatibility-profile",
@@ -231,7 +233,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # the person's choice: a realm may refuse it, so it is advised and not added. Reuse is each realm's own choice.
         "keycloak",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/realms/[^/]+/protocol/openid-connect/token"),
-        words=(
+        refusals=(
             RefusalText(
                 "The Keycloak session ended. Add offline_access to scopes for a login that outlives it.",
                 ("session not active", "session doesn't have required client", "token is not active"),
@@ -240,7 +242,7 @@ PROVIDERS: tuple[Provider, ...] = (
                 "Keycloak saw this token twice, or the login was ended there.", ("stale token", "reuse exceeded")
             ),
         ),
-        source=(
+        sources=(
             "https://www.keycloak.org/docs/latest/server_admin/index.html#_offline-access",
             "https://www.iamdevbox.com/posts/keycloak-session-expired-errors-troubleshooting-and-timeout-configuration",
             "https://github.com/keycloak/keycloak/issues/37900",  # Stale token
@@ -253,8 +255,10 @@ PROVIDERS: tuple[Provider, ...] = (
         "supabase",
         ("supabase.co", "supabase.com"),
         grace=10.0,
-        words=(RefusalText("Supabase ended the session: signed out, password changed, or its token was used twice."),),
-        source=(
+        refusals=(
+            RefusalText("Supabase ended the session: signed out, password changed, or its token was used twice."),
+        ),
+        sources=(
             "https://supabase.com/docs/guides/auth/sessions",
             "https://github.com/supabase/auth/issues/2829",
             "https://github.com/anthropics/claude-code/issues/74250",
@@ -264,10 +268,10 @@ PROVIDERS: tuple[Provider, ...] = (
         # The same server, run by others: how long it forgives is theirs to say.
         "supabase-own",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/auth/v1(?:/oauth)?/token"),
-        words=(
+        refusals=(
             RefusalText("The server ended the session: signed out, password changed, or its token was used twice."),
         ),
-        source=("https://github.com/supabase/auth/issues/2829",),
+        sources=("https://github.com/supabase/auth/issues/2829",),
     ),
     Provider(
         # Rotates, each token once. One run by its user cannot be told: /oauth/v2/token is Zoho's path too.
@@ -275,9 +279,9 @@ PROVIDERS: tuple[Provider, ...] = (
         ("zitadel.cloud",),
         grace=0.0,
         offline_scope="offline_access",
-        missing="Zitadel gives refresh tokens to apps that have the checkbox Refresh Token, for the scope"
+        no_refresh_help="Zitadel gives refresh tokens to apps that have the checkbox Refresh Token, for the scope"
         " offline_access.",
-        source=(
+        sources=(
             "https://help.zitadel.com/how-to-enable-and-receive-refresh-tokens",
             "https://github.com/zitadel/zitadel/issues/9631",  # lost answers lose the login
             "https://github.com/zitadel/zitadel/issues/7321",
@@ -286,11 +290,11 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider(
         "openai",
         ("auth.openai.com",),
-        source=("https://github.com/openai/codex/issues/46028",),
+        sources=("https://github.com/openai/codex/issues/46028",),
     ),
     Provider(
         "discord",
         ("discord.com", "discordapp.com"),
-        source=("https://github.com/member-gentei/member-gentei/issues/18",),
+        sources=("https://github.com/member-gentei/member-gentei/issues/18",),
     ),
 )

@@ -89,7 +89,7 @@ def auth_json(auth: AuthView) -> Json:
     }
 
 
-def row(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
+def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
     """One line of the list: ToolHive's keys, and ours besides. `package` is empty: ours are remote."""
     return {
         "name": view.name,
@@ -179,7 +179,7 @@ def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
     }
 
 
-def listed(snapshot: Snapshot, *, everything: bool) -> Iterable[WorkloadView]:
+def listed_views(snapshot: Snapshot, *, everything: bool) -> Iterable[WorkloadView]:
     """The workloads of a list, by name; without `everything` only those that work or want to."""
     by_name = sorted(snapshot.workloads.values(), key=lambda view: view.name)
     return [view for view in by_name if everything or view.status in LISTED]

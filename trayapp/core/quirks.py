@@ -29,11 +29,11 @@ class Quirk:
     field: str  # of the JSON or form body; "a.b" is the field b of the object a
     values: frozenset[str]
     means: str  # the code of RFC 6749 section 5.2, or the server's own where the standard has none
-    says: str = ""  # only if the error_description contains this (lower case)
+    if_description_has: str = ""  # only if the error_description contains this (lower case)
 
 
-_NO = (400, 401, 403)
-_ANYBODY: frozenset[str] = frozenset()
+_REFUSAL_STATUSES = (400, 401, 403)
+_ANY_PROVIDER: frozenset[str] = frozenset()
 _GITHUB = frozenset({"github"})
 _SLACK = frozenset({"slack"})
 
@@ -52,11 +52,11 @@ QUIRKS: tuple[Quirk, ...] = (
     ),
     Quirk(_SLACK, (200,), "error", frozenset({"bad_client_secret", "invalid_client_id"}), "invalid_client"),
     # https://github.com/googleapis/google-api-nodejs-client/issues/1256
-    Quirk(frozenset({"google"}), _NO, "error", frozenset({"deleted_client"}), "invalid_client"),
+    Quirk(frozenset({"google"}), _REFUSAL_STATUSES, "error", frozenset({"deleted_client"}), "invalid_client"),
     # https://github.com/supabase/auth/issues/2829; others run the same server under names of their own.
     Quirk(
-        _ANYBODY,
-        _NO,
+        _ANY_PROVIDER,
+        _REFUSAL_STATUSES,
         "error_code",
         frozenset(
             {
@@ -73,7 +73,7 @@ QUIRKS: tuple[Quirk, ...] = (
     # https://github.com/openai/codex/issues/46028: the error is an object with a code of its own.
     Quirk(
         frozenset({"openai"}),
-        _NO,
+        _REFUSAL_STATUSES,
         "error.code",
         frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"}),
         "invalid_grant",
@@ -81,25 +81,25 @@ QUIRKS: tuple[Quirk, ...] = (
     # https://github.com/openai/codex/issues/27165: it is the login that is gone, not the registration (M16).
     Quirk(
         frozenset({"atlassian", "atlassian-mcp"}),
-        _NO,
+        _REFUSAL_STATUSES,
         "error",
         frozenset({"unauthorized_client"}),
         "invalid_grant",
-        says="refresh_token is invalid",
+        if_description_has="refresh_token is invalid",
     ),
     # https://github.com/member-gentei/member-gentei/issues/18: a spent token is called a bad request.
     Quirk(
         frozenset({"discord"}),
-        _NO,
+        _REFUSAL_STATUSES,
         "error",
         frozenset({"invalid_request"}),
         "invalid_grant",
-        says='invalid "refresh_token"',
+        if_description_has='invalid "refresh_token"',
     ),
     # Entra and others, from OpenID Connect Core 3.1.2.6: a second factor, a consent. Waiting will not bring it.
     Quirk(
-        _ANYBODY,
-        _NO,
+        _ANY_PROVIDER,
+        _REFUSAL_STATUSES,
         "error",
         frozenset({"interaction_required", "login_required", "consent_required"}),
         "interaction_required",
@@ -111,7 +111,7 @@ QUIRKS: tuple[Quirk, ...] = (
 
 
 @lru_cache(maxsize=1024)
-def quirk_for(token_endpoint: str) -> str:
+def provider_of(token_endpoint: str) -> str:
     """The provider behind a token endpoint; empty when it has no peculiarities that are known."""
     try:
         parts = urlsplit(token_endpoint)
@@ -127,7 +127,7 @@ def quirk_for(token_endpoint: str) -> str:
 
 def grace_of(provider: str) -> float | None:
     """How long a spent refresh token is forgiven, in seconds: 0 is known none, None is unknown (M9)."""
-    return _row(provider).grace
+    return _row_of(provider).grace
 
 
 # --- what a refusal means --------------------------------------------------------------------------------------------
@@ -138,60 +138,62 @@ def verdict(provider: str, status: int, body: Mapping[str, object]) -> tuple[str
     for quirk in QUIRKS:
         if (quirk.providers and provider not in quirk.providers) or status not in quirk.statuses:
             continue
-        word = _field(body, quirk.field)
-        if word in quirk.values and quirk.says in _field(body, "error_description").lower():
+        word = _text_at(body, quirk.field)
+        if word in quirk.values and quirk.if_description_has in _text_at(body, "error_description").lower():
             return quirk.means, word
     return None
 
 
-def words_for(provider: str, code: str, body: Mapping[str, object]) -> str:
+def refusal_text(provider: str, code: str, body: Mapping[str, object]) -> str:
     """What a refusal by this provider means, in a sentence for people; empty where its own words have to do.
 
     `code` is the standard's. It decides nothing: the words of a server may change at any time.
     """
-    said = " ".join(_field(body, name) for name in ("error", "error_description", "error_subtype", "suberror", "msg"))
-    for words in _row(provider).words:
-        if words.code == code and (not words.says or any(text in said.lower() for text in words.says)):
+    said = " ".join(_text_at(body, name) for name in ("error", "error_description", "error_subtype", "suberror", "msg"))
+    for words in _row_of(provider).refusals:
+        if words.code == code and (
+            not words.if_description_has or any(text in said.lower() for text in words.if_description_has)
+        ):
             return words.text
     return ""
 
 
-def no_refresh_words(token_endpoint: str) -> str:
+def no_refresh_help(token_endpoint: str) -> str:
     """What a person can do where a sign-in brought no refresh token; empty where nothing is known."""
-    return _row(quirk_for(token_endpoint)).missing
+    return _row_of(provider_of(token_endpoint)).no_refresh_help
 
 
 # --- what a sign-in asks for -----------------------------------------------------------------------------------------
 
 
-def asked_scopes(token_endpoint: str, scopes: Sequence[str]) -> str:
+def scope_parameter(token_endpoint: str, scopes: Sequence[str]) -> str:
     """The parameter `scope` of an authorization request, with the scope that brings a refresh token.
 
     Where no scope is asked for, none is added: the server's own choice would become "nothing but offline access".
     """
-    row = _row(quirk_for(token_endpoint))
+    row = _row_of(provider_of(token_endpoint))
     extra = (row.offline_scope,) if scopes and row.offline_scope and row.offline_scope not in scopes else ()
     return row.separator.join((*scopes, *extra))
 
 
-def wants_resource(token_endpoint: str) -> bool:
+def accepts_resource(token_endpoint: str) -> bool:
     """Whether requests may carry `resource` (RFC 8707). A server that knows it not ignores it; Entra's v2 refuses it,
     as there the scopes themselves name the resource."""
-    pattern = _row(quirk_for(token_endpoint)).no_resource
+    pattern = _row_of(provider_of(token_endpoint)).no_resource
     return pattern is None or pattern.fullmatch(urlsplit(token_endpoint).path) is None
 
 
-def authorize_extras(token_endpoint: str, resource: str = "") -> dict[str, str]:
+def extra_authorization_parameters(token_endpoint: str, resource: str = "") -> dict[str, str]:
     """Further parameters of an authorization request."""
-    row = _row(quirk_for(token_endpoint))
-    return {**row.extras, **({"audience": resource} if row.audience and resource else {})}
+    row = _row_of(provider_of(token_endpoint))
+    return {**row.authorization_parameters, **({"audience": resource} if row.audience and resource else {})}
 
 
-def _row(provider: str) -> Provider:
+def _row_of(provider: str) -> Provider:
     return _BY_NAME.get(provider, _STANDARD)
 
 
-def _field(body: Mapping[str, object], path: str) -> str:
+def _text_at(body: Mapping[str, object], path: str) -> str:
     """The text at `path`, empty where there is none."""
     value: object = body
     for name in path.split("."):

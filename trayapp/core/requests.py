@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from trayapp.core import schedule
-from trayapp.core.loading import ask_first
+from trayapp.core.loading import ask_for_confirmation
 from trayapp.core.messages import (
     Abandon,
     Configured,
@@ -36,7 +36,7 @@ from trayapp.core.model import (
     Phase,
     Workload,
 )
-from trayapp.core.storing import Result, leave, store, valid, without_login
+from trayapp.core.storing import Result, enter_valid, give_up_login, run_deferred, store
 
 Action: TypeAlias = Callable[[Workload, Any], Result]
 
@@ -59,9 +59,9 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     paused = w.phase is Phase.PAUSED
     login = replace(e.login, generation=w.top + 1)
     w = _new_login(w, login, e)
-    w = replace(w, phase=Phase.PAUSED, due=None) if paused else valid(w, e.now)
+    w = replace(w, phase=Phase.PAUSED, due=None) if paused else enter_valid(w, e.now)
     w, effects = store(w, login)
-    w, ending = leave(w, e.now)
+    w, ending = run_deferred(w, e.now)
     return w, (
         *abandon,
         *effects,
@@ -108,7 +108,7 @@ def resume(w: Workload, e: Resume) -> Result:
     return w, (Save(), Load(), Note("phase", "resumed"))
 
 
-def after(what: str) -> Action:
+def defer(what: str) -> Action:
     """Finish the attempt in flight and its storing first; removal outranks the rest."""
 
     def note_it(w: Workload, e: Event) -> Result:
@@ -124,7 +124,7 @@ def resume_after(w: Workload, e: Resume) -> Result:
 
 def sign_out(w: Workload, e: SignOut) -> Result:
     """The user gives the login up."""
-    gone = without_login(w)
+    gone = give_up_login(w)
     return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
 
 
@@ -146,7 +146,7 @@ def shutdown(w: Workload, e: Shutdown) -> Result:
 def configured(w: Workload, e: Configured) -> Result:
     """Timing takes effect at once; a changed identity asks first, before any token is sent (SECURITY.md 21)."""
     if w.login is not None and w.spec.identity() != e.spec.identity():
-        return ask_first(w, e.spec), (Note("phase", "confirm_change"),)
+        return ask_for_confirmation(w, e.spec), (Note("phase", "confirm_change"),)
     w = replace(w, spec=e.spec)
     if w.phase is Phase.VALID and w.access is not None and w.due is not None:
         due = schedule.refresh_due(w.access.obtained_at, w.access.expires_at, e.spec.policy)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trayapp.core import schedule
-from trayapp.core.classify import grace_of, quirk_for
 from trayapp.core.messages import Ambiguous, NotSent, Outcome, ServerBusy
 from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
+from trayapp.core.quirks import grace_of, provider_of
 
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
 
-GRACE_PART = 0.1  # of a known grace, between two attempts inside it
+GRACE_FRACTION = 0.1  # of a known grace, between two attempts inside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class RetryPlan:
 
 def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan:
     """The rules after an outcome that is neither a token nor a verdict."""
-    failing = _counted_in(w, now)
+    failing = _with_failure_counted(w, now)
     return (
-        _again(w, failing, outcome, now, jitter)
+        _same_token(w, failing, outcome, now, jitter)
         or _portal(w, failing, outcome, now)
         or _burst(w, failing, outcome, jitter)
         or _short(w, failing, now, jitter)
@@ -40,7 +40,7 @@ def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan
     )
 
 
-def exhausted(w: Workload, failing: Failing, now: Moment) -> Failing:
+def enter_long_phase(w: Workload, failing: Failing, now: Moment) -> Failing:
     """The long phase begins; the ceiling counts from here, in awake time that is not offline (M6)."""
     if failing.exhausted:
         return failing
@@ -53,7 +53,7 @@ def exhausted(w: Workload, failing: Failing, now: Moment) -> Failing:
     )
 
 
-def _counted_in(w: Workload, now: Moment) -> Failing:
+def _with_failure_counted(w: Workload, now: Moment) -> Failing:
     """This failure, added up; the ceiling is decided here because only a failed attempt decides it (M6):
     one that was made online, as what fails offline says nothing about the login."""
     failing = w.failing or Failing(since=now)
@@ -64,22 +64,22 @@ def _counted_in(w: Workload, now: Moment) -> Failing:
     return failing
 
 
-def _tries(w: Workload, series: Series, failing: Failing) -> int:
+def _tries_in(w: Workload, series: Series, failing: Failing) -> int:
     """Failures of this series before the present one."""
     return failing.tries if w.series is series else 0
 
 
-def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
+def _same_token(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
     """M9, and the one repeat after a gateway's error (classification row 7)."""
-    policy, tries = w.spec.policy, _tries(w, Series.AGAIN, failing)
+    policy, tries = w.spec.policy, _tries_in(w, Series.AGAIN, failing)
     delay: float | None
     if isinstance(outcome, ServerBusy):
         if not outcome.maybe_spent or tries or w.series is Series.SHORT:  # within M2 it would begin M2 anew
             return None
         delay = schedule.spread(policy.gateway_repeat, policy.retry_jitter, jitter)
     elif isinstance(outcome, Ambiguous) or w.maybe_spent:
-        delay = _last_minute(w, now) if tries == 0 else None
-        delay = schedule.again(tries, policy) if delay is None else delay
+        delay = _until_last_minute(w, now) if tries == 0 else None
+        delay = schedule.same_token_retry(tries, policy) if delay is None else delay
     else:
         return None
     if delay is None:  # unanswered at the end of the series: this was the short retry
@@ -87,9 +87,9 @@ def _again(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter:
     return RetryPlan(Series.AGAIN, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries + 1))
 
 
-def _last_minute(w: Workload, now: Moment) -> float | None:
+def _until_last_minute(w: Workload, now: Moment) -> float | None:
     """How long a usable token lets us wait where a second use of the refresh token would end the family at once."""
-    if w.login is None or grace_of(quirk_for(w.login.token_endpoint)) != 0.0:
+    if w.login is None or grace_of(provider_of(w.login.token_endpoint)) != 0.0:
         return None
     if w.access is None or w.access.rejected or w.access.expires_at is None:
         return None
@@ -97,12 +97,12 @@ def _last_minute(w: Workload, now: Moment) -> float | None:
     return left if left > 0.0 else None
 
 
-def _inside_the_grace(w: Workload, now: Moment) -> float | None:
+def _pause_within_grace(w: Workload, now: Moment) -> float | None:
     """M9 once its series has ended: a tick could come after a grace that is known to be long, and the token be lost."""
-    grace = None if w.login is None else grace_of(quirk_for(w.login.token_endpoint))
+    grace = None if w.login is None else grace_of(provider_of(w.login.token_endpoint))
     if not w.maybe_spent or w.marked_at is None or not grace:
         return None
-    pause = max(grace * GRACE_PART, w.spec.policy.again[-1])
+    pause = max(grace * GRACE_FRACTION, w.spec.policy.again[-1])
     return pause if now.at + pause <= w.marked_at + grace else None
 
 
@@ -114,8 +114,8 @@ def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Ret
     )
     if not suspicious or w.nudged_at is None or now.at - w.nudged_at >= policy.portal_window:
         return None
-    tries = _tries(w, Series.PORTAL, failing) + 1
-    failing = replace(exhausted(w, failing, now), tries=tries)
+    tries = _tries_in(w, Series.PORTAL, failing) + 1
+    failing = replace(enter_long_phase(w, failing, now), tries=tries)
     return RetryPlan(Series.PORTAL, policy.portal_interval, Trigger.TICK, failing)
 
 
@@ -143,7 +143,7 @@ def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPl
     unanswered = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
     if failing.exhausted or unanswered:
         return None
-    tries = _tries(w, Series.SHORT, failing) + 1
+    tries = _tries_in(w, Series.SHORT, failing) + 1
     delay = schedule.short_retry(tries, policy, jitter)
     if delay is None or now.awake - failing.since.awake + delay > policy.max_elapsed_time:
         return None
@@ -153,15 +153,15 @@ def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPl
 def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan:
     """M4, M3 while a token is usable, and M7 once the ceiling is passed."""
     policy = w.spec.policy
-    tries = _tries(w, Series.TICK, failing) + 1
-    failing = replace(exhausted(w, failing, now), tries=tries)
+    tries = _tries_in(w, Series.TICK, failing) + 1
+    failing = replace(enter_long_phase(w, failing, now), tries=tries)
     delay: float | None = schedule.tick(policy, jitter)
-    sooner = _inside_the_grace(w, now)
+    within_grace = _pause_within_grace(w, now)
     ends = w.access.ends_at(policy.usable_margin) if w.access is not None and not w.access.rejected else None
     if failing.gave_up:
         delay = None
     elif ends is not None and now.at < ends:
         delay = schedule.long_tick_with_token(policy, ends - now.at)
-    elif sooner is not None:
-        delay = min(schedule.tick(policy, jitter), sooner)
+    elif within_grace is not None:
+        delay = min(schedule.tick(policy, jitter), within_grace)
     return RetryPlan(Series.TICK, delay, Trigger.TICK, failing)

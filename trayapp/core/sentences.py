@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from trayapp.core.model import DeviceCode, Problem, Trouble, Workload
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
-PLACE_MAX = 80  # characters of an address in a menu line; of a longer one the host is shown
-Local = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
+ADDRESS_MAX = 80  # characters of an address in a menu line; of a longer one the host is shown
+LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
 # What a state means and what comes next. Details that depend on more than their name have a function below.
 CONTEXT: Mapping[Detail, str] = {
@@ -37,7 +37,7 @@ CONTEXT: Mapping[Detail, str] = {
     Detail.OK: "",
 }
 
-KEYRING: Mapping[Trouble, str] = {
+KEYRING_CONTEXT: Mapping[Trouble, str] = {
     Trouble.LOCKED: CONTEXT[Detail.KEYRING_LOCKED],
     Trouble.UNAVAILABLE: "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by "
     "itself.",
@@ -47,7 +47,7 @@ KEYRING: Mapping[Trouble, str] = {
 }
 
 # The state in a menu line, where it is not simply the status word.
-SHORT: Mapping[Detail, str] = {
+SHORT_STATE: Mapping[Detail, str] = {
     Detail.NOT_STORED: "login not saved",
     Detail.KEYRING_LOCKED: "keyring locked",
     Detail.KEYRING_UNAVAILABLE: "keyring not available",
@@ -72,7 +72,7 @@ SHORT: Mapping[Detail, str] = {
 TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that tell when the next attempt is
 
 NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
-ENDING: Mapping[Status, str] = {
+SHORT_BY_STATUS: Mapping[Status, str] = {
     Status.REMOVING: "being removed",
     Status.STOPPING: "stopping",
     Status.POLICY_STOPPED: "stopped by policy",
@@ -99,21 +99,21 @@ HELP_BY_STATUS: Mapping[Status, str] = {
     Status.UNHEALTHY: "Check that your account still has access to the service behind {name}.",
     Status.STARTING: "{name} is starting: ask again in a moment.",
 }
-HELP_ELSE = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
+HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
 
 # A notification's body: shorter, and without a word that came from a server.
-RED: Mapping[Detail, str] = {
+RED_BODIES: Mapping[Detail, str] = {
     Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
     "Reauthorize opens its sign-in page.",
     Detail.CEILING: "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize "
     "opens its sign-in page.",
 }
-RED_ELSE = "The server no longer accepts its login. Reauthorize opens its sign-in page."
-AMBER: Mapping[Detail, str] = {
+RED_BODY_DEFAULT = "The server no longer accepts its login. Reauthorize opens its sign-in page."
+AMBER_BODIES: Mapping[Detail, str] = {
     Detail.KEYRING_LOCKED: "Unlock the keyring; it goes on by itself.",
     Detail.KEYRING_UNAVAILABLE: "The keyring does not answer as it should; it goes on by itself when it does.",
 }
-AMBER_ELSE = "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself."
+AMBER_BODY_DEFAULT = "A program just asked in vain. Nothing to do: Amberlight is trying again and goes on by itself."
 
 
 def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
@@ -126,24 +126,24 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
         return "Finish signing in in your browser; its menu can open the page again."
     match detail:
         case Detail.KEYRING_UNAVAILABLE:
-            return KEYRING[w.keyring or Trouble.UNAVAILABLE]
+            return KEYRING_CONTEXT[w.keyring or Trouble.UNAVAILABLE]
         case Detail.CONFIG_ERROR:
             return w.broken or "Its configuration cannot be used: mend it, and Amberlight reads it again by itself."
         case Detail.REFUSED:
-            return f"Choose Reauthorize to sign in again: {_because(w.last_error, 'the server ended this login.')}"
+            return (
+                f"Choose Reauthorize to sign in again: {_reason_clause(w.last_error, 'the server ended this login.')}"
+            )
         case Detail.CEILING:
             tried = duration(w.spec.policy.ceiling)
             return f"No success in {tried} of trying, the login is kept: choose Retry now, or Reauthorize to sign in again."
         case Detail.RETRYING:
-            return (
-                f"Cannot refresh now, trying again by itself: {_because(w.last_error, 'waiting for the next attempt.')}"
-            )
+            return f"Cannot refresh now, trying again by itself: {_reason_clause(w.last_error, 'waiting for the next attempt.')}"
         case Detail.REFRESH_DELAYED if w.failing is None:
             return "Its token is being renewed."
         case Detail.REFRESH_DELAYED:
-            works = "Works, but its token" if usable else "Its token"
-            why = _because(w.last_error, "waiting for the next attempt.")
-            return f"{works} could not be renewed yet, trying again by itself: {why}"
+            subject = "Works, but its token" if usable else "Its token"
+            reason = _reason_clause(w.last_error, "waiting for the next attempt.")
+            return f"{subject} could not be renewed yet, trying again by itself: {reason}"
         case _:
             return CONTEXT[detail]
 
@@ -151,24 +151,24 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
 def enter_code(device: DeviceCode) -> str:
     """ "Enter code ABCD-EFGH at example.com/device": the address as a person types it."""
     parts = urlsplit(device.verification_uri)
-    place = f"{parts.netloc}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
-    return f"Enter code {device.user_code} at {place if len(place) <= PLACE_MAX else parts.netloc}"
+    address = f"{parts.netloc}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
+    return f"Enter code {device.user_code} at {address if len(address) <= ADDRESS_MAX else parts.netloc}"
 
 
-def _because(problem: Problem | None, otherwise: str) -> str:
+def _reason_clause(problem: Problem | None, otherwise: str) -> str:
     """The problem's own sentence, to stand after a colon."""
     text = problem.summary if problem else ""
     return text[:1].lower() + text[1:] if text else otherwise
 
 
-def short(view: WorkloadView, local: Local) -> str:
+def short(view: WorkloadView, local: LocalTime) -> str:
     """The state in a few words for a menu line; times by the clock, so that nothing is redrawn as time passes."""
     auth = view.auth
-    if view.status in ENDING:
-        return ENDING[view.status]
+    if view.status in SHORT_BY_STATUS:
+        return SHORT_BY_STATUS[view.status]
     if view.status is Status.UNAUTHENTICATED and auth.signing_in:
         return "signing in"
-    text = SHORT[auth.detail]
+    text = SHORT_STATE[auth.detail]
     if auth.detail in TIMED and auth.next_attempt_at is not None:
         text += f", next at {local(auth.next_attempt_at)}"
     if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
@@ -184,11 +184,11 @@ def help_for(view: WorkloadView) -> str:
     """What the user of a program can do about it, one sentence."""
     by_detail = HELP.get(view.auth.detail)
     if view.status in (Status.STOPPED, Status.REMOVING) or by_detail is None:
-        by_detail = HELP_BY_STATUS.get(view.status, HELP_ELSE)
+        by_detail = HELP_BY_STATUS.get(view.status, HELP_DEFAULT)
     return by_detail.format(name=view.name)
 
 
-def names(of: tuple[str, ...], most: int = 5) -> str:
+def list_names(of: tuple[str, ...], most: int = 5) -> str:
     """Names in a row, at most so many."""
     shown = ", ".join(of[:most])
     return shown if len(of) <= most else f"{shown} and {len(of) - most} more"

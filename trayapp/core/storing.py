@@ -38,12 +38,12 @@ from trayapp.core.model import (
 
 Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
 
-KEYRING_PAUSES = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
+KEYRING_RETRY_WAITS = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
 
 
-def keyring_pause(tries: int) -> float:
+def keyring_retry_wait(tries: int) -> float:
     """Seconds until a keyring that gave trouble `tries` times before is asked again."""
-    return KEYRING_PAUSES[min(tries, len(KEYRING_PAUSES) - 1)]
+    return KEYRING_RETRY_WAITS[min(tries, len(KEYRING_RETRY_WAITS) - 1)]
 
 
 def store(w: Workload, login: Login) -> Result:
@@ -57,34 +57,34 @@ def store(w: Workload, login: Login) -> Result:
     return replace(w, login=login, unsaved=True, storing=login.generation, store_at=None), (Store(login, spent),)
 
 
-def written(w: Workload, e: Stored | NotStored) -> Result:
+def write_ended(w: Workload, e: Stored | NotStored) -> Result:
     """The write has ended: confirmed, or to be done again later. *Quit* warns of what is in memory only.
 
     state.db is told only now what became of the workload: a crash before the write leaves the old login, and with it
     what is known of that (a verdict, the ceiling's count).
     """
     confirmed = isinstance(e, Stored) and w.storing == e.generation
-    w = _written(w, e)
-    w, ending = leave(w, e.now) if w.storing is None else (w, ())
+    w = _with_write_ended(w, e)
+    w, ending = run_deferred(w, e.now) if w.storing is None else (w, ())
     return w, ((Save(), *ending) if confirmed else ending)
 
 
-def written_refreshing(w: Workload, e: Stored | NotStored) -> Result:
+def write_ended_refreshing(w: Workload, e: Stored | NotStored) -> Result:
     """Step ⑤: with its write the attempt has ended and all marks are cleared, stored or not: it is served."""
     storing = w.storing == e.generation
-    w = _written(w, e)
+    w = _with_write_ended(w, e)
     if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
         return w, ()
-    w, ending = leave(valid(w, e.now), e.now)
+    w, ending = run_deferred(enter_valid(w, e.now), e.now)
     failed = (Note("attempt", "store_failed"),) if isinstance(e, NotStored) else ()
     return w, (Save(), *failed, *ending)
 
 
-def _written(w: Workload, e: Stored | NotStored) -> Workload:
+def _with_write_ended(w: Workload, e: Stored | NotStored) -> Workload:
     if w.storing != e.generation:  # overtaken by a newer login, whose own write is under way
         return w
     if isinstance(e, NotStored):
-        return later_write(replace(w, storing=None), e.now)
+        return schedule_write(replace(w, storing=None), e.now)
     w = replace(w, storing=None, unsaved=False, store_at=None)
     if w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
@@ -93,11 +93,11 @@ def _written(w: Workload, e: Stored | NotStored) -> Workload:
     return w
 
 
-def later_write(w: Workload, now: Moment) -> Workload:
+def schedule_write(w: Workload, now: Moment) -> Workload:
     """The next write of a login that is in memory only."""
     if not w.unsaved or w.storing is not None:
         return w
-    pause = keyring_pause(w.keyring_tries)
+    pause = keyring_retry_wait(w.keyring_tries)
     return replace(w, keyring_tries=w.keyring_tries + 1, store_at=now.at + pause)
 
 
@@ -110,7 +110,7 @@ def write_if_unsaved(w: Workload, e: Event) -> Result:
     return store(w, w.login)
 
 
-def valid(w: Workload, now: Moment) -> Workload:
+def enter_valid(w: Workload, now: Moment) -> Workload:
     """Phase `valid`: all is well, and the next refresh is due ahead of the expiry (M1).
 
     While the login is in memory only, the next refresh waits for the keyring as long as the token lasts. A token that was
@@ -131,10 +131,10 @@ def valid(w: Workload, now: Moment) -> Workload:
         not_before=0.0,
         last_error=None,
     )
-    return forced(w, now) if w.access is not None and w.access.rejected else w
+    return forced_refresh(w, now) if w.access is not None and w.access.rejected else w
 
 
-def forced(w: Workload, now: Moment) -> Workload:
+def forced_refresh(w: Workload, now: Moment) -> Workload:
     """The upstream rejected the token in hand: one refresh, not sooner than M8 and M18 allow."""
     policy = w.spec.policy
     spacing = policy.strike_interval if w.strikes >= policy.strikes else policy.rejected_spacing
@@ -161,7 +161,7 @@ def confirm_change(w: Workload) -> Workload:
     )
 
 
-def without_login(w: Workload) -> Workload:
+def give_up_login(w: Workload) -> Workload:
     """Signed out by the user's own wish: nothing is kept."""
     return replace(
         w,
@@ -184,7 +184,7 @@ def without_login(w: Workload) -> Workload:
     )
 
 
-def leave(w: Workload, now: Moment) -> Result:
+def run_deferred(w: Workload, now: Moment) -> Result:
     """What was put off until the attempt had ended and its login was stored (M17)."""
     if not w.after or w.attempt is not None or w.storing is not None:
         return w, ()
@@ -195,7 +195,7 @@ def leave(w: Workload, now: Moment) -> Result:
         case "confirm":
             return confirm_change(done), (Note("phase", "confirm_change"),)
         case "sign_out":
-            gone = without_login(done)
+            gone = give_up_login(done)
             return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
         case "remove":
             return replace(w, phase=Phase.PAUSED, due=None), (Forget(w.login, revoke=True),)

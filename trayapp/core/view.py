@@ -16,8 +16,8 @@ from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
-STEADY = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
-HAIR = 0.001  # s; a token ends between two floats: look a hair after that, not before
+SHOWN_TIME_TOLERANCE = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
+EXPIRY_EPSILON = 0.001  # s; a token ends between two floats: look a hair after that, not before
 REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so nobody need hurry
 
 
@@ -33,7 +33,7 @@ class StatusStyle:
 AMBER = StatusStyle(Colour.AMBER, Glyph.RETRY, Health.DEGRADED)
 BLUE = StatusStyle(Colour.BLUE, Glyph.OPEN, Health.UNKNOWN)
 UNKNOWN = StatusStyle(Colour.GREY, Glyph.QUESTION, Health.UNKNOWN)
-LOOKS: Mapping[str, StatusStyle] = {
+STYLES: Mapping[str, StatusStyle] = {
     Status.RUNNING: StatusStyle(Colour.GREEN, Glyph.TICK, Health.HEALTHY),
     Status.AUTH_RETRYING: AMBER,
     Status.UNAUTHENTICATED: StatusStyle(Colour.RED, Glyph.WARNING, Health.UNAUTHENTICATED),
@@ -50,7 +50,7 @@ LOOKS: Mapping[str, StatusStyle] = {
 
 def style_of(status: str) -> StatusStyle:
     """How a status word is drawn; one that nobody here knows is drawn as unknown."""
-    return LOOKS.get(status, UNKNOWN)
+    return STYLES.get(status, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _status(w: Workload, facts: _Facts) -> Status:
     return Status.STARTING if w.access is None else Status.RUNNING
 
 
-_BY_REASON: Mapping[SignedOut | None, Detail] = {
+_SIGNED_OUT_DETAILS: Mapping[SignedOut | None, Detail] = {
     SignedOut.REFUSED: Detail.REFUSED,
     SignedOut.LOST_ROTATION: Detail.LOST_ROTATION,
 }
@@ -125,7 +125,7 @@ def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment)
         case Status.UNHEALTHY:
             return Detail.UPSTREAM_REJECTS
         case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT:
-            return _BY_REASON.get(w.signed_out, Detail.NEVER_SIGNED_IN)
+            return _SIGNED_OUT_DETAILS.get(w.signed_out, Detail.NEVER_SIGNED_IN)
         case Status.UNAUTHENTICATED:
             return Detail.CEILING
         case Status.STOPPED:
@@ -133,7 +133,7 @@ def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment)
         case Status.REMOVING:
             return Detail.OK
         case _:
-            return _waiting_for(w, facts, gate, now)
+            return _waiting_detail(w, facts, gate, now)
 
 
 def _write_failed(w: Workload) -> bool:
@@ -142,7 +142,7 @@ def _write_failed(w: Workload) -> bool:
     return w.unsaved and not on_its_way
 
 
-def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
+def _waiting_detail(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
     """What a workload waits for that nobody has stopped. With a usable token the short retry stays unseen (M2)."""
     if not facts.usable or facts.exhausted or (facts.held and facts.late):
         if (reason := gate.reason(now.at, w.loopback)) is not None:
@@ -156,15 +156,15 @@ def _waiting_for(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
     return Detail.STARTING if w.access is None else Detail.REFRESH_DELAYED
 
 
-def _look(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
+def _style(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
     """Amber whenever there is no usable token and no verdict, even while the word is still `running`."""
-    usual = style_of(status)
+    style_of_status = style_of(status)
     if status is Status.UNAUTHENTICATED and (w.signing_in or w.signed_out is SignedOut.NEVER):
         return BLUE
-    troubled = w.failing is not None or facts.impossible
-    if (status is Status.RUNNING and not facts.usable) or (status is Status.STARTING and troubled):
-        return StatusStyle(AMBER.colour, AMBER.glyph, usual.health)
-    return usual
+    not_well = w.failing is not None or facts.impossible
+    if (status is Status.RUNNING and not facts.usable) or (status is Status.STARTING and not_well):
+        return StatusStyle(AMBER.colour, AMBER.glyph, style_of_status.health)
+    return style_of_status
 
 
 def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = None) -> WorkloadView:
@@ -172,16 +172,16 @@ def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = N
     facts = _facts(w, gate, now)
     status = _status(w, facts)
     detail = _detail(w, status, facts, gate, now)
-    drawn = _look(w, status, facts)
+    style = _style(w, status, facts)
     same = before is not None and (before.status, before.auth.detail) == (status, detail)
     return WorkloadView(
         name=w.spec.name,
         url=w.spec.url,
         status=status,
         status_context=sentences.context(w, status, detail, facts.usable),
-        health=drawn.health,
-        colour=drawn.colour,
-        glyph=drawn.glyph,
+        health=style.health,
+        colour=style.colour,
+        glyph=style.glyph,
         auth=_auth(w, gate, now, detail, before.auth if before else None, same),
     )
 
@@ -195,9 +195,9 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         last_outcome=w.last_outcome or None,
         last_error=w.last_error,
         last_trigger=str(w.last_trigger) if w.last_trigger else None,
-        next_attempt_at=_steady(_wall(opens_at(w, gate), now), before.next_attempt_at if before else None),
-        ceiling_at=_steady(_ceiling_at(w, now), before.ceiling_at if before else None),
-        token_expires_at=_steady(_expires(w, now), before.token_expires_at if before else None),
+        next_attempt_at=_unless_same(_wall_of(opens_at(w, gate), now), before.next_attempt_at if before else None),
+        ceiling_at=_unless_same(_ceiling_at(w, now), before.ceiling_at if before else None),
+        token_expires_at=_unless_same(_expires(w, now), before.token_expires_at if before else None),
         retrying_since=failing.retrying_since if failing else None,
         last_refreshed_at=w.last_refreshed_at,
         lost_rotations=w.lost_rotations,
@@ -208,19 +208,19 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
     )
 
 
-def _wall(at: float | None, now: Moment) -> float | None:
+def _wall_of(at: float | None, now: Moment) -> float | None:
     return None if at is None else now.wall + (at - now.at)
 
 
-def _steady(new: float | None, old: float | None) -> float | None:
-    return old if new is not None and old is not None and abs(new - old) < STEADY else new
+def _unless_same(new: float | None, old: float | None) -> float | None:
+    return old if new is not None and old is not None and abs(new - old) < SHOWN_TIME_TOLERANCE else new
 
 
 def _expires(w: Workload, now: Moment) -> float | None:
     """When the token ends, by the wall; None without one, without an end, or after the upstream rejected it."""
     if w.access is None or w.access.rejected:
         return None
-    return _wall(w.access.expires_at, now)
+    return _wall_of(w.access.expires_at, now)
 
 
 def _ceiling_at(w: Workload, now: Moment) -> float | None:
@@ -239,20 +239,20 @@ def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
     policy = w.spec.policy
     instants = [w.due, w.not_before, gate.settles_at()]
     if w.access is not None and (ends := w.access.ends_at(policy.usable_margin)) is not None:
-        instants.append(ends + HAIR)
+        instants.append(ends + EXPIRY_EPSILON)
     if (since := _impossible_since(w, gate)) is not None:
         instants.append(since + policy.impossible_grace)
     view = derive(w, gate, now)
     later = sorted(at for at in instants if at is not None and at > now.at)
-    return next((at for at in later if derive(w, gate, _then(now, at), view) != view), None)
+    return next((at for at in later if derive(w, gate, _moment_at(now, at), view) != view), None)
 
 
-def _then(now: Moment, at: float) -> Moment:
+def _moment_at(now: Moment, at: float) -> Moment:
     passed = at - now.at
     return Moment(at, now.awake + passed, now.wall + passed)
 
 
-_ERRORS: Mapping[Status, str] = {
+_ERROR_WORDS: Mapping[Status, str] = {
     Status.UNAUTHENTICATED: "reauth_required",
     Status.STOPPED: "stopped",
     Status.REMOVING: "stopped",
@@ -265,7 +265,7 @@ _ERRORS: Mapping[Status, str] = {
 def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Unavailable:
     """What a caller is told that gets no token (M15, M17, M18)."""
     return Unavailable(
-        error=_ERRORS.get(view.status, "retrying"),
+        error=_ERROR_WORDS.get(view.status, "retrying"),
         status=view.status,
         detail=view.auth.detail,
         since=view.auth.since,

@@ -28,10 +28,10 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.storing import Result, forced, write_if_unsaved
+from trayapp.core.storing import Result, forced_refresh, write_if_unsaved
 
-NAP = 1.0  # s; a connection outlives a machine that stood still for so long
-READ_ON = 2.0  # s; how long an attempt that slept may still hear its answer
+SURVIVABLE_PAUSE = 1.0  # s; a connection outlives a machine that stood still for so long
+READ_AFTER_WAKE = 2.0  # s; how long an attempt that slept may still hear its answer
 
 
 def attempt_now(w: Workload, e: Event, trigger: Trigger, series: Series = Series.DUE, delay: float = 0.0) -> Workload:
@@ -49,7 +49,7 @@ def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
 
 def nudged(w: Workload, e: Event) -> Result:
     """M8: a network change or a wake starts the burst; the same-token series of M9 keeps its place but not its wait."""
-    w = _afresh(w, e)
+    w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
     if w.keyring is not None and isinstance(e, Woke):  # whoever opened the lid has unlocked it: asking costs no token
         return replace(w, due=e.now.at), ()
@@ -63,7 +63,7 @@ def nudged(w: Workload, e: Event) -> Result:
     return attempt_now(w, e, trigger, Series.BURST, first), ()
 
 
-def _afresh(w: Workload, e: Event) -> Workload:
+def _reset_series(w: Workload, e: Event) -> Workload:
     """M6, M8: tries are counted from here; what failed before says nothing about the network that is there now."""
     failing = w.failing
     if failing is not None:
@@ -80,18 +80,18 @@ def nudged_valid(w: Workload, e: Event) -> Result:
 
 def woke_refreshing(w: Workload, e: Woke) -> Result:
     """The connection most likely died in sleep: read on for two seconds, then the answer is lost."""
-    w = _afresh(w, e)
+    w = _reset_series(w, e)
     if w.attempt is None or w.attempt.step is not Step.SENT:
         return w, ()
     began, now = w.attempt.began, e.now
-    if (now.at - began.at) - (now.awake - began.awake) < NAP:
+    if (now.at - began.at) - (now.awake - began.awake) < SURVIVABLE_PAUSE:
         return w, ()  # the sleep was called off: its connection is as good as before
-    return replace(w, attempt=replace(w.attempt, deadline=now.at + READ_ON)), ()
+    return replace(w, attempt=replace(w.attempt, deadline=now.at + READ_AFTER_WAKE)), ()
 
 
-def noticed(w: Workload, e: Event) -> Result:
+def network_changed_refreshing(w: Workload, e: Event) -> Result:
     """The network changed: an attempt that is in flight may fail for a reason that is gone; `retry.plan` sees it."""
-    return _afresh(w, e), ()
+    return _reset_series(w, e), ()
 
 
 def impeded(w: Workload, e: Impeded) -> Result:
@@ -136,16 +136,16 @@ def hot_call_valid(w: Workload, e: HotCall) -> Result:
 
 def rejected_valid(w: Workload, e: Rejected) -> Result:
     """M8 and M18: one forced refresh; after three fresh tokens in a row the upstream itself is the trouble."""
-    struck = _struck(w, e)
-    return (w if struck is w else forced(struck, e.now)), ()
+    with_strike = _with_strike(w, e)
+    return (w if with_strike is w else forced_refresh(with_strike, e.now)), ()
 
 
 def rejected_refreshing(w: Workload, e: Rejected) -> Result:
     """A new token is served before its login is stored: if it is rejected by then, `valid` forces the next refresh."""
-    return _struck(w, e), ()
+    return _with_strike(w, e), ()
 
 
-def _struck(w: Workload, e: Rejected) -> Workload:
+def _with_strike(w: Workload, e: Rejected) -> Workload:
     access = w.access
     if access is None or access.serial != e.serial or access.rejected:
         return w

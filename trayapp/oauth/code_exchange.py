@@ -9,7 +9,7 @@ from dataclasses import replace
 from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
-from trayapp.core.quirks import no_refresh_words, quirk_for
+from trayapp.core.quirks import no_refresh_help, provider_of
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.idtoken import subject_of
 from trayapp.oauth.metadata import Endpoints
@@ -39,9 +39,9 @@ def new_login(
 
     `spec` names the client, scopes and resource that were used; the login keeps what proves the client.
     """
-    match classify(reply, quirk_for(endpoints.token)):
+    match classify(reply, provider_of(endpoints.token)):
         case Refreshed(refresh_token=None):
-            known = no_refresh_words(endpoints.token)
+            known = no_refresh_help(endpoints.token)
             words = known or "Add the scope that it wants for one (often offline_access) to scopes."
             return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
         case Refreshed() as granted:

@@ -19,7 +19,7 @@ from authlib.common.security import generate_token
 from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Problem, Secret, Spec
-from trayapp.core.quirks import asked_scopes, authorize_extras, wants_resource
+from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, scope_parameter
 from trayapp.oauth.callback import HEAD_CAP
 from trayapp.oauth.metadata import Endpoints
 
@@ -96,15 +96,15 @@ def begin(
         session=None,
         client_id=spec.client_id,
         redirect_uri=redirect_uri,
-        scope=asked_scopes(endpoints.token, spec.scopes) or None,
+        scope=scope_parameter(endpoints.token, spec.scopes) or None,
         code_challenge_method="S256",  # without it authlib silently leaves PKCE out
     )
     url, _ = client.create_authorization_url(
         endpoints.authorization,
         state=state,
         code_verifier=verifier,
-        resource=(spec.resource if wants_resource(endpoints.token) else "") or None,
-        **{**extras, **authorize_extras(endpoints.token, spec.resource)},
+        resource=(spec.resource if accepts_resource(endpoints.token) else "") or None,
+        **{**extras, **extra_authorization_parameters(endpoints.token, spec.resource)},
     )
     answer: asyncio.Future[Secret | Problem] = asyncio.get_running_loop().create_future()
     return Flow(spec.name, url, redirect_uri, Secret(state), Secret(verifier), endpoints, answer)

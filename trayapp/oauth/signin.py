@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
-from trayapp.core.quirks import asked_scopes, authorize_extras
+from trayapp.core.quirks import extra_authorization_parameters, scope_parameter
 from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
@@ -276,9 +276,9 @@ class BrowserSignIn:
             endpoint=plan.endpoints.device,
             token_endpoint=plan.endpoints.token,
             client_id=spec.client_id,
-            scope=asked_scopes(plan.endpoints.token, spec.scopes),
+            scope=scope_parameter(plan.endpoints.token, spec.scopes),
             resource=spec.resource,
-            audience=authorize_extras(plan.endpoints.token, spec.resource).get("audience", ""),
+            audience=extra_authorization_parameters(plan.endpoints.token, spec.resource).get("audience", ""),
             client_secret=plan.client.secret,
             registration=plan.client.registration(),
             least=plan.endpoints.least,

@@ -17,7 +17,7 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
-from trayapp.core.quirks import wants_resource
+from trayapp.core.quirks import accepts_resource
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.wire import CONNECT, Request, Wire
 
@@ -186,7 +186,7 @@ def _headers() -> dict[str, str]:
 
 
 def _resource(of: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
-    return {"resource": of.resource} if of.resource and wants_resource(of.token_endpoint) else {}
+    return {"resource": of.resource} if of.resource and accepts_resource(of.token_endpoint) else {}
 
 
 def _builder(of: Login | CodeGrant | DeviceGrant) -> Builder:
