@@ -1,38 +1,68 @@
-"""What the loopback API may ask of the app (`api.api.AppControl`). It runs on the engine's loop, like the server."""
+"""The API's view of the running app: the Protocol `api.controls.Control`, filled in. On the engine's loop, like the server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from trayapp.api.controls import RejectedWorkload
 from trayapp.app import add_workload
+from trayapp.config.paths import Paths
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counters
-from trayapp.core.model import AccessToken, Problem, Secret, Spec
+from trayapp.core.model import AccessToken, Problem, Secret, Spec, Trouble
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Unavailable
-
-if TYPE_CHECKING:
-    from trayapp.app.runtime import Runtime
+from trayapp.engine.engine import Engine
 
 FORGET_LIMIT = 30.0  # s; revoking takes at most 10
 FORGET_LOOK = 0.2  # s
 
 
+class SignInRecords(Protocol):
+    """What is kept of sign-ins beside the login: `oauth.lazy_sign_in`."""
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """What the newest sign-in has found and done."""
+        ...
+
+    async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
+        """Keep a client secret, or delete it."""
+        ...
+
+    async def forget(self, name: str) -> Trouble | None:
+        """Delete the registered client."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AppCalls:
+    """What the API asks of the app beside engine and sign-ins."""
+
+    client: Callable[[str], ClientAccess | None]
+    aggregate: Callable[[], ClientAccess | None]
+    counted: Callable[[], Counters]
+    read_configuration: Callable[[], tuple[list[str], list[str]]]
+    sources: Callable[[], list[str]]
+    report: Callable[[], Awaitable[Report]]
+    forget_key: Callable[[str], None]
+    quit: Callable[[], None]
+
+
 class AppControl:
-    """The API's view of the running app."""
+    """Answers the API. `started_at` is wall seconds."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self.engine = runtime.engine
-
-    @property
-    def started_at(self) -> float:
-        """Wall."""
-        return self._runtime.started_at
+    def __init__(
+        self, engine: Engine, sign_in: SignInRecords, app: AppCalls, paths: Paths, *, started_at: float
+    ) -> None:
+        self.engine = engine
+        self.started_at = started_at
+        self._sign_in = sign_in
+        self._app = app
+        self._paths = paths
 
     def snapshot(self) -> Snapshot:
         """Everything public, now."""
@@ -40,92 +70,96 @@ class AppControl:
 
     def spec(self, name: str) -> Spec | None:
         """How a workload is configured."""
-        found = self.engine.workloads.get(name)
-        return None if found is None else found.spec
+        return self.engine.spec(name)
 
     def post(self, action: Action) -> None:
         """A click."""
         self.engine.post(action)
 
     async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
-        """M15."""
+        """A token with `min_validity` seconds of life, waiting at most `wait` seconds, or why there is none (M15)."""
         return await self.engine.callers.token(name, min_validity, wait)
 
     def client(self, name: str) -> ClientAccess | None:
-        """How a program on this machine reaches it."""
-        return self._runtime.client_access(name)
+        """How a client on this machine reaches it."""
+        return self._app.client(name)
 
     def aggregate(self) -> ClientAccess | None:
-        """How a program on this machine reaches all workloads at once."""
-        return self._runtime.aggregate_access()
+        """How a client on this machine reaches all workloads at one address."""
+        return self._app.aggregate()
 
     def counted(self) -> Counters:
-        """For `/metrics`."""
-        refreshes, refusals = self.engine.effects.refreshes, self.engine.callers.refusals
-        return Counters(refreshes, refusals, self._runtime.proxy.answered, self._runtime.events.readers)
+        """The counters of `/metrics`."""
+        return self._app.counted()
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
         """The authorization URL; None where a pending login was accepted."""
         return await self.engine.sign_ins.begin(name, browser=browser, accept=accept, flow=flow) or None
 
     def cancel_sign_in(self, name: str) -> None:
-        """Nobody waits for it any longer."""
+        """End the sign-in under way, if there is one."""
         self.engine.sign_ins.cancel(name)
 
     def steps(self, name: str) -> tuple[str, ...]:
         """What its newest sign-in has found and done."""
-        return self._runtime.sign_in.steps(name)
+        return self._sign_in.steps(name)
 
     async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
-        """It goes to the keyring, and into the next sign-in."""
+        """Keep a client secret in the keyring, for the next sign-in."""
         spec = self.spec(name)
         if secret is not None and (spec is None or not spec.client_id):
             return Problem("no_client_id", f"{name} has no client_id that a secret could belong to: set one first.")
-        trouble = await self._runtime.sign_in.set_secret(name, secret)
+        trouble = await self._sign_in.set_secret(name, secret)
         return None if trouble is None else Problem("keyring", f"The keyring did not keep it ({trouble}).")
 
     def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect that a person copied."""
+        """A redirect URL that a person copied."""
         return self.engine.sign_ins.paste(name, url)
 
     async def remove(self, name: str) -> bool:
-        """Revoke, delete, forget. Whoever asks takes it out of the file as well."""
+        """Revoke, delete, forget. The caller takes it out of the configuration file as well."""
         if name not in self.engine.workloads:
             return False
         self.engine.post(Action(Verb.REMOVE, name))
-        self._runtime.keys.forget(name)
+        self._app.forget_key(name)
         self.engine.task(f"forget the client of {name}", self._forget_client(name))
         return True
 
     async def _forget_client(self, name: str) -> None:
-        """When the workload is gone: revoking its login still needs the client."""
+        """Once the workload is gone: revoking its login still needs the client."""
         until = self.engine.now().at + FORGET_LIMIT
         while name in self.engine.workloads:
             if self.engine.now().at > until:
                 return  # it came back under the same name
             await asyncio.sleep(FORGET_LOOK)
-        await self._runtime.sign_in.forget(name)
+        await self._sign_in.forget(name)
 
     async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        """Into the configuration, and from there into the engine."""
-        return await add_workload.add(self._runtime, name, keys)
+        """Write it into the configuration, and take it up from there."""
+        return await add_workload.add(
+            name,
+            keys,
+            paths=self._paths,
+            known=lambda each: each in self.engine.workloads,
+            reload=self._app.read_configuration,
+        )
 
     async def reload(self) -> tuple[list[str], list[str]]:
-        """Read the configuration again."""
-        return self._runtime.read_configuration()
+        """Read the configuration again: errors and warnings."""
+        return self._app.read_configuration()
 
     def sources(self) -> list[str]:
         """Who tells of network and sleep now."""
-        return self._runtime.sources()
+        return self._app.sources()
 
     async def report(self) -> Report:
-        """What only the running app knows."""
-        return await self._runtime.report()
+        """What only the running app knows of its health."""
+        return await self._app.report()
 
     def quit(self) -> None:
         """End the program soon."""
-        self._runtime.quit()
+        self._app.quit()
 
     def created_at(self, name: str) -> float:
-        """Wall."""
-        return self.engine.created.get(name, self._runtime.started_at)
+        """Wall; since when the workload is known."""
+        return self.engine.created.get(name, self.started_at)

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from trayapp.app.app import App, Parts
+from trayapp.app.app import App
+from trayapp.app.parts import Parts
 from trayapp.config.loader import Config, Settings
 from trayapp.config.paths import Paths
 from trayapp.core.menu import GLYPH_CHARACTERS
@@ -221,10 +222,7 @@ class Scene:
             print(json.dumps({**line, "detail": view.auth.detail.value}), flush=True)
             return
         at = time.strftime("%H:%M:%S")
-        print(
-            f"  {at}  {GLYPH_CHARACTERS[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}",
-            flush=True,
-        )
+        print(f"  {at}  {GLYPH_CHARACTERS[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}", flush=True)
 
 
 def _day(app: App, scene: Scene, servers: dict[str, OAuthServer], fast: bool, exit_when_done: bool) -> None:
