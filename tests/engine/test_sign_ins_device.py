@@ -26,7 +26,7 @@ RESOURCE = "http://127.0.0.1:9/mcp"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of a test may be asked ten times a second."""
-    monkeypatch.setattr(device, "SHORTEST", 0.02)
+    monkeypatch.setattr(device, "INTERVAL_MIN", 0.02)
     monkeypatch.setattr(device, "BACKOFF_MAX", 0.3)
 
 

@@ -21,12 +21,10 @@ ENDPOINTS = Endpoints(
     "https://as.test/token",
     issuer="https://as.test",
     device="https://as.test/device_authorization",
-    least=AddressClass.PUBLIC,
+    nearest_allowed=AddressClass.PUBLIC,
 )
 SPEC = Spec("mail", "https://mcp.test/", client_id="c", issuer="https://as.test", flow="device")
-ASKING = DeviceGrant(
-    "https://as.test/device_authorization", "https://as.test/token", "c", "openid", "https://mcp.test/"
-)
+GRANT = DeviceGrant("https://as.test/device_authorization", "https://as.test/token", "c", "openid", "https://mcp.test/")
 CODES = {
     "device_code": DEVICE_CODE,
     "user_code": "ABCD-EFGH",
@@ -78,9 +76,9 @@ class World:
         self.on_sleep()
         await asyncio.sleep(0)
 
-    async def run(self, spec: Spec = SPEC, endpoints: Endpoints = ENDPOINTS, asking: DeviceGrant = ASKING) -> Any:
+    async def run(self, spec: Spec = SPEC, endpoints: Endpoints = ENDPOINTS, grant: DeviceGrant = GRANT) -> Any:
         tokens = ScriptedTokens(self)
-        return await by_device_code(asking, spec, endpoints, tokens, self.codes.append, self.now, sleep=self.sleep)
+        return await by_device_code(grant, spec, endpoints, tokens, self.codes.append, self.now, sleep=self.sleep)
 
 
 class ScriptedTokens(HttpTokens):
@@ -88,10 +86,10 @@ class ScriptedTokens(HttpTokens):
         super().__init__(Wire("0"))
         self.world = world
 
-    async def device_code(self, asking: DeviceGrant, **_: Any) -> Reply:
+    async def device_code(self, grant: DeviceGrant, **_: Any) -> Reply:
         return self.world.first
 
-    async def poll(self, asking: DeviceGrant, code: Secret, **_: Any) -> Reply:
+    async def poll(self, grant: DeviceGrant, code: Secret, **_: Any) -> Reply:
         assert code.reveal() == DEVICE_CODE
         self.world.asked_at.append(self.world.at)
         self.world.at += self.world.takes

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.oauth.address_class import AddressClass, host_reach
-from trayapp.oauth.wire import CONNECT, Request, Wire, url_problem
+from trayapp.oauth.address_class import AddressClass, class_of_host
+from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire, url_problem
 
 MCP = "https://mcp.example.com/mcp"
 AS = "https://login.example.com"
@@ -48,18 +48,18 @@ class Web(Wire):
         request: Request,
         *,
         limit: float,
-        connect: float = CONNECT,
+        connect: float = CONNECT_LIMIT,
         cap: int = 1 << 20,
-        met: Callable[[AddressClass], None] = lambda reach: None,
+        on_reached: Callable[[AddressClass], None] = lambda reached: None,
     ) -> Reply:
         assert not url_problem(request.url), request.url
         host = urlsplit(request.url).hostname or ""
-        reach = min(host_reach(host), self.near.get(host, AddressClass.PUBLIC))
-        if reach < request.least:
+        reached = min(class_of_host(host), self.near.get(host, AddressClass.PUBLIC))
+        if reached < request.nearest_allowed:
             return Fault(False, "request", f"Nothing was sent: {host} is near.")
         self.asked.append(f"{request.method} {request.url}")
         self.requests.append(request)
-        met(reach)
+        on_reached(reached)
         there = self.served.get(request.url, page(404))
         return there(request) if callable(there) else there
 

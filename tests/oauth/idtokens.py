@@ -45,4 +45,6 @@ def unsigned(head: dict[str, object], **changes: object) -> str:
 
 
 def judged(token: str, keys: object = None, secret: str | None = None) -> str:
-    return jose.judge(json.dumps({"token": token, "keys": PUBLIC if keys is None else keys, "secret": secret}))
+    return jose.check_signature(
+        json.dumps({"token": token, "keys": PUBLIC if keys is None else keys, "secret": secret})
+    )

@@ -10,12 +10,12 @@ import pytest
 
 from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
-from trayapp.oauth.address_class import AddressClass, host_reach
+from trayapp.oauth.address_class import AddressClass, class_of_host
 from trayapp.oauth.wire import Request, Wire
 
 
 @pytest.mark.parametrize(
-    ("host", "reach"),
+    ("host", "expected"),
     [
         ("login.example.com", AddressClass.PUBLIC),
         ("8.8.8.8", AddressClass.PUBLIC),
@@ -49,10 +49,10 @@ from trayapp.oauth.wire import Request, Wire
         ("999.1.1.1", AddressClass.LOCAL),  # no address at all, and no name either
     ],
 )
-def test_reach_of_a_host(host: str, reach: AddressClass) -> None:
+def test_class_of_a_host(host: str, expected: AddressClass) -> None:
     """By what is written, in every way that a browser would read as an address."""
 
-    assert reach is host_reach(host)
+    assert expected is class_of_host(host)
 
 
 def wire() -> Wire:
@@ -71,8 +71,10 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
     async with raw(says(http("200 OK"))) as seen:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         url = f"https://far.example.com:{seen.port}/"
-        met: list[AddressClass] = []
-        reply = await wire().send(Request("GET", url, least=AddressClass.PUBLIC), limit=3, met=met.append)
+        on_reached: list[AddressClass] = []
+        reply = await wire().send(
+            Request("GET", url, nearest_allowed=AddressClass.PUBLIC), limit=3, on_reached=on_reached.append
+        )
 
     assert isinstance(reply, Fault)
     assert not reply.sent
@@ -80,7 +82,7 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
         assert "far.example.com is on this machine, the server that named it is not" in reply.summary
         assert "request" == reply.kind
     assert b"" == seen.received
-    assert [] == met
+    assert [] == on_reached
 
 
 async def test_a_literal_is_not_even_connected_to() -> None:
@@ -88,14 +90,14 @@ async def test_a_literal_is_not_even_connected_to() -> None:
 
     async with raw(says(http("200 OK"))) as seen:
         url = f"http://127.0.0.1:{seen.port}/"
-        refused = await wire().send(Request("GET", url, least=AddressClass.PRIVATE), limit=3)
+        refused = await wire().send(Request("GET", url, nearest_allowed=AddressClass.PRIVATE), limit=3)
         assert 0 == seen.connections
-        met: list[AddressClass] = []
-        answer = await wire().send(Request("GET", url), limit=3, met=met.append)
+        on_reached: list[AddressClass] = []
+        answer = await wire().send(Request("GET", url), limit=3, on_reached=on_reached.append)
 
     assert isinstance(refused, Fault)
     assert isinstance(answer, Answer)
-    assert [AddressClass.LOCAL] == met
+    assert [AddressClass.LOCAL] == on_reached
 
 
 async def test_a_head_is_enough() -> None:

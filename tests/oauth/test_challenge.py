@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.oauth.challenge import Challenge, bearer, challenges
+from trayapp.oauth.challenge import Challenge, bearer_challenge, parse_challenges
 
 URL = "https://mcp.example.com/.well-known/oauth-protected-resource"
 
@@ -52,7 +52,7 @@ URL = "https://mcp.example.com/.well-known/oauth-protected-resource"
 def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> None:
     """Several of them, quoted texts, stray commas, junk."""
 
-    assert [Challenge(scheme, parameters) for scheme, parameters in expected] == list(challenges(header))
+    assert [Challenge(scheme, parameters) for scheme, parameters in expected] == list(parse_challenges(header))
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> 
 def test_the_challenge_that_says_most(header: str, expected: Any) -> None:
     """The one that names its metadata; other schemes are passed over."""
 
-    assert expected == bearer(header)
+    assert expected == bearer_challenge(header)
 
 
 @given(st.text(alphabet='abB= ,"\\;\t/:é', max_size=200))
 def test_whatever_comes_is_read(header: str) -> None:
     """No header raises, and none hangs."""
 
-    assert all(one.scheme for one in challenges(header))
+    assert all(one.scheme for one in parse_challenges(header))
 
 
 def test_a_huge_header_takes_no_time() -> None:
@@ -82,5 +82,5 @@ def test_a_huge_header_takes_no_time() -> None:
 
     began = time.perf_counter()
     for part in ('a="', "a=", "a ", ",", '\\"', 'Bearer x="\\', "="):
-        challenges(part * 100_000)
+        parse_challenges(part * 100_000)
     assert time.perf_counter() - began < 2

@@ -19,7 +19,7 @@ from trayapp.vault.keystore import Keystore, MemoryKeystore
 CLIENT = RegisteredClient(
     "c-1", Secret("client-canary"), "client_secret_basic", AS, True, "http://127.0.0.1:1/callback/x", ("a",)
 )
-KEPT = ClientRecord(CLIENT, Secret("own-canary"), AS, MCP, DiscoveredServer((AS,), MCP, ("a",), AddressClass.PUBLIC))
+RECORD = ClientRecord(CLIENT, Secret("own-canary"), AS, MCP, DiscoveredServer((AS,), MCP, ("a",), AddressClass.PUBLIC))
 SERVICE = "amberlight/i/github/client"
 
 
@@ -46,7 +46,7 @@ class Store:
 def test_it_is_read_as_it_was_written() -> None:
     """All of it, or nothing at all; what makes no sense is left out."""
 
-    for kept in (KEPT, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x"))):
+    for kept in (RECORD, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x"))):
         assert kept == from_text(to_text(kept))
     for bad in (
         "",
@@ -57,16 +57,16 @@ def test_it_is_read_as_it_was_written() -> None:
         '{"found": {"url": "x", "issuers": []}}',
     ):
         assert ClientRecord() == from_text(Secret(bad))
-    assert "canary" not in repr(KEPT)
+    assert "canary" not in repr(RECORD)
 
 
 async def test_the_next_run_knows_it() -> None:
     """And removal leaves nothing, but tells which client it was."""
 
     store = Store()
-    assert await ClientRecords(store).save("github", KEPT) is None
+    assert await ClientRecords(store).save("github", RECORD) is None
     again = ClientRecords(store)
-    assert KEPT == await again.load("github")
+    assert RECORD == await again.load("github")
     assert CLIENT == await again.forget("github")
     assert {} == store.texts
     assert ClientRecord() == await again.load("github")
@@ -76,10 +76,10 @@ async def test_without_a_keyring_it_lasts_for_this_run() -> None:
     """Nobody is asked twice to register."""
 
     for clients in (ClientRecords(), ClientRecords(MemoryKeystore())):
-        await clients.save("github", KEPT)
-        assert KEPT == await clients.load("github")
+        await clients.save("github", RECORD)
+        assert RECORD == await clients.load("github")
         await clients.drop_client("github")
-        assert (None, KEPT.secret) == ((await clients.load("github")).client, (await clients.load("github")).secret)
+        assert (None, RECORD.secret) == ((await clients.load("github")).client, (await clients.load("github")).secret)
 
 
 async def test_what_cannot_be_read_is_not_written_over() -> None:
@@ -106,14 +106,14 @@ async def test_what_could_not_be_read_is_read_later() -> None:
     clients = ClientRecords(store)
     store.trouble = Trouble.LOCKED
     await clients.load("github")
-    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, found=KEPT.found))
+    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, discovered=RECORD.discovered))
 
     store.trouble = None
     assert (await clients.load("github")).secret is None
-    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, found=KEPT.found))
+    await clients.save("github", ClientRecord(client=CLIENT, url=MCP, discovered=RECORD.discovered))
     assert Secret("own-canary") == (await ClientRecords(store).load("github")).secret
-    kept = await clients.load("github", again=True)
-    assert (CLIENT, Secret("own-canary"), KEPT.found) == (kept.client, kept.secret, kept.found)
+    kept = await clients.load("github", retry_unreadable=True)
+    assert (CLIENT, Secret("own-canary"), RECORD.discovered) == (kept.client, kept.secret, kept.discovered)
     assert kept == await ClientRecords(store).load("github")
 
 
@@ -121,7 +121,7 @@ async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
     """It may be used with another server; and it can be taken away."""
 
     clients = ClientRecords(Store())
-    await clients.save("github", KEPT)
+    await clients.save("github", RECORD)
     await clients.set_secret("github", Secret("new"))
     kept = await clients.load("github")
     assert (Secret("new"), "", CLIENT) == (kept.secret, kept.secret_for, kept.client)
@@ -175,9 +175,9 @@ async def test_in_the_keyring() -> None:
     vault = mac()
     keystore = Keystore("i", lambda: vault)
     clients = ClientRecords(keystore)
-    await clients.save("github", KEPT)
+    await clients.save("github", RECORD)
     assert vault.get(SERVICE, "github") is not None
-    assert KEPT == await ClientRecords(keystore).load("github")
+    assert RECORD == await ClientRecords(keystore).load("github")
     await clients.forget("github")
     assert vault.get(SERVICE, "github") is None
     await keystore.close()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oauth.devices import (
-    ASKING,
     CODES,
     ENDPOINTS,
+    GRANT,
     PENDING,
     SLOW_DOWN,
     SPEC,
@@ -182,7 +182,7 @@ async def test_it_can_be_cancelled_while_it_waits() -> None:
         await asyncio.Event().wait()
 
     tokens = ScriptedTokens(world)
-    run = by_device_code(ASKING, SPEC, ENDPOINTS, tokens, world.codes.append, world.now, sleep=sleep)
+    run = by_device_code(GRANT, SPEC, ENDPOINTS, tokens, world.codes.append, world.now, sleep=sleep)
     task = asyncio.create_task(run)
     await began.wait()
     task.cancel()

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.oauth.devices import ASKING, CODES, ENDPOINTS, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
+from tests.oauth.devices import CODES, ENDPOINTS, GRANT, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import DeviceCode, Problem
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth import device
-from trayapp.oauth.device import read_granted
+from trayapp.oauth.device import read_authorization
 from trayapp.oauth.wire import url_problem
 
 
@@ -38,7 +38,7 @@ async def test_a_server_without_a_device_endpoint() -> None:
     """The sentence says what else there is; nothing was sent."""
 
     world = World(TOKENS)
-    problem = await world.run(asking=replace(ASKING, endpoint=""))
+    problem = await world.run(grant=replace(GRANT, endpoint=""))
 
     assert "no_device_flow" == problem.kind
     assert "amberlight reauthorize mail --no-browser" in problem.summary
@@ -164,23 +164,23 @@ async def test_the_name_of_an_early_draft() -> None:
 def test_whatever_the_server_says_what_is_shown_is_fit_to_be_shown(changes: dict[str, object]) -> None:
     """A plain sentence, or a code of plain characters, addresses that may be opened, and times within bounds."""
 
-    granted = read_granted(answer(CODES | changes), ENDPOINTS)
+    authorization = read_authorization(answer(CODES | changes), ENDPOINTS)
 
-    if isinstance(granted, Problem):
-        assert granted.summary.isprintable()
+    if isinstance(authorization, Problem):
+        assert authorization.summary.isprintable()
         return
-    assert device.USER_CODE.fullmatch(granted.user_code)
-    assert "" == url_problem(granted.verification_uri)
-    assert granted.verification_uri_complete == "" or "" == url_problem(granted.verification_uri_complete)
-    assert 0 < granted.life <= device.LIFE_MAX
-    assert granted.interval >= device.SHORTEST
+    assert device.USER_CODE.fullmatch(authorization.user_code)
+    assert "" == url_problem(authorization.verification_uri)
+    assert authorization.verification_uri_complete == "" or "" == url_problem(authorization.verification_uri_complete)
+    assert 0 < authorization.lifetime <= device.CODE_LIFETIME_MAX
+    assert authorization.interval >= device.INTERVAL_MIN
 
 
 @given(st.binary(max_size=200), st.integers(100, 599))
 def test_any_bytes_are_an_answer(body: bytes, status: int) -> None:
     """Nothing that a server can send raises."""
 
-    granted = read_granted(Answer(status, {}, body), ENDPOINTS)
+    authorization = read_authorization(Answer(status, {}, body), ENDPOINTS)
 
-    assert isinstance(granted, Problem)
-    assert granted.summary.isprintable()
+    assert isinstance(authorization, Problem)
+    assert authorization.summary.isprintable()

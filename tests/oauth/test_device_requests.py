@@ -17,7 +17,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CANARY = "dc/canary+5501=="
 
 
-def asking(method: str = "none", **more: Any) -> DeviceGrant:
+def grant(method: str = "none", **more: Any) -> DeviceGrant:
     proof: dict[str, Any] = {}
     if method != "none":
         registration = Secret(json.dumps({"token_endpoint_auth_method": method}))
@@ -35,19 +35,19 @@ def form(request: Request) -> dict[str, str]:
 def test_the_first_request() -> None:
     """Client, scope and resource (RFC 8707) in the form; what is empty is left out."""
 
-    made = device_request(asking())
+    made = device_request(grant())
     assert ("POST", "https://as.test/device") == (made.method, made.url)
     assert {"client_id": "the-client", "scope": "openid mcp", "resource": "https://mcp.test/"} == form(made)
     assert made.headers["Content-Type"].startswith("application/x-www-form-urlencoded")
-    audience = form(device_request(asking(audience="https://api.test/")))["audience"]
+    audience = form(device_request(grant(audience="https://api.test/")))["audience"]
     assert "https://api.test/" == audience  # Auth0's own word
-    assert {"client_id": "the-client"} == form(device_request(asking(scope="", resource="")))
+    assert {"client_id": "the-client"} == form(device_request(grant(scope="", resource="")))
 
 
 def test_the_question() -> None:
     """Grant type, code, client and resource; the code is in no address and no repr."""
 
-    made = poll_request(asking(), Secret(CANARY))
+    made = poll_request(grant(), Secret(CANARY))
     expected = {"grant_type": GRANT, "device_code": CANARY, "client_id": "the-client", "resource": "https://mcp.test/"}
     assert expected == form(made)
     assert "https://as.test/token?t=1" == made.url
@@ -58,7 +58,7 @@ def test_the_question() -> None:
 def test_the_client_proves_itself_as_registered(method: str) -> None:
     """To both endpoints alike (RFC 8628 section 3.1)."""
 
-    for made in (device_request(asking(method)), poll_request(asking(method), Secret(CANARY))):
+    for made in (device_request(grant(method)), poll_request(grant(method), Secret(CANARY))):
         fields = form(made)
         assert (method == "client_secret_basic") == ("Authorization" in made.headers)
         assert (method == "client_secret_post") == ("client_secret" in fields)
@@ -68,7 +68,7 @@ def test_the_client_proves_itself_as_registered(method: str) -> None:
 async def test_a_code_that_no_form_can_carry() -> None:
     """It is a fault before anything is sent."""
 
-    answer = await HttpTokens(Wire("0")).poll(asking(), Secret("\ud800"), limit=1.0)
+    answer = await HttpTokens(Wire("0")).poll(grant(), Secret("\ud800"), limit=1.0)
 
     assert isinstance(answer, Fault)
     assert not answer.sent

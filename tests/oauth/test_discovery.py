@@ -265,7 +265,7 @@ async def test_a_workload_of_a_private_network_may_name_its_neighbours() -> None
     web.near["mcp.corp.example"] = AddressClass.PRIVATE
     place = "https://mcp.corp.example/.well-known/oauth-protected-resource"
     web.served[place] = page(200, {"resource": url, "authorization_servers": named})
-    assert AddressClass.PRIVATE is (await find(web, url)).least
+    assert AddressClass.PRIVATE is (await find(web, url)).nearest_allowed
 
     named[0] = "https://localhost"
     web.served[place] = page(200, {"resource": url, "authorization_servers": named})

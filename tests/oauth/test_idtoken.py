@@ -22,7 +22,15 @@ from tests.oauth.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims,
 from trayapp.core.model import AccessToken, Login, Moment, Secret
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import idtoken, jose
-from trayapp.oauth.idtoken import ExpectedClaims, IdTokens, ValidatorProcess, claims_of, mismatch, subject_of, untimely
+from trayapp.oauth.idtoken import (
+    ExpectedClaims,
+    IdTokens,
+    ValidatorProcess,
+    claims_of,
+    mismatch,
+    subject_of,
+    time_fault,
+)
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest.background import Background
@@ -90,7 +98,7 @@ def test_for_whom_it_was_made(changes: dict[str, object], expected: ExpectedClai
 def test_of_when_it_is(changes: dict[str, object], words: str) -> None:
     """A wrong clock is no reason to lose anything, but the sentence names it."""
 
-    found = untimely(claims(**changes), WALL)
+    found = time_fault(claims(**changes), WALL)
     assert words in found
     assert bool(words) == bool(found)
 
@@ -162,19 +170,21 @@ async def ask(order: str) -> str:
 
     task = asyncio.ensure_future(told())
     try:
-        return await idtoken.ask_child(task)
+        return await idtoken.check_in_process(task)
     finally:
         task.cancel()
 
 
 async def checked(
-    site: Site, token: str, *, judge: Any = None, jwks: str = "/jwks", secret: str | None = None
+    site: Site, token: str, *, check_signature: Any = None, jwks: str = "/jwks", secret: str | None = None
 ) -> Checked:
     async def here(order: Awaitable[str]) -> str:
-        return jose.judge(await order)
+        return jose.check_signature(await order)
 
     endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}{jwks}" if jwks else "")
-    new = IdTokens(Wire("0", bare), judge or here).checkable(login(token, secret), endpoints, Moment(0.0, 0.0, WALL))
+    new = IdTokens(Wire("0", bare), check_signature or here).with_check(
+        login(token, secret), endpoints, Moment(0.0, 0.0, WALL)
+    )
     assert new.check is not None
     return await new.check()
 
@@ -183,7 +193,7 @@ async def test_a_good_token_by_a_child_process(site: Site) -> None:
     """The default: the keys are fetched once, joserfc looks at them in another process, and this one never loads it."""
 
     began = time.monotonic()
-    assert Checked() == await checked(site, signed(), judge=idtoken.ask_child)
+    assert Checked() == await checked(site, signed(), check_signature=idtoken.check_in_process)
     assert ["/jwks"] == site.asked
     assert time.monotonic() - began < 5.0
     assert "signature" == await ask(json.dumps({"token": signed() + "A", "keys": PUBLIC, "secret": None}))
@@ -192,7 +202,7 @@ async def test_a_good_token_by_a_child_process(site: Site) -> None:
 async def test_without_an_id_token_there_is_nothing_to_check(site: Site) -> None:
     """Plain OAuth."""
 
-    new = IdTokens(Wire("0", bare)).checkable(login(None), Endpoints("", "", jwks=site.server.url), Moment(0, 0, 0))
+    new = IdTokens(Wire("0", bare)).with_check(login(None), Endpoints("", "", jwks=site.server.url), Moment(0, 0, 0))
     assert new.check is None
 
 
@@ -298,12 +308,12 @@ async def test_a_child_that_cannot_run(
 
     token = signed()
     monkeypatch.setattr(idtoken, "interpreter", lambda: "/nonexistent/python")
-    assert "child" == (await checked(site, token, judge=idtoken.ask_child)).problem.code  # type: ignore[union-attr]
+    assert "child" == (await checked(site, token, check_signature=idtoken.check_in_process)).problem.code  # type: ignore[union-attr]
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "COMMAND", (__file__ + ".missing",))
     assert "child" == await ask("{}")
     monkeypatch.undo()
-    monkeypatch.setattr(idtoken, "JUDGE_LIMIT", 0.0)
+    monkeypatch.setattr(idtoken, "VALIDATION_LIMIT", 0.0)
     assert "child" == await ask(json.dumps({"token": token, "keys": PUBLIC, "secret": None}))
     monkeypatch.undo()
     monkeypatch.setattr(idtoken, "COMMAND", ("-m", "trayapp.oauth.jose"))  # as a frozen program has it
@@ -331,11 +341,11 @@ async def test_a_child_that_was_ready_before(site: Site) -> None:
     """It starts when the sign-in does, and ends with the check, or without one."""
 
     makers = IdTokens(Wire("0", bare))
-    assert makers.child(("mcp",)) is None  # no ID token is to come
-    child = makers.child(("openid", "mcp"))
+    assert makers.start_validator(("mcp",)) is None  # no ID token is to come
+    child = makers.start_validator(("openid", "mcp"))
     assert child is not None
     endpoints = Endpoints("", f"{ISSUER}/token", issuer=ISSUER, jwks=f"{site.server.url}/jwks")
-    new = makers.checkable(login(signed()), endpoints, Moment(0.0, 0.0, WALL), child)
+    new = makers.with_check(login(signed()), endpoints, Moment(0.0, 0.0, WALL), child)
     assert new.check is not None
     assert Checked() == await new.check()
     process = await child._starting
@@ -343,15 +353,15 @@ async def test_a_child_that_was_ready_before(site: Site) -> None:
     assert process.returncode == 0
     await child.close()  # a second end does nothing
 
-    idle = makers.child(("openid",))
+    idle = makers.start_validator(("openid",))
     assert idle is not None
     await idle.close()
     process = await idle._starting
     assert process is not None
     assert process.returncode is not None
 
-    refused = makers.child(("openid",))
-    new = makers.checkable(login(signed(aud="other")), endpoints, Moment(0.0, 0.0, WALL), refused)
+    refused = makers.start_validator(("openid",))
+    new = makers.with_check(login(signed(aud="other")), endpoints, Moment(0.0, 0.0, WALL), refused)
     assert new.check is not None
     assert refused is not None
     assert (await new.check()).refused
@@ -372,7 +382,7 @@ async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(asyncio, "create_subprocess_exec", none)
     await idtoken.ValidatorProcess().close()
     waiting = order()
-    assert "child" == await idtoken.ValidatorProcess().ask(waiting)
+    assert "child" == await idtoken.ValidatorProcess().validate(waiting)
     waiting.close()
 
 

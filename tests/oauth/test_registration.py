@@ -17,8 +17,8 @@ from trayapp.oauth.registration import (
     RegisteredClient,
     auth_method,
     from_fields,
-    gone,
-    no_registration,
+    is_unknown_client,
+    no_registration_problem,
     register,
     to_fields,
     unregister,
@@ -196,8 +196,10 @@ async def test_a_server_without_registration() -> None:
     endpoints = replace(ENDPOINTS, registration="")
 
     problem = await register(endpoints, (), 1, Web({}))
-    assert problem == no_registration(endpoints)
-    assert "This server needs a client id: create one at login.example.com" in no_registration(endpoints).summary
+    assert problem == no_registration_problem(endpoints)
+    assert (
+        "This server needs a client id: create one at login.example.com" in no_registration_problem(endpoints).summary
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ..
 def test_a_registration_that_is_gone(reply: Answer | Fault, expected: bool) -> None:
     """Only if the server says so itself."""
 
-    assert expected is gone(reply)
+    assert expected is is_unknown_client(reply)
 
 
 async def test_a_registration_is_deleted() -> None:
@@ -294,7 +296,7 @@ def test_a_client_is_read_as_it_was_written() -> None:
 async def test_what_is_deleted_later_is_not_nearer_than_the_server(uri: str, kept: bool) -> None:
     """A far server cannot have a request with a token of its choice sent into this machine or a private network."""
 
-    far = replace(ENDPOINTS, least=AddressClass.PUBLIC)
+    far = replace(ENDPOINTS, nearest_allowed=AddressClass.PUBLIC)
     client, _ = await made(echo(registration_client_uri=uri, registration_access_token="t"), endpoints=far)
 
     assert (uri if kept else "") == client.manage_uri

@@ -31,7 +31,7 @@ FIELDS = ("authorization_endpoint", "token_endpoint", "registration_endpoint", "
 
 async def prepared(web: Wire, url: str = MCP, limit: float = 1.0) -> AuthorizationPlan | Problem:
     """As far as a sign-in gets before anybody is sent anywhere."""
-    return await Planner(web, HttpTokens(web), ClientRecords(), limit=limit).ground(
+    return await Planner(web, HttpTokens(web), ClientRecords(), limit=limit).prepare_server(
         Spec("github", url), lambda line: None
     )
 
@@ -98,7 +98,7 @@ async def test_hostile_documents(behaviour: Any, words: str) -> None:
 async def test_slow_documents_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each just within its limit: together they have one of their own."""
 
-    monkeypatch.setattr(authorization_plan, "GROUND_LIMIT", 0.3)
+    monkeypatch.setattr(authorization_plan, "DISCOVERY_LIMIT", 0.3)
     async with raw(says_and_hangs(b"")) as hostile:
         wire = Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         found = await prepared(wire, f"http://127.0.0.1:{hostile.port}/mcp", limit=9.0)

@@ -151,7 +151,7 @@ def test_a_far_server_cannot_point_at_this_machine() -> None:
         "issuer": "https://a.test", "authorization_endpoint": "https://a.test/a", "token_endpoint": "https://localhost/t",
     }  # fmt: skip
 
-    found = read_metadata(spec, document, spec.issuer, least=AddressClass.PRIVATE)
+    found = read_metadata(spec, document, spec.issuer, nearest_allowed=AddressClass.PRIVATE)
 
     refused(found, "token_endpoint", "this machine")
 

@@ -251,8 +251,8 @@ async def test_what_was_found_earlier_helps_out() -> None:
     async with auth_server(registers=True) as server:
         clients = ClientRecords()
         await signed_in(server, clients)
-        with socket.create_server(("127.0.0.1", 0)) as gone:
-            url = f"http://127.0.0.1:{gone.getsockname()[1]}/mcp"
+        with socket.create_server(("127.0.0.1", 0)) as is_unknown_client:
+            url = f"http://127.0.0.1:{is_unknown_client.getsockname()[1]}/mcp"
         kept = await clients.load("github")
         clients = ClientRecords()
         await clients.save("github", replace(kept, url=url))
@@ -312,13 +312,13 @@ async def test_without_a_redirect() -> None:
     ways = {"device_authorization_endpoint": "http://127.0.0.1:1/device"}
     async with auth_server(registers=True, metadata=ways) as server:
         clients, wire = ClientRecords(), Wire("0", bare_context)
-        preparer = Planner(wire, HttpTokens(wire), clients)
+        planner = Planner(wire, HttpTokens(wire), clients)
         for _ in range(2):
-            plan = await preparer.ground(bare(server, flow="device"), lambda line: None)
+            plan = await planner.prepare_server(bare(server, flow="device"), lambda line: None)
             assert isinstance(plan, AuthorizationPlan)
-            found = await preparer.client(plan, NOW.wall, lambda line: None, listen=False)
-            assert not isinstance(found, Problem)
-            assert ("c-1", None) == (found[0].spec.client_id, found[1])
+            ready = await planner.client(plan, NOW.wall, lambda line: None, listen=False)
+            assert not isinstance(ready, Problem)
+            assert ("c-1", None) == (ready[0].spec.client_id, ready[1])
         await signed_in(server, clients)
 
     assert ["c-1"] == list(server.clients)
@@ -367,7 +367,7 @@ async def test_a_secret_that_is_given_while_the_server_is_looked_for() -> None:
             return await super().send(request, **more)
 
     web = Slow(internet().served)
-    plan = await Planner(web, HttpTokens(web), clients).ground(Spec("github", MCP, "own"), lambda line: None)
+    plan = await Planner(web, HttpTokens(web), clients).prepare_server(Spec("github", MCP, "own"), lambda line: None)
 
     assert isinstance(plan, AuthorizationPlan)
     kept = await clients.load("github")

@@ -12,7 +12,7 @@ import pytest
 from tests.raw_server import http, raw, says
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
-from trayapp.oauth.faults import RequestProgress, chain, fault
+from trayapp.oauth.faults import RequestProgress, exception_chain, fault
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire, is_loopback
 
@@ -86,7 +86,7 @@ def test_a_chain_that_bites_its_tail_ends() -> None:
     def first(walk: Iterator[BaseException], most: int) -> list[BaseException]:
         return [exc for exc, _ in zip(walk, range(most), strict=False)]
 
-    assert [one, two] == first(chain(one), 10)
+    assert [one, two] == first(exception_chain(one), 10)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
@@ -125,7 +125,7 @@ async def test_the_release_is_told_without_being_asked_for() -> None:
     """By default the User-Agent names the installed version, or none."""
 
     async with raw(says(http("200 OK", b"{}"))) as server:
-        wire = Wire(certificates=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        wire = Wire(make_context=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         one = Login(1, "l", Secret("t"), 0, f"http://127.0.0.1:{server.port}/", "c")
         assert isinstance(await HttpTokens(wire).refresh(one, limit=1, connect=1), Answer)
 

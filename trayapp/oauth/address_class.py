@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE)
 LOCAL_NAMES = ("localhost",)
-PRIVATE_NAMES = ("local", "internal", "lan", "home.arpa", "intranet", "corp", "home")  # RFC 6762, RFC 8375, ICANN
+PRIVATE_SUFFIXES = ("local", "internal", "lan", "home.arpa", "intranet", "corp", "home")  # RFC 6762, RFC 8375, ICANN
 NAT64 = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052: the last four bytes are an IPv4 address
 
 
@@ -26,44 +26,44 @@ class AddressClass(IntEnum):
     PUBLIC = 2
 
 
-WORDS = {AddressClass.LOCAL: "on this machine", AddressClass.PRIVATE: "in a private network"}
+PLACE_TEXTS = {AddressClass.LOCAL: "on this machine", AddressClass.PRIVATE: "in a private network"}
 
 
-def address_reach(text: str) -> AddressClass:
+def class_of_address(text: str) -> AddressClass:
     """Of an address literal. Raises ValueError if it is none."""
-    return _reach(ip_address(text.partition("%")[0]))
+    return _classify(ip_address(text.partition("%")[0]))
 
 
-def host_reach(host: str) -> AddressClass:
+def class_of_host(host: str) -> AddressClass:
     """Of a host as it is written; a name that says nothing counts as far until a connection shows its address."""
     host = host.rstrip(".").lower()
     try:
-        return address_reach(host)
+        return class_of_address(host)
     except ValueError:
         pass
     if NUMERIC.fullmatch(host):  # 127.1, 0x7f000001, 2130706433: a browser reads them as addresses
         try:
-            return _reach(IPv4Address(socket.inet_aton(host)))
+            return _classify(IPv4Address(socket.inet_aton(host)))
         except (OSError, ValueError):
             return AddressClass.LOCAL
-    if _below(host, LOCAL_NAMES):
+    if _is_under(host, LOCAL_NAMES):
         return AddressClass.LOCAL
-    return AddressClass.PRIVATE if "." not in host or _below(host, PRIVATE_NAMES) else AddressClass.PUBLIC
+    return AddressClass.PRIVATE if "." not in host or _is_under(host, PRIVATE_SUFFIXES) else AddressClass.PUBLIC
 
 
-def _below(host: str, names: tuple[str, ...]) -> bool:
+def _is_under(host: str, names: tuple[str, ...]) -> bool:
     return any(host == name or host.endswith(f".{name}") for name in names)
 
 
-def _reach(address: IPv4Address | IPv6Address) -> AddressClass:
-    if isinstance(address, IPv6Address) and (inner := _embedded(address)) is not None:
-        return _reach(inner)
+def _classify(address: IPv4Address | IPv6Address) -> AddressClass:
+    if isinstance(address, IPv6Address) and (inner := _embedded_ipv4(address)) is not None:
+        return _classify(inner)
     if address.is_loopback or address.is_unspecified:
         return AddressClass.LOCAL
     return AddressClass.PUBLIC if address.is_global and not address.is_multicast else AddressClass.PRIVATE
 
 
-def _embedded(address: IPv6Address) -> IPv4Address | None:
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
     """The IPv4 address inside: mapped, NAT64 or 6to4."""
     if address.packed.startswith(NAT64):
         return IPv4Address(address.packed[-4:])

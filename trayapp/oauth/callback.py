@@ -16,9 +16,9 @@ from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 
-HEAD_CAP = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
+HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
 HEADER_LIMIT = 10.0  # s to send them
-OPEN_CAP = 64  # connections; the oldest goes first, so that slow senders cannot lock the browser out
+CONNECTIONS_MAX = 64  # connections; the oldest goes first, so that slow senders cannot lock the browser out
 PAGE_LIMIT = 60.0  # s that a page waits for the exchange, which has a limit of its own
 
 REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
@@ -81,36 +81,36 @@ class RedirectListener:
         self,
         sock: socket.socket,
         path: str,
-        take: Callable[[str], bool],
+        accept_query: Callable[[str], bool],
         *,
         header_limit: float = HEADER_LIMIT,
-        name: str = "127.0.0.1",
+        host: str = "127.0.0.1",
     ) -> None:
         """`name` is the host of the redirect address: `localhost`, where a server wants that, is listened for on both
         loopback addresses, as a browser may try either."""
         self._sock = sock
         self._path = path
-        self._take = take
+        self._accept_query = accept_query
         self._header_limit = header_limit
         self.port = int(sock.getsockname()[1])
-        self._hosts = {f"{name}:{self.port}"} | ({name} if self.port == 80 else set())
-        self._both = name == "localhost"
+        self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
+        self._listen_on_ipv6 = host == "localhost"
         self._servers: list[asyncio.Server] = []
         self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of arrival
-        self._over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._told = asyncio.Event()
+        self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._page_served = asyncio.Event()
         self.redirected = False  # a browser was sent to the clean address
 
     async def start(self) -> None:
         """Listen. Raises OSError if another program took the port after all."""
         try:
-            self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_CAP))
+            self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_MAX))
         except OSError:
             self._sock.close()
             raise
-        if self._both:
+        if self._listen_on_ipv6:
             with contextlib.suppress(OSError):  # no IPv6 here, or another program has it: the first one still answers
-                self._servers.append(await asyncio.start_server(self._connected, "::1", self.port, limit=HEAD_CAP))
+                self._servers.append(await asyncio.start_server(self._connected, "::1", self.port, limit=HEAD_MAX))
 
     async def close(self) -> None:
         """End the attempt: nothing listens and no connection is open afterwards."""
@@ -120,25 +120,25 @@ class RedirectListener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._over.cancel()
-        self._told.set()  # nobody can ask for the page any more
+        self._outcome.cancel()
+        self._page_served.set()  # nobody can ask for the page any more
 
-    def finish(self, worked: bool) -> None:
+    def finish(self, succeeded: bool) -> None:
         """The exchange is over: the page may tell."""
-        if not self._over.done():
-            self._over.set_result(worked)
+        if not self._outcome.done():
+            self._outcome.set_result(succeeded)
 
     async def linger(self, seconds: float) -> None:
         """Let a browser that was sent to the clean address fetch its page; a closed tab costs `seconds`."""
         if self.redirected:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), seconds)
+                await asyncio.wait_for(self._page_served.wait(), seconds)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a stream's callback runs in a task
         self._tasks[task] = None
-        if len(self._tasks) > OPEN_CAP:
+        if len(self._tasks) > CONNECTIONS_MAX:
             next(iter(self._tasks)).cancel()
         # Cancelled means that the attempt is over or the connection gave way; for a callback that is a normal end.
         with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
@@ -156,48 +156,48 @@ class RedirectListener:
         except asyncio.IncompleteReadError:
             return
         except asyncio.LimitOverrunError:
-            writer.write(_answer("431 Request Header Fields Too Large", STALE))
+            writer.write(_response("431 Request Header Fields Too Large", STALE))
             await writer.drain()
             return
-        answer = await self._respond(head)
-        writer.write(answer)
+        response = await self._respond(head)
+        writer.write(response)
         await writer.drain()
-        if answer.startswith(b"HTTP/1.1 200 "):
-            self._told.set()
+        if response.startswith(b"HTTP/1.1 200 "):
+            self._page_served.set()
 
     async def _respond(self, head: bytes) -> bytes:
-        target, refusal = self._read(head)
+        target, refusal = self._admit(head)
         if refusal:
-            return _answer(refusal, STALE, "Allow: GET\r\n" if refusal.startswith("405") else "")
+            return _response(refusal, STALE, "Allow: GET\r\n" if refusal.startswith("405") else "")
         path, _, query = target.partition("?")
         if path == self._path:
-            if not self._take(query):
-                return _answer("400 Bad Request", STALE)
+            if not self._accept_query(query):
+                return _response("400 Bad Request", STALE)
             self.redirected = True
-            return _answer("303 See Other", b"", f"Location: {self._path}/done\r\n")
+            return _response("303 See Other", b"", f"Location: {self._path}/done\r\n")
         if target == f"{self._path}/done" and self.redirected:
-            worked = await asyncio.wait_for(asyncio.shield(self._over), PAGE_LIMIT)
-            return _answer("200 OK", DONE if worked else FAILED)
-        return _answer("404 Not Found", STALE)
+            succeeded = await asyncio.wait_for(asyncio.shield(self._outcome), PAGE_LIMIT)
+            return _response("200 OK", DONE if succeeded else FAILED)
+        return _response("404 Not Found", STALE)
 
-    def _read(self, head: bytes) -> tuple[str, str]:
+    def _admit(self, head: bytes) -> tuple[str, str]:
         """The target of a well-formed GET that was meant for us, or the status that refuses it."""
         first, *rest = head[:-4].split(b"\r\n")
-        line = REQUEST_LINE.fullmatch(first)
-        headers = [found.groups() for one in rest if (found := HEADER.fullmatch(one))]
-        if line is None or len(headers) != len(rest):
+        request_line = REQUEST_LINE.fullmatch(first)
+        headers = [match.groups() for line in rest if (match := HEADER.fullmatch(line))]
+        if request_line is None or len(headers) != len(rest):
             return "", "400 Bad Request"
         hosts = [value.rstrip() for name, value in headers if name.lower() == b"host"]
         if len(hosts) != 1 or hosts[0].decode("latin-1") not in self._hosts:
             return "", "403 Forbidden"  # a page elsewhere that points its name at us (DNS rebinding)
-        if line[1] != b"GET":
+        if request_line[1] != b"GET":
             return "", "405 Method Not Allowed"
-        return line[2].decode("ascii"), ""
+        return request_line[2].decode("ascii"), ""
 
 
-def _answer(status: str, body: bytes, more: str = "") -> bytes:
+def _response(status: str, body: bytes, extra: str = "") -> bytes:
     head = (
-        f"HTTP/1.1 {status}\r\n{more}Content-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        f"HTTP/1.1 {status}\r\n{extra}Content-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
         f"Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
         "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     )

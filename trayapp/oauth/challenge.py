@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 HEADER_MAX = 16 * 1024  # characters; a challenge has a few hundred
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(rf'({_WORD})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=][^\s,"]*))', re.DOTALL)
-_SCHEME = re.compile(rf"({_WORD})(?=[\s,]|$)")
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(rf'({_NAME})[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=][^\s,"]*))', re.DOTALL)
+_SCHEME = re.compile(rf"({_NAME})(?=[\s,]|$)")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*(?=\s*(?:,|$))")
-_GAP = re.compile(r"[\s,]+")
+_SEPARATORS = re.compile(r"[\s,]+")
 _JUNK = re.compile(r"[^,]+")
 
 
@@ -27,24 +27,24 @@ class Challenge:
     parameters: Mapping[str, str]
 
 
-def challenges(header: str) -> tuple[Challenge, ...]:
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
     """All of them, in order. The first of two parameters of one name counts."""
     found: list[tuple[str, dict[str, str]]] = []
-    text, at = header[:HEADER_MAX], 0
-    while at < len(text):
-        if gap := _GAP.match(text, at):
-            at = gap.end()
-        elif found and (parameter := _PARAMETER.match(text, at)):
+    text, position = header[:HEADER_MAX], 0
+    while position < len(text):
+        if separators := _SEPARATORS.match(text, position):
+            position = separators.end()
+        elif found and (parameter := _PARAMETER.match(text, position)):
             found[-1][1].setdefault(parameter[1].lower(), _value(parameter))
-            at = parameter.end()
-        elif scheme := _SCHEME.match(text, at):
+            position = parameter.end()
+        elif scheme := _SCHEME.match(text, position):
             found.append((scheme[1].lower(), {}))
-            at = scheme.end()
-            blank = _GAP.match(text, at)
-            if blank and "," not in blank[0] and not _PARAMETER.match(text, blank.end()):
-                at = token.end() if (token := _TOKEN68.match(text, blank.end())) else at
-        elif junk := _JUNK.match(text, at):
-            at = junk.end()
+            position = scheme.end()
+            separator = _SEPARATORS.match(text, position)
+            if separator and "," not in separator[0] and not _PARAMETER.match(text, separator.end()):
+                position = token.end() if (token := _TOKEN68.match(text, separator.end())) else position
+        elif junk := _JUNK.match(text, position):
+            position = junk.end()
     return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
 
 
@@ -52,7 +52,12 @@ def _value(parameter: re.Match[str]) -> str:
     return parameter[3] if parameter[2] is None else re.sub(r"\\(.)", r"\1", parameter[2], flags=re.DOTALL)
 
 
-def bearer(header: str) -> Mapping[str, str] | None:
+def bearer_challenge(header: str) -> Mapping[str, str] | None:
     """The parameters of the Bearer challenge that says most: one that names its metadata goes first. None: no Bearer."""
-    ours = [one.parameters for one in challenges(header) if one.scheme in ("bearer", "dpop")]
-    return next((one for one in ours if "resource_metadata" in one), ours[0] if ours else None)
+    bearer_parameters = [
+        challenge.parameters for challenge in parse_challenges(header) if challenge.scheme in ("bearer", "dpop")
+    ]
+    return next(
+        (challenge for challenge in bearer_parameters if "resource_metadata" in challenge),
+        bearer_parameters[0] if bearer_parameters else None,
+    )

@@ -28,7 +28,7 @@ class ClientRecord:
     secret: Secret | None = None  # given by a person, for the configured client_id
     secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
     url: str = ""
-    found: DiscoveredServer | None = None
+    discovered: DiscoveredServer | None = None
 
 
 class ClientStore(Protocol):
@@ -46,38 +46,38 @@ class ClientRecords:
 
     def __init__(self, store: ClientStore | None = None) -> None:
         self._store = store
-        self._seen: dict[str, ClientRecord] = {}
-        self._unread: set[str] = set()  # what the keyring holds of these could not be read yet
+        self._records: dict[str, ClientRecord] = {}
+        self._unreadable: set[str] = set()  # what the keyring holds of these could not be read yet
 
-    async def load(self, name: str, *, again: bool = False) -> ClientRecord:
+    async def load(self, name: str, *, retry_unreadable: bool = False) -> ClientRecord:
         """What is kept. What cannot be read counts as nothing and is not written over; the keyring is asked for it once
         more with `again`, and not at every look, as each question may be a dialog."""
-        if self._store is None or (name in self._seen and not (again and name in self._unread)):
-            return self._seen.get(name, ClientRecord())
+        if self._store is None or (name in self._records and not (retry_unreadable and name in self._unreadable)):
+            return self._records.get(name, ClientRecord())
         text = await self._store.load_client(name)
         if isinstance(text, Trouble):
             log.warning("%s: what is kept of its client cannot be read now (%s)", name, text)
-            self._unread.add(name)
-            return self._seen.setdefault(name, ClientRecord())
-        made = self._seen.get(name)
-        self._seen[name] = ClientRecord() if text is None else from_text(text)
-        self._unread.discard(name)
-        if made is not None:
-            await self.save(name, _newer(made, self._seen[name]))
-        return self._seen[name]
+            self._unreadable.add(name)
+            return self._records.setdefault(name, ClientRecord())
+        made_meanwhile = self._records.get(name)
+        self._records[name] = ClientRecord() if text is None else from_text(text)
+        self._unreadable.discard(name)
+        if made_meanwhile is not None:
+            await self.save(name, _merged(made_meanwhile, self._records[name]))
+        return self._records[name]
 
-    async def save(self, name: str, kept: ClientRecord) -> Trouble | None:
+    async def save(self, name: str, record: ClientRecord) -> Trouble | None:
         """Keep it: in the keyring, unless that may hold something that could not be read."""
         await self.load(name)
-        if name in self._unread:
-            self._seen[name] = kept
+        if name in self._unreadable:
+            self._records[name] = record
             return Trouble.LOCKED
-        if self._seen.get(name) == kept:
+        if self._records.get(name) == record:
             return None
-        self._seen[name] = kept
+        self._records[name] = record
         if self._store is None:
             return None
-        trouble = await self._store.store_client(name, to_text(kept))
+        trouble = await self._store.store_client(name, to_text(record))
         if trouble is not None:
             log.warning("%s: its client is kept for this run only (%s)", name, trouble)
         return trouble
@@ -88,49 +88,49 @@ class ClientRecords:
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         """A person's own; None takes it away. It may be used with another server from now on."""
-        kept = await self.load(name, again=True)
-        return await self.save(name, replace(kept, secret=secret, secret_for=""))
+        record = await self.load(name, retry_unreadable=True)
+        return await self.save(name, replace(record, secret=secret, secret_for=""))
 
     async def forget(self, name: str) -> RegisteredClient | None:
         """Nothing of it is kept; the registration that was, for its server to be told."""
         client = (await self.load(name)).client
-        self._seen.pop(name, None)
-        self._unread.discard(name)
+        self._records.pop(name, None)
+        self._unreadable.discard(name)
         if self._store is not None and (trouble := await self._store.discard_client(name)) is not None:
             log.warning("%s: its client could not be deleted from the keyring (%s)", name, trouble)
         return client
 
 
-def _newer(kept: ClientRecord, there: ClientRecord) -> ClientRecord:
+def _merged(record: ClientRecord, stored: ClientRecord) -> ClientRecord:
     """What was made while the keyring could not be read, and beside it what the keyring held all the time."""
-    mine = kept.secret is not None
+    has_secret = record.secret is not None
     return ClientRecord(
-        client=kept.client or there.client,
-        secret=kept.secret if mine else there.secret,
-        secret_for=kept.secret_for if mine else there.secret_for,
-        url=kept.url if kept.found else there.url,
-        found=kept.found or there.found,
+        client=record.client or stored.client,
+        secret=record.secret if has_secret else stored.secret,
+        secret_for=record.secret_for if has_secret else stored.secret_for,
+        url=record.url if record.discovered else stored.url,
+        discovered=record.discovered or stored.discovered,
     )
 
 
 # --- as text ---------------------------------------------------------------------------------------------------------
 
 
-def to_text(kept: ClientRecord) -> Secret:
+def to_text(record: ClientRecord) -> Secret:
     """JSON, ASCII only."""
     fields: dict[str, Any] = {}
-    if kept.client is not None:
-        fields["client"] = to_fields(kept.client)
-    if kept.secret is not None:
-        fields |= {"secret": kept.secret.reveal(), "secret_for": kept.secret_for}
-    if kept.found is not None:
-        found = kept.found
+    if record.client is not None:
+        fields["client"] = to_fields(record.client)
+    if record.secret is not None:
+        fields |= {"secret": record.secret.reveal(), "secret_for": record.secret_for}
+    if record.discovered is not None:
+        discovered = record.discovered
         fields["found"] = {
-            "url": kept.url,
-            "issuers": list(found.issuers),
-            "resource": found.resource,
-            "scopes": list(found.scopes),
-            "least": int(found.least),
+            "url": record.url,
+            "issuers": list(discovered.issuers),
+            "resource": discovered.resource,
+            "scopes": list(discovered.scopes),
+            "least": int(discovered.nearest_allowed),
         }
     return Secret(json.dumps(fields, separators=(",", ":")))
 
@@ -143,26 +143,26 @@ def from_text(text: Secret) -> ClientRecord:
         return ClientRecord()
     if not isinstance(fields, dict):
         return ClientRecord()
-    secret, bound = fields.get("secret"), fields.get("secret_for")
-    url, found = _found(fields.get("found"))
+    secret, secret_for = fields.get("secret"), fields.get("secret_for")
+    url, discovered = _discovered_from(fields.get("found"))
     return ClientRecord(
         client=from_fields(fields.get("client")),
         secret=Secret(secret) if isinstance(secret, str) and secret else None,
-        secret_for=bound if isinstance(bound, str) else "",
+        secret_for=secret_for if isinstance(secret_for, str) else "",
         url=url,
-        found=found,
+        discovered=discovered,
     )
 
 
-def _found(fields: object) -> tuple[str, DiscoveredServer | None]:
+def _discovered_from(fields: object) -> tuple[str, DiscoveredServer | None]:
     if not isinstance(fields, dict):
         return "", None
-    url, issuers, resource = fields.get("url"), _texts(fields.get("issuers")), fields.get("resource")
-    least = fields.get("least")
-    if not isinstance(url, str) or not issuers or not isinstance(resource, str) or least not in (0, 1, 2):
+    url, issuers, resource = fields.get("url"), _strings(fields.get("issuers")), fields.get("resource")
+    nearest_allowed = fields.get("least")
+    if not isinstance(url, str) or not issuers or not isinstance(resource, str) or nearest_allowed not in (0, 1, 2):
         return "", None
-    return url, DiscoveredServer(issuers, resource, _texts(fields.get("scopes")), AddressClass(least))
+    return url, DiscoveredServer(issuers, resource, _strings(fields.get("scopes")), AddressClass(nearest_allowed))
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _strings(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -15,7 +15,7 @@ from trayapp.oauth.idtoken import subject_of
 from trayapp.oauth.metadata import Endpoints
 
 # RFC 6749 section 5.2, as it reads when a code was sent.
-MEANING: Mapping[str, str] = {
+ERROR_TEXTS: Mapping[str, str] = {
     "invalid_grant": "The server did not accept the code of this sign-in: please try again",
     "invalid_client": "The server does not know this client: check client_id, or its secret",
     "unauthorized_client": "The server does not let this client sign in like this: check its registration",
@@ -30,7 +30,7 @@ def new_login(
     spec: Spec,
     endpoints: Endpoints,
     reply: Reply,
-    began: Moment,
+    sent_at: Moment,
     *,
     client_secret: Secret | None = None,
     registration: Secret | None = None,
@@ -41,15 +41,15 @@ def new_login(
     """
     match classify(reply, provider_of(endpoints.token)):
         case Refreshed(refresh_token=None):
-            known = no_refresh_help(endpoints.token)
-            words = known or "Add the scope that it wants for one (often offline_access) to scopes."
+            provider_hint = no_refresh_help(endpoints.token)
+            words = provider_hint or "Add the scope that it wants for one (often offline_access) to scopes."
             return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
-        case Refreshed() as granted:
-            new = _login(spec, endpoints, granted, began)
+        case Refreshed() as refreshed:
+            new = _login(spec, endpoints, refreshed, sent_at)
             kept = replace(new.login, client_secret=client_secret, registration=registration)
             return replace(new, login=kept)
         case Refused(problem):
-            words = MEANING.get(problem.code, "The server refused the sign-in")
+            words = ERROR_TEXTS.get(problem.code, "The server refused the sign-in")
             return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
         case NotSent(problem) | Ambiguous(problem):
             return Problem("exchange", problem.summary, problem.http_status, problem.code)
@@ -57,30 +57,30 @@ def new_login(
             return Problem("exchange", busy.problem.summary, busy.problem.http_status, busy.problem.code)
 
 
-def _login(spec: Spec, endpoints: Endpoints, granted: Refreshed, began: Moment) -> NewLogin:
-    assert granted.refresh_token is not None  # noqa: S101 - the caller looked
+def _login(spec: Spec, endpoints: Endpoints, refreshed: Refreshed, sent_at: Moment) -> NewLogin:
+    assert refreshed.refresh_token is not None  # noqa: S101 - the caller looked
     login = Login(
         generation=1,
         lineage=secrets.token_hex(16),
-        refresh_token=granted.refresh_token,
-        obtained_at=began.wall,
+        refresh_token=refreshed.refresh_token,
+        obtained_at=sent_at.wall,
         token_endpoint=endpoints.token,
         client_id=spec.client_id,
         issuer=endpoints.issuer,
-        subject=subject_of(granted.id_token),
-        scope=granted.scope or " ".join(spec.scopes),
+        subject=subject_of(refreshed.id_token),
+        scope=refreshed.scope or " ".join(spec.scopes),
         resource=spec.resource,
         revocation_endpoint=endpoints.revocation,
     )
-    life = None if granted.expires_in is None else min(granted.expires_in, spec.policy.lifetime_cap)
+    life = None if refreshed.expires_in is None else min(refreshed.expires_in, spec.policy.lifetime_cap)
     return NewLogin(
         login,
         AccessToken(
             serial=0,
-            value=granted.access_token,
-            obtained_at=began.at,
-            expires_at=None if life is None else began.at + life,
-            expires_wall=None if life is None else began.wall + life,
+            value=refreshed.access_token,
+            obtained_at=sent_at.at,
+            expires_at=None if life is None else sent_at.at + life,
+            expires_wall=None if life is None else sent_at.wall + life,
         ),
-        id_token=granted.id_token,
+        id_token=refreshed.id_token,
     )

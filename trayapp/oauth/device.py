@@ -19,26 +19,26 @@ from trayapp.core.classify import classify, problem_of
 from trayapp.core.messages import Ambiguous, Answer, Fault, Refreshed, Reply, ServerBusy
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec
 from trayapp.engine.ports import NewLogin
-from trayapp.oauth.address_class import WORDS, host_reach
-from trayapp.oauth.code_exchange import MEANING, new_login
+from trayapp.oauth.address_class import PLACE_TEXTS, class_of_host
+from trayapp.oauth.code_exchange import ERROR_TEXTS, new_login
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.tokens import DeviceGrant, HttpTokens
 from trayapp.oauth.wire import url_problem
 
 INTERVAL = 5.0  # s between two questions where the server does not say (section 3.5)
-SHORTEST = 1.0  # s; a server that says less is not asked more often
-SLOWER = 5.0  # s; what `slow_down` adds, for good (section 3.5)
+INTERVAL_MIN = 1.0  # s; a server that says less is not asked more often
+SLOW_DOWN_STEP = 5.0  # s; what `slow_down` adds, for good (section 3.5)
 BACKOFF_MAX = 60.0  # s between two questions while nothing comes through
-LIFE = 300.0  # s, where the server does not say how long its code lives
-LIFE_MAX = 1800.0  # s; servers say 5 to 30 minutes
-LIMIT = 30.0  # s for one request
+CODE_LIFETIME = 300.0  # s, where the server does not say how long its code lives
+CODE_LIFETIME_MAX = 1800.0  # s; servers say 5 to 30 minutes
+REQUEST_LIMIT = 30.0  # s for one request
 URI_MAX = 2000  # characters; what a terminal and a menu can take
 USER_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,38}[A-Za-z0-9])?")  # no control characters, no markup
 VISIBLE = re.compile(r"[\x20-\x7e]{1,8192}")
 
 # Answers of the device authorization endpoint beside those of RFC 6749 section 5.2, and of the token endpoint.
-REFUSALS: Mapping[str, str] = {
-    **MEANING,
+REFUSAL_TEXTS: Mapping[str, str] = {
+    **ERROR_TEXTS,
     "unauthorized_client": "The server does not let this client sign in by device code",
     "unsupported_grant_type": "The server does not let this client sign in by device code",
     "device_flow_disabled": "The server does not let this client sign in by device code",
@@ -46,11 +46,11 @@ REFUSALS: Mapping[str, str] = {
     "invalid_grant": "The server did not accept the code of this sign-in: please try again",
     "invalid_token": "The server did not accept the code of this sign-in: please try again",
 }
-PATIENT_STATUSES = (408, 425, 429)  # a 4xx that means "later"
-PATIENT_CODES = ("temporarily_unavailable", "server_error")
+RETRYABLE_STATUSES = (408, 425, 429)  # a 4xx that means "later"
+RETRYABLE_CODES = ("temporarily_unavailable", "server_error")
 DENIED = Problem("denied", "You declined, or the server denied access.", code="access_denied")
 EXPIRED = "The code expired before anybody entered it: please try again."
-LOST = Problem("exchange", "The server's answer with the new login was lost on the way: please try again.")
+LOGIN_LOST = Problem("exchange", "The server's answer with the new login was lost on the way: please try again.")
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -63,63 +63,67 @@ class DeviceAuthorization:
     user_code: str
     verification_uri: str
     verification_uri_complete: str
-    life: float
+    lifetime: float
     interval: float
 
 
 async def by_device_code(
-    asking: DeviceGrant,
+    grant: DeviceGrant,
     spec: Spec,
     endpoints: Endpoints,
     tokens: HttpTokens,
-    begun: Callable[[DeviceCode], None],
+    on_code: Callable[[DeviceCode], None],
     now: Callable[[], Moment],
     *,
     sleep: Sleep = asyncio.sleep,
 ) -> NewLogin | Problem:
     """The whole flow. `begun` is told the code when it is here. Cancelling ends it; the code then dies by itself."""
-    if not asking.endpoint:
-        return _missing(spec)
-    asked = now()
-    granted = read_granted(await tokens.device_code(asking, limit=LIMIT), endpoints)
-    if isinstance(granted, Problem):
-        return granted
-    begun(
+    if not grant.endpoint:
+        return _no_device_flow(spec)
+    sent_at = now()
+    authorization = read_authorization(await tokens.device_code(grant, limit=REQUEST_LIMIT), endpoints)
+    if isinstance(authorization, Problem):
+        return authorization
+    on_code(
         DeviceCode(
-            granted.user_code,
-            granted.verification_uri,
-            granted.verification_uri_complete,
-            asked.wall + granted.life,
+            authorization.user_code,
+            authorization.verification_uri,
+            authorization.verification_uri_complete,
+            sent_at.wall + authorization.lifetime,
         )
     )
-    return await _Polling(asking, spec, endpoints, tokens, granted, asked.at + granted.life, now, sleep).run()
+    return await _Polling(
+        grant, spec, endpoints, tokens, authorization, sent_at.at + authorization.lifetime, now, sleep
+    ).run()
 
 
-def _missing(spec: Spec) -> Problem:
-    how = f"amberlight reauthorize {spec.name} --no-browser"
+def _no_device_flow(spec: Spec) -> Problem:
+    command = f"amberlight reauthorize {spec.name} --no-browser"
     return Problem(
-        "no_device_flow", f"This server does not offer sign-in by device code. Without a browser here: {how}"[:200]
+        "no_device_flow", f"This server does not offer sign-in by device code. Without a browser here: {command}"[:200]
     )
 
 
 # --- the code --------------------------------------------------------------------------------------------------------
 
 
-def read_granted(reply: Reply, endpoints: Endpoints) -> DeviceAuthorization | Problem:
+def read_authorization(reply: Reply, endpoints: Endpoints) -> DeviceAuthorization | Problem:
     """What the device authorization endpoint answered (sections 3.2 and 5.4)."""
     if isinstance(reply, Fault):
         return Problem("device", problem_of(reply).summary)
     fields = _object(reply)
     device_code, user_code = fields.get("device_code"), fields.get("user_code")
     if reply.status != 200 or "error" in fields or not isinstance(device_code, str):
-        return _refused(reply, endpoints)
+        return _authorization_problem(reply, endpoints)
     if not VISIBLE.fullmatch(device_code):
         return Problem("device", "The server gave a device code that cannot be sent back.")
     if not isinstance(user_code, str) or not USER_CODE.fullmatch(user_code):
         return Problem("device", "The server gave a code that cannot be shown: letters and digits were expected.")
     uri = fields.get("verification_uri", fields.get("verification_url"))  # the name of an early draft; Google keeps it
-    if not isinstance(uri, str) or (why := _uri_problem(uri, endpoints)):
-        return Problem("device", f"The server's address for the code {why if isinstance(uri, str) else 'is missing'}.")
+    if not isinstance(uri, str) or (problem := _uri_problem(uri, endpoints)):
+        return Problem(
+            "device", f"The server's address for the code {problem if isinstance(uri, str) else 'is missing'}."
+        )
     complete = fields.get("verification_uri_complete")
     same = isinstance(complete, str) and not _uri_problem(complete, endpoints) and _origin(complete) == _origin(uri)
     return DeviceAuthorization(
@@ -127,17 +131,17 @@ def read_granted(reply: Reply, endpoints: Endpoints) -> DeviceAuthorization | Pr
         user_code,
         uri,
         complete if same and isinstance(complete, str) else "",  # what is opened is where the shown address is
-        life=min(_seconds(fields.get("expires_in"), LIFE), LIFE_MAX),
-        interval=max(_seconds(fields.get("interval"), INTERVAL), SHORTEST),
+        lifetime=min(_seconds(fields.get("expires_in"), CODE_LIFETIME), CODE_LIFETIME_MAX),
+        interval=max(_seconds(fields.get("interval"), INTERVAL), INTERVAL_MIN),
     )
 
 
 def _uri_problem(uri: str, endpoints: Endpoints) -> str:
     """Why a person must not be sent there, as the end of a sentence."""
-    if why := "is too long" if len(uri) > URI_MAX else url_problem(uri):
-        return why
-    reach = host_reach(urlsplit(uri).hostname or "")
-    return f"is {WORDS[reach]}, where the server has no business" if reach < endpoints.least else ""
+    if problem := "is too long" if len(uri) > URI_MAX else url_problem(uri):
+        return problem
+    reached = class_of_host(urlsplit(uri).hostname or "")
+    return f"is {PLACE_TEXTS[reached]}, where the server has no business" if reached < endpoints.nearest_allowed else ""
 
 
 def _origin(uri: str) -> tuple[str, str]:
@@ -145,13 +149,13 @@ def _origin(uri: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _refused(answer: Answer, endpoints: Endpoints) -> Problem:
+def _authorization_problem(answer: Answer, endpoints: Endpoints) -> Problem:
     problem = _problem_of(answer)
     if not problem.code and answer.status in (404, 405, 410, 501):
         host = urlsplit(endpoints.device).hostname
         return Problem("device", f"{host} has no device authorization endpoint there ({answer.status}).", answer.status)
-    if problem.code in REFUSALS:
-        return Problem("device", f"{REFUSALS[problem.code]} ({problem.code}).", answer.status, problem.code)
+    if problem.code in REFUSAL_TEXTS:
+        return Problem("device", f"{REFUSAL_TEXTS[problem.code]} ({problem.code}).", answer.status, problem.code)
     if answer.status == 200 and not problem.code and problem.kind not in ("portal", "truncated"):
         return Problem("device", "The server's answer holds no device code.", 200)
     return Problem("device", problem.summary, answer.status, problem.code)
@@ -165,83 +169,85 @@ class _Polling:
 
     def __init__(
         self,
-        asking: DeviceGrant,
+        grant: DeviceGrant,
         spec: Spec,
         endpoints: Endpoints,
         tokens: HttpTokens,
-        granted: DeviceAuthorization,
-        ends: float,
+        authorization: DeviceAuthorization,
+        expires_at: float,
         now: Callable[[], Moment],
         sleep: Sleep,
     ) -> None:
-        self._asking = asking
+        self._grant = grant
         self._spec = spec
         self._endpoints = endpoints
         self._tokens = tokens
-        self._code = granted.device_code
-        self._interval = granted.interval
-        self._ends = ends
+        self._code = authorization.device_code
+        self._interval = authorization.interval
+        self._expires_at = expires_at
         self._now = now
         self._sleep = sleep
-        self._trouble = 0  # questions in a row that brought no answer of the server
-        self._lost = False  # an answer was lost that may have been the login
+        self._failures = 0  # questions in a row that brought no answer of the server
+        self._login_may_be_lost = False  # an answer was lost that may have been the login
 
     async def run(self) -> NewLogin | Problem:
         """Ask until there is an end."""
         wait = self._interval
         while True:
-            left = self._ends - self._now().at
+            left = self._expires_at - self._now().at
             await self._sleep(max(0.0, min(wait, left)))
-            asked = self._now()
-            if asked.at >= self._ends:
+            sent_at = self._now()
+            if sent_at.at >= self._expires_at:
                 return Problem("timed_out", EXPIRED)
-            reply = await self._tokens.poll(self._asking, self._code, limit=LIMIT)
-            answer = self._judge(reply, asked)
+            reply = await self._tokens.poll(self._grant, self._code, limit=REQUEST_LIMIT)
+            answer = self._evaluate(reply, sent_at)
             if not isinstance(answer, float):
                 return answer
             wait = answer
 
-    def _judge(self, reply: Reply, asked: Moment) -> NewLogin | Problem | float:
+    def _evaluate(self, reply: Reply, sent_at: Moment) -> NewLogin | Problem | float:
         """The end, or how long to wait before the next question."""
-        outcome = classify(reply, wall=asked.wall)
+        outcome = classify(reply, wall=sent_at.wall)
         if isinstance(outcome, Refreshed):
-            asking = self._asking
-            proof = {"client_secret": asking.client_secret, "registration": asking.registration}
-            return new_login(self._spec, self._endpoints, reply, asked, **proof)
+            grant = self._grant
+            proof = {"client_secret": grant.client_secret, "registration": grant.registration}
+            return new_login(self._spec, self._endpoints, reply, sent_at, **proof)
         code = outcome.problem.code
         match code:
             case "authorization_pending":
-                self._trouble = 0
+                self._failures = 0
                 return self._interval
             case "slow_down":
-                self._trouble = 0
-                said = _seconds(_object(reply).get("interval"), 0.0)  # GitHub says the new one too
-                self._interval = max(self._interval + SLOWER, min(said, LIFE_MAX))
+                self._failures = 0
+                interval = _seconds(_object(reply).get("interval"), 0.0)  # GitHub says the new one too
+                self._interval = max(self._interval + SLOW_DOWN_STEP, min(interval, CODE_LIFETIME_MAX))
                 return self._interval
             case "access_denied":
                 return DENIED
             case "expired_token":
                 return Problem("timed_out", EXPIRED, code=code)
-            case "invalid_grant" if self._lost:
-                return LOST
-        if _passing(reply, code):
-            self._trouble += 1
-            self._lost |= isinstance(outcome, Ambiguous) or (isinstance(outcome, ServerBusy) and outcome.maybe_spent)
-            asked_to_wait = (outcome.retry_after or 0.0) if isinstance(outcome, ServerBusy) else 0.0
-            slower: float = min(self._interval * 2 ** min(self._trouble, 10), BACKOFF_MAX)
-            return max(self._interval, slower, asked_to_wait)
-        return _final(outcome.problem)
+            case "invalid_grant" if self._login_may_be_lost:
+                return LOGIN_LOST
+        if _is_transient(reply, code):
+            self._failures += 1
+            self._login_may_be_lost |= isinstance(outcome, Ambiguous) or (
+                isinstance(outcome, ServerBusy) and outcome.maybe_spent
+            )
+            retry_after = (outcome.retry_after or 0.0) if isinstance(outcome, ServerBusy) else 0.0
+            slower: float = min(self._interval * 2 ** min(self._failures, 10), BACKOFF_MAX)
+            return max(self._interval, slower, retry_after)
+        return _token_problem(outcome.problem)
 
 
-def _passing(reply: Reply, code: str) -> bool:
+def _is_transient(reply: Reply, code: str) -> bool:
     """Whether it is trouble on the way, or the server's own, rather than its word on this sign-in."""
-    if isinstance(reply, Fault) or not code or code in PATIENT_CODES:
+    if isinstance(reply, Fault) or not code or code in RETRYABLE_CODES:
         return True
-    return reply.status >= 500 or reply.status in PATIENT_STATUSES
+    return reply.status >= 500 or reply.status in RETRYABLE_STATUSES
 
 
-def _final(problem: Problem) -> Problem:
-    words = REFUSALS.get(problem.code, "The server refused the sign-in")
+def _token_problem(problem: Problem) -> Problem:
+    words = REFUSAL_TEXTS.get(problem.code, "The server refused the sign-in")
     return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
 
 
@@ -261,14 +267,14 @@ def _object(reply: Reply) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _seconds(value: object, otherwise: float) -> float:
+def _seconds(value: object, default: float) -> float:
     """A positive number of seconds, also as its digits; `otherwise` for anything else."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return otherwise
+        return default
     try:
         seconds = float(value)
     except OverflowError:
-        return otherwise
-    return seconds if math.isfinite(seconds) and seconds > 0 else otherwise
+        return default
+    return seconds if math.isfinite(seconds) and seconds > 0 else default

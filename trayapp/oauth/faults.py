@@ -19,15 +19,15 @@ from typing import Any
 import httpx2
 
 from trayapp.core.messages import Fault
-from trayapp.oauth.address_class import WORDS, AddressClass, address_reach
+from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_address
 
 log = logging.getLogger(__name__)
 
-NO_CAUSE = (
+IGNORED_CAUSES = (
     ssl.SSLWantReadError,
     ssl.SSLWantWriteError,
 )  # how TLS says "wait"; left behind in the chain by a time limit
-UNTRUSTED = "certificate not trusted: VPN, inspection or captive portal?"
+UNTRUSTED_CERTIFICATE = "certificate not trusted: VPN, inspection or captive portal?"
 
 
 class TooLargeError(Exception):
@@ -42,12 +42,12 @@ class BadCertificatesError(Exception):
     """The certificates that the environment names cannot be read."""
 
 
-class TooNearError(Exception):
+class AddressTooNearError(Exception):
     """The name leads to an address that a server so far away has no business with (SSRF)."""
 
-    def __init__(self, reach: AddressClass) -> None:
-        super().__init__(reach.name)
-        self.reach = reach
+    def __init__(self, reached: AddressClass) -> None:
+        super().__init__(reached.name)
+        self.reached = reached
 
 
 class RequestProgress:
@@ -56,10 +56,10 @@ class RequestProgress:
     `sent` is set *before* the first write of the request, so False proves that nothing of it left.
     """
 
-    def __init__(self, host: str, least: AddressClass = AddressClass.LOCAL) -> None:
+    def __init__(self, host: str, nearest_allowed: AddressClass = AddressClass.LOCAL) -> None:
         self.host = host
-        self.least = least  # nobody nearer is spoken to
-        self.reach: AddressClass | None = None  # of the server itself; None: not known, or behind a proxy
+        self.nearest_allowed = nearest_allowed  # nobody nearer is spoken to
+        self.reached: AddressClass | None = None  # of the server itself; None: not known, or behind a proxy
         self.sent = False
         self.answered = False  # the head of an answer was read
         self.proxied = False  # the connection is to a proxy
@@ -80,7 +80,7 @@ class RequestProgress:
                 self.proxied = _text(info.get("host")) != self.host
             case ("connect_tcp", "complete"):
                 self._stream = info.get("return_value")
-                await self._look(self._stream)
+                await self._check_peer(self._stream)
             case ("start_tls", "started"):
                 self.handshaking, self.tunnelling = True, False
             case ("start_tls", "complete"):
@@ -93,49 +93,52 @@ class RequestProgress:
             case ("receive_response_headers", "complete"):
                 self.answered = self.sent
 
-    async def _look(self, stream: Any) -> None:
+    async def _check_peer(self, stream: Any) -> None:
         """Where the connection really went: a name can lead anywhere, and elsewhere the next time."""
         address = None if self.proxied or stream is None else stream.get_extra_info("server_addr")
         if not address:
             return
-        self.reach = address_reach(str(address[0]))
-        if self.reach < self.least:
+        self.reached = class_of_address(str(address[0]))
+        if self.reached < self.nearest_allowed:
             await stream.aclose()
-            raise TooNearError(self.reach)
+            raise AddressTooNearError(self.reached)
 
 
-def fault(exc: Exception, trace: RequestProgress, limit: float) -> Fault:
+def fault(exc: Exception, progress: RequestProgress, limit: float) -> Fault:
     """Name what an attempt that ended in `exc` came to; `limit` (s) is only for the words."""
-    causes = [cause for cause in chain(exc) if not isinstance(cause, NO_CAUSE)]
-    kind, words = _sent(causes, trace, limit) if trace.sent else _unsent(causes, trace)
+    causes = [cause for cause in exception_chain(exc) if not isinstance(cause, IGNORED_CAUSES)]
+    kind, words = _name_sent(causes, progress, limit) if progress.sent else _name_unsent(causes, progress)
     if kind == "internal":
         log.error("unexpected %s in a request\n%s", type(exc).__name__, "".join(traceback.format_tb(exc.__traceback__)))
-    return Fault(trace.sent, kind, words[:200])
+    return Fault(progress.sent, kind, words[:200])
 
 
-def chain(exc: BaseException) -> Iterator[BaseException]:
+def exception_chain(exc: BaseException) -> Iterator[BaseException]:
     """The exception and everything behind it: causes, contexts (httpcore's pool hides the cause) and group members."""
-    todo, seen = [exc], set[int]()
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
+    pending, seen = [exc], set[int]()
+    while pending:
+        exception = pending.pop()
+        if id(exception) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        todo += [link for link in (one.__context__, one.__cause__) if link is not None]
-        if isinstance(one, BaseExceptionGroup):
-            todo += one.exceptions
+        seen.add(id(exception))
+        yield exception
+        pending += [link for link in (exception.__context__, exception.__cause__) if link is not None]
+        if isinstance(exception, BaseExceptionGroup):
+            pending += exception.exceptions
 
 
-def _unsent(causes: list[BaseException], trace: RequestProgress) -> tuple[str, str]:
+def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tuple[str, str]:
     """Nothing left: everything here is safe to try again."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    host = trace.host
-    if trace.reach is not None and any_of(TooNearError):
-        return "request", f"Nothing was sent: {host} is {WORDS[trace.reach]}, the server that named it is not."
+    host = progress.host
+    if progress.reached is not None and any_of(AddressTooNearError):
+        return (
+            "request",
+            f"Nothing was sent: {host} is {PLACE_TEXTS[progress.reached]}, the server that named it is not.",
+        )
     if any_of(BadCertificatesError):
         return "tls", "The certificates named by SSL_CERT_FILE or SSL_CERT_DIR cannot be read."
     if any_of(BadProxyError):
@@ -144,12 +147,12 @@ def _unsent(causes: list[BaseException], trace: RequestProgress) -> tuple[str, s
         return "request", "The request could not be built: a value in it cannot be sent."
     if any_of(httpx2.ProxyError):
         return "proxy", f"The proxy refused the connection to {host}{_proxy_status(causes)}."
-    if trace.tunnelling:
+    if progress.tunnelling:
         return "proxy", f"The proxy did not open a connection to {host}."
-    if trace.proxied and not trace.handshaking and not any_of(ssl.SSLError):
+    if progress.proxied and not progress.handshaking and not any_of(ssl.SSLError):
         return "proxy", "The proxy named by the environment cannot be reached."
     if any_of(ssl.SSLCertVerificationError):
-        return "tls", f"{host}: {UNTRUSTED}"
+        return "tls", f"{host}: {UNTRUSTED_CERTIFICATE}"
     if any_of(socket.gaierror):
         return "dns", f"The name {host} could not be looked up."
     if any_of(ConnectionRefusedError):
@@ -160,20 +163,20 @@ def _unsent(causes: list[BaseException], trace: RequestProgress) -> tuple[str, s
         return "tls", f"No secure connection to {host}: the TLS handshake failed."
     if any_of(TimeoutError, httpx2.TimeoutException):
         return "connect_timeout", f"No connection to {host} in time."
-    if trace.handshaking:
+    if progress.handshaking:
         return "tls", f"No secure connection to {host}: it was closed during the TLS handshake."
     if any_of(OSError):
         return "unreachable", f"{host} cannot be reached."
     return "internal", "Something unexpected went wrong before the request was sent."
 
 
-def _sent(causes: list[BaseException], trace: RequestProgress, limit: float) -> tuple[str, str]:
+def _name_sent(causes: list[BaseException], progress: RequestProgress, limit: float) -> tuple[str, str]:
     """Something may have left: the server may have acted on it."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    host = trace.host
+    host = progress.host
     if any_of(TooLargeError):
         return "truncated", f"The answer of {host} is too large."
     if any_of(httpx2.DecodingError):
@@ -185,7 +188,7 @@ def _sent(causes: list[BaseException], trace: RequestProgress, limit: float) -> 
     if any_of(ConnectionError, httpx2.ReadError, httpx2.WriteError):
         return "reset", f"The connection to {host} was reset after the request was sent."
     if any_of(httpx2.RemoteProtocolError):
-        if trace.answered:
+        if progress.answered:
             return "truncated", f"The answer of {host} broke off."
         if any(str(cause).startswith("Server disconnected") for cause in causes):
             return "eof", f"{host} closed the connection without an answer."

@@ -20,12 +20,12 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, scope_parameter
-from trayapp.oauth.callback import HEAD_CAP
+from trayapp.oauth.callback import HEAD_MAX
 from trayapp.oauth.metadata import Endpoints
 
 VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
-FIELDS = 32  # parameters of a redirect; there are about five
-ONCE = ("code", "state", "error", "iss")  # RFC 6749 section 3.1: no parameter comes twice
+PARAMETERS_MAX = 32  # parameters of a redirect; there are about five
+UNIQUE_PARAMETERS = ("code", "state", "error", "iss")  # RFC 6749 section 3.1: no parameter comes twice
 VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -59,31 +59,33 @@ class Flow:
     endpoints: Endpoints
     answer: asyncio.Future[Secret | Problem]
 
-    def take(self, query: str) -> Problem | None:
+    def accept(self, query: str) -> Problem | None:
         """Take a redirect's query; None if it was the awaited one, even if it brings bad news."""
-        given = read_query(query)
-        state = (given or {}).get("state", "").encode("utf-8", "surrogatepass")  # what was pasted may hold anything
-        if given is None or not hmac.compare_digest(state, self.state.reveal().encode()):
+        parameters = read_query(query)
+        state = (
+            (parameters or {}).get("state", "").encode("utf-8", "surrogatepass")
+        )  # what was pasted may hold anything
+        if parameters is None or not hmac.compare_digest(state, self.state.reveal().encode()):
             return Problem("request", NOT_WAITING)
         if self.answer.done():
             return Problem("request", "That address was used already.")
-        answer = self._judge(given)
+        answer = self._read_answer(parameters)
         if answer is None:
             return Problem("request", "That address holds neither a code nor an error.")
         self.answer.set_result(answer)
         return None
 
-    def _judge(self, given: Mapping[str, str]) -> Secret | Problem | None:
-        issuer = given.get("iss")
+    def _read_answer(self, parameters: Mapping[str, str]) -> Secret | Problem | None:
+        issuer = parameters.get("iss")
         if (issuer is None and self.endpoints.iss_promised) or (
             issuer is not None and self.endpoints.issuer and issuer != self.endpoints.issuer
         ):  # RFC 9207 section 2.4: neither a code nor an error of a stranger counts
             return Problem("request", "The answer did not come from the server that was asked; nothing was sent to it.")
-        if "error" in given:
-            code = given["error"] if ERROR_CODE.fullmatch(given["error"]) else ""
+        if "error" in parameters:
+            code = parameters["error"] if ERROR_CODE.fullmatch(parameters["error"]) else ""
             kind, words = ERRORS.get(code, ("denied", f"The server refused the sign-in{f' ({code})' if code else ''}."))
             return Problem(kind, words, code=code)
-        code = given.get("code", "")
+        code = parameters.get("code", "")
         return Secret(code) if VISIBLE.fullmatch(code) else None
 
 
@@ -113,17 +115,17 @@ def begin(
 def read_query(query: str) -> dict[str, str] | None:
     """The parameters of a redirect; None if one that must be unique is not, or if it is no query at all."""
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=FIELDS)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError:
         return None
     names = [name for name, _ in pairs]
-    return None if any(names.count(name) > 1 for name in ONCE) else dict(pairs)
+    return None if any(names.count(name) > 1 for name in UNIQUE_PARAMETERS) else dict(pairs)
 
 
 def pasted_query(text: str, redirect_uri: str) -> str | None:
     """The query of a copied address, if the address is the redirect's own; of a bare query, itself."""
     text = text.strip().strip("\"'<>").strip()
-    if len(text) > HEAD_CAP:
+    if len(text) > HEAD_MAX:
         return None
     if "://" not in text.partition("?")[0]:
         return text.partition("#")[0].removeprefix("?")

@@ -23,22 +23,22 @@ from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import jose
 from trayapp.oauth.metadata import Endpoints, json_object
 from trayapp.oauth.wire import Request, Wire, url_problem
-from trayapp.system.processes import FROZEN, QUIET, interpreter, let_go
+from trayapp.system.processes import FROZEN, NO_WINDOW, close_process, interpreter
 
 log = logging.getLogger(__name__)
 
 LEEWAY = 120.0  # s that two clocks may differ
 KEYS_LIMIT = 5.0  # s for the server's keys
 KEYS_CAP = 256 * 1024  # bytes; Microsoft's have 10,000
-JUDGE_LIMIT = 10.0  # s for the child; it takes half of one
+VALIDATION_LIMIT = 10.0  # s for the child; it takes half of one
 SUBJECT_MAX = 255  # characters (section 2)
-FOREIGN = "Refused: the server's ID token is for {}, so this is not the sign-in that you began."
-ISSUER = "another issuer"
+WRONG_RECIPIENT = "Refused: the server's ID token is for {}, so this is not the sign-in that you began."
+ANOTHER_ISSUER = "another issuer"
 SHOWN_MAX = 80  # characters of an issuer in a sentence
-UNKNOWN = "Signed in, but whose account it is could not be checked: {}"
+UNVERIFIED = "Signed in, but whose account it is could not be checked: {}"
 
 # What a child's word means, to stand in `UNKNOWN`.
-WORDS: Mapping[str, str] = {
+FAILURE_TEXTS: Mapping[str, str] = {
     "none": "the server's ID token is not signed.",
     "algorithm": "its ID token is signed in a way that cannot be checked here.",
     "no_key": "the key that signed its ID token is not among the server's.",
@@ -51,7 +51,9 @@ WORDS: Mapping[str, str] = {
 # directory (-P). A frozen program has no such file.
 COMMAND = ("-m", jose.__name__) if FROZEN else ("-P", jose.__file__)
 
-Judge = Callable[[Awaitable[str]], Awaitable[str]]  # the order, which may still be coming → `jose.judge`'s word
+SignatureCheck = Callable[
+    [Awaitable[str]], Awaitable[str]
+]  # the order, which may still be coming → `jose.judge`'s word
 
 
 class _NoKeysError(Exception):
@@ -71,22 +73,22 @@ class ExpectedClaims:
 class IdTokens:
     """Makes the check of one sign-in's ID token. `judge` looks at signatures; the default asks a child process."""
 
-    def __init__(self, wire: Wire, judge: Judge | None = None) -> None:
+    def __init__(self, wire: Wire, check_signature: SignatureCheck | None = None) -> None:
         self._wire = wire
-        self._judge = judge
+        self._check_signature = check_signature
 
-    def child(self, scopes: Collection[str]) -> ValidatorProcess | None:
+    def start_validator(self, scopes: Collection[str]) -> ValidatorProcess | None:
         """One that gets ready while a person signs in, where an ID token is to come; None where none is needed."""
-        return ValidatorProcess() if "openid" in scopes and self._judge is None else None
+        return ValidatorProcess() if "openid" in scopes and self._check_signature is None else None
 
-    def checkable(
-        self, new: NewLogin, endpoints: Endpoints, now: Moment, child: ValidatorProcess | None = None
+    def with_check(
+        self, new: NewLogin, endpoints: Endpoints, now: Moment, validator: ValidatorProcess | None = None
     ) -> NewLogin:
         """The same, with the check of its ID token if it brought one; `child` then belongs to the check."""
         if new.id_token is None:
             return new
         expected = ExpectedClaims(new.login.client_id, endpoints.issuer, wall=now.wall)
-        return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret, child))
+        return replace(new, check=self.check(new.id_token, endpoints, expected, new.login.client_secret, validator))
 
     def check(
         self,
@@ -94,58 +96,66 @@ class IdTokens:
         endpoints: Endpoints,
         expected: ExpectedClaims,
         client_secret: Secret | None = None,
-        child: ValidatorProcess | None = None,
+        validator: ValidatorProcess | None = None,
     ) -> Callable[[], Awaitable[Checked]]:
         """The check, to be made when the login is safe. It raises nothing."""
 
-        async def made() -> Checked:
+        async def run_checks() -> Checked:
             claims = claims_of(token)
             if claims is None:
-                return _unknown("unreadable", WORDS["unreadable"])
-            if foreign := mismatch(claims, expected):
-                return Checked(Problem("id_token", FOREIGN.format(foreign + _named(foreign, claims))), refused=True)
-            if stale := untimely(claims, expected.wall):
-                return _unknown("time", stale)
+                return _unverified("unreadable", FAILURE_TEXTS["unreadable"])
+            if recipient := mismatch(claims, expected):
+                return Checked(
+                    Problem("id_token", WRONG_RECIPIENT.format(recipient + _issuer_hint(recipient, claims))),
+                    refused=True,
+                )
+            if untimely := time_fault(claims, expected.wall):
+                return _unverified("time", untimely)
             return await self._signature(
-                token, endpoints, client_secret, child.ask if child else self._judge or ask_child
+                token,
+                endpoints,
+                client_secret,
+                validator.validate if validator else self._check_signature or check_in_process,
             )
 
-        async def checked() -> Checked:
+        async def check_and_close() -> Checked:
             try:
-                return await made()
+                return await run_checks()
             finally:
-                if child is not None:
-                    await child.close()
+                if validator is not None:
+                    await validator.close()
 
-        return checked
+        return check_and_close
 
     async def _signature(
-        self, token: Secret, endpoints: Endpoints, client_secret: Secret | None, judge: Judge
+        self, token: Secret, endpoints: Endpoints, client_secret: Secret | None, check_signature: SignatureCheck
     ) -> Checked:
         algorithm = algorithm_of(token)
-        if not endpoints.jwks and algorithm in jose.PUBLIC:
+        if not endpoints.jwks and algorithm in jose.KEY_TYPES:
             # No document names any keys, as the endpoints were configured one by one. The token came straight from
             # the token endpoint over TLS, which may stand for its signature (item 6).
             return Checked()
         # Whoever judges gets ready while the keys are on their way.
-        order = asyncio.ensure_future(self._order(token, algorithm, endpoints, client_secret))
+        job = asyncio.ensure_future(self._job(token, algorithm, endpoints, client_secret))
         try:
-            word = await judge(order)
+            verdict = await check_signature(job)
         except _NoKeysError as error:
-            return _unknown("keys", str(error))
+            return _unverified("keys", str(error))
         finally:
-            order.cancel()
-        return Checked() if word == "ok" else _unknown(word, WORDS.get(word, WORDS["child"]))
+            job.cancel()
+        return (
+            Checked() if verdict == "ok" else _unverified(verdict, FAILURE_TEXTS.get(verdict, FAILURE_TEXTS["child"]))
+        )
 
-    async def _order(self, token: Secret, algorithm: str, endpoints: Endpoints, client_secret: Secret | None) -> str:
+    async def _job(self, token: Secret, algorithm: str, endpoints: Endpoints, client_secret: Secret | None) -> str:
         """What `jose.judge` is to be asked. Raises `_NoKeysError`."""
-        keys = await self._keys(endpoints) if algorithm in jose.PUBLIC else []
+        keys = await self._fetch_keys(endpoints) if algorithm in jose.KEY_TYPES else []
         secret = client_secret.reveal() if client_secret else None
         return json.dumps({"token": token.reveal(), "keys": keys, "secret": secret})
 
-    async def _keys(self, endpoints: Endpoints) -> list[object]:
+    async def _fetch_keys(self, endpoints: Endpoints) -> list[object]:
         """The server's keys, asked for each time and from where it says, never from where that sends one on."""
-        request = Request("GET", endpoints.jwks, least=endpoints.least)
+        request = Request("GET", endpoints.jwks, nearest_allowed=endpoints.nearest_allowed)
         reply = await self._wire.send(request, limit=KEYS_LIMIT, cap=KEYS_CAP)
         if isinstance(reply, Fault):
             raise _NoKeysError("the server's keys could not be fetched.")
@@ -156,8 +166,8 @@ class IdTokens:
         return keys
 
 
-def _unknown(code: str, why: str) -> Checked:
-    return Checked(Problem("id_token", UNKNOWN.format(why)[:200], code=code))
+def _unverified(code: str, reason: str) -> Checked:
+    return Checked(Problem("id_token", UNVERIFIED.format(reason)[:200], code=code))
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------
@@ -165,23 +175,23 @@ def _unknown(code: str, why: str) -> Checked:
 
 def claims_of(token: Secret) -> Mapping[str, Any] | None:
     """What it says, believed by nobody yet; None if it is no JSON Web Token."""
-    return _part(token, 1)
+    return _decode(token, 1)
 
 
 def algorithm_of(token: Secret) -> str:
     """The `alg` of its header; empty if there is none."""
-    algorithm = (_part(token, 0) or {}).get("alg")
+    algorithm = (_decode(token, 0) or {}).get("alg")
     return algorithm if isinstance(algorithm, str) else ""
 
 
 def subject_of(token: Secret | None) -> str:
     """The `sub` that it claims, or nothing."""
     subject = ((claims_of(token) if token else None) or {}).get("sub")
-    fit = isinstance(subject, str) and len(subject) <= SUBJECT_MAX and subject.isprintable()
-    return subject if fit and isinstance(subject, str) else ""
+    showable = isinstance(subject, str) and len(subject) <= SUBJECT_MAX and subject.isprintable()
+    return subject if showable and isinstance(subject, str) else ""
 
 
-def _part(token: Secret, number: int) -> Mapping[str, Any] | None:
+def _decode(token: Secret, number: int) -> Mapping[str, Any] | None:
     parts = token.reveal().split(".")
     if len(parts) != 3:
         return None
@@ -195,7 +205,7 @@ def _part(token: Secret, number: int) -> Mapping[str, Any] | None:
 def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
     """For whom else it was made, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
     if expected.issuer and not _same_issuer(claims.get("iss"), expected.issuer, claims):
-        return ISSUER
+        return ANOTHER_ISSUER
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if expected.client_id not in audiences:
@@ -208,32 +218,37 @@ def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
     return ""
 
 
-def _named(foreign: str, claims: Mapping[str, Any]) -> str:
+def _issuer_hint(recipient: str, claims: Mapping[str, Any]) -> str:
     """Which issuer it names, as a setting may only lack a slash; empty for what is not fit to be shown."""
-    says = claims.get("iss")
-    fit = foreign == ISSUER and isinstance(says, str) and len(says) <= SHOWN_MAX and not url_problem(says)
-    return f" ({says})" if fit else ""
+    stated_issuer = claims.get("iss")
+    showable = (
+        recipient == ANOTHER_ISSUER
+        and isinstance(stated_issuer, str)
+        and len(stated_issuer) <= SHOWN_MAX
+        and not url_problem(stated_issuer)
+    )
+    return f" ({stated_issuer})" if showable else ""
 
 
-def _same_issuer(says: object, issuer: str, claims: Mapping[str, Any]) -> bool:
+def _same_issuer(stated_issuer: object, issuer: str, claims: Mapping[str, Any]) -> bool:
     """Exactly, but for two providers that are known: Google leaves `https://` out of old tokens, and Microsoft's
     metadata for all tenants writes `{tenantid}` where a token has its tenant."""
-    if says == issuer:
+    if stated_issuer == issuer:
         return True
     if issuer == "https://accounts.google.com":
-        return says == "accounts.google.com"
+        return stated_issuer == "accounts.google.com"
     tenant = claims.get("tid")
-    return "{tenantid}" in issuer and isinstance(tenant, str) and says == issuer.replace("{tenantid}", tenant)
+    return "{tenantid}" in issuer and isinstance(tenant, str) and stated_issuer == issuer.replace("{tenantid}", tenant)
 
 
-def untimely(claims: Mapping[str, Any], wall: float) -> str:
+def time_fault(claims: Mapping[str, Any], wall: float) -> str:
     """Why it is not of now, as the end of a sentence; empty if it is (items 9 and 10)."""
-    ends, begins, made = (_instant(claims.get(name)) for name in ("exp", "nbf", "iat"))
-    if ends is None:
+    expires, not_before, issued = (_instant(claims.get(name)) for name in ("exp", "nbf", "iat"))
+    if expires is None:
         return "its ID token does not say how long it is good."
-    if wall > ends + LEEWAY:
+    if wall > expires + LEEWAY:
         return "its ID token has expired already: is this computer's clock right?"
-    if max(begins or 0.0, made or 0.0) > wall + LEEWAY:
+    if max(not_before or 0.0, issued or 0.0) > wall + LEEWAY:
         return "its ID token is of a time to come: is this computer's clock right?"
     return ""
 
@@ -247,7 +262,7 @@ def _instant(value: object) -> float | None:
         return None
 
 
-# --- the child -------------------------------------------------------------------------------------------------------
+# --- the process -------------------------------------------------------------------------------------------------------
 
 
 class ValidatorProcess:
@@ -256,36 +271,36 @@ class ValidatorProcess:
     def __init__(self) -> None:
         self._starting = asyncio.create_task(_start(), name="get ready for an ID token")
 
-    async def ask(self, order: Awaitable[str]) -> str:
+    async def validate(self, job: Awaitable[str]) -> str:
         """Its word; `child` if it did not work. It has ended afterwards."""
-        child = await self._starting
-        if child is None:
+        process = await self._starting
+        if process is None:
             return "child"
         try:
-            async with asyncio.timeout(JUDGE_LIMIT):
-                said, _ = await child.communicate((await order).encode())
+            async with asyncio.timeout(VALIDATION_LIMIT):
+                output, _ = await process.communicate((await job).encode())
         except TimeoutError:
-            log.warning("the check of an ID token took longer than %g s", JUDGE_LIMIT)
+            log.warning("the check of an ID token took longer than %g s", VALIDATION_LIMIT)
             return "child"
         finally:
             await self.close()
-        if child.returncode != 0:
-            log.warning("the check of an ID token ended with %s", child.returncode)
+        if process.returncode != 0:
+            log.warning("the check of an ID token ended with %s", process.returncode)
             return "child"
-        return said.decode("ascii", "replace")
+        return output.decode("ascii", "replace")
 
     async def close(self) -> None:
         """Nothing is asked of it (any more)."""
-        child = await self._starting
-        if child is None:
+        process = await self._starting
+        if process is None:
             return
         try:
-            if child.returncode is None:
+            if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                await child.communicate()  # waits for its end
+                    process.kill()
+                await process.communicate()  # waits for its end
         finally:
-            let_go(child)
+            close_process(process)
 
 
 async def _start() -> asyncio.subprocess.Process | None:
@@ -298,13 +313,13 @@ async def _start() -> asyncio.subprocess.Process | None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # a traceback there could quote the token
             env={**os.environ, "PYTHONUTF8": "1"},
-            creationflags=QUIET,
+            creationflags=NO_WINDOW,
         )
     except Exception as error:  # noqa: BLE001 - some event loops have no processes at all, some systems no room
         log.warning("the check of an ID token could not begin (%s)", type(error).__name__)
         return None
 
 
-async def ask_child(order: Awaitable[str]) -> str:
+async def check_in_process(job: Awaitable[str]) -> str:
     """`jose.judge`, by a child that begins now."""
-    return await ValidatorProcess().ask(order)
+    return await ValidatorProcess().validate(job)

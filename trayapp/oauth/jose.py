@@ -17,23 +17,27 @@ from typing import Any
 KEYS_MAX = 30  # of a server; Google has two, Microsoft seven
 RSA_BYTES = 256  # 2048 bits (RFC 7518 section 3.3)
 TOKEN_MAX = 128 * 1024  # characters
-PUBLIC = {  # `alg` → `kty`; what joserfc knows and RFC 7518, RFC 8037 and RFC 9864 have for signatures
+KEY_TYPES = {  # `alg` → `kty`; what joserfc knows and RFC 7518, RFC 8037 and RFC 9864 have for signatures
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
     **dict.fromkeys(("ES256", "ES384", "ES512", "ES256K"), "EC"),
     **dict.fromkeys(("EdDSA", "Ed25519", "Ed448"), "OKP"),
 }
-SHARED = ("HS256", "HS384", "HS512")  # only with a client secret, which is their key (OpenID Connect Core 10.1)
+HMAC_ALGORITHMS = (
+    "HS256",
+    "HS384",
+    "HS512",
+)  # only with a client secret, which is their key (OpenID Connect Core 10.1)
 
 
-def judge(order: str) -> str:
+def check_signature(job_text: str) -> str:
     """`ok`, or why the signature proves nothing: `none`, `algorithm`, `no_key`, `signature` or `unreadable`.
 
     `order`: `{"token": text, "keys": [JWK, …], "secret": text or null}`.
     """
     try:
-        asked = json.loads(order)
-        token, keys, secret = str(asked["token"]), asked["keys"], asked["secret"]
-        header = json.loads(base64.urlsafe_b64decode(_padded(token.split(".")[0])))
+        job = json.loads(job_text)
+        token, keys, secret = str(job["token"]), job["keys"], job["secret"]
+        header = json.loads(base64.urlsafe_b64decode(_pad(token.split(".")[0])))
         algorithm = header.get("alg")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError):
         return "unreadable"
@@ -41,36 +45,36 @@ def judge(order: str) -> str:
         return "unreadable"
     if algorithm == "none" or not isinstance(algorithm, str):
         return "none"
-    if algorithm in SHARED:
+    if algorithm in HMAC_ALGORITHMS:
         return _verify(token, algorithm, [{"kty": "oct", "k": _b64(secret)}]) if secret else "algorithm"
-    if algorithm not in PUBLIC:
+    if algorithm not in KEY_TYPES:
         return "algorithm"
-    fitting = _fitting(keys, algorithm, header.get("kid"))
-    return _verify(token, algorithm, fitting) if fitting else "no_key"
+    candidates = _candidate_keys(keys, algorithm, header.get("kid"))
+    return _verify(token, algorithm, candidates) if candidates else "no_key"
 
 
-def _fitting(keys: Any, algorithm: str, kid: object) -> list[Mapping[str, Any]]:
+def _candidate_keys(keys: Any, algorithm: str, kid: object) -> list[Mapping[str, Any]]:
     """The keys that may have signed it: the named one, or all of the kind where none is named (RFC 7517 section 4)."""
-    found = [key for key in keys[:KEYS_MAX] if _fits(key, algorithm)] if isinstance(keys, list) else []
+    found = [key for key in keys[:KEYS_MAX] if _is_candidate(key, algorithm)] if isinstance(keys, list) else []
     return [key for key in found if key.get("kid") == kid] if kid is not None else found
 
 
-def _fits(key: object, algorithm: str) -> bool:
-    if not isinstance(key, Mapping) or key.get("kty") != PUBLIC[algorithm]:
+def _is_candidate(key: object, algorithm: str) -> bool:
+    if not isinstance(key, Mapping) or key.get("kty") != KEY_TYPES[algorithm]:
         return False
-    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, _other_name(algorithm)):
+    if key.get("use", "sig") != "sig" or key.get("alg", algorithm) not in (algorithm, _alias(algorithm)):
         return False
-    return key.get("kty") != "RSA" or _size(key.get("n")) >= RSA_BYTES
+    return key.get("kty") != "RSA" or _byte_length(key.get("n")) >= RSA_BYTES
 
 
-def _other_name(algorithm: str) -> str:
+def _alias(algorithm: str) -> str:
     """RFC 9864 split EdDSA; a server may have one name in its key and the other in its token."""
     return {"EdDSA": "Ed25519", "Ed25519": "EdDSA"}.get(algorithm, algorithm)
 
 
-def _size(number: object) -> int:
+def _byte_length(number: object) -> int:
     try:
-        return len(base64.urlsafe_b64decode(_padded(str(number))).lstrip(b"\0"))
+        return len(base64.urlsafe_b64decode(_pad(str(number))).lstrip(b"\0"))
     except ValueError:
         return 0
 
@@ -92,7 +96,7 @@ def _verify(token: str, algorithm: str, keys: list[Mapping[str, Any]]) -> str:
     return "signature"
 
 
-def _padded(text: str) -> str:
+def _pad(text: str) -> str:
     return text + "=" * (-len(text) % 4)
 
 
@@ -103,4 +107,4 @@ def _b64(text: str) -> str:
 if __name__ == "__main__":
     from joserfc import jwk, jws  # noqa: F401 - loaded while the order is still on its way
 
-    sys.stdout.write(judge(sys.stdin.read()))
+    sys.stdout.write(check_signature(sys.stdin.read()))

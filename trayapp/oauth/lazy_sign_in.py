@@ -30,8 +30,8 @@ class LazySignIn:
         self._tokens = tokens
         self._keystore = keystore
         self._open_url = open_url
-        self._loading = asyncio.Lock()
-        self._real: BrowserSignIn | None = None
+        self._load_lock = asyncio.Lock()
+        self._sign_in: BrowserSignIn | None = None
 
     async def run(
         self,
@@ -42,38 +42,38 @@ class LazySignIn:
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None],
     ) -> NewLogin | Problem:
-        real = await self._loaded()
-        return await real.run(spec, browser=browser, show=show, now=now, show_code=show_code)
+        sign_in = await self._load()
+        return await sign_in.run(spec, browser=browser, show=show, now=now, show_code=show_code)
 
     def paste(self, name: str, url: str) -> Problem | None:
-        if self._real is None:
+        if self._sign_in is None:
             return Problem("request", f"No sign-in of {name} is waiting."[:200])
-        return self._real.paste(name, url)
+        return self._sign_in.paste(name, url)
 
     def reopen(self, name: str) -> bool:
-        return self._real is not None and self._real.reopen(name)
+        return self._sign_in is not None and self._sign_in.reopen(name)
 
     def steps(self, name: str) -> tuple[str, ...]:
-        return self._real.steps(name) if self._real is not None else ()
+        return self._sign_in.steps(name) if self._sign_in is not None else ()
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
-        return await (await self._loaded()).set_secret(name, secret)
+        return await (await self._load()).set_secret(name, secret)
 
     async def forget(self, name: str) -> None:
-        await (await self._loaded()).forget(name)
+        await (await self._load()).forget(name)
 
     async def close(self) -> None:
-        if self._real is not None:
-            await self._real.close()
+        if self._sign_in is not None:
+            await self._sign_in.close()
 
-    async def _loaded(self) -> BrowserSignIn:
-        async with self._loading:
-            if self._real is None:
+    async def _load(self) -> BrowserSignIn:
+        async with self._load_lock:
+            if self._sign_in is None:
                 await asyncio.to_thread(import_module, "trayapp.oauth.signin")
-                self._real = self._made()
-            return self._real
+                self._sign_in = self._create()
+            return self._sign_in
 
-    def _made(self) -> BrowserSignIn:
+    def _create(self) -> BrowserSignIn:
         from trayapp.oauth.client_store import ClientRecords
         from trayapp.oauth.signin import BrowserSignIn
 

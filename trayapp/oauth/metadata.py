@@ -16,7 +16,7 @@ from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Problem, Spec
 from trayapp.core.resources import origin, same_address
-from trayapp.oauth.address_class import WORDS, AddressClass, host_reach
+from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.wire import Request, Wire, url_problem
 
 METADATA_LIMIT = 10.0  # s for one document; it is cut at 1 MiB
@@ -40,34 +40,34 @@ class Endpoints:
     scopes: tuple[str, ...] = ()  # what it says that it knows; empty: it does not say
     auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: it does not say
     grants: tuple[str, ...] = ()  # grant types; empty: it does not say
-    least: AddressClass = (
+    nearest_allowed: AddressClass = (
         AddressClass.LOCAL
     )  # how near its addresses may be (SSRF): not nearer than the workload that named it
 
 
 async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMIT) -> Endpoints | Problem:
     """As configured; what is missing comes from the issuer's metadata. `limit` (s) holds for each document."""
-    found = Endpoints(
+    endpoints = Endpoints(
         spec.authorization_endpoint,
         spec.token_endpoint,
         spec.revocation_endpoint,
         spec.issuer,
         device=spec.device_authorization_endpoint,
     )
-    if found.token and (found.device if spec.flow == "device" else found.authorization):
-        return checked(found, spec.flow)
+    if endpoints.token and (endpoints.device if spec.flow == "device" else endpoints.authorization):
+        return validated(endpoints, spec.flow)
     if not spec.issuer:
-        return problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
-    if why := url_problem(spec.issuer):
-        return problem(f"The issuer of {spec.name} {why}.")
+        return metadata_problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
+    if reason := url_problem(spec.issuer):
+        return metadata_problem(f"The issuer of {spec.name} {reason}.")
     if urlsplit(spec.issuer).query:  # RFC 8414 section 2
-        return problem(f"The issuer of {spec.name} must not have a query.")
+        return metadata_problem(f"The issuer of {spec.name} must not have a query.")
     document = await fetch_metadata(spec.issuer, wire, limit=limit)
     if isinstance(document, Problem):
         return document
     # The person typed the issuer: a private network of theirs is no secret, but a far server stays out of this machine.
-    near = host_reach(urlsplit(spec.issuer).hostname or "")
-    return read_metadata(spec, document, spec.issuer, least=min(near, AddressClass.PRIVATE))
+    nearest = class_of_host(urlsplit(spec.issuer).hostname or "")
+    return read_metadata(spec, document, spec.issuer, nearest_allowed=min(nearest, AddressClass.PRIVATE))
 
 
 def well_known(issuer: str) -> Iterator[str]:
@@ -75,74 +75,78 @@ def well_known(issuer: str) -> Iterator[str]:
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
 
-    def at(path: str) -> str:
+    def build(path: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
-    yield at(f"/.well-known/oauth-authorization-server{path}")
+    yield build(f"/.well-known/oauth-authorization-server{path}")
     if path:
-        yield at(f"/.well-known/openid-configuration{path}")
-    yield at(f"{path}/.well-known/openid-configuration")
+        yield build(f"/.well-known/openid-configuration{path}")
+    yield build(f"{path}/.well-known/openid-configuration")
 
 
 async def fetch_metadata(
-    issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, least: AddressClass = AddressClass.LOCAL
+    issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, nearest_allowed: AddressClass = AddressClass.LOCAL
 ) -> Mapping[str, object] | Problem:
     """The first of the documents that is there, unread."""
-    seen = ""
+    last_seen = ""
     for url in well_known(issuer):
-        reply = await fetch(Request("GET", url, least=least), wire, limit)
+        reply = await fetch_same_origin(Request("GET", url, nearest_allowed=nearest_allowed), wire, limit)
         if isinstance(reply, Fault):
-            return problem(problem_of(reply).summary)
+            return metadata_problem(problem_of(reply).summary)
         document = json_object(reply)
         if document is not None:
             return document
-        seen = f"HTTP {reply.status}{_portal(url, reply)}"
-    return problem(
-        f"The issuer {urlsplit(issuer).hostname} has no metadata ({seen}): "
+        last_seen = f"HTTP {reply.status}{_portal_hint(url, reply)}"
+    return metadata_problem(
+        f"The issuer {urlsplit(issuer).hostname} has no metadata ({last_seen}): "
         "check its address, or set the endpoints one by one."
     )
 
 
-def _portal(url: str, reply: Answer) -> str:
+def _portal_hint(url: str, reply: Answer) -> str:
     """What speaks for somebody else having answered; empty if nothing does."""
-    there = redirect(url, reply)
-    if there and origin(there) != origin(url):
-        return f", sent on to {(urlsplit(there).hostname or '')[:60]}: a captive portal?"
-    return ", a web page: a captive portal?" if is_page(reply) else ""
+    target = redirect_target(url, reply)
+    if target and origin(target) != origin(url):
+        return f", sent on to {(urlsplit(target).hostname or '')[:60]}: a captive portal?"
+    return ", a web page: a captive portal?" if is_web_page(reply) else ""
 
 
-def is_page(reply: Answer) -> bool:
+def is_web_page(reply: Answer) -> bool:
     """Whether it is a page for people, as captive portals and web sites answer with."""
     return reply.status in (200, 511) and reply.headers.get("content-type", "").lower().startswith("text/html")
 
 
-async def fetch(
-    request: Request, wire: Wire, limit: float, met: Callable[[AddressClass], None] = lambda reach: None
+async def fetch_same_origin(
+    request: Request, wire: Wire, limit: float, on_reached: Callable[[AddressClass], None] = lambda reached: None
 ) -> Reply:
     """Send it, and follow redirects within its own origin: another host, port or scheme is never gone to."""
-    reply = await wire.send(request, limit=limit, met=met)
+    reply = await wire.send(request, limit=limit, on_reached=on_reached)
     for _ in range(REDIRECTS):
-        if isinstance(reply, Fault) or not (there := redirect(request.url, reply)) or not _follows(request, reply):
+        if (
+            isinstance(reply, Fault)
+            or not (target := redirect_target(request.url, reply))
+            or not _may_resend(request, reply)
+        ):
             break
-        if origin(there) != origin(request.url):
+        if origin(target) != origin(request.url):
             break
-        request = replace(request, url=there)
-        reply = await wire.send(request, limit=limit, met=met)
+        request = replace(request, url=target)
+        reply = await wire.send(request, limit=limit, on_reached=on_reached)
     return reply
 
 
-def redirect(url: str, reply: Answer) -> str:
+def redirect_target(url: str, reply: Answer) -> str:
     """Where an answer sends one; empty if it does not, or to nothing that may be asked."""
     if reply.status not in (301, 302, 303, 307, 308):
         return ""
     try:
-        there = urljoin(url, reply.headers.get("location", ""))
+        target = urljoin(url, reply.headers.get("location", ""))
     except ValueError:
         return ""
-    return there if there != url and not url_problem(there) else ""
+    return target if target != url and not url_problem(target) else ""
 
 
-def _follows(request: Request, reply: Answer) -> bool:
+def _may_resend(request: Request, reply: Answer) -> bool:
     """A POST is only sent again where the server says so (RFC 9110 section 15.4)."""
     return request.method == "GET" or reply.status in (307, 308)
 
@@ -163,57 +167,67 @@ def read_metadata(
     document: Mapping[str, object],
     issuer: str,
     *,
-    least: AddressClass = AddressClass.LOCAL,
-    exact: bool = True,
+    nearest_allowed: AddressClass = AddressClass.LOCAL,
+    exact_issuer: bool = True,
 ) -> Endpoints | Problem:
     """The endpoints of a document that has to be `issuer`'s own. Not `exact`: the slash of an empty path is no
     difference (RFC 3986 section 6.2.3), as the libraries that write resource metadata add one."""
     host = urlsplit(issuer).hostname
-    says = document.get("issuer")
-    if says != issuer and (exact or not isinstance(says, str) or not same_address(says, issuer)):
-        hint = f': "{says}"' if isinstance(says, str) and len(says) <= 80 and not url_problem(says) else ""
-        return problem(f"The server at {host} says that it is another issuer than the one {_asked(spec)}{hint}.")
+    stated_issuer = document.get("issuer")
+    if stated_issuer != issuer and (
+        exact_issuer or not isinstance(stated_issuer, str) or not same_address(stated_issuer, issuer)
+    ):
+        hint = (
+            f': "{stated_issuer}"'
+            if isinstance(stated_issuer, str) and len(stated_issuer) <= 80 and not url_problem(stated_issuer)
+            else ""
+        )
+        return metadata_problem(
+            f"The server at {host} says that it is another issuer than the one {_issuer_origin(spec)}{hint}."
+        )
     methods = document.get("code_challenge_methods_supported")
-    plain = methods is not None and not (isinstance(methods, list) and "S256" in methods)
-    if plain and spec.flow != "device":  # a device code knows no PKCE
-        return problem(f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe.")
-    there = {name: value for name in ADDRESSES if isinstance(value := document.get(name), str)}
-    return checked(
+    without_s256 = methods is not None and not (isinstance(methods, list) and "S256" in methods)
+    if without_s256 and spec.flow != "device":  # a device code knows no PKCE
+        return metadata_problem(
+            f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe."
+        )
+    addresses = {name: value for name in ENDPOINT_FIELDS if isinstance(value := document.get(name), str)}
+    return validated(
         Endpoints(
-            authorization=spec.authorization_endpoint or there.get("authorization_endpoint", ""),
-            token=spec.token_endpoint or there.get("token_endpoint", ""),
-            revocation=spec.revocation_endpoint or there.get("revocation_endpoint", ""),
-            issuer=str(says),
+            authorization=spec.authorization_endpoint or addresses.get("authorization_endpoint", ""),
+            token=spec.token_endpoint or addresses.get("token_endpoint", ""),
+            revocation=spec.revocation_endpoint or addresses.get("revocation_endpoint", ""),
+            issuer=str(stated_issuer),
             iss_promised=document.get("authorization_response_iss_parameter_supported") is True,
-            registration=there.get("registration_endpoint", ""),
-            device=spec.device_authorization_endpoint or there.get("device_authorization_endpoint", ""),
-            jwks=there.get("jwks_uri", ""),
+            registration=addresses.get("registration_endpoint", ""),
+            device=spec.device_authorization_endpoint or addresses.get("device_authorization_endpoint", ""),
+            jwks=addresses.get("jwks_uri", ""),
             scopes=scope_tokens(document.get("scopes_supported")),
-            auth_methods=_texts(document.get("token_endpoint_auth_methods_supported")),
-            grants=_texts(document.get("grant_types_supported")),
-            least=least,
+            auth_methods=_strings(document.get("token_endpoint_auth_methods_supported")),
+            grants=_strings(document.get("grant_types_supported")),
+            nearest_allowed=nearest_allowed,
         ),
         spec.flow,
     )
 
 
-def _asked(spec: Spec) -> str:
+def _issuer_origin(spec: Spec) -> str:
     return "configured" if spec.issuer else "that was named"
 
 
 def scope_tokens(value: object) -> tuple[str, ...]:
     """The scopes of a list or of a text with blanks, each once; what is no scope is left out."""
-    words = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
-    found = (word for word in words if isinstance(word, str) and SCOPE.fullmatch(word))
-    return tuple(dict.fromkeys(found))[:SCOPES_MAX]
+    tokens = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
+    scopes = (word for word in tokens if isinstance(word, str) and SCOPE.fullmatch(word))
+    return tuple(dict.fromkeys(scopes))[:SCOPES_MAX]
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _strings(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str))[:SCOPES_MAX] if isinstance(value, list) else ()
 
 
 # Name in the metadata → field of `Endpoints`, and whether a sign-in needs it.
-ADDRESSES: Mapping[str, tuple[str, bool]] = {
+ENDPOINT_FIELDS: Mapping[str, tuple[str, bool]] = {
     "authorization_endpoint": ("authorization", True),
     "token_endpoint": ("token", True),
     "revocation_endpoint": ("revocation", False),
@@ -223,19 +237,19 @@ ADDRESSES: Mapping[str, tuple[str, bool]] = {
 }
 
 
-def checked(endpoints: Endpoints, flow: str) -> Endpoints | Problem:
+def validated(endpoints: Endpoints, flow: str) -> Endpoints | Problem:
     """Every address may be used, and none is nearer than `least`: a far server has no business there (SSRF)."""
-    for name, (attribute, needed) in ADDRESSES.items():
+    for name, (attribute, required) in ENDPOINT_FIELDS.items():
         url: str = getattr(endpoints, attribute)
-        if not url and (not needed or (attribute == "authorization" and flow == "device")):
+        if not url and (not required or (attribute == "authorization" and flow == "device")):
             continue
-        if why := url_problem(url) if url else "is missing":
-            return problem(f"The {name} {why}.")
-        if (reach := host_reach(urlsplit(url).hostname or "")) < endpoints.least:
-            return problem(f"The {name} that the server names is {WORDS[reach]}.")
+        if reason := url_problem(url) if url else "is missing":
+            return metadata_problem(f"The {name} {reason}.")
+        if (reached := class_of_host(urlsplit(url).hostname or "")) < endpoints.nearest_allowed:
+            return metadata_problem(f"The {name} that the server names is {PLACE_TEXTS[reached]}.")
     return endpoints
 
 
-def problem(summary: str) -> Problem:
+def metadata_problem(summary: str) -> Problem:
     """Something is wrong with what a server says of itself."""
     return Problem("metadata", summary[:200])

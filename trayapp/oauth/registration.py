@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 from trayapp.core.classify import problem_of
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
-from trayapp.oauth.address_class import host_reach
+from trayapp.oauth.address_class import class_of_host
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Request, Wire, url_problem
 
-LIMIT = 15.0  # s; servers that keep clients in a database take one or two
+REGISTER_LIMIT = 15.0  # s; servers that keep clients in a database take one or two
 DELETE_LIMIT = 5.0  # s; a removal waits for it
 CLIENT_NAME = "Amberlight"
 SECRET_MARGIN = 86400.0  # s; a secret that ends within a day is renewed with the sign-in at hand
@@ -70,37 +70,38 @@ def new_redirect(host: str, port: int) -> str:
 
 
 async def register(
-    endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = LIMIT
+    endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = REGISTER_LIMIT
 ) -> RegisteredClient | Problem:
     """A new client whose redirect is at `port` of this machine. Where the server wants a name it gets `localhost`."""
-    refused: Problem = no_registration(endpoints)
+    problem: Problem = no_registration_problem(endpoints)
     if not endpoints.registration:
-        return refused
+        return problem
     for host in LOCAL_HOSTS:
-        wanted = request_of(endpoints, scopes, new_redirect(host, port))
+        requested = client_metadata(endpoints, scopes, new_redirect(host, port))
         reply = await wire.send(
-            Request("POST", endpoints.registration, _JSON, json.dumps(wanted), endpoints.least), limit=limit
+            Request("POST", endpoints.registration, JSON_HEADERS, json.dumps(requested), endpoints.nearest_allowed),
+            limit=limit,
         )
         if isinstance(reply, Fault):
             return problem_of(reply)
         if reply.status in (200, 201):
-            return _read(reply, wanted, endpoints)
-        code = _error(reply)
-        refused = _refused(endpoints, reply.status, code)
+            return _read_client(reply, requested, endpoints)
+        code = _error_code(reply)
+        problem = _refusal_problem(endpoints, reply.status, code)
         if code not in ("invalid_redirect_uri", "invalid_client_metadata"):
             break
-    return refused
+    return problem
 
 
-_JSON: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "application/json"}
+JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
-def request_of(endpoints: Endpoints, scopes: tuple[str, ...], redirect_uri: str) -> dict[str, Any]:
+def client_metadata(endpoints: Endpoints, scopes: tuple[str, ...], redirect_uri: str) -> dict[str, Any]:
     """The client metadata of RFC 7591 section 2, for a native app (RFC 8252)."""
     grants = ["authorization_code", "refresh_token"]
     if endpoints.device and (not endpoints.grants or DEVICE_GRANT in endpoints.grants):
         grants.append(DEVICE_GRANT)
-    wanted: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "client_name": CLIENT_NAME,
         "redirect_uris": [redirect_uri],
         "grant_types": grants,
@@ -109,8 +110,8 @@ def request_of(endpoints: Endpoints, scopes: tuple[str, ...], redirect_uri: str)
         "application_type": "native",  # OpenID Connect Registration: without it http://127.0.0.1 is refused
     }
     if scopes:
-        wanted["scope"] = " ".join(scopes)
-    return wanted
+        requested["scope"] = " ".join(scopes)
+    return requested
 
 
 def auth_method(endpoints: Endpoints) -> str:
@@ -121,56 +122,56 @@ def auth_method(endpoints: Endpoints) -> str:
     return next((method for method in SECRET_METHODS if method in offered), "none")
 
 
-def _read(reply: Answer, wanted: Mapping[str, Any], endpoints: Endpoints) -> RegisteredClient | Problem:
+def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoints) -> RegisteredClient | Problem:
     """RFC 7591 section 3.2.1: what the server registered counts, not what was asked for."""
     host = urlsplit(endpoints.registration).hostname
     try:
         answer = json.loads(reply.body)
     except (ValueError, RecursionError):
         answer = None
-    if not isinstance(answer, dict) or not _visible(answer.get("client_id")):
+    if not isinstance(answer, dict) or not _is_visible(answer.get("client_id")):
         return _problem(f"{host} registered no client: its answer names none.")
     secret = answer.get("client_secret")
-    if secret is not None and not _visible(secret):
+    if secret is not None and not _is_visible(secret):
         return _problem(f"{host} registered a client whose secret cannot be used.")
-    method = answer.get("token_endpoint_auth_method") or (wanted["token_endpoint_auth_method"] if not secret else "")
+    method = answer.get("token_endpoint_auth_method") or (requested["token_endpoint_auth_method"] if not secret else "")
     if method not in ("none", *SECRET_METHODS):
         method = next((one for one in SECRET_METHODS if one in endpoints.auth_methods), "client_secret_basic")
     if method != "none" and not secret:
         return _problem(f"{host} registered a client that needs a secret, and gave none.")
     uris = answer.get("redirect_uris")
-    if isinstance(uris, list) and uris and wanted["redirect_uris"][0] not in uris:
+    if isinstance(uris, list) and uris and requested["redirect_uris"][0] not in uris:
         return _problem(f"{host} registered another redirect address than the one asked for; it cannot be used.")
     manage, token = answer.get("registration_client_uri"), answer.get("registration_access_token")
-    managed = _manageable(manage, endpoints) and _visible(token)
-    ends = answer.get("client_secret_expires_at")
+    manageable = _is_manageable(manage, endpoints) and _is_visible(token)
+    expires = answer.get("client_secret_expires_at")
     return RegisteredClient(
         id=answer["client_id"],
         secret=Secret(secret) if secret and method != "none" else None,
         method=method,
         issuer=endpoints.issuer,
         registered=True,
-        redirect_uri=wanted["redirect_uris"][0],
-        scopes=tuple(str(wanted.get("scope", "")).split()),
-        secret_ends=float(ends) if secret and isinstance(ends, int | float) and 0 < ends < 1e12 else 0.0,
-        manage_uri=str(manage) if managed else "",
-        manage_token=Secret(str(token)) if managed else None,
+        redirect_uri=requested["redirect_uris"][0],
+        scopes=tuple(str(requested.get("scope", "")).split()),
+        secret_ends=float(expires) if secret and isinstance(expires, int | float) and 0 < expires < 1e12 else 0.0,
+        manage_uri=str(manage) if manageable else "",
+        manage_token=Secret(str(token)) if manageable else None,
     )
 
 
-def _manageable(uri: object, endpoints: Endpoints) -> bool:
+def _is_manageable(uri: object, endpoints: Endpoints) -> bool:
     """Whether this address may get a request of ours when the workload is removed: not one nearer than the server that
     names it, as that chooses the path and the token too (SSRF)."""
     if not isinstance(uri, str) or url_problem(uri):
         return False
-    return host_reach(urlsplit(uri).hostname or "") >= endpoints.least
+    return class_of_host(urlsplit(uri).hostname or "") >= endpoints.nearest_allowed
 
 
-def _visible(value: object) -> bool:
+def _is_visible(value: object) -> bool:
     return isinstance(value, str) and VISIBLE.fullmatch(value) is not None
 
 
-def _error(reply: Answer) -> str:
+def _error_code(reply: Answer) -> str:
     """The code of RFC 7591 section 3.2.2; empty if there is none that may be shown."""
     try:
         body = json.loads(reply.body)
@@ -180,7 +181,7 @@ def _error(reply: Answer) -> str:
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", code) else ""
 
 
-def _refused(endpoints: Endpoints, status: int, code: str) -> Problem:
+def _refusal_problem(endpoints: Endpoints, status: int, code: str) -> Problem:
     host = urlsplit(endpoints.registration).hostname
     if status in (401, 403):  # RFC 7591 section 3: protected registration wants an initial access token
         return _problem(
@@ -197,11 +198,11 @@ def _refused(endpoints: Endpoints, status: int, code: str) -> Problem:
     )
 
 
-def no_registration(endpoints: Endpoints) -> Problem:
+def no_registration_problem(endpoints: Endpoints) -> Problem:
     """There is no client id, and nobody gives one."""
-    where = urlsplit(endpoints.issuer or endpoints.authorization).hostname
+    host = urlsplit(endpoints.issuer or endpoints.authorization).hostname
     return _problem(
-        f"This server needs a client id: create one at {where} and set client_id (amberlight add --client-id)."
+        f"This server needs a client id: create one at {host} and set client_id (amberlight add --client-id)."
     )
 
 
@@ -212,7 +213,7 @@ def _problem(summary: str, status: int | None = None, code: str = "") -> Problem
 # --- a registration that is there already ----------------------------------------------------------------------------
 
 
-def gone(reply: Answer | Fault) -> bool:
+def is_unknown_client(reply: Answer | Fault) -> bool:
     """Whether the token endpoint's answer to a made-up code says that it does not know the client.
 
     A client is looked at before its code (RFC 6749 section 5.2), so a known one is told `invalid_grant`. Anything else
@@ -221,7 +222,7 @@ def gone(reply: Answer | Fault) -> bool:
     return (
         isinstance(reply, Answer)
         and reply.status in (400, 401, 403)
-        and _error(reply)
+        and _error_code(reply)
         in (
             "invalid_client",
             "unauthorized_client",
@@ -265,8 +266,8 @@ def from_fields(fields: object) -> RegisteredClient | None:
         return None
     texts = {name: fields.get(name, "") for name in ("client_id", "method", "issuer", "redirect_uri", "scope")}
     texts |= {name: fields.get(name, "") for name in ("manage_uri", "secret", "manage_token")}
-    ends = fields.get("secret_ends", 0.0)
-    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(ends, int | float):
+    expires = fields.get("secret_ends", 0.0)
+    if not all(isinstance(value, str) for value in texts.values()) or not isinstance(expires, int | float):
         return None
     if not texts["client_id"] or not texts["redirect_uri"].startswith("http://"):
         return None
@@ -278,7 +279,7 @@ def from_fields(fields: object) -> RegisteredClient | None:
         registered=True,
         redirect_uri=texts["redirect_uri"],
         scopes=tuple(texts["scope"].split()),
-        secret_ends=float(ends),
+        secret_ends=float(expires),
         manage_uri=texts["manage_uri"],
         manage_token=Secret(texts["manage_token"]) if texts["manage_token"] else None,
     )

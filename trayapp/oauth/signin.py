@@ -74,16 +74,16 @@ class BrowserSignIn:
         self._tokens = tokens
         self._clients = clients or ClientRecords()
         self._id_tokens = id_tokens or IdTokens(wire)
-        self._preparer = Planner(wire, tokens, self._clients)
+        self._planner = Planner(wire, tokens, self._clients)
         self._open_url = open_url or open_browser
         self._limit = limit
         self._linger = linger
         self._header_limit = header_limit
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
-        self._pages: dict[str, str] = {}  # where a device code is typed in
+        self._device_pages: dict[str, str] = {}  # where a device code is typed in
         self._steps: dict[str, list[str]] = {}
-        self._telling = Tasks()
-        self._told: dict[
+        self._page_tasks = Tasks()
+        self._serving_last_page: dict[
             RedirectListener, str
         ] = {}  # of attempts that are over, and whose page may not have been fetched yet
 
@@ -101,27 +101,27 @@ class BrowserSignIn:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
         self._running[spec.name] = None
         self._steps[spec.name] = []
-        child: ValidatorProcess | None = None
+        validator: ValidatorProcess | None = None
         try:
-            await self._free(spec)
-            plan = await self._preparer.ground(spec, lambda line: self._say(spec.name, line))
+            await self._free_ports(spec)
+            plan = await self._planner.prepare_server(spec, lambda line: self._report(spec.name, line))
             if isinstance(plan, Problem):
                 return plan
-            child = None if spec.flow == "device" else self._id_tokens.child(plan.spec.scopes)
+            validator = None if spec.flow == "device" else self._id_tokens.start_validator(plan.spec.scopes)
             result = await self._with_client(plan, SignInRequest(browser, show, show_code, now))
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
             if isinstance(result, Problem) or result.id_token is None:
                 return result
-            ready, child = child, None
-            return self._id_tokens.checkable(result, plan.endpoints, now(), ready)
+            handed_over, validator = validator, None
+            return self._id_tokens.with_check(result, plan.endpoints, now(), handed_over)
         finally:
             del self._running[spec.name]
-            self._pages.pop(spec.name, None)
-            if child is not None:
-                await child.close()
+            self._device_pages.pop(spec.name, None)
+            if validator is not None:
+                await validator.close()
 
-    def _say(self, name: str, line: str) -> None:
+    def _report(self, name: str, line: str) -> None:
         log.info("%s: %s", name, line)
         self._steps[name].append(line)
 
@@ -143,17 +143,17 @@ class BrowserSignIn:
     def paste(self, name: str, url: str) -> Problem | None:
         """A redirect URL that a person copied, or just its query; None if the waiting flow took it."""
         flow = self._running.get(name)
-        if name in self._pages:
+        if name in self._device_pages:
             return Problem("request", f"The sign-in of {name} waits for its code to be entered, not for an address.")
         if flow is None:
             return Problem("request", f"No sign-in of {name} is waiting."[:200])
         query = pasted_query(url, flow.redirect_uri)
-        return Problem("request", NOT_WAITING) if query is None else flow.take(query)
+        return Problem("request", NOT_WAITING) if query is None else flow.accept(query)
 
     def reopen(self, name: str) -> bool:
         """Open the page of the flow that waits once more."""
         flow = self._running.get(name)
-        if page := self._pages.get(name):
+        if page := self._device_pages.get(name):
             self._open(name, page)
             return True
         if flow is None or flow.answer.done():
@@ -163,9 +163,9 @@ class BrowserSignIn:
 
     async def close(self) -> None:
         """No page of a sign-in that is over is served any more. Sign-ins that still run go on."""
-        for listener in list(self._told):
+        for listener in list(self._serving_last_page):
             await listener.close()
-        await self._telling.end()
+        await self._page_tasks.end()
 
     def cancel(self, name: str) -> bool:
         """End a flow that waits for its redirect; it returns the problem `cancelled`."""
@@ -175,22 +175,22 @@ class BrowserSignIn:
         flow.answer.set_result(Problem("cancelled", "The sign-in was cancelled."))
         return True
 
-    async def _with_client(self, plan: AuthorizationPlan, wish: SignInRequest) -> NewLogin | Problem:
+    async def _with_client(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
         spec, device = plan.spec, plan.spec.flow == "device"
         try:
-            ready = await self._preparer.client(
-                plan, wish.now().wall, lambda line: self._say(spec.name, line), listen=not device
+            handed_over = await self._planner.client(
+                plan, request.now().wall, lambda line: self._report(spec.name, line), listen=not device
             )
         except OSError:
             return _port_problem(spec)
-        if isinstance(ready, Problem):
-            return ready
-        plan, sock = ready
+        if isinstance(handed_over, Problem):
+            return handed_over
+        plan, sock = handed_over
         if sock is None:
-            return await self._device(plan, wish)
-        return await self._listen(plan, sock, wish)
+            return await self._device(plan, request)
+        return await self._listen(plan, sock, request)
 
-    async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, wish: SignInRequest) -> NewLogin | Problem:
+    async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, request: SignInRequest) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
         if not uri:
             # A client that was set up with a port was set up with a whole address, and servers compare the path
@@ -203,36 +203,36 @@ class BrowserSignIn:
             listener = RedirectListener(
                 sock,
                 parts.path,
-                lambda query: flow.take(query) is None,
+                lambda query: flow.accept(query) is None,
                 header_limit=self._header_limit,
-                name=parts.hostname or "",
+                host=parts.hostname or "",
             )
             await listener.start()
         except OSError:
             return _port_problem(spec)
         try:
             self._running[spec.name] = flow
-            wish.show(flow.url)
-            if wish.browser:
+            request.show(flow.url)
+            if request.browser:
                 self._open(flow.name, flow.url)
-            result = await self._finish(plan, flow, wish.now)
+            result = await self._finish(plan, flow, request.now)
         except BaseException:
             await listener.close()
             raise
         listener.finish(isinstance(result, NewLogin))
-        self._told[listener] = spec.name
+        self._serving_last_page[listener] = spec.name
         # The login does not wait for that: until it is stored it can be lost.
-        self._telling.begin(f"page of {spec.name}", self._tell(listener))
+        self._page_tasks.begin(f"page of {spec.name}", self._serve_last_page(listener))
         return result
 
-    async def _tell(self, listener: RedirectListener) -> None:
+    async def _serve_last_page(self, listener: RedirectListener) -> None:
         await listener.linger(self._linger)
         await listener.close()
-        del self._told[listener]
+        del self._serving_last_page[listener]
 
-    async def _free(self, spec: Spec) -> None:
+    async def _free_ports(self, spec: Spec) -> None:
         """The ports that a new sign-in may need: its registration names the one before, and a fixed one may be shared."""
-        for listener, name in list(self._told.items()):
+        for listener, name in list(self._serving_last_page.items()):
             if name == spec.name or listener.port == spec.redirect_port:
                 await listener.close()
 
@@ -244,7 +244,7 @@ class BrowserSignIn:
             return Problem("timed_out", f"Nobody finished the sign-in within {self._limit / 60:g} minutes.")
         if isinstance(code, Problem):
             return code
-        began = now()
+        sent_at = now()
         spec, client, registration = plan.spec, plan.client, plan.client.registration()
         reply = await self._tokens.exchange(
             CodeGrant(
@@ -256,23 +256,23 @@ class BrowserSignIn:
                 resource=spec.resource,
                 client_secret=client.secret,
                 registration=registration,
-                least=flow.endpoints.least,
+                nearest_allowed=flow.endpoints.nearest_allowed,
             )
         )
-        return new_login(spec, flow.endpoints, reply, began, client_secret=client.secret, registration=registration)
+        return new_login(spec, flow.endpoints, reply, sent_at, client_secret=client.secret, registration=registration)
 
-    async def _device(self, plan: AuthorizationPlan, wish: SignInRequest) -> NewLogin | Problem:
+    async def _device(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
         """RFC 8628: the person types a code, here or on another machine."""
         spec = plan.spec
 
-        def begun(code: DeviceCode) -> None:
-            page = self._pages[spec.name] = code.verification_uri_complete or code.verification_uri
-            wish.show_code(code)
-            wish.show(page)
-            if wish.browser:
+        def on_code(code: DeviceCode) -> None:
+            page = self._device_pages[spec.name] = code.verification_uri_complete or code.verification_uri
+            request.show_code(code)
+            request.show(page)
+            if request.browser:
                 self._open(spec.name, page)
 
-        asking = DeviceGrant(
+        grant = DeviceGrant(
             endpoint=plan.endpoints.device,
             token_endpoint=plan.endpoints.token,
             client_id=spec.client_id,
@@ -281,9 +281,9 @@ class BrowserSignIn:
             audience=extra_authorization_parameters(plan.endpoints.token, spec.resource).get("audience", ""),
             client_secret=plan.client.secret,
             registration=plan.client.registration(),
-            least=plan.endpoints.least,
+            nearest_allowed=plan.endpoints.nearest_allowed,
         )
-        return await by_device_code(asking, spec, plan.endpoints, self._tokens, begun, wish.now)
+        return await by_device_code(grant, spec, plan.endpoints, self._tokens, on_code, request.now)
 
     def _open(self, name: str, url: str) -> None:
         """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""

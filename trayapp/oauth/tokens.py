@@ -19,7 +19,7 @@ from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.quirks import accepts_resource
 from trayapp.oauth.address_class import AddressClass
-from trayapp.oauth.wire import CONNECT, Request, Wire
+from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
 FORM = "application/x-www-form-urlencoded;charset=UTF-8"
@@ -37,7 +37,7 @@ class CodeGrant:
     resource: str = ""  # RFC 8707
     client_secret: Secret | None = None
     registration: Secret | None = None
-    least: AddressClass = AddressClass.LOCAL  # how near the endpoint may be, if a server named it
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # how near the endpoint may be, if a server named it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class DeviceGrant:
     audience: str = ""  # what Auth0 wants instead
     client_secret: Secret | None = None
     registration: Secret | None = None
-    least: AddressClass = AddressClass.LOCAL  # how near the endpoints may be, if a server named them
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # how near the endpoints may be, if a server named them
 
 
-class Builder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
+class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     """authlib's client core with nothing behind it: what it would post is returned as a `Request`.
 
     It overrides methods that are private by name; authlib is pinned, and a test compares its requests byte for byte.
@@ -84,35 +84,41 @@ class HttpTokens:
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         """RFC 6749 section 6: the token, the client, and the resource if the login has one; never the scope."""
-        request = _built(refresh_request, login)
+        request = _build(refresh_request, login)
         return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
 
-    async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT) -> Reply:
+    async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
         """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
-        request = _built(exchange_request, code)
+        request = _build(exchange_request, code)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(replace(request, least=code.least), limit=limit, connect=connect)
+        return await self._wire.send(
+            replace(request, nearest_allowed=code.nearest_allowed), limit=limit, connect=connect
+        )
 
-    async def device_code(self, asking: DeviceGrant, *, limit: float, connect: float = CONNECT) -> Reply:
+    async def device_code(self, grant: DeviceGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """RFC 8628 section 3.1."""
-        request = _built(device_request, asking)
+        request = _build(device_request, grant)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
+        return await self._wire.send(
+            replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
+        )
 
-    async def poll(self, asking: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT) -> Reply:
+    async def poll(self, grant: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
         """RFC 8628 section 3.4."""
-        request = _built(lambda asking: poll_request(asking, code), asking)
+        request = _build(lambda grant: poll_request(grant, code), grant)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(replace(request, least=asking.least), limit=limit, connect=connect)
+        return await self._wire.send(
+            replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
+        )
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
         """RFC 7009: whether the server said that the refresh token is void now."""
         if not login.revocation_endpoint:
             return False
-        request = _built(revoke_request, login)
+        request = _build(revoke_request, login)
         if isinstance(request, Fault):
             return False
         answer = await self._wire.send(request, limit=limit)
@@ -121,15 +127,15 @@ class HttpTokens:
 
 def refresh_request(login: Login) -> Request:
     """The request of RFC 6749 section 6."""
-    made: Request = _builder(login).refresh_token(
+    request: Request = _builder(login).refresh_token(
         login.token_endpoint, refresh_token=login.refresh_token.reveal(), headers=_headers(), **_resource(login)
     )
-    return made
+    return request
 
 
 def exchange_request(code: CodeGrant) -> Request:
     """The request of RFC 6749 section 4.1.3."""
-    made: Request = _builder(code).fetch_token(
+    request: Request = _builder(code).fetch_token(
         code.token_endpoint,
         grant_type="authorization_code",
         code=code.code.reveal(),
@@ -138,40 +144,40 @@ def exchange_request(code: CodeGrant) -> Request:
         headers=_headers(),
         **_resource(code),
     )
-    return made
+    return request
 
 
-def device_request(asking: DeviceGrant) -> Request:
+def device_request(grant: DeviceGrant) -> Request:
     """The request of RFC 8628 section 3.1."""
-    fields = {"scope": asking.scope, "audience": asking.audience} | _resource(asking)
+    fields = {"scope": grant.scope, "audience": grant.audience} | _resource(grant)
     body = urlencode({name: value for name, value in fields.items() if value})
-    return _builder(asking).device_code(asking.endpoint, body, _headers())
+    return _builder(grant).device_code(grant.endpoint, body, _headers())
 
 
-def poll_request(asking: DeviceGrant, code: Secret) -> Request:
+def poll_request(grant: DeviceGrant, code: Secret) -> Request:
     """The request of RFC 8628 section 3.4."""
-    made: Request = _builder(asking).fetch_token(
-        asking.token_endpoint,
+    request: Request = _builder(grant).fetch_token(
+        grant.token_endpoint,
         grant_type="urn:ietf:params:oauth:grant-type:device_code",
         device_code=code.reveal(),
         headers=_headers(),
-        **_resource(asking),
+        **_resource(grant),
     )
-    return made
+    return request
 
 
 def revoke_request(login: Login) -> Request:
     """The request of RFC 7009 section 2.1."""
-    made: Request = _builder(login).revoke_token(
+    request: Request = _builder(login).revoke_token(
         login.revocation_endpoint,
         token=login.refresh_token.reveal(),
         token_type_hint="refresh_token",  # noqa: S106 - the name of a kind, not a password
         headers=_headers(),
     )
-    return made
+    return request
 
 
-def _built(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
+def _build(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
     """A value that no form can carry (a lone surrogate from a damaged store) is a fault before anything is sent."""
     try:
         request: Request = make(what)
@@ -185,16 +191,16 @@ def _headers() -> dict[str, str]:
     return {"Accept": "application/json", "Content-Type": FORM}
 
 
-def _resource(of: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
-    return {"resource": of.resource} if of.resource and accepts_resource(of.token_endpoint) else {}
+def _resource(grant: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
+    return {"resource": grant.resource} if grant.resource and accepts_resource(grant.token_endpoint) else {}
 
 
-def _builder(of: Login | CodeGrant | DeviceGrant) -> Builder:
-    method = _auth_method(of.client_secret, of.registration)
-    builder = Builder(
+def _builder(grant: Login | CodeGrant | DeviceGrant) -> RequestBuilder:
+    method = _auth_method(grant.client_secret, grant.registration)
+    builder = RequestBuilder(
         session=None,
-        client_id=of.client_id,
-        client_secret=of.client_secret.reveal() if of.client_secret else None,
+        client_id=grant.client_id,
+        client_secret=grant.client_secret.reveal() if grant.client_secret else None,
         token_endpoint_auth_method=method,
         revocation_endpoint_auth_method=method,
     )
@@ -216,6 +222,6 @@ def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
 
 def _basic(client: Any, method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
     """RFC 6749 section 2.3.1: both parts are form-encoded first, which authlib leaves out (`%` and `:` break then)."""
-    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
-    headers["Authorization"] = "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")
+    credentials = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode("ascii")).decode("ascii")
     return uri, headers, body

@@ -18,13 +18,13 @@ import httpx2
 
 from trayapp import __version__
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.oauth.address_class import WORDS, AddressClass, host_reach
+from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, RequestProgress, TooLargeError, fault
 
 BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
-CONNECT = 5.0  # s; a reachable server needs less than one
+CONNECT_LIMIT = 5.0  # s; a reachable server needs less than one
 URL_MAX = 8192  # characters; servers and proxies take no longer request lines
-URL_CHARS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
+URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
-    least: AddressClass = AddressClass.LOCAL  # who is reached must not be nearer than this
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # who is reached must not be nearer than this
     head_only: bool = False  # the body is not waited for: an event stream has no end
 
 
@@ -59,7 +59,7 @@ def url_problem(url: str) -> str:
         return "is not a valid address"
     if len(url) > URL_MAX:
         return "is too long"
-    if not URL_CHARS.fullmatch(url) or not host:
+    if not URL_CHARACTERS.fullmatch(url) or not host:
         return "is not a valid address"
     if parts.username is not None or parts.password is not None:
         return "must not hold a user name or password"
@@ -74,51 +74,53 @@ class Wire:
     """Sends requests. `certificates` makes the TLS context; the default follows the OS and SSL_CERT_FILE."""
 
     def __init__(
-        self, release: str = "", certificates: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
+        self, release: str = "", make_context: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
     ) -> None:
-        self._agent = f"Amberlight/{release or __version__}"
-        self._certificates = certificates
-        self._context: ssl.SSLContext | None = None
-        self._making = asyncio.Lock()
+        self._user_agent = f"Amberlight/{release or __version__}"
+        self._make_context = make_context
+        self._tls_context: ssl.SSLContext | None = None
+        self._lock = asyncio.Lock()
 
     async def send(
         self,
         request: Request,
         *,
         limit: float,
-        connect: float = CONNECT,
+        connect: float = CONNECT_LIMIT,
         cap: int = BODY_CAP,
-        met: Callable[[AddressClass], None] = lambda reach: None,
+        on_reached: Callable[[AddressClass], None] = lambda reached: None,
     ) -> Reply:
         """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body. `met` is told
         how near the server is that was reached; behind a proxy only its name can tell.
 
         Never raises but for being cancelled; then the connection is closed.
         """
-        if why := url_problem(request.url):
-            return Fault(False, "request", f"Nothing was sent: the address {why}.")
+        if reason := url_problem(request.url):
+            return Fault(False, "request", f"Nothing was sent: the address {reason}.")
         host = urlsplit(request.url).hostname or ""
-        if (reach := host_reach(host)) < request.least:
+        if (reached := class_of_host(host)) < request.nearest_allowed:
             return Fault(
-                False, "request", f"Nothing was sent: {host} is {WORDS[reach]}, the server that named it is not."[:200]
+                False,
+                "request",
+                f"Nothing was sent: {host} is {PLACE_TEXTS[reached]}, the server that named it is not."[:200],
             )
-        trace, answers = RequestProgress(host, request.least), list[Answer]()
+        progress, answers = RequestProgress(host, request.nearest_allowed), list[Answer]()
         try:
             async with asyncio.timeout(limit):
-                await self._exchange(request, host, trace, httpx2.Timeout(limit, connect=connect), cap, answers)
+                await self._exchange(request, host, progress, httpx2.Timeout(limit, connect=connect), cap, answers)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes a value that says whether the token left
             # A complete answer counts, even if closing the connection failed or took too long.
-            return answers[0] if answers else fault(exc, trace, limit)
+            return answers[0] if answers else fault(exc, progress, limit)
         finally:
-            await trace.close()
-        met(reach if trace.reach is None else trace.reach)
+            await progress.close()
+        on_reached(reached if progress.reached is None else progress.reached)
         return answers[0]
 
     async def _exchange(
         self,
         request: Request,
         host: str,
-        trace: RequestProgress,
+        progress: RequestProgress,
         timeout: httpx2.Timeout,
         cap: int,
         answers: list[Answer],
@@ -126,10 +128,10 @@ class Wire:
         context = await self.tls()
         async with self._client(context, host, timeout) as client:
             headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
-            headers |= {**request.headers, "User-Agent": self._agent}
+            headers |= {**request.headers, "User-Agent": self._user_agent}
             content = request.body.encode("ascii") if request.method == "POST" else None
             async with client.stream(
-                request.method, request.url, headers=headers, content=content, extensions={"trace": trace}
+                request.method, request.url, headers=headers, content=content, extensions={"trace": progress}
             ) as response:
                 body = bytearray()
                 if not request.head_only:
@@ -156,10 +158,10 @@ class Wire:
 
     async def tls(self) -> ssl.SSLContext:
         """The context that all share, also the proxy's connections. Raises `BadCertificatesError`."""
-        async with self._making:
-            if self._context is None:
+        async with self._lock:
+            if self._tls_context is None:
                 try:
-                    self._context = await asyncio.to_thread(self._certificates)
+                    self._tls_context = await asyncio.to_thread(self._make_context)
                 except OSError as exc:  # ssl.SSLError is one
                     raise BadCertificatesError from exc
-            return self._context
+            return self._tls_context

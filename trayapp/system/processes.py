@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 FROZEN = bool(getattr(sys, "frozen", False))
-QUIET = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW: no console flashes up
+NO_WINDOW = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW: no console flashes up
 
 
 def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> str:
@@ -21,7 +21,7 @@ def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> s
     return executable
 
 
-def let_go(process: asyncio.subprocess.Process) -> None:
+def close_process(process: asyncio.subprocess.Process) -> None:
     """Close the pipes and end the process, if that has not happened: for the `finally` of whoever waits for its end.
 
     A wait that is cancelled (the program quits) would leave both to the garbage collector. asyncio has no public way.
