@@ -210,7 +210,7 @@ async def test_thirty_days_of_two_hundred_workloads(site: Site) -> None:
         )
         db.execute("COMMIT")
 
-    await site.desk.journal.do(fill, None)
+    await site.desk.journal.run(fill, None)
     longest, end = 0.0, False
 
     async def watch() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trayapp.config import settings as known
-from trayapp.config.loader import LARGEST, ConfigError, Paths, load
+from trayapp.config.loader import MAX_BYTES, ConfigError, Paths, load
 from trayapp.config.paths import private_dir
 from trayapp.core.model import Policy
 
@@ -133,7 +133,7 @@ def test_bad_variables_are_warned_about(paths: Paths, variable: str, text: str) 
     (warning,) = config.warnings
     assert warning.startswith(f"environment variable {variable}: ")
     assert f'"{text}"' in warning or "must be" in warning
-    assert warning.endswith(f"the default {known.written(setting.default, setting).strip(chr(34))} is used")
+    assert warning.endswith(f"the default {known.toml_text(setting.default, setting).strip(chr(34))} is used")
 
 
 def test_six_variables() -> None:
@@ -147,7 +147,7 @@ def test_six_variables() -> None:
         "TOOLHIVE_TOKEN_AUTH_RETRYING_TICK_INTERVAL": ("tick_interval", '"10m"'),
         "TOOLHIVE_TOKEN_AUTH_RETRYING_MAX_ELAPSED": ("ceiling", '"24h"'),
     }
-    assert expected == {name: (s.name, known.written(s.default, s)) for name, s in known.VARIABLES.items()}
+    assert expected == {name: (s.name, known.toml_text(s.default, s)) for name, s in known.VARIABLES.items()}
 
 
 def test_every_rule_has_a_setting() -> None:
@@ -166,14 +166,14 @@ def test_defaults_of_the_table_are_accepted() -> None:
 
     for setting in known.SETTINGS:
         if setting.default is not None:
-            raw = tomllib.loads(f"v = {known.written(setting.default, setting)}")["v"]
+            raw = tomllib.loads(f"v = {known.toml_text(setting.default, setting)}")["v"]
             assert setting.default == setting.check(raw), setting.name
 
 
 def test_the_table_for_people() -> None:
     """Each row names setting, place, default and meaning."""
 
-    rows = {row[0]: row for row in known.table()}
+    rows = {row[0]: row for row in known.rows()}
 
     assert ("port", "[settings]", "8765", "", "port of the loopback server; 0: any free one") == rows["port"]
     assert "[settings] and [workloads.NAME]" == rows["ceiling"][1]
@@ -373,7 +373,7 @@ def test_a_file_that_is_none(paths: Paths) -> None:
     with pytest.raises(ConfigError, match="is not UTF-8"):
         load(paths, {})
 
-    paths.config_file.write_bytes(b"#" * (LARGEST + 1))
+    paths.config_file.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="is larger than"):
         load(paths, {})
 

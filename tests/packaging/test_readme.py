@@ -12,7 +12,7 @@ from tests import ROOT
 from tests.core.test_table import cells
 from trayapp.cli.entry import split_command
 from trayapp.cli.grammar import parser
-from trayapp.config.settings import table
+from trayapp.config.settings import rows
 
 README = ROOT / "README.md"
 BEGIN = "<!-- settings: made by tests/packaging/test_readme.py from trayapp/config/settings.py -->\n"
@@ -40,7 +40,7 @@ PLAIN = {
 def settings_table() -> str:
     """The table of all settings, in Markdown."""
     lines = ["| key | where | default | environment | meaning |", "| --- | --- | --- | --- | --- |"]
-    for name, place, default, variable, meaning in table():
+    for name, place, default, variable, meaning in rows():
         shown = f"`{default}`" if default else ""
         where = place.replace("[", "`[").replace("]", "]`")
         lines.append(f"| `{name}` | {where} | {shown} | {f'`{variable}`' if variable else ''} | {meaning} |")

@@ -18,7 +18,7 @@ from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
-from trayapp.storage.journal import KEPT, HistoryRow, Journal
+from trayapp.storage.journal import RETENTION, HistoryRow, Journal
 
 WALL = 1_800_000_000.0
 PROBLEM = Problem("http", "a firewall page came instead of a token", http_status=403)
@@ -159,7 +159,7 @@ async def test_the_settings_that_make_it_durable_are_on(open_journal: Open, db: 
 
     assert [("wal",)] == _query(db, "PRAGMA journal_mode")
     assert journal._db is not None
-    assert (2,) == await journal.do(lambda db: db.execute("PRAGMA synchronous").fetchone(), None)
+    assert (2,) == await journal.run(lambda db: db.execute("PRAGMA synchronous").fetchone(), None)
 
 
 async def test_history_keeps_thirty_days(open_journal: Open) -> None:
@@ -168,11 +168,11 @@ async def test_history_keeps_thirty_days(open_journal: Open) -> None:
     now = [WALL]
     journal = open_journal(now=lambda: now[0])
     assert await journal.status() is None
-    await journal.note("gh", WALL - KEPT - 5, Note("attempt", "not_sent"), "running", "ok")
+    await journal.note("gh", WALL - RETENTION - 5, Note("attempt", "not_sent"), "running", "ok")
     await journal.note("gh", WALL - 5, Note("attempt", "server_busy", "tick", PROBLEM), "auth_retrying", "retrying")
     await journal.note("gh", WALL - 9, Note("phase"), "running", "ok")
     await journal.note("other", WALL, Note("phase"), "running", "ok")
-    old = HistoryRow(WALL - KEPT - 5, "gh", "attempt", "not_sent", "", None, "running", "ok")
+    old = HistoryRow(WALL - RETENTION - 5, "gh", "attempt", "not_sent", "", None, "running", "ok")
     rows = [
         HistoryRow(WALL - 9, "gh", "phase", "", "", None, "running", "ok"),
         HistoryRow(WALL - 5, "gh", "attempt", "server_busy", "tick", PROBLEM, "auth_retrying", "retrying"),
@@ -187,7 +187,7 @@ async def test_history_keeps_thirty_days(open_journal: Open) -> None:
     assert rows == await journal.history("gh", 0.0)
 
     await journal.close()
-    now[0] = WALL + KEPT - 6
+    now[0] = WALL + RETENTION - 6
     again = open_journal(now=lambda: now[0])
     assert await again.status() is None
     assert rows[1:] == await again.history("gh", 0.0)
@@ -327,7 +327,7 @@ async def test_a_file_that_breaks_while_it_is_used_is_moved_aside(open_journal: 
     for number in range(200):
         await journal.note("gh", WALL, Note("phase", "x" * 200), "running", str(number))
     for pragma in ("wal_checkpoint(TRUNCATE)", "shrink_memory"):
-        await journal.do(lambda db, pragma=pragma: db.execute(f"PRAGMA {pragma}").fetchall(), [])  # type: ignore[misc]
+        await journal.run(lambda db, pragma=pragma: db.execute(f"PRAGMA {pragma}").fetchall(), [])  # type: ignore[misc]
     _spoil_pages(db)
 
     assert [] == await journal.history("gh", 0.0)
@@ -356,7 +356,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
     caplog.set_level(logging.INFO)
     journal = open_journal()
     assert await journal.intent("gh", login(1), 1, WALL)
-    (pages,) = await journal.do(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
+    (pages,) = await journal.run(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
     real = sqlite3.connect
 
     def full(*args: object, **options: object) -> sqlite3.Connection:
@@ -365,7 +365,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
         return db
 
     monkeypatch.setattr(sqlite3, "connect", full)
-    await journal.do(lambda db: journal._shut(), None)
+    await journal.run(lambda db: journal._close_db(), None)
     for number in range(400):
         await journal.note("gh", WALL, Note("attempt", "x" * 200), "running", str(number))
     assert not await journal.intent("w" * 5000, login(2), 2, WALL)
@@ -374,7 +374,7 @@ async def test_a_disk_that_takes_nothing_is_said_once(
     assert 1 == len([record for record in caplog.records if record.levelname == "ERROR"])
 
     monkeypatch.undo()
-    await journal.do(lambda db: journal._shut(), None)
+    await journal.run(lambda db: journal._close_db(), None)
     assert await journal.intent("gh", login(2), 2, WALL)
     assert 1 == caplog.text.count("written again")
     assert await journal.status() is None

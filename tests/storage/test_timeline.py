@@ -18,7 +18,7 @@ from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Detail, Status
 from trayapp.storage import journal, timeline
-from trayapp.storage.journal import KEPT
+from trayapp.storage.journal import RETENTION
 from trayapp.storage.timeline import Segment, Timeline
 
 
@@ -239,7 +239,7 @@ async def test_old_segments_go_but_the_newest_stays(desk: Desk) -> None:
     await desk.timeline.stopped(WALL)
     await desk.timeline.started(WALL + 10)
     await desk.journal.close()
-    desk.wall = WALL + KEPT + 2 * HOUR
+    desk.wall = WALL + RETENTION + 2 * HOUR
     desk.open()
     await desk.rows()  # the first job of a day is followed by the pruning
 
@@ -251,7 +251,7 @@ async def test_old_segments_go_but_the_newest_stays(desk: Desk) -> None:
 async def test_a_workload_that_flutters_fills_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest ones are kept; others lose nothing by it."""
 
-    monkeypatch.setattr(timeline, "MOST", 20)
+    monkeypatch.setattr(timeline, "MAX_SEGMENTS", 20)
     monkeypatch.setattr(timeline, "TRIM_EVERY", 5)
     desk.change(0, RUN, Detail.OK, name="calm")
     for minute in range(100):

@@ -313,7 +313,7 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
         raise editor.EditError(
             f"{name} is in the site-wide {paths.site_config_file}, which only an administrator edits"
         )
-    editor.check(paths)  # a login is not deleted when its entry cannot be taken out
+    editor.check_editable(paths)  # a login is not deleted when its entry cannot be taken out
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
         complain(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")

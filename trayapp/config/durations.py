@@ -20,8 +20,8 @@ UNITS = {
     "h": 3_600_000_000_000,
 }
 LONGEST = (1 << 63) - 1  # ns, about 292 years: Go's own limit, so no number here ever overflows a clock
-_PART = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[A-Za-zµμ]+)")
-_HELP = 'write a number and a unit (ns, us, ms, s, m, h), like "10s", "250ms" or "1h30m"'
+_COMPONENT = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[A-Za-zµμ]+)")
+_SYNTAX_HINT = 'write a number and a unit (ns, us, ms, s, m, h), like "10s", "250ms" or "1h30m"'
 
 
 class DurationError(ValueError):
@@ -34,39 +34,39 @@ def parse_duration(text: str) -> float:
     if rest == "0":
         return 0.0
     if not rest:
-        raise DurationError(f"an empty text is not a duration: {_HELP}")
+        raise DurationError(f"an empty text is not a duration: {_SYNTAX_HINT}")
     total = 0
     at = 0
     while at < len(rest):
-        found = _PART.match(rest, at)
+        found = _COMPONENT.match(rest, at)
         if found is None:
-            raise DurationError(_why(text, rest, at))
+            raise DurationError(_parse_error(text, rest, at))
         total += _nanoseconds(text, found)
         at = found.end()
     if total > LONGEST:
-        raise DurationError(f"{shown(text)} is too long: the longest duration is about 292 years")
+        raise DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
     return sign * total / 1e9
 
 
 def _nanoseconds(text: str, found: re.Match[str]) -> int:
     whole, part, unit = found["whole"], found["part"] or "", found["unit"]
     if not whole and not part:
-        raise DurationError(f"{shown(text)} has a unit without a number: {_HELP}")
+        raise DurationError(f"{quoted(text)} has a unit without a number: {_SYNTAX_HINT}")
     if unit not in UNITS:
-        raise DurationError(f"{shown(text)} has an unknown unit {shown(unit)}: {_HELP}")
+        raise DurationError(f"{quoted(text)} has an unknown unit {quoted(unit)}: {_SYNTAX_HINT}")
     if len(whole) + len(part) > 40:  # nobody means that; and it would cost time to multiply it out
-        raise DurationError(f"{shown(text)} is too long: the longest duration is about 292 years")
-    fine: int = int(part or "0") * UNITS[unit] // 10 ** len(part)
-    return int(whole or "0") * UNITS[unit] + fine
+        raise DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
+    fraction_ns: int = int(part or "0") * UNITS[unit] // 10 ** len(part)
+    return int(whole or "0") * UNITS[unit] + fraction_ns
 
 
-def _why(text: str, rest: str, at: int) -> str:
+def _parse_error(text: str, rest: str, at: int) -> str:
     if re.fullmatch(r"[0-9.]+", rest[at:]):
-        return f"{shown(text)} has a number without a unit: {_HELP}"
-    return f"{shown(text)} is not a duration: {_HELP}"
+        return f"{quoted(text)} has a number without a unit: {_SYNTAX_HINT}"
+    return f"{quoted(text)} is not a duration: {_SYNTAX_HINT}"
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """The text in quotes, printable and not long, as it is shown in a sentence."""
     short = text if len(text) <= 40 else text[:39] + "…"
     return '"' + "".join(c if c.isprintable() else "?" for c in short) + '"'
@@ -80,16 +80,16 @@ def format_duration(seconds: float) -> str:
         return "0s"
     if left < UNITS["s"]:
         unit = next(u for u in ("ms", "us", "ns") if left >= UNITS[u])
-        return f"{sign}{_decimal(left, UNITS[unit])}{unit}"
+        return f"{sign}{_decimal_text(left, UNITS[unit])}{unit}"
     hours, left = divmod(left, UNITS["h"])
     minutes, left = divmod(left, UNITS["m"])
     parts = [f"{hours}h"] if hours else []
     parts += [f"{minutes}m"] if minutes else []
-    parts += [f"{_decimal(left, UNITS['s'])}s"] if left else []
+    parts += [f"{_decimal_text(left, UNITS['s'])}s"] if left else []
     return sign + "".join(parts)
 
 
-def _decimal(amount: int, unit: int) -> str:
+def _decimal_text(amount: int, unit: int) -> str:
     whole, rest = divmod(amount, unit)
     digits = str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0") if rest else ""
     return f"{whole}.{digits}" if digits else str(whole)

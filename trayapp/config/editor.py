@@ -35,8 +35,8 @@ def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
                 f"there is already a workload {name}. To sign in to it: amberlight reauthorize {name}; "
                 f"to add another one in its place, first: amberlight remove {name}"
             )
-        document = _parsed(paths.config_file)
-        _workloads(document)[name] = _entry(keys)
+        document = _document(paths.config_file)
+        _workloads_table(document)[name] = _toml_table(keys)
         text = document.as_string()
         try:
             load(paths, {}, text=text)
@@ -48,7 +48,7 @@ def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
 def remove(paths: Paths, name: str) -> bool:
     """Take `[workloads.NAME]` out; False if the user's file has none. Raises `EditError` and `ConfigError`."""
     with _locked(paths):
-        document = _parsed(paths.config_file)
+        document = _document(paths.config_file)
         workloads = document.get("workloads")
         if not isinstance(workloads, MutableMapping) or name not in workloads:
             return False
@@ -57,9 +57,9 @@ def remove(paths: Paths, name: str) -> bool:
         return True
 
 
-def check(paths: Paths) -> None:
+def check_editable(paths: Paths) -> None:
     """Raise what `remove` would raise if the user's file cannot be edited; nothing is changed."""
-    _parsed(paths.config_file)
+    _document(paths.config_file)
 
 
 def in_site_file(paths: Paths, name: str) -> bool:
@@ -69,7 +69,7 @@ def in_site_file(paths: Paths, name: str) -> bool:
     return isinstance(workloads, dict) and name in workloads
 
 
-def _entry(keys: Mapping[str, Any]) -> Any:
+def _toml_table(keys: Mapping[str, Any]) -> Any:
     import tomlkit
 
     entry = tomlkit.table()
@@ -78,7 +78,7 @@ def _entry(keys: Mapping[str, Any]) -> Any:
     return entry
 
 
-def _workloads(document: TOMLDocument) -> Any:
+def _workloads_table(document: TOMLDocument) -> Any:
     import tomlkit
 
     if "workloads" not in document:
@@ -86,7 +86,7 @@ def _workloads(document: TOMLDocument) -> Any:
     return document["workloads"]
 
 
-def _parsed(file: Path) -> TOMLDocument:
+def _document(file: Path) -> TOMLDocument:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -113,10 +113,10 @@ def _locked(paths: Paths) -> Iterator[None]:
 def _write(file: Path, text: str) -> None:
     """Replace the file atomically, mode 0600. A symbolic link stays one: what it points to is replaced."""
     target = Path(os.path.realpath(file))
-    private_dir(target.parent, narrow=False)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".config.", suffix=".toml")  # 0600 from the start
+    private_dir(target.parent, tighten=False)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".config.", suffix=".toml")  # 0600 from the start
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

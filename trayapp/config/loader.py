@@ -17,12 +17,12 @@ from types import MappingProxyType
 from typing import Any
 
 from trayapp.config import settings as known
-from trayapp.config.durations import shown
+from trayapp.config.durations import quoted
 from trayapp.config.paths import Paths as Paths  # callers take it from here
 from trayapp.config.toml_lines import Key, key_lines, line_of
 from trayapp.core.model import Policy, Spec
 
-LARGEST = 1 << 20  # bytes; a thousand workloads are a quarter of that
+MAX_BYTES = 1 << 20  # bytes; a thousand workloads are a quarter of that
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
 
 
@@ -99,13 +99,13 @@ def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -
 
     `text` stands in for the user's file: that is how a change is tried before it is written.
     """
-    reader = _Gathered()
+    gathered = _Gathered()
     for file in (paths.site_config_file, paths.config_file):
         if text is not None and file == paths.config_file:
-            _read_text(reader, file, text)
+            _read_text(gathered, file, text)
         else:
-            _read(reader, file)
-    return _resolved(reader, environ)
+            _read(gathered, file)
+    return _resolve(gathered, environ)
 
 
 def parse(file: Path, text: str) -> dict[str, Any]:
@@ -113,16 +113,16 @@ def parse(file: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
-        raise ConfigError((_syntax(file, text, error),)) from None
+        raise ConfigError((_syntax_mistake(file, text, error),)) from None
 
 
 def read_file(file: Path) -> str | None:
     """The text of a file, None if there is none. Raises `ConfigError`."""
     try:
         with file.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ConfigError((Mistake(file, None, "", f"is larger than {LARGEST} bytes: no configuration is"),))
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError((Mistake(file, None, "", f"is larger than {MAX_BYTES} bytes: no configuration is"),))
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         return None
@@ -135,36 +135,36 @@ def read_file(file: Path) -> str | None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def _read(reader: _Gathered, file: Path) -> None:
+def _read(gathered: _Gathered, file: Path) -> None:
     try:
         text = read_file(file)
     except ConfigError as error:
-        reader.mistakes += error.mistakes
+        gathered.mistakes += error.mistakes
         return
     if text is None:
         return
-    reader.files.append(file)
+    gathered.files.append(file)
     mode = file.stat().st_mode & 0o777
     if os.name == "posix" and mode & 0o022:
-        reader.warnings.append(f"{file} can be changed by other users (mode {mode:o}): chmod go-w it")
-    _read_text(reader, file, text)
+        gathered.warnings.append(f"{file} can be changed by other users (mode {mode:o}): chmod go-w it")
+    _read_text(gathered, file, text)
 
 
-def _read_text(reader: _Gathered, file: Path, text: str) -> None:
+def _read_text(gathered: _Gathered, file: Path, text: str) -> None:
     try:
         raw = parse(file, text)
     except ConfigError as error:
-        reader.mistakes += error.mistakes
+        gathered.mistakes += error.mistakes
         return
-    _FileReader(reader, file, key_lines(text)).read(raw)
+    _FileReader(gathered, file, key_lines(text)).read(raw)
 
 
-def _syntax(file: Path, text: str, error: Exception) -> Mistake:
+def _syntax_mistake(file: Path, text: str, error: Exception) -> Mistake:
     """Python's message ends with "(at line 3, column 5)" or "(at end of document)"; the line belongs in front."""
     found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
     if found is None:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number that is too long"
-        return Mistake(file, None, "", f"is not TOML: {why}")
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number that is too long"
+        return Mistake(file, None, "", f"is not TOML: {reason}")
     line = int(found[1]) if found[1] else len(text.splitlines()) or 1
     place = f", column {found[2]}" if found[2] else ", at the end of the file"
     reason = str(error)[: found.start()]  # it quotes keys and single characters, never a value
@@ -175,7 +175,7 @@ def _syntax(file: Path, text: str, error: Exception) -> Mistake:
 class _FileReader:
     """Goes through one parsed file and lays what it finds into the common reader."""
 
-    common: _Gathered
+    gathered: _Gathered
     file: Path
     lines: dict[Key, int]
 
@@ -186,7 +186,7 @@ class _FileReader:
             elif not isinstance(value, dict):
                 self.mistake((name,), f"must be a table: write [{name if name == 'settings' else 'workloads.NAME'}]")
             elif name == "settings":
-                self.section((name,), value, known.IN_SETTINGS, self.common.settings)
+                self.section((name,), value, known.IN_SETTINGS, self.gathered.settings)
             else:
                 for workload, keys in value.items():
                     self.workload(workload, keys)
@@ -198,8 +198,8 @@ class _FileReader:
         elif not isinstance(keys, dict):
             self.mistake(path, f"must be a table: write [workloads.{name}]")
         else:
-            self.common.headers[name] = (self.file, line_of(self.lines, path))
-            self.section(path, keys, known.IN_WORKLOAD, self.common.workloads.setdefault(name, {}))
+            self.gathered.headers[name] = (self.file, line_of(self.lines, path))
+            self.section(path, keys, known.IN_WORKLOAD, self.gathered.workloads.setdefault(name, {}))
 
     def section(self, path: Key, raw: dict[str, Any], allowed: Mapping[str, known.Setting], into: _Section) -> None:
         for name, value in raw.items():
@@ -228,25 +228,25 @@ class _FileReader:
         self.mistake(path, sentence)
 
     def mistake(self, path: Key, sentence: str) -> None:
-        key = ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else shown(part) for part in path)
-        self.common.mistakes.append(Mistake(self.file, line_of(self.lines, path), key, sentence))
+        key = ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else quoted(part) for part in path)
+        self.gathered.mistakes.append(Mistake(self.file, line_of(self.lines, path), key, sentence))
 
 
 # --- from what was read to what is used ------------------------------------------------------------------------------
 
 
-def _resolved(reader: _Gathered, environ: Mapping[str, str]) -> Config:
-    policy = replace(Policy(), **_from_environment(reader, environ))
-    policy = replace(policy, **_timing(reader.settings))
-    own = {name: v.value for name, v in reader.settings.items() if name not in known.POLICY_FIELDS}
+def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
+    policy = replace(Policy(), **_from_environment(gathered, environ))
+    policy = replace(policy, **_policy_values(gathered.settings))
+    own = {name: v.value for name, v in gathered.settings.items() if name not in known.POLICY_FIELDS}
     settings = Settings(policy=policy, **own)
-    workloads = {name: _spec(reader, name, keys, policy) for name, keys in reader.workloads.items()}
-    if reader.mistakes:
-        raise ConfigError(tuple(reader.mistakes))
-    return Config(settings, MappingProxyType(workloads), tuple(reader.warnings), tuple(reader.files))
+    workloads = {name: _spec(gathered, name, keys, policy) for name, keys in gathered.workloads.items()}
+    if gathered.mistakes:
+        raise ConfigError(tuple(gathered.mistakes))
+    return Config(settings, MappingProxyType(workloads), tuple(gathered.warnings), tuple(gathered.files))
 
 
-def _from_environment(reader: _Gathered, environ: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(gathered: _Gathered, environ: Mapping[str, str]) -> dict[str, Any]:
     """ToolHive's six variables. A bad one is warned about and counts as not set; an empty one is not set."""
     found: dict[str, Any] = {}
     for variable, setting in known.VARIABLES.items():
@@ -255,33 +255,33 @@ def _from_environment(reader: _Gathered, environ: Mapping[str, str]) -> dict[str
         try:
             found[setting.name] = known.from_variable(setting, text)
         except ValueError as error:
-            default = known.written(setting.default, setting).strip('"')
-            reader.warnings.append(f"environment variable {variable}: {error}; the default {default} is used")
+            default = known.toml_text(setting.default, setting).strip('"')
+            gathered.warnings.append(f"environment variable {variable}: {error}; the default {default} is used")
     return found
 
 
-def _timing(section: _Section) -> dict[str, Any]:
+def _policy_values(section: _Section) -> dict[str, Any]:
     return {name: v.value for name, v in section.items() if name in known.POLICY_FIELDS}
 
 
-def _spec(reader: _Gathered, name: str, keys: _Section, policy: Policy) -> Spec:
+def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spec:
     values = {key: v.value for key, v in keys.items() if key not in known.POLICY_FIELDS}
-    file, line = reader.headers[name]
-    for sentence in _missing(values):
-        if not any(m.key.startswith(f"workloads.{name}.") for m in reader.mistakes):  # one mistake is not told twice
-            reader.mistakes.append(Mistake(file, line, f"workloads.{name}", sentence))
-    return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_timing(keys)))
+    file, line = gathered.headers[name]
+    for sentence in _incomplete(values):
+        if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # one mistake is not told twice
+            gathered.mistakes.append(Mistake(file, line, f"workloads.{name}", sentence))
+    return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_policy_values(keys)))
 
 
-def _missing(values: Mapping[str, Any]) -> list[str]:
+def _incomplete(values: Mapping[str, Any]) -> list[str]:
     sentences = []
     if "url" not in values:
         sentences.append('url is missing: write url = "https://…", the address that the login opens')
-    ends = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
+    endpoints = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= values.keys()
-    if "issuer" not in values and len(ends) == 1 and not by_device:
-        other = "token_endpoint" if ends[0] == "authorization_endpoint" else "authorization_endpoint"
-        sentences.append(f"{other} is missing: {ends[0]} is of no use without it, unless an issuer is named")
-    if "issuer" not in values and len(ends) == 2 and "client_id" not in values:
+    if "issuer" not in values and len(endpoints) == 1 and not by_device:
+        other = "token_endpoint" if endpoints[0] == "authorization_endpoint" else "authorization_endpoint"
+        sentences.append(f"{other} is missing: {endpoints[0]} is of no use without it, unless an issuer is named")
+    if "issuer" not in values and len(endpoints) == 2 and "client_id" not in values:
         sentences.append("client_id is missing: nobody can register one, as no issuer is named")
     return sentences

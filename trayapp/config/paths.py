@@ -41,7 +41,7 @@ class Paths:
             site_config_file=Path(dirs.site_config_dir, "config.toml"),
             state_dir=state,
             data_dir=Path(dirs.user_data_dir),
-            runtime_dir=_private_runtime(dirs) or state / "run",
+            runtime_dir=_private_runtime_dir(dirs) or state / "run",
             log_file=Path(dirs.user_log_dir, "amberlight.log"),
         )
 
@@ -113,22 +113,22 @@ class Paths:
 
     def make(self) -> None:
         """Make every directory of ours. Raises `OSError`."""
-        private_dir(self.config_file.parent, narrow=False)  # a person may share it as they like
+        private_dir(self.config_file.parent, tighten=False)  # a person may share it as they like
         for directory in (self.state_dir, self.data_dir, self.runtime_dir, self.log_file.parent):
             private_dir(directory)
 
 
-def private_dir(path: Path, *, narrow: bool = True) -> Path:
+def private_dir(path: Path, *, tighten: bool = True) -> Path:
     """Make a directory that only this user can enter; `narrow` takes a wider mode away from one that is there."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if narrow and os.name == "posix":
+    if tighten and os.name == "posix":
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             path.chmod(mode & 0o700)
     return path
 
 
-def _private_runtime(dirs: PlatformDirs) -> Path | None:
+def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:
     """The platform's runtime directory; None where the session has no private one.
 
     There platformdirs warns and names a directory below /tmp that anybody can guess and take first.

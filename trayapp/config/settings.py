@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from trayapp.config.durations import DurationError, format_duration, parse_duration, shown
+from trayapp.config.durations import DurationError, format_duration, parse_duration, quoted
 from trayapp.core.model import Policy
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -29,45 +29,45 @@ Check = Callable[[Any], Any]  # the value as TOML gives it → as the program wa
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
-def _exactly(value: object, wanted: type[T], words: str) -> T:
+def _typed(value: object, wanted: type[T], expected: str) -> T:
     """TOML's booleans are integers in Python, so the type is compared exactly."""
     if type(value) is not wanted:
-        raise ValueError(f"must be {words}, not {_type_words(value)}")
+        raise ValueError(f"must be {expected}, not {_type_name(value)}")
     return value
 
 
-def _type_words(value: object) -> str:
+def _type_name(value: object) -> str:
     names = {bool: "a boolean", int: "an integer", float: "a number", str: "a text", list: "a list", dict: "a table"}
     return names.get(type(value), "a date or time")
 
 
 def duration(value: object) -> float:
     """Seconds, above zero."""
-    seconds = pause(value)
+    seconds = duration_or_zero(value)
     if seconds <= 0:
         raise ValueError('must be longer than zero, like "10s"')
     return seconds
 
 
-def pause(value: object) -> float:
+def duration_or_zero(value: object) -> float:
     """Seconds, zero or more."""
-    seconds = parse_duration(_exactly(value, str, 'a duration in quotes, like "10s" or "1h30m"'))
+    seconds = parse_duration(_typed(value, str, 'a duration in quotes, like "10s" or "1h30m"'))
     if seconds < 0:
         raise ValueError('must not be negative: write a duration like "10s"')
     return seconds
 
 
-def pauses(value: object) -> tuple[float, ...]:
+def durations(value: object) -> tuple[float, ...]:
     """A series of pauses; at least one."""
-    items = _exactly(value, list, 'a list of durations, like ["0s", "2s", "5s"]')
+    items = _typed(value, list, 'a list of durations, like ["0s", "2s", "5s"]')
     if not items:
         raise ValueError('must name at least one duration, like ["0s", "2s", "5s"]')
-    return tuple(pause(v) for v in items)
+    return tuple(duration_or_zero(v) for v in items)
 
 
 def count(value: object) -> int:
     """How many; at least one."""
-    number = _exactly(value, int, "a whole number, like 5")
+    number = _typed(value, int, "a whole number, like 5")
     if not 1 <= number <= 1_000_000:
         raise ValueError("must be a whole number from 1 to 1000000")
     return number
@@ -76,7 +76,7 @@ def count(value: object) -> int:
 def _number(value: object) -> float:
     if type(value) is int:  # TOML's integers have no limit, floats have
         return float(min(max(value, -1000), 1000))
-    return _exactly(value, float, "a number, like 0.5")
+    return _typed(value, float, "a number, like 0.5")
 
 
 def fraction(value: object) -> float:
@@ -97,7 +97,7 @@ def factor(value: object) -> float:
 
 def port(value: object) -> int:
     """A TCP port; 0 lets the system choose."""
-    number = _exactly(value, int, "a port number from 0 to 65535")
+    number = _typed(value, int, "a port number from 0 to 65535")
     if not 0 <= number <= 65535:
         raise ValueError("must be a port number from 0 to 65535 (0: any free one)")
     return number
@@ -105,7 +105,7 @@ def port(value: object) -> int:
 
 def flag(value: object) -> bool:
     """Yes or no."""
-    return _exactly(value, bool, "true or false, without quotes")
+    return _typed(value, bool, "true or false, without quotes")
 
 
 def log_level(value: object) -> str:
@@ -125,15 +125,15 @@ def flow(value: object) -> str:
 
 def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
-    words = _exactly(value, str, "a text in quotes")
-    if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
+    stripped = _typed(value, str, "a text in quotes")
+    if not re.fullmatch(r"[\x20-\x7e]+", stripped) or expected.strip() != expected:
         raise ValueError("must be a text of printable ASCII characters without blanks around it")
-    return words
+    return stripped
 
 
 def scopes(value: object) -> tuple[str, ...]:
     """A list of scope tokens (RFC 6749 section 3.3)."""
-    tokens = _exactly(value, list, 'a list of texts, like ["read", "offline_access"]')
+    tokens = _typed(value, list, 'a list of texts, like ["read", "offline_access"]')
     for scope in tokens:
         if type(scope) is not str or not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", scope):
             raise ValueError('must be a list of texts without blanks or quotes, like ["read", "offline_access"]')
@@ -142,11 +142,11 @@ def scopes(value: object) -> tuple[str, ...]:
 
 def url(value: object) -> str:
     """An address that a token may be sent to: https, or http on this machine. No user name, no fragment."""
-    written = _exactly(value, str, 'an address in quotes, like "https://mcp.example.com/mcp"')
-    if not re.fullmatch(r"[\x21-\x7e]+", written):
+    address = _typed(value, str, 'an address in quotes, like "https://mcp.example.com/mcp"')
+    if not re.fullmatch(r"[\x21-\x7e]+", address):
         raise ValueError("must be an address without blanks or special characters: percent-encode them")
     try:
-        parts = urlsplit(written)
+        parts = urlsplit(address)
         host, number = parts.hostname, parts.port
     except ValueError:
         raise ValueError('is not an address: write it like "https://mcp.example.com/mcp"') from None
@@ -156,30 +156,30 @@ def url(value: object) -> str:
         raise ValueError('must be a whole address, like "https://mcp.example.com/mcp"')
     if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("must begin with https:// (http:// is only for this machine: 127.0.0.1, [::1] or localhost)")
-    if "#" in written:
+    if "#" in address:
         raise ValueError("must not have a fragment: take out what follows the #")
-    return written
+    return address
 
 
 def issuer(value: object) -> str:
     """An authorization server's identifier (RFC 8414 section 2): an address without query."""
-    written = url(value)
-    if "?" in written:
+    address = url(value)
+    if "?" in address:
         raise ValueError("must not have a query: an issuer is an address without ? (RFC 8414)")
-    return written
+    return address
 
 
 def resource(value: object) -> str:
     """An absolute URI without fragment (RFC 8707 section 2); any scheme, as some servers want their own."""
-    written = _exactly(value, str, "an address in quotes")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", written):
+    address = _typed(value, str, "an address in quotes")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
         raise ValueError("must be an absolute address without blanks and without # (RFC 8707)")
-    return written
+    return address
 
 
 def origins(value: object) -> tuple[str, ...]:
     """A list of web origins, as programs write them in the header Origin (RFC 6454 section 6.2)."""
-    items = _exactly(value, list, 'a list of texts, like ["https://app.example.com"]')
+    items = _typed(value, list, 'a list of texts, like ["https://app.example.com"]')
     for item in items:
         if type(item) is not str or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x29\x2b-\x2e\x30-\x7e]+", item):
             raise ValueError('must be a list of origins without a path, like ["https://app.example.com"]')
@@ -209,8 +209,8 @@ _APP = (
     Setting("port", port, "port of the loopback server; 0: any free one", 8765),
     Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
     Setting("muted", flag, "show no notifications", False),
-    Setting("settle", pause, "quiet time after a network change or a wake before anything is sent", 3.0),
-    Setting("settle_max", pause, "longest wait for that quiet when the network never rests", 15.0),
+    Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 3.0),
+    Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 15.0),
 )
 
 _WORKLOAD = (
@@ -230,9 +230,9 @@ _WORKLOAD = (
 )
 
 _TIMING: tuple[tuple[str, Check, str, str], ...] = (
-    ("refresh_ahead_max", pause, "refresh at most this long before a token expires", ""),
+    ("refresh_ahead_max", duration_or_zero, "refresh at most this long before a token expires", ""),
     ("refresh_ahead_fraction", fraction, "refresh ahead by this part of the token's life, if that is shorter", ""),
-    ("refresh_spacing", pause, "never refresh sooner than this after the last refresh", ""),
+    ("refresh_spacing", duration_or_zero, "never refresh sooner than this after the last refresh", ""),
     ("lifetime_cap", duration, "a token is never believed to live longer", ""),
     ("initial_retry_interval", duration, "first wait of the short retry", _REFRESH + "INITIAL_RETRY_INTERVAL"),
     ("max_retry_interval", duration, "longest wait of the short retry", _REFRESH + "MAX_RETRY_INTERVAL"),
@@ -244,20 +244,20 @@ _TIMING: tuple[tuple[str, Check, str, str], ...] = (
     ("tick_jitter", fraction, "shorter or longer by chance by up to this part", ""),
     ("ceiling", duration, "auth_retrying for this long, awake and online, asks for you", _RETRYING + "MAX_ELAPSED"),
     ("ceiling_attempts", count, "failures needed since the last wake or network change before it asks", ""),
-    ("impossible_grace", pause, "attempts impossible for this long turn a workload amber", ""),
-    ("burst", pauses, "waits of the series of attempts after a network change or a wake", ""),
+    ("impossible_grace", duration_or_zero, "attempts impossible for this long turn a workload amber", ""),
+    ("burst", durations, "waits of the series of attempts after a network change or a wake", ""),
     ("burst_jitter", fraction, "shorter or longer by chance by up to this part", ""),
     ("portal_interval", duration, "time between attempts when a captive portal is suspected", ""),
     ("portal_window", duration, "how long it is suspected", ""),
     ("automatic_attempts", count, "most attempts by itself in `automatic_window`", ""),
     ("automatic_window", duration, "the window of `automatic_attempts`", ""),
-    ("manual_spacing", pause, "shortest time between two attempts that you ask for", ""),
-    ("rejected_spacing", pause, "shortest time between two refreshes forced by the upstream's 401", ""),
-    ("again", pauses, "waits before the same token is sent again after no complete answer came", ""),
-    ("gateway_repeat", pause, "wait before the one repeat after a 502 or 504", ""),
+    ("manual_spacing", duration_or_zero, "shortest time between two attempts that you ask for", ""),
+    ("rejected_spacing", duration_or_zero, "shortest time between two refreshes forced by the upstream's 401", ""),
+    ("again", durations, "waits before the same token is sent again after no complete answer came", ""),
+    ("gateway_repeat", duration_or_zero, "wait before the one repeat after a 502 or 504", ""),
     ("retry_after_cap", duration, "longest Retry-After of a server that is obeyed", ""),
-    ("usable_margin", pause, "a token with less life than this is not handed out", ""),
-    ("hot_wait", pause, "how long a caller may wait for a first token", ""),
+    ("usable_margin", duration_or_zero, "a token with less life than this is not handed out", ""),
+    ("hot_wait", duration_or_zero, "how long a caller may wait for a first token", ""),
     ("attempt_limit", duration, "one attempt in all", ""),
     ("connect_limit", duration, "connecting, within an attempt", ""),
     ("strikes", count, "fresh tokens rejected in a row that make a workload unhealthy", ""),
@@ -270,8 +270,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     *_APP,
     *(Setting(s.name, s.check, s.meaning, s.default, False, True) for s in _WORKLOAD),
     *(
-        Setting(name, check, words, getattr(_DEFAULT_POLICY, name), True, True, var)
-        for name, check, words, var in _TIMING
+        Setting(name, check, meaning, getattr(_DEFAULT_POLICY, name), True, True, variable)
+        for name, check, meaning, variable in _TIMING
     ),
 )
 IN_SETTINGS: Final[Mapping[str, Setting]] = {s.name: s for s in SETTINGS if s.in_settings}
@@ -280,25 +280,25 @@ POLICY_FIELDS: Final = frozenset(f.name for f in fields(Policy))
 VARIABLES: Final[Mapping[str, Setting]] = {s.variable: s for s in SETTINGS if s.variable}
 
 
-def from_variable(setting: Setting, written: str) -> Any:
+def from_variable(setting: Setting, variable_text: str) -> Any:
     """The value of an environment variable. Raises `ValueError`; the sentence does not name the variable."""
     if setting.check is count:
-        if not re.fullmatch(r"[+-]?[0-9]{1,9}", written):
-            raise ValueError(f"{shown(written)} is not a whole number like 5")
-        return count(int(written))
+        if not re.fullmatch(r"[+-]?[0-9]{1,9}", variable_text):
+            raise ValueError(f"{quoted(variable_text)} is not a whole number like 5")
+        return count(int(variable_text))
     try:
-        return setting.check(written)
+        return setting.check(variable_text)
     except DurationError:
         raise
     except ValueError as error:
-        raise ValueError(f"{shown(written)} {error}") from None
+        raise ValueError(f"{quoted(variable_text)} {error}") from None
 
 
-def written(value: Any, setting: Setting) -> str:
+def toml_text(value: Any, setting: Setting) -> str:
     """A value as one writes it in the file; empty where there is none."""
-    if setting.check in (duration, pause):
+    if setting.check in (duration, duration_or_zero):
         return f'"{format_duration(value)}"'
-    if setting.check is pauses:
+    if setting.check is durations:
         return "[" + ", ".join(f'"{format_duration(v)}"' for v in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
@@ -309,9 +309,9 @@ def written(value: Any, setting: Setting) -> str:
     return "[]" if value == () else str(value)
 
 
-def table() -> Iterator[tuple[str, str, str, str, str]]:
+def rows() -> Iterator[tuple[str, str, str, str, str]]:
     """Rows for people: name, place, default, variable, meaning."""
     for setting in SETTINGS:
         places = ("[settings]" if setting.in_settings else "", "[workloads.NAME]" if setting.in_workload else "")
         place = " and ".join(p for p in places if p)
-        yield setting.name, place, written(setting.default, setting), setting.variable, setting.meaning
+        yield setting.name, place, toml_text(setting.default, setting), setting.variable, setting.meaning

@@ -24,21 +24,21 @@ def key_lines(text: str) -> dict[Key, int]:
     """Path of keys → line, counted from 1. Keys inside an inline table are not in it: ask `line_of`."""
     lines: dict[Key, int] = {}
     table: Key = ()
-    line, counted = 1, 0
-    at = _blank(text, 0)
+    line, counted_to = 1, 0
+    at = _skip_blank(text, 0)
     while at < len(text):
-        line, counted = line + text.count("\n", counted, at), at
+        line, counted_to = line + text.count("\n", counted_to, at), at
         if text[at] == "[":
             brackets = 2 if text.startswith("[[", at) else 1
-            table, at = _dotted(text, at + brackets)
+            table, at = _dotted_key(text, at + brackets)
             lines.setdefault(table, line)
             at += brackets
         else:
-            key, at = _dotted(text, at)
+            key, at = _dotted_key(text, at)
             for end in range(1, len(key) + 1):
                 lines.setdefault(table + key[:end], line)
-            at = _value(text, at + 1)
-        at = _blank(text, at)
+            at = _value_end(text, at + 1)
+        at = _skip_blank(text, at)
     return lines
 
 
@@ -51,16 +51,16 @@ def line_of(lines: dict[Key, int], key: Key) -> int | None:
     return None
 
 
-def _blank(text: str, at: int) -> int:
+def _skip_blank(text: str, at: int) -> int:
     found = _BLANK.match(text, at)
     return found.end() if found else at
 
 
-def _dotted(text: str, at: int) -> tuple[Key, int]:
+def _dotted_key(text: str, at: int) -> tuple[Key, int]:
     """The key that begins at `at`, and where it ends."""
     parts: list[str] = []
     while (found := _KEY.match(text, at)) is not None:
-        parts.append(_plain(found[1]))
+        parts.append(_unquoted(found[1]))
         at = found.end()
         if not text.startswith(".", at):
             return tuple(parts), at
@@ -68,23 +68,23 @@ def _dotted(text: str, at: int) -> tuple[Key, int]:
     return tuple(parts), at + 1  # not TOML; step on, so that the scan ends
 
 
-def _plain(key: str) -> str:
+def _unquoted(key: str) -> str:
     return key if key[0] not in "\"'" else next(iter(tomllib.loads(f"{key} = 0")))
 
 
-def _value(text: str, at: int) -> int:
+def _value_end(text: str, at: int) -> int:
     """The end of the value that begins at `at`: a line's end outside of all brackets."""
     depth = 0
     while at < len(text):
-        sign = text[at]
-        if sign in "\"'" and (found := _STRING.match(text, at)) is not None:
+        character = text[at]
+        if character in "\"'" and (found := _STRING.match(text, at)) is not None:
             at = found.end()
-        elif sign == "#":
+        elif character == "#":
             at = _line_end(text, at)
-        elif sign == "\n" and depth == 0:
+        elif character == "\n" and depth == 0:
             return at
         else:
-            depth += (sign in "[{") - (sign in "]}")
+            depth += (character in "[{") - (character in "]}")
             at += 1
     return at
 

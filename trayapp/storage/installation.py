@@ -17,7 +17,7 @@ from trayapp.system.private_files import NotPrivateError, private_file, write_pr
 log = logging.getLogger(__name__)
 
 FILE = "install-id"
-_SHAPE = re.compile(r"[0-9a-f]{16}")
+_ID = re.compile(r"[0-9a-f]{16}")
 
 
 def install_id(directory: Path, *copies: Path) -> str:
@@ -27,7 +27,7 @@ def install_id(directory: Path, *copies: Path) -> str:
     is only logged.
     """
     places = [directory / FILE, *(copy / FILE for copy in copies)]
-    found = [_read(places[0]), *(_try(_read, place) for place in places[1:])]
+    found = [_read(places[0]), *(_or_empty(_read, place) for place in places[1:])]
     known = next((text for text in found if text), "")
     if not known:
         known = secrets.token_hex(8)
@@ -36,7 +36,7 @@ def install_id(directory: Path, *copies: Path) -> str:
         write_private(places[0], known + "\n")
     for place, text in zip(places[1:], found[1:], strict=True):
         if text != known:
-            _try(_write_copy, place, known)
+            _or_empty(_write_copy, place, known)
     return known
 
 
@@ -45,7 +45,7 @@ def _write_copy(place: Path, text: str) -> str:
     return text
 
 
-def _try(work: Callable[..., str], place: Path, *more: str) -> str:
+def _or_empty(work: Callable[..., str], place: Path, *more: str) -> str:
     try:
         return work(place, *more)
     except (NotPrivateError, OSError) as error:
@@ -60,7 +60,7 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return ""
-    if _SHAPE.fullmatch(text):
+    if _ID.fullmatch(text):
         return text
     log.warning("%s does not hold an installation id (it holds %r); it is written anew.", path, text[:40])
     return ""

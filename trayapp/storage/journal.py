@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 VERSION = 2  # PRAGMA user_version
-KEPT = 30 * 86400.0  # s of history
+RETENTION = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
-BUSY = 2.0  # s to wait for another process, such as a backup, that reads the file
+BUSY_TIMEOUT = 2.0  # s to wait for another process, such as a backup, that reads the file
 
 SCHEMA = (
     "CREATE TABLE workload (name TEXT PRIMARY KEY, generation INTEGER, state TEXT NOT NULL DEFAULT '{}')",
@@ -39,13 +39,13 @@ SCHEMA = (
     "CREATE INDEX history_by_name ON history (name, wall)",
     "CREATE INDEX history_by_wall ON history (wall)",
 )
-TIMELINE = (  # since version 2; see `timeline.py`
+TIMELINE_SCHEMA = (  # since version 2; see `timeline.py`
     "CREATE TABLE segment (id INTEGER PRIMARY KEY, name TEXT NOT NULL, wall REAL NOT NULL, status TEXT NOT NULL,"
     " colour TEXT NOT NULL, glyph TEXT NOT NULL, detail TEXT NOT NULL, text TEXT NOT NULL)",
     "CREATE INDEX segment_by_name ON segment (name, wall)",
     "CREATE TABLE gap (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began REAL NOT NULL, ended REAL)",
 )
-HISTORY = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
+HISTORY_COLUMNS = "wall, name, kind, outcome, trigger, problem_kind, http_status, code, summary, status, detail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,11 @@ class Journal:
         self._worker = Worker("journal")
         self._db: sqlite3.Connection | None = None
         self._pruned_at: float | None = None
-        self._wrong = ""
+        self._fault = ""
 
     async def load(self, name: str) -> Saved:
         """What was saved, and the intent that is still open; the empty record if nothing can be read."""
-        return await self.do(lambda db: _load(db, name), Saved())
+        return await self.run(lambda db: _load(db, name), Saved())
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
         """Durably: this token is about to be sent. False if it could not be written."""
@@ -117,25 +117,25 @@ class Journal:
         why = note.problem
         problem = (why.kind, why.http_status, why.code, why.summary) if why else (None, None, None, None)
         row = (wall, name, note.kind, note.outcome, note.trigger, *problem, status, detail)
-        await self._write((f"INSERT INTO history ({HISTORY}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row))  # noqa: S608
+        await self._write((f"INSERT INTO history ({HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row))  # noqa: S608
 
     async def forget(self, name: str) -> None:
         """The workload is gone, its history too."""
-        await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES))  # noqa: S608
+        await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES_BY_NAME))  # noqa: S608
 
     async def history(self, name: str, since_wall: float) -> list[HistoryRow]:
         """From `since_wall` on, oldest first."""
-        return await self.do(lambda db: _history(db, name, since_wall), [])
+        return await self.run(lambda db: _history(db, name, since_wall), [])
 
     async def status(self) -> str | None:
         """What is wrong with state.db, one sentence; None when nothing is."""
-        await self.do(lambda db: db.execute("SELECT 1").fetchone(), None)
-        return self._wrong or None
+        await self.run(lambda db: db.execute("SELECT 1").fetchone(), None)
+        return self._fault or None
 
     async def close(self) -> None:
         """Finish what waits and close the file."""
         try:
-            await self._worker.run(self._shut)
+            await self._worker.run(self._close_db)
         except ClosedError:
             return
         await self._worker.close()
@@ -151,9 +151,9 @@ class Journal:
                     db.execute(sql, values)
             return True
 
-        return await self.do(work, False, writes=True)
+        return await self.run(work, False, writes=True)
 
-    async def do(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
         """`work` in the journal's thread; `otherwise` if the file cannot be used."""
         try:
             return await self._worker.run(lambda: self._guarded(work, otherwise, writes))
@@ -171,20 +171,20 @@ class Journal:
                 result = work(self._open())
             self._prune()
         except (sqlite3.Error, OSError, NotPrivateError, _DamagedError) as error:
-            self._failed(error)
+            self._record_fault(error)
             return otherwise
-        if self._wrong and writes:  # a full disk can still be read
+        if self._fault and writes:  # a full disk can still be read
             log.info("%s is written again.", self._path.name)
-            self._wrong = ""
+            self._fault = ""
         return result
 
-    def _failed(self, error: Exception) -> None:
+    def _record_fault(self, error: Exception) -> None:
         """Once per reason. A connection in an unknown state is not used again."""
-        self._shut()
-        wrong = str(error) if isinstance(error, NotPrivateError) else f"{self._path} cannot be used: {error}"
-        if wrong != self._wrong:
-            self._wrong = wrong
-            log.error("%s", wrong)
+        self._close_db()
+        fault = str(error) if isinstance(error, NotPrivateError) else f"{self._path} cannot be used: {error}"
+        if fault != self._fault:
+            self._fault = fault
+            log.error("%s", fault)
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -192,7 +192,7 @@ class Journal:
             for name in self._files():
                 private_file(name)
             self._path.touch(mode=0o600)  # SQLite gives its two other files the mode of this one
-            db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+            db = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, isolation_level=None)
             try:
                 _prepare(db)
             except BaseException:
@@ -204,7 +204,7 @@ class Journal:
     def _files(self) -> tuple[Path, ...]:
         return tuple(self._path.with_name(self._path.name + tail) for tail in ("", "-wal", "-shm"))
 
-    def _shut(self) -> None:
+    def _close_db(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             try:
@@ -214,7 +214,7 @@ class Journal:
 
     def _set_aside(self) -> None:
         """Keep the damaged file for whoever wants to look, and begin anew."""
-        self._shut()
+        self._close_db()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now_wall()))
         kept = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
         for file, tail in zip(self._files(), ("", "-wal", "-shm"), strict=True):
@@ -229,14 +229,14 @@ class Journal:
         if self._db is None or (self._pruned_at is not None and 0 <= now - self._pruned_at < PRUNE_EVERY):
             return
         self._pruned_at = now
-        old = (now - KEPT,)
+        old = (now - RETENTION,)
         self._db.execute("DELETE FROM history WHERE wall < ?", old)
         self._db.execute("DELETE FROM gap WHERE ended < ?", old)
         newest = "SELECT max(id) FROM segment GROUP BY name"  # it may have lasted for longer
         self._db.execute(f"DELETE FROM segment WHERE wall < ? AND id NOT IN ({newest})", old)  # noqa: S608
 
 
-_TABLES = ("workload", "intent", "history", "segment")
+_TABLES_BY_NAME = ("workload", "intent", "history", "segment")
 
 
 class _Transaction:
@@ -261,7 +261,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
     if not fresh:
         found = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-        whole = {*SCHEMA, *TIMELINE} if version == VERSION else set(SCHEMA)
+        whole = {*SCHEMA, *TIMELINE_SCHEMA} if version == VERSION else set(SCHEMA)
         if version not in (1, VERSION) or not found >= whole:
             raise _DamagedError(f"its tables are not those of version {VERSION}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
@@ -270,7 +270,7 @@ def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = FULL")
     if version != VERSION:
         with _Transaction(db):
-            for statement in (*SCHEMA, *TIMELINE) if fresh else TIMELINE:
+            for statement in (*SCHEMA, *TIMELINE_SCHEMA) if fresh else TIMELINE_SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -307,7 +307,7 @@ def _saved(text: str) -> Saved:
 
 def _history(db: sqlite3.Connection, name: str, since_wall: float) -> list[HistoryRow]:
     rows = db.execute(
-        f"SELECT {HISTORY} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
+        f"SELECT {HISTORY_COLUMNS} FROM history WHERE name = ? AND wall >= ? ORDER BY wall, id",  # noqa: S608
         (name, since_wall),
     )
     return [

@@ -21,16 +21,16 @@ from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.storage.journal import Journal
 
-MOST = 2000  # segments of one workload; 66 a day for 30 days
+MAX_SEGMENTS = 2000  # segments of one workload; 66 a day for 30 days
 TRIM_EVERY = 100  # segments of one workload between two looks at how many there are
-SLICE = 64  # changes in one step of the loop
-SLEPT = 5.0  # s that `at` gains on `awake`: the machine slept
-SIGN_OF_LIFE = 60.0  # s between two; after a crash it tells when Amberlight was last seen alive
-ALL_WELL = "Running."
+BATCH = 64  # changes in one step of the loop
+SLEEP_GAP = 5.0  # s that `at` gains on `awake`: the machine slept
+HEARTBEAT_INTERVAL = 60.0  # s between two; after a crash it tells when Amberlight was last seen alive
+RUNNING_TEXT = "Running."
 
 STOPPED, ENDED, ASLEEP = "stopped", "ended", "asleep"  # kinds of gaps; ended: unexpectedly
 
-Begin = Callable[[str, Coroutine[Any, Any, None]], object]
+StartTask = Callable[[str, Coroutine[Any, Any, None]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,61 +61,65 @@ class Timeline:
     """
 
     def __init__(
-        self, journal: Journal, alive: Path, begin: Begin, tell: Callable[[str, Segment], None] = lambda name, new: None
+        self,
+        journal: Journal,
+        heartbeat_file: Path,
+        start_task: StartTask,
+        on_segment: Callable[[str, Segment], None] = lambda name, new: None,
     ) -> None:
         self._journal = journal
-        self._alive = alive
-        self._begin = begin
-        self._tell = tell
-        self._known: Mapping[str, WorkloadView] = {}
-        self._written: dict[str, int] = {}  # segments by name, in this run
-        self._looked: Moment | None = None
-        self._alive_at = float("-inf")  # awake
+        self._heartbeat_file = heartbeat_file
+        self._start_task = start_task
+        self._on_segment = on_segment
+        self._last_views: Mapping[str, WorkloadView] = {}
+        self._segments_written: dict[str, int] = {}  # segments by name, in this run
+        self._last_moment: Moment | None = None
+        self._heartbeat_at = float("-inf")  # awake
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def published(self, snapshot: Snapshot, wall: float) -> None:
         """A new snapshot: what looks different from the last one begins a segment. Views are shared between them."""
-        before, self._known = self._known, snapshot.workloads
+        before, self._last_views = self._last_views, snapshot.workloads
         new: list[tuple[WorkloadView, float]] = []
         for name, view in snapshot.workloads.items():
             old = before.get(name)
             if old is view or view.status is Status.REMOVING:
                 continue
-            if old is None or _drawn(old) != _drawn(view):
-                since = view.auth.since if old is None or _word(old) != _word(view) else wall
+            if old is None or _appearance(old) != _appearance(view):
+                since = view.auth.since if old is None or _status_and_detail(old) != _status_and_detail(view) else wall
                 new.append((view, since))
         for name in before:
             if name not in snapshot.workloads:
-                self._written.pop(name, None)
+                self._segments_written.pop(name, None)
         if new:
-            self._begin("write history", self._write(new))
+            self._start_task("write history", self._write(new))
 
     def passes(self, now: Moment) -> None:
         """The engine looked at its clocks: did the machine sleep, and is it time for a sign of life?"""
-        before, self._looked = self._looked, now
+        before, self._last_moment = self._last_moment, now
         if before is not None:
             slept = (now.at - before.at) - (now.awake - before.awake)
-            if slept > SLEPT:
-                self._begin("write history", self._gap(Gap(ASLEEP, now.wall - slept, now.wall)))
-        if now.awake - self._alive_at >= SIGN_OF_LIFE:
-            self._alive_at = now.awake
+            if slept > SLEEP_GAP:
+                self._start_task("write history", self._gap(Gap(ASLEEP, now.wall - slept, now.wall)))
+        if now.awake - self._heartbeat_at >= HEARTBEAT_INTERVAL:
+            self._heartbeat_at = now.awake
             with contextlib.suppress(OSError):  # only a crash would be dated less well
-                self._alive.touch(mode=0o600)
+                self._heartbeat_file.touch(mode=0o600)
 
     async def started(self, wall: float) -> None:
         """Amberlight runs again: the gap since it last did ends here."""
         with contextlib.suppress(OSError):
-            sign = self._alive.stat().st_mtime
-            await self._journal.do(lambda db: _started(db, wall, sign), None, writes=True)
+            sign = self._heartbeat_file.stat().st_mtime
+            await self._journal.run(lambda db: _close_gap(db, wall, sign), None, writes=True)
             return
-        await self._journal.do(lambda db: _started(db, wall, None), None, writes=True)
+        await self._journal.run(lambda db: _close_gap(db, wall, None), None, writes=True)
 
     async def stopped(self, wall: float) -> None:
         """Amberlight ends, in order: no sign of life is needed to know when."""
         await self._gap(Gap(STOPPED, wall, None))
         with contextlib.suppress(OSError):
-            self._alive.unlink(missing_ok=True)
+            self._heartbeat_file.unlink(missing_ok=True)
 
     async def _write(self, changed: list[tuple[WorkloadView, float]]) -> None:
         new: list[tuple[str, Segment]] = []
@@ -123,29 +127,29 @@ class Timeline:
         for number, (view, since) in enumerate(changed, 1):
             name, begun = view.name, segment(view, since)
             new.append((name, begun))
-            self._tell(name, begun)
-            if number % SLICE == 0:  # a network that breaks for a thousand of them must not hold up everybody else
+            self._on_segment(name, begun)
+            if number % BATCH == 0:  # a network that breaks for a thousand of them must not hold up everybody else
                 await asyncio.sleep(0)
-            if self._written.get(name, 0) % TRIM_EVERY == 0:
+            if self._segments_written.get(name, 0) % TRIM_EVERY == 0:
                 trimmed.append(name)
-            self._written[name] = self._written.get(name, 0) + 1
-        await self._journal.do(lambda db: _record(db, new, trimmed), None, writes=True)
+            self._segments_written[name] = self._segments_written.get(name, 0) + 1
+        await self._journal.run(lambda db: _record(db, new, trimmed), None, writes=True)
 
     async def _gap(self, gap: Gap) -> None:
         row = (gap.kind, gap.began, gap.ended)
-        await self._journal.do(lambda db: _insert_gap(db, row), None, writes=True)
+        await self._journal.run(lambda db: _insert_gap(db, row), None, writes=True)
 
     # --- what was ----------------------------------------------------------------------------------------------------
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
         """The segments from `since` (wall) on and the one before it, gaps among them, oldest first; and whether there
         are more than `limit`. Whoever wants those asks again from the last one on."""
-        return await self._journal.do(lambda db: _read(db, names, since, limit), {name: ([], False) for name in names})
+        return await self._journal.run(lambda db: _read(db, names, since, limit), {name: ([], False) for name in names})
 
 
 def segment(view: WorkloadView, at: float) -> Segment:
     """How a workload looks from `at` on."""
-    text = view.status_context or (ALL_WELL if view.status is Status.RUNNING else "")
+    text = view.status_context or (RUNNING_TEXT if view.status is Status.RUNNING else "")
     return Segment(
         at,
         view.status.value,
@@ -156,12 +160,12 @@ def segment(view: WorkloadView, at: float) -> Segment:
     )
 
 
-def _word(view: WorkloadView) -> tuple[str, str]:
+def _status_and_detail(view: WorkloadView) -> tuple[str, str]:
     """What `auth.since` belongs to."""
     return view.status, view.auth.detail
 
 
-def _drawn(view: WorkloadView) -> tuple[str, str, str]:
+def _appearance(view: WorkloadView) -> tuple[str, str, str]:
     return view.status, view.auth.detail, view.colour
 
 
@@ -179,7 +183,7 @@ def _record(db: sqlite3.Connection, new: list[tuple[str, Segment]], trimmed: lis
             db.execute(
                 "DELETE FROM segment WHERE name = ?1 AND wall <="
                 " (SELECT wall FROM segment WHERE name = ?1 ORDER BY wall DESC LIMIT 1 OFFSET ?2)",
-                (name, MOST),
+                (name, MAX_SEGMENTS),
             )
         db.execute("COMMIT")
     except BaseException:
@@ -192,7 +196,7 @@ def _insert_gap(db: sqlite3.Connection, row: tuple[str, float, float | None]) ->
     db.execute("INSERT INTO gap (kind, began, ended) VALUES (?, ?, ?)", row)
 
 
-def _started(db: sqlite3.Connection, wall: float, sign: float | None) -> None:
+def _close_gap(db: sqlite3.Connection, wall: float, sign: float | None) -> None:
     """An orderly end left an open gap; after any other one the last sign of life is where it began."""
     if db.execute("UPDATE gap SET ended = max(began, ?) WHERE ended IS NULL", (wall,)).rowcount:
         return
@@ -212,13 +216,15 @@ def _read(db: sqlite3.Connection, names: list[str], since: float, limit: int) ->
             "SELECT kind, began, ended FROM gap WHERE ended IS NULL OR ended > ? ORDER BY began, id", (since,)
         )
     ]
-    return {name: _of_one(db, name, since, limit, gaps) for name in names}
+    return {name: _read_one(db, name, since, limit, gaps) for name in names}
 
 
 _COLUMNS = "wall, status, colour, glyph, detail, text"
 
 
-def _of_one(db: sqlite3.Connection, name: str, since: float, limit: int, gaps: list[Gap]) -> tuple[list[Segment], bool]:
+def _read_one(
+    db: sqlite3.Connection, name: str, since: float, limit: int, gaps: list[Gap]
+) -> tuple[list[Segment], bool]:
     before = db.execute(
         f"SELECT {_COLUMNS} FROM segment WHERE name = ? AND wall < ? ORDER BY wall DESC, id DESC LIMIT 1",  # noqa: S608
         (name, since),
@@ -241,32 +247,32 @@ def _with_gaps(found: list[Segment], gaps: list[Gap]) -> Iterator[Segment]:
     for each in found:
         while gap is not None and gap.began < each.at:
             if last is not None:  # before its first segment there was no such workload
-                yield _silence(gap)
+                yield _gap_segment(gap)
                 if gap.kind == ASLEEP and gap.ended is not None and gap.ended < each.at:
-                    yield _again(last, gap.ended)
+                    yield _continued(last, gap.ended)
             gap = next(waiting, None)
         yield each
         last = each
     while gap is not None:
         if last is not None:
-            yield _silence(gap)
+            yield _gap_segment(gap)
             if gap.kind == ASLEEP and gap.ended is not None:
-                yield _again(last, gap.ended)
+                yield _continued(last, gap.ended)
         gap = next(waiting, None)
 
 
-def _again(last: Segment, at: float) -> Segment:
+def _continued(last: Segment, at: float) -> Segment:
     return Segment(at, last.status, last.colour, last.glyph, last.detail, last.text)
 
 
-_GAP_WORDS = {
+_GAP_TEXT = {
     ASLEEP: "The computer was asleep.",
     STOPPED: "Amberlight was not running.",
     ENDED: "Amberlight was not running; it had ended unexpectedly.",
 }
 
 
-def _silence(gap: Gap) -> Segment:
+def _gap_segment(gap: Gap) -> Segment:
     detail = "asleep" if gap.kind == ASLEEP else "not_running"
     grey, question = Colour.GREY.name.lower(), Glyph.QUESTION.value
-    return Segment(gap.began, Status.UNKNOWN.value, grey, question, detail, _GAP_WORDS.get(gap.kind, ""))
+    return Segment(gap.began, Status.UNKNOWN.value, grey, question, detail, _GAP_TEXT.get(gap.kind, ""))
