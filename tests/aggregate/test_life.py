@@ -68,8 +68,8 @@ async def test_without_the_extra(
 ) -> None:
     """501 and how to install it, by HTTP and by the command; nothing is started, and nothing breaks."""
 
-    await site_put_away(site)
-    monkeypatch.setattr(site.aggregate, "_there", lambda: False)
+    await end_process(site)
+    monkeypatch.setattr(site.aggregate, "_is_installed", lambda: False)
     answer = await post(site.url)
     assert (501, "not_installed") == (answer.status_code, answer.json()["error"])
     assert 'pip install "amberlight[mcp]"' in answer.json()["message"]
@@ -118,8 +118,8 @@ async def test_a_hung_process_is_noticed(site: Site, monkeypatch: pytest.MonkeyP
 
     from mcp.shared.exceptions import MCPError
 
-    monkeypatch.setattr(site.aggregate, "_silence", 0.3)
-    monkeypatch.setattr(site.aggregate, "_answer", 0.3)
+    monkeypatch.setattr(site.aggregate, "_silence_limit", 0.3)
+    monkeypatch.setattr(site.aggregate, "_health_limit", 0.3)
     async with site.older() as session:
         await session.list_tools()
         pid = site.aggregate.pid
@@ -134,7 +134,7 @@ async def test_a_hung_process_is_noticed(site: Site, monkeypatch: pytest.MonkeyP
 async def test_a_long_call_is_no_hang(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that works in silence answers when it is asked whether it lives."""
 
-    monkeypatch.setattr(site.aggregate, "_silence", 0.1)
+    monkeypatch.setattr(site.aggregate, "_silence_limit", 0.1)
     async with site.older() as session:
         await session.list_tools()
         pid = site.aggregate.pid
@@ -146,7 +146,7 @@ async def test_a_long_call_is_no_hang(site: Site, monkeypatch: pytest.MonkeyPatc
 async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while without a request or an open stream; a client that comes back goes on in its session."""
 
-    monkeypatch.setattr(site.aggregate, "_idle", 0.2)
+    monkeypatch.setattr(site.aggregate, "_idle_limit", 0.2)
     answer = await post_initialize(site.address)
     session_id = answer.headers["Mcp-Session-Id"]
     pid = site.aggregate.pid
@@ -166,7 +166,7 @@ async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.Monke
 async def test_an_open_stream_keeps_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that listens for news uses it."""
 
-    monkeypatch.setattr(site.aggregate, "_idle", 0.2)
+    monkeypatch.setattr(site.aggregate, "_idle_limit", 0.2)
     async with site.older() as session:
         await session.list_tools()
         pid = site.aggregate.pid
@@ -179,34 +179,34 @@ async def test_a_process_that_does_not_start(site: Site, monkeypatch: pytest.Mon
 
     tries = []
 
-    async def begin(orders: AggregateSetup) -> Any:
-        tries.append(orders)
+    async def begin(setup: AggregateSetup) -> Any:
+        tries.append(setup)
         raise AggregateProcessFailed("Its process ended: ImportError: no such thing")
 
-    await site_put_away(site)
-    monkeypatch.setattr(site.aggregate, "_begin", begin)
+    await end_process(site)
+    monkeypatch.setattr(site.aggregate, "_start_process", begin)
     answers = [await post(site.address) for _ in range(3)]
     assert {503} == {answer.status_code for answer in answers}
     assert {"5"} == {answer.headers["Retry-After"] for answer in answers}
     assert "ImportError" in answers[0].json()["message"]
     assert 1 == len(tries)
-    site.aggregate._failed = (float("-inf"), "")
+    site.aggregate._failed_start = (float("-inf"), "")
 
 
-async def site_put_away(site: Site) -> None:
+async def end_process(site: Site) -> None:
     """End the process, from the test's own loop."""
     assert site.program.app is not None
     loop = site.program.app._loop
     assert loop is not None
-    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(site.aggregate._put_away(), loop))
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(site.aggregate._end_process(), loop))
 
 
 async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path) -> None:
     """What it said last is the reason; one that is started by hand says what it is."""
 
-    orders = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
+    setup = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
     with pytest.raises(AggregateProcessFailed, match="ValueError: broken"):
-        await start(orders, command=("-c", "raise ValueError('broken')"))
+        await start(setup, command=("-c", "raise ValueError('broken')"))
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-m", "trayapp.aggregate"], input=b"hello\n", capture_output=True, cwd=ROOT
     )
@@ -216,17 +216,17 @@ async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path
 async def test_a_client_without_patience_does_not_end_the_start(site: Site) -> None:
     """It hangs up while the process starts: the next one finds it started."""
 
-    await site_put_away(site)
+    await end_process(site)
     began: list[AggregateSetup] = []
-    begin = site.aggregate._begin
+    begin = site.aggregate._start_process
 
-    async def slowly(orders: AggregateSetup) -> Any:
-        began.append(orders)
-        child = await begin(orders)
+    async def slowly(setup: AggregateSetup) -> Any:
+        began.append(setup)
+        child = await begin(setup)
         await asyncio.sleep(0.3)
         return child
 
-    site.aggregate._begin = slowly
+    site.aggregate._start_process = slowly
     try:
         host = site.url.removeprefix("http://").removesuffix("/mcp")
         _, writer = await asyncio.open_connection(*host.split(":"))
@@ -239,7 +239,7 @@ async def test_a_client_without_patience_does_not_end_the_start(site: Site) -> N
         assert 200 == (await post_initialize(site.address)).status_code
         assert 1 == len(began)
     finally:
-        site.aggregate._begin = begin
+        site.aggregate._start_process = begin
 
 
 _PARENT = """

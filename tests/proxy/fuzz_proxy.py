@@ -1,9 +1,9 @@
-"""Random requests against the proxy: `python -m tests.proxy.fuzz_proxy SECONDS [SEED]`.
+"""Fuzzes the proxy with mutated requests: `python -m tests.proxy.fuzz_proxy SECONDS [SEED]`.
 
-Each is a good request with a few things changed: pieces of the target, headers, the framing of the body, single bytes.
-The upstream reads with another parser (h11, strict) and after every request it is checked: whatever arrived lies below
-the workload's path, was sent by somebody who showed the key, has one Authorization with our token, no cookie, no key;
-and it never sees a request of which nobody here knows.
+Each is a valid request with a few changes: pieces of the target, headers, the framing of the body, single bytes. The
+upstream reads with another parser (h11, strict), and after every request what arrived is checked: it lies below the
+workload's path, was sent by somebody who showed the key, has one Authorization header with the right token, no cookie
+and no key. The upstream must never see a request that wasn't sent here.
 """
 
 from __future__ import annotations
@@ -133,11 +133,11 @@ STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 class Violation(AssertionError):
-    """Something reached the upstream that should not have, or the server misbehaved; with the request that did it."""
+    """Something reached the upstream that must not, or the server misbehaved; the text holds the request."""
 
 
 class Fuzz:
-    """A proxy with a strict upstream. `one` sends one request and checks what came of it."""
+    """A proxy with a strict upstream. `one` sends one connection's requests and checks what came of them."""
 
     def __init__(self, directory: Path, *, seed: int) -> None:
         self.random = random.Random(seed)
@@ -207,25 +207,25 @@ class Fuzz:
     # --- what is sent ------------------------------------------------------------------------------------------------
 
     def _request(self) -> bytes:
-        dice = self.random
-        in_path = dice.random() < 0.3
+        rng = self.random
+        in_path = rng.random() < 0.3
         target = f"/k/{self._key}/w/{NAME}" if in_path else f"/w/{NAME}"
-        for _ in range(dice.choice((0, 1, 1, 2, 3))):
-            target = self._insert(target, dice.choice(PIECES), at_end=dice.random() < 0.8)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            target = self._insert(target, rng.choice(PIECES), at_end=rng.random() < 0.8)
         lines = [f"Host: 127.0.0.1:{self.site.server.port}"]
-        if not in_path and dice.random() < 0.9:
+        if not in_path and rng.random() < 0.9:
             lines.append(f"Authorization: Bearer {self._key}")
         body = ""
-        if dice.random() < 0.4:
-            body = dice.choice(BODIES)
-            framing = dice.choice((f"Content-Length: {len(body)}", "Transfer-Encoding: chunked", None))
+        if rng.random() < 0.4:
+            body = rng.choice(BODIES)
+            framing = rng.choice((f"Content-Length: {len(body)}", "Transfer-Encoding: chunked", None))
             lines += [framing] if framing else []
-        lines += dice.choices(LINES, k=dice.choice((0, 0, 1, 2)))
-        dice.shuffle(lines)
-        method = dice.choice(METHODS) if dice.random() < 0.3 else dice.choice(("GET", "POST"))
-        version = dice.choice(VERSIONS) if dice.random() < 0.2 else "HTTP/1.1"
+        lines += rng.choices(LINES, k=rng.choice((0, 0, 1, 2)))
+        rng.shuffle(lines)
+        method = rng.choice(METHODS) if rng.random() < 0.3 else rng.choice(("GET", "POST"))
+        version = rng.choice(VERSIONS) if rng.random() < 0.2 else "HTTP/1.1"
         raw = ("\r\n".join([f"{method} {target} {version}", *lines, "", ""]) + body).encode("latin-1")
-        if dice.random() < 0.15:
+        if rng.random() < 0.15:
             raw = self._damage(raw)
         return raw
 
@@ -261,7 +261,7 @@ class Fuzz:
         return answer
 
     async def _settled(self) -> None:
-        """What this request brought about has happened: it must not be taken for the next one's doing."""
+        """Wait until this request has had all its effects, so that none is taken for the next one's."""
         runner = self.site.server._runner
         assert runner is not None
         assert runner.server is not None

@@ -1,4 +1,4 @@
-"""The proxy before a real engine: what the tests of delivery stand on."""
+"""A proxy over a real engine, for tests of the two together."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from trayapp.server.server import LoopbackServer
 
 
 @dataclass
-class Delivery:
-    """A running engine with the workload `one`, and its proxy."""
+class ProxiedEngine:
+    """A running engine with the workload `one`, its proxy, and an HTTP client."""
 
     world: World
     proxy: Proxy
@@ -34,12 +34,12 @@ class Delivery:
 
     @property
     def url(self) -> str:
-        """Where a client connects that has nothing but an address."""
+        """The address for a client that accepts only a URL: the key is in the path."""
         return f"{self.server.url}/k/{self.key}/w/one"
 
     @property
-    def plain(self) -> str:
-        """Where a client connects that shows its key in a header."""
+    def keyless_url(self) -> str:
+        """The address for a client that shows the key in a header."""
         return f"{self.server.url}/w/one"
 
     @property
@@ -48,13 +48,15 @@ class Delivery:
 
     async def ask(self, body: bytes = b"{}", **head: str) -> tuple[int, bytes, Any]:
         """One POST: status, body, headers."""
-        async with self.client.post(self.plain, data=body, headers={**self.headers, **head}) as answer:
+        async with self.client.post(self.keyless_url, data=body, headers={**self.headers, **head}) as answer:
             return answer.status, await answer.read(), answer.headers
 
 
 @contextlib.asynccontextmanager
-async def delivering(server: OAuthServer, url: str, path: Path, policy: Policy, **more: Any) -> AsyncIterator[Delivery]:
-    """The workload `one` at this URL, signed in yesterday at `server`, and not waited for."""
+async def proxied_engine(
+    server: OAuthServer, url: str, path: Path, policy: Policy, **more: Any
+) -> AsyncIterator[ProxiedEngine]:
+    """The workload `one` at this URL, already signed in at `server`. Doesn't wait for its first refresh."""
     keystore = more.pop("keystore", None) or await keeping(("one", login_of(server)))
     specs = [spec_of(server, policy=policy, url=url)]
     async with running(specs, path, keystore=keystore, **more) as world:
@@ -71,7 +73,7 @@ async def delivering(server: OAuthServer, url: str, path: Path, policy: Policy, 
         await loopback.start()
         try:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
-                yield Delivery(world, proxy, loopback, keys.key("one").reveal(), client)
+                yield ProxiedEngine(world, proxy, loopback, keys.key("one").reveal(), client)
         finally:
             await loopback.close()
             await proxy.close()

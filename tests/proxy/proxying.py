@@ -1,4 +1,4 @@
-"""A proxy on a real loopback server, with a scripted engine behind it and an upstream of the test's own in front."""
+"""A proxy on a real loopback server, with scripted tokens in place of the engine and an upstream of the test's own."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def token(serial: int = 1) -> AccessToken:
 
 
 @dataclass
-class FakeSupply:
-    """What it holds is answered. A rejected token is replaced by `after`."""
+class FakeTokens:
+    """A scripted `TokenSource`: `answer` is returned until it is rejected, `after` from then on."""
 
     specs: dict[str, Spec] = field(default_factory=dict)
     answer: AccessToken | Unavailable = field(default_factory=token)
     after: AccessToken | Unavailable = field(default_factory=lambda: token(2))
     rejections: list[int] = field(default_factory=list)
     acceptances: int = 0
-    asked: int = 0
+    token_requests: int = 0
 
     def spec(self, name: str) -> Spec | None:
         return self.specs.get(name)
 
     async def token(self, name: str) -> AccessToken | Unavailable:
         assert name in self.specs
-        self.asked += 1
+        self.token_requests += 1
         return self.answer
 
     def peek(self, name: str) -> AccessToken | Unavailable:
@@ -67,11 +67,11 @@ class FakeSupply:
 
 @dataclass
 class Site:
-    """Everything that runs: the proxy's server and its parts, and a client that shows the key."""
+    """The proxy, its server and an HTTP client that shows the key."""
 
     server: LoopbackServer
     proxy: Proxy
-    supply: FakeSupply
+    tokens: FakeTokens
     keys: Keys
     client: aiohttp.ClientSession
 
@@ -85,7 +85,7 @@ class Site:
             return answer.status, await answer.read(), answer.headers
 
     async def error(self, method: str = "GET", path: str = f"/w/{NAME}", **kwargs: Any) -> tuple[int, str]:
-        """Status and error word of an answer of ours."""
+        """Status and error code of one of the proxy's own refusals."""
         status, body, _ = await self.ask(method, path, **kwargs)
         return status, json.loads(body)["error"]
 
@@ -93,9 +93,9 @@ class Site:
 @contextlib.asynccontextmanager
 async def proxied(url: str, directory: Path, *, certificates: Wire | None = None, **more: Any) -> AsyncIterator[Site]:
     """A proxy for the workload `one` at this URL."""
-    supply = FakeSupply({NAME: Spec(NAME, url, **more)})
+    tokens = FakeTokens({NAME: Spec(NAME, url, **more)})
     keys = Keys(directory / "keys.json")
-    proxy = Proxy(supply, keys, Upstreams((certificates or Wire("0", bare)).tls))
+    proxy = Proxy(tokens, keys, Upstreams((certificates or Wire("0", bare)).tls))
     server = LoopbackServer(
         port=0,
         runtime_dir=directory / "run",
@@ -108,7 +108,7 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
     head = {"Authorization": f"Bearer {keys.key(NAME).reveal()}"}
     try:
         async with aiohttp.ClientSession(own, headers=head, auto_decompress=False) as client:
-            yield Site(server, proxy, supply, keys, client)
+            yield Site(server, proxy, tokens, keys, client)
     finally:
         await server.close()
         await proxy.close()
@@ -116,7 +116,7 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
 
 @dataclass
 class Upstream:
-    """An aiohttp server that answers by one handler and keeps what it was asked."""
+    """An aiohttp server that answers with one handler and records the requests."""
 
     url: str = ""
     requests: list[web.BaseRequest] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Upstream:
 
 @contextlib.asynccontextmanager
 async def upstream(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[Upstream]:
-    """It answers every path."""
+    """Run an upstream on a free port; it answers every path."""
     found = Upstream()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""An upstream in a process of its own that eats what it gets and gives what it is asked for: `GET …/BYTES`, `PUT`."""
+"""An upstream in a process of its own for throughput tests: `GET …/BYTES` sends so many, `PUT` discards all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PIECE = bytes(1 << 16)
 
 @contextlib.contextmanager
 def sink_and_source() -> Iterator[int]:
-    """Its port; it ends with the block."""
+    """Its port; the process ends with the block."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.proxy.streaming"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -29,7 +29,7 @@ def sink_and_source() -> Iterator[int]:
 
 
 def _serve(connection: socket.socket) -> None:
-    """One request after another; the head is believed."""
+    """One request after another; its length is taken on trust."""
     with connection, connection.makefile("rb") as reader:
         while line := reader.readline():
             length = 0

@@ -1,4 +1,4 @@
-"""One request and its answer on the wire, against upstreams that behave oddly: what is sent, repeated and kept."""
+"""One HTTP exchange against upstreams that behave oddly: what is sent or repeated, and which connections stay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from trayapp.proxy.exchange import Sent, UpstreamResponse, ask
+from trayapp.proxy.exchange import RequestBody, UpstreamResponse, send_request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -29,9 +29,9 @@ class Peer:
         self._connector = aiohttp.TCPConnector(limit=0)
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def ask(self, method: str = "GET", body: Sent = None, **head: str) -> UpstreamResponse:
+    async def ask(self, method: str = "GET", body: RequestBody = None, **head: str) -> UpstreamResponse:
         upstream = aiohttp.ClientRequest("GET", URL(f"http://127.0.0.1:{self.port}"))
-        return await ask(self._connector, upstream, method, "/x", CIMultiDict(head, Host="upstream"), body)
+        return await send_request(self._connector, upstream, method, "/x", CIMultiDict(head, Host="upstream"), body)
 
     async def head(self, reader: asyncio.StreamReader) -> bytes:
         """The next request's, which is noted."""
@@ -63,7 +63,7 @@ class Peer:
             assert not self._scripts
 
 
-def saying(*answers: bytes) -> Script:
+def answering(*answers: bytes) -> Script:
     """Each is the answer to one request without a body; then it listens until the other side is gone."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +75,7 @@ def saying(*answers: bytes) -> Script:
     return script
 
 
-def leaving(*answers: bytes) -> Script:
+def hanging_up(*answers: bytes) -> Script:
     """The same, but it hangs up while the next request is on its way."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +95,7 @@ async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
 async def test_a_connection_is_kept() -> None:
     """What was answered to the end leaves its connection to the next request."""
 
-    async with Peer(saying(OK, OK)).running() as peer:
+    async with Peer(answering(OK, OK)).running() as peer:
         for _ in range(2):
             with await peer.ask() as answer:
                 assert (200, b"ok") == (answer.status, await answer.content.read())
@@ -106,7 +106,7 @@ async def test_a_connection_is_not_kept_with_something_in_it() -> None:
     """An answer that nobody read to its end would be the beginning of the next one."""
 
     half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
-    async with Peer(saying(half), saying(OK)).running() as peer:
+    async with Peer(answering(half), answering(OK)).running() as peer:
         with await peer.ask() as answer:
             assert b"half" == await answer.content.readany()
         with await peer.ask() as answer:
@@ -118,7 +118,7 @@ async def test_what_may_be_sent_twice_is(method: str) -> None:
     """A kept connection that the upstream just closed is no error for these; they begin again on a new one."""
 
     ok = OK.removesuffix(b"ok") if method == "HEAD" else OK
-    async with Peer(leaving(ok), saying(ok)).running() as peer:
+    async with Peer(hanging_up(ok), answering(ok)).running() as peer:
         for _ in range(2):
             with await peer.ask(method) as answer:
                 await answer.content.read()
@@ -126,20 +126,20 @@ async def test_what_may_be_sent_twice_is(method: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "body"), [("POST", None), ("PATCH", None), ("PUT", pieces(b"x"))])
-async def test_what_may_not_be_sent_twice_is_not(method: str, body: Sent) -> None:
+async def test_what_may_not_be_sent_twice_is_not(method: str, body: RequestBody) -> None:
     """The upstream may have done it already, or the body is gone: an error, and no second request."""
 
-    async with Peer(leaving(OK)).running() as peer:
+    async with Peer(hanging_up(OK)).running() as peer:
         with await peer.ask() as answer:
             await answer.content.read()
         with pytest.raises((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
             await peer.ask(method, body)
 
 
-async def test_twice_is_not_three_times() -> None:
+async def test_a_repeated_request_is_not_repeated_again() -> None:
     """Who hangs up again is not asked again."""
 
-    async with Peer(leaving(), leaving()).running() as peer:
+    async with Peer(hanging_up(), hanging_up()).running() as peer:
         with pytest.raises((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
             await peer.ask()
 
@@ -157,7 +157,7 @@ async def test_twice_is_not_three_times() -> None:
     ],
 )
 async def test_how_a_body_is_framed(
-    method: str, body: Sent, given: dict[str, str], length: bytes | None, chunked: bool
+    method: str, body: RequestBody, given: dict[str, str], length: bytes | None, chunked: bool
 ) -> None:
     """By its length where that is known, else in chunks; never both, and a POST always says."""
     arrived: list[tuple[dict[bytes, bytes], bytes]] = []
@@ -186,17 +186,17 @@ async def test_an_interim_answer_is_not_the_answer() -> None:
     """100, 102 and 103 come before the real one (RFC 9110 section 15.2)."""
 
     interim = b"".join(b"HTTP/1.1 %d Hold on\r\nLink: </x>\r\n\r\n" % code for code in (100, 102, 103))
-    async with Peer(saying(interim + OK)).running() as peer:
+    async with Peer(answering(interim + OK)).running() as peer:
         with await peer.ask() as answer:
             assert (200, b"ok") == (answer.status, await answer.content.read())
             assert "Link" not in answer.headers
 
 
-async def test_nobody_asked_for_another_protocol() -> None:
+async def test_an_unrequested_101_is_an_error() -> None:
     """A 101 that was not asked for is no answer, and its connection is not used again."""
 
     switching = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
-    async with Peer(saying(switching)).running() as peer:
+    async with Peer(answering(switching)).running() as peer:
         with pytest.raises(HttpProcessingError):
             await peer.ask()
 
@@ -263,7 +263,7 @@ async def test_a_body_that_breaks_off_ends_an_answer_that_has_begun() -> None:
                 await answer.content.readany()
 
 
-async def test_who_goes_away_leaves_nothing_open() -> None:
+async def test_a_cancelled_request_leaves_nothing_open() -> None:
     """A request that is cancelled while it waits ends its connection and its upload."""
     arrived = asyncio.Event()
 

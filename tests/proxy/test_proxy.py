@@ -1,4 +1,4 @@
-"""The proxy passes requests and answers on: what it changes on the way, and what it leaves alone."""
+"""What the proxy changes in requests and responses on their way, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiohttp import web
 from tests.proxy.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
 from tests.raw_server import Seen, http, raw, says
 from tests.server.test_server import talk
-from trayapp.proxy.audit import MOST, Audit
+from trayapp.proxy.audit import BATCH_MAX, Audit
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -31,7 +31,7 @@ async def echo(request: web.BaseRequest) -> web.StreamResponse:
     return web.json_response(found)
 
 
-async def test_the_token_is_put_in(tmp_path: Path) -> None:
+async def test_the_token_replaces_the_key(tmp_path: Path) -> None:
     """The client shows its key and the upstream sees the token; cookies and hop-by-hop headers stay here."""
 
     async with upstream(echo) as up, proxied(f"{up.url}/mcp", tmp_path) as site:
@@ -255,7 +255,7 @@ async def test_no_token_sends_nothing(tmp_path: Path) -> None:
             ("upstream_rejects", 9, 502),
         )
         for error, wait, wanted in cases:
-            site.supply.answer = unavailable(error, wait)
+            site.tokens.answer = unavailable(error, wait)
             status, body, head = await site.ask("POST", data=b"{}")
 
             assert (wanted, error) == (status, json.loads(body)["error"])
@@ -282,17 +282,17 @@ async def test_a_rejected_token_is_replaced(tmp_path: Path) -> None:
 
     async with upstream(rejecting) as up, proxied(up.url, tmp_path) as site:
         for data in (b"12345", pieces()):
-            site.supply.answer = token()
-            site.supply.rejections.clear()
+            site.tokens.answer = token()
+            site.tokens.rejections.clear()
             status, body, _ = await site.ask("POST", data=data)
 
             if status == 503:  # the upstream said no before the unknown length was over: it cannot be sent again
                 assert not isinstance(data, bytes)
                 continue
             assert (200, 5) == (status, json.loads(body)["size"])
-            assert [1] == site.supply.rejections
+            assert [1] == site.tokens.rejections
 
-    assert site.supply.acceptances
+    assert site.tokens.acceptances
     assert {"Bearer canary-access-token-1", "Bearer canary-access-token-2"} == {
         r.headers["Authorization"] for r in up.requests
     }
@@ -304,7 +304,7 @@ async def test_a_large_body_is_not_sent_twice(tmp_path: Path) -> None:
     async with upstream(rejecting) as up, proxied(up.url, tmp_path) as site:
         status, _, head = await site.ask("POST", data=io.BytesIO(b"x" * ((1 << 20) + 1)))
 
-        assert (503, "1", [1], 1) == (status, head["Retry-After"], site.supply.rejections, len(up.requests))
+        assert (503, "1", [1], 1) == (status, head["Retry-After"], site.tokens.rejections, len(up.requests))
         assert 200 == (await site.ask("POST", data=b"x"))[0]
 
 
@@ -312,18 +312,18 @@ async def test_a_second_rejection_ends_it(tmp_path: Path) -> None:
     """The request is repeated once only; the client sees no 401 and no challenge."""
 
     async with upstream(rejecting) as up, proxied(up.url, tmp_path) as site:
-        site.supply.after = token(3)
+        site.tokens.after = token(3)
         status, _, head = await site.ask("POST", data=b"x")
 
-        assert (503, [1, 3], 2) == (status, site.supply.rejections, len(up.requests))
+        assert (503, [1, 3], 2) == (status, site.tokens.rejections, len(up.requests))
         assert "WWW-Authenticate" not in head
-        site.supply.answer, site.supply.after = token(), unavailable("upstream_rejects", 600)
+        site.tokens.answer, site.tokens.after = token(), unavailable("upstream_rejects", 600)
         status, _, head = await site.ask("POST", data=b"x")
         assert (502, "600") == (status, head["Retry-After"])
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_are_the_clients_business(tmp_path: Path, status: int) -> None:
+async def test_redirects_are_not_followed(tmp_path: Path, status: int) -> None:
     """One inside of the upstream is passed on with our path in it; one to another origin is 502. None is followed."""
 
     places: list[str] = []
@@ -358,7 +358,7 @@ async def test_redirects_are_the_clients_business(tmp_path: Path, status: int) -
         assert "/mcp/-/never/announced" == up.last.raw_path
 
 
-async def test_the_legacy_endpoint_is_ours(tmp_path: Path) -> None:
+async def test_the_sse_endpoint_becomes_a_local_path(tmp_path: Path) -> None:
     """The first event names where to post: it becomes a path of ours, with the key where the client had it there."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -432,7 +432,7 @@ async def test_upstream_trouble_is_502(tmp_path: Path, caplog: pytest.LogCapture
     assert "Traceback" not in caplog.text
 
 
-async def test_who_hangs_up_ends_the_upstream(tmp_path: Path) -> None:
+async def test_a_disconnect_closes_the_upstream_connection(tmp_path: Path) -> None:
     """An idle event stream, or a call without an answer yet: the upstream's connection is closed at once."""
 
     for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n"):
@@ -475,17 +475,17 @@ async def test_the_audit_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     assert not [word for word in (key, TOKEN, "canary", "/sub") if word in caplog.text]
 
 
-async def test_audit_lines_come_soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+async def test_audit_lines_are_batched(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """They are written after a moment, or as soon as there are many."""
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("trayapp.proxy.audit.EVERY", 0.05)
+    monkeypatch.setattr("trayapp.proxy.audit.FLUSH_AFTER", 0.05)
     audit = Audit()
     audit.note("one", "GET", "h", 200)
     assert not caplog.records
     await asyncio.sleep(0.1)
     assert 1 == len(caplog.records)
-    for _ in range(MOST):
+    for _ in range(BATCH_MAX):
         audit.note("one", "GET", "h", 200)
 
     assert 2 == len(caplog.records)
@@ -493,7 +493,7 @@ async def test_audit_lines_come_soon(monkeypatch: pytest.MonkeyPatch, caplog: py
     assert 2 == len(caplog.records)
 
 
-async def test_no_old_connection_after_a_change(tmp_path: Path) -> None:
+async def test_a_network_change_opens_new_connections(tmp_path: Path) -> None:
     """After a change of the network, requests under way go on, and the next one has a new connection."""
 
     asked, go = asyncio.Event(), asyncio.Event()

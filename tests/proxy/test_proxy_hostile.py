@@ -1,4 +1,4 @@
-"""What must not get through the proxy: each request is refused before a token is looked for or anything is sent."""
+"""Hostile requests to the proxy: each is refused before a token is looked up or anything is sent upstream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.proxy.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
 from tests.server.test_server import talk
 from trayapp.core.model import Spec
 from trayapp.oauth.wire import Wire
-from trayapp.proxy.mapping import ANNOUNCED_MAX, SseEndpoints, parse, place
+from trayapp.proxy.mapping import ANNOUNCED_MAX, SseEndpoints, parse, split_upstream
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 
 
@@ -55,13 +55,13 @@ async def refused(site: Site, up: Upstream, sent: str | bytes, *statuses: int) -
     """Nobody was asked for a token, and nothing was sent; the body of the answer."""
     status, headers, body = await talk(site.server, sent)
     assert status in statuses, (status, sent)
-    assert (0, []) == (site.supply.asked, up.requests)
+    assert (0, []) == (site.tokens.token_requests, up.requests)
     assert not [name for name in headers if name in ("www-authenticate", "access-control-allow-origin")]
     return body
 
 
-async def test_the_door_is_open_at_all(site: Site, up: Upstream) -> None:
-    """The request that the others are made from is let through."""
+async def test_the_unchanged_request_is_accepted(site: Site, up: Upstream) -> None:
+    """The request that the hostile ones are derived from succeeds."""
 
     assert 200 == (await talk(site.server, request(site)))[0]
     assert 1 == len(up.requests)
@@ -114,7 +114,7 @@ async def test_an_allowed_origin_is_this_workloads(up: Upstream, tmp_path: Path)
     """It may use the workload that names it, with the key; no other one; and the upstream does not hear of it."""
 
     async with proxied(up.url, tmp_path, allowed_origins=("vscode-webview://app",)) as site:
-        site.supply.specs["two"] = Spec("two", up.url)
+        site.tokens.specs["two"] = Spec("two", up.url)
         lines = ("Origin: vscode-webview://app", "Sec-Fetch-Site: cross-site")
         key = site.keys.key("two").reveal()
         await refused(site, up, request(site, *lines, key=None), 403)
@@ -130,8 +130,8 @@ async def test_an_allowed_origin_is_this_workloads(up: Upstream, tmp_path: Path)
 async def test_a_wrong_key_tells_nothing(site: Site, up: Upstream) -> None:
     """Missing, wrong or another workload's key, and a workload that there is not: one and the same 403."""
 
-    site.supply.specs["two"] = Spec("two", up.url)
-    site.supply.specs["nokey"] = Spec("nokey", up.url)
+    site.tokens.specs["two"] = Spec("two", up.url)
+    site.tokens.specs["nokey"] = Spec("nokey", up.url)
     other = site.keys.key("two").reveal()
     cases = [
         request(site, key=None),
@@ -288,7 +288,7 @@ async def test_heads_that_are_too_large(site: Site, up: Upstream) -> None:
         with contextlib.suppress(ConnectionError):  # it hung up before it had read all of it
             await writer.wait_closed()
 
-    assert (0, []) == (site.supply.asked, up.requests)
+    assert (0, []) == (site.tokens.token_requests, up.requests)
 
 
 async def test_a_slow_head_is_not_waited_for(site: Site, up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,20 +405,20 @@ async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monkey
             filler.close()
 
 
-def test_announced_paths_are_few() -> None:
-    """A server that announces for ever fills no memory; what is used stays longest."""
+def test_announced_paths_are_bounded() -> None:
+    """A server that announces endlessly doesn't fill the memory; recently used paths are kept longest."""
 
-    announced, where, asked = SseEndpoints(), place("https://mcp.example/sse"), parse("/w/one")
-    assert asked is not None
+    endpoints, upstream_url, target = SseEndpoints(), split_upstream("https://mcp.example/sse"), parse("/w/one")
+    assert target is not None
     for number in range(ANNOUNCED_MAX + 10):
-        assert announced.local(asked, where, "https://mcp.example/sse", f"/m/{number}")
+        assert endpoints.local_path(target, upstream_url, "https://mcp.example/sse", f"/m/{number}")
         first = parse("/w/one/-/m/0")
         assert first is not None
-        assert "https://mcp.example/m/0" == announced.upstream(first, where)
+        assert "https://mcp.example/m/0" == endpoints.upstream_url(first, upstream_url)
     second = parse("/w/one/-/m/1")
     assert second is not None
 
-    assert "https://mcp.example/sse/-/m/1" == announced.upstream(second, where)
+    assert "https://mcp.example/sse/-/m/1" == endpoints.upstream_url(second, upstream_url)
 
 
 def test_a_target_never_shows_its_key() -> None:
@@ -434,17 +434,17 @@ async def test_a_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> No
     from trayapp.proxy.upstream import _proxy_for
 
     with pytest.raises(ProxyUnusable) as caught:
-        await _proxy_for(place("https://mcp.invalid/"))
+        await _proxy_for(split_upstream("https://mcp.invalid/"))
     assert "canary" not in str(caught.value)
 
 
 async def test_closing_twice() -> None:
     """Closing what was never used, or was closed, does nothing."""
 
-    lines = Upstreams(Wire("0").tls)
-    await lines.renew()
-    await lines.close()
-    await lines.close()
+    upstreams = Upstreams(Wire("0").tls)
+    await upstreams.renew()
+    await upstreams.close()
+    await upstreams.close()
 
 
 async def test_a_short_fuzz(tmp_path: Path) -> None:

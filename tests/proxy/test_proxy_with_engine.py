@@ -1,4 +1,4 @@
-"""The proxy before a real engine and a real authorization server: what callers see through good times and bad."""
+"""The proxy over a real engine and a real authorization server: what clients get in good times and bad."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.engines import QUICK, with_policy
-from tests.proxy.proxied_engine import Delivery, delivering
+from tests.proxy.proxied_engine import ProxiedEngine, proxied_engine
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
@@ -19,7 +19,7 @@ LASTING = with_policy(tick_interval=60.0, tick_jitter=0.0, max_tries=1)  # amber
 JSON = {"Content-Type": "application/json"}
 
 
-async def ping(site: Delivery) -> tuple[int, bytes]:
+async def ping(site: ProxiedEngine) -> tuple[int, bytes]:
     status, body, _ = await site.ask(PING, **JSON)
     return status, body
 
@@ -28,7 +28,7 @@ async def test_a_hundred_401s_are_one_refresh(tmp_path: Path) -> None:
     """All of 100 parallel requests meet a 401: one refresh, and all of them are answered as if nothing had been."""
 
     with OAuthServer() as server, EchoWorkload(server) as echo:
-        async with delivering(server, echo.url, tmp_path, with_policy(rejected_spacing=0.0)) as site:
+        async with proxied_engine(server, echo.url, tmp_path, with_policy(rejected_spacing=0.0)) as site:
             await site.world.green()
             assert 1 == server.count("token")
             echo.reject(100)
@@ -46,7 +46,7 @@ async def test_amber_is_fast_and_sends_nothing(tmp_path: Path) -> None:
 
     with OAuthServer() as server, EchoWorkload(server) as echo:
         server.mode = Mode.FIREWALL
-        async with delivering(server, echo.url, tmp_path, LASTING) as site:
+        async with proxied_engine(server, echo.url, tmp_path, LASTING) as site:
             view = await site.world.becomes("auth_retrying")
             attempts = server.count("token")
             assert view.auth.next_attempt_at is not None
@@ -71,7 +71,7 @@ async def test_red_and_stopped(tmp_path: Path) -> None:
     """A refused login is 503 `reauth_required`, a paused workload 503 `stopped` without Retry-After, and no 401 ever."""
 
     with OAuthServer() as server, EchoWorkload(server) as echo:
-        async with delivering(server, echo.url, tmp_path, QUICK) as site:
+        async with proxied_engine(server, echo.url, tmp_path, QUICK) as site:
             await site.world.green()
             site.world.do(Verb.PAUSE)
             await site.world.becomes("stopped")
@@ -91,7 +91,7 @@ async def test_an_upstream_that_rejects_everything(tmp_path: Path) -> None:
     """After three fresh tokens in a row were rejected it is 502, refreshes end, and one good answer forgives it all."""
 
     with OAuthServer() as server, EchoWorkload(server) as echo:
-        async with delivering(
+        async with proxied_engine(
             server, echo.url, tmp_path, with_policy(rejected_spacing=0.0, strike_interval=0.6, hot_wait=0.2)
         ) as site:
             await site.world.green()
@@ -115,7 +115,7 @@ async def test_tokens_that_expire_under_way(tmp_path: Path) -> None:
 
     with OAuthServer(access_token_lifetime=1.0, grace=5.0) as server, EchoWorkload(server) as echo:
         policy = with_policy(rejected_spacing=0.0)
-        async with delivering(server, echo.url, tmp_path, policy) as site:
+        async with proxied_engine(server, echo.url, tmp_path, policy) as site:
             await site.world.green()
             end, answers = time.monotonic() + 3.0, []
 

@@ -1,10 +1,10 @@
-"""The legacy SSE transport's first event, whatever its lines look like and wherever its chunks are cut."""
+"""The endpoint rewriter of the legacy SSE transport: any line ending, any way of cutting the stream into chunks."""
 
 from __future__ import annotations
 
 import pytest
 
-from trayapp.proxy.sse import FIRST_MAX, EndpointRewriter
+from trayapp.proxy.sse import FIRST_EVENT_MAX, EndpointRewriter
 from trayapp.server.replies import Refusal
 
 
@@ -66,7 +66,7 @@ def test_the_rest_passes_at_once() -> None:
 def test_a_long_first_event_is_not_held() -> None:
     """Beyond 64 KiB it is no endpoint."""
 
-    long = b"data: " + b"x" * FIRST_MAX
+    long = b"data: " + b"x" * FIRST_EVENT_MAX
 
     assert long == EndpointRewriter(lambda path: path).feed(long)
 

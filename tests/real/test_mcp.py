@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.engine.engines import with_policy
-from tests.proxy.proxied_engine import Delivery, delivering
+from tests.proxy.proxied_engine import ProxiedEngine, proxied_engine
 from tests.real import node
 from tests.real.conftest import lacking
 from tests.real.everything import Guard, everything, guarded
@@ -41,16 +41,16 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 @contextlib.asynccontextmanager
-async def protected(url: str, path: Path, **more: Any) -> AsyncIterator[tuple[Delivery, Guard, OAuthServer]]:
+async def protected(url: str, path: Path, **more: Any) -> AsyncIterator[tuple[ProxiedEngine, Guard, OAuthServer]]:
     """Amberlight before a server that wants tokens, whose tokens last a moment and rotate."""
     with OAuthServer(access_token_lifetime=LIFE, grace=5.0) as server:
-        async with guarded(server, url) as guard, delivering(server, guard.url, path, POLICY, **more) as site:
+        async with guarded(server, url) as guard, proxied_engine(server, guard.url, path, POLICY, **more) as site:
             await site.world.green()
             yield site, guard, server
 
 
 @contextlib.asynccontextmanager
-async def connected(transport: str, site: Delivery) -> AsyncIterator[Any]:
+async def connected(transport: str, site: ProxiedEngine) -> AsyncIterator[Any]:
     """A session of the Python client that has the key in its header, initialized."""
     from mcp import ClientSession
     from mcp.client.sse import sse_client
@@ -58,11 +58,11 @@ async def connected(transport: str, site: Delivery) -> AsyncIterator[Any]:
 
     async with contextlib.AsyncExitStack() as stack:
         if transport == "sse":
-            streams = await stack.enter_async_context(sse_client(site.plain, headers=site.headers))
+            streams = await stack.enter_async_context(sse_client(site.keyless_url, headers=site.headers))
         else:
             http = httpx2.AsyncClient(headers=site.headers, timeout=30, trust_env=False)
             await stack.enter_async_context(http)
-            streams = await stack.enter_async_context(streamable_http_client(site.plain, http_client=http))
+            streams = await stack.enter_async_context(streamable_http_client(site.keyless_url, http_client=http))
         session = await stack.enter_async_context(ClientSession(streams[0], streams[1]))
         await session.initialize()
         yield session
@@ -125,7 +125,7 @@ async def test_the_npm_client(transport: str, in_path: bool, servers: dict[str, 
     """The same by the TypeScript SDK, with its key in the address or in a header."""
 
     async with protected(servers[transport], tmp_path) as (site, guard, server):
-        url, key = (site.url, "") if in_path else (site.plain, site.key)
+        url, key = (site.url, "") if in_path else (site.keyless_url, site.key)
         found = await run_npm(transport, url, key, 3)
 
         assert (None, []) == (found["error"], found["flow"])
@@ -143,7 +143,7 @@ async def test_tokens_that_the_server_no_longer_takes(servers: dict[str, str], t
     with OAuthServer(grace=5.0) as server:
         async with (
             guarded(server, servers["streamableHttp"]) as guard,
-            delivering(server, guard.url, tmp_path, POLICY) as site,
+            proxied_engine(server, guard.url, tmp_path, POLICY) as site,
         ):
             await site.world.green()
             async with connected("streamableHttp", site) as session:
@@ -188,7 +188,7 @@ async def test_amber_starts_no_sign_in(servers: dict[str, str], tmp_path: Path) 
     with OAuthServer() as server, EchoWorkload(server) as echo:
         server.mode = Mode.FIREWALL
         policy = with_policy(max_tries=1, tick_interval=60.0)
-        async with delivering(server, echo.url, tmp_path, policy) as site:
+        async with proxied_engine(server, echo.url, tmp_path, policy) as site:
             await site.world.becomes("auth_retrying")
             asked = [record.kind for record in server.requests]
             auth = OAuthClientProvider(site.url, metadata, Storage(), open_page, callback)

@@ -250,7 +250,7 @@ class _Api:
         if not request.get(PAGE, False):
             _no_browser(request)
         if not aggregate.installed():
-            raise Refusal(501, "not_installed", aggregate.HOW)
+            raise Refusal(501, "not_installed", aggregate.INSTALL_HINT)
         return _pasted(self._control.aggregate())
 
     async def reauthorize(self, request: web.Request) -> web.Response:

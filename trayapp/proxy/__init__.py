@@ -1,1 +1,1 @@
-"""Tokens to those who need them: the proxy, and the one endpoint over all workloads."""
+"""The token-injecting proxy, and the one MCP endpoint over all workloads."""

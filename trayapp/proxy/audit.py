@@ -1,7 +1,7 @@
-"""One line for every request that was given a token: when, workload, method, host and status (SECURITY 35).
+"""Audit log: one line for every request that was given a token, with time, workload, method, host and status.
 
-No path (it may hold the local key) and no query. The lines are written together, within a second: a record of its own
-for each would cost a fifth of the proxy's speed (PROTOTYPES.md section 3).
+No path, which may hold the local key, and no query (SECURITY.md 35). Lines are written in batches, within a second: a
+log record for each request would cost a fifth of the proxy's throughput.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import logging
 import time
 from collections.abc import Callable
 
-EVERY = 1.0  # s until a line is in the log
-MOST = 500  # lines in one record; writing more of them would be felt
+FLUSH_AFTER = 1.0  # s until a line is in the log
+BATCH_MAX = 500  # lines in one record; a larger one would hold up the loop noticeably
 
 log = logging.getLogger("trayapp.audit")
 
 
 class Audit:
-    """Belongs to the server's loop. `close` writes what is left."""
+    """Collects lines and writes them in batches. Belongs to the server's loop; `close` of the proxy flushes it."""
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
@@ -26,15 +26,15 @@ class Audit:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, name: str, method: str, host: str, status: int) -> None:
-        """The upstream answered."""
+        """Record that the upstream answered a request."""
         self._lines.append((self._wall(), name, method, host, status))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY, self.flush)
-        elif len(self._lines) >= MOST:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self.flush)
+        elif len(self._lines) >= BATCH_MAX:
             self.flush()
 
     def flush(self) -> None:
-        """Write now."""
+        """Write what has been collected."""
         if self._timer is not None:
             self._timer.cancel()
         lines, self._lines, self._timer = self._lines, [], None

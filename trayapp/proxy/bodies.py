@@ -1,7 +1,7 @@
-"""A request's body on its way to the upstream, and whether it can be sent once more.
+"""Request bodies on their way to the upstream, and whether they can be sent a second time.
 
-A short body of known length is read first: it is here already, as a rule. Anything else is passed on while it arrives;
-what was kept of it is good for a second time only if it came to its end and stayed short.
+A short body of known length is read first: as a rule it has arrived already. Anything else is streamed; a copy of it
+is good for a second request only if the body ended and stayed short.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from dataclasses import dataclass
 
 from aiohttp import StreamReader, hdrs, web
 
-from trayapp.proxy.exchange import Sent
+from trayapp.proxy.exchange import RequestBody
 from trayapp.server.replies import Refusal
 
-KEPT_MAX = 1024 * 1024  # bytes; DESIGN.md section 7
-READ_TIME = 30.0  # s for a short body; its client is on this machine
+REPLAY_MAX = 1024 * 1024  # bytes kept for a second attempt; MCP messages are far shorter
+READ_LIMIT = 30.0  # s for a short body; the client is on this machine
 
 
 @dataclass(slots=True)
 class Body:
-    """What is sent: nothing, what is wholly here, what is kept as it passes, or what only passes."""
+    """One request body: none, read (`whole`), streamed with a copy (`replayable`), or only streamed (`stream`)."""
 
     whole: bytes | None = None
-    kept: ReplayableBody | None = None
+    replayable: ReplayableBody | None = None
     stream: StreamReader | None = None
 
-    def to_send(self) -> Sent:
-        """For one request."""
+    def to_send(self) -> RequestBody:
+        """What to send in one request."""
         if self.stream is not None:
             return self.stream.iter_any()
-        if self.kept is None:
+        if self.replayable is None:
             return self.whole
-        return self.kept.chunks() if self.kept.whole is None else self.kept.whole
+        return self.replayable.chunks() if self.replayable.whole is None else self.replayable.whole
 
-    def again(self) -> bool:
+    def can_repeat(self) -> bool:
         """Whether it can be sent a second time."""
-        if self.kept is not None:
-            return self.kept.whole is not None
+        if self.replayable is not None:
+            return self.replayable.whole is not None
         return self.stream is None
 
 
 class ReplayableBody:
-    """A body of unknown length, kept while it passes as long as it is short."""
+    """A body of unknown length, copied while it is streamed for as long as it is short."""
 
     def __init__(self, content: StreamReader) -> None:
         self._content = content
@@ -54,7 +54,7 @@ class ReplayableBody:
         async for chunk in self._content.iter_any():
             if self._so_far is not None:
                 self._so_far += chunk
-                if len(self._so_far) > KEPT_MAX:
+                if len(self._so_far) > REPLAY_MAX:
                     self._so_far = None
             yield chunk
         if self._so_far is not None:
@@ -64,20 +64,20 @@ class ReplayableBody:
 async def body_of(request: web.Request) -> Body:
     """The body of an admitted request. Raises `Refusal` 400 or 408."""
     if request.headers.get(hdrs.EXPECT) and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # now somebody wants it (RFC 9110 section 10.1.1)
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # only now is the body wanted (RFC 9110, 10.1.1)
     if not request.body_exists:
         return Body()
     length = request.content_length
     if length is None:
-        return Body(kept=ReplayableBody(request.content))
-    if length > KEPT_MAX:
+        return Body(replayable=ReplayableBody(request.content))
+    if length > REPLAY_MAX:
         return Body(stream=request.content)
     try:
         if request.content.is_eof():
             return Body(whole=request.content.read_nowait())
-        async with asyncio.timeout(READ_TIME):
+        async with asyncio.timeout(READ_LIMIT):
             return Body(whole=await request.read())
     except web.RequestPayloadError:
         raise Refusal(400, "bad_body", "The body breaks off, or is not framed as HTTP wants it.") from None
     except TimeoutError:
-        raise Refusal(408, "timeout", f"The body did not arrive within {READ_TIME:.0f} seconds.") from None
+        raise Refusal(408, "timeout", f"The body did not arrive within {READ_LIMIT:.0f} seconds.") from None

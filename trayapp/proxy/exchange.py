@@ -1,8 +1,8 @@
-"""One request on one of aiohttp's connections, and its answer: bytes to and fro, with no opinion about them.
+"""One HTTP exchange with an upstream over aiohttp's connector: sends the request and returns the response unread.
 
-aiohttp's connector finds, makes and keeps the connections, and its parser reads the answers. Its `ClientSession` is left
-out: redirects, cookies, added headers and decoded bodies are what the proxy must not have, and switching them all off
-still costs more than the rest of a request together (`packaging/bench/proxy.py`).
+aiohttp's connector resolves, opens and pools the connections, and its parser reads the responses. `ClientSession` is
+left out: the proxy must not follow redirects, keep cookies, add headers or decode bodies, and switching all of that
+off still costs more than the rest of a request together (`packaging/bench/proxy.py`).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from multidict import CIMultiDictProxy
 
 from trayapp.proxy.headers import Headers
 
-CONNECT = 10.0  # s; look-up, TCP, proxy and TLS together. Nothing else has a limit: streams stay silent for hours
+CONNECT_LIMIT = 10.0  # s for DNS, TCP, proxy and TLS together. Nothing else has a limit: streams stay silent for hours
 LINE_MAX = 32 * 1024  # bytes of a status line and of one header; some servers send long policies
 HEADERS_MAX = 256
-BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # whose body is no news if it is missing
+BODILESS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))  # no Content-Length: 0 needed where there is no body
 IDEMPOTENT = BODILESS | frozenset(("PUT", "DELETE"))  # RFC 9110 section 9.2.2
 
-TIMEOUT = aiohttp.ClientTimeout(total=None, connect=CONNECT)  # a kept connection does not even start its clock
+TIMEOUT = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT)  # a pooled connection needs no timer at all
 
-Sent: TypeAlias = bytes | AsyncIterator[bytes] | None
+RequestBody: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
 class UpstreamResponse:
-    """What the upstream says: its headers are here, its body comes. The end of `with` gives the connection back."""
+    """A response whose headers have arrived and whose body is yet to be read. Leaving `with` frees the connection."""
 
     __slots__ = ("_connection", "_upload", "content", "headers", "reason", "status")
 
@@ -53,7 +53,7 @@ class UpstreamResponse:
 
     @property
     def content_type(self) -> str:
-        """Without parameters, in small letters."""
+        """Without parameters, in lower case."""
         return self.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
 
     def __enter__(self) -> Self:
@@ -62,7 +62,7 @@ class UpstreamResponse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """aiohttp keeps a connection only if its answer was read to the end; we, only if the request was sent, too."""
+        """Reuse the connection only if the request was sent to its end and, as aiohttp checks, the response read."""
         transport = self._connection.transport
         if self._upload is not None and not self._upload.done():
             self._upload.cancel()
@@ -72,36 +72,39 @@ class UpstreamResponse:
         self._connection.close()
 
 
-async def ask(
+async def send_request(
     connector: aiohttp.BaseConnector,
     upstream: aiohttp.ClientRequest,
     method: str,
     target: str,
     head: Headers,
-    body: Sent,
+    body: RequestBody,
 ) -> UpstreamResponse:
-    """Send a request where `upstream` points to; its answer as soon as its headers are here.
+    """Send a request to where `upstream` points; returns as soon as the response headers are here.
 
-    A body of unknown length is sent in chunks. What found a kept connection closed is sent once more, if doing it twice
-    is the same as once. Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError` (`TimeoutError`).
+    A body of unknown length is sent in chunks. If a pooled connection turns out to be closed, an idempotent request with
+    a repeatable body is sent once more. Raises `aiohttp.ClientError`, `HttpProcessingError` or `OSError`
+    (`TimeoutError`).
     """
-    again = method in IDEMPOTENT and (body is None or isinstance(body, bytes))
+    may_repeat = method in IDEMPOTENT and (body is None or isinstance(body, bytes))
     while True:
         connection = await connector.connect(upstream, [], TIMEOUT)
         try:
             return await _exchange(connection, method, target, head, body)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, ConnectionResetError):
             connection.close()
-            if not again:
+            if not may_repeat:
                 raise
-            again = False
+            may_repeat = False
         except BaseException:
             connection.close()
             raise
 
 
-async def _exchange(connection: Connection, method: str, target: str, head: Headers, body: Sent) -> UpstreamResponse:
-    protocol = cast(ResponseHandler, connection.protocol)  # nobody has given it back yet
+async def _exchange(
+    connection: Connection, method: str, target: str, head: Headers, body: RequestBody
+) -> UpstreamResponse:
+    protocol = cast(ResponseHandler, connection.protocol)  # set until the connection is released
     protocol.set_response_params(
         skip_payload=method == hdrs.METH_HEAD,
         read_until_eof=True,
@@ -111,21 +114,21 @@ async def _exchange(connection: Connection, method: str, target: str, head: Head
         max_headers=HEADERS_MAX,
     )
     writer = StreamWriter(protocol, asyncio.get_running_loop())
-    _frame(method, head, body, writer)
+    _set_framing(method, head, body, writer)
     await writer.write_headers(f"{method} {target} HTTP/1.1", head)
     upload: asyncio.Task[None] | None = None
     if not body:
         writer.send_headers()
     elif isinstance(body, bytes):
-        await writer.write(body, drain=False)  # in one piece with the headers; it is short, and kept here anyway
+        await writer.write(body, drain=False)  # in one packet with the headers; it is short, and in memory anyway
     else:
-        upload = asyncio.create_task(_send(writer, protocol, body), name=f"upload to {head[hdrs.HOST]}")
+        upload = asyncio.create_task(_upload(writer, protocol, body), name=f"upload to {head[hdrs.HOST]}")
     try:
         message, content = await protocol.read()
-        while 102 <= message.code < 200 or message.code == 100:  # RFC 9110 section 15.2: the real one is to come
+        while 102 <= message.code < 200 or message.code == 100:  # interim responses (RFC 9110 section 15.2)
             message, content = await protocol.read()
         if message.code < 200:
-            raise HttpProcessingError(message="switched to another protocol, which nobody had asked for")
+            raise HttpProcessingError(message="switched protocols without being asked to")
     except BaseException:
         if upload is not None:
             upload.cancel()
@@ -133,7 +136,7 @@ async def _exchange(connection: Connection, method: str, target: str, head: Head
     return UpstreamResponse(connection, upload, message, content)
 
 
-def _frame(method: str, head: Headers, body: Sent, writer: StreamWriter) -> None:
+def _set_framing(method: str, head: Headers, body: RequestBody, writer: StreamWriter) -> None:
     """Say how long the body is (RFC 9112 section 6)."""
     if isinstance(body, bytes):
         head[hdrs.CONTENT_LENGTH] = str(len(body))
@@ -146,13 +149,13 @@ def _frame(method: str, head: Headers, body: Sent, writer: StreamWriter) -> None
         head[hdrs.CONTENT_LENGTH] = "0"
 
 
-async def _send(writer: StreamWriter, protocol: ResponseHandler, body: AsyncIterator[bytes]) -> None:
-    """If the client's body breaks off, the upstream must not take it for whole, and whoever waits for it is told."""
+async def _upload(writer: StreamWriter, protocol: ResponseHandler, body: AsyncIterator[bytes]) -> None:
+    """Stream the body. If it breaks off, the upstream gets no last chunk, and whoever awaits the response is told."""
     try:
         async for chunk in body:
             await writer.write(chunk)
         await writer.write_eof()
-    except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+    except Exception as error:  # noqa: BLE001 - whatever it is, a request is waiting for its response
         protocol.set_exception(aiohttp.ClientConnectionError("the request could not be sent to its end"), error)
         if protocol.transport is not None:
             protocol.transport.abort()

@@ -1,8 +1,8 @@
-"""The connections to the upstreams: one pool of aiohttp's for all workloads, made when the first request wants it.
+"""Connection pool to the upstreams: one aiohttp connector for all workloads, created by the first request.
 
-aiohttp and not httpx2, which the tokens use: it is several times faster for many small requests (PROTOTYPES.md section
-3). Connections are kept for a few seconds only, and none outlives a change of the network or a sleep: a request on a
-connection that died in the meantime would hang, or fail though the upstream is well, and must not be sent twice.
+aiohttp rather than httpx2, which the token requests use: it is several times faster for many small requests. Idle
+connections are kept for a few seconds only, and none outlives a network change or a sleep. A request on a connection
+that died meanwhile would hang, or fail although the upstream is well, and must not be sent twice.
 """
 
 from __future__ import annotations
@@ -20,99 +20,107 @@ from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
 from trayapp.proxy import exchange
-from trayapp.proxy.exchange import Sent, UpstreamResponse
+from trayapp.proxy.exchange import RequestBody, UpstreamResponse
 from trayapp.proxy.headers import Headers
 from trayapp.proxy.mapping import UpstreamUrl
 
-KEEP = 4.0  # s; shorter than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
-PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s: an upstream that vanished without a word is noticed in a minute
+KEEPALIVE = 4.0  # s; less than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
+PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s, number: an upstream that vanished is noticed within a minute
 
 
 class ProxyUnusable(Exception):  # noqa: N818 - says what is so
-    """The environment names a proxy that cannot be used; the text is a sentence without its address."""
+    """The environment names an HTTP proxy that can't be used; the text is a sentence without its address."""
 
 
 @dataclass(slots=True, eq=False)
 class UpstreamPool:
-    """A pool, the way to each upstream, by origin, and how many requests are under way."""
+    """One generation of pooled connections. `targets` are the upstreams by origin, as the connector wants them.
+
+    A retired pool takes no new requests and is closed by its last user.
+    """
 
     connector: aiohttp.TCPConnector
-    ways: dict[str, aiohttp.ClientRequest] = field(default_factory=dict)
+    targets: dict[str, aiohttp.ClientRequest] = field(default_factory=dict)
     users: int = 0
     retired: bool = False
 
 
 class Upstreams:
-    """Belongs to the server's loop. `certificates` makes the TLS context, at the first https upstream."""
+    """The current pool and the retired ones. Belongs to the server's loop.
+
+    `certificates` makes the TLS context; it is called at the first https upstream.
+    """
 
     def __init__(self, certificates: Callable[[], Awaitable[ssl.SSLContext]]) -> None:
         self._certificates = certificates
         self._context: ssl.SSLContext | None = None
-        self._line: UpstreamPool | None = None
+        self._pool: UpstreamPool | None = None
         self._retired: set[UpstreamPool] = set()
 
     def take(self) -> UpstreamPool:
-        """The line for one request; give it back by `give`."""
-        if self._line is None:
-            self._line = UpstreamPool(_connector())
-        self._line.users += 1
-        return self._line
+        """The pool for one request; return it with `give_back`."""
+        if self._pool is None:
+            self._pool = UpstreamPool(_connector())
+        self._pool.users += 1
+        return self._pool
 
-    async def give(self, line: UpstreamPool) -> None:
-        """The request is over."""
-        line.users -= 1
-        if line.retired and not line.users:
-            self._retired.discard(line)
-            await line.connector.close()
+    async def give_back(self, pool: UpstreamPool) -> None:
+        """The request has ended."""
+        pool.users -= 1
+        if pool.retired and not pool.users:
+            self._retired.discard(pool)
+            await pool.connector.close()
 
     async def open(
-        self, line: UpstreamPool, method: str, where: UpstreamUrl, url: str, headers: Headers, body: Sent
+        self, pool: UpstreamPool, method: str, upstream: UpstreamUrl, url: str, headers: Headers, body: RequestBody
     ) -> UpstreamResponse:
-        """Send one request; its answer as soon as its headers are here. Redirects are not followed.
+        """Send one request; returns as soon as the response headers are here. Redirects are not followed.
 
-        Raises what `exchange.ask` does, or `ProxyUnusable`.
+        Raises what `exchange.send_request` raises, or `ProxyUnusable`.
         """
-        way = line.ways.get(where.origin) or await self._way(line, where)
-        return await exchange.ask(line.connector, way, method, url.removeprefix(where.origin), headers, body)
+        target = pool.targets.get(upstream.origin) or await self._target(pool, upstream)
+        return await exchange.send_request(
+            pool.connector, target, method, url.removeprefix(upstream.origin), headers, body
+        )
 
-    async def _way(self, line: UpstreamPool, where: UpstreamUrl) -> aiohttp.ClientRequest:
-        """Where a connection leads to, in the connector's words; a change of the network forgets it."""
+    async def _target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> aiohttp.ClientRequest:
+        """The connector's description of an upstream, its HTTP proxy included; remembered until the network changes."""
         tls: ssl.SSLContext | bool = True
-        if where.scheme == "https":
+        if upstream.scheme == "https":
             if self._context is None:
                 self._context = await self._certificates()
             tls = self._context
-        proxy = await _proxy_for(where)
-        way = aiohttp.ClientRequest("GET", URL(where.origin, encoded=True), ssl=tls, proxy=proxy)
-        line.ways[where.origin] = way
-        return way
+        proxy = await _proxy_for(upstream)
+        target = aiohttp.ClientRequest("GET", URL(upstream.origin, encoded=True), ssl=tls, proxy=proxy)
+        pool.targets[upstream.origin] = target
+        return target
 
     async def renew(self) -> None:
-        """The network is another one, or the machine slept: nothing that is idle is used again."""
-        line, self._line = self._line, None
-        if line is None:
+        """The network changed, or the machine slept: no idle connection is used again."""
+        pool, self._pool = self._pool, None
+        if pool is None:
             return
-        if line.users:
-            line.retired = True
-            self._retired.add(line)
+        if pool.users:
+            pool.retired = True
+            self._retired.add(pool)
         else:
-            await line.connector.close()
+            await pool.connector.close()
 
     async def close(self) -> None:
-        """End every connection."""
-        lines = [*self._retired, *([self._line] if self._line else [])]
-        self._line = None
+        """Close every connection, used or not."""
+        pools = [*self._retired, *([self._pool] if self._pool else [])]
+        self._pool = None
         self._retired.clear()
-        for line in lines:
-            await line.connector.close()
+        for pool in pools:
+            await pool.connector.close()
 
 
 def _connector() -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP, socket_factory=_socket)
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket)
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """TCP keep-alive: an event stream whose upstream vanished ends, as its client cannot notice."""
+    """Switch on TCP keep-alive, so that an event stream whose upstream vanished ends: its client can't notice."""
     family, kind, protocol, *_ = address
     sock = socket.socket(family, kind, protocol)
     sock.setblocking(False)
@@ -124,11 +132,11 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return sock
 
 
-async def _proxy_for(where: UpstreamUrl) -> URL | None:
-    """What HTTPS_PROXY and NO_PROXY, or the system's settings, say; nothing for this machine."""
-    if is_loopback(where.host):
+async def _proxy_for(upstream: UpstreamUrl) -> URL | None:
+    """The HTTP proxy that HTTPS_PROXY and NO_PROXY, or the system's settings, name; None for this machine."""
+    if is_loopback(upstream.host):
         return None
-    found = await asyncio.to_thread(_configured_proxy, where)  # Windows may look names up for it
+    found = await asyncio.to_thread(_configured_proxy, upstream)  # may resolve names on Windows
     if not found:
         return None
     try:
@@ -140,7 +148,7 @@ async def _proxy_for(where: UpstreamUrl) -> URL | None:
     return proxy
 
 
-def _configured_proxy(where: UpstreamUrl) -> str:
+def _configured_proxy(upstream: UpstreamUrl) -> str:
     proxies = getproxies()
-    proxy = proxies.get(where.scheme) or proxies.get("all") or ""
-    return "" if proxy and proxy_bypass(f"{where.host}:{where.port}") else proxy
+    proxy = proxies.get(upstream.scheme) or proxies.get("all") or ""
+    return "" if proxy and proxy_bypass(f"{upstream.host}:{upstream.port}") else proxy
