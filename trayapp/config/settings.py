@@ -125,10 +125,10 @@ def flow(value: object) -> str:
 
 def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
-    stripped = _typed(value, str, "a text in quotes")
-    if not re.fullmatch(r"[\x20-\x7e]+", stripped) or expected.strip() != expected:
+    words = _typed(value, str, "a text in quotes")
+    if not re.fullmatch(r"[\x20-\x7e]+", words) or words.strip() != words:
         raise ValueError("must be a text of printable ASCII characters without blanks around it")
-    return stripped
+    return words
 
 
 def scopes(value: object) -> tuple[str, ...]:
