@@ -1,6 +1,6 @@
 """What Debian wants to read beside the program: changelog, manual page, copyright, and why lintian is overruled.
 
-Everything is made of what is there already: packaging/CHANGELOG.md, the help of the commands, the licences that came with
+Everything is made of what is there already: CHANGELOG.md, the help of the commands, the licences that came with
 the libraries. Nothing here starts a process or knows the time.
 """
 
@@ -54,9 +54,9 @@ def overrides() -> str:
 
 
 def changelog(epoch: int) -> str:
-    """packaging/CHANGELOG.md in Debian's form (deb-changelog(5)); `epoch` is the time of all entries, s."""
+    """CHANGELOG.md in Debian's form (deb-changelog(5)); `epoch` is the time of all entries, s."""
     stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(epoch))
-    text = (ROOT / "packaging/CHANGELOG.md").read_text(encoding="utf-8")
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     entries = []
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         title, _, body = section.partition("\n")

@@ -60,7 +60,7 @@ def test_the_changelog_is_one_of_debian(tree: Path) -> None:
     text = gzip.decompress((tree / "usr/share/doc/amberlight/changelog.gz").read_bytes()).decode()
     assert text.startswith(f"amberlight ({__version__}) unstable; urgency=medium\n\n  * ")
     assert re.search(r"^ -- .+ <.+>  \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$", text, re.MULTILINE)
-    items = re.findall(r"^- ", (ROOT / "packaging/CHANGELOG.md").read_text(), re.MULTILINE)
+    items = re.findall(r"^- ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert len(items) == len(re.findall(r"^  \* ", text, re.MULTILINE))
     assert max(len(line) for line in text.splitlines() if not line.startswith(" -- ")) <= 80
 
