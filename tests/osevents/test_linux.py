@@ -129,7 +129,7 @@ def test_lost_messages_are_a_change() -> None:
 
     kernel = Kernel(0, errno.ENOBUFS, 0)
 
-    rtnetlink.empty(kernel)  # type: ignore[arg-type]
+    rtnetlink.drain(kernel)  # type: ignore[arg-type]
 
     assert [] == kernel.answers
 
@@ -138,7 +138,7 @@ def test_any_other_failure_ends_it() -> None:
     """Without a socket there is nothing to wait for: the looking goes on alone."""
 
     with pytest.raises(OSError, match="Bad file"):
-        rtnetlink.empty(Kernel(errno.EBADF))  # type: ignore[arg-type]
+        rtnetlink.drain(Kernel(errno.EBADF))  # type: ignore[arg-type]
 
 
 async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     told: list[OsEvent] = []
     task = asyncio.create_task(source.run(told.append))
     await until(lambda: source.live)
-    monkeypatch.setattr(rtnetlink, "empty", broken)
+    monkeypatch.setattr(rtnetlink, "drain", broken)
     theirs.send(b"x")
 
     with theirs, pytest.raises(OSError, match="gone"):
@@ -203,17 +203,17 @@ async def test_what_a_cancelled_read_means(
     armed: list[float] = []
     monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
     monkeypatch.setattr(time, "time", lambda: wall)
-    monkeypatch.setattr(timerfd, "settle", lambda timer, at: armed.append(at))
+    monkeypatch.setattr(timerfd, "arm", lambda timer, at: armed.append(at))
     monkeypatch.setattr(os, "read", Cancelled(1))
     source = timerfd.Timerfd()
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     told: list[OsEvent] = []
-    source._arm(7)
+    source._rearm(7)
     clocks[time.CLOCK_BOOTTIME] += asleep
     wall += asleep + stepped
 
-    source._heard(7, told.append, ended)
-    source._heard(7, told.append, ended)  # nothing more to read
+    source._on_readable(7, told.append, ended)
+    source._on_readable(7, told.append, ended)  # nothing more to read
 
     (said,) = told
     assert type(event) is type(said)
@@ -233,7 +233,7 @@ async def test_a_timer_without_a_kernel_ends(monkeypatch: pytest.MonkeyPatch) ->
     source = timerfd.Timerfd()
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    source._heard(-1, lambda event: None, ended)
+    source._on_readable(-1, lambda event: None, ended)
 
     with pytest.raises(OSError, match="Bad file"):
         await ended
@@ -270,4 +270,4 @@ def test_a_c_library_without_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda *how, **more: object())
 
     with pytest.raises(OSError, match="has no timerfd_create"):
-        timerfd._function("timerfd_create")
+        timerfd._libc_function("timerfd_create")

@@ -88,11 +88,11 @@ class Login1(Service):
     def __init__(self, refuse: str = "") -> None:
         super().__init__()
         self.refuse = refuse
-        self.wishes: list[list[str]] = []
+        self.inhibit_calls: list[list[str]] = []
         self.locks: list[int] = []  # the end that hears of the release
 
     def answer(self, call: Message) -> Message | None:
-        self.wishes.append(call.body)
+        self.inhibit_calls.append(call.body)
         if self.refuse:
             return Message.new_error(call, self.refuse, "no")
         ours, theirs = os.pipe()
@@ -143,8 +143,8 @@ async def test_a_night(bus: Bus, login1: Login1) -> None:
         woke = told[1]
         assert isinstance(woke, WakeDetected)
         assert 1.0 > woke.slept >= 0.0
-        assert [list(logind.WISH)] * 2 == login1.wishes
-        assert ("sleep", "delay") == (logind.WISH[0], logind.WISH[3])
+        assert [list(logind.INHIBIT_ARGUMENTS)] * 2 == login1.inhibit_calls
+        assert ("sleep", "delay") == (logind.INHIBIT_ARGUMENTS[0], logind.INHIBIT_ARGUMENTS[3])
     await until(lambda: not login1.held(1))
 
 
@@ -168,7 +168,7 @@ async def test_a_refused_lock_is_said_once(bus: Bus, caplog: pytest.LogCaptureFi
         for night in (1, 2):
             service.prepare(True)
             service.prepare(False)
-            await until(lambda night=night: len(told) == 2 * night and len(service.wishes) == night + 1)  # type: ignore[misc]
+            await until(lambda night=night: len(told) == 2 * night and len(service.inhibit_calls) == night + 1)  # type: ignore[misc]
         told[0].done()  # type: ignore[union-attr]
     assert [SleepImminent, WakeDetected] * 2 == [type(event) for event in told]
     (sentence,) = [r.getMessage() for r in caplog.records if "logind" in r.getMessage()]

@@ -16,7 +16,7 @@ from tests.osevents.listening import Heard, listening, until
 from trayapp.core.model import Moment
 from trayapp.osevents.events import OsEvent, SleepImminent, WakeDetected
 from trayapp.osevents.macos import MacNetwork, MacPower
-from trayapp.osevents.macos_iokit import system
+from trayapp.osevents.macos_iokit import load_iokit
 from trayapp.osevents.network import NetworkSnapshot
 from trayapp.osevents.polling import Polling
 from trayapp.osevents.watch import Watch
@@ -41,7 +41,7 @@ def test_elsewhere_it_is_refused_with_a_sentence() -> None:
     with pytest.raises(OSError, match="Apple"):
         MacPower()
     with pytest.raises(OSError, match="Apple"):
-        system()
+        load_iokit()
 
 
 class Machine:
@@ -52,7 +52,7 @@ class Machine:
         self.refuses = refuses
         self.allowed: list[tuple[int, float]] = []
         self.asked: set[int] = set()
-        self.heard: Callable[[int, int], None] | None = None
+        self.on_message: Callable[[int, int], None] | None = None
         self.said: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
         self.calls: list[str] = []
         self.thread: threading.Thread | None = None
@@ -64,20 +64,20 @@ class Machine:
             self.asked.add(argument)
         self.said.put((message, argument))
 
-    def register(self, heard: Callable[[int, int], None]) -> None:
+    def register(self, on_message: Callable[[int, int], None]) -> None:
         if self.refuses:
             raise OSError("IORegisterForSystemPower was refused")
         self.thread = threading.current_thread()
         assert self.thread is not threading.main_thread()
-        self.heard = heard
+        self.on_message = on_message
         self.calls.append("register")
 
     def listen(self) -> None:
         assert self.thread is threading.current_thread()
-        assert self.heard is not None
+        assert self.on_message is not None
         self.calls.append("listen")
         while (said := self.said.get()) is not None:
-            self.heard(*said)
+            self.on_message(*said)
 
     def stop(self) -> None:
         if self.deaf_to_stops:
@@ -97,7 +97,7 @@ class Machine:
     def capabilities(self) -> int | None:
         return self.powered
 
-    def stay_punctual(self) -> Callable[[], None]:
+    def prevent_app_nap(self) -> Callable[[], None]:
         self.calls.append("punctual")
         return lambda: self.calls.append("nap")
 
@@ -201,12 +201,12 @@ async def test_a_message_after_the_end() -> None:
     async with listening(MacPower(machine)) as heard:
         pass
     machine.asked |= {8, 9}
-    heard_by_us = machine.heard
-    assert heard_by_us is not None
+    on_message = machine.on_message
+    assert on_message is not None
 
     def say() -> None:
         for said in ((WILL_SLEEP, 8), (CAN_SLEEP, 9), (POWERED_ON, 0)):
-            heard_by_us(*said)
+            on_message(*said)
 
     late = threading.Thread(target=say)
     late.start()

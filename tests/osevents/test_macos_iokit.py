@@ -148,7 +148,7 @@ def test_timers_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
     foundation = types.ModuleType("Foundation")
     foundation.NSProcessInfo = types.SimpleNamespace(processInfo=Information)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "Foundation", foundation)
-    IoKit(Frameworks().libraries).stay_punctual()()
+    IoKit(Frameworks().libraries).prevent_app_nap()()
 
     assert [("begin", "keeps logins fresh"), ("end", "token")] == Information.said
 
@@ -158,4 +158,4 @@ def test_without_pyobjc_nobody_naps_us(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "Foundation", None)
 
-    IoKit(Frameworks().libraries).stay_punctual()()
+    IoKit(Frameworks().libraries).prevent_app_nap()()

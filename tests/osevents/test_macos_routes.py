@@ -13,7 +13,7 @@ import pytest
 from tests.osevents.listening import Heard, listening, until
 from trayapp.osevents.events import NetworkChangeHint
 from trayapp.osevents.macos import MacNetwork, interface_name
-from trayapp.osevents.macos_routes import stirs
+from trayapp.osevents.macos_routes import reports_change
 
 UP, GATEWAY, HOST, STATIC, LLINFO, WASCLONED = 0x1, 0x2, 0x4, 0x800, 0x400, 0x20000
 NAMES = {1: "lo0", 4: "en0", 9: "awdl0", 10: "llw0", 12: "ipsec0"}
@@ -80,7 +80,7 @@ DEFAULT = inet("0.0.0.0")
 def test_what_deserves_a_look(message: bytes) -> None:
     """Changes of routes, addresses and links stir, and so does whatever is not understood."""
 
-    assert stirs(message, lambda index: NAMES.get(index, ""))
+    assert reports_change(message, lambda index: NAMES.get(index, ""))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_deserves_a_look(message: bytes) -> None:
 def test_noise_wakes_nobody(message: bytes) -> None:
     """What a quiet Mac says all day long stirs nothing."""
 
-    assert not stirs(message, lambda index: NAMES.get(index, ""))
+    assert not reports_change(message, lambda index: NAMES.get(index, ""))
 
 
 async def test_a_burst_in_the_socket_is_one_event() -> None:

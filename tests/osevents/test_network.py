@@ -10,11 +10,11 @@ import pytest
 
 from trayapp.osevents import linux_snapshot as linux
 from trayapp.osevents import socket_snapshot
-from trayapp.osevents.network import NetworkSnapshot, compare, noisy
+from trayapp.osevents.network import NetworkSnapshot, compare, is_noise
 
 WIFI = NetworkSnapshot(
-    ways4=("wlan0 192.168.1.1",),
-    ways6=("wlan0 fe80::1",),
+    routes4=("wlan0 192.168.1.1",),
+    routes6=("wlan0 fe80::1",),
     addresses4=("wlan0 192.168.1.23/24",),
     addresses6=("wlan0 2001:db8:1::23/64",),
     resolver="aaaa",
@@ -27,10 +27,10 @@ WIFI = NetworkSnapshot(
     ("later", "reasons"),
     [
         (WIFI, ()),
-        (replace(WIFI, ways4=("wlan0 10.0.0.1",)), ("default route",)),
+        (replace(WIFI, routes4=("wlan0 10.0.0.1",)), ("default route",)),
         (replace(WIFI, addresses4=("tun0 10.8.0.2/24", "wlan0 192.168.1.23/24")), ("addresses",)),
         (replace(WIFI, resolver="bbbb"), ("name servers",)),
-        (replace(WIFI, ways6=(), addresses6=()), ("IPv6 came or went", "default route", "addresses")),
+        (replace(WIFI, routes6=(), addresses6=()), ("IPv6 came or went", "default route", "addresses")),
         (replace(WIFI, addresses4=()), ("IPv4 came or went", "addresses")),
         (NetworkSnapshot(), ("IPv4 came or went", "IPv6 came or went", "default route", "addresses", "name servers")),
     ],
@@ -45,21 +45,21 @@ def test_reasons_of_a_change(later: NetworkSnapshot, reasons: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize(
-    ("picture", "offline"),
+    ("snapshot", "offline"),
     [
         (WIFI, False),
-        (replace(WIFI, ways4=(), addresses4=()), False),
-        (replace(WIFI, ways6=()), False),
-        (replace(WIFI, ways4=(), ways6=()), True),
+        (replace(WIFI, routes4=(), addresses4=()), False),
+        (replace(WIFI, routes6=()), False),
+        (replace(WIFI, routes4=(), routes6=()), True),
         (replace(WIFI, addresses4=(), addresses6=()), True),
-        (replace(WIFI, ways4=(), addresses6=()), True),
+        (replace(WIFI, routes4=(), addresses6=()), True),
         (NetworkSnapshot(), True),
     ],
 )
-def test_offline_is_no_way_or_no_address(picture: NetworkSnapshot, offline: bool) -> None:
+def test_offline_is_no_way_or_no_address(snapshot: NetworkSnapshot, offline: bool) -> None:
     """One family with route and address is enough; a route of one and an address of the other are not."""
 
-    assert picture.offline is offline
+    assert snapshot.offline is offline
 
 
 def test_a_digest_names_the_state() -> None:
@@ -67,7 +67,7 @@ def test_a_digest_names_the_state() -> None:
 
     assert WIFI.digest() == replace(WIFI).digest()
     assert WIFI.digest() != replace(WIFI, resolver="bbbb").digest()
-    assert NetworkSnapshot(ways4=("a",)).digest() != NetworkSnapshot(ways6=("a",)).digest()
+    assert NetworkSnapshot(routes4=("a",)).digest() != NetworkSnapshot(routes6=("a",)).digest()
     assert len(WIFI.digest()) == 12
 
 
@@ -75,14 +75,14 @@ def test_a_digest_names_the_state() -> None:
 def test_containers_are_noise(interface: str) -> None:
     """Loopback, containers and virtual machines say nothing about the way out."""
 
-    assert noisy(interface)
+    assert is_noise(interface)
 
 
 @pytest.mark.parametrize("interface", ["eth0", "wlp3s0", "br0", "tun0", "wg0", "lowpan0"])
 def test_real_links_are_not(interface: str) -> None:
     """Nor is a VPN, a bridge of the administrator's, or a name that only begins like `lo`."""
 
-    assert not noisy(interface)
+    assert not is_noise(interface)
 
 
 # --- recorded texts --------------------------------------------------------------------------------------------------
@@ -103,10 +103,10 @@ BLACKHOLE = "*\t00000000\t00000000\t0201\t0\t0\t0\t00000000\t0\t0\t0\n"
 def test_default_routes_of_ipv4() -> None:
     """A network's own route is no way out, and a refusing one neither; two halves of everything are."""
 
-    assert linux.ways4(ROUTE) == [("wlan0", "192.168.1.1")]
-    assert linux.ways4(ROUTE + VPN_HALVES) == [("tun0", "10.8.0.1"), ("wlan0", "192.168.1.1")]
-    assert linux.ways4(ROUTE.splitlines()[0] + "\n" + BLACKHOLE) == []
-    assert linux.ways4("") == linux.ways4("Iface\nhalf a line\n") == []
+    assert linux.default_routes4(ROUTE) == [("wlan0", "192.168.1.1")]
+    assert linux.default_routes4(ROUTE + VPN_HALVES) == [("tun0", "10.8.0.1"), ("wlan0", "192.168.1.1")]
+    assert linux.default_routes4(ROUTE.splitlines()[0] + "\n" + BLACKHOLE) == []
+    assert linux.default_routes4("") == linux.default_routes4("Iface\nhalf a line\n") == []
 
 
 ANY = "0" * 32
@@ -125,9 +125,9 @@ ROUTE6 = "\n".join(
 def test_default_routes_of_ipv6() -> None:
     """The kernel's own unreachable default on `lo` is no way out."""
 
-    assert linux.ways6(ROUTE6) == [("wlan0", "fe80::1")]
-    assert linux.ways6("\n".join(line for line in ROUTE6.splitlines() if "wlan0" not in line)) == []
-    assert linux.ways6("half a line") == []
+    assert linux.default_routes6(ROUTE6) == [("wlan0", "fe80::1")]
+    assert linux.default_routes6("\n".join(line for line in ROUTE6.splitlines() if "wlan0" not in line)) == []
+    assert linux.default_routes6("half a line") == []
 
 
 INET6 = """\
@@ -224,12 +224,12 @@ def test_a_damaged_attribute_ends_the_list() -> None:
 def test_the_same_resolver_written_again_is_no_change() -> None:
     """Comments and spaces do not count; a server more, or another order, does."""
 
-    plain = linux.resolver(b"nameserver 10.0.0.1\nsearch a.example\n")
+    plain = linux.resolver_digest(b"nameserver 10.0.0.1\nsearch a.example\n")
 
-    assert linux.resolver(b"# Generated at 12:00\n\nnameserver   10.0.0.1\n; x\nsearch a.example") == plain
-    assert linux.resolver(b"search a.example\nnameserver 10.0.0.1\n") != plain
-    assert linux.resolver(b"nameserver 10.0.0.2\nsearch a.example\n") != plain
-    assert linux.resolver(b"# nothing\n") == ""
+    assert linux.resolver_digest(b"# Generated at 12:00\n\nnameserver   10.0.0.1\n; x\nsearch a.example") == plain
+    assert linux.resolver_digest(b"search a.example\nnameserver 10.0.0.1\n") != plain
+    assert linux.resolver_digest(b"nameserver 10.0.0.2\nsearch a.example\n") != plain
+    assert linux.resolver_digest(b"# nothing\n") == ""
 
 
 # --- where nothing better is known -----------------------------------------------------------------------------------
@@ -251,17 +251,17 @@ def test_the_same_resolver_written_again_is_no_change() -> None:
 def test_what_of_an_address_lasts(address: str, stays: str) -> None:
     """An IPv6 address is known by its network, as privacy addresses change every day."""
 
-    assert socket_snapshot.lasting(address) == stays
+    assert socket_snapshot.stable_prefix(address) == stays
 
 
 def test_a_family_that_is_not_there_is_no_address() -> None:
     """Where the kernel knows no way the answer is empty, not an error."""
 
-    assert socket_snapshot.source(socket.AF_INET6, ("not an address", 9)) == ""
-    assert socket_snapshot.source(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
+    assert socket_snapshot.source_address(socket.AF_INET6, ("not an address", 9)) == ""
+    assert socket_snapshot.source_address(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
 
 
-def test_a_picture_by_sockets_agrees_with_itself() -> None:
+def test_two_snapshots_by_sockets_are_equal() -> None:
     """Two looks at an unchanged network are equal."""
 
     assert socket_snapshot.read_by_sockets() == socket_snapshot.read_by_sockets()

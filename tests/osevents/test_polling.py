@@ -16,25 +16,25 @@ from trayapp.core.model import Moment
 from trayapp.osevents.events import ClockStepped, NetworkState, WakeDetected
 from trayapp.osevents.linux_snapshot import read_kernel_tables
 from trayapp.osevents.network import NetworkSnapshot
-from trayapp.osevents.polling import Polling, reader
+from trayapp.osevents.polling import Polling, snapshot_reader
 from trayapp.osevents.socket_snapshot import read_by_sockets
 
-HOME = replace(WIFI, ways4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",))
+HOME = replace(WIFI, routes4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24",))
 
 
-class Eyes:
+class FakeReader:
     """Shows the picture it was given, and counts the looks."""
 
-    def __init__(self, picture: NetworkSnapshot) -> None:
-        self.picture = picture
-        self.looks = 0
+    def __init__(self, snapshot: NetworkSnapshot) -> None:
+        self.snapshot = snapshot
+        self.reads = 0
         self.error: OSError | None = None
 
     def __call__(self) -> NetworkSnapshot:
-        self.looks += 1
+        self.reads += 1
         if self.error is not None:
             raise self.error
-        return self.picture
+        return self.snapshot
 
 
 def moment(at: float, *, slept: float = 0.0, stepped: float = 0.0) -> Moment:
@@ -44,7 +44,7 @@ def moment(at: float, *, slept: float = 0.0, stepped: float = 0.0) -> Moment:
 def test_a_quiet_machine_says_nothing() -> None:
     """The first look and every look at the same network are no event."""
 
-    polling = Polling(Eyes(WIFI))
+    polling = Polling(FakeReader(WIFI))
 
     assert [polling.poll(moment(30.0 * number)) for number in range(5)] == [[]] * 5
 
@@ -52,7 +52,7 @@ def test_a_quiet_machine_says_nothing() -> None:
 def test_a_start_without_network_is_told() -> None:
     """Being offline at the first look is an event, as a gate starts open."""
 
-    polling = Polling(Eyes(NetworkSnapshot()))
+    polling = Polling(FakeReader(NetworkSnapshot()))
 
     assert polling.poll(moment(0)) == [NetworkState(True, digest=NetworkSnapshot().digest(), reasons=("start",))]
 
@@ -60,10 +60,10 @@ def test_a_start_without_network_is_told() -> None:
 def test_a_change_is_told_once() -> None:
     """Another network is one event with its reasons; the next look is quiet."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     polling.poll(moment(0))
-    eyes.picture = HOME
+    network.snapshot = HOME
 
     assert polling.poll(moment(30)) == [
         NetworkState(False, digest=HOME.digest(), reasons=("default route", "addresses")),
@@ -74,12 +74,12 @@ def test_a_change_is_told_once() -> None:
 def test_going_and_coming_back() -> None:
     """Offline and online again are an event each."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     polling.poll(moment(0))
     said = []
-    for number, picture in enumerate((NetworkSnapshot(), WIFI), 1):
-        eyes.picture = picture
+    for number, snapshot in enumerate((NetworkSnapshot(), WIFI), 1):
+        network.snapshot = snapshot
         said += polling.poll(moment(30.0 * number))
 
     assert [event.offline for event in said if isinstance(event, NetworkState)] == [True, False]
@@ -88,10 +88,10 @@ def test_going_and_coming_back() -> None:
 def test_a_wake_is_told_before_the_new_network() -> None:
     """After sleep the network is looked at at once, and the wake is the first of the two events."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     polling.poll(moment(0))
-    eyes.picture = HOME
+    network.snapshot = HOME
     woke, state = polling.poll(moment(301, slept=300))
 
     assert isinstance(woke, WakeDetected)
@@ -102,59 +102,59 @@ def test_a_wake_is_told_before_the_new_network() -> None:
 def test_a_step_of_the_clock_is_told() -> None:
     """Somebody who sets the clock is noticed, and the network is looked at again."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     polling.poll(moment(0))
     (step,) = polling.poll(moment(1, stepped=3600))
 
     assert isinstance(step, ClockStepped)
     assert step.by == pytest.approx(3600.0)
-    assert eyes.looks == 2
+    assert network.reads == 2
 
 
 def test_frequent_calls_look_seldom() -> None:
     """A timer that wakes a hundred times a second makes the network be looked at every 5 s."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     for number in range(1001):
         polling.poll(moment(number / 100))
 
-    assert eyes.looks == 3
+    assert network.reads == 3
 
 
 def test_an_unreadable_network_is_taken_as_unchanged(caplog: pytest.LogCaptureFixture) -> None:
     """A failing look is logged once, never means offline, and what changed meanwhile is told when it can be seen."""
 
-    eyes = Eyes(WIFI)
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    polling = Polling(network)
     polling.poll(moment(0))
-    eyes.error = PermissionError("not allowed")
+    network.error = PermissionError("not allowed")
     for number in range(3):
         assert polling.poll(moment(10.0 + 10 * number)) == []
     assert caplog.text.count("cannot be looked at") == 1
 
-    eyes.error, eyes.picture = None, HOME
+    network.error, network.snapshot = None, HOME
     assert len(polling.poll(moment(60))) == 1
 
 
 def test_blind_from_the_start() -> None:
     """The first look that succeeds is the first look."""
 
-    eyes = Eyes(WIFI)
-    eyes.error = OSError("later")
-    polling = Polling(eyes)
+    network = FakeReader(WIFI)
+    network.error = OSError("later")
+    polling = Polling(network)
 
     assert polling.poll(moment(0)) == []
-    eyes.error = None
+    network.error = None
     assert polling.poll(moment(10)) == []
 
 
 def test_each_system_has_its_reader() -> None:
     """Linux is read from the kernel's tables, the others by sockets."""
 
-    assert reader("linux") is read_kernel_tables
-    assert reader("darwin") is reader("win32") is read_by_sockets
+    assert snapshot_reader("linux") is read_kernel_tables
+    assert snapshot_reader("darwin") is snapshot_reader("win32") is read_by_sockets
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and netlink")

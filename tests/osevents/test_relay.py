@@ -32,7 +32,7 @@ async def test_what_is_under_way_at_the_end_is_dropped() -> None:
     heard = Heard()
     relay = ThreadRelay(heard)
     assert relay.post(NetworkChangeHint())
-    relay.end()
+    relay.stop()
     await asyncio.sleep(0.01)
 
     assert not relay.post(NetworkChangeHint())

@@ -11,7 +11,7 @@ import pytest
 
 from tests.osevents.test_linux import until
 from tests.osevents.test_network import WIFI
-from tests.osevents.test_polling import HOME, Eyes, moment
+from tests.osevents.test_polling import HOME, FakeReader, moment
 from trayapp.core.model import Moment
 from trayapp.osevents import watch
 from trayapp.osevents.events import (
@@ -53,9 +53,9 @@ class World:
 
     def __init__(self, *sources: Pretend) -> None:
         self.now = moment(0)
-        self.eyes = Eyes(WIFI)
+        self.network = FakeReader(WIFI)
         self.asked = 0
-        self.watch = Watch(self._asked, lambda: self.now, Polling(self.eyes))
+        self.watch = Watch(self._asked, lambda: self.now, Polling(self.network))
         self.sources = sources
         self.watch.poll(self.now)
         self._task: asyncio.Task[None] | None = None
@@ -85,12 +85,12 @@ async def test_a_burst_is_one_look() -> None:
 
     kernel = Pretend(power=False)
     async with World(kernel) as world:
-        world.eyes.picture = HOME
+        world.network.snapshot = HOME
         for number in range(10):
             world.now = moment(1.0 + number / 100)
             kernel.emit(NetworkChangeHint())
         assert [] == world.at(1.2)  # not yet: more may come
-        assert 1 == world.eyes.looks
+        assert 1 == world.network.reads
         await asyncio.sleep(0.3)
         assert 1 == world.asked
 
@@ -109,7 +109,7 @@ async def test_a_portal_is_remembered() -> None:
         assert isinstance(told, NetworkState)
         assert (False, True) == (told.offline, told.portal)
 
-        world.eyes.picture = NetworkSnapshot()
+        world.network.snapshot = NetworkSnapshot()
         (told,) = world.at(30.0)
         assert isinstance(told, NetworkState)
         assert (True, True) == (told.offline, told.portal)
@@ -216,7 +216,7 @@ async def test_a_source_that_ends_is_begun_again(
     """A few times, with pauses, and then no more; the reason is said once, and the others go on."""
 
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(watch, "AGAIN", (0.0, 0.0))
+    monkeypatch.setattr(watch, "RESTART_PAUSES", (0.0, 0.0))
     ends, other = Pretend(power=True, live=False), Pretend(power=False)
     ends.error = OSError("there is no system bus to be reached")
     async with World(ends, other):
@@ -230,7 +230,7 @@ async def test_a_source_with_a_bug_ends_nothing(
 ) -> None:
     """Its traceback is in the log (M13)."""
 
-    monkeypatch.setattr(watch, "AGAIN", ())
+    monkeypatch.setattr(watch, "RESTART_PAUSES", ())
     ends, other = Pretend(power=True, live=False), Pretend(power=False)
     ends.error = ZeroDivisionError("a bug")
     async with World(ends, other) as world:
@@ -243,7 +243,7 @@ async def test_a_source_with_a_bug_ends_nothing(
 async def test_one_that_lasted_gets_all_its_chances_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bus that is restarted once a day does not use up the tries."""
 
-    monkeypatch.setattr(watch, "AGAIN", (0.0,))
+    monkeypatch.setattr(watch, "RESTART_PAUSES", (0.0,))
     source = Pretend(power=True)
     ages = iter(range(0, 10_000, 100))
 
@@ -251,7 +251,7 @@ async def test_one_that_lasted_gets_all_its_chances_again(monkeypatch: pytest.Mo
         return replace(moment(0), awake=float(next(ages)))
 
     source.error = OSError("restarted")
-    listening = asyncio.create_task(Watch(lambda: None, now, Polling(Eyes(WIFI))).run([source]))
+    listening = asyncio.create_task(Watch(lambda: None, now, Polling(FakeReader(WIFI))).run([source]))
     await until(lambda: source.begun >= 10)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

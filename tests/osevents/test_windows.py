@@ -16,8 +16,7 @@ import pytest
 from tests.osevents.listening import Heard, Library, listening
 from trayapp.osevents.events import NetworkChangeHint, SleepImminent, WakeDetected
 from trayapp.osevents.windows import WindowsNetwork, WindowsPower
-from trayapp.osevents.windows_calls import SubscribeParameters, Windows, system
-from trayapp.osevents.windows_calls import WindowsLibraries as WindowsLibraries
+from trayapp.osevents.windows_calls import SubscribeParameters, WindowsApi, WindowsLibraries, load_windows
 
 SUSPEND, RESUME_CRITICAL, RESUME_SUSPEND, STATUS_CHANGE, RESUME_AUTOMATIC = 4, 6, 7, 10, 18
 
@@ -31,19 +30,19 @@ class Machine:
         self.cancelled: list[str] = []
         self.foreign: list[threading.Thread] = []
 
-    def watch_addresses(self, heard: Callable[[], None]) -> Callable[[], None]:
-        return self._watch("addresses", heard)
+    def watch_addresses(self, notify: Callable[[], None]) -> Callable[[], None]:
+        return self._watch("addresses", notify)
 
-    def watch_routes(self, heard: Callable[[], None]) -> Callable[[], None]:
-        return self._watch("routes", heard)
+    def watch_routes(self, notify: Callable[[], None]) -> Callable[[], None]:
+        return self._watch("routes", notify)
 
-    def watch_power(self, heard: Callable[[int], None]) -> Callable[[], None]:
-        return self._watch("power", heard)
+    def watch_power(self, notify: Callable[[int], None]) -> Callable[[], None]:
+        return self._watch("power", notify)
 
-    def _watch(self, what: str, heard: Callable[..., None]) -> Callable[[], None]:
+    def _watch(self, what: str, notify: Callable[..., None]) -> Callable[[], None]:
         if what == self.refuses:
             raise OSError(f"{what} was refused (error 5)")
-        self.watched[what] = heard
+        self.watched[what] = notify
 
         def cancel() -> None:
             assert threading.current_thread() not in self.foreign, "this would wait for itself for ever"
@@ -193,7 +192,7 @@ def test_elsewhere_it_is_refused_with_a_sentence() -> None:
     with pytest.raises(OSError, match="Microsoft"):
         WindowsPower()
     with pytest.raises(OSError, match="Microsoft"):
-        system()
+        load_windows()
 
 
 # --- the C calls -----------------------------------------------------------------------------------------------------
@@ -272,7 +271,7 @@ async def test_through_the_c_interface() -> None:
     """Types, handles and callbacks, with real C calls in between and a collected heap."""
 
     dlls = Dlls()
-    calls = Windows(dlls.libraries)
+    calls = WindowsApi(dlls.libraries)
     async with listening(WindowsNetwork(calls)) as network, listening(WindowsPower(calls, hold=0.01)) as power:
         gc.collect()
         dlls.tell(0x100)
@@ -296,7 +295,7 @@ def test_a_callback_lives_until_windows_has_let_go_of_it(watch: str) -> None:
     for ends, kept in ((0, False), (5, True)):
         ear = Ear()
         alive = weakref.ref(ear)
-        cancel = getattr(Windows(Dlls(ends=ends).libraries), watch)(ear)
+        cancel = getattr(WindowsApi(Dlls(ends=ends).libraries), watch)(ear)
         del ear
         gc.collect()
         assert alive() is not None
@@ -310,14 +309,14 @@ def test_an_error_code_is_an_oserror(watch: str) -> None:
     """Windows says a number; we say which call it was."""
 
     with pytest.raises(OSError, match=r"Notif\w+ was refused \(error 87\)"):
-        getattr(Windows(Dlls(said=87).libraries), watch)(lambda *_: None)
+        getattr(WindowsApi(Dlls(said=87).libraries), watch)(lambda *_: None)
 
 
 def test_a_watch_is_ended_once() -> None:
     """A handle that was given back may belong to somebody else."""
 
     dlls = Dlls()
-    cancel = Windows(dlls.libraries).watch_routes(lambda: None)
+    cancel = WindowsApi(dlls.libraries).watch_routes(lambda: None)
     cancel()
     cancel()
 

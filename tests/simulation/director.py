@@ -128,7 +128,7 @@ class Director:
                 self._concerning(h, over)
 
     def _network(self, what: str, over: bool, who: str) -> None:
-        net, before = self.w.network, self.w.network.picture()
+        net, before = self.w.network, self.w.network.snapshot()
         step = -1 if over else 1
         match what:
             case "move":
@@ -143,7 +143,7 @@ class Director:
                 net.vpn_down += step
             case _:
                 net.hinted += step
-        told = net.picture() != before
+        told = net.snapshot() != before
         if what in ("move", "vpn") or (what == "link" and not over):
             net.epoch += 1
             self.w.checks.heals.shaken()

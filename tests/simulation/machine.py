@@ -15,7 +15,7 @@ from trayapp.core.model import Moment
 from trayapp.engine.ports import SystemChange
 from trayapp.osevents.events import NetworkState
 from trayapp.osevents.network import NetworkSnapshot
-from trayapp.osevents.polling import LOOK_EVERY, Polling
+from trayapp.osevents.polling import READ_INTERVAL, Polling
 
 EPOCH = 1_800_000_000.0  # s; the wall clock when the world begins
 BOOTED = 20.0  # s; what the monotonic clocks show when the program can first look at them
@@ -62,7 +62,7 @@ class Network:
         """The kernel's word."""
         return self.down > 0 or self.hinted > 0
 
-    def picture(self) -> NetworkSnapshot:
+    def snapshot(self) -> NetworkSnapshot:
         """What the operating system shows of it."""
         if self.offline:
             return NetworkSnapshot()
@@ -80,7 +80,7 @@ class Watcher:
         self.native = native
         self._network = network
         self._told = told
-        self._polling = Polling(network.picture, 0.0 if native else LOOK_EVERY)
+        self._polling = Polling(network.snapshot, 0.0 if native else READ_INTERVAL)
         self._news = SystemChange()
 
     def first(self, now: Moment) -> bool:
@@ -90,7 +90,7 @@ class Watcher:
     @property
     def unseen(self) -> bool:
         """Whether the network is another one than at the last look."""
-        return self._polling._picture != self._network.picture()
+        return self._polling._snapshot != self._network.snapshot()
 
     def tell(self, news: SystemChange) -> None:
         """A native message."""

@@ -1,8 +1,8 @@
-"""What Linux tells by itself: four sources, each for one thing, none of them needed.
+"""The native sources of Linux: one for each kind of event, none of them required.
 
-The kernel tells of links, addresses and routes (`rtnetlink`) and of a clock that jumped (`timerfd`); logind tells of sleep
-and lets us hold it up for a moment (`logind`); NetworkManager has an opinion on captive portals (`networkmanager`). The
-first two need neither D-Bus nor systemd, so a machine without either still wakes us within milliseconds.
+The kernel reports links, addresses and routes (`rtnetlink`) and clock jumps (`timerfd`); logind announces sleep and lets
+us delay it briefly (`logind`); NetworkManager suspects captive portals (`networkmanager`). The first two need neither
+D-Bus nor systemd, so a machine without either still wakes us within milliseconds.
 """
 
 from __future__ import annotations

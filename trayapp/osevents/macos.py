@@ -1,11 +1,11 @@
-"""What macOS tells by itself: the routing socket for the network, IOKit for sleep and wake. Neither needs PyObjC or a window.
+"""The native sources of macOS: the routing socket for the network, IOKit for sleep and wake, without PyObjC or a window.
 
-IOKit's messages come on a thread of its own with a run loop, so they come under `--no-tray` too, where no application
-runs one on the main thread.
+IOKit's messages arrive on a thread of our own with its own run loop, so they also arrive under `--no-tray`, where no
+application runs one on the main thread.
 
-DarkWake: a Mac that sleeps surfaces for seconds or minutes, with network and without its screen, and may be gone again in
-the middle of a request. It says nothing of that to programs: `SystemHasPoweredOn` comes only with the screen. So the gate
-that `SleepImminent` closed stays closed, and that message alone is the green light; `dark` answers whoever doubts the silence.
+DarkWake: a sleeping Mac wakes for seconds or minutes, with network and without its screen, and may sleep again in the
+middle of a request. Programs are not told: `SystemHasPoweredOn` comes only with the screen. So the gate that
+`SleepImminent` closed stays closed until that message; `in_dark_wake` tells a maintenance wake from a missed message.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from trayapp.osevents.macos_iokit import (
     WILL_NOT_SLEEP,
     WILL_SLEEP,
     PowerCalls,
-    system,
+    load_iokit,
 )
-from trayapp.osevents.macos_routes import stirs
+from trayapp.osevents.macos_routes import reports_change
 from trayapp.osevents.relay import SleepHold, ThreadRelay
 
 log = logging.getLogger(__name__)
 
-HOLD = 4.0  # s that a sleep waits for an answer on its way (DESIGN.md section 12); macOS itself waits for 30
-_STOP_STEP, _STOP_STEPS = 0.05, 20  # s, times; a run loop that is just about to begin does not hear the first stop
-_ENOUGH = 65536  # bytes; many messages may come in one read
+HOLD_LIMIT = 4.0  # s that a sleep is delayed for a pending token response; macOS itself would wait 30 s
+_STOP_STEP, _STOP_STEPS = 0.05, 20  # s, times; a run loop that is just about to begin misses the first stop
+_READ_SIZE = 65536  # bytes; many messages may come in one read
 
 
 def routing_socket() -> socket.socket:
-    """Unprivileged: it hears everything and is asked nothing. <sys/socket.h>: AF_ROUTE is 17."""
+    """An unprivileged socket that receives every routing message; nothing is ever sent. <sys/socket.h>: AF_ROUTE is 17."""
     if sys.platform != "darwin":
         raise OSError("the routing socket is macOS's")
     return socket.socket(socket.AF_ROUTE, socket.SOCK_RAW, 0)
 
 
 def interface_name(index: int) -> str:
-    """Empty if it is gone."""
+    """The name of an interface; empty if it is gone."""
     try:
         return socket.if_indextoname(index)
     except OSError:
@@ -55,7 +55,7 @@ def interface_name(index: int) -> str:
 
 
 class MacNetwork:
-    """Emits `NetworkStirred`. One socket, opened in `run`; however many messages a read brings, one event."""
+    """Emits `NetworkChangeHint`: one for each batch of messages, however many are in it. `run` opens the socket."""
 
     name = "routing socket"
     power = False
@@ -73,12 +73,12 @@ class MacNetwork:
         self._name_of = name_of
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
-        """Until cancelled; `OSError` if the kernel stops telling."""
+        """Emit until cancelled. Raises `OSError` if the socket fails."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         with self._open() as kernel:
             kernel.setblocking(False)
-            loop.add_reader(kernel, self._heard, kernel, emit, ended)
+            loop.add_reader(kernel, self._on_readable, kernel, emit, ended)
             self.live = True
             try:
                 await ended
@@ -86,86 +86,89 @@ class MacNetwork:
                 self.live = False
                 loop.remove_reader(kernel)
 
-    def _heard(self, kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asyncio.Future[None]) -> None:
+    def _on_readable(self, kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asyncio.Future[None]) -> None:
         try:
-            stirred = self._empty(kernel)
+            changed = self._drain(kernel)
         except OSError as error:
             if not ended.done():
                 ended.set_exception(error)
             return
-        if stirred:
+        if changed:
             emit(NetworkChangeHint())
 
-    def _empty(self, kernel: socket.socket) -> bool:
-        """Read all that is there; whether any of it matters."""
-        stirred = False
+    def _drain(self, kernel: socket.socket) -> bool:
+        """Read every waiting message; whether any of them reports a change."""
+        changed = False
         while True:
             try:
-                data = kernel.recv(_ENOUGH)
+                data = kernel.recv(_READ_SIZE)
             except BlockingIOError:
-                return stirred
+                return changed
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                stirred = True  # messages were lost for want of room: a change like any other
+                changed = True  # messages were lost as the buffer was full: treat it as a change
                 continue
             if not data:
                 raise OSError("the routing socket was closed")
-            stirred = stirred or stirs(data, self._name_of)
+            changed = changed or reports_change(data, self._name_of)
 
 
 class MacPower:
-    """Emits `SleepImminent` and `WakeDetected`. Each announced sleep is allowed exactly once: by `done`, or after `hold` seconds."""
+    """Emits `SleepImminent` and `WakeDetected`.
+
+    Each announced sleep is allowed exactly once: by the event's `done`, or after `hold` seconds.
+    """
 
     name = "IOKit power"
     power = True
     network = False
 
-    def __init__(self, calls: PowerCalls | None = None, hold: float = HOLD) -> None:
+    def __init__(self, calls: PowerCalls | None = None, hold: float = HOLD_LIMIT) -> None:
         self.live = False
-        self._calls = calls or system()
-        self._limit = hold
+        self._calls = calls or load_iokit()
+        self._hold_limit = hold
 
     def in_dark_wake(self) -> bool:
-        """Whether the machine runs without its screen's half being powered: DarkWake. False where nobody knows.
+        """Whether the CPU is powered and the video hardware is not. False if unknown.
 
-        It is about the machine, not about a display: a Mac without one, or with its lid closed on a desk, is not dark.
+        This is about the machine, not a display: a Mac without one, or with its lid closed on a desk, is not in DarkWake.
         """
         powered = self._calls.capabilities()
         return powered is not None and bool(powered & CPU) and not powered & VIDEO
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
-        """Until cancelled; `OSError` if the system refuses, or stops telling."""
-        night = _SleepCycle(self._calls, ThreadRelay(emit), self._limit)
+        """Emit until cancelled. Raises `OSError` if IOKit refuses the registration or closes its port."""
+        cycle = _SleepCycle(self._calls, ThreadRelay(emit), self._hold_limit)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        thread = threading.Thread(target=self._listen, args=(night, ended), name="power events", daemon=True)
+        thread = threading.Thread(target=self._listen, args=(cycle, ended), name="power events", daemon=True)
         thread.start()
         try:
             await ended
         finally:
             self.live = False
-            asleep = night.end()
+            asleep = cycle.stop()
             self._stop(thread)
-            if asleep:  # nobody will say any more that it is over
+            if asleep:  # the wake can't be reported any more
                 emit(WakeDetected())
 
-    def _listen(self, night: _SleepCycle, ended: asyncio.Future[None]) -> None:
-        """The thread's life."""
+    def _listen(self, cycle: _SleepCycle, ended: asyncio.Future[None]) -> None:
+        """The body of the power thread: register, run its loop until stopped, unregister."""
         try:
-            self._calls.register(night.heard)
+            self._calls.register(cycle.on_message)
         except OSError as error:
-            night.relay.call(_fail, ended, error)
+            cycle.relay.call(_end_with, ended, error)
             return
-        punctual = self._calls.stay_punctual()
+        allow_app_nap = self._calls.prevent_app_nap()
         try:
-            night.relay.call(self._began, ended)
-            if self.in_dark_wake():  # started by launchd in the night: this sleep began before us
-                night.falls()
+            cycle.relay.call(self._began, ended)
+            if self.in_dark_wake():  # launchd started us during a maintenance wake: this sleep began before us
+                cycle.begin_sleep()
             self._calls.listen()
         finally:
             self._calls.unregister()
-            punctual()
-            night.relay.call(_fail, ended, OSError("IOKit closed its port for power events"))
+            allow_app_nap()
+            cycle.relay.call(_end_with, ended, OSError("IOKit closed its port for power events"))
 
     def _began(self, ended: asyncio.Future[None]) -> None:
         self.live = not ended.done()
@@ -179,45 +182,45 @@ class MacPower:
         log.warning("os events: the thread for power events does not end")
 
 
-def _fail(ended: asyncio.Future[None], error: OSError) -> None:
+def _end_with(ended: asyncio.Future[None], error: OSError) -> None:
     if not ended.done():
         ended.set_exception(error)
 
 
 class _SleepCycle:
-    """From messages to events, on the thread that listens. It knows whether a sleep is announced, and who waits."""
+    """Turns IOKit's messages into events, on the power thread. Holds at most one announced sleep."""
 
-    def __init__(self, calls: PowerCalls, relay: ThreadRelay, limit: float) -> None:
+    def __init__(self, calls: PowerCalls, relay: ThreadRelay, hold_limit: float) -> None:
         self.relay = relay
         self._calls = calls
-        self._limit = limit
+        self._hold_limit = hold_limit
         self._hold: SleepHold | None = None
         self._asleep = False
 
-    def heard(self, message: int, argument: int) -> None:
-        """What IOKit says. A message that wants an answer gets one, whatever else goes wrong."""
+    def on_message(self, message: int, argument: int) -> None:
+        """Handle one message of IOKit. A message that wants an answer gets one, whatever else fails."""
         if message == CAN_SLEEP:
-            self._calls.allow(argument)  # what an idle machine may do is not ours to say
+            self._calls.allow(argument)  # idle sleep is the user's policy, not ours
         elif message == WILL_SLEEP:
-            self.falls(argument)
+            self.begin_sleep(argument)
         elif message == HAS_POWERED_ON or (message == WILL_NOT_SLEEP and self._asleep):
             self._asleep = False
             self.relay.post(WakeDetected())
 
-    def falls(self, argument: int | None = None) -> None:
-        """Asleep as far as people are concerned; with an argument IOKit waits for the answer to it."""
+    def begin_sleep(self, argument: int | None = None) -> None:
+        """The machine counts as asleep. With an `argument`, IOKit waits for the answer to it."""
         self._asleep = True
         if argument is None:
             self.relay.post(SleepImminent())
             return
-        # Kept before the post: whoever ends meanwhile must find it.
-        self._hold = hold = SleepHold(lambda: self._calls.allow(argument), self._limit)
+        # Assigned before the post, so that a `stop` in between finds it.
+        self._hold = hold = SleepHold(lambda: self._calls.allow(argument), self._hold_limit)
         if not self.relay.post(SleepImminent(hold.release)):
             hold.release()
 
-    def end(self) -> bool:
-        """From the loop: nothing is held up any more. Whether a sleep was announced that nobody called over."""
-        self.relay.end()
+    def stop(self) -> bool:
+        """From the loop: release what is held. Returns whether an announced sleep has had no wake yet."""
+        self.relay.stop()
         if self._hold is not None:
             self._hold.release()
         return self._asleep

@@ -1,6 +1,6 @@
-"""The calls of macOS behind `MacPower`: IOKit and CoreFoundation through ctypes, and nothing decided.
+"""IOKit and CoreFoundation through ctypes: the power-management calls behind `MacPower`, without any judgement.
 
-Signatures and codes come from the public headers that each comment names. Nothing is loaded before `system()`.
+Signatures and codes come from the public headers that each comment names. Nothing is loaded before `load_iokit`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 # <IOKit/IOMessage.h>: iokit_common_msg(n) is 0xE0000000 | n
 CAN_SLEEP = 0xE0000270  # kIOMessageCanSystemSleep: idle; a veto is possible, an answer is due
 WILL_SLEEP = 0xE0000280  # kIOMessageSystemWillSleep: no veto, an answer is due within 30 s
-WILL_NOT_SLEEP = 0xE0000290  # kIOMessageSystemWillNotSleep: somebody else's veto
+WILL_NOT_SLEEP = 0xE0000290  # kIOMessageSystemWillNotSleep: another program's veto
 HAS_POWERED_ON = 0xE0000300  # kIOMessageSystemHasPoweredOn: awake with its screen; never in DarkWake
 
 # IOPMLibPrivate.h of Apple's published IOKitUser: IOPMCapabilityBits. IOPMIsADarkWake() there is "CPU and no video".
@@ -29,34 +29,34 @@ INTEREST = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uin
 
 
 class PowerCalls(Protocol):
-    """What `MacPower` needs. `register`, `listen` and `unregister` belong to one thread, the others to any."""
+    """What `MacPower` calls. `register`, `listen` and `unregister` belong to one thread, the others to any."""
 
-    def register(self, heard: Callable[[int, int], None]) -> None:
-        """From now on `heard(message, argument)`, on the thread that listens. Raises `OSError`."""
+    def register(self, on_message: Callable[[int, int], None]) -> None:
+        """Call `on_message(message, argument)` for every message, on the thread that runs `listen`. Raises `OSError`."""
         ...
 
     def listen(self) -> None:
-        """Until `stop`, or until the system closes the port."""
+        """Run the thread's loop until `stop`, or until the system closes the port."""
         ...
 
     def stop(self) -> None:
-        """Ends `listen`. Without effect when it has not begun, so ask again."""
+        """End `listen`. Has no effect before it has begun, so call it again."""
         ...
 
     def unregister(self) -> None:
-        """No more messages; after `register` only."""
+        """End the messages; only after `register`."""
         ...
 
     def allow(self, argument: int) -> None:
-        """The answer to the message that came with this argument: sleep may go on."""
+        """Answer the message that came with this argument: the sleep may proceed."""
         ...
 
     def capabilities(self) -> int | None:
-        """What of the machine is powered; None where the system has no such call."""
+        """Bits of what is powered (`CPU`, `VIDEO`, …); None where the system has no such call."""
         ...
 
-    def stay_punctual(self) -> Callable[[], None]:
-        """Ask for timers on time (no App Nap) until the result is called."""
+    def prevent_app_nap(self) -> Callable[[], None]:
+        """Keep timers on time until the returned function is called."""
         ...
 
 
@@ -69,11 +69,11 @@ class IoKitLibraries:
     default_mode: Any
 
 
-def system() -> PowerCalls:
-    """The real ones. Raises `OSError` elsewhere than on a Mac."""
+def load_iokit() -> PowerCalls:
+    """The system's own calls. Raises `OSError` except on macOS."""
     if sys.platform != "darwin":
         raise OSError("IOKit is Apple's")
-    # No find_library: these paths are in the dyld cache, and no file is there for a search to find.
+    # No find_library: these paths exist only in the dyld cache, so a search finds no file.
     iokit = ctypes.CDLL("/System/Library/Frameworks/IOKit.framework/IOKit")
     foundation = ctypes.CDLL("/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation")
     try:
@@ -103,24 +103,24 @@ class IoKit:
         self._add_source = _typed(cf, "CFRunLoopAddSource", None, pointer, pointer, pointer)
         self._run = _typed(cf, "CFRunLoopRun", None)
         self._stop = _typed(cf, "CFRunLoopStop", None, pointer)
-        # Private but exported since 10.6, without arguments; it asks powerd, and says "everything" if that is away.
+        # Private but exported since 10.6, without arguments; it asks powerd, and reports everything as powered if that is away.
         self._capabilities = _optional(io, "IOPMConnectionGetSystemCapabilities", ctypes.c_uint32)
 
-        # `stop` and `allow` come from other threads: neither may reach a run loop or a session that is gone already.
+        # `stop` and `allow` come from other threads: neither may reach a run loop or a session that has gone.
         self._lock = threading.Lock()
         self._session = 0
         self._port = pointer()
         self._notifier = port()
         self._loop: int | None = None
-        self._callback: object = None  # IOKit holds only the address; this keeps the function behind it alive
+        self._callback: object = None  # IOKit holds only its address; this reference keeps the function alive
 
-    def register(self, heard: Callable[[int, int], None]) -> None:
+    def register(self, on_message: Callable[[int, int], None]) -> None:
         """See `PowerCalls`."""
 
-        def interest(_refcon: int | None, _service: int, message: int, argument: int | None) -> None:
-            heard(message, argument or 0)
+        def interest_callback(_refcon: int | None, _service: int, message: int, argument: int | None) -> None:
+            on_message(message, argument or 0)
 
-        self._callback = callback = INTEREST(interest)
+        self._callback = callback = INTEREST(interest_callback)
         self._session = self._register(None, ctypes.byref(self._port), callback, ctypes.byref(self._notifier))
         if not self._session:  # MACH_PORT_NULL
             self._callback = None
@@ -139,7 +139,7 @@ class IoKit:
                 self._stop(self._loop)
 
     def unregister(self) -> None:
-        """In the order that IOPMLib.h asks for."""
+        """See `PowerCalls`; in the order that IOPMLib.h asks for."""
         with self._lock:
             session, self._session, self._loop = self._session, 0, None
         self._deregister(ctypes.byref(self._notifier))
@@ -148,7 +148,7 @@ class IoKit:
         self._callback = None
 
     def allow(self, argument: int) -> None:
-        """See `PowerCalls`. Once the session is closed the kernel does not wait for us any more."""
+        """See `PowerCalls`. Once the session is closed, the kernel no longer waits for us."""
         with self._lock:
             if self._session:
                 self._allow(self._session, argument)
@@ -157,8 +157,8 @@ class IoKit:
         """See `PowerCalls`."""
         return None if self._capabilities is None else int(self._capabilities())
 
-    def stay_punctual(self) -> Callable[[], None]:
-        """See `PowerCalls`. PyObjC comes with the tray; without it there is no application that could be napped."""
+    def prevent_app_nap(self) -> Callable[[], None]:
+        """See `PowerCalls`. PyObjC comes with the tray; without it there is no application for App Nap to suspend."""
         try:
             from Foundation import NSProcessInfo
         except ImportError:

@@ -1,8 +1,8 @@
-"""A hint from NetworkManager: a captive portal is in the way. Whether there is a network at all stays the kernel's word.
+"""Captive-portal hints from NetworkManager. Whether there is a network at all is for the kernel to say.
 
-`Connectivity` of org.freedesktop.NetworkManager: NMConnectivityState 2 is PORTAL. It is NetworkManager's own probe, made
-every few minutes, often switched off and sometimes wrong, so it only closes a gate that an answer opens again (M10).
-Where NetworkManager does not run, nothing is said: there are other ways to have a network.
+`Connectivity` of org.freedesktop.NetworkManager: NMConnectivityState 2 is PORTAL. It comes from NetworkManager's own
+probe, made every few minutes, often switched off and sometimes wrong, so it only closes a gate that any response opens
+again (M10). Where NetworkManager does not run, nothing is logged: a network can be managed in other ways.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from trayapp.osevents.events import OsEvent, PortalHint
-from trayapp.osevents.systembus import OWNER, ServiceSignals, listening
+from trayapp.osevents.systembus import OWNER, ServiceSignals, subscribed
 
 if TYPE_CHECKING:
     from dbus_fast import Message
@@ -27,7 +27,7 @@ PORTAL = 2
 
 
 class NetworkManager:
-    """Emits `PortalHint` when its opinion changes; at first nobody thinks of a portal."""
+    """Emits `PortalHint` when NetworkManager's verdict changes; it starts as "no portal"."""
 
     name = "NetworkManager"
     power = False
@@ -40,39 +40,39 @@ class NetworkManager:
         self._portal = False
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
-        """Until cancelled; `OSError` when there is no system bus, or no longer."""
+        """Emit until cancelled. Raises `OSError` when the system bus is missing or lost."""
         try:
-            async with listening(NAME, RULE) as line:
-                await self._look(line, emit)
-                async for message in line:
+            async with subscribed(NAME, RULE) as signals:
+                await self._read_connectivity(signals, emit)
+                async for message in signals:
                     if message.member == OWNER:
-                        await self._look(line, emit)
+                        await self._read_connectivity(signals, emit)
                     elif (state := connectivity(message)) is not None:
-                        self._think(state == PORTAL, emit)
+                        self._set_portal(state == PORTAL, emit)
         finally:
             self.live = False
-            self._think(False, emit)
+            self._set_portal(False, emit)
 
-    async def _look(self, line: ServiceSignals, emit: Callable[[OsEvent], None]) -> None:
-        """What it thinks now; nothing, if it is not there."""
-        self.live = line.present
+    async def _read_connectivity(self, signals: ServiceSignals, emit: Callable[[OsEvent], None]) -> None:
+        """Ask for its present verdict; without NetworkManager there is no portal."""
+        self.live = signals.present
         state = 0
-        if line.present:
+        if signals.present:
             try:
-                reply = await line.bus.ask(NAME, PATH, PROPERTIES, "Get", "ss", NAME, "Connectivity")
+                reply = await signals.bus.ask(NAME, PATH, PROPERTIES, "Get", "ss", NAME, "Connectivity")
                 state = int(reply.body[0].value)
             except (OSError, ValueError):
                 self.live = False
-        self._think(state == PORTAL, emit)
+        self._set_portal(state == PORTAL, emit)
 
-    def _think(self, portal: bool, emit: Callable[[OsEvent], None]) -> None:
+    def _set_portal(self, portal: bool, emit: Callable[[OsEvent], None]) -> None:
         if portal != self._portal:
             self._portal = portal
             emit(PortalHint(portal))
 
 
 def connectivity(message: Message) -> int | None:
-    """The new `Connectivity` in a `PropertiesChanged`, if it is in there."""
+    """The new `Connectivity` in a `PropertiesChanged` message; None if it did not change."""
     if message.member != CHANGED or len(message.body) < 2 or "Connectivity" not in message.body[1]:
         return None
     return int(message.body[1]["Connectivity"].value)

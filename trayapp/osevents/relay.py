@@ -1,6 +1,7 @@
-"""From a thread of the operating system to the loop: events are carried over, nothing is decided on the way.
+"""Passing events from operating system threads to the asyncio loop, and delaying a sleep for a limited time.
 
-Callbacks of macOS and Windows come on threads that are not ours, and may still come while, or after, we unregister.
+Callbacks of macOS and Windows come on foreign threads, and may still come while we unregister, or after. Nothing is
+decided here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from trayapp.osevents.events import OsEvent
 
 
 class ThreadRelay:
-    """Made and ended on the loop; `post` may be called from any thread at any time, and never raises."""
+    """Made and stopped on the loop; `post` may be called from any thread at any time, and never raises."""
 
     def __init__(self, emit: Callable[[OsEvent], None]) -> None:
         self._emit = emit
@@ -21,21 +22,21 @@ class ThreadRelay:
         self._ended = False
 
     def post(self, event: OsEvent) -> bool:
-        """Whether the event is on its way; False once nobody listens any more."""
+        """Pass the event to the loop; False if the relay has stopped or the loop is closed."""
         return self.call(self._deliver, event)
 
-    def call(self, what: Callable[..., None], *arguments: object) -> bool:
-        """The same for any function that belongs to the loop."""
+    def call(self, callback: Callable[..., None], *arguments: object) -> bool:
+        """Call any function on the loop; False as for `post`."""
         if self._ended:
             return False
         try:
-            self._loop.call_soon_threadsafe(what, *arguments)
+            self._loop.call_soon_threadsafe(callback, *arguments)
         except RuntimeError:  # the loop is closed
             return False
         return True
 
-    def end(self) -> None:
-        """From the loop: what is still under way is dropped."""
+    def stop(self) -> None:
+        """From the loop: events that are still in transit are dropped."""
         self._ended = True
 
     def _deliver(self, event: OsEvent) -> None:
@@ -44,13 +45,13 @@ class ThreadRelay:
 
 
 class SleepHold:
-    """The system waits for our word before it sleeps: `release` gives it exactly once, whoever calls it and how often.
+    """A sleep that waits for us: `release` allows it exactly once, however often and from whichever thread it is called.
 
-    A timer of its own gives it after `limit` seconds, so that a loop that is stuck cannot keep a lid from closing.
+    A timer of its own allows it after `limit` seconds, so that a stuck loop cannot keep the machine awake.
     """
 
-    def __init__(self, let: Callable[[], None], limit: float) -> None:
-        self._let: Callable[[], None] | None = let
+    def __init__(self, allow: Callable[[], None], limit: float) -> None:
+        self._allow: Callable[[], None] | None = allow
         self._lock = threading.Lock()
         self._timer = threading.Timer(limit, self.release)
         self._timer.name = "let the machine sleep"
@@ -58,9 +59,9 @@ class SleepHold:
         self._timer.start()
 
     def release(self) -> None:
-        """From any thread."""
+        """Let the machine sleep; from any thread."""
         with self._lock:
-            let, self._let = self._let, None
-        if let is not None:
+            allow, self._allow = self._allow, None
+        if allow is not None:
             self._timer.cancel()
-            let()
+            allow()

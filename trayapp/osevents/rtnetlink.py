@@ -1,7 +1,7 @@
-"""Changes of links, addresses and routes, told by the kernel over rtnetlink(7): standard library, unprivileged.
+"""Link, address and route changes from the Linux kernel over rtnetlink(7): standard library only, unprivileged.
 
-A message only says that something moved: a single change of a link makes five to ten of them, and those of containers
-look like all others. They are emptied out of the socket unread, and `network.py` judges the picture that follows.
+A message only hints at a change: a single change of a link makes five to ten of them, and those of containers look like
+all others. They are drained unparsed, and `network.py` judges the snapshot that follows.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from trayapp.osevents.events import NetworkChangeHint, OsEvent
 
 # linux/rtnetlink.h: RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
-_ENOUGH = 65536  # bytes; a datagram that is cut has told all that we want of it
+_READ_SIZE = 65536  # bytes; a truncated datagram is as good as a whole one here
 
 
 class RtNetlink:
-    """One socket. It is opened in `run`, so that it belongs to the network namespace and the loop that use it."""
+    """Emits `NetworkChangeHint`. `run` opens the socket, in the network namespace and on the loop that use it."""
 
     name = "rtnetlink"
     power = False
@@ -33,7 +33,7 @@ class RtNetlink:
         self.live = False
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
-        """Until cancelled; `OSError` if the kernel stops telling."""
+        """Emit until cancelled. Raises `OSError` if the socket fails."""
         if sys.platform != "linux":
             return
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -41,19 +41,19 @@ class RtNetlink:
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
         ) as kernel:
             kernel.bind((0, GROUPS))
-            with _reading(kernel, lambda: _heard(kernel, emit, ended)):
+            with _calling_when_readable(kernel, lambda: _on_readable(kernel, emit, ended)):
                 self.live = True
-                emit(NetworkChangeHint())  # whatever happened before we listened
+                emit(NetworkChangeHint())  # for whatever happened before we listened
                 try:
                     await ended
                 finally:
                     self.live = False
 
 
-def _heard(kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asyncio.Future[None]) -> None:
-    """From the loop, when the socket is readable: however many messages there are, one event."""
+def _on_readable(kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asyncio.Future[None]) -> None:
+    """From the loop, when the socket is readable: one event, however many messages are waiting."""
     try:
-        empty(kernel)
+        drain(kernel)
     except OSError as error:
         if not ended.done():
             ended.set_exception(error)
@@ -61,11 +61,11 @@ def _heard(kernel: socket.socket, emit: Callable[[OsEvent], None], ended: asynci
     emit(NetworkChangeHint())
 
 
-def empty(kernel: socket.socket) -> None:
-    """Read all that is there. Messages that were lost for want of room (ENOBUFS) are a change like any other."""
+def drain(kernel: socket.socket) -> None:
+    """Read every waiting message. A buffer overflow (ENOBUFS) lost some of them, which is a change like any other."""
     while True:
         try:
-            kernel.recv(_ENOUGH)
+            kernel.recv(_READ_SIZE)
         except BlockingIOError:
             return
         except OSError as error:
@@ -74,9 +74,9 @@ def empty(kernel: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def _reading(kernel: socket.socket, heard: Callable[[], None]) -> Iterator[None]:
+def _calling_when_readable(kernel: socket.socket, on_readable: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    loop.add_reader(kernel, heard)
+    loop.add_reader(kernel, on_readable)
     try:
         yield
     finally:

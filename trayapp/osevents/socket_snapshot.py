@@ -1,7 +1,7 @@
-"""The picture of the network where nothing better is known (macOS, Windows): which address would a packet leave from?
+"""Network snapshots without an OS interface (macOS, Windows): which source address would a packet get?
 
-A UDP socket that is connected to an address makes the kernel choose route and source address, and sends nothing. The
-addresses asked for belong to documentation (RFC 5737, RFC 3849): nobody is there, nobody is told.
+Connecting a UDP socket makes the kernel choose a route and a source address, and sends nothing. The targets are
+addresses reserved for documentation (RFC 5737, RFC 3849), so no host learns of the question.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import ipaddress
 import socket
 from pathlib import Path
 
-from trayapp.osevents.linux_snapshot import resolver
+from trayapp.osevents.linux_snapshot import resolver_digest
 from trayapp.osevents.network import NetworkSnapshot
 
-NOWHERE4 = ("203.0.113.1", 9)
-NOWHERE6 = ("2001:db8::1", 9)
-RESOLVER = Path("/etc/resolv.conf")  # macOS keeps one; Windows does not, and shows a new network by its address
+PROBE_TARGET4 = ("203.0.113.1", 9)
+PROBE_TARGET6 = ("2001:db8::1", 9)
+RESOLVER = Path("/etc/resolv.conf")  # macOS maintains one; on Windows a new network shows by its address
 
 
-def source(family: socket.AddressFamily, target: tuple[str, int]) -> str:
-    """The address that a packet to `target` would leave from; empty if it could not leave."""
+def source_address(family: socket.AddressFamily, target: tuple[str, int]) -> str:
+    """The source address of a packet to `target`; empty if there is no route."""
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(target)
@@ -28,29 +28,32 @@ def source(family: socket.AddressFamily, target: tuple[str, int]) -> str:
         return ""
 
 
-def lasting(address: str) -> str:
-    """What of an address stays: IPv6 by its /64, as privacy addresses (RFC 8981) change daily. Empty if not global."""
+def stable_prefix(address: str) -> str:
+    """The part of an address that lasts, as `address/prefix`; empty if it is not global.
+
+    IPv6 counts by its /64, as temporary addresses (RFC 8981) change daily.
+    """
     if not address:
         return ""
-    known = ipaddress.ip_address(address.partition("%")[0])
-    if known.is_loopback or known.is_link_local or known.is_unspecified:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if ip.is_loopback or ip.is_link_local or ip.is_unspecified:
         return ""
-    if known.version == 4:
-        return f"{known}/32"
-    return str(ipaddress.ip_network((known, 64), strict=False))
+    if ip.version == 4:
+        return f"{ip}/32"
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def read_by_sockets() -> NetworkSnapshot:
-    """The network now; never fails."""
-    four = lasting(source(socket.AF_INET, NOWHERE4))
-    six = lasting(source(socket.AF_INET6, NOWHERE6))
+    """The network now; never raises."""
+    ipv4 = stable_prefix(source_address(socket.AF_INET, PROBE_TARGET4))
+    ipv6 = stable_prefix(source_address(socket.AF_INET6, PROBE_TARGET6))
     try:
-        names = resolver(RESOLVER.read_bytes())
+        resolver = resolver_digest(RESOLVER.read_bytes())
     except OSError:
-        names = ""
-    # The kernel found a way for this address, so the address stands for the way too.
-    return NetworkSnapshot(_some(four), _some(six), _some(four), _some(six), names)
+        resolver = ""
+    # An address exists only where the kernel found a route, so it stands for the route as well.
+    return NetworkSnapshot(_as_tuple(ipv4), _as_tuple(ipv6), _as_tuple(ipv4), _as_tuple(ipv6), resolver)
 
 
-def _some(text: str) -> tuple[str, ...]:
+def _as_tuple(text: str) -> tuple[str, ...]:
     return (text,) if text else ()

@@ -1,7 +1,7 @@
-"""The calls of Windows behind `windows.py`: iphlpapi and powrprof through ctypes, and nothing decided.
+"""iphlpapi and powrprof through ctypes: the notification calls behind `windows.py`, without any judgement.
 
-Each watch returns the function that ends it. Windows keeps only the address of a callback, so that function keeps the
-callback itself alive, and lets go of it after Windows has. Signatures: <netioapi.h>, <powerbase.h>, <powrprof.h>.
+Each watch returns the function that cancels it. Windows holds only the address of a callback, so that function keeps the
+callback alive, and drops it after Windows has. Signatures: <netioapi.h>, <powerbase.h>, <powrprof.h>.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ _DEVICE_NOTIFY_CALLBACK = 2  # <powrprof.h>; the other values mean a window or a
 _NO_ERROR = 0  # <winerror.h>
 
 
-class Calls(Protocol):
-    """What the two sources need. Callbacks come on threads of Windows; a cancel must never be called from one of them."""
+class NotificationCalls(Protocol):
+    """What the two sources call. Callbacks come on threads of Windows; a cancel must never be called from one of them."""
 
-    def watch_addresses(self, heard: Callable[[], None]) -> Cancel:
-        """`heard` at each change of a unicast address. Raises `OSError`."""
+    def watch_addresses(self, notify: Callable[[], None]) -> Cancel:
+        """Call `notify` at each change of a unicast address. Raises `OSError`."""
         ...
 
-    def watch_routes(self, heard: Callable[[], None]) -> Cancel:
-        """`heard` at each change of a route. Raises `OSError`."""
+    def watch_routes(self, notify: Callable[[], None]) -> Cancel:
+        """Call `notify` at each change of a route. Raises `OSError`."""
         ...
 
-    def watch_power(self, heard: Callable[[int], None]) -> Cancel:
-        """`heard` with a PBT_ code; a suspend goes on when it returns. Raises `OSError`."""
+    def watch_power(self, notify: Callable[[int], None]) -> Cancel:
+        """Call `notify` with each PBT_ code; a suspend proceeds when it returns. Raises `OSError`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WindowsLibraries:
-    """The two libraries, and what makes a callback of the system's calling convention."""
+    """The two libraries, and the factory of callbacks in the system's calling convention."""
 
     iphlpapi: Any
     powrprof: Any
     callback: Callable[..., Any]
 
 
-def system() -> Calls:
-    """The real ones. Raises `OSError` elsewhere than on Windows (8 or later)."""
+def load_windows() -> NotificationCalls:
+    """The system's own calls. Raises `OSError` except on Windows (8 or later)."""
     if sys.platform != "win32":
         raise OSError("iphlpapi and powrprof are Microsoft's")
-    # Only from the system's own directory: a library of that name beside a script must not be taken.
+    # Only from the system's own directory: a library of that name beside a script must not be loaded.
     search = 0x00000800  # <libloaderapi.h>: LOAD_LIBRARY_SEARCH_SYSTEM32
     iphlpapi = ctypes.WinDLL("iphlpapi.dll", winmode=search)
     powrprof = ctypes.WinDLL("powrprof.dll", winmode=search)
     try:
-        return Windows(WindowsLibraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
+        return WindowsApi(WindowsLibraries(iphlpapi, powrprof, ctypes.WINFUNCTYPE))
     except AttributeError as missing:
         raise OSError(f"this Windows lacks a call for its notifications: {missing}") from missing
 
@@ -67,8 +67,8 @@ class SubscribeParameters(ctypes.Structure):
     _fields_ = (("callback", ctypes.c_void_p), ("context", ctypes.c_void_p))
 
 
-class Windows:
-    """`Calls` over the libraries. HANDLE and PVOID are pointers, ULONG and DWORD 32 bits, BOOLEAN one byte."""
+class WindowsApi:
+    """`NotificationCalls` over the libraries. HANDLE and PVOID are pointers, ULONG and DWORD 32 bits, BOOLEAN one byte."""
 
     def __init__(self, libraries: WindowsLibraries) -> None:
         ip, power = libraries.iphlpapi, libraries.powrprof
@@ -87,62 +87,62 @@ class Windows:
         )
         self._cancel_power = _typed(power, "PowerUnregisterSuspendResumeNotification", ulong, pointer)
 
-    def watch_addresses(self, heard: Callable[[], None]) -> Cancel:
-        """See `Calls`."""
-        return self._watch("NotifyUnicastIpAddressChange", self._addresses, heard)
+    def watch_addresses(self, notify: Callable[[], None]) -> Cancel:
+        """See `NotificationCalls`."""
+        return self._watch("NotifyUnicastIpAddressChange", self._addresses, notify)
 
-    def watch_routes(self, heard: Callable[[], None]) -> Cancel:
-        """See `Calls`."""
-        return self._watch("NotifyRouteChange2", self._routes, heard)
+    def watch_routes(self, notify: Callable[[], None]) -> Cancel:
+        """See `NotificationCalls`."""
+        return self._watch("NotifyRouteChange2", self._routes, notify)
 
-    def watch_power(self, heard: Callable[[int], None]) -> Cancel:
-        """See `Calls`."""
+    def watch_power(self, notify: Callable[[int], None]) -> Cancel:
+        """See `NotificationCalls`."""
 
-        def powered(_context: int | None, kind: int, _setting: int | None) -> int:
-            heard(kind)
+        def power_callback(_context: int | None, kind: int, _setting: int | None) -> int:
+            notify(kind)
             return _NO_ERROR
 
-        callback = self._powered(powered)
+        callback = self._powered(power_callback)
         parameters = SubscribeParameters(ctypes.cast(callback, ctypes.c_void_p), None)
         handle = ctypes.c_void_p()
-        said = self._power(_DEVICE_NOTIFY_CALLBACK, ctypes.addressof(parameters), ctypes.byref(handle))
-        _check("PowerRegisterSuspendResumeNotification", said)
-        return _ending(self._cancel_power, handle, callback, parameters)
+        code = self._power(_DEVICE_NOTIFY_CALLBACK, ctypes.addressof(parameters), ctypes.byref(handle))
+        _check("PowerRegisterSuspendResumeNotification", code)
+        return _canceller(self._cancel_power, handle, callback, parameters)
 
-    def _watch(self, name: str, register: Any, heard: Callable[[], None]) -> Cancel:
-        def changed(_context: int | None, _row: int | None, _kind: int) -> None:
-            heard()
+    def _watch(self, name: str, register: Any, notify: Callable[[], None]) -> Cancel:
+        def change_callback(_context: int | None, _row: int | None, _kind: int) -> None:
+            notify()
 
-        callback = self._changed(changed)
+        callback = self._changed(change_callback)
         handle = ctypes.c_void_p()
         _check(name, register(_AF_UNSPEC, callback, None, False, ctypes.byref(handle)))
-        return _ending(self._cancel_change, handle, callback)
+        return _canceller(self._cancel_change, handle, callback)
 
 
-def _ending(cancel: Any, handle: ctypes.c_void_p, *kept: object) -> Cancel:
-    """Cancels once. Both cancelling calls wait for a callback that is running, so `kept` is free to go afterwards."""
-    holding: list[object] = list(kept)
+def _canceller(cancel: Any, handle: ctypes.c_void_p, *references: object) -> Cancel:
+    """A function that cancels once. Both cancelling calls wait for a running callback, so `references` may go after."""
+    held: list[object] = list(references)
 
     def end() -> None:
-        if not holding:
+        if not held:
             return
-        said = cancel(handle)
-        if said == _NO_ERROR:
-            holding.clear()
-        else:  # then Windows may call still: better to keep a callback for ever than to lose it too early
-            log.warning("os events: Windows did not end a notification (error %d)", said)
-            _KEPT.append(tuple(holding))
-            holding.clear()
+        code = cancel(handle)
+        if code == _NO_ERROR:
+            held.clear()
+        else:  # Windows may still call it: leaking the callback is better than freeing it too early
+            log.warning("os events: Windows did not end a notification (error %d)", code)
+            _LEAKED_CALLBACKS.append(tuple(held))
+            held.clear()
 
     return end
 
 
-_KEPT: list[object] = []  # callbacks whose notification could not be ended
+_LEAKED_CALLBACKS: list[object] = []  # callbacks whose notification could not be ended
 
 
-def _check(name: str, said: int) -> None:
-    if said != _NO_ERROR:
-        raise OSError(f"{name} was refused (error {said})")
+def _check(name: str, code: int) -> None:
+    if code != _NO_ERROR:
+        raise OSError(f"{name} was refused (error {code})")
 
 
 def _typed(library: Any, name: str, result: Any, *arguments: Any) -> Any:
