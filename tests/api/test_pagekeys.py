@@ -318,10 +318,10 @@ async def test_another_user_gets_nothing(site: Site, monkeypatch: pytest.MonkeyP
 
     token = await site.link()
     with monkeypatch.context() as patched:
-        patched.setattr(peers, "owner", lambda peer, own: os.getuid() + 1)
+        patched.setattr(peers, "user_id", lambda peer, own: os.getuid() + 1)
         status, body = await site.trade(token)
         assert (403, "forbidden") == (status, body["error"])
-        patched.setattr(peers, "owner", lambda peer, own: None)
+        patched.setattr(peers, "user_id", lambda peer, own: None)
         assert 403 == (await site.trade(token))[0]
     assert 200 == (await site.trade(token))[0]
 
@@ -363,11 +363,11 @@ def test_whose_a_connection_is(family: socket.AddressFamily) -> None:
             pytest.skip("no IPv6 here")
         with listening.accept()[0] as taken:
             peer = taken.getpeername()
-            assert os.getuid() == peers.owner(peer, own)
+            assert os.getuid() == peers.user_id(peer, own)
             assert peers.is_own(peer, own)
             asking.close()
-            assert peers.owner(peer, own) is None
-    assert peers.owner(("127.0.0.1", 1), own) is None
+            assert peers.user_id(peer, own) is None
+    assert peers.user_id(("127.0.0.1", 1), own) is None
     assert not peers.is_own(("127.0.0.1", 1), own)
 
 
@@ -376,6 +376,6 @@ def test_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(peers, "TABLES", ("/nonexistent", "/nonexistent"))
 
-    assert not peers.tells()
+    assert not peers.is_supported()
     assert peers.is_own(("127.0.0.1", 1), ("127.0.0.1", 2))
-    assert peers.owner(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
+    assert peers.user_id(("127.0.0.1", 1), ("127.0.0.1", 2)) is None

@@ -101,7 +101,7 @@ def test_the_form_for_a_new_one(program: Program, opened: list[str]) -> None:
 def test_where_others_could_read_the_link(program: Program, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The browser gets a private file that leads on; the link is on no command line."""
 
-    monkeypatch.setattr(peers, "tells", lambda: False)
+    monkeypatch.setattr(peers, "is_supported", lambda: False)
     monkeypatch.setattr(sys, "platform", "linux" if sys.platform == "win32" else sys.platform)
     with program:
         program.act(Verb.SHOW)

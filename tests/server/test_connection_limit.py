@@ -1,4 +1,4 @@
-"""The loopback server's limit on connections: over it a word and the end, and nobody else is touched."""
+"""The loopback server's connection limit: beyond it a 503 and the end, with no effect on other connections."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ async def health(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopbackServer]:
-    """It takes two connections."""
-    monkeypatch.setattr("trayapp.server.server.most", lambda: 2)
+    """A server that takes two connections."""
+    monkeypatch.setattr("trayapp.server.server.available_connections", lambda: 2)
     found = LoopbackServer(
         port=0, runtime_dir=tmp_path / "run", version="0", routes=[], open_routes=[web.get("/health", health)]
     )
@@ -37,7 +37,7 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 @contextlib.asynccontextmanager
 async def connected(server: LoopbackServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A connection over which one request was answered, and that stays."""
+    """A connection that has had one request answered and stays open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         writer.write((ASK % server.port).replace(b"close", b"keep-alive"))
@@ -49,7 +49,7 @@ async def connected(server: LoopbackServer) -> AsyncIterator[tuple[asyncio.Strea
         await writer.wait_closed()
 
 
-async def test_one_too_many_is_told_so(server: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_connection_too_many_is_refused(server: LoopbackServer, caplog: pytest.LogCaptureFixture) -> None:
     """The third is 503 with Retry-After and closed, also if it sends nothing; the first two go on; the log says so once."""
 
     caplog.set_level(logging.WARNING)
@@ -65,7 +65,7 @@ async def test_one_too_many_is_told_so(server: LoopbackServer, caplog: pytest.Lo
     assert 1 == len([record for record in caplog.records if "2 connections" in record.getMessage()])
 
 
-async def test_who_leaves_makes_room(server: LoopbackServer) -> None:
+async def test_a_closed_connection_makes_room(server: LoopbackServer) -> None:
     """As soon as one connection ends there is room for the next."""
 
     async with connected(server):
@@ -77,11 +77,17 @@ async def test_who_leaves_makes_room(server: LoopbackServer) -> None:
 
 @pytest.mark.parametrize(
     ("files", "expected"),
-    [(1024, 448), (256, 64), (100, 1), (1 << 20, connection_limit.MOST), (-1, connection_limit.MOST)],
+    [
+        (1024, 448),
+        (256, 64),
+        (100, 1),
+        (1 << 20, connection_limit.CONNECTIONS_MAX),
+        (-1, connection_limit.CONNECTIONS_MAX),
+    ],
 )
 def test_the_limit_leaves_files_for_the_rest(files: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two for each connection, and some to spare; -1 is no limit at all."""
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     monkeypatch.setattr(resource, "getrlimit", lambda what: (files, files))
 
-    assert expected == connection_limit.most()
+    assert expected == connection_limit.available_connections()

@@ -1,4 +1,4 @@
-"""The local keys in their file."""
+"""The local keys and their file: made once, kept, moved aside when damaged, never readable by others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loopback server over real sockets: who gets in, who does not, and what it leaves on disk."""
+"""The loopback server over real sockets: which requests are admitted, and what it leaves on disk."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def get(server: LoopbackServer, path: str = "/secret", *extra: str, host: str | 
     return "\r\n".join([*lines, "", ""])
 
 
-async def test_the_key_opens(server: LoopbackServer) -> None:
+async def test_the_right_key_is_admitted(server: LoopbackServer) -> None:
     """With Host and key in order the route answers, with the headers of our own replies and no CORS."""
 
     status, headers, body = await talk(server, get(server))
@@ -158,7 +158,7 @@ async def test_two_hosts_or_none(server: LoopbackServer) -> None:
     assert (await talk(server, "GET /open HTTP/1.0\r\n\r\n"))[0] in (400, 403)
 
 
-def test_port_80_is_not_written() -> None:
+def test_port_80_may_be_left_out() -> None:
     """For port 80 clients leave the port away, so both forms are ours; for others only the full one."""
 
     assert "localhost" in own_hosts(80)
@@ -316,7 +316,7 @@ async def test_a_taken_port_is_named(server: LoopbackServer, tmp_path: Path) -> 
     assert found.api_key == server.api_key
 
 
-async def test_a_given_port_can_be_had_again_at_once(tmp_path: Path) -> None:
+async def test_a_port_can_be_reused_immediately(tmp_path: Path) -> None:
     """Connections that are only just over do not keep the port from a restart."""
 
     first = make(tmp_path / "run")
@@ -350,7 +350,7 @@ async def test_it_closes_though_a_stream_is_open(tmp_path: Path) -> None:
     await writer.wait_closed()
 
 
-async def test_who_hangs_up_ends_the_handler(tmp_path: Path) -> None:
+async def test_a_disconnect_cancels_the_handler(tmp_path: Path) -> None:
     """A client that goes away is noticed at once, so that nothing upstream stays open for nobody."""
 
     stream = Stream()

@@ -110,7 +110,7 @@ def shown_to_others() -> bool:
     """Whether another user could read the link and be let in with it."""
     from trayapp.server import peers
 
-    return sys.platform != "win32" and not peers.tells()
+    return sys.platform != "win32" and not peers.is_supported()
 
 
 def browse(url: str) -> bool:

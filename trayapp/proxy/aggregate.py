@@ -30,7 +30,7 @@ from trayapp.proxy import headers
 from trayapp.proxy.aggregate_process import AggregateProcess, AggregateProcessFailed, AggregateSetup, start
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal
-from trayapp.server.server import only
+from trayapp.server.server import single_value
 
 PATH = "/mcp"
 KEY = "/mcp"  # its name among the local keys; no workload can have this name
@@ -167,7 +167,7 @@ class Aggregate:
     def _admitted(self, request: web.Request) -> bool:
         """Constant time for every key."""
         key = self._keys.find(KEY) or self._decoy_key
-        scheme, _, bearer = (only(request.headers.getall("Authorization", ())) or "").partition(" ")
+        scheme, _, bearer = (single_value(request.headers.getall("Authorization", ())) or "").partition(" ")
         shown = request.match_info.get("key") or (bearer.strip() if scheme.lower() == "bearer" else "")
         return hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
 

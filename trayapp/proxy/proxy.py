@@ -37,7 +37,7 @@ from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal, json_reply
-from trayapp.server.server import only
+from trayapp.server.server import single_value
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 REJECTS = "upstream_rejects"  # the one cause that lies with the upstream, hence 502 (M18)
@@ -228,7 +228,7 @@ async def _handle_expect(request: web.Request) -> None:
 
 
 def _bearer(request: web.Request) -> str:
-    scheme, _, key = (only(request.headers.getall("Authorization", ())) or "").partition(" ")
+    scheme, _, key = (single_value(request.headers.getall("Authorization", ())) or "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -1,1 +1,1 @@
-"""The HTTP server on 127.0.0.1: who may ask at all, for the routes of `console` and `delivery`."""
+"""The loopback HTTP server: who may ask at all, for the routes of `trayapp.api` and `trayapp.proxy`."""

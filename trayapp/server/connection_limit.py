@@ -1,8 +1,8 @@
-"""How many connections the loopback server has at once: one more is answered 503 and closed before anything is read.
+"""Connection limit of the loopback server: one connection too many gets a 503 and is closed before anything is read.
 
-Each may have a second one behind it, to an upstream, and the files that a process may open are few (as a rule 1,024 on
-Linux, 256 on macOS). Without a limit a client that leaks connections would take them all, and what fails first then is
-not the client but the keyring and the database of everybody's logins.
+Each connection may need a second one, to an upstream, and a process may open few files (usually 1,024 on Linux, 256 on
+macOS). Without a limit, a client that leaks connections would take them all, and the first to fail would not be that
+client but the keyring and the database of all logins.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from aiohttp import web
 
 from trayapp.server.replies import OWN_HEADERS
 
-MOST = 512  # connections; a person's clients have a few dozen
-SPARE = 128  # files for all the rest: logins, logs, the bus, and refreshing all workloads at once
+CONNECTIONS_MAX = 512  # a person's clients have a few dozen
+RESERVED_FILES = 128  # for everything else: logins, logs, D-Bus, and refreshing all workloads at the same time
 
 _BODY = json.dumps({"error": "busy", "message": "There are too many connections at once; close some and try again."})
-_FULL = "\r\n".join(
+_BUSY_RESPONSE = "\r\n".join(
     (
         "HTTP/1.1 503 Service Unavailable",
         *(f"{name}: {value}" for name, value in OWN_HEADERS.items()),
@@ -38,37 +38,41 @@ _FULL = "\r\n".join(
 log = logging.getLogger(__name__)
 
 
-def most() -> int:
-    """Connections that there are files for."""
+def available_connections() -> int:
+    """How many connections the process has files for."""
     if sys.platform == "win32":  # no such limit
-        return MOST
+        return CONNECTIONS_MAX
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if files == resource.RLIM_INFINITY else max(1, min(MOST, (files - SPARE) // 2))
+    return (
+        CONNECTIONS_MAX
+        if files == resource.RLIM_INFINITY
+        else max(1, min(CONNECTIONS_MAX, (files - RESERVED_FILES) // 2))
+    )
 
 
-def door(server: web.Server, limit: int) -> Callable[[], asyncio.Protocol]:
-    """What `loop.create_server` wants: the protocol for each new connection."""
-    told = False
+def limited(server: web.Server, limit: int) -> Callable[[], asyncio.Protocol]:
+    """A protocol factory for `loop.create_server` that refuses connections beyond `limit`. Logs once per episode."""
+    logged = False
 
-    def enter() -> asyncio.Protocol:
-        nonlocal told
+    def protocol() -> asyncio.Protocol:
+        nonlocal logged
         if len(server.connections) < limit:
-            told = False
+            logged = False
             return server()
-        if not told:
+        if not logged:
             log.warning("%d connections to the local server are open; further ones are refused for now", limit)
-        told = True
-        return _Full()
+        logged = True
+        return _Busy()
 
-    return enter
+    return protocol
 
 
-class _Full(asyncio.Protocol):
-    """Says so and hangs up."""
+class _Busy(asyncio.Protocol):
+    """Answers 503 without reading anything and closes the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        there = cast(asyncio.Transport, transport)
-        there.write(_FULL)
-        there.close()
+        stream = cast(asyncio.Transport, transport)
+        stream.write(_BUSY_RESPONSE)
+        stream.close()

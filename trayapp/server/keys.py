@@ -1,8 +1,8 @@
-"""The local keys: what a client on this machine shows to the proxy, one random key for each workload.
+"""Local keys: one random key per workload, which a client on this machine shows to the proxy.
 
-They are no login and open nothing outside of this machine, but who has one may use the login behind it; so `keys.json`
-is private like everything of ours. A key is made when somebody first wants it and then stays, as it is pasted into the
-settings of other programs. A file that cannot be read is moved aside: new keys are made, and the log says so.
+They are no login and open nothing beyond this machine, but whoever has one may use the login behind it, so `keys.json`
+is as private as our other files. A key is made when it is first needed and then stays, because it gets pasted into the
+settings of other programs. A damaged file is moved aside: new keys are made, and the log says so.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 from trayapp.core.model import Secret
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
-KEY_BYTES = 32  # of randomness; SECURITY 28 asks for 16
-LARGEST = 4 << 20  # bytes; 10,000 keys are 1 MB
-_KEY = re.compile(r"[A-Za-z0-9_-]{22,200}")  # fits into a header and into a path as it is
+KEY_BYTES = 32  # of randomness (SECURITY.md 28)
+FILE_MAX = 4 << 20  # bytes; 10,000 keys are 1 MB
+_KEY = re.compile(r"[A-Za-z0-9_-]{22,200}")  # needs no escaping in a header or a path
 
 log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The keys in one file; belongs to the engine's loop. Where it cannot be written, keys are good for this run."""
+    """The keys of one file. Belongs to the engine's loop. Without a writable file, keys are valid for this run only."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._keys: dict[str, Secret] | None = None  # None: not read yet
 
     def key(self, name: str) -> Secret:
-        """The key of this workload, made at first use."""
+        """This workload's key, made at first use."""
         keys = self._read()
         if name not in keys:
             keys[name] = Secret(secrets.token_urlsafe(KEY_BYTES))
@@ -39,11 +39,11 @@ class Keys:
         return keys[name]
 
     def find(self, name: str) -> Secret | None:
-        """Its key if it has one: whoever shows a key that was never given away need not make one."""
+        """Its key, or None if none was made: a request that guesses must not create one."""
         return self._read().get(name)
 
     def forget(self, name: str) -> None:
-        """The workload was removed: whoever still shows its key is refused, also if the name comes back."""
+        """Delete the key of a removed workload: it stays invalid even if a workload of that name is added again."""
         keys = self._read()
         if keys.pop(name, None) is not None:
             self._write(keys)
@@ -57,11 +57,11 @@ class Keys:
         try:
             private_file(self._path)
             with self._path.open("rb") as file:
-                found = _parse(file.read(LARGEST + 1))
+                found = _parse(file.read(FILE_MAX + 1))
         except FileNotFoundError:
             return {}
         except (NotPrivateError, OSError) as error:
-            log.error("local keys: %s; new keys are made for this run", _words(error, self._path))
+            log.error("local keys: %s; new keys are made for this run", _message(error, self._path))
             return {}
         if found is None:
             self._move_aside()
@@ -73,7 +73,7 @@ class Keys:
         try:
             self._path.replace(aside)
         except OSError as error:
-            log.error("local keys: %s", _words(error, self._path))
+            log.error("local keys: %s", _message(error, self._path))
             return
         log.error(
             "%s was damaged and is now %s; clients need the new keys: amberlight client-config NAME", self._path, aside
@@ -84,13 +84,13 @@ class Keys:
         try:
             write_private(self._path, text + "\n")
         except (NotPrivateError, OSError) as error:
-            log.error("local keys: %s; they are good for this run only", _words(error, self._path))
+            log.error("local keys: %s; they are good for this run only", _message(error, self._path))
 
 
 def _parse(text: bytes) -> dict[str, Secret] | None:
-    """What the file says; None if it is not one of ours."""
+    """The keys in the file; None if it isn't one of ours."""
     try:
-        data: object = json.loads(text) if len(text) <= LARGEST else None
+        data: object = json.loads(text) if len(text) <= FILE_MAX else None
     except (ValueError, RecursionError):
         return None
     match data:
@@ -99,5 +99,5 @@ def _parse(text: bytes) -> dict[str, Secret] | None:
     return None
 
 
-def _words(error: Exception, path: Path) -> str:
+def _message(error: Exception, path: Path) -> str:
     return f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)

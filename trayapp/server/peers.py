@@ -1,7 +1,7 @@
-"""Whose connection this is: on Linux the kernel says to which user the other end of a loopback connection belongs.
+"""Which user is behind a loopback connection, as the Linux kernel tells it.
 
-A browser gets the address of a page on its command line, which every user of the machine can read (`ps`). Where the
-kernel tells whose a connection is, that does no harm: a link that somebody else read there is refused to him.
+A browser gets a page's address on its command line, which every user of the machine can read with `ps`. Where the
+kernel says whose a connection is, that does no harm: another user who read a link there is refused (SECURITY.md 25).
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import socket
 import sys
 from pathlib import Path
 
-TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # the second holds who speaks IPv4 through an IPv6 socket
-ESTABLISHED = "01"  # any other state may be an orphan, of which the kernel no longer knows whose it was
-ROOT = 0  # may do everything anyway; WSL forwards the connections of Windows as root
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # the second lists IPv6 sockets that connect by IPv4
+ESTABLISHED = "01"  # in any other state a socket may be orphaned, and the kernel has forgotten its user
+ROOT = 0  # may do everything anyway; WSL forwards Windows' connections as root
 
 Address = tuple[str, int]
 
 
-def tells() -> bool:
+def is_supported() -> bool:
     """Whether this system says whose a connection is."""
     return sys.platform == "linux" and os.access(TABLES[0], os.R_OK)
 
 
 def is_own(peer: Address, own: Address) -> bool:
-    """Whether `peer`, the other end of a connection to our `own` address, is this user's (or root's).
+    """Whether `peer`, the other end of a connection to our `own` address, belongs to this user or to root.
 
-    Both are IPv4. True where the system does not say; False where it does and knows no such connection.
+    Both are IPv4. True where the system doesn't say; False where it does and knows no such connection.
     """
-    return not tells() or owner(peer, own) in (os.getuid(), ROOT)
+    return not is_supported() or user_id(peer, own) in (os.getuid(), ROOT)
 
 
-def owner(peer: Address, own: Address) -> int | None:
+def user_id(peer: Address, own: Address) -> int | None:
     """The user id behind `peer`; None if there is no such connection. Takes about a millisecond."""
-    for table, write in zip(TABLES, (_v4, _v6), strict=True):
-        wanted = [write(peer), write(own), ESTABLISHED]
+    for table, format_entry in zip(TABLES, (_ipv4_entry, _ipv6_entry), strict=True):
+        wanted = [format_entry(peer), format_entry(own), ESTABLISHED]
         try:
             lines = Path(table).read_text(encoding="ascii").splitlines()
         except OSError:
@@ -46,17 +46,17 @@ def owner(peer: Address, own: Address) -> int | None:
     return None
 
 
-def _v4(address: Address) -> str:
+def _ipv4_entry(address: Address) -> str:
     host, port = address
-    return f"{_word(socket.inet_aton(host))}:{port:04X}"
+    return f"{_hex(socket.inet_aton(host))}:{port:04X}"
 
 
-def _v6(address: Address) -> str:
+def _ipv6_entry(address: Address) -> str:
     host, port = address
     words = (bytes(4), bytes(4), b"\0\0\xff\xff", socket.inet_aton(host))
-    return f"{''.join(map(_word, words))}:{port:04X}"
+    return f"{''.join(map(_hex, words))}:{port:04X}"
 
 
-def _word(four: bytes) -> str:
-    """Four bytes of the network as the kernel prints them: one number in the order of this machine."""
+def _hex(four: bytes) -> str:
+    """Four bytes in network order as the kernel prints them: one number in this machine's byte order."""
     return f"{int.from_bytes(four, sys.byteorder):08X}"

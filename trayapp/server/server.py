@@ -1,13 +1,13 @@
-"""The loopback HTTP server: who may ask at all is decided here, once, before any route sees the request.
+"""The loopback HTTP server: decides once, before any route sees a request, who may ask at all.
 
-Other programs of this user are trusted with what they hold the key for; web pages are not trusted with anything. A page
-reaches us in three ways, and each is closed: by DNS rebinding (the Host has to be a loopback literal with our port), by a
-cross-origin request (a foreign or `null` Origin is refused and no CORS header is ever sent), and by a simple request
-without Origin (Fetch Metadata). Then comes the key. A missing or wrong key is a constant 403, never a 401: a 401 makes MCP
-clients start an OAuth flow against us.
+Other programs of this user are trusted with whatever they hold the key for; web pages are trusted with nothing. A page
+could reach the server in three ways, and each is closed: by DNS rebinding (Host must be a loopback literal with our
+port), by a cross-origin request (a foreign or `null` Origin is refused and no CORS header is ever sent), and by a
+simple request without Origin (Fetch Metadata). Then comes the key. A missing or wrong key is a constant 403, never a
+401: a 401 makes MCP clients start an OAuth flow against us (SECURITY.md 25 to SECURITY.md 28).
 
-A route is guarded by the key unless it was given as open; what the path looks like plays no part, so no odd spelling of a
-path gets around it.
+A route needs the key unless it was registered as open. The path plays no part in that, so no odd spelling of a path
+gets around the key.
 """
 
 from __future__ import annotations
@@ -32,37 +32,37 @@ from aiohttp.typedefs import Handler, Middleware
 from trayapp.core.model import Secret
 from trayapp.core.public import rfc3339
 from trayapp.server import serverfile
-from trayapp.server.connection_limit import door, most
+from trayapp.server.connection_limit import available_connections, limited
 from trayapp.server.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
 
 HOST = "127.0.0.1"
-KEY_BYTES = 32  # of randomness; SECURITY 28 asks for 16
+KEY_BYTES = 32  # of randomness (SECURITY.md 28)
 BACKLOG = 128
-MAX_LINE = 8190  # bytes of request line, and of one header; more is answered 400 by the parser
-MAX_HEADERS = 64
-KEEPALIVE = 75.0  # s; also the longest that a client may take over its first request line and headers
-LINGER = 1.0  # s for the rest of a body that nobody will read
-# aiohttp waits this long twice (for handlers, then for their cancellation), and all of close() has 2 s.
-SHUTDOWN = 0.5
+LINE_MAX = 8190  # bytes of the request line and of one header; the parser answers 400 to more
+HEADERS_MAX = 64
+KEEPALIVE = 75.0  # s; also the time a client has for its first request line and headers
+LINGER = 1.0  # s for the rest of a body that won't be read
+# aiohttp waits this long twice (for handlers, then for their cancellation), and close() as a whole has 2 s.
+SHUTDOWN_LIMIT = 0.5
 
 log = logging.getLogger(__name__)
 
 
 class PortTaken(Exception):  # noqa: N818 - says what happened
-    """The port of the loopback server cannot be had; the text is a sentence for people."""
+    """The port of the loopback server can't be used; the text is a sentence for people."""
 
-    def __init__(self, port: int, why: str) -> None:
-        super().__init__(f"Port {port} on {HOST} {why}.")
+    def __init__(self, port: int, reason: str) -> None:
+        super().__init__(f"Port {port} on {HOST} {reason}.")
         self.port = port
 
 
 class LoopbackServer:
     """One server on 127.0.0.1, from `start` to `close`. All methods belong to the loop that started it.
 
-    `routes` need the API key of `server.json`; `open_routes` look after themselves (`/health`, the proxy). Open is
-    the very route that was given, not its path or its handler; `web.get` adds a HEAD of its own, which needs the key.
-    `pages` are open too, and the one thing that a link on another site may lead to. `page_key` says whether a key is
-    that of a page of ours.
+    `routes` need the API key of `server.json`; `open_routes` check for themselves (`/health`, the proxy). What is open
+    is the very route that was given, not its path or its handler: `web.get` adds a HEAD route of its own, which needs
+    the key. `pages` are open too, and the only routes that a link on another site may lead to. `page_key` says whether
+    a key belongs to an open dashboard page.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LoopbackServer:
         self._own_hosts: tuple[str, ...] = ()
 
     async def start(self) -> str:
-        """Listen, then say where in `server.json`; returns the URL. Raises `PortTaken` or `ServerFileError`."""
+        """Listen, then publish `server.json`; returns the URL. Raises `PortTaken` or `ServerFileError`."""
         listener = _bind(self.port)
         self.port = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
@@ -112,7 +112,7 @@ class LoopbackServer:
         return self.url
 
     async def close(self) -> None:
-        """Stop within 2 s, open streams or not, and remove `server.json` if it is still ours. May be called twice."""
+        """Stop within 2 s, even with streams open, and remove `server.json` if it is ours. May be called twice."""
         info, self._info = self._info, None
         if info is not None:
             serverfile.withdraw(self._directory, info)
@@ -131,21 +131,23 @@ class LoopbackServer:
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
-            handler_cancellation=True,  # without it a client that went away leaves its upstream open (PLATFORM.md 6.2)
+            handler_cancellation=True,  # without it, the upstream of a client that disconnected stays open
             access_log=None,
             logger=_parser_log(),
-            shutdown_timeout=SHUTDOWN,
+            shutdown_timeout=SHUTDOWN_LIMIT,
             keepalive_timeout=KEEPALIVE,
             lingering_time=LINGER,
-            max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
-            max_headers=MAX_HEADERS,
-            auto_decompress=False,  # what the proxy passes on stays coded, and nothing small grows large in here
+            max_line_size=LINE_MAX,
+            max_field_size=LINE_MAX,
+            max_headers=HEADERS_MAX,
+            auto_decompress=False,  # the proxy forwards bodies as they are, and no small body expands in memory
         )
         await self._runner.setup()
-        server = cast(web.Server, self._runner.server)  # there is one from setup() on
+        server = cast(web.Server, self._runner.server)  # set by setup()
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(door(server, most()), sock=listener, backlog=BACKLOG)
+        self._listening = await loop.create_server(
+            limited(server, available_connections()), sock=listener, backlog=BACKLOG
+        )
 
     def _publish(self) -> None:
         info = serverfile.ServerInfo(self.url, os.getpid(), self.api_key, rfc3339(self._wall()) or "", self._version)
@@ -163,7 +165,7 @@ class LoopbackServer:
             except web.HTTPException as error:
                 response = _http_error(error)
             except Exception:
-                # The path is left out of the log: later routes carry a key in it.
+                # The path is left out of the log, because it may hold a local key.
                 log.exception("a %s request failed unexpectedly", request.method)
                 response = error_reply(Refusal(500, "internal", "Something went wrong inside Amberlight; see the log."))
             if not response.prepared:
@@ -174,8 +176,8 @@ class LoopbackServer:
         return guard
 
     def _admit(self, request: web.Request) -> None:
-        """Raise `Refusal` for whom we do not talk to; the order is Host, form of the target, Origin, key."""
-        host = only(request.headers.getall("Host", ()))
+        """Raise `Refusal` unless the request may be served: checks Host, form of the target, Origin, key, in order."""
+        host = single_value(request.headers.getall("Host", ()))
         if host not in self._own_hosts:
             raise Refusal(403, "forbidden", "The Host header does not name this server.")
         if request.method == "CONNECT" or not request.raw_path.startswith("/"):
@@ -186,19 +188,19 @@ class LoopbackServer:
             raise Refusal(403, "forbidden", "This needs the key of server.json, as Authorization: Bearer KEY.")
 
     def _has_key(self, request: web.Request) -> bool:
-        header = only(request.headers.getall("Authorization", ())) or ""
+        header = single_value(request.headers.getall("Authorization", ())) or ""
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer":
             return False
-        given = key.strip()
-        if hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self.api_key.reveal().encode()):
+        key_shown = key.strip()
+        if hmac.compare_digest(key_shown.encode("utf-8", "surrogateescape"), self.api_key.reveal().encode()):
             return True
-        request[PAGE] = bool(given) and self._page_key(given)
+        request[PAGE] = bool(key_shown) and self._page_key(key_shown)
         return request[PAGE]
 
 
 def own_hosts(port: int) -> tuple[str, ...]:
-    """The only values that a Host header may have. For port 80 clients leave the port away (RFC 9110 section 7.2)."""
+    """The only accepted values of Host. For port 80 clients leave the port out (RFC 9110 section 7.2)."""
     names = (HOST, "localhost", "[::1]")
     return tuple(f"{name}:{port}" for name in names) + (names if port == 80 else ())
 
@@ -206,32 +208,32 @@ def own_hosts(port: int) -> tuple[str, ...]:
 def refuse_web_pages(
     request: web.Request, host: str, allowed: Callable[[web.Request], Collection[str]] = lambda request: ()
 ) -> None:
-    """Raise `Refusal` for what a page of another origin sent. `host` is the checked Host header.
+    """Raise `Refusal` for a request from another origin's page. `host` is the Host header, already checked.
 
-    `same-site` is refused with `cross-site`: every port of localhost is one site, and another port is not ours.
-    `allowed` names the foreign origins that this very request may come from.
+    `same-site` is refused like `cross-site`: all ports of localhost are one site, and other ports aren't ours.
+    `allowed` returns the foreign origins this request may come from.
     """
     origins = request.headers.getall("Origin", ())
-    if origins and only(origins) in allowed(request):
+    if origins and single_value(origins) in allowed(request):
         return
-    if origins and only(origins) != f"http://{host}":
+    if origins and single_value(origins) != f"http://{host}":
         raise Refusal(403, "forbidden", "Requests from web pages of another origin are refused.")
     if any(site not in ("same-origin", "none") for site in request.headers.getall("Sec-Fetch-Site", ())):
         raise Refusal(403, "forbidden", "Requests from web pages of another site are refused.")
 
 
 def is_navigation(request: web.Request) -> bool:
-    """Whether a browser goes to this address as a whole: from a file, a bookmark, or a link on any site.
+    """Whether a browser navigates its window to this address: from a file, a bookmark, or a link on any site.
 
-    What it sees then is its own affair and nobody else's: no other page can look into it, and nothing was sent along.
+    That is safe: no other page can see the result, and no credentials come with the request.
     """
     wanted = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-    told = all(only(request.headers.getall(name, ())) == value for name, value in wanted.items())
-    return told and request.method == "GET" and "Origin" not in request.headers
+    matches = all(single_value(request.headers.getall(name, ())) == value for name, value in wanted.items())
+    return matches and request.method == "GET" and "Origin" not in request.headers
 
 
-def only(values: Iterable[str]) -> str | None:
-    """The value of a header that was sent exactly once."""
+def single_value(values: Iterable[str]) -> str | None:
+    """The value of a header that was sent exactly once, else None."""
     found = list(values)
     return found[0] if len(found) == 1 else None
 
@@ -239,22 +241,22 @@ def only(values: Iterable[str]) -> str | None:
 def _bind(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if sys.platform == "win32":  # there SO_REUSEADDR would let two programs share the port
+        if sys.platform == "win32":  # SO_REUSEADDR would let two programs share the port there
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:  # a restart need not wait for the old connections to be forgotten
+        else:  # a restart needn't wait until connections in TIME_WAIT are gone
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
         listener.bind((HOST, port))
-        listener.listen(BACKLOG)  # only now is the port ours: two bound sockets may share it until one listens
+        listener.listen(BACKLOG)  # not before this is the port ours: two bound sockets may share it until one listens
     except OSError as error:
         listener.close()
         busy = error.errno == errno.EADDRINUSE
-        why = "is in use by another program" if busy else f"cannot be used: {error.strerror}"
-        raise PortTaken(port, why) from None
+        reason = "is in use by another program" if busy else f"cannot be used: {error.strerror}"
+        raise PortTaken(port, reason) from None
     return listener
 
 
-_WORDS = {
+_HTTP_ERRORS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take that method."),
     413: ("too_large", f"The body is larger than {BODY_MAX} bytes."),
@@ -262,14 +264,14 @@ _WORDS = {
 
 
 def _http_error(error: web.HTTPException) -> web.Response:
-    """aiohttp's own refusals in our shape."""
-    code, message = _WORDS.get(error.status, ("http_error", f"The request was refused: {error.reason}."))
+    """aiohttp's own refusals, in our shape of errors."""
+    code, message = _HTTP_ERRORS.get(error.status, ("http_error", f"The request was refused: {error.reason}."))
     allow = error.headers.get("Allow")
     return error_reply(Refusal(error.status, code, message, {"Allow": allow} if allow else None))
 
 
-class _NoBytes(logging.Filter):
-    """The parser's errors quote the bytes that they choked on, and those may hold a key: only their kind is kept."""
+class _RedactingFilter(logging.Filter):
+    """The parser's errors quote the bytes they failed on, which may hold a key: only the kind of error is logged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -283,5 +285,5 @@ class _NoBytes(logging.Filter):
 def _parser_log() -> logging.Logger:
     quiet = logging.getLogger(f"{__name__}.http")
     if not quiet.filters:
-        quiet.addFilter(_NoBytes())
+        quiet.addFilter(_RedactingFilter())
     return quiet

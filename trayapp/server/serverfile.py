@@ -1,7 +1,7 @@
-"""`server.json`: how the command line finds the running app and its key. Whoever may read this file may use the API.
+"""`server.json`: where the running app listens, and its API key. Whoever can read the file can use the API.
 
-Hence 0600 in a 0700 directory of ours, written whole (temporary file, fsync, rename), and symbolic links are refused on
-the way out and on the way in. The key in it lives as long as the process that wrote it.
+Hence mode 0600 in a 0700 directory of ours, written whole (temporary file, fsync, rename); symbolic links are refused
+both when writing and when reading (SECURITY.md 16). The key lives as long as the process that wrote it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from trayapp.core.model import Secret
 
 NAME = "server.json"
-_MAX = 64 * 1024  # bytes; ours has 200
+_FILE_MAX = 64 * 1024  # bytes; ours has 200
 _URL = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
 
 
 class ServerFileError(Exception):
-    """`server.json` or its directory cannot be used; the text is a sentence that names the file."""
+    """`server.json` or its directory can't be used; the text is a sentence that names the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ def publish(directory: Path, info: ServerInfo) -> None:
     path = directory / NAME
     try:
         _make_private(directory)
-        _refuse_odd(path)
+        _refuse_special_file(path)
         _write(path, json.dumps(_to_json(info), indent=2).encode() + b"\n")
     except OSError as error:
         raise ServerFileError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def withdraw(directory: Path, info: ServerInfo) -> None:
-    """Remove `server.json` if it is still the one that we wrote; a file that somebody else wrote stays."""
+    """Remove `server.json` if it is still the one we wrote; another process's file stays."""
     with contextlib.suppress(ServerFileError, OSError):
         found = read(directory)
         if found is not None and found.pid == info.pid and found.api_key == info.api_key:
@@ -58,19 +58,19 @@ def withdraw(directory: Path, info: ServerInfo) -> None:
 
 
 def read(directory: Path) -> ServerInfo | None:
-    """What the running app wrote, or None when there is no file. Raises `ServerFileError` for a file not to be trusted."""
+    """What the running app published; None if there is no file. Raises `ServerFileError` for one not to be trusted."""
     path = directory / NAME
     try:
-        # Not blocking: opening a FIFO would wait for a writer for ever.
+        # Non-blocking, because opening a FIFO would wait forever for a writer.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return None
     except OSError as error:
-        why = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
-        raise ServerFileError(f"{path} cannot be read: {why}.") from None
+        reason = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
+        raise ServerFileError(f"{path} cannot be read: {reason}.") from None
     with os.fdopen(fd, "rb") as file:
         _check_ours(path, os.fstat(file.fileno()))
-        text = file.read(_MAX + 1)
+        text = file.read(_FILE_MAX + 1)
     return _from_json(path, text)
 
 
@@ -87,7 +87,7 @@ def _to_json(info: ServerInfo) -> dict[str, object]:
 def _from_json(path: Path, text: bytes) -> ServerInfo:
     damaged = ServerFileError(f"{path} is damaged; quit Amberlight and start it again, which writes it anew.")
     try:
-        data: object = json.loads(text) if len(text) <= _MAX else None
+        data: object = json.loads(text) if len(text) <= _FILE_MAX else None
     except (ValueError, RecursionError):
         raise damaged from None
     if not isinstance(data, dict):
@@ -105,7 +105,7 @@ def _from_json(path: Path, text: bytes) -> ServerInfo:
 
 
 def _make_private(directory: Path) -> None:
-    """The directory exists, is really ours, and nobody else can look into it."""
+    """Make sure the directory exists, is really ours, and can't be read or written by others."""
     with contextlib.suppress(FileExistsError):
         directory.mkdir(mode=0o700, parents=True)
     status = directory.lstat()
@@ -120,8 +120,8 @@ def _make_private(directory: Path) -> None:
             directory.chmod(0o700)
 
 
-def _refuse_odd(path: Path) -> None:
-    """Nothing, or a plain file, may be where ours goes."""
+def _refuse_special_file(path: Path) -> None:
+    """Only a regular file, or nothing, may be in the place of ours."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
