@@ -10,10 +10,11 @@ import re
 import pytest
 
 from tests.core.replies import FORM, GOTRUE, HTML, answer, said
+from trayapp.core import quirks
 from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify
 from trayapp.core.messages import Answer, Refused, ServerBusy
 from trayapp.core.providers import PROVIDERS, Provider
-from trayapp.core.quirks import QUIRKS, grace_of, provider_of, refusal_text
+from trayapp.core.quirks import QUIRKS, Quirk, grace_of, provider_of, refusal_text
 
 REUSED = {"error": {"message": "used", "code": "refresh_token_reused"}}
 SPENT = {"error": "invalid_request", "error_description": 'Invalid "refresh_token" in request.'}
@@ -81,6 +82,56 @@ def test_the_description_decides_where_the_row_says_so() -> None:
     outcome = said(403, {"error": "unauthorized_client"}, provider="atlassian")
     assert isinstance(outcome, Refused)
     assert outcome.problem.code == "unauthorized_client"
+
+
+@pytest.mark.parametrize(
+    ("field", "reply"),
+    [
+        ("code", answer(400, {"code": 4011})),
+        ("code", answer(400, {"code": "4011"})),
+        ("code", answer(400, b"code=4011&message=x", FORM)),
+        ("code", answer(400, {"code": 0})),
+        ("code", answer(400, {"code": -32001})),
+        ("error.code", answer(400, {"error": {"code": 4011, "message": "used"}})),
+        ("error.code", answer(400, {"error": {"code": "4011"}})),
+    ],
+)
+def test_a_row_covers_a_number_by_its_digits(field: str, reply: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that the server writes as a number ends a login like the same code written as a string."""
+
+    row = Quirk(frozenset({"slack"}), (400,), field, frozenset({"4011", "0", "-32001"}), "invalid_grant")
+    monkeypatch.setattr(quirks, "QUIRKS", (row,))
+    outcome = classify(reply, "slack")
+
+    assert isinstance(outcome, Refused)
+    assert outcome.problem.code == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [True, False, None, 401, 40110, 4011.5, [4011], {"code": 4011}],
+    ids=repr,
+)
+@pytest.mark.parametrize("field", ["code", "error.code"])
+def test_what_only_resembles_the_number_ends_nothing(field: str, code: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A truth value is no number, although Python counts it as 1 or 0; nor is a part of one, or a list of them."""
+
+    values = frozenset({"4011", "1", "0", "True", "False", "None"})
+    monkeypatch.setattr(quirks, "QUIRKS", (Quirk(frozenset({"slack"}), (400,), field, values, "invalid_grant"),))
+    body = {"code": code} if field == "code" else {"error": {"code": code}}
+
+    assert isinstance(classify(answer(400, body), "slack"), ServerBusy)
+
+
+def test_the_number_is_shown_as_the_servers_own_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People look up what the server said, whatever the standard calls it."""
+
+    row = Quirk(frozenset({"slack"}), (400,), "code", frozenset({"4011"}), "invalid_grant")
+    monkeypatch.setattr(quirks, "QUIRKS", (row,))
+    outcome = classify(answer(400, {"code": 4011}), "slack")
+
+    assert isinstance(outcome, Refused)
+    assert "(4011)" in outcome.problem.summary
 
 
 def grant(description: str, **more: object) -> dict[str, object]:

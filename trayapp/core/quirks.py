@@ -27,7 +27,7 @@ class Quirk:
     providers: frozenset[str]  # empty: whoever says it
     statuses: tuple[int, ...]
     field: str  # of the JSON or form body; "a.b" is the field b of the object a
-    values: frozenset[str]
+    values: frozenset[str]  # "4011" covers the number 4011 too
     means: str  # the code of RFC 6749 section 5.2, or the server's own where the standard has none
     if_description_has: str = ""  # only if the error_description contains this (lower case)
 
@@ -194,8 +194,10 @@ def _row_of(provider: str) -> Provider:
 
 
 def _text_at(body: Mapping[str, object], path: str) -> str:
-    """The text at `path`, empty where there is none."""
+    """The text at `path`, a whole number as its digits; empty where there is neither."""
     value: object = body
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     return value if isinstance(value, str) else ""
