@@ -1,4 +1,4 @@
-"""A source that runs inside a test, and what it said."""
+"""Helpers for native sources: run one inside a test, record its events, and imitate a C library behind ctypes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 2.0  # s
 
 
 class Heard:
-    """The events in order; `threads` are those that `emit` was called on."""
+    """An `emit` that records: the events in order, and the threads that it was called on."""
 
     def __init__(self) -> None:
         self.events: list[OsEvent] = []
@@ -26,14 +26,14 @@ class Heard:
         self.threads.add(threading.current_thread())
 
     async def until(self, count: int) -> list[OsEvent]:
-        """All events, as soon as there are so many; a moment later, so that one too many shows too."""
+        """All events, 10 ms after there are `count` of them, so that one too many shows too."""
         await until(lambda: len(self.events) >= count)
         await asyncio.sleep(0.01)
         return self.events
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until it is so."""
+    """Wait until the condition holds, at most `PATIENCE` seconds."""
     async with asyncio.timeout(PATIENCE):
         while not true():  # noqa: ASYNC110 many things are waited for, and not all of them can set an event
             await asyncio.sleep(0.002)
@@ -41,7 +41,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 @contextlib.asynccontextmanager
 async def listening(source: Source) -> AsyncIterator[Heard]:
-    """The source runs and is live; afterwards it is cancelled and has ended."""
+    """Run the source until it is live; on leaving, cancel it and check that it ended."""
     heard = Heard()
     task = asyncio.create_task(source.run(heard))
     try:
@@ -55,10 +55,10 @@ async def listening(source: Source) -> AsyncIterator[Heard]:
 
 
 class Library:
-    """A C library whose functions are Python's, called through real C function pointers.
+    """A C library in Python whose functions are called through real C function pointers.
 
-    It has exactly the functions of its `header`, (result, argument types) by name. A caller that declares another
-    signature than the header's is a failure at the time of the declaration.
+    It has exactly the functions of its `header`, (result, argument types) by name. A caller that declares a signature
+    other than the header's fails at the declaration.
     """
 
     def __init__(self, header: dict[str, tuple[Any, ...]], functions: dict[str, Callable[..., Any]]) -> None:

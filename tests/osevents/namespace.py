@@ -1,4 +1,4 @@
-"""Plays a network that comes and goes, inside a network namespace; prints what `Polling` says after each step.
+"""A script that changes a real network inside a network namespace and prints what `Polling` reports after each step.
 
 Run by `test_polling.py` under `unshare --net`. One JSON object a line: `step`, and `events` as `[offline, reasons]`.
 """
@@ -13,7 +13,7 @@ from trayapp.core.model import Moment
 from trayapp.osevents.events import NetworkState
 from trayapp.osevents.polling import Polling
 
-CARRIER = 0.05  # s; the kernel tells of a new carrier from a worker of its own
+CARRIER = 0.05  # s; the kernel updates the carrier asynchronously
 
 STEPS: list[tuple[str, list[str]]] = [
     ("nothing but lo", ["link set lo up"]),

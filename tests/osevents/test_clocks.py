@@ -1,4 +1,4 @@
-"""Sleep and clock steps, told by three clocks."""
+"""Detecting sleep and clock steps from the three clocks."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def after(at: float, awake: float, wall: float) -> Moment:
     ],
 )
 def test_jumps(later: Moment, jump: ClockJump | None) -> None:
-    """Sleep is what `at` gains on `awake`, a step what wall gains on `at`; 5 s of either are nothing."""
+    """Sleep is what `at` gains on `awake`, a step what wall gains on `at`; up to 5 s of either are ignored."""
 
     assert compare(START, later) == jump
 
 
 @given(st.floats(0, 1e7), st.floats(5.5, 1e6), st.floats(0, 1e7))
 def test_sleep_is_seen_however_the_clock_is_set(awake: float, slept: float, wall: float) -> None:
-    """Setting the wall clock neither hides a sleep nor makes one up."""
+    """Setting the wall clock neither hides a sleep nor fakes one."""
 
     slept_jump = compare(START, after(awake + slept, awake, wall))
     still = compare(START, after(awake, awake, wall))
@@ -61,8 +61,8 @@ def test_a_jump_as_events() -> None:
     assert ClockJump(stepped=60.0).events() == [ClockStepped(60.0)]
 
 
-def test_the_real_clock_goes_on() -> None:
-    """Read twice, no clock goes back, and a machine that is awake has made no jump."""
+def test_the_real_clocks_are_monotonic() -> None:
+    """Read twice, no clock goes back, and a machine that is awake shows no jump."""
 
     clock: Clock = SystemClock()
     before = clock.now()
@@ -74,13 +74,13 @@ def test_the_real_clock_goes_on() -> None:
     assert compare(before, later) is None
 
 
-def test_the_dice_are_between_0_and_1() -> None:
-    """A thousand throws stay in [0, 1) and differ."""
+def test_jitter_is_between_0_and_1() -> None:
+    """A thousand values stay in [0, 1) and differ."""
 
-    throws = {SystemClock().jitter() for _ in range(1000)}
+    values = {SystemClock().jitter() for _ in range(1000)}
 
-    assert all(0.0 <= throw < 1.0 for throw in throws)
-    assert len(throws) > 990
+    assert all(0.0 <= value < 1.0 for value in values)
+    assert len(values) > 990
 
 
 async def test_sleep_waits() -> None:

@@ -1,4 +1,4 @@
-"""The shared parts: debounce and the choice of sources."""
+"""The debounce of network messages and the choice of native sources."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_nothing_is_due_without_a_message() -> None:
     assert not Debounce().take(1e9)
 
 
-def test_a_restless_source_is_heard_all_the_same() -> None:
-    """Messages that never stop are told 2 s after the first."""
+def test_messages_that_never_stop_are_reported_after_2_s() -> None:
+    """A network that never rests cannot postpone the event for ever."""
 
     debounce = Debounce()
     for number in range(30):
@@ -46,7 +46,7 @@ def test_a_restless_source_is_heard_all_the_same() -> None:
 
 
 class Pretend:
-    """A source that is there."""
+    """A source that works and is never run."""
 
     name = "pretend"
     power = False
@@ -54,7 +54,7 @@ class Pretend:
     live = False
 
     async def run(self, emit: Callable[[OsEvent], None]) -> None:
-        raise AssertionError("nobody runs it here")
+        raise AssertionError("no test runs it")
 
 
 def _there() -> Source:
@@ -65,8 +65,8 @@ def _missing() -> Source:
     raise OSError("no system bus")
 
 
-def test_what_works_is_taken(caplog: pytest.LogCaptureFixture) -> None:
-    """A source that cannot be opened is left out, and the log says why polling does its job."""
+def test_sources_that_work_are_used(caplog: pytest.LogCaptureFixture) -> None:
+    """A source that cannot be opened is left out, and the log says why polling takes its place."""
 
     found = native_sources("linux", {"linux": (_missing, _there), "win": (_there,)})
 
@@ -75,7 +75,7 @@ def test_what_works_is_taken(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_without_a_native_source_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    """The fallback is a choice, and it is said once why it was made."""
+    """The log says once why polling is used."""
 
     with caplog.at_level(logging.INFO):
         assert native_sources("plan9", {"linux": (_there,)}) == []

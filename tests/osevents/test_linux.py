@@ -1,4 +1,4 @@
-"""What the Linux kernel tells: rtnetlink and timerfd, on real descriptors where that is possible."""
+"""The Linux kernel sources, rtnetlink and timerfd, on real descriptors where that is possible."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from trayapp.osevents import linux, rtnetlink, timerfd
 from trayapp.osevents.events import ClockStepped, NetworkChangeHint, OsEvent, Source, WakeDetected
 from trayapp.osevents.sources import native_sources
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that is asked")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these sources are Linux's")
 
 LIMIT = 5.0  # s
 
 
 @contextlib.asynccontextmanager
 async def heard(source: Source) -> AsyncIterator[list[OsEvent]]:
-    """What the source tells while the context lasts."""
+    """The events of a source that runs while the context lasts."""
     told: list[OsEvent] = []
     task = asyncio.create_task(source.run(told.append))
     async with asyncio.timeout(LIMIT):
@@ -51,7 +51,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 def test_linux_has_four_sources() -> None:
-    """They are made by name, lazily, and none needs anything but this machine to be made."""
+    """They are imported by name, lazily, and creating one needs nothing but this machine."""
 
     found = native_sources("linux")
 
@@ -61,8 +61,8 @@ def test_linux_has_four_sources() -> None:
 
 
 @pytest.mark.parametrize("backend", [linux.RtNetlink, linux.Logind, linux.Timerfd, linux.NetworkManager])
-def test_elsewhere_they_are_not_there(monkeypatch: pytest.MonkeyPatch, backend: Callable[[], Source]) -> None:
-    """On another system none can be made, and the reason is a sentence."""
+def test_linux_sources_are_refused_elsewhere(monkeypatch: pytest.MonkeyPatch, backend: Callable[[], Source]) -> None:
+    """On another system none can be created, and the error is a sentence."""
 
     monkeypatch.setattr(sys, "platform", "plan9")
 
@@ -97,8 +97,8 @@ asyncio.run(main())
 
 
 @pytest.mark.desktop
-def test_the_kernel_tells_of_links_addresses_and_routes() -> None:
-    """Each kind of change in a real namespace is heard, without any privilege in the socket; so is the beginning."""
+def test_the_kernel_reports_links_addresses_and_routes() -> None:
+    """Each kind of change in a real namespace makes a hint, without any privilege in the socket; so does the start."""
 
     require_namespace()
     done = subprocess.run(
@@ -111,7 +111,7 @@ def test_the_kernel_tells_of_links_addresses_and_routes() -> None:
 
 
 class Kernel:
-    """A socket that answers as the list says, then has nothing more."""
+    """A socket whose reads give these errno codes (0: a message), then nothing more."""
 
     def __init__(self, *answers: int) -> None:
         self.answers = list(answers)
@@ -125,7 +125,7 @@ class Kernel:
 
 
 def test_lost_messages_are_a_change() -> None:
-    """No buffer space: what was lost is as good as a message, and the rest is read."""
+    """ENOBUFS counts as a message, and the rest is read."""
 
     kernel = Kernel(0, errno.ENOBUFS, 0)
 
@@ -134,15 +134,15 @@ def test_lost_messages_are_a_change() -> None:
     assert [] == kernel.answers
 
 
-def test_any_other_failure_ends_it() -> None:
-    """Without a socket there is nothing to wait for: the looking goes on alone."""
+def test_any_other_failure_ends_the_source() -> None:
+    """Without a working socket there is nothing to wait for; polling continues alone."""
 
     with pytest.raises(OSError, match="Bad file"):
         rtnetlink.drain(Kernel(errno.EBADF))  # type: ignore[arg-type]
 
 
-async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the kernel takes the socket away, `run` ends by OSError and the source is not live any more."""
+async def test_a_failing_socket_ends_the_source_with_oserror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the socket fails, `run` raises OSError and the source is no longer live."""
 
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     ours.setblocking(False)
@@ -169,7 +169,7 @@ async def test_an_end_of_the_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_timer_that_never_fires_is_silent() -> None:
-    """Armed for far away it is live and says nothing."""
+    """Armed for the distant future, it is live and emits nothing."""
 
     async with heard(linux.Timerfd()) as told:
         await asyncio.sleep(0.05)
@@ -177,7 +177,7 @@ async def test_a_timer_that_never_fires_is_silent() -> None:
 
 
 class Cancelled:
-    """`os.read` of a timer that was cancelled so many times."""
+    """`os.read` of a timer that was cancelled `times` times."""
 
     def __init__(self, times: int) -> None:
         self.times = times
@@ -196,7 +196,7 @@ class Cancelled:
 async def test_what_a_cancelled_read_means(
     monkeypatch: pytest.MonkeyPatch, asleep: float, stepped: float, event: OsEvent
 ) -> None:
-    """The clocks tell a resume from a step of the clock, however short the sleep was; the timer is armed anew."""
+    """The clocks tell a resume from a step of the clock, however short the sleep was; the timer is armed again."""
 
     clocks = {time.CLOCK_BOOTTIME: 1000.0, time.CLOCK_MONOTONIC: 900.0}
     wall = 1.8e9
@@ -223,12 +223,12 @@ async def test_what_a_cancelled_read_means(
 
 
 def vars_of(event: OsEvent) -> float:
-    """Its one number."""
+    """The event's one number."""
     return event.slept if isinstance(event, WakeDetected) else event.by  # type: ignore[union-attr]
 
 
-async def test_a_timer_without_a_kernel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A read that fails for another reason ends the source by OSError."""
+async def test_a_timer_whose_read_fails_ends_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that fails for any other reason makes the source raise OSError."""
 
     source = timerfd.Timerfd()
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -243,7 +243,7 @@ async def test_a_timer_without_a_kernel_ends(monkeypatch: pytest.MonkeyPatch) ->
     "newer", [pytest.param(True, marks=pytest.mark.skipif(sys.version_info < (3, 13), reason="3.13")), False]
 )
 async def test_a_real_step_of_the_clock_cancels_it(monkeypatch: pytest.MonkeyPatch, newer: bool) -> None:
-    """Setting the wall clock to the time that it shows is enough for the kernel; only root may do it."""
+    """Setting the wall clock to its own time is enough for the kernel; only root may do it."""
 
     if not newer and sys.version_info >= (3, 13):
         monkeypatch.setattr(sys, "version_info", (3, 12, 0))
@@ -256,7 +256,7 @@ async def test_a_real_step_of_the_clock_cancels_it(monkeypatch: pytest.MonkeyPat
 
 
 def set_clock_to_now() -> bool:
-    """clock_settime(2) with what it says already; whether we may."""
+    """Set the clock to its own time by clock_settime(2); False if that is not permitted."""
     try:
         time.clock_settime(time.CLOCK_REALTIME, time.time())
     except OSError:
@@ -265,7 +265,7 @@ def set_clock_to_now() -> bool:
 
 
 def test_a_c_library_without_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An old or a small C library is one sentence, not an AttributeError."""
+    """An old or minimal C library causes an OSError with a sentence, not an AttributeError."""
 
     monkeypatch.setattr(ctypes, "CDLL", lambda *how, **more: object())
 

@@ -1,4 +1,4 @@
-"""logind and NetworkManager as sources: on a private bus, with both played by us, well and badly."""
+"""The logind and NetworkManager sources against fakes of both services on a private bus."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
 
 
 class Service:
-    """What both services share: a name on the bus, answers, signals."""
+    """What both fake services share: a name on the bus, replies, signals."""
 
     name = path = ""
 
@@ -52,7 +52,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def on(self, bus: Bus) -> AsyncIterator[Service]:
-        """There, until the context ends."""
+        """Run on the bus until the context ends."""
         self._bus = MessageBus(bus_address=bus.address, negotiate_unix_fd=True)
         await self._bus.connect()
         self._bus.add_message_handler(self._answer)
@@ -81,7 +81,7 @@ class Service:
 
 
 class Login1(Service):
-    """logind. `refuse` is the error with which it answers `Inhibit`."""
+    """A fake logind. `refuse` is the error with which it answers `Inhibit`."""
 
     name, path = logind.NAME, logind.PATH
 
@@ -89,7 +89,7 @@ class Login1(Service):
         super().__init__()
         self.refuse = refuse
         self.inhibit_calls: list[list[str]] = []
-        self.locks: list[int] = []  # the end that hears of the release
+        self.locks: list[int] = []  # the end of each pipe that becomes readable on release
 
     def answer(self, call: Message) -> Message | None:
         self.inhibit_calls.append(call.body)
@@ -122,8 +122,8 @@ def login1() -> Iterator[Login1]:
 # --- logind ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_night(bus: Bus, login1: Login1) -> None:
-    """The lock is taken at once, kept until `done`, and taken anew after the wake; it is a delay lock on sleep alone."""
+async def test_the_lock_is_held_through_each_sleep(bus: Bus, login1: Login1) -> None:
+    """The lock is taken immediately, held until `done`, and taken again after the wake; it is a delay lock on sleep only."""
 
     async with login1.on(bus), heard(linux.Logind()) as told:
         await until(lambda: login1.locks)
@@ -148,8 +148,8 @@ async def test_a_night(bus: Bus, login1: Login1) -> None:
     await until(lambda: not login1.held(1))
 
 
-async def test_no_child_of_ours_holds_a_sleep_up(bus: Bus, login1: Login1) -> None:
-    """The descriptor is not handed on to programs that we start."""
+async def test_child_processes_do_not_inherit_the_lock(bus: Bus, login1: Login1) -> None:
+    """A program that we start cannot delay a sleep."""
 
     source = linux.Logind()
     async with login1.on(bus), heard(source):
@@ -159,8 +159,8 @@ async def test_no_child_of_ours_holds_a_sleep_up(bus: Bus, login1: Login1) -> No
         assert not os.get_inheritable(source._lock._descriptor)
 
 
-async def test_a_refused_lock_is_said_once(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
-    """Sleep and wake are told all the same; the sentence says what is lost by it."""
+async def test_a_refused_lock_is_logged_once(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """Sleep and wake are still reported; the sentence says what is lost."""
 
     caplog.set_level(logging.INFO)
     service = Login1("org.freedesktop.DBus.Error.AccessDenied")
@@ -176,8 +176,8 @@ async def test_a_refused_lock_is_said_once(bus: Bus, caplog: pytest.LogCaptureFi
     assert "AccessDenied" in sentence
 
 
-async def test_logind_comes_later(bus: Bus, login1: Login1, caplog: pytest.LogCaptureFixture) -> None:
-    """Not there at first: that is said, and when it comes it is used."""
+async def test_logind_that_starts_later_is_used(bus: Bus, login1: Login1, caplog: pytest.LogCaptureFixture) -> None:
+    """Its absence is logged first."""
 
     caplog.set_level(logging.INFO)
     source = linux.Logind()
@@ -192,7 +192,7 @@ async def test_logind_comes_later(bus: Bus, login1: Login1, caplog: pytest.LogCa
 
 
 async def test_logind_ends_while_the_machine_is_about_to_sleep(bus: Bus, login1: Login1) -> None:
-    """Nobody will say that it woke, so its end counts as that; a wake that was told is not told again."""
+    """The wake can't be reported any more, so its end counts as one; it is not reported twice."""
 
     source = linux.Logind()
     told: list[OsEvent] = []
@@ -213,7 +213,7 @@ async def test_logind_ends_while_the_machine_is_about_to_sleep(bus: Bus, login1:
 async def test_the_end_of_the_bus_ends_the_source(
     bus: Bus, login1: Login1, backend: type[linux.Logind] | type[linux.NetworkManager]
 ) -> None:
-    """By OSError and in words; whoever runs it decides what then."""
+    """It raises OSError with a sentence."""
 
     source = backend()
     async with login1.on(bus):
@@ -230,7 +230,7 @@ async def test_the_end_of_the_bus_ends_the_source(
 async def test_without_a_system_bus(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Callable[[], linux.Logind | linux.NetworkManager]
 ) -> None:
-    """A container or a bare machine: one sentence."""
+    """In a container or on a minimal machine the error is one sentence."""
 
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'nowhere'}")
 
@@ -242,7 +242,7 @@ async def test_without_a_system_bus(
 
 
 class Nm(Service):
-    """NetworkManager with its opinion."""
+    """A fake NetworkManager with its `Connectivity`."""
 
     name, path = networkmanager.NAME, networkmanager.PATH
 
@@ -260,7 +260,7 @@ class Nm(Service):
 
 
 async def test_a_portal_comes_and_goes(bus: Bus) -> None:
-    """Only a change of opinion about a portal is told; other properties and other degrees of doubt are not."""
+    """Only a change of its portal verdict is an event; other properties and other states are not."""
 
     service = Nm(4)
     async with service.on(bus), heard(linux.NetworkManager()) as told:
@@ -276,11 +276,11 @@ async def test_a_portal_comes_and_goes(bus: Bus) -> None:
         PortalHint(False),
         PortalHint(True),
         PortalHint(False),
-    ] == told  # at the end nobody thinks so
+    ] == told  # the end of the source takes the hint back
 
 
 async def test_a_portal_that_is_there_at_the_start(bus: Bus) -> None:
-    """Its opinion is asked for once; when NetworkManager goes, so does the opinion."""
+    """The verdict is asked for once; when NetworkManager stops, the hint is taken back."""
 
     service = Nm(2)
     source = linux.NetworkManager()
@@ -296,7 +296,7 @@ async def test_a_portal_that_is_there_at_the_start(bus: Bus) -> None:
 
 
 async def test_no_networkmanager_is_silence(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
-    """Many machines have none: nothing is told, nothing is said."""
+    """Many machines have none: no event, no log line."""
 
     caplog.set_level(logging.DEBUG, "trayapp")
     told: list[OsEvent] = []

@@ -1,4 +1,4 @@
-"""Sleep and wake of macOS without a Mac: recorded messages in, events and answers out."""
+"""Sleep and wake of macOS without a Mac: recorded messages in, events and replies out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVERYTHING, DARK = 0x1F, 0x19  # CPU, video, audio, network, disk; CPU, network,
 
 
 def test_elsewhere_it_is_refused_with_a_sentence() -> None:
-    """The files import on every system; only making a source of another system fails."""
+    """The modules import on every system; only creating a source of another system fails."""
 
     if sys.platform == "darwin":
         pytest.skip("this is a Mac")
@@ -45,7 +45,7 @@ def test_elsewhere_it_is_refused_with_a_sentence() -> None:
 
 
 class Machine:
-    """A Mac behind `PowerCalls`. Wrong order, wrong thread or a second answer to one question is a failure."""
+    """A fake Mac behind `PowerCalls`. Wrong order, wrong thread or a second reply to one message is a failure."""
 
     def __init__(self, powered: int | None = EVERYTHING, *, refuses: bool = False) -> None:
         self.powered = powered
@@ -102,8 +102,8 @@ class Machine:
         return lambda: self.calls.append("nap")
 
 
-async def test_a_night() -> None:
-    """The lid closes, the engine says that it is done, the lid opens: two events, on the loop's own thread."""
+async def test_sleep_is_allowed_by_done_and_wake_is_reported() -> None:
+    """The lid closes, the engine calls `done`, the lid opens: two events, on the loop's own thread."""
 
     machine = Machine()
     async with listening(MacPower(machine)) as heard:
@@ -122,8 +122,8 @@ async def test_a_night() -> None:
     assert ["register", "punctual", "listen", "unregister", "nap"] == machine.calls
 
 
-async def test_an_idle_machine_may_sleep_at_once() -> None:
-    """`CanSystemSleep` is a question of policy: allowed on the spot, and no event."""
+async def test_idle_sleep_is_allowed_immediately() -> None:
+    """`CanSystemSleep` is a question of policy: allowed without an event."""
 
     machine = Machine()
     async with listening(MacPower(machine)) as heard:
@@ -136,7 +136,7 @@ async def test_an_idle_machine_may_sleep_at_once() -> None:
 
 
 async def test_a_sleep_that_is_called_off() -> None:
-    """Whoever was told of a sleep hears that it did not come."""
+    """A cancelled sleep is reported as a wake."""
 
     machine = Machine()
     async with listening(MacPower(machine)) as heard:
@@ -146,8 +146,8 @@ async def test_a_sleep_that_is_called_off() -> None:
         assert [SleepImminent(), WakeDetected()] == await heard.until(2)
 
 
-async def test_an_engine_that_never_answers_holds_nothing_up() -> None:
-    """After the limit the sleep is allowed, even while the loop itself is stuck, and a late answer changes nothing."""
+async def test_a_stuck_engine_delays_sleep_only_to_the_limit() -> None:
+    """After the limit the sleep is allowed, even while the loop itself is stuck, and a late `done` changes nothing."""
 
     machine = Machine()
     async with listening(MacPower(machine, hold=0.05)) as heard:
@@ -165,8 +165,8 @@ async def test_an_engine_that_never_answers_holds_nothing_up() -> None:
         assert len(machine.allowed) == 1
 
 
-async def test_two_nights_have_two_answers() -> None:
-    """The late answer of the last night does not let the next one go."""
+async def test_each_sleep_is_allowed_by_its_own_done() -> None:
+    """A late `done` of the last sleep does not allow the next one."""
 
     machine = Machine()
     async with listening(MacPower(machine, hold=5.0)) as heard:
@@ -183,7 +183,7 @@ async def test_two_nights_have_two_answers() -> None:
 
 
 async def test_ending_lets_the_machine_sleep() -> None:
-    """Who quits while a sleep waits allows it, and says that the night is over."""
+    """Quitting while a sleep is delayed allows it, and reports a wake."""
 
     machine = Machine()
     async with listening(MacPower(machine, hold=5.0)) as heard:
@@ -195,7 +195,7 @@ async def test_ending_lets_the_machine_sleep() -> None:
 
 
 async def test_a_message_after_the_end() -> None:
-    """A callback that was under way when we unregistered is answered and tells nobody."""
+    """A callback that runs while we unregister gets its reply and emits nothing."""
 
     machine = Machine()
     async with listening(MacPower(machine)) as heard:
@@ -218,7 +218,7 @@ async def test_a_message_after_the_end() -> None:
 
 
 async def test_a_refusal_is_an_oserror() -> None:
-    """Where IOKit refuses, the source ends by a sentence, and never was live."""
+    """Where IOKit refuses, the source raises OSError with a sentence and never becomes live."""
 
     machine = Machine(refuses=True)
     source = MacPower(machine)
@@ -230,7 +230,7 @@ async def test_a_refusal_is_an_oserror() -> None:
 
 
 async def test_a_port_that_closes_is_an_oserror() -> None:
-    """A run loop that ends by itself means that nothing will be told any more."""
+    """A run loop that ends unasked means that no message will come any more."""
 
     machine = Machine()
     source = MacPower(machine)
@@ -244,7 +244,7 @@ async def test_a_port_that_closes_is_an_oserror() -> None:
 
 
 async def test_a_run_loop_that_misses_the_first_stop() -> None:
-    """A stop that comes before the run loop has begun is said again until it is heard."""
+    """A stop that comes before the run loop has begun is repeated until it takes effect."""
 
     machine = Machine()
     machine.deaf_to_stops = 2
@@ -256,7 +256,7 @@ async def test_a_run_loop_that_misses_the_first_stop() -> None:
 
 
 async def test_dark_wake() -> None:
-    """The screen's half of the machine is not powered: asleep as far as people are concerned, until it says otherwise."""
+    """Started while the video hardware is off, the machine counts as asleep until `SystemHasPoweredOn`."""
 
     machine = Machine(DARK)
     source = MacPower(machine)
@@ -270,9 +270,9 @@ async def test_dark_wake() -> None:
 
 
 async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
-    """Ten minutes of maintenance pass for sleep; when the machine is fully powered and says nothing, a minute is enough.
+    """Ten minutes of maintenance count as sleep; once fully powered without a message, a minute awake is enough.
 
-    A machine that stays dark for longer than any maintenance is believed to be in use all the same.
+    A machine that stays in DarkWake for longer than any maintenance counts as in use.
     """
 
     machine, clock = Machine(DARK), [0.0]
@@ -308,7 +308,7 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
 
 
 @pytest.mark.parametrize("powered", [None, 0, EVERYTHING, 0x3])
-def test_what_is_not_known_is_not_dark(powered: int | None) -> None:
+def test_unknown_power_is_not_dark_wake(powered: int | None) -> None:
     """A missing call, a sample without a CPU and a fully powered machine keep no gate closed."""
 
     assert not MacPower(Machine(powered)).in_dark_wake()

@@ -40,7 +40,7 @@ CFRUNLOOP_H = {
 
 
 class Frameworks:
-    """IOKit and CoreFoundation in Python behind C function pointers; the callback is known by its address alone."""
+    """IOKit and CoreFoundation in Python behind C function pointers; they hold the callback by its address alone."""
 
     SESSION, NOTIFIER, NOTIFY_PORT, SOURCE, LOOP, MODE = 0x1503, 0x1603, 0x7F0000001000, 0x2000, 0x3000, 0x4000
 
@@ -102,7 +102,7 @@ async def test_through_the_c_interface() -> None:
         frameworks.said.put((POWERED_ON, 0))
         assert [dark, SleepImminent(), WakeDetected()] == await heard.until(3)
         assert source.in_dark_wake()
-    iokit.allow(1)  # too late: the number of the session may be somebody else's by now
+    iokit.allow(1)  # too late: the session's number may belong to another one by now
     iokit.stop()
 
     assert [
@@ -115,7 +115,7 @@ async def test_through_the_c_interface() -> None:
 
 
 async def test_a_refusal_of_iokit() -> None:
-    """MACH_PORT_NULL is a refusal; nothing is cleaned up that was not there."""
+    """MACH_PORT_NULL is a refusal; nothing is cleaned up that was not created."""
 
     frameworks = Frameworks(refuses=True)
     with pytest.raises(OSError, match="refused"):
@@ -125,14 +125,14 @@ async def test_a_refusal_of_iokit() -> None:
 
 
 def test_a_system_without_the_private_call() -> None:
-    """Should Apple take it away, nothing is dark and all else works."""
+    """Should Apple remove it, DarkWake is never reported and everything else works."""
 
     assert IoKit(Frameworks(old=True).libraries).capabilities() is None
     assert not MacPower(IoKit(Frameworks(old=True).libraries)).in_dark_wake()
 
 
 def test_timers_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where PyObjC is there, App Nap is asked to leave us alone until we end; the machine may sleep all the same."""
+    """With PyObjC, App Nap is held off until we stop; the machine may still sleep."""
 
     class Information:
         said: ClassVar[list[tuple[object, ...]]] = []
@@ -153,8 +153,8 @@ def test_timers_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [("begin", "keeps logins fresh"), ("end", "token")] == Information.said
 
 
-def test_without_pyobjc_nobody_naps_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No PyObjC, no application, no App Nap."""
+def test_without_pyobjc_there_is_no_app_nap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PyObjC we are no application, so nothing has to be prevented."""
 
     monkeypatch.setitem(sys.modules, "Foundation", None)
 

@@ -1,4 +1,4 @@
-"""The routing socket of macOS without a Mac: recorded messages in, `NetworkStirred` out."""
+"""The routing socket of macOS without a Mac: recorded messages in, `NetworkChangeHint` out."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ DEFAULT = inet("0.0.0.0")
         pytest.param(route(0x1, b"")[:92], id="a route without an address"),
     ],
 )
-def test_what_deserves_a_look(message: bytes) -> None:
-    """Changes of routes, addresses and links stir, and so does whatever is not understood."""
+def test_changes_are_reported(message: bytes) -> None:
+    """Changes of routes, addresses and links count, and so does whatever cannot be parsed."""
 
     assert reports_change(message, lambda index: NAMES.get(index, ""))
 
@@ -104,14 +104,14 @@ def test_what_deserves_a_look(message: bytes) -> None:
         pytest.param(interface(9) + interface(10) + interface(1), id="links that lead nowhere"),
     ],
 )
-def test_noise_wakes_nobody(message: bytes) -> None:
-    """What a quiet Mac says all day long stirs nothing."""
+def test_chatter_is_ignored(message: bytes) -> None:
+    """The messages of a Mac on an unchanged network make no hint."""
 
     assert not reports_change(message, lambda index: NAMES.get(index, ""))
 
 
 async def test_a_burst_in_the_socket_is_one_event() -> None:
-    """Whatever is there when the loop looks is one `NetworkStirred`; noise is none, and lost messages are one."""
+    """Everything that one read brings is one `NetworkChangeHint`; chatter alone is none."""
 
     ours, kernel = socket.socketpair()
     with kernel:
@@ -132,8 +132,8 @@ async def test_a_burst_in_the_socket_is_one_event() -> None:
         assert ours.fileno() == -1
 
 
-class Deaf(socket.socket):
-    """A socket whose reads fail so, once each."""
+class FailingSocket(socket.socket):
+    """A socket whose reads fail with these errno codes, once each."""
 
     def __init__(self, fileno: int, fails: list[int]) -> None:
         super().__init__(fileno=fileno)
@@ -148,10 +148,10 @@ class Deaf(socket.socket):
 
 
 async def test_lost_messages_are_a_change_and_a_broken_socket_an_end() -> None:
-    """ENOBUFS means that there was too much to tell; any other fault ends the source, and polling goes on."""
+    """ENOBUFS is a buffer overflow; any other error ends the source, and polling continues."""
 
     ours, kernel = socket.socketpair()
-    source = MacNetwork(lambda: Deaf(ours.detach(), [errno.ENOBUFS, errno.ENETDOWN]))
+    source = MacNetwork(lambda: FailingSocket(ours.detach(), [errno.ENOBUFS, errno.ENETDOWN]))
     heard = Heard()
     with kernel:
         running = asyncio.create_task(source.run(heard))
@@ -166,13 +166,13 @@ async def test_lost_messages_are_a_change_and_a_broken_socket_an_end() -> None:
 
 
 def test_an_interface_that_is_gone_has_no_name() -> None:
-    """A message may name what does not exist any more."""
+    """A message may name an interface that no longer exists."""
 
     assert interface_name(0x7FFFFF) == ""
 
 
 async def test_a_socket_that_closes_is_an_end() -> None:
-    """An empty read would come for ever."""
+    """Otherwise empty reads would repeat for ever."""
 
     ours, kernel = socket.socketpair()
     kernel.close()

@@ -1,4 +1,4 @@
-"""The whole app between two real networks: the far end goes down and comes back, and the kernel is all it hears."""
+"""The whole app in a network namespace: the far end of its link goes down and comes back, reported by the kernel alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def played(case: str) -> list[dict[str, Any]]:
 
 
 def test_a_pulled_cable_is_amber_and_its_return_green() -> None:
-    """Every workload is offline while the far end is down though the route stays, and runs again when it is up; twice."""
+    """Every workload is offline while the far end is down, although the route stays, and runs when it is up; twice."""
 
     require_namespace()
 

@@ -1,4 +1,4 @@
-"""What counts as a change of the network, and how a picture is read from what Linux says."""
+"""Comparing network snapshots, and reading one from the tables of Linux."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WIFI = NetworkSnapshot(
     ],
 )
 def test_reasons_of_a_change(later: NetworkSnapshot, reasons: tuple[str, ...]) -> None:
-    """Each difference is a reason of its own, and any of them is a change."""
+    """Each difference is a separate reason, and any of them is a change."""
 
     delta = compare(WIFI, later)
 
@@ -56,14 +56,14 @@ def test_reasons_of_a_change(later: NetworkSnapshot, reasons: tuple[str, ...]) -
         (NetworkSnapshot(), True),
     ],
 )
-def test_offline_is_no_way_or_no_address(snapshot: NetworkSnapshot, offline: bool) -> None:
+def test_offline_is_no_route_or_no_address(snapshot: NetworkSnapshot, offline: bool) -> None:
     """One family with route and address is enough; a route of one and an address of the other are not."""
 
     assert snapshot.offline is offline
 
 
 def test_a_digest_names_the_state() -> None:
-    """It is equal for equal pictures only; which family a route belongs to makes a difference."""
+    """It is equal for equal snapshots only; which family a route belongs to makes a difference."""
 
     assert WIFI.digest() == replace(WIFI).digest()
     assert WIFI.digest() != replace(WIFI, resolver="bbbb").digest()
@@ -73,14 +73,14 @@ def test_a_digest_names_the_state() -> None:
 
 @pytest.mark.parametrize("interface", ["lo", "docker0", "veth12ab", "br-0c1d", "virbr0"])
 def test_containers_are_noise(interface: str) -> None:
-    """Loopback, containers and virtual machines say nothing about the way out."""
+    """Interfaces of loopback, containers and virtual machines lead nowhere."""
 
     assert is_noise(interface)
 
 
 @pytest.mark.parametrize("interface", ["eth0", "wlp3s0", "br0", "tun0", "wg0", "lowpan0"])
-def test_real_links_are_not(interface: str) -> None:
-    """Nor is a VPN, a bridge of the administrator's, or a name that only begins like `lo`."""
+def test_real_links_are_not_noise(interface: str) -> None:
+    """Nor is a VPN, an administrator's bridge, or a name that only begins with `lo`."""
 
     assert not is_noise(interface)
 
@@ -101,7 +101,7 @@ BLACKHOLE = "*\t00000000\t00000000\t0201\t0\t0\t0\t00000000\t0\t0\t0\n"
 
 
 def test_default_routes_of_ipv4() -> None:
-    """A network's own route is no way out, and a refusing one neither; two halves of everything are."""
+    """A subnet route is no default route, nor is a blackhole; two halves of the address space are."""
 
     assert linux.default_routes4(ROUTE) == [("wlan0", "192.168.1.1")]
     assert linux.default_routes4(ROUTE + VPN_HALVES) == [("tun0", "10.8.0.1"), ("wlan0", "192.168.1.1")]
@@ -123,7 +123,7 @@ ROUTE6 = "\n".join(
 
 
 def test_default_routes_of_ipv6() -> None:
-    """The kernel's own unreachable default on `lo` is no way out."""
+    """The kernel's unreachable default route on `lo` does not count."""
 
     assert linux.default_routes6(ROUTE6) == [("wlan0", "fe80::1")]
     assert linux.default_routes6("\n".join(line for line in ROUTE6.splitlines() if "wlan0" not in line)) == []
@@ -151,7 +151,7 @@ def test_addresses_of_ipv6() -> None:
 
 
 def message(address: str, index: int = 2, *, prefix: int = 24, scope: int = 0, peer: str = "") -> bytes:
-    """A payload of RTM_NEWADDR as rtnetlink(7) draws it."""
+    """A payload of RTM_NEWADDR as in rtnetlink(7)."""
     parts = struct.pack("=BBBBI", socket.AF_INET, prefix, 0x80, scope, index)
     parts += struct.pack("=HH4s", 8, 1, socket.inet_aton(peer or address))
     parts += struct.pack("=HH4s", 8, 2, socket.inet_aton(address))
@@ -175,7 +175,7 @@ def test_addresses_of_ipv4() -> None:
     assert found == ["tun0 10.8.0.2/32", "wlan0 192.168.1.23/24"]
 
 
-def test_a_way_out_is_never_noise() -> None:
+def test_an_uplink_is_never_noise() -> None:
     """An interface with a default route counts, whatever it is called."""
 
     assert linux.addresses4([("veth0", message("10.0.0.2"))]) == []
@@ -187,13 +187,13 @@ def test_a_way_out_is_never_noise() -> None:
     [
         (0x11043, True),  # up, broadcast, running, multicast, lower up
         (0x1003, False),  # the cable is pulled
-        (0x11003, False),  # Wi-Fi on its way in: the line is there, but nobody let us in
+        (0x11003, False),  # Wi-Fi before authentication: the link is up, but not yet usable
         (0x1002, False),  # switched off
         (0x100D1, True),  # a tunnel: point to point, no ARP
     ],
 )
 def test_carrier_of_a_link(flags: int, carrier: bool) -> None:
-    """An interface counts when its line is there and it may be used (netdevice(7): LOWER_UP and RUNNING)."""
+    """An interface has carrier when its link is up and usable (netdevice(7): LOWER_UP and RUNNING)."""
 
     named = struct.pack("=HH", 9, 3) + b"eth0\0" + b"\0" * 3
     payload = struct.pack("=BxHiII", 0, 1, 7, flags, 0) + named
@@ -202,7 +202,7 @@ def test_carrier_of_a_link(flags: int, carrier: bool) -> None:
 
 
 def test_netlink_messages() -> None:
-    """Messages are padded to four bytes; a damaged rest is left out rather than guessed at."""
+    """Messages are padded to four bytes; a damaged tail is ignored."""
 
     first = struct.pack("=IHHII", 19, 20, 0, 1, 0) + b"abc" + b"\0"
     done = struct.pack("=IHHII", 20, 3, 2, 1, 0) + b"\0" * 4
@@ -214,7 +214,7 @@ def test_netlink_messages() -> None:
 
 
 def test_a_damaged_attribute_ends_the_list() -> None:
-    """An attribute that claims more than is there is left out."""
+    """An attribute longer than its message is ignored."""
 
     payload = struct.pack("=BBBBI", 2, 24, 0, 0, 2) + struct.pack("=HH", 400, 2) + b"abcd"
 
@@ -222,7 +222,7 @@ def test_a_damaged_attribute_ends_the_list() -> None:
 
 
 def test_the_same_resolver_written_again_is_no_change() -> None:
-    """Comments and spaces do not count; a server more, or another order, does."""
+    """Comments and spaces do not count; another server or another order does."""
 
     plain = linux.resolver_digest(b"nameserver 10.0.0.1\nsearch a.example\n")
 
@@ -232,7 +232,7 @@ def test_the_same_resolver_written_again_is_no_change() -> None:
     assert linux.resolver_digest(b"# nothing\n") == ""
 
 
-# --- where nothing better is known -----------------------------------------------------------------------------------
+# --- snapshots by sockets --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -248,20 +248,20 @@ def test_the_same_resolver_written_again_is_no_change() -> None:
         ("2001:db8:1:2:83aa:4f1d:11:2233", "2001:db8:1:2::/64"),
     ],
 )
-def test_what_of_an_address_lasts(address: str, stays: str) -> None:
-    """An IPv6 address is known by its network, as privacy addresses change every day."""
+def test_the_stable_part_of_an_address(address: str, stays: str) -> None:
+    """An IPv6 address counts by its network, as temporary addresses change every day."""
 
     assert socket_snapshot.stable_prefix(address) == stays
 
 
-def test_a_family_that_is_not_there_is_no_address() -> None:
-    """Where the kernel knows no way the answer is empty, not an error."""
+def test_without_a_route_there_is_no_source_address() -> None:
+    """Where the kernel has no route the result is empty, not an error."""
 
     assert socket_snapshot.source_address(socket.AF_INET6, ("not an address", 9)) == ""
     assert socket_snapshot.source_address(socket.AF_INET, ("127.0.0.1", 9)) == "127.0.0.1"
 
 
 def test_two_snapshots_by_sockets_are_equal() -> None:
-    """Two looks at an unchanged network are equal."""
+    """An unchanged network gives equal snapshots."""
 
     assert socket_snapshot.read_by_sockets() == socket_snapshot.read_by_sockets()

@@ -1,4 +1,4 @@
-"""The polling backend: told the time, it says what changed."""
+"""Polling: given the time, it reports what changed since the last call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOME = replace(WIFI, routes4=("wlan0 10.0.0.1",), addresses4=("wlan0 10.0.0.9/24
 
 
 class FakeReader:
-    """Shows the picture it was given, and counts the looks."""
+    """Returns the snapshot it was given, and counts the reads."""
 
     def __init__(self, snapshot: NetworkSnapshot) -> None:
         self.snapshot = snapshot
@@ -41,24 +41,24 @@ def moment(at: float, *, slept: float = 0.0, stepped: float = 0.0) -> Moment:
     return Moment(1000.0 + at, 900.0 + at - slept, 1.8e9 + at + stepped)
 
 
-def test_a_quiet_machine_says_nothing() -> None:
-    """The first look and every look at the same network are no event."""
+def test_an_unchanged_network_makes_no_event() -> None:
+    """Neither does the first snapshot of a working one."""
 
     polling = Polling(FakeReader(WIFI))
 
     assert [polling.poll(moment(30.0 * number)) for number in range(5)] == [[]] * 5
 
 
-def test_a_start_without_network_is_told() -> None:
-    """Being offline at the first look is an event, as a gate starts open."""
+def test_a_start_without_network_is_an_event() -> None:
+    """An offline first snapshot is reported, as a gate starts open."""
 
     polling = Polling(FakeReader(NetworkSnapshot()))
 
     assert polling.poll(moment(0)) == [NetworkState(True, digest=NetworkSnapshot().digest(), reasons=("start",))]
 
 
-def test_a_change_is_told_once() -> None:
-    """Another network is one event with its reasons; the next look is quiet."""
+def test_a_change_is_reported_once() -> None:
+    """Another network is one event with its reasons; the next poll has none."""
 
     network = FakeReader(WIFI)
     polling = Polling(network)
@@ -85,8 +85,8 @@ def test_going_and_coming_back() -> None:
     assert [event.offline for event in said if isinstance(event, NetworkState)] == [True, False]
 
 
-def test_a_wake_is_told_before_the_new_network() -> None:
-    """After sleep the network is looked at at once, and the wake is the first of the two events."""
+def test_a_wake_comes_before_the_new_network() -> None:
+    """After sleep the network is read immediately, and the wake is the first of the two events."""
 
     network = FakeReader(WIFI)
     polling = Polling(network)
@@ -99,8 +99,8 @@ def test_a_wake_is_told_before_the_new_network() -> None:
     assert isinstance(state, NetworkState)
 
 
-def test_a_step_of_the_clock_is_told() -> None:
-    """Somebody who sets the clock is noticed, and the network is looked at again."""
+def test_a_clock_step_is_an_event() -> None:
+    """Setting the clock is noticed, and the network is read again."""
 
     network = FakeReader(WIFI)
     polling = Polling(network)
@@ -112,8 +112,8 @@ def test_a_step_of_the_clock_is_told() -> None:
     assert network.reads == 2
 
 
-def test_frequent_calls_look_seldom() -> None:
-    """A timer that wakes a hundred times a second makes the network be looked at every 5 s."""
+def test_frequent_polls_read_the_network_every_5_s() -> None:
+    """Even if `poll` is called a hundred times a second."""
 
     network = FakeReader(WIFI)
     polling = Polling(network)
@@ -124,7 +124,7 @@ def test_frequent_calls_look_seldom() -> None:
 
 
 def test_an_unreadable_network_is_taken_as_unchanged(caplog: pytest.LogCaptureFixture) -> None:
-    """A failing look is logged once, never means offline, and what changed meanwhile is told when it can be seen."""
+    """A failing read is logged once, never means offline, and changes in the meantime are reported once it works."""
 
     network = FakeReader(WIFI)
     polling = Polling(network)
@@ -138,8 +138,8 @@ def test_an_unreadable_network_is_taken_as_unchanged(caplog: pytest.LogCaptureFi
     assert len(polling.poll(moment(60))) == 1
 
 
-def test_blind_from_the_start() -> None:
-    """The first look that succeeds is the first look."""
+def test_unreadable_from_the_start() -> None:
+    """The first read that succeeds gives the first snapshot."""
 
     network = FakeReader(WIFI)
     network.error = OSError("later")
@@ -151,15 +151,15 @@ def test_blind_from_the_start() -> None:
 
 
 def test_each_system_has_its_reader() -> None:
-    """Linux is read from the kernel's tables, the others by sockets."""
+    """Linux reads the kernel's tables, the others use sockets."""
 
     assert snapshot_reader("linux") is read_kernel_tables
     assert snapshot_reader("darwin") is snapshot_reader("win32") is read_by_sockets
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc and netlink")
-def test_a_real_look() -> None:
-    """Looking at this machine's network works and, done twice, agrees."""
+def test_the_real_network_can_be_read() -> None:
+    """Two snapshots of this machine's network are equal."""
 
     assert read_kernel_tables() == read_kernel_tables()
 
@@ -199,7 +199,7 @@ STORY = [
 @pytest.mark.desktop
 @pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
 def test_a_real_network_comes_and_goes() -> None:
-    """Real links, addresses and routes in a namespace of their own make exactly the events of the story."""
+    """Real links, addresses and routes in a namespace make exactly the events of `STORY`."""
 
     require_namespace()
     done = subprocess.run(

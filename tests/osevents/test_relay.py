@@ -1,4 +1,4 @@
-"""What macOS and Windows share: the relay, the hold, and that their files are harmless on every other system."""
+"""The thread relay and the sleep hold of macOS and Windows, and that their modules import on every other system."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from trayapp.osevents.relay import SleepHold, ThreadRelay
 from trayapp.osevents.sources import native_sources
 
 
-async def test_events_are_told_on_the_loop() -> None:
-    """A foreign thread posts; the loop's thread hears."""
+async def test_events_are_emitted_on_the_loop() -> None:
+    """A foreign thread posts; `emit` runs on the loop's thread."""
 
     heard = Heard()
     relay = ThreadRelay(heard)
@@ -26,8 +26,8 @@ async def test_events_are_told_on_the_loop() -> None:
     assert {threading.current_thread()} == heard.threads
 
 
-async def test_what_is_under_way_at_the_end_is_dropped() -> None:
-    """An event that was posted before the end and would arrive after it is told to nobody."""
+async def test_events_in_transit_at_the_stop_are_dropped() -> None:
+    """An event that was posted before the stop and would arrive after it is not emitted."""
 
     heard = Heard()
     relay = ThreadRelay(heard)
@@ -40,7 +40,7 @@ async def test_what_is_under_way_at_the_end_is_dropped() -> None:
 
 
 def test_a_closed_loop_is_no_error() -> None:
-    """A thread of the system outlives the loop; it hears that nobody listens."""
+    """A system thread may outlive the loop; its post returns False."""
 
     async def make() -> ThreadRelay:
         return ThreadRelay(Heard())
@@ -48,11 +48,11 @@ def test_a_closed_loop_is_no_error() -> None:
     assert not asyncio.run(make()).post(NetworkChangeHint())
 
 
-async def test_the_word_is_given_once() -> None:
-    """Twenty threads and the time limit at the same moment: one word."""
+async def test_a_sleep_is_allowed_once() -> None:
+    """Twenty threads and the time limit release at the same moment: one call."""
 
-    words: list[str] = []
-    hold = SleepHold(lambda: words.append("sleep"), 0.02)
+    calls: list[str] = []
+    hold = SleepHold(lambda: calls.append("sleep"), 0.02)
     threads = [threading.Thread(target=hold.release) for _ in range(20)]
     for thread in threads:
         thread.start()
@@ -60,22 +60,22 @@ async def test_the_word_is_given_once() -> None:
         thread.join()
     await asyncio.sleep(0.04)
 
-    assert ["sleep"] == words
+    assert ["sleep"] == calls
 
 
-async def test_without_a_word_the_time_limit_gives_it() -> None:
-    """Nobody has to remember to."""
+async def test_a_sleep_is_allowed_at_the_time_limit() -> None:
+    """Even if `release` is never called."""
 
-    words: list[str] = []
-    SleepHold(lambda: words.append("sleep"), 0.02)
-    await until(lambda: bool(words))
+    calls: list[str] = []
+    SleepHold(lambda: calls.append("sleep"), 0.02)
+    await until(lambda: bool(calls))
 
-    assert ["sleep"] == words
+    assert ["sleep"] == calls
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_on_another_system_polling_takes_over(system: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The registered sources import everywhere; what cannot work here is left out, each with a line in the log."""
+    """The registered sources import everywhere; those that cannot work here are left out, each with a log line."""
 
     if sys.platform == system:
         pytest.skip("this is that system")

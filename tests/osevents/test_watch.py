@@ -1,4 +1,4 @@
-"""All sources as one: what is told, what is looked at, and what a silence means."""
+"""Merging all sources: which events come out, when the network is read, and how long a silent source is waited for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from trayapp.osevents.watch import AWAKE, Watch
 
 
 class Pretend:
-    """A source that a test speaks through."""
+    """A source through which a test emits events."""
 
     def __init__(self, *, power: bool, live: bool = True) -> None:
         self.name = "power" if power else "plain"
@@ -49,7 +49,7 @@ class Pretend:
 
 
 class World:
-    """A watch over pretended clocks, eyes and sources."""
+    """A watch over fake clocks, a fake network and fake sources."""
 
     def __init__(self, *sources: Pretend) -> None:
         self.now = moment(0)
@@ -64,7 +64,7 @@ class World:
         self.asked += 1
 
     def at(self, at: float, *, slept: float = 0.0) -> list[OsEvent]:
-        """The clocks go on, and somebody looks."""
+        """Move the clocks to `at` and poll."""
         self.now = moment(at, slept=slept)
         return self.watch.poll(self.now)
 
@@ -80,8 +80,8 @@ class World:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def test_a_burst_is_one_look() -> None:
-    """Ten messages ask for one look, which comes however short ago the last one was, and sees what changed."""
+async def test_a_burst_of_hints_makes_one_snapshot() -> None:
+    """Ten hints request one poll, which reads the network however recent the last snapshot is, and finds the change."""
 
     kernel = Pretend(power=False)
     async with World(kernel) as world:
@@ -99,7 +99,7 @@ async def test_a_burst_is_one_look() -> None:
 
 
 async def test_a_portal_is_remembered() -> None:
-    """A hint changes no more than the hint; a change of the network keeps it, until it is taken back."""
+    """A portal hint changes nothing but `portal`; it outlasts a change of the network until it is taken back."""
 
     manager = Pretend(power=False)
     async with World(manager) as world:
@@ -121,7 +121,7 @@ async def test_a_portal_is_remembered() -> None:
 
 
 async def test_sleep_and_wake_come_one_at_a_time() -> None:
-    """Two nights in one batch of news are four looks: no order of sleep and wake is lost."""
+    """Two sleeps and wakes in one batch take four polls: their order is not lost."""
 
     lid = Pretend(power=True)
     async with World(lid) as world:
@@ -134,8 +134,8 @@ async def test_sleep_and_wake_come_one_at_a_time() -> None:
         assert asked + 3 == world.asked
 
 
-async def test_a_wake_that_is_told_is_not_told_again_by_the_clocks() -> None:
-    """The clocks show the same sleep at the same look, and later."""
+async def test_a_reported_wake_is_not_repeated_by_the_clocks() -> None:
+    """The clocks show the same sleep in the same poll, and later."""
 
     lid = Pretend(power=True)
     async with World(lid) as world:
@@ -145,7 +145,7 @@ async def test_a_wake_that_is_told_is_not_told_again_by_the_clocks() -> None:
 
 
 async def test_a_sleep_that_only_the_clocks_show_counts_after_a_minute_awake() -> None:
-    """Where power events are live: a maintenance wake ends before, and each new sleep begins the minute anew."""
+    """With a live power source: a maintenance wake ends sooner, and each new sleep restarts the minute."""
 
     lid = Pretend(power=True)
     async with World(lid) as world:
@@ -157,8 +157,8 @@ async def test_a_sleep_that_only_the_clocks_show_counts_after_a_minute_awake() -
         assert [] == world.at(2100.0, slept=1840.0)
 
 
-async def test_a_wake_that_was_forgotten_after_an_announced_sleep() -> None:
-    """The machine did not sleep, or nobody said that it woke: after a minute awake the gate is not kept shut."""
+async def test_a_missing_wake_after_an_announced_sleep() -> None:
+    """The machine did not sleep, or its wake was not reported: after a minute awake the gate opens again."""
 
     lid = Pretend(power=True)
     async with World(lid) as world:
@@ -168,8 +168,8 @@ async def test_a_wake_that_was_forgotten_after_an_announced_sleep() -> None:
         assert [WakeDetected()] == world.at(10.0 + AWAKE)
 
 
-async def test_a_told_wake_ends_the_waiting() -> None:
-    """The clocks came first, the word a moment later: one wake, at once."""
+async def test_a_reported_wake_ends_the_wait() -> None:
+    """The clocks show it first, the report comes 0.5 s later: one wake, immediately."""
 
     lid = Pretend(power=True)
     async with World(lid) as world:
@@ -179,8 +179,8 @@ async def test_a_told_wake_ends_the_waiting() -> None:
         assert [] == world.at(1100.0, slept=900.0)
 
 
-async def test_without_power_events_the_clocks_are_believed_at_once() -> None:
-    """No source, or one that is not live: a sleep that the clocks show is a wake now."""
+async def test_without_power_events_the_clocks_count_immediately() -> None:
+    """Without a live power source, a sleep that the clocks show is a wake now."""
 
     async with World(Pretend(power=True, live=False), Pretend(power=False)) as world:
         assert ("plain",) == world.watch.live
@@ -188,8 +188,8 @@ async def test_without_power_events_the_clocks_are_believed_at_once() -> None:
         assert [WakeDetected(900.0)] == world.at(1000.0, slept=900.0)
 
 
-async def test_who_knows_less_waits_for_who_knows() -> None:
-    """The kernel's timer is heard when it is alone; beside live power events it has to wait like the clocks."""
+async def test_a_wake_of_a_lesser_source_waits_for_the_power_source() -> None:
+    """The kernel's timer counts when it is alone; beside a live power source it has to wait like the clocks."""
 
     lid, timer = Pretend(power=True), Pretend(power=False)
     async with World(lid, timer) as world:
@@ -201,8 +201,8 @@ async def test_who_knows_less_waits_for_who_knows() -> None:
         assert [WakeDetected(2.0)] == world.at(100.0)
 
 
-async def test_a_clock_step_is_told_at_once() -> None:
-    """It is a hint that costs nothing."""
+async def test_a_clock_step_is_reported_immediately() -> None:
+    """Even beside a live power source."""
 
     timer = Pretend(power=False)
     async with World(timer, Pretend(power=True)) as world:
@@ -210,10 +210,10 @@ async def test_a_clock_step_is_told_at_once() -> None:
         assert [ClockStepped(-3600.0)] == world.at(1.0)
 
 
-async def test_a_source_that_ends_is_begun_again(
+async def test_a_source_that_ends_is_restarted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A few times, with pauses, and then no more; the reason is said once, and the others go on."""
+    """A limited number of times, with pauses; the reason is logged once, and the others keep running."""
 
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(watch, "RESTART_PAUSES", (0.0, 0.0))
@@ -225,7 +225,7 @@ async def test_a_source_that_ends_is_begun_again(
     assert 1 == caplog.text.count("power is not heard: there is no system bus to be reached; looking takes its place")
 
 
-async def test_a_source_with_a_bug_ends_nothing(
+async def test_a_source_with_a_bug_does_not_end_the_others(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its traceback is in the log (M13)."""
@@ -240,8 +240,8 @@ async def test_a_source_with_a_bug_ends_nothing(
     assert "a bug" in caplog.text
 
 
-async def test_one_that_lasted_gets_all_its_chances_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bus that is restarted once a day does not use up the tries."""
+async def test_a_source_that_lasted_gets_all_its_restarts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that is restarted once a day does not use up the restarts."""
 
     monkeypatch.setattr(watch, "RESTART_PAUSES", (0.0,))
     source = Pretend(power=True)

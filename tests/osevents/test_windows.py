@@ -22,7 +22,7 @@ SUSPEND, RESUME_CRITICAL, RESUME_SUSPEND, STATUS_CHANGE, RESUME_AUTOMATIC = 4, 6
 
 
 class Machine:
-    """A Windows behind `Calls`. Its callbacks come on threads of its own; a cancel from one of them is a failure."""
+    """A fake Windows behind `NotificationCalls`. Callbacks come on its own threads; a cancel from one is a failure."""
 
     def __init__(self, refuses: str = "") -> None:
         self.refuses = refuses
@@ -62,8 +62,8 @@ class Machine:
         return thread
 
 
-async def test_addresses_and_routes_stir() -> None:
-    """Each notification comes on a foreign thread and is told on the loop's."""
+async def test_addresses_and_routes_make_hints() -> None:
+    """Each notification comes on a foreign thread and is emitted on the loop's."""
 
     machine = Machine()
     async with listening(WindowsNetwork(machine)) as heard:
@@ -76,7 +76,7 @@ async def test_addresses_and_routes_stir() -> None:
 
 
 async def test_a_notification_after_the_end() -> None:
-    """What was under way when we unregistered tells nobody, and holds nothing up."""
+    """A callback that runs while we unregister emits nothing and delays no suspend."""
 
     machine = Machine()
     async with listening(WindowsNetwork(machine)) as heard:
@@ -94,7 +94,7 @@ async def test_a_notification_after_the_end() -> None:
 
 @pytest.mark.parametrize("refused", ["addresses", "routes"])
 async def test_a_refusal_is_an_oserror_and_leaves_nothing_behind(refused: str) -> None:
-    """If the second registration fails the first one is taken back."""
+    """If the second registration fails, the first one is cancelled."""
 
     machine = Machine(refused)
     source = WindowsNetwork(machine)
@@ -112,8 +112,8 @@ async def test_power_is_refused() -> None:
         await WindowsPower(Machine("power")).run(Heard())
 
 
-async def test_a_night() -> None:
-    """A suspend waits for the word, and of the two messages of a resume the second one tells nothing new."""
+async def test_a_suspend_waits_for_done_and_a_resume_is_one_wake() -> None:
+    """A suspend waits for `done`, and of the two messages of a resume the second one adds nothing."""
 
     machine = Machine()
     async with listening(WindowsPower(machine, hold=5.0)) as heard:
@@ -133,7 +133,7 @@ async def test_a_night() -> None:
 
 @pytest.mark.parametrize("codes", [(RESUME_AUTOMATIC,), (RESUME_CRITICAL,), (RESUME_SUSPEND,)])
 async def test_every_resume_is_a_wake(codes: tuple[int, ...]) -> None:
-    """Whichever message of a resume comes first after a suspend."""
+    """Whichever message comes first after a suspend."""
 
     machine = Machine()
     async with listening(WindowsPower(machine, hold=0.01)) as heard:
@@ -146,7 +146,7 @@ async def test_every_resume_is_a_wake(codes: tuple[int, ...]) -> None:
 
 
 async def test_a_resume_without_a_suspend() -> None:
-    """Nobody announces an emergency; 18 counts all the same, 7 alone does not."""
+    """An emergency suspend is unannounced; 18 still counts, 7 alone does not."""
 
     machine = Machine()
     async with listening(WindowsPower(machine)) as heard:
@@ -156,8 +156,8 @@ async def test_a_resume_without_a_suspend() -> None:
         assert [WakeDetected()] == await heard.until(1)
 
 
-async def test_a_suspend_is_held_up_for_a_moment_only() -> None:
-    """An engine that never answers holds nothing up."""
+async def test_a_suspend_is_delayed_only_to_the_limit() -> None:
+    """An engine that never calls `done` cannot keep the machine awake."""
 
     machine = Machine()
     async with listening(WindowsPower(machine, hold=0.05)) as heard:
@@ -169,7 +169,7 @@ async def test_a_suspend_is_held_up_for_a_moment_only() -> None:
 
 
 async def test_ending_lets_the_machine_sleep() -> None:
-    """Cancelling waits for a running callback, so that one is let go first; and the night is over."""
+    """Cancelling waits for a running callback, so that one is released first; a wake is reported."""
 
     machine = Machine()
     began = time.monotonic()
@@ -183,7 +183,7 @@ async def test_ending_lets_the_machine_sleep() -> None:
 
 
 def test_elsewhere_it_is_refused_with_a_sentence() -> None:
-    """The files import on every system; only making a source of another system fails."""
+    """The modules import on every system; only creating a source of another system fails."""
 
     if sys.platform == "win32":
         pytest.skip("this is Windows")
@@ -213,7 +213,7 @@ POWERBASE_H = {
 
 
 class Dlls:
-    """iphlpapi and powrprof in Python behind C function pointers; a callback is known by its address alone."""
+    """iphlpapi and powrprof in Python behind C function pointers; they hold a callback by its address alone."""
 
     def __init__(self, said: int = 0, ends: int = 0) -> None:
         self.said, self.ends = said, ends
@@ -285,35 +285,35 @@ async def test_through_the_c_interface() -> None:
 
 
 @pytest.mark.parametrize("watch", ["watch_addresses", "watch_routes", "watch_power"])
-def test_a_callback_lives_until_windows_has_let_go_of_it(watch: str) -> None:
-    """The function that ends a watch keeps the callback; when it was called, and only then, the callback may go."""
+def test_a_callback_lives_until_windows_has_dropped_it(watch: str) -> None:
+    """The function that cancels a watch keeps the callback alive, and for ever if Windows refuses to cancel."""
 
-    class Ear:
+    class Listener:
         def __call__(self, *_: int) -> None:
-            """Hears."""
+            """Does nothing."""
 
-    for ends, kept in ((0, False), (5, True)):
-        ear = Ear()
-        alive = weakref.ref(ear)
-        cancel = getattr(WindowsApi(Dlls(ends=ends).libraries), watch)(ear)
-        del ear
+    for ends, leaked in ((0, False), (5, True)):
+        listener = Listener()
+        alive = weakref.ref(listener)
+        cancel = getattr(WindowsApi(Dlls(ends=ends).libraries), watch)(listener)
+        del listener
         gc.collect()
         assert alive() is not None
         cancel()
         gc.collect()
-        assert kept == (alive() is not None)
+        assert leaked == (alive() is not None)
 
 
 @pytest.mark.parametrize("watch", ["watch_addresses", "watch_routes", "watch_power"])
 def test_an_error_code_is_an_oserror(watch: str) -> None:
-    """Windows says a number; we say which call it was."""
+    """Windows gives a number; the error names the call."""
 
     with pytest.raises(OSError, match=r"Notif\w+ was refused \(error 87\)"):
         getattr(WindowsApi(Dlls(said=87).libraries), watch)(lambda *_: None)
 
 
-def test_a_watch_is_ended_once() -> None:
-    """A handle that was given back may belong to somebody else."""
+def test_a_watch_is_cancelled_once() -> None:
+    """A closed handle may belong to another program by now."""
 
     dlls = Dlls()
     cancel = WindowsApi(dlls.libraries).watch_routes(lambda: None)
