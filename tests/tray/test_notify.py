@@ -14,7 +14,8 @@ from tests.tray.bus import Bus, Notifications
 from tests.tray.test_sni import until
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify, pixmap
-from trayapp.tray.notify import ChannelError, DesktopNotifierChannel, NotificationCentre
+from trayapp.tray.channel import ChannelError
+from trayapp.tray.notify import DesktopNotifierChannel, NotificationCentre
 
 REAUTHORIZE, RETRY = Action(Verb.REAUTHORIZE, "a"), Action(Verb.RETRY, "a")
 

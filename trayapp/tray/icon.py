@@ -12,37 +12,17 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from trayapp.core.presentation import Action, TrayView
-from trayapp.tray.mailbox import Drawable, Mailbox, ViewUpdate, difference
+from trayapp.tray.mailbox import Drawable, Mailbox, difference
+
+if TYPE_CHECKING:
+    from trayapp.tray.backend import MakeBackend, OnAction, OnHost, TrayBackend
 
 log = logging.getLogger(__name__)
 
 MIN_INTERVAL = 0.25  # s between two changes: states can flutter, and each change costs the panel a redraw
-
-OnAction = Callable[[Action], None]
-OnHost = Callable[[bool], None]
-
-
-class TrayBackend(Protocol):
-    """What `sni.Icon` and the classes of `native.py` have in common."""
-
-    def run(self, setup: Callable[[Any], None]) -> None:
-        """Show the first icon and block until `stop`; `setup(self)` runs in a thread of its own once there is something
-        to see, or once it is known that there will not be."""
-        ...
-
-    def apply(self, change: ViewUpdate) -> None:
-        """Show a change. Called by the painter only; returns without waiting for the screen."""
-        ...
-
-    def stop(self) -> None:
-        """End `run`. Called by the painter only."""
-        ...
-
-
-MakeBackend = Callable[[str, OnAction, OnHost], TrayBackend]
 
 
 def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBackend:
@@ -80,7 +60,7 @@ class TrayIcon:
         self._make_backend = make_backend
         self._mailbox = Mailbox()
         self._worker = _Worker()
-        self._click: OnAction = lambda action: self._worker.post(on_action, action)
+        self._click: Callable[[Action], None] = lambda action: self._worker.post(on_action, action)
         self._host: bool | None = None
         self._failure: BaseException | None = None
 

@@ -15,13 +15,15 @@ import io
 import logging
 import queue
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trayapp.core.presentation import Action, IconView, MenuItem, Verb
 from trayapp.tray import art, pixmap
-from trayapp.tray.icon import TrayBackend
 from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.menu import Path, paths
+
+if TYPE_CHECKING:
+    from trayapp.tray.backend import TrayBackend
 
 log = logging.getLogger(__name__)
 

@@ -14,28 +14,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from trayapp.core.presentation import Action, Notice
 from trayapp.tray import pixmap
+from trayapp.tray.channel import Channel, ChannelError, OnAction
 
 log = logging.getLogger(__name__)
-
-OnAction = Callable[[Action], None]
-
-
-class Channel(Protocol):
-    """One way to show notifications. Methods raise `ChannelError`, or whatever the system raises, when they cannot."""
-
-    async def show(self, notice: Notice) -> None: ...
-
-    async def withdraw(self, key: str) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class ChannelError(Exception):
-    """Notifications cannot be shown; the text is one plain sentence without a full stop."""
 
 
 def native_channel(app_name: str, on_action: OnAction) -> Channel:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from dbus_fast import Message, MessageType, Variant
@@ -19,7 +18,7 @@ from dbus_fast import Message, MessageType, Variant
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.system.dbus import SessionBus, words
 from trayapp.tray import pixmap
-from trayapp.tray.notify import ChannelError
+from trayapp.tray.channel import ChannelError, OnAction
 
 NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
@@ -53,7 +52,7 @@ class ShownNotification:
 class LinuxChannel:
     """One connection to the session bus, on the loop that runs `show`."""
 
-    def __init__(self, app_name: str, on_action: Callable[[Action], None]) -> None:
+    def __init__(self, app_name: str, on_action: OnAction) -> None:
         self._app_name = app_name
         self._on_action = on_action
         self._bus: SessionBus | None = None
