@@ -390,6 +390,55 @@ def test_a_busy_server_in_the_burst_gets_the_short_retry() -> None:
     )
 
 
+def _at_the_last_try_of_the_burst() -> Player:
+    """Five tries of the burst were not sent, and the sixth is under way."""
+    p = reached(Phase.WAITING)
+    turn(p, "network")
+    for _ in range(5):
+        for event in ("go", "probe ok", "not-sent"):
+            turn(p, event)
+        assert p.w.due is not None
+        p.pass_time(p.w.due - p.now.at)
+    turn(p, "go")
+    turn(p, "probe ok")
+    return p
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "busy 503  -> waiting, due +10, short_retry/short_retry | note attempt server_busy, close intent, save",
+        "busy 429 after 30 -> waiting, due +10, short_retry/short_retry, not before +30"
+        " | note attempt server_busy, close intent, save",
+        "busy 502  -> waiting, due +2, again/short_retry, marked | note attempt server_busy, save",
+        "ambiguous -> waiting, due +0, again/short_retry, marked | note attempt ambiguous, save",
+        "busy 200 page -> waiting, due +60, portal/tick, long"
+        " | note attempt server_busy, close intent, note phase auth_retrying, save",
+        "not-sent  -> waiting, due +600, tick/tick, long"
+        " | note attempt not_sent, close intent, note phase auth_retrying, save",
+    ],
+    ids=lambda line: line.partition(" ->")[0].strip(),
+)
+def test_the_last_try_of_the_burst_is_judged_by_its_answer(line: str) -> None:
+    """M8: only a burst that nobody answered has replaced the short retry; a busy server begins it (M2)."""
+
+    check(line, _at_the_last_try_of_the_burst())
+
+
+def test_a_gateway_error_at_the_end_of_the_burst_leads_to_the_short_retry() -> None:
+    """Classification row 7 after M8: one repeat, then M2, as it would be at any other try."""
+
+    check(
+        """
+        busy 502            -> waiting, due +2, again/short_retry, marked | note attempt server_busy, save
+        +2 go               -> refreshing:probe, marked | probe #7
+        probe ok            -> refreshing:sent, marked | send #7 L1
+        busy 502            -> waiting, due +10, short_retry/short_retry, marked | note attempt server_busy, save
+    """,
+        _at_the_last_try_of_the_burst(),
+    )
+
+
 def test_web_pages_soon_after_a_change_look_like_a_portal() -> None:
     """M8: every 60 s for ten minutes, then the tick."""
 

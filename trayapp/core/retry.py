@@ -35,7 +35,7 @@ def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan
         _same_token(w, failing, outcome, now, jitter)
         or _portal(w, failing, outcome, now)
         or _burst(w, failing, outcome, jitter)
-        or _short(w, failing, now, jitter)
+        or _short(w, failing, outcome, now, jitter)
         or _long(w, failing, now, jitter)
     )
 
@@ -137,10 +137,11 @@ def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Re
     return RetryPlan(Series.BURST, delay, trigger, replace(failing, tries=tries))
 
 
-def _short(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan | None:
+def _short(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
     """M2. A burst that nobody answered has replaced it; a burst that met a busy server begins it."""
     policy = w.spec.policy
-    unanswered = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
+    last_of_burst = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
+    unanswered = last_of_burst and isinstance(outcome, NotSent)
     if failing.exhausted or unanswered:
         return None
     tries = _tries_in(w, Series.SHORT, failing) + 1
