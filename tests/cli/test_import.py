@@ -16,7 +16,7 @@ from trayapp.cli import main
 from trayapp.cli.output import Style
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake, Paths, load
-from trayapp.importers import pointing
+from trayapp.importers import proxy_edit
 
 Capture = pytest.CaptureFixture[str]
 
@@ -52,7 +52,7 @@ def listed(tmp_path: Path) -> Path:
 def client(name: str, **changed: Any) -> dict[str, Any]:
     """What the app tells of how to reach a workload."""
     entry = {"type": "http", "url": proxy(name), "headers": {"Authorization": "Bearer KEY"}}
-    texts = {program: json.dumps({"mcpServers": {name: entry}}) for program in ("claude", "cursor", "vscode")}
+    texts = {client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude", "cursor", "vscode")}
     return {"url": proxy(name), "headers": entry["headers"], "lasting": True, "settings": texts} | changed
 
 
@@ -365,10 +365,10 @@ def test_a_file_that_cannot_be_changed_safely_stays(
     """The entries are added; the sentence says why the file is as it was."""
 
     def unsafe(*_: object, **__: object) -> str:
-        raise pointing.PointingError("other parts of the file would change")
+        raise proxy_edit.ProxyEditError("other parts of the file would change")
 
     before = listed.read_bytes()
-    monkeypatch.setattr(pointing, "pointed", unsafe)
+    monkeypatch.setattr(proxy_edit, "point_at_proxy", unsafe)
     assert 1 == main(["import", "mcp-json", str(listed), "--yes"])
     assert ({"notion", "linear"}, before) == (names(paths), listed.read_bytes())
     assert "was left as it is: other parts" in capsys.readouterr().err

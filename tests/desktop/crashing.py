@@ -16,7 +16,7 @@ from typing import Any
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.servicevault import SecretServiceVault
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 REFRESH = 2
 SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows

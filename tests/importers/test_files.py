@@ -83,7 +83,7 @@ def test_an_end_in_the_middle_leaves_all_as_it_was(file: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     old = read(file)
-    monkeypatch.setattr(files, "_write", interrupted)
+    monkeypatch.setattr(files, "_replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         replace(old, "new", "d")
     assert [file] == list(file.parent.iterdir())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.importers.jsonc import DEEPEST, JsonError, JsonNode, parse
+from trayapp.importers.jsonc import DEPTH_MAX, JsonError, JsonNode, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -28,9 +28,9 @@ def test_plain_json_is_read_as_python_reads_it(value: object, indent: int | str 
 
     text = json.dumps(value, indent=indent, ensure_ascii=plain)
     root = parse(text)
-    assert value == root.plain
+    assert value == root.data
     for node in every(root):
-        assert json.loads(text[node.start : node.end]) == node.plain
+        assert json.loads(text[node.start : node.end]) == node.data
 
 
 def read_by_python(text: str) -> bool:
@@ -61,7 +61,7 @@ def test_comments_and_trailing_commas() -> None:
     """As VS Code writes them."""
 
     text = '\ufeff// top\r\n{ /* a */ "a" /* b */ : [1, 2, /* c */], // "x": 1\n "b": {"c": "//no", }, }\n// end'
-    assert {"a": [1, 2], "b": {"c": "//no"}} == parse(text).plain
+    assert {"a": [1, 2], "b": {"c": "//no"}} == parse(text).data
 
 
 def test_of_two_with_one_key_the_last_counts() -> None:
@@ -69,7 +69,7 @@ def test_of_two_with_one_key_the_last_counts() -> None:
 
     found = parse('{"a": 1, "a": 2}').get("a")
     assert found is not None
-    assert 2 == found.plain
+    assert 2 == found.data
     assert parse("[]").get("a") is None
 
 
@@ -88,7 +88,7 @@ def test_of_two_with_one_key_the_last_counts() -> None:
         ("[1]\n/* x", "line 2: this comment has no end"),
         ("[1] 2", "nothing more may follow"),
         ("NaN", "a value is missing"),
-        ("[" * (DEEPEST + 2) + "]" * (DEEPEST + 2), "nested too deeply"),
+        ("[" * (DEPTH_MAX + 2) + "]" * (DEPTH_MAX + 2), "nested too deeply"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(text: str, words: str) -> None:

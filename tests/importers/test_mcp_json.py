@@ -17,7 +17,7 @@ def found(entry: Any, name: str = "x") -> McpServerList:
 
 
 def urls(what: McpServerList) -> list[str]:
-    return [offer.url for offer, _ in what.pairs]
+    return [make_entry.url for make_entry, _ in what.importable]
 
 
 @pytest.mark.parametrize(
@@ -41,15 +41,15 @@ def test_what_is_remote_is_offered(entry: dict[str, Any]) -> None:
 
     what = found(entry, "Our Server")
     assert [URL] == urls(what)
-    assert ["Our Server"] == [offer.found_as for offer, _ in what.pairs]
-    assert {"url": URL} == what.pairs[0][0].keys
+    assert ["Our Server"] == [make_entry.original_name for make_entry, _ in what.importable]
+    assert {"url": URL} == what.importable[0][0].keys
 
 
 @pytest.mark.parametrize("own", [{"auth": {"CLIENT_ID": "c"}}, {"oauth": {"clientId": "c", "callbackPort": 1}}])
 def test_a_client_that_a_person_registered_comes_along(own: dict[str, Any]) -> None:
     """Its secret does not."""
 
-    assert {"url": URL, "client_id": "c"} == found({"url": URL, **own}).pairs[0][0].keys
+    assert {"url": URL, "client_id": "c"} == found({"url": URL, **own}).importable[0][0].keys
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_is_passed_over_says_why(entry: dict[str, Any], why: str) -> None:
 
     what = found(entry)
     assert [] == urls(what)
-    assert why in what.passed[0].why
+    assert why in what.skipped[0].reason
     assert "CANARY" not in repr(what)
 
 
@@ -100,14 +100,14 @@ def test_local_programs_are_only_counted(entry: object) -> None:
     """They need no login."""
 
     what = found(entry)
-    assert ([], (), 1) == (urls(what), what.passed, what.local)
+    assert ([], (), 1) == (urls(what), what.skipped, what.local_count)
 
 
 def test_an_entry_with_the_same_key_twice_is_left_alone() -> None:
     """Which of the two counts is nobody's to guess."""
 
     what = read('{"servers": {"x": {"url": "https://a.example", "url": "https://b.example"}}}')
-    assert "same key twice" in what.passed[0].why
+    assert "same key twice" in what.skipped[0].reason
 
 
 def test_of_two_servers_with_one_name_the_last_counts() -> None:
@@ -130,12 +130,15 @@ def test_lists_in_all_their_places() -> None:
         )
     )
     assert ["https://a.example", "https://b.example", "https://c.example"] == urls(what)
-    assert (3, ["mcpServers", "servers", "mcpServers"]) == (what.lists, [server.style for _, server in what.pairs])
+    assert (3, ["mcpServers", "servers", "mcpServers"]) == (
+        what.list_count,
+        [server.list_key for _, server in what.importable],
+    )
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "7", '{"other": {}}'])
 def test_another_kind_of_file_has_no_list(text: str) -> None:
     """That is not the same as an empty one."""
 
-    assert 0 == read(text).lists
-    assert 1 == read('{"servers": {}}').lists
+    assert 0 == read(text).list_count
+    assert 1 == read('{"servers": {}}').list_count

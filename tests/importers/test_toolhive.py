@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trayapp.importers.offers import ImportableEntry, SkippedEntry
+from trayapp.importers.entries import ImportableEntry, SkippedEntry
 from trayapp.importers.toolhive import folder, read
 
 URL = "https://mcp.example.com/mcp"
@@ -64,7 +64,7 @@ def test_a_registered_client_is_registered_anew() -> None:
     """Its port was for ToolHive's registration."""
 
     found = taken({"remote_url": URL, "remote_auth_config": {"cached_client_id": "x", "callback_port": 8666}})
-    assert ({"url": URL}, "file", ()) == (found.keys, found.found_as, found.notes)
+    assert ({"url": URL}, "file", ()) == (found.keys, found.original_name, found.notes)
 
 
 def test_older_files_have_other_spellings() -> None:
@@ -107,8 +107,8 @@ def test_what_cannot_be_taken_says_why(text: str, why: str) -> None:
 
     found = read("x", text)
     assert isinstance(found, SkippedEntry)
-    assert why in found.why
-    assert found.what in ("x", "x.json")
+    assert why in found.reason
+    assert found.name in ("x", "x.json")
     assert "CANARY" not in repr(found)
 
 

@@ -13,7 +13,7 @@ from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.client_store import ClientRecord, ClientRecords, from_text, to_text
 from trayapp.oauth.discovery import DiscoveredServer
 from trayapp.oauth.registration import RegisteredClient
-from trayapp.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.vault.client_entry import erase_entry, read_entry, write_entry
 from trayapp.vault.keystore import Keystore, MemoryKeystore
 
 CLIENT = RegisteredClient(

@@ -109,9 +109,9 @@ class Keyring:
     def slots(self, install: str, name: str) -> list[Slot]:
         """Both slots as they are, read by the real rules."""
         try:
-            cabinet = LoginStore(install)
-            cabinet._told = _Everything()
-            return list(cabinet._read(_Bare(self), name))
+            store = LoginStore(install)
+            store._reported_damage = _Everything()
+            return list(store._read_slots(_Bare(self), name))
         except RefusalError:
             return []
 
@@ -182,9 +182,9 @@ class PlayedWorker(Worker):
     async def _play(self) -> None:
         while self._jobs:
             job = self._jobs.popleft()
-            if job.dropped:
+            if job.abandoned:
                 continue
-            self._since = self._clock()
+            self._running_since = self._clock()
             await self._turn()
             value, error = None, None
             try:
@@ -193,7 +193,7 @@ class PlayedWorker(Worker):
                 return
             except Exception as raised:  # noqa: BLE001 - it belongs to the caller
                 error = raised
-            self._since = None
+            self._running_since = None
             job.finish(value, error)
 
     async def close(self, patience: float = 2.0) -> bool:

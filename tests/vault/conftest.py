@@ -10,7 +10,7 @@ import pytest
 
 from tests.vault.scripted_secret_service import Scripted
 from tests.vault.secret_service import SecretService, secret_service
-from trayapp.vault.servicevault import SecretServiceVault
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 
 @pytest.fixture

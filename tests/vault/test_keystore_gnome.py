@@ -19,7 +19,7 @@ from tests.vault.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.secretservice import watch
+from trayapp.vault.unlock_watcher import watch
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 

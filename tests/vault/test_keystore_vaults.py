@@ -15,10 +15,10 @@ from keyring.backends.Windows import WinVaultKeyring
 
 from trayapp.core.model import Trouble
 from trayapp.vault import vaults
+from trayapp.vault.allowed_keyrings import NoVaultError
 from trayapp.vault.backends import wrap
 from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.naming import NoVaultError
 from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 
@@ -143,8 +143,8 @@ def test_a_choice_among_the_allowed_is_honoured(monkeypatch: pytest.MonkeyPatch)
         return
     with pytest.raises(NoVaultError, match=r"that was chosen, keyring\.backends\.Windows\.WinVaultKeyring,") as caught:
         vaults.choose()
-    assert "WinVaultKeyring: Requires Windows" in caught.value.why
-    assert "SecretService" not in caught.value.why
+    assert "WinVaultKeyring: Requires Windows" in caught.value.reasons
+    assert "SecretService" not in caught.value.reasons
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a keyring is always there")

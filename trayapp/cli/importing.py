@@ -20,9 +20,9 @@ from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, complain, say
 from trayapp.config.loader import ConfigError, load
 from trayapp.config.paths import Paths
-from trayapp.importers import files, mcp_json, pointing, toolhive
+from trayapp.importers import files, mcp_json, proxy_edit, toolhive
+from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 from trayapp.importers.jsonc import JsonError
-from trayapp.importers.offers import ImportableEntry, SkippedEntry, settle
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's files; they have a few thousand
 OWNERS = (
@@ -47,7 +47,7 @@ def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
         complain(f"amberlight: ToolHive has no workloads here ({folder})")
         return FAILED
     read = [_run_config(file) for file in found]
-    offers = settle((each for each in read if isinstance(each, ImportableEntry)), load(paths, {}).workloads)
+    offers = assign_names((each for each in read if isinstance(each, ImportableEntry)), load(paths, {}).workloads)
     say(f"ToolHive's remote workloads ({folder}):\n")
     _show(offers, [each for each in read if isinstance(each, SkippedEntry)], _local_words(read.count(None)))
     if offers:
@@ -69,15 +69,17 @@ def _mcp_json(arguments: argparse.Namespace, paths: Paths) -> int:
         found = mcp_json.read(contents.text)
     except JsonError as error:
         raise files.FileError(f"{contents.file}: {error}") from None
-    if not found.lists:
+    if not found.list_count:
         raise files.FileError(f"{contents.file} has no list of MCP servers (mcpServers or servers)")
-    offers = settle((each for each, _ in found.pairs), load(paths, {}).workloads)
+    offers = assign_names((each for each, _ in found.importable), load(paths, {}).workloads)
     say(f"Remote servers in {clean(contents.file)}:\n")
-    _show(offers, found.passed, _local_words(found.local))
+    _show(offers, found.skipped, _local_words(found.local_count))
     code, names = _take(arguments, paths, offers)
     if code != OK or arguments.keep_file:
         return code
-    servers = [(each.name, server) for each, (_, server) in zip(offers, found.pairs, strict=True) if each.name in names]
+    servers = [
+        (each.name, server) for each, (_, server) in zip(offers, found.importable, strict=True) if each.name in names
+    ]
     return _point(arguments, paths, contents, servers) if servers else OK
 
 
@@ -98,7 +100,7 @@ def _show(offers: Sequence[ImportableEntry], passed: Sequence[SkippedEntry], res
     else:
         say("  There is none that can be taken.")
     lines = [f"  {each.name}: {clean(note.replace('NAME', each.name))}" for each in offers for note in each.notes]
-    lines += [f"  Passed over {clean(each.what)}: {clean(each.why)}." for each in passed]
+    lines += [f"  Passed over {clean(each.name)}: {clean(each.reason)}." for each in passed]
     if rest:
         lines.append(f"  {rest}")
     if lines:
@@ -108,8 +110,8 @@ def _show(offers: Sequence[ImportableEntry], passed: Sequence[SkippedEntry], res
 def _table(offers: Sequence[ImportableEntry]) -> str:
     rows = [("NAME", "URL", "")]
     for each in offers:
-        there = f"called {each.found_as} there" if each.found_as != each.name else ""
-        rows.append((each.name, clean(each.url), "is here already" if each.known else clean(there)))
+        there = f"called {each.original_name} there" if each.original_name != each.name else ""
+        rows.append((each.name, clean(each.url), "is here already" if each.already_configured else clean(there)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = Style.of(sys.stdout, os.environ).width
     if width and (over := sum(widths) + 6 - width) > 0:
@@ -128,8 +130,8 @@ def _fit(text: str, width: int) -> str:
 
 def _take(arguments: argparse.Namespace, paths: Paths, offers: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
     """Add what is new and wanted; the exit code, and the names of all offers that are configured now."""
-    here = {each.name for each in offers if each.known} & load(paths, {}).workloads.keys()
-    new = [each for each in offers if not each.known]
+    here = {each.name for each in offers if each.already_configured} & load(paths, {}).workloads.keys()
+    new = [each for each in offers if not each.already_configured]
     if arguments.dry_run:
         say("\n" + (f"Would add: {_listed(each.name for each in new)}." if new else "There is nothing new to add."))
         return OK, here | {each.name for each in new}
@@ -194,16 +196,19 @@ def _point(
         return OK
     wanted = _chosen(arguments, names, lambda text: f"\nSend {shown} through Amberlight for {text}? A copy is kept.")
     targets = [
-        pointing.ProxyEntry(server, entry)
+        proxy_edit.ProxyEntry(server, entry)
         for name, server in servers
-        if name in (wanted or ()) and (entry := _entry(client, name, pointing.program(contents.file, server.style)))
+        if name in (wanted or ())
+        and (entry := _entry(client, name, proxy_edit.client_name(contents.file, server.list_key)))
     ]
     if not targets:
         say(f"{shown} was left as it is.")
         return OK if not wanted else FAILED
     try:
-        text = pointing.pointed(contents.text, targets, direct=contents.file.name in pointing.TAKES_ADDRESSES)
-    except pointing.PointingError as error:
+        text = proxy_edit.point_at_proxy(
+            contents.text, targets, direct=contents.file.name in proxy_edit.DIRECT_CONFIG_FILES
+        )
+    except proxy_edit.ProxyEditError as error:
         complain(f"amberlight: {shown} was left as it is: {clean(error)}")
         return FAILED
     backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}")

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LARGEST = 32 << 20  # bytes; Claude Code keeps histories in the same file
+SIZE_MAX = 32 << 20  # bytes; Claude Code keeps histories in the same file
 
 
 class FileError(Exception):
@@ -27,17 +27,17 @@ class FileContents:
     text: str = field(repr=False)  # with its byte order mark and its own line ends
 
 
-def read(file: Path, largest: int = LARGEST) -> FileContents:
+def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
     """Raises `FileError`."""
     try:
         with file.open("rb") as stream:
-            data = stream.read(largest + 1)
+            data = stream.read(size_max + 1)
     except FileNotFoundError:
         raise FileError(f"there is no file {file}") from None
     except OSError as error:
         raise FileError(f"{file} cannot be read: {error.strerror}") from None
-    if len(data) > largest:
-        raise FileError(f"{file} is larger than {largest >> 20} MiB")
+    if len(data) > size_max:
+        raise FileError(f"{file} is larger than {size_max >> 20} MiB")
     try:
         return FileContents(file, data, data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -49,8 +49,8 @@ def replace(old: FileContents, text: str, stamp: str) -> Path:
     target = Path(os.path.realpath(old.file))
     backup = None
     try:
-        backup = _keep(old, stamp)
-        _write(target, old, text.encode("utf-8"))
+        backup = _back_up(old, stamp)
+        _replace(target, old, text.encode("utf-8"))
     except BaseException as error:
         if backup is not None:  # of a file that is as it was
             backup.unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def replace(old: FileContents, text: str, stamp: str) -> Path:
     return backup
 
 
-def _keep(old: FileContents, stamp: str) -> Path:
+def _back_up(old: FileContents, stamp: str) -> Path:
     """A copy beside the file; an older one is never written over."""
     number = 1
     while True:
@@ -77,18 +77,18 @@ def _keep(old: FileContents, stamp: str) -> Path:
         return old.file.with_name(name)
 
 
-def _write(target: Path, old: FileContents, data: bytes) -> None:
+def _replace(target: Path, old: FileContents, data: bytes) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the start
-    made = Path(name)
+    draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        made.chmod(target.stat().st_mode & 0o777)
+        draft.chmod(target.stat().st_mode & 0o777)
         if target.read_bytes() != old.data:  # its program may have written meanwhile
             raise FileError(f"{old.file} was changed by another program just now; try again")
-        made.replace(target)
+        draft.replace(target)
     except BaseException:
-        made.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-DEEPEST = 100  # levels; configurations have five, and Python's stack has an end
+DEPTH_MAX = 100  # levels; configurations have five, and Python's stack has an end
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.S)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*"')
@@ -29,7 +29,7 @@ class JsonNode:
 
     start: int
     end: int
-    plain: Any = field(repr=False)  # as `json` would give it
+    data: Any = field(repr=False)  # as `json` would give it
     members: tuple[JsonMember, ...] = field(default=(), repr=False)  # of an object, as they stand; a key may come twice
     items: tuple[JsonNode, ...] = field(default=(), repr=False)  # of a list
 
@@ -50,9 +50,9 @@ class JsonMember:
 def parse(text: str) -> JsonNode:
     """The text's one value; a byte order mark before it is passed over. Raises `JsonError`."""
     reader = _Scanner(text)
-    node = reader.value(reader.blank(1 if text.startswith("\ufeff") else 0), 0)
-    if (end := reader.blank(node.end)) != len(text):
-        raise reader.error(end, "nothing more may follow here")
+    node = reader.value(reader.skip_blank(1 if text.startswith("\ufeff") else 0), 0)
+    if (end := reader.skip_blank(node.end)) != len(text):
+        raise reader.error_at(end, "nothing more may follow here")
     return node
 
 
@@ -60,65 +60,65 @@ def parse(text: str) -> JsonNode:
 class _Scanner:
     text: str = field(repr=False)
 
-    def blank(self, at: int) -> int:
+    def skip_blank(self, position: int) -> int:
         """Where the next thing begins that is neither blank nor comment."""
-        found = _BLANK.match(self.text, at)
-        end = found.end() if found else at
+        found = _BLANK.match(self.text, position)
+        end = found.end() if found else position
         if self.text.startswith("/*", end):
-            raise self.error(end, "this comment has no end")
+            raise self.error_at(end, "this comment has no end")
         return end
 
-    def value(self, at: int, depth: int) -> JsonNode:
-        if depth > DEEPEST:
-            raise self.error(at, "it is nested too deeply")
-        match self.text[at : at + 1]:
+    def value(self, position: int, depth: int) -> JsonNode:
+        if depth > DEPTH_MAX:
+            raise self.error_at(position, "it is nested too deeply")
+        match self.text[position : position + 1]:
             case "{":
-                return self.object(at, depth)
+                return self.object(position, depth)
             case "[":
-                return self.list(at, depth)
+                return self.list(position, depth)
             case '"':
-                return self.token(at, _STRING, "this text has no end, or a character that it may not have")
+                return self.token(position, _STRING, "this text has no end, or a character that it may not have")
             case _:
-                return self.token(at, _WORD, "a value is missing, or is none that JSON knows")
+                return self.token(position, _WORD, "a value is missing, or is none that JSON knows")
 
     def object(self, start: int, depth: int) -> JsonNode:
         members: list[JsonMember] = []
-        at = self.blank(start + 1)
-        while not self.text.startswith("}", at):
-            key = self.token(at, _STRING, "a key in quotation marks is missing, or the } that ends this object")
-            colon = self.blank(key.end)
+        position = self.skip_blank(start + 1)
+        while not self.text.startswith("}", position):
+            key = self.token(position, _STRING, "a key in quotation marks is missing, or the } that ends this object")
+            colon = self.skip_blank(key.end)
             if not self.text.startswith(":", colon):
-                raise self.error(colon, "a colon is missing")
-            value = self.value(self.blank(colon + 1), depth + 1)
-            members.append(JsonMember(key.plain, at, value))
-            at = self.after(value.end, "}")
-        return JsonNode(start, at + 1, {m.key: m.value.plain for m in members}, members=tuple(members))
+                raise self.error_at(colon, "a colon is missing")
+            value = self.value(self.skip_blank(colon + 1), depth + 1)
+            members.append(JsonMember(key.data, position, value))
+            position = self.after_element(value.end, "}")
+        return JsonNode(start, position + 1, {m.key: m.value.data for m in members}, members=tuple(members))
 
     def list(self, start: int, depth: int) -> JsonNode:
         items: list[JsonNode] = []
-        at = self.blank(start + 1)
-        while not self.text.startswith("]", at):
-            items.append(self.value(at, depth + 1))
-            at = self.after(items[-1].end, "]")
-        return JsonNode(start, at + 1, [item.plain for item in items], items=tuple(items))
+        position = self.skip_blank(start + 1)
+        while not self.text.startswith("]", position):
+            items.append(self.value(position, depth + 1))
+            position = self.after_element(items[-1].end, "]")
+        return JsonNode(start, position + 1, [item.data for item in items], items=tuple(items))
 
-    def after(self, end: int, closing: str) -> int:
+    def after_element(self, end: int, closing: str) -> int:
         """Past the comma behind a part, if there is one: a further part, or the end."""
-        at = self.blank(end)
-        if self.text.startswith(",", at):
-            return self.blank(at + 1)
-        if not self.text.startswith(closing, at):
-            raise self.error(at, f"a comma is missing, or the {closing} that ends it")
-        return at
+        position = self.skip_blank(end)
+        if self.text.startswith(",", position):
+            return self.skip_blank(position + 1)
+        if not self.text.startswith(closing, position):
+            raise self.error_at(position, f"a comma is missing, or the {closing} that ends it")
+        return position
 
-    def token(self, at: int, pattern: re.Pattern[str], otherwise: str) -> JsonNode:
-        found = pattern.match(self.text, at)
+    def token(self, position: int, pattern: re.Pattern[str], message: str) -> JsonNode:
+        found = pattern.match(self.text, position)
         if found is None:
-            raise self.error(at, otherwise)
+            raise self.error_at(position, message)
         try:
-            return JsonNode(at, found.end(), json.loads(found[0]))
+            return JsonNode(position, found.end(), json.loads(found[0]))
         except ValueError:  # an escape that JSON lacks, or a number of 5,000 digits
-            raise self.error(at, "this is not JSON") from None
+            raise self.error_at(position, "this is not JSON") from None
 
-    def error(self, at: int, words: str) -> JsonError:
-        return JsonError(f"line {self.text.count(chr(10), 0, at) + 1}: {words}")
+    def error_at(self, position: int, message: str) -> JsonError:
+        return JsonError(f"line {self.text.count(chr(10), 0, position) + 1}: {message}")

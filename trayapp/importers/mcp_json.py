@@ -11,16 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
 from trayapp.importers.jsonc import JsonMember, JsonNode, parse
-from trayapp.importers.offers import CREDENTIAL, ImportableEntry, SkippedEntry, offer
 
-ADDRESSES = ("url", "serverUrl")  # the second is Windsurf's
+URL_KEYS = ("url", "serverUrl")  # the second is Windsurf's
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp")
-OURS = re.compile(
+PROXY_URL = re.compile(
     r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?(?:/k/[^/]+)?/w/[a-z0-9][a-z0-9_-]{0,62}(?:[/?].*)?"
 )
-STATIC = "it carries a fixed key in its headers (Authorization or the like): there is no login to keep"
-THROUGH_US = "it goes through Amberlight already"
+FIXED_CREDENTIAL = "it carries a fixed key in its headers (Authorization or the like): there is no login to keep"
+ALREADY_PROXIED = "it goes through Amberlight already"
 
 _MCP_REMOTE = re.compile(r"(?:.*[/\\])?mcp-remote(?:@[^/\\]*)?(?:\.cmd)?")
 _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")
@@ -32,94 +32,100 @@ class ListedServer:
 
     name: str
     entry: JsonNode
-    style: str  # "servers" or "mcpServers": the name of its list
-    group: int  # which of the file's lists it stands in
-    place: JsonNode  # of its address: a text
-    remote: bool  # it is handed to mcp-remote
+    list_key: str  # "servers" or "mcpServers": the name of its list
+    list_index: int  # which of the file's lists it stands in
+    url_node: JsonNode  # of its address: a text
+    via_mcp_remote: bool  # it is handed to mcp-remote
 
 
 @dataclass(frozen=True, slots=True)
 class McpServerList:
     """What a file holds. `pairs`: an offer, and each place in the text that it stands for."""
 
-    pairs: tuple[tuple[ImportableEntry, ListedServer], ...]
-    passed: tuple[SkippedEntry, ...]
-    local: int  # programs on this machine, which need no login
-    lists: int  # of servers that the file has; 0: it is of another kind
+    importable: tuple[tuple[ImportableEntry, ListedServer], ...]
+    skipped: tuple[SkippedEntry, ...]
+    local_count: int  # programs on this machine, which need no login
+    list_count: int  # of servers that the file has; 0: it is of another kind
 
 
 def read(text: str) -> McpServerList:
     """Raises `JsonError`."""
-    pairs: list[tuple[ImportableEntry, ListedServer]] = []
-    passed: list[SkippedEntry] = []
-    local = count = 0
-    for group, (style, servers) in enumerate(lists(parse(text))):
-        count += 1
-        for member in _last_of_each(servers):
-            match _server(member.key, member.value, style, group):
+    importable: list[tuple[ImportableEntry, ListedServer]] = []
+    skipped: list[SkippedEntry] = []
+    local_count = list_count = 0
+    for list_index, (list_key, servers) in enumerate(server_lists(parse(text))):
+        list_count += 1
+        for member in _effective_members(servers):
+            match _server(member.key, member.value, list_key, list_index):
                 case None:
-                    local += 1
+                    local_count += 1
                 case SkippedEntry() as found:
-                    passed.append(found)
+                    skipped.append(found)
                 case ListedServer() as server:
-                    if isinstance(made := _offer(server), SkippedEntry):
-                        passed.append(made)
+                    if isinstance(entry := _importable(server), SkippedEntry):
+                        skipped.append(entry)
                     else:
-                        pairs.append((made, server))
-    return McpServerList(tuple(pairs), tuple(passed), local, count)
+                        importable.append((entry, server))
+    return McpServerList(tuple(importable), tuple(skipped), local_count, list_count)
 
 
-def lists(whole: JsonNode) -> Iterator[tuple[str, JsonNode]]:
+def server_lists(root: JsonNode) -> Iterator[tuple[str, JsonNode]]:
     """The lists of servers in a file: their key, and the object."""
-    mcp, projects = whole.get("mcp"), whole.get("projects")
-    holders = [whole, mcp, *(member.value for member in (projects.members if projects else ()))]
+    mcp, projects = root.get("mcp"), root.get("projects")
+    holders = [root, mcp, *(member.value for member in (projects.members if projects else ()))]
     for holder in holders:
-        for style in ("mcpServers", "servers"):
-            if holder is not None and (found := holder.get(style)) is not None:
-                yield style, found
+        for list_key in ("mcpServers", "servers"):
+            if holder is not None and (found := holder.get(list_key)) is not None:
+                yield list_key, found
 
 
-def _last_of_each(servers: JsonNode) -> Iterator[JsonMember]:
+def _effective_members(servers: JsonNode) -> Iterator[JsonMember]:
     """Of two with the same name the last counts."""
     last = {member.key: member for member in servers.members}
     return (member for member in servers.members if last[member.key] is member)
 
 
-def _server(name: str, entry: JsonNode, style: str, group: int) -> ListedServer | SkippedEntry | None:
+def _server(name: str, entry: JsonNode, list_key: str, list_index: int) -> ListedServer | SkippedEntry | None:
     """None for a program on this machine."""
     if len({member.key for member in entry.members}) != len(entry.members):
         return SkippedEntry(name, "it has the same key twice")
-    place = next((node for key in ADDRESSES if (node := entry.get(key))), None)
-    if place is not None and isinstance(place.plain, str):
-        ours = OURS.fullmatch(place.plain) is not None  # then the key is ours too
+    url_node = next((node for key in URL_KEYS if (node := entry.get(key))), None)
+    if url_node is not None and isinstance(url_node.data, str):
+        is_proxied = PROXY_URL.fullmatch(url_node.data) is not None  # then the key is ours too
         return (
-            SkippedEntry(name, STATIC)
-            if _fixed_headers(entry) and not ours
-            else ListedServer(name, entry, style, group, place, remote=False)
+            SkippedEntry(name, FIXED_CREDENTIAL)
+            if _fixed_headers(entry) and not is_proxied
+            else ListedServer(name, entry, list_key, list_index, url_node, via_mcp_remote=False)
         )
     kind = entry.get("type")
-    if place is not None or (kind is not None and kind.plain in REMOTE_TYPES):
+    if url_node is not None or (kind is not None and kind.data in REMOTE_TYPES):
         return SkippedEntry(name, "it has no address")
-    return _through_mcp_remote(name, entry, style, group)
+    return _through_mcp_remote(name, entry, list_key, list_index)
 
 
-def _through_mcp_remote(name: str, entry: JsonNode, style: str, group: int) -> ListedServer | SkippedEntry | None:
+def _through_mcp_remote(
+    name: str, entry: JsonNode, list_key: str, list_index: int
+) -> ListedServer | SkippedEntry | None:
     command, arguments = entry.get("command"), entry.get("args")
     items = arguments.items if arguments else ()
-    words = [item.plain if isinstance(item.plain, str) else "" for item in items]
-    named = command is not None and isinstance(command.plain, str) and _MCP_REMOTE.fullmatch(command.plain)
-    at = 0 if named else next((i + 1 for i, word in enumerate(words) if _MCP_REMOTE.fullmatch(word)), None)
-    if at is None or command is None:
+    argument_texts = [item.data if isinstance(item.data, str) else "" for item in items]
+    is_command = command is not None and isinstance(command.data, str) and _MCP_REMOTE.fullmatch(command.data)
+    first = (
+        0 if is_command else next((i + 1 for i, word in enumerate(argument_texts) if _MCP_REMOTE.fullmatch(word)), None)
+    )
+    if first is None or command is None:
         return None
-    where = next((i for i in range(at, len(words)) if re.match(r"https?://", words[i])), None)
-    if where is None:
+    url_index = next((i for i in range(first, len(argument_texts)) if re.match(r"https?://", argument_texts[i])), None)
+    if url_index is None:
         return SkippedEntry(name, "it calls mcp-remote without an address")
-    if OURS.fullmatch(words[where]):
-        return SkippedEntry(name, THROUGH_US)
-    given = [words[i + 1] for i in range(at, len(words) - 1) if words[i] == "--header"]
-    if any((found := _HEADER.match(header)) and CREDENTIAL.fullmatch(found[1]) for header in given):
-        return SkippedEntry(name, STATIC)
-    return ListedServer(name, entry, style, group, items[where], remote=True)
+    if PROXY_URL.fullmatch(argument_texts[url_index]):
+        return SkippedEntry(name, ALREADY_PROXIED)
+    header_arguments = [
+        argument_texts[i + 1] for i in range(first, len(argument_texts) - 1) if argument_texts[i] == "--header"
+    ]
+    if any((found := _HEADER.match(header)) and CREDENTIAL.fullmatch(found[1]) for header in header_arguments):
+        return SkippedEntry(name, FIXED_CREDENTIAL)
+    return ListedServer(name, entry, list_key, list_index, items[url_index], via_mcp_remote=True)
 
 
 def _fixed_headers(entry: JsonNode) -> bool:
@@ -127,18 +133,18 @@ def _fixed_headers(entry: JsonNode) -> bool:
     return headers is not None and any(CREDENTIAL.fullmatch(member.key) for member in headers.members)
 
 
-def _offer(server: ListedServer) -> ImportableEntry | SkippedEntry:
-    url = str(server.place.plain)
-    if OURS.fullmatch(url):
-        return SkippedEntry(server.name, THROUGH_US)
+def _importable(server: ListedServer) -> ImportableEntry | SkippedEntry:
+    url = str(server.url_node.data)
+    if PROXY_URL.fullmatch(url):
+        return SkippedEntry(server.name, ALREADY_PROXIED)
     if "${" in url:
         return SkippedEntry(server.name, "its address is made of variables, which only the other program knows")
-    return offer(server.name, {"url": url, "client_id": _client_id(server.entry)})
+    return make_entry(server.name, {"url": url, "client_id": _client_id(server.entry)})
 
 
 def _client_id(entry: JsonNode) -> str | None:
     """The client that a person registered for it: Cursor's `auth.CLIENT_ID`, Claude Code's `oauth.clientId`."""
     for outer, inner in (("auth", "CLIENT_ID"), ("oauth", "clientId")):
-        if (holder := entry.get(outer)) and (found := holder.get(inner)) and isinstance(found.plain, str):
-            return None if "${" in found.plain else found.plain
+        if (holder := entry.get(outer)) and (found := holder.get(inner)) and isinstance(found.data, str):
+            return None if "${" in found.data else found.data
     return None

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trayapp.importers.offers import ImportableEntry, SkippedEntry, offer
+from trayapp.importers.entries import ImportableEntry, SkippedEntry, make_entry
 
 FOLDER = Path("toolhive", "runconfigs")
 
@@ -41,34 +41,36 @@ def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
 def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     """The workload of `STEM.json`; None if it is not a remote one."""
     try:
-        whole = json.loads(text)
+        config = json.loads(text)
     except (ValueError, RecursionError):
         return SkippedEntry(f"{stem}.json", "the file is damaged: it is not JSON")
-    if not isinstance(whole, Mapping):
+    if not isinstance(config, Mapping):
         return SkippedEntry(f"{stem}.json", "the file is damaged: it holds no object")
-    if not (url := whole.get("remote_url")):
+    if not (url := config.get("remote_url")):
         return None
-    name = whole.get("name")
-    found_as = name if isinstance(name, str) and name else stem
-    auth = whole.get("remote_auth_config")
-    login: Mapping[str, Any] = auth if isinstance(auth, Mapping) else {}
-    if any(login.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
-        return SkippedEntry(found_as, "it uses a fixed token: there is no login to keep")
-    keys = {ours: _either(login, theirs) for ours, theirs in _FIELDS.items()}
-    port = _either(login, ("callback_port", "CallbackPort")) if keys["client_id"] else None
-    return offer(found_as, {"url": url, **keys, "redirect_port": port}, _notes(login, port))
+    name = config.get("name")
+    original_name = name if isinstance(name, str) and name else stem
+    found_auth = config.get("remote_auth_config")
+    auth: Mapping[str, Any] = found_auth if isinstance(found_auth, Mapping) else {}
+    if any(auth.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
+        return SkippedEntry(original_name, "it uses a fixed token: there is no login to keep")
+    keys = {ours: _first_set(auth, theirs) for ours, theirs in _FIELDS.items()}
+    port = _first_set(auth, ("callback_port", "CallbackPort")) if keys["client_id"] else None
+    return make_entry(original_name, {"url": url, **keys, "redirect_port": port}, _notes(auth, port))
 
 
-def _either(login: Mapping[str, Any], names: tuple[str, str]) -> Any:
-    return next((login[name] for name in names if login.get(name)), None)
+def _first_set(auth: Mapping[str, Any], names: tuple[str, str]) -> Any:
+    return next((auth[name] for name in names if auth.get(name)), None)
 
 
-def _notes(login: Mapping[str, Any], port: object) -> list[str]:
+def _notes(auth: Mapping[str, Any], port: object) -> list[str]:
     notes = []
-    if _either(login, ("client_secret", "ClientSecret")) or _either(login, ("client_secret_file", "ClientSecretFile")):
+    if _first_set(auth, ("client_secret", "ClientSecret")) or _first_set(
+        auth, ("client_secret_file", "ClientSecretFile")
+    ):
         notes.append("Its client secret stays with ToolHive; give it to Amberlight with: amberlight secret set NAME")
     if port:
         notes.append(f"Its client has to allow the redirect http://127.0.0.1:{port}/callback.")
-    if login.get("oauth_params") or login.get("OAuthParams") or login.get("scope_param_name"):
+    if auth.get("oauth_params") or auth.get("OAuthParams") or auth.get("scope_param_name"):
         notes.append("Its further OAuth parameters have no counterpart here and were left out.")
     return notes

@@ -30,20 +30,20 @@ class ClosedError(Exception):
 class _Job:
     """A piece of work and the future of the one who waits for it."""
 
-    __slots__ = ("dropped", "future", "loop", "work")
+    __slots__ = ("abandoned", "future", "loop", "work")
 
     def __init__(self, work: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.work = work
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
-        self.dropped = False  # its caller was told that it hangs; it must not run later, unasked
+        self.abandoned = False  # its caller was told that it hangs; it must not run later, unasked
 
     def finish(self, value: Any, error: BaseException | None) -> None:
         """From the worker's thread. The loop may be closed by now: then nobody wants to know."""
         with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._settle, value, error)
+            self.loop.call_soon_threadsafe(self._resolve, value, error)
 
-    def _settle(self, value: Any, error: BaseException | None) -> None:
+    def _resolve(self, value: Any, error: BaseException | None) -> None:
         if self.future.done():
             return
         if error is None:
@@ -62,12 +62,12 @@ class Worker:
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._since: float | None = None  # when the blocking call that runs now began
+        self._running_since: float | None = None  # when the blocking call that runs now began
         self._closed = False
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """From inside a job, before each blocking call: the limit is for one call, not for the whole job."""
-        self._since = self._clock()
+        self._running_since = self._clock()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do `work` in the thread and wait for it. Raises `HangingError` or `ClosedError`, or what `work` raised."""
@@ -90,38 +90,38 @@ class Worker:
 
     async def _result(self, job: _Job) -> Any:
         while True:
-            done, _ = await asyncio.wait({job.future}, timeout=self._patience())
+            done, _ = await asyncio.wait({job.future}, timeout=self._time_left())
             if done:
                 return job.future.result()
             with self._lock:
                 if self._overdue():
-                    job.dropped = True  # has no meaning if it is the one that hangs: that one runs to its end
+                    job.abandoned = True  # has no meaning if it is the one that hangs: that one runs to its end
                     job.future.cancel()
                     raise HangingError
 
     def _overdue(self) -> bool:
-        since = self._since
-        return self._limit is not None and since is not None and self._clock() - since >= self._limit
+        running_since = self._running_since
+        return self._limit is not None and running_since is not None and self._clock() - running_since >= self._limit
 
-    def _patience(self) -> float | None:
+    def _time_left(self) -> float | None:
         if self._limit is None:
             return None
-        since = self._since
-        return self._limit if since is None else max(self._limit - (self._clock() - since), 0.001)
+        running_since = self._running_since
+        return self._limit if running_since is None else max(self._limit - (self._clock() - running_since), 0.001)
 
     def _loop(self) -> None:
         while (job := self._queue.get()) is not None:
             with self._lock:
-                if job.dropped:
+                if job.abandoned:
                     continue
-                self._since = self._clock()
+                self._running_since = self._clock()
             value, error = None, None
             try:
                 value = job.work()
             except BaseException as raised:  # noqa: BLE001 - it belongs to the caller, not to this thread
                 error = raised
             with self._lock:
-                self._since = None
+                self._running_since = None
             job.finish(value, error)
             del job, value, error  # nothing of a login stays in this frame while the thread waits
 

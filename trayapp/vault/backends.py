@@ -11,8 +11,8 @@ from importlib import import_module
 from keyring.backend import KeyringBackend
 from keyring.backends import chainer
 
+from trayapp.vault.allowed_keyrings import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused_keyring
 from trayapp.vault.login_store import Vault
-from trayapp.vault.naming import ALLOWED, LIBSECRET, SECRET_SERVICE, WINDOWS, NoVaultError, refused
 from trayapp.vault.plain_vault import PlainVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 
@@ -36,7 +36,7 @@ def wrap(backend: KeyringBackend) -> Vault:
         backend = next((member for member in members if _path(member) in ALLOWED), members[0] if members else backend)
     path = _path(backend)
     if path not in ALLOWED:
-        raise NoVaultError(refused(path))
+        raise NoVaultError(refused_keyring(path))
     if path == SECRET_SERVICE:
         from trayapp.vault.encrypted_session import (  # SecretStorage is there on Linux only
             EncryptedKeyring,

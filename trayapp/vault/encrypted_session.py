@@ -12,7 +12,7 @@ import secretstorage
 from keyring.backends import SecretService
 from keyring.errors import KeyringLocked
 
-from trayapp.vault.naming import SECRET_SERVICE
+from trayapp.vault.allowed_keyrings import SECRET_SERVICE
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ class EncryptedKeyring(SecretService.Keyring):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.may_prompt = False  # again, after the environment had its say (KEYRING_PROPERTY_*)
-        self._kept: Any = None
-        self._hang_up: Callable[[], None] | None = None
+        self._collection: Any = None
+        self._close_connection: Callable[[], None] | None = None
 
     def get_preferred_collection(self) -> Any:
         """The collection, unlocked. Raises `KeyringLocked` where only a dialog could open it and nobody asked."""
-        collection = self.look()
+        collection = self.collection()
         if collection.is_locked():
             if self.may_prompt:
                 collection.unlock()  # waits for the person
@@ -43,21 +43,24 @@ class EncryptedKeyring(SecretService.Keyring):
         if self.may_prompt and item.is_locked():
             item.unlock()
 
-    def look(self) -> Any:
+    def collection(self) -> Any:
         """The collection, locked or not, over the kept connection."""
-        if self._kept is None:
+        if self._collection is None:
             connection = secretstorage.dbus_init()
             try:
-                collection = self._find(connection)
+                collection = self._find_collection(connection)
                 collection.session = collection.session or secretstorage.util.open_session(connection)
             except BaseException:
                 connection.close()
                 raise
-            self._hang_up, connection.close = connection.close, _stay  # keyring closes it after every call
-            self._kept = collection
-        return self._kept
+            self._close_connection, connection.close = (
+                connection.close,
+                _keep_open,
+            )  # keyring closes it after every call
+            self._collection = collection
+        return self._collection
 
-    def _find(self, connection: Any) -> Any:
+    def _find_collection(self, connection: Any) -> Any:
         if path := getattr(self, "preferred_collection", None):
             return secretstorage.Collection(connection, path)
         try:
@@ -67,14 +70,14 @@ class EncryptedKeyring(SecretService.Keyring):
                 return secretstorage.get_default_collection(connection)  # asks for a new password
             raise KeyringLocked("there is no default collection yet") from None
 
-    def drop(self) -> None:
+    def disconnect(self) -> None:
         """Close the kept connection; the next call opens another."""
-        hang_up, self._hang_up, self._kept = self._hang_up, None, None
-        if hang_up is not None:
-            hang_up()
+        close_connection, self._close_connection, self._collection = self._close_connection, None, None
+        if close_connection is not None:
+            close_connection()
 
 
-def _stay() -> None:
+def _keep_open() -> None:
     """Close nothing."""
 
 
@@ -99,29 +102,29 @@ class EncryptedVault:
         self._keyring.may_prompt = allowed
 
     def get(self, service: str, user: str) -> str | None:
-        value: str | None = self._twice(lambda: self._keyring.get_password(service, user))  # type: ignore[no-untyped-call]
+        value: str | None = self._with_retry(lambda: self._keyring.get_password(service, user))  # type: ignore[no-untyped-call]
         return value
 
     def set(self, service: str, user: str, value: str) -> None:
-        self._twice(lambda: self._keyring.set_password(service, user, value))  # type: ignore[no-untyped-call]
+        self._with_retry(lambda: self._keyring.set_password(service, user, value))  # type: ignore[no-untyped-call]
 
     def delete(self, service: str, user: str) -> None:
-        self._twice(lambda: self._keyring.delete_password(service, user))  # type: ignore[no-untyped-call]
+        self._with_retry(lambda: self._keyring.delete_password(service, user))  # type: ignore[no-untyped-call]
 
     def locked(self) -> bool:
         try:
-            return bool(self._twice(lambda: self._keyring.look().is_locked()))
+            return bool(self._with_retry(lambda: self._keyring.collection().is_locked()))
         except KeyringLocked:
             return True  # there is no collection yet
 
     def close(self) -> None:
-        self._keyring.drop()
+        self._keyring.disconnect()
 
-    def _twice(self, work: Callable[[], T]) -> T:
+    def _with_retry(self, work: Callable[[], T]) -> T:
         try:
             return work()
         except Exception as error:
-            self._keyring.drop()
+            self._keyring.disconnect()
             if isinstance(
                 error, KeyringLocked | secretstorage.LockedException | secretstorage.PromptDismissedException
             ):

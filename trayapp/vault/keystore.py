@@ -17,10 +17,10 @@ from typing import TypeVar
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.system.worker import ClosedError, HangingError, Worker
-from trayapp.vault.entries import erase_entry, read_entry, write_entry
+from trayapp.vault.client_entry import erase_entry, read_entry, write_entry
 from trayapp.vault.login_store import LoginStore, Vault
-from trayapp.vault.secretservice import watch
 from trayapp.vault.slots import RefusalError
+from trayapp.vault.unlock_watcher import watch
 
 log = logging.getLogger(__name__)
 
@@ -54,61 +54,61 @@ class Keystore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`backend_factory` is called in the keyring's thread, and again after every "there is none"."""
-        self._install = install_id
-        self._factory = backend_factory or _choose
+        self._install_id = install_id
+        self._factory = backend_factory or _choose_vault
         self._clock = clock
         self._worker = Worker("keyring", hang_limit, clock)
-        self._cabinet = LoginStore(install_id)
+        self._login_store = LoginStore(install_id)
         self._vault: Vault | None = None
         self._wrote_at: float | None = None
         self._dismissed_at = float("-inf")
-        self._said = ""
+        self._last_message = ""
 
     async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         """The current login, read from both slots, and a candidate that waits for agreement."""
-        return await self._call(lambda vault: self._cabinet.load(vault, name), prompt=prompt)
+        return await self._run(lambda vault: self._login_store.load(vault, name), prompt=prompt)
 
     async def probe(self, *, prompt: bool = False) -> Trouble | None:
         """Prove that the keyring is unlocked and writable, before a token is spent."""
-        return await self._call(self._probe, prompt=prompt)
+        return await self._run(self._probe, prompt=prompt)
 
     async def store(self, name: str, login: Login) -> Trouble | None:
         """Write to the slot that does not hold the highest generation, header last, and read back."""
-        return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=False))
+        return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=False))
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         """The same, but ignored at start. `store` of the same login makes it current by writing its header again."""
-        return await self._call(lambda vault: self._cabinet.write(vault, name, login, candidate=True))
+        return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=True))
 
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
-        return await self._call(lambda vault: self._cabinet.erase(vault, name))
+        return await self._run(lambda vault: self._login_store.erase(vault, name))
 
     async def load_client(self, name: str) -> Secret | Trouble | None:
         """What is kept of its client beside the login (`clients.py`); a person's click led here, so it may ask."""
-        return await self._call(lambda vault: read_entry(vault, self._client(name), name), prompt=True)
+        return await self._run(lambda vault: read_entry(vault, self._client_service(name), name), prompt=True)
 
     async def store_client(self, name: str, text: Secret) -> Trouble | None:
         """Write it over what was there."""
-        return await self._call(lambda vault: write_entry(vault, self._client(name), name, text), prompt=True)
+        return await self._run(lambda vault: write_entry(vault, self._client_service(name), name, text), prompt=True)
 
     async def discard_client(self, name: str) -> Trouble | None:
         """Delete it."""
-        return await self._call(lambda vault: erase_entry(vault, self._client(name), name))
+        return await self._run(lambda vault: erase_entry(vault, self._client_service(name), name))
 
-    def _client(self, name: str) -> str:
-        return f"amberlight/{self._install}/{name}/client"
+    def _client_service(self, name: str) -> str:
+        return f"amberlight/{self._install_id}/{name}/client"
 
     async def status(self) -> Trouble | None:
         """What is wrong with the keyring, as far as it can be seen without asking anybody."""
-        return await self._call(_status)
+        return await self._run(_lock_status)
 
     async def describe(self) -> str:
         """One sentence for `doctor`: the keyring in use, or why none is."""
-        trouble = await self._call(_status)
+        trouble = await self._run(_lock_status)
         if trouble is None and self._vault is not None:
             return self._vault.name
-        return self._said or f"The keyring is {trouble}."
+        return self._last_message or f"The keyring is {trouble}."
 
     async def watch(self, on_up: Callable[[], None]) -> None:
         """Call `on_up` whenever the keyring was unlocked or came up; returns where nothing tells us."""
@@ -117,17 +117,17 @@ class Keystore:
     async def close(self) -> None:
         """Finish what waits, let go of the keyring. A call that hangs is left behind."""
         with contextlib.suppress(HangingError, ClosedError):
-            await self._worker.run(self._let_go)
+            await self._worker.run(self._close_vault)
         await self._worker.close()
 
     # --- in the keyring's thread -------------------------------------------------------------------------------------
 
-    async def _call(self, work: Callable[[Vault], T], *, prompt: bool = False) -> T | Trouble:
+    async def _run(self, work: Callable[[Vault], T], *, prompt: bool = False) -> T | Trouble:
         asked_at = self._clock() if prompt else float("-inf")
         try:
             return await self._worker.run(lambda: self._guarded(work, asked_at))
         except HangingError:
-            self._say("The keyring does not answer; everything else waits for it.")
+            self._report("The keyring does not answer; everything else waits for it.")
             return Trouble.HANGING
         except ClosedError:
             return Trouble.UNAVAILABLE
@@ -142,25 +142,25 @@ class Keystore:
             if self._vault is None:
                 self._vault = self._factory()
             self._vault.prompt = prompt
-            result = work(_Watched(self._vault, self))
+            result = work(_WatchedVault(self._vault, self))
         except Exception as error:  # noqa: BLE001 - keyrings raise anything: pywintypes, jeepney, OSError
             if prompt:
                 self._dismissed_at = self._clock()
-            return self._failed(error)
-        if not isinstance(result, Trouble) and self._said:
+            return self._trouble_from(error)
+        if not isinstance(result, Trouble) and self._last_message:
             log.info("The keyring works again.")
-            self._said = ""
+            self._last_message = ""
         return result
 
-    def _failed(self, error: Exception) -> Trouble:
+    def _trouble_from(self, error: Exception) -> Trouble:
         trouble = trouble_of(error)
         self._wrote_at = None
         if trouble is Trouble.UNAVAILABLE:
-            self._let_go()
-        self._say(_sentence(trouble, error), getattr(error, "why", "") if trouble is Trouble.UNAVAILABLE else "")
+            self._close_vault()
+        self._report(_describe(trouble, error), getattr(error, "reasons", "") if trouble is Trouble.UNAVAILABLE else "")
         return trouble
 
-    def _let_go(self) -> None:
+    def _close_vault(self) -> None:
         vault, self._vault = self._vault, None
         if vault is not None:
             vault.close()
@@ -169,20 +169,20 @@ class Keystore:
         proved = self._wrote_at is not None and self._clock() - self._wrote_at < PROVED_FOR
         if proved and not vault.locked():
             return None
-        service, value = f"amberlight/{self._install}/probe", secrets.token_hex(4)
+        service, value = f"amberlight/{self._install_id}/probe", secrets.token_hex(4)
         vault.set(service, "amberlight", value)
         if vault.get(service, "amberlight") != value:
             raise RefusalError("The keyring takes what is written and does not keep it.")
         return None
 
-    def _say(self, sentence: str, why: str = "") -> None:
+    def _report(self, sentence: str, reasons: str = "") -> None:
         """Once per change: a keyring that stays away would fill the log."""
-        if sentence != self._said:
-            self._said = sentence
-            log.warning("%s%s", sentence, f" ({why})" if why else "")
+        if sentence != self._last_message:
+            self._last_message = sentence
+            log.warning("%s%s", sentence, f" ({reasons})" if reasons else "")
 
 
-class _Watched:
+class _WatchedVault:
     """A vault that tells the worker before each call, and its keystore after each write."""
 
     def __init__(self, vault: Vault, keystore: Keystore) -> None:
@@ -191,36 +191,36 @@ class _Watched:
         self.prompt = vault.prompt
         self._vault = vault
         self._keystore = keystore
-        self._beat = keystore._worker.beat
+        self._heartbeat = keystore._worker.heartbeat
 
     def get(self, service: str, user: str) -> str | None:
-        self._beat()
+        self._heartbeat()
         return self._vault.get(service, user)
 
     def set(self, service: str, user: str, value: str) -> None:
-        self._beat()
+        self._heartbeat()
         self._vault.set(service, user, value)
         self._keystore._wrote_at = self._keystore._clock()
 
     def delete(self, service: str, user: str) -> None:
-        self._beat()
+        self._heartbeat()
         self._vault.delete(service, user)
 
     def locked(self) -> bool | None:
-        self._beat()
+        self._heartbeat()
         return self._vault.locked()
 
     def close(self) -> None:
         self._vault.close()
 
 
-def _choose() -> Vault:
+def _choose_vault() -> Vault:
     from trayapp.vault import vaults  # up to a tenth of a second: only here, in the keyring's thread
 
     return vaults.choose()
 
 
-def _status(vault: Vault) -> Trouble | None:
+def _lock_status(vault: Vault) -> Trouble | None:
     return Trouble.LOCKED if vault.locked() else None
 
 
@@ -228,16 +228,24 @@ def trouble_of(error: BaseException) -> Trouble:
     """What an exception of any keyring means."""
     names = {name.__name__ for name in type(error).__mro__}
     cause = error.__cause__
-    if names & _LOCKED or _code(error) in _MACOS_LOCKED or (cause is not None and _code(cause) in _MACOS_LOCKED):
+    if (
+        names & _LOCKED
+        or _error_number(error) in _MACOS_LOCKED
+        or (cause is not None and _error_number(cause) in _MACOS_LOCKED)
+    ):
         return Trouble.LOCKED
     if cause is not None and {name.__name__ for name in type(cause).__mro__} & _LOCKED:
         return Trouble.LOCKED
-    if names & _ABSENT or _code(error) in _WINDOWS_ABSENT or any(n in _bus_name(error) for n in _ABSENT_BUS_NAMES):
+    if (
+        names & _ABSENT
+        or _error_number(error) in _WINDOWS_ABSENT
+        or any(bus_error in _bus_name(error) for bus_error in _ABSENT_BUS_NAMES)
+    ):
         return Trouble.UNAVAILABLE
     return Trouble.FAILED
 
 
-def _code(error: BaseException) -> int | None:
+def _error_number(error: BaseException) -> int | None:
     """The number that Windows, macOS and the C library put first. Never text: that could quote anything."""
     code = getattr(error, "winerror", None) or (error.args[0] if error.args else None)
     return code if isinstance(code, int) else None
@@ -249,12 +257,12 @@ def _bus_name(error: BaseException) -> str:
     return name if isinstance(name, str) and type(error).__name__ in ("DBusErrorResponse", "ServiceError") else ""
 
 
-def _sentence(trouble: Trouble, error: Exception) -> str:
+def _describe(trouble: Trouble, error: Exception) -> str:
     if isinstance(error, RefusalError) or type(error).__name__ == "NoVaultError":
         return str(error)  # our own words
     if trouble is Trouble.LOCKED:
         return "The keyring is locked."
-    detail = _bus_name(error) or (str(code) if (code := _code(error)) is not None else "")
+    detail = _bus_name(error) or (str(code) if (code := _error_number(error)) is not None else "")
     what = type(error).__name__ + (f" {detail}" if detail else "")
     return f"The keyring is not there ({what})." if trouble is Trouble.UNAVAILABLE else f"The keyring failed ({what})."
 

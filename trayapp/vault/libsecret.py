@@ -6,7 +6,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked
 
 from trayapp.vault.plain_vault import PlainVault
-from trayapp.vault.servicevault import SecretServiceVault
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 
 class LibsecretVault(PlainVault):
@@ -14,26 +14,26 @@ class LibsecretVault(PlainVault):
 
     def __init__(self, backend: KeyringBackend, name: str) -> None:
         super().__init__(backend, name)
-        self._eye = SecretServiceVault()
+        self._lock_probe = SecretServiceVault()
 
     def get(self, service: str, user: str) -> str | None:
-        self._guard()
+        self._refuse_if_locked()
         return super().get(service, user)
 
     def set(self, service: str, user: str, value: str) -> None:
-        self._guard()
+        self._refuse_if_locked()
         super().set(service, user, value)
 
     def delete(self, service: str, user: str) -> None:
-        self._guard()
+        self._refuse_if_locked()
         super().delete(service, user)
 
     def locked(self) -> bool:
-        return self._eye.locked()
+        return self._lock_probe.locked()
 
     def close(self) -> None:
-        self._eye.close()
+        self._lock_probe.close()
 
-    def _guard(self) -> None:
+    def _refuse_if_locked(self) -> None:
         if not self.prompt and self.locked():
             raise KeyringLocked("the collection is locked")

@@ -53,14 +53,14 @@ class LoginStore:
 
     install: str
     _seen: dict[str, _NewestSeen] = field(default_factory=dict)
-    _told: set[tuple[str, str, str]] = field(default_factory=set)
+    _reported_damage: set[tuple[str, str, str]] = field(default_factory=set)
 
     def load(self, vault: Vault, name: str) -> StoredLogin:
         """What the keyring holds. Raises `RefusalError` if that is less than it held a moment ago."""
-        pair = self._read(vault, name)
-        if self._went_back(name, pair):
-            pair = self._read(vault, name)
-        if self._went_back(name, pair):
+        pair = self._read_slots(vault, name)
+        if self._is_stale(name, pair):
+            pair = self._read_slots(vault, name)
+        if self._is_stale(name, pair):
             raise RefusalError(
                 f"the keyring gives an older login of {name} than before;"
                 " if you removed it there yourself, restart Amberlight"
@@ -74,36 +74,36 @@ class LoginStore:
 
         A repetition of what is there already is no write. Raises `RefusalError` for a generation that is not new.
         """
-        pair = self._read(vault, name)
-        if self._went_back(name, pair):
-            pair = self._read(vault, name)
-        top = self._top(name, pair)
-        if self._there(pair, top, login, candidate):
+        pair = self._read_slots(vault, name)
+        if self._is_stale(name, pair):
+            pair = self._read_slots(vault, name)
+        newest = self._newest(name, pair)
+        if self._is_stored(pair, newest, login, candidate):
             return
-        if top is not None and login.generation <= top.generation:
+        if newest is not None and login.generation <= newest.generation:
             raise RefusalError(
-                f"generation {login.generation} of {name} is not newer than {top.generation}, which is stored"
+                f"generation {login.generation} of {name} is not newer than {newest.generation}, which is stored"
             )
-        slot = slots.target(pair, top.letter if top else None, login)
-        self._put(vault, name, slot, login, candidate)
-        back = self._read_slot(vault, name, slot.letter)
-        if back.login != login or back.candidate is not candidate:
+        slot = slots.target(pair, newest.letter if newest else None, login)
+        self._write_slot(vault, name, slot, login, candidate)
+        written = self._read_slot(vault, name, slot.letter)
+        if written.login != login or written.candidate is not candidate:
             raise RefusalError(f"the keyring does not give back the login of {name} as it was written")
         if not candidate:
-            self._remember(name, back)
-        self._tidy(vault, name, back)
+            self._remember(name, written)
+        self._clear_leftovers(vault, name, written)
 
     def erase(self, vault: Vault, name: str) -> None:
         """Delete both slots, the older one first: interrupted, the newest login is what remains."""
         letters = "ab"
         try:
-            held = slots.current(self._read(vault, name))
+            held = slots.current(self._read_slots(vault, name))
         except RefusalError:
             held = None
         if held is not None and held.letter == "a":
             letters = "ba"
         for letter in letters:
-            self._clear_parts(vault, name, letter, kept=0)
+            self._clear_parts(vault, name, letter, keep=0)
             _delete(vault, self._service(name, letter), name)
         self._seen.pop(name, None)
 
@@ -113,7 +113,7 @@ class LoginStore:
         """One service per entry: the Windows vault rewrites neighbours of the same service."""
         return f"amberlight/{self.install}/{name}/{letter}" + (f"/{part}" if part else "")
 
-    def _read(self, vault: Vault, name: str) -> tuple[Slot, Slot]:
+    def _read_slots(self, vault: Vault, name: str) -> tuple[Slot, Slot]:
         return self._read_slot(vault, name, "a"), self._read_slot(vault, name, "b")
 
     def _read_slot(self, vault: Vault, name: str, letter: str) -> Slot:
@@ -122,20 +122,20 @@ class LoginStore:
             return Slot(letter)
         try:
             header = slots.read_header(text)
-            if header.place not in ("", _place(name, letter)):
+            if header.place not in ("", _slot_place(name, letter)):
                 # No damage, which would be overwritten: what stands there really may be the newest login.
                 raise RefusalError(f"the keyring gives another entry than that of slot {letter} of {name}")
             texts = tuple(vault.get(self._service(name, letter, part), name) for part in range(1, header.parts + 1))
             login = slots.read_login(header, texts)
-        except DamagedError as why:
-            self._tell(name, letter, str(why))
-            return Slot(letter, damage=str(why))
+        except DamagedError as reason:
+            self._report_damage(name, letter, str(reason))
+            return Slot(letter, damage=str(reason))
         return Slot(letter, login, header.candidate, parts=header.parts)
 
-    def _tell(self, name: str, letter: str, why: str) -> None:
-        if (name, letter, why) not in self._told:
-            self._told.add((name, letter, why))
-            log.warning("Slot %s of %s in the keyring is damaged and will be overwritten: %s", letter, name, why)
+    def _report_damage(self, name: str, letter: str, reason: str) -> None:
+        if (name, letter, reason) not in self._reported_damage:
+            self._reported_damage.add((name, letter, reason))
+            log.warning("Slot %s of %s in the keyring is damaged and will be overwritten: %s", letter, name, reason)
 
     # --- what this run knows -----------------------------------------------------------------------------------------
 
@@ -143,11 +143,11 @@ class LoginStore:
         if slot is not None and slot.login is not None:
             self._seen[name] = _NewestSeen(slot.letter, slot.login.generation)
 
-    def _went_back(self, name: str, pair: tuple[Slot, Slot]) -> bool:
+    def _is_stale(self, name: str, pair: tuple[Slot, Slot]) -> bool:
         seen, held = self._seen.get(name), slots.current(pair)
         return seen is not None and (held is None or held.rank[0] < seen.generation)
 
-    def _top(self, name: str, pair: tuple[Slot, Slot]) -> _NewestSeen | None:
+    def _newest(self, name: str, pair: tuple[Slot, Slot]) -> _NewestSeen | None:
         """The newest of what was read now and what was seen before: the slot that must not be written.
 
         A slot that reads as damaged, twice, is no longer worth protecting from the next write.
@@ -159,44 +159,46 @@ class LoginStore:
             return seen
         return _NewestSeen(held.letter, held.login.generation)
 
-    def _there(self, pair: tuple[Slot, Slot], top: _NewestSeen | None, login: Login, candidate: bool) -> bool:
+    def _is_stored(self, pair: tuple[Slot, Slot], newest: _NewestSeen | None, login: Login, candidate: bool) -> bool:
         """Whether exactly this was stored already, by a call whose answer got lost."""
         found = slots.pending(pair) if candidate else slots.current(pair)
         if found is None or found.login != login:
             return False
-        return candidate or top is None or top.generation == login.generation
+        return candidate or newest is None or newest.generation == login.generation
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def _put(self, vault: Vault, name: str, slot: Slot, login: Login, candidate: bool) -> None:
-        *parts, header = slots.encode(login, candidate=candidate, limit=vault.limit, place=_place(name, slot.letter))
+    def _write_slot(self, vault: Vault, name: str, slot: Slot, login: Login, candidate: bool) -> None:
+        *parts, header = slots.encode(
+            login, candidate=candidate, limit=vault.limit, place=_slot_place(name, slot.letter)
+        )
         if not (slots.same_payload(slot, login) and slot.parts == len(parts)):
             for number, part in enumerate(parts, 1):
                 vault.set(self._service(name, slot.letter, number), name, part)
         vault.set(self._service(name, slot.letter), name, header)
 
-    def _tidy(self, vault: Vault, name: str, slot: Slot) -> None:
+    def _clear_leftovers(self, vault: Vault, name: str, slot: Slot) -> None:
         """The login is safe already: what fails here is tried again at the next write."""
         try:
-            self._clear_parts(vault, name, slot.letter, kept=slot.parts)
+            self._clear_parts(vault, name, slot.letter, keep=slot.parts)
         except Exception as error:  # noqa: BLE001 - keyrings raise anything
             log.debug("Old parts of slot %s of %s stay for now: %s", slot.letter, name, type(error).__name__)
 
-    def _clear_parts(self, vault: Vault, name: str, letter: str, *, kept: int) -> None:
+    def _clear_parts(self, vault: Vault, name: str, letter: str, *, keep: int) -> None:
         """Delete what a longer login left behind. Nothing reads it, but it is a piece of a secret.
 
         The last one first, so that an interruption leaves no gap that would hide the rest.
         """
         if vault.limit is None:
             return
-        last = kept
+        last = keep
         while last < slots.MAX_PARTS and vault.get(self._service(name, letter, last + 1), name) is not None:
             last += 1
-        for part in range(last, kept, -1):
+        for part in range(last, keep, -1):
             vault.delete(self._service(name, letter, part), name)
 
 
-def _place(name: str, letter: str) -> str:
+def _slot_place(name: str, letter: str) -> str:
     return f"{name}/{letter}"
 
 

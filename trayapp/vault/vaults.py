@@ -15,8 +15,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from trayapp.vault.login_store import Vault
-from trayapp.vault.naming import (
+from trayapp.vault.allowed_keyrings import (
     ALLOWED,
     CHAINER,
     KWALLET,
@@ -25,8 +24,9 @@ from trayapp.vault.naming import (
     SECRET_SERVICE,
     WINDOWS,
     NoVaultError,
-    refused,
+    refused_keyring,
 )
+from trayapp.vault.login_store import Vault
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def choose() -> Vault:
     """The best allowed keyring that is there now. Raises `NoVaultError`; asks anew at every call."""
     named = _named_choice()
     if named and named not in (*ALLOWED, CHAINER):
-        raise NoVaultError(refused(named))
+        raise NoVaultError(refused_keyring(named))
     wanted = (named,) if named in ALLOWED else _candidates()
     reasons: list[str] = []
     if SECRET_SERVICE in wanted and _plain_will_do() and (vault := _secret_service()):
@@ -69,7 +69,7 @@ def _secret_service() -> Vault | None:
 
     Raises `ServiceError` for one that does not answer: the library would wait for it without end.
     """
-    from trayapp.vault.servicevault import NO_REPLY, SecretServiceVault
+    from trayapp.vault.secret_service_vault import NO_REPLY, SecretServiceVault
 
     vault = SecretServiceVault()
     try:

@@ -16,7 +16,7 @@ from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault import vaults
 from trayapp.vault.keystore import Keystore, trouble_of
-from trayapp.vault.servicevault import LockedError, SecretServiceVault, ServiceError
+from trayapp.vault.secret_service_vault import LockedError, SecretServiceVault, ServiceError
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -239,11 +239,11 @@ for name in ("secretstorage", "jeepney", "dbus_fast"):
     sys.modules[name] = None
 sys.platform = "darwin"
 from trayapp.vault import vaults
-from trayapp.vault.naming import NoVaultError
+from trayapp.vault.allowed_keyrings import NoVaultError
 try:
     vaults.choose()
 except NoVaultError as error:
-    print(error.why)
+    print(error.reasons)
 """
 
 

@@ -16,7 +16,7 @@ from trayapp.config.settings import IN_WORKLOAD, NAME
 from trayapp.core.model import Spec
 
 NAME_MAX = 63  # characters
-NAMELESS = "workload"
+FALLBACK_NAME = "workload"
 # Names of headers and of an address's parameters that carry a key of somebody.
 CREDENTIAL = re.compile(
     r"authorization|proxy-authorization|cookie|secret|key|.*(?:api|access|auth)[-_]?key|.*token", re.I
@@ -27,10 +27,10 @@ CREDENTIAL = re.compile(
 class ImportableEntry:
     """An entry that could be taken over. `keys` are those of `[workloads.NAME]`, in the file's own types."""
 
-    found_as: str  # the other program's name for it
+    original_name: str  # the other program's name for it
     keys: Mapping[str, Any] = field(repr=False)
     name: str = ""  # ours, once it is settled
-    known: bool = False  # its address has an entry already, under `name`, or a place in this same list
+    already_configured: bool = False  # its address has an entry already, under `name`, or a place in this same list
     notes: tuple[str, ...] = ()  # sentences
 
     @property
@@ -42,67 +42,69 @@ class ImportableEntry:
 class SkippedEntry:
     """Something that is not offered: `what` it is for the other program, and why."""
 
-    what: str
-    why: str
+    name: str
+    reason: str
 
 
-def offer(found_as: str, wanted: Mapping[str, Any], notes: Iterable[str] = ()) -> ImportableEntry | SkippedEntry:
+def make_entry(
+    original_name: str, values: Mapping[str, Any], notes: Iterable[str] = ()
+) -> ImportableEntry | SkippedEntry:
     """An offer of what is right in `wanted`; without an address that is right there is none."""
     keys: dict[str, Any] = {}
-    told = list(notes)
-    for key, value in wanted.items():
+    notes_so_far = list(notes)
+    for key, value in values.items():
         if value in (None, "", [], 0):
             continue
         try:
             IN_WORKLOAD[key].check(value)
         except ValueError as error:  # none of its sentences repeats the value
             if key == "url":
-                return SkippedEntry(found_as, f"its address {error}")
-            told.append(f"Left out its {key}, which {error}.")
+                return SkippedEntry(original_name, f"its address {error}")
+            notes_so_far.append(f"Left out its {key}, which {error}.")
         else:
             keys[key] = value
     if "url" not in keys:
-        return SkippedEntry(found_as, "it has no address")
+        return SkippedEntry(original_name, "it has no address")
     if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
-        return SkippedEntry(found_as, "it carries a fixed key in its address: there is no login to keep")
-    ends = keys.keys() & {"authorization_endpoint", "token_endpoint"}
-    if len(ends) == 1 or not keys.keys() & {"issuer", "client_id"}:  # of no use: they will be found out
-        for key in ends:
+        return SkippedEntry(original_name, "it carries a fixed key in its address: there is no login to keep")
+    endpoint_keys = keys.keys() & {"authorization_endpoint", "token_endpoint"}
+    if len(endpoint_keys) == 1 or not keys.keys() & {"issuer", "client_id"}:  # of no use: they will be found out
+        for key in endpoint_keys:
             del keys[key]
-    return ImportableEntry(found_as, keys, notes=tuple(told))
+    return ImportableEntry(original_name, keys, notes=tuple(notes_so_far))
 
 
-def settle(offers: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
+def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
     """Give every offer its name: the one it has here already, or a new one that nobody has."""
-    by_address = {address(spec.url): name for name, spec in configured.items()}
-    taken = set(configured)
-    settled = []
-    for each in offers:
-        here = by_address.get(address(each.url))
-        name = here or unused(plain_name(each.found_as), taken)
-        settled.append(replace(each, name=name, known=here is not None))
-        taken.add(name)
-        by_address[address(each.url)] = name
-    return settled
+    names_by_url = {comparable_url(spec.url): name for name, spec in configured.items()}
+    used_names = set(configured)
+    named = []
+    for entry in entries:
+        configured_name = names_by_url.get(comparable_url(entry.url))
+        name = configured_name or unused(workload_name(entry.original_name), used_names)
+        named.append(replace(entry, name=name, already_configured=configured_name is not None))
+        used_names.add(name)
+        names_by_url[comparable_url(entry.url)] = name
+    return named
 
 
-def plain_name(text: str) -> str:
+def workload_name(text: str) -> str:
     """The nearest name by our rules: small letters, digits, hyphens and underscores."""
     name = re.sub(r"[^a-z0-9_]+", "-", text.casefold()).lstrip("-_")[:NAME_MAX].rstrip("-_")
-    return name if NAME.fullmatch(name) else NAMELESS
+    return name if NAME.fullmatch(name) else FALLBACK_NAME
 
 
-def unused(name: str, taken: Iterable[str]) -> str:
+def unused(name: str, used_names: Iterable[str]) -> str:
     """The name, with a number behind it if somebody has it."""
-    others = set(taken)
-    number, made = 1, name
-    while made in others:
+    used = set(used_names)
+    number, candidate = 1, name
+    while candidate in used:
         number += 1
-        made = f"{name[: NAME_MAX - len(str(number)) - 1]}-{number}"
-    return made
+        candidate = f"{name[: NAME_MAX - len(str(number)) - 1]}-{number}"
+    return candidate
 
 
-def address(url: str) -> str:
+def comparable_url(url: str) -> str:
     """An address in the form in which two are compared: scheme and host in small letters, no slash at the end."""
     try:
         parts = urlsplit(url)

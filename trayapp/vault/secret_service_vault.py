@@ -18,19 +18,21 @@ from typing import Any, TypeVar
 from dbus_fast import Message, MessageType, Variant
 
 from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
-from trayapp.vault.secretservice import COLLECTION, OWNER_RULE, ROOT, SERVICE
-from trayapp.vault.secretservice import INTERFACE as SERVICE_INTERFACE
+from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE
+from trayapp.vault.unlock_watcher import INTERFACE as SERVICE_INTERFACE
 
 T = TypeVar("T")
 
 ITEM = "org.freedesktop.Secret.Item"
 PROMPT = "org.freedesktop.Secret.Prompt"
-DEFAULT = f"{ROOT}/aliases/default"  # the collection that a person calls "my keyring"
-NOTHING = "/"  # no item, no prompt
+DEFAULT_COLLECTION = f"{ROOT}/aliases/default"  # the collection that a person calls "my keyring"
+NO_OBJECT = "/"  # no item, no prompt
 APPLICATION = "Python keyring library"  # as the keyring library says; a changed one would be another entry
-MISSING = {f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")}
-MISSING.add("org.freedesktop.Secret.Error.NoSuchObject")
-LOCKED = "org.freedesktop.Secret.Error.IsLocked"
+NOT_FOUND_ERRORS = {
+    f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")
+}
+NOT_FOUND_ERRORS.add("org.freedesktop.Secret.Error.NoSuchObject")
+LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
 PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
@@ -64,64 +66,64 @@ class SecretServiceVault:
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
-        self._line: _Connection | None = None
+        self._connection: _Connection | None = None
 
     def open(self) -> None:
         """Connect now. Raises `ServiceError`, or whatever the connecting to a bus raises."""
-        self._twice(_Connection.here)
+        self._with_retry(_Connection.ready)
 
     def get(self, service: str, user: str) -> str | None:
-        return self._twice(lambda line: line.get(_query(service, user)))
+        return self._with_retry(lambda connection: connection.get(_attributes(service, user)))
 
     def set(self, service: str, user: str, value: str) -> None:
-        attributes = _query(service, user) | {"application": APPLICATION}
-        self._twice(lambda line: line.set(f"Amberlight: {user}", attributes, value))
+        attributes = _attributes(service, user) | {"application": APPLICATION}
+        self._with_retry(lambda connection: connection.set(f"Amberlight: {user}", attributes, value))
 
     def delete(self, service: str, user: str) -> None:
-        self._twice(lambda line: line.delete(_query(service, user)))
+        self._with_retry(lambda connection: connection.delete(_attributes(service, user)))
 
     def locked(self) -> bool:
-        return self._twice(_Connection.locked)
+        return self._with_retry(_Connection.locked)
 
     def close(self) -> None:
         runner, self._runner = self._runner, None
-        line, self._line = self._line, None
+        connection, self._connection = self._connection, None
         if runner is not None:
-            if line is not None:
-                runner.run(line.close())
+            if connection is not None:
+                runner.run(connection.close())
             runner.close()
 
-    def _twice(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+    def _with_retry(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
         try:
-            return self._once(work)
+            return self._run(work)
         except LockedError:
             raise  # a second try would be a second dialog
         except Exception:  # noqa: BLE001 - a lost bus shows itself in many ways
             self.close()
-        return self._once(work)
+        return self._run(work)
 
-    def _once(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+    def _run(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(self._work(work))
+        return self._runner.run(self._with_connection(work))
 
-    async def _work(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
-        if self._line is None:
-            self._line = await _connected()
-        self._line.prompt = self.prompt
-        return await work(self._line)
+    async def _with_connection(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+        if self._connection is None:
+            self._connection = await _open_connection()
+        self._connection.prompt = self.prompt
+        return await work(self._connection)
 
 
-def _query(service: str, user: str) -> dict[str, str]:
+def _attributes(service: str, user: str) -> dict[str, str]:
     return {"service": service, "username": user}
 
 
-def _names(attributes: dict[str, str]) -> dict[str, str]:
+def _search_attributes(attributes: dict[str, str]) -> dict[str, str]:
     """What an entry is searched by."""
-    return _query(attributes["service"], attributes["username"])
+    return _attributes(attributes["service"], attributes["username"])
 
 
-async def _connected() -> _Connection:
+async def _open_connection() -> _Connection:
     """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
     bus = SessionBus()
     try:
@@ -130,88 +132,94 @@ async def _connected() -> _Connection:
     except TimeoutError:
         bus.disconnect()
         raise ServiceError(NO_REPLY) from None
-    line = _Connection(bus)
+    connection = _Connection(bus)
     try:
-        _, line.session = await line.call(ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", ""))
+        _, connection.session = await connection.call(
+            ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", "")
+        )
     except BaseException:
-        await line.close()
+        await connection.close()
         raise
-    return line
+    return connection
 
 
 class _Connection:
     """A connection and its session. `prompt`: whether a dialog may come up."""
 
     def __init__(self, bus: SessionBus) -> None:
-        self.session = NOTHING
+        self.session = NO_OBJECT
         self.prompt = False
-        self._unwanted = False  # the last dialog of a write was dismissed
+        self._dismissed = False  # the last dialog of a write was dismissed
         self._bus = bus
-        self._gone = asyncio.create_task(bus.lost(), name="the end of the session bus")
+        self._bus_lost = asyncio.create_task(bus.lost(), name="the end of the session bus")
 
     async def close(self) -> None:
         self._bus.disconnect()
-        await self._gone
+        await self._bus_lost
 
-    async def here(self) -> None:
+    async def ready(self) -> None:
         """It is."""
 
     async def get(self, attributes: dict[str, str]) -> str | None:
-        await self._open()
+        await self._ensure_open()
         unlocked, locked = await self._search(attributes)
         if not unlocked and not locked:
-            await self._open()  # one that was locked in the meantime finds nothing, too
+            await self._ensure_open()  # one that was locked in the meantime finds nothing, too
             return None
         item = await self._newest(unlocked or locked)
-        (secret,) = await self._unlocked(item, "GetSecret", "o", self.session)
+        (secret,) = await self._call_item(item, "GetSecret", "o", self.session)
         return bytes(secret[2]).decode(errors="replace")  # what was not written by us is damaged, not a reason to stop
 
     async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
         """Over what is there, which KeePassXC allows without a word where it makes a prompt of each new entry."""
-        await self._open()
+        await self._ensure_open()
         secret = [self.session, b"", value.encode(), "text/plain"]
         found = await self._search(attributes)
-        (home,) = await self.call(DEFAULT, COLLECTION, "SearchItems", "a{ss}", _names(attributes))
-        unlocked, locked = ([item for item in items if item in home] for items in found)
+        (in_default,) = await self.call(
+            DEFAULT_COLLECTION, COLLECTION, "SearchItems", "a{ss}", _search_attributes(attributes)
+        )
+        unlocked, locked = ([item for item in items if item in in_default] for items in found)
         if unlocked or locked:
             item = await self._newest(unlocked or locked)
-            await self._unlocked(item, "SetSecret", "(oayays)", secret)
+            await self._call_item(item, "SetSecret", "(oayays)", secret)
         else:
-            item = await self._create(label, attributes, secret)
-        await self._leave_only(item, attributes)
+            item = await self._create_item(label, attributes, secret)
+        await self._delete_duplicates(item, attributes)
 
-    async def _create(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
+    async def _create_item(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
         """In the default collection."""
         properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
-        words = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
-        item, prompt = await self.call(DEFAULT, COLLECTION, *words)
-        return str(item if prompt == NOTHING else await self._carried_out(prompt))
+        arguments = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
+        item, prompt = await self.call(DEFAULT_COLLECTION, COLLECTION, *arguments)
+        return str(item if prompt == NO_OBJECT else await self._complete_prompt(prompt))
 
     async def delete(self, attributes: dict[str, str]) -> None:
-        await self._open()
+        await self._ensure_open()
         unlocked, locked = await self._search(attributes)
         for item in (*unlocked, *locked):
-            (prompt,) = await self._unlocked(item, "Delete")
-            if prompt != NOTHING:
-                await self._carried_out(prompt)
+            (prompt,) = await self._call_item(item, "Delete")
+            if prompt != NO_OBJECT:
+                await self._complete_prompt(prompt)
 
     async def locked(self) -> bool:
         """One that is not there yet would have to be made by a dialog."""
-        return await self._state() is not False
+        return await self._lock_state() is not False
 
-    async def _state(self) -> bool | None:
+    async def _lock_state(self) -> bool | None:
         """Whether the collection is locked; None if there is none."""
         try:
-            (locked,) = await self.call(DEFAULT, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
+            (locked,) = await self.call(DEFAULT_COLLECTION, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
         except ServiceError as error:
-            if error.name in MISSING:
+            if error.name in NOT_FOUND_ERRORS:
                 return None
             raise
         return bool(locked.value)
 
     async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
         """The unlocked items and the locked ones, of all collections: the default one may have been another yesterday."""
-        unlocked, locked = await self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _names(attributes))
+        unlocked, locked = await self.call(
+            ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _search_attributes(attributes)
+        )
         return unlocked, locked
 
     async def _newest(self, items: list[str]) -> str:
@@ -221,7 +229,7 @@ class _Connection:
         times = [await self.call(item, PROPERTIES, "Get", "ss", ITEM, "Modified") for item in items]
         return items[max(range(len(items)), key=lambda at: int(times[at][0].value))]
 
-    async def _leave_only(self, item: str, attributes: dict[str, str]) -> None:
+    async def _delete_duplicates(self, item: str, attributes: dict[str, str]) -> None:
         """Delete what else has this name: some services add where they should replace, and what is left in another
         collection would be taken for the newest when that becomes the default one again."""
         unlocked, _ = await self._search(attributes)
@@ -234,28 +242,28 @@ class _Connection:
                 ):  # a dialog that this would need is not shown, either
                     await self.call(other, ITEM, "Delete")
 
-    async def _open(self) -> None:
+    async def _ensure_open(self) -> None:
         """Raises `LockedError` unless the collection is open, or is opened or made by the person."""
-        state = await self._state()
+        state = await self._lock_state()
         if state is False:
             return
         if self.prompt:
-            await (self._make() if state is None else self._unlock(DEFAULT))
+            await (self._create_collection() if state is None else self._unlock(DEFAULT_COLLECTION))
         if not self.prompt or await self.locked():
             raise LockedError("the collection is locked")
 
-    async def _make(self) -> None:
+    async def _create_collection(self) -> None:
         properties = {f"{COLLECTION}.Label": Variant("s", "Default")}
         _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "CreateCollection", "a{sv}s", properties, "default")
-        if prompt != NOTHING:
-            await self._ask(prompt)
+        if prompt != NO_OBJECT:
+            await self._show_prompt(prompt)
 
     async def _unlock(self, path: str) -> None:
         _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
-        if prompt != NOTHING:
-            await self._ask(prompt)
+        if prompt != NO_OBJECT:
+            await self._show_prompt(prompt)
 
-    async def _unlocked(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
+    async def _call_item(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
         """A call to an item; some services lock each by itself."""
         try:
             return await self.call(item, ITEM, member, signature, *body)
@@ -265,22 +273,22 @@ class _Connection:
         await self._unlock(item)
         return await self.call(item, ITEM, member, signature, *body)
 
-    async def _carried_out(self, prompt: str) -> Any:
+    async def _complete_prompt(self, prompt: str) -> Any:
         """What the service returns of a change that it made a prompt of, as KeePassXC does with each, mostly without a
         dialog. One that was dismissed is not shown again without a wish, and none that would ask for a password."""
-        if not self.prompt and (self._unwanted or await self.locked()):
+        if not self.prompt and (self._dismissed or await self.locked()):
             raise LockedError("the service wants to ask")
-        self._unwanted = True
-        result = await self._ask(prompt)
-        self._unwanted = False
+        self._dismissed = True
+        result = await self._show_prompt(prompt)
+        self._dismissed = False
         return result
 
-    async def _ask(self, prompt: str) -> Any:
+    async def _show_prompt(self, prompt: str) -> Any:
         """Show a dialog that the service wants, wait for its end, return its result. Raises `LockedError` if it was
         dismissed, or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
         ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
-        def heard(message: Message) -> None:
+        def on_signal(message: Message) -> None:
             """The dialog's end; or that of the service, as then nobody would tell of the dialog's."""
             if ended.done() or message.message_type is not MessageType.SIGNAL:
                 return
@@ -289,15 +297,15 @@ class _Connection:
             elif message.member == "NameOwnerChanged" and message.body[0] == SERVICE and not message.body[2]:
                 ended.set_exception(ServiceError(NO_REPLY))
 
-        self._bus.add_message_handler(heard)
+        self._bus.add_message_handler(on_signal)
         try:
             for rule in PROMPT_RULES:
-                await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, to=BUS)
+                await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, destination=BUS)
             await self.call(prompt, PROMPT, "Prompt", "s", "")
-            await asyncio.wait((ended, self._gone), timeout=PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ended, self._bus_lost), timeout=PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._bus.remove_message_handler(heard)
-        if self._gone.done() and not ended.done():
+            self._bus.remove_message_handler(on_signal)
+        if self._bus_lost.done() and not ended.done():
             raise ServiceError(NO_REPLY)
         if not ended.done():
             with contextlib.suppress(ServiceError):
@@ -309,17 +317,17 @@ class _Connection:
         return result.value
 
     async def call(
-        self, path: str, interface: str, member: str, signature: str = "", *body: Any, to: str = SERVICE
+        self, path: str, interface: str, member: str, signature: str = "", *body: Any, destination: str = SERVICE
     ) -> list[Any]:
         """The body of the answer. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself waits for ever."""
-        message = Message(to, path, interface, member, signature=signature, body=list(body))
+        message = Message(destination, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_LIMIT):
                 reply = await self._bus.call(message)
         except TimeoutError:
             raise ServiceError(NO_REPLY) from None
         if reply.message_type is MessageType.ERROR:
-            if reply.error_name == LOCKED:
+            if reply.error_name == LOCKED_ERROR:
                 raise LockedError("the service says that it is locked")
             raise ServiceError(reply.error_name or "")
         return list(reply.body)

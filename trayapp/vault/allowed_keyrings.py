@@ -15,12 +15,12 @@ class NoVaultError(Exception):
     """No keyring that may be used. The text is a sentence for people and names the class that was refused; `why` is what
     each of them said, for the log."""
 
-    def __init__(self, text: str, why: str = "") -> None:
+    def __init__(self, text: str, reasons: str = "") -> None:
         super().__init__(text)
-        self.why = why
+        self.reasons = reasons
 
 
-def refused(path: str) -> str:
+def refused_keyring(path: str) -> str:
     """Of a class that is not among them."""
     return (
         f"The keyring {path} is not used: it does not protect a login, or nobody has proved that it does."

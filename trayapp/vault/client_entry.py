@@ -22,11 +22,11 @@ PARTS_MAX = 32  # entries of one text in a vault of short values
 
 def read_entry(vault: Vault, service: str, name: str) -> Secret | None:
     """The text of an entry and its parts; None where there is none, or no whole one."""
-    head = vault.get(service, name)
-    if head is None:
+    header = vault.get(service, name)
+    if header is None:
         return None
     try:
-        fields = json.loads(head)
+        fields = json.loads(header)
         parts, digest, text = fields["parts"], fields["sha256"], fields.get("text")
         known = fields["v"] == VERSION and isinstance(parts, int) and 0 <= parts <= PARTS_MAX
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
@@ -42,33 +42,33 @@ def read_entry(vault: Vault, service: str, name: str) -> Secret | None:
 
 def write_entry(vault: Vault, service: str, name: str, text: Secret) -> None:
     """Parts first, the entry that names them last."""
-    whole = text.reveal()
-    head: dict[str, Any] = {"v": VERSION, "parts": 0, "sha256": _digest(whole), "text": whole}
-    line, pieces = json.dumps(head), list[str]()
-    if vault.limit is not None and len(line) > vault.limit:
-        pieces = [whole[at : at + vault.limit] for at in range(0, len(whole), vault.limit)]
-        line = json.dumps({"v": VERSION, "parts": len(pieces), "sha256": head["sha256"]})
+    value = text.reveal()
+    header: dict[str, Any] = {"v": VERSION, "parts": 0, "sha256": _digest(value), "text": value}
+    header_text, pieces = json.dumps(header), list[str]()
+    if vault.limit is not None and len(header_text) > vault.limit:
+        pieces = [value[at : at + vault.limit] for at in range(0, len(value), vault.limit)]
+        header_text = json.dumps({"v": VERSION, "parts": len(pieces), "sha256": header["sha256"]})
     for number, piece in enumerate(pieces, 1):
         vault.set(f"{service}/{number}", name, piece)
-    vault.set(service, name, line)
-    _clear(vault, service, name, len(pieces))
+    vault.set(service, name, header_text)
+    _clear_parts(vault, service, name, len(pieces))
 
 
 def erase_entry(vault: Vault, service: str, name: str) -> None:
     """The entry and its parts, looked for first: backends raise for what is missing, each in its own way."""
-    _clear(vault, service, name, 0)
+    _clear_parts(vault, service, name, 0)
     if vault.get(service, name) is not None:
         vault.delete(service, name)
 
 
-def _clear(vault: Vault, service: str, name: str, kept: int) -> None:
+def _clear_parts(vault: Vault, service: str, name: str, keep: int) -> None:
     """The last one first, so that an interruption leaves no gap that would hide the rest."""
     if vault.limit is None:
         return
-    last = kept
+    last = keep
     while last < PARTS_MAX and vault.get(f"{service}/{last + 1}", name) is not None:
         last += 1
-    for number in range(last, kept, -1):
+    for number in range(last, keep, -1):
         vault.delete(f"{service}/{number}", name)
 
 

@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from trayapp.importers.jsonc import JsonError, JsonMember, JsonNode, parse
-from trayapp.importers.mcp_json import ADDRESSES, ListedServer, lists
+from trayapp.importers.mcp_json import URL_KEYS, ListedServer, server_lists
 
-VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
-OWN_LOGIN = frozenset({"auth", "oauth"})  # what the program would sign in with itself
-TAKES_ADDRESSES = ("mcp.json", ".mcp.json", ".claude.json", "settings.json")  # files of Cursor, VS Code, Claude Code
+KEY_VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
+OWN_LOGIN_KEYS = frozenset({"auth", "oauth"})  # what the program would sign in with itself
+DIRECT_CONFIG_FILES = (
+    "mcp.json",
+    ".mcp.json",
+    ".claude.json",
+    "settings.json",
+)  # files of Cursor, VS Code, Claude Code
 
 Edit = tuple[int, int, str]  # the text from, to (not included), and what comes there
 
 
-class PointingError(Exception):
+class ProxyEditError(Exception):
     """The file cannot be changed safely; the message says why."""
 
 
@@ -44,44 +49,44 @@ class ProxyEntry:
         return dict(headers) if isinstance(headers, Mapping) else {}
 
 
-def program(file: Path, style: str) -> str:
+def client_name(file: Path, style: str) -> str:
     """For whom `client-config` has to print."""
     if style == "servers":
         return "vscode"
     return "cursor" if file.parent.name == ".cursor" else "claude"
 
 
-def pointed(text: str, targets: Sequence[ProxyEntry], *, direct: bool) -> str:
+def point_at_proxy(text: str, targets: Sequence[ProxyEntry], *, direct: bool) -> str:
     """The text with these servers going through the proxy. Raises `PointingError`.
 
     `direct`: the program takes an address in the place of `mcp-remote`.
     """
     edits = [edit for target in targets for edit in _edits(text, target, direct)]
-    made: list[str] = []
-    at = 0
-    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
-        if start < at:
-            raise PointingError("the entries overlap")
-        made += [text[at:start], new]
-        at = end
-    result = "".join([*made, text[at:]])
-    _check(text, result, targets)
+    parts: list[str] = []
+    position = 0
+    for start, end, insertion in sorted(edits, key=lambda edit: edit[:2]):
+        if start < position:
+            raise ProxyEditError("the entries overlap")
+        parts += [text[position:start], insertion]
+        position = end
+    result = "".join([*parts, text[position:]])
+    _verify(text, result, targets)
     return result
 
 
 def _edits(text: str, target: ProxyEntry, direct: bool) -> list[Edit]:
     server = target.server
-    if not server.remote:
-        return _addressed(text, target)
+    if not server.via_mcp_remote:
+        return _edit_url(text, target)
     arguments = server.entry.get("args")
-    plain = arguments is not None and "--header" not in arguments.plain
-    return _direct(text, target) if direct and plain else _kept(text, target)
+    plain = arguments is not None and "--header" not in arguments.data
+    return _edit_to_direct(text, target) if direct and plain else _edit_mcp_remote(text, target)
 
 
-def _addressed(text: str, target: ProxyEntry) -> list[Edit]:
+def _edit_url(text: str, target: ProxyEntry) -> list[Edit]:
     """An entry with an address: the new one, and the key beside it."""
     entry = target.server.entry
-    holders = [m for m in entry.members if m.key in ADDRESSES and isinstance(m.value.plain, str)]
+    holders = [m for m in entry.members if m.key in URL_KEYS and isinstance(m.value.data, str)]
     edits = [(m.value.start, m.value.end, json.dumps(target.url)) for m in holders]
     last = holders[-1]
     added: dict[str, Any] = {}
@@ -91,48 +96,52 @@ def _addressed(text: str, target: ProxyEntry) -> list[Edit]:
     if headers is None:
         added |= {"headers": target.headers} if target.headers else {}
     else:
-        edits += _into(text, headers, target.headers)
-    return [*edits, *_behind(text, last, added), *_without(entry, OWN_LOGIN)]
+        edits += _insert_into(text, headers, target.headers)
+    return [*edits, *_insert_after(text, last, added), *_remove_members(entry, OWN_LOGIN_KEYS)]
 
 
-def _direct(text: str, target: ProxyEntry) -> list[Edit]:
+def _edit_to_direct(text: str, target: ProxyEntry) -> list[Edit]:
     """`mcp-remote` is no longer needed: an entry with an address stands in the place of its command."""
     entry, arguments = target.server.entry, target.server.entry.get("args")
-    words = arguments.plain if arguments else []
-    sse = "sse-only" in words or str(target.server.place.plain).partition("?")[0].endswith("/sse")
+    argument_texts = arguments.data if arguments else []
+    sse = "sse-only" in argument_texts or str(target.server.url_node.data).partition("?")[0].endswith("/sse")
     kind = "sse" if sse else str(target.entry.get("type", ""))
-    made: dict[str, Any] = {"url": target.url} | ({"headers": target.headers} if target.headers else {})
+    parts: dict[str, Any] = {"url": target.url} | ({"headers": target.headers} if target.headers else {})
     edits: list[Edit] = []
     if (old := entry.get("type")) is not None:
         edits.append((old.start, old.end, json.dumps(kind or "http")))
     elif kind:
-        made = {"type": kind} | made
+        parts = {"type": kind} | parts
     command = next(m for m in entry.members if m.key == "command")
-    new = _separator(text, command.start).join(_member(key, value) for key, value in made.items())
-    return [*edits, (command.start, command.value.end, new), *_without(entry, OWN_LOGIN | {"args", "env"})]
+    insertion = _separator(text, command.start).join(_member_text(key, value) for key, value in parts.items())
+    return [
+        *edits,
+        (command.start, command.value.end, insertion),
+        *_remove_members(entry, OWN_LOGIN_KEYS | {"args", "env"}),
+    ]
 
 
-def _kept(text: str, target: ProxyEntry) -> list[Edit]:
+def _edit_mcp_remote(text: str, target: ProxyEntry) -> list[Edit]:
     """`mcp-remote` goes to the proxy, and finds the key in its environment."""
-    entry, place = target.server.entry, target.server.place
+    entry, place = target.server.entry, target.server.url_node
     edits: list[Edit] = [(place.start, place.end, json.dumps(target.url))]
     key = target.headers.get("Authorization")
     arguments = next((m for m in entry.members if m.key == "args"), None)
     if key is None or arguments is None:
         return edits
     separator = _separator(text, place.start)
-    header = separator.join(["", '"--header"', json.dumps(f"Authorization:${{{VARIABLE}}}")])
+    header = separator.join(["", '"--header"', json.dumps(f"Authorization:${{{KEY_VARIABLE}}}")])
     edits.append((place.end, place.end, header))
     environment = entry.get("env")
     if environment is None:
-        return edits + _behind(text, arguments, {"env": {VARIABLE: key}})
-    return edits + _into(text, environment, {VARIABLE: key})
+        return edits + _insert_after(text, arguments, {"env": {KEY_VARIABLE: key}})
+    return edits + _insert_into(text, environment, {KEY_VARIABLE: key})
 
 
 # --- small edits -----------------------------------------------------------------------------------------------------
 
 
-def _into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[Edit]:
+def _insert_into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[Edit]:
     """Put members into an object, before the others and laid out like them."""
     if not added:
         return []
@@ -140,67 +149,67 @@ def _into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[Edit]:
         return [(holder.start, holder.end, json.dumps(dict(added)))]
     first = holder.members[0].start
     between = text[holder.start + 1 : first]
-    lead = between if between.strip() == "" else " "
-    new = "".join(f"{lead}{_member(key, value)}," for key, value in added.items())
-    return [(holder.start + 1, holder.start + 1, new)]
+    indent = between if between.strip() == "" else " "
+    insertion = "".join(f"{indent}{_member_text(key, value)}," for key, value in added.items())
+    return [(holder.start + 1, holder.start + 1, insertion)]
 
 
-def _behind(text: str, member: JsonMember, added: Mapping[str, Any]) -> list[Edit]:
+def _insert_after(text: str, member: JsonMember, added: Mapping[str, Any]) -> list[Edit]:
     """Put members behind one, laid out like it."""
     separator = _separator(text, member.start)
-    new = "".join(separator + _member(key, value) for key, value in added.items())
-    return [(member.value.end, member.value.end, new)] if new else []
+    insertion = "".join(separator + _member_text(key, value) for key, value in added.items())
+    return [(member.value.end, member.value.end, insertion)] if insertion else []
 
 
-def _without(holder: JsonNode, keys: Iterable[str]) -> list[Edit]:
+def _remove_members(holder: JsonNode, keys: Iterable[str]) -> list[Edit]:
     """Take members out, each with one of the commas around it. At least one other has to be there."""
-    members, gone = holder.members, set(keys)
+    members, removed = holder.members, set(keys)
     edits: list[Edit] = []
     i = 0
     while i < len(members):
         j = i
-        while j < len(members) and members[j].key in gone:
+        while j < len(members) and members[j].key in removed:
             j += 1
         if j > i:
-            behind = j < len(members)
-            start = members[i].start if behind else members[i - 1].value.end
-            edits.append((start, members[j].start if behind else members[j - 1].value.end, ""))
+            has_next = j < len(members)
+            start = members[i].start if has_next else members[i - 1].value.end
+            edits.append((start, members[j].start if has_next else members[j - 1].value.end, ""))
         i = j + 1
     return edits
 
 
-def _member(key: str, value: Any) -> str:
+def _member_text(key: str, value: Any) -> str:
     return f"{json.dumps(key)}: {json.dumps(value)}"
 
 
 def _separator(text: str, start: int) -> str:
     """What stands between two parts: a comma, and a new line with the same indent if this one begins its line."""
     line = text.rfind("\n", 0, start) + 1
-    lead = text[line:start]
-    if line == 0 or lead.strip():
+    indent = text[line:start]
+    if line == 0 or indent.strip():
         return ", "
-    return ("," + ("\r\n" if text[:line].endswith("\r\n") else "\n")) + lead
+    return ("," + ("\r\n" if text[:line].endswith("\r\n") else "\n")) + indent
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------
 
 
-def _check(before: str, after: str, targets: Sequence[ProxyEntry]) -> None:
+def _verify(before: str, after: str, targets: Sequence[ProxyEntry]) -> None:
     """Everything but these entries has to mean what it meant, and these have to name the proxy."""
     try:
-        new = parse(after)
+        insertion = parse(after)
     except JsonError:
-        raise PointingError("the changed text would be no JSON") from None
-    made = [servers.plain for _, servers in lists(new)]
+        raise ProxyEditError("the changed text would be no JSON") from None
+    parts = [servers.data for _, servers in server_lists(insertion)]
     for target in targets:
-        if json.dumps(target.url) not in json.dumps(made[target.server.group][target.server.name]):
-            raise PointingError(f"the entry {target.server.name} could not be changed")
-    if _rest(parse(before), targets) != _rest(new, targets):
-        raise PointingError("other parts of the file would change")
+        if json.dumps(target.url) not in json.dumps(parts[target.server.list_index][target.server.name]):
+            raise ProxyEditError(f"the entry {target.server.name} could not be changed")
+    if _unrelated_data(parse(before), targets) != _unrelated_data(insertion, targets):
+        raise ProxyEditError("other parts of the file would change")
 
 
-def _rest(whole: JsonNode, targets: Sequence[ProxyEntry]) -> Any:
-    held = [servers.plain for _, servers in lists(whole)]
+def _unrelated_data(whole: JsonNode, targets: Sequence[ProxyEntry]) -> Any:
+    server_objects = [servers.data for _, servers in server_lists(whole)]
     for target in targets:
-        held[target.server.group].pop(target.server.name, None)
-    return whole.plain
+        server_objects[target.server.list_index].pop(target.server.name, None)
+    return whole.data

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.importers import pointing
+from trayapp.importers import proxy_edit
 from trayapp.importers.jsonc import parse
 from trayapp.importers.mcp_json import read
-from trayapp.importers.pointing import PointingError, ProxyEntry, pointed, program
+from trayapp.importers.proxy_edit import ProxyEditError, ProxyEntry, client_name, point_at_proxy
 
 PROXY = "http://127.0.0.1:8765/w/x"
 KEYED = {"type": "http", "url": PROXY, "headers": {"Authorization": "Bearer KEY"}}
@@ -22,7 +22,7 @@ OPEN = {"url": PROXY}
 
 
 def through(text: str, entry: dict[str, Any] = KEYED, *, direct: bool = True) -> str:
-    return pointed(text, [ProxyEntry(server, entry) for _, server in read(text).pairs], direct=direct)
+    return point_at_proxy(text, [ProxyEntry(server, entry) for _, server in read(text).importable], direct=direct)
 
 
 def test_vs_codes_file_keeps_its_comments_and_its_form() -> None:
@@ -155,11 +155,11 @@ def test_one_entry_is_not_changed_twice() -> None:
     """Overlapping edits are refused, and so is a text that would not be JSON."""
 
     text = '{"mcpServers": {"x": {"auth": {}, "url": "https://a.example/mcp"}}}'
-    (_, server), *_ = read(text).pairs
-    with pytest.raises(PointingError, match="overlap"):
-        pointed(text, [ProxyEntry(server, OPEN)] * 2, direct=True)
-    with pytest.raises(PointingError, match=r"no JSON|could not|other parts"):
-        pointed("{" * 3 + text, [ProxyEntry(server, OPEN)], direct=True)
+    (_, server), *_ = read(text).importable
+    with pytest.raises(ProxyEditError, match="overlap"):
+        point_at_proxy(text, [ProxyEntry(server, OPEN)] * 2, direct=True)
+    with pytest.raises(ProxyEditError, match=r"no JSON|could not|other parts"):
+        point_at_proxy("{" * 3 + text, [ProxyEntry(server, OPEN)], direct=True)
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_wrong_edit_is_found_before_it_is_written(
     """What was made is read again and compared, whatever made it."""
 
     text = '{"inputs": [ 1 ], "servers": {"x": {"url": "https://a.example/mcp"}}}'
-    right = pointing._edits
+    right = proxy_edit._edits
     made = stray(text)
-    monkeypatch.setattr(pointing, "_edits", lambda *given: [*(right(*given) if made else []), *made])
-    with pytest.raises(PointingError, match=words):
+    monkeypatch.setattr(proxy_edit, "_edits", lambda *given: [*(right(*given) if made else []), *made])
+    with pytest.raises(ProxyEditError, match=words):
         through(text)
 
 
@@ -195,7 +195,7 @@ def test_a_wrong_edit_is_found_before_it_is_written(
 def test_for_whom_it_is_printed(file: str, style: str, name: str) -> None:
     """By the list's name, and Cursor by its folder."""
 
-    assert name == program(Path(file), style)
+    assert name == client_name(Path(file), style)
 
 
 # --- any file --------------------------------------------------------------------------------------------------------
@@ -239,9 +239,9 @@ def test_no_file_is_ever_damaged(text: str, direct: bool, entry: dict[str, Any])
 
     before = read(text)
     after = through(text, entry, direct=direct)
-    assert len(before.pairs) == after.count(PROXY)
-    assert [] == [offer.url for offer, _ in read(after).pairs]
-    assert len(parse(text).plain["servers"]) == len(parse(after).plain["servers"])
+    assert len(before.importable) == after.count(PROXY)
+    assert [] == [make_entry.url for make_entry, _ in read(after).importable]
+    assert len(parse(text).data["servers"]) == len(parse(after).data["servers"])
     assert outside(text) == outside(after)
 
 

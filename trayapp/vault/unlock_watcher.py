@@ -27,7 +27,7 @@ BUS = "org.freedesktop.DBus"
 
 OWNER_RULE = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'"
 CALL_LIMIT = 5.0  # s; who waits for an answer hears nothing else
-TOGETHER = 0.05  # s; signals that come so close tell of one event
+BATCH_WINDOW = 0.05  # s; signals that come so close tell of one event
 # A gnome-keyring that the bus has just started tells of its first unlock by CollectionChanged alone, of later ones by
 # both.
 RULES = (
@@ -49,26 +49,26 @@ async def watch(on_up: Callable[[], None]) -> None:
         log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
         return
     signals: asyncio.Queue[Message | None] = asyncio.Queue()
-    bus.add_message_handler(lambda message: _sort(message, signals))
-    end = asyncio.create_task(_end(bus, signals), name="wait for the session bus to end")
+    bus.add_message_handler(lambda message: _enqueue(message, signals))
+    end_task = asyncio.create_task(_wait_for_end(bus, signals), name="wait for the session bus to end")
     try:
         for rule in RULES:
             await _call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
         while True:
-            heard = [await signals.get()]
-            await asyncio.sleep(TOGETHER)
+            messages = [await signals.get()]
+            await asyncio.sleep(BATCH_WINDOW)
             while not signals.empty():
-                heard.append(signals.get_nowait())
-            if None in heard:
+                messages.append(signals.get_nowait())
+            if None in messages:
                 return
-            if any([await _is_up(bus, message) for message in heard if message is not None]):
+            if any([await _is_available(bus, message) for message in messages if message is not None]):
                 on_up()
     finally:
-        end.cancel()
+        end_task.cancel()
         bus.disconnect()
 
 
-def _sort(message: Message, signals: asyncio.Queue[Message | None]) -> None:
+def _enqueue(message: Message, signals: asyncio.Queue[Message | None]) -> None:
     """From the bus's reader, for every message: keep the signals that matter."""
     owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
     lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
@@ -77,7 +77,7 @@ def _sort(message: Message, signals: asyncio.Queue[Message | None]) -> None:
         signals.put_nowait(message)
 
 
-async def _end(bus: MessageBus, signals: asyncio.Queue[Message | None]) -> None:
+async def _wait_for_end(bus: MessageBus, signals: asyncio.Queue[Message | None]) -> None:
     try:
         await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
     except (OSError, EOFError) as error:
@@ -85,7 +85,7 @@ async def _end(bus: MessageBus, signals: asyncio.Queue[Message | None]) -> None:
     signals.put_nowait(None)
 
 
-async def _is_up(bus: MessageBus, message: Message) -> bool:
+async def _is_available(bus: MessageBus, message: Message) -> bool:
     """Whether this signal is good news. A new owner is, even while locked: "locked" is more than "not there"."""
     if message.member == "NameOwnerChanged":
         return bool(message.body[2])
@@ -99,12 +99,14 @@ async def _is_up(bus: MessageBus, message: Message) -> bool:
     return locked is not None and not locked.value
 
 
-async def _call(bus: MessageBus, to: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
+async def _call(
+    bus: MessageBus, destination: str, path: str, interface: str, member: str, signature: str, *body: Any
+) -> Any:
     """The first value of the reply; None when the call failed. Never starts a service that is not running."""
     from dbus_fast import Message, MessageFlag, MessageType
 
     message = Message(
-        destination=to,
+        destination=destination,
         path=path,
         interface=interface,
         member=member,

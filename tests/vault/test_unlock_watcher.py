@@ -10,8 +10,8 @@ from dbus_fast import Message, MessageType
 
 from tests.vault.scripted_secret_service import DEFAULT, PREFIX, ROOT, Scripted
 from tests.vault.secret_service import SecretService, wait_for
-from trayapp.vault import secretservice
-from trayapp.vault.secretservice import watch
+from trayapp.vault import unlock_watcher
+from trayapp.vault.unlock_watcher import watch
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -49,7 +49,7 @@ async def test_a_question_that_is_never_answered_is_not_the_last(
 ) -> None:
     """The next signal is heard again."""
 
-    monkeypatch.setattr(secretservice, "CALL_LIMIT", 0.1)
+    monkeypatch.setattr(unlock_watcher, "CALL_LIMIT", 0.1)
     heard = asyncio.Event()
     watching = asyncio.create_task(watch(heard.set))
     script.deaf_to = "ReadAlias"

@@ -8,11 +8,19 @@ from hypothesis import strategies as st
 
 from trayapp.config.settings import NAME
 from trayapp.core.model import Spec
-from trayapp.importers.offers import ImportableEntry, SkippedEntry, address, offer, plain_name, settle, unused
+from trayapp.importers.entries import (
+    ImportableEntry,
+    SkippedEntry,
+    assign_names,
+    comparable_url,
+    make_entry,
+    unused,
+    workload_name,
+)
 
 
-def made(found_as: str, url: str) -> ImportableEntry:
-    found = offer(found_as, {"url": url})
+def made(original_name: str, url: str) -> ImportableEntry:
+    found = make_entry(original_name, {"url": url})
     assert isinstance(found, ImportableEntry)
     return found
 
@@ -21,7 +29,7 @@ def made(found_as: str, url: str) -> ImportableEntry:
 def test_every_name_becomes_one_of_ours(text: str) -> None:
     """Whatever it was, also when it is taken."""
 
-    name = plain_name(text)
+    name = workload_name(text)
     assert NAME.fullmatch(name)
     other = unused(name, {name, f"{name}-2"})
     assert NAME.fullmatch(other)
@@ -41,14 +49,14 @@ def test_every_name_becomes_one_of_ours(text: str) -> None:
 def test_names(text: str, name: str) -> None:
     """As near as our rules allow."""
 
-    assert name == plain_name(text)
+    assert name == workload_name(text)
 
 
 def test_clashes_get_a_number_and_one_address_stays_one() -> None:
     """What is here is recognised by its address; the same address twice in a list is one entry."""
 
     here = {"github": Spec("github", "https://GitHub.example/mcp/")}
-    first, second, third, again = settle(
+    first, second, third, again = assign_names(
         [
             made("GitHub", "https://github.example/mcp"),
             made("github", "https://other.example/mcp"),
@@ -57,16 +65,16 @@ def test_clashes_get_a_number_and_one_address_stays_one() -> None:
         ],
         here,
     )
-    assert ("github", True) == (first.name, first.known)
-    assert ("github-2", False) == (second.name, second.known)
-    assert ("github-3", False) == (third.name, third.known)
-    assert ("github-3", True) == (again.name, again.known)
+    assert ("github", True) == (first.name, first.already_configured)
+    assert ("github-2", False) == (second.name, second.already_configured)
+    assert ("github-3", False) == (third.name, third.already_configured)
+    assert ("github-3", True) == (again.name, again.already_configured)
 
 
 def test_what_is_not_right_is_left_out_and_named() -> None:
     """The rest is taken; a value is never repeated."""
 
-    found = offer("a", {"url": "https://a.example", "scopes": ["CANARY x"], "client_id": "c", "resource": ""})
+    found = make_entry("a", {"url": "https://a.example", "scopes": ["CANARY x"], "client_id": "c", "resource": ""})
     assert isinstance(found, ImportableEntry)
     assert {"url": "https://a.example", "client_id": "c"} == found.keys
     assert ("scopes" in found.notes[0], "CANARY" in found.notes[0]) == (True, False)
@@ -85,10 +93,10 @@ def test_what_is_not_right_is_left_out_and_named() -> None:
 def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, object], why: str) -> None:
     """And the sentence gives no secret away."""
 
-    found = offer("a", keys)
+    found = make_entry("a", keys)
     assert isinstance(found, SkippedEntry)
-    assert why in found.why
-    assert "CANARY" not in found.why
+    assert why in found.reason
+    assert "CANARY" not in found.reason
 
 
 @pytest.mark.parametrize(
@@ -109,7 +117,7 @@ def test_without_an_address_that_is_right_there_is_no_offer(keys: dict[str, obje
 def test_endpoints_come_in_pairs_and_with_a_client(keys: dict[str, object], kept: set[str]) -> None:
     """Otherwise they are found out anew."""
 
-    found = offer("a", {"url": "https://a.example", **keys})
+    found = make_entry("a", {"url": "https://a.example", **keys})
     assert isinstance(found, ImportableEntry)
     assert {"url"} | kept == found.keys.keys()
 
@@ -117,5 +125,5 @@ def test_endpoints_come_in_pairs_and_with_a_client(keys: dict[str, object], kept
 def test_addresses_that_nobody_can_read_are_compared_as_they_are() -> None:
     """No error comes of them."""
 
-    assert "http://[oops" == address("http://[oops")
-    assert "https://a.example/x?b=1" == address("HTTPS://A.example/x/?b=1")
+    assert "http://[oops" == comparable_url("http://[oops")
+    assert "https://a.example/x?b=1" == comparable_url("HTTPS://A.example/x/?b=1")
