@@ -1,4 +1,4 @@
-"""A `Control` that answers from a script and fails on every call that it was not told to expect."""
+"""A scripted `Control` that fails on every call a test didn't prepare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STARTED = 1_800_000_000.0
 
 
 def view(name: str, status: Status = Status.RUNNING, *, signing_in: bool = False) -> WorkloadView:
-    """A workload as people see it."""
+    """A workload's view as the engine publishes it."""
     auth = AuthView(detail=Detail.OK, since=STARTED, signing_in=signing_in)
     url = f"https://{name}.example/mcp"
     return WorkloadView(name, url, status, "", Health.HEALTHY, Colour.GREEN, Glyph.TICK, auth)
@@ -27,7 +27,7 @@ def view(name: str, status: Status = Status.RUNNING, *, signing_in: bool = False
 
 @dataclass
 class FakeControl:
-    """What it holds is answered; `calls` is what was asked, in order; only names that exist may be asked about."""
+    """Answers with the attributes a test set; `calls` records what was asked, in order. Unknown names fail."""
 
     views: dict[str, WorkloadView] = field(default_factory=lambda: {"github": view("github")})
     token_answer: AccessToken | Unavailable | None = None

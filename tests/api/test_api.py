@@ -1,4 +1,4 @@
-"""The workloads API over a real socket, against a strict pretend control."""
+"""The workloads API over a real socket, against a strict scripted control."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_version(site: Site) -> None:
     assert (await site.ask("GET", f"{BASE}/version"))[:2] == (200, {"version": "1.2.3"})
 
 
-async def test_the_list_shows_what_works_or_wants_to(site: Site) -> None:
+async def test_the_list_leaves_out_paused_workloads(site: Site) -> None:
     """A paused workload is only in the list of all; the port of a row is the server's."""
 
     site.control.views["idle"] = view("idle", Status.STOPPED)
@@ -264,7 +264,7 @@ async def test_reauthorize_as_asked(site: Site) -> None:
     assert site.control.calls == [("reauthorize", "github", False, True)]
 
 
-async def test_once_in_ten_seconds(site: Site) -> None:
+async def test_one_sign_in_page_in_ten_seconds(site: Site) -> None:
     """A second sign-in within 10 s of one that is over is 429 and says how long to wait; then it is taken again."""
 
     await site.ask("POST", f"{GITHUB}/reauthorize")
@@ -293,7 +293,7 @@ async def test_the_page_under_way_is_told_again(site: Site) -> None:
     assert len(site.control.calls) == 1
 
 
-async def test_agreeing_is_not_asking_again(site: Site) -> None:
+async def test_accepting_is_not_rate_limited(site: Site) -> None:
     """Who accepts the login of a sign-in that was asked for a moment ago is heard."""
 
     await site.ask("POST", f"{GITHUB}/reauthorize")

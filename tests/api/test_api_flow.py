@@ -1,4 +1,4 @@
-"""How to sign in may be said with each wish, and a sign-in that waits can be ended."""
+"""Choosing browser or device for a sign-in, and cancelling one, through the API."""
 
 from __future__ import annotations
 

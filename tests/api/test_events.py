@@ -1,4 +1,4 @@
-"""The event stream over real sockets."""
+"""The event stream over real sockets: the first list, changes, resumption, heartbeats and slow readers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.api.event_stream import EventReader, ReceivedEvent
 from tests.api.scripted_control import FakeControl, view
-from tests.api.streams import Stream, Told
 from trayapp.api import api, events
 from trayapp.api.events import Events
 from trayapp.core.snapshot import Snapshot, Status
 from trayapp.server.server import LoopbackServer
 
 PATH = "/api/v1beta/events"
-KEPT = 10
+RING_SIZE = 10
 
 
 @dataclass
@@ -35,12 +35,12 @@ class Site:
     server: LoopbackServer
     streams: list[aiohttp.ClientResponse] = field(default_factory=list)
 
-    async def listen(self, last: str | None = None) -> Stream:
+    async def listen(self, last: str | None = None) -> EventReader:
         response = await self.client.get(PATH, headers={} if last is None else {"Last-Event-ID": last})
         self.streams.append(response)
-        return Stream(response)
+        return EventReader(response)
 
-    async def begun(self) -> Stream:
+    async def begun(self) -> EventReader:
         """A listener that has the full list."""
         stream = await self.listen()
         assert (await stream.next()).kind == "reset"
@@ -64,9 +64,9 @@ class Site:
 
 
 @asynccontextmanager
-async def running(directory: Path, *, heartbeat: float = 5.0, patience: float = 5.0) -> AsyncIterator[Site]:
+async def running(directory: Path, *, heartbeat: float = 5.0, write_limit: float = 5.0) -> AsyncIterator[Site]:
     control = FakeControl()
-    hub = Events(control, kept=KEPT, heartbeat=heartbeat, patience=patience)
+    hub = Events(control, ring_size=RING_SIZE, heartbeat=heartbeat, write_limit=write_limit)
     hub.published(control.snapshot())
     server = LoopbackServer(
         port=0, runtime_dir=directory / "run", version="1", routes=api.routes(control, version="1", events=hub)
@@ -93,7 +93,7 @@ async def rows(site: Site) -> object:
         return (await response.json())["workloads"]
 
 
-async def test_who_comes_first_gets_the_full_list(site: Site) -> None:
+async def test_a_new_reader_gets_the_full_list(site: Site) -> None:
     """One `reset`, the rows as the list has them, paused ones included, and the time to come back after a loss."""
 
     site.control.views["idle"] = view("idle", Status.STOPPED)
@@ -152,7 +152,7 @@ async def test_ids_count_up_and_belong_to_this_run(site: Site) -> None:
     assert f"{run}-{int(first) + 1}" == ids[1]
 
 
-async def test_who_comes_back_gets_what_he_missed(site: Site) -> None:
+async def test_a_returning_reader_gets_what_it_missed(site: Site) -> None:
     """From the id he saw last, in order, and then what happens next; no reset."""
 
     stream = await site.begun()
@@ -162,14 +162,14 @@ async def test_who_comes_back_gets_what_he_missed(site: Site) -> None:
     site.change("b")
     site.drop("a")
     again = await site.listen(seen)
-    told: list[Told] = [await again.next(), await again.next()]
+    told: list[ReceivedEvent] = [await again.next(), await again.next()]
     site.change("c")
     told.append(await again.next())
 
     assert [("workload", "b"), ("removed", "a"), ("workload", "c")] == [(t.kind, t.data["name"]) for t in told]
 
 
-async def test_who_missed_nothing_is_told_nothing(site: Site) -> None:
+async def test_a_returning_reader_that_missed_nothing_gets_nothing(site: Site) -> None:
     """The newest id is continued without a repetition."""
 
     stream = await site.begun()
@@ -189,15 +189,15 @@ async def test_the_oldest_id_that_is_still_continued(site: Site) -> None:
     too_old = (await stream.next()).id
     site.change("b")
     old = (await stream.next()).id
-    site.change(*(f"n{i}" for i in range(KEPT)))
+    site.change(*(f"n{i}" for i in range(RING_SIZE)))
 
     again = await site.listen(old)
-    assert [f"n{i}" for i in range(KEPT)] == [(await again.next()).data["name"] for _ in range(KEPT)]
+    assert [f"n{i}" for i in range(RING_SIZE)] == [(await again.next()).data["name"] for _ in range(RING_SIZE)]
     assert "reset" == (await (await site.listen(too_old)).next()).kind
 
 
 @pytest.mark.parametrize("last", ["", "7", "00000000-1", "{run}-999", "{run}--1", "{run}-1e3", "x" * 3000, "ä-1"])
-async def test_an_id_that_nobody_here_gave_out(site: Site, last: str) -> None:
+async def test_an_unknown_id_gets_a_reset(site: Site, last: str) -> None:
     """Of another run, of the future, or no id at all: one reset."""
 
     run = (await (await site.listen()).next()).id.split("-")[0]
@@ -205,15 +205,15 @@ async def test_an_id_that_nobody_here_gave_out(site: Site, last: str) -> None:
     assert "reset" == (await (await site.listen(last.replace("{run}", run))).next()).kind
 
 
-async def test_more_at_once_than_is_kept_is_a_reset(site: Site) -> None:
+async def test_more_events_than_the_ring_holds_are_a_reset(site: Site) -> None:
     """A reader who could not have kept up gets the full list, and goes on from there."""
 
     stream = await site.begun()
-    site.change(*(f"n{i}" for i in range(KEPT + 1)))
+    site.change(*(f"n{i}" for i in range(RING_SIZE + 1)))
     told = await stream.next()
     site.change("late")
 
-    assert ("reset", KEPT + 2) == (told.kind, len(told.data["workloads"]))
+    assert ("reset", RING_SIZE + 2) == (told.kind, len(told.data["workloads"]))
     assert "late" == (await stream.next()).data["name"]
 
 
@@ -243,10 +243,10 @@ async def test_the_handler_ends_with_its_client(site: Site) -> None:
         await site.until(lambda: site.events.readers == 0)
 
 
-async def test_who_does_not_read_is_dropped(tmp_path: Path) -> None:
+async def test_a_reader_that_does_not_read_is_disconnected(tmp_path: Path) -> None:
     """A client that takes nothing fills two small buffers and is cut off; others hear everything meanwhile."""
 
-    async with running(tmp_path, patience=0.1) as site:
+    async with running(tmp_path, write_limit=0.1) as site:
         other = await site.begun()
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -266,10 +266,10 @@ async def test_who_does_not_read_is_dropped(tmp_path: Path) -> None:
         assert 1 == site.events.readers
 
 
-async def test_not_more_listeners_than_there_should_be(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_readers_is_limited(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that opens streams in a loop is told to wait; the first ones go on."""
 
-    monkeypatch.setattr(events, "CLIENTS", 2)
+    monkeypatch.setattr(events, "READERS_MAX", 2)
     streams = [await site.begun() for _ in range(2)]
     async with site.client.get(PATH) as response:
         assert (503, "busy") == (response.status, (await response.json())["error"])

@@ -1,4 +1,4 @@
-"""What was, over HTTP: the two routes and the events."""
+"""The history routes and the `history` events, over HTTP."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.api.event_stream import EventReader
 from tests.api.scripted_control import FakeControl, view
-from tests.api.streams import Stream
 from tests.storage.timelines import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
 from trayapp.api import api
 from trayapp.api.events import Events
@@ -51,7 +51,7 @@ class Site:
 async def site(desk: Desk, tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
-    routes = api.routes(control, version="1", events=hub, past=desk.timeline)
+    routes = api.routes(control, version="1", events=hub, history_reader=desk.timeline)
     server = LoopbackServer(port=0, runtime_dir=tmp_path / "run", version="1", routes=routes)
     url = await server.start()
     async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {server.api_key.reveal()}"}) as client:
@@ -170,10 +170,10 @@ async def test_a_segment_and_the_app_are_told_in_the_stream(site: Site) -> None:
 
     site.hub.published(Snapshot(1, {}))
     async with site.client.get(f"{BASE}/events") as response:
-        stream = Stream(response)
+        stream = EventReader(response)
         assert "reset" == (await stream.next()).kind
         new = Segment(WALL, "running", "green", "tick", "ok", "Running.")
-        site.hub.tell("history", lambda: event_json("github", new))
+        site.hub.emit("history", lambda: event_json("github", new))
         told = await stream.next()
         assert ("history", {"workload": "github", "at": "2027-01-15T08:00:00.000Z", "text": "Running."}) == (
             told.kind,

@@ -1,4 +1,4 @@
-"""`openapi.json` against what the server really registers and really answers."""
+"""`openapi.json` against the routes that are registered and the responses that are really given."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.api.event_stream import EventReader
+from tests.api.json_schema import resolved, violations
 from tests.api.scripted_control import FakeControl, view
-from tests.api.shapes import resolved, wrong
-from tests.api.streams import Stream
 from trayapp.api import api, openapi
 from trayapp.api.controls import RejectedWorkload
 from trayapp.api.events import Events
@@ -49,7 +49,7 @@ FULL = AuthView(
 
 
 class Site:
-    """A running server; every answer is held against its own document."""
+    """A running server; every response is validated against the server's own document."""
 
     def __init__(self, control: FakeControl, client: aiohttp.ClientSession, events: Events) -> None:
         self.control = control
@@ -59,7 +59,7 @@ class Site:
         self.seen: set[tuple[str, str, int]] = set()  # method, path of the document, status
 
     async def ask(self, method: str, path: str, **kwargs: Any) -> Any:
-        """The answer's JSON (text, None), after it was found to be as the document says."""
+        """The response's JSON, text or None, after validation."""
         async with self.client.request(method, path, **kwargs) as response:
             body = await response.read()
             template, operation = self.operation(method, path)
@@ -72,11 +72,11 @@ class Site:
             (media,) = described["content"]
             assert media == response.content_type
             value = json.loads(body) if media == "application/json" else body.decode()
-            assert [] == wrong(self.document, described["content"][media]["schema"], value)
+            assert [] == violations(self.document, described["content"][media]["schema"], value)
             return value
 
     def operation(self, method: str, path: str) -> tuple[str, Mapping[str, Any]]:
-        """The document's word on this request; a path without a placeholder comes first."""
+        """The document's entry for this request; paths without a placeholder come first."""
         for template in sorted(self.document["paths"], key=lambda each: each.count("{")):
             pattern = re.sub(r"\{name\}", "[^/]*", template)
             if re.fullmatch(pattern, path.split("?")[0]) and method.lower() in self.document["paths"][template]:
@@ -89,7 +89,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
     keys = PageKeys()
-    routes = api.routes(control, version="1.2.3", events=hub, page_keys=keys, past=Past(), now=lambda: 1000.0)
+    routes = api.routes(
+        control, version="1.2.3", events=hub, page_keys=keys, history_reader=OneEventHistory(), now=lambda: 1000.0
+    )
     server = LoopbackServer(
         port=0, runtime_dir=tmp_path / "run", version="1.2.3", routes=routes, open_routes=api.open_routes(keys)
     )
@@ -103,8 +105,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     await server.close()
 
 
-class Past:
-    """A history in which one thing happened."""
+class OneEventHistory:
+    """A history with a single segment for every workload."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
         one = Segment(WALL, "auth_retrying", "amber", "retry", "offline", "There is no network.")
@@ -162,7 +164,7 @@ def test_the_validator_finds_what_is_wrong() -> None:
     problem = {"$ref": "#/components/schemas/Problem"}
     good = {"kind": "http", "http_status": 403, "code": None, "summary": "no"}
 
-    assert [] == wrong(document, problem, good)
+    assert [] == violations(document, problem, good)
     bads: list[Any] = [
         good | {"more": 1},
         {"kind": "http"},
@@ -172,13 +174,13 @@ def test_the_validator_finds_what_is_wrong() -> None:
         None,
     ]
     for bad in bads:
-        assert wrong(document, problem, bad), bad
-    assert wrong(document, {"enum": ["a"]}, "b")
-    assert wrong(document, {"type": "integer", "minimum": 0}, -1)
-    assert wrong(document, {"type": "integer"}, True)
-    assert wrong(document, {"const": True}, 1)
+        assert violations(document, problem, bad), bad
+    assert violations(document, {"enum": ["a"]}, "b")
+    assert violations(document, {"type": "integer", "minimum": 0}, -1)
+    assert violations(document, {"type": "integer"}, True)
+    assert violations(document, {"const": True}, 1)
     with pytest.raises(AssertionError, match="does not know"):
-        wrong(document, {"minItems": 1}, [])
+        violations(document, {"minItems": 1}, [])
 
 
 async def every_answer(site: Site) -> None:
@@ -279,10 +281,10 @@ async def test_the_events_carry_described_shapes(site: Site) -> None:
     site.control.views["full"] = replace(view("full", Status.AUTH_RETRYING), auth=FULL)
     shapes = "#/components/schemas"
     async with site.client.get(f"{BASE}/events") as response:
-        stream = Stream(response)
-        assert [] == wrong(site.document, {"$ref": f"{shapes}/WorkloadList"}, (await stream.next()).data)
+        stream = EventReader(response)
+        assert [] == violations(site.document, {"$ref": f"{shapes}/WorkloadList"}, (await stream.next()).data)
         site.events.published(Snapshot(1, dict(site.control.views)))
-        assert [] == wrong(site.document, {"$ref": f"{shapes}/Workload"}, (await stream.next()).data)
+        assert [] == violations(site.document, {"$ref": f"{shapes}/Workload"}, (await stream.next()).data)
 
 
 async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> None:
@@ -300,7 +302,7 @@ async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> Non
             assert "bad_request" == error["error"]
             if body["required"]:
                 assert "bad_request" == (await site.ask(method.upper(), asked, json={}, headers=own))["error"]
-            assert wrong(site.document, body["content"]["application/json"]["schema"], {"surprise": 1})
+            assert violations(site.document, body["content"]["application/json"]["schema"], {"surprise": 1})
 
 
 # --- several at once -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Who gets into the API by way of a page: one link, once, and a key of its own. Over real sockets."""
+"""How a dashboard page gets into the API, over real sockets: one link, valid once, and a key of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.paging import BASE, Clock, Site, opened, written
+from tests.api.page_site import BASE, Clock, Site, page_site, write_page
 from trayapp.api import pagekeys
-from trayapp.api.pagekeys import KEY_LIFE, KEYS, LINK_LIFE, LINKS, PageKeys
+from trayapp.api.pagekeys import KEY_LIFE, LINK_LIFE, LINKS_MAX, PAGES_MAX, PageKeys
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Secret
 from trayapp.server import peers
@@ -28,12 +28,12 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who
 
 @pytest.fixture
 def web(tmp_path: Path) -> Path:
-    return written(tmp_path)
+    return write_page(tmp_path)
 
 
 @pytest.fixture
 async def site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
-    async with opened(tmp_path, web) as made:
+    async with page_site(tmp_path, web) as made:
         yield made
 
 
@@ -65,9 +65,9 @@ async def test_a_link_is_good_for_a_minute(site: Site) -> None:
 async def test_links_are_not_kept_without_end(site: Site) -> None:
     """The latest few are good; who asks in a loop fills nothing."""
 
-    tokens = [await site.link() for _ in range(LINKS + 3)]
+    tokens = [await site.link() for _ in range(LINKS_MAX + 3)]
 
-    assert [403] * 3 + [200] * LINKS == [(await site.trade(token))[0] for token in tokens]
+    assert [403] * 3 + [200] * LINKS_MAX == [(await site.trade(token))[0] for token in tokens]
 
 
 @pytest.mark.parametrize("guess", ["x", "A" * 43, "é", "\udcff", "0" * 1000, "once", " "])
@@ -82,7 +82,7 @@ async def test_a_guess_gives_nothing_and_costs_nothing(site: Site, guess: str) -
     assert 200 == (await site.trade(token))[0]
 
 
-async def test_almost_the_link(site: Site) -> None:
+async def test_a_link_must_match_exactly(site: Site) -> None:
     """One character more, less or other is another text."""
 
     token = await site.link()
@@ -114,7 +114,7 @@ async def test_another_origin_gets_nothing(site: Site, headers: dict[str, str]) 
     assert 200 == (await site.trade(token))[0]
 
 
-async def test_who_is_no_page_gets_no_page_key(site: Site) -> None:
+async def test_requests_without_origin_get_no_page_key(site: Site) -> None:
     """A request without an Origin is not our page's; a form cannot send what we read."""
 
     token = await site.link()
@@ -234,14 +234,14 @@ async def test_not_more_pages_than_there_should_be(site: Site) -> None:
     """The one that was used least recently ends for a new one."""
 
     keys = []
-    for _ in range(KEYS):
+    for _ in range(PAGES_MAX):
         keys.append(await site.key())
         site.clock.wall += 1
-    site.clock.wall += pagekeys.RENEW + 1
+    site.clock.wall += pagekeys.RENEW_AFTER + 1
     assert 200 == await site.listing(keys[0])
     keys.append(await site.key())
 
-    assert [200, 403, *[200] * (KEYS - 1)] == [await site.listing(key) for key in keys]
+    assert [200, 403, *[200] * (PAGES_MAX - 1)] == [await site.listing(key) for key in keys]
 
 
 @posix
@@ -254,9 +254,9 @@ async def test_only_digests_are_on_the_disk(site: Site, tmp_path: Path) -> None:
     key = await site.key()
     assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     assert key not in file.read_text()
-    written = file.stat().st_mtime_ns
+    write_page = file.stat().st_mtime_ns
     assert 200 == await site.listing(key)
-    assert written == file.stat().st_mtime_ns
+    assert write_page == file.stat().st_mtime_ns
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,8 @@ def test_a_file_that_makes_no_sense(tmp_path: Path, text: bytes) -> None:
     assert Clock().keys(file).admits(key.reveal())
 
 
-def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+def test_keys_without_a_writable_file_last_for_this_run(
+tmp_path: Path) -> None:
     """The pages are good for this run."""
 
     (tmp_path / "run").write_text("a file where the directory should be")
@@ -352,7 +353,7 @@ async def test_a_real_other_user(site: Site) -> None:
 
 @linux
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_whose_a_connection_is(family: socket.AddressFamily) -> None:
+def test_the_user_behind_a_connection(family: socket.AddressFamily) -> None:
     """Ours, through an IPv6 socket too; nobody's when it is closed or never was."""
 
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(family) as asking:
@@ -371,7 +372,7 @@ def test_whose_a_connection_is(family: socket.AddressFamily) -> None:
     assert not peers.is_own(("127.0.0.1", 1), own)
 
 
-def test_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systems_that_do_not_tell_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """There the link is not put on a command line at all, and nobody is refused for it."""
 
     monkeypatch.setattr(peers, "TABLES", ("/nonexistent", "/nonexistent"))

@@ -1,4 +1,4 @@
-"""What is served of the dashboard to everybody. Over real sockets."""
+"""The dashboard's files over real sockets: which are served, with which headers, and that nothing else is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.paging import BASE, FILES, Site, opened, written
+from tests.api.page_site import BASE, FILES, Site, page_site, write_page
 from trayapp.api import pages
 from trayapp.api.pages import Pages
 from trayapp.server.server import LoopbackServer
@@ -23,12 +23,12 @@ POLICY = (
 
 @pytest.fixture
 def web(tmp_path: Path) -> Path:
-    return written(tmp_path)
+    return write_page(tmp_path)
 
 
 @pytest.fixture
 async def site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
-    async with opened(tmp_path, web) as made:
+    async with page_site(tmp_path, web) as made:
         yield made
 
 

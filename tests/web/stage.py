@@ -157,7 +157,11 @@ class Stage:
             runtime_dir=self.directory,
             version="1.2.3",
             routes=routes(
-                self.control, version="1.2.3", events=self._events, page_keys=self._keys, past=Past(self.history)
+                self.control,
+                version="1.2.3",
+                events=self._events,
+                page_keys=self._keys,
+                history_reader=Past(self.history),
             ),
             open_routes=open_routes(self._keys),
             pages=Pages().routes(),
@@ -218,4 +222,4 @@ class Stage:
     def _tell(self, name: str, new: Segment) -> None:
         self.history.setdefault(name, []).append(new)
         if self._events is not None:
-            self._events.tell("history", lambda: event_json(name, new))
+            self._events.emit("history", lambda: event_json(name, new))

@@ -1,1 +1,1 @@
-"""The workloads API and the dashboard: what people and programs ask of the running app."""
+"""The HTTP API of the running app: workloads, events, history, OpenAPI document, and the dashboard's pages."""

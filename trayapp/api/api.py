@@ -1,7 +1,8 @@
-"""The workloads API in ToolHive's shape, control half: every route asks the `Control` and writes down its answer.
+"""Handlers of the workloads API, in ToolHive's shape. Each asks the `Control` and serializes its answer.
 
-Nothing is decided here but what a request may look like and how often a sign-in page may be opened. Who may ask at all
-was settled by `server.py`. An access token appears in one answer only: that of `token`.
+Nothing is decided here except what a request may look like and how often a program may have a sign-in page opened. Who
+may ask at all has been settled by `server/server.py`. An access token appears in one response only, that of `token`
+(SECURITY.md 33).
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.proxy import aggregate
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 
-MIN_VALIDITY = 60.0  # s; what `token` asks for when the caller does not say
+MIN_VALIDITY = 60.0  # s; the default of `token`
 MIN_VALIDITY_MAX = 86400.0  # s
 FLOWS = ("", "browser", "device")  # empty: as configured
 WAIT_MAX = 30.0  # s; one attempt takes no longer
-SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty takes it away
+SECRET = re.compile(r"[\x20-\x7e]{0,2048}")  # RFC 6749 appendix A.2; empty deletes the secret
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 T = TypeVar("T")
@@ -59,13 +60,13 @@ def routes(
     version: str,
     events: Events | None = None,
     page_keys: PageKeys | None = None,
-    past: HistoryReader | None = None,
+    history_reader: HistoryReader | None = None,
     now: Callable[[], float] = time.monotonic,
 ) -> list[web.RouteDef]:
-    """The routes that need the key, for `LoopbackServer(routes=…)`. `now` is any steady clock in seconds."""
+    """The routes that need a key, for `LoopbackServer(routes=…)`. `now` is any monotonic clock in seconds."""
     api = _Api(control, version, page_keys or PageKeys(), now)
     history = History(
-        past or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
+        history_reader or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
     )
     handlers: dict[str, Handler] = {
         "metrics": api.metrics,
@@ -75,8 +76,8 @@ def routes(
         "listing": api.listing,
         "add": api.add,
         "retry_all": api.retry_all,
-        "stop_several": api.several(Verb.PAUSE),
-        "restart_several": api.several(Verb.RESUME),
+        "stop_several": api.verb_for_several(Verb.PAUSE),
+        "restart_several": api.verb_for_several(Verb.RESUME),
         "delete_several": api.remove_several,
         "configuration": api.configuration,
         "remove": api.remove,
@@ -104,10 +105,10 @@ def routes(
 
 def open_routes(page_keys: PageKeys | None = None) -> list[web.RouteDef]:
     """The routes that need no key, for `LoopbackServer(open_routes=…)`."""
-    return openapi.register({"health": _health, "session": PageSessions(page_keys or PageKeys()).session}, open_=True)
+    return openapi.register({"health": health, "session": PageSessions(page_keys or PageKeys()).session}, open_=True)
 
 
-async def _health(request: web.Request) -> web.Response:
+async def health(request: web.Request) -> web.Response:
     return empty_reply(204)
 
 
@@ -119,18 +120,18 @@ class _Api:
         self._page_keys = page_keys
         self._version = version
         self._now = now
-        self._sign_ins = RequestedSignIns(control, self._begin, now)
+        self._sign_ins = RequestedSignIns(control, self._detached, now)
         self._jobs: set[asyncio.Task[Any]] = set()
 
-    def _begin(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """A job that goes on to its end though the caller hangs up: only the waiting is cancelled."""
+    def _detached(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a job to its end even if the client disconnects: only the waiting is cancelled."""
         task = asyncio.create_task(job, name=what)
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
         return task
 
     def view(self, request: web.Request) -> WorkloadView:
-        """The workload that the request names. Raises `Refusal`."""
+        """The workload that the request names. Raises `Refusal` 400 or 404."""
         view = self._control.snapshot().workloads.get(_name(request))
         if view is None:
             raise _unknown()
@@ -148,7 +149,7 @@ class _Api:
         return web.Response(body=page.encode(), headers={**OWN_HEADERS, "Content-Type": metrics.CONTENT_TYPE})
 
     async def document(self, request: web.Request) -> web.Response:
-        return json_reply(openapi.document(self._version))  # made when it is asked for: nobody does, most days
+        return json_reply(openapi.document(self._version))  # built on demand, because it is rarely asked for
 
     async def version(self, request: web.Request) -> web.Response:
         return json_reply({"version": self._version})
@@ -158,7 +159,7 @@ class _Api:
         return json_reply({"workloads": [self._row(request, view) for view in views]})
 
     def _row(self, request: web.Request, view: WorkloadView) -> Json:
-        port = request.url.port or 0  # the Host header was checked: its port is ours
+        port = request.url.port or 0  # the Host header has been checked, so this is our port
         created_at = self._control.created_at(view.name)
         return list_row_json(view, port=port, created_at=created_at, started_at=self._control.started_at)
 
@@ -169,9 +170,9 @@ class _Api:
             if not isinstance(value, str) or not value:
                 raise Refusal(400, "bad_request", f"The field {field} has to be there, and a string.", field=field)
         given = {key: value for key, value in keys.items() if value is not None}
-        wrong = await asyncio.shield(self._begin(f"add {name}", self._control.add(str(name), given)))
-        if wrong is not None:
-            raise Refusal(wrong.status, wrong.code, wrong.message, field=wrong.field)
+        rejected = await asyncio.shield(self._detached(f"add {name}", self._control.add(str(name), given)))
+        if rejected is not None:
+            raise Refusal(rejected.status, rejected.code, rejected.message, field=rejected.field)
         return json_reply(self._row(request, self._control.snapshot().workloads[str(name)]), 201)
 
     async def configuration(self, request: web.Request) -> web.Response:
@@ -184,7 +185,7 @@ class _Api:
         return json_reply(status_json(self.view(request)) | {"sources": self._control.sources()})
 
     def verb(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-        """A handler that posts a click."""
+        """A handler that posts an action for one workload."""
 
         async def post(request: web.Request) -> web.Response:
             view = self.view(request)
@@ -194,8 +195,8 @@ class _Api:
 
         return post
 
-    def several(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-        """A handler that posts a click for each of the names, or for none of them."""
+    def verb_for_several(self, verb: Verb) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
+        """A handler that posts an action for each of the named workloads, or for none if one name is wrong."""
 
         async def post(request: web.Request) -> web.Response:
             for name in await self._names(request):
@@ -210,7 +211,7 @@ class _Api:
         return empty_reply(202)
 
     async def _names(self, request: web.Request) -> list[str]:
-        """`{"names": [...]}`, each once; a single one that is wrong and nothing is done. There are no groups here."""
+        """The body's `{"names": [...]}` without duplicates. Raises `Refusal` if any is wrong; there are no groups."""
         names = (await read_object(request, {"names": list})).get("names")
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise Refusal(400, "bad_request", "The field names has to be a list of names of workloads.")
@@ -229,8 +230,8 @@ class _Api:
 
     async def token(self, request: web.Request) -> web.Response:
         if request.get(PAGE, False):
-            raise _no_browser_gets_it()
-        _no_browser(request)
+            raise _browser_refusal()
+        _refuse_browsers(request)
         view = self.view(request)
         validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
         answer = await self._control.token(view.name, validity, _seconds(request, "wait", 0.0, WAIT_MAX))
@@ -241,23 +242,23 @@ class _Api:
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
 
     async def client(self, request: web.Request) -> web.Response:
-        if not request.get(PAGE, False):  # our own page may copy it for a person
-            _no_browser(request)
+        if not request.get(PAGE, False):  # the dashboard may copy it for a person
+            _refuse_browsers(request)
         access = self._control.client(self.view(request).name)
-        return _pasted(access)
+        return _client_settings(access)
 
     async def aggregate(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):
-            _no_browser(request)
+            _refuse_browsers(request)
         if not aggregate.installed():
             raise Refusal(501, "not_installed", aggregate.INSTALL_HINT)
-        return _pasted(self._control.aggregate())
+        return _client_settings(self._control.aggregate())
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self.view(request)
-        wish = await read_object(request, {"browser": bool, "accept": bool, "flow": str})
-        browser, accept = bool(wish.get("browser", True)), bool(wish.get("accept", False))
-        flow = wish.get("flow", "")
+        body = await read_object(request, {"browser": bool, "accept": bool, "flow": str})
+        browser, accept = bool(body.get("browser", True)), bool(body.get("accept", False))
+        flow = body.get("flow", "")
         if flow not in FLOWS:
             raise Refusal(400, "bad_request", "The field flow has to be browser or device.")
         result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
@@ -271,7 +272,9 @@ class _Api:
         if not isinstance(text, str) or not SECRET.fullmatch(text):
             raise Refusal(400, "bad_request", "The field client_secret has to hold printable ASCII, or nothing at all.")
         problem = await asyncio.shield(
-            self._begin(f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None))
+            self._detached(
+                f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None)
+            )
         )
         if problem is not None:
             raise Refusal(409, problem.kind, problem.summary)
@@ -302,24 +305,24 @@ class _Api:
         return empty_reply(202)
 
     async def _remove(self, name: str) -> bool:
-        found = await asyncio.shield(self._begin(f"remove {name}", self._control.remove(name)))
+        found = await asyncio.shield(self._detached(f"remove {name}", self._control.remove(name)))
         self._sign_ins.forget(name)
         return found
 
     async def reload(self, request: web.Request) -> web.Response:
         await read_object(request, {})
-        errors, warnings = await asyncio.shield(self._begin("reload", self._control.reload()))
+        errors, warnings = await asyncio.shield(self._detached("reload", self._control.reload()))
         return json_reply({"ok": not errors, "errors": errors, "warnings": warnings})
 
     async def doctor(self, request: web.Request) -> web.Response:
-        return json_reply(asdict(await asyncio.shield(self._begin("doctor", self._control.report()))))
+        return json_reply(asdict(await asyncio.shield(self._detached("doctor", self._control.report()))))
 
     async def app(self, request: web.Request) -> web.Response:
         return json_reply(app_json(self._control.snapshot(), self._version, self._control.started_at))
 
     async def dashboard(self, request: web.Request) -> web.Response:
         await read_object(request, {})
-        port = request.url.port or 0  # the Host header was checked: its port is ours
+        port = request.url.port or 0  # the Host header has been checked, so this is our port
         return json_reply({"url": f"http://127.0.0.1:{port}/#once={self._page_keys.link().reveal()}"})
 
     async def quit(self, request: web.Request) -> web.Response:
@@ -328,8 +331,8 @@ class _Api:
         return empty_reply(202)
 
 
-def _pasted(access: ClientAccess | None) -> web.Response:
-    """What to paste into another program."""
+def _client_settings(access: ClientAccess | None) -> web.Response:
+    """How a program reaches the proxy, with the ready text for each known program."""
     if access is None:
         raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
     texts = {program.value: settings_text(access, program) for program in Program}
@@ -353,13 +356,13 @@ def _bad_name() -> Refusal:
     return Refusal(400, "bad_name", f"A workload's name is {rule}.")
 
 
-def _no_browser(request: web.Request) -> None:
-    """SECURITY 33. A page that has the API key by our own doing gets no token all the same."""
+def _refuse_browsers(request: web.Request) -> None:
+    """Raise `Refusal` for a browser's request: no page gets this, not even one with the API key (SECURITY.md 33)."""
     if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-        raise _no_browser_gets_it()
+        raise _browser_refusal()
 
 
-def _no_browser_gets_it() -> Refusal:
+def _browser_refusal() -> Refusal:
     return Refusal(403, "forbidden", "No browser gets this, not even with the right key.")
 
 
@@ -370,12 +373,12 @@ def _flag(request: web.Request, key: str) -> bool:
     return text == "true"
 
 
-def _seconds(request: web.Request, key: str, default: float, most: float) -> float:
+def _seconds(request: web.Request, key: str, default: float, maximum: float) -> float:
     try:
         value = float(request.query.get(key, default))
     except ValueError:
         value = math.nan
-    if not 0 <= value <= most:  # false for NaN too
-        limit = f"0 to {most:.0f}"
+    if not 0 <= value <= maximum:  # false for NaN too
+        limit = f"0 to {maximum:.0f}"
         raise Refusal(400, "bad_request", f"The parameter {key} has to be a number of seconds from {limit}.")
     return value

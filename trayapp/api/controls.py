@@ -1,4 +1,4 @@
-"""What the loopback API needs of the engine and the app, in one Protocol."""
+"""The Protocol through which the API reaches engine and app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trayapp.core.snapshot import Snapshot, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class RejectedWorkload:
-    """Why a workload was not added: HTTP status, code, the field that is wrong (or none), and a sentence."""
+    """Why a workload was not added: HTTP status, error code, the wrong field (or ""), and a sentence."""
 
     status: int
     code: str
@@ -25,11 +25,11 @@ class RejectedWorkload:
 
 
 class Control(Protocol):
-    """What the API needs of the engine and the app. All of it runs on the server's own loop."""
+    """What the API needs of engine and app. Belongs to the server's loop."""
 
     @property
     def started_at(self) -> float:
-        """Wall; when the app started."""
+        """When the app started; wall seconds."""
         ...
 
     def snapshot(self) -> Snapshot: ...
@@ -37,74 +37,76 @@ class Control(Protocol):
     def spec(self, name: str) -> Spec | None: ...
 
     def post(self, action: Action) -> None:
-        """A click, to be done later; never waits."""
+        """Post an action, to be carried out later; never waits."""
         ...
 
     async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
-        """A usable token with so many seconds of life left, or why there is none (M15). May be cancelled.
+        """A token with at least `min_validity` seconds left, or why there is none (M15). May be cancelled.
 
-        `wait` is the longest wait, in seconds, where that is longer than the usual one.
+        `wait` is the longest wait in seconds, where that is longer than the usual one.
         """
         ...
 
     def client(self, name: str) -> ClientAccess | None:
-        """How a program on this machine reaches it; None while nothing listens. Makes the local key at first use."""
+        """How a program on this machine reaches the workload; None while nothing listens. Makes the key at first use."""
         ...
 
     def aggregate(self) -> ClientAccess | None:
-        """The same for `/mcp`, which is all workloads at once."""
+        """The same for `/mcp`, which serves all workloads."""
         ...
 
-    def counted(self) -> metrics.Counters: ...
+    def counted(self) -> metrics.Counters:
+        """The counters of engine and proxy, for `/metrics`."""
+        ...
 
     async def reauthorize(self, name: str, *, browser: bool, accept: bool, flow: str = "") -> str | Problem | None:
-        """Begin a sign-in, or join the one under way; the authorization URL once its listener is bound.
+        """Begin a sign-in or join the one in progress; returns the authorization URL once the listener is bound.
 
-        `flow` is browser or device, empty: as configured.
-        `browser` opens the page here; `accept` agrees beforehand to a changed account or fewer scopes.
+        `flow` is browser or device; empty means as configured. `browser` opens the page here; `accept` agrees in
+        advance to another account or fewer scopes.
         """
         ...
 
     def cancel_sign_in(self, name: str) -> None:
-        """End the sign-in that waits, if one does; everything stays as it was."""
+        """Cancel the sign-in in progress, if there is one; everything else stays as it was."""
         ...
 
     def steps(self, name: str) -> tuple[str, ...]:
-        """What the newest sign-in has found and done so far, in plain lines."""
+        """What the latest sign-in has found and done so far, one line each."""
         ...
 
     async def set_secret(self, name: str, secret: Secret | None) -> Problem | None:
-        """Keep a client secret for the configured client_id, or take it away; why it could not be kept."""
+        """Store a client secret for the configured client_id, or delete it; a `Problem` if that failed."""
         ...
 
     def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect URL that a person copied; None if the waiting sign-in took it."""
+        """Pass on a redirect URL that a person copied; None if the sign-in in progress took it."""
         ...
 
     async def remove(self, name: str) -> bool:
-        """Revoke, delete, take it out of the configuration; False if there is no such workload."""
+        """Revoke and delete the login and remove the workload from the configuration; False if there is none."""
         ...
 
     async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        """Write a workload with these keys of the configuration into it and take it up; None if that went well."""
+        """Write a workload with these configuration keys to the configuration and load it; None on success."""
         ...
 
     async def reload(self) -> tuple[list[str], list[str]]:
-        """Read the configuration again: errors and warnings, each one sentence."""
+        """Reload the configuration; errors and warnings, one sentence each."""
         ...
 
     def sources(self) -> list[str]:
-        """The names of those who tell of network and sleep now."""
+        """Where network and sleep events come from at present."""
         ...
 
     async def report(self) -> Report:
-        """What `doctor` asks."""
+        """What `doctor` asks of the running app."""
         ...
 
     def quit(self) -> None:
-        """End the program soon; returns at once."""
+        """End the program soon; returns immediately."""
         ...
 
     def created_at(self, name: str) -> float:
-        """Wall; when the workload was added."""
+        """When the workload was added; wall seconds."""
         ...

@@ -1,7 +1,7 @@
-"""What was: `history` of one workload or of all, as the dashboard draws it.
+"""The `history` routes: what workloads looked like and when, for one of them or for all, as the dashboard draws it.
 
-Times come and go as RFC 3339. The answer for all is written a few workloads at a time, so that neither the journal's
-thread nor the loop is held up by thirty days of two hundred workloads.
+Times are RFC 3339 in both directions. The response for all is written a few workloads at a time, so that thirty days
+of two hundred workloads block neither the journal's thread nor the loop.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from trayapp.core.public import Json, rfc3339
 from trayapp.server.replies import OWN_HEADERS, Refusal, json_reply
 from trayapp.storage.timeline import Segment
 
-DAY = 86400.0  # s; as far back as is told when nobody says since when
-LIMIT, LIMIT_ALL, LIMIT_MAX = 1000, 500, 5000  # segments of one workload in one answer
-SLICE = 10  # workloads in one job of the journal's thread; up to 5,000 segments, 30 ms
+DAY = 86400.0  # s; the default of `since`
+LIMIT, LIMIT_ALL, LIMIT_MAX = 1000, 500, 5000  # segments of one workload in one response
+BATCH = 10  # workloads read in one job of the journal's thread; up to 5,000 segments, 30 ms
 
 
 class HistoryReader(Protocol):
-    """What the history is read from; `storage.timeline.Timeline`."""
+    """Where the history is read from: `storage.timeline.Timeline`."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]: ...
 
 
 class NoHistory:
-    """The history of an app that keeps none."""
+    """The reader of an app that keeps no history."""
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
-        """Nothing happened."""
+        """No segments for any of the names."""
         return {name: ([], False) for name in names}
 
 
@@ -51,12 +51,12 @@ def segment_json(segment: Segment) -> Json:
 
 
 def event_json(name: str, segment: Segment) -> Json:
-    """The data of a `history` event: the same with the name of the workload."""
+    """The data of a `history` event: a segment and the name of its workload."""
     return {"workload": name, **segment_json(segment)}
 
 
 class History:
-    """The two handlers. `known` gives the names that there are, `name` the checked name of a request."""
+    """The two handlers. `known` returns all workload names, `name` the validated name in a request."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class History:
         self._wall = wall
 
     async def one(self, request: web.Request) -> web.Response:
-        """Of one workload."""
+        """The history of one workload."""
         name = self._name(request)
         since, limit = self._since(request), _limit(request, LIMIT)
         rows, more = (await self._reader.read([name], since, limit))[name]
@@ -80,39 +80,39 @@ class History:
         )
 
     async def all(self, request: web.Request) -> web.StreamResponse:
-        """Of all workloads, by name."""
+        """The histories of all workloads, by name."""
         since, limit = self._since(request), _limit(request, LIMIT_ALL)
         names = sorted(self._known())
         response = web.StreamResponse(headers={**OWN_HEADERS, "Content-Type": "application/json; charset=utf-8"})
         await response.prepare(request)
         await response.write(f'{{"since":{json.dumps(rfc3339(since))},"workloads":{{'.encode())
-        for start in range(0, len(names), SLICE):
-            found = await self._reader.read(names[start : start + SLICE], since, limit)
-            await response.write(("," * bool(start) + _pieces(found)).encode())
+        for start in range(0, len(names), BATCH):
+            found = await self._reader.read(names[start : start + BATCH], since, limit)
+            await response.write(("," * bool(start) + _members(found)).encode())
             await asyncio.sleep(0)
         await response.write(b"}}")
         await response.write_eof()
         return response
 
     def _since(self, request: web.Request) -> float:
-        """Wall seconds; a day ago if nobody says."""
+        """Wall seconds; a day ago by default."""
         text = request.query.get("since")
         if text is None:
             return self._wall() - DAY
         try:
             moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + is a space in a query
-            return max(0.0, moment.timestamp()) if moment.tzinfo is not None else _not_a_time()
+            return max(0.0, moment.timestamp()) if moment.tzinfo is not None else _bad_since()
         except (ValueError, OverflowError):
-            return _not_a_time()
+            return _bad_since()
 
 
-def _pieces(found: dict[str, tuple[list[Segment], bool]]) -> str:
-    """`"name":{"rows":[…],"more":false}`, joined."""
+def _members(found: dict[str, tuple[list[Segment], bool]]) -> str:
+    """`"name":{"rows":[…],"more":false}` for each workload, joined with commas."""
     made = {name: {"rows": [segment_json(row) for row in rows], "more": more} for name, (rows, more) in found.items()}
     return json.dumps(made, separators=(",", ":"))[1:-1]
 
 
-def _not_a_time() -> float:
+def _bad_since() -> float:
     example = "2026-01-02T03:04:05Z"
     raise Refusal(400, "bad_request", f"The parameter since has to be a time with its zone, such as {example}.")
 

@@ -1,7 +1,7 @@
-"""Every operation of the API in one table: the routes are registered from it, and `openapi.json` is made from it.
+"""The API's operations in one table. The routes are registered from it and `openapi.json` is generated from it.
 
-So there is no route that the document does not name and none that it names in vain; what the handlers really answer is
-held against the shapes by a test. The proxy and the pages for people are no part of the API.
+So no route can be missing from the document, and the document can't name a route that doesn't exist; a test compares
+real responses with the schemas. The proxy and the pages for people are not part of the API.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One optional parameter of the query."""
+    """One optional query parameter."""
 
     name: str
     shape: Json
-    words: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. `id` is the name of its handler; `answers` are the shapes by status, None: no body."""
+    """One method of one path. `id` names its handler; `answers` are the schemas by status, None meaning no body."""
 
     id: str
     method: str
     path: str
-    words: str
+    summary: str
     answers: Mapping[int, Json | None]
     query: tuple[Query, ...] = ()
-    body: Mapping[str, Json] | None = None  # fields of the JSON object; None: whatever comes is not read
-    needed: tuple[str, ...] = ()  # fields that have to be there
-    refusals: tuple[int, ...] = ()  # beside those that follow from the rest
+    body: Mapping[str, Json] | None = None  # fields of the JSON object; None: a body isn't read
+    required: tuple[str, ...] = ()  # fields that must be present
+    refusals: tuple[int, ...] = ()  # besides those that follow from the other fields
     media: str = "application/json"
-    open: bool = False  # needs no key
+    open: bool = False  # no key needed
 
 
-def _click(id_: str, path: str, words: str) -> Operation:
-    return Operation(id_, "POST", path, words, {202: None}, body={})
+def _click(id_: str, path: str, summary: str) -> Operation:
+    return Operation(id_, "POST", path, summary, {202: None}, body={})
 
 
-def _several(id_: str, words: str) -> Operation:
+def _several(id_: str, summary: str) -> Operation:
     path = f"{ALL}/{id_.removesuffix('_several')}"
     return Operation(
-        id_, "POST", path, words, {202: None}, body={"names": array(NAME)}, needed=("names",), refusals=(404,)
+        id_, "POST", path, summary, {202: None}, body={"names": array(NAME)}, required=("names",), refusals=(404,)
     )
 
 
@@ -87,7 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The dashboard's page trades its one-time link for a key of its own. Only our own page may ask.",
         {200: ref("Session")},
         body={"once": TEXT},
-        needed=("once",),
+        required=("once",),
         refusals=(403,),
         open=True,
     ),
@@ -121,7 +121,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "a refusal names the one that is wrong. The sign-in is another request.",
         {201: ref("Workload")},
         body={"name": NAME, **KEYS},
-        needed=("name", "url"),
+        required=("name", "url"),
         refusals=(409,),
     ),
     _click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
@@ -182,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "A redirect address that a person copied.",
         {202: None},
         body={"url": TEXT},
-        needed=("url",),
+        required=("url",),
     ),
     Operation(
         "secret",
@@ -191,7 +191,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Keep a client secret for the configured client_id, in the keyring; an empty one takes it away.",
         {204: None},
         body={"client_secret": TEXT},
-        needed=("client_secret",),
+        required=("client_secret",),
         refusals=(409,),
     ),
     Operation("reload", "POST", f"{BASE}/reload", "Read the configuration again.", {200: ref("Reloaded")}, body={}),
@@ -219,7 +219,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def register(handlers: Mapping[str, Handler], *, open_: bool) -> list[web.RouteDef]:
-    """The routes of the table that need the key, or those that need none. A missing handler is a `KeyError`."""
+    """Routes from the table: those that need no key, or all others. A missing handler is a `KeyError`."""
     return [
         web.route(operation.method, operation.path, handlers[operation.id])
         for operation in OPERATIONS
@@ -228,10 +228,10 @@ def register(handlers: Mapping[str, Handler], *, open_: bool) -> list[web.RouteD
 
 
 def document(version: str) -> Json:
-    """`openapi.json`."""
+    """The content of `openapi.json`."""
     paths: dict[str, dict[str, Json]] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation_object(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -251,7 +251,7 @@ def document(version: str) -> Json:
 
 
 def refusals(operation: Operation) -> tuple[int, ...]:
-    """The statuses with which it may refuse."""
+    """The error statuses that an operation may answer with."""
     found = set(operation.refusals)
     if not operation.open:
         found.add(403)
@@ -264,8 +264,8 @@ def refusals(operation: Operation) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _described(operation: Operation) -> Json:
-    made: Json = {"operationId": operation.id, "summary": operation.words, "responses": _responses(operation)}
+def _operation_object(operation: Operation) -> Json:
+    made: Json = {"operationId": operation.id, "summary": operation.summary, "responses": _responses(operation)}
     if parameters := [*_path_parameters(operation), *_header_parameters(operation), *map(_query, operation.query)]:
         made["parameters"] = parameters
     if operation.body is not None:
@@ -281,20 +281,20 @@ def _path_parameters(operation: Operation) -> list[Json]:
 
 
 def _header_parameters(operation: Operation) -> list[Json]:
-    words = "The id of the last event that was seen."
-    header: Json = {"name": "Last-Event-ID", "in": "header", "schema": TEXT, "description": words}
+    description = "The id of the last event that was seen."
+    header: Json = {"name": "Last-Event-ID", "in": "header", "schema": TEXT, "description": description}
     return [header] if operation.media == "text/event-stream" else []
 
 
 def _query(query: Query) -> Json:
-    return {"name": query.name, "in": "query", "schema": query.shape, "description": query.words}
+    return {"name": query.name, "in": "query", "schema": query.shape, "description": query.description}
 
 
 def _body(operation: Operation) -> Json:
     shape: Json = {"type": "object", "properties": dict(operation.body or {}), "additionalProperties": False}
-    if operation.needed:
-        shape["required"] = list(operation.needed)
-    return {"required": bool(operation.needed), "content": {"application/json": {"schema": shape}}}
+    if operation.required:
+        shape["required"] = list(operation.required)
+    return {"required": bool(operation.required), "content": {"application/json": {"schema": shape}}}
 
 
 def _responses(operation: Operation) -> Json:
@@ -302,13 +302,13 @@ def _responses(operation: Operation) -> Json:
     for status, shape in operation.answers.items():
         made[str(status)] = _response(HTTPStatus(status).phrase, shape, operation.media)
     for status in refusals(operation):
-        words = _REFUSALS.get(status, HTTPStatus(status).phrase)
-        made[str(status)] = _response(words, ref("Error"), "application/json")
+        description = _REFUSALS.get(status, HTTPStatus(status).phrase)
+        made[str(status)] = _response(description, ref("Error"), "application/json")
     return made
 
 
-def _response(words: str, shape: Json | None, media: str) -> Json:
-    made: Json = {"description": words}
+def _response(description: str, shape: Json | None, media: str) -> Json:
+    made: Json = {"description": description}
     if shape is not None:
         made["content"] = {media: {"schema": shape}}
     return made

@@ -1,9 +1,9 @@
-"""How a page gets in: a one-time link once, then a key of the page's own. Only digests of them are kept.
+"""How a dashboard page authenticates: it trades a one-time link for a key of its own. Only digests are kept.
 
-A link is good for one page and for a minute, and its token stands behind `#`, so no request line, log or referrer ever
-holds it. The page trades it for a page key, which does all that the API allows but give out access tokens. The digests
-of the page keys are in a private file in the runtime directory: an open page outlives a restart of the app, not the end
-of the desktop's session. Whoever guesses learns nothing and spends nothing.
+A link is valid once and for a minute, and its token follows `#`, so no request line, log or referrer ever holds it.
+The page trades it for a page key, which opens all of the API except access tokens (SECURITY.md 33). The digests of the
+page keys are in a private file in the runtime directory, so an open page survives a restart of the app, but not the
+end of the desktop session. A wrong guess reveals nothing and uses nothing up.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from trayapp.system.private_files import NotPrivateError, private_file, write_pr
 
 TOKEN_BYTES = 32  # of randomness, for links and for keys; 16 would do
 LINK_LIFE = 60.0  # s; a browser that starts cold on a busy machine takes 20
-LINKS = 8  # at once; the oldest is dropped
-KEY_LIFE = 3 * 86400.0  # s without use: a page that was left open on Friday evening still works on Monday morning
-KEYS = 16  # pages at once; the one that was used least recently is dropped
-RENEW = 3600.0  # s; a key that is used all day is written once an hour
-LARGEST = 64 << 10  # bytes of the file; 16 keys are 2 KB
+LINKS_MAX = 8  # the oldest is dropped
+KEY_LIFE = 3 * 86400.0  # s without use: a page left open on Friday evening still works on Monday morning
+PAGES_MAX = 16  # the least recently used is dropped
+RENEW_AFTER = 3600.0  # s; a key in constant use is written to the file once an hour
+FILE_MAX = 64 << 10  # bytes; 16 keys are 2 KB
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger(__name__)
 
 
 class PageKeys:
-    """Links and page keys; belongs to the engine's loop. Without a path nothing is kept beyond this run.
+    """Links and page keys. Belongs to the engine's loop. Without a path, keys are valid for this run only.
 
-    `now` is any steady clock and `wall` the wall clock, both in seconds. Nothing is read before somebody shows a key.
+    `now` is any monotonic clock and `wall` the wall clock, both in seconds. The file is read when a key is first
+    shown.
     """
 
     def __init__(
@@ -49,47 +50,47 @@ class PageKeys:
         self._path = path
         self._now = now
         self._wall = wall
-        self._links: dict[str, float] = {}  # digest → when it ends
-        self._keys: dict[str, float] | None = None  # digest → wall, when it ends; None: not read yet
+        self._links: dict[str, float] = {}  # digest → expiry by `now`
+        self._keys: dict[str, float] | None = None  # digest → expiry by `wall`; None: file not read yet
 
     def link(self) -> Secret:
         """The token of a new one-time link."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         self._links = {digest: end for digest, end in self._links.items() if end > self._now()}
-        while len(self._links) >= LINKS:
+        while len(self._links) >= LINKS_MAX:
             self._links.pop(next(iter(self._links)))
         self._links[_digest(token)] = self._now() + LINK_LIFE
         return Secret(token)
 
     def is_link(self, token: str) -> bool:
-        """Whether it is the token of a link, good or too old."""
+        """Whether this is a link's token, expired or not."""
         return _find(self._links, token) is not None
 
     def trade(self, token: str) -> Secret | None:
-        """The key for a link that is good; it is good no more. None for every other text."""
+        """The key for a valid link, which is used up by this; None for any other text."""
         digest = _find(self._links, token)
         if digest is None or self._links.pop(digest) <= self._now():
             return None
         key = secrets.token_urlsafe(TOKEN_BYTES)
         keys = self._read()
-        while len(keys) >= KEYS:
+        while len(keys) >= PAGES_MAX:
             keys.pop(min(keys, key=keys.__getitem__))
         keys[_digest(key)] = self._wall() + KEY_LIFE
         self._write()
         return Secret(key)
 
     def admits(self, key: str) -> bool:
-        """Whether it is the key of a page; its use prolongs its life."""
+        """Whether this is a page's key. Use extends its life."""
         keys, wall = self._read(), self._wall()
         digest = _find(keys, key)
         if digest is None:
             return False
-        end = min(keys[digest], wall + KEY_LIFE)  # whoever sets the clock back makes no key live longer
+        end = min(keys[digest], wall + KEY_LIFE)  # setting the clock back extends no key's life
         if end <= wall:
             del keys[digest]
             self._write()
             return False
-        if wall + KEY_LIFE - end > RENEW or end != keys[digest]:
+        if wall + KEY_LIFE - end > RENEW_AFTER or end != keys[digest]:
             keys[digest] = wall + KEY_LIFE
             self._write()
         return True
@@ -114,7 +115,7 @@ def _load(path: Path) -> dict[str, float]:
     try:
         private_file(path)
         with path.open("rb") as file:
-            found = _parse(file.read(LARGEST + 1))
+            found = _parse(file.read(FILE_MAX + 1))
     except FileNotFoundError:
         return {}
     except (NotPrivateError, OSError) as error:
@@ -130,7 +131,7 @@ def _digest(text: str) -> str:
 
 
 def _find(digests: dict[str, float], text: str) -> str | None:
-    """The digest that is this text's. All are compared, each in constant time."""
+    """The digest of this text, if it is among these. Compares with all of them, each in constant time."""
     wanted = _digest(text)
     found = None
     for each in digests:
@@ -140,13 +141,13 @@ def _find(digests: dict[str, float], text: str) -> str | None:
 
 
 def _parse(text: bytes) -> dict[str, float] | None:
-    """What the file says; None if it is not one of ours."""
+    """The digests in the file with their expiry; None if the file isn't one of ours."""
     try:
-        data: object = json.loads(text) if len(text) <= LARGEST else None
+        data: object = json.loads(text) if len(text) <= FILE_MAX else None
     except (ValueError, RecursionError):
         return None
     match data:
-        case {"version": 1, "pages": dict(pages)} if len(pages) <= KEYS and all(map(_is_entry, pages.items())):
+        case {"version": 1, "pages": dict(pages)} if len(pages) <= PAGES_MAX and all(map(_is_entry, pages.items())):
             return {str(digest): float(end) for digest, end in pages.items()}
     return None
 
@@ -154,4 +155,4 @@ def _parse(text: bytes) -> dict[str, float] | None:
 def _is_entry(entry: tuple[object, object]) -> bool:
     digest, end = entry
     is_digest = isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
-    return is_digest and isinstance(end, int | float) and not isinstance(end, bool) and end == end  # not NaN
+    return is_digest and isinstance(end, int | float) and not isinstance(end, bool) and end == end  # excludes NaN

@@ -1,8 +1,9 @@
-"""The dashboard's files, and the door of its pages. There is nothing secret in the files; nobody has to show a key.
+"""Serves the dashboard's files, and the route by which its pages authenticate. The files need no key.
 
-What is served is one list of exact names, so no spelling of a path leads anywhere else. A file is read when somebody
-asks for it and not kept: nobody pays for a page that nobody looks at. The policy allows the page our own files and our
-own API and nothing else: no inline script, no frame around it, no form, no text that becomes HTML by accident.
+Nothing in them is secret. They are looked up by exact name in a fixed list, so no spelling of a path leads anywhere
+else, and read on request rather than cached: a page that nobody opens costs nothing. The Content-Security-Policy
+allows the page our own files and API and nothing else: no inline script, no frame around it, no form, no text that
+becomes HTML by accident.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ POLICY = "; ".join(
     )
 )
 HEADERS: Mapping[str, str] = {
-    "Cache-Control": "no-cache",  # kept, and asked about each time: an update is seen at once
+    "Cache-Control": "no-cache",  # cached but revalidated each time, so that an update is seen immediately
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -54,7 +55,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9]+)+")
 
 
 class Pages:
-    """The files of one directory, by their names when this was made."""
+    """The files of one directory, as it was when this was created."""
 
     def __init__(self, directory: Path = WEB) -> None:
         self._files = {path.name: path for path in _servable(directory)}
@@ -67,17 +68,17 @@ class Pages:
         return made
 
     async def index(self, request: web.Request) -> web.Response:
-        """The one page."""
+        """The page itself."""
         return self._reply(request, INDEX)
 
     async def file(self, request: web.Request) -> web.Response:
-        """What the page is made of."""
+        """A file that the page loads."""
         return self._reply(request, request.match_info["file"])
 
     def _reply(self, request: web.Request, name: str) -> web.Response:
         path = self._files.get(name)
         try:
-            content = path.read_bytes() if path is not None else None  # a few KB, in the system's cache
+            content = path.read_bytes() if path is not None else None  # a few KB, in the system's file cache
         except OSError:
             content = None
         if path is None or content is None:
@@ -90,7 +91,7 @@ class Pages:
 
 
 def _servable(directory: Path) -> list[Path]:
-    """Plain files of known kinds with plain names; a link is none."""
+    """Regular files with plain names and known types; no symbolic links."""
     if not directory.is_dir():
         return []
     found = (path for path in directory.iterdir() if _NAME.fullmatch(path.name) and path.suffix in TYPES)
@@ -104,15 +105,14 @@ class PageSessions:
         self._keys = keys
 
     async def session(self, request: web.Request) -> web.Response:
-        """The one answer that holds a page key. Only our own page gets here: it has to say that it is one."""
-        if len(request.headers.getall("Origin", ())) != 1:  # that it is ours was looked at already
+        """The only response that holds a page key. Requires an Origin header, which only a page sends."""
+        if len(request.headers.getall("Origin", ())) != 1:  # a foreign one has been refused already
             raise Refusal(403, "forbidden", "Only Amberlight's own page may ask for this.")
         once = (await read_object(request, {"once": str})).get("once")
         if not isinstance(once, str) or not once:
             raise Refusal(400, "bad_request", "The field once has to hold what stands behind #once= in the link.")
-        if self._keys.is_link(once) and not _is_own(
-            request
-        ):  # only who has a link is worth a look at the kernel's table
+        # The kernel's table is read only for requests that show a link.
+        if self._keys.is_link(once) and not _is_own(request):
             raise Refusal(403, "forbidden", "This link was made for another user of this machine.")
         key = self._keys.trade(once)
         if key is None:
@@ -122,7 +122,7 @@ class PageSessions:
 
 
 def _is_own(request: web.Request) -> bool:
-    """Whether the same user sent it; see `peers`."""
+    """Whether the same user sent it (`server/peers.py`)."""
     transport = request.transport
     if transport is None:
         return False

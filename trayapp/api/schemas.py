@@ -1,7 +1,7 @@
-"""The shapes of all that the API answers, as JSON Schema (2020-12, what OpenAPI 3.1 speaks). Data only.
+"""JSON Schemas (2020-12, as OpenAPI 3.1 uses) of all that the API returns. Data only.
 
-Every object is closed and every key of it is always there, as `core/public.py` makes them; a test holds real answers
-against these shapes, so they cannot drift apart unnoticed.
+Every object is closed, and each of its keys is always present, as `core/public.py` produces them; a test validates
+real responses, so code and schemas can't drift apart unnoticed.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ TIME: Json = {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-
 
 
 def ref(name: str) -> Json:
-    """A shape of `SCHEMAS` by its name."""
+    """A reference to a schema in `SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def maybe(shape: Json) -> Json:
-    """This, or null: it is not known."""
+def nullable(shape: Json) -> Json:
+    """This schema, or null for a value that isn't known."""
     return {"anyOf": [shape, {"type": "null"}]}
 
 
@@ -39,25 +39,25 @@ def array(shape: Json) -> Json:
     return {"type": "array", "items": shape}
 
 
-def closed(words: str, properties: Mapping[str, Json], *, optional: tuple[str, ...] = ()) -> Json:
-    """An object with exactly these keys, the optional ones or not."""
+def object_of(description: str, properties: Mapping[str, Json], *, optional: tuple[str, ...] = ()) -> Json:
+    """An object with exactly these keys, of which only `optional` may be missing."""
     return {
         "type": "object",
-        "description": words,
+        "description": description,
         "properties": dict(properties),
         "required": [key for key in properties if key not in optional],
         "additionalProperties": False,
     }
 
 
-def word(kind: type[StrEnum]) -> Json:
-    """One of the words of an enumeration."""
+def enum_of(kind: type[StrEnum]) -> Json:
+    """One of the values of an enumeration."""
     return {"type": "string", "enum": [each.value for each in kind]}
 
 
 def _policy() -> Json:
     shapes = {float: SECONDS, int: COUNT, tuple: array(SECONDS)}
-    return closed(
+    return object_of(
         "The numbers of the retry rules; durations in seconds.",
         {field.name: shapes[type(getattr(Policy(), field.name))] for field in fields(Policy)},
     )
@@ -70,28 +70,28 @@ def _spec() -> dict[str, Json]:
     return {**shown, "name": NAME}
 
 
-KEYS: Mapping[str, Json] = {  # of a workload in the configuration, as it is written there
+KEYS: Mapping[str, Json] = {  # a workload's keys in the configuration file
     **{key: shape for key, shape in _spec().items() if key != "name"},
     **{field.name: {"description": "As in config.toml."} for field in fields(Policy)},
 }
-_WORDS_OF_STATUS: Mapping[str, Json] = {
-    "status": word(Status),
+_STATUS_FIELDS: Mapping[str, Json] = {
+    "status": enum_of(Status),
     "status_context": {"type": "string", "description": "One plain sentence; empty when all is well."},
-    "health": word(Health),
+    "health": enum_of(Health),
     "auth": ref("Auth"),
 }
 
 _SEGMENT: Mapping[str, Json] = {
     "at": TIME,
-    "status": word(Status),
+    "status": enum_of(Status),
     "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
-    "glyph": word(Glyph),
+    "glyph": enum_of(Glyph),
     "detail": {"type": "string", "enum": [*(each.value for each in Detail), "asleep", "not_running"]},
     "text": {"type": "string", "description": "One plain sentence."},
 }
 
 SCHEMAS: Mapping[str, Json] = {
-    "Workload": closed(
+    "Workload": object_of(
         "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
         {
             "name": NAME,
@@ -103,52 +103,52 @@ SCHEMAS: Mapping[str, Json] = {
             "remote": FLAG,
             "started_at": TIME,
             "colour": {"type": "string", "enum": [each.name.lower() for each in Colour]},
-            "glyph": word(Glyph),
+            "glyph": enum_of(Glyph),
             "action": {"type": "string", "enum": ["", *ACTIONS], "description": "The one click that helps most."},
             "help": {"type": "string", "description": "What to do, one sentence; empty when all is well."},
-            **_WORDS_OF_STATUS,
+            **_STATUS_FIELDS,
         },
     ),
-    "WorkloadList": closed("The workloads by name.", {"workloads": array(ref("Workload"))}),
-    "WorkloadStatus": closed(
+    "WorkloadList": object_of("The workloads by name.", {"workloads": array(ref("Workload"))}),
+    "WorkloadStatus": object_of(
         "The status of one workload; `sources` are those that tell of network and sleep now.",
-        {"name": NAME, "url": TEXT, **_WORDS_OF_STATUS, "sources": array(TEXT)},
+        {"name": NAME, "url": TEXT, **_STATUS_FIELDS, "sources": array(TEXT)},
     ),
-    "Auth": closed(
+    "Auth": object_of(
         "Why the status is what it is.",
         {
-            "detail": word(Detail),
+            "detail": enum_of(Detail),
             "since": TIME,
             "attempts": {**COUNT, "description": "Failed attempts of this outage."},
-            "last_outcome": maybe(TEXT),
-            "last_error": maybe(ref("Problem")),
-            "last_trigger": maybe(word(Trigger)),
-            "next_attempt_at": maybe(TIME),
-            "ceiling_at": maybe(TIME),
-            "token_expires_at": maybe(TIME),
-            "retrying_since": maybe(TIME),
-            "last_refreshed_at": maybe(TIME),
+            "last_outcome": nullable(TEXT),
+            "last_error": nullable(ref("Problem")),
+            "last_trigger": nullable(enum_of(Trigger)),
+            "next_attempt_at": nullable(TIME),
+            "ceiling_at": nullable(TIME),
+            "token_expires_at": nullable(TIME),
+            "retrying_since": nullable(TIME),
+            "last_refreshed_at": nullable(TIME),
             "lost_rotations": COUNT,
             "signing_in": FLAG,
-            "device": maybe(ref("DeviceCode")),
-            "sign_in_error": maybe(ref("Problem")),
-            "sign_in_warning": maybe(ref("Problem")),
+            "device": nullable(ref("DeviceCode")),
+            "sign_in_error": nullable(ref("Problem")),
+            "sign_in_warning": nullable(ref("Problem")),
         },
     ),
-    "DeviceCode": closed(
+    "DeviceCode": object_of(
         "What a person types where to finish a sign-in by device code (RFC 8628).",
         {
             "user_code": TEXT,
             "verification_uri": TEXT,
-            "verification_uri_complete": maybe(TEXT),
+            "verification_uri_complete": nullable(TEXT),
             "expires_at": TIME,
         },
     ),
-    "Problem": closed(
+    "Problem": object_of(
         "Why something failed; never a token, never a raw body.",
-        {"kind": TEXT, "http_status": maybe({"type": "integer"}), "code": maybe(TEXT), "summary": TEXT},
+        {"kind": TEXT, "http_status": nullable({"type": "integer"}), "code": nullable(TEXT), "summary": TEXT},
     ),
-    "Configuration": closed(
+    "Configuration": object_of(
         "How a workload is configured; no secret is ever in it. `transport` and `oauth_config` are ToolHive's words.",
         {
             **_spec(),
@@ -157,7 +157,7 @@ SCHEMAS: Mapping[str, Json] = {
             "policy": ref("Policy"),
         },
     ),
-    "OAuthConfig": closed(
+    "OAuthConfig": object_of(
         "The login in ToolHive's words.",
         {
             "issuer": TEXT,
@@ -171,11 +171,11 @@ SCHEMAS: Mapping[str, Json] = {
         },
     ),
     "Policy": _policy(),
-    "Token": closed(
+    "Token": object_of(
         "A usable access token. The only answer that holds one.",
-        {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_at": maybe(TIME)},
+        {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_at": nullable(TIME)},
     ),
-    "ClientAccess": closed(
+    "ClientAccess": object_of(
         "How a program on this machine reaches a workload through the proxy; `headers` holds the local key.",
         {
             "name": NAME,
@@ -191,25 +191,25 @@ SCHEMAS: Mapping[str, Json] = {
             },
         },
     ),
-    "Unavailable": closed(
+    "Unavailable": object_of(
         "Why there is no token; `Retry-After` says when to ask again.",
         {
             "error": TEXT,
-            "status": word(Status),
-            "detail": word(Detail),
+            "status": enum_of(Status),
+            "detail": enum_of(Detail),
             "since": TIME,
-            "next_attempt_at": maybe(TIME),
+            "next_attempt_at": nullable(TIME),
             "help": TEXT,
         },
     ),
-    "AuthorizationPage": closed(
+    "AuthorizationPage": object_of(
         "The page where a person signs in, null where a pending sign-in was agreed to; and what was found on the way there.",
-        {"authorization_url": maybe(TEXT), "steps": array(TEXT)},
+        {"authorization_url": nullable(TEXT), "steps": array(TEXT)},
     ),
-    "Reloaded": closed(
+    "Reloaded": object_of(
         "What the configuration files said.", {"ok": FLAG, "errors": array(TEXT), "warnings": array(TEXT)}
     ),
-    "Report": closed(
+    "Report": object_of(
         "What `doctor` asks the running app. `token_endpoints`: where each login is refreshed, by workload.",
         {
             "checks": array(ref("Check")),
@@ -217,8 +217,8 @@ SCHEMAS: Mapping[str, Json] = {
             "token_endpoints": {"type": "object", "additionalProperties": TEXT},
         },
     ),
-    "Check": closed("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
-    "App": closed(
+    "Check": object_of("One line of it.", {"name": TEXT, "state": TEXT, "text": TEXT, "help": TEXT}),
+    "App": object_of(
         "How the app itself is; `warnings` and `broken` are sentences.",
         {
             "version": TEXT,
@@ -229,23 +229,23 @@ SCHEMAS: Mapping[str, Json] = {
             "warnings": array(TEXT),
         },
     ),
-    "Segment": closed(
+    "Segment": object_of(
         "From `at` on it was so. In a gap, `status` is unknown and `detail` asleep or not_running.",
         _SEGMENT,
     ),
-    "History": closed(
+    "History": object_of(
         "Segments of one workload, oldest first; the first began before `since`. `more`: ask on from the last one.",
         {"workload": NAME, "since": TIME, "rows": array(ref("Segment")), "more": FLAG},
     ),
-    "Histories": closed(
+    "Histories": object_of(
         "The same of all workloads, by name.",
         {"since": TIME, "workloads": {"type": "object", "additionalProperties": ref("Rows")}},
     ),
-    "Rows": closed("Segments of one workload.", {"rows": array(ref("Segment")), "more": FLAG}),
-    "Session": closed("The key of a page.", {"key": TEXT}),
-    "DashboardLink": closed("Where the dashboard opens.", {"url": TEXT}),
-    "Version": closed("The running version.", {"version": TEXT}),
-    "Error": closed(
+    "Rows": object_of("Segments of one workload.", {"rows": array(ref("Segment")), "more": FLAG}),
+    "Session": object_of("The key of a page.", {"key": TEXT}),
+    "DashboardLink": object_of("Where the dashboard opens.", {"url": TEXT}),
+    "Version": object_of("The running version.", {"version": TEXT}),
+    "Error": object_of(
         "Every refusal; `field` names what is wrong in the body, where it is one field.",
         {"error": TEXT, "message": TEXT, "field": TEXT},
         optional=("field",),

@@ -1,4 +1,4 @@
-"""Reads an event stream as the standard says (WHATWG HTML, section 9.2), strictly."""
+"""A strict reader of server-sent events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT = 5.0  # s
 
 
 @dataclass
-class Told:
+class ReceivedEvent:
     """One event; `data` is the JSON of its data lines."""
 
     id: str
@@ -21,8 +21,8 @@ class Told:
     data: Any
 
 
-class Stream:
-    """One listener. `comments` are the heartbeats so far."""
+class EventReader:
+    """One open stream. `comments` counts the heartbeats so far."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         assert response.status == 200
@@ -32,12 +32,12 @@ class Stream:
         self.comments = 0
         self.retry: int | None = None
 
-    async def next(self) -> Told:
+    async def next(self) -> ReceivedEvent:
         """The next event; `EOFError` at the end of the stream."""
         async with asyncio.timeout(LIMIT):
             return await self._next()
 
-    async def _next(self) -> Told:
+    async def _next(self) -> ReceivedEvent:
         fields: dict[str, list[str]] = {}
         while True:
             raw = await self.response.content.readline()
@@ -47,7 +47,7 @@ class Stream:
             if not line:
                 if "data" in fields:
                     (kind,), (id_,) = fields["event"], fields["id"]
-                    return Told(id_, kind, json.loads("\n".join(fields["data"])))
+                    return ReceivedEvent(id_, kind, json.loads("\n".join(fields["data"])))
                 fields = {}
             elif line.startswith(":"):
                 self.comments += 1

@@ -1,6 +1,6 @@
-"""A validator for the JSON Schemas of our API: small, and it refuses a keyword that it does not know.
+"""A validator for the API's JSON Schemas: small, and strict about keywords.
 
-What it does not understand is an error, so nothing in the document is ever silently not checked.
+A keyword it doesn't know is an error, so nothing in the document goes unchecked silently.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SILENT = {"description", "properties", "additionalProperties"}  # the last two a
 
 
 def resolved(document: Mapping[str, Any], ref: str) -> Any:
-    """What a `$ref` points at."""
+    """The schema that a `$ref` points to."""
     assert ref.startswith("#/")
     found: Any = document
     for part in ref[2:].split("/"):
@@ -31,21 +31,21 @@ def resolved(document: Mapping[str, Any], ref: str) -> Any:
     return found
 
 
-def wrong(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any, where: str = "$") -> list[str]:
-    """What is wrong with the value, one line each; empty when it has the shape."""
-    return list(_wrong(document, schema, value, where))
+def violations(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any, where: str = "$") -> list[str]:
+    """How the value violates the schema, one line each; empty if it doesn't."""
+    return list(_violations(document, schema, value, where))
 
 
-def _wrong(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
+def _violations(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any, where: str) -> Iterator[str]:
     for key, rule in schema.items():
         match key:
             case "$ref":
-                yield from _wrong(document, resolved(document, rule), value, where)
+                yield from _violations(document, resolved(document, rule), value, where)
             case "type":
                 if not TYPES[rule](value):
                     yield f"{where}: {type(value).__name__} is no {rule}"
             case "anyOf":
-                if all(wrong(document, each, value) for each in rule):
+                if all(violations(document, each, value) for each in rule):
                     yield f"{where}: {value!r} is none of {rule}"
             case "const":
                 if value != rule or type(value) is not type(rule):
@@ -72,7 +72,7 @@ def _wrong(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any, w
             case "items":
                 if isinstance(value, list):
                     for number, each in enumerate(value):
-                        yield from _wrong(document, rule, each, f"{where}[{number}]")
+                        yield from _violations(document, rule, each, f"{where}[{number}]")
             case _:
                 assert key in SILENT, f"the validator does not know {key}"
     if isinstance(value, dict):
@@ -85,8 +85,8 @@ def _members(
     properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
     for name, each in value.items():
         if name in properties:
-            yield from _wrong(document, properties[name], each, f"{where}.{name}")
+            yield from _violations(document, properties[name], each, f"{where}.{name}")
         elif rest is False:
             yield f"{where}: {name} is not in the document"
         elif rest is not True:
-            yield from _wrong(document, rest, each, f"{where}.{name}")
+            yield from _violations(document, rest, each, f"{where}.{name}")

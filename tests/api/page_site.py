@@ -1,4 +1,4 @@
-"""A running server with a page, two clocks that a test moves, and a client without a key."""
+"""A server with dashboard pages, two clocks that a test moves, and an HTTP client without a key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILES = {
 
 @dataclass
 class Clock:
-    """Two clocks that a test moves."""
+    """A monotonic and a wall clock that a test moves."""
 
     now: float = 100.0
     wall: float = WALL
@@ -39,7 +39,7 @@ class Clock:
 
 @dataclass
 class Site:
-    """A running server with pages. Every request goes out without a key unless one is given."""
+    """A running server with pages. Requests go out without a key unless one is given."""
 
     server: LoopbackServer
     client: aiohttp.ClientSession
@@ -77,7 +77,7 @@ class Site:
         return status, body
 
     async def key(self) -> str:
-        """The key of a new page."""
+        """The key of a newly opened page."""
         status, body = await self.trade(await self.link())
         assert status == 200
         return str(body["key"])
@@ -87,7 +87,7 @@ class Site:
         return (await self.ask("GET", f"{BASE}/workloads", headers={"Authorization": f"Bearer {key}"} | more))[0]
 
 
-def written(tmp_path: Path) -> Path:
+def write_page(tmp_path: Path) -> Path:
     """A directory with a page in it."""
     made = tmp_path / "web"
     made.mkdir()
@@ -97,8 +97,8 @@ def written(tmp_path: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def opened(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
-    """A server with the files of `web`, whose API is scripted."""
+async def page_site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
+    """A server that serves the files of `web`, over a scripted `Control`."""
     clock, control = Clock(), FakeControl()
 
     async def start(port: int = 0) -> tuple[LoopbackServer, PageKeys]:
