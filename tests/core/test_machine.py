@@ -471,8 +471,8 @@ def test_a_usable_token_is_never_refreshed_early_by_a_change() -> None:
     )
 
 
-def test_a_change_keeps_the_place_in_the_same_token_series() -> None:
-    """M9 stands above M8: due at once, but the series goes on."""
+def test_a_change_makes_the_repeat_with_the_same_token_due() -> None:
+    """M9 stands above M8: it stays the same-token series, and no burst takes its place."""
 
     check(
         """
@@ -484,6 +484,42 @@ def test_a_change_keeps_the_place_in_the_same_token_series() -> None:
     """,
         reached(Phase.REFRESHING),
     )
+
+
+@pytest.mark.parametrize("nudge", ["network", "wake"])
+def test_a_change_begins_the_same_token_series_anew(nudge: str) -> None:
+    """M8, M9: what failed before says nothing about the network that is there now, so the whole series is ahead again."""
+
+    p = reached(Phase.REFRESHING)
+    for event in ("ambiguous", "go", "probe ok", "ambiguous", "+1 go", "probe ok", "not-sent", nudge):
+        turn(p, event)
+    assert p.now.at == p.w.due
+    delays = []
+    for _ in range(7):
+        for event in ("go", "probe ok", "ambiguous"):
+            turn(p, event)
+        assert p.w.due is not None
+        delays.append(p.w.due - p.now.at)
+        p.pass_time(delays[-1])
+
+    assert [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 600.0] == delays
+
+
+def test_a_flapping_network_does_not_make_the_same_token_series_endless() -> None:
+    """M8's limit and one series beyond it: so often the same token is sent in ten minutes, however often it begins anew."""
+
+    p = reached(Phase.REFRESHING)
+    turn(p, "ambiguous")
+    first, sent = p.now.at, 0
+    while p.now.at < first + p.spec.policy.automatic_window:
+        opens = deadlines.opens_at(p.w, Gate())
+        if opens is not None and opens <= p.now.at:
+            for event in ("go", "probe ok", "ambiguous"):
+                turn(p, event)
+            sent += 1
+        turn(p, "+4 network")
+
+    assert p.spec.policy.automatic_attempts + len(p.spec.policy.again) == sent
 
 
 def test_a_connection_that_slept_is_read_for_two_more_seconds() -> None:

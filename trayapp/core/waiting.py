@@ -48,7 +48,8 @@ def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
 
 
 def nudged(w: Workload, e: Event) -> Result:
-    """M8: a network change or a wake starts the burst; the same-token series of M9 keeps its place but not its wait."""
+    """M8: a network change or a wake starts the burst. The same-token series of M9 stays what it is, but begins anew and
+    is due: its earlier tries met another network. What bounds it is the limit in `schedule.rate_limited`."""
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
     if w.keyring is not None and isinstance(e, Woke):  # whoever opened the lid has unlocked it: asking costs no token
