@@ -12,7 +12,7 @@ from aiohttp import web
 from trayapp.oauthtest.checks import CHALLENGE, Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
 from trayapp.oauthtest.grants import AuthorizationRequest, OAuthError
-from trayapp.oauthtest.state import ServerState, refusal
+from trayapp.oauthtest.state import ServerState, error_response
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -20,66 +20,68 @@ LOOPBACK = ("127.0.0.1", "::1")
 class AuthorizationEndpoint:
     """Shows a page or agrees by itself; a client that cannot be trusted with an answer gets a page that says why."""
 
-    def __init__(self, shared: ServerState) -> None:
-        self._shared = shared
-        self._tickets: dict[str, AuthorizationRequest] = {}
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        self._pending_requests: dict[str, AuthorizationRequest] = {}
 
     async def authorize(self, request: web.Request) -> web.StreamResponse:
         """GET /authorize."""
-        shared = self._shared
+        server = self._server
         try:
-            query = await shared.arrive(request, "/authorize")
+            query = await server.receive(request, "/authorize")
         except OAuthError as problem:
-            number = shared.log.add("authorize", shared.settings.clock(), request.method)
-            shared.log.outcome(number, problem.code)
+            number = server.log.add("authorize", server.settings.clock(), request.method)
+            server.log.outcome(number, problem.code)
             return _page("This sign-in cannot work", problem.text, status=400)
-        number = shared.log.add("authorize", shared.settings.clock(), request.method, query=query)
-        with shared.changed:
+        number = server.log.add("authorize", server.settings.clock(), request.method, query=query)
+        with server.lock:
             try:
                 redirect_uri = self._redirect_uri(query)
             except OAuthError as problem:
-                shared.log.outcome(number, problem.code)
+                server.log.outcome(number, problem.code)
                 return _page("This sign-in cannot work", problem.text, status=400)
             try:
-                asked = self._asked(query, redirect_uri)
+                authorization = self._read_request(query, redirect_uri)
             except OAuthError as problem:
-                shared.log.outcome(number, problem.code)
-                return self._back(redirect_uri, query.get("state"), error=problem.code, error_description=problem.text)
-            shared.log.outcome(number, "page" if shared.settings.consent == "page" else "ok")
-            return self._consent(asked)
+                server.log.outcome(number, problem.code)
+                return self._redirect(
+                    redirect_uri, query.get("state"), error=problem.code, error_description=problem.text
+                )
+            server.log.outcome(number, "page" if server.settings.consent == "page" else "ok")
+            return self._consent(authorization)
 
     async def consent(self, request: web.Request) -> web.StreamResponse:
         """POST /consent: a person pressed a button of the page."""
-        shared = self._shared
+        server = self._server
         try:
-            form = await shared.form(request, "/consent")
+            form = await server.form(request, "/consent")
         except OAuthError as problem:
-            return refusal(problem)
-        number = shared.log.add("consent", shared.settings.clock(), request.method)
-        with shared.changed:
-            asked = self._tickets.pop(form.get("ticket", ""), None)
-            if asked is None:
-                shared.log.outcome(number, "expired")
+            return error_response(problem)
+        number = server.log.add("consent", server.settings.clock(), request.method)
+        with server.lock:
+            authorization = self._pending_requests.pop(form.get("ticket", ""), None)
+            if authorization is None:
+                server.log.outcome(number, "expired")
                 return _page("This page has expired", "Start the sign-in again.", status=400)
-            agreed = form.get("choice") == "allow"
-            shared.log.outcome(number, "ok" if agreed else "access_denied")
-            return self._agreed(asked) if agreed else self._denied(asked)
+            approved = form.get("choice") == "allow"
+            server.log.outcome(number, "ok" if approved else "access_denied")
+            return self._redirect_with_code(authorization) if approved else self._redirect_denied(authorization)
 
     def _redirect_uri(self, query: Mapping[str, str]) -> str:
         """The client and where its answer may go: an error in either must not be redirected anywhere."""
-        shared = self._shared
-        if shared.need(query, "client_id", "/authorize") != shared.settings.client_id:
+        server = self._server
+        if server.require(query, "client_id", "/authorize") != server.settings.client_id:
             raise OAuthError("invalid_client", "The client is not known.")
-        uri = shared.need(query, "redirect_uri", "/authorize")
+        uri = server.require(query, "redirect_uri", "/authorize")
         problem = _redirect_problem(uri)
         if problem:
-            shared.checks.note(Rule.BAD_REDIRECT, f"redirect_uri {problem}")
+            server.checks.note(Rule.BAD_REDIRECT, f"redirect_uri {problem}")
             raise OAuthError("invalid_request", f"The redirect_uri {problem}.")
         return uri
 
-    def _asked(self, query: Mapping[str, str], redirect_uri: str) -> AuthorizationRequest:
-        shared, checks = self._shared, self._shared.checks
-        if shared.need(query, "response_type", "/authorize") != "code":
+    def _read_request(self, query: Mapping[str, str], redirect_uri: str) -> AuthorizationRequest:
+        server, checks = self._server, self._server.checks
+        if server.require(query, "response_type", "/authorize") != "code":
             checks.note(Rule.UNSUPPORTED, "a response_type that is not code")
             raise OAuthError("unsupported_response_type", "Only code is supported")
         state = query.get("state")
@@ -93,7 +95,7 @@ class AuthorizationEndpoint:
         return AuthorizationRequest(challenge, state, redirect_uri, scope, resource, query.get("nonce", ""))
 
     def _challenge(self, query: Mapping[str, str]) -> str:
-        checks = self._shared.checks
+        checks = self._server.checks
         challenge = query.get("code_challenge")
         if not challenge:
             checks.note(Rule.PKCE_MISSING, "a request to /authorize without code_challenge")
@@ -107,44 +109,48 @@ class AuthorizationEndpoint:
         return challenge
 
     def _resource(self, query: Mapping[str, str]) -> str:
-        wanted, given = self._shared.settings.resource, query.get("resource", "")
-        if wanted is not None and given != wanted:
-            self._shared.checks.note(Rule.WRONG_RESOURCE, "a request to /authorize without the expected resource")
+        wanted, resource_given = self._server.settings.resource, query.get("resource", "")
+        if wanted is not None and resource_given != wanted:
+            self._server.checks.note(Rule.WRONG_RESOURCE, "a request to /authorize without the expected resource")
             raise OAuthError("invalid_target", "resource is missing or not known")
-        return given
+        return resource_given
 
     def _scope(self, query: Mapping[str, str]) -> str:
-        offered = self._shared.settings.scopes
-        asked = query.get("scope", " ".join(offered)).split()
-        if offered and not set(asked) <= set(offered):
+        offered = self._server.settings.scopes
+        scopes = query.get("scope", " ".join(offered)).split()
+        if offered and not set(scopes) <= set(offered):
             raise OAuthError("invalid_scope", "A scope is not known")
-        return " ".join(asked)
+        return " ".join(scopes)
 
-    def _consent(self, asked: AuthorizationRequest) -> web.Response:
-        match self._shared.settings.consent:
+    def _consent(self, authorization: AuthorizationRequest) -> web.Response:
+        match self._server.settings.consent:
             case "auto":
-                return self._agreed(asked)
+                return self._redirect_with_code(authorization)
             case "deny":
-                return self._denied(asked)
+                return self._redirect_denied(authorization)
             case "page":
                 ticket = secrets.token_urlsafe(16)
-                self._tickets[ticket] = asked
-                return _consent_page(self._shared.settings.client_id, asked.scope, ticket)
+                self._pending_requests[ticket] = authorization
+                return _consent_page(self._server.settings.client_id, authorization.scope, ticket)
 
-    def _agreed(self, asked: AuthorizationRequest) -> web.Response:
-        return self._back(asked.redirect_uri, asked.state, code=self._shared.grants.code(asked))
+    def _redirect_with_code(self, authorization: AuthorizationRequest) -> web.Response:
+        return self._redirect(
+            authorization.redirect_uri, authorization.state, code=self._server.grants.issue_code(authorization)
+        )
 
-    def _denied(self, asked: AuthorizationRequest) -> web.Response:
-        return self._back(asked.redirect_uri, asked.state, error="access_denied", error_description="The user said no")
+    def _redirect_denied(self, authorization: AuthorizationRequest) -> web.Response:
+        return self._redirect(
+            authorization.redirect_uri, authorization.state, error="access_denied", error_description="The user said no"
+        )
 
-    def _back(self, redirect_uri: str, state: str | None, **answer: str) -> web.Response:
-        settings = self._shared.settings
+    def _redirect(self, redirect_uri: str, state: str | None, **parameters: str) -> web.Response:
+        settings = self._server.settings
         if state is not None:
-            answer["state"] = state
+            parameters["state"] = state
         if settings.send_iss:
-            answer["iss"] = settings.wrong_iss or self._shared.base()
-        joint = "&" if urlsplit(redirect_uri).query else "?"
-        location = redirect_uri + joint + urlencode(answer)
+            parameters["iss"] = settings.wrong_iss or self._server.base()
+        separator = "&" if urlsplit(redirect_uri).query else "?"
+        location = redirect_uri + separator + urlencode(parameters)
         return web.Response(status=303, headers={**NO_STORE, "Location": location, "Referrer-Policy": "no-referrer"})
 
 

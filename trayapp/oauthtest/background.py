@@ -58,24 +58,24 @@ class Background:
     def stop(self) -> None:
         """Drop every connection, end every request, end the thread: within a second. A second call does nothing."""
         if self._ended is not None:
-            self.soon(self._ended.set)
+            self.call_soon(self._ended.set)
         if self._thread is not None:
             self._thread.join(CLOSE_LIMIT)
 
     def down(self) -> None:
         """Refuse connections, and drop those that are open, until `up`."""
-        self.call(self._down())
+        self.run(self._down())
 
     def up(self) -> None:
         """Listen again, on the same port."""
-        self.call(self._listen())
+        self.run(self._listen())
 
-    def soon(self, function: Callable[[], object]) -> None:
+    def call_soon(self, function: Callable[[], object]) -> None:
         """Run a function on the server's loop; nothing happens when that has ended."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function)
 
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the server's loop and wait for its result."""
         if self._loop is None or self._loop.is_closed():
             work.close()

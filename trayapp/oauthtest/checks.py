@@ -15,7 +15,7 @@ from enum import StrEnum
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636 section 4.2: base64url of a SHA-256
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
-SHORTEST_STATE = 22  # characters: 128 bits in base64url
+STATE_MIN = 22  # characters: 128 bits in base64url
 
 
 class Rule(StrEnum):
@@ -71,8 +71,8 @@ class Checks:
         self._allow = frozenset(allow)
         self._challenge_of: dict[str, str] = {}
         self._state_of: dict[str, str] = {}
-        self._finished: set[str] = set()
-        self._refused: set[str] = set()
+        self._spent_states: set[str] = set()
+        self._refused_tokens: set[str] = set()
         self.found: list[Violation] = []
 
     def note(self, rule: Rule, text: str) -> None:
@@ -87,22 +87,22 @@ class Checks:
 
     def sign_in(self, state: str, challenge: str) -> None:
         """State and verifier belong to each other and to one sign-in; opening the same page twice is no breach."""
-        if len(state) < SHORTEST_STATE:
-            self.note(Rule.STATE_WEAK, f"a state of {len(state)} characters; 128 bits take {SHORTEST_STATE}")
-        if state in self._finished or self._challenge_of.setdefault(state, challenge) != challenge:
+        if len(state) < STATE_MIN:
+            self.note(Rule.STATE_WEAK, f"a state of {len(state)} characters; 128 bits take {STATE_MIN}")
+        if state in self._spent_states or self._challenge_of.setdefault(state, challenge) != challenge:
             self.note(Rule.STATE_REUSED, "one state served two sign-ins")
         if self._state_of.setdefault(challenge, state) != state:
             self.note(Rule.VERIFIER_REUSED, "one code_challenge served two sign-ins")
 
     def signed_in(self, state: str) -> None:
         """The code of this state was redeemed: from now on the state is spent."""
-        self._finished.add(state)
+        self._spent_states.add(state)
 
     def refused(self, token_digest: str) -> None:
         """The server itself said invalid_grant to this refresh token; asking again is a breach."""
-        if token_digest in self._refused:
+        if token_digest in self._refused_tokens:
             self.note(Rule.REFUSED_AGAIN, "a refresh token that was refused with invalid_grant was sent again")
-        self._refused.add(token_digest)
+        self._refused_tokens.add(token_digest)
 
     def finish(self) -> None:
         """Raise `ClientMisbehaved` if anything was found."""
@@ -110,7 +110,7 @@ class Checks:
             raise ClientMisbehaved(self.found)
 
 
-def fits(verifier: str, challenge: str) -> bool:
+def verifier_matches(verifier: str, challenge: str) -> bool:
     """Whether the challenge is the S256 transformation of the verifier (RFC 7636 section 4.6)."""
-    made = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    return made == challenge
+    computed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return computed == challenge

@@ -14,7 +14,7 @@ from aiohttp import web
 from trayapp.oauthtest.checks import Rule
 from trayapp.oauthtest.faults import HTML, NO_STORE
 from trayapp.oauthtest.grants import OAuthError
-from trayapp.oauthtest.state import ServerState, refusal
+from trayapp.oauthtest.state import ServerState, error_response
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 ENDPOINT = "/device_authorization"
@@ -24,34 +24,34 @@ PAGE = "/device"
 class DeviceEndpoint:
     """POST /device_authorization, and the page."""
 
-    def __init__(self, shared: ServerState) -> None:
-        self._shared = shared
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
 
     async def authorize(self, request: web.Request) -> web.Response:
         """Section 3.1 and 3.2."""
-        shared, settings = self._shared, self._shared.settings
+        server, settings = self._server, self._server.settings
         form: dict[str, str] = {}
         try:
-            await shared.arrive(request, ENDPOINT)
-            form = await shared.form(request, ENDPOINT)
-            with shared.changed:
-                number = shared.log.add("device", settings.clock(), request.method, form)
-                shared.authenticate(form, request.headers.get("Authorization"), ENDPOINT)
+            await server.receive(request, ENDPOINT)
+            form = await server.form(request, ENDPOINT)
+            with server.lock:
+                number = server.log.add("device", settings.clock(), request.method, form)
+                server.authenticate(form, request.headers.get("Authorization"), ENDPOINT)
                 if settings.resource is not None and form.get("resource") != settings.resource:
-                    shared.checks.note(Rule.WRONG_RESOURCE, f"a request to {ENDPOINT} without the expected resource")
+                    server.checks.note(Rule.WRONG_RESOURCE, f"a request to {ENDPOINT} without the expected resource")
                     raise OAuthError("invalid_target", "resource is missing or not known")
-                code, waiting = shared.devices.begin(
+                code, pending = server.devices.begin(
                     form.get("scope", " ".join(settings.scopes)), form.get("resource", "")
                 )
-                shared.log.outcome(number, "ok")
+                server.log.outcome(number, "ok")
         except OAuthError as problem:
-            return refusal(problem)
-        page = f"{shared.base()}{PAGE}"
+            return error_response(problem)
+        page = f"{server.base()}{PAGE}"
         answer: dict[str, object] = {
             "device_code": code,
-            "user_code": waiting.user_code,
+            "user_code": pending.user_code,
             "verification_uri": page,
-            "verification_uri_complete": f"{page}?{urlencode({'user_code': waiting.user_code})}",
+            "verification_uri_complete": f"{page}?{urlencode({'user_code': pending.user_code})}",
             "expires_in": settings.device_lifetime,
             "interval": settings.device_interval,
         } | settings.device_changes
@@ -59,25 +59,25 @@ class DeviceEndpoint:
 
     async def page(self, request: web.Request) -> web.Response:
         """GET: a form, or in consent `auto` the end of it where the address has the code. POST: its buttons."""
-        shared = self._shared
+        server = self._server
         if request.method == "POST":
-            given = {key: str(value) for key, value in (await request.post()).items()}
+            fields = {key: str(value) for key, value in (await request.post()).items()}
         else:
-            given = dict(request.query)
-        user_code, choice = given.get("user_code", ""), given.get("choice", "")
-        consent = shared.settings.consent
+            fields = dict(request.query)
+        user_code, choice = fields.get("user_code", ""), fields.get("choice", "")
+        consent = server.settings.consent
         if request.method == "GET" and (consent == "page" or not user_code):
             return _page(_FORM.format(code=html.escape(user_code, quote=True)))
-        agreed = consent == "auto" if request.method == "GET" else choice == "allow"
-        with shared.changed:
-            number = shared.log.add("device_page", shared.settings.clock(), request.method)
+        approved = consent == "auto" if request.method == "GET" else choice == "allow"
+        with server.lock:
+            number = server.log.add("device_page", server.settings.clock(), request.method)
             try:
-                shared.devices.decide(user_code, agreed)
+                server.devices.decide(user_code, approved)
             except KeyError:
-                shared.log.outcome(number, "unknown_code")
+                server.log.outcome(number, "unknown_code")
                 return _page("<h1>That code is not known</h1>", 400)
-            shared.log.outcome(number, "ok" if agreed else "access_denied")
-        return _page(f"<h1>{'You are signed in' if agreed else 'Nothing was allowed'}</h1><p>Close this page.</p>")
+            server.log.outcome(number, "ok" if approved else "access_denied")
+        return _page(f"<h1>{'You are signed in' if approved else 'Nothing was allowed'}</h1><p>Close this page.</p>")
 
 
 _FORM = (

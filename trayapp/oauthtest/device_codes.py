@@ -13,8 +13,8 @@ from trayapp.oauthtest.grants import Grant, Grants, OAuthError
 from trayapp.oauthtest.settings import ServerSettings
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
-SLOWER = 5.0  # s; section 3.5
-EARLY = 0.05  # s; two clocks, one network
+SLOW_DOWN_STEP = 5.0  # s; section 3.5
+POLL_TOLERANCE = 0.05  # s; two clocks, one network
 
 
 @dataclass(slots=True)
@@ -24,10 +24,10 @@ class PendingDevice:
     user_code: str
     scope: str
     resource: str
-    ends: float
+    expires_at: float
     interval: float
-    agreed: bool | None = None
-    asked: float | None = None
+    approved: bool | None = None
+    polled_at: float | None = None
     spent: bool = field(default=False)
 
 
@@ -44,54 +44,54 @@ class Devices:
     def begin(self, scope: str, resource: str) -> tuple[str, PendingDevice]:
         """A new pair of codes."""
         settings = self._settings
-        half = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2)]
-        ends = settings.clock() + settings.device_lifetime
-        waiting = PendingDevice("-".join(half), scope, resource, ends, settings.device_interval)
+        halves = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2)]
+        expires_at = settings.clock() + settings.device_lifetime
+        pending = PendingDevice("-".join(halves), scope, resource, expires_at, settings.device_interval)
         code = self._grants.token("dc")
-        self._by_device[code] = self._by_user[waiting.user_code] = waiting
-        return code, waiting
+        self._by_device[code] = self._by_user[pending.user_code] = pending
+        return code, pending
 
-    def decide(self, user_code: str, agreed: bool) -> None:
+    def decide(self, user_code: str, approved: bool) -> None:
         """A person has typed the code. Raises `KeyError` for one that nobody gave out or that has ended."""
-        waiting = self._by_user[user_code.strip().upper()]
-        if waiting.spent or self._settings.clock() > waiting.ends:
+        pending = self._by_user[user_code.strip().upper()]
+        if pending.spent or self._settings.clock() > pending.expires_at:
             raise KeyError(user_code)
-        waiting.agreed = agreed
+        pending.approved = approved
 
-    def waiting(self) -> tuple[str, ...]:
+    def pending_user_codes(self) -> tuple[str, ...]:
         """The user codes that nobody has typed yet, oldest first."""
         now = self._settings.clock()
-        return tuple(w.user_code for w in self._by_user.values() if w.agreed is None and now <= w.ends)
+        return tuple(w.user_code for w in self._by_user.values() if w.approved is None and now <= w.expires_at)
 
     def redeem(self, device_code: str, resource: str | None) -> Grant:
         """Section 3.5: the grant, or `OAuthError` with the reason why not (yet)."""
-        waiting = self._by_device.get(device_code)
-        if waiting is None or waiting.spent:
+        pending = self._by_device.get(device_code)
+        if pending is None or pending.spent:
             raise OAuthError("invalid_grant", "The device code is not known")
-        if self._settings.resource is not None and resource not in (None, waiting.resource):
+        if self._settings.resource is not None and resource not in (None, pending.resource):
             self._checks.note(Rule.WRONG_RESOURCE, "a device token request with another resource")
             raise OAuthError("invalid_target", "resource is not known")
-        self._not_too_fast(waiting)
-        if self._settings.clock() > waiting.ends:
+        self._check_interval(pending)
+        if self._settings.clock() > pending.expires_at:
             raise OAuthError("expired_token", "The device code has expired")
-        if waiting.agreed is None:
+        if pending.approved is None:
             raise OAuthError("authorization_pending", "Nobody has entered the code yet")
-        waiting.spent = True
-        if not waiting.agreed:
+        pending.spent = True
+        if not pending.approved:
             raise OAuthError("access_denied", "The user said no")
-        return self._grants.issue(waiting.scope, self._settings.subject)
+        return self._grants.issue(pending.scope, self._settings.subject)
 
-    def _not_too_fast(self, waiting: PendingDevice) -> None:
+    def _check_interval(self, pending: PendingDevice) -> None:
         now, settings = self._settings.clock(), self._settings
-        before, waiting.asked = waiting.asked, now
-        if before is not None and now - before < waiting.interval - EARLY:
-            self._checks.note(Rule.POLLED_TOO_FAST, f"polled after {now - before:.2f} s of {waiting.interval:g}")
-            raise self._slower(waiting)
+        last_poll, pending.polled_at = pending.polled_at, now
+        if last_poll is not None and now - last_poll < pending.interval - POLL_TOLERANCE:
+            self._checks.note(Rule.POLLED_TOO_FAST, f"polled after {now - last_poll:.2f} s of {pending.interval:g}")
+            raise self._slow_down(pending)
         if settings.device_slow_downs > 0:
             settings.device_slow_downs -= 1
-            raise self._slower(waiting)
+            raise self._slow_down(pending)
 
     @staticmethod
-    def _slower(waiting: PendingDevice) -> OAuthError:
-        waiting.interval += SLOWER
+    def _slow_down(pending: PendingDevice) -> OAuthError:
+        pending.interval += SLOW_DOWN_STEP
         return OAuthError("slow_down", "Ask less often")

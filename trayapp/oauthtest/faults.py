@@ -26,7 +26,7 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = MappingProxyType({"Cache-Control": "no-store", "Pragma": "no-cache"})  # RFC 6749 section 5.1
 PORTAL_PATH = "/captive-portal"
-CUT_LENGTH = 512  # bytes that a cut answer promises
+CUT_CONTENT_LENGTH = 512  # bytes that a cut answer promises
 
 RetryAfter = int | float | str | datetime | None
 
@@ -77,10 +77,10 @@ CANNED: Mapping[Mode, CannedAnswer] = MappingProxyType(
 )
 
 
-def canned(mode: Mode, retry_after: RetryAfter, base: str, pretend: str) -> web.Response:
+def canned(mode: Mode, retry_after: RetryAfter, base: str, fake_token: str) -> web.Response:
     """The complete answer of a mode. `base` is the server's own URL, `pretend` a token that never was valid."""
     if mode is Mode.TRUNCATED_JSON:
-        return _response(CannedAnswer(200, JSON, _beginning(pretend)), None, base)
+        return _response(CannedAnswer(200, JSON, _truncated_token_json(fake_token)), None, base)
     return _response(CANNED[mode], retry_after, base)
 
 
@@ -100,15 +100,15 @@ def retry_after_text(value: int | float | str | datetime) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
 
 
-def _beginning(pretend: str) -> str:
-    return '{"token_type": "Bearer", "access_token": "' + pretend
+def _truncated_token_json(fake_token: str) -> str:
+    return '{"token_type": "Bearer", "access_token": "' + fake_token
 
 
-async def cut_answer(request: web.Request, pretend: str) -> None:
+async def cut_answer(request: web.Request, fake_token: str) -> None:
     """Send status, headers and the beginning of a token answer; the rest of the promised length never comes."""
-    response = web.StreamResponse(headers={**NO_STORE, "Content-Type": JSON, "Content-Length": str(CUT_LENGTH)})
+    response = web.StreamResponse(headers={**NO_STORE, "Content-Type": JSON, "Content-Length": str(CUT_CONTENT_LENGTH)})
     await response.prepare(request)
-    await response.write(_beginning(pretend).encode())
+    await response.write(_truncated_token_json(fake_token).encode())
 
 
 async def hang_up(request: web.Request, *, reset: bool = False) -> NoReturn:

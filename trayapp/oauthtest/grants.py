@@ -68,7 +68,7 @@ class _Refresh:
 
 @dataclass(slots=True)
 class _Code:
-    asked: AuthorizationRequest
+    request: AuthorizationRequest
     expires: float
     family: _Family | None = None
     used: bool = False
@@ -90,37 +90,37 @@ class Grants:
 
     # --- codes ---------------------------------------------------------------------------------------------------
 
-    def code(self, asked: AuthorizationRequest) -> str:
+    def issue_code(self, request: AuthorizationRequest) -> str:
         """A code for what was asked, good once and for `code_lifetime` seconds."""
         value = self.token("ac")
-        self._codes[value] = _Code(asked, self._settings.clock() + self._settings.code_lifetime)
+        self._codes[value] = _Code(request, self._settings.clock() + self._settings.code_lifetime)
         return value
 
-    def asked(self, code: str) -> AuthorizationRequest:
+    def consume_code(self, code: str) -> AuthorizationRequest:
         """What the code stands for; it is used up by this. Raises `OAuthError`; a second use ends what the first gave."""
-        found = self._codes.get(code)
-        if found is None:
+        stored = self._codes.get(code)
+        if stored is None:
             raise OAuthError("invalid_grant", "The code is not known")
-        if found.used:
-            if found.family is not None:
-                found.family.live = False
+        if stored.used:
+            if stored.family is not None:
+                stored.family.live = False
             raise OAuthError("invalid_grant", "The code was used before")
-        found.used = True
-        if self._settings.clock() > found.expires:
+        stored.used = True
+        if self._settings.clock() > stored.expires:
             raise OAuthError("invalid_grant", "The code has expired")
-        return found.asked
+        return stored.request
 
-    def used(self, code: str) -> bool:
+    def code_was_used(self, code: str) -> bool:
         """Whether the code was presented before."""
-        found = self._codes.get(code)
-        return found is not None and found.used
+        stored = self._codes.get(code)
+        return stored is not None and stored.used
 
-    def redeemed(self, code: str) -> Grant:
+    def redeem_code(self, code: str) -> Grant:
         """The sign-in that a code is good for, after all checks."""
-        found = self._codes[code]
-        asked = found.asked
-        grant = self.issue(asked.scope, self._settings.subject, asked.nonce)
-        found.family = self._families[grant.family]
+        stored = self._codes[code]
+        request = stored.request
+        grant = self.issue(request.scope, self._settings.subject, request.nonce)
+        stored.family = self._families[grant.family]
         return grant
 
     # --- families ------------------------------------------------------------------------------------------------
@@ -129,41 +129,41 @@ class Grants:
         """A new family."""
         family = _Family(f"family-{len(self._families) + 1}", scope, subject, nonce)
         self._families[family.name] = family
-        return self._give(family, self._mint(family))
+        return self._issue_tokens(family, self._new_refresh_token(family))
 
     def refresh(self, token: str) -> Grant:
         """The next grant of the token's family. Raises `OAuthError`."""
-        found = self._refresh.get(token)
-        if found is None:
+        stored = self._refresh.get(token)
+        if stored is None:
             raise OAuthError("invalid_grant", "The refresh token is not known")
-        family = found.family
+        family = stored.family
         if not family.live:
             raise OAuthError("invalid_grant", "The grant was revoked")
-        if found.spent_at is not None and not self._in_grace(found.spent_at):
+        if stored.spent_at is not None and not self._in_grace(stored.spent_at):
             if self._settings.reuse_revokes_family:
                 family.live = False
             raise OAuthError("invalid_grant", "The refresh token was used before")
         if self._settings.rotate is not True:
-            return self._give(family, token if self._settings.rotate == "same" else None)
-        if found.spent_at is None:
-            found.spent_at = self._settings.clock()
-        successor = self._mint(family)
-        found.successors.append(self._refresh[successor])
-        return self._give(family, successor)
+            return self._issue_tokens(family, token if self._settings.rotate == "same" else None)
+        if stored.spent_at is None:
+            stored.spent_at = self._settings.clock()
+        successor = self._new_refresh_token(family)
+        stored.successors.append(self._refresh[successor])
+        return self._issue_tokens(family, successor)
 
     def present(self, token: str) -> tuple[str, bool]:
         """A client has shown this refresh token: its family ("" if unknown), and whether it is stale, which means that
         the client has shown a successor of it already and so must have known better."""
-        found = self._refresh.get(token)
-        if found is None:
+        stored = self._refresh.get(token)
+        if stored is None:
             return "", False
-        found.presented = True
-        return found.family.name, any(successor.presented for successor in found.successors)
+        stored.presented = True
+        return stored.family.name, any(successor.presented for successor in stored.successors)
 
     def scope_of(self, token: str) -> str | None:
         """The scope of a refresh token's family; None if the token is not known."""
-        found = self._refresh.get(token)
-        return None if found is None else found.family.scope
+        stored = self._refresh.get(token)
+        return None if stored is None else stored.family.scope
 
     def revoke(self, token: str) -> bool:
         """RFC 7009: a refresh token takes its family along, an access token only itself. Whether it was known."""
@@ -193,12 +193,12 @@ class Grants:
         grace = self._settings.grace
         return grace > 0 and self._settings.clock() - spent_at <= grace
 
-    def _mint(self, family: _Family) -> str:
+    def _new_refresh_token(self, family: _Family) -> str:
         family.newest = self.token("rt")
         self._refresh[family.newest] = _Refresh(family)
         return family.newest
 
-    def _give(self, family: _Family, refresh_token: str | None) -> Grant:
+    def _issue_tokens(self, family: _Family, refresh_token: str | None) -> Grant:
         access = self.token("at")
         self._access[access] = (family, self._settings.clock() + real_lifetime(self._settings.access_token_lifetime))
         return Grant(family.name, family.scope, family.subject, access, refresh_token, family.nonce)

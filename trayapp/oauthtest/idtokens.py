@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-KIND = {"ES256": ("EC", "P-256"), "RS256": ("RSA", 2048), "EdDSA": ("OKP", "Ed25519")}
+KEY_TYPES = {"ES256": ("EC", "P-256"), "RS256": ("RSA", 2048), "EdDSA": ("OKP", "Ed25519")}
 KEY_ID = "test-1"
 
 
@@ -25,7 +25,7 @@ class Signer:
     def sign(self, claims: Mapping[str, object], algorithm: str, secret: str = "") -> str:
         """A compact JSON Web Token. `none` is not signed; `HS256` is, with the client's secret."""
         if algorithm == "none":
-            return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}."
+            return f"{_encode({'alg': 'none', 'typ': 'JWT'})}.{_encode(claims)}."
         from joserfc import jwt
         from joserfc.jwk import OctKey
 
@@ -46,13 +46,13 @@ class Signer:
     def _key(self, algorithm: str) -> Any:
         from joserfc.jwk import generate_key
 
-        kind, size = KIND[algorithm]
+        kind, size = KEY_TYPES[algorithm]
         with self._lock:
             if algorithm not in self._keys:
-                marks = {"kid": KEY_ID, "use": "sig", "alg": algorithm}
-                self._keys[algorithm] = generate_key(kind, size, marks)  # type: ignore[call-overload]
+                parameters = {"kid": KEY_ID, "use": "sig", "alg": algorithm}
+                self._keys[algorithm] = generate_key(kind, size, parameters)  # type: ignore[call-overload]
             return self._keys[algorithm]
 
 
-def _part(value: object) -> str:
+def _encode(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()

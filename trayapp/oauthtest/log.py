@@ -35,8 +35,8 @@ class Record:
 class Log:
     """All requests so far. Its condition is the lock of the whole server, and is notified at every change."""
 
-    def __init__(self, changed: threading.Condition) -> None:
-        self._changed = changed
+    def __init__(self, condition: threading.Condition) -> None:
+        self._condition = condition
         self._records: list[Record] = []
 
     def add(
@@ -48,28 +48,28 @@ class Log:
         query: Mapping[str, str] | None = None,
     ) -> int:
         """Note a request that has come; the number that is returned names it in `outcome`."""
-        with self._changed:
+        with self._condition:
             self._records.append(Record(kind, at, PENDING, method, redacted(form or {}), redacted(query or {})))
-            self._changed.notify_all()
+            self._condition.notify_all()
             return len(self._records) - 1
 
     def outcome(self, number: int, outcome: str) -> None:
         """What the request came to."""
-        with self._changed:
+        with self._condition:
             self._records[number] = replace(self._records[number], outcome=outcome)
-            self._changed.notify_all()
+            self._condition.notify_all()
 
     def all(self) -> list[Record]:
         """A copy, oldest first."""
-        with self._changed:
+        with self._condition:
             return list(self._records)
 
     def count(self, kind: str, grant: str | None = None, outcome: str | None = None) -> int:
         """How many requests match."""
-        with self._changed:
+        with self._condition:
             return sum(record.matches(kind, grant, outcome) for record in self._records)
 
     def wait(self, kind: str, grant: str | None, outcome: str | None, times: int, timeout: float) -> bool:
         """Wait until so many requests match; False if `timeout` seconds were not enough."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self.count(kind, grant, outcome) >= times, timeout)
+        with self._condition:
+            return self._condition.wait_for(lambda: self.count(kind, grant, outcome) >= times, timeout)

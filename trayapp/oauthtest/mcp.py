@@ -132,7 +132,7 @@ class EchoWorkload:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
-        outcome = self._outcome(token)
+        outcome = self._check_token(token)
         message = await _message(request) if request.method == "POST" else None
         called = message.get("method") if isinstance(message, dict) else None
         with self._lock:
@@ -149,9 +149,9 @@ class EchoWorkload:
                 return web.Response()
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST, DELETE"})
-        return self._answer(message)
+        return self._reply_to(message)
 
-    def _outcome(self, token: str) -> str:
+    def _check_token(self, token: str) -> str:
         if not token:
             return "no_token"
         if not self._server.valid_access(token):
@@ -170,7 +170,7 @@ class EchoWorkload:
         headers = {"WWW-Authenticate": "Bearer " + ", ".join(parts)}
         return web.json_response({"error": "unauthorized"}, status=401, headers=headers)
 
-    def _answer(self, message: object) -> web.Response:
+    def _reply_to(self, message: object) -> web.Response:
         if message is None:
             return web.json_response(_error(None, PARSE_ERROR, "The body is not JSON"), status=400)
         if not isinstance(message, dict) or not isinstance(message.get("method"), str):

@@ -50,27 +50,27 @@ class Script:
 
     def __init__(self) -> None:
         self.mode = Mode.SUCCESS
-        self._rest: deque[Mode] = deque()
+        self._queue: deque[Mode] = deque()
 
     @property
     def rest(self) -> tuple[Mode, ...]:
         """What is still to be played."""
-        return tuple(self._rest)
+        return tuple(self._queue)
 
     def add(self, *modes: Mode) -> None:
         """Play these, one for each coming token request, after those that wait already."""
-        self._rest.extend(Mode(mode) for mode in modes)
+        self._queue.extend(Mode(mode) for mode in modes)
 
     def clear(self) -> None:
         """Forget the rest."""
-        self._rest.clear()
+        self._queue.clear()
 
     def next(self) -> Mode:
         """The mode for a request that has just come."""
-        return self._rest.popleft() if self._rest else self.mode
+        return self._queue.popleft() if self._queue else self.mode
 
     def finish(self) -> None:
         """Raise `ScriptNotUsedUp` if there is a rest."""
-        if self._rest:
-            names = ", ".join(mode.name for mode in self._rest)
-            raise ScriptNotUsedUp(f"{len(self._rest)} scripted token request(s) never came: {names}")
+        if self._queue:
+            names = ", ".join(mode.name for mode in self._queue)
+            raise ScriptNotUsedUp(f"{len(self._queue)} scripted token request(s) never came: {names}")

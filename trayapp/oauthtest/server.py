@@ -16,8 +16,8 @@ from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
 from trayapp.oauthtest.script import Mode
 from trayapp.oauthtest.settings import ServerSettings
-from trayapp.oauthtest.state import ServerState, refusal
-from trayapp.oauthtest.token import TokenRoute, changed
+from trayapp.oauthtest.state import ServerState, error_response
+from trayapp.oauthtest.token import TokenRoute, with_changes
 
 
 class OAuthServer(ServerSettings):
@@ -30,10 +30,10 @@ class OAuthServer(ServerSettings):
 
     def __post_init__(self) -> None:
         self._background = Background(self._application, name="oauthtest", tls=self.ssl_context, host=self.host)
-        self._shared = ServerState(self, lambda: self._background.url)
-        self._authorization = AuthorizationEndpoint(self._shared)
-        self._token = TokenRoute(self._shared)
-        self._device = DeviceEndpoint(self._shared)
+        self._state = ServerState(self, lambda: self._background.url)
+        self._authorization = AuthorizationEndpoint(self._state)
+        self._token = TokenRoute(self._state)
+        self._device = DeviceEndpoint(self._state)
 
     def __repr__(self) -> str:
         return f"<OAuthServer on port {self._background.port or 'none'}, mode {self.mode.name}>"
@@ -51,9 +51,9 @@ class OAuthServer(ServerSettings):
 
     def verify(self) -> None:
         """Raise `ClientMisbehaved` or `ScriptNotUsedUp` now, if there is a reason to."""
-        with self._shared.changed:
-            self._shared.checks.finish()
-            self._shared.script.finish()
+        with self._state.lock:
+            self._state.checks.finish()
+            self._state.script.finish()
 
     # --- where it is -----------------------------------------------------------------------------------------------
 
@@ -100,113 +100,113 @@ class OAuthServer(ServerSettings):
     @property
     def mode(self) -> Mode:
         """What it does when no script is left. Set it to change that."""
-        return self._shared.script.mode
+        return self._state.script.mode
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        with self._shared.changed:
-            self._shared.script.mode = Mode(mode)
+        with self._state.lock:
+            self._state.script.mode = Mode(mode)
 
     def script(self, *modes: Mode) -> None:
         """Play these, one for each coming token request, after what waits already; then the mode holds again."""
-        with self._shared.changed:
-            self._shared.script.add(*modes)
+        with self._state.lock:
+            self._state.script.add(*modes)
 
     @property
     def script_rest(self) -> tuple[Mode, ...]:
         """What is still to be played."""
-        with self._shared.changed:
-            return self._shared.script.rest
+        with self._state.lock:
+            return self._state.script.rest
 
     def clear_script(self) -> None:
         """Forget what is still to be played."""
-        with self._shared.changed:
-            self._shared.script.clear()
+        with self._state.lock:
+            self._state.script.clear()
 
     def release(self, mode: Mode = Mode.SUCCESS) -> None:
         """Let hanging requests go on as in this mode, and slow ones answer now. One that hangs in its body is closed,
         as that body was never meant to become a whole."""
-        self._background.soon(lambda: self._token.release(mode))
+        self._background.call_soon(lambda: self._token.release(mode))
 
     # --- what it gave out ------------------------------------------------------------------------------------------
 
     def issue(self, scope: str = "", subject: str | None = None) -> Grant:
         """A login without a browser: a new family with its first refresh token and access token."""
-        with self._shared.changed:
-            return self._shared.grants.issue(scope, self.subject if subject is None else subject)
+        with self._state.lock:
+            return self._state.grants.issue(scope, self.subject if subject is None else subject)
 
     def revoke(self, family: str) -> None:
         """End one family, as its user or an administrator would."""
-        with self._shared.changed:
-            self._shared.grants.end(family)
+        with self._state.lock:
+            self._state.grants.end(family)
 
     def revoke_all(self) -> None:
         """End every family."""
-        with self._shared.changed:
-            for family in self._shared.grants.live():
-                self._shared.grants.end(family)
+        with self._state.lock:
+            for family in self._state.grants.live():
+                self._state.grants.end(family)
 
     def live_families(self) -> tuple[str, ...]:
         """The families that can still be refreshed, oldest first."""
-        with self._shared.changed:
-            return self._shared.grants.live()
+        with self._state.lock:
+            return self._state.grants.live()
 
     def current_refresh_token(self, family: str) -> str:
         """The newest refresh token of a family, whether or not the client ever got it. Raises `KeyError`."""
-        with self._shared.changed:
-            return self._shared.grants.current(family)
+        with self._state.lock:
+            return self._state.grants.current(family)
 
     def valid_access(self, token: str) -> bool:
         """Whether a resource would accept this access token now."""
-        with self._shared.changed:
-            return self._shared.grants.valid_access(token)
+        with self._state.lock:
+            return self._state.grants.valid_access(token)
 
     def user_codes(self) -> tuple[str, ...]:
         """Device codes that wait for a person, oldest first."""
-        with self._shared.changed:
-            return self._shared.devices.waiting()
+        with self._state.lock:
+            return self._state.devices.pending_user_codes()
 
     def approve(self, user_code: str) -> None:
         """A person typed the code and agreed. Raises `KeyError` for an unknown one."""
-        with self._shared.changed:
-            self._shared.devices.decide(user_code, agreed=True)
+        with self._state.lock:
+            self._state.devices.decide(user_code, approved=True)
 
     def deny(self, user_code: str) -> None:
         """A person typed the code and declined."""
-        with self._shared.changed:
-            self._shared.devices.decide(user_code, agreed=False)
+        with self._state.lock:
+            self._state.devices.decide(user_code, approved=False)
 
     def new_keys(self) -> None:
         """Sign ID tokens with other keys from now on."""
-        self._shared.signer.forget()
+        self._state.signer.forget()
 
     # --- what it saw -----------------------------------------------------------------------------------------------
 
     @property
     def requests(self) -> list[Record]:
         """A copy of the request log, oldest first."""
-        return self._shared.log.all()
+        return self._state.log.all()
 
     @property
     def violations(self) -> list[Violation]:
         """What the client did wrong so far."""
-        with self._shared.changed:
-            return list(self._shared.checks.found)
+        with self._state.lock:
+            return list(self._state.checks.found)
 
     def count(self, kind: str, *, grant: str | None = None, outcome: str | None = None) -> int:
         """How many requests of this kind came, with this grant_type and outcome (None: any)."""
-        return self._shared.log.count(kind, grant, outcome)
+        return self._state.log.count(kind, grant, outcome)
 
     def wait(
         self, kind: str, *, grant: str | None = None, outcome: str | None = None, times: int = 1, timeout: float = 5.0
     ) -> bool:
         """Block until so many requests came; False after `timeout` seconds. In a coroutine: `asyncio.to_thread`."""
-        return self._shared.log.wait(kind, grant, outcome, times, timeout)
+        return self._state.log.wait(kind, grant, outcome, times, timeout)
 
     @property
     def max_in_flight(self) -> int:
         """The most token requests that were under way at one time."""
-        with self._shared.changed:
+        with self._state.lock:
             return self._token.max_in_flight
 
     @property
@@ -234,17 +234,17 @@ class OAuthServer(ServerSettings):
 
     async def _metadata(self, request: web.Request) -> web.StreamResponse:
         """RFC 8414 section 3.2; the same document for OpenID Connect Discovery."""
-        number = self._shared.log.add("metadata", self.clock(), request.method)
+        number = self._state.log.add("metadata", self.clock(), request.method)
         try:
-            await self._shared.arrive(request, request.path)
+            await self._state.receive(request, request.path)
         except OAuthError as problem:
-            self._shared.log.outcome(number, problem.code)
-            return refusal(problem)
-        self._shared.log.outcome(number, "ok")
-        return web.json_response(changed(self._metadata_document(), self.metadata_changes))
+            self._state.log.outcome(number, problem.code)
+            return error_response(problem)
+        self._state.log.outcome(number, "ok")
+        return web.json_response(with_changes(self._metadata_document(), self.metadata_changes))
 
     def _metadata_document(self) -> dict[str, object]:
-        ways = ["none"] if self.client_secret is None else ["client_secret_basic", "client_secret_post"]
+        auth_methods = ["none"] if self.client_secret is None else ["client_secret_basic", "client_secret_post"]
         document: dict[str, object] = {
             "issuer": self.issuer,
             "authorization_endpoint": self.authorization_endpoint,
@@ -253,8 +253,8 @@ class OAuthServer(ServerSettings):
             "response_types_supported": ["code"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "code_challenge_methods_supported": ["S256"],
-            "token_endpoint_auth_methods_supported": ways,
-            "revocation_endpoint_auth_methods_supported": ways,
+            "token_endpoint_auth_methods_supported": auth_methods,
+            "revocation_endpoint_auth_methods_supported": auth_methods,
             "authorization_response_iss_parameter_supported": self.send_iss,
         }
         if self.subject is not None:
@@ -268,33 +268,33 @@ class OAuthServer(ServerSettings):
 
     async def _revoke(self, request: web.Request) -> web.StreamResponse:
         """RFC 7009: also a token that nobody knows is answered with 200."""
-        shared = self._shared
+        state = self._state
         number: int | None = None
         try:
-            await shared.arrive(request, "/revoke")
-            form = await shared.form(request, "/revoke")
-            number = shared.log.add("revoke", self.clock(), request.method, form)
-            with shared.changed:
-                shared.authenticate(form, request.headers.get("Authorization"), "/revoke")
-                known = shared.grants.revoke(shared.need(form, "token", "/revoke"))
+            await state.receive(request, "/revoke")
+            form = await state.form(request, "/revoke")
+            number = state.log.add("revoke", self.clock(), request.method, form)
+            with state.lock:
+                state.authenticate(form, request.headers.get("Authorization"), "/revoke")
+                known = state.grants.revoke(state.require(form, "token", "/revoke"))
         except OAuthError as problem:
             if number is None:
-                number = shared.log.add("revoke", self.clock(), request.method)
-            shared.log.outcome(number, problem.code)
-            return refusal(problem)
-        shared.log.outcome(number, "ok" if known else "unknown_token")
+                number = state.log.add("revoke", self.clock(), request.method)
+            state.log.outcome(number, problem.code)
+            return error_response(problem)
+        state.log.outcome(number, "ok" if known else "unknown_token")
         return web.Response(headers=NO_STORE)
 
     async def _jwks(self, request: web.Request) -> web.StreamResponse:
         """RFC 7517 section 5."""
-        number = self._shared.log.add("jwks", self.clock(), request.method)
-        self._shared.log.outcome(number, "ok")
-        return web.json_response(self._shared.signer.keys())
+        number = self._state.log.add("jwks", self.clock(), request.method)
+        self._state.log.outcome(number, "ok")
+        return web.json_response(self._state.signer.keys())
 
     async def _portal(self, request: web.Request) -> web.StreamResponse:
         """Where `Mode.CAPTIVE_REDIRECT` points. No client goes there with a token."""
-        number = self._shared.log.add("portal", self.clock(), request.method)
-        with self._shared.changed:
-            self._shared.checks.note(Rule.FOLLOWED_REDIRECT, f"{request.method} to the portal")
-        self._shared.log.outcome(number, "ok")
+        number = self._state.log.add("portal", self.clock(), request.method)
+        with self._state.lock:
+            self._state.checks.note(Rule.FOLLOWED_REDIRECT, f"{request.method} to the portal")
+        self._state.log.outcome(number, "ok")
         return web.Response(text="<h1>Welcome to the guest network</h1>", headers={"Content-Type": HTML})

@@ -31,19 +31,19 @@ class ServerState:
     def __init__(self, settings: ServerSettings, base: Callable[[], str]) -> None:
         self.settings = settings
         self.base = base
-        self.changed = threading.Condition()
-        self.log = Log(self.changed)
+        self.lock = threading.Condition()
+        self.log = Log(self.lock)
         self.grants = Grants(settings)
         self.checks = Checks(settings.allow)
         self.script = Script()
         self.devices = Devices(settings, self.grants, self.checks)
         self.signer = Signer()
 
-    async def arrive(self, request: web.Request, where: str) -> dict[str, str]:
+    async def receive(self, request: web.Request, where: str) -> dict[str, str]:
         """Wait the latency and read the query, which may hold no secret but those of RFC 6749 section 4.1.1."""
         if self.settings.latency > 0:
             await asyncio.sleep(self.settings.latency)
-        with self.changed:
+        with self.lock:
             self.checks.user_agent(request.headers.get("User-Agent"), where)
         return self.query(request, where)
 
@@ -52,19 +52,19 @@ class ServerState:
         try:
             query = parse_form(request.raw_path.partition("?")[2])
         except BadForm as problem:
-            with self.changed:
+            with self.lock:
                 self.checks.note(Rule.BAD_FORM, f"the query of a request to {where}: {problem}")
             raise OAuthError("invalid_request", f"The query: {problem}") from None
         allowed = {"state", "code_challenge", "nonce"}
         for name in sorted(query.keys() & SECRET_FIELDS - allowed):
-            with self.changed:
+            with self.lock:
                 self.checks.note(Rule.SECRET_IN_URL, f"{name} in the query of a request to {where}")
         return query
 
     async def form(self, request: web.Request, where: str) -> dict[str, str]:
         """The form in the body of a POST. Raises `OAuthError`."""
         if request.method != "POST":
-            with self.changed:
+            with self.lock:
                 self.checks.note(Rule.WRONG_METHOD, f"{request.method} to {where}")
             raise OAuthError("invalid_request", "The method must be POST", 405)
         body = await request.read()
@@ -73,11 +73,11 @@ class ServerState:
                 raise BadForm(f"the Content-Type is not {FORM}")
             return parse_form(body)
         except BadForm as problem:
-            with self.changed:
+            with self.lock:
                 self.checks.note(Rule.BAD_FORM, f"the body of a request to {where}: {problem}")
             raise OAuthError("invalid_request", f"The body: {problem}") from None
 
-    def need(self, fields: Mapping[str, str], name: str, where: str) -> str:
+    def require(self, fields: Mapping[str, str], name: str, where: str) -> str:
         """A parameter that must be there. Raises `OAuthError`."""
         value = fields.get(name)
         if not value:
@@ -95,15 +95,15 @@ class ServerState:
         if basic and "client_secret" in form:
             self.checks.note(Rule.TWO_AUTHENTICATIONS, f"a request to {where} has its client secret twice")
             raise OAuthError("invalid_request", "Authenticate by header or by body, not by both")
-        name, secret = basic or (self.need(form, "client_id", where), form.get("client_secret", ""))
-        if name != self.settings.client_id or form.get("client_id", name) != name:
+        client_id, secret = basic or (self.require(form, "client_id", where), form.get("client_secret", ""))
+        if client_id != self.settings.client_id or form.get("client_id", client_id) != client_id:
             raise OAuthError("invalid_client", "The client is not known", 401)
-        wanted = self.settings.client_secret
-        if wanted is not None and not hmac.compare_digest(secret.encode(), wanted.encode()):
+        expected = self.settings.client_secret
+        if expected is not None and not hmac.compare_digest(secret.encode(), expected.encode()):
             raise OAuthError("invalid_client", "The client's secret is wrong", 401)
 
 
-def refusal(problem: OAuthError) -> web.Response:
+def error_response(problem: OAuthError) -> web.Response:
     """An error answer (RFC 6749 section 5.2)."""
     headers = dict(NO_STORE)
     if problem.status == 401:
