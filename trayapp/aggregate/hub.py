@@ -291,6 +291,7 @@ class Hub:
     def _forget(self, name: str, *, for_good: bool) -> None:
         if (asking := self._asking.pop(name, None)) is not None:
             asking.cancel()
+        self._failed.pop(name, None)
         if (backend := self._backends.pop(name, None)) is not None:
             self._job(backend.close())
         self._public.clear()
