@@ -19,12 +19,12 @@ async def copy(text: str) -> bool:
     """Whether some program took it. The text goes by standard input, never as an argument."""
     programs = {"darwin": (("pbcopy",),), "win32": (("clip",),)}.get(sys.platform, PROGRAMS)
     for program in programs:
-        if shutil.which(program[0]) and await _hand_over(program, text):
+        if shutil.which(program[0]) and await _pipe_to(program, text):
             return True
     return False
 
 
-async def _hand_over(program: tuple[str, ...], text: str) -> bool:
+async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(

@@ -31,7 +31,7 @@ class BusError(OSError):
 class _Bus(MessageBus):
     """What both buses share. `word` names the bus in sentences."""
 
-    word = ""
+    bus_name = ""
 
     def send(self, msg: Message) -> asyncio.Future[Any]:  # type: ignore[override]  # as in the class above us
         """As in dbus-fast, but the future is marked as read before anything can go wrong: when the write fails at once,
@@ -39,7 +39,7 @@ class _Bus(MessageBus):
         if not msg.serial:
             msg.serial = self.next_serial()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_read)
+        future.add_done_callback(_mark_retrieved)
         if self._writer is None:
             future.set_exception(EOFError("not connected yet"))
             return future
@@ -51,15 +51,15 @@ class _Bus(MessageBus):
         """Wait for the end of the connection, whoever ended it; why it ended."""
         try:
             await self.wait_for_disconnect()  # type: ignore[no-untyped-call]
-        except Exception as problem:  # noqa: BLE001 - whatever it was, the connection is over
-            return f"the {self.word} bus closed the connection ({words(problem)})"
-        return f"the {self.word} bus closed the connection"
+        except Exception as error:  # noqa: BLE001 - whatever it was, the connection is over
+            return f"the {self.bus_name} bus closed the connection ({error_text(error)})"
+        return f"the {self.bus_name} bus closed the connection"
 
 
 class SessionBus(_Bus):
     """The session bus of this environment; InvalidAddressError if there is none."""
 
-    word = "session"
+    bus_name = "session"
 
     def __init__(self) -> None:
         super().__init__(bus_type=BusType.SESSION)
@@ -68,7 +68,7 @@ class SessionBus(_Bus):
 class SystemBus(_Bus):
     """The system bus, with file descriptors in replies."""
 
-    word = "system"
+    bus_name = "system"
 
     def __init__(self) -> None:
         super().__init__(bus_type=BusType.SYSTEM, negotiate_unix_fd=True)
@@ -81,10 +81,10 @@ class SystemBus(_Bus):
             bus = cls()
             async with asyncio.timeout(CALL_LIMIT):
                 await bus.connect()
-        except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
+        except Exception as error:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
             if bus is not None:
                 bus.disconnect()
-            raise BusError(f"there is no system bus to be reached ({words(problem)})") from None
+            raise BusError(f"there is no system bus to be reached ({error_text(error)})") from None
         return bus
 
     async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
@@ -97,18 +97,18 @@ class SystemBus(_Bus):
                 reply = await self.call(call)
         except TimeoutError:
             raise BusError(f"{name} did not answer within {CALL_LIMIT:.0f} s") from None
-        except (OSError, EOFError) as problem:
-            raise BusError(f"the system bus closed the connection ({words(problem)})") from None
+        except (OSError, EOFError) as error:
+            raise BusError(f"the system bus closed the connection ({error_text(error)})") from None
         if reply.message_type is MessageType.ERROR:
             raise BusError(f"{name} said {reply.error_name}", reply.error_name or "")
         return reply
 
 
-def _read(future: asyncio.Future[Any]) -> None:
+def _mark_retrieved(future: asyncio.Future[Any]) -> None:
     if not future.cancelled():
         future.exception()
 
 
-def words(problem: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What to say of an exception in one line: some have no text."""
-    return str(problem) or type(problem).__name__
+    return str(error) or type(error).__name__

@@ -24,7 +24,7 @@ def private_directory(path: Path) -> Path:
     """Make `path` (and what is missing above it) or correct its mode. Raises `NotPrivateError` or `OSError`."""
     _refuse_link(path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _narrow(path, 0o700)
+    _restrict_mode(path, 0o700)
     return path
 
 
@@ -35,7 +35,7 @@ def private_file(path: Path) -> None:
         return
     if not path.is_file():
         raise NotPrivateError(f"{path} is not a file; move it away, Amberlight keeps a file of its own there.")
-    _narrow(path, 0o600)
+    _restrict_mode(path, 0o600)
 
 
 def write_private(path: Path, text: str, *, shared: bool = False) -> None:
@@ -70,7 +70,7 @@ def _refuse_link(path: Path) -> None:
         )
 
 
-def _narrow(path: Path, mode: int) -> None:
+def _restrict_mode(path: Path, mode: int) -> None:
     if os.name != "posix":
         return
     found = stat.S_IMODE(path.stat().st_mode)

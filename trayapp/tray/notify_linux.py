@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from dbus_fast import Message, MessageType, Variant
 
 from trayapp.core.presentation import Action, Notice, Verb
-from trayapp.system.dbus import SessionBus, words
+from trayapp.system.dbus import SessionBus, error_text
 from trayapp.tray import pixmap
 from trayapp.tray.channel import ChannelError, OnAction
 
@@ -132,7 +132,7 @@ class LinuxChannel:
         except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
             if bus is not None:
                 bus.disconnect()
-            raise ChannelError(f"the session bus cannot be reached ({words(problem)})") from None
+            raise ChannelError(f"the session bus cannot be reached ({error_text(problem)})") from None
         self._bus = bus
         self._watch = asyncio.create_task(self._until_lost(bus), name="watch the bus of the notifications")
         bus.add_message_handler(self._heard)

@@ -25,7 +25,7 @@ from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from trayapp.core.presentation import Action, MenuItem, Verb
-from trayapp.system.dbus import SessionBus, words
+from trayapp.system.dbus import SessionBus, error_text
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import ViewUpdate
@@ -144,7 +144,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                 await done.wait()  # the address is in our environment: it cannot come later
                 return
             except NO_BUS as problem:
-                self._report(f"no tray icon: the session bus cannot be reached ({words(problem)})")
+                self._report(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
             except Exception:
                 log.exception("the tray connection failed; it will be tried again")
             if not done.is_set():
@@ -240,7 +240,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             async with asyncio.timeout(CALL_LIMIT):
                 reply = await self._bus.call(call)
         except NO_BUS as problem:
-            log.info("%s did not answer to %s (%s)", name, member, words(problem))
+            log.info("%s did not answer to %s (%s)", name, member, error_text(problem))
             return None
         if reply.message_type is MessageType.ERROR:
             log.debug("%s answered %s to %s", name, reply.error_name, member)
