@@ -96,7 +96,7 @@ def draw(source: Path, size: int, layers: tuple[str, ...] = LAYERS, ink: str = "
             canvas.polygon([(x / SIDE - 0.5, y / SIDE - 0.5) for x, y in points], colour)
         else:
             raise ValueError(f"{SOURCE} has a shape that is not drawn here: {shape.tag}")
-    return canvas.done()
+    return canvas.downsampled()
 
 
 # --- what is made of it ----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def menu(state: str = "ok", *, retry_all: bool = True) -> tuple[MenuItem, ...]:
     )
 
 
-def face(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None) -> TrayView:
+def tray_view(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None) -> TrayView:
     return TrayView(icon, "2 running · 1 retrying", menu() if items is None else items)
 
 
@@ -60,9 +60,9 @@ class Tray:
         self.icon = TrayIcon(self.actions.put, self.ready.set, on_host=self.hosts.append)
         self.thread = threading.Thread(target=self.icon.run)
 
-    def show(self, face: TrayView) -> None:
-        self.icon.publish(face)
-        wait_for(lambda: self.desk.icon_share(face.icon.colour.value) > 0.05, f"a {face.icon.colour.name} icon")
+    def show(self, view: TrayView) -> None:
+        self.icon.publish(view)
+        wait_for(lambda: self.desk.icon_share(view.icon.colour.value) > 0.05, f"a {view.icon.colour.name} icon")
 
     def clicked(self) -> Action:
         return self.actions.get(timeout=5)
@@ -117,7 +117,7 @@ def test_the_first_icon_is_a_blue_ring(tray: Tray) -> None:
 def test_the_panel_shows_the_colours_of_the_view(tray: Tray, view: IconView) -> None:
     """Colour of the worst status in the middle, the others in the ring, none that does not belong."""
 
-    tray.show(face(view))
+    tray.show(tray_view(view))
     for colour in (Colour.GREEN, Colour.AMBER, Colour.RED):
         assert (colour in view.segments) is (tray.desk.icon_share(colour.value) > 0.02), colour
 
@@ -130,7 +130,7 @@ def test_on_a_dark_panel_the_amber_icon_stands_out(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", desk.env["DBUS_SESSION_BUS_ADDRESS"])
         tray = Tray(desk)
         tray.thread.start()
-        tray.show(face(AMBER))
+        tray.show(tray_view(AMBER))
         assert DARK == desk.pixel(400, 16)
         assert desk.icon_share(Colour.AMBER.value) > 0.08
         tray.icon.stop()
@@ -140,7 +140,7 @@ def test_on_a_dark_panel_the_amber_icon_stands_out(monkeypatch: pytest.MonkeyPat
 def test_a_left_click_asks_for_the_dashboard(tray: Tray) -> None:
     """The default action, never a sign-in."""
 
-    tray.show(face())
+    tray.show(tray_view())
     tray.desk.click_icon()
     assert SHOW == tray.clicked()
 
@@ -148,7 +148,7 @@ def test_a_left_click_asks_for_the_dashboard(tray: Tray) -> None:
 def test_a_line_clicked_with_the_mouse_posts_its_action(tray: Tray) -> None:
     """From the panel's menu to the handler."""
 
-    tray.show(face())
+    tray.show(tray_view())
     tray.desk.click_row(tray.desk.open_menu(), LAST)
     assert QUIT == tray.clicked()
 
@@ -156,7 +156,7 @@ def test_a_line_clicked_with_the_mouse_posts_its_action(tray: Tray) -> None:
 def test_a_line_chosen_by_keyboard_posts_its_action(tray: Tray) -> None:
     """The keyboard passes over the greyed summary and the separator."""
 
-    tray.show(face())
+    tray.show(tray_view())
     tray.desk.choose(2)
     assert Action(Verb.RETRY_ALL) == tray.clicked()
 
@@ -164,7 +164,7 @@ def test_a_line_chosen_by_keyboard_posts_its_action(tray: Tray) -> None:
 def test_a_submenu_opens_and_its_line_posts_its_action(tray: Tray) -> None:
     """Each workload has its own submenu."""
 
-    tray.show(face())
+    tray.show(tray_view())
     first = tray.desk.open_menu()
     tray.desk.hover_row(first, GITHUB)
     submenu = wait_for(lambda: tray.desk.menus()[1:], "the submenu")[0]
@@ -176,10 +176,10 @@ def test_a_submenu_opens_and_its_line_posts_its_action(tray: Tray) -> None:
 def test_a_new_text_leaves_the_open_menu_open(tray: Tray) -> None:
     """The text changes under the user's eyes, and a click still does what it says."""
 
-    tray.show(face())
+    tray.show(tray_view())
     box = tray.desk.open_menu()
     before = tray.desk.shot().crop((box[0], box[1], box[0] + box[2], box[1] + box[3])).tobytes()
-    tray.show(face(AMBER, menu("14:32")))
+    tray.show(tray_view(AMBER, menu("14:32")))
     tray.desk.settle(box)
     assert [box] == tray.desk.menus()
     assert before != tray.desk.shot().crop((box[0], box[1], box[0] + box[2], box[1] + box[3])).tobytes()
@@ -190,9 +190,9 @@ def test_a_new_text_leaves_the_open_menu_open(tray: Tray) -> None:
 def test_a_line_that_goes_leaves_the_open_menu_open(tray: Tray) -> None:
     """Even a new layout does not take the menu away from under the mouse."""
 
-    tray.show(face())
+    tray.show(tray_view())
     box = tray.desk.open_menu()
-    tray.show(face(AMBER, menu(retry_all=False)))
+    tray.show(tray_view(AMBER, menu(retry_all=False)))
     wait_for(lambda: tray.desk.menus() and len(tray.desk.rows(tray.desk.menus()[0])) == 5, "the line to go")
     tray.desk.click_row(tray.desk.menus()[0], DASHBOARD - 1)
     assert SHOW == tray.clicked()
@@ -202,9 +202,9 @@ def test_a_line_that_goes_leaves_the_open_menu_open(tray: Tray) -> None:
 def test_a_late_click_on_a_line_that_is_gone_hits_nothing(tray: Tray) -> None:
     """Its number is never given to another line."""
 
-    tray.show(face())
+    tray.show(tray_view())
     gone = wait_for(tray.ids, "the menu")["Retry all now"]
-    tray.show(face(AMBER, menu(retry_all=False)))
+    tray.show(tray_view(AMBER, menu(retry_all=False)))
     wait_for(lambda: "Retry all now" not in tray.ids(), "the line to go")
     tray.event(gone)
     tray.event(tray.ids()["Quit"])
@@ -215,7 +215,7 @@ def test_a_late_click_on_a_line_that_is_gone_hits_nothing(tray: Tray) -> None:
 def test_an_underscore_in_a_name_is_shown(tray: Tray) -> None:
     """dbusmenu takes a single one for the mark of an access key."""
 
-    tray.show(face())
+    tray.show(tray_view())
     assert "● git__hub  ok" in wait_for(tray.ids, "the menu")
 
 
@@ -227,21 +227,21 @@ def test_attention_is_asked_for_and_withdrawn(tray: Tray) -> None:
         text = tray.desk.call(tray.bus_name(), "/StatusNotifierItem", "org.freedesktop.DBus.Properties.Get", *asked)
         return text.split('"')[1]
 
-    tray.show(face(GREEN))
+    tray.show(tray_view(GREEN))
     assert "Active" == status()
-    tray.show(face(RED))
+    tray.show(tray_view(RED))
     assert "NeedsAttention" == status()
     assert tray.desk.icon_share(Colour.RED.value) > 0.08
-    tray.icon.publish(face(GREEN))
+    tray.icon.publish(tray_view(GREEN))
     wait_for(lambda: status() == "Active", "the calm status")
 
 
 def test_the_icon_comes_back_with_its_panel(tray: Tray) -> None:
     """A panel that crashed finds the icon again, with the newest state, and its menu works."""
 
-    tray.show(face(GREEN))
+    tray.show(tray_view(GREEN))
     tray.desk.stop_panel()
-    tray.icon.publish(face(AMBER))
+    tray.icon.publish(tray_view(AMBER))
     tray.desk.start_panel()
     wait_for(lambda: tray.desk.icon_share(Colour.AMBER.value) > 0.08, "the icon on the new panel")
     tray.desk.click_row(tray.desk.open_menu(), LAST)

@@ -106,7 +106,7 @@ def test_attention_does_not_change_the_picture() -> None:
 def test_the_prebuilt_pictures_are_those_that_the_code_draws(tmp_path: Path) -> None:
     """`python -m trayapp.tray.art` was run after the last change of the drawing."""
 
-    art.write_pictures(tmp_path)
+    art.write_images(tmp_path)
     for path in (pixmap.SHAPES_PNG, pixmap.APP_PNG):
         with Image.open(path) as shipped, Image.open(tmp_path / path.name) as drawn:
             assert (shipped.size, shipped.mode) == (drawn.size, drawn.mode), path.name

@@ -19,8 +19,8 @@ VIEW = IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN,))
 SHOW = Action(Verb.SHOW)
 
 
-def face(tooltip: str = "all well", view: IconView = VIEW, *items: MenuItem) -> TrayView:
-    return TrayView(view, tooltip, items)
+def tray_view(tooltip: str = "all well", icon: IconView = VIEW, *items: MenuItem) -> TrayView:
+    return TrayView(icon, tooltip, items)
 
 
 class Screen:
@@ -89,16 +89,16 @@ def test_only_the_newest_face_is_kept() -> None:
     """Whoever takes late takes the latest."""
 
     box = Mailbox()
-    box.put(face("old"))
-    box.put(face("new"))
-    assert face("new") == box.take()
+    box.put(tray_view("old"))
+    box.put(tray_view("new"))
+    assert tray_view("new") == box.take()
 
 
 def test_a_closed_mailbox_gives_nothing_more() -> None:
     """Not even what lies in it."""
 
     box = Mailbox()
-    box.put(face())
+    box.put(tray_view())
     box.close()
     assert box.take() is None
 
@@ -118,12 +118,12 @@ def test_closing_wakes_a_waiting_taker() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (None, face(), ViewUpdate(VIEW, "all well", ())),
-        (face(), face(), ViewUpdate()),
-        (face(), face("retrying"), ViewUpdate(tooltip="retrying")),
-        (face(), face("all well", IconView(Glyph.OPEN, Colour.BLUE)), ViewUpdate(IconView(Glyph.OPEN, Colour.BLUE))),
-        (face(), face("all well", VIEW, MenuItem("a")), ViewUpdate(menu=(MenuItem("a"),))),
-        (face("all well", VIEW, MenuItem("a")), face(), ViewUpdate(menu=())),
+        (None, tray_view(), ViewUpdate(VIEW, "all well", ())),
+        (tray_view(), tray_view(), ViewUpdate()),
+        (tray_view(), tray_view("retrying"), ViewUpdate(tooltip="retrying")),
+        (tray_view(), tray_view("all well", IconView(Glyph.OPEN, Colour.BLUE)), ViewUpdate(IconView(Glyph.OPEN, Colour.BLUE))),
+        (tray_view(), tray_view("all well", VIEW, MenuItem("a")), ViewUpdate(menu=(MenuItem("a"),))),
+        (tray_view("all well", VIEW, MenuItem("a")), tray_view(), ViewUpdate(menu=())),
     ],
 )
 def test_a_change_holds_only_what_differs(before: TrayView | None, after: TrayView, expected: ViewUpdate) -> None:
@@ -138,10 +138,10 @@ def test_a_face_reaches_the_screen_in_the_painters_thread() -> None:
     """Once in full, then only what changed, and nothing for the same face again."""
 
     with Running() as running:
-        running.icon.publish(face("one"))
+        running.icon.publish(tray_view("one"))
         assert ViewUpdate(VIEW, "one", ()) == running.screen.next()
-        running.icon.publish(face("one"))
-        running.icon.publish(face("two"))
+        running.icon.publish(tray_view("one"))
+        running.icon.publish(tray_view("two"))
         assert ViewUpdate(tooltip="two") == running.screen.next()
         assert {"painter"} == running.screen.threads
 
@@ -154,7 +154,7 @@ def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
     def making(tooltip: str) -> Callable[[], TrayView]:
         def make() -> TrayView:
             makers.append((tooltip, threading.current_thread().name))
-            return face(tooltip)
+            return tray_view(tooltip)
 
         return make
 
@@ -172,10 +172,10 @@ def test_a_flutter_costs_four_changes_a_second() -> None:
 
     with Running() as running:
         began = time.monotonic()
-        running.icon.publish(face("first"))
+        running.icon.publish(tray_view("first"))
         running.screen.next()
         for i in range(1000):
-            running.icon.publish(face(str(i)))
+            running.icon.publish(tray_view(str(i)))
         assert ViewUpdate(tooltip="999") == running.screen.next()
         assert time.monotonic() - began >= icon_module.MIN_INTERVAL * 0.9
 
@@ -185,7 +185,7 @@ def test_stopping_cuts_the_rest_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(icon_module, "MIN_INTERVAL", 60.0)
     with Running() as running:
-        running.icon.publish(face())
+        running.icon.publish(tray_view())
         running.screen.next()
 
 
@@ -203,13 +203,13 @@ def test_a_screen_that_fails_once_is_shown_everything_again(caplog: pytest.LogCa
     """Nothing half shown stays; the log has the reason."""
 
     with Running() as running:
-        running.icon.publish(face("one"))
+        running.icon.publish(tray_view("one"))
         running.screen.next()
         running.screen.fail = 1
-        running.icon.publish(face("two"))
+        running.icon.publish(tray_view("two"))
         while running.screen.fail:
             time.sleep(0.001)
-        running.icon.publish(face("three"))
+        running.icon.publish(tray_view("three"))
         assert ViewUpdate(VIEW, "three", ()) == running.screen.next()
     assert "the panel fell over" in caplog.text
 
@@ -226,7 +226,7 @@ def test_a_slow_handler_holds_up_neither_clicks_nor_the_screen() -> None:
     with Running(slow) as running:
         running.screen.click(SHOW)
         running.screen.click(Action(Verb.QUIT))
-        running.icon.publish(face())
+        running.icon.publish(tray_view())
         running.screen.next()
         assert handled.empty()
         release.set()

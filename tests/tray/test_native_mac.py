@@ -184,7 +184,7 @@ def test_tags_forget_old_menus() -> None:
 
     tags = native.CallbackTags()
     for _ in range(100):
-        tags.begin()
+        tags.begin_menu()
         for _ in range(10):
             tags.append(lambda: None)
     assert 1000 == len(tags)

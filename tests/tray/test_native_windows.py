@@ -150,7 +150,7 @@ def test_on_windows_a_left_click_asks_for_the_dashboard() -> None:
 def test_on_windows_a_tooltip_is_cut_to_what_fits(text: str, units: int) -> None:
     """128 UTF-16 units with the final zero, and no half of a pair."""
 
-    cut = native.windows_tip(text)
+    cut = native.windows_tooltip(text)
     assert units == len(cut.encode("utf-16-le")) // 2
     assert cut == text or cut.endswith("…")
 
@@ -158,12 +158,12 @@ def test_on_windows_a_tooltip_is_cut_to_what_fits(text: str, units: int) -> None
 def test_the_default_line_and_the_check_marks_are_pystrays() -> None:
     """What both systems are given of our menu."""
 
-    menu, live = native.make_menu(pystray, MENU, lambda path, action: None, native.plain)
+    menu, clickable = native.make_menu(pystray, MENU, lambda path, action: None, native.plain_label)
     workload, line, show, mute, quit_ = menu.items
     assert line is pystray_base.Menu.SEPARATOR
     assert (False, True, False) == (workload.default, show.default, quit_.default)
     assert (None, True) == (quit_.checked, mute.checked)
-    assert {(("a", "a/retry"), RETRY), (("show",), SHOW), (("mute",), Action(Verb.MUTE)), (("quit",), QUIT)} == live
+    assert {(("a", "a/retry"), RETRY), (("show",), SHOW), (("mute",), Action(Verb.MUTE)), (("quit",), QUIT)} == clickable
 
 
 def test_nothing_of_the_front_needs_d_bus() -> None:

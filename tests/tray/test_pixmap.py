@@ -17,7 +17,7 @@ from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray import art, pixmap
 
 OFF = 5  # of 255: the triangle at 24 px, where a point or two of 64 are the ring's; elsewhere it is 2
-COUNTS = range(pixmap.RING_MOST + 1)
+COUNTS = range(pixmap.RING_MAX + 1)
 
 WHOLE_LIFE = """
 import itertools, sys
@@ -93,7 +93,7 @@ def test_a_plain_pixel_is_exact_and_has_its_alpha_first() -> None:
 def test_what_does_not_fit_a_ring_fills_the_icon() -> None:
     """As many segments as the face gives at most; with more, the worst colour is shown, not a shape of another glyph."""
 
-    assert SEGMENTS_MAX == pixmap.RING_MOST
+    assert SEGMENTS_MAX == pixmap.RING_MAX
     seven = IconView(Glyph.CROSS, Colour.RED, (Colour.GREEN,) * 7)
     assert pixmap.pixmaps(IconView(Glyph.CROSS, Colour.RED)) == pixmap.pixmaps(seven)
 
@@ -101,10 +101,10 @@ def test_what_does_not_fit_a_ring_fills_the_icon() -> None:
 def test_every_shape_is_there() -> None:
     """Empty are the contrasts of glyphs that have none, and no other row; Pillow reads the same as zlib."""
 
-    rows = pixmap.shapes(pixmap.packed(pixmap.SHAPES_PNG), range(pixmap.SHAPES))
-    bare = {Glyph.RETRY, Glyph.CROSS, Glyph.OPEN, Glyph.SQUARE, Glyph.QUESTION}
-    empty = {pixmap.WITHIN + 2 * i + 1 for i, glyph in enumerate(Glyph) if glyph in bare}
-    empty.add(pixmap.FILLING + 2 * list(Glyph).index(Glyph.OPEN) + 1)
+    rows = pixmap.shapes(pixmap.packed_rows(pixmap.SHAPES_PNG), range(pixmap.SHAPE_COUNT))
+    plain = {Glyph.RETRY, Glyph.CROSS, Glyph.OPEN, Glyph.SQUARE, Glyph.QUESTION}
+    empty = {pixmap.WITHIN_ROWS + 2 * i + 1 for i, glyph in enumerate(Glyph) if glyph in plain}
+    empty.add(pixmap.FILLING_ROWS + 2 * list(Glyph).index(Glyph.OPEN) + 1)
     assert empty == {number for number, row in rows.items() if not any(row)}
     with Image.open(pixmap.SHAPES_PNG) as image:
         assert image.tobytes() == b"".join(rows.values())
@@ -120,24 +120,24 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     """Its rows would mean something else: the sentence says how to mend it."""
 
     path = tmp_path / "shapes.png"
-    path.write_bytes(art.plain_png(Image.new("L", (pixmap.PIXELS, pixmap.SHAPES - 1))))
+    path.write_bytes(art.plain_png(Image.new("L", (pixmap.PIXELS, pixmap.SHAPE_COUNT - 1))))
     with pytest.raises(ValueError, match=r"shapes\.png is of another version: write it with"):
-        pixmap.packed(path)
+        pixmap.packed_rows(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="another version"):
-        pixmap.packed(path)
+        pixmap.packed_rows(path)
 
 
 def test_a_file_that_was_repacked_is_refused(tmp_path: Path) -> None:
     """A PNG optimiser would filter the rows, and a copy may be cut short."""
 
     path = tmp_path / "shapes.png"
-    gradient = Image.linear_gradient("L").resize((pixmap.PIXELS, pixmap.SHAPES))
+    gradient = Image.linear_gradient("L").resize((pixmap.PIXELS, pixmap.SHAPE_COUNT))
     gradient.save(path, optimize=True)
     with pytest.raises(ValueError, match="cut short or filtered"):
-        pixmap.shapes(pixmap.packed(path), range(pixmap.SHAPES))
+        pixmap.shapes(pixmap.packed_rows(path), range(pixmap.SHAPE_COUNT))
     with pytest.raises(ValueError, match="cut short or filtered"):
-        pixmap.shapes(pixmap.packed(pixmap.SHAPES_PNG)[:-9000], range(pixmap.SHAPES))
+        pixmap.shapes(pixmap.packed_rows(pixmap.SHAPES_PNG)[:-9000], range(pixmap.SHAPE_COUNT))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pystray draws with Pillow")

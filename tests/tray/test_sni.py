@@ -84,7 +84,7 @@ async def test_every_property_that_hosts_ask_for_is_there(bus: Bus) -> None:
             *("IconName", "IconPixmap", "IconAccessibleDesc", "OverlayIconName", "OverlayIconPixmap"),
             *("AttentionIconName", "AttentionIconPixmap", "AttentionAccessibleDesc", "AttentionMovieName"),
         } == set(found)
-        assert list(pixmap.pixmaps(pixmap.FIRST)) == found["IconPixmap"].value
+        assert list(pixmap.pixmaps(pixmap.FIRST_VIEW)) == found["IconPixmap"].value
         assert ("amberlight", "Active", "/MenuBar") == tuple(found[name].value for name in ("Id", "Status", "Menu"))
 
     await with_watcher(bus, work)

@@ -23,7 +23,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from trayapp.core.presentation import Colour, Glyph, IconView
-from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MOST, SHAPES, SHAPES_PNG, SIZES, contrast
+from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MAX, SHAPE_COUNT, SHAPES_PNG, SIZES, contrast
 
 # The picture of the program itself, in notifications:
 APP = IconView(Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER, Colour.GREEN))
@@ -75,7 +75,7 @@ class Canvas:
         hole = [(inner * math.sin(a), -inner * math.cos(a)) for a in reversed(angles)]
         self.polygon(rim + hole, colour)
 
-    def done(self) -> Image.Image:
+    def downsampled(self) -> Image.Image:
         return self.image.reduce(self._scale)
 
 
@@ -121,8 +121,8 @@ def _exclamation(canvas: Canvas, r: float, ink: str) -> None:
 
 
 def _cross(canvas: Canvas, r: float, ink: str, paper: str) -> None:
-    for way in (1, -1):
-        canvas.stroke([(-0.66 * r, -0.66 * r * way), (0.66 * r, 0.66 * r * way)], 0.40 * r, ink)
+    for sign in (1, -1):
+        canvas.stroke([(-0.66 * r, -0.66 * r * sign), (0.66 * r, 0.66 * r * sign)], 0.40 * r, ink)
 
 
 def _open(canvas: Canvas, r: float, ink: str, paper: str) -> None:
@@ -162,7 +162,7 @@ def _ring(canvas: Canvas, segments: tuple[str, ...], inner: float) -> None:
         canvas.arc(inner, RING_OUTER, i * share + gap / 2, (i + 1) * share - gap / 2, colour)
 
 
-def _full(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
+def _filled(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
     """More workloads than a ring can show: the worst colour fills the icon and the glyph lies on it."""
     if glyph is Glyph.OPEN:
         canvas.arc(0.25, RING_OUTER, 0, 360, colour)
@@ -174,16 +174,16 @@ def _full(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
         _GLYPHS[glyph](canvas, 0.36, ink, colour)
 
 
-def _painted(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, other: str) -> Canvas:
+def _paint(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, contrasting: str) -> Canvas:
     """The icon still in large. `other` is the contrast to `colour`."""
     canvas = Canvas(size)
     canvas.disc((0, 0), 0.5, GROUND)
     if segments:
         _ring(canvas, segments, SMALL_INNER if size < SMALL else RING_INNER)
         radius = WARNING if glyph is Glyph.WARNING else SMALL_GLYPH if size < SMALL else GLYPH
-        _GLYPHS[glyph](canvas, radius, colour, other)
+        _GLYPHS[glyph](canvas, radius, colour, contrasting)
     else:
-        _full(canvas, glyph, colour, other)
+        _filled(canvas, glyph, colour, contrasting)
     return canvas
 
 
@@ -191,48 +191,48 @@ def _painted(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, ot
 def draw(view: IconView, size: int) -> Image.Image:
     """The icon, RGBA, `size` px square. Shared between callers: do not draw on it."""
     segments = tuple(colour.value for colour in view.segments)
-    return _painted(size, view.glyph, segments, view.colour.value, contrast(view.colour)).done()
+    return _paint(size, view.glyph, segments, view.colour.value, contrast(view.colour)).downsampled()
 
 
 # --- the shapes that `pixmap.py` mixes ------------------------------------------------------------------------------------
 
-SEEN, UNSEEN = "#ff0000", "#000000"  # nothing else in an icon of these has the full red
+MARKED, UNMARKED = "#ff0000", "#000000"  # nothing else in an icon of these has the full red
 
 
 def shapes() -> Image.Image:
     """All shapes, one a row, in the order that `pixmap.py` names."""
-    rows = [b"".join(_painted(size, Glyph.OPEN, (), UNSEEN, UNSEEN).done().getchannel("A").tobytes() for size in SIZES)]
-    rings = [_segments(count) for count in range(1, RING_MOST + 1)]
-    taken = bytes(max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True))
+    rows = [b"".join(_paint(size, Glyph.OPEN, (), UNMARKED, UNMARKED).downsampled().getchannel("A").tobytes() for size in SIZES)]
+    rings = [_segments(count) for count in range(1, RING_MAX + 1)]
+    ring_shares = bytes(max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True))
     for glyph in Glyph:
-        rows += [_shape(glyph, (), SEEN, UNSEEN), _shape(glyph, (), UNSEEN, SEEN)]
+        rows += [_shape(glyph, (), MARKED, UNMARKED), _shape(glyph, (), UNMARKED, MARKED)]
     for glyph in Glyph:
-        for row in (_shape(glyph, (UNSEEN,), SEEN, UNSEEN), _shape(glyph, (UNSEEN,), UNSEEN, SEEN)):
+        for row in (_shape(glyph, (UNMARKED,), MARKED, UNMARKED), _shape(glyph, (UNMARKED,), UNMARKED, MARKED)):
             # At 24 px the triangle's corners touch the ring by a point or two: those are the ring's here.
-            rows.append(bytes(min(share, 255 - ring) for share, ring in zip(row, taken, strict=True)))
+            rows.append(bytes(min(share, 255 - ring) for share, ring in zip(row, ring_shares, strict=True)))
     rows += itertools.chain(*rings)
-    return Image.frombytes("L", (PIXELS, SHAPES), b"".join(rows))
+    return Image.frombytes("L", (PIXELS, SHAPE_COUNT), b"".join(rows))
 
 
 def _segments(count: int) -> list[bytes]:
     """The shapes of a ring."""
-    rings = (tuple(SEEN if i == j else UNSEEN for j in range(count)) for i in range(count))
-    return [_shape(Glyph.OPEN, ring, UNSEEN, UNSEEN) for ring in rings]
+    rings = (tuple(MARKED if i == j else UNMARKED for j in range(count)) for i in range(count))
+    return [_shape(Glyph.OPEN, ring, UNMARKED, UNMARKED) for ring in rings]
 
 
-def _shape(glyph: Glyph, segments: tuple[str, ...], colour: str, other: str) -> bytes:
+def _shape(glyph: Glyph, segments: tuple[str, ...], colour: str, contrasting: str) -> bytes:
     """In all sizes, how much of what is painted of each pixel has the colour `SEEN`."""
-    return bytes(share for size in SIZES for share in _shares(_painted(size, glyph, segments, colour, other)))
+    return bytes(share for size in SIZES for share in _shares(_paint(size, glyph, segments, colour, contrasting)))
 
 
 def _shares(canvas: Canvas) -> Iterator[int]:
     """0 to 255 for each pixel, rounded down: shapes that share a pixel must not come to more than the whole of it."""
-    seen = _count(canvas.image.getchannel("R"))
-    painted = _count(canvas.image.getchannel("A"))
-    return (255 * part // whole if whole else 0 for part, whole in zip(seen, painted, strict=True))
+    marked = _count_set(canvas.image.getchannel("R"))
+    painted = _count_set(canvas.image.getchannel("A"))
+    return (255 * part // whole if whole else 0 for part, whole in zip(marked, painted, strict=True))
 
 
-def _count(points: Image.Image) -> bytes:
+def _count_set(points: Image.Image) -> bytes:
     """How many of the SCALE² points of each pixel are set (255)."""
     return points.point(lambda value: SCALE * SCALE * (value == 255)).reduce(SCALE).tobytes()
 
@@ -253,11 +253,11 @@ def plain_png(image: Image.Image) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """Draw app.png and shapes.png anew: `python -m trayapp.tray.art`, after the drawing was changed."""
     (folder / APP_PNG.name).write_bytes(plain_png(draw(APP, 128)))
     (folder / SHAPES_PNG.name).write_bytes(plain_png(shapes()))
 
 
 if __name__ == "__main__":
-    write_pictures(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    write_images(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

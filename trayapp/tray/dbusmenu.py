@@ -64,16 +64,16 @@ def properties(item: MenuItem) -> Properties:
     """All that is shown of an item. `visible` and other defaults of the protocol are left out."""
     if item.separator:
         return {"type": Variant("s", "separator")}
-    found = {"label": Variant("s", label(item.text)), "enabled": Variant("b", item.enabled)}
+    shown = {"label": Variant("s", label(item.text)), "enabled": Variant("b", item.enabled)}
     if item.checked is not None:
-        found["toggle-type"] = Variant("s", "checkmark")
-        found["toggle-state"] = Variant("i", int(item.checked))
+        shown["toggle-type"] = Variant("s", "checkmark")
+        shown["toggle-state"] = Variant("i", int(item.checked))
     if item.items:
-        found["children-display"] = Variant("s", "submenu")
-    return found
+        shown["children-display"] = Variant("s", "submenu")
+    return shown
 
 
-Known = dict[tuple[Path, Action | None], int]
+NumbersByIdentity = dict[tuple[Path, Action | None], int]
 
 
 class MenuTree:
@@ -82,7 +82,7 @@ class MenuTree:
     def __init__(self) -> None:
         self.revision = 1
         self.nodes: dict[int, MenuNode] = {ROOT: self._root([])}
-        self._ids: Known = {}
+        self._ids: NumbersByIdentity = {}
         self._last = ROOT
 
     @staticmethod
@@ -91,25 +91,25 @@ class MenuTree:
 
     def update(self, menu: tuple[MenuItem, ...]) -> MenuUpdate:
         """Take over a new menu and say what is different."""
-        before, known, self._ids = self.nodes, self._ids, {}
+        before, previous, self._ids = self.nodes, self._ids, {}
         nodes: dict[int, MenuNode] = {}
-        nodes[ROOT] = self._root(self._add(menu, (), nodes, known))
+        nodes[ROOT] = self._root(self._add(menu, (), nodes, previous))
         self.nodes = nodes
         layout = {k: n.children for k, n in before.items()} != {k: n.children for k, n in nodes.items()}
         self.revision += layout
-        both = [k for k in nodes if k in before and nodes[k].properties != before[k].properties]
-        updated = ((k, _newer(before[k].properties, nodes[k].properties)) for k in both)
-        removed = ((k, sorted(before[k].properties.keys() - nodes[k].properties.keys())) for k in both)
+        common = [k for k in nodes if k in before and nodes[k].properties != before[k].properties]
+        updated = ((k, _changed_properties(before[k].properties, nodes[k].properties)) for k in common)
+        removed = ((k, sorted(before[k].properties.keys() - nodes[k].properties.keys())) for k in common)
         return MenuUpdate(layout, tuple(u for u in updated if u[1]), tuple(r for r in removed if r[1]))
 
-    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, MenuNode], known: Known) -> list[int]:
+    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, MenuNode], previous: NumbersByIdentity) -> list[int]:
         numbers = []
         for path, item in paths(items, parent):
             identity = (path, item.action)
-            number = known.get(identity) or self._next()
+            number = previous.get(identity) or self._next()
             self._ids[identity] = number
             nodes[number] = MenuNode(item, properties(item))
-            nodes[number].children = self._add(item.items, path, nodes, known)
+            nodes[number].children = self._add(item.items, path, nodes, previous)
             numbers.append(number)
         return numbers
 
@@ -126,24 +126,24 @@ class MenuTree:
         """`(ia{sv}av)` from this item down, `depth` levels deep, -1 for all."""
         node = self.nodes[number]
         below = [] if depth == 0 else [Variant("(ia{sv}av)", self.layout(k, depth - 1, names)) for k in node.children]
-        return [number, _some(node.properties, names), below]
+        return [number, _selected(node.properties, names), below]
 
 
-def _newer(before: Properties, after: Properties) -> Properties:
+def _changed_properties(before: Properties, after: Properties) -> Properties:
     return {name: value for name, value in after.items() if before.get(name) != value}
 
 
-def _some(found: Properties, names: list[str]) -> Properties:
-    return {name: value for name, value in found.items() if name in names} if names else found
+def _selected(shown: Properties, names: list[str]) -> Properties:
+    return {name: value for name, value in shown.items() if name in names} if names else shown
 
 
 class DbusMenu(ServiceInterface):
     """com.canonical.dbusmenu, version 3. Clicks are handed on, nothing is decided."""
 
-    def __init__(self, clicked: Callable[[Action], None]) -> None:
+    def __init__(self, on_action: Callable[[Action], None]) -> None:
         super().__init__(INTERFACE)
         self.tree = MenuTree()
-        self._clicked = clicked
+        self._on_action = on_action
 
     def update(self, menu: tuple[MenuItem, ...]) -> None:
         """Show this menu, telling hosts no more than what changed."""
@@ -158,12 +158,12 @@ class DbusMenu(ServiceInterface):
         if event == "clicked":
             action = self.tree.action(number)
             if action is not None:
-                self._clicked(action)
+                self._on_action(action)
             elif number not in self.tree.nodes:
                 log.info("a click on a menu item that is gone was ignored")
         return number in self.tree.nodes
 
-    def _known(self, number: int) -> MenuNode:
+    def _node(self, number: int) -> MenuNode:
         node = self.tree.nodes.get(number)
         if node is None:
             raise DBusError("com.canonical.dbusmenu.Error.UnknownId", f"there is no item {number}")
@@ -189,17 +189,17 @@ class DbusMenu(ServiceInterface):
     def get_layout(
         self, parent: DBusInt32, depth: DBusInt32, names: Names
     ) -> Annotated[tuple[int, list[Any]], DBusSignature("u(ia{sv}av)")]:
-        self._known(parent)
+        self._node(parent)
         return self.tree.revision, self.tree.layout(parent, depth, names)
 
     @dbus_method(name="GetGroupProperties")
     def get_group_properties(self, numbers: Ids, names: Names) -> Group:
         nodes = self.tree.nodes
-        return [(k, _some(nodes[k].properties, names)) for k in (numbers or nodes) if k in nodes]
+        return [(k, _selected(nodes[k].properties, names)) for k in (numbers or nodes) if k in nodes]
 
     @dbus_method(name="GetProperty")
     def get_property(self, number: DBusInt32, name: DBusStr) -> DBusVariant:
-        value = self._known(number).properties.get(name)
+        value = self._node(number).properties.get(name)
         if value is None:
             raise DBusError("com.canonical.dbusmenu.Error.UnknownProperty", f"item {number} has no {name}")
         return value
@@ -214,7 +214,7 @@ class DbusMenu(ServiceInterface):
 
     @dbus_method(name="AboutToShow")
     def about_to_show(self, number: DBusInt32) -> DBusBool:
-        self._known(number)
+        self._node(number)
         return False  # the menu is always up to date
 
     @dbus_method(name="AboutToShowGroup")

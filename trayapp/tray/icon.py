@@ -83,10 +83,10 @@ class TrayIcon:
         """End `run` soon. From any thread, a signal handler included; a second call does nothing."""
         self._mailbox.close()
 
-    def publish(self, face: Drawable) -> None:
+    def publish(self, view: Drawable) -> None:
         """Show this face soon. From any thread; never waits for the screen. A call is made in the painter's thread, and
         only if nothing newer was published until then."""
-        self._mailbox.put(face)
+        self._mailbox.put(view)
 
     def _host_changed(self, present: bool) -> None:
         self._host = present
@@ -105,18 +105,18 @@ class TrayIcon:
 
     def _paint_until_closed(self, backend: TrayBackend) -> None:
         shown: TrayView | None = None
-        while (offer := self._mailbox.take()) is not None:
+        while (published := self._mailbox.take()) is not None:
             try:
-                face = offer if isinstance(offer, TrayView) else offer()
-                change = difference(shown, face)
+                view = published if isinstance(published, TrayView) else published()
+                change = difference(shown, view)
                 if not change:
                     continue
                 backend.apply(change)
-                shown = face
+                shown = view
             except Exception:
                 log.exception("the tray could not show a change; the next one is shown in full")
                 shown = None
-            self._mailbox.rest(MIN_INTERVAL)
+            self._mailbox.pause(MIN_INTERVAL)
 
 
 class _Worker:

@@ -45,13 +45,13 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())  # re-entrant: a signal handler may close it amid a `put`
-        self._face: Drawable | None = None
+        self._view: Drawable | None = None
         self._closed = False
 
-    def put(self, face: Drawable) -> None:
+    def put(self, view: Drawable) -> None:
         """Leave a face, throwing away the one that nobody took. Never blocks for long."""
         with self._changed:
-            self._face = face
+            self._view = view
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -63,11 +63,11 @@ class Mailbox:
     def take(self) -> Drawable | None:
         """Wait for a face, as long as it takes; None once the box is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._face is not None)
-            face, self._face = self._face, None
-            return None if self._closed else face
+            self._changed.wait_for(lambda: self._closed or self._view is not None)
+            view, self._view = self._view, None
+            return None if self._closed else view
 
-    def rest(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Do nothing for so long, or until the box is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed, seconds)

@@ -11,7 +11,7 @@ Path = tuple[str, ...]
 
 def paths(items: Iterable[MenuItem], parent: Path = ()) -> Iterator[tuple[Path, MenuItem]]:
     """The items of one level with their paths; a key that is there twice is told apart by its place."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for item in items:
-        count = seen[item.key] = seen.get(item.key, 0) + 1
+        count = counts[item.key] = counts.get(item.key, 0) + 1
         yield (*parent, item.key if count == 1 else f"{item.key}\0{count}"), item

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOW = Action(Verb.SHOW)
-PICTURE = 64  # px; pystray makes the sizes that Windows wants of it
+ICON_SIZE = 64  # px; pystray makes the sizes that Windows wants of it
 TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
 WM_APPLY = 0x400 + 40  # WM_USER + 40: pystray uses + 10 and + 11
 WM_RBUTTONUP = 0x0205
 RETINA = 2  # the picture has so many pixels for each point of the menu bar
 
-Live = set[tuple[Path, Action]]
+Clickable = set[tuple[Path, Action]]
 
 
-def plain(text: str) -> str:
+def plain_label(text: str) -> str:
     return text
 
 
@@ -46,7 +46,7 @@ def windows_label(text: str) -> str:
     return text.replace("&", "&&")
 
 
-def windows_tip(text: str) -> str:
+def windows_tooltip(text: str) -> str:
     """The tooltip, cut to what Windows takes, never in the middle of a surrogate pair."""
     raw = text.encode("utf-16-le")
     if len(raw) <= 2 * TIP_LIMIT:
@@ -56,14 +56,14 @@ def windows_tip(text: str) -> str:
 
 def make_menu(
     pystray: Any, items: tuple[MenuItem, ...], click: Callable[[Path, Action], None], label: Callable[[str], str]
-) -> tuple[Any, Live]:
+) -> tuple[Any, Clickable]:
     """pystray's menu of ours, and the identities of all that can be clicked in it."""
-    live: Live = set()
+    clickable: Clickable = set()
 
     def build(level: tuple[MenuItem, ...], parent: Path) -> Any:
-        return pystray.Menu(*(one(path, item) for path, item in paths(level, parent)))
+        return pystray.Menu(*(build_item(path, item) for path, item in paths(level, parent)))
 
-    def one(path: Path, item: MenuItem) -> Any:
+    def build_item(path: Path, item: MenuItem) -> Any:
         if item.separator:
             return pystray.Menu.SEPARATOR
         checked = None if item.checked is None else lambda _: bool(item.checked)
@@ -73,7 +73,7 @@ def make_menu(
         if action is None:
             return pystray.MenuItem(label(item.text), None, checked=checked, enabled=item.enabled)
         if item.enabled:
-            live.add((path, action))
+            clickable.add((path, action))
         return pystray.MenuItem(
             label(item.text),
             lambda: click(path, action),
@@ -82,46 +82,46 @@ def make_menu(
             default=action == SHOW,
         )
 
-    return build(items, ()), live
+    return build(items, ()), clickable
 
 
-def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip: Callable[[str], str]) -> type[Any]:
+def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tooltip_text: Callable[[str], str]) -> type[Any]:
     """What macOS and Windows share, around pystray's `base`."""
 
     class NativeIcon(base):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
-            self._view = pixmap.FIRST
-            super().__init__(title, icon=self._picture(pixmap.FIRST), title=title)
+            self._view = pixmap.FIRST_VIEW
+            super().__init__(title, icon=self._image(pixmap.FIRST_VIEW), title=title)
             self._on_action = on_action
-            self._live: Live = set()
+            self._clickable: Clickable = set()
 
-        def _picture(self, view: IconView) -> Any:
-            return art.draw(view, PICTURE)
+        def _image(self, view: IconView) -> Any:
+            return art.draw(view, ICON_SIZE)
 
         def run(self, setup: Callable[[Any], None]) -> None:
-            def begin(icon: Any) -> None:
-                self.apply(ViewUpdate(icon=pixmap.FIRST))
+            def show_first(icon: Any) -> None:
+                self.apply(ViewUpdate(icon=pixmap.FIRST_VIEW))
                 setup(icon)
 
-            super().run(begin)
+            super().run(show_first)
 
         def apply(self, change: ViewUpdate) -> None:
             raise NotImplementedError
 
-        def _applied(self, change: ViewUpdate) -> None:
+        def _apply_now(self, change: ViewUpdate) -> None:
             """In the thread of the screen."""
             if change.icon is not None:
                 self._view = change.icon
-                self.icon = self._picture(change.icon)
+                self.icon = self._image(change.icon)
             if change.tooltip is not None:
-                self.title = tip(change.tooltip)
+                self.title = tooltip_text(change.tooltip)
             if change.menu is not None:
-                menu, self._live = make_menu(pystray, change.menu, self._clicked, label)
+                menu, self._clickable = make_menu(pystray, change.menu, self._clicked, label)
                 self.menu = menu
             self.visible = True
 
         def _clicked(self, path: Path, action: Action) -> None:
-            if (path, action) in self._live:
+            if (path, action) in self._clickable:
                 self._on_action(action)
             else:
                 log.info("a click on a menu item that is gone was ignored")
@@ -139,17 +139,17 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tip
 class CallbackTags:
     """The list of callbacks that pystray's macOS menu indexes by tag, but one in which no number is given twice."""
 
-    KEPT = 2  # menus: the one on the screen may be the last but one
+    MENUS_KEPT = 2  # menus: the one on the screen may be the last but one
 
     def __init__(self) -> None:
         self._calls: dict[int, Callable[..., None]] = {}
-        self._begun: list[int] = []
+        self._first_tags: list[int] = []
         self._next = 0
 
-    def begin(self) -> None:
+    def begin_menu(self) -> None:
         """A new menu follows; forget the callbacks of all but the latest ones."""
-        self._begun = [*self._begun, self._next][-self.KEPT :]
-        self._calls = {tag: call for tag, call in self._calls.items() if tag >= self._begun[0]}
+        self._first_tags = [*self._first_tags, self._next][-self.MENUS_KEPT :]
+        self._calls = {tag: call for tag, call in self._calls.items() if tag >= self._first_tags[0]}
 
     def append(self, call: Callable[..., None]) -> None:
         self._calls[self._next] = call
@@ -167,19 +167,19 @@ def mac_class(
 ) -> type[Any]:
     """macOS: AppKit is touched by the main thread only, reached by `call_after`."""
 
-    class MacIcon(native_class(base, pystray, plain, plain)):  # type: ignore[misc]
+    class MacIcon(native_class(base, pystray, plain_label, plain_label)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
             self._tags = CallbackTags()
             super().__init__(title, on_action)
 
         def apply(self, change: ViewUpdate) -> None:
-            call_after(self._applied, change)
+            call_after(self._apply_now, change)
 
         def _stop(self) -> None:
             call_after(super()._stop)
 
         def _update_menu(self) -> None:
-            self._tags.begin()
+            self._tags.begin_menu()
             menu = self._create_menu(self.menu, self._tags)
             self._menu_handle = (menu, self._tags)
             self._status_item.setMenu_(menu)
@@ -202,7 +202,7 @@ def mac_class(
 def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., object]) -> type[Any]:
     """Windows: the window belongs to the thread that made it; changes reach it as messages."""
 
-    class WindowsIcon(native_class(base, pystray, windows_label, windows_tip)):  # type: ignore[misc]
+    class WindowsIcon(native_class(base, pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
             super().__init__(title, on_action)
             self._changes: queue.SimpleQueue[ViewUpdate] = queue.SimpleQueue()
@@ -216,7 +216,7 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
         def _on_apply(self, wparam: int, lparam: int) -> None:
             """While the menu is open its own loop delivers our messages too: the changes wait until it is closed."""
             while not self._menu_open and not self._changes.empty():
-                self._applied(self._changes.get())
+                self._apply_now(self._changes.get())
 
         def _on_notify(self, wparam: int, lparam: int) -> None:
             self._menu_open = lparam == WM_RBUTTONUP

@@ -46,29 +46,29 @@ class NotificationCentre:
         self._app_name = app_name
         self._make_channel = make_channel
         self._channel: Channel | None = None
-        self._order = asyncio.Lock()  # show and withdraw take effect in the order of their calls
+        self._in_order = asyncio.Lock()  # show and withdraw take effect in the order of their calls
         self._failed = False
 
     async def show(self, notice: Notice) -> bool:
         """Show it, in the place of the one with the same key. Whether that worked."""
-        return await self._try(lambda channel: channel.show(notice))
+        return await self._attempt(lambda channel: channel.show(notice))
 
     async def withdraw(self, key: str) -> None:
         """Take it off the screen; nothing happens if it is not there any more."""
         if self._channel is not None:
-            await self._try(lambda channel: channel.withdraw(key))
+            await self._attempt(lambda channel: channel.withdraw(key))
 
     async def close(self) -> None:
         """Let go of the connection. Notifications stay on the screen."""
-        async with self._order:
+        async with self._in_order:
             if self._channel is not None:
                 await self._channel.close()
 
-    async def _try(self, work: Callable[[Channel], Any]) -> bool:
-        async with self._order:
+    async def _attempt(self, work: Callable[[Channel], Any]) -> bool:
+        async with self._in_order:
             try:
                 if self._channel is None:
-                    self._channel = self._make_channel(self._app_name, self._pressed)
+                    self._channel = self._make_channel(self._app_name, self._on_pressed)
                 await work(self._channel)
             except Exception as problem:  # noqa: BLE001 - a notification that fails must not disturb anything else
                 if not self._failed:
@@ -78,14 +78,14 @@ class NotificationCentre:
             self._failed = False
             return True
 
-    def _pressed(self, action: Action) -> None:
+    def _on_pressed(self, action: Action) -> None:
         try:
             self._on_action(action)
         except Exception:
             log.exception("the click on a notification failed")
 
 
-class _Quiet(logging.Filter):
+class _FailureCapture(logging.Filter):
     """Turns desktop-notifier's tracebacks into an exception of ours: it logs what it should raise."""
 
     def __init__(self) -> None:
@@ -109,8 +109,8 @@ class DesktopNotifierChannel:
         self._loop = asyncio.get_running_loop()
         self._on_action = on_action
         self._shown: dict[str, str] = {}
-        self._quiet = _Quiet()
-        logging.getLogger("desktop_notifier.backends.base").addFilter(self._quiet)
+        self._failures = _FailureCapture()
+        logging.getLogger("desktop_notifier.backends.base").addFilter(self._failures)
         self._notifier: Any = desktop_notifier.DesktopNotifier(
             app_name=app_name,
             app_icon=desktop_notifier.Icon(path=pixmap.APP_PNG),  # by default it is Python's logo
@@ -118,7 +118,7 @@ class DesktopNotifierChannel:
 
     async def show(self, notice: Notice) -> None:
         await self.withdraw(notice.key)
-        self._quiet.problem = None
+        self._failures.problem = None
         capabilities = await self._notifier.get_capabilities()
         buttons = notice.buttons if self._library.Capability.BUTTONS in capabilities else ()
         shown = await self._notifier.send(
@@ -126,8 +126,8 @@ class DesktopNotifierChannel:
             message=notice.body,
             buttons=[self._library.Button(title=text, on_pressed=self._poster(action)) for text, action in buttons],
         )
-        if self._quiet.problem is not None:
-            raise ChannelError(str(self._quiet.problem) or type(self._quiet.problem).__name__)
+        if self._failures.problem is not None:
+            raise ChannelError(str(self._failures.problem) or type(self._failures.problem).__name__)
         self._shown[notice.key] = shown
 
     async def withdraw(self, key: str) -> None:
@@ -136,7 +136,7 @@ class DesktopNotifierChannel:
             await self._notifier.clear(shown)
 
     async def close(self) -> None:
-        logging.getLogger("desktop_notifier.backends.base").removeFilter(self._quiet)
+        logging.getLogger("desktop_notifier.backends.base").removeFilter(self._failures)
 
     def _poster(self, action: Action) -> Callable[[], None]:
         return lambda: self._post(action)

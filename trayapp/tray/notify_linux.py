@@ -25,8 +25,8 @@ PATH = "/org/freedesktop/Notifications"
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
 CALL_LIMIT = 5.0  # s: a daemon that hangs must not hold up the engine's notices for ever
-BY_SERVER = -1  # the daemon decides how long it is shown
-NORMAL = 1  # urgency
+SERVER_TIMEOUT = -1  # the daemon decides how long it is shown
+NORMAL_URGENCY = 1  # urgency
 # xfce4-notifyd draws a click on the text as one more button, without a word on it: https://docs.xfce.org/apps/xfce4-notifyd/spec
 NO_DEFAULT_ACTION = "Xfce Notify Daemon"
 
@@ -64,15 +64,15 @@ class LinuxChannel:
         """Show or replace; ChannelError if there is no bus, no daemon, or a daemon that says no."""
         daemon = await self._current_daemon()
         actions: dict[str, Action] = {}
-        listed: list[str] = []
+        button_list: list[str] = []
         if daemon.actions:
             actions = {str(i): action for i, (_, action) in enumerate(notice.buttons)}
-            listed = [part for i, (text, _) in enumerate(notice.buttons) for part in (str(i), text)]
+            button_list = [part for i, (text, _) in enumerate(notice.buttons) for part in (str(i), text)]
             if daemon.default_action:
                 actions["default"] = Action(Verb.SHOW)
-                listed = ["default", "Show", *listed]
+                button_list = ["default", "Show", *button_list]
         body = html.escape(notice.body, quote=False) if daemon.markup else notice.body
-        hints = {"urgency": Variant("y", NORMAL), "desktop-entry": Variant("s", self._app_name.lower())}
+        hints = {"urgency": Variant("y", NORMAL_URGENCY), "desktop-entry": Variant("s", self._app_name.lower())}
         old = self._shown.get(notice.key)
         arguments = [
             self._app_name,
@@ -80,9 +80,9 @@ class LinuxChannel:
             pixmap.APP_PNG.as_uri(),
             notice.title,
             body,
-            listed,
+            button_list,
             hints,
-            BY_SERVER,
+            SERVER_TIMEOUT,
         ]
         reply = await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *arguments)
         self._shown[notice.key] = ShownNotification(reply.body[0], actions)
@@ -112,11 +112,11 @@ class LinuxChannel:
             # Asking starts the daemon where the bus knows how to.
             capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "")
             information = await self._call(NAME, PATH, NAME, "GetServerInformation", "")
-            known = set(capabilities.body[0])
+            capability_names = set(capabilities.body[0])
             self._daemon = NotificationServer(
                 owner=information.sender or "",
-                actions="actions" in known,
-                markup="body-markup" in known,
+                actions="actions" in capability_names,
+                markup="body-markup" in capability_names,
                 default_action=information.body[0] != NO_DEFAULT_ACTION,
             )
         return self._daemon
@@ -135,7 +135,7 @@ class LinuxChannel:
             raise ChannelError(f"the session bus cannot be reached ({error_text(problem)})") from None
         self._bus = bus
         self._watch = asyncio.create_task(self._until_lost(bus), name="watch the bus of the notifications")
-        bus.add_message_handler(self._heard)
+        bus.add_message_handler(self._on_message)
         for rule in (
             f"type='signal',sender='{NAME}',interface='{NAME}'",
             f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
@@ -164,12 +164,12 @@ class LinuxChannel:
             raise ChannelError("the session bus closed the connection") from None
         if errors and reply.message_type is MessageType.ERROR:
             self._forget()
-            raise ChannelError(_why(reply))
+            raise ChannelError(_error_text(reply))
         return reply
 
     # --- what the daemon says -----------------------------------------------------------------------------------------
 
-    def _heard(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:
             return
         if message.member == "NameOwnerChanged" and message.sender == BUS and message.body[0] == NAME:
@@ -190,7 +190,7 @@ class LinuxChannel:
         self._shown = {key: shown for key, shown in self._shown.items() if shown.number != number}
 
 
-def _why(reply: Message) -> str:
+def _error_text(reply: Message) -> str:
     if (reply.error_name or "").endswith(("ServiceUnknown", "NameHasNoOwner")):
         return "no notification daemon runs in this session"
     return f"the notification daemon said {reply.error_name}"

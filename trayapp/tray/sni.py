@@ -32,15 +32,15 @@ from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.sniitem import MENU_PATH, Item, ItemAppearance
 
 # pystray chooses a backend when it is imported, and would look for GTK and an X display; the dummy needs neither.
-_before = os.environ.get("PYSTRAY_BACKEND")
+_chosen_backend = os.environ.get("PYSTRAY_BACKEND")
 os.environ["PYSTRAY_BACKEND"] = "dummy"
 try:
     from pystray import _base as pystray_base
 finally:
-    if _before is None:
+    if _chosen_backend is None:
         del os.environ["PYSTRAY_BACKEND"]
     else:
-        os.environ["PYSTRAY_BACKEND"] = _before
+        os.environ["PYSTRAY_BACKEND"] = _chosen_backend
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 HOST_GRACE = 15.0  # s without a host before that is reported: at login panels come late, and a panel may restart
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0  # s between two tries to reach a lost bus, doubled each time
 CALL_LIMIT = 5.0  # s for one call: a host that hangs must not keep the program from starting or ending
-LAST_WORDS = 0.05  # s in which the host may still ask about the icon it is dropping
+LEAVE_GRACE = 0.05  # s in which the host may still ask about the icon it is dropping
 
-_numbers = itertools.count(1)
+_item_numbers = itertools.count(1)
 
-NO_BUS = (OSError, EOFError, AuthError, DBusError, TimeoutError)
+BUS_ERRORS = (OSError, EOFError, AuthError, DBusError, TimeoutError)
 
 
 class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
@@ -75,26 +75,26 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._host_grace = host_grace
         self._host: bool | None = None  # what was last reported
         self._host_timer: asyncio.TimerHandle | None = None
-        self._look = ItemAppearance(pixmap.pixmaps(pixmap.FIRST), title)
-        self._item = Item(title, self._look, lambda: on_action(Action(Verb.SHOW)))
-        self._menu_face = DbusMenu(on_action)
+        self._appearance = ItemAppearance(pixmap.pixmaps(pixmap.FIRST_VIEW), title)
+        self._item = Item(title, self._appearance, lambda: on_action(Action(Verb.SHOW)))
+        self._dbus_menu = DbusMenu(on_action)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
         self._bus: SessionBus | None = None
-        self._bus_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_numbers)}"
+        self._bus_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_item_numbers)}"
         self._tasks: set[asyncio.Task[None]] = set()
-        self._silent = False  # this outage of the bus has been reported
+        self._outage_reported = False  # this outage of the bus has been reported
 
     # --- any thread ---------------------------------------------------------------------------------------------------
 
     def apply(self, change: ViewUpdate) -> None:
         """Show a change. Draws in the calling thread, posts the rest; after `stop` it does nothing."""
-        look: dict[str, Any] = {}
+        changes: dict[str, Any] = {}
         if change.icon is not None:
-            look = {"pixmaps": pixmap.pixmaps(change.icon), "attention": change.icon.attention}
+            changes = {"pixmaps": pixmap.pixmaps(change.icon), "attention": change.icon.attention}
         if change.tooltip is not None:
-            look["tooltip"] = change.tooltip
-        self._post(self._applied, look, change.menu)
+            changes["tooltip"] = change.tooltip
+        self._post(self._apply_now, changes, change.menu)
 
     def _post(self, call: Callable[..., None], *args: object) -> None:
         if self._loop is not None:
@@ -117,11 +117,11 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
     def _run(self) -> None:
         asyncio.run(self._main())
 
-    def _applied(self, look: dict[str, Any], menu: tuple[MenuItem, ...] | None) -> None:
-        self._look = replace(self._look, **look)
-        self._item.show(self._look)
+    def _apply_now(self, changes: dict[str, Any], menu: tuple[MenuItem, ...] | None) -> None:
+        self._appearance = replace(self._appearance, **changes)
+        self._item.show(self._appearance)
         if menu is not None:
-            self._menu_face.update(menu)
+            self._dbus_menu.update(menu)
 
     async def _main(self) -> None:
         self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
@@ -140,16 +140,16 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             except InvalidAddressError as problem:
                 log.warning("no tray icon: this session has no D-Bus session bus (%s)", problem)
                 self._ready()
-                self._saw_host(False)
+                self._host_seen(False)
                 await done.wait()  # the address is in our environment: it cannot come later
                 return
-            except NO_BUS as problem:
-                self._report(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
+            except BUS_ERRORS as problem:
+                self._report_outage(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
             except Exception:
                 log.exception("the tray connection failed; it will be tried again")
             if not done.is_set():
                 self._ready()
-                self._saw_host(False)
+                self._host_seen(False)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(done.wait(), delay)
                 delay = min(delay * 2, RETRY_LAST)
@@ -159,10 +159,10 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         if not self._running:
             self._mark_ready()
 
-    def _report(self, sentence: str) -> None:
-        if not self._silent:
+    def _report_outage(self, sentence: str) -> None:
+        if not self._outage_reported:
             log.warning("%s", sentence)
-        self._silent = True
+        self._outage_reported = True
 
     async def _session(self, done: asyncio.Event) -> None:
         """One connection, from its begin to `done` or to its loss."""
@@ -170,19 +170,19 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         try:
             async with asyncio.timeout(CALL_LIMIT):
                 await bus.connect()
-            gone = asyncio.create_task(bus.lost(), name="watch the bus of the tray")
-            await self._appear(bus)
-            self._silent = False
+            lost = asyncio.create_task(bus.lost(), name="watch the bus of the tray")
+            await self._appear_on_bus(bus)
+            self._outage_reported = False
             self._ready()
             stop = asyncio.ensure_future(done.wait())
-            await asyncio.wait({gone, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
-            if gone.done():
-                self._report(f"the tray icon is gone: {gone.result()}")
+            if lost.done():
+                self._report_outage(f"the tray icon is gone: {lost.result()}")
             else:
-                await self._leave(bus)
+                await self._leave_bus(bus)
                 bus.disconnect()
-                await gone
+                await lost
         finally:
             self._bus = None
             self._cancel_host_timer()
@@ -192,10 +192,10 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             bus.unexport(MENU_PATH)
             bus.disconnect()
 
-    async def _appear(self, bus: SessionBus) -> None:
+    async def _appear_on_bus(self, bus: SessionBus) -> None:
         bus.export(ITEM_PATH, self._item)
-        bus.export(MENU_PATH, self._menu_face)
-        bus.add_message_handler(self._heard)
+        bus.export(MENU_PATH, self._dbus_menu)
+        bus.add_message_handler(self._on_message)
         rules = (
             f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'",
             f"type='signal',sender='{WATCHER}',interface='{WATCHER}'",
@@ -208,26 +208,26 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             self._bus_name = str(bus.unique_name)  # another process with our number, in another container
         await self._register()
 
-    async def _leave(self, bus: SessionBus) -> None:
+    async def _leave_bus(self, bus: SessionBus) -> None:
         """Give the name back, which makes the host drop the icon, and answer what it asks as it goes."""
-        with contextlib.suppress(*NO_BUS):
+        with contextlib.suppress(*BUS_ERRORS):
             if not self._bus_name.startswith(":"):
                 async with asyncio.timeout(CALL_LIMIT):
                     await bus.release_name(self._bus_name)
-            await asyncio.sleep(LAST_WORDS)
+            await asyncio.sleep(LEAVE_GRACE)
 
     async def _register(self) -> None:
         """Tell the watcher of us, then ask it whether anybody shows icons."""
         reply = await self._call(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", "s", self._bus_name)
         if reply is None:
-            self._saw_host(False)
+            self._host_seen(False)
             return
-        await self._look_for_host()
+        await self._query_host()
 
-    async def _look_for_host(self) -> None:
+    async def _query_host(self) -> None:
         props = "org.freedesktop.DBus.Properties"
         reply = await self._call(WATCHER, WATCHER_PATH, props, "Get", "ss", WATCHER, "IsStatusNotifierHostRegistered")
-        self._saw_host(reply is not None and bool(reply.body) and bool(reply.body[0].value))
+        self._host_seen(reply is not None and bool(reply.body) and bool(reply.body[0].value))
 
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: str
@@ -239,7 +239,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         try:
             async with asyncio.timeout(CALL_LIMIT):
                 reply = await self._bus.call(call)
-        except NO_BUS as problem:
+        except BUS_ERRORS as problem:
             log.info("%s did not answer to %s (%s)", name, member, error_text(problem))
             return None
         if reply.message_type is MessageType.ERROR:
@@ -249,7 +249,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
 
     # --- the host -----------------------------------------------------------------------------------------------------
 
-    def _heard(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         """A signal: the watcher came or went, or a host did."""
         if message.message_type is not MessageType.SIGNAL:
             return
@@ -257,9 +257,9 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             if message.body[2]:
                 self._spawn(self._register(), "register the tray icon")
             else:
-                self._saw_host(False)
+                self._host_seen(False)
         elif message.member in ("StatusNotifierHostRegistered", "StatusNotifierHostUnregistered"):
-            self._spawn(self._look_for_host(), "look for a tray host")
+            self._spawn(self._query_host(), "look for a tray host")
 
     def _spawn(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
@@ -267,7 +267,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _saw_host(self, present: bool) -> None:
+    def _host_seen(self, present: bool) -> None:
         """Report a host at once, its absence only after the grace, and each only when it is news."""
         if present:
             self._cancel_host_timer()

@@ -16,7 +16,7 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import Nothing
 
-MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # `html.escape` would load all entities for it
+MARKUP_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # `html.escape` would load all entities for it
 
 INTERFACE = "org.kde.StatusNotifierItem"
 MENU_PATH = "/MenuBar"
@@ -37,29 +37,29 @@ class ItemAppearance:
 class Item(ServiceInterface):
     """org.kde.StatusNotifierItem. Every property that some host asks for is there, be it empty."""
 
-    def __init__(self, title: str, look: ItemAppearance, activated: Callable[[], None]) -> None:
+    def __init__(self, title: str, appearance: ItemAppearance, on_activate: Callable[[], None]) -> None:
         super().__init__(INTERFACE)
         self._title = title
-        self._look = look
-        self._activated = activated
+        self._appearance = appearance
+        self._on_activate = on_activate
 
-    def show(self, look: ItemAppearance) -> None:
+    def show(self, appearance: ItemAppearance) -> None:
         """Take over a new look and announce the parts that differ."""
-        before, self._look = self._look, look
-        if look.pixmaps != before.pixmaps:
+        before, self._appearance = self._appearance, appearance
+        if appearance.pixmaps != before.pixmaps:
             self.NewIcon()
-        if look.attention != before.attention or (look.attention and look.pixmaps != before.pixmaps):
+        if appearance.attention != before.attention or (appearance.attention and appearance.pixmaps != before.pixmaps):
             self.NewAttentionIcon()
-        if look.attention != before.attention:
+        if appearance.attention != before.attention:
             self.NewStatus(self._status())
-        if look.tooltip != before.tooltip:
+        if appearance.tooltip != before.tooltip:
             self.NewToolTip()
 
     def _status(self) -> str:
-        return "NeedsAttention" if self._look.attention else "Active"
+        return "NeedsAttention" if self._appearance.attention else "Active"
 
     def _pixmaps(self) -> list[Any]:
-        return [list(p) for p in self._look.pixmaps]
+        return [list(p) for p in self._appearance.pixmaps]
 
     @dbus_property(PropertyAccess.READ, name="Category")
     def category(self) -> DBusStr:
@@ -103,7 +103,7 @@ class Item(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, name="IconAccessibleDesc")
     def icon_accessible_desc(self) -> DBusStr:
-        return self._look.tooltip
+        return self._appearance.tooltip
 
     @dbus_property(PropertyAccess.READ, name="OverlayIconName")
     def overlay_icon_name(self) -> DBusStr:
@@ -119,11 +119,11 @@ class Item(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, name="AttentionIconPixmap")
     def attention_icon_pixmap(self) -> PixmapsOut:
-        return self._pixmaps() if self._look.attention else []
+        return self._pixmaps() if self._appearance.attention else []
 
     @dbus_property(PropertyAccess.READ, name="AttentionAccessibleDesc")
     def attention_accessible_desc(self) -> DBusStr:
-        return self._look.tooltip if self._look.attention else ""
+        return self._appearance.tooltip if self._appearance.attention else ""
 
     @dbus_property(PropertyAccess.READ, name="AttentionMovieName")
     def attention_movie_name(self) -> DBusStr:
@@ -131,11 +131,11 @@ class Item(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, name="ToolTip")
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
-        return ["", [], self._title, self._look.tooltip.translate(MARKUP)]  # hosts read it as markup
+        return ["", [], self._title, self._appearance.tooltip.translate(MARKUP_ESCAPES)]  # hosts read it as markup
 
     @dbus_method(name="Activate")
     def activate(self, x: DBusInt32, y: DBusInt32) -> Nothing:
-        self._activated()
+        self._on_activate()
 
     @dbus_method(name="SecondaryActivate")
     def secondary_activate(self, x: DBusInt32, y: DBusInt32) -> Nothing:
