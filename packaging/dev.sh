@@ -17,7 +17,10 @@ usage: packaging/dev.sh COMMAND
 
   demo [OPTION...]     play a day in a minute (amberlight demo --help)
   run [ARGUMENT...]    run amberlight from this checkout; without arguments the app starts
-  test [OPTION...]     lint, type-check and test; options go to pytest, and then no coverage is demanded
+  test                 lint, type-check and run every test; takes up to ten minutes on two processors
+  test --fast          the same without the tests that need a desktop, a browser, npm or a package to be built,
+                       without simulated weeks and without coverage: about a minute
+  test OPTION...       lint, type-check and run pytest with these options
   lint                 lint and type-check only
 
 PYTHON=/path/to/python chooses the interpreter of a new .venv.
@@ -134,32 +137,88 @@ lint() {
     local bad=0
     "$VENV/bin/ruff" check . || bad=1
     "$VENV/bin/ruff" format --check . || bad=1
+    "$VENV/bin/lint-imports" --no-logo || bad=1
     "$VENV/bin/mypy" || bad=1
     return $bad
 }
 
+# What waits for screens, browsers and other programs most of the time: three such tests share two processors.
+OUTSIDE="desktop or real"
+
+# beside NAME COMMAND...: runs it in the background; joined NAME waits for it, prints its output and returns its code.
+beside() {
+    local name=$1
+    shift
+    "$@" >"$outputs/$name" 2>&1 &
+    printf '%s' $! >"$outputs/$name.pid"
+}
+
+joined() {
+    local code=0
+    wait "$(cat "$outputs/$1.pid")" || code=$?
+    rm "$outputs/$1.pid"
+    cat "$outputs/$1"
+    return $code
+}
+
+# What still runs in the background ends with this script. No failure in here: it would be the exit code of it all.
+clear_up() {
+    local pid
+    for pid in "$outputs"/*.pid; do
+        [ ! -e "$pid" ] || kill "$(cat "$pid")" 2>/dev/null || true
+    done
+    rm -rf "$outputs"
+}
+
+pytest() { "$VENV/bin/python" -m pytest "$@"; }
+
+run_chosen() {
+    local bad=0
+    lint || bad=1 # and test even so: one run tells everything
+    pytest "$@" || bad=1
+    return $bad
+}
+
+run_fast() {
+    local bad=0
+    beside lint lint
+    pytest -n 2 -m "not (slow or build or alone or $OUTSIDE)" || bad=1
+    joined lint || bad=1
+    pytest -m "alone and not ($OUTSIDE)" || bad=1
+    return $bad
+}
+
+run_all() {
+    local bad=0 measured="--cov --cov-report="
+    beside lint lint
+    # Simulated laptops: measuring their coverage would take minutes.
+    beside simulation pytest -p no:cacheprovider -m slow
+    # shellcheck disable=SC2086 # two options
+    pytest $measured -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
+    # shellcheck disable=SC2086
+    pytest $measured --cov-append -n 3 --dist loadfile -m "($OUTSIDE) and not alone" || bad=1
+    joined lint || bad=1
+    joined simulation || bad=1
+    # shellcheck disable=SC2086
+    pytest $measured --cov-append -m alone || bad=1
+    "$VENV/bin/python" -m coverage report --skip-covered --skip-empty || bad=1
+    "$VENV/bin/python" -m coverage report --skip-covered --show-missing \
+        --include='trayapp/core/*' --fail-under=100 || bad=1
+    return $bad
+}
+
 run_tests() {
-    local bad=0 words simulated
-    if [ $# = 0 ]; then # simulated laptops, beside all the rest: measuring their coverage would take minutes
-        words=$(mktemp)
-        "$VENV/bin/python" -m pytest -p no:cacheprovider -m slow >"$words" 2>&1 &
-        simulated=$!
-        # shellcheck disable=SC2064 # these, as they are now
-        trap "kill $simulated 2>/dev/null; rm -f '$words'" EXIT
-    fi
-    lint || bad=1 # and test all the same: one run tells everything
-    if [ $# != 0 ]; then
-        "$VENV/bin/python" -m pytest "$@" || bad=1
-    else
-        "$VENV/bin/python" -m coverage run -m pytest -m "not slow" || bad=1
-        wait "$simulated" || bad=1
-        trap - EXIT # there is nothing to kill any more, and a kill that fails would be the exit code of it all
-        cat "$words"
-        rm -f "$words"
-        "$VENV/bin/python" -m coverage report --skip-covered --skip-empty || bad=1
-        "$VENV/bin/python" -m coverage report --skip-covered --show-missing \
-            --include='trayapp/core/*' --fail-under=100 || bad=1
-    fi
+    local bad=0
+    outputs=$(mktemp -d)
+    trap clear_up EXIT
+    case ${1:-} in
+        "") run_all || bad=1 ;;
+        --fast)
+            [ $# = 1 ] || fail "test --fast takes no further options."
+            run_fast || bad=1
+            ;;
+        *) run_chosen "$@" || bad=1 ;;
+    esac
     [ $bad = 0 ] || say "something above is not right."
     return $bad
 }
@@ -170,7 +229,11 @@ case $command in
     demo) install app; exec "$VENV/bin/amberlight" demo "$@" ;;
     run) install app; exec "$VENV/bin/amberlight" "$@" ;;
     lint) install dev; lint ;;
-    test) install dev; make_desktop; run_tests "$@" ;;
+    test)
+        install dev
+        [ "${1:-}" = --fast ] || make_desktop
+        run_tests "$@"
+        ;;
     help | -h | --help) usage ;;
     *) usage >&2; say "there is no command $command"; exit 2 ;;
 esac

@@ -191,6 +191,7 @@ async def test_a_segment_and_the_app_are_told_in_the_stream(site: Site) -> None:
         assert (await site.ask("/status"))[1].keys() == told.data.keys()
 
 
+@pytest.mark.alone
 async def test_thirty_days_of_two_hundred_workloads(site: Site) -> None:
     """A day of all is told in a blink, and the loop is free meanwhile."""
 

@@ -25,8 +25,12 @@ def require_desk() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def begun_demos(request: pytest.FixtureRequest) -> Iterator[Days | None]:
-    """The demos, where the run has their tests: their day goes by while the tests before them have the time."""
-    if missing() or Path(__file__).with_name("test_demo.py") not in {item.path for item in request.session.items}:
+    """The demos, where the run has their tests: their day goes by while the tests before them have the time.
+
+    Not in a run of several processes: each of them knows all tests, and which one gets those of the demos is not known.
+    """
+    wanted = Path(__file__).with_name("test_demo.py") in {item.path for item in request.session.items}
+    if missing() or not wanted or hasattr(request.config, "workerinput"):
         yield None
         return
     with begun() as demos:

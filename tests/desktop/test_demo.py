@@ -11,18 +11,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests.desktop.conftest import require_desk
-from tests.desktop.days import Days, presses_the_button, takes_the_menu, types_the_command
+from tests.desktop.days import Days, begun, presses_the_button, takes_the_menu, types_the_command
 
 pytestmark = pytest.mark.desktop
 
 
 @pytest.fixture(scope="module")
 def days(begun_demos: Days | None) -> Iterator[Days]:
-    """They are not needed any more when the tests of this module are over."""
+    """They begin here if they have not begun yet, and are not needed any more when the tests of this module are over."""
     require_desk()
-    assert begun_demos is not None
-    yield begun_demos
-    begun_demos.end()
+    if begun_demos is None:
+        with begun() as demos:
+            yield demos
+    else:
+        yield begun_demos
+        begun_demos.end()
 
 
 def test_the_button_of_the_notification(days: Days) -> None:

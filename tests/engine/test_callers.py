@@ -42,6 +42,7 @@ async def test_a_hundred_callers_at_the_start_share_one_attempt(tmp_path: Path) 
         assert 1 == server.count("token")
 
 
+@pytest.mark.alone
 async def test_a_thousand_callers_in_amber_fail_at_once_and_send_nothing(tmp_path: Path) -> None:
     """Each in well under 5 ms, with the seconds until the next attempt; the server hears nothing of them."""
 
@@ -61,6 +62,7 @@ async def test_a_thousand_callers_in_amber_fail_at_once_and_send_nothing(tmp_pat
             assert asked == server.count("token")
 
 
+@pytest.mark.alone
 async def test_in_amber_nobody_waits_for_an_attempt_in_flight(tmp_path: Path) -> None:
     """The next attempt has begun and hangs: callers fail as fast as before."""
 
@@ -99,6 +101,7 @@ async def test_a_caller_that_goes_away_cancels_its_waiting_only(tmp_path: Path) 
         assert 1 == server.count("token")
 
 
+@pytest.mark.alone
 async def test_a_server_that_hangs_costs_a_caller_no_more_than_the_waiting(tmp_path: Path) -> None:
     """Two seconds by default, here a tenth: then "starting", with a time to come back."""
 
@@ -335,6 +338,7 @@ async def test_a_refusal_is_remembered_until_it_runs_again(tmp_path: Path) -> No
         assert not world.engine.callers.refused
 
 
+@pytest.mark.alone
 async def test_served_without_a_detour(tmp_path: Path) -> None:
     """A valid token, or a fast failure, is a matter of microseconds: no task, no lock, no look at anybody else."""
 

@@ -17,7 +17,10 @@ from trayapp import __version__
 SCRIPT = ROOT / "packaging/deb/build.py"
 AWAY = "/home/builder/lib"
 
-pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
+pytestmark = [
+    pytest.mark.build,
+    pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,7 @@ def test_a_package_needs_a_program(tmp_path: Path) -> None:
     assert "run packaging/pyinstaller/freeze.py first" in done.stderr
 
 
+@pytest.mark.build
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
 def test_a_package_has_what_it_should(tmp_path: Path) -> None:
     """Owners, modes, a link that leads somewhere, a configuration file that is one; and the same again the second time."""
@@ -219,6 +220,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], 
         yield set(archive.namelist()), {name.split("/", 1)[-1] for name in tar.getnames()}
 
 
+@pytest.mark.build
 def test_wheel_and_sdist_hold_the_whole_package(built: tuple[set[str], set[str]]) -> None:
     """Every module, and every picture and page that belongs to it."""
 
@@ -228,6 +230,7 @@ def test_wheel_and_sdist_hold_the_whole_package(built: tuple[set[str], set[str]]
         assert set() == wanted - names
 
 
+@pytest.mark.build
 def test_the_wheel_holds_nothing_else(built: tuple[set[str], set[str]]) -> None:
     """No tests, no tools; and a command."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -99,46 +100,78 @@ case $asked in $FAILS) exit 1 ;; esac
 """
 
 
-@pytest.mark.parametrize(
-    "fails",
-    [
-        "nothing",
-        "ruff check*",
-        "ruff format*",
-        "mypy*",
+LINT = ("ruff check*", "ruff format*", "lint-imports*", "mypy*")
+PARTS = {  # of each command, as the patterns of a shell
+    "test": (
+        *LINT,
         "python -m pytest*-m slow",
-        "python -m coverage run*",
+        "python -m pytest*-m not (slow or alone or *",
+        "python -m pytest*-m (* and not alone",
+        "python -m pytest*-m alone",
         "python -m coverage report*--skip-empty",
         "python -m coverage report*--fail-under=100",
-    ],
-)
-def test_the_test_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, fails: str) -> None:
-    """The exit code tells whether all went well; every part is run all the same, and nothing is left in /tmp."""
+    ),
+    "test --fast": (
+        *LINT,
+        "python -m pytest*-m not (slow or build or alone or *",
+        "python -m pytest*-m alone and not (*",
+    ),
+    "test -x tests/core": (*LINT, "python -m pytest -x tests/core"),
+    "lint": LINT,
+}
 
+
+def in_stand_ins(place: Path, *arguments: str, fails: str = "nothing") -> subprocess.CompletedProcess[str]:
+    """The script with these arguments in a checkout whose tools are played; what it leaves in /tmp is in `left`."""
+    checkout, left = place / "checkout", place / "left"
     for name in ("pyproject.toml", "packaging/constraints.txt", "packaging/dev.sh"):
-        (tmp_path / "checkout" / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / "checkout" / name).write_text((ROOT / name).read_text())
-    for name in (".venv/bin/python", ".venv/bin/ruff", ".venv/bin/mypy", "bin/dpkg-query"):
-        program = tmp_path / "checkout" / name
+        (checkout / name).parent.mkdir(exist_ok=True, parents=True)
+        (checkout / name).write_text((ROOT / name).read_text())
+    tools = [f".venv/bin/{name}" for name in ("python", "ruff", "mypy", "lint-imports")]
+    for name in (*tools, "bin/dpkg-query"):
+        program = checkout / name
         program.parent.mkdir(exist_ok=True, parents=True)
         program.write_text("#!/bin/sh\nprintf installed\n" if "dpkg" in name else STAND_IN)
         program.chmod(0o755)
-    left = tmp_path / "left"
     left.mkdir()
-
-    done = subprocess.run(
-        ["bash", tmp_path / "checkout/packaging/dev.sh", "test"],
-        env={"PATH": f"{tmp_path}/checkout/bin:/usr/bin:/bin", "TMPDIR": str(left), "FAILS": fails},
+    return subprocess.run(
+        ["bash", checkout / "packaging/dev.sh", *arguments],
+        env={"PATH": f"{checkout}/bin:/usr/bin:/bin", "TMPDIR": str(left), "FAILS": fails},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
 
+
+def asked(output: str) -> list[str]:
+    return [line.removeprefix("asked: ") for line in output.splitlines() if line.startswith("asked: ")]
+
+
+@pytest.mark.parametrize(
+    ("command", "fails"), [(command, part) for command, parts in PARTS.items() for part in ("nothing", *parts)]
+)
+def test_a_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, command: str, fails: str) -> None:
+    """The exit code tells whether all went well; every part runs and shows its output, and nothing is left in /tmp."""
+
+    done = in_stand_ins(tmp_path, *command.split(), fails=fails)
+
     assert (0 if fails == "nothing" else 1) == done.returncode
-    assert ("something above is not right" in done.stderr) == (fails != "nothing")
-    assert 7 == done.stdout.count("asked: ")
-    assert [] == list(left.iterdir())
+    assert ("something above is not right" in done.stderr) == (fails != "nothing" and command != "lint")
+    assert len(PARTS[command]) == len(asked(done.stdout))
+    assert [] == [part for part in PARTS[command] if not any(fnmatchcase(line, part) for line in asked(done.stdout))]
+    assert [] == list((tmp_path / "left").iterdir())
+
+
+def test_fast_takes_no_options(tmp_path: Path) -> None:
+    """Which of its two runs of pytest would they be for? Nothing runs."""
+
+    done = in_stand_ins(tmp_path, "test", "--fast", "tests/core")
+
+    assert 1 == done.returncode
+    assert "dev.sh: test --fast takes no further options.\n" in done.stderr
+    assert [] == asked(done.stdout)
+    assert [] == list((tmp_path / "left").iterdir())
 
 
 def test_ci_runs_the_test_command() -> None:

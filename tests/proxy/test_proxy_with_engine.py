@@ -40,6 +40,7 @@ async def test_a_hundred_401s_are_one_refresh(tmp_path: Path) -> None:
             assert (100, 100) == (echo.count("rejected"), echo.count("ok"))
 
 
+@pytest.mark.alone
 async def test_amber_is_fast_and_sends_nothing(tmp_path: Path) -> None:
     """A thousand calls while amber: 503 with the true Retry-After, none to the token endpoint or the upstream; each
     takes milliseconds; once healed the very next request works."""

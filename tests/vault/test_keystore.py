@@ -405,6 +405,7 @@ class Stuck:
             assert self.go.wait(10)
 
 
+@pytest.mark.alone
 async def test_a_call_that_hangs_is_reported_and_nothing_overtakes_it(open_keystore: Open) -> None:
     """Over the limit the caller gets HANGING, later callers get it at once, and when it came back all works again."""
 
