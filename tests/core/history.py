@@ -86,7 +86,7 @@ def _problem(kind: str = "http", status: int | None = None, code: str = "") -> P
 def _refreshed(p: Player, words: list[str]) -> m.Event:
     token = None
     if "rotated" in words:
-        token = Secret(f"{p.w.login.lineage if p.w.login else 'L'}{p.w.top + 1}")
+        token = Secret(f"{p.w.login.lineage if p.w.login else 'L'}{p.w.highest_generation + 1}")
     elif "same" in words and p.w.login:
         token = p.w.login.refresh_token
     life = None if "endless" in words else LIFETIME
@@ -102,7 +102,7 @@ def _busy(p: Player, words: list[str]) -> m.Event:
             retry_after=after,
             maybe_spent=status in (502, 504),
             portal="page" in words,
-            refresh_token=Secret(f"L{p.w.top + 1}") if "rotated" in words else None,
+            refresh_token=Secret(f"L{p.w.highest_generation + 1}") if "rotated" in words else None,
         )
     )
 
@@ -156,8 +156,8 @@ EVENTS: dict[str, Maker] = {
     "network": lambda p, words: m.NetworkUp(p.now),
     "wake": lambda p, words: m.Woke(p.now),
     "sleep": lambda p, words: m.SleepSoon(p.now),
-    "offline": lambda p, words: m.Impeded(p.now),
-    "online": lambda p, words: m.Unimpeded(p.now),
+    "offline": lambda p, words: m.GateBlocked(p.now),
+    "online": lambda p, words: m.GateUnblocked(p.now),
     "manual": lambda p, words: m.Manual(p.now),
     "hot": lambda p, words: m.HotCall(p.now, float(words[0]) if words else 0.0),
     "time": lambda p, words: m.Time(p.now),

@@ -208,7 +208,17 @@ class World(RuleBasedStateMachine):
 
     @rule(
         event=st.sampled_from(
-            [m.KeyringUp, m.NetworkUp, m.Woke, m.SleepSoon, m.Impeded, m.Unimpeded, m.Manual, m.Accepted, m.HotCall]
+            [
+                m.KeyringUp,
+                m.NetworkUp,
+                m.Woke,
+                m.SleepSoon,
+                m.GateBlocked,
+                m.GateUnblocked,
+                m.Manual,
+                m.Accepted,
+                m.HotCall,
+            ]
         )
     )
     def something_happens(self, event: type[m.Event]) -> None:
@@ -219,7 +229,7 @@ class World(RuleBasedStateMachine):
         before = self.gate.blocked()
         self.gate = gates.network(self.gate, self.now.at, offline=offline, portal=portal)
         if before != self.gate.blocked():
-            self.feed((m.Impeded if self.gate.blocked() else m.Unimpeded)(self.now))
+            self.feed((m.GateBlocked if self.gate.blocked() else m.GateUnblocked)(self.now))
         if not self.gate.blocked():
             self.feed(m.NetworkUp(self.now))
 
@@ -282,7 +292,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def no_login_is_lost(self) -> None:
         """What the machine holds is never older than what the keyring confirmed."""
-        if hasattr(self, "w") and self.w.login is not None and self.w.read and self.slots is not None:
+        if hasattr(self, "w") and self.w.login is not None and self.w.slots_read and self.slots is not None:
             assert self.w.login.generation >= self.slots.generation
 
     @invariant()

@@ -965,7 +965,7 @@ def test_a_sign_in_before_the_keyring_was_read_is_written_above_what_is_there() 
         loaded 8            -> valid, due +740
     """)
 
-    assert 8 == p.w.top
+    assert 8 == p.w.highest_generation
 
 
 def test_a_sign_in_over_an_empty_keyring_is_written_at_once() -> None:
@@ -1034,7 +1034,7 @@ def test_a_loopback_endpoint_is_not_impeded() -> None:
     p.w = replace(p.w, spec=replace(SPEC, token_endpoint="http://127.0.0.1:9/token"))
     turn(p, "offline")
 
-    assert not p.w.impeded
+    assert not p.w.gate_blocked
 
 
 def test_go_without_a_login_does_nothing() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import trayapp
 from trayapp.core.model import Problem
-from trayapp.core.notices import ShownNotices, notices
+from trayapp.core.notices import OVERRULABLE, ShownNotices, notices
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -323,6 +326,8 @@ def failed(kind: str) -> WorkloadView:
         ("port_taken", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
         ("different_account", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
         ("scope_lost", "n: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
+        ("different_server", "n: is this the right server?", ("Use it all the same", Action(Verb.ACCEPT, "n"))),
+        ("nothing_pending", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
     ],
 )
 def test_a_sign_in_that_came_to_nothing_says_so(kind: str, title: str, button: tuple[str, Action]) -> None:
@@ -337,6 +342,16 @@ def test_a_sign_in_that_came_to_nothing_says_so(kind: str, title: str, button: t
     assert [] == desk.see(red("n", signing_in=True), muted=True)
 
     assert {} == desk.up
+
+
+def test_the_dashboard_offers_what_the_notification_offers() -> None:
+    """The page names the same problems as those that a person may agree to."""
+
+    card = Path(trayapp.__file__).with_name("web").joinpath("card.js").read_text(encoding="utf-8")
+    named = re.search(r"^const CONSENT = new Set\(\[(.*)\]\);", card, re.MULTILINE)
+
+    assert named is not None
+    assert sorted(OVERRULABLE) == sorted(word.strip().strip('"') for word in named[1].split(","))
 
 
 def test_a_sign_in_that_a_person_cancelled_needs_no_words() -> None:

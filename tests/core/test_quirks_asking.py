@@ -124,7 +124,7 @@ def test_a_lost_answer_is_asked_for_again_at_once_unless_nothing_is_forgiven(end
 
     now = Moment(1000.0, 1000.0, 1000.0)
     w = Workload(
-        Spec("w", API), phase=Phase.REFRESHING, login=login(endpoint=endpoint), access=access(1, 500.0), read=True
+        Spec("w", API), phase=Phase.REFRESHING, login=login(endpoint=endpoint), access=access(1, 500.0), slots_read=True
     )
     w = replace(w, maybe_spent=True, marked_at=now.at)
     assert delay == plan(w, Ambiguous(Problem("timeout", "lost")), now, 0.5).delay

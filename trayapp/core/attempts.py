@@ -101,12 +101,12 @@ def probe_again(w: Workload, e: Manual | KeyringUp) -> Result:
     """An unlock, or the wish of a person who may be asked, came while the keyring was being asked silently: should that
     come back in vain, it was too early."""
     attempt = w.attempt
-    if attempt is None or attempt.step is not Step.PROBE or attempt.again is Trigger.MANUAL:
+    if attempt is None or attempt.step is not Step.PROBE or attempt.reprobe_for is Trigger.MANUAL:
         return w, ()
     asked = attempt.trigger is Trigger.MANUAL
     if isinstance(e, Manual):
-        return (w if asked else replace(w, attempt=replace(attempt, again=Trigger.MANUAL))), ()
-    return replace(w, attempt=replace(attempt, again=Trigger.DUE if asked else attempt.trigger)), ()
+        return (w if asked else replace(w, attempt=replace(attempt, reprobe_for=Trigger.MANUAL))), ()
+    return replace(w, attempt=replace(attempt, reprobe_for=Trigger.DUE if asked else attempt.trigger)), ()
 
 
 def probe_failed(w: Workload, e: KeyringDown) -> Result:
@@ -126,8 +126,8 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         keyring=e.trouble,
         keyring_since=w.keyring_since if w.keyring_since is not None else e.now.at,
         keyring_tries=w.keyring_tries + 1,
-        due=e.now.at + (0.0 if attempt.again else keyring_retry_wait(w.keyring_tries)),
-        trigger=attempt.again or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
+        due=e.now.at + (0.0 if attempt.reprobe_for else keyring_retry_wait(w.keyring_tries)),
+        trigger=attempt.reprobe_for or (Trigger.DUE if attempt.trigger is Trigger.MANUAL else attempt.trigger),
     )
     w, effects = run_deferred(w, e.now)
     return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
@@ -267,5 +267,5 @@ def _rotate(w: Workload, token: Secret | None, now: Moment, scope: str | None) -
     """The next generation, to be stored; no effect if the server gave no other token."""
     if w.login is None or token is None or token == w.login.refresh_token:
         return w, ()
-    login = replace(w.login.rotated(token, now.wall, scope), generation=w.top + 1)
-    return store(replace(w, top=login.generation), login)
+    login = replace(w.login.rotated(token, now.wall, scope), generation=w.highest_generation + 1)
+    return store(replace(w, highest_generation=login.generation), login)

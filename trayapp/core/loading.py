@@ -65,9 +65,9 @@ def loaded(w: Workload, e: Loaded) -> Result:
         return attempt_now(w, e, Trigger.START), effects
     w = replace(
         w,
-        read=True,
+        slots_read=True,
         login=e.login,
-        top=max(w.top, e.login.generation if e.login else 0),
+        highest_generation=max(w.highest_generation, e.login.generation if e.login else 0),
         keyring=None,
         keyring_since=None,
         keyring_tries=0,
@@ -99,7 +99,7 @@ def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
             exhausted=True,
             retrying_since=min(since, e.now.wall),
             counted=max(0.0, e.saved.counted),
-            counting_from=None if w.impeded else e.now.awake,
+            counting_from=None if w.gate_blocked else e.now.awake,
             fresh_counted=max(0.0, e.saved.counted),
             gave_up=e.saved.gave_up,
         )
@@ -119,21 +119,28 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
         return w, ()
     if _made_for_another_identity(w.spec, e.login):
         return ask_for_confirmation(replace(w, login=e.login), w.spec), ()
-    w = replace(w, read=True, login=e.login, top=max(w.top, e.login.generation), signed_out=None, combination="")
+    w = replace(
+        w,
+        slots_read=True,
+        login=e.login,
+        highest_generation=max(w.highest_generation, e.login.generation),
+        signed_out=None,
+        combination="",
+    )
     return attempt_now(replace(w, failing=None), e, Trigger.MANUAL), ()
 
 
 def loaded_late(w: Workload, e: Loaded) -> Result:
     """The slots were read after a sign-in had overtaken the reading: now the generation is known, and it can be
     written."""
-    top = max(w.top, e.login.generation if e.login else 0)
-    w = replace(w, read=True, top=top, keyring=None, keyring_since=None)
+    top = max(w.highest_generation, e.login.generation if e.login else 0)
+    w = replace(w, slots_read=True, highest_generation=top, keyring=None, keyring_since=None)
     login = w.login
     if not w.unsaved or login is None:
         return w, ()
     if login.generation <= (e.login.generation if e.login else 0):
         login = replace(login, generation=top + 1)
-        w = replace(w, top=top + 1)
+        w = replace(w, highest_generation=top + 1)
     return store(w, login)
 
 

@@ -24,9 +24,10 @@ from trayapp.core.messages import (
     Configured,
     Event,
     Finished,
+    GateBlocked,
+    GateUnblocked,
     Go,
     HotCall,
-    Impeded,
     KeyringDown,
     KeyringUp,
     Load,
@@ -47,7 +48,6 @@ from trayapp.core.messages import (
     SleepSoon,
     Stored,
     Time,
-    Unimpeded,
     Woke,
 )
 from trayapp.core.model import (
@@ -96,8 +96,8 @@ def nothing(w: Workload, e: Event) -> Result:
 
 _EVERYWHERE: Mapping[type[Event], requests.Action] = {
     Accepted: waiting.accepted,
-    Impeded: waiting.impeded,
-    Unimpeded: waiting.unimpeded,
+    GateBlocked: waiting.gate_blocked,
+    GateUnblocked: waiting.gate_unblocked,
     SignInStarted: requests.sign_in_started,
     SignInEnded: requests.sign_in_ended,
     SignedIn: requests.signed_in,

@@ -183,12 +183,12 @@ class SleepSoon(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Impeded(Event):
+class GateBlocked(Event):
     """The gate closed: offline, portal or sleep. The ceiling stops counting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unimpeded(Event):
+class GateUnblocked(Event):
     """The gate is open again. The ceiling counts on."""
 
 

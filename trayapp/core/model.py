@@ -277,7 +277,7 @@ class Attempt:
     fingerprint: str
     lineage: str
     deadline: float = float("inf")  # at; a sent request without an answer is ambiguous from then on
-    again: Trigger | None = None  # if its probe fails: the keyring is asked once more at once, for this reason
+    reprobe_for: Trigger | None = None  # if its probe fails: the keyring is asked once more at once, for this reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,15 +330,15 @@ class Workload:
     failing: Failing | None = None
     maybe_spent: bool = False  # M9
     marked_at: float | None = None  # at; when the token was sent that is in doubt; only read while the mark stands
-    read: bool = False  # both slots were read in this run
-    top: int = 0  # the highest generation known
+    slots_read: bool = False  # both slots were read in this run
+    highest_generation: int = 0  # the highest generation known
     unsaved: bool = False  # the newest login is in memory only
     storing: int | None = None  # generation on its way into the keyring
     store_at: float | None = None  # at; when a failed write is tried again
     keyring: Trouble | None = None
     keyring_since: float | None = None  # at
     keyring_tries: int = 0
-    impeded: bool = False  # offline, behind a portal or asleep: the ceiling does not count
+    gate_blocked: bool = False  # offline, behind a portal or asleep: the ceiling does not count
     nudged_at: float | None = None  # at; the latest network change or wake
     signed_out: SignedOut | None = None
     combination: str = ""  # the refused combination

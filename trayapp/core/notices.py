@@ -15,7 +15,7 @@ from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_DELAY = 60.0  # s of retrying before a word is said: most outages are over by then
-OVERRULABLE = ("different_account", "scope_lost")  # problems of a sign-in that a person may overrule
+OVERRULABLE = ("different_account", "different_server", "scope_lost")  # problems of a sign-in that a person may overrule
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
 
@@ -81,7 +81,8 @@ def _failed_sign_ins(
 
 def _failed_notice(name: str, error: Problem) -> Notice:
     if error.kind in OVERRULABLE:
-        title, button = f"{name}: is this the right account?", ("Use it all the same", Action(Verb.ACCEPT, name))
+        what = "server" if error.kind == "different_server" else "account"
+        title, button = f"{name}: is this the right {what}?", ("Use it all the same", Action(Verb.ACCEPT, name))
     else:
         title, button = f"{name}: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, name))
     return Notice(f"sign_in:{name}", title, error.summary, (button,))

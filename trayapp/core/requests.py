@@ -57,7 +57,7 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
     """A new login ends every outage and every red. An attempt of the old lineage is let go."""
     abandon: tuple[Effect, ...] = (Abandon(w.attempt.number),) if w.attempt else ()
     paused = w.phase is Phase.PAUSED
-    login = replace(e.login, generation=w.top + 1)
+    login = replace(e.login, generation=w.highest_generation + 1)
     w = _new_login(w, login, e)
     w = replace(w, phase=Phase.PAUSED, due=None) if paused else enter_valid(w, e.now)
     w, effects = store(w, login)
@@ -77,7 +77,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         confirm=None,
         broken="",
         login=login,
-        top=login.generation,
+        highest_generation=login.generation,
         access=e.access,
         attempt=None,
         signing_in=False,

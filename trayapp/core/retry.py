@@ -48,7 +48,7 @@ def enter_long_phase(w: Workload, failing: Failing, now: Moment) -> Failing:
         failing,
         exhausted=True,
         retrying_since=now.wall,
-        counting_from=None if w.impeded else now.awake,
+        counting_from=None if w.gate_blocked else now.awake,
         fresh_counted=0.0,
     )
 
@@ -59,7 +59,7 @@ def _with_failure_counted(w: Workload, now: Moment) -> Failing:
     failing = w.failing or Failing(since=now)
     failing = replace(failing, total=failing.total + 1, fresh_tries=failing.fresh_tries + 1)
     counted = schedule.counted(failing, now.awake)
-    if failing.exhausted and not w.impeded and schedule.ceiling_reached(failing, counted, w.spec.policy):
+    if failing.exhausted and not w.gate_blocked and schedule.ceiling_reached(failing, counted, w.spec.policy):
         return replace(failing, gave_up=True)
     return failing
 

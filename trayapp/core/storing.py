@@ -51,7 +51,7 @@ def store(w: Workload, login: Login) -> Result:
 
     Before the slots were read nobody knows which generation is above all that is there, so they are read first.
     """
-    if not w.read:
+    if not w.slots_read:
         return replace(w, login=login, unsaved=True, store_at=None), (Load(),)
     spent = w.attempt.fingerprint if w.attempt is not None else ""
     return replace(w, login=login, unsaved=True, storing=login.generation, store_at=None), (Store(login, spent),)

@@ -11,14 +11,14 @@ from trayapp.core import schedule
 from trayapp.core.messages import (
     Accepted,
     Event,
+    GateBlocked,
+    GateUnblocked,
     HotCall,
-    Impeded,
     KeyringUp,
     Manual,
     Rejected,
     Save,
     SleepSoon,
-    Unimpeded,
     Woke,
 )
 from trayapp.core.model import (
@@ -95,22 +95,22 @@ def network_changed_refreshing(w: Workload, e: Event) -> Result:
     return _reset_series(w, e), ()
 
 
-def impeded(w: Workload, e: Impeded) -> Result:
+def gate_blocked(w: Workload, e: GateBlocked) -> Result:
     """M6: nothing can be attempted, so nothing counts."""
-    if w.loopback or w.impeded:
+    if w.loopback or w.gate_blocked:
         return w, ()
     failing = w.failing
     if failing is not None:
         failing = replace(failing, counted=schedule.counted(failing, e.now.awake), counting_from=None)
-    return replace(w, impeded=True, failing=failing), ((Save(),) if failing else ())
+    return replace(w, gate_blocked=True, failing=failing), ((Save(),) if failing else ())
 
 
-def unimpeded(w: Workload, e: Unimpeded) -> Result:
+def gate_unblocked(w: Workload, e: GateUnblocked) -> Result:
     """M6: the count goes on."""
     failing = w.failing
     if failing is not None and failing.exhausted and failing.counting_from is None:
         failing = replace(failing, counting_from=e.now.awake)
-    return replace(w, impeded=False, failing=failing), ()
+    return replace(w, gate_blocked=False, failing=failing), ()
 
 
 def sleep_refreshing(w: Workload, e: SleepSoon) -> Result:

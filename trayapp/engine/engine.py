@@ -21,9 +21,10 @@ from trayapp.core.gate import Gate
 from trayapp.core.messages import (
     Configured,
     Event,
+    GateBlocked,
+    GateUnblocked,
     Go,
     HotCall,
-    Impeded,
     KeyringUp,
     Manual,
     NetworkUp,
@@ -34,7 +35,6 @@ from trayapp.core.messages import (
     Shutdown,
     SignOut,
     Time,
-    Unimpeded,
     Woke,
 )
 from trayapp.core.model import AccessToken, Moment, Spec, Workload
@@ -162,8 +162,8 @@ class Engine:
             self.gate = gate.network(self.gate, at, offline=seen.offline, portal=seen.portal)
         now = self.gate.blocked()
         true = {
-            Impeded: now and not was,
-            Unimpeded: was and not now,
+            GateBlocked: now and not was,
+            GateUnblocked: was and not now,
             Woke: seen.woke,
             NetworkUp: seen.network and not now,
         }
@@ -237,7 +237,7 @@ class Engine:
     def _begin(self, spec: Spec) -> None:
         w, effects = machine.begin(spec)
         if self.gate.blocked(w.loopback):
-            w, more = machine.step(w, Impeded(self.now()))
+            w, more = machine.step(w, GateBlocked(self.now()))
             effects = (*effects, *more)
         self.workloads[spec.name] = w
         self.created[spec.name] = self.now().wall
@@ -388,7 +388,7 @@ class Engine:
         """A server answered: whatever kernel and hints say, the network carries (M10)."""
         before, self.gate = self.gate, gate.answered(self.gate, self.now().at)
         if before.blocked() and not self.gate.blocked():
-            self.task("the network carries after all", self.everyone(Unimpeded, NetworkUp))
+            self.task("the network carries after all", self.everyone(GateUnblocked, NetworkUp))
 
     def serial(self) -> int:
         """A number for the next access token."""

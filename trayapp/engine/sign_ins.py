@@ -170,7 +170,7 @@ class SignIns:
         if w is None or w.after == "remove":  # what is written now would outlive it
             return
         if w.login is None and before is not None:
-            w = replace(w, login=before, top=max(w.top, before.generation))
+            w = replace(w, login=before, highest_generation=max(w.highest_generation, before.generation))
         if (changed := outdated(w, spec)) is not None:
             self._ended(name, changed)
             return
@@ -181,7 +181,7 @@ class SignIns:
         if difference is None:
             self._take(name, new, warning)
             return
-        candidate = replace(new, login=replace(new.login, generation=w.top + 1))
+        candidate = replace(new, login=replace(new.login, generation=w.highest_generation + 1))
         self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE, spec)
         self._ended(name, difference)
         await self._keep(name, candidate.login)
@@ -192,7 +192,7 @@ class SignIns:
         A keyring that hangs does not hold it up: the login is in memory, as any login that cannot be stored.
         """
         w = self._engine.workloads[name]
-        login = replace(new.login, generation=w.top + 1)
+        login = replace(new.login, generation=w.highest_generation + 1)
         storing = asyncio.ensure_future(self._keep(name, login))
         checking = asyncio.ensure_future(check())
         try:
@@ -211,7 +211,7 @@ class SignIns:
         """The login that nobody could read until now: another account must not take its place unseen. The sign-in has
         asked for the keyring to be unlocked, so this is quick, or in vain."""
         w = self._engine.workloads.get(name)
-        if w is None or w.read or w.login is not None:
+        if w is None or w.slots_read or w.login is not None:
             return None
         try:
             async with asyncio.timeout(KEYRING_PATIENCE):
