@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine.engines import NoSignIn, World, keeping, login_of, one, running, spec_of, with_policy
 from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
+from trayapp.core.notices import OVERRULABLE
 from trayapp.core.presentation import Verb
 from trayapp.engine import sign_ins
 from trayapp.engine.ports import NewLogin
@@ -248,7 +249,7 @@ def _elsewhere(url: str, server: OAuthServer) -> str:
 async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No address within the patience: said so; the sign-in that goes on can be cancelled."""
 
-    monkeypatch.setattr(sign_ins, "URL_PATIENCE", 0.05)
+    monkeypatch.setattr(sign_ins, "URL_LIMIT", 0.05)
 
     class Slow(NoSignIn):
         async def run(self, spec: Spec, **_: Any) -> NewLogin:
@@ -333,6 +334,18 @@ def test_another_server_is_a_difference() -> None:
     assert differs(w, replace(new, issuer=old.issuer)) is None
     assert differs(w, replace(new, issuer=old.issuer, subject="bob")) is not None
     assert differs(w, replace(new, issuer=old.issuer, subject="")) is None  # a server that does not say who
+
+
+@pytest.mark.parametrize("change", [{"issuer": "https://two.test"}, {"subject": "bob"}, {"scope": "read"}], ids=str)
+def test_every_difference_can_be_accepted_where_it_is_told(change: dict[str, str]) -> None:
+    """What the sentence offers by `--accept`, notification and dashboard offer as a button."""
+
+    old = Login(1, "a", Secret("x"), 0.0, "https://t", "c", "https://one.test", subject="alice", scope="read write")
+    difference = differs(Workload(Spec("github", "https://mcp.test"), login=old), replace(old, **change))  # type: ignore[arg-type]
+
+    assert difference is not None
+    assert "--accept" in difference.summary
+    assert difference.kind in OVERRULABLE
 
 
 def test_scopes_are_compared_one_by_one() -> None:

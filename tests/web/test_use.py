@@ -77,10 +77,11 @@ def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
     window.until(lambda: not window.find("#workload-github .signing"), "it does not end")
 
 
-def test_another_account_is_asked_about(window: Window, show: Open) -> None:
-    """A sign-in that waits for consent can be agreed to; one that failed says why."""
+@pytest.mark.parametrize("kind", ["different_account", "different_server", "scope_lost"])
+def test_another_account_is_asked_about(window: Window, show: Open, kind: str) -> None:
+    """A sign-in that waits for consent can be agreed to, whatever it is that differs; one that failed says why."""
 
-    away = Problem("different_account", "You signed in with another account than before.")
+    away = Problem(kind, "You signed in with another account than before.")
     stage = show(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_error=away))
 
     assert "another account" in window.text("#workload-github .signing")

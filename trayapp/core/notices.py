@@ -15,7 +15,7 @@ from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_DELAY = 60.0  # s of retrying before a word is said: most outages are over by then
-OVERRULABLE = ("different_account", "different_server", "scope_lost")  # problems of a sign-in that a person may overrule
+OVERRULABLE = ("different_account", "different_server", "scope_lost")  # of a sign-in; a person may agree to these
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
 

@@ -11,7 +11,7 @@ import { badge, codes, rank, RANKS, signInLabel, wrong, wrongLabel } from "./wor
 
 const READING = 8000; // ms
 const TOLD = 60; // rows of the story; a whole day of one bad network
-const CONSENT = new Set(["different_account", "scope_lost"]); // a person may agree to these
+const CONSENT = new Set(["different_account", "different_server", "scope_lost"]); // a person may agree to these
 const template = document.getElementById("card");
 const signingTemplate = document.getElementById("signing");
 
