@@ -1,4 +1,4 @@
-"""Two workloads for the tests of a file, signed in before each of them."""
+"""Two workloads, shared by the tests of a file and signed in before each test."""
 
 from __future__ import annotations
 

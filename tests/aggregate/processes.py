@@ -1,4 +1,4 @@
-"""Looking at processes from outside: whether one is there, what everybody reads of it, and what its memory holds."""
+"""Inspects processes from outside: whether one runs, what is public about it, and what its memory holds."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-def there(pid: int) -> bool:
-    """A process that runs; one that only waits for its parent's look is none."""
+def is_running(pid: int) -> bool:
+    """Whether the process runs; a zombie doesn't."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -22,13 +22,13 @@ def there(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def public(pid: int) -> bytes:
-    """Its arguments and its environment."""
+def public_data(pid: int) -> bytes:
+    """Its arguments and environment, as other programs of this user can read them."""
     return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
 
 
 def in_memory(pid: int, wanted: Iterable[str]) -> set[str]:
-    """Which of these texts its writable memory holds."""
+    """Which of these texts are in its writable memory."""
     wanted, found = set(wanted), set[str]()
     maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:

@@ -1,4 +1,4 @@
-"""The whole program with several workloads, each with an authorization server of its own, and official clients before it."""
+"""The whole program with several workloads, each with its own authorization server, and the official MCP clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ scopes = ["mcp"]
 
 
 class Site:
-    """Inside its `with` the servers run; `start` and `stop` are the program's."""
+    """The servers run inside `with`; `start` and `stop` are about the program."""
 
     def __init__(self, root: Path, *names: str, tick: str = "40s") -> None:
         self.names = names
@@ -108,11 +108,11 @@ class Site:
 
     @property
     def address(self) -> str:
-        """For a client that takes nothing but an address."""
+        """The URL for a client that accepts only that: the key is in the path."""
         return self.url.replace("/mcp", f"/k/{self.key}/mcp")
 
     async def becomes(self, word: str, name: str) -> None:
-        """Wait until the status is so."""
+        """Wait until the workload has this status."""
         await until(lambda: self.program.word(name).startswith(f"{word} "), f"{name} to be {word}")
 
     async def all_green(self) -> None:
@@ -120,14 +120,14 @@ class Site:
             await self.becomes("running", name)
 
     async def breaks(self, name: str, mode: Mode, word: str) -> None:
-        """Its token is taken no more and cannot be renewed."""
+        """Make its token rejected and impossible to refresh, and wait for this status."""
         self.authorities[name].mode = mode
         self.upstreams[name].distrust = True
         await asyncio.to_thread(self._provoke, name)
         await self.becomes(word, name)
 
     async def heals(self, name: str) -> None:
-        """All is well again, and the app is asked to look."""
+        """End all trouble and retry."""
         self.upstreams[name].distrust = False
         self.authorities[name].mode = Mode.SUCCESS
         if self.program.word(name).startswith("unauthenticated"):
@@ -137,7 +137,7 @@ class Site:
         await self.becomes("running", name)
 
     def _provoke(self, name: str) -> None:
-        """Somebody uses the token."""
+        """Use the token, so that its rejection is noticed."""
         answer = self.program.client.client(name)
         body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         head = {"Accept": "application/json, text/event-stream", **answer["headers"]}
@@ -148,7 +148,7 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def older(self, **more: Any) -> AsyncIterator[Any]:
-        """The official client session of the handshake versions, initialized, with the key in a header."""
+        """The official session-based client, initialized, with the key in a header."""
         from mcp import ClientSession
         from mcp.client.streamable_http import streamable_http_client
 
@@ -163,7 +163,7 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def modern(self, **more: Any) -> AsyncIterator[Any]:
-        """The official client as it is given one address."""
+        """The official high-level client, given nothing but a URL."""
         from mcp.client import Client
 
         async with Client(self.address, **more) as client:
@@ -171,7 +171,7 @@ class Site:
 
 
 async def until(holds: Callable[[], object], what: str = "", limit: float = LIMIT) -> None:
-    """Wait for it."""
+    """Wait until the condition holds."""
     end = time.monotonic() + limit
     while not holds():
         assert time.monotonic() < end, f"waited in vain for {what}"

@@ -1,4 +1,4 @@
-"""The aggregate in the whole program, before the official Python client: what is listed, called, refused and healed."""
+"""The MCP endpoint in the whole program, with the official Python client: lists, calls, errors and changes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ async def test_all_tools_by_one_address(era: str, site: Site) -> None:
             assert (False, f"{name} says hello") == (result.is_error, text_of(result))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("era", ERAS)
 async def test_one_healthy_one_degraded_one_signed_out(era: str, site: Site) -> None:
     """Healthy and degraded tools are listed; calls of the others say at once how long to wait, or what to click."""
@@ -97,6 +98,7 @@ async def until_answered(session: Any, name: str) -> None:
     assert f"{name} says back" == text_of(result)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_is_live(era: str, site: Site) -> None:
     """Each step is told when it is made, not when all is done."""

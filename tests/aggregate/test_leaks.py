@@ -1,4 +1,4 @@
-"""What the aggregate keeps of workloads and clients that are gone: nothing."""
+"""What the aggregate forgets: nothing is kept of a workload or client that is gone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mcp.server.lowlevel import Server
 
 from tests.aggregate.site import until
 from trayapp.aggregate import client_sessions, hub
+from trayapp.aggregate.availability import WorkloadRow
 from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.feed import ProxyAccess
 from trayapp.aggregate.hub import ChangeListener, Hub
 from trayapp.aggregate.listing import CachedListings, Listing
-from trayapp.aggregate.states import WorkloadRow
 from trayapp.core.model import Secret
 
 # --- workloads -------------------------------------------------------------------------------------------------------
@@ -67,10 +67,10 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path) -> Non
     stage = Stage(tmp_path, unreachable)
     for name in ("one", "two"):
         stage.puts(row(name))
-    await until(lambda: {"one", "two"} <= stage.hub._failed.keys(), "the lists to fail")
+    await until(lambda: {"one", "two"} <= stage.hub._failed_fetches.keys(), "the lists to fail")
     for name in ("one", "two"):
         stage.listings.put(name, Listing(row(name).url))
-    known = {"_rows", "_backends", "_failed", "by_name"}
+    known = {"_rows", "_sessions", "_failed_fetches", "by_name"}
     assert known == stage.remembers("one") == stage.remembers("two")
 
     stage.drops("one")
@@ -95,14 +95,14 @@ async def test_a_workload_that_goes_while_it_is_asked(tmp_path: Path) -> None:
     stage = Stage(tmp_path, silent)
     stage.puts(row("one"))
     await asyncio.wait_for(asked.wait(), 5)
-    assert {"_rows", "_asking", "_backends"} == stage.remembers("one")
-    backend = stage.hub._backends["one"]
+    assert {"_rows", "_fetching", "_sessions"} == stage.remembers("one")
+    session = stage.hub._sessions["one"]
 
     stage.drops("one")
 
     assert set() == stage.remembers("one")
     await asyncio.wait_for(ended.wait(), 5)
-    await until(lambda: not backend._tasks and not stage.hub._jobs, "the session to end")
+    await until(lambda: not session._tasks and not stage.hub._tasks, "the session to end")
     assert set() == stage.remembers("one")
     await stage.hub.close()
 
@@ -112,16 +112,16 @@ async def test_a_workload_that_moves_is_another_server(tmp_path: Path, monkeypat
 
     stage = Stage(tmp_path, unreachable)
     stage.puts(row("one"))
-    await until(lambda: "one" in stage.hub._failed, "the lists to fail")
-    before = stage.hub._backends["one"]
-    looks: list[str] = []
-    monkeypatch.setattr(Hub, "_look", lambda self, name, *, tell=False: looks.append(name))
+    await until(lambda: "one" in stage.hub._failed_fetches, "the lists to fail")
+    before = stage.hub._sessions["one"]
+    fetched: list[str] = []
+    monkeypatch.setattr(Hub, "_fetch", lambda self, name, *, announce=False: fetched.append(name))
 
     stage.puts(row("one", "http://127.0.0.1:9/elsewhere"))
 
     assert {"_rows"} == stage.remembers("one")
-    assert ["one"] == looks
-    assert before is not stage.hub._backend("one")
+    assert ["one"] == fetched
+    assert before is not stage.hub._session("one")
     await stage.hub.close()
 
 
@@ -136,13 +136,13 @@ async def test_changes_that_were_told_are_not_told_again(tmp_path: Path, monkeyp
         told.append(kinds)
 
     stage.hub._listener.changed = changed
-    stage.hub._tell(["tools"])
-    stage.hub._tell(["prompts"])
+    stage.hub._announce(["tools"])
+    stage.hub._announce(["prompts"])
     await until(lambda: told, "the first message")
-    stage.hub._tell(["tools"])
+    stage.hub._announce(["tools"])
     await until(lambda: len(told) == 2, "the second message")
     assert [frozenset({"tools", "prompts"}), frozenset({"tools"})] == told
-    assert (set(), None) == (stage.hub._changes, stage.hub._telling)
+    assert (set(), None) == (stage.hub._changes, stage.hub._announcing)
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ async def test_a_client_that_is_refused_leaves_nothing() -> None:
 async def test_goodbyes_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest ones: a process that runs for months does not grow with its clients."""
 
-    monkeypatch.setattr(client_sessions, "SESSIONS", 2)
+    monkeypatch.setattr(client_sessions, "SESSIONS_MAX", 2)
     ended = []
     async with served() as (sessions, http):
         for _ in range(4):
@@ -230,7 +230,7 @@ async def test_goodbyes_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyP
 async def test_an_idle_session_is_put_away_and_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its id is no goodbye: the client's next request is answered."""
 
-    monkeypatch.setattr(client_sessions, "IDLE", 0.1)
+    monkeypatch.setattr(client_sessions, "IDLE_LIMIT", 0.1)
     async with served() as (sessions, http):
         session = await hello(http)
         await until(lambda: (set(), set()) == held(sessions), "the session to be put away")

@@ -1,4 +1,4 @@
-"""The process of the aggregate: when it is there, who gets to it, how it ends, and what it never learns."""
+"""The life of the aggregate's process: when it is started, who gets to it, how it ends, and what it never learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from tests import ROOT
-from tests.aggregate.processes import linux, there
+from tests.aggregate.processes import is_running, linux
 from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
 from trayapp.config.paths import Paths
@@ -127,7 +127,7 @@ async def test_a_hung_process_is_noticed(site: Site, monkeypatch: pytest.MonkeyP
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(MCPError):
             await asyncio.wait_for(session.call_tool("good_say", {"text": "x"}), 5)
-        assert not there(pid)
+        assert not is_running(pid)
         assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
 
 
@@ -152,7 +152,7 @@ async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.Monke
     pid = site.aggregate.pid
     assert pid is not None
     await until(lambda: site.aggregate.pid is None)
-    await until(lambda: not there(pid))
+    await until(lambda: not is_running(pid))
     again = await post(site.address, **{"Mcp-Session-Id": session_id, "Mcp-Protocol-Version": "2025-06-18"})
     assert (200, True) == (again.status_code, '"result":{}' in again.text)
     async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
@@ -265,14 +265,14 @@ async def test_it_ends_with_the_app_however_that_ends(hung: bool, tmp_path: Path
     )
     assert parent.stdout is not None
     pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
-    assert there(pid)
+    assert is_running(pid)
     if hung:
         os.kill(pid, signal.SIGSTOP)
     parent.kill()
     await parent.wait()
     if hung:
         os.kill(pid, signal.SIGCONT)
-    await until(lambda: not there(pid), limit=5)
+    await until(lambda: not is_running(pid), limit=5)
 
 
 _UNUSED = """

@@ -1,4 +1,4 @@
-"""What is kept of the workloads' lists: as it was, private, and no trouble when it is damaged."""
+"""The cache of the workloads' lists: survives a restart, is private, and may be damaged or unwritable."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ async def test_it_is_there_in_the_next_run(tmp_path: Path) -> None:
     """All but when it was asked for: in a new run every list is an old one."""
 
     path = tmp_path / "state" / "kept.json"
-    kept = CachedListings(path)
-    assert kept.put("one", LISTING)
-    assert not kept.put("one", replace(LISTING, at=6.0))
+    cached = CachedListings(path)
+    assert cached.put("one", LISTING)
+    assert not cached.put("one", replace(LISTING, at=6.0))
     await until(path.exists)
     again = CachedListings(path)
     assert LISTING.same(again.by_name["one"])
@@ -47,7 +47,7 @@ async def test_a_place_that_cannot_be_written(tmp_path: Path, caplog: pytest.Log
     """Lists are kept in memory then."""
 
     (tmp_path / "file").write_text("in the way")
-    kept = CachedListings(tmp_path / "file" / "kept.json")
-    kept.put("one", LISTING)
+    cached = CachedListings(tmp_path / "file" / "kept.json")
+    cached.put("one", LISTING)
     await until(lambda: "cannot be written" in caplog.text)
-    assert "one" in kept.by_name
+    assert "one" in cached.by_name

@@ -1,4 +1,4 @@
-"""What becomes of workloads, and of what the process knows of them: restarts, new keys, pauses, moves, secrets."""
+"""Workloads that restart, change keys, pause, move or go, and what the aggregate's process knows of their secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.aggregate.processes import in_memory, linux, public, there
+from tests.aggregate.processes import in_memory, is_running, linux, public_data
 from tests.aggregate.site import Site, text_of, tool_names, until
 from tests.engine.engines import login_of
 from trayapp.core.presentation import Verb
@@ -38,7 +38,7 @@ async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None
         assert len(tokens) >= 4
         assert {*local.values(), own} == in_memory(pid, {*local.values(), own, api_key, site.key, *tokens})
         secrets = {*tokens, *local.values(), own, api_key, site.key}
-        assert not [secret for secret in secrets if secret.encode() in public(pid)]
+        assert not [secret for secret in secrets if secret.encode() in public_data(pid)]
         kept = site.program.paths.aggregate_file
         await until(kept.exists)
         assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
@@ -66,7 +66,7 @@ async def test_what_was_known_survives_a_restart(site: Site) -> None:
     assert pid is not None
     await until(site.program.paths.aggregate_file.exists)
     await asyncio.to_thread(site.stop)
-    await until(lambda: not there(pid), limit=5)
+    await until(lambda: not is_running(pid), limit=5)
     site.authorities["amber"].mode = Mode.FIREWALL
     await asyncio.to_thread(site.start)
     await site.becomes("auth_retrying", "amber")

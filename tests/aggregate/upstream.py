@@ -1,4 +1,6 @@
-"""An MCP server behind a token, made with the official SDK: tools that report, wait and fail, prompts, resources, a log."""
+"""An MCP server that requires a token, made with the official SDK: tools that report progress, wait and fail; prompts,
+resources, a log.
+"""
 
 from __future__ import annotations
 

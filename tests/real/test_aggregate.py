@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.aggregate.processes import linux, public, there
+from tests.aggregate.processes import is_running, linux, public_data
 from tests.aggregate.site import HEAD, WORKLOAD, text_of, tool_names, until
 from tests.app.test_runtime import Program
 from tests.engine.engines import login_of
@@ -228,10 +228,10 @@ async def test_the_program_is_killed(tmp_path: Path) -> None:
             async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
                 assert 200 == (await http.post(access["url"], json=body, headers=head)).status_code
             children = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent(pid) == app.pid]
-            (pid,) = [each for each in children if b"trayapp.aggregate" in public(each)]
-            assert access["headers"]["Authorization"][7:].encode() not in public(pid)
+            (pid,) = [each for each in children if b"trayapp.aggregate" in public_data(each)]
+            assert access["headers"]["Authorization"][7:].encode() not in public_data(pid)
             app.kill()
-            await until(lambda pid=pid: not there(pid), limit=10)  # type: ignore[misc]
+            await until(lambda pid=pid: not is_running(pid), limit=10)  # type: ignore[misc]
 
 
 async def until_up(runtime_dir: Path) -> Command:

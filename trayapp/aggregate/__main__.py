@@ -1,4 +1,4 @@
-"""`python -m trayapp.aggregate`: started by the app, never by hand."""
+"""Entry point of `python -m trayapp.aggregate`, which the app runs; not meant to be run by hand."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The MCP server that clients see: every request is somebody's, and is passed on with that one's own names.
+"""The MCP server that clients see: forwards each request to its workload, under the workload's own names.
 
-A tool of a workload that cannot be asked returns an error *result*, which a language model reads and can tell its user;
-resources and prompts have no such thing, so there it is a protocol error with the same words and facts.
+A tool call to a workload that can't be reached returns an error *result*, which a language model reads and can explain
+to its user. Resources and prompts have no error results; there it is a protocol error with the same text and facts.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from trayapp import __version__
-from trayapp.aggregate import names
+from trayapp.aggregate import public_names
+from trayapp.aggregate.availability import Blocked, BlockedReason
 from trayapp.aggregate.hub import PROMPTS, TOOLS, Hub
-from trayapp.aggregate.states import Blocked, BlockedReason
 
 NAME = "amberlight"
-FACTS = "amberlight/unavailable"  # in `_meta` of an error result: why, for programs
-RESERVED = "io.modelcontextprotocol/"  # of one hop: version, client and capabilities of who asks
-_HOP = ("progressToken", "progress_token", "traceparent", "tracestate", "baggage")  # the session sets its own
+FACTS = "amberlight/unavailable"  # key in `_meta` of an error result: the reason, for programs
+RESERVED = "io.modelcontextprotocol/"  # hop-by-hop: version, client and capabilities of the requester
+_HOP_BY_HOP = ("progressToken", "progress_token", "traceparent", "tracestate", "baggage")  # each session sets its own
 
-Context = Any  # ServerRequestContext: its two parameters are of no use here
+Context = Any  # ServerRequestContext, whose two type parameters are of no use here
 
 
 def server(hub: Hub, listen: ListenHandler) -> Server[Any]:
-    """The server; `listen` serves clients of 2026-07-28 that want to hear of changed lists."""
+    """The server. `listen` serves subscriptions to changed lists, for clients of revision 2026-07-28."""
     handlers = _Handlers(hub)
-    made: Server[Any] = Server(
+    created: Server[Any] = Server(
         NAME,
         version=__version__,
         title="Amberlight: all workloads",
@@ -45,121 +45,123 @@ def server(hub: Hub, listen: ListenHandler) -> Server[Any]:
         on_completion=handlers.complete,
         on_subscriptions_listen=listen,
     )
-    return made
+    return created
 
 
 class _Handlers:
-    """One method for each request."""
+    """One method per MCP request."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
     async def list_tools(self, context: Context, params: Any) -> Any:
         await self._hub.settle()
-        return _ours({"tools": self._hub.listed(TOOLS)})
+        return _uncacheable({"tools": self._hub.listed(TOOLS)})
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> Any:
         try:
-            name, own = await self._hub.find(TOOLS, params.name)
-            asked = params.model_copy(update={"name": own, "meta": _meta(params.meta)})
+            name, own_name = await self._hub.find(TOOLS, params.name)
+            forwarded = params.model_copy(update={"name": own_name, "meta": _forwarded_meta(params.meta)})
             progress = context.session.report_progress
-            result = await self._hub.ask(name, types.CallToolRequest(params=asked), progress)
+            result = await self._hub.ask(name, types.CallToolRequest(params=forwarded), progress)
         except Blocked as blocked:
-            return _error_result(blocked.why)
+            return _error_result(blocked.reason)
         for block in result.get("content", ()):
-            _readdress(name, block)
-        return _theirs(result)
+            _publish_uris(name, block)
+        return _complete(result)
 
     async def list_resources(self, context: Context, params: Any) -> Any:
         await self._hub.settle()
-        return _ours({"resources": self._hub.addressed("resources", "uri")})
+        return _uncacheable({"resources": self._hub.addressed("resources", "uri")})
 
     async def list_templates(self, context: Context, params: Any) -> Any:
         await self._hub.settle()
-        return _ours({"resourceTemplates": self._hub.addressed("templates", "uriTemplate")})
+        return _uncacheable({"resourceTemplates": self._hub.addressed("templates", "uriTemplate")})
 
     async def read_resource(self, context: Context, params: types.ReadResourceRequestParams) -> Any:
-        name, own = self._hub.find_resource(str(params.uri))
-        asked = params.model_copy(update={"uri": own, "meta": _meta(params.meta)})
-        result = await self._ask(name, types.ReadResourceRequest(params=asked), context)
+        name, own_name = self._hub.find_resource(str(params.uri))
+        forwarded = params.model_copy(update={"uri": own_name, "meta": _forwarded_meta(params.meta)})
+        result = await self._ask(name, types.ReadResourceRequest(params=forwarded), context)
         for content in result.get("contents", ()):
             if isinstance(content, dict) and isinstance(content.get("uri"), str):
-                content["uri"] = names.uri(name, content["uri"])
-        return _ours(result)
+                content["uri"] = public_names.public_uri(name, content["uri"])
+        return _uncacheable(result)
 
     async def list_prompts(self, context: Context, params: Any) -> Any:
         await self._hub.settle()
-        return _ours({"prompts": self._hub.listed(PROMPTS)})
+        return _uncacheable({"prompts": self._hub.listed(PROMPTS)})
 
     async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> Any:
-        name, own = await self._find_prompt(params.name)
-        asked = params.model_copy(update={"name": own, "meta": _meta(params.meta)})
-        result = await self._ask(name, types.GetPromptRequest(params=asked), context)
+        name, own_name = await self._find_prompt(params.name)
+        forwarded = params.model_copy(update={"name": own_name, "meta": _forwarded_meta(params.meta)})
+        result = await self._ask(name, types.GetPromptRequest(params=forwarded), context)
         for message in result.get("messages", ()):
-            _readdress(name, message.get("content") if isinstance(message, dict) else None)
-        return _theirs(result)
+            _publish_uris(name, message.get("content") if isinstance(message, dict) else None)
+        return _complete(result)
 
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> Any:
         ref: types.PromptReference | types.ResourceTemplateReference
         if isinstance(params.ref, types.PromptReference):
-            name, own = await self._find_prompt(params.ref.name)
-            ref = params.ref.model_copy(update={"name": own})
+            name, own_name = await self._find_prompt(params.ref.name)
+            ref = params.ref.model_copy(update={"name": own_name})
         else:
-            name, own = self._hub.find_resource(params.ref.uri)
-            ref = params.ref.model_copy(update={"uri": own})
-        asked = params.model_copy(update={"ref": ref, "meta": _meta(params.meta)})
-        return _theirs(await self._ask(name, types.CompleteRequest(params=asked), context))
+            name, own_name = self._hub.find_resource(params.ref.uri)
+            ref = params.ref.model_copy(update={"uri": own_name})
+        forwarded = params.model_copy(update={"ref": ref, "meta": _forwarded_meta(params.meta)})
+        return _complete(await self._ask(name, types.CompleteRequest(params=forwarded), context))
 
-    async def _find_prompt(self, public: str) -> names.Owned:
+    async def _find_prompt(self, public: str) -> public_names.QualifiedName:
         try:
             return await self._hub.find(PROMPTS, public)
         except Blocked as blocked:
-            raise _error(blocked.why) from None
+            raise _error(blocked.reason) from None
 
     async def _ask(self, name: str, request: types.ClientRequest, context: Context) -> dict[str, Any]:
         try:
             return await self._hub.ask(name, request, context.session.report_progress)
         except Blocked as blocked:
-            raise _error(blocked.why) from None
+            raise _error(blocked.reason) from None
 
 
-def _theirs(result: dict[str, Any]) -> dict[str, Any]:
-    """What 2026-07-28 wants in every result; for older clients the SDK leaves it out."""
+def _complete(result: dict[str, Any]) -> dict[str, Any]:
+    """Add what revision 2026-07-28 requires in every result; the SDK removes it for older clients."""
     return {"resultType": "complete", **result}
 
 
-def _ours(result: dict[str, Any]) -> dict[str, Any]:
-    """What it wants in lists and contents besides: nobody may keep them, as any workload may change at any time."""
+def _uncacheable(result: dict[str, Any]) -> dict[str, Any]:
+    """The same for lists and contents, which must not be cached: any workload may change at any time."""
     return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **result}
 
 
-def _error_result(why: BlockedReason) -> types.CallToolResult:
-    text = types.TextContent(type="text", text=why.text)
-    return types.CallToolResult(content=[text], is_error=True, _meta={FACTS: why.facts()})
+def _error_result(reason: BlockedReason) -> types.CallToolResult:
+    text = types.TextContent(type="text", text=reason.text)
+    return types.CallToolResult(content=[text], is_error=True, _meta={FACTS: reason.facts()})
 
 
-def _error(why: BlockedReason) -> MCPError:
-    return MCPError(types.INTERNAL_ERROR, why.text, why.facts())
+def _error(reason: BlockedReason) -> MCPError:
+    return MCPError(types.INTERNAL_ERROR, reason.text, reason.facts())
 
 
-def _meta(meta: Any) -> Any:
-    """What of the request's `_meta` is meant for the server behind."""
-    kept = {key: value for key, value in (meta or {}).items() if key not in _HOP and not key.startswith(RESERVED)}
-    return kept or None
+def _forwarded_meta(meta: Any) -> Any:
+    """The part of the request's `_meta` that is meant for the upstream server."""
+    forwarded = {
+        key: value for key, value in (meta or {}).items() if key not in _HOP_BY_HOP and not key.startswith(RESERVED)
+    }
+    return forwarded or None
 
 
-def _readdress(name: str, block: object) -> None:
-    """Links to resources, and resources in place, get their public addresses."""
+def _publish_uris(name: str, block: object) -> None:
+    """Replace the URIs of resource links and embedded resources by their public ones."""
     if not isinstance(block, dict):
         return
-    place = block.get("resource") if block.get("type") == "resource" else block
-    if isinstance(place, dict) and block.get("type") in ("resource", "resource_link"):
+    resource = block.get("resource") if block.get("type") == "resource" else block
+    if isinstance(resource, dict) and block.get("type") in ("resource", "resource_link"):
         with contextlib.suppress(KeyError):
-            place["uri"] = names.uri(name, str(place["uri"]))
+            resource["uri"] = public_names.public_uri(name, str(resource["uri"]))
 
 
-async def soon(job: Any, limit: float) -> None:
-    """A message to a client that may not read: it is given up after `limit` seconds."""
+async def with_limit(job: Any, limit: float) -> None:
+    """Await the job, but give up after `limit` seconds: the client may not be reading."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit):
             await job

@@ -1,8 +1,8 @@
-"""All workloads as one: what is offered by which public name, whose it is, and who is asked for it.
+"""All workloads as one: which tools, prompts and resources exist under which public names, and who is asked for them.
 
-A workload that begins to run is asked for its lists in the background, and whoever listens is told that they changed. A
-list that is older than half a minute is asked for again before it is given out, as not every server tells of changes;
-nobody waits long for that, and nobody at all for a workload that cannot answer.
+When a workload begins to run, its lists are fetched in the background and clients are notified of the change. A list
+older than half a minute is fetched again before it is returned, because not every server announces changes. No client
+waits long for that, and none waits for a workload that can't answer.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import mcp_types as types
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
-from trayapp.aggregate import names
-from trayapp.aggregate.backend import UpstreamSession
+from trayapp.aggregate import public_names
+from trayapp.aggregate.availability import Blocked, WorkloadRow, blocked, gone
 from trayapp.aggregate.feed import ProxyAccess
-from trayapp.aggregate.listing import CachedListings, Listing, Thing, discover
-from trayapp.aggregate.names import Owned
-from trayapp.aggregate.states import Blocked, WorkloadRow, blocked, gone
+from trayapp.aggregate.listing import CachedListings, Item, Listing, discover
+from trayapp.aggregate.public_names import QualifiedName
+from trayapp.aggregate.upstream_session import UpstreamSession
 
-AT_ONCE = 8  # workloads that are asked for their lists at the same time
-FRESH = 30.0  # s that a list is given out without asking again
-FAILED = 5.0  # s until a workload whose lists could not be had is asked again
-FIRST = 8.0  # s that a client waits for lists that nobody has seen yet
-RENEWED = 1.5  # s that it waits for newer ones
-GATHER = 0.05  # s; changes that come together are told once
+FETCHES_MAX = 8  # workloads whose lists are fetched at the same time
+FRESH_FOR = 30.0  # s that a list is returned without fetching it again
+RETRY_AFTER = 5.0  # s after a failed fetch until the next
+FIRST_WAIT = 8.0  # s that a client waits for lists that aren't known yet
+REFRESH_WAIT = 1.5  # s that it waits for newer versions of known lists
+GATHER = 0.05  # s; changes within that time are announced together
 
 TOOLS, PROMPTS, RESOURCES = "tools", "prompts", "resources"
 ALL = frozenset({TOOLS, PROMPTS, RESOURCES})
-_CHANGES: dict[type, str] = {
+_LIST_OF_NOTIFICATION: dict[type, str] = {
     types.ToolListChangedNotification: TOOLS,
     types.PromptListChangedNotification: PROMPTS,
     types.ResourceListChangedNotification: RESOURCES,
@@ -46,138 +46,138 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class ChangeListener:
-    """Who is told: that lists changed, and what a server wrote into its log."""
+    """Callbacks of the hub: lists of these kinds changed; a workload's server sent a log line."""
 
     changed: Callable[[frozenset[str]], Awaitable[None]]
     logged: Callable[[str, types.LoggingMessageNotificationParams], Awaitable[None]]
 
 
 class Hub:
-    """`rows` is the feed's; `access` tells how a workload is reached."""
+    """Everything clients can see. `rows` is the feed's own mapping; `access` returns how a workload is reached."""
 
     def __init__(
         self,
         rows: dict[str, WorkloadRow],
         ready: asyncio.Event,
         access: Callable[[str], Awaitable[ProxyAccess]],
-        kept: CachedListings,
+        cached: CachedListings,
         listener: ChangeListener,
     ) -> None:
         self._rows = rows
         self._ready = ready
         self._access = access
-        self._kept = kept
+        self._cached = cached
         self._listener = listener
-        self._backends: dict[str, UpstreamSession] = {}
-        self._asking: dict[str, asyncio.Task[None]] = {}
-        self._failed: dict[str, float] = {}  # monotonic; when the lists could not be had
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sessions: dict[str, UpstreamSession] = {}
+        self._fetching: dict[str, asyncio.Task[None]] = {}
+        self._failed_fetches: dict[str, float] = {}  # monotonic time of the failure
+        self._slots = asyncio.Semaphore(FETCHES_MAX)
         self._changes: set[str] = set()
-        self._telling: asyncio.Task[None] | None = None
-        self._jobs: set[asyncio.Task[Any]] = set()
-        self._level: types.LoggingLevel | None = None
-        self._public: dict[str, dict[str, tuple[Owned, Thing]]] = {}  # by kind; made anew when something changed
+        self._announcing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._log_level: types.LoggingLevel | None = None
+        self._by_public_name: dict[str, dict[str, tuple[QualifiedName, Item]]] = {}  # by kind; rebuilt after a change
 
     def changed(self, before: WorkloadRow | None, row: WorkloadRow | None) -> None:
-        """The feed heard of a workload."""
+        """The feed reports a change of a workload."""
         name = row.name if row is not None else before.name if before is not None else ""
         if row is None or before is None or before.url != row.url:
-            self._public.clear()
+            self._by_public_name.clear()
         moved = before is not None and row is not None and before.url != row.url
         if row is None or moved:
             self._forget(name, for_good=row is None)
         if row is None:
-            self._tell(ALL)
+            self._announce(ALL)
             return
         was_listed = before is not None and before.listed
         if was_listed != row.listed:
-            self._tell(ALL)
+            self._announce(ALL)
         if row.status == "running" and (before is None or before.status != "running" or moved):
-            self._failed.pop(name, None)
-            self._look(name, tell=True)
+            self._failed_fetches.pop(name, None)
+            self._fetch(name, announce=True)
 
     async def prune(self) -> None:
-        """What was removed while nobody was here to hear of it is forgotten."""
+        """Forget the workloads that were removed while this process wasn't running."""
         await self._ready.wait()
-        for name in self._kept.by_name.keys() - self._rows.keys():
-            self._kept.drop(name)
+        for name in self._cached.by_name.keys() - self._rows.keys():
+            self._cached.drop(name)
 
     async def close(self) -> None:
         """End every session."""
-        for task in [*self._asking.values(), *self._jobs, *([self._telling] if self._telling else [])]:
+        for task in [*self._fetching.values(), *self._tasks, *([self._announcing] if self._announcing else [])]:
             task.cancel()
-        await asyncio.gather(*(backend.close() for backend in self._backends.values()), return_exceptions=True)
+        await asyncio.gather(*(session.close() for session in self._sessions.values()), return_exceptions=True)
 
-    # --- what there is -----------------------------------------------------------------------------------------------
+    # --- lists -------------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Before a list is given out: have all that can be had soon."""
-        await self._heard_of_all()
+        """Before lists are returned: fetch what is missing or old, and wait for it briefly."""
+        await self._rows_known()
         now = time.monotonic()
-        first: list[asyncio.Task[None]] = []
-        newer: list[asyncio.Task[None]] = []
+        missing: list[asyncio.Task[None]] = []
+        outdated: list[asyncio.Task[None]] = []
         for name, row in list(self._rows.items()):
             known = self._listing(name)
-            if row.status != "running" or now - self._failed.get(name, -FAILED) < FAILED:
+            if row.status != "running" or now - self._failed_fetches.get(name, -RETRY_AFTER) < RETRY_AFTER:
                 continue
             if known is None:
-                first.append(self._look(name))
-            elif now - known.at > FRESH or known.at == 0:
-                newer.append(self._look(name))
-        if first:
-            await asyncio.wait(first, timeout=FIRST)
-        if newer:
-            await asyncio.wait(newer, timeout=RENEWED)
+                missing.append(self._fetch(name))
+            elif now - known.at > FRESH_FOR or known.at == 0:
+                outdated.append(self._fetch(name))
+        if missing:
+            await asyncio.wait(missing, timeout=FIRST_WAIT)
+        if outdated:
+            await asyncio.wait(outdated, timeout=REFRESH_WAIT)
 
-    async def _heard_of_all(self) -> None:
-        """A process that has just begun knows nobody yet."""
+    async def _rows_known(self) -> None:
+        """Wait for the first full list: a new process knows no workload yet."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FIRST):
+            async with asyncio.timeout(FIRST_WAIT):
                 await self._ready.wait()
 
-    def things(self, kind: str, key: str) -> dict[str, tuple[Owned, Thing]]:
-        """Everything of a kind (`tools`, `prompts`) by its public name, of every workload that was ever asked."""
-        if (known := self._public.get(kind)) is not None:
+    def items_of(self, kind: str, key: str) -> dict[str, tuple[QualifiedName, Item]]:
+        """All items of a kind (`tools`, `prompts`) by public name, from every workload whose lists are known."""
+        if (known := self._by_public_name.get(kind)) is not None:
             return known
-        owned: dict[Owned, Thing] = {}
+        items: dict[QualifiedName, Item] = {}
         for name in self._rows:
             if (listing := self._listing(name)) is not None:
-                for thing in getattr(listing, kind):
-                    owned[name, str(thing.get(key, ""))] = thing
-        found = {public: (owner, owned[owner]) for public, owner in names.published(owned).items()}
-        self._public[kind] = found
+                for item in getattr(listing, kind):
+                    items[name, str(item.get(key, ""))] = item
+        found = {public: (owner, items[owner]) for public, owner in public_names.assign(items).items()}
+        self._by_public_name[kind] = found
         return found
 
-    def listed(self, kind: str) -> list[Thing]:
-        """What clients are shown of tools or prompts, with their public names."""
-        found = self.things(kind, "name").items()
-        return [{**thing, "name": public} for public, ((name, _), thing) in found if self._rows[name].listed]
+    def listed(self, kind: str) -> list[Item]:
+        """The tools or prompts that clients are shown, under their public names."""
+        found = self.items_of(kind, "name").items()
+        return [{**item, "name": public} for public, ((name, _), item) in found if self._rows[name].listed]
 
-    def addressed(self, kind: str, key: str) -> list[Thing]:
-        """What clients are shown of `resources` or `templates`, with their public addresses (`uri`, `uriTemplate`)."""
+    def addressed(self, kind: str, key: str) -> list[Item]:
+        """The `resources` or `templates` that clients are shown, with their public URIs (`uri`, `uriTemplate`)."""
         return [
-            {**thing, key: names.uri(name, str(thing.get(key, "")))}
+            {**item, key: public_names.public_uri(name, str(item.get(key, "")))}
             for name, row in self._rows.items()
             if row.listed and (listing := self._listing(name)) is not None
-            for thing in getattr(listing, kind)
+            for item in getattr(listing, kind)
         ]
 
-    async def find(self, kind: str, public: str) -> Owned:
-        """Whose it is. Raises `Blocked` for what belongs to a workload that cannot be asked, `MCPError` for nobody's."""
-        await self._heard_of_all()
+    async def find(self, kind: str, public_name: str) -> QualifiedName:
+        """The workload and own name behind a public name. Raises `Blocked` or, if there is none, `MCPError`."""
+        await self._rows_known()
         for attempt in (1, 2):
-            if (found := self.things(kind, "name").get(public)) is not None:
+            if (found := self.items_of(kind, "name").get(public_name)) is not None:
                 return found[0]
             if attempt == 1:
-                await self._look_again(public)
-        for row in self._meant(public):
-            if (why := blocked(row, time.time())) is not None:
-                raise Blocked(why)
-        raise MCPError(types.INVALID_PARAMS, f"There is nothing named {public[:200]} here; list the {kind} again.")
+                await self._fetch_for(public_name)
+        for row in self._candidates(public_name):
+            if (reason := blocked(row, time.time())) is not None:
+                raise Blocked(reason)
+        raise MCPError(types.INVALID_PARAMS, f"There is nothing named {public_name[:200]} here; list the {kind} again.")
 
-    def find_resource(self, address: str) -> Owned:
-        """Whose it is: by our prefix, or the one workload that lists this address. Raises `MCPError`."""
-        if (found := names.of_uri(address)) is not None:
+    def find_resource(self, address: str) -> QualifiedName:
+        """The same for a resource, by our prefix or as the only workload that lists this URI. Raises `MCPError`."""
+        if (found := public_names.parse_uri(address)) is not None:
             return found
         owners = [
             name
@@ -190,127 +190,131 @@ class Hub:
         return owners[0], address
 
     def summary(self) -> str:
-        """For a language model: what these tools are, and which of them cannot be used now."""
+        """Instructions for a language model: what these tools are, and which can't be used at present."""
         lines = [
             "Tools of several servers through Amberlight; each name begins with its server's. A call that cannot be "
             "made now returns an error that says how long to wait or what the user has to do.",
         ]
         for name, row in sorted(self._rows.items()):
-            why = blocked(row, time.time())
-            listing = self._kept.by_name.get(name)
-            words = why.text if why is not None else (listing.instructions if listing is not None else "")
+            reason = blocked(row, time.time())
+            listing = self._cached.by_name.get(name)
+            words = reason.text if reason is not None else (listing.instructions if listing is not None else "")
             lines.append(f"- {name}: {row.health}. {words[:2000]}".rstrip())
         return "\n".join(lines)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def ask(self, name: str, request: types.ClientRequest, progress: ProgressFnT | None = None) -> dict[str, Any]:
-        """One request to one workload. Raises `Blocked`, at once where it is known, or the server's `MCPError`."""
-        await self._heard_of_all()
+        """Send one request to one workload. Raises `Blocked`, immediately if that is known, or its `MCPError`."""
+        await self._rows_known()
         row = self._rows.get(name)
         if row is None:
             raise Blocked(gone(name))
-        if (why := blocked(row, time.time())) is not None:
-            raise Blocked(why)
-        return await self._backend(name).ask(request, progress)
+        if (reason := blocked(row, time.time())) is not None:
+            raise Blocked(reason)
+        return await self._session(name).ask(request, progress)
 
     async def log_level(self, level: types.LoggingLevel) -> None:
-        """The most talkative level that any client wants."""
-        self._level = level
-        await asyncio.gather(*(backend.level(level) for backend in self._backends.values()), return_exceptions=True)
+        """Set the most verbose level that any client wants."""
+        self._log_level = level
+        await asyncio.gather(
+            *(session.set_log_level(level) for session in self._sessions.values()), return_exceptions=True
+        )
 
-    def _backend(self, name: str) -> UpstreamSession:
-        if name not in self._backends:
-            self._backends[name] = UpstreamSession(name, self._access, self._heard)
-            self._backends[name].log_level = self._level
-        return self._backends[name]
+    def _session(self, name: str) -> UpstreamSession:
+        if name not in self._sessions:
+            self._sessions[name] = UpstreamSession(name, self._access, self._on_notification)
+            self._sessions[name].log_level = self._log_level
+        return self._sessions[name]
 
-    async def _heard(self, name: str, message: types.ServerNotification) -> None:
+    async def _on_notification(self, name: str, message: types.ServerNotification) -> None:
         if isinstance(message, types.LoggingMessageNotification):
             await self._listener.logged(name, message.params)
-        elif type(message) in _CHANGES:
-            if name in self._asking:  # its answer may be older than the change
-                await asyncio.wait([self._asking[name]])
-            self._look(name, tell=True)
+        elif type(message) in _LIST_OF_NOTIFICATION:
+            if name in self._fetching:  # the fetch in progress may have begun before the change
+                await asyncio.wait([self._fetching[name]])
+            self._fetch(name, announce=True)
 
     def _listing(self, name: str) -> Listing | None:
-        """What is known of it, if it is the same server still."""
-        listing, row = self._kept.by_name.get(name), self._rows.get(name)
+        """The known lists of a workload, if it is still the same server."""
+        listing, row = self._cached.by_name.get(name), self._rows.get(name)
         return listing if listing is not None and row is not None and listing.url == row.url else None
 
-    def _meant(self, public: str) -> Iterable[WorkloadRow]:
-        """The workloads that a public name may belong to, the longest name first."""
-        rows = [row for name, row in self._rows.items() if public.startswith(f"{name}_")]
+    def _candidates(self, public_name: str) -> Iterable[WorkloadRow]:
+        """The workloads a public name may belong to, longest name first."""
+        rows = [row for name, row in self._rows.items() if public_name.startswith(f"{name}_")]
         return sorted(rows, key=lambda row: -len(row.name))
 
-    async def _look_again(self, public: str) -> None:
-        """It may be new: ask those that it may belong to, unless their list is of this moment."""
-        fresh = time.monotonic() - 1.0
-        stale = [row.name for row in self._meant(public) if row.status == "running"]
-        tasks = [self._look(name) for name in stale if (known := self._listing(name)) is None or known.at < fresh]
+    async def _fetch_for(self, public_name: str) -> None:
+        """The item may be new: fetch the lists of the workloads it may belong to, unless they are a second old."""
+        fresh_since = time.monotonic() - 1.0
+        stale = [row.name for row in self._candidates(public_name) if row.status == "running"]
+        tasks = [
+            self._fetch(name) for name in stale if (known := self._listing(name)) is None or known.at < fresh_since
+        ]
         if tasks:
-            await asyncio.wait(tasks, timeout=FIRST)
+            await asyncio.wait(tasks, timeout=FIRST_WAIT)
 
-    # --- asking for lists --------------------------------------------------------------------------------------------
+    # --- fetching lists ----------------------------------------------------------------------------------------------
 
-    def _look(self, name: str, *, tell: bool = False) -> asyncio.Task[None]:
-        """Ask a workload for its lists, or join who does; `tell`: clients hear of it though nothing changed."""
-        if name not in self._asking:
-            task = asyncio.create_task(self._discover(name, tell), name=f"lists of {name}")
-            self._asking[name] = task
-            task.add_done_callback(lambda done: self._asked(name, done))
-        return self._asking[name]
+    def _fetch(self, name: str, *, announce: bool = False) -> asyncio.Task[None]:
+        """Fetch a workload's lists, or join the fetch in progress. `announce`: notify clients even without a change."""
+        if name not in self._fetching:
+            task = asyncio.create_task(self._discover(name, announce), name=f"lists of {name}")
+            self._fetching[name] = task
+            task.add_done_callback(lambda done: self._fetched(name, done))
+        return self._fetching[name]
 
-    def _asked(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._asking.get(name) is task:
-            del self._asking[name]
+    def _fetched(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._fetching.get(name) is task:
+            del self._fetching[name]
 
-    async def _discover(self, name: str, tell: bool) -> None:
+    async def _discover(self, name: str, announce: bool) -> None:
         row = self._rows.get(name)
         if row is None:
             return
         async with self._slots:
             try:
-                listing = await discover(self._backend(name), row.url)
+                listing = await discover(self._session(name), row.url)
             except (Blocked, MCPError) as error:
                 log.info("%s: its lists could not be had (%s)", name, type(error).__name__)
-                self._failed[name] = time.monotonic()
+                self._failed_fetches[name] = time.monotonic()
                 return
             except Exception:
                 log.exception("%s: its lists could not be had", name)
-                self._failed[name] = time.monotonic()
+                self._failed_fetches[name] = time.monotonic()
                 return
         if (now := self._rows.get(name)) is None or now.url != row.url:
             return
-        different = self._kept.put(name, listing)
+        different = self._cached.put(name, listing)
         if different:
-            self._public.clear()
-        if different or tell:
-            self._tell(ALL)
+            self._by_public_name.clear()
+        if different or announce:
+            self._announce(ALL)
 
     def _forget(self, name: str, *, for_good: bool) -> None:
-        if (asking := self._asking.pop(name, None)) is not None:
-            asking.cancel()
-        self._failed.pop(name, None)
-        if (backend := self._backends.pop(name, None)) is not None:
-            self._job(backend.close())
-        self._public.clear()
+        if (fetch := self._fetching.pop(name, None)) is not None:
+            fetch.cancel()
+        self._failed_fetches.pop(name, None)
+        if (session := self._sessions.pop(name, None)) is not None:
+            self._start(session.close())
+        self._by_public_name.clear()
         if for_good:
-            self._kept.drop(name)
+            self._cached.drop(name)
 
-    def _tell(self, kinds: Iterable[str]) -> None:
+    def _announce(self, kinds: Iterable[str]) -> None:
         self._changes.update(kinds)
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._told(), name="tell of changed lists")
+        if self._announcing is None:
+            self._announcing = asyncio.create_task(self._announce_soon(), name="tell of changed lists")
 
-    async def _told(self) -> None:
+    async def _announce_soon(self) -> None:
         await asyncio.sleep(GATHER)
         kinds = frozenset(self._changes)
         self._changes.clear()
-        self._telling = None
+        self._announcing = None
         await self._listener.changed(kinds)
 
-    def _job(self, job: Any) -> None:
+    def _start(self, job: Any) -> None:
         task = asyncio.create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

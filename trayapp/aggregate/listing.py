@@ -1,7 +1,7 @@
-"""What each workload offers, as it was when it last answered: kept in memory and on disk.
+"""The workloads' lists (tools, prompts, resources) as last fetched, cached in memory and on disk.
 
-So the tools of a workload that cannot be asked are known, also after a restart. The file holds what servers tell every
-client about themselves, and nothing of a login; it is private like everything of ours, and losing it loses nothing.
+So the tools of a workload that can't be reached are known even after a restart. The file holds what servers tell every
+client about themselves, and nothing of a login. It is private like our other files, and losing it costs nothing.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import Any, TypeAlias
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from trayapp.aggregate.backend import RAW, OpenSession, UpstreamSession
+from trayapp.aggregate.upstream_session import RAW, OpenSession, UpstreamSession
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
-PAGES = 100  # of one list; a server that always names a next page ends here
-LARGEST = 64 << 20  # bytes of the file
+PAGES_MAX = 100  # per list; ends a server that always names a next page
+FILE_MAX = 64 << 20  # bytes
 
-Thing: TypeAlias = dict[str, Any]
+Item: TypeAlias = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a workload at `url` offers, in the words of the protocol. `at` is monotonic; 0: in an earlier run."""
+    """What a workload at `url` offers, in the protocol's own form. `at` is monotonic; 0 means an earlier run."""
 
     url: str
-    tools: list[Thing] = field(default_factory=list)
-    prompts: list[Thing] = field(default_factory=list)
-    resources: list[Thing] = field(default_factory=list)
-    templates: list[Thing] = field(default_factory=list)
+    tools: list[Item] = field(default_factory=list)
+    prompts: list[Item] = field(default_factory=list)
+    resources: list[Item] = field(default_factory=list)
+    templates: list[Item] = field(default_factory=list)
     instructions: str = ""
     at: float = 0.0
 
@@ -45,16 +45,16 @@ class Listing:
         return other is not None and asdict(self) | {"at": 0} == asdict(other) | {"at": 0}
 
 
-async def discover(backend: UpstreamSession, url: str) -> Listing:
-    """Ask for all lists. Raises `Blocked` or `MCPError`."""
+async def discover(session: UpstreamSession, url: str) -> Listing:
+    """Fetch all lists. Raises `Blocked` or `MCPError`."""
 
-    async def ask(live: OpenSession) -> Listing:
-        can, session = live.capabilities, live.session
-        tools: list[Thing] = []
-        if can.tools is not None:  # by the session's own method: it has to know the tools' headers (2026-07-28)
+    async def ask(open_session: OpenSession) -> Listing:
+        can, client = open_session.capabilities, open_session.session
+        tools: list[Item] = []
+        if can.tools is not None:  # by the session's own method, which notes the tools' headers (2026-07-28)
             cursor: str | None = None
-            for _ in range(PAGES):
-                page = await session.list_tools(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
+            for _ in range(PAGES_MAX):
+                page = await client.list_tools(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
                 tools += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
                 cursor = page.next_cursor
                 if not cursor:
@@ -62,26 +62,26 @@ async def discover(backend: UpstreamSession, url: str) -> Listing:
         return Listing(
             url,
             tools=tools,
-            prompts=await _pages(live, types.ListPromptsRequest, "prompts", can.prompts is not None),
-            resources=await _pages(live, types.ListResourcesRequest, "resources", can.resources is not None),
+            prompts=await _pages(open_session, types.ListPromptsRequest, "prompts", can.prompts is not None),
+            resources=await _pages(open_session, types.ListResourcesRequest, "resources", can.resources is not None),
             templates=await _pages(
-                live, types.ListResourceTemplatesRequest, "resourceTemplates", can.resources is not None
+                open_session, types.ListResourceTemplatesRequest, "resourceTemplates", can.resources is not None
             ),
-            instructions=session.instructions or "",
+            instructions=client.instructions or "",
             at=time.monotonic(),
         )
 
-    return await backend.use(ask)
+    return await session.use(ask)
 
 
-async def _pages(live: OpenSession, request: Any, key: str, offered: bool) -> list[Thing]:
-    """One list from its first to its last page; a server that has no such list after all has an empty one."""
-    found: list[Thing] = []
+async def _pages(open_session: OpenSession, request: Any, key: str, offered: bool) -> list[Item]:
+    """One list, all pages; empty if the server doesn't offer it or turns out not to know the method."""
+    found: list[Item] = []
     cursor: str | None = None
-    for _ in range(PAGES if offered else 0):
+    for _ in range(PAGES_MAX if offered else 0):
         try:
             params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
-            page = await live.session.send_request(request(params=params), RAW)
+            page = await open_session.session.send_request(request(params=params), RAW)
         except MCPError as error:
             if error.code != types.METHOD_NOT_FOUND:
                 raise
@@ -94,16 +94,16 @@ async def _pages(live: OpenSession, request: Any, key: str, offered: bool) -> li
 
 
 class CachedListings:
-    """The listings by workload, and their file."""
+    """The lists by workload, and their file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saving: asyncio.Task[None] | None = None
-        self._wanted = False
+        self._dirty = False
         self.by_name: dict[str, Listing] = self._read()
 
     def put(self, name: str, listing: Listing) -> bool:
-        """Whether it is another one than before."""
+        """Store new lists; True if they differ from the old ones."""
         before = self.by_name.get(name)
         self.by_name[name] = listing
         if listing.same(before):
@@ -112,19 +112,19 @@ class CachedListings:
         return True
 
     def drop(self, name: str) -> None:
-        """Nothing is known of it any more."""
+        """Forget the lists of a workload."""
         if self.by_name.pop(name, None) is not None:
             self._save()
 
     def _save(self) -> None:
-        self._wanted = True
+        self._dirty = True
         if self._saving is None:
             self._saving = asyncio.create_task(self._write(), name="write the listings")
 
     async def _write(self) -> None:
         try:
-            while self._wanted:
-                self._wanted = False
+            while self._dirty:
+                self._dirty = False
                 data = {name: asdict(listing) | {"at": 0} for name, listing in self.by_name.items()}
                 await asyncio.to_thread(_store, self._path, data)
         finally:
@@ -134,7 +134,7 @@ class CachedListings:
         try:
             private_file(self._path)
             with self._path.open("rb") as file:
-                data = json.loads(file.read(LARGEST + 1))
+                data = json.loads(file.read(FILE_MAX + 1))
             return {str(name): Listing(**each) for name, each in data["listings"].items()}
         except FileNotFoundError:
             return {}

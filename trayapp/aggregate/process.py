@@ -1,8 +1,8 @@
-"""The process: what it is told by its standard input, what it serves, and when it ends.
+"""Main program of the process: reads its setup from standard input, serves, and ends with that input.
 
-One line of JSON comes in (`ProcessSetup`), one goes out (`{"port": N}`). After that the standard input says only one thing, by
-its end: the app is gone, or does not need this process any more. A thread of its own waits for that, so that it is
-heard even by a process whose loop hangs. Nothing secret is in the arguments or in the environment.
+One line of JSON comes in (`ProcessSetup`), one goes out (`{"port": N}`). After that, only the end of standard input
+matters: the app is gone, or no longer needs this process. A thread of its own waits for it, so that even a process
+whose event loop hangs notices. Nothing secret is in the arguments or the environment.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from trayapp.aggregate.hub import ChangeListener, Hub
 from trayapp.aggregate.listing import CachedListings
 from trayapp.core.model import Secret
 
-GOODBYE = 2.0  # s between the end of the standard input and that of this process, whatever still runs
+EXIT_LIMIT = 2.0  # s from the end of standard input to the end of this process, whatever still runs
 BACKLOG = 128
-LARGEST = 64 * 1024  # bytes of the first line
+LINE_MAX = 64 * 1024  # bytes of the first line
 _EVENTS: dict[str, ServerEvent] = {
     "tools": ToolsListChanged(),
     "prompts": PromptsListChanged(),
@@ -51,34 +51,34 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProcessSetup:
-    """What the app tells. `url` is its own address, `kept` where the listings are, `secret` what its requests show.
+    """The app's first line. `url` is the loopback server's, `listings_file` the cache of the workloads' lists.
 
-    `app_key` opens the app's API, but for access tokens.
+    `app_key` opens the app's API, access tokens excepted; `secret` is what the app's requests must show.
     """
 
     url: str
     app_key: Secret
     secret: Secret
-    kept: Path
+    listings_file: Path
     log_level: str
 
     @classmethod
     def read(cls, line: bytes) -> ProcessSetup:
-        """Raises `ValueError` for anything else."""
+        """Parse the line. Raises `ValueError` for anything else."""
         match json.loads(line):
             case {
                 "url": str(url),
                 "app_key": str(app_key),
                 "secret": str(secret),
-                "kept": str(kept),
+                "kept": str(listings_file),
                 "log_level": str(level),
             }:
-                return cls(url, Secret(app_key), Secret(secret), Path(kept), level)
+                return cls(url, Secret(app_key), Secret(secret), Path(listings_file), level)
         raise ValueError("the first line is not what Amberlight sends")
 
 
 def main() -> int:
-    """From the first line to the end of the standard input."""
+    """Run until standard input ends; the exit code."""
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
         setup = ProcessSetup.read(_first_line())
@@ -86,14 +86,14 @@ def main() -> int:
         sys.stderr.write("amberlight: this process is started by Amberlight itself, not by hand.\n")
         return 2
     logging.getLogger("trayapp").setLevel(setup.log_level.upper())
-    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # what concerns us is told by its exceptions
+    logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # its exceptions say all that matters here
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(setup))
     return 0
 
 
 async def serve(setup: ProcessSetup) -> None:
-    """Until the standard input ends."""
+    """Serve until standard input ends."""
     bus = InMemorySubscriptionBus()
     listen = ListenHandler(bus)
     clients: ClientSessions
@@ -107,16 +107,16 @@ async def serve(setup: ProcessSetup) -> None:
         await clients.logged(name, line)
 
     feed = Feed(setup.url, setup.app_key, lambda before, row: hub.changed(before, row))
-    hub = Hub(feed.rows, feed.ready, feed.access, CachedListings(setup.kept), ChangeListener(changed, logged))
-    made = server(hub, listen)
-    clients = ClientSessions(made, setup.secret, hub.summary)
+    hub = Hub(feed.rows, feed.ready, feed.access, CachedListings(setup.listings_file), ChangeListener(changed, logged))
+    endpoint = server(hub, listen)
+    clients = ClientSessions(endpoint, setup.secret, hub.summary)
 
     async def set_level(context: Any, params: types.SetLevelRequestParams) -> types.EmptyResult:
         session_id = context.request.headers.get("mcp-session-id") if context.request is not None else None
         await hub.log_level(clients.set_level(session_id, params.level))  # type: ignore[arg-type]
         return types.EmptyResult()
 
-    made.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
+    endpoint.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
     http = uvicorn.Server(
         uvicorn.Config(
             clients,
@@ -129,9 +129,9 @@ async def serve(setup: ProcessSetup) -> None:
             timeout_graceful_shutdown=1,
         )
     )
-    over = asyncio.Event()
-    _watch_input(over)
-    # Named as TCP: only then asyncio sends at once what is written, and not 40 ms later (Nagle).
+    ended = asyncio.Event()
+    _watch_input(ended)
+    # IPPROTO_TCP is given because asyncio sets TCP_NODELAY only then; Nagle would delay responses by 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(BACKLOG)
@@ -139,8 +139,8 @@ async def serve(setup: ProcessSetup) -> None:
             listening = asyncio.create_task(feed.run(), name="listen to Amberlight")
             pruning = asyncio.create_task(hub.prune(), name="forget what was removed")
             serving = asyncio.create_task(http.serve([listener]), name="serve")
-            _say({"port": listener.getsockname()[1]})
-            ending = asyncio.create_task(over.wait(), name="wait for the end")
+            _report({"port": listener.getsockname()[1]})
+            ending = asyncio.create_task(ended.wait(), name="wait for the end")
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
             listen.close()
             for task in (listening, pruning):
@@ -150,12 +150,13 @@ async def serve(setup: ProcessSetup) -> None:
             await serving
 
 
-def _say(facts: dict[str, int]) -> None:
+def _report(facts: dict[str, int]) -> None:
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
 
 
-def _watch_input(over: asyncio.Event) -> None:
+def _watch_input(ended: asyncio.Event) -> None:
+    """Set `ended` when standard input ends, from a thread; ends the process if the loop doesn't in time."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
@@ -163,19 +164,19 @@ def _watch_input(over: asyncio.Event) -> None:
             while os.read(0, 4096):
                 pass
         with contextlib.suppress(RuntimeError):  # the loop is closed already
-            loop.call_soon_threadsafe(over.set)
-        threading.Event().wait(GOODBYE)
-        os._exit(0)  # something does not end; nothing here is worth waiting for
+            loop.call_soon_threadsafe(ended.set)
+        threading.Event().wait(EXIT_LIMIT)
+        os._exit(0)  # something doesn't end, and nothing here is worth waiting for
 
     threading.Thread(target=wait, name="wait for the app's end", daemon=True).start()
 
 
 def _first_line() -> bytes:
-    """By plain reads: nothing of what follows may be buffered."""
+    """Byte by byte: nothing that follows may be buffered."""
     line = b""
     while not line.endswith(b"\n"):
         chunk = os.read(0, 1)
-        if not chunk or len(line) > LARGEST:
+        if not chunk or len(line) > LINE_MAX:
             break
         line += chunk
     return line

@@ -1,10 +1,10 @@
-"""What is said to a client that asks for a workload that cannot answer."""
+"""Which workloads are listed and called, and what a client is told about one that can't be called."""
 
 from __future__ import annotations
 
 import pytest
 
-from trayapp.aggregate.states import BlockedReason, WorkloadRow, blocked, refused, row_of
+from trayapp.aggregate.availability import BlockedReason, WorkloadRow, blocked, proxy_refusal, row_of
 
 NOW = 1_700_000_000.0
 
@@ -14,7 +14,7 @@ def row(status: str, **more: object) -> WorkloadRow:
     return WorkloadRow(**fields)  # type: ignore[arg-type]
 
 
-def said(status: str, **more: object) -> BlockedReason:
+def reason_for(status: str, **more: object) -> BlockedReason:
     found = blocked(row(status, **more), NOW)
     assert found is not None
     return found
@@ -32,23 +32,23 @@ def test_what_may_have_a_token_is_asked(status: str) -> None:
 def test_degraded_says_how_long(at: float | None, wait: int) -> None:
     """Whole seconds until the next attempt, from one to an hour; half a minute where none is planned."""
 
-    why = said("auth_retrying", next_attempt_at=at, context="The network is down", detail="offline")
+    reason = reason_for("auth_retrying", next_attempt_at=at, context="The network is down", detail="offline")
     assert (
         f"git cannot renew its login right now. The network is down. Try again in {wait} s: it heals by itself."
-        == why.text
+        == reason.text
     )
-    assert {"workload": "git", "status": "auth_retrying", "detail": "offline", "retry_after": wait} == why.facts()
+    assert {"workload": "git", "status": "auth_retrying", "detail": "offline", "retry_after": wait} == reason.facts()
     assert row("auth_retrying").listed
 
 
 def test_signed_out_says_the_one_click() -> None:
     """The command and the menu's words; a sign-in that is open is to be finished."""
 
-    why = said("unauthenticated", context="The login was refused.")
-    assert "amberlight reauthorize git" in why.text
-    assert "Reauthorize git…" in why.text
-    assert why.retry_after is None
-    assert "finish it in the browser" in said("unauthenticated", signing_in=True).text
+    reason = reason_for("unauthenticated", context="The login was refused.")
+    assert "amberlight reauthorize git" in reason.text
+    assert "Reauthorize git…" in reason.text
+    assert reason.retry_after is None
+    assert "finish it in the browser" in reason_for("unauthenticated", signing_in=True).text
     assert not row("unauthenticated").listed
 
 
@@ -64,7 +64,7 @@ def test_signed_out_says_the_one_click() -> None:
 def test_everything_else(status: str, words: str) -> None:
     """Its state, and what to do where something can be done; no list shows it."""
 
-    assert words in said(status, context="It says no").text
+    assert words in reason_for(status, context="It says no").text
     assert not row(status).listed
 
 
@@ -72,16 +72,16 @@ def test_what_the_proxy_says_instead() -> None:
     """Its state at that moment is newer than the one that was heard of."""
 
     body = {"error": "retrying", "status": "auth_retrying", "detail": "retrying", "help": "The server is busy."}
-    why = refused("git", 503, body, "17", NOW)
-    assert (17, "retrying") == (why.retry_after, why.detail)
-    assert "The server is busy. Try again in 17 s" in why.text
+    reason = proxy_refusal("git", 503, body, "17", NOW)
+    assert (17, "retrying") == (reason.retry_after, reason.detail)
+    assert "The server is busy. Try again in 17 s" in reason.text
     red = {"status": "unauthenticated", "detail": "refused", "help": "It was refused."}
-    assert "amberlight reauthorize git" in refused("git", 503, red, "60", NOW).text
-    down = refused(
+    assert "amberlight reauthorize git" in proxy_refusal("git", 503, red, "60", NOW).text
+    down = proxy_refusal(
         "git", 502, {"error": "upstream_unreachable", "message": "mcp.example cannot be reached."}, None, NOW
     )
     assert ("git: mcp.example cannot be reached.", None) == (down.text, down.retry_after)
-    assert "git: It answered 502." == refused("git", 502, None, None, NOW).text
+    assert "git: It answered 502." == proxy_refusal("git", 502, None, None, NOW).text
 
 
 def test_rows_that_are_none() -> None:

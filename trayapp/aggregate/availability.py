@@ -1,8 +1,8 @@
-"""How each workload is, as the event stream tells it, and what is said to a client that asks for one that cannot answer.
+"""Which workloads can be listed and called at present, and what a client is told about those that can't.
 
-Pure but for the clock that is handed in. Listed is what works or will work again by itself (`running`, `auth_retrying`,
-`starting`); called is what has, or may have, a token. Everything else is answered at once, without a request to anybody,
-with the reason and what to do: a number of seconds, or the one click.
+Pure; the time is a parameter. Listed are workloads that work or will recover automatically (`running`,
+`auth_retrying`, `starting`); called are those that have, or may have, a token. Every other call is answered
+immediately, without a request to anyone, with the reason and what to do: wait some seconds, or sign in.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 LISTED = frozenset({"running", "auth_retrying", "starting"})
 CALLED = frozenset({"running", "starting"})
-UNKNOWN_WAIT = 30  # s; while nothing is attempted, as the proxy says too (M15)
+UNKNOWN_WAIT = 30  # s; while no attempt is planned, the same as the proxy says (M15)
 WAIT_MAX = 3600  # s
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRow:
-    """One workload. `next_attempt_at` is wall seconds."""
+    """One workload as the event stream reports it. `next_attempt_at` is wall seconds."""
 
     name: str
     url: str
@@ -43,7 +43,7 @@ class WorkloadRow:
 
 @dataclass(frozen=True, slots=True)
 class BlockedReason:
-    """Why a call was not made. `retry_after` in seconds; None where waiting does not help."""
+    """Why a call was not made. `retry_after` is in seconds; None where waiting doesn't help."""
 
     workload: str
     text: str
@@ -52,7 +52,7 @@ class BlockedReason:
     retry_after: int | None = None
 
     def facts(self) -> dict[str, object]:
-        """For programs; every key is always there."""
+        """The reason for programs; every key is always present."""
         return {
             "workload": self.workload,
             "status": self.status,
@@ -61,16 +61,16 @@ class BlockedReason:
         }
 
 
-class Blocked(Exception):  # noqa: N818 - it is an answer
-    """The workload cannot be asked now."""
+class Blocked(Exception):  # noqa: N818 - an answer, not a fault
+    """The workload can't be called now."""
 
-    def __init__(self, why: BlockedReason) -> None:
-        super().__init__(why.text)
-        self.why = why
+    def __init__(self, reason: BlockedReason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
 
 
 def row_of(data: object) -> WorkloadRow | None:
-    """A row of the list or of an event; None for what is none."""
+    """The row in a list or event; None if this isn't one."""
     if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
         return None
     auth = data.get("auth")
@@ -82,18 +82,18 @@ def row_of(data: object) -> WorkloadRow | None:
         health=_text(data, "health"),
         context=_text(data, "status_context"),
         detail=_text(auth, "detail"),
-        next_attempt_at=_wall(auth.get("next_attempt_at")),
+        next_attempt_at=_wall_seconds(auth.get("next_attempt_at")),
         signing_in=auth.get("signing_in") is True,
     )
 
 
 def gone(name: str) -> BlockedReason:
-    """There is no such workload (any more)."""
+    """The reason when there is no such workload, or no longer."""
     return BlockedReason(name, f"Amberlight has no workload {name} any more. List the tools again.")
 
 
 def blocked(row: WorkloadRow, now: float) -> BlockedReason | None:
-    """What to answer instead of asking it; None: ask it. `now` is wall seconds."""
+    """The reason not to call this workload; None if it can be called. `now` is wall seconds."""
     if row.called:
         return None
     name, context = row.name, _sentence(row.context)
@@ -117,15 +117,15 @@ def blocked(row: WorkloadRow, now: float) -> BlockedReason | None:
     return BlockedReason(name, f"{name} does not work now ({row.status}). {context}".strip(), row.status, row.detail)
 
 
-def refused(name: str, status: int, body: object, retry_after: str | None, now: float) -> BlockedReason:
-    """What the proxy answered instead of the workload: its state may have changed a moment ago."""
+def proxy_refusal(name: str, status: int, body: object, retry_after: str | None, now: float) -> BlockedReason:
+    """The reason when the proxy answered instead of the workload, whose state may just have changed."""
     data: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
     word, detail = _text(data, "status"), _text(data, "detail")
     if word and word not in CALLED:
         at = now + int(retry_after) if retry_after and retry_after.isdigit() else None
-        why = blocked(WorkloadRow(name, "", word, "", _text(data, "help"), detail, at), now)
-        if why is not None:
-            return why
+        reason = blocked(WorkloadRow(name, "", word, "", _text(data, "help"), detail, at), now)
+        if reason is not None:
+            return reason
     wait = int(retry_after) if retry_after and retry_after.isdigit() else None
     text = _text(data, "help") or _text(data, "message") or f"It answered {status}."
     again = f" Try again in {wait} s." if wait is not None else ""
@@ -136,7 +136,7 @@ def _wait(at: float | None, now: float) -> int:
     return UNKNOWN_WAIT if at is None else min(max(math.ceil(at - now), 1), WAIT_MAX)
 
 
-def _wall(value: object) -> float | None:
+def _wall_seconds(value: object) -> float | None:
     try:
         return datetime.fromisoformat(value).timestamp() if isinstance(value, str) else None
     except ValueError:
@@ -149,6 +149,6 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """With its full stop and a space, if there is one."""
+    """The text with a full stop and a space after it; "" if it is empty."""
     text = text.strip()
     return "" if not text else f"{text} " if text[-1] in ".!?" else f"{text}. "
