@@ -1,4 +1,4 @@
-"""A private session bus without a desktop, and the two programs of a desktop that the tray talks to, played by us."""
+"""A private session bus without a desktop, and fakes of the two desktop services that the tray uses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
 
 
 class Bus:
-    """A dbus-daemon that starts no service by itself. It can be stopped and started again at the same address."""
+    """A dbus-daemon that activates no services. It can be stopped and started again at the same address."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "bus"
@@ -53,7 +53,7 @@ class Bus:
             self.path.unlink(missing_ok=True)
 
     async def connect(self) -> MessageBus:
-        """A connection of the test's own, whose loss is no surprise."""
+        """A connection for the test, which it may lose without an error."""
         connection = await MessageBus(bus_address=self.address).connect()
         watch = asyncio.create_task(self._until_lost(connection))
         self._watches.add(watch)
@@ -67,7 +67,7 @@ class Bus:
 
 
 def require_dbus() -> None:
-    """Skip on a machine without D-Bus, such as a Mac; fail where that would go unseen."""
+    """Skip on a machine without D-Bus, such as a Mac; fail under CI, where a skip would go unnoticed."""
     if shutil.which("dbus-daemon"):
         return
     if os.environ.get("CI", "").lower() in ("1", "true"):
@@ -76,7 +76,7 @@ def require_dbus() -> None:
 
 
 class Watcher(ServiceInterface):
-    """org.kde.StatusNotifierWatcher, as a panel runs it."""
+    """A fake org.kde.StatusNotifierWatcher, as panels run one."""
 
     NAME = "org.kde.StatusNotifierWatcher"
 
@@ -107,7 +107,7 @@ class Watcher(ServiceInterface):
 
 
 class Notifications(ServiceInterface):
-    """org.freedesktop.Notifications, with what it can do as a parameter."""
+    """A fake org.freedesktop.Notifications with the given capabilities."""
 
     NAME = "org.freedesktop.Notifications"
 
@@ -163,7 +163,7 @@ class Notifications(ServiceInterface):
 
 
 async def call(bus: MessageBus, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> Any:
-    """The single value that a method returns; AssertionError for an error."""
+    """Call a method; returns its single value, or all of them. Raises AssertionError for an error reply."""
     reply = await bus.call(Message(name, path, interface, member, signature=signature, body=list(body)))
     assert reply.message_type is MessageType.METHOD_RETURN, reply.error_name
     return reply.body[0] if len(reply.body) == 1 else reply.body

@@ -1,4 +1,4 @@
-"""A private bus for the tests of the D-Bus parts."""
+"""The private session bus as a fixture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The icon, asserted from its pixels."""
+"""The drawn icon, checked by its pixels."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_each_workload_has_its_segment_clockwise_from_the_top() -> None:
     assert (*rgb(Colour.BLUE.value), 255) == at(image, 0.20, 0.20)
 
 
-def test_the_segments_are_told_apart_by_gaps() -> None:
-    """Two of the same colour are seen to be two."""
+def test_gaps_separate_the_segments() -> None:
+    """Two segments of the same colour are visibly two."""
 
     image = art.draw(IconView(Glyph.TICK, Colour.GREEN, (Colour.GREEN, Colour.GREEN)), 64)
     assert rgb(pixmap.GROUND) == at(image, 0.5, 0.08)[:3]
@@ -72,8 +72,8 @@ def test_without_segments_the_worst_colour_fills_the_icon() -> None:
 
 @pytest.mark.parametrize("segments", [(), (Colour.GREY,)], ids=["disc", "ring"])
 @pytest.mark.parametrize("size", [16, 22, 24])
-def test_the_shapes_are_told_apart_without_their_colours(size: int, segments: tuple[Colour, ...]) -> None:
-    """Each pair of glyphs differs in at least 4 % of all pixels by much, in one and the same grey."""
+def test_the_glyphs_differ_without_their_colours(size: int, segments: tuple[Colour, ...]) -> None:
+    """In the same grey, each pair of glyphs differs strongly in at least 4 % of all pixels."""
 
     images = {glyph: art.draw(IconView(glyph, Colour.GREY, segments), size).convert("L") for glyph in Glyph}
     for one, other in itertools.combinations(Glyph, 2):
@@ -82,29 +82,29 @@ def test_the_shapes_are_told_apart_without_their_colours(size: int, segments: tu
 
 
 @pytest.mark.parametrize("colour", list(Colour))
-def test_every_colour_can_be_read_on_the_icons_own_ground(colour: Colour) -> None:
-    """4 to 1, where WCAG 2 asks 3 to 1 of a graphical sign."""
+def test_every_colour_is_readable_on_the_icons_own_ground(colour: Colour) -> None:
+    """A contrast of 4 to 1, where WCAG 2 asks 3 to 1 of graphical objects."""
 
     assert (luminance(colour.value) + 0.05) / (luminance(pixmap.GROUND) + 0.05) >= 4
 
 
 def test_a_view_is_drawn_once() -> None:
-    """The cache gives the same picture again."""
+    """The cache returns the same image again."""
 
     view = IconView(Glyph.RETRY, Colour.AMBER, (Colour.AMBER,))
     assert art.draw(view, 22) is art.draw(view, 22)
 
 
-def test_attention_does_not_change_the_picture() -> None:
-    """It is for the panel to act on."""
+def test_attention_does_not_change_the_image() -> None:
+    """The panel shows attention in its own way."""
 
     calm = art.draw(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,)), 22)
     loud = art.draw(IconView(Glyph.WARNING, Colour.RED, (Colour.RED,), attention=True), 22)
     assert calm.tobytes() == loud.tobytes()
 
 
-def test_the_prebuilt_pictures_are_those_that_the_code_draws(tmp_path: Path) -> None:
-    """`python -m trayapp.tray.art` was run after the last change of the drawing."""
+def test_the_prebuilt_images_are_those_that_the_code_draws(tmp_path: Path) -> None:
+    """It fails if `python -m trayapp.tray.art` was not run after the last change of the drawing."""
 
     art.write_images(tmp_path)
     for path in (pixmap.SHAPES_PNG, pixmap.APP_PNG):

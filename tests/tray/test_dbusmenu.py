@@ -1,4 +1,4 @@
-"""Numbers of menu items are for life, and a host that only hears the changes has the same menu."""
+"""The D-Bus menu: item numbers are never reused, and announced changes are enough for a host to stay up to date."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_same_menu_is_no_change() -> None:
 
 
 def test_a_check_mark_that_goes_is_removed() -> None:
-    """A host keeps what it is not told about."""
+    """Otherwise a host would keep it."""
 
     tree = MenuTree()
     tree.update((MenuItem("a", "Mute", RETRY, checked=True),))
@@ -54,7 +54,7 @@ def test_a_check_mark_that_goes_is_removed() -> None:
     assert ((1, ["toggle-state", "toggle-type"]),) == tree.update((MenuItem("a", "Mute", RETRY),)).removed
 
 
-def test_an_item_that_comes_is_a_new_layout() -> None:
+def test_a_new_item_is_a_new_layout() -> None:
     """With a new revision."""
 
     tree = MenuTree()
@@ -65,7 +65,7 @@ def test_an_item_that_comes_is_a_new_layout() -> None:
 
 
 def test_an_item_keeps_its_number_when_others_come_and_go() -> None:
-    """What lies above it does not matter."""
+    """Its position does not matter."""
 
     tree = MenuTree()
     tree.update(menu("a", "b", "c"))
@@ -86,8 +86,8 @@ def test_the_number_of_a_vanished_item_means_nothing() -> None:
     assert Action(Verb.RETRY, "b") == tree.action(number(tree, "b"))
 
 
-def test_an_item_whose_meaning_changes_is_another_item() -> None:
-    """The user read *Pause*; a click that arrives late must not resume."""
+def test_an_item_with_another_action_gets_another_number() -> None:
+    """The user read *Pause*; a late click must not resume."""
 
     tree = MenuTree()
     tree.update((MenuItem("a/pause", "Pause", Action(Verb.PAUSE, "a")),))
@@ -96,8 +96,8 @@ def test_an_item_whose_meaning_changes_is_another_item() -> None:
     assert tree.action(read) is None
 
 
-def test_a_greyed_item_cannot_be_clicked() -> None:
-    """Hosts do not send that, other programs may."""
+def test_a_disabled_item_cannot_be_clicked() -> None:
+    """Hosts do not send such clicks, but other programs may."""
 
     tree = MenuTree()
     tree.update((MenuItem("a", "Retry", RETRY, enabled=False),))
@@ -112,8 +112,8 @@ def test_the_same_key_in_two_submenus_is_two_items() -> None:
     assert number(tree, "R a") != number(tree, "R b")
 
 
-def test_a_layout_is_cut_at_the_depth_that_was_asked_for() -> None:
-    """-1 is all, 0 the item alone; names choose the properties."""
+def test_a_layout_is_cut_at_the_requested_depth() -> None:
+    """-1 means all, 0 the item alone; names select the properties."""
 
     tree = MenuTree()
     tree.update((MenuItem("a", "A", items=(MenuItem("b", "B", RETRY),)),))
@@ -154,7 +154,7 @@ MENUS = items(items(st.just(())))
 
 
 class Host:
-    """A panel that believes what it is told and asks again only when it is told to."""
+    """A panel that applies announced changes and fetches the layout only when it is announced as new."""
 
     def __init__(self, tree: MenuTree) -> None:
         self.tree = tree
@@ -185,8 +185,8 @@ class Host:
 
 @settings(deadline=None)
 @given(st.lists(MENUS, min_size=1, max_size=6))
-def test_a_number_never_changes_its_meaning(history: list[tuple[MenuItem, ...]]) -> None:
-    """Over any history: one number, one path of keys, one action; and no number returns."""
+def test_a_number_always_means_the_same_item(history: list[tuple[MenuItem, ...]]) -> None:
+    """Over any history: one number, one path of keys, one action; and no number is reused."""
 
     tree = MenuTree()
     meaning: dict[int, tuple[Path, Action | None]] = {}
@@ -211,8 +211,8 @@ def test_a_number_never_changes_its_meaning(history: list[tuple[MenuItem, ...]])
 
 @settings(deadline=None)
 @given(st.lists(MENUS, min_size=1, max_size=6))
-def test_a_host_that_hears_the_changes_has_the_same_menu(history: list[tuple[MenuItem, ...]]) -> None:
-    """What is announced is enough, and the layout is announced only when its shape changed."""
+def test_a_host_that_applies_the_changes_has_the_same_menu(history: list[tuple[MenuItem, ...]]) -> None:
+    """The announcements are sufficient, and the layout is announced only when its shape changed."""
 
     tree = MenuTree()
     host = Host(tree)
@@ -227,7 +227,7 @@ def test_a_host_that_hears_the_changes_has_the_same_menu(history: list[tuple[Men
 
 @settings(deadline=None)
 @given(MENUS)
-def test_properties_say_all_that_is_shown(new: tuple[MenuItem, ...]) -> None:
+def test_properties_hold_all_that_is_shown(new: tuple[MenuItem, ...]) -> None:
     """A separator has no text; a check mark is shown as one or not at all."""
 
     for _, item in paths(new):

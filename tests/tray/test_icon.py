@@ -1,4 +1,4 @@
-"""The front: one-place mailbox, four changes a second, clicks that hold up nobody, and an end that always comes."""
+"""The tray icon over a fake backend: one-place mailbox, four changes a second, clicks in their own thread, and its end."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def tray_view(tooltip: str = "all well", icon: IconView = VIEW, *items: MenuItem
     return TrayView(icon, tooltip, items)
 
 
-class Screen:
-    """A backend without a screen: remembers what it was told, and by which thread."""
+class FakeBackend:
+    """A backend without a screen: records the changes and the threads they came from."""
 
     def __init__(self, on_action: Callable[[Action], None], on_host: Callable[[bool], None]) -> None:
         self.click, self.host = on_action, on_host
@@ -54,23 +54,23 @@ class Screen:
 
 
 class Running:
-    """A TrayIcon over a Screen, running in a thread."""
+    """A TrayIcon over a fake backend, running in a thread."""
 
     def __init__(self, on_action: Callable[[Action], None] = lambda _: None, **more: Any) -> None:
         self.ready = threading.Event()
-        self._made: queue.Queue[Screen] = queue.Queue()
+        self._made: queue.Queue[FakeBackend] = queue.Queue()
 
-        def make(title: str, click: Callable[[Action], None], host: Callable[[bool], None]) -> Screen:
-            screen = Screen(click, host)
-            self._made.put(screen)
-            return screen
+        def make(title: str, click: Callable[[Action], None], host: Callable[[bool], None]) -> FakeBackend:
+            backend = FakeBackend(click, host)
+            self._made.put(backend)
+            return backend
 
         self.icon = TrayIcon(on_action, self.ready.set, make_backend=make, **more)
         self.thread = threading.Thread(target=self.icon.run)
 
     def __enter__(self) -> Running:
         self.thread.start()
-        self.screen = self._made.get(timeout=5)
+        self.backend = self._made.get(timeout=5)
         assert self.ready.wait(5)
         return self
 
@@ -85,8 +85,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(icon_module, "MIN_INTERVAL", 0.001)
 
 
-def test_only_the_newest_face_is_kept() -> None:
-    """Whoever takes late takes the latest."""
+def test_only_the_newest_view_is_kept() -> None:
+    """A late `take` gets the latest view."""
 
     box = Mailbox()
     box.put(tray_view("old"))
@@ -95,7 +95,7 @@ def test_only_the_newest_face_is_kept() -> None:
 
 
 def test_a_closed_mailbox_gives_nothing_more() -> None:
-    """Not even what lies in it."""
+    """Not even the view that is in it."""
 
     box = Mailbox()
     box.put(tray_view())
@@ -104,7 +104,7 @@ def test_a_closed_mailbox_gives_nothing_more() -> None:
 
 
 def test_closing_wakes_a_waiting_taker() -> None:
-    """The painter ends at once."""
+    """The painter ends immediately."""
 
     box = Mailbox()
     taken: list[object] = []
@@ -121,7 +121,11 @@ def test_closing_wakes_a_waiting_taker() -> None:
         (None, tray_view(), ViewUpdate(VIEW, "all well", ())),
         (tray_view(), tray_view(), ViewUpdate()),
         (tray_view(), tray_view("retrying"), ViewUpdate(tooltip="retrying")),
-        (tray_view(), tray_view("all well", IconView(Glyph.OPEN, Colour.BLUE)), ViewUpdate(IconView(Glyph.OPEN, Colour.BLUE))),
+        (
+            tray_view(),
+            tray_view("all well", IconView(Glyph.OPEN, Colour.BLUE)),
+            ViewUpdate(IconView(Glyph.OPEN, Colour.BLUE)),
+        ),
         (tray_view(), tray_view("all well", VIEW, MenuItem("a")), ViewUpdate(menu=(MenuItem("a"),))),
         (tray_view("all well", VIEW, MenuItem("a")), tray_view(), ViewUpdate(menu=())),
     ],
@@ -134,20 +138,20 @@ def test_a_change_holds_only_what_differs(before: TrayView | None, after: TrayVi
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_face_reaches_the_screen_in_the_painters_thread() -> None:
-    """Once in full, then only what changed, and nothing for the same face again."""
+def test_a_view_reaches_the_backend_in_the_painter_thread() -> None:
+    """Once in full, then only what changed, and nothing for the same view again."""
 
     with Running() as running:
         running.icon.publish(tray_view("one"))
-        assert ViewUpdate(VIEW, "one", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "one", ()) == running.backend.next()
         running.icon.publish(tray_view("one"))
         running.icon.publish(tray_view("two"))
-        assert ViewUpdate(tooltip="two") == running.screen.next()
-        assert {"painter"} == running.screen.threads
+        assert ViewUpdate(tooltip="two") == running.backend.next()
+        assert {"painter"} == running.backend.threads
 
 
-def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
-    """Making one can take as long as drawing it; whoever publishes does not wait for that."""
+def test_a_view_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
+    """Making one can take as long as drawing it; the publisher does not wait for that."""
 
     makers: list[tuple[str, str]] = []
 
@@ -160,37 +164,37 @@ def test_a_face_is_made_by_the_painter_and_only_if_it_is_shown() -> None:
 
     with Running() as running:
         running.icon.publish(making("one"))
-        assert ViewUpdate(VIEW, "one", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "one", ()) == running.backend.next()
         running.icon.publish(making("two"))
         running.icon.publish(making("three"))
-        assert ViewUpdate(tooltip="three") == running.screen.next()
+        assert ViewUpdate(tooltip="three") == running.backend.next()
     assert [("one", "painter"), ("three", "painter")] == makers
 
 
-def test_a_flutter_costs_four_changes_a_second() -> None:
-    """A thousand faces in a row: the first and, a quarter of a second later, the last."""
+def test_flapping_states_cost_four_changes_a_second() -> None:
+    """Of a thousand views in a row, the first is shown and, a quarter of a second later, the last."""
 
     with Running() as running:
         began = time.monotonic()
         running.icon.publish(tray_view("first"))
-        running.screen.next()
+        running.backend.next()
         for i in range(1000):
             running.icon.publish(tray_view(str(i)))
-        assert ViewUpdate(tooltip="999") == running.screen.next()
+        assert ViewUpdate(tooltip="999") == running.backend.next()
         assert time.monotonic() - began >= icon_module.MIN_INTERVAL * 0.9
 
 
-def test_stopping_cuts_the_rest_short(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_cuts_the_pause_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end does not wait for the next redraw."""
 
     monkeypatch.setattr(icon_module, "MIN_INTERVAL", 60.0)
     with Running() as running:
         running.icon.publish(tray_view())
-        running.screen.next()
+        running.backend.next()
 
 
-def test_stop_before_run_ends_it_at_once() -> None:
-    """A signal may come before the icon."""
+def test_stop_before_run_ends_it_immediately() -> None:
+    """A signal may arrive before the icon is shown."""
 
     running = Running()
     running.icon.stop()
@@ -199,23 +203,23 @@ def test_stop_before_run_ends_it_at_once() -> None:
 
 
 @pytest.mark.usefixtures("_quick")
-def test_a_screen_that_fails_once_is_shown_everything_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing half shown stays; the log has the reason."""
+def test_after_a_failure_the_next_view_is_shown_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing half shown remains; the log has the reason."""
 
     with Running() as running:
         running.icon.publish(tray_view("one"))
-        running.screen.next()
-        running.screen.fail = 1
+        running.backend.next()
+        running.backend.fail = 1
         running.icon.publish(tray_view("two"))
-        while running.screen.fail:
+        while running.backend.fail:
             time.sleep(0.001)
         running.icon.publish(tray_view("three"))
-        assert ViewUpdate(VIEW, "three", ()) == running.screen.next()
+        assert ViewUpdate(VIEW, "three", ()) == running.backend.next()
     assert "the panel fell over" in caplog.text
 
 
-def test_a_slow_handler_holds_up_neither_clicks_nor_the_screen() -> None:
-    """Clicks return at once and are handled in their order."""
+def test_a_slow_handler_blocks_neither_clicks_nor_the_screen() -> None:
+    """Clicks return immediately and are handled in order."""
 
     release, handled = threading.Event(), queue.Queue[Action]()
 
@@ -224,10 +228,10 @@ def test_a_slow_handler_holds_up_neither_clicks_nor_the_screen() -> None:
         handled.put(action)
 
     with Running(slow) as running:
-        running.screen.click(SHOW)
-        running.screen.click(Action(Verb.QUIT))
+        running.backend.click(SHOW)
+        running.backend.click(Action(Verb.QUIT))
         running.icon.publish(tray_view())
-        running.screen.next()
+        running.backend.next()
         assert handled.empty()
         release.set()
         assert [SHOW, Action(Verb.QUIT)] == [handled.get(timeout=5), handled.get(timeout=5)]
@@ -244,29 +248,29 @@ def test_a_handler_that_fails_does_not_end_the_clicks(caplog: pytest.LogCaptureF
         handled.put(action)
 
     with Running(handle) as running:
-        running.screen.click(SHOW)
-        running.screen.click(Action(Verb.QUIT))
+        running.backend.click(SHOW)
+        running.backend.click(Action(Verb.QUIT))
         assert Action(Verb.QUIT) == handled.get(timeout=5)
     assert "a click failed" in caplog.text
 
 
-def test_the_absence_of_a_host_is_told() -> None:
-    """So that the application can say it once."""
+def test_the_absence_of_a_host_is_reported() -> None:
+    """So that the application can notify the user once."""
 
     told: queue.Queue[bool] = queue.Queue()
     with Running(on_host=told.put) as running:
         assert running.icon.host_present is None
-        running.screen.host(False)
+        running.backend.host(False)
         assert told.get(timeout=5) is False
         assert running.icon.host_present is False
 
 
 def test_what_on_ready_raises_is_raised_by_run() -> None:
-    """An application that cannot start does not leave an icon behind."""
+    """An application that fails to start leaves no icon behind."""
 
     def fail() -> None:
         raise ValueError("no engine")
 
-    tray = TrayIcon(lambda _: None, fail, make_backend=lambda _, click, host: Screen(click, host))
+    tray = TrayIcon(lambda _: None, fail, make_backend=lambda _, click, host: FakeBackend(click, host))
     with pytest.raises(ValueError, match="no engine"):
         tray.run()

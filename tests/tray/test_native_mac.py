@@ -1,6 +1,6 @@
-"""macOS through a strict stand-in: a call of the screen outside the main thread fails.
+"""The macOS backend over a strict fake: a screen call outside the main thread fails.
 
-The stand-in has the shape of pystray's backend: the same methods, the same order of numbering.
+The fake has the shape of pystray's backend: the same methods, the same order of numbering.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from tests.tray.stand_ins import MENU, QUIT, RED, Loop, Strict, pystray
+from tests.tray.strict_pystray import MENU, QUIT, RED, ScreenThread, StrictIcon, pystray
 from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import ViewUpdate
 
 
 class NsImage:
-    """Remembers what AppKit would be told of a picture."""
+    """Records what AppKit would be told of an image."""
 
     made: list[NsImage] = []  # noqa: RUF012 - of one test
 
@@ -44,11 +44,11 @@ class NsData:
         return data
 
 
-class MacBase(Strict):
-    """pystray._darwin.Icon: numbers menu items by the length of a list that its caller may bring."""
+class MacBase(StrictIcon):
+    """Like pystray._darwin.Icon: numbers menu items by the length of a list that its caller may pass."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, loop=mac_loop, **more)
+        super().__init__(*arguments, screen=mac_screen, **more)
         native_call = self._native
         self._status_bar = SimpleNamespace(thickness=lambda: 22.0)
         button = SimpleNamespace(setImage_=lambda image: native_call("image"))
@@ -60,7 +60,7 @@ class MacBase(Strict):
         self._assert_image()
 
     def _create_menu(self, descriptors: Any, callbacks: Any) -> Any:
-        self.loop.check()
+        self.screen.check()
         if not descriptors:
             return None
         lines = []
@@ -71,8 +71,8 @@ class MacBase(Strict):
         return lines
 
     def user_clicks(self, tag: int) -> None:
-        """What the delegate does, in the main thread."""
-        self.loop.check()
+        """What the menu's delegate does, in the main thread."""
+        self.screen.check()
         self._menu_handle[1][tag](self)
 
     def _stop(self) -> None:
@@ -80,11 +80,11 @@ class MacBase(Strict):
         self.stopped = True
 
 
-mac_loop = Loop()
+mac_screen = ScreenThread()
 
 
 def tag_of(menu: Any, text: str) -> int:
-    """The tag of a line of a native menu, wherever it is."""
+    """The tag of a line of a native menu, at any depth; -1 if there is none."""
     for name, tag, below in menu or ():
         if name == text:
             return int(tag)
@@ -97,12 +97,12 @@ class Mac:
     """A running macOS backend."""
 
     def __init__(self) -> None:
-        global mac_loop
-        mac_loop = self.loop = Loop()
+        global mac_screen
+        mac_screen = self.screen = ScreenThread()
         NsImage.made.clear()
         self.actions: list[Action] = []
         appkit, foundation = SimpleNamespace(NSImage=NsImage), SimpleNamespace(NSData=NsData)
-        made = native.mac_class(MacBase, pystray, foundation, appkit, self.loop.call_after)
+        made = native.mac_class(MacBase, pystray, foundation, appkit, self.screen.call_after)
         self.icon = made("Amberlight", self.actions.append)
         self._ready, self._end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
@@ -121,30 +121,30 @@ class Mac:
         self._end.set()
         self._thread.join(5)
         assert not self._thread.is_alive()
-        assert [] == self.loop.faults
+        assert [] == self.screen.faults
 
     def click(self, tag: int) -> None:
-        self.loop.call_after(self.icon.user_clicks, tag)
-        self.loop.settle()
+        self.screen.call_after(self.icon.user_clicks, tag)
+        self.screen.settle()
 
 
 def test_on_macos_every_call_is_made_in_the_main_thread() -> None:
-    """Icon, tooltip, menu and the end; the stand-in fails for any other thread."""
+    """Icon, tooltip, menu and the end; the fake fails on any other thread."""
 
     with Mac() as mac:
         mac.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
-        mac.loop.settle()
+        mac.screen.settle()
         assert "title 1 needs sign-in" in mac.icon.seen
         assert "menu" == mac.icon.seen[-1]
     assert "stop" == mac.icon.seen[-1]
 
 
-def test_on_macos_the_picture_is_sharp_and_in_colour() -> None:
-    """Two pixels for each point, and no template image, which would be black."""
+def test_on_macos_the_image_is_sharp_and_in_colour() -> None:
+    """Two pixels for each point, and not a template image, which would be black."""
 
     with Mac() as mac:
         mac.icon.apply(ViewUpdate(RED))
-        mac.loop.settle()
+        mac.screen.settle()
     image = NsImage.made[-1]
     assert (44, 44, (22, 22), False) == (image.width, image.height, image.points, image.template)
 
@@ -154,33 +154,33 @@ def test_on_macos_a_click_on_the_old_menu_does_what_the_user_read() -> None:
 
     with Mac() as mac:
         mac.icon.apply(ViewUpdate(menu=MENU))
-        mac.loop.settle()
+        mac.screen.settle()
         old = tag_of(mac.icon._menu_handle[0], "Quit")
         mac.icon.apply(ViewUpdate(menu=(MenuItem("new", "First of all", Action(Verb.ADD)), *MENU)))
-        mac.loop.settle()
+        mac.screen.settle()
         mac.click(old)
     assert [QUIT] == mac.actions
 
 
-def test_on_macos_a_click_on_an_item_that_is_gone_hits_nothing() -> None:
-    """Neither does one on a menu from long ago."""
+def test_on_macos_a_click_on_an_item_that_is_gone_does_nothing() -> None:
+    """Neither does a click on a menu several changes old."""
 
     with Mac() as mac:
         mac.icon.apply(ViewUpdate(menu=MENU))
-        mac.loop.settle()
+        mac.screen.settle()
         old = tag_of(mac.icon._menu_handle[0], "Retry now")
         mac.icon.apply(ViewUpdate(menu=MENU[1:]))
-        mac.loop.settle()
+        mac.screen.settle()
         mac.click(old)
         for _ in range(3):
             mac.icon.apply(ViewUpdate(menu=MENU[2:]))
-        mac.loop.settle()
+        mac.screen.settle()
         mac.click(old)
     assert [] == mac.actions
 
 
 def test_tags_forget_old_menus() -> None:
-    """A week of changes costs no memory."""
+    """A week of changes does not grow memory."""
 
     tags = native.CallbackTags()
     for _ in range(100):

@@ -1,6 +1,6 @@
-"""Windows through a strict stand-in: a call outside the window's thread fails, and one under an open menu.
+"""The Windows backend over a strict fake: a call outside the window's thread fails, and so does one under an open menu.
 
-The stand-in has the shape of pystray's backend: the same handlers, and a menu with a message loop of its own.
+The fake has the shape of pystray's backend: the same handlers, and a menu with a message loop of its own.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ from typing import Any
 
 import pytest
 
-from tests.tray.stand_ins import MENU, QUIT, RED, RETRY, SHOW, Loop, Strict, pystray, pystray_base, texts
+from tests.tray.strict_pystray import (
+    MENU,
+    QUIT,
+    RED,
+    RETRY,
+    SHOW,
+    ScreenThread,
+    StrictIcon,
+    pystray,
+    pystray_base,
+    texts,
+)
 from trayapp.core.presentation import Action, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import ViewUpdate
 
 
-class WindowsBase(Strict):
-    """pystray._win32.Icon: a window with message handlers, and a menu that runs a loop of its own while it is open."""
+class WindowsBase(StrictIcon):
+    """Like pystray._win32.Icon: a window with message handlers, and a menu that runs its own loop while it is open."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, loop=windows_loop, **more)
+        super().__init__(*arguments, screen=windows_screen, **more)
         self._message_handlers: dict[int, Callable[[int, int], object]] = {}
         self._hwnd = 4711
         self._menu_handle: Any = None
@@ -49,7 +60,7 @@ class WindowsBase(Strict):
         return callbacks
 
     def dispatch(self, message: int, wparam: int, lparam: int) -> None:
-        self.loop.check()
+        self.screen.check()
         if message == 0x40B:
             self._on_notify(wparam, lparam)
         else:
@@ -61,24 +72,24 @@ class WindowsBase(Strict):
         elif lparam == native.WM_RBUTTONUP:
             _, descriptors = self._menu_handle
             self.menu_on_screen = True
-            self.loop.pump(lambda: not self.choice.empty())  # TrackPopupMenuEx
+            self.screen.pump(lambda: not self.choice.empty())  # TrackPopupMenuEx
             self.menu_on_screen = False
             if index := self.choice.get():
                 descriptors[index - 1](self)
 
     def _stop(self) -> None:
-        self.loop.call_after(lambda: setattr(self, "stopped", True))
+        self.screen.call_after(lambda: setattr(self, "stopped", True))
 
 
-windows_loop = Loop()
+windows_screen = ScreenThread()
 
 
 class Windows:
     """A running Windows backend."""
 
     def __init__(self) -> None:
-        global windows_loop
-        windows_loop = self.loop = Loop()
+        global windows_screen
+        windows_screen = self.screen = ScreenThread()
         self.actions: list[Action] = []
         self.icon = native.windows_class(WindowsBase, pystray, self._post)("Amberlight", self.actions.append)
         self._ready, self._end = threading.Event(), threading.Event()
@@ -86,7 +97,7 @@ class Windows:
 
     def _post(self, window: int, message: int, wparam: int, lparam: int) -> bool:
         assert 4711 == window
-        self.loop.call_after(self.icon.dispatch, message, wparam, lparam)
+        self.screen.call_after(self.icon.dispatch, message, wparam, lparam)
         return True
 
     def _setup(self, icon: Any) -> None:
@@ -103,11 +114,11 @@ class Windows:
         self._end.set()
         self._thread.join(5)
         assert not self._thread.is_alive()
-        assert [] == self.loop.faults
+        assert [] == self.screen.faults
 
     def choose(self, index: int) -> None:
         self.icon.choice.put(index)
-        self.loop.posted.put(None)
+        self.screen.posted.put(None)
 
 
 def test_on_windows_every_call_is_made_in_the_thread_of_the_window() -> None:
@@ -115,58 +126,63 @@ def test_on_windows_every_call_is_made_in_the_thread_of_the_window() -> None:
 
     with Windows() as windows:
         windows.icon.apply(ViewUpdate(RED, "1 needs sign-in", MENU))
-        windows.loop.settle()
+        windows.screen.settle()
         assert ["title 1 needs sign-in", "menu"] == windows.icon.seen[-2:]
         assert [("R&&D", ["Retry now"]), "- - - -", "Open dashboard", "Mute", "Quit"] == windows.icon._menu_handle[0]
 
 
 def test_on_windows_an_open_menu_is_left_alone_until_it_is_closed() -> None:
-    """Its own loop delivers our message; the change waits, and the click does what the user read."""
+    """The menu's loop delivers our message; the change waits, and the click does what the user read."""
 
     with Windows() as windows:
         windows.icon.apply(ViewUpdate(menu=MENU))
-        windows.loop.settle()
-        windows.loop.call_after(windows.icon.dispatch, 0x40B, 0, native.WM_RBUTTONUP)
-        windows.loop.settle()
+        windows.screen.settle()
+        windows.screen.call_after(windows.icon.dispatch, 0x40B, 0, native.WM_RBUTTONUP)
+        windows.screen.settle()
         windows.icon.apply(ViewUpdate(tooltip="changed", menu=MENU[2:]))
-        windows.loop.settle()
+        windows.screen.settle()
         assert "title changed" not in windows.icon.seen
         windows.choose(6)
-        windows.loop.settle()
+        windows.screen.settle()
         assert ["title changed", "menu"] == windows.icon.seen[-2:]
     assert [QUIT] == windows.actions
 
 
-def test_on_windows_a_left_click_asks_for_the_dashboard() -> None:
-    """Whatever the menu holds."""
+def test_on_windows_a_left_click_opens_the_dashboard() -> None:
+    """Whatever the menu contains."""
 
     with Windows() as windows:
-        windows.loop.call_after(windows.icon.dispatch, 0x40B, 0, 0x0202)
-        windows.loop.settle()
+        windows.screen.call_after(windows.icon.dispatch, 0x40B, 0, 0x0202)
+        windows.screen.settle()
     assert [SHOW] == windows.actions
 
 
 @pytest.mark.parametrize(("text", "units"), [("short", 5), ("x" * 127, 127), ("x" * 128, 127), ("😀" * 64, 127)])
 def test_on_windows_a_tooltip_is_cut_to_what_fits(text: str, units: int) -> None:
-    """128 UTF-16 units with the final zero, and no half of a pair."""
+    """128 UTF-16 units with the final zero, and no half of a surrogate pair."""
 
     cut = native.windows_tooltip(text)
     assert units == len(cut.encode("utf-16-le")) // 2
     assert cut == text or cut.endswith("…")
 
 
-def test_the_default_line_and_the_check_marks_are_pystrays() -> None:
-    """What both systems are given of our menu."""
+def test_default_item_and_check_marks_reach_pystray() -> None:
+    """The same on both systems."""
 
     menu, clickable = native.make_menu(pystray, MENU, lambda path, action: None, native.plain_label)
     workload, line, show, mute, quit_ = menu.items
     assert line is pystray_base.Menu.SEPARATOR
     assert (False, True, False) == (workload.default, show.default, quit_.default)
     assert (None, True) == (quit_.checked, mute.checked)
-    assert {(("a", "a/retry"), RETRY), (("show",), SHOW), (("mute",), Action(Verb.MUTE)), (("quit",), QUIT)} == clickable
+    assert {
+        (("a", "a/retry"), RETRY),
+        (("show",), SHOW),
+        (("mute",), Action(Verb.MUTE)),
+        (("quit",), QUIT),
+    } == clickable
 
 
-def test_nothing_of_the_front_needs_d_bus() -> None:
+def test_the_icon_imports_without_d_bus() -> None:
     """dbus-fast is installed on Linux only."""
 
     program = (

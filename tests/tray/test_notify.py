@@ -1,4 +1,4 @@
-"""Notifications that are replaced, withdrawn, pressed, and that fail in one line."""
+"""Notifications: shown, replaced, withdrawn, clicked, and failing with one log line."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def notice(body: str = "Sign in again.", key: str = "a") -> Notice:
     return Notice(key, "a needs a sign-in", body, (("Reauthorize", REAUTHORIZE), ("Retry now", RETRY)))
 
 
-class Daemon:
-    """A daemon of ours on the private bus, and a notifier that talks to it."""
+class NotificationSession:
+    """A fake daemon on the private bus, and a `NotificationCentre` that uses it."""
 
     def __init__(self, bus: Bus, *capabilities: str, server: str = "pretend") -> None:
         self._bus = bus
@@ -33,7 +33,7 @@ class Daemon:
         self.actions: list[Action] = []
         self.notifier = NotificationCentre(self.actions.append)
 
-    async def __aenter__(self) -> Daemon:
+    async def __aenter__(self) -> NotificationSession:
         self.connection = await self._bus.connect()
         await self.service.appear(self.connection)
         return self
@@ -43,7 +43,7 @@ class Daemon:
         self.connection.disconnect()
 
     async def replace_service(self, service: Notifications) -> None:
-        """The daemon is restarted, perhaps as another program."""
+        """Restart the daemon, perhaps as another program."""
         await self.connection.release_name(Notifications.NAME)
         self.connection.unexport("/org/freedesktop/Notifications", self.service)
         self.service = service
@@ -51,9 +51,9 @@ class Daemon:
 
 
 async def test_a_notice_is_sent_with_buttons_icon_and_desktop_entry(bus: Bus) -> None:
-    """Buttons are numbers; a click on the text asks for the dashboard."""
+    """Buttons are numbers; a click on the text opens the dashboard."""
 
-    async with Daemon(bus, "actions", "body") as daemon:
+    async with NotificationSession(bus, "actions", "body") as daemon:
         assert await daemon.notifier.show(notice("a < b"))
     ((app, replaces, icon, title, body, actions, hints, timeout),) = daemon.service.calls
     assert ("Amberlight", 0, "a needs a sign-in", "a < b", -1) == (app, replaces, title, body, timeout)
@@ -63,42 +63,42 @@ async def test_a_notice_is_sent_with_buttons_icon_and_desktop_entry(bus: Bus) ->
 
 
 async def test_the_same_key_replaces_and_another_does_not(bus: Bus) -> None:
-    """By the number that the daemon gave."""
+    """By the number that the daemon returned."""
 
-    async with Daemon(bus) as daemon:
+    async with NotificationSession(bus) as daemon:
         for key in ("a", "a", "b"):
             await daemon.notifier.show(notice(key=key))
     assert [0, 1, 0] == [call[1] for call in daemon.service.calls]
 
 
 async def test_a_daemon_without_actions_gets_no_buttons(bus: Bus) -> None:
-    """It would print them."""
+    """It would print them as text."""
 
-    async with Daemon(bus, "body") as daemon:
+    async with NotificationSession(bus, "body") as daemon:
         await daemon.notifier.show(notice())
     assert [] == daemon.service.calls[0][5]
 
 
-async def test_a_daemon_that_reads_markup_gets_it_escaped(bus: Bus) -> None:
-    """A server's words are shown as they are."""
+async def test_a_daemon_that_reads_markup_gets_escaped_text(bus: Bus) -> None:
+    """A server's words are shown literally."""
 
-    async with Daemon(bus, "body-markup") as daemon:
+    async with NotificationSession(bus, "body-markup") as daemon:
         await daemon.notifier.show(notice("<b>a & b</b>"))
     assert "&lt;b&gt;a &amp; b&lt;/b&gt;" == daemon.service.calls[0][4]
 
 
 async def test_xfces_daemon_gets_no_default_action(bus: Bus) -> None:
-    """It would draw a button without a word on it."""
+    """It would draw a button without a label."""
 
-    async with Daemon(bus, "actions", server="Xfce Notify Daemon") as daemon:
+    async with NotificationSession(bus, "actions", server="Xfce Notify Daemon") as daemon:
         await daemon.notifier.show(notice())
     assert ["0", "Reauthorize", "1", "Retry now"] == daemon.service.calls[0][5]
 
 
-async def test_a_button_posts_its_action_and_only_its_own_daemon_may_press_it(bus: Bus) -> None:
-    """A signal from another program, about another notification or another button means nothing."""
+async def test_a_button_posts_its_action_and_only_its_own_daemon_may_invoke_it(bus: Bus) -> None:
+    """A signal from another program, about another notification or another button is ignored."""
 
-    async with Daemon(bus, "actions") as daemon:
+    async with NotificationSession(bus, "actions") as daemon:
         await daemon.notifier.show(notice())
         stranger = await bus.connect()
         fake = Notifications()
@@ -114,9 +114,9 @@ async def test_a_button_posts_its_action_and_only_its_own_daemon_may_press_it(bu
 
 
 async def test_a_withdrawn_notice_is_closed_once(bus: Bus) -> None:
-    """What is unknown or already gone is not asked for."""
+    """One that is unknown or already gone is not closed."""
 
-    async with Daemon(bus) as daemon:
+    async with NotificationSession(bus) as daemon:
         await daemon.notifier.withdraw("a")
         await daemon.notifier.show(notice())
         await daemon.notifier.show(notice(key="b"))
@@ -127,10 +127,10 @@ async def test_a_withdrawn_notice_is_closed_once(bus: Bus) -> None:
     assert [1] == daemon.service.closed
 
 
-async def test_a_restarted_daemon_is_asked_anew(bus: Bus) -> None:
-    """Numbers of the old one are not used, and what the new one can do counts."""
+async def test_a_restarted_daemon_is_asked_for_its_capabilities(bus: Bus) -> None:
+    """Numbers of the old daemon are not used, and the new one's capabilities count."""
 
-    async with Daemon(bus, "actions") as daemon:
+    async with NotificationSession(bus, "actions") as daemon:
         await daemon.notifier.show(notice())
         await daemon.replace_service(Notifications())
         assert await daemon.notifier.show(notice())
@@ -138,7 +138,7 @@ async def test_a_restarted_daemon_is_asked_anew(bus: Bus) -> None:
 
 
 async def test_without_a_daemon_one_line_is_logged(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
-    """However many notices there are; and again only after one was shown."""
+    """However many notices fail; and again only after one was shown."""
 
     notifier = NotificationCentre(lambda _: None)
     assert not await notifier.show(notice())
@@ -156,10 +156,10 @@ async def test_without_a_daemon_one_line_is_logged(bus: Bus, caplog: pytest.LogC
     await notifier.close()
 
 
-async def test_a_bus_that_was_lost_is_found_again(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
-    """The next notice makes a new connection."""
+async def test_a_lost_bus_is_reconnected(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """The next notice opens a new connection."""
 
-    daemon = Daemon(bus)
+    daemon = NotificationSession(bus)
     async with daemon:
         assert await daemon.notifier.show(notice())
         bus.stop()
@@ -178,7 +178,7 @@ async def test_a_bus_that_was_lost_is_found_again(bus: Bus, caplog: pytest.LogCa
 async def test_without_a_bus_nothing_is_raised(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server without a session."""
+    """As on a server without a desktop session."""
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -198,7 +198,7 @@ async def test_a_handler_that_fails_is_logged(bus: Bus, caplog: pytest.LogCaptur
         pressed.append(action)
         raise RuntimeError("the engine is gone")
 
-    async with Daemon(bus, "actions") as daemon:
+    async with NotificationSession(bus, "actions") as daemon:
         daemon.notifier = NotificationCentre(handle)
         await daemon.notifier.show(notice())
         daemon.service.action_invoked(1, "0")
@@ -211,8 +211,8 @@ async def test_a_handler_that_fails_is_logged(bus: Bus, caplog: pytest.LogCaptur
 # --- macOS and Windows: desktop-notifier ------------------------------------------------------------------------------
 
 
-class Pretend:
-    """desktop-notifier as far as we use it; its failures are logged with a traceback, as the real one's are."""
+class FakeDesktopNotifier:
+    """The part of desktop-notifier that we use; like the real one, it logs its failures with a traceback."""
 
     Capability = SimpleNamespace(BUTTONS="buttons")
 
@@ -222,7 +222,7 @@ class Pretend:
         self.cleared: list[str] = []
         self.fail = False
 
-    def DesktopNotifier(self, **given: Any) -> Pretend:
+    def DesktopNotifier(self, **given: Any) -> FakeDesktopNotifier:
         self.given = given
         return self
 
@@ -249,8 +249,8 @@ class Pretend:
 
 
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Pretend:
-    library = Pretend()
+def library(monkeypatch: pytest.MonkeyPatch) -> FakeDesktopNotifier:
+    library = FakeDesktopNotifier()
     monkeypatch.setitem(__import__("sys").modules, "desktop_notifier", library)
     return library
 
@@ -259,47 +259,47 @@ def other_notifier(actions: list[Action]) -> NotificationCentre:
     return NotificationCentre(actions.append, make_channel=DesktopNotifierChannel)
 
 
-async def test_elsewhere_a_button_pressed_in_another_thread_reaches_the_loop(pretend: Pretend) -> None:
+async def test_elsewhere_a_button_pressed_in_another_thread_reaches_the_loop(library: FakeDesktopNotifier) -> None:
     """macOS calls back on its main thread."""
 
     actions: list[Action] = []
     notifier = other_notifier(actions)
     assert await notifier.show(notice())
-    await asyncio.to_thread(pretend.sent[0]["buttons"][1].on_pressed)
+    await asyncio.to_thread(library.sent[0]["buttons"][1].on_pressed)
     await until(lambda: actions, "the button")
     assert [RETRY] == actions
-    assert pixmap.APP_PNG == pretend.given["app_icon"]
+    assert pixmap.APP_PNG == library.given["app_icon"]
     await notifier.close()
 
 
-async def test_elsewhere_the_same_key_takes_the_old_one_away_first(pretend: Pretend) -> None:
-    """That library cannot replace."""
+async def test_elsewhere_the_old_notification_of_a_key_is_cleared_first(library: FakeDesktopNotifier) -> None:
+    """desktop-notifier cannot replace."""
 
     notifier = other_notifier([])
     await notifier.show(notice())
     await notifier.show(notice())
     await notifier.withdraw("a")
     await notifier.withdraw("a")
-    assert ["id 1", "id 2"] == pretend.cleared
+    assert ["id 1", "id 2"] == library.cleared
     await notifier.close()
 
 
-async def test_elsewhere_no_buttons_are_sent_that_cannot_be_shown(pretend: Pretend) -> None:
-    """The menu has them too."""
+async def test_elsewhere_no_buttons_are_sent_that_cannot_be_shown(library: FakeDesktopNotifier) -> None:
+    """The same actions are in the menu."""
 
-    pretend.capabilities = set()
+    library.capabilities = set()
     notifier = other_notifier([])
     await notifier.show(notice())
-    assert [] == pretend.sent[0]["buttons"]
+    assert [] == library.sent[0]["buttons"]
     await notifier.close()
 
 
 async def test_elsewhere_a_failure_is_one_line_and_no_traceback(
-    pretend: Pretend, caplog: pytest.LogCaptureFixture
+    library: FakeDesktopNotifier, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """desktop-notifier logs what it should raise, and says that all is well."""
+    """desktop-notifier logs the exception that it should raise, and reports success."""
 
-    pretend.fail = True
+    library.fail = True
     notifier = other_notifier([])
     assert not await notifier.show(notice())
     assert ["notifications cannot be shown: the toast platform is away"] == caplog.messages
@@ -307,7 +307,7 @@ async def test_elsewhere_a_failure_is_one_line_and_no_traceback(
 
 
 def test_a_channel_error_is_what_the_log_shows() -> None:
-    """Its text is a sentence for people."""
+    """Its text is a sentence for users."""
 
     assert "no daemon" == str(ChannelError("no daemon"))
     assert notify.native_channel.__doc__

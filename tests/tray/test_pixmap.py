@@ -1,4 +1,4 @@
-"""The icon that is mixed without Pillow, beside the one that Pillow draws."""
+"""The icon blended without Pillow, compared with the one that Pillow draws."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def rgba(picture: pixmap.Pixmap) -> Image.Image:
 
 
 def off(one: Image.Image, other: Image.Image) -> int:
-    """By how much they differ in any channel of any pixel, as it is seen: times alpha."""
+    """The largest difference in any channel of any pixel, premultiplied by alpha, as it is seen."""
     bands = ImageChops.difference(one.convert("RGBa"), other.convert("RGBa")).split()
     return max(int(band.getextrema()[1]) for band in bands)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("glyph", list(Glyph))
-def test_a_mixed_icon_is_the_drawn_one(glyph: Glyph) -> None:
-    """In every colour, with every ring, in every size; its outline exactly."""
+def test_a_blended_icon_equals_the_drawn_one(glyph: Glyph) -> None:
+    """In every colour, with every ring, in every size, up to `OFF`; its outline exactly."""
 
     for view in views():
         if view.glyph is not glyph:
@@ -90,16 +90,16 @@ def test_a_plain_pixel_is_exact_and_has_its_alpha_first() -> None:
     assert "ffffffff" == data[4 * (40 * size + 29) :][:4].hex()
 
 
-def test_what_does_not_fit_a_ring_fills_the_icon() -> None:
-    """As many segments as the face gives at most; with more, the worst colour is shown, not a shape of another glyph."""
+def test_more_segments_than_a_ring_holds_fill_the_icon() -> None:
+    """A ring holds as many as a view has at most; with more, the worst colour is shown, not the shape of another glyph."""
 
     assert SEGMENTS_MAX == pixmap.RING_MAX
     seven = IconView(Glyph.CROSS, Colour.RED, (Colour.GREEN,) * 7)
     assert pixmap.pixmaps(IconView(Glyph.CROSS, Colour.RED)) == pixmap.pixmaps(seven)
 
 
-def test_every_shape_is_there() -> None:
-    """Empty are the contrasts of glyphs that have none, and no other row; Pillow reads the same as zlib."""
+def test_shapes_png_has_every_shape() -> None:
+    """Only the contrast rows of glyphs without contrast are empty; Pillow reads the same as zlib."""
 
     rows = pixmap.shapes(pixmap.packed_rows(pixmap.SHAPES_PNG), range(pixmap.SHAPE_COUNT))
     plain = {Glyph.RETRY, Glyph.CROSS, Glyph.OPEN, Glyph.SQUARE, Glyph.QUESTION}
@@ -117,7 +117,7 @@ def test_the_file_is_small() -> None:
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
-    """Its rows would mean something else: the sentence says how to mend it."""
+    """Its rows would mean something else; the error says how to fix it."""
 
     path = tmp_path / "shapes.png"
     path.write_bytes(art.plain_png(Image.new("L", (pixmap.PIXELS, pixmap.SHAPE_COUNT - 1))))
@@ -142,7 +142,7 @@ def test_a_file_that_was_repacked_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pystray draws with Pillow")
 def test_the_program_never_loads_pillow(tmp_path: Path) -> None:
-    """Not for the tray, not for a notification, not for any view: 4 MB."""
+    """Not for the tray, not for a notification, not for any view: that saves 4 MB."""
 
     environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The icon on the bus: what hosts ask, hosts and buses that come and go, and sessions that have neither."""
+"""The icon on the bus: what hosts read, hosts and buses that restart, and sessions that have neither."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait at most 5 s for something that another thread or process does."""
+    """Wait at most 5 s for a condition that another thread or process makes true."""
     for _ in range(500):
         if condition():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"waited in vain for {what}")
+    raise AssertionError(f"timed out waiting for {what}")
 
 
 class Running:
-    """An `sni.Icon` in a thread of its own, with a setup that waits like the painter does."""
+    """An `sni.Icon` in a thread of its own, with a setup that waits as the painter does."""
 
     def __init__(self, **more: Any) -> None:
         self.actions: queue.Queue[Action] = queue.Queue()
@@ -73,8 +73,8 @@ async def with_watcher(bus: Bus, work: Callable[[Watcher, Callable[..., Awaitabl
         connection.disconnect()
 
 
-async def test_every_property_that_hosts_ask_for_is_there(bus: Bus) -> None:
-    """lxqt-panel logs an error for each missing one, others show nothing."""
+async def test_every_property_that_hosts_read_exists(bus: Bus) -> None:
+    """lxqt-panel logs an error for each missing one, other hosts show nothing."""
 
     async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
         async with Running():
@@ -90,8 +90,8 @@ async def test_every_property_that_hosts_ask_for_is_there(bus: Bus) -> None:
     await with_watcher(bus, work)
 
 
-async def test_an_urgent_icon_has_attention_pictures_and_a_tooltip_without_markup(bus: Bus) -> None:
-    """Hosts read the tooltip as markup: a sign of it is shown as itself."""
+async def test_an_urgent_icon_has_attention_pixmaps_and_an_escaped_tooltip(bus: Bus) -> None:
+    """Hosts interpret the tooltip as markup, so its special characters are escaped."""
 
     async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
         async with Running() as running:
@@ -111,7 +111,7 @@ async def test_an_urgent_icon_has_attention_pictures_and_a_tooltip_without_marku
 
 
 async def test_clicks_of_all_kinds_arrive(bus: Bus) -> None:
-    """Activate, Event and EventGroup; an unknown number is named as such."""
+    """Activate, Event and EventGroup; an unknown number is returned as an error."""
 
     menu = (MenuItem("quit", "Quit", Action(Verb.QUIT)),)
 
@@ -134,7 +134,7 @@ async def test_clicks_of_all_kinds_arrive(bus: Bus) -> None:
 
 
 async def test_the_icon_registers_again_with_a_new_watcher(bus: Bus) -> None:
-    """A panel that restarts finds it; a panel that was away for a moment is no news."""
+    """A panel that restarts shows it again; a short absence is not reported."""
 
     connection = await bus.connect()
     first, second = Watcher(), Watcher()
@@ -150,8 +150,8 @@ async def test_the_icon_registers_again_with_a_new_watcher(bus: Bus) -> None:
     connection.disconnect()
 
 
-async def test_a_watcher_without_a_host_is_no_host(bus: Bus) -> None:
-    """Somebody keeps a list of icons and nobody shows them; then a host comes."""
+async def test_a_watcher_without_a_host_counts_as_no_host(bus: Bus) -> None:
+    """A watcher lists icons but nothing shows them; then a host registers."""
 
     connection = await bus.connect()
     watcher = Watcher(host=False)
@@ -163,18 +163,18 @@ async def test_a_watcher_without_a_host_is_no_host(bus: Bus) -> None:
     connection.disconnect()
 
 
-async def test_without_a_watcher_the_icon_is_ready_and_says_so_after_the_grace(bus: Bus) -> None:
-    """Plain GNOME."""
+async def test_without_a_watcher_the_icon_is_ready_and_reports_no_host_after_the_grace(bus: Bus) -> None:
+    """As on GNOME without an extension."""
 
     async with Running(host_grace=0.01) as running:
         await until(lambda: running.hosts, "the news that there is no host")
     assert [False] == running.hosts
 
 
-async def test_a_lost_bus_is_reported_once_and_found_again(
+async def test_a_lost_bus_is_reported_once_and_reconnected(
     bus: Bus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The icon comes back by itself with what was last shown."""
+    """The icon reappears automatically with what was last shown."""
 
     monkeypatch.setattr(sni, "RETRY_FIRST", 0.02)
     async with Running(host_grace=0.01) as running:
@@ -196,7 +196,7 @@ async def test_a_lost_bus_is_reported_once_and_found_again(
 async def test_without_a_session_bus_run_waits_for_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One plain sentence in the log; the program works on without a face."""
+    """One plain sentence in the log; the program works without an icon."""
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -208,7 +208,7 @@ async def test_without_a_session_bus_run_waits_for_stop(
     assert record.exc_info is None
 
 
-async def test_an_unreachable_bus_is_tried_ever_more_seldom(
+async def test_an_unreachable_bus_is_retried_at_growing_intervals(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
     """Never a busy loop: the delays double."""
@@ -231,6 +231,6 @@ async def test_an_unreachable_bus_is_tried_ever_more_seldom(
 
 
 def test_importing_the_backend_leaves_the_environment_alone() -> None:
-    """A browser that we start must not inherit a choice of ours."""
+    """A browser that we start must not inherit our choice of a backend."""
 
     assert "PYSTRAY_BACKEND" not in os.environ

@@ -1,5 +1,7 @@
-"""The tray: a `Face` goes in, clicks come out. Nothing here knows a workload's state or decides anything.
+"""The tray icon, its menu and notifications: a `TrayView` goes in, clicks come out as actions.
 
-`icon.py` is the front that the application uses, `sni.py` with `dbusmenu.py` the Linux backend, `native.py` those of macOS
-and Windows, `art.py` draws, `notify.py` shows notifications.
+Nothing here knows a workload's state or decides anything. `icon.py` is what the application uses; `backend.py` is the
+interface of the backends behind it: `sni.py` with `dbusmenu.py` on Linux, `native.py` on macOS and Windows. `art.py`
+draws, `pixmap.py` shows the drawn shapes without Pillow. `notify.py` shows notifications through the `channel.py` of the
+system.
 """

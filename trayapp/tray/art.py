@@ -1,12 +1,12 @@
-"""Every pixel of Amberlight is made here: an `IconView` and a size go in, a picture comes out, always the same one.
+"""Drawing the icon: a pure function from an `IconView` and a size to an image.
 
-The icon brings its own dark ground. Panels are light, dark or anything between, and amber on white or grey on grey
-cannot be read; on this ground every colour of the palette has a contrast of at least 4 to 1, and on a dark panel the
-ground simply disappears. All lengths are fractions of the icon's side, measured from its middle; shapes are drawn
-eight times too large and averaged down.
+The icon has its own dark ground. Panels are light, dark or anything between, and amber on white or grey on grey is
+unreadable; on this ground every colour of the palette has a contrast of at least 4 to 1, and on a dark panel the ground
+disappears. All lengths are fractions of the icon's side, measured from its middle; shapes are drawn at eight times the
+size and averaged down.
 
-macOS and Windows draw with this as the program runs. On Linux it never does: Pillow would cost 4 MB and 35 ms, so the
-shapes are drawn here once, into shapes.png, and `pixmap.py` mixes them with the colours.
+macOS and Windows draw with this at run time. Linux never does: Pillow would cost 4 MB and 35 ms, so the shapes are drawn
+here in advance, into shapes.png, and `pixmap.py` blends them with the colours.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from PIL import Image, ImageDraw
 from trayapp.core.presentation import Colour, Glyph, IconView
 from trayapp.tray.pixmap import APP_PNG, GROUND, PIXELS, RING_MAX, SHAPE_COUNT, SHAPES_PNG, SIZES, contrast
 
-# The picture of the program itself, in notifications:
+# The icon of the program itself, in notifications:
 APP = IconView(Glyph.RETRY, Colour.AMBER, (Colour.GREEN, Colour.AMBER, Colour.GREEN))
 
-SCALE = 8  # supersampling; 8 × 8 = 64 shades of an edge are more than anybody sees
-RING_OUTER = 0.49  # the ground stands out 0.01 around it, so that the ring has an edge on a white panel
+SCALE = 8  # supersampling; 8 × 8 = 64 shades of an edge are more than the eye can tell apart
+RING_OUTER = 0.49  # the ground extends 0.01 beyond it, so that the ring has an edge on a white panel
 RING_INNER = 0.375
 GAP = 0.055  # between two segments
 GLYPH = 0.30  # radius of the glyph within the ring
-WARNING = 0.28  # the triangle's corners stand out of its circle, and must not melt into a segment of the same colour
-SMALL = 20  # px; below that each pixel goes to the glyph: a thinner ring and a larger shape
+WARNING = 0.28  # the triangle's corners extend beyond its circle, and must not merge with a segment of the same colour
+SMALL = 20  # px; below this size the glyph needs every pixel: the ring is thinner and the shape larger
 SMALL_INNER = 0.40
 SMALL_GLYPH = 0.32
 Point = tuple[float, float]
@@ -90,7 +90,7 @@ def _thick(begin: Point, end: Point, width: float) -> list[Point]:
     ]
 
 
-# --- glyphs: each fills a circle of radius `r`; `ink` is the shape, `paper` what lies on it -------------------------------
+# --- glyphs: each fills a circle of radius `r`; `ink` is the shape, `paper` what is drawn on it ---------------------------
 
 
 def _tick(canvas: Canvas, r: float, ink: str, paper: str) -> None:
@@ -163,7 +163,7 @@ def _ring(canvas: Canvas, segments: tuple[str, ...], inner: float) -> None:
 
 
 def _filled(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
-    """More workloads than a ring can show: the worst colour fills the icon and the glyph lies on it."""
+    """For more workloads than a ring can show: the worst colour fills the icon, with the glyph on it."""
     if glyph is Glyph.OPEN:
         canvas.arc(0.25, RING_OUTER, 0, 360, colour)
         return
@@ -175,7 +175,7 @@ def _filled(canvas: Canvas, glyph: Glyph, colour: str, ink: str) -> None:
 
 
 def _paint(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, contrasting: str) -> Canvas:
-    """The icon still in large. `other` is the contrast to `colour`."""
+    """The icon before downsampling. `contrasting` is the colour of what is drawn on `colour`."""
     canvas = Canvas(size)
     canvas.disc((0, 0), 0.5, GROUND)
     if segments:
@@ -189,44 +189,50 @@ def _paint(size: int, glyph: Glyph, segments: tuple[str, ...], colour: str, cont
 
 @lru_cache(maxsize=64)  # a day shows a handful of views in seven sizes; 64 small pictures are 0.3 MB at most
 def draw(view: IconView, size: int) -> Image.Image:
-    """The icon, RGBA, `size` px square. Shared between callers: do not draw on it."""
+    """The icon, RGBA, `size` px square. The image is cached and shared: do not draw on it."""
     segments = tuple(colour.value for colour in view.segments)
     return _paint(size, view.glyph, segments, view.colour.value, contrast(view.colour)).downsampled()
 
 
-# --- the shapes that `pixmap.py` mixes ------------------------------------------------------------------------------------
+# --- the shapes that `pixmap.py` blends -----------------------------------------------------------------------------------
 
-MARKED, UNMARKED = "#ff0000", "#000000"  # nothing else in an icon of these has the full red
+MARKED, UNMARKED = "#ff0000", "#000000"  # no other colour used with these has the full red
 
 
 def shapes() -> Image.Image:
-    """All shapes, one a row, in the order that `pixmap.py` names."""
-    rows = [b"".join(_paint(size, Glyph.OPEN, (), UNMARKED, UNMARKED).downsampled().getchannel("A").tobytes() for size in SIZES)]
+    """All shapes, one in each row, in the order that `pixmap.py` defines."""
+    rows = [
+        b"".join(
+            _paint(size, Glyph.OPEN, (), UNMARKED, UNMARKED).downsampled().getchannel("A").tobytes() for size in SIZES
+        )
+    ]
     rings = [_segments(count) for count in range(1, RING_MAX + 1)]
-    ring_shares = bytes(max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True))
+    ring_shares = bytes(
+        max(map(sum, shares)) for shares in zip(*(zip(*ring, strict=True) for ring in rings), strict=True)
+    )
     for glyph in Glyph:
         rows += [_shape(glyph, (), MARKED, UNMARKED), _shape(glyph, (), UNMARKED, MARKED)]
     for glyph in Glyph:
         for row in (_shape(glyph, (UNMARKED,), MARKED, UNMARKED), _shape(glyph, (UNMARKED,), UNMARKED, MARKED)):
-            # At 24 px the triangle's corners touch the ring by a point or two: those are the ring's here.
+            # At 24 px the triangle's corners touch the ring by a point or two: here those belong to the ring.
             rows.append(bytes(min(share, 255 - ring) for share, ring in zip(row, ring_shares, strict=True)))
     rows += itertools.chain(*rings)
     return Image.frombytes("L", (PIXELS, SHAPE_COUNT), b"".join(rows))
 
 
 def _segments(count: int) -> list[bytes]:
-    """The shapes of a ring."""
+    """The shapes of a ring of `count` segments."""
     rings = (tuple(MARKED if i == j else UNMARKED for j in range(count)) for i in range(count))
     return [_shape(Glyph.OPEN, ring, UNMARKED, UNMARKED) for ring in rings]
 
 
 def _shape(glyph: Glyph, segments: tuple[str, ...], colour: str, contrasting: str) -> bytes:
-    """In all sizes, how much of what is painted of each pixel has the colour `SEEN`."""
+    """In all sizes, the share of each pixel's painted part that has the colour `MARKED`."""
     return bytes(share for size in SIZES for share in _shares(_paint(size, glyph, segments, colour, contrasting)))
 
 
 def _shares(canvas: Canvas) -> Iterator[int]:
-    """0 to 255 for each pixel, rounded down: shapes that share a pixel must not come to more than the whole of it."""
+    """0 to 255 for each pixel, rounded down, so that shapes which share a pixel never exceed it in sum."""
     marked = _count_set(canvas.image.getchannel("R"))
     painted = _count_set(canvas.image.getchannel("A"))
     return (255 * part // whole if whole else 0 for part, whole in zip(marked, painted, strict=True))
@@ -237,11 +243,11 @@ def _count_set(points: Image.Image) -> bytes:
     return points.point(lambda value: SCALE * SCALE * (value == 255)).reduce(SCALE).tobytes()
 
 
-# --- the pictures that come with the program ------------------------------------------------------------------------------
+# --- the images that ship with the program --------------------------------------------------------------------------------
 
 
 def plain_png(image: Image.Image) -> bytes:
-    """A PNG, RGBA or grey, whose rows are not filtered, so that zlib alone can read it."""
+    """A PNG, RGBA or grey, with unfiltered rows, so that zlib alone can read it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -254,7 +260,7 @@ def plain_png(image: Image.Image) -> bytes:
 
 
 def write_images(folder: Path) -> None:
-    """Draw app.png and shapes.png anew: `python -m trayapp.tray.art`, after the drawing was changed."""
+    """Regenerate app.png and shapes.png: `python -m trayapp.tray.art`, after the drawing has changed."""
     (folder / APP_PNG.name).write_bytes(plain_png(draw(APP, 128)))
     (folder / SHAPES_PNG.name).write_bytes(plain_png(shapes()))
 

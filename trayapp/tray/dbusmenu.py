@@ -1,10 +1,10 @@
-"""A number names one menu item for as long as the program runs, and never another.
+"""The menu over D-Bus (com.canonical.dbusmenu): stable item numbers, and updates that leave an open menu open.
 
-The host shows a menu, the user reads a line, the menu changes, the user clicks: what arrives is a number. It belongs to
-the item's path of keys *and* its action. When either goes, the number goes with it and is not given again, so a late
-click does what the user read, or nothing. `MenuTree` keeps the numbers and tells what changed; `DbusMenu` speaks
-com.canonical.dbusmenu about it. The layout is announced as new only when items come, go or move; a changed text,
-state or check mark is sent as properties, which leaves an open menu open.
+The host shows a menu, the user reads a line, the menu changes, the user clicks: what arrives is a number. A number
+belongs to an item's path of keys *and* its action. When either goes, the number is never used again, so a late click
+does what the user read, or nothing. `MenuTree` keeps the numbers and finds what changed; `DbusMenu` is the D-Bus object.
+A new layout is announced only when items come, go or move; a changed text, state or check mark is sent as properties,
+which leaves an open menu open.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Ids = Annotated[list[int], DBusSignature("ai")]
 Names = Annotated[list[str], DBusSignature("as")]
 Group = Annotated[list[tuple[int, Properties]], DBusSignature("a(ia{sv})")]
 Removed = Annotated[list[tuple[int, list[str]]], DBusSignature("a(ias)")]
-Nothing = Annotated[None, DBusSignature("")]  # dbus-fast reads annotations and does not know a plain None
+Nothing = Annotated[None, DBusSignature("")]  # dbus-fast reads annotations and does not accept a plain None
 Events = Annotated[list[tuple[int, str, Variant, int]], DBusSignature("a(isvu)")]
 
 
@@ -48,7 +48,7 @@ class MenuNode:
 
 @dataclass(frozen=True, slots=True)
 class MenuUpdate:
-    """What the host has to be told: a new layout, or only new properties, or nothing."""
+    """What to announce to the host: a new layout, only new properties, or nothing."""
 
     layout: bool
     updated: tuple[tuple[int, Properties], ...] = ()
@@ -61,7 +61,7 @@ def label(text: str) -> str:
 
 
 def properties(item: MenuItem) -> Properties:
-    """All that is shown of an item. `visible` and other defaults of the protocol are left out."""
+    """The D-Bus properties of an item. `visible` and other defaults of the protocol are left out."""
     if item.separator:
         return {"type": Variant("s", "separator")}
     shown = {"label": Variant("s", label(item.text)), "enabled": Variant("b", item.enabled)}
@@ -77,7 +77,7 @@ NumbersByIdentity = dict[tuple[Path, Action | None], int]
 
 
 class MenuTree:
-    """The menu with its numbers. Not thread-safe: it lives on the loop of the bus."""
+    """The menu with its item numbers. Not thread-safe: it lives on the loop of the bus."""
 
     def __init__(self) -> None:
         self.revision = 1
@@ -90,7 +90,7 @@ class MenuTree:
         return MenuNode(MenuItem(""), {"children-display": Variant("s", "submenu")}, children)
 
     def update(self, menu: tuple[MenuItem, ...]) -> MenuUpdate:
-        """Take over a new menu and say what is different."""
+        """Replace the menu; returns what changed."""
         before, previous, self._ids = self.nodes, self._ids, {}
         nodes: dict[int, MenuNode] = {}
         nodes[ROOT] = self._root(self._add(menu, (), nodes, previous))
@@ -102,7 +102,9 @@ class MenuTree:
         removed = ((k, sorted(before[k].properties.keys() - nodes[k].properties.keys())) for k in common)
         return MenuUpdate(layout, tuple(u for u in updated if u[1]), tuple(r for r in removed if r[1]))
 
-    def _add(self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, MenuNode], previous: NumbersByIdentity) -> list[int]:
+    def _add(
+        self, items: Iterable[MenuItem], parent: Path, nodes: dict[int, MenuNode], previous: NumbersByIdentity
+    ) -> list[int]:
         numbers = []
         for path, item in paths(items, parent):
             identity = (path, item.action)
@@ -118,7 +120,7 @@ class MenuTree:
         return self._last
 
     def action(self, number: int) -> Action | None:
-        """What a click on this number means; None if the item is gone, greyed out or only a heading."""
+        """The action of the item with this number; None if the item is gone, disabled or only a heading."""
         node = self.nodes.get(number)
         return node.item.action if node is not None and node.item.enabled else None
 
@@ -138,7 +140,7 @@ def _selected(shown: Properties, names: list[str]) -> Properties:
 
 
 class DbusMenu(ServiceInterface):
-    """com.canonical.dbusmenu, version 3. Clicks are handed on, nothing is decided."""
+    """The com.canonical.dbusmenu object, version 3. Clicks are passed to `on_action`; nothing is decided here."""
 
     def __init__(self, on_action: Callable[[Action], None]) -> None:
         super().__init__(INTERFACE)
@@ -146,7 +148,7 @@ class DbusMenu(ServiceInterface):
         self._on_action = on_action
 
     def update(self, menu: tuple[MenuItem, ...]) -> None:
-        """Show this menu, telling hosts no more than what changed."""
+        """Show this menu and announce only what changed."""
         change = self.tree.update(menu)
         if change.updated or change.removed:
             self.ItemsPropertiesUpdated(list(change.updated), list(change.removed))
@@ -154,7 +156,7 @@ class DbusMenu(ServiceInterface):
             self.LayoutUpdated(self.tree.revision, ROOT)
 
     def _event(self, number: int, event: str) -> bool:
-        """False if there is no such item, any more."""
+        """Handle one event; False if the item does not exist any more."""
         if event == "clicked":
             action = self.tree.action(number)
             if action is not None:

@@ -1,8 +1,8 @@
-"""The tray icon as the application uses it: `publish` a face from any thread, clicks come back as actions.
+"""The tray icon as the application uses it: `publish` a view from any thread, clicks come back as actions.
 
-Three threads meet here and none waits for another. The main thread sits in `run`. The painter, pystray's setup thread,
-takes the newest face and hands the parts that changed to the backend, at most four times a second; it alone speaks to
-the backend. Clicks are handed to a thread of their own, so that a handler that is slow stops neither the bus nor the menu.
+Three threads meet here and none waits for another. The main thread blocks in `run`. The painter, pystray's setup thread,
+takes the newest view and passes the parts that changed to the backend, at most four times a second; no other thread
+calls the backend. Clicks run in a thread of their own, so that a slow handler stops neither the bus nor the menu.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MIN_INTERVAL = 0.25  # s between two changes: states can flutter, and each change costs the panel a redraw
+MIN_INTERVAL = 0.25  # s between two changes: states can flap, and each change costs the panel a redraw
 
 
 def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBackend:
-    """The backend of this operating system. The imports are here as each exists on its own system only."""
+    """The backend of this operating system, imported here because each exists on its own system only."""
     if sys.platform == "darwin":
         from trayapp.tray.native import mac_backend
 
@@ -41,9 +41,12 @@ def native_backend(title: str, on_action: OnAction, on_host: OnHost) -> TrayBack
 
 
 class TrayIcon:
-    """The front. `on_action` gets each click, in a thread of the tray's; `on_ready` is called once, when the icon is
-    there (or when it is clear that nobody shows it), in the painter thread; `on_host` hears whether there is a panel
-    that shows icons, on change, and of its absence only after a while (Linux; elsewhere there always is one)."""
+    """The icon, independent of the backend that shows it.
+
+    `on_action` gets each click, in the tray's click thread. `on_ready` is called once in the painter thread, when the
+    icon is shown or it is clear that nothing will show it. `on_host` learns, on change, whether there is a panel that
+    shows icons, and of its absence only after a grace period (Linux; elsewhere there always is one).
+    """
 
     def __init__(
         self,
@@ -66,26 +69,28 @@ class TrayIcon:
 
     @property
     def host_present(self) -> bool | None:
-        """Whether a panel shows the icon; None while that is not known."""
+        """Whether a panel shows the icon; None while that is unknown."""
         return self._host
 
     def run(self) -> None:
-        """Show the icon until `stop`. Call it from the main thread (macOS insists). What `on_ready` raised is raised here."""
+        """Show the icon until `stop`. Call it from the main thread (macOS insists). Raises what `on_ready` raised."""
         try:
             self._make_backend(self._title, self._click, self._host_changed).run(self._paint)
         finally:
-            self._mailbox.close()  # however it ended, the painter ends too
+            self._mailbox.close()  # the painter ends too, however this one ended
             self._worker.close()
         if self._failure is not None:
             raise self._failure
 
     def stop(self) -> None:
-        """End `run` soon. From any thread, a signal handler included; a second call does nothing."""
+        """End `run` soon. From any thread, also from a signal handler; a second call does nothing."""
         self._mailbox.close()
 
     def publish(self, view: Drawable) -> None:
-        """Show this face soon. From any thread; never waits for the screen. A call is made in the painter's thread, and
-        only if nothing newer was published until then."""
+        """Show this view soon. From any thread; never waits for the screen.
+
+        A function that makes the view is called in the painter thread, and only if nothing newer has been published.
+        """
         self._mailbox.put(view)
 
     def _host_changed(self, present: bool) -> None:
@@ -94,11 +99,11 @@ class TrayIcon:
             self._worker.post(self._on_host, present)
 
     def _paint(self, backend: TrayBackend) -> None:
-        """The painter thread's whole life."""
+        """The body of the painter thread."""
         try:
             self._on_ready()
             self._paint_until_closed(backend)
-        except BaseException as problem:  # noqa: BLE001 - it is raised again, where somebody sees it: in `run`
+        except BaseException as problem:  # noqa: BLE001 - `run` raises it again in the main thread
             self._failure = problem
         finally:
             backend.stop()
@@ -120,14 +125,14 @@ class TrayIcon:
 
 
 class _Worker:
-    """Runs calls one after another, in order, in a thread that is started by the first and holds up no exit."""
+    """Runs calls one after another in a daemon thread, which the first call starts."""
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[tuple[Callable[[Any], None], Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def post(self, call: Callable[[Any], None], argument: object) -> None:
-        """Called by the one thread that owns the screen, so that two threads never start two workers."""
+        """Queue a call. Only the thread that owns the screen may post, so that no two threads start a worker each."""
         self._calls.put((call, argument))
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="tray clicks", daemon=True)

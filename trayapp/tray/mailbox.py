@@ -1,6 +1,6 @@
-"""Only the newest value counts: what the engine publishes while the painter is busy replaces what it published before.
+"""A one-place mailbox between engine and painter: only the newest view counts, older ones are replaced unseen.
 
-`Mailbox` is the one place between the two threads, `ViewUpdate` what the painter has to do about a new `TrayView`.
+`Mailbox` is the only thing that the two threads share; `ViewUpdate` holds what differs between two views.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import TypeAlias
 
 from trayapp.core.presentation import IconView, MenuItem, TrayView
 
-Drawable: TypeAlias = (
-    TrayView | Callable[[], TrayView]
-)  # a face, or how to make it: with 1,000 workloads that takes 20 ms
+# A view, or a function that makes it: with 1,000 workloads that takes 20 ms, which the publisher should not spend.
+Drawable: TypeAlias = TrayView | Callable[[], TrayView]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewUpdate:
-    """The parts of a face that are to be shown anew; None means: as it is."""
+    """The parts of a view that have changed; None means unchanged."""
 
     icon: IconView | None = None
     tooltip: str | None = None
@@ -30,7 +29,7 @@ class ViewUpdate:
 
 
 def difference(before: TrayView | None, after: TrayView) -> ViewUpdate:
-    """What leads from one face to the next; everything, if there was none."""
+    """What changed between two views; everything if there was none before."""
     if before is None:
         return ViewUpdate(after.icon, after.tooltip, after.menu)
     return ViewUpdate(
@@ -41,33 +40,35 @@ def difference(before: TrayView | None, after: TrayView) -> ViewUpdate:
 
 
 class Mailbox:
-    """A box with one place. Any thread puts, one thread takes; closing it is for good."""
+    """Holds at most one view. Any thread puts, one thread takes; it is closed for good."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.RLock())  # re-entrant: a signal handler may close it amid a `put`
+        self._changed = threading.Condition(
+            threading.RLock()
+        )  # re-entrant: a signal handler may close it during a `put`
         self._view: Drawable | None = None
         self._closed = False
 
     def put(self, view: Drawable) -> None:
-        """Leave a face, throwing away the one that nobody took. Never blocks for long."""
+        """Put a view in, replacing one that was not taken. Blocks only for the lock."""
         with self._changed:
             self._view = view
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Wake the taker for the last time."""
+        """Close the mailbox and wake the taker."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def take(self) -> Drawable | None:
-        """Wait for a face, as long as it takes; None once the box is closed."""
+        """Wait for a view, without a limit; None once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._view is not None)
             view, self._view = self._view, None
             return None if self._closed else view
 
     def pause(self, seconds: float) -> None:
-        """Do nothing for so long, or until the box is closed."""
+        """Wait so many seconds, or until the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed, seconds)

@@ -1,4 +1,4 @@
-"""What names a menu item: the path of keys from the top down. Two lines with one path are never there at once."""
+"""The identity of a menu item: its path of keys from the top level down, unique within a menu."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Path = tuple[str, ...]
 
 
 def paths(items: Iterable[MenuItem], parent: Path = ()) -> Iterator[tuple[Path, MenuItem]]:
-    """The items of one level with their paths; a key that is there twice is told apart by its place."""
+    """The items of one level with their paths; a key that occurs twice gets its count appended."""
     counts: dict[str, int] = {}
     for item in items:
         count = counts[item.key] = counts.get(item.key, 0) + 1

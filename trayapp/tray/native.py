@@ -1,12 +1,12 @@
-"""macOS and Windows: pystray's own backends, with every call of the screen made in the thread that owns it.
+"""The tray backends of macOS and Windows: pystray's own, with every screen call made in the thread that owns the screen.
 
-pystray leaves that to its caller there (pystray#60): setters act in the thread that calls them. So `apply` only posts.
-On macOS the change travels by `AppHelper.callAfter`, on Windows as a window message; there it also waits while the
-menu is open, as pystray destroys the menu that is on the screen. And as in `dbusmenu.py`, a click on an old menu does
-what the user read, or nothing: pystray numbers its items anew with every menu, so each carries its own identity.
+pystray leaves that to its caller there (pystray#60): setters act in the calling thread. So `apply` only posts. On macOS
+the change travels by `AppHelper.callAfter`, on Windows as a window message; on Windows it also waits while the menu is
+open, because pystray would destroy the menu that is on the screen. And as in `dbusmenu.py`, a click on an old menu does
+what the user read, or nothing: pystray renumbers its items with every menu, so each item carries its own identity.
 
-The classes are made by functions that are given pystray's base class and the system's calls. So this file can be
-imported everywhere, and the tests bring strict stand-ins that check the thread of each call.
+The classes are made by functions that take pystray's base class and the system's calls. So this module imports
+everywhere, and the tests pass strict fakes that check the thread of each call.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOW = Action(Verb.SHOW)
-ICON_SIZE = 64  # px; pystray makes the sizes that Windows wants of it
+ICON_SIZE = 64  # px; pystray scales it to the sizes that Windows wants
 TIP_LIMIT = 127  # UTF-16 units: NOTIFYICONDATAW.szTip holds 128 with the final zero, and ctypes refuses more
 WM_APPLY = 0x400 + 40  # WM_USER + 40: pystray uses + 10 and + 11
 WM_RBUTTONUP = 0x0205
-RETINA = 2  # the picture has so many pixels for each point of the menu bar
+RETINA = 2  # pixels of the image for each point of the menu bar
 
 Clickable = set[tuple[Path, Action]]
 
@@ -42,12 +42,12 @@ def plain_label(text: str) -> str:
 
 
 def windows_label(text: str) -> str:
-    """An ampersand marks the access key there, so a real one is doubled."""
+    """The text as Windows wants it: an ampersand marks the access key, so a real one is doubled."""
     return text.replace("&", "&&")
 
 
 def windows_tooltip(text: str) -> str:
-    """The tooltip, cut to what Windows takes, never in the middle of a surrogate pair."""
+    """The tooltip cut to `TIP_LIMIT`, never in the middle of a surrogate pair."""
     raw = text.encode("utf-16-le")
     if len(raw) <= 2 * TIP_LIMIT:
         return text
@@ -57,7 +57,7 @@ def windows_tooltip(text: str) -> str:
 def make_menu(
     pystray: Any, items: tuple[MenuItem, ...], click: Callable[[Path, Action], None], label: Callable[[str], str]
 ) -> tuple[Any, Clickable]:
-    """pystray's menu of ours, and the identities of all that can be clicked in it."""
+    """Our menu as pystray's, and the identities of all items in it that can be clicked."""
     clickable: Clickable = set()
 
     def build(level: tuple[MenuItem, ...], parent: Path) -> Any:
@@ -85,8 +85,10 @@ def make_menu(
     return build(items, ()), clickable
 
 
-def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], tooltip_text: Callable[[str], str]) -> type[Any]:
-    """What macOS and Windows share, around pystray's `base`."""
+def native_class(
+    base: type[Any], pystray: Any, label: Callable[[str], str], tooltip_text: Callable[[str], str]
+) -> type[Any]:
+    """The icon class that macOS and Windows share, derived from pystray's `base`."""
 
     class NativeIcon(base):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
@@ -109,7 +111,7 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], too
             raise NotImplementedError
 
         def _apply_now(self, change: ViewUpdate) -> None:
-            """In the thread of the screen."""
+            """Show the change, in the thread that owns the screen."""
             if change.icon is not None:
                 self._view = change.icon
                 self.icon = self._image(change.icon)
@@ -127,7 +129,7 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], too
                 log.info("a click on a menu item that is gone was ignored")
 
         def _handler(self, callback: Callable[[Any], None]) -> Callable[..., None]:
-            """pystray would build the whole menu again after each click; ours changes when there is news."""
+            """pystray would rebuild the whole menu after each click; ours changes only with the view."""
             return lambda *_: callback(self)
 
         def __call__(self) -> None:
@@ -137,9 +139,9 @@ def native_class(base: type[Any], pystray: Any, label: Callable[[str], str], too
 
 
 class CallbackTags:
-    """The list of callbacks that pystray's macOS menu indexes by tag, but one in which no number is given twice."""
+    """The list of callbacks that pystray's macOS menu indexes by tag, except that no tag is ever given twice."""
 
-    MENUS_KEPT = 2  # menus: the one on the screen may be the last but one
+    MENUS_KEPT = 2  # the menu on the screen may be the last but one
 
     def __init__(self) -> None:
         self._calls: dict[int, Callable[..., None]] = {}
@@ -147,7 +149,7 @@ class CallbackTags:
         self._next = 0
 
     def begin_menu(self) -> None:
-        """A new menu follows; forget the callbacks of all but the latest ones."""
+        """A new menu follows; drop the callbacks of all but the latest menus."""
         self._first_tags = [*self._first_tags, self._next][-self.MENUS_KEPT :]
         self._calls = {tag: call for tag, call in self._calls.items() if tag >= self._first_tags[0]}
 
@@ -165,7 +167,7 @@ class CallbackTags:
 def mac_class(
     base: type[Any], pystray: Any, foundation: Any, appkit: Any, call_after: Callable[..., None]
 ) -> type[Any]:
-    """macOS: AppKit is touched by the main thread only, reached by `call_after`."""
+    """The macOS icon class. Only the main thread touches AppKit; `call_after` posts to it."""
 
     class MacIcon(native_class(base, pystray, plain_label, plain_label)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
@@ -200,7 +202,7 @@ def mac_class(
 
 
 def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., object]) -> type[Any]:
-    """Windows: the window belongs to the thread that made it; changes reach it as messages."""
+    """The Windows icon class. The window belongs to the thread that created it; changes reach it as messages."""
 
     class WindowsIcon(native_class(base, pystray, windows_label, windows_tooltip)):  # type: ignore[misc]
         def __init__(self, title: str, on_action: Callable[[Action], None]) -> None:
@@ -214,7 +216,7 @@ def windows_class(base: type[Any], pystray: Any, post_message: Callable[..., obj
             post_message(self._hwnd, WM_APPLY, 0, 0)
 
         def _on_apply(self, wparam: int, lparam: int) -> None:
-            """While the menu is open its own loop delivers our messages too: the changes wait until it is closed."""
+            """Apply the queued changes. While the menu is open, its own loop delivers our messages too: then they wait."""
             while not self._menu_open and not self._changes.empty():
                 self._apply_now(self._changes.get())
 

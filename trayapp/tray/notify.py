@@ -1,11 +1,11 @@
-"""Notifications: one per key, replaced by a newer one, withdrawn when it is settled. Nothing here ever raises.
+"""Notifications: one per key, replaced by a newer one, withdrawn once the matter is settled. Nothing here ever raises.
 
-On Linux this is a direct `Notify` call (`notify_linux.py`), not desktop-notifier, which always opens a new
-notification instead of replacing the old, cannot name our desktop entry, keeps a dead connection when the daemon is
-restarted, and prints a traceback where no daemon runs. On macOS and Windows desktop-notifier hides far more than that,
-and is used with its one loose end tied up: its failures become one plain line of our log.
+On Linux this is a direct `Notify` call (`notify_linux.py`) and not desktop-notifier, which always opens a new
+notification instead of replacing the old one, cannot name our desktop entry, keeps a dead connection when the daemon
+restarts, and prints a traceback where no daemon runs. On macOS and Windows, desktop-notifier does far more for us and is
+used; its logged tracebacks become one plain line of our log.
 
-A failure is logged once and then not again until a notification succeeded: who has no daemon need not read it daily.
+A failure is logged once, and again only after a notification has succeeded: a machine without a daemon gets one line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def native_channel(app_name: str, on_action: OnAction) -> Channel:
-    """The channel of this operating system; imported here as each needs its own libraries."""
+    """The channel of this operating system, imported here because each needs its own libraries."""
     if sys.platform.startswith("linux"):
         from trayapp.tray.notify_linux import LinuxChannel
 
@@ -33,7 +33,7 @@ def native_channel(app_name: str, on_action: OnAction) -> Channel:
 
 
 class NotificationCentre:
-    """What the engine uses, on its loop. `on_action` is called on that loop and must only post."""
+    """Shows and withdraws notifications, on the engine's loop. `on_action` is called on that loop and must only post."""
 
     def __init__(
         self,
@@ -50,16 +50,16 @@ class NotificationCentre:
         self._failed = False
 
     async def show(self, notice: Notice) -> bool:
-        """Show it, in the place of the one with the same key. Whether that worked."""
+        """Show a notification, replacing the one with the same key. Returns whether that worked."""
         return await self._attempt(lambda channel: channel.show(notice))
 
     async def withdraw(self, key: str) -> None:
-        """Take it off the screen; nothing happens if it is not there any more."""
+        """Remove it from the screen; does nothing if it has gone already."""
         if self._channel is not None:
             await self._attempt(lambda channel: channel.withdraw(key))
 
     async def close(self) -> None:
-        """Let go of the connection. Notifications stay on the screen."""
+        """Close the connection. Notifications stay on the screen."""
         async with self._in_order:
             if self._channel is not None:
                 await self._channel.close()
@@ -86,7 +86,7 @@ class NotificationCentre:
 
 
 class _FailureCapture(logging.Filter):
-    """Turns desktop-notifier's tracebacks into an exception of ours: it logs what it should raise."""
+    """Catches the exceptions that desktop-notifier logs instead of raising, and drops their tracebacks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class _FailureCapture(logging.Filter):
 
 
 class DesktopNotifierChannel:
-    """macOS and Windows, through desktop-notifier. Its callbacks may come in another thread."""
+    """The channel of macOS and Windows, through desktop-notifier. Its callbacks may come on another thread."""
 
     def __init__(self, app_name: str, on_action: OnAction) -> None:
         import desktop_notifier  # 20 ms: only when the first notification is due

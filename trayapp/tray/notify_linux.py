@@ -1,8 +1,8 @@
-"""org.freedesktop.Notifications, called directly: replaced in place, with our desktop entry, and through daemon restarts.
+"""The notification channel of Linux: org.freedesktop.Notifications, with replacement, our desktop entry and reconnection.
 
-The connection is made by the first notification and costs nothing while it is idle. What the daemon can do is asked
-once for each daemon: without "actions" no buttons are sent, as some daemons would print them as text. Buttons travel as
-numbers, never as words, so nothing that another program sends can name an action of its own.
+The first notification opens the connection, which costs nothing while idle. The capabilities are asked once for each
+daemon: without "actions" no buttons are sent, as some daemons would print them as text. Buttons travel as numbers, never
+as words, so no other program can name an action of its own.
 
 Specification: https://specifications.freedesktop.org/notification-spec/latest/
 """
@@ -24,16 +24,16 @@ NAME = "org.freedesktop.Notifications"
 PATH = "/org/freedesktop/Notifications"
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
-CALL_LIMIT = 5.0  # s: a daemon that hangs must not hold up the engine's notices for ever
+CALL_LIMIT = 5.0  # s: a hanging daemon must not block the engine's notices for ever
 SERVER_TIMEOUT = -1  # the daemon decides how long it is shown
 NORMAL_URGENCY = 1  # urgency
-# xfce4-notifyd draws a click on the text as one more button, without a word on it: https://docs.xfce.org/apps/xfce4-notifyd/spec
+# xfce4-notifyd shows the default action as one more button, without a label: https://docs.xfce.org/apps/xfce4-notifyd/spec
 NO_DEFAULT_ACTION = "Xfce Notify Daemon"
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationServer:
-    """Who shows notifications now."""
+    """The daemon that shows notifications now, and what it can do."""
 
     owner: str
     actions: bool
@@ -43,7 +43,7 @@ class NotificationServer:
 
 @dataclass(slots=True)
 class ShownNotification:
-    """A notification on the screen, or one that was there until a moment ago."""
+    """A notification that is on the screen, or whose closing has not been reported yet."""
 
     number: int
     actions: dict[str, Action]
@@ -61,7 +61,7 @@ class LinuxChannel:
         self._shown: dict[str, ShownNotification] = {}
 
     async def show(self, notice: Notice) -> None:
-        """Show or replace; ChannelError if there is no bus, no daemon, or a daemon that says no."""
+        """Show or replace. Raises `ChannelError` if there is no bus or no daemon, or if the daemon refuses."""
         daemon = await self._current_daemon()
         actions: dict[str, Action] = {}
         button_list: list[str] = []
@@ -88,7 +88,7 @@ class LinuxChannel:
         self._shown[notice.key] = ShownNotification(reply.body[0], actions)
 
     async def withdraw(self, key: str) -> None:
-        """Close it; a daemon that does not know it any more is content."""
+        """Close it; if the daemon no longer knows it, its error is ignored."""
         shown = self._shown.pop(key, None)
         if shown is not None and self._bus is not None and self._bus.connected:
             await self._call(NAME, PATH, NAME, "CloseNotification", "u", shown.number, errors=False)
@@ -99,7 +99,7 @@ class LinuxChannel:
             await self._watch
 
     def _forget(self) -> None:
-        """The daemon is gone, and what it showed with it."""
+        """The daemon is gone, and with it what it showed."""
         self._daemon = None
         self._shown.clear()
 
@@ -109,7 +109,7 @@ class LinuxChannel:
         if self._bus is None or not self._bus.connected:
             await self._connect()
         if self._daemon is None:
-            # Asking starts the daemon where the bus knows how to.
+            # This call starts the daemon where the bus can activate it.
             capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "")
             information = await self._call(NAME, PATH, NAME, "GetServerInformation", "")
             capability_names = set(capabilities.body[0])
@@ -129,7 +129,7 @@ class LinuxChannel:
             bus = SessionBus()
             async with asyncio.timeout(CALL_LIMIT):
                 await bus.connect()
-        except Exception as problem:  # noqa: BLE001 - the library raises many kinds, and all mean the same here
+        except Exception as problem:  # noqa: BLE001 - the library raises many types, and all mean the same here
             if bus is not None:
                 bus.disconnect()
             raise ChannelError(f"the session bus cannot be reached ({error_text(problem)})") from None
@@ -143,7 +143,7 @@ class LinuxChannel:
             await self._call(BUS, BUS_PATH, BUS, "AddMatch", "s", rule)
 
     async def _until_lost(self, bus: SessionBus) -> None:
-        """Forget a connection when it ends. Nobody is told: the next notification makes a new one, or fails in words."""
+        """Forget a connection when it is lost, silently: the next notification opens a new one, or fails with a reason."""
         await bus.lost()
         if self._bus is bus:
             self._bus = None
@@ -167,7 +167,7 @@ class LinuxChannel:
             raise ChannelError(_error_text(reply))
         return reply
 
-    # --- what the daemon says -----------------------------------------------------------------------------------------
+    # --- signals of the daemon ----------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:

@@ -1,14 +1,14 @@
-"""The icon as a tray host on Linux wants it, without Pillow: shapes that were drawn beforehand, mixed with a view's colours.
+"""Icon pixmaps for Linux tray hosts without Pillow: prebuilt shapes blended with a view's colours.
 
-The law: a pixel is a sum. shapes.png says which share of each pixel shows a shape, 0 to 255; the shapes of one view never
-take more than the whole pixel, and what they leave is the ground. So whole pictures are mixed at once: `translate`
-multiplies the shares by a colour, integers of 10,676 bytes add them, and as no sum passes 255, no byte carries into the
+The law: a pixel is a sum. shapes.png holds the share of each pixel that a shape covers, 0 to 255; the shapes of one view
+never cover more than the whole pixel, and the rest is the ground. So whole images are blended in one go: `translate`
+multiplies the shares by a colour, integers of 10,676 bytes add them, and as no sum exceeds 255, no byte carries into the
 next. A view in all sizes takes a millisecond or two.
 
-shapes.png is grey, 8 bits, its rows not filtered, so that zlib alone can read it. A row is a shape: the pictures of it in
-all `SIZES`, one after another, each from its upper left. The rows are: the outline, which is the alpha of every icon; for
-each glyph that fills the icon, in the order of `Glyph`, what has the view's colour and what has the contrast to it; the same
-for glyphs within a ring; each segment of a ring of one, of two, up to `RING_MOST`. `art.py` writes it.
+shapes.png is 8-bit grey with unfiltered rows, so that zlib alone can read it. A row is a shape in all `SIZES`, one after
+another, each from its upper left. The rows are: the outline, which is the alpha of every icon; for each glyph that fills
+the icon, in the order of `Glyph`, the part in the view's colour and the part in the contrasting colour; the same for
+glyphs within a ring; each segment of a ring of one, of two, up to `RING_MAX`. `art.py` writes the file.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ SHAPES_PNG = Path(__file__).with_name("shapes.png")
 GROUND = "#14161a"
 WHITE = "#ffffff"
 DARK = "#14161a"
-FIRST_VIEW = IconView(Glyph.OPEN, Colour.BLUE)  # what is shown before anything is known
+FIRST_VIEW = IconView(Glyph.OPEN, Colour.BLUE)  # shown before any state is known
 
 RING_MAX = 6  # segments
-OUTLINE_ROW = 0  # numbers of rows
-FILLING_ROWS = 1  # the first icon is among these: to unpack them all takes a third of a millisecond
+OUTLINE_ROW = 0  # this and the next three: where each group of rows begins
+FILLING_ROWS = 1  # the first icon is among these; unpacking them all takes 0.3 ms
 WITHIN_ROWS = FILLING_ROWS + 2 * len(Glyph)
 RING_ROWS = WITHIN_ROWS + 2 * len(Glyph)
 SHAPE_COUNT = RING_ROWS + RING_MAX * (RING_MAX + 1) // 2
 REGENERATE = "write it with `python -m trayapp.tray.art`"
-TOUCHED_IS_WHOLE = b"\0" + b"\xff" * 255  # what the outline touches at all is a whole pixel, to be shared out
+TOUCHED_IS_WHOLE = b"\0" + b"\xff" * 255  # a pixel that the outline touches at all counts as whole
 
 Pixmap = tuple[int, int, bytes]  # (iiay): width, height, ARGB in network order, not premultiplied
 
 
 def contrast(colour: Colour) -> str:
-    """What can be read on this colour: white on amber cannot."""
+    """The colour that is readable on this one: on amber it is dark, elsewhere white."""
     return DARK if colour is Colour.AMBER else WHITE
 
 
-@lru_cache(maxsize=4)  # states flutter between a few; a view is 43 kB
+@lru_cache(maxsize=4)  # states flap between a few views; each is 43 kB
 def pixmaps(view: IconView) -> tuple[Pixmap, ...]:
-    """The icon in all `SIZES`; OSError or ValueError if shapes.png cannot be read."""
+    """The icon in all `SIZES`. Raises OSError or ValueError if shapes.png cannot be read."""
     layers = _layers(view)
     masks = shapes(packed_rows(SHAPES_PNG), {OUTLINE_ROW, *(row for row, _ in layers)})
     shares: dict[str, int] = {}
@@ -58,7 +58,9 @@ def pixmaps(view: IconView) -> tuple[Pixmap, ...]:
         shares[colour] = shares.get(colour, 0) + int.from_bytes(masks[row], "big")
     remaining = int.from_bytes(masks[OUTLINE_ROW].translate(TOUCHED_IS_WHOLE), "big") - sum(shares.values())
     shares[GROUND] = shares.get(GROUND, 0) + remaining
-    return _split_by_size(_blend(masks[OUTLINE_ROW], {colour: share.to_bytes(PIXELS, "big") for colour, share in shares.items()}))
+    return _split_by_size(
+        _blend(masks[OUTLINE_ROW], {colour: share.to_bytes(PIXELS, "big") for colour, share in shares.items()})
+    )
 
 
 def _layers(view: IconView) -> list[tuple[int, str]]:
@@ -74,7 +76,7 @@ def _layers(view: IconView) -> list[tuple[int, str]]:
 
 
 def _blend(alpha: bytes, shares: dict[str, bytes]) -> bytes:
-    """ARGB of all pixels, from the share that each colour has in them."""
+    """ARGB of all pixels, from the share of each colour in them."""
     argb = bytearray(4 * PIXELS)
     argb[0::4] = alpha
     for channel in range(3):
@@ -85,7 +87,7 @@ def _blend(alpha: bytes, shares: dict[str, bytes]) -> bytes:
 
 @lru_cache(maxsize=32)  # the palette has fewer levels
 def _scale_table(level: int) -> bytes:
-    """The table that multiplies shares by `level`. Rounding never makes more of a share than it was."""
+    """The translation table that multiplies shares by `level`. Rounding never makes a share larger."""
     return bytes((level * share + 127) // 255 for share in range(256))
 
 
@@ -98,9 +100,9 @@ def _split_by_size(argb: bytes) -> tuple[Pixmap, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=1)  # 45 kB, and kept: an upgrade takes the file away from a program that runs
+@lru_cache(maxsize=1)  # 45 kB, cached because an upgrade may remove the file while the program runs
 def packed_rows(path: Path) -> bytes:
-    """The rows of shapes.png as they are in the file; OSError or ValueError."""
+    """The compressed rows of shapes.png. Raises OSError or ValueError."""
     png = path.read_bytes()
     begin = png.find(b"IDAT") + 4
     if png[:16] != b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" or png[16:26] != struct.pack(">IIBB", PIXELS, SHAPE_COUNT, 8, 0):
@@ -109,7 +111,7 @@ def packed_rows(path: Path) -> bytes:
 
 
 def shapes(rows: bytes, wanted: Collection[int]) -> dict[int, bytes]:
-    """These of the packed rows. They are unpacked one by one: all of them together would be half a megabyte."""
+    """Unpack the `wanted` rows, one by one: all of them together would take half a megabyte."""
     unpacker, found = zlib.decompressobj(), {}
     for number in range(max(wanted) + 1):
         row = unpacker.decompress(rows, 1 + PIXELS)

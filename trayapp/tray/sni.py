@@ -1,12 +1,12 @@
-"""The Linux tray: StatusNotifierItem over D-Bus, as a pystray backend, without GTK and without a display of its own.
+"""The tray backend of Linux: StatusNotifierItem over D-Bus, as a pystray backend, without GTK and without an X display.
 
 The law: one loop, in the thread that called `run`, owns the bus and all that is shown; `apply` and `stop` may be called
-from any thread and only post to it. Nothing of the desktop is taken for granted. Without a bus `run` waits for `stop`,
-and so the program works without a face; when the host comes, or comes back, the icon registers anew; when the bus is
-lost it is tried again, ever more seldom.
+from any thread and only post to it. Nothing of the desktop is taken for granted. Without a bus, `run` waits for `stop`,
+so the program also works without an icon. When a host starts or restarts, the icon registers again. When the bus is
+lost, it is retried at growing intervals.
 
-Protocol: freedesktop.org's StatusNotifierItem as KDE speaks it (org.kde.*); what hosts
-ask is answered in `sniitem.py` and `dbusmenu.py`.
+Protocol: freedesktop.org's StatusNotifierItem as KDE implements it (org.kde.*); `sniitem.py` and `dbusmenu.py` are the
+objects that hosts read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import ViewUpdate
 from trayapp.tray.sniitem import MENU_PATH, Item, ItemAppearance
 
-# pystray chooses a backend when it is imported, and would look for GTK and an X display; the dummy needs neither.
+# pystray chooses a backend at import and would look for GTK and an X display; its dummy backend needs neither.
 _chosen_backend = os.environ.get("PYSTRAY_BACKEND")
 os.environ["PYSTRAY_BACKEND"] = "dummy"
 try:
@@ -49,10 +49,10 @@ WATCHER_PATH = "/StatusNotifierWatcher"
 ITEM_PATH = "/StatusNotifierItem"
 BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
-HOST_GRACE = 15.0  # s without a host before that is reported: at login panels come late, and a panel may restart
+HOST_GRACE = 15.0  # s without a host before that is reported: panels start late at login, and may restart
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0  # s between two tries to reach a lost bus, doubled each time
-CALL_LIMIT = 5.0  # s for one call: a host that hangs must not keep the program from starting or ending
-LEAVE_GRACE = 0.05  # s in which the host may still ask about the icon it is dropping
+CALL_LIMIT = 5.0  # s for one call: a hanging host must not keep the program from starting or ending
+LEAVE_GRACE = 0.05  # s in which the host may still read the icon that it is removing
 
 _item_numbers = itertools.count(1)
 
@@ -88,7 +88,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
     # --- any thread ---------------------------------------------------------------------------------------------------
 
     def apply(self, change: ViewUpdate) -> None:
-        """Show a change. Draws in the calling thread, posts the rest; after `stop` it does nothing."""
+        """Show a change. Draws in the calling thread and posts the rest; does nothing after `stop`."""
         changes: dict[str, Any] = {}
         if change.icon is not None:
             changes = {"pixmaps": pixmap.pixmaps(change.icon), "attention": change.icon.attention}
@@ -105,7 +105,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         if self._done is not None:
             self._post(self._done.set)
 
-    # pystray calls these; what is shown comes through `apply` alone.
+    # pystray calls these; everything shown comes through `apply` instead.
     def _show(self) -> None: ...
     def _hide(self) -> None: ...
     def _update_icon(self) -> None: ...
@@ -129,7 +129,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             await self._keep_connected(self._done)
         finally:
             self._loop = None
-            self._ready()  # whatever happened: who waits for us is told
+            self._ready()  # whatever happened, nothing may wait for us for ever
 
     async def _keep_connected(self, done: asyncio.Event) -> None:
         delay = RETRY_FIRST
@@ -141,7 +141,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                 log.warning("no tray icon: this session has no D-Bus session bus (%s)", problem)
                 self._ready()
                 self._host_seen(False)
-                await done.wait()  # the address is in our environment: it cannot come later
+                await done.wait()  # the address comes from our environment, so it cannot appear later
                 return
             except BUS_ERRORS as problem:
                 self._report_outage(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
@@ -155,7 +155,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                 delay = min(delay * 2, RETRY_LAST)
 
     def _ready(self) -> None:
-        """Let the setup thread go, once."""
+        """Start the setup thread, once."""
         if not self._running:
             self._mark_ready()
 
@@ -165,7 +165,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._outage_reported = True
 
     async def _session(self, done: asyncio.Event) -> None:
-        """One connection, from its begin to `done` or to its loss."""
+        """One bus connection, until `done` is set or the bus is lost."""
         bus = self._bus = SessionBus()
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -200,16 +200,16 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'",
             f"type='signal',sender='{WATCHER}',interface='{WATCHER}'",
         )
-        *_, reply = await asyncio.gather(  # the bus keeps the order: no need to wait for each answer
+        *_, reply = await asyncio.gather(  # the bus keeps the order, so there is no need to wait for each reply
             *(self._call(*BUS, "AddMatch", "s", rule) for rule in rules),
             bus.request_name(self._bus_name, NameFlag.DO_NOT_QUEUE),
         )
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
-            self._bus_name = str(bus.unique_name)  # another process with our number, in another container
+            self._bus_name = str(bus.unique_name)  # a process in another container has our process id
         await self._register()
 
     async def _leave_bus(self, bus: SessionBus) -> None:
-        """Give the name back, which makes the host drop the icon, and answer what it asks as it goes."""
+        """Release the name, which makes the host remove the icon, and serve its last reads."""
         with contextlib.suppress(*BUS_ERRORS):
             if not self._bus_name.startswith(":"):
                 async with asyncio.timeout(CALL_LIMIT):
@@ -217,7 +217,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             await asyncio.sleep(LEAVE_GRACE)
 
     async def _register(self) -> None:
-        """Tell the watcher of us, then ask it whether anybody shows icons."""
+        """Register with the watcher, then ask it whether a host shows icons."""
         reply = await self._call(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", "s", self._bus_name)
         if reply is None:
             self._host_seen(False)
@@ -232,7 +232,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: str
     ) -> Message | None:
-        """The reply, or None for an error or no answer in time. A lost connection is seen elsewhere."""
+        """The reply, or None for an error or a timeout. A lost connection is handled in `_session`."""
         if self._bus is None:
             return None
         call = Message(name, path, interface, member, signature=signature, body=list(body))
@@ -250,7 +250,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
     # --- the host -----------------------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
-        """A signal: the watcher came or went, or a host did."""
+        """Handle a signal: the watcher or a host started or stopped."""
         if message.message_type is not MessageType.SIGNAL:
             return
         if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
@@ -268,7 +268,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         task.add_done_callback(self._tasks.discard)
 
     def _host_seen(self, present: bool) -> None:
-        """Report a host at once, its absence only after the grace, and each only when it is news."""
+        """Report a host immediately and its absence only after the grace period, and each only on change."""
         if present:
             self._cancel_host_timer()
             self._report_host(True)

@@ -1,6 +1,6 @@
-"""What a tray host can ask about the icon: org.kde.StatusNotifierItem, with every property that some host asks for.
+"""The icon as a D-Bus object: org.kde.StatusNotifierItem, with every property that any host reads.
 
-Only the current `ItemAppearance` is kept here; who changes it and when is in `sni.py`. Lives on the loop of the bus.
+It holds only the current `ItemAppearance`; `sni.py` decides when it changes. Lives on the loop of the bus.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import Nothing
 
-MARKUP_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})  # `html.escape` would load all entities for it
+MARKUP_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+)  # `html.escape` would load the table of all entities
 
 INTERFACE = "org.kde.StatusNotifierItem"
 MENU_PATH = "/MenuBar"
@@ -27,7 +29,7 @@ PixmapsOut = Annotated[list[Any], DBusSignature("a(iiay)")]
 
 @dataclass(frozen=True, slots=True)
 class ItemAppearance:
-    """All that the host shows of us but the menu."""
+    """Everything that the host shows except the menu."""
 
     pixmaps: Pixmaps
     tooltip: str
@@ -35,7 +37,7 @@ class ItemAppearance:
 
 
 class Item(ServiceInterface):
-    """org.kde.StatusNotifierItem. Every property that some host asks for is there, be it empty."""
+    """The org.kde.StatusNotifierItem object. Every property that any host reads exists, even if it is empty."""
 
     def __init__(self, title: str, appearance: ItemAppearance, on_activate: Callable[[], None]) -> None:
         super().__init__(INTERFACE)
@@ -44,7 +46,7 @@ class Item(ServiceInterface):
         self._on_activate = on_activate
 
     def show(self, appearance: ItemAppearance) -> None:
-        """Take over a new look and announce the parts that differ."""
+        """Change the appearance and announce the parts that differ."""
         before, self._appearance = self._appearance, appearance
         if appearance.pixmaps != before.pixmaps:
             self.NewIcon()
@@ -131,7 +133,7 @@ class Item(ServiceInterface):
 
     @dbus_property(PropertyAccess.READ, name="ToolTip")
     def tool_tip(self) -> Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]:
-        return ["", [], self._title, self._appearance.tooltip.translate(MARKUP_ESCAPES)]  # hosts read it as markup
+        return ["", [], self._title, self._appearance.tooltip.translate(MARKUP_ESCAPES)]  # hosts interpret it as markup
 
     @dbus_method(name="Activate")
     def activate(self, x: DBusInt32, y: DBusInt32) -> Nothing:
@@ -139,7 +141,7 @@ class Item(ServiceInterface):
 
     @dbus_method(name="SecondaryActivate")
     def secondary_activate(self, x: DBusInt32, y: DBusInt32) -> Nothing:
-        """The middle button does nothing: it is pressed by mistake."""
+        """The middle button does nothing, because it gets pressed by mistake."""
 
     @dbus_method(name="ContextMenu")
     def context_menu(self, x: DBusInt32, y: DBusInt32) -> Nothing:

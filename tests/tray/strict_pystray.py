@@ -1,4 +1,4 @@
-"""What the tests of macOS and Windows share: pystray's real base class, strict about the thread of each call."""
+"""pystray's real base class, made strict about the calling thread: shared by the macOS and Windows tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import sni
 
-# By way of sni, which imports pystray so that neither GTK nor X is looked for.
+# Through sni, which imports pystray so that it looks for neither GTK nor X.
 pystray_base: Any = vars(sni)["pystray_base"]
 pystray = SimpleNamespace(Menu=pystray_base.Menu, MenuItem=pystray_base.MenuItem)
 RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,))
@@ -25,8 +25,8 @@ MENU = (
 )
 
 
-class Loop:
-    """The thread of the screen: runs what is posted to it, in order."""
+class ScreenThread:
+    """The thread that owns the screen: runs the calls that are posted to it, in order."""
 
     def __init__(self) -> None:
         self.posted: queue.Queue[tuple[Callable[..., object], tuple[object, ...]] | None] = queue.Queue()
@@ -45,27 +45,27 @@ class Loop:
             if entry is not None:
                 try:
                     entry[0](*entry[1])
-                except BaseException as fault:  # noqa: BLE001 - a failed assertion too; the test reads them at its end
+                except BaseException as fault:  # noqa: BLE001 - failed assertions too; the test checks the list at its end
                     self.faults.append(fault)
 
     def settle(self) -> None:
-        """From another thread: wait until all that was posted before is done."""
+        """From another thread: wait until every call posted so far has run."""
         done = threading.Event()
         self.call_after(done.set)
         assert done.wait(5)
 
 
-class Strict(pystray_base.Icon):  # type: ignore[misc]
-    """What both stand-ins share: every native call is checked and remembered."""
+class StrictIcon(pystray_base.Icon):  # type: ignore[misc]
+    """The base of both fake backends: every native call is checked for its thread and recorded."""
 
-    def __init__(self, *arguments: Any, loop: Loop, **more: Any) -> None:
+    def __init__(self, *arguments: Any, screen: ScreenThread, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.loop = loop
+        self.screen = screen
         self.seen: list[str] = []
         self.stopped = False
 
     def _native(self, what: str) -> None:
-        self.loop.check()
+        self.screen.check()
         self.seen.append(what)
 
     def _show(self) -> None:
@@ -82,9 +82,9 @@ class Strict(pystray_base.Icon):  # type: ignore[misc]
         self._native(f"title {self.title}")
 
     def _run(self) -> None:
-        self.loop.thread = threading.current_thread()
+        self.screen.thread = threading.current_thread()
         self._mark_ready()
-        self.loop.pump(lambda: self.stopped)
+        self.screen.pump(lambda: self.stopped)
         self._visible = False
 
 
