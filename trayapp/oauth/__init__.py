@@ -1,1 +1,1 @@
-"""Authorization servers: who signs people in, how, and what the token endpoint says. Nothing is decided here."""
+"""OAuth against authorization servers: discovery, registration, sign-in, token requests. Nothing is decided here."""

@@ -1,8 +1,8 @@
-"""How near an address is: this machine, a private network, or the internet. A far server may not name a nearer one.
+"""Address classes: this machine, a private network, the internet. No server may name an address nearer than itself.
 
-What a server names is asked by us, from inside of firewalls that keep the server itself out (SSRF). So the names of a
-far server are judged twice: by what is written, and by the address that the connection really went to, before a byte
-is sent over it.
+Amberlight requests the addresses that a server names, and it does so from behind firewalls that keep the server itself
+out (SSRF). So the addresses named by a remote server are judged twice: by how they are written, and by the address that
+the connection really reached, before a byte is sent over it (SECURITY.md 8).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAT64 = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052: the last four bytes ar
 
 
 class AddressClass(IntEnum):
-    """From near to far."""
+    """How close an address is; a smaller value is closer."""
 
     LOCAL = 0
     PRIVATE = 1
@@ -30,12 +30,13 @@ PLACE_TEXTS = {AddressClass.LOCAL: "on this machine", AddressClass.PRIVATE: "in 
 
 
 def class_of_address(text: str) -> AddressClass:
-    """Of an address literal. Raises ValueError if it is none."""
+    """The class of an address literal. Raises ValueError for anything else."""
     return _classify(ip_address(text.partition("%")[0]))
 
 
 def class_of_host(host: str) -> AddressClass:
-    """Of a host as it is written; a name that says nothing counts as far until a connection shows its address."""
+    """The class of a host as it is written. A name that gives no hint counts as public until a connection shows its
+    address."""
     host = host.rstrip(".").lower()
     try:
         return class_of_address(host)
@@ -64,7 +65,7 @@ def _classify(address: IPv4Address | IPv6Address) -> AddressClass:
 
 
 def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address inside: mapped, NAT64 or 6to4."""
+    """The IPv4 address inside an IPv6 address: mapped, NAT64 or 6to4."""
     if address.packed.startswith(NAT64):
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour

@@ -1,8 +1,9 @@
-"""The redirect listener of one sign-in: loopback only, GET only, one path; nothing from a request is ever echoed.
+"""Loopback redirect listener of one sign-in (RFC 8252 section 7.3): GET only, one path, and no request is ever echoed.
 
-It lives exactly as long as the attempt (RFC 8252 sections 7.3 and 8.3). Junk, favicons, port scanners and slow senders
-get a refusal or silence, and never end the attempt. The callback itself answers with a 303 to a clean address, so that
-no code stays in the address bar or the history; the page there waits until the exchange is over and then tells.
+It lives exactly as long as the attempt (RFC 8252 section 8.3). Junk, favicons, port scanners and slow senders get a
+refusal or silence and never end the attempt. The callback itself answers with a 303 to a clean address, so that no code
+stays in the address bar or the history. The page there waits until the exchange has finished and then shows the result
+(SECURITY.md 5, SECURITY.md 6).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from hashlib import sha256
 
 HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
 HEADER_LIMIT = 10.0  # s to send them
-CONNECTIONS_MAX = 64  # connections; the oldest goes first, so that slow senders cannot lock the browser out
-PAGE_LIMIT = 60.0  # s that a page waits for the exchange, which has a limit of its own
+CONNECTIONS_MAX = 64  # the oldest is dropped first, so that slow senders can't lock the browser out
+PAGE_LIMIT = 60.0  # s that the page waits for the exchange, which has a limit of its own
 
 REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
@@ -38,7 +39,7 @@ POLICY = (
 
 
 def page(title: str, text: str) -> bytes:
-    """A whole static page; `title` and `text` are our own words."""
+    """A complete static page. `title` and `text` are our own words, never text from a request."""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · Amberlight</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
@@ -59,10 +60,10 @@ STALE = page(
 
 
 def bind(port: int) -> socket.socket:
-    """A socket on 127.0.0.1; port 0 lets the system choose. Raises OSError if the port is taken."""
+    """A socket bound to 127.0.0.1; port 0 lets the system choose. Raises OSError if the port is taken."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # a fixed port must be free again at once after the previous attempt
+        if os.name == "posix":  # a fixed port must be free again immediately after the previous attempt
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:  # on Windows that option would let another program share the port; this one forbids it
             sock.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009
@@ -75,7 +76,8 @@ def bind(port: int) -> socket.socket:
 
 
 class RedirectListener:
-    """Serves one bound socket. `take` gets the query of each call of `path` and says whether it was the awaited one."""
+    """Serves one bound socket. `accept_query` receives the query of each request to `path` and says whether it was the
+    awaited redirect."""
 
     def __init__(
         self,
@@ -86,8 +88,8 @@ class RedirectListener:
         header_limit: float = HEADER_LIMIT,
         host: str = "127.0.0.1",
     ) -> None:
-        """`name` is the host of the redirect address: `localhost`, where a server wants that, is listened for on both
-        loopback addresses, as a browser may try either."""
+        """`host` is the host of the redirect address. For `localhost`, which some servers require, both loopback
+        addresses are served, because a browser may try either."""
         self._sock = sock
         self._path = path
         self._accept_query = accept_query
@@ -96,24 +98,24 @@ class RedirectListener:
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
         self._listen_on_ipv6 = host == "localhost"
         self._servers: list[asyncio.Server] = []
-        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of arrival
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in order of arrival
         self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._page_served = asyncio.Event()
-        self.redirected = False  # a browser was sent to the clean address
+        self.redirected = False  # a browser has been sent to the clean address
 
     async def start(self) -> None:
-        """Listen. Raises OSError if another program took the port after all."""
+        """Listen. Raises OSError if another program has taken the port in the meantime."""
         try:
             self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_MAX))
         except OSError:
             self._sock.close()
             raise
         if self._listen_on_ipv6:
-            with contextlib.suppress(OSError):  # no IPv6 here, or another program has it: the first one still answers
+            with contextlib.suppress(OSError):  # no IPv6, or the port is taken there: IPv4 still answers
                 self._servers.append(await asyncio.start_server(self._connected, "::1", self.port, limit=HEAD_MAX))
 
     async def close(self) -> None:
-        """End the attempt: nothing listens and no connection is open afterwards."""
+        """End the attempt: afterwards nothing listens and no connection is open."""
         for server in self._servers:
             server.close()
         tasks = list(self._tasks)
@@ -121,15 +123,16 @@ class RedirectListener:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._outcome.cancel()
-        self._page_served.set()  # nobody can ask for the page any more
+        self._page_served.set()  # the page can't be requested any more
 
     def finish(self, succeeded: bool) -> None:
-        """The exchange is over: the page may tell."""
+        """Report the result of the exchange, which the page is waiting to show."""
         if not self._outcome.done():
             self._outcome.set_result(succeeded)
 
     async def linger(self, seconds: float) -> None:
-        """Let a browser that was sent to the clean address fetch its page; a closed tab costs `seconds`."""
+        """Wait until a browser that was sent to the clean address has fetched its page, at most `seconds`: a closed tab
+        never does."""
         if self.redirected:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._page_served.wait(), seconds)
@@ -140,7 +143,7 @@ class RedirectListener:
         self._tasks[task] = None
         if len(self._tasks) > CONNECTIONS_MAX:
             next(iter(self._tasks)).cancel()
-        # Cancelled means that the attempt is over or the connection gave way; for a callback that is a normal end.
+        # Cancelled means that the attempt has ended or that a newer connection needed the room: a normal end here.
         with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
             try:
                 await self._serve(reader, writer)
@@ -181,7 +184,7 @@ class RedirectListener:
         return _response("404 Not Found", STALE)
 
     def _admit(self, head: bytes) -> tuple[str, str]:
-        """The target of a well-formed GET that was meant for us, or the status that refuses it."""
+        """The target of a well-formed GET meant for this listener, or the status line that refuses it."""
         first, *rest = head[:-4].split(b"\r\n")
         request_line = REQUEST_LINE.fullmatch(first)
         headers = [match.groups() for line in rest if (match := HEADER.fullmatch(line))]
@@ -189,7 +192,7 @@ class RedirectListener:
             return "", "400 Bad Request"
         hosts = [value.rstrip() for name, value in headers if name.lower() == b"host"]
         if len(hosts) != 1 or hosts[0].decode("latin-1") not in self._hosts:
-            return "", "403 Forbidden"  # a page elsewhere that points its name at us (DNS rebinding)
+            return "", "403 Forbidden"  # a foreign page whose name resolves to this machine (DNS rebinding)
         if request_line[1] != b"GET":
             return "", "405 Method Not Allowed"
         return request_line[2].decode("ascii"), ""

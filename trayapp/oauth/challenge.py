@@ -1,6 +1,7 @@
-"""`WWW-Authenticate` read as it is met: several challenges, quoted texts, stray commas, and junk that ends nothing.
+"""Tolerant parser for `WWW-Authenticate`: several challenges, quoted strings, stray commas, and junk that is skipped.
 
-RFC 9110 section 11.6.1 is the grammar; values that should be quoted and are not are taken too. Pure and linear.
+RFC 9110 section 11.6.1 is the grammar; values that should be quoted and aren't are accepted too. Pure, and linear in
+the length of the header.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _JUNK = re.compile(r"[^,]+")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenge; scheme and parameter names in small letters."""
+    """One challenge, with its scheme and parameter names in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
 def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """All of them, in order. The first of two parameters of one name counts."""
+    """All challenges of a header, in order. Of two parameters with the same name the first counts."""
     found: list[tuple[str, dict[str, str]]] = []
     text, position = header[:HEADER_MAX], 0
     while position < len(text):
@@ -53,7 +54,8 @@ def _value(parameter: re.Match[str]) -> str:
 
 
 def bearer_challenge(header: str) -> Mapping[str, str] | None:
-    """The parameters of the Bearer challenge that says most: one that names its metadata goes first. None: no Bearer."""
+    """The parameters of the most useful Bearer (or DPoP) challenge: preferably one that names its metadata. None
+    without one."""
     bearer_parameters = [
         challenge.parameters for challenge in parse_challenges(header) if challenge.scheme in ("bearer", "dpop")
     ]

@@ -1,8 +1,8 @@
-"""What is kept of a workload's client beside its login: the registration, a secret given by hand, and where they belong.
+"""Client records, kept per workload beside the login: the registration, a secret entered by a person, and their server.
 
-One entry of the keyring per workload, which outlives sign-ins, sign-outs and failed attempts: so a client is registered
-once and not at every click. What this run has seen or made counts even where no keyring can keep it. A secret belongs to
-the authorization server that it was first used with, and is sent to no other.
+Each workload has one keyring entry for its client. It outlives sign-ins, sign-outs and failed attempts, so a client is
+registered once and not at every click. Records of this run count even where no keyring can store them. A secret belongs
+to the authorization server that it was first used with and is sent to no other (SECURITY.md 12).
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
-    """All that is kept of one workload. `url` is the address that `found` speaks of."""
+    """What is stored for one workload. `url` is the workload address that `discovered` was found for."""
 
-    client: RegisteredClient | None = None  # registered by us
-    secret: Secret | None = None  # given by a person, for the configured client_id
+    client: RegisteredClient | None = None  # registered by Amberlight
+    secret: Secret | None = None  # entered by a person, for the configured client_id
     secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
     url: str = ""
     discovered: DiscoveredServer | None = None
 
 
 class ClientStore(Protocol):
-    """`vault/keystore.py`: one more secret text per workload."""
+    """Storage for one secret text per workload (`vault/keystore.py`)."""
 
     async def load_client(self, name: str) -> Secret | Trouble | None: ...
 
@@ -42,16 +42,16 @@ class ClientStore(Protocol):
 
 
 class ClientRecords:
-    """The kept clients of all workloads. Without a store they live as long as this run."""
+    """The client records of all workloads. Without a store they last as long as this run."""
 
     def __init__(self, store: ClientStore | None = None) -> None:
         self._store = store
         self._records: dict[str, ClientRecord] = {}
-        self._unreadable: set[str] = set()  # what the keyring holds of these could not be read yet
+        self._unreadable: set[str] = set()  # workloads whose record in the keyring couldn't be read yet
 
     async def load(self, name: str, *, retry_unreadable: bool = False) -> ClientRecord:
-        """What is kept. What cannot be read counts as nothing and is not written over; the keyring is asked for it once
-        more with `again`, and not at every look, as each question may be a dialog."""
+        """The record of a workload. One that can't be read counts as empty and isn't overwritten. The keyring is asked
+        for it again only with `retry_unreadable`, because each question may show a dialog."""
         if self._store is None or (name in self._records and not (retry_unreadable and name in self._unreadable)):
             return self._records.get(name, ClientRecord())
         text = await self._store.load_client(name)
@@ -67,7 +67,7 @@ class ClientRecords:
         return self._records[name]
 
     async def save(self, name: str, record: ClientRecord) -> Trouble | None:
-        """Keep it: in the keyring, unless that may hold something that could not be read."""
+        """Store a record: in memory, and in the keyring unless that may hold a record that couldn't be read."""
         await self.load(name)
         if name in self._unreadable:
             self._records[name] = record
@@ -83,16 +83,16 @@ class ClientRecords:
         return trouble
 
     async def drop_client(self, name: str) -> None:
-        """The server does not know the registration any more."""
+        """Forget a registration that the server no longer knows."""
         await self.save(name, replace(await self.load(name), client=None))
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
-        """A person's own; None takes it away. It may be used with another server from now on."""
+        """Set the secret that a person entered; None removes it. The server that uses it next becomes its owner."""
         record = await self.load(name, retry_unreadable=True)
         return await self.save(name, replace(record, secret=secret, secret_for=""))
 
     async def forget(self, name: str) -> RegisteredClient | None:
-        """Nothing of it is kept; the registration that was, for its server to be told."""
+        """Delete the record. Returns the registration it held, so that it can be deleted at the server too."""
         client = (await self.load(name)).client
         self._records.pop(name, None)
         self._unreadable.discard(name)
@@ -102,7 +102,7 @@ class ClientRecords:
 
 
 def _merged(record: ClientRecord, stored: ClientRecord) -> ClientRecord:
-    """What was made while the keyring could not be read, and beside it what the keyring held all the time."""
+    """The record of this run, completed by the one that the keyring held while it couldn't be read."""
     has_secret = record.secret is not None
     return ClientRecord(
         client=record.client or stored.client,
@@ -117,7 +117,7 @@ def _merged(record: ClientRecord, stored: ClientRecord) -> ClientRecord:
 
 
 def to_text(record: ClientRecord) -> Secret:
-    """JSON, ASCII only."""
+    """The record as ASCII JSON."""
     fields: dict[str, Any] = {}
     if record.client is not None:
         fields["client"] = to_fields(record.client)
@@ -136,7 +136,7 @@ def to_text(record: ClientRecord) -> Secret:
 
 
 def from_text(text: Secret) -> ClientRecord:
-    """What `to_text` wrote; what makes no sense is left out."""
+    """The record that `to_text` wrote; fields that make no sense are left out."""
     try:
         fields = json.loads(text.reveal())
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the token endpoint said to an authorization code, as a new login or a plain reason why there is none."""
+"""Token endpoint answers at sign-in, read as a new login or as a plain reason why there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trayapp.engine.ports import NewLogin
 from trayapp.oauth.idtoken import subject_of
 from trayapp.oauth.metadata import Endpoints
 
-# RFC 6749 section 5.2, as it reads when a code was sent.
+# The error codes of RFC 6749 section 5.2, in the words that fit a sign-in.
 ERROR_TEXTS: Mapping[str, str] = {
     "invalid_grant": "The server did not accept the code of this sign-in: please try again",
     "invalid_client": "The server does not know this client: check client_id, or its secret",
@@ -35,9 +35,11 @@ def new_login(
     client_secret: Secret | None = None,
     registration: Secret | None = None,
 ) -> NewLogin | Problem:
-    """Read the answer. `began` is from before the request, so that no token is thought to live longer than it does.
+    """Read the answer to a code. `sent_at` is the moment before the request, so that no token is taken to live longer
+    than it does.
 
-    `spec` names the client, scopes and resource that were used; the login keeps what proves the client.
+    `spec` names the client, scopes and resource that were used; `client_secret` and `registration`, which prove the
+    client, are stored with the login.
     """
     match classify(reply, provider_of(endpoints.token)):
         case Refreshed(refresh_token=None):

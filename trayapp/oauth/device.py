@@ -1,8 +1,8 @@
-"""Sign-in by device code (RFC 8628): a code to type anywhere, and polite asking until somebody has.
+"""Sign-in by device code (RFC 8628): show a code that a person enters anywhere, and poll until it is used.
 
-Trouble on the way never ends it: only the server's own word, the end of the code's life, or the person does. So a
-machine may sleep or change networks while it waits. What is shown of a server's answer was checked before: an address
-that may be opened, and a code of letters and digits.
+Transport trouble never ends a sign-in: only the server's own word, the end of the code's life, or the person does. So
+the machine may sleep or change networks while it waits. Everything that is shown from a server's answer is checked
+first: the address may be opened, and the code consists of letters and digits (SECURITY.md 13).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.tokens import DeviceGrant, HttpTokens
 from trayapp.oauth.wire import url_problem
 
-INTERVAL = 5.0  # s between two questions where the server does not say (section 3.5)
-INTERVAL_MIN = 1.0  # s; a server that says less is not asked more often
-SLOW_DOWN_STEP = 5.0  # s; what `slow_down` adds, for good (section 3.5)
-BACKOFF_MAX = 60.0  # s between two questions while nothing comes through
-CODE_LIFETIME = 300.0  # s, where the server does not say how long its code lives
+INTERVAL = 5.0  # s between two polls if the server doesn't say (section 3.5)
+INTERVAL_MIN = 1.0  # s; shorter intervals of a server are raised to this
+SLOW_DOWN_STEP = 5.0  # s that each `slow_down` adds permanently (section 3.5)
+BACKOFF_MAX = 60.0  # s between two polls while the server can't be reached
+CODE_LIFETIME = 300.0  # s, if the server doesn't say
 CODE_LIFETIME_MAX = 1800.0  # s; servers say 5 to 30 minutes
 REQUEST_LIMIT = 30.0  # s for one request
-URI_MAX = 2000  # characters; what a terminal and a menu can take
+URI_MAX = 2000  # characters; what fits a terminal and a menu
 USER_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,38}[A-Za-z0-9])?")  # no control characters, no markup
 VISIBLE = re.compile(r"[\x20-\x7e]{1,8192}")
 
-# Answers of the device authorization endpoint beside those of RFC 6749 section 5.2, and of the token endpoint.
+# Error codes of both endpoints of the device flow, beyond those of RFC 6749 section 5.2.
 REFUSAL_TEXTS: Mapping[str, str] = {
     **ERROR_TEXTS,
     "unauthorized_client": "The server does not let this client sign in by device code",
@@ -57,7 +57,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class DeviceAuthorization:
-    """The answer of the device authorization endpoint (section 3.2). Times in seconds."""
+    """The answer of the device authorization endpoint (section 3.2). Times are seconds."""
 
     device_code: Secret
     user_code: str
@@ -77,7 +77,7 @@ async def by_device_code(
     *,
     sleep: Sleep = asyncio.sleep,
 ) -> NewLogin | Problem:
-    """The whole flow. `begun` is told the code when it is here. Cancelling ends it; the code then dies by itself."""
+    """Run the whole flow. `on_code` receives the code to show. Cancelling ends the flow; the code then simply expires."""
     if not grant.endpoint:
         return _no_device_flow(spec)
     sent_at = now()
@@ -108,7 +108,7 @@ def _no_device_flow(spec: Spec) -> Problem:
 
 
 def read_authorization(reply: Reply, endpoints: Endpoints) -> DeviceAuthorization | Problem:
-    """What the device authorization endpoint answered (sections 3.2 and 5.4)."""
+    """Read the answer of the device authorization endpoint (sections 3.2 and 5.4)."""
     if isinstance(reply, Fault):
         return Problem("device", problem_of(reply).summary)
     fields = _object(reply)
@@ -119,7 +119,9 @@ def read_authorization(reply: Reply, endpoints: Endpoints) -> DeviceAuthorizatio
         return Problem("device", "The server gave a device code that cannot be sent back.")
     if not isinstance(user_code, str) or not USER_CODE.fullmatch(user_code):
         return Problem("device", "The server gave a code that cannot be shown: letters and digits were expected.")
-    uri = fields.get("verification_uri", fields.get("verification_url"))  # the name of an early draft; Google keeps it
+    uri = fields.get(
+        "verification_uri", fields.get("verification_url")
+    )  # the early draft's name, which Google still uses
     if not isinstance(uri, str) or (problem := _uri_problem(uri, endpoints)):
         return Problem(
             "device", f"The server's address for the code {problem if isinstance(uri, str) else 'is missing'}."
@@ -130,14 +132,14 @@ def read_authorization(reply: Reply, endpoints: Endpoints) -> DeviceAuthorizatio
         Secret(device_code),
         user_code,
         uri,
-        complete if same and isinstance(complete, str) else "",  # what is opened is where the shown address is
+        complete if same and isinstance(complete, str) else "",  # what is opened must be at the address that is shown
         lifetime=min(_seconds(fields.get("expires_in"), CODE_LIFETIME), CODE_LIFETIME_MAX),
         interval=max(_seconds(fields.get("interval"), INTERVAL), INTERVAL_MIN),
     )
 
 
 def _uri_problem(uri: str, endpoints: Endpoints) -> str:
-    """Why a person must not be sent there, as the end of a sentence."""
+    """Why a person must not be sent to this address, as the end of a sentence; empty if nothing is wrong."""
     if problem := "is too long" if len(uri) > URI_MAX else url_problem(uri):
         return problem
     reached = class_of_host(urlsplit(uri).hostname or "")
@@ -161,11 +163,11 @@ def _authorization_problem(answer: Answer, endpoints: Endpoints) -> Problem:
     return Problem("device", problem.summary, answer.status, problem.code)
 
 
-# --- the asking ------------------------------------------------------------------------------------------------------
+# --- polling ---------------------------------------------------------------------------------------------------------
 
 
 class _Polling:
-    """Section 3.5. `ends` is on the clock that counts sleep, as the code's life does."""
+    """The polling loop (section 3.5). `expires_at` is on the clock that counts sleep, as the code's life does."""
 
     def __init__(
         self,
@@ -187,11 +189,11 @@ class _Polling:
         self._expires_at = expires_at
         self._now = now
         self._sleep = sleep
-        self._failures = 0  # questions in a row that brought no answer of the server
-        self._login_may_be_lost = False  # an answer was lost that may have been the login
+        self._failures = 0  # consecutive polls without an answer from the server
+        self._login_may_be_lost = False  # a lost answer may have held the login
 
     async def run(self) -> NewLogin | Problem:
-        """Ask until there is an end."""
+        """Poll until the flow ends."""
         wait = self._interval
         while True:
             left = self._expires_at - self._now().at
@@ -206,7 +208,7 @@ class _Polling:
             wait = answer
 
     def _evaluate(self, reply: Reply, sent_at: Moment) -> NewLogin | Problem | float:
-        """The end, or how long to wait before the next question."""
+        """The end of the flow, or the seconds to wait before the next poll."""
         outcome = classify(reply, wall=sent_at.wall)
         if isinstance(outcome, Refreshed):
             grant = self._grant
@@ -219,7 +221,7 @@ class _Polling:
                 return self._interval
             case "slow_down":
                 self._failures = 0
-                interval = _seconds(_object(reply).get("interval"), 0.0)  # GitHub says the new one too
+                interval = _seconds(_object(reply).get("interval"), 0.0)  # GitHub sends the new interval along
                 self._interval = max(self._interval + SLOW_DOWN_STEP, min(interval, CODE_LIFETIME_MAX))
                 return self._interval
             case "access_denied":
@@ -240,7 +242,7 @@ class _Polling:
 
 
 def _is_transient(reply: Reply, code: str) -> bool:
-    """Whether it is trouble on the way, or the server's own, rather than its word on this sign-in."""
+    """Whether an answer is transport or server trouble rather than the server's word on this sign-in."""
     if isinstance(reply, Fault) or not code or code in RETRYABLE_CODES:
         return True
     return reply.status >= 500 or reply.status in RETRYABLE_STATUSES
@@ -257,7 +259,7 @@ def _problem_of(answer: Answer) -> Problem:
 
 
 def _object(reply: Reply) -> Mapping[str, object]:
-    """The JSON object of an answer; an empty one if it is anything else."""
+    """The JSON object of an answer; empty for anything else."""
     if isinstance(reply, Fault):
         return {}
     try:
@@ -268,7 +270,7 @@ def _object(reply: Reply) -> Mapping[str, object]:
 
 
 def _seconds(value: object, default: float) -> float:
-    """A positive number of seconds, also as its digits; `otherwise` for anything else."""
+    """A positive number of seconds, also if written as digits; `default` for anything else."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,8 +1,8 @@
-"""From the address of a workload to who signs people in for it: challenge, resource metadata, authorization servers.
+"""Discovery of a workload's authorization servers: challenge, then protected resource metadata (RFC 9728).
 
-One request without a token, then the documents of RFC 9728. Everything that is found was named by somebody else: it must
-speak of this very address, must be https (or this machine), and must not be nearer to us than the workload itself.
-Nothing is decided about a login here, and nothing found here moves one: a stored login keeps its own endpoints.
+It takes one request without a token, then the documents. Whatever is found was named by somebody else: it must speak of
+this very address, must be https (or this machine), and must not be nearer to us than the workload itself (SECURITY.md
+8). Nothing about a login is decided here, and nothing found here moves one: a stored login keeps its own endpoints.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trayapp.oauth.wire import Request, Wire, url_problem
 
 SERVERS_MAX = 5  # authorization servers of one resource; more than one is rare
 SHOWN_MAX = 80  # characters of an address in a sentence
-PROTOCOL_VERSION = "2025-11-25"  # of the Model Context Protocol, as the first message has to name one
+PROTOCOL_VERSION = "2025-11-25"  # of the Model Context Protocol; the first message has to name one
 
 INITIALIZE = json.dumps(
     {
@@ -53,26 +53,25 @@ MCP_HEADERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredServer:
-    """What an address says of its own sign-in."""
+    """What a workload's address says about how to sign in to it."""
 
     issuers: tuple[str, ...]  # in the server's order
-    resource: str = ""  # RFC 8707: what tokens are asked for; empty where the server speaks no RFC 9728
+    resource: str = ""  # RFC 8707 parameter; empty if the server doesn't implement RFC 9728
     scopes: tuple[str, ...] = ()
-    nearest_allowed: AddressClass = AddressClass.LOCAL  # how near its servers may be
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # its servers may be no nearer than this
 
 
 @dataclass(slots=True)
 class _Discovery:
-    """One discovery under way."""
+    """One discovery in progress."""
 
     url: str
     wire: Wire
     limit: float
     reached: AddressClass = AddressClass.PUBLIC
-    requires_sign_in: bool = False  # it answered 401
-    accepted_initialize: bool = (
-        False  # it took a client's first message, so a page that it has for browsers says nothing
-    )
+    requires_sign_in: bool = False  # it answered with 401
+    # It accepted an `initialize` request, so a web page that it shows to browsers is no sign of a captive portal.
+    accepted_initialize: bool = False
     challenge: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -80,7 +79,8 @@ class _Discovery:
         return urlsplit(self.url).hostname or ""
 
     async def probe(self) -> Problem | None:
-        """Without a token: first as an MCP client begins, then as a browser would. None unless nothing can be learnt."""
+        """Request the address without a token: first as an MCP client does, then as a browser would. Returns a problem
+        only if nothing can be learnt."""
         for request in (
             Request("POST", self.url, MCP_HEADERS, INITIALIZE, head_only=True),
             Request("GET", self.url, {"Accept": MCP_HEADERS["Accept"]}, head_only=True),
@@ -101,7 +101,7 @@ class _Discovery:
         self.reached = reached
 
     def _interception(self, answer: Answer) -> Problem | None:
-        """Somebody else answered: a captive portal, a gateway's login page, a web site."""
+        """The problem if somebody else answered: a captive portal, a gateway's login page, a web site. None otherwise."""
         target = redirect_target(self.url, answer)
         if target and not same_origin(target, self.url):
             return Problem(
@@ -118,7 +118,7 @@ class _Discovery:
         return None
 
     async def fetch_metadata(self) -> Mapping[str, object] | Problem | None:
-        """The document of RFC 9728 that speaks of this address; None where there is none."""
+        """The protected resource metadata that speaks of this address; None if there is none."""
         named = self.challenge.get("resource_metadata", "")
         if named and (problem := self._unusable(named)):
             return metadata_problem(f"The metadata that {self.host} names {problem}.")
@@ -141,7 +141,8 @@ class _Discovery:
         return None
 
     def _other_resource_hint(self, resource: object) -> str:
-        """The end of that sentence: which one, and what to do. Servers often have several, below different paths."""
+        """The end of a sentence about metadata of another resource: which one, and what to do. Servers often have
+        several resources below different paths."""
         if not isinstance(resource, str) or url_problem(resource) or len(resource) > SHOWN_MAX:
             return ": nothing was sent. Check the address."
         if same_origin(resource, self.url):
@@ -149,14 +150,14 @@ class _Discovery:
         return f" ({resource}): nothing was sent. Check the address."
 
     def _unusable(self, url: str) -> str:
-        """Why an address that the server named is not asked, as the end of a sentence."""
+        """Why an address that the server named isn't requested, as the end of a sentence; empty if it may be."""
         if problem := url_problem(url):
             return problem
         reached = class_of_host(urlsplit(url).hostname or "")
         return f"is {PLACE_TEXTS[reached]}" if reached < self.reached else ""
 
     def read_document(self, document: Mapping[str, object]) -> DiscoveredServer | Problem:
-        """Who signs people in (RFC 9728 section 2)."""
+        """The authorization servers that the metadata names (RFC 9728 section 2)."""
         named = document.get("authorization_servers")
         servers = (
             tuple(server for server in named if isinstance(server, str))[:SERVERS_MAX]
@@ -174,12 +175,12 @@ class _Discovery:
         return (f"{parts.scheme}://{parts.netloc}",)
 
     def legacy_server(self) -> DiscoveredServer:
-        """Before RFC 9728 (MCP of 2025-03-26): the server signs people in itself, at its origin."""
+        """The server's own origin, where servers of the MCP revision 2025-03-26, before RFC 9728, sign people in."""
         return DiscoveredServer(self._own_origin(), "", scope_tokens(self.challenge.get("scope", "")), self.reached)
 
 
 async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> DiscoveredServer | Problem:
-    """Ask the address itself. `limit` (s) holds for each request; bodies are cut at 1 MiB."""
+    """Ask the workload's own address. `limit` (s) holds for each request; bodies are cut at 1 MiB."""
     discovery = _Discovery(url, wire, limit)
     if (problem := await discovery.probe()) is not None:
         return problem
@@ -199,7 +200,7 @@ async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> Di
 
 
 def well_known(url: str) -> tuple[str, ...]:
-    """Where the metadata of a resource stands: for its path, then for its whole origin (RFC 9728 section 3.1)."""
+    """The well-known metadata addresses of a resource: for its path, then for its whole origin (RFC 9728 section 3.1)."""
     parts = urlsplit(url)
     root = "/.well-known/oauth-protected-resource"
     addresses = (f"{root}{parts.path.rstrip('/')}", root)

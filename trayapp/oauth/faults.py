@@ -1,8 +1,8 @@
-"""Whether a request left this machine, and a plain name for what stopped it.
+"""Transport faults: whether a request left this machine, and a plain name for what stopped it.
 
-The proof is a trace flag set before the first byte is written, never the class of an exception: a silent proxy raises
-the same `ReadTimeout` as a silent token endpoint, and a write that broke in the middle shows up as a `ReadError`.
-Classes only choose the name and the words. Nothing here quotes an exception's own text, as that may hold a URL.
+The proof is a flag set before the first byte is written, never the class of an exception: a silent proxy raises the
+same `ReadTimeout` as a silent token endpoint, and a write that broke halfway shows up as a `ReadError`. Classes only
+choose the name and the wording. Nothing here quotes an exception's own text, because that may hold a URL.
 """
 
 from __future__ import annotations
@@ -23,27 +23,25 @@ from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_addr
 
 log = logging.getLogger(__name__)
 
-IGNORED_CAUSES = (
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-)  # how TLS says "wait"; left behind in the chain by a time limit
+# How TLS says "wait"; a time limit leaves them behind in the chain of exceptions.
+IGNORED_CAUSES = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 UNTRUSTED_CERTIFICATE = "certificate not trusted: VPN, inspection or captive portal?"
 
 
 class TooLargeError(Exception):
-    """The body went over its cap."""
+    """The body exceeded its cap."""
 
 
 class BadProxyError(Exception):
-    """The proxy settings of the environment cannot be used."""
+    """The proxy settings of the environment can't be used."""
 
 
 class BadCertificatesError(Exception):
-    """The certificates that the environment names cannot be read."""
+    """The certificates that the environment names can't be read."""
 
 
 class AddressTooNearError(Exception):
-    """The name leads to an address that a server so far away has no business with (SSRF)."""
+    """A name led to an address nearer than the server that named it may use (SSRF)."""
 
     def __init__(self, reached: AddressClass) -> None:
         super().__init__(reached.name)
@@ -51,24 +49,24 @@ class AddressTooNearError(Exception):
 
 
 class RequestProgress:
-    """How far one request got; httpx2 calls it at every step (its `trace` extension).
+    """How far one request got. httpx2 calls it at every step (its `trace` extension).
 
     `sent` is set *before* the first write of the request, so False proves that nothing of it left.
     """
 
     def __init__(self, host: str, nearest_allowed: AddressClass = AddressClass.LOCAL) -> None:
         self.host = host
-        self.nearest_allowed = nearest_allowed  # nobody nearer is spoken to
-        self.reached: AddressClass | None = None  # of the server itself; None: not known, or behind a proxy
+        self.nearest_allowed = nearest_allowed  # a connection to a nearer address is closed
+        self.reached: AddressClass | None = None  # class of the server's address; None: unknown, or behind a proxy
         self.sent = False
-        self.answered = False  # the head of an answer was read
+        self.answered = False  # the header of an answer was read
         self.proxied = False  # the connection is to a proxy
         self.tunnelling = False  # CONNECT was sent and not yet answered
         self.handshaking = False
         self._stream: Any = None
 
     async def close(self) -> None:
-        """Close what the HTTP library leaves open when it is cancelled in the middle of a TLS handshake."""
+        """Close the stream that the HTTP library leaves open when it is cancelled during a TLS handshake."""
         if self.handshaking and self._stream is not None:
             with contextlib.suppress(Exception):
                 await self._stream.aclose()
@@ -94,7 +92,7 @@ class RequestProgress:
                 self.answered = self.sent
 
     async def _check_peer(self, stream: Any) -> None:
-        """Where the connection really went: a name can lead anywhere, and elsewhere the next time."""
+        """Check where the connection really went: a name can lead anywhere, and somewhere else the next time."""
         address = None if self.proxied or stream is None else stream.get_extra_info("server_addr")
         if not address:
             return
@@ -105,7 +103,7 @@ class RequestProgress:
 
 
 def fault(exc: Exception, progress: RequestProgress, limit: float) -> Fault:
-    """Name what an attempt that ended in `exc` came to; `limit` (s) is only for the words."""
+    """The fault that `exc` stands for. `limit` (s) is only for the wording."""
     causes = [cause for cause in exception_chain(exc) if not isinstance(cause, IGNORED_CAUSES)]
     kind, words = _name_sent(causes, progress, limit) if progress.sent else _name_unsent(causes, progress)
     if kind == "internal":
@@ -128,7 +126,7 @@ def exception_chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tuple[str, str]:
-    """Nothing left: everything here is safe to try again."""
+    """Kind and sentence for a request of which nothing left: everything here is safe to retry."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
@@ -171,7 +169,7 @@ def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tupl
 
 
 def _name_sent(causes: list[BaseException], progress: RequestProgress, limit: float) -> tuple[str, str]:
-    """Something may have left: the server may have acted on it."""
+    """Kind and sentence for a request of which something may have left: the server may have acted on it."""
 
     def any_of(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
@@ -197,7 +195,7 @@ def _name_sent(causes: list[BaseException], progress: RequestProgress, limit: fl
 
 
 def _proxy_status(causes: list[BaseException]) -> str:
-    """The status of the proxy's answer; the rest of its line is the proxy's own text and stays out."""
+    """The status of the proxy's answer. The rest of its line is the proxy's own text and is left out."""
     for cause in causes:
         if isinstance(cause, httpx2.ProxyError) and (found := re.match(r"\d{3}\b", str(cause))):
             return f" (HTTP {found[0]})"

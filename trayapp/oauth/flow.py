@@ -1,7 +1,7 @@
 """One authorization request and the redirect that answers it (RFC 6749 section 4.1, PKCE, RFC 9207): values, no I/O.
 
 Only a redirect with the state of this very request counts, once, and only from the issuer that was asked. What an error
-means is said in our own words: the server's are never shown.
+means is said in our own words; the server's are never shown.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from trayapp.oauth.callback import HEAD_MAX
 from trayapp.oauth.metadata import Endpoints
 
 VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
-PARAMETERS_MAX = 32  # parameters of a redirect; there are about five
-UNIQUE_PARAMETERS = ("code", "state", "error", "iss")  # RFC 6749 section 3.1: no parameter comes twice
+PARAMETERS_MAX = 32  # parameters of a redirect, which has about five
+UNIQUE_PARAMETERS = ("code", "state", "error", "iss")  # may come only once (RFC 6749 section 3.1)
 VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-# RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: kind of the problem, and words.
+# RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: error code → kind of problem, sentence.
 ERRORS: Mapping[str, tuple[str, str]] = {
     "access_denied": ("denied", "You declined, or the server denied access."),
     "consent_required": ("denied", "The server needs your consent; please try again."),
@@ -52,7 +52,7 @@ class Flow:
     """One sign-in that waits for its redirect. `answer` is set exactly once: the code, or why there is none."""
 
     name: str
-    url: str = field(repr=False)  # of the authorization page; it holds the state
+    url: str = field(repr=False)  # of the authorization page; it contains the state
     redirect_uri: str
     state: Secret
     verifier: Secret
@@ -60,11 +60,11 @@ class Flow:
     answer: asyncio.Future[Secret | Problem]
 
     def accept(self, query: str) -> Problem | None:
-        """Take a redirect's query; None if it was the awaited one, even if it brings bad news."""
+        """Take the query of a redirect. None if it was the awaited one, even if it brings an error; otherwise why it
+        wasn't."""
         parameters = read_query(query)
-        state = (
-            (parameters or {}).get("state", "").encode("utf-8", "surrogatepass")
-        )  # what was pasted may hold anything
+        # A pasted text may hold anything, lone surrogates included.
+        state = (parameters or {}).get("state", "").encode("utf-8", "surrogatepass")
         if parameters is None or not hmac.compare_digest(state, self.state.reveal().encode()):
             return Problem("request", NOT_WAITING)
         if self.answer.done():
@@ -76,10 +76,11 @@ class Flow:
         return None
 
     def _read_answer(self, parameters: Mapping[str, str]) -> Secret | Problem | None:
+        # RFC 9207 section 2.4: neither a code nor an error from another issuer counts.
         issuer = parameters.get("iss")
         if (issuer is None and self.endpoints.iss_promised) or (
             issuer is not None and self.endpoints.issuer and issuer != self.endpoints.issuer
-        ):  # RFC 9207 section 2.4: neither a code nor an error of a stranger counts
+        ):
             return Problem("request", "The answer did not come from the server that was asked; nothing was sent to it.")
         if "error" in parameters:
             code = parameters["error"] if ERROR_CODE.fullmatch(parameters["error"]) else ""
@@ -92,14 +93,14 @@ class Flow:
 def begin(
     spec: Spec, endpoints: Endpoints, redirect_uri: str, extras: Mapping[str, str] = MappingProxyType({})
 ) -> Flow:
-    """A new flow with its own state (256 bit) and verifier. Call it on the loop."""
+    """A new flow with its own state (256 bit) and verifier. Call it on the event loop."""
     state, verifier = secrets.token_urlsafe(32), generate_token(VERIFIER_LENGTH)
     client = OAuth2Client(
         session=None,
         client_id=spec.client_id,
         redirect_uri=redirect_uri,
         scope=scope_parameter(endpoints.token, spec.scopes) or None,
-        code_challenge_method="S256",  # without it authlib silently leaves PKCE out
+        code_challenge_method="S256",  # without this authlib silently omits PKCE
     )
     url, _ = client.create_authorization_url(
         endpoints.authorization,
@@ -113,7 +114,7 @@ def begin(
 
 
 def read_query(query: str) -> dict[str, str] | None:
-    """The parameters of a redirect; None if one that must be unique is not, or if it is no query at all."""
+    """The parameters of a redirect; None if it isn't a query or repeats a parameter that must be unique."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError:
@@ -123,7 +124,7 @@ def read_query(query: str) -> dict[str, str] | None:
 
 
 def pasted_query(text: str, redirect_uri: str) -> str | None:
-    """The query of a copied address, if the address is the redirect's own; of a bare query, itself."""
+    """The query of a pasted address, if the address is the redirect's own. A bare query is returned as it is."""
     text = text.strip().strip("\"'<>").strip()
     if len(text) > HEAD_MAX:
         return None

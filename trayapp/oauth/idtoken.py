@@ -1,8 +1,8 @@
-"""Who signed in, by the server's ID token, and whether that may be believed (OpenID Connect Core 3.1.3.7).
+"""ID token validation (OpenID Connect Core 3.1.3.7): who signed in, and whether that may be believed.
 
-An ID token has one use here: its subject tells the same account from another one. It is checked after the login is
-stored, so no check ever costs a login. A token that was made *for somebody else* (issuer, audience, nonce) means that
-this sign-in is none; anything else that is wrong with it leaves the login as it is and its account unknown.
+An ID token has one use here: its subject tells one account from another. It is checked after the login is stored, so no
+check ever costs a login. A token made *for somebody else* (issuer, audience, nonce) means that this sign-in isn't the
+one that was begun, and it is refused. Anything else that is wrong leaves the login as it is and its account unknown.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 LEEWAY = 120.0  # s that two clocks may differ
 KEYS_LIMIT = 5.0  # s for the server's keys
 KEYS_CAP = 256 * 1024  # bytes; Microsoft's have 10,000
-VALIDATION_LIMIT = 10.0  # s for the child; it takes half of one
+VALIDATION_LIMIT = 10.0  # s for the process, which takes half a second
 SUBJECT_MAX = 255  # characters (section 2)
 WRONG_RECIPIENT = "Refused: the server's ID token is for {}, so this is not the sign-in that you began."
 ANOTHER_ISSUER = "another issuer"
 SHOWN_MAX = 80  # characters of an issuer in a sentence
 UNVERIFIED = "Signed in, but whose account it is could not be checked: {}"
 
-# What a child's word means, to stand in `UNKNOWN`.
+# Verdict of the process → what it means, for `UNVERIFIED`.
 FAILURE_TEXTS: Mapping[str, str] = {
     "none": "the server's ID token is not signed.",
     "algorithm": "its ID token is signed in a way that cannot be checked here.",
@@ -47,22 +47,21 @@ FAILURE_TEXTS: Mapping[str, str] = {
     "child": "the check itself failed; the log has the details.",
 }
 
-# By its file nothing of ours is loaded with it, and nothing is imported from where it lies or from the current
-# directory (-P). A frozen program has no such file.
+# Run by file name, so that none of our packages is loaded with it, and with -P, so that nothing is imported from its own
+# directory or the current one. A frozen program has no such file.
 COMMAND = ("-m", jose.__name__) if FROZEN else ("-P", jose.__file__)
 
-SignatureCheck = Callable[
-    [Awaitable[str]], Awaitable[str]
-]  # the order, which may still be coming → `jose.judge`'s word
+# The job, which may still be in preparation → the verdict of `jose.check_signature`.
+SignatureCheck = Callable[[Awaitable[str]], Awaitable[str]]
 
 
 class _NoKeysError(Exception):
-    """The server's keys could not be had; the text ends a sentence."""
+    """The server's keys couldn't be fetched or read. The text is the end of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedClaims:
-    """What an ID token has to say. `issuer` empty: nobody knows; `wall`: now."""
+    """What an ID token has to say. An empty `issuer` means that none is known; `wall` is now."""
 
     client_id: str
     issuer: str = ""
@@ -71,20 +70,21 @@ class ExpectedClaims:
 
 
 class IdTokens:
-    """Makes the check of one sign-in's ID token. `judge` looks at signatures; the default asks a child process."""
+    """Makes the check of one sign-in's ID token. `check_signature` verifies signatures; by default a child process
+    does."""
 
     def __init__(self, wire: Wire, check_signature: SignatureCheck | None = None) -> None:
         self._wire = wire
         self._check_signature = check_signature
 
     def start_validator(self, scopes: Collection[str]) -> ValidatorProcess | None:
-        """One that gets ready while a person signs in, where an ID token is to come; None where none is needed."""
+        """A process that gets ready while the person signs in, if an ID token is expected; None otherwise."""
         return ValidatorProcess() if "openid" in scopes and self._check_signature is None else None
 
     def with_check(
         self, new: NewLogin, endpoints: Endpoints, now: Moment, validator: ValidatorProcess | None = None
     ) -> NewLogin:
-        """The same, with the check of its ID token if it brought one; `child` then belongs to the check."""
+        """The same login with the check of its ID token, if it brought one. `validator` then belongs to the check."""
         if new.id_token is None:
             return new
         expected = ExpectedClaims(new.login.client_id, endpoints.issuer, wall=now.wall)
@@ -98,7 +98,7 @@ class IdTokens:
         client_secret: Secret | None = None,
         validator: ValidatorProcess | None = None,
     ) -> Callable[[], Awaitable[Checked]]:
-        """The check, to be made when the login is safe. It raises nothing."""
+        """The check, to be run once the login is stored. It raises nothing."""
 
         async def run_checks() -> Checked:
             claims = claims_of(token)
@@ -132,10 +132,10 @@ class IdTokens:
     ) -> Checked:
         algorithm = algorithm_of(token)
         if not endpoints.jwks and algorithm in jose.KEY_TYPES:
-            # No document names any keys, as the endpoints were configured one by one. The token came straight from
-            # the token endpoint over TLS, which may stand for its signature (item 6).
+            # No document names any keys, because the endpoints were configured one by one. The token came straight
+            # from the token endpoint over TLS, which may replace its signature (item 6).
             return Checked()
-        # Whoever judges gets ready while the keys are on their way.
+        # The validator gets ready while the keys are being fetched.
         job = asyncio.ensure_future(self._job(token, algorithm, endpoints, client_secret))
         try:
             verdict = await check_signature(job)
@@ -148,13 +148,13 @@ class IdTokens:
         )
 
     async def _job(self, token: Secret, algorithm: str, endpoints: Endpoints, client_secret: Secret | None) -> str:
-        """What `jose.judge` is to be asked. Raises `_NoKeysError`."""
+        """The JSON text for `jose.check_signature`. Raises `_NoKeysError`."""
         keys = await self._fetch_keys(endpoints) if algorithm in jose.KEY_TYPES else []
         secret = client_secret.reveal() if client_secret else None
         return json.dumps({"token": token.reveal(), "keys": keys, "secret": secret})
 
     async def _fetch_keys(self, endpoints: Endpoints) -> list[object]:
-        """The server's keys, asked for each time and from where it says, never from where that sends one on."""
+        """The server's keys, fetched each time from the address it names; redirects aren't followed."""
         request = Request("GET", endpoints.jwks, nearest_allowed=endpoints.nearest_allowed)
         reply = await self._wire.send(request, limit=KEYS_LIMIT, cap=KEYS_CAP)
         if isinstance(reply, Fault):
@@ -174,18 +174,18 @@ def _unverified(code: str, reason: str) -> Checked:
 
 
 def claims_of(token: Secret) -> Mapping[str, Any] | None:
-    """What it says, believed by nobody yet; None if it is no JSON Web Token."""
+    """The claims of a token, not verified yet; None if it isn't a JSON Web Token."""
     return _decode(token, 1)
 
 
 def algorithm_of(token: Secret) -> str:
-    """The `alg` of its header; empty if there is none."""
+    """The `alg` of the token's header; empty if there is none."""
     algorithm = (_decode(token, 0) or {}).get("alg")
     return algorithm if isinstance(algorithm, str) else ""
 
 
 def subject_of(token: Secret | None) -> str:
-    """The `sub` that it claims, or nothing."""
+    """The `sub` that the token claims, or an empty text."""
     subject = ((claims_of(token) if token else None) or {}).get("sub")
     showable = isinstance(subject, str) and len(subject) <= SUBJECT_MAX and subject.isprintable()
     return subject if showable and isinstance(subject, str) else ""
@@ -203,14 +203,14 @@ def _decode(token: Secret, number: int) -> Mapping[str, Any] | None:
 
 
 def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
-    """For whom else it was made, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
+    """Whom else the token was made for, as the end of a sentence; empty if it is for us (items 2 to 5 and 11)."""
     if expected.issuer and not _same_issuer(claims.get("iss"), expected.issuer, claims):
         return ANOTHER_ISSUER
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
     if expected.client_id not in audiences:
         return "another client"
-    # Several audiences without `azp` are no reason: Core's second errata dropped that rule, and providers send it.
+    # Several audiences without `azp` are accepted: Core's second errata dropped that rule, and providers send them.
     if claims.get("azp", expected.client_id) != expected.client_id:
         return "another client"
     if expected.nonce and claims.get("nonce") != expected.nonce:
@@ -219,7 +219,7 @@ def mismatch(claims: Mapping[str, Any], expected: ExpectedClaims) -> str:
 
 
 def _issuer_hint(recipient: str, claims: Mapping[str, Any]) -> str:
-    """Which issuer it names, as a setting may only lack a slash; empty for what is not fit to be shown."""
+    """The issuer that the token names, because a setting may only lack a slash; empty if it isn't fit to be shown."""
     stated_issuer = claims.get("iss")
     showable = (
         recipient == ANOTHER_ISSUER
@@ -231,8 +231,8 @@ def _issuer_hint(recipient: str, claims: Mapping[str, Any]) -> str:
 
 
 def _same_issuer(stated_issuer: object, issuer: str, claims: Mapping[str, Any]) -> bool:
-    """Exactly, but for two providers that are known: Google leaves `https://` out of old tokens, and Microsoft's
-    metadata for all tenants writes `{tenantid}` where a token has its tenant."""
+    """Whether the issuers are equal, with two known exceptions: Google leaves `https://` out of old tokens, and
+    Microsoft's metadata for all tenants says `{tenantid}` where a token has its tenant."""
     if stated_issuer == issuer:
         return True
     if issuer == "https://accounts.google.com":
@@ -242,7 +242,7 @@ def _same_issuer(stated_issuer: object, issuer: str, claims: Mapping[str, Any]) 
 
 
 def time_fault(claims: Mapping[str, Any], wall: float) -> str:
-    """Why it is not of now, as the end of a sentence; empty if it is (items 9 and 10)."""
+    """Why the token isn't valid now, as the end of a sentence; empty if it is (items 9 and 10)."""
     expires, not_before, issued = (_instant(claims.get(name)) for name in ("exp", "nbf", "iat"))
     if expires is None:
         return "its ID token does not say how long it is good."
@@ -266,13 +266,13 @@ def _instant(value: object) -> float | None:
 
 
 class ValidatorProcess:
-    """`jose.py` in a process of its own. It starts at once, gets ready, and waits for its one order."""
+    """`jose.py` in a process of its own. It starts immediately, gets ready, and waits for its one job."""
 
     def __init__(self) -> None:
         self._starting = asyncio.create_task(_start(), name="get ready for an ID token")
 
     async def validate(self, job: Awaitable[str]) -> str:
-        """Its word; `child` if it did not work. It has ended afterwards."""
+        """The verdict of `jose.check_signature`; `child` if the process failed. The process has ended afterwards."""
         process = await self._starting
         if process is None:
             return "child"
@@ -290,7 +290,7 @@ class ValidatorProcess:
         return output.decode("ascii", "replace")
 
     async def close(self) -> None:
-        """Nothing is asked of it (any more)."""
+        """End the process if it still runs."""
         process = await self._starting
         if process is None:
             return
@@ -304,7 +304,7 @@ class ValidatorProcess:
 
 
 async def _start() -> asyncio.subprocess.Process | None:
-    """It raises nothing: a sign-in may be waiting for the end of what never began."""
+    """Start the process. It raises nothing, because a sign-in may already be waiting for its end."""
     try:
         return await asyncio.create_subprocess_exec(
             interpreter(),
@@ -321,5 +321,5 @@ async def _start() -> asyncio.subprocess.Process | None:
 
 
 async def check_in_process(job: Awaitable[str]) -> str:
-    """`jose.judge`, by a child that begins now."""
+    """`jose.check_signature` in a process that starts now."""
     return await ValidatorProcess().validate(job)

@@ -1,8 +1,8 @@
-"""The signature of an ID token, judged by joserfc: a program of its own that imports nothing of ours.
+"""ID token signature check by joserfc, as a separate program that imports nothing of ours.
 
-It is run as `python jose.py` with one JSON object on its standard input and writes one word: joserfc and cryptography
-cost 11 MB and a tenth of a second, which the tray would carry for ever for a check that is made once per sign-in. Keys
-and tokens come by the pipe, so they stand on no command line.
+It runs as `python jose.py`, reads one JSON object from standard input and writes one word. joserfc and cryptography
+cost 11 MB and a tenth of a second, which the tray would carry for the whole day for a check that is made once per
+sign-in. Keys and tokens come through the pipe, so they appear on no command line.
 """
 
 from __future__ import annotations
@@ -14,25 +14,21 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-KEYS_MAX = 30  # of a server; Google has two, Microsoft seven
+KEYS_MAX = 30  # keys of a server; Google has two, Microsoft seven
 RSA_BYTES = 256  # 2048 bits (RFC 7518 section 3.3)
 TOKEN_MAX = 128 * 1024  # characters
-KEY_TYPES = {  # `alg` → `kty`; what joserfc knows and RFC 7518, RFC 8037 and RFC 9864 have for signatures
+KEY_TYPES = {  # `alg` → `kty`: the signature algorithms of RFC 7518, RFC 8037 and RFC 9864 that joserfc knows
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
     **dict.fromkeys(("ES256", "ES384", "ES512", "ES256K"), "EC"),
     **dict.fromkeys(("EdDSA", "Ed25519", "Ed448"), "OKP"),
 }
-HMAC_ALGORITHMS = (
-    "HS256",
-    "HS384",
-    "HS512",
-)  # only with a client secret, which is their key (OpenID Connect Core 10.1)
+HMAC_ALGORITHMS = ("HS256", "HS384", "HS512")  # their key is the client secret (OpenID Connect Core 10.1)
 
 
 def check_signature(job_text: str) -> str:
     """`ok`, or why the signature proves nothing: `none`, `algorithm`, `no_key`, `signature` or `unreadable`.
 
-    `order`: `{"token": text, "keys": [JWK, …], "secret": text or null}`.
+    `job_text` is `{"token": text, "keys": [JWK, …], "secret": text or null}`.
     """
     try:
         job = json.loads(job_text)
@@ -41,7 +37,7 @@ def check_signature(job_text: str) -> str:
         algorithm = header.get("alg")
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError):
         return "unreadable"
-    if len(token) > TOKEN_MAX or token.count(".") != 2:  # five parts would be an encrypted one
+    if len(token) > TOKEN_MAX or token.count(".") != 2:  # five parts would be an encrypted token
         return "unreadable"
     if algorithm == "none" or not isinstance(algorithm, str):
         return "none"
@@ -54,7 +50,8 @@ def check_signature(job_text: str) -> str:
 
 
 def _candidate_keys(keys: Any, algorithm: str, kid: object) -> list[Mapping[str, Any]]:
-    """The keys that may have signed it: the named one, or all of the kind where none is named (RFC 7517 section 4)."""
+    """The keys that may have signed the token: the one it names, or all of the right kind if it names none (RFC 7517
+    section 4)."""
     found = [key for key in keys[:KEYS_MAX] if _is_candidate(key, algorithm)] if isinstance(keys, list) else []
     return [key for key in found if key.get("kid") == kid] if kid is not None else found
 
@@ -68,7 +65,8 @@ def _is_candidate(key: object, algorithm: str) -> bool:
 
 
 def _alias(algorithm: str) -> str:
-    """RFC 9864 split EdDSA; a server may have one name in its key and the other in its token."""
+    """The algorithm's other name. RFC 9864 split EdDSA, and a server may use one name in its key and the other in its
+    token."""
     return {"EdDSA": "Ed25519", "Ed25519": "EdDSA"}.get(algorithm, algorithm)
 
 
@@ -83,7 +81,7 @@ def _verify(token: str, algorithm: str, keys: list[Mapping[str, Any]]) -> str:
     from joserfc import jws
     from joserfc.jwk import import_key
 
-    warnings.simplefilter("ignore")  # of joserfc's opinions: EdDSA's name, and sizes that were looked at above
+    warnings.simplefilter("ignore")  # joserfc warns about EdDSA's name and about sizes that were checked above
     registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     registry.max_payload_length = registry.max_header_length = registry.max_signature_length = TOKEN_MAX
     for key in keys:

@@ -1,6 +1,7 @@
-"""The sign-ins, loaded when the first one begins: most days pass without any, and what they need is a megabyte of memory.
+"""Lazy import of the sign-in code: most days pass without a sign-in, and what it needs is a megabyte of memory.
 
-It is loaded in a thread, so the loop goes on meanwhile. Until then nothing can be waiting for an answer.
+The first sign-in loads it in a thread, so the event loop isn't blocked. Until then no flow can be waiting for an
+answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class LazySignIn:
-    """A `BrowserSignIn` that is made when it is needed (`ports.SignIn`, and what `control.py` asks)."""
+    """A `BrowserSignIn` that is made on first use (`engine/ports.py:SignIn`, and what the app's control calls)."""
 
     def __init__(
         self, wire: Wire, tokens: HttpTokens, keystore: ClientStore, open_url: Callable[[str], bool] | None

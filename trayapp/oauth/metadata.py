@@ -1,7 +1,8 @@
-"""Where an authorization server does what, by its own word (RFC 8414, OpenID Connect Discovery).
+"""Authorization server metadata (RFC 8414, OpenID Connect Discovery): fetched, checked, and read as endpoints.
 
-The document must come over https (or from this machine), without a redirect, and must name exactly the issuer that was
-asked for: otherwise anybody who can answer for one address could direct codes and tokens to another.
+The document must come over https (or from this machine), must not be redirected to another origin, and must name
+exactly the issuer that was asked for. Otherwise anybody who can answer for one address could direct codes and tokens to
+another (SECURITY.md 8).
 """
 
 from __future__ import annotations
@@ -20,33 +21,32 @@ from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.wire import Request, Wire, url_problem
 
 METADATA_LIMIT = 10.0  # s for one document; it is cut at 1 MiB
-REDIRECTS = 3  # followed within one origin; a trailing slash takes one
+REDIRECTS = 3  # redirects followed within one origin; a trailing slash takes one
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}")  # RFC 6749 section 3.3
-SCOPES_MAX = 100  # of a server's list; the longest that is known has 60
+SCOPES_MAX = 100  # scopes in a server's list; the longest known has 60
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What a sign-in needs of a server. Every address was checked."""
+    """The endpoints of a server that a sign-in needs. Every address has been checked."""
 
     authorization: str
     token: str
     revocation: str = ""
     issuer: str = ""
-    iss_promised: bool = False  # RFC 9207: every answer of the authorization endpoint names its issuer
+    iss_promised: bool = False  # RFC 9207: every authorization response names its issuer
     registration: str = ""  # RFC 7591
     device: str = ""  # RFC 8628
     jwks: str = ""  # RFC 7517: the keys of its ID tokens
-    scopes: tuple[str, ...] = ()  # what it says that it knows; empty: it does not say
-    auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: it does not say
-    grants: tuple[str, ...] = ()  # grant types; empty: it does not say
-    nearest_allowed: AddressClass = (
-        AddressClass.LOCAL
-    )  # how near its addresses may be (SSRF): not nearer than the workload that named it
+    scopes: tuple[str, ...] = ()  # supported scopes; empty: not stated
+    auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: not stated
+    grants: tuple[str, ...] = ()  # grant types; empty: not stated
+    # Its addresses may be no nearer than this, which is the class of the workload that named it (SSRF).
+    nearest_allowed: AddressClass = AddressClass.LOCAL
 
 
 async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMIT) -> Endpoints | Problem:
-    """As configured; what is missing comes from the issuer's metadata. `limit` (s) holds for each document."""
+    """The configured endpoints; missing ones come from the issuer's metadata. `limit` (s) holds for each document."""
     endpoints = Endpoints(
         spec.authorization_endpoint,
         spec.token_endpoint,
@@ -65,7 +65,7 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
     document = await fetch_metadata(spec.issuer, wire, limit=limit)
     if isinstance(document, Problem):
         return document
-    # The person typed the issuer: a private network of theirs is no secret, but a far server stays out of this machine.
+    # A person typed the issuer, so it may be in their private network; a public server still can't name this machine.
     nearest = class_of_host(urlsplit(spec.issuer).hostname or "")
     return read_metadata(spec, document, spec.issuer, nearest_allowed=min(nearest, AddressClass.PRIVATE))
 
@@ -87,7 +87,7 @@ def well_known(issuer: str) -> Iterator[str]:
 async def fetch_metadata(
     issuer: str, wire: Wire, *, limit: float = METADATA_LIMIT, nearest_allowed: AddressClass = AddressClass.LOCAL
 ) -> Mapping[str, object] | Problem:
-    """The first of the documents that is there, unread."""
+    """The first of the well-known documents that exists, not checked yet."""
     last_seen = ""
     for url in well_known(issuer):
         reply = await fetch_same_origin(Request("GET", url, nearest_allowed=nearest_allowed), wire, limit)
@@ -104,7 +104,7 @@ async def fetch_metadata(
 
 
 def _portal_hint(url: str, reply: Answer) -> str:
-    """What speaks for somebody else having answered; empty if nothing does."""
+    """The end of a sentence that hints at a captive portal; empty if nothing speaks for one."""
     target = redirect_target(url, reply)
     if target and origin(target) != origin(url):
         return f", sent on to {(urlsplit(target).hostname or '')[:60]}: a captive portal?"
@@ -112,14 +112,14 @@ def _portal_hint(url: str, reply: Answer) -> str:
 
 
 def is_web_page(reply: Answer) -> bool:
-    """Whether it is a page for people, as captive portals and web sites answer with."""
+    """Whether the answer is a page for people, as captive portals and web sites send it."""
     return reply.status in (200, 511) and reply.headers.get("content-type", "").lower().startswith("text/html")
 
 
 async def fetch_same_origin(
     request: Request, wire: Wire, limit: float, on_reached: Callable[[AddressClass], None] = lambda reached: None
 ) -> Reply:
-    """Send it, and follow redirects within its own origin: another host, port or scheme is never gone to."""
+    """Send a request and follow redirects within its own origin. Another host, port or scheme is never requested."""
     reply = await wire.send(request, limit=limit, on_reached=on_reached)
     for _ in range(REDIRECTS):
         if (
@@ -136,7 +136,7 @@ async def fetch_same_origin(
 
 
 def redirect_target(url: str, reply: Answer) -> str:
-    """Where an answer sends one; empty if it does not, or to nothing that may be asked."""
+    """The address that an answer redirects to; empty if it doesn't, or if that address must not be requested."""
     if reply.status not in (301, 302, 303, 307, 308):
         return ""
     try:
@@ -147,7 +147,8 @@ def redirect_target(url: str, reply: Answer) -> str:
 
 
 def _may_resend(request: Request, reply: Answer) -> bool:
-    """A POST is only sent again where the server says so (RFC 9110 section 15.4)."""
+    """Whether a redirect may be followed with the same method: a POST only where the server says so (RFC 9110 section
+    15.4)."""
     return request.method == "GET" or reply.status in (307, 308)
 
 
@@ -170,8 +171,8 @@ def read_metadata(
     nearest_allowed: AddressClass = AddressClass.LOCAL,
     exact_issuer: bool = True,
 ) -> Endpoints | Problem:
-    """The endpoints of a document that has to be `issuer`'s own. Not `exact`: the slash of an empty path is no
-    difference (RFC 3986 section 6.2.3), as the libraries that write resource metadata add one."""
+    """The endpoints in a document that must be `issuer`'s own. Without `exact_issuer` the slash of an empty path makes
+    no difference (RFC 3986 section 6.2.3), because the libraries that write resource metadata add one."""
     host = urlsplit(issuer).hostname
     stated_issuer = document.get("issuer")
     if stated_issuer != issuer and (
@@ -187,7 +188,7 @@ def read_metadata(
         )
     methods = document.get("code_challenge_methods_supported")
     without_s256 = methods is not None and not (isinstance(methods, list) and "S256" in methods)
-    if without_s256 and spec.flow != "device":  # a device code knows no PKCE
+    if without_s256 and spec.flow != "device":  # the device flow has no PKCE
         return metadata_problem(
             f"The server at {host} does not offer PKCE with S256; without it a sign-in is not safe."
         )
@@ -216,7 +217,7 @@ def _issuer_origin(spec: Spec) -> str:
 
 
 def scope_tokens(value: object) -> tuple[str, ...]:
-    """The scopes of a list or of a text with blanks, each once; what is no scope is left out."""
+    """The scopes in a list or a space-separated text, each once; anything that isn't a scope is left out."""
     tokens = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else ()
     scopes = (word for word in tokens if isinstance(word, str) and SCOPE.fullmatch(word))
     return tuple(dict.fromkeys(scopes))[:SCOPES_MAX]
@@ -238,7 +239,8 @@ ENDPOINT_FIELDS: Mapping[str, tuple[str, bool]] = {
 
 
 def validated(endpoints: Endpoints, flow: str) -> Endpoints | Problem:
-    """Every address may be used, and none is nearer than `least`: a far server has no business there (SSRF)."""
+    """The endpoints, if every address may be used and none is nearer than `nearest_allowed` (SSRF); otherwise the
+    problem."""
     for name, (attribute, required) in ENDPOINT_FIELDS.items():
         url: str = getattr(endpoints, attribute)
         if not url and (not required or (attribute == "authorization" and flow == "device")):
@@ -251,5 +253,5 @@ def validated(endpoints: Endpoints, flow: str) -> Endpoints | Problem:
 
 
 def metadata_problem(summary: str) -> Problem:
-    """Something is wrong with what a server says of itself."""
+    """A problem with what a server says about itself."""
     return Problem("metadata", summary[:200])

@@ -1,8 +1,9 @@
-"""Dynamic client registration (RFC 7591): made once per workload, used again for every sign-in, renewed without a question.
+"""Dynamic client registration (RFC 7591): once per workload, reused for every sign-in, renewed without a question.
 
-A native app's client: public (`none`) wherever the server lets it, confidential with the issued secret where it does not.
-Its redirect address is fixed at registration, port and path, as many servers compare the whole of it. A registration that
-the server no longer knows, whose secret has ended or that asks for less than is needed now is simply made anew.
+The client is a native app: public (`none`) wherever the server allows it, confidential with the issued secret where it
+doesn't. Its redirect address, port and path, is fixed at registration, because many servers compare all of it. A
+registration that the server no longer knows, whose secret has expired, or that covers fewer scopes than are needed now
+is simply made anew (SECURITY.md 14).
 """
 
 from __future__ import annotations
@@ -25,54 +26,55 @@ from trayapp.oauth.wire import Request, Wire, url_problem
 REGISTER_LIMIT = 15.0  # s; servers that keep clients in a database take one or two
 DELETE_LIMIT = 5.0  # s; a removal waits for it
 CLIENT_NAME = "Amberlight"
-SECRET_MARGIN = 86400.0  # s; a secret that ends within a day is renewed with the sign-in at hand
+SECRET_MARGIN = 86400.0  # s; a secret that expires within a day is renewed with the current sign-in
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # what we can do, the safer one first
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # supported methods, the safer one first
 VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.1 and A.2
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredClient:
-    """The client that a sign-in uses. `redirect_uri` is set for one that was registered with a whole address."""
+    """The client that a sign-in uses. `redirect_uri` is set if the client was registered with a complete address."""
 
     id: str
     secret: Secret | None = None
-    method: str = ""  # token_endpoint_auth_method; empty: as the server prefers
-    issuer: str = ""  # whose client it is
-    registered: bool = False  # by us, so that it can be made anew
+    method: str = ""  # token_endpoint_auth_method; empty: the server's default
+    issuer: str = ""  # the server that it belongs to
+    registered: bool = False  # registered by Amberlight, so it can be made anew
     redirect_uri: str = ""
-    scopes: tuple[str, ...] = ()  # that it may ask for; empty: whatever the server allows
-    secret_ends: float = 0.0  # wall; 0: never
+    scopes: tuple[str, ...] = ()  # that it may request; empty: whatever the server allows
+    secret_ends: float = 0.0  # wall clock; 0: never
     manage_uri: str = ""  # RFC 7592
     manage_token: Secret | None = field(default=None, repr=False)
 
     def registration(self) -> Secret | None:
-        """What a login keeps of it, as JSON: how it proves itself, and that it was registered (M16)."""
+        """What a login stores about its client, as JSON: how it authenticates, and that it was registered (M16)."""
         if not self.method:
             return None
         return Secret(json.dumps({"token_endpoint_auth_method": self.method, "registered": self.registered}))
 
     def port(self) -> int:
-        """Of its redirect; 0: any."""
+        """The port of its redirect; 0 for any."""
         return (urlsplit(self.redirect_uri).port or 0) if self.redirect_uri else 0
 
     def fits(self, endpoints: Endpoints, scopes: tuple[str, ...], wall: float) -> bool:
-        """Whether it can be used for this sign-in, as far as can be seen from here."""
+        """Whether it can be used for this sign-in, as far as can be seen without asking the server."""
         if self.issuer != endpoints.issuer or (self.secret_ends and wall > self.secret_ends - SECRET_MARGIN):
             return False
         return not self.scopes or set(scopes) <= set(self.scopes)
 
 
 def new_redirect(host: str, port: int) -> str:
-    """The redirect address of a new registration: a path that nobody can guess, and of no other server (RFC 9700 4.4)."""
+    """The redirect address of a new registration, with a path that nobody can guess and no other server shares (RFC
+    9700 section 4.4)."""
     return f"http://{host}:{port}/callback/{secrets.token_urlsafe(16)}"
 
 
 async def register(
     endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = REGISTER_LIMIT
 ) -> RegisteredClient | Problem:
-    """A new client whose redirect is at `port` of this machine. Where the server wants a name it gets `localhost`."""
+    """Register a client whose redirect is at `port` of this machine. Servers that refuse 127.0.0.1 get `localhost`."""
     problem: Problem = no_registration_problem(endpoints)
     if not endpoints.registration:
         return problem
@@ -115,7 +117,7 @@ def client_metadata(endpoints: Endpoints, scopes: tuple[str, ...], redirect_uri:
 
 
 def auth_method(endpoints: Endpoints) -> str:
-    """`none` unless the server says that it knows only secrets."""
+    """`none`, unless the server says that it accepts only secrets."""
     offered = endpoints.auth_methods
     if not offered or "none" in offered:
         return "none"
@@ -123,7 +125,7 @@ def auth_method(endpoints: Endpoints) -> str:
 
 
 def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoints) -> RegisteredClient | Problem:
-    """RFC 7591 section 3.2.1: what the server registered counts, not what was asked for."""
+    """The registered client (RFC 7591 section 3.2.1): what the server registered counts, not what was asked for."""
     host = urlsplit(endpoints.registration).hostname
     try:
         answer = json.loads(reply.body)
@@ -160,8 +162,8 @@ def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoin
 
 
 def _is_manageable(uri: object, endpoints: Endpoints) -> bool:
-    """Whether this address may get a request of ours when the workload is removed: not one nearer than the server that
-    names it, as that chooses the path and the token too (SSRF)."""
+    """Whether this management address may be requested when the workload is removed. It must not be nearer than the
+    server that names it, because that server chooses path and token too (SSRF)."""
     if not isinstance(uri, str) or url_problem(uri):
         return False
     return class_of_host(urlsplit(uri).hostname or "") >= endpoints.nearest_allowed
@@ -172,7 +174,7 @@ def _is_visible(value: object) -> bool:
 
 
 def _error_code(reply: Answer) -> str:
-    """The code of RFC 7591 section 3.2.2; empty if there is none that may be shown."""
+    """The error code of RFC 7591 section 3.2.2; empty if there is none that may be shown."""
     try:
         body = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -183,7 +185,7 @@ def _error_code(reply: Answer) -> str:
 
 def _refusal_problem(endpoints: Endpoints, status: int, code: str) -> Problem:
     host = urlsplit(endpoints.registration).hostname
-    if status in (401, 403):  # RFC 7591 section 3: protected registration wants an initial access token
+    if status in (401, 403):  # protected registration needs an initial access token (RFC 7591 section 3)
         return _problem(
             f"{host} registers no clients by itself: create a client id there and set client_id "
             f"(HTTP {status}{', ' + code if code else ''}).",
@@ -199,7 +201,7 @@ def _refusal_problem(endpoints: Endpoints, status: int, code: str) -> Problem:
 
 
 def no_registration_problem(endpoints: Endpoints) -> Problem:
-    """There is no client id, and nobody gives one."""
+    """No client id is configured, and the server offers no registration."""
     host = urlsplit(endpoints.issuer or endpoints.authorization).hostname
     return _problem(
         f"This server needs a client id: create one at {host} and set client_id (amberlight add --client-id)."
@@ -210,14 +212,14 @@ def _problem(summary: str, status: int | None = None, code: str = "") -> Problem
     return Problem("registration", summary[:200], status, code)
 
 
-# --- a registration that is there already ----------------------------------------------------------------------------
+# --- an existing registration -----------------------------------------------------------------------------------------
 
 
 def is_unknown_client(reply: Answer | Fault) -> bool:
-    """Whether the token endpoint's answer to a made-up code says that it does not know the client.
+    """Whether the token endpoint's answer to a made-up code says that it doesn't know the client.
 
-    A client is looked at before its code (RFC 6749 section 5.2), so a known one is told `invalid_grant`. Anything else
-    says nothing, and the registration is believed.
+    A server checks the client before the code (RFC 6749 section 5.2), so a known client is told `invalid_grant`. Any
+    other answer proves nothing, and the registration is kept.
     """
     return (
         isinstance(reply, Answer)
@@ -231,7 +233,7 @@ def is_unknown_client(reply: Answer | Fault) -> bool:
 
 
 async def unregister(client: RegisteredClient, wire: Wire) -> bool:
-    """RFC 7592 section 2.3, best effort: whether the server confirmed it."""
+    """Delete the registration at the server (RFC 7592 section 2.3), best effort: whether the server confirmed it."""
     if not client.manage_uri or client.manage_token is None:
         return False
     headers = {"Authorization": f"Bearer {client.manage_token.reveal()}"}
@@ -243,7 +245,7 @@ async def unregister(client: RegisteredClient, wire: Wire) -> bool:
 
 
 def to_fields(client: RegisteredClient) -> dict[str, Any]:
-    """What `from_fields` reads; it holds secrets."""
+    """The client as JSON fields for `from_fields`, including its secrets."""
     fields: dict[str, Any] = {
         "client_id": client.id,
         "method": client.method,
@@ -261,7 +263,7 @@ def to_fields(client: RegisteredClient) -> dict[str, Any]:
 
 
 def from_fields(fields: object) -> RegisteredClient | None:
-    """A registered client; None for anything that is none."""
+    """The client that `to_fields` wrote; None for anything else."""
     if not isinstance(fields, dict):
         return None
     texts = {name: fields.get(name, "") for name in ("client_id", "method", "issuer", "redirect_uri", "scope")}

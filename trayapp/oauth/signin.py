@@ -1,8 +1,8 @@
-"""The browser sign-in by RFC 8252: code, PKCE S256, a state used once, and a redirect listener that is bound first.
+"""Browser sign-in (RFC 8252): authorization code with PKCE S256, a single-use state, and a listener bound beforehand.
 
-Nothing that arrives from outside ends an attempt unless it carries the right state. What does: the answer, an
-`error=` of the server, a wrong issuer (RFC 9207), the time limit, and the person. Once a code is here, the exchange
-runs in this task and not in the browser's connection, so a closed tab does not stop it.
+Nothing that arrives from outside ends an attempt unless it carries the right state. What ends it: the code, an `error=`
+from the server, a wrong issuer (RFC 9207), the time limit, and the person. Once a code has arrived, the exchange runs
+in this task and not in the browser's connection, so a closed tab doesn't stop it.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from trayapp.oauth.wire import Wire, url_problem
 
 log = logging.getLogger(__name__)
 
-SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side of it after about as long
-LINGER = 10.0  # s that the page's last request may take to arrive; nothing waits for it but the page
+SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side after about as long
+LINGER = 10.0  # s to wait for the page's last request; nothing but the page depends on it
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """What a person asked for, and whom to tell: `show` of a page's address, `show_code` of a device code (RFC 8628)."""
+    """What a person asked for, and whom to show it: `show` gets a page's address, `show_code` a device code (RFC 8628)."""
 
-    browser: bool  # open the page here
+    browser: bool  # open the page on this machine
     show: Callable[[str], None]
     show_code: Callable[[DeviceCode], None]
     now: Callable[[], Moment]
 
 
 class BrowserSignIn:
-    """Runs sign-ins, one per workload at a time. All methods are called on the engine's loop.
+    """Runs sign-ins, at most one per workload at a time. All methods are called on the engine's loop.
 
     `open_url` runs in a thread of its own, gets one https (or loopback) address and never a shell.
     """
@@ -69,7 +69,7 @@ class BrowserSignIn:
         linger: float = LINGER,
         header_limit: float = HEADER_LIMIT,
     ) -> None:
-        """`clients` keeps registrations; without it they are kept for this run only."""
+        """`clients` stores registrations; without it they last for this run only."""
         self._wire = wire
         self._tokens = tokens
         self._clients = clients or ClientRecords()
@@ -79,13 +79,12 @@ class BrowserSignIn:
         self._limit = limit
         self._linger = linger
         self._header_limit = header_limit
-        self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect (yet)
-        self._device_pages: dict[str, str] = {}  # where a device code is typed in
+        self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect, or not yet
+        self._device_pages: dict[str, str] = {}  # workload → page where its device code is entered
         self._steps: dict[str, list[str]] = {}
         self._page_tasks = Tasks()
-        self._serving_last_page: dict[
-            RedirectListener, str
-        ] = {}  # of attempts that are over, and whose page may not have been fetched yet
+        # Listeners of finished attempts, with their workload, while their last page may not have been fetched yet.
+        self._serving_last_page: dict[RedirectListener, str] = {}
 
     async def run(
         self,
@@ -96,7 +95,7 @@ class BrowserSignIn:
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None] = lambda _: None,
     ) -> NewLogin | Problem:
-        """The whole flow. Cancelling ends the listener; only one runs per name."""
+        """Run the whole flow. Cancelling it closes the listener; only one runs per name."""
         if spec.name in self._running:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
         self._running[spec.name] = None
@@ -126,22 +125,22 @@ class BrowserSignIn:
         self._steps[name].append(line)
 
     def steps(self, name: str) -> tuple[str, ...]:
-        """What the newest sign-in has found and done so far, in plain lines."""
+        """What the newest sign-in of this workload has found and done so far, in plain sentences."""
         return tuple(self._steps.get(name, ()))
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
-        """A client secret that a person gave for the configured client_id; None takes it away."""
+        """Store the client secret that a person entered for the configured client_id; None removes it."""
         return await self._clients.set_secret(name, secret)
 
     async def forget(self, name: str) -> None:
-        """The workload is gone: delete what is kept of its client, and its registration at the server (RFC 7592)."""
+        """Delete the client record of a removed workload, and its registration at the server (RFC 7592)."""
         self._steps.pop(name, None)
         client = await self._clients.forget(name)
         if client is not None and client.manage_uri and not await unregister(client, self._wire):
             log.info("%s: the server did not confirm that its registration is deleted", name)
 
     def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect URL that a person copied, or just its query; None if the waiting flow took it."""
+        """Take a redirect URL that a person copied, or just its query; None if the waiting flow accepted it."""
         flow = self._running.get(name)
         if name in self._device_pages:
             return Problem("request", f"The sign-in of {name} waits for its code to be entered, not for an address.")
@@ -151,7 +150,7 @@ class BrowserSignIn:
         return Problem("request", NOT_WAITING) if query is None else flow.accept(query)
 
     def reopen(self, name: str) -> bool:
-        """Open the page of the flow that waits once more."""
+        """Open the page of the waiting flow once more; False if none waits."""
         flow = self._running.get(name)
         if page := self._device_pages.get(name):
             self._open(name, page)
@@ -162,7 +161,7 @@ class BrowserSignIn:
         return True
 
     async def close(self) -> None:
-        """No page of a sign-in that is over is served any more. Sign-ins that still run go on."""
+        """Stop serving the pages of finished sign-ins. Sign-ins that still run aren't affected."""
         for listener in list(self._serving_last_page):
             await listener.close()
         await self._page_tasks.end()
@@ -193,8 +192,8 @@ class BrowserSignIn:
     async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, request: SignInRequest) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
         if not uri:
-            # A client that was set up with a port was set up with a whole address, and servers compare the path
-            # exactly (RFC 8252 section 7.3); all others get one that nobody can guess.
+            # A client set up by hand with a port was set up with a complete address, and servers compare its path
+            # exactly (RFC 8252 section 7.3). All others get a path that nobody can guess (SECURITY.md 4).
             path = "/callback" if spec.redirect_port else f"/callback/{secrets.token_urlsafe(16)}"
             uri = f"http://127.0.0.1:{sock.getsockname()[1]}{path}"
         parts = urlsplit(uri)
@@ -221,7 +220,7 @@ class BrowserSignIn:
             raise
         listener.finish(isinstance(result, NewLogin))
         self._serving_last_page[listener] = spec.name
-        # The login does not wait for that: until it is stored it can be lost.
+        # The login doesn't wait for the page: until it is stored it can be lost.
         self._page_tasks.begin(f"page of {spec.name}", self._serve_last_page(listener))
         return result
 
@@ -231,7 +230,8 @@ class BrowserSignIn:
         del self._serving_last_page[listener]
 
     async def _free_ports(self, spec: Spec) -> None:
-        """The ports that a new sign-in may need: its registration names the one before, and a fixed one may be shared."""
+        """Free the ports that a new sign-in may need: its registration names the previous one's, and a fixed port may
+        be shared."""
         for listener, name in list(self._serving_last_page.items()):
             if name == spec.name or listener.port == spec.redirect_port:
                 await listener.close()
@@ -262,7 +262,7 @@ class BrowserSignIn:
         return new_login(spec, flow.endpoints, reply, sent_at, client_secret=client.secret, registration=registration)
 
     async def _device(self, plan: AuthorizationPlan, request: SignInRequest) -> NewLogin | Problem:
-        """RFC 8628: the person types a code, here or on another machine."""
+        """Run the device flow (RFC 8628): the person enters a code, here or on another machine."""
         spec = plan.spec
 
         def on_code(code: DeviceCode) -> None:
@@ -286,7 +286,7 @@ class BrowserSignIn:
         return await by_device_code(grant, spec, plan.endpoints, self._tokens, on_code, request.now)
 
     def _open(self, name: str, url: str) -> None:
-        """In a daemon thread: a browser that hangs holds up neither the loop nor the end of the program."""
+        """Open the browser in a daemon thread: one that hangs holds up neither the loop nor the end of the program."""
 
         def work() -> None:
             try:
@@ -301,7 +301,7 @@ class BrowserSignIn:
 
 
 def open_browser(url: str) -> bool:
-    """The person's own browser. On a Linux without a display none is tried: it would be one inside the terminal."""
+    """Open the person's own browser. On Linux without a display none is tried: it would run inside the terminal."""
     if url_problem(url):
         return False
     if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):

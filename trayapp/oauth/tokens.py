@@ -1,4 +1,4 @@
-"""The token endpoint: authlib builds the request, our own wire carries it, the raw answer goes to the classifier.
+"""Token endpoint client: authlib builds the request, `wire.py` sends it, and the raw answer goes to the classifier.
 
 authlib never sees an answer. It would take a 403 `{"message": …}` for a token, overwrite a refresh token with an empty
 one, and lose status and `Retry-After` on the way. A refresh token only ever goes to `login.token_endpoint`.
@@ -21,13 +21,13 @@ from trayapp.core.quirks import accepts_resource
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
-REVOKE_LIMIT = 10.0  # s; a removal should not keep a person waiting
+REVOKE_LIMIT = 10.0  # s; a removal shouldn't keep a person waiting
 FORM = "application/x-www-form-urlencoded;charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeGrant:
-    """An authorization code and all that proves that it is ours."""
+    """An authorization code and everything that proves that it is ours."""
 
     token_endpoint: str
     client_id: str
@@ -37,26 +37,26 @@ class CodeGrant:
     resource: str = ""  # RFC 8707
     client_secret: Secret | None = None
     registration: Secret | None = None
-    nearest_allowed: AddressClass = AddressClass.LOCAL  # how near the endpoint may be, if a server named it
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceGrant:
-    """Who asks for a device code, where and for what (RFC 8628)."""
+    """The client, endpoints and scope of a device authorization (RFC 8628)."""
 
-    endpoint: str  # device authorization
+    endpoint: str  # device authorization endpoint
     token_endpoint: str
     client_id: str
     scope: str = ""
     resource: str = ""  # RFC 8707
-    audience: str = ""  # what Auth0 wants instead
+    audience: str = ""  # Auth0's parameter instead of `resource`
     client_secret: Secret | None = None
     registration: Secret | None = None
-    nearest_allowed: AddressClass = AddressClass.LOCAL  # how near the endpoints may be, if a server named them
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # if a server named the endpoints
 
 
 class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no types
-    """authlib's client core with nothing behind it: what it would post is returned as a `Request`.
+    """authlib's client core without a transport: what it would post is returned as a `Request`.
 
     It overrides methods that are private by name; authlib is pinned, and a test compares its requests byte for byte.
     """
@@ -66,7 +66,7 @@ class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no type
         return Request("POST", url, headers, body)
 
     def device_code(self, url: str, body: str, headers: Mapping[str, str]) -> Request:
-        """A request of the client to its server (RFC 8628 section 3.1), authenticated like those for tokens."""
+        """A device authorization request (RFC 8628 section 3.1), authenticated like token requests."""
         return self._http_post(url, body, self.client_auth(self.token_endpoint_auth_method), headers)
 
     def _refresh_token(self, url: str, refresh_token: str = "", **kwargs: Any) -> Request:
@@ -77,18 +77,18 @@ class RequestBuilder(OAuth2Client):  # type: ignore[misc]  # authlib has no type
 
 
 class HttpTokens:
-    """Refresh, exchange and revoke. Nothing is tried twice, nothing is decided."""
+    """Sends refresh, code, device and revocation requests, each exactly once."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
-        """RFC 6749 section 6: the token, the client, and the resource if the login has one; never the scope."""
+        """Refresh (RFC 6749 section 6): token, client, and the resource if the login has one; never the scope."""
         request = _build(refresh_request, login)
         return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
 
     async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
-        """RFC 6749 section 4.1.3 with RFC 7636 section 4.5."""
+        """Redeem an authorization code (RFC 6749 section 4.1.3 with RFC 7636 section 4.5)."""
         request = _build(exchange_request, code)
         if isinstance(request, Fault):
             return request
@@ -97,7 +97,7 @@ class HttpTokens:
         )
 
     async def device_code(self, grant: DeviceGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
-        """RFC 8628 section 3.1."""
+        """Request a device code (RFC 8628 section 3.1)."""
         request = _build(device_request, grant)
         if isinstance(request, Fault):
             return request
@@ -106,7 +106,7 @@ class HttpTokens:
         )
 
     async def poll(self, grant: DeviceGrant, code: Secret, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
-        """RFC 8628 section 3.4."""
+        """Poll for the tokens of a device code (RFC 8628 section 3.4)."""
         request = _build(lambda grant: poll_request(grant, code), grant)
         if isinstance(request, Fault):
             return request
@@ -115,7 +115,7 @@ class HttpTokens:
         )
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
-        """RFC 7009: whether the server said that the refresh token is void now."""
+        """Revoke the refresh token (RFC 7009): whether the server confirmed it."""
         if not login.revocation_endpoint:
             return False
         request = _build(revoke_request, login)
@@ -178,7 +178,7 @@ def revoke_request(login: Login) -> Request:
 
 
 def _build(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
-    """A value that no form can carry (a lone surrogate from a damaged store) is a fault before anything is sent."""
+    """The request, or a fault if it holds a value that no form can carry (a lone surrogate from a damaged store)."""
     try:
         request: Request = make(what)
     except ValueError:
@@ -187,7 +187,8 @@ def _build(make: Any, what: Login | CodeGrant | DeviceGrant) -> Request | Fault:
 
 
 def _headers() -> dict[str, str]:
-    """Always a new one: authlib signs its own module-wide default in place, so one client's secret reached the next."""
+    """Fresh headers for each request: authlib signs its own module-wide default in place, so one client's secret would
+    reach the next."""
     return {"Accept": "application/json", "Content-Type": FORM}
 
 
@@ -209,7 +210,8 @@ def _builder(grant: Login | CodeGrant | DeviceGrant) -> RequestBuilder:
 
 
 def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
-    """How the client proves itself: as registered (RFC 7591 section 2), else Basic, which every server must know."""
+    """How the client authenticates: as registered (RFC 7591 section 2), otherwise by Basic, which every server must
+    support."""
     if not secret:
         return "none"
     try:
@@ -221,7 +223,8 @@ def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
 
 
 def _basic(client: Any, method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:
-    """RFC 6749 section 2.3.1: both parts are form-encoded first, which authlib leaves out (`%` and `:` break then)."""
+    """HTTP Basic with both parts form-encoded (RFC 6749 section 2.3.1). authlib leaves that out, which breaks on `%`
+    and `:`."""
     credentials = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode("ascii")).decode("ascii")
     return uri, headers, body

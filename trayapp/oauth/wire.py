@@ -1,7 +1,7 @@
-"""One HTTP request, one `Reply`: on a fresh connection, without redirects, retries, cookies or keep-alive.
+"""HTTP transport for OAuth: one request, one `Reply`, on a fresh connection, without redirects, retries or cookies.
 
-A kept connection that the network took away in the meantime would leave a token in doubt for nothing; on a fresh one
-the same outage is "not sent". All requests share one TLS context, made in a thread, as making one blocks for 30 ms.
+A pooled connection that the network dropped in the meantime would leave a token in doubt for nothing; on a fresh one
+the same outage is "not sent". All requests share one TLS context, made in a thread because making one blocks for 30 ms.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, RequestProgress, TooLargeError, fault
 
-BODY_CAP = 1 << 20  # bytes; a token answer has a few thousand
+BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
 CONNECT_LIMIT = 5.0  # s; a reachable server needs less than one
-URL_MAX = 8192  # characters; servers and proxies take no longer request lines
+URL_MAX = 8192  # characters; servers and proxies reject longer request lines
 URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be sent. The body and the headers may hold secrets, so they are not shown."""
+    """An HTTP request to send. Body and headers may hold secrets, so `repr` leaves them out."""
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str = field(default="", repr=False)
-    nearest_allowed: AddressClass = AddressClass.LOCAL  # who is reached must not be nearer than this
-    head_only: bool = False  # the body is not waited for: an event stream has no end
+    nearest_allowed: AddressClass = AddressClass.LOCAL  # the server may be no nearer than this
+    head_only: bool = False  # don't read the body: an event stream never ends
 
 
 def is_loopback(host: str) -> bool:
@@ -48,7 +48,7 @@ def is_loopback(host: str) -> bool:
 
 
 def url_problem(url: str) -> str:
-    """Why tokens or codes must not go there, as the end of a sentence; empty if nothing speaks against it.
+    """Why tokens or codes must not go to this address, as the end of a sentence; empty if nothing speaks against it.
 
     https, or this machine itself (RFC 8252 section 8.3, RFC 9700 section 2.6); no fragment (RFC 6749 section 3.2).
     """
@@ -71,7 +71,7 @@ def url_problem(url: str) -> str:
 
 
 class Wire:
-    """Sends requests. `certificates` makes the TLS context; the default follows the OS and SSL_CERT_FILE."""
+    """Sends requests. `make_context` makes the TLS context; the default follows the system and SSL_CERT_FILE."""
 
     def __init__(
         self, release: str = "", make_context: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
@@ -90,10 +90,10 @@ class Wire:
         cap: int = BODY_CAP,
         on_reached: Callable[[AddressClass], None] = lambda reached: None,
     ) -> Reply:
-        """Send it once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body. `met` is told
-        how near the server is that was reached; behind a proxy only its name can tell.
+        """Send a request once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body.
+        `on_reached` is told the class of the address that was reached; behind a proxy only the server's name can tell.
 
-        Never raises but for being cancelled; then the connection is closed.
+        Raises nothing but CancelledError, which also closes the connection.
         """
         if reason := url_problem(request.url):
             return Fault(False, "request", f"Nothing was sent: the address {reason}.")
@@ -144,7 +144,7 @@ class Wire:
 
     @staticmethod
     def _client(context: ssl.SSLContext, host: str, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
-        """A client with the environment's proxy, but for this machine: plain http must never reach a proxy."""
+        """A client with the environment's proxy, except for this machine: plain http must never reach a proxy."""
         try:
             return httpx2.AsyncClient(
                 verify=context,
@@ -157,7 +157,7 @@ class Wire:
             raise BadProxyError from exc
 
     async def tls(self) -> ssl.SSLContext:
-        """The context that all share, also the proxy's connections. Raises `BadCertificatesError`."""
+        """The TLS context that all requests share, including connections to the proxy. Raises `BadCertificatesError`."""
         async with self._lock:
             if self._tls_context is None:
                 try:
