@@ -157,7 +157,7 @@ async def live(size: int) -> dict[str, float]:
             await clock.pass_time(HOUR)
             for offline in (True, False):
                 watcher.news.append(SystemChange(network=True, offline=offline))
-                made.look()
+                made.wake()
                 await clock.pass_time(HOUR)
             made.post(Action(Verb.RETRY_ALL))
             await green(made, clock)

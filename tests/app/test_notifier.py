@@ -145,7 +145,7 @@ async def test_muted_says_nothing(stage: Stage) -> None:
     """What was on the screen goes, and nothing new comes."""
 
     stage.tokens.reply = refusing
-    stage.world.engine.say(muted=True)
+    stage.world.engine.set_app_fields(muted=True)
     stage.world.do(Verb.RETRY_ALL, "")
     await stage.pass_time(60.0)
     assert {} == stage.screen.up

@@ -61,7 +61,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.news: list[SystemChange] = []
-        self.told = False
+        self.announces_network = False
         self.looks = 0
         self.failure: Exception | None = None
 
@@ -136,7 +136,7 @@ class World:
     def hear(self, news: SystemChange) -> None:
         """Something happens to machine or network, and the engine looks."""
         self.watcher.news.append(news)
-        self.engine.say()
+        self.engine.set_app_fields()
 
     async def stored(self, name: str = "one") -> Login | None:
         """The login that the keyring holds."""
@@ -197,7 +197,7 @@ async def running(
     gate: Gate | None = None,
     person: bool = True,
     certificates: bool = False,
-    on_verb: Callable[[Action], None] = lambda action: None,
+    on_app_action: Callable[[Action], None] = lambda action: None,
 ) -> AsyncIterator[World]:
     """The engine from start to a clean end. `person`: whoever opens a page agrees to it at once."""
     wire = Wire("0") if certificates else Wire("0", bare)  # reading all authorities takes 30 ms
@@ -232,7 +232,9 @@ async def running(
             if not told or told[-1] != word:
                 told.append(word)
 
-    engine = Engine(adapters, published, first_gate=gate or Gate(settle=0.03, settle_max=0.1), on_verb=on_verb)
+    engine = Engine(
+        adapters, published, first_gate=gate or Gate(settle=0.03, settle_max=0.1), on_app_action=on_app_action
+    )
     assert isinstance(adapters.watcher, Watcher)
     world = World(engine, adapters.keystore, adapters.journal, adapters.watcher, snapshots, opened, seen, browsers)
     engine.configure(specs)

@@ -36,9 +36,9 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> Non
     p, agenda = reached(phase), Agenda()
     due = deadlines.opens_at(p.w, Gate())
     assert due is not None
-    assert due == agenda.next({"w": p.w}, Gate(), due - 1.0, ())
-    assert float("inf") == agenda.next({"w": p.w}, Gate(), due, ())
-    assert due + 5.0 == agenda.next({"w": p.w}, Gate(), due, (due + 5.0, due + 9.0))
+    assert due == agenda.next_instant({"w": p.w}, Gate(), due - 1.0, ())
+    assert float("inf") == agenda.next_instant({"w": p.w}, Gate(), due, ())
+    assert due + 5.0 == agenda.next_instant({"w": p.w}, Gate(), due, (due + 5.0, due + 9.0))
 
 
 def test_who_is_due_longest_comes_first() -> None:
@@ -56,5 +56,5 @@ def test_the_end_of_the_settling_is_an_instant() -> None:
     """The gate opens by time alone."""
 
     restless = gate.network(Gate(), 100.0, offline=False)
-    assert restless.settles_at() == Agenda().next({}, restless, 100.0, ())
-    assert float("inf") == Agenda().next({}, restless, 200.0, ())
+    assert restless.settles_at() == Agenda().next_instant({}, restless, 100.0, ())
+    assert float("inf") == Agenda().next_instant({}, restless, 200.0, ())

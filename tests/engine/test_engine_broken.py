@@ -199,7 +199,7 @@ async def test_the_loop_outlives_whatever_happens_in_a_look(
         async with one(server, tmp_path) as world:
             await world.green()
             world.watcher.failure = RuntimeError("the eye is shut")
-            world.engine.say()
+            world.engine.set_app_fields()
             await world.until(lambda: "the eye is shut" in caplog.text)
             looks = world.watcher.looks
             await world.quiet(0.05)

@@ -108,7 +108,7 @@ async def test_a_quit_gives_up_after_its_patience(
 ) -> None:
     """A server that never answers holds up the end for so long and no longer; the log says whose answer is missing."""
 
-    monkeypatch.setattr(engine, "QUIT_PATIENCE", 0.1)
+    monkeypatch.setattr(engine, "QUIT_LIMIT", 0.1)
     with OAuthServer(check=False) as server:
         server.mode = Mode.HANG_BEFORE_HEADERS
         async with one(server, tmp_path, with_policy(attempt_limit=60.0)) as world:
@@ -128,7 +128,7 @@ async def test_after_the_end_nothing_begins(tmp_path: Path) -> None:
             asked = server.count("token")
             for verb in (Verb.RETRY, Verb.RESUME, Verb.RETRY_ALL):
                 world.do(verb)
-            await world.engine.seen(SystemChange(woke=True, network=True))
+            await world.engine.system_changed(SystemChange(woke=True, network=True))
             await asyncio.sleep(0.25)
             assert asked == server.count("token")
         world.do(Verb.RETRY)  # the engine is gone: nobody hears it, and nobody minds

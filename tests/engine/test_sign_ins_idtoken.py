@@ -183,7 +183,7 @@ async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
 def test_a_quit_outlasts_a_check() -> None:
     """A login whose check is cut off would be a candidate for ever, which no start looks at."""
 
-    assert sign_ins.KEYRING_PATIENCE + sign_ins.CHECK_LIMIT < engine.QUIT_PATIENCE
+    assert sign_ins.KEYRING_LIMIT + sign_ins.CHECK_LIMIT < engine.QUIT_LIMIT
 
 
 async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: py
 async def test_a_keyring_that_hangs_does_not_hold_up_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The login is in memory then, as any that cannot be stored."""
 
-    monkeypatch.setattr(sign_ins, "KEYRING_PATIENCE", 0.05)
+    monkeypatch.setattr(sign_ins, "KEYRING_LIMIT", 0.05)
 
     class Hanging(MemoryKeystore):
         async def store_candidate(self, name: str, login: Login) -> None:

@@ -64,7 +64,7 @@ async def test_no_answer_is_marked_and_asked_again_after_the_wake(
 ) -> None:
     """Patience ends, the mark is set, the request is kept; after the wake the same token is sent, and it is green."""
 
-    monkeypatch.setattr(suspend, "PATIENCE", 0.2)
+    monkeypatch.setattr(suspend, "SUSPEND_LIMIT", 0.2)
     with OAuthServer(grace=60, delay=30) as server:
         async with one(server, tmp_path, with_policy(attempt_limit=2.0)) as world:
             await world.green()
@@ -100,7 +100,7 @@ async def test_nothing_begins_until_the_wake(tmp_path: Path) -> None:
 async def test_a_sleep_that_is_called_off_marks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Called off while an answer is still awaited: the waiting ends at once, and no token is doubted for it."""
 
-    monkeypatch.setattr(suspend, "PATIENCE", 1.0)
+    monkeypatch.setattr(suspend, "SUSPEND_LIMIT", 1.0)
     with OAuthServer(delay=0.6) as server:
         async with one(server, tmp_path, PATIENT) as world:
             await world.green()

@@ -58,7 +58,7 @@ class Director:
         dark = happening.who == "dark"
         if self.w.native and self.w.process is not None:
             self.w.process.watcher.tell(SystemChange(sleep_soon=True))
-            self.w.process.engine.say()
+            self.w.process.engine.set_app_fields()
             await asyncio.sleep(self.w.rng.uniform(0.1, 4.0))
         self.w.online()
         self.w.asleep = True
@@ -94,7 +94,7 @@ class Director:
             process.watcher.tell(
                 SystemChange(woke=True) if self.w.checks.heals.sleep_told and not self.w.asleep else SystemChange()
             )
-            process.engine.say()
+            process.engine.set_app_fields()
 
     def _happen(self, h: Happening) -> None:
         """One line of the plan comes true."""

@@ -103,7 +103,7 @@ class Watcher:
             offline=news.offline if news.network else self._news.offline,
         )
 
-    told = False
+    announces_network = False
 
     def poll(self, now: Moment) -> SystemChange | None:
         seen, self._news = self._news, SystemChange()

@@ -110,9 +110,9 @@ class Observed(Engine):
         self._process = process
         super().__init__(adapters, _nobody, first_gate=gate)
 
-    def _apply(self, name: str, event: Event) -> None:
+    def apply(self, name: str, event: Event) -> None:
         before = self.workloads.get(name)
-        super()._apply(name, event)
+        super().apply(name, event)
         after = self.workloads.get(name)
         if before is not None and after is not None and self._process.alive:
             self._process.world.checks.applied(self._process, name, before, event, after)

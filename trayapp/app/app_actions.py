@@ -70,7 +70,7 @@ class AppActions:
     def _toggle_mute(self) -> None:
         muted = not self._engine.snapshot().muted
         write_private(self._muted_file, "yes\n" if muted else "no\n")
-        self._engine.say(muted=muted)
+        self._engine.set_app_fields(muted=muted)
 
     def _quit_asked(self) -> None:
         """A login that is in memory only would be lost: say so once, then quit."""

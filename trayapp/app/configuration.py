@@ -24,11 +24,11 @@ class ConfiguredEngine(Protocol):
         """The workloads that there are now."""
         ...
 
-    def time_gate(self, settle: float, settle_max: float) -> None:
+    def set_settling_times(self, settle: float, settle_max: float) -> None:
         """How long a network has to be quiet before anything is sent (M10); seconds."""
         ...
 
-    def say(self, **what: Unpack[AppFields]) -> None:
+    def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
         """`broken`: why there is no configuration at all; empty: there is one."""
         ...
 
@@ -65,9 +65,9 @@ class ConfigurationReader:
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
         self.settings, self._good = config.settings, True
-        self._engine.say(broken="")
+        self._engine.set_app_fields(broken="")
         self._warnings.set("configuration")
-        self._engine.time_gate(config.settings.settle, config.settings.settle_max)
+        self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
         self._engine.configure(config.workloads.values())
         return [], list(config.warnings)
 
@@ -78,5 +78,5 @@ class ConfigurationReader:
         if self._good:
             self._warnings.set("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
         else:
-            self._engine.say(broken=sentences[0])
+            self._engine.set_app_fields(broken=sentences[0])
         return sentences

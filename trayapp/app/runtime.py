@@ -103,14 +103,17 @@ class Runtime:
             watcher=self.watcher,
         )
         self.engine = Engine(
-            adapters, self._published, on_verb=lambda action: self.actions.act(action), read_configuration=self._read
+            adapters,
+            self._published,
+            on_app_action=lambda action: self.actions.act(action),
+            read_configuration=self._read,
         )
-        self.warnings = WarningLines(lambda lines: self.engine.say(warnings=lines))
+        self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
         self.configuration = ConfigurationReader(load, paths.config_file, self.engine, self.warnings, self._before_read)
         self.notifier = Notifier(self.engine, act, enabled=parts.notifications)
         self.at_login = StartAtLogin(
             parts.autostart,
-            lambda checked: self.engine.say(autostart=checked),
+            lambda checked: self.engine.set_app_fields(autostart=checked),
             lambda sentence: self.notifier.say("autostart", "Start at login", sentence),
         )
         self.clients = ClientAddresses(
@@ -130,7 +133,7 @@ class Runtime:
             self.journal,
             paths.alive_file,
             lambda what, work: self.engine.task(what, work, needed=True),
-            lambda name, new: self.events.tell("history", lambda: event_json(name, new)),
+            lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
         self.proxy = Proxy(EngineTokenSource(self.engine), self.keys, Upstreams(self.wire.tls))
         self.aggregate = Aggregate(self.keys, paths.aggregate_file, lambda: self.server)
@@ -163,7 +166,7 @@ class Runtime:
     def _reactions(self) -> Reactions:
         """Late bound: the engine is made after the watcher that it needs."""
         return Reactions(
-            look_soon=lambda: self.engine.look(),
+            look_soon=lambda: self.engine.wake(),
             file_changed=self._read,
             user_is_back=lambda: self.notifier.user_is_back(),
             time_passed=self._time_passed,
@@ -178,7 +181,7 @@ class Runtime:
         self.engine.task("look when Amberlight last ran", self.timeline.started(self.clock.now().wall), needed=True)
         self.engine.gate = self.watcher.first_gate()
         self.configuration.read()
-        self.engine.say(muted=self.actions.muted(self.configuration.settings.muted))
+        self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
         await self._serve()
         await self.notifier.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
@@ -234,7 +237,11 @@ class Runtime:
                 runtime_dir=self.paths.runtime_dir,
                 version=__version__,
                 routes=routes(
-                    self.control, version=__version__, events=self.events, page_keys=self.page_keys, past=self.timeline
+                    self.control,
+                    version=__version__,
+                    events=self.events,
+                    page_keys=self.page_keys,
+                    history_reader=self.timeline,
                 ),
                 open_routes=[*open_routes(self.page_keys), *self.aggregate.routes(), *self.proxy.routes()],
                 pages=Pages().routes(),

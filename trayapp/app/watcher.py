@@ -52,7 +52,7 @@ class SystemWatcher:
         return Gate(offline=offline, closed_since=now.at if offline else None)
 
     @property
-    def told(self) -> bool:
+    def announces_network(self) -> bool:
         """Whether the system announces a network that returns."""
         return self.watch.network
 

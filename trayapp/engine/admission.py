@@ -1,4 +1,4 @@
-"""How many attempts may be in flight at once (M11): 8 in all, 2 per authorization server, who is due longest first."""
+"""Admission of attempts: at most 8 in flight, 2 per authorization server, the longest due first (M11)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ IN_FLIGHT_PER_SERVER = 2
 
 
 def admitted(ready: Iterable[tuple[float, str]], workloads: Mapping[str, Workload]) -> Iterator[str]:
-    """Of those that are ready, in due order, the names that may begin. What each of them has become is looked at when
-    the next one is asked for, as one that did not begin after all leaves its slot free."""
+    """The names of `ready`, which is in due order, that may begin an attempt.
+
+    The caller begins each one before it takes the next: only then is its phase read, so that a workload that did not
+    begin after all leaves its slot free.
+    """
     servers = Counter(_server(w) for w in workloads.values() if w.phase is Phase.REFRESHING)
     for _, name in ready:
         if servers.total() >= IN_FLIGHT:
@@ -26,5 +29,6 @@ def admitted(ready: Iterable[tuple[float, str]], workloads: Mapping[str, Workloa
 
 
 def _server(w: Workload) -> str:
+    """Host and port of the token endpoint."""
     endpoint = w.login.token_endpoint if w.login else w.spec.token_endpoint
     return urlsplit(endpoint).netloc

@@ -1,7 +1,7 @@
-"""When each workload wants to be looked at, kept from one pass of the engine to the next.
+"""A cache of when each workload is due, from one pass of the engine to the next.
 
-Both instants follow from the workload and the gate alone, and both of these are immutable: as long as they are the same
-objects the instants are the same too, so that nothing has to be told to forget them.
+The instants are functions of the workload and the gate, and both of these are immutable. While they are the same objects
+the cached instants hold, so nothing ever has to invalidate an entry.
 """
 
 from __future__ import annotations
@@ -15,34 +15,39 @@ from trayapp.core.model import Workload
 
 
 class DueTimes(NamedTuple):
-    """Instants of `.at`; None: no time alone brings it."""
+    """Instants of `.at`; None if no passing of time brings it about."""
 
     opens: float | None  # when an attempt may leave (`deadlines.opens_at`)
-    deadline: float | None  # when the machine wants `Go` or `Time` (`deadlines.next_deadline`)
+    deadline: float | None  # when the machine needs `Go` or `Time` (`deadlines.next_deadline`)
 
 
 class Agenda:
-    """Belongs to the engine's loop. A pass over 1,000 workloads of which few changed takes about a millisecond."""
+    """Due times by name, on the engine's loop. A pass over 1,000 workloads, few of them changed, takes about 1 ms."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Workload, Gate, DueTimes]] = {}
+        self._cache: dict[str, tuple[Workload, Gate, DueTimes]] = {}
 
     def times(self, name: str, w: Workload, gate: Gate) -> DueTimes:
-        """Of this workload behind this gate."""
-        kept = self._kept.get(name)
-        if kept is not None and kept[0] is w and kept[1] is gate:
-            return kept[2]
+        """The due times of workload `w` behind this gate."""
+        cached = self._cache.get(name)
+        if cached is not None and cached[0] is w and cached[1] is gate:
+            return cached[2]
         times = DueTimes(deadlines.opens_at(w, gate), deadlines.next_deadline(w, gate))
-        self._kept[name] = (w, gate, times)
+        self._cache[name] = (w, gate, times)
         return times
 
     def ready(self, workloads: Mapping[str, Workload], gate: Gate, at: float) -> list[tuple[float, str]]:
-        """Whose attempt may leave, who is due longest first."""
+        """Instant and name of each workload whose attempt may leave at `at`, the longest due first."""
         opens = ((self.times(name, w, gate).opens, name) for name, w in workloads.items())
         return sorted((since, name) for since, name in opens if since is not None and since <= at)
 
-    def next(self, workloads: Mapping[str, Workload], gate: Gate, at: float, others: Iterable[float | None]) -> float:
-        """The next instant of anybody's, at best infinite. What is due but has no slot waits for a slot's event."""
+    def next_instant(
+        self, workloads: Mapping[str, Workload], gate: Gate, at: float, others: Iterable[float | None]
+    ) -> float:
+        """The next instant at which anything is due, infinity if there is none. `others` are instants from elsewhere.
+
+        A workload that is due but has no slot (M11) doesn't count: the end of another attempt wakes the engine for it.
+        """
         nearest = min((other for other in others if other is not None), default=float("inf"))
         settles = gate.settles_at()
         if settles is not None and settles > at:
@@ -54,5 +59,5 @@ class Agenda:
         return nearest
 
     def forget(self, name: str) -> None:
-        """It is gone."""
-        self._kept.pop(name, None)
+        """The workload was removed."""
+        self._cache.pop(name, None)

@@ -1,5 +1,7 @@
-"""Hot callers: whoever needs an access token now (M15). They are served or refused from what is known; nothing they do
-sends a request, except that an expired token makes the engine look at its clocks.
+"""Serve access tokens to callers that need one now, or tell them why there is none (M15).
+
+The answer comes from the current state. A caller never sends a request to the token endpoint: an expired token only makes
+the engine read its clocks, and what is due by then begins as usual.
 """
 
 from __future__ import annotations
@@ -12,42 +14,42 @@ from trayapp.core.model import AccessToken, Phase, Workload
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.engine.ports import CallerHost
 
-HOPEFUL = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
+ON_TRACK = (Phase.LOADING, Phase.VALID, Phase.REFRESHING, Phase.WAITING)
 
 
 class Callers:
-    """Serves tokens, keeps who waits, and remembers which workloads refused somebody."""
+    """Serves tokens, holds the callers that wait, and remembers which workloads refused one."""
 
     def __init__(self, engine: CallerHost) -> None:
         self._engine = engine
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self.refused: set[str] = set()
-        self.refusals: Counter[tuple[str, str]] = Counter()  # since the start: workload, error
+        self.refusals: Counter[tuple[str, str]] = Counter()  # by workload and error, since the start
 
-    async def token(self, name: str, min_validity: float, patience: float = 0.0) -> AccessToken | Unavailable:
+    async def token(self, name: str, min_validity: float, max_wait: float = 0.0) -> AccessToken | Unavailable:
         """A usable token with more than `min_validity` seconds of life, or why there is none.
 
-        Waits at most `hot_wait` seconds, or `patience` if that is longer, and only while nothing has failed since the
-        last usable token. A caller that goes away cancels its own waiting, never the attempt. Less life than was asked
-        for is better than none: a usable token is handed out when there will be no better one soon.
+        Waits at most `hot_wait` seconds, or `max_wait` if that is longer, and only while nothing has failed since the
+        last usable token. Cancelling it cancels the waiting, never the attempt. A usable token with less life than was
+        asked for is returned if no better one is to come soon.
         """
-        first = self.peek(name, min_validity)
-        if isinstance(first, Unavailable) and self._engine.caught_up(name):
-            first = self.peek(name, min_validity)
-        if isinstance(first, AccessToken):
-            return first
+        known = self.peek(name, min_validity)
+        if isinstance(known, Unavailable) and self._engine.update_view(name):
+            known = self.peek(name, min_validity)
+        if isinstance(known, AccessToken):
+            return known
         w = self._engine.workloads.get(name)
-        if w is None or not _hopeful(w):
-            return self._last(name) if min_validity > 0.0 else self._refuse(name, first)
-        self._engine.hot(name, min_validity)
+        if w is None or not _on_track(w):
+            return self._usable_or_refusal(name) if min_validity > 0.0 else self._refuse(name, known)
+        self._engine.hot_call(name, min_validity)
         try:
-            async with asyncio.timeout(max(w.spec.policy.hot_wait, patience)):
-                return await self._served(name, min_validity, patience, _serial(w))
+            async with asyncio.timeout(max(w.spec.policy.hot_wait, max_wait)):
+                return await self._wait_for_token(name, min_validity, max_wait, _serial(w))
         except TimeoutError:
-            return self._last(name)
+            return self._usable_or_refusal(name)
 
     def peek(self, name: str, min_validity: float = 0.0) -> AccessToken | Unavailable:
-        """The same without waiting."""
+        """The same from what is known now, without waiting."""
         w = self._engine.workloads.get(name)
         if w is None:
             return _unknown(name)
@@ -58,33 +60,34 @@ class Callers:
         seen = self._engine.view_of(name) or view.derive(w, self._engine.gate, now)
         return view.unavailable(w, seen, self._engine.gate, now)
 
-    def changed(self, name: str) -> None:
-        """Something happened to it: whoever waits looks again."""
+    def workload_changed(self, name: str) -> None:
+        """The workload changed: every caller that waits for it checks again."""
         for future in self._waiting.pop(name, ()):
             if not future.done():
                 future.set_result(None)
 
-    def forgive(self, name: str) -> None:
-        """It runs again: what was refused before is forgotten."""
+    def clear_refusal(self, name: str) -> None:
+        """The workload runs again: the next outage is announced only after a refusal of its own."""
         self.refused.discard(name)
 
-    def _refuse(self, name: str, why: Unavailable) -> Unavailable:
+    def _refuse(self, name: str, refusal: Unavailable) -> Unavailable:
         if name in self._engine.workloads:
             self.refused.add(name)
-            self.refusals[name, why.error] += 1
-        return why
+            self.refusals[name, refusal.error] += 1
+        return refusal
 
-    async def _served(
-        self, name: str, min_validity: float, patience: float, serial: int | None
+    async def _wait_for_token(
+        self, name: str, min_validity: float, max_wait: float, serial: int | None
     ) -> AccessToken | Unavailable:
-        """`serial` is the token that was not good enough: if the next one is not either, none will be."""
+        """Until a token is good enough or none is to be expected. `serial` is the token whose life was too short: if the
+        next one's is too, no later one will do."""
         while True:
             answer = self.peek(name, min_validity)
             w = self._engine.workloads.get(name)
             if isinstance(answer, AccessToken):
                 return answer
-            if w is None or _serial(w) not in (serial, None) or not self._worth_waiting(w, patience):
-                return self._last(name)
+            if w is None or _serial(w) not in (serial, None) or not self._worth_waiting(w, max_wait):
+                return self._usable_or_refusal(name)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiting = self._waiting.setdefault(name, set())
             waiting.add(future)
@@ -93,33 +96,35 @@ class Callers:
             finally:
                 waiting.discard(future)
 
-    def _last(self, name: str) -> AccessToken | Unavailable:
-        last = self.peek(name)
-        return last if isinstance(last, AccessToken) else self._refuse(name, last)
+    def _usable_or_refusal(self, name: str) -> AccessToken | Unavailable:
+        """Whatever usable token there is; without one the refusal, which is counted."""
+        known = self.peek(name)
+        return known if isinstance(known, AccessToken) else self._refuse(name, known)
 
-    def _worth_waiting(self, w: Workload, patience: float) -> bool:
-        """An attempt is in flight, or will be soon; who has a usable token to go on with does not wait for a later one."""
-        if not _hopeful(w):
+    def _worth_waiting(self, w: Workload, max_wait: float) -> bool:
+        """Whether an attempt is in flight or begins within the caller's wait; with a usable token, within `hot_wait`."""
+        if not _on_track(w):
             return False
         if w.phase in (Phase.LOADING, Phase.REFRESHING):
             return True
         opens = deadlines.opens_at(w, self._engine.gate)
         at, policy = self._engine.now().at, w.spec.policy
         usable = w.access is not None and w.access.usable(at, policy.usable_margin)
-        return opens is not None and opens <= at + (policy.hot_wait if usable else max(policy.hot_wait, patience))
+        return opens is not None and opens <= at + (policy.hot_wait if usable else max(policy.hot_wait, max_wait))
 
 
-def _hopeful(w: Workload) -> bool:
-    """Nothing has failed since the last usable token, and nobody has stopped it."""
-    return w.phase in HOPEFUL and w.failing is None and w.keyring is None and serves(w)
+def _on_track(w: Workload) -> bool:
+    """Whether nothing has failed since the last usable token and the workload is not stopped."""
+    return w.phase in ON_TRACK and w.failing is None and w.keyring is None and serves(w)
 
 
 def _serial(w: Workload) -> int | None:
+    """The serial number of its access token."""
     return None if w.access is None else w.access.serial
 
 
 def serves(w: Workload) -> bool:
-    """M17 and M18: what is stopped, or rejected upstream, hands nothing out."""
+    """Whether the workload may serve a token: not while it is stopped, being removed or wrongly configured (M17)."""
     return w.phase not in (Phase.PAUSED, Phase.BROKEN) and w.after not in ("pause", "remove", "sign_out")
 
 

@@ -1,10 +1,10 @@
 """The engine's ports, as Protocols: what it expects of its adapters, and what its own parts may ask of it.
 
-Adapters fit by shape and need not import this file. All their coroutines run on the engine's loop and never raise for
-an expected failure: failures are values. Cancelling one of them never leaves a secret half written.
+Adapters match by structure and need not import this file. All their coroutines run on the engine's loop and never raise
+for an expected failure: failures are values. Cancelling one of them never leaves a secret half written.
 
 The engine's parts (`effects`, `callers`, `sign_ins`, `suspend`) know the engine as `EngineCore` and the few additions
-below it, never as the whole object: so each can be tested without an engine, and no import runs back up.
+below it, never as the whole object. So each can be tested without an engine, and no import runs back up.
 """
 
 from __future__ import annotations
@@ -32,16 +32,18 @@ from trayapp.core.snapshot import WorkloadView
 
 
 class Clock(Protocol):
-    """The three clocks, random numbers, and waiting. Tests and the simulator bring their own."""
+    """The three clocks, random numbers, and waiting: `osevents/clocks.py`. Tests and the simulator bring their own."""
 
-    def now(self) -> Moment: ...
+    def now(self) -> Moment:
+        """The three clocks, read together."""
+        ...
 
     def jitter(self) -> float:
         """A number in [0, 1)."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait about so long, by a clock that may stop in sleep."""
+        """Wait about this long, by a clock that may stop while the machine sleeps."""
         ...
 
 
@@ -49,11 +51,14 @@ class TokenEndpoint(Protocol):
     """The token endpoint of whichever server a login came from: `oauth/tokens.py`."""
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
-        """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath."""
+        """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath.
+
+        `limit` and `connect` are seconds, for all of it and for connecting.
+        """
         ...
 
     async def revoke(self, login: Login) -> bool:
-        """RFC 7009, best effort within 10 s; whether the server confirmed it."""
+        """Revoke the login (RFC 7009), best effort within 10 s; whether the server confirmed it."""
         ...
 
 
@@ -68,16 +73,20 @@ class StoredLogin:
 class Keystore(Protocol):
     """Logins in the operating system's keyring, two slots each: `vault/keystore.py`, RULES.md section 4."""
 
-    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble: ...
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
+        """Read both slots. With `prompt` the system may show its unlock dialog: only after a person's click."""
+        ...
 
-    async def probe(self, *, prompt: bool = False) -> Trouble | None: ...
+    async def probe(self, *, prompt: bool = False) -> Trouble | None:
+        """Prove that the keyring can be written, before a token is spent."""
+        ...
 
     async def store(self, name: str, login: Login) -> Trouble | None:
         """Write to the slot that does not hold the highest generation, header last, and read back."""
         ...
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
-        """The same, but ignored at start. `store` of the same login makes it the current one."""
+        """The same as a candidate, which a start ignores. `store` of the same login makes it the current one."""
         ...
 
     async def discard(self, name: str) -> Trouble | None:
@@ -87,7 +96,7 @@ class Keystore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SystemChange:
-    """What a look at the operating system showed, where it differs from the look before."""
+    """What has changed in the operating system since the previous poll."""
 
     woke: bool = False
     sleep_soon: bool = False
@@ -97,41 +106,52 @@ class SystemChange:
 
 
 class Watcher(Protocol):
-    """Looks at clocks, routes and addresses when it is asked to; cheap enough for every wake-up of the engine."""
+    """Notices sleep, wake and changes of the network: `app/watcher.py`. Cheap enough for every pass of the engine."""
 
     @property
-    def told(self) -> bool:
-        """Whether the system tells of a network that returns, so that nobody has to look out for it."""
+    def announces_network(self) -> bool:
+        """Whether the system reports a network that returns, so that the engine need not poll for it more often."""
         ...
 
-    def poll(self, now: Moment) -> SystemChange | None: ...
+    def poll(self, now: Moment) -> SystemChange | None:
+        """What has changed since the previous poll; None if nothing has."""
+        ...
 
 
 class Journal(Protocol):
-    """`storage/journal.py`: state.db. A failure is logged and loses no login, so nothing is returned for it."""
+    """state.db: `storage/journal.py`. A failure is logged and loses no login, so nothing is returned for it."""
 
-    async def load(self, name: str) -> Saved: ...
+    async def load(self, name: str) -> Saved:
+        """What was remembered of the workload; the defaults if nothing was."""
+        ...
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
-        """Durably: this token is about to be sent. False if it could not be written."""
+        """Record durably that this token is about to be sent. False if it could not be written."""
         ...
 
     async def close_intent(self, name: str, fingerprint: str, generation: int | None = None) -> None:
-        """One transaction: the generation that is current now, and the intent closed."""
+        """Close the intent and record the generation that is current now, in one transaction."""
         ...
 
-    async def save(self, name: str, saved: Saved) -> None: ...
+    async def save(self, name: str, saved: Saved) -> None:
+        """Remember this for the next start."""
+        ...
 
-    async def note(self, name: str, wall: float, note: Note, status: str, detail: str) -> None: ...
+    async def note(self, name: str, wall: float, note: Note, status: str, detail: str) -> None:
+        """Write one row of history."""
+        ...
 
-    async def forget(self, name: str) -> None: ...
+    async def forget(self, name: str) -> None:
+        """Erase everything about the workload."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check of an ID token came to. Without `problem` the subject is who signed in; with one it is not known.
+    """The result of checking an ID token. Without `problem` its subject is who signed in; with one that is unknown.
 
-    `refused`: the token is for somebody else, so the sign-in is none. Otherwise a problem is only a warning.
+    `refused`: the token was made for another issuer, client or sign-in, so this sign-in is void. Otherwise a problem is
+    only a warning.
     """
 
     problem: Problem | None = None
@@ -140,10 +160,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class NewLogin:
-    """What a sign-in brought. The lineage is new; the generation is the sign-in's guess, the engine sets it.
+    """What a sign-in yielded. The lineage is new; the generation is a placeholder that the engine replaces.
 
-    `check` looks whether the ID token, from which the subject is, is what it claims to be; it takes as long as a request
-    and belongs after the login was stored. None: there is nothing to be checked.
+    `check` validates the ID token that the subject was read from. It takes as long as a request, so it is called after
+    the login is stored. None if there is nothing to check.
     """
 
     login: Login
@@ -164,23 +184,25 @@ class SignIn(Protocol):
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None],
     ) -> NewLogin | Problem:
-        """The whole flow, by `spec.flow`. `show` gets the page's address once the redirect listener is bound or the
-        device code is here (`show_code` had it just before); with `browser` it was opened there by a person's wish.
-        Cancelling ends it."""
+        """The whole flow, by `spec.flow`. Cancelling it ends it.
+
+        `show` gets the page's URL once the redirect listener is bound, or right after `show_code` got the device code.
+        With `browser` a person asked for it, and the page has been opened in the browser.
+        """
         ...
 
     def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect URL that a person copied (`--no-browser`); None if the waiting flow took it."""
+        """Take a redirect URL that a person copied (`--no-browser`); None if the waiting flow accepted it."""
         ...
 
     def reopen(self, name: str) -> bool:
-        """Open the page of the flow that is already under way once more."""
+        """Open the page of the flow under way once more; whether there was one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Everything outside that the engine speaks to."""
+    """Everything outside that the engine calls."""
 
     clock: Clock
     tokens: TokenEndpoint
@@ -207,7 +229,7 @@ class EngineCore(Protocol):
         ...
 
     def task(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
-        """Run `work` as a task named `what`; the program does not end before one that is `needed`."""
+        """Run `work` as a task named `what`; a quit waits for one that is `needed`."""
         ...
 
 
@@ -221,24 +243,24 @@ class GatedCore(EngineCore, Protocol):
 class TokenIssuer(EngineCore, Protocol):
     """For `sign_ins`: access tokens carry serial numbers, and only the engine counts them."""
 
-    def serial(self) -> int:
-        """The number of the next access token."""
+    def next_serial(self) -> int:
+        """The serial number for a new access token."""
         ...
 
 
 class EffectHost(GatedCore, TokenIssuer, Protocol):
-    """For `effects`: what an effect reports when it is done."""
+    """For `effects`: what they report, and what a history row needs."""
 
     def view_of(self, name: str) -> WorkloadView | None:
-        """The workload as everybody sees it."""
+        """The workload as it is shown to people and programs."""
         ...
 
     def finished(self, name: str) -> None:
-        """A shutdown need not wait for the workload any longer."""
+        """A quit need not wait for the workload any longer."""
         ...
 
-    def gone(self, name: str) -> None:
-        """The workload was removed, and nothing of it is left."""
+    def removed(self, name: str) -> None:
+        """The workload's login and records are deleted; forget the workload."""
         ...
 
     def answered(self) -> None:
@@ -251,17 +273,17 @@ class EffectHost(GatedCore, TokenIssuer, Protocol):
 
 
 class CallerHost(GatedCore, Protocol):
-    """For `callers`: a caller without a token makes the engine look at its clocks (M15)."""
+    """For `callers`: a caller without a token makes the engine read its clocks (M15)."""
 
     def view_of(self, name: str) -> WorkloadView | None:
-        """The workload as everybody sees it."""
+        """The workload as it is shown to people and programs."""
         ...
 
-    def caught_up(self, name: str) -> bool:
-        """Derive the view again if time alone has changed it; whether it did."""
+    def update_view(self, name: str) -> bool:
+        """Derive the view again if time alone has changed it; whether it had."""
         ...
 
-    def hot(self, name: str, validity: float) -> None:
+    def hot_call(self, name: str, validity: float) -> None:
         """A caller found no token with `validity` seconds of life."""
         ...
 
@@ -269,6 +291,6 @@ class CallerHost(GatedCore, Protocol):
 class SuspendHost(GatedCore, Protocol):
     """For `suspend`: every workload is told of an imminent sleep."""
 
-    async def everyone(self, *events: Callable[[Moment], Event]) -> None:
-        """Send these events to every workload, in slices."""
+    async def apply_to_all(self, *events: Callable[[Moment], Event]) -> None:
+        """Apply these events to every workload, in slices."""
         ...

@@ -1,8 +1,9 @@
-"""The way to sleep: nothing begins any more, and what is in flight has a moment to end and to be stored.
+"""Before the machine sleeps: attempts in flight get up to 4 seconds to end and to be stored.
 
-The gate is closed by then. Whoever holds the machine's sleep up (logind's delay lock, macOS' acknowledgement) waits for
-`settled` and lets go. What has no answer by that time is marked: its token may be spent, and is asked again after the
-wake while the server's grace lasts (M9). Its connection is kept, as the answer may already be on this side of it.
+The gate is closed by then, so nothing new begins. Whatever delays the sleep (logind's delay lock, macOS' acknowledgement)
+waits for `settled`, then releases it. An attempt without an answer by that time gets the mark: its token may be spent and
+is sent again after the wake, while the server's grace lasts (M9). Its connection is kept, because the answer may already
+have reached this machine.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from trayapp.engine.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 4.0  # s; logind waits 5 s at most (InhibitDelayMaxSec), macOS 30
-CLOSE_LOOK = 0.05  # s between two looks at what is still under way
+SUSPEND_LIMIT = 4.0  # s; logind waits 5 s at most (InhibitDelayMaxSec), macOS 30
+END_POLL = 0.05  # s between two checks of what is still under way
 
 
 class SuspendDelay:
-    """Belongs to the engine's loop."""
+    """One wait per announced sleep, on the engine's loop."""
 
     def __init__(self, engine: SuspendHost, clock: Clock, tasks: Tasks) -> None:
         self._engine = engine
@@ -31,31 +32,31 @@ class SuspendDelay:
         self._holding: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """The machine is about to sleep, and the gate is closed."""
+        """The machine is about to sleep. The gate is already closed."""
         self._holding = self._engine.task("let attempts end before the sleep", self._hold())
 
     async def settled(self) -> None:
-        """Until the machine may sleep: at most `PATIENCE` seconds after `begin`."""
+        """Wait until the machine may sleep: at most `SUSPEND_LIMIT` seconds after `begin`."""
         if self._holding is not None:
             await asyncio.wait({self._holding})
 
     async def _hold(self) -> None:
-        until = self._clock.now().awake + PATIENCE
-        while self._engine.gate.sleeping and (late := self._under_way()):
+        until = self._clock.now().awake + SUSPEND_LIMIT
+        while self._engine.gate.sleeping and (unanswered := self._under_way()):
             left = until - self._clock.now().awake
             if left <= 0.0:
-                log.warning("going to sleep without an answer to: %s", ", ".join(sorted(late)))
+                log.warning("going to sleep without an answer to: %s", ", ".join(sorted(unanswered)))
                 break
-            await self._clock.sleep(min(CLOSE_LOOK, left))
+            await self._clock.sleep(min(END_POLL, left))
         if self._engine.gate.sleeping:  # else the sleep was called off, or is over
-            await self._engine.everyone(SleepSoon)
+            await self._engine.apply_to_all(SleepSoon)
 
     def _under_way(self) -> set[str]:
-        """What is in flight or being written, by name."""
+        """The names of attempts in flight and of tasks that write."""
         attempts = {n for n, w in self._engine.workloads.items() if _sent(w) or w.storing is not None}
         return attempts | {task.get_name() for task in self._tasks.needed}
 
 
 def _sent(w: Workload) -> bool:
-    """What is still being probed is not sent before the wake, so nobody waits for it."""
+    """Whether its request has left. An attempt that is still probing sends nothing before the wake, so no wait for it."""
     return w.attempt is not None and w.attempt.step is not Step.PROBE

@@ -1,4 +1,4 @@
-"""Tasks with names: each is kept until it ends, and none fails silently (M13)."""
+"""Named asyncio tasks: each is referenced until it ends, and none fails silently (M13)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ log = logging.getLogger(__name__)
 
 
 class Tasks:
-    """The tasks of one loop. `needed` are those that the end of the program waits for: they write, delete or revoke.
+    """The tasks of one loop. `needed` are those that a quit waits for: they write, delete or revoke.
 
-    `on_end` is called whenever one has ended.
+    `on_end` is called whenever a task has ended.
     """
 
     def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
@@ -22,7 +22,7 @@ class Tasks:
         self.needed: set[asyncio.Task[None]] = set()
 
     def begin(self, what: str, work: Coroutine[Any, Any, None], *, needed: bool = False) -> asyncio.Task[None]:
-        """Run it on the current loop; `what` names it in the log."""
+        """Run `work` on the current loop; `what` is its name in the log."""
         task = asyncio.get_running_loop().create_task(work, name=what)
         self._all.add(task)
         if needed:
@@ -31,7 +31,7 @@ class Tasks:
         return task
 
     async def end(self) -> None:
-        """Cancel what is left."""
+        """Cancel the tasks that are left, and wait for them."""
         for task in self._all:
             task.cancel()
         await asyncio.gather(*self._all, return_exceptions=True)
@@ -45,7 +45,7 @@ class Tasks:
 
 
 async def first_of(event: asyncio.Event, waiting: Coroutine[Any, Any, None]) -> None:
-    """Until the event is set or the waiting is over; neither is left behind."""
+    """Wait until the event is set or `waiting` returns. Neither is left running."""
     both = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(waiting))
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
