@@ -1,8 +1,7 @@
-"""How an attempt begins and ends: actions of `machine.TABLE`.
+"""Refresh attempts, one at a time per workload: probe, send, judge the answer, store. Actions of `machine.TABLE`.
 
-Storing comes before everything that an answer could still get wrong: a new refresh token is wanted in the keyring
-before its access token, its scope or anything else is looked at (FIELD.md row 11). The access token is served at once,
-because the old refresh token is spent either way.
+A new refresh token is stored before anything else in the answer is looked at, because nothing that is odd about the
+rest may cost the login. The access token is served immediately: the old refresh token is spent either way.
 """
 
 from __future__ import annotations
@@ -46,12 +45,8 @@ from trayapp.core.model import (
 )
 from trayapp.core.storing import Result, enter_valid, keyring_retry_wait, run_deferred, schedule_write, store
 
-DEADLINE_MARGIN = 5.0  # s above the attempt's own limit, for the case that nobody ended it (a sleep without an event)
-PHASES_THAT_USE_THE_TOKEN = (
-    Phase.WAITING,
-    Phase.REFRESHING,
-    Phase.PAUSED,
-)  # where a token without an answer is still to be used
+DEADLINE_MARGIN = 5.0  # s beyond `attempt_limit`, in case nothing ended the attempt (a sleep without an event)
+PHASES_THAT_USE_THE_TOKEN = (Phase.WAITING, Phase.REFRESHING, Phase.PAUSED)  # it will be sent again, so doubt matters
 
 OUTCOME_WORDS = {
     Refreshed: "refreshed",
@@ -63,7 +58,7 @@ OUTCOME_WORDS = {
 
 
 def begin(w: Workload, e: Go) -> Result:
-    """Step ①: the keyring is proved before a token is spent. `Go` comes only at `deadlines.opens_at` or later."""
+    """Probe the keyring before a token is spent (RULES.md section 4, step 1). `Go` never comes before `opens_at`."""
     if w.login is None:
         return w, ()
     number = w.attempts + 1
@@ -74,20 +69,22 @@ def begin(w: Workload, e: Go) -> Result:
 
 
 def send(w: Workload, e: ProbeOk) -> Result:
-    """Steps ② and ③: the intent is on disk, the token leaves."""
+    """Send the refresh request: the intent is on disk (RULES.md section 4, steps 2 and 3)."""
     attempt = w.attempt
     if attempt is None or w.login is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
         return w, ()
     login = w.login
-    if w.after:  # paused, removed or quit during the probe: nothing is spent any more (M17)
-        closing = () if w.maybe_spent else (CloseIntent(attempt.fingerprint),)  # it may be the mark of an earlier one
+    if w.after:  # paused, removed or quit during the probe: no token is spent (M17)
+        closing = (
+            () if w.maybe_spent else (CloseIntent(attempt.fingerprint),)
+        )  # an open intent may be the mark of an earlier attempt
         w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
         w, ending = run_deferred(w, e.now)
         return w, (*closing, *ending)
     policy = w.spec.policy
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
-    if hurried and attempt.trigger is not Trigger.MANUAL:  # an ordinary refresh of a short-lived token is no haste
+    if hurried and attempt.trigger is not Trigger.MANUAL:  # M8: ordinary refreshes of short-lived tokens don't count
         recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]
     deadline = e.now.at + policy.attempt_limit + DEADLINE_MARGIN
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
@@ -98,8 +95,10 @@ def send(w: Workload, e: ProbeOk) -> Result:
 
 
 def probe_again(w: Workload, e: Manual | KeyringUp) -> Result:
-    """An unlock, or the wish of a person who may be asked, came while the keyring was being asked silently: should that
-    come back in vain, it was too early."""
+    """An unlock or *Retry now* during a silent probe: if that probe fails, it was only too early, so probe once more.
+
+    *Retry now* makes the second probe one that may show the keyring's password dialog.
+    """
     attempt = w.attempt
     if attempt is None or attempt.step is not Step.PROBE or attempt.reprobe_for is Trigger.MANUAL:
         return w, ()
@@ -110,10 +109,12 @@ def probe_again(w: Workload, e: Manual | KeyringUp) -> Result:
 
 
 def probe_failed(w: Workload, e: KeyringDown) -> Result:
-    """Locked, absent or hanging: no try is counted and no token spent. A login that is only in memory is no better off
-    for waiting, so it is refreshed all the same."""
+    """Keyring locked, absent, hanging or failing: no try is counted and no token spent.
+
+    A login that is in memory only is refreshed anyway, because waiting wouldn't make it safer (M10).
+    """
     attempt = w.attempt
-    if e.attempt is None:  # it was a reading that failed
+    if e.attempt is None:  # a read failed, not this probe
         return schedule_write(w, e.now), ()
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.PROBE:
         return w, ()
@@ -134,7 +135,7 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
 
 
 def finished(w: Workload, e: Finished) -> Result:
-    """The answer of the attempt in flight; any other is late."""
+    """The outcome of the attempt in flight; any other one is late."""
     attempt = w.attempt
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.SENT:
         return late(w, e)
@@ -144,6 +145,7 @@ def finished(w: Workload, e: Finished) -> Result:
 
 
 def _by_outcome(w: Workload, e: Finished, attempt: Attempt) -> Result:
+    """Token, verdict, or neither."""
     w = replace(w, last_outcome=OUTCOME_WORDS[type(e.outcome)])
     match e.outcome:
         case Refreshed():
@@ -157,7 +159,7 @@ def _by_outcome(w: Workload, e: Finished, attempt: Attempt) -> Result:
 
 
 def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
-    """Step ④: the new login is on its way into the keyring; its access token is served meanwhile."""
+    """Store a rotated login (RULES.md section 4, step 4); its access token is served meanwhile."""
     now = e.now
     expires_at = None if outcome.expires_in is None else now.at + min(outcome.expires_in, w.spec.policy.lifetime_cap)
     expires_wall = None if expires_at is None else now.wall + (expires_at - now.at)
@@ -177,7 +179,7 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         return replace(w, attempt=attempt), effects
     if not effects:
         effects = (CloseIntent(e.fingerprint),)
-        if w.unsaved and w.login is not None:  # the same login again, and it is still in memory only
+        if w.unsaved and w.login is not None:  # the token wasn't rotated, and the login is still in memory only
             w, writing = store(w, w.login)
             effects = (*effects, *writing)
     w, ending = run_deferred(enter_valid(w, now), now)
@@ -185,7 +187,7 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
 
 
 def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
-    """M5, M9, M16: a verdict. The login stays where it is, unused; a still usable access token is served to its end."""
+    """A verdict (M5, M9, M16): the login stays in the keyring, unused; a usable access token is served to its end."""
     lost = w.maybe_spent and problem.code == "invalid_grant"
     w = replace(
         w,
@@ -200,11 +202,11 @@ def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
         last_error=problem,
     )
     w, ending = run_deferred(w, e.now)
-    return w, (Save(), CloseIntent(e.fingerprint), *ending)  # in this order: a crash between them forgets nothing
+    return w, (Save(), CloseIntent(e.fingerprint), *ending)  # in this order, so that a crash in between forgets nothing
 
 
 def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy, attempt: Attempt) -> Result:
-    """Not now. A mark that stands is not lifted by a failure that proves nothing about it."""
+    """No token and no verdict: plan the next attempt. A failure that proves nothing doesn't lift the mark (M9)."""
     settled = isinstance(outcome, NotSent) or (isinstance(outcome, ServerBusy) and not outcome.maybe_spent)
     was_marked = w.maybe_spent
     doubtful = not settled
@@ -214,7 +216,7 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
         w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)
         w, effects = _rotate(w, outcome.refresh_token, e.now, None)
-        if effects:  # an odd answer, but the old token is replaced by it: nothing is in doubt any more
+        if effects:  # odd, but it replaces the old token: nothing is in doubt
             doubtful, was_marked = False, False
     marked_at = w.marked_at if was_marked else attempt.began.at
     w = replace(w, maybe_spent=was_marked or doubtful, marked_at=marked_at)
@@ -238,7 +240,7 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
 
 
 def overdue(w: Workload, e: Time) -> Result:
-    """No answer within the attempt's time, asleep or awake: it is ambiguous, and its connection is closed."""
+    """No answer by the attempt's deadline, asleep or awake: it counts as ambiguous, and its connection is closed."""
     attempt = w.attempt
     if attempt is None or attempt.step is not Step.SENT or e.now.at < attempt.deadline:
         return w, ()
@@ -249,8 +251,11 @@ def overdue(w: Workload, e: Time) -> Result:
 
 
 def late(w: Workload, e: Finished) -> Result:
-    """M11: a late answer changes no phase. Only what replaces the very token that we still hold is kept: once another
-    answer has replaced it, this one can only be older."""
+    """An answer that no longer belongs to the attempt in flight: it changes no phase (M11).
+
+    Its refresh token is stored only if it replaces the very token still held; once another answer has replaced that
+    one, the late answer can only be older.
+    """
     if w.login is None or w.login.lineage != e.lineage or w.login.fingerprint() != e.fingerprint:
         return w, ()
     match e.outcome:
@@ -264,7 +269,7 @@ def late(w: Workload, e: Finished) -> Result:
 
 
 def _rotate(w: Workload, token: Secret | None, now: Moment, scope: str | None) -> Result:
-    """The next generation, to be stored; no effect if the server gave no other token."""
+    """Store the next generation; no effect if the server sent no different refresh token."""
     if w.login is None or token is None or token == w.login.refresh_token:
         return w, ()
     login = replace(w.login.rotated(token, now.wall, scope), generation=w.highest_generation + 1)

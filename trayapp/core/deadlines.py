@@ -1,7 +1,7 @@
-"""When the engine has to look again: deadlines derived from state, so that no timer can be forgotten.
+"""Deadlines derived from state, instead of timers: when the next attempt may leave, when the engine must look again.
 
-M10 and M12 live here, above the delays of `retry.py`: an attempt leaves at the latest of what its series, the server's
-`Retry-After`, the limit of automatic attempts and the gate allow. All instants are `.at` seconds.
+The gate (M10), Retry-After (M12) and M8's limit are applied here, on top of the delays of `retry.py`: an attempt leaves
+at the latest instant any of them asks for. All instants are seconds on the clock `at`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from trayapp.core import schedule
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Series, Step, Trigger, Workload
 
-GRACE_MAX = 600.0  # s; the longest grace that a known server gives a token that was spent (Atlassian)
-FIRST_IN_DOUBT = 10.0  # s until the first attempt with a token in doubt that is made against the kernel's word
-AGAIN_IN_DOUBT = 60.0  # s until the next one; with these M8's limit is not reached
+GRACE_MAX = 600.0  # s; M10: how long a token in doubt is retried against the gate (Atlassian's grace)
+FIRST_IN_DOUBT = 10.0  # s after the gate closed until a token in doubt is tried anyway
+AGAIN_IN_DOUBT = 60.0  # s until the next such attempt; rare enough for M8's limit
 
 
 def ready_at(w: Workload) -> float | None:
-    """When the workload itself wants its next attempt, gate apart; None: not by time."""
+    """When the next attempt is ready to leave, the gate aside; None: not by time."""
     if w.phase not in (Phase.VALID, Phase.WAITING) or w.due is None or w.after:
         return None
     if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
@@ -26,9 +26,9 @@ def ready_at(w: Workload) -> float | None:
 
 
 def opens_at(w: Workload, gate: Gate) -> float | None:
-    """When the next attempt may begin; None: an event has to come first.
+    """When the next attempt may begin; None: only an event can start one.
 
-    The state of the workload has to be that before the attempt; for one that is on its way see `open_at`.
+    For a workload between attempts; for an attempt that has begun, see `open_at`.
     """
     ready = ready_at(w)
     if ready is None:
@@ -37,9 +37,9 @@ def opens_at(w: Workload, gate: Gate) -> float | None:
 
 
 def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None:
-    """When an attempt that is ready `at` may leave (M10); None: an event has to come first.
+    """When an attempt that is ready `at` may pass the gate (M10); None: only an event can open it.
 
-    Offline and portal hints can be wrong, so even then one attempt per tick is made; an answer opens the gate.
+    Offline and portal hints can be wrong, so even then one attempt per tick is made; any answer opens the gate.
     """
     if gate.sleeping:
         return None
@@ -51,8 +51,10 @@ def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None
 
 
 def despite_gate_at(w: Workload, gate: Gate) -> float:
-    """When an attempt is made though the way is said to be closed: once a tick, and a token in doubt more often while
-    a grace may last (M9): where there really is no network nothing is sent, and nothing lost."""
+    """When an attempt is made although the gate is blocked (M10): once per tick, a token in doubt more often.
+
+    If there really is no network, nothing is sent and nothing lost; if the hint is wrong, this saves a server's grace.
+    """
     closed, last = gate.closed_since or 0.0, w.last_attempt_at or 0.0
     since, pause = max(closed, last), w.spec.policy.tick_interval
     if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
@@ -61,7 +63,7 @@ def despite_gate_at(w: Workload, gate: Gate) -> float:
 
 
 def next_deadline(w: Workload, gate: Gate) -> float | None:
-    """The next instant at which the machine wants `Go` or `Time`; None: it waits for a named event."""
+    """When the machine next needs `Go` or `Time`; None: it waits for another event."""
     instants = [opens_at(w, gate), w.store_at if w.unsaved else None]
     if w.phase is Phase.LOADING:
         instants.append(w.due)

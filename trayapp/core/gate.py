@@ -1,7 +1,7 @@
-"""The gate (M10): whether an attempt may leave now. One for all workloads, kept by the engine, decided here.
+"""The gate (M10): whether attempts may leave this machine now, given sleep, network and settling.
 
-Offline is the kernel's word; a portal is only a hint. A workload on a loopback endpoint is held by sleep alone. The
-keyring is each workload's own matter and not part of this.
+There is one gate for all workloads; the engine keeps it, this module decides. Offline is the kernel's word; a portal is
+only a hint. Endpoints on this machine are held back by sleep only. Keyring trouble is per workload and not part of it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from dataclasses import dataclass, replace
 
 from trayapp.core.snapshot import Detail
 
-SETTLE = 3.0  # s of quiet after a network change or a wake: DNS and DHCP need about so long (FIELD.md, tailscale: 1 s)
-SETTLE_MAX = 15.0  # s; a network that never rests must not hold attempts back for ever
+SETTLE = 3.0  # s of quiet after a network change or wake; DNS and DHCP need about that long (Tailscale waits 1 s)
+SETTLE_MAX = 15.0  # s; a network that never settles must not hold attempts back for ever
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What is known of machine and network. Times are `.at` seconds."""
+    """What is known about machine and network. Times are seconds on the clock `at`."""
 
     sleeping: bool = False
     offline: bool = False
     portal: bool = False
     changed_at: float | None = None  # the latest change or wake, until settled
-    unsettled_since: float | None = None  # the first of the changes that have not settled yet
-    closed_since: float | None = None  # offline, portal or asleep since then; settling does not count
+    unsettled_since: float | None = None  # the first change that hasn't settled yet
+    closed_since: float | None = None  # offline, portal or asleep since then; settling doesn't count
     settle: float = SETTLE
     settle_max: float = SETTLE_MAX
 
     def settles_at(self) -> float | None:
-        """When the current restlessness ends, if nothing else happens."""
+        """When the network counts as settled, if nothing else happens."""
         if self.changed_at is None or self.unsettled_since is None:
             return None
         return min(self.changed_at + self.settle, self.unsettled_since + self.settle_max)
 
     def reason(self, at: float, loopback: bool = False) -> Detail | None:
-        """Why nothing may leave at this instant; None when the gate is open."""
+        """Why no attempt may leave at this instant; None if the gate is open."""
         if self.sleeping:
             return Detail.SLEEPING
         if loopback:
@@ -47,11 +47,11 @@ class Gate:
         return Detail.SETTLING if settles is not None and at < settles else None
 
     def blocked(self, loopback: bool = False) -> bool:
-        """Closed by something that no deadline opens."""
+        """Whether it is closed by something that only an event ends: sleep, offline, portal."""
         return self.sleeping or (not loopback and (self.offline or self.portal))
 
     def opens_at(self, at: float, loopback: bool = False) -> float | None:
-        """The instant from which attempts may leave; `at` itself when open; None when only an event can open it."""
+        """The instant from which attempts may leave, at least `at`; None if only an event can open the gate."""
         if self.blocked(loopback):
             return None
         settles = None if loopback else self.settles_at()
@@ -59,25 +59,26 @@ class Gate:
 
 
 def _unsettled(gate: Gate, at: float) -> Gate:
+    """A change at `at`; one that comes before the last has settled prolongs the wait."""
     settles = gate.settles_at()
     fresh = settles is None or at >= settles
     return replace(gate, changed_at=at, unsettled_since=at if fresh else gate.unsettled_since)
 
 
 def _with_closed_since(gate: Gate, at: float) -> Gate:
-    """Keep `closed_since` true to the three hard reasons."""
+    """The gate with `closed_since` brought up to date."""
     if gate.blocked():
         return gate if gate.closed_since is not None else replace(gate, closed_since=at)
     return replace(gate, closed_since=None)
 
 
 def with_settling_times(gate: Gate, settle: float, settle_max: float) -> Gate:
-    """The same gate with other settling times."""
+    """The same gate with other settling times, from `[settings]`."""
     return replace(gate, settle=settle, settle_max=settle_max)
 
 
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
-    """The network changed: it is online, offline or behind a portal now."""
+    """The network changed: it is now online, offline or behind a portal."""
     return _with_closed_since(_unsettled(replace(gate, offline=offline, portal=portal), at), at)
 
 
@@ -92,7 +93,7 @@ def sleep_soon(gate: Gate, at: float) -> Gate:
 
 
 def answered(gate: Gate, at: float) -> Gate:
-    """A server answered, whatever the kernel or a hint says: the network carries (M10)."""
+    """A server answered, so the network works, whatever kernel and hints say (M10)."""
     if not (gate.offline or gate.portal):
         return gate
     return _with_closed_since(replace(gate, offline=False, portal=False), at)

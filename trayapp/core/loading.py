@@ -1,6 +1,6 @@
-"""Reading the login: actions of `machine.TABLE` at the start, after trouble with the keyring, and on a person's wish.
+"""Loading the login from the keyring at start, after keyring trouble and on *Retry now*. Actions of `machine.TABLE`.
 
-An error is not absence: a keyring that cannot be read is waited for, and only an empty one means "never signed in".
+An error is not absence: a keyring that can't be read is waited for, and only an empty one means "never signed in".
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ from trayapp.core.waiting import attempt_now
 
 
 def read_again(w: Workload, e: Event) -> Result:
-    """Look into the keyring once more. A person may be asked to unlock it only where a person asked for this."""
+    """Read the keyring again. Only *Retry now* may show the unlock dialog."""
     return replace(w, due=None), (Load(prompt=isinstance(e, Manual)),)
 
 
 def read_if_due(w: Workload, e: Event) -> Result:
-    """Time, while loading: the keyring did not answer, and this is when it is tried again."""
+    """Read again once the wait after a failed read is over."""
     return read_again(w, e) if w.due is not None and e.now.at >= w.due else (w, ())
 
 
 def read_if_failed(w: Workload, e: Event) -> Result:
-    """A wake may have brought the keyring back."""
+    """Read again after a wake or network change, if the last read failed."""
     return read_again(w, e) if w.keyring is not None else (w, ())
 
 
 def reread_configuration(w: Workload, e: Event) -> Result:
-    """*Retry now* on something broken: only the file can mend it."""
+    """*Retry now* on a broken configuration: only a changed file can fix it."""
     return w, (ReadConfiguration(),)
 
 
 def retry_signed_out(w: Workload, e: Manual) -> Result:
-    """M7: after a verdict the combination is not tried again; another one in keyring or file is."""
+    """*Retry now* after a verdict: look for another combination in keyring and file; the refused one isn't tried (M7)."""
     return w, (Load(prompt=True), ReadConfiguration())
 
 
 def loaded(w: Workload, e: Loaded) -> Result:
-    """M14. With a login: one attempt, whatever the network says. A verdict on it still stands after a restart.
+    """The keyring was read at start: attempt a refresh, unless a verdict, a pause or a changed identity stands (M14).
 
-    A login that is only in memory (paused and resumed meanwhile) is newer than what the keyring holds.
+    A login that is in memory only (paused and resumed meanwhile) is newer than the one in the keyring.
     """
     if w.unsaved and w.login is not None:
         w, effects = loaded_late(w, e)
@@ -89,10 +89,13 @@ def loaded(w: Workload, e: Loaded) -> Result:
 
 
 def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
-    """The outage that was under way when the program ended goes on: the ceiling must not start anew (M6)."""
+    """Continue the outage from before the restart, so that the ceiling doesn't start over (M6)."""
     since = e.saved.retrying_since
     failing = None
-    same = w.login is not None and e.saved.lineage in ("", w.login.lineage)  # not of a login before the last sign-in
+    same = w.login is not None and e.saved.lineage in (
+        "",
+        w.login.lineage,
+    )  # not about a login from before the last sign-in
     if since is not None and same:
         failing = Failing(
             since=e.now,
@@ -108,13 +111,12 @@ def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
 
 
 def _in_doubt(login: Login, saved: Saved) -> bool:
-    """Whether this token is under way without an answer, or a later one was that never reached the keyring: then this
-    one is spent for sure."""
+    """Whether this token was sent without an answer, or a later one that never reached the keyring: then it is spent."""
     return saved.open_intent == login.fingerprint() or saved.open_generation > login.generation
 
 
 def loaded_again(w: Workload, e: Loaded) -> Result:
-    """Signed out and read again: only another combination than the refused one is worth an attempt (M7)."""
+    """The keyring was read again while signed out: attempt only with a combination other than the refused one (M7)."""
     if e.login is None or e.login.fingerprint() == w.combination:
         return w, ()
     if _made_for_another_identity(w.spec, e.login):
@@ -131,8 +133,10 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
 
 
 def loaded_late(w: Workload, e: Loaded) -> Result:
-    """The slots were read after a sign-in had overtaken the reading: now the generation is known, and it can be
-    written."""
+    """The slots were read in another phase, for example after a sign-in overtook the read.
+
+    Now the highest generation is known, so a login that is in memory only can be written above it.
+    """
     top = max(w.highest_generation, e.login.generation if e.login else 0)
     w = replace(w, slots_read=True, highest_generation=top, keyring=None, keyring_since=None)
     login = w.login
@@ -145,7 +149,7 @@ def loaded_late(w: Workload, e: Loaded) -> Result:
 
 
 def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
-    """No login can be read: amber after ten seconds, never signed out (DESIGN.md section 4)."""
+    """The keyring can't be read: amber after `impossible_grace`, never signed out (M14)."""
     return replace(
         w,
         keyring=e.trouble,
@@ -156,12 +160,12 @@ def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
 
 
 def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
-    """Reading failed while the newest login is in memory only: the write is tried again later."""
+    """Reading failed while the newest login is in memory only: try the write again later."""
     return schedule_write(w, e.now), ()
 
 
 def _made_for_another_identity(spec: Spec, login: Login) -> bool:
-    """Whether the login was made for another identity than the configuration now names."""
+    """Whether the login was made for another identity than the configuration names now."""
     pairs = (
         (spec.token_endpoint, login.token_endpoint),
         (spec.issuer, login.issuer),
@@ -169,19 +173,23 @@ def _made_for_another_identity(spec: Spec, login: Login) -> bool:
     )
     if any(wanted and had and wanted != had for wanted, had in pairs):
         return True
-    # With nothing but an address the login belongs to whatever that address named: it must not follow to another one.
+    # With only a URL configured, the login belongs to what that URL named: it must not follow to another URL.
     if spec.issuer or spec.token_endpoint or spec.resource:
         return False
     if login.resource:
         return not covers(login.resource, spec.url)
-    return not same_origin(login.issuer, spec.url)  # a server without RFC 9728 signs people in itself, at its origin
+    return not same_origin(
+        login.issuer, spec.url
+    )  # without RFC 9728 metadata the resource is its own authorization server
 
 
-def enter_signed_out(w: Workload, why: SignedOut) -> Workload:
-    """Phase `signed_out`: only a sign-in, or another combination, leads out of it."""
-    return replace(w, phase=Phase.SIGNED_OUT, signed_out=why, due=None, attempt=None, keyring=None, keyring_since=None)
+def enter_signed_out(w: Workload, reason: SignedOut) -> Workload:
+    """Enter phase `signed_out`, which only a sign-in or another combination leaves."""
+    return replace(
+        w, phase=Phase.SIGNED_OUT, signed_out=reason, due=None, attempt=None, keyring=None, keyring_since=None
+    )
 
 
 def ask_for_confirmation(w: Workload, wanted: Spec) -> Workload:
-    """The configuration names another identity than the login was made for."""
+    """The configuration names another identity than the login's: wait until a person agrees."""
     return confirm_change(replace(w, confirm=wanted))

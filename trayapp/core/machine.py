@@ -1,17 +1,17 @@
-"""Everything that changes a phase goes through the table in this file.
+"""The state machine: one table of (phase, event) → action, through which every change of phase goes.
 
-`TABLE` holds one row for each (phase, event): the action that answers it. `nothing` is an answer too and is written
-out, so that every pair is decided and a missing row is a bug (a test counts them). An action is a function of workload
-and event that returns the next workload and the effects that are wanted; it asks for no clock and no dice. The actions
-stand in `reading`, `waiting`, `attempts`, `storing` and `wishes`, by what they are about. What they may rely on:
+`TABLE` has a row for every pair. `nothing` is an action too and is written out, so a missing row is a bug (a test
+counts them). An action is a pure function of workload and event; it returns the next workload and the effects it wants.
+It reads no clock and draws no random number: both come with the event. The actions live in `loading`, `waiting`,
+`attempts`, `storing` and `requests`, by subject; the rules they implement are RULES.md section 3. They may rely on this:
 
 * `attempt` is set exactly in phase `refreshing`; its steps are probe → sent → storing.
-* A login is only replaced by a newer one: by a rotation of the token that was sent, or by a sign-in. It is dropped by
-  `Discard` and `Forget` alone, which only a person asks for.
-* `due` is the instant the phase waits for; `deadlines.py` holds it against gate, server and limits, and the engine
-  says `Go` when all agree. So nothing here is ever cancelled, only overtaken.
+* A login is replaced only by a newer one: by a rotation of the token that was sent, or by a sign-in. It is dropped only
+  by `Discard` and `Forget`, which only a person requests.
+* `due` is the instant the phase waits for. `deadlines.py` combines it with gate, server and limits, and the engine
+  sends `Go` when all of them agree. So there are no timers: nothing is cancelled, only overtaken.
 * What must not interrupt an attempt (pause, removal, shutdown, a changed identity) is noted in `after` and done by
-  `storing.leave` when the attempt has ended and its login is stored (M11, M17).
+  `storing.run_deferred` once the attempt has ended and its login is stored (M11, M17).
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ from trayapp.core.storing import Result
 
 
 def begin(spec: Spec) -> Result:
-    """A workload that has just been configured: its login is read first."""
+    """The initial state of a configured workload: its login has to be read first."""
     return Workload(spec=spec), (Load(),)
 
 
 def step(w: Workload, event: Event) -> Result:
-    """The next workload and what is wanted. Pure; the only way a workload ever changes."""
+    """The next workload and the effects it wants. Pure, and the only way a workload ever changes."""
     return TABLE[w.phase][type(event)](w, event)
 
 
 def saved(w: Workload, now: Moment) -> Saved:
-    """What state.db is to remember. An open intent is the journal's own record and not part of it."""
+    """What state.db is to keep. Open intents aren't part of it: the journal records those separately."""
     failing = w.failing
     return Saved(
         lineage=w.login.lineage if w.login else "",
@@ -88,7 +88,7 @@ def saved(w: Workload, now: Moment) -> Saved:
 
 
 def nothing(w: Workload, e: Event) -> Result:
-    """Decided: this changes nothing here."""
+    """The explicit no-op: this event changes nothing in this phase."""
     return w, ()
 
 
@@ -109,9 +109,9 @@ _EVERYWHERE: Mapping[type[Event], requests.Action] = {
     Shutdown: requests.shutdown,
     Configured: requests.configured,
     Finished: attempts.late,
-    ProbeOk: nothing,  # of an attempt that was overtaken
-    HotCall: nothing,  # M15 answers it from the view
-    SleepSoon: nothing,  # the gate holds everything
+    ProbeOk: nothing,  # belongs to an attempt that was overtaken
+    HotCall: nothing,  # answered from the view (M15)
+    SleepSoon: nothing,  # the gate holds attempts back (M10)
     Resume: nothing,  # not paused
 }
 
@@ -155,7 +155,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
         NetworkUp: waiting.network_changed_refreshing,
         Woke: waiting.woke_refreshing,
         SleepSoon: waiting.sleep_refreshing,
-        Manual: attempts.probe_again,  # otherwise it joins the attempt in flight
+        Manual: attempts.probe_again,  # past the probe it joins the attempt in flight
         Time: attempts.overdue,
         Pause: requests.defer("pause"),
         Resume: requests.resume_after,

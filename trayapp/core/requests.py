@@ -1,6 +1,6 @@
-"""What people want: actions of `machine.TABLE` for signing in and out, pausing, removing, quitting, and configuring.
+"""What people request: sign in, sign out, pause, resume, remove, quit, reconfigure. Actions of `machine.TABLE`.
 
-Nothing here interrupts an attempt: while one is in flight a wish is noted in `after`.
+No request interrupts an attempt: while one is in flight, the request is noted in `after` (M11, M17).
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
-    """An overlay: it changes neither the status nor the retries, nor what is known of the login."""
+    """A sign-in began. It is an overlay: status, retries and login stay as they are (RULES.md section 5)."""
     return replace(w, signing_in=True, device=e.device, sign_in_error=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:
-    """Nothing came of it, and nothing changes."""
+    """A sign-in was cancelled, failed or timed out; only the overlay ends."""
     return replace(w, signing_in=False, device=None, sign_in_error=e.problem), (
         Note("sign_in", "failed", problem=e.problem),
     ) if e.problem else ()
 
 
 def signed_in(w: Workload, e: SignedIn) -> Result:
-    """A new login ends every outage and every red. An attempt of the old lineage is let go."""
+    """A new login ends every outage and every red status; an attempt with the old login is abandoned (M5)."""
     abandon: tuple[Effect, ...] = (Abandon(w.attempt.number),) if w.attempt else ()
     paused = w.phase is Phase.PAUSED
     login = replace(e.login, generation=w.highest_generation + 1)
@@ -67,7 +67,7 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
         *effects,
         Note("sign_in", "signed_in", problem=e.warning),
         *ending,
-    )  # what was refused is forgotten once it is stored
+    )  # no Save yet: the old verdict is forgotten in state.db once the login is stored
 
 
 def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
@@ -98,18 +98,18 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
 
 
 def pause(w: Workload, e: Pause) -> Result:
-    """M17."""
+    """Stop: no attempt, no token served, until resumed (M17)."""
     return replace(w, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
 
 
 def resume(w: Workload, e: Resume) -> Result:
-    """As at a start: the keyring is read, and one attempt made. A change that waits for agreement still does."""
+    """Start over as after a restart: read the keyring, then one attempt. A changed identity still needs agreement."""
     w = replace(w, phase=Phase.LOADING, due=None, spec=w.confirm or w.spec, confirm=None)
     return w, (Save(), Load(), Note("phase", "resumed"))
 
 
 def defer(what: str) -> Action:
-    """Finish the attempt in flight and its storing first; removal outranks the rest."""
+    """An action that notes `what` for after the attempt in flight and its write; removal outranks everything else."""
 
     def note_it(w: Workload, e: Event) -> Result:
         return (w if w.after == "remove" else replace(w, after=what)), ()
@@ -118,18 +118,18 @@ def defer(what: str) -> Action:
 
 
 def resume_after(w: Workload, e: Resume) -> Result:
-    """A pause that had not begun yet is called off."""
+    """Call off a pause that still waits for the attempt in flight."""
     return (replace(w, after="") if w.after == "pause" else w), ()
 
 
 def sign_out(w: Workload, e: SignOut) -> Result:
-    """The user gives the login up."""
+    """Revoke and delete the login; keep the workload."""
     gone = give_up_login(w)
     return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
 
 
 def remove(w: Workload, e: Remove) -> Result:
-    """Revoke, delete, gone. A refused login has nothing left to revoke."""
+    """Delete login and workload. A refused login has nothing left to revoke; one of another identity isn't sent anywhere."""
     if w.storing is not None:
         return replace(w, after="remove"), ()
     revoke = w.phase not in (Phase.SIGNED_OUT, Phase.BROKEN)
@@ -137,14 +137,14 @@ def remove(w: Workload, e: Remove) -> Result:
 
 
 def shutdown(w: Workload, e: Shutdown) -> Result:
-    """Nothing is in flight; only a write on its way is waited for. A removal under way goes on by itself."""
+    """Quit: only a write that is under way is waited for. A removal already under way ends on its own."""
     if w.after == "remove":
         return w, ()
     return replace(w, after="shutdown"), () if w.storing is not None else (Save(), Done())
 
 
 def configured(w: Workload, e: Configured) -> Result:
-    """Timing takes effect at once; a changed identity asks first, before any token is sent (SECURITY.md 21)."""
+    """Changed timing takes effect immediately; a changed identity needs a person's agreement first (SECURITY.md 21)."""
     if w.login is not None and w.spec.identity() != e.spec.identity():
         return ask_for_confirmation(w, e.spec), (Note("phase", "confirm_change"),)
     w = replace(w, spec=e.spec)
@@ -155,12 +155,12 @@ def configured(w: Workload, e: Configured) -> Result:
 
 
 def configured_refreshing(w: Workload, e: Configured) -> Result:
-    """The attempt in flight is finished under the identity it began with. One that was changed back is no change."""
+    """The attempt in flight ends under the identity it began with; a change that was undone meanwhile is no change."""
     if w.spec.identity() == e.spec.identity():
         return replace(w, spec=e.spec, confirm=None, after="" if w.after == "confirm" else w.after), ()
     return (replace(w, confirm=e.spec, after="confirm") if not w.after else replace(w, confirm=e.spec)), ()
 
 
 def configured_broken(w: Workload, e: Configured) -> Result:
-    """Checked again: whether the login fits is found when it is read."""
+    """Read the login again: only then it shows whether it fits the new configuration."""
     return replace(w, phase=Phase.LOADING, spec=e.spec, confirm=None, broken="", due=None), (Load(),)

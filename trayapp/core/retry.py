@@ -1,7 +1,7 @@
-"""What follows a failed attempt: the precedence of M9, M8, M2 and M4 in one place, as a value.
+"""Retry planning: which of the rules M9, M8, M2 and M4 decides the delay after a failed attempt.
 
-`plan` is a chain of questions, strongest rule first; each answers with the next delay or passes on. M10 (the gate) and
-M12 (the server's wish) are above all of these and stand in `deadlines.py`, where a delay has become an instant.
+`plan` asks one rule after the other, strongest first; each returns the next delay or passes. The gate (M10) and the
+server's Retry-After (M12) stand above all of them and are applied in `deadlines.py`, where a delay becomes an instant.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
 from trayapp.core.quirks import grace_of, provider_of
 
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
-
 GRACE_FRACTION = 0.1  # of a known grace, between two attempts inside it
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """The next step of an outage. `delay` in seconds from now; None: no attempt by time (M7)."""
+    """The next step of an outage. `delay` is seconds from now; None: no attempt by time (M7)."""
 
     series: Series
     delay: float | None
@@ -29,7 +28,7 @@ class RetryPlan:
 
 
 def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan:
-    """The rules after an outcome that is neither a token nor a verdict."""
+    """The next attempt after an outcome that is neither a token nor a verdict. `jitter` is in [0, 1)."""
     failing = _with_failure_counted(w, now)
     return (
         _same_token(w, failing, outcome, now, jitter)
@@ -41,7 +40,7 @@ def plan(w: Workload, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan
 
 
 def enter_long_phase(w: Workload, failing: Failing, now: Moment) -> Failing:
-    """The long phase begins; the ceiling counts from here, in awake time that is not offline (M6)."""
+    """Begin the long phase; the ceiling counts from here (M6)."""
     if failing.exhausted:
         return failing
     return replace(
@@ -54,8 +53,10 @@ def enter_long_phase(w: Workload, failing: Failing, now: Moment) -> Failing:
 
 
 def _with_failure_counted(w: Workload, now: Moment) -> Failing:
-    """This failure, added up; the ceiling is decided here because only a failed attempt decides it (M6):
-    one that was made online, as what fails offline says nothing about the login."""
+    """The outage with this failure counted. Decides the ceiling, as only a failed attempt may (M6).
+
+    The attempt must have been made while the gate was open: what fails offline says nothing about the login.
+    """
     failing = w.failing or Failing(since=now)
     failing = replace(failing, total=failing.total + 1, fresh_tries=failing.fresh_tries + 1)
     counted = schedule.counted(failing, now.awake)
@@ -65,16 +66,16 @@ def _with_failure_counted(w: Workload, now: Moment) -> Failing:
 
 
 def _tries_in(w: Workload, series: Series, failing: Failing) -> int:
-    """Failures of this series before the present one."""
+    """Earlier failures in this series."""
     return failing.tries if w.series is series else 0
 
 
 def _same_token(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
-    """M9, and the one repeat after a gateway's error (classification row 7)."""
+    """Send the same token again within the server's grace (M9), or once after a 502 or 504 (classification row 7)."""
     policy, tries = w.spec.policy, _tries_in(w, Series.AGAIN, failing)
     delay: float | None
     if isinstance(outcome, ServerBusy):
-        if not outcome.maybe_spent or tries or w.series is Series.SHORT:  # within M2 it would begin M2 anew
+        if not outcome.maybe_spent or tries or w.series is Series.SHORT:  # within M2 a repeat would start M2 over
             return None
         delay = schedule.spread(policy.gateway_repeat, policy.retry_jitter, jitter)
     elif isinstance(outcome, Ambiguous) or w.maybe_spent:
@@ -82,13 +83,16 @@ def _same_token(w: Workload, failing: Failing, outcome: Outcome, now: Moment, ji
         delay = schedule.same_token_retry(tries, policy) if delay is None else delay
     else:
         return None
-    if delay is None:  # unanswered at the end of the series: this was the short retry
+    if delay is None:  # unanswered at the end of the series, which replaced the short retry
         return _long(w, failing, now, jitter)
     return RetryPlan(Series.AGAIN, delay, Trigger.SHORT_RETRY, replace(failing, tries=tries + 1))
 
 
 def _until_last_minute(w: Workload, now: Moment) -> float | None:
-    """How long a usable token lets us wait where a second use of the refresh token would end the family at once."""
+    """Seconds until `LAST_MINUTE` before a usable token expires, where the provider is known to give no grace (M9).
+
+    There a second use of the refresh token ends the login, so the access token is used up first.
+    """
     if w.login is None or grace_of(provider_of(w.login.token_endpoint)) != 0.0:
         return None
     if w.access is None or w.access.rejected or w.access.expires_at is None:
@@ -98,7 +102,7 @@ def _until_last_minute(w: Workload, now: Moment) -> float | None:
 
 
 def _pause_within_grace(w: Workload, now: Moment) -> float | None:
-    """M9 once its series has ended: a tick could come after a grace that is known to be long, and the token be lost."""
+    """M9 after its series has ended: seconds between attempts while a known grace lasts; the tick could come too late."""
     grace = None if w.login is None else grace_of(provider_of(w.login.token_endpoint))
     if not w.maybe_spent or w.marked_at is None or not grace:
         return None
@@ -107,7 +111,7 @@ def _pause_within_grace(w: Workload, now: Moment) -> float | None:
 
 
 def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> RetryPlan | None:
-    """M8: web pages and TLS failures soon after a change look like a captive portal: patience, not haste."""
+    """A web page, redirect or TLS failure soon after a nudge looks like a captive portal (M8): try every minute."""
     policy = w.spec.policy
     suspicious = (isinstance(outcome, ServerBusy) and outcome.portal) or (
         isinstance(outcome, NotSent) and outcome.problem.kind == "tls"
@@ -120,13 +124,13 @@ def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> Ret
 
 
 def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> RetryPlan | None:
-    """M8: after a change of network or a wake, until a server says something."""
+    """The burst after a nudge, until a server answers (M8)."""
     if not isinstance(outcome, NotSent):
         return None
     if w.attempt is not None and w.nudged_at is not None and w.nudged_at > w.attempt.began.at:
         return RetryPlan(
             Series.BURST, schedule.burst(0, w.spec.policy, jitter), Trigger.NETWORK, failing
-        )  # it came too late
+        )  # the attempt began before the nudge
     if w.series is not Series.BURST:
         return None
     tries = failing.tries + 1
@@ -138,7 +142,7 @@ def _burst(w: Workload, failing: Failing, outcome: Outcome, jitter: float) -> Re
 
 
 def _short(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter: float) -> RetryPlan | None:
-    """M2. A burst that nobody answered has replaced it; a burst that met a busy server begins it."""
+    """The short retry (M2). An unanswered burst has replaced it; a burst that met a busy server begins it."""
     policy = w.spec.policy
     last_of_burst = w.series is Series.BURST and failing.tries + 1 >= len(policy.burst)
     unanswered = last_of_burst and isinstance(outcome, NotSent)
@@ -152,7 +156,7 @@ def _short(w: Workload, failing: Failing, outcome: Outcome, now: Moment, jitter:
 
 
 def _long(w: Workload, failing: Failing, now: Moment, jitter: float) -> RetryPlan:
-    """M4, M3 while a token is usable, and M7 once the ceiling is passed."""
+    """The long phase: a tick (M4), sooner while a token is usable (M3), no attempt by time after the ceiling (M7)."""
     policy = w.spec.policy
     tries = _tries_in(w, Series.TICK, failing) + 1
     failing = replace(enter_long_phase(w, failing, now), tries=tries)

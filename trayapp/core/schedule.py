@@ -1,7 +1,7 @@
-"""When the next attempt is due: delays and instants as functions of numbers.
+"""The arithmetic of the retry rules: delays and due times as pure functions of numbers.
 
-Nothing here knows a workload's phase or an event; `machine.py` decides which of these rules is in force. All times are
-seconds; instants are `.at` unless the name says otherwise. `p` is the policy in force, `j` the dice in [0, 1).
+Nothing here knows a phase or an event; `retry.py` and `deadlines.py` decide which rule applies. All times are seconds;
+instants are on the clock `at` unless the name says otherwise. `jitter` is a random number in [0, 1).
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from math import ceil, isfinite, log
 
 from trayapp.core.model import Failing, Policy
 
-HOT_RETRY_BLIND = 30  # s; what a caller is told when nobody can know the next attempt: the gate is closed (M15)
+HOT_RETRY_BLIND = 30  # s; Retry-After for callers while the next attempt can't be known (M15)
 HOT_RETRY_MAX = 3600  # s; M15
-TICK_FLOOR = 10.0  # s; M3: with a usable token attempts never come closer than this
+TICK_FLOOR = 10.0  # s; M3: shortest delay between attempts while a token is usable
 
 
 def spread(delay: float, fraction: float, jitter: float) -> float:
-    """`delay`, moved by up to `fraction` of itself either way, so that nobody knocks together."""
+    """`delay` moved by up to `fraction` of itself either way, so that many clients don't retry in step."""
     return delay * (1.0 + fraction * (2.0 * jitter - 1.0))
 
 
 def refresh_due(obtained_at: float, expires_at: float | None, policy: Policy) -> float | None:
-    """M1: the instant at which a token is to be refreshed ahead of its expiry; None where no expiry is known."""
+    """When to refresh a token ahead of its expiry (M1); None if no expiry is known."""
     if expires_at is None:
         return None
     lifetime = min(max(expires_at - obtained_at, 0.0), policy.lifetime_cap)
@@ -30,7 +30,7 @@ def refresh_due(obtained_at: float, expires_at: float | None, policy: Policy) ->
 
 
 def short_retry(tries: int, policy: Policy, jitter: float) -> float | None:
-    """M2: the delay after the `tries`-th failed try; None when the tries are used up.
+    """Delay of the short retry after the `tries`-th failed try (M2); None once the tries are used up.
 
     The attempt that failed first is try 1, so 5 tries have 4 waits between them.
     """
@@ -40,7 +40,7 @@ def short_retry(tries: int, policy: Policy, jitter: float) -> float | None:
 
 
 def _grown_interval(steps: int, policy: Policy) -> float:
-    """The first interval grown `steps` times, at most the largest. The power is taken only where it cannot overflow."""
+    """The first interval grown `steps` times, capped at the largest; computed so that the power can't overflow."""
     first, largest = policy.initial_retry_interval, policy.max_retry_interval
     if first >= largest:
         return largest
@@ -52,35 +52,35 @@ def _grown_interval(steps: int, policy: Policy) -> float:
 
 
 def tick(policy: Policy, jitter: float) -> float:
-    """M4: the delay between two attempts of the long phase."""
+    """Delay between two attempts of the long phase (M4)."""
     return spread(policy.tick_interval, policy.tick_jitter, jitter)
 
 
 def long_tick_with_token(policy: Policy, time_to_expiry: float) -> float:
-    """M3: the same while a token is still usable: there will be one last attempt before it expires."""
+    """The same while a token is usable: one last attempt is made before it expires (M3)."""
     return max(TICK_FLOOR, min(policy.tick_interval, time_to_expiry))
 
 
 def burst(tries: int, policy: Policy, jitter: float) -> float | None:
-    """M8: the delay before try number `tries` (from 0) after a network change or a wake; None at the series' end."""
+    """Delay before try number `tries` (from 0) of the burst (M8); None after its end."""
     if not 0 <= tries < len(policy.burst):
         return None
     return spread(policy.burst[tries], policy.burst_jitter, jitter)
 
 
 def same_token_retry(tries: int, policy: Policy) -> float | None:
-    """M9: the delay before the same token is sent for the `tries`-th time more (from 0); None at the series' end.
+    """Delay before repeat number `tries` (from 0) with the same token (M9); None after the end of the series.
 
-    Without jitter: the server's grace is short, and only one client holds this token.
+    No jitter: the server's grace is short, and only one client holds this token.
     """
     return policy.again[tries] if 0 <= tries < len(policy.again) else None
 
 
 def rate_limited(recent: tuple[float, ...], at: float, policy: Policy, *, rescue: bool = False) -> float:
-    """M8: the earliest instant, not before `at`, at which the next automatic attempt may be made.
+    """The earliest instant, not before `at`, that M8's limit allows for the next automatic attempt.
 
-    `recent` holds the instants of the automatic attempts, newest last, as many as `remembered` says. A `rescue` (M9) may go
-    beyond the limit by one series: a grace does not wait until the dead ends of a burst are forgotten.
+    `recent` holds the instants of past automatic attempts, newest last, as many as `attempts_remembered` says. A
+    `rescue` (M9) may exceed the limit by one series: the server's grace doesn't wait until a failed burst is forgotten.
     """
     most = policy.automatic_attempts + (len(policy.again) if rescue else 0)
     if policy.automatic_attempts <= 0 or len(recent) < most:
@@ -89,35 +89,37 @@ def rate_limited(recent: tuple[float, ...], at: float, policy: Policy, *, rescue
 
 
 def attempts_remembered(policy: Policy) -> int:
-    """How many automatic attempts `rate_limited` has to know."""
+    """How many automatic attempts `rate_limited` needs to know."""
     return policy.automatic_attempts + len(policy.again)
 
 
 def counted(failing: Failing, awake: float) -> float:
-    """M6: the counted time of the long phase, with the part that is still running."""
+    """Seconds of the long phase counted so far, including the running part (M6)."""
     if failing.counting_from is None:
         return failing.counted
     return failing.counted + max(0.0, awake - failing.counting_from)
 
 
 def ceiling_reached(failing: Failing, counted: float, policy: Policy) -> bool:
-    """M6: the time is over, and since the latest wake or network-up it has been tried in earnest.
+    """Whether the ceiling has passed (M6): enough counted time, and enough attempts and time since the latest nudge.
 
-    Both conditions keep a weekend in a bag from turning a workload red on Monday morning.
+    The second condition keeps a weekend in a bag from turning a workload red on Monday morning.
     """
-    earnest = failing.fresh_tries >= policy.ceiling_attempts and counted - failing.fresh_counted >= policy.tick_interval
-    return counted >= policy.ceiling and earnest
+    retried_enough = (
+        failing.fresh_tries >= policy.ceiling_attempts and counted - failing.fresh_counted >= policy.tick_interval
+    )
+    return counted >= policy.ceiling and retried_enough
 
 
 def retry_after(seconds: float | None, policy: Policy) -> float:
-    """M12: the server's wish, within reason; 0 where it has none."""
+    """The server's Retry-After in seconds, capped (M12); 0 if it sent none."""
     if seconds is None or seconds != seconds:
         return 0.0
     return min(max(seconds, 0.0), policy.retry_after_cap)
 
 
 def hot_retry_after(next_attempt_at: float | None, at: float) -> int:
-    """M15: the whole seconds that a refused caller is told to wait."""
+    """Retry-After for a caller that got no token, in whole seconds (M15)."""
     if next_attempt_at is None or not isfinite(next_attempt_at):
         return HOT_RETRY_BLIND
     return ceil(min(max(next_attempt_at - at, 1.0), HOT_RETRY_MAX))

@@ -85,6 +85,7 @@ class AuthView:
     device: DeviceCode | None = None
     sign_in_error: Problem | None = None
     sign_in_warning: Problem | None = None
+    unsaved: bool = False  # the newest login could not be written and ends with the program; not in the API
 
 
 @dataclass(frozen=True, slots=True)

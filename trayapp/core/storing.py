@@ -1,7 +1,8 @@
-"""Getting a login into the keyring, and where a workload goes once it is there.
+"""Storing a login in the keyring, and the state a workload enters once that is done.
 
-A login counts as stored when it was written and read back. Until then it is served from memory and written again; what
-must not interrupt that (pause, removal, shutdown, a changed identity) waits in `after` and is done by `leave` (M17).
+A login counts as stored once it has been written and read back (RULES.md section 4). Until then it is served from memory
+and the write is tried again. What must not interrupt that (pause, removal, shutdown, a changed identity) waits in
+`after` and is done by `run_deferred` (M17).
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ from trayapp.core.model import (
 
 Result: TypeAlias = tuple[Workload, tuple[Effect, ...]]
 
-KEYRING_RETRY_WAITS = (60.0, 300.0, 900.0)  # s; where no signal tells that it was unlocked (DESIGN.md section 4)
+KEYRING_RETRY_WAITS = (60.0, 300.0, 900.0)  # s; where no signal announces an unlock (M14)
 
 
 def keyring_retry_wait(tries: int) -> float:
-    """Seconds until a keyring that gave trouble `tries` times before is asked again."""
+    """Seconds until the keyring is tried again after `tries` earlier failures."""
     return KEYRING_RETRY_WAITS[min(tries, len(KEYRING_RETRY_WAITS) - 1)]
 
 
 def store(w: Workload, login: Login) -> Result:
-    """Want the newest login written. `unsaved` stands from now until it is confirmed.
+    """Request that the newest login be written; it is `unsaved` until that is confirmed.
 
-    Before the slots were read nobody knows which generation is above all that is there, so they are read first.
+    The slots are read first if they haven't been: only then is the highest generation known.
     """
     if not w.slots_read:
         return replace(w, login=login, unsaved=True, store_at=None), (Load(),)
@@ -58,10 +59,10 @@ def store(w: Workload, login: Login) -> Result:
 
 
 def write_ended(w: Workload, e: Stored | NotStored) -> Result:
-    """The write has ended: confirmed, or to be done again later. *Quit* warns of what is in memory only.
+    """A write ended outside an attempt: confirmed, or to be tried again later.
 
-    state.db is told only now what became of the workload: a crash before the write leaves the old login, and with it
-    what is known of that (a verdict, the ceiling's count).
+    state.db is saved only now: a crash before the write leaves the old login, and what is known about that one (a
+    verdict, the ceiling's count) must still stand.
     """
     confirmed = isinstance(e, Stored) and w.storing == e.generation
     w = _with_write_ended(w, e)
@@ -70,7 +71,7 @@ def write_ended(w: Workload, e: Stored | NotStored) -> Result:
 
 
 def write_ended_refreshing(w: Workload, e: Stored | NotStored) -> Result:
-    """Step ⑤: with its write the attempt has ended and all marks are cleared, stored or not: it is served."""
+    """The write of an attempt's login ended, and the attempt with it. Stored or not, the new token is served."""
     storing = w.storing == e.generation
     w = _with_write_ended(w, e)
     if not storing or w.attempt is None or w.attempt.step is not Step.STORING:
@@ -81,12 +82,13 @@ def write_ended_refreshing(w: Workload, e: Stored | NotStored) -> Result:
 
 
 def _with_write_ended(w: Workload, e: Stored | NotStored) -> Workload:
-    if w.storing != e.generation:  # overtaken by a newer login, whose own write is under way
+    """The write's result, without what follows from it."""
+    if w.storing != e.generation:  # overtaken by a newer login that has its own write
         return w
     if isinstance(e, NotStored):
         return schedule_write(replace(w, storing=None), e.now)
     w = replace(w, storing=None, unsaved=False, store_at=None)
-    if w.phase is not Phase.WAITING:  # what waits for the keyring has its own reason and its own due
+    if w.phase is not Phase.WAITING:  # what waits for the keyring has a deadline of its own
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
     if w.phase is Phase.VALID and w.access is not None:
         w = replace(w, due=schedule.refresh_due(w.access.obtained_at, w.access.expires_at, w.spec.policy))
@@ -94,7 +96,7 @@ def _with_write_ended(w: Workload, e: Stored | NotStored) -> Workload:
 
 
 def schedule_write(w: Workload, now: Moment) -> Workload:
-    """The next write of a login that is in memory only."""
+    """Plan the next write of a login that is in memory only."""
     if not w.unsaved or w.storing is not None:
         return w
     pause = keyring_retry_wait(w.keyring_tries)
@@ -102,7 +104,7 @@ def schedule_write(w: Workload, now: Moment) -> Workload:
 
 
 def write_if_unsaved(w: Workload, e: Event) -> Result:
-    """The keyring is back, or its time has come: the login that is only in memory is written, or first read around."""
+    """Write a login that is in memory only: the keyring is back, or the next write is due."""
     if not w.unsaved or w.login is None or w.storing is not None:
         return w, ()
     if isinstance(e, Time) and (w.store_at is None or e.now.at < w.store_at):
@@ -111,10 +113,10 @@ def write_if_unsaved(w: Workload, e: Event) -> Result:
 
 
 def enter_valid(w: Workload, now: Moment) -> Workload:
-    """Phase `valid`: all is well, and the next refresh is due ahead of the expiry (M1).
+    """Enter phase `valid`: the next refresh is due ahead of expiry (M1).
 
-    While the login is in memory only, the next refresh waits for the keyring as long as the token lasts. A token that was
-    rejected while its login was being stored is of no use already: then it is not well.
+    While the login is in memory only, the refresh waits until the token stops being usable. If the token was rejected
+    while its login was being stored, a forced refresh follows instead.
     """
     due = None if w.access is None else _refresh_at(w.access, w, now)
     w = replace(
@@ -135,7 +137,7 @@ def enter_valid(w: Workload, now: Moment) -> Workload:
 
 
 def forced_refresh(w: Workload, now: Moment) -> Workload:
-    """The upstream rejected the token in hand: one refresh, not sooner than M8 and M18 allow."""
+    """One refresh because the upstream rejected the token, no sooner than M8 and M18 allow."""
     policy = w.spec.policy
     spacing = policy.strike_interval if w.strikes >= policy.strikes else policy.rejected_spacing
     due = now.at if w.last_attempt_at is None else max(now.at, w.last_attempt_at + spacing)
@@ -143,6 +145,7 @@ def forced_refresh(w: Workload, now: Moment) -> Workload:
 
 
 def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:
+    """M1; while the login is in memory only, not before the token stops being usable."""
     policy = w.spec.policy
     ends = access.ends_at(policy.usable_margin)
     if w.unsaved and ends is not None:
@@ -151,7 +154,7 @@ def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:
 
 
 def confirm_change(w: Workload) -> Workload:
-    """The configuration names another identity: no token is sent until the user has agreed by signing in."""
+    """Enter phase `broken`: no token is sent until a person signs in again or changes the configuration back."""
     return replace(
         w,
         phase=Phase.BROKEN,
@@ -162,7 +165,7 @@ def confirm_change(w: Workload) -> Workload:
 
 
 def give_up_login(w: Workload) -> Workload:
-    """Signed out by the user's own wish: nothing is kept."""
+    """Signed out on request: everything about the login is dropped."""
     return replace(
         w,
         phase=Phase.SIGNED_OUT,
@@ -185,17 +188,17 @@ def give_up_login(w: Workload) -> Workload:
 
 
 def run_deferred(w: Workload, now: Moment) -> Result:
-    """What was put off until the attempt had ended and its login was stored (M17)."""
+    """Do what was deferred until the attempt had ended and its login was stored (M17)."""
     if not w.after or w.attempt is not None or w.storing is not None:
         return w, ()
-    done = replace(w, after="")
+    cleared = replace(w, after="")
     match w.after:
         case "pause":
-            return replace(done, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
+            return replace(cleared, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
         case "confirm":
-            return confirm_change(done), (Note("phase", "confirm_change"),)
+            return confirm_change(cleared), (Note("phase", "confirm_change"),)
         case "sign_out":
-            gone = give_up_login(done)
+            gone = give_up_login(cleared)
             return gone, (Discard(w.login, revoke=True), Save(), Note("phase", "signed_out"))
         case "remove":
             return replace(w, phase=Phase.PAUSED, due=None), (Forget(w.login, revoke=True),)

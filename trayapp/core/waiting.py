@@ -1,6 +1,6 @@
-"""When the next attempt is wanted: actions of `machine.TABLE` on network, wake, callers, upstream and *Retry now*.
+"""Scheduling the next attempt on network changes, wakes, callers, rejections and *Retry now*. Actions of `machine.TABLE`.
 
-They set `due`, `series` and `trigger` and send nothing; `deadlines.py` holds that against gate, server and limits.
+They set `due`, `series` and `trigger` and send nothing; `deadlines.py` combines that with gate, server and limits.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from trayapp.core.model import (
 )
 from trayapp.core.storing import Result, forced_refresh, write_if_unsaved
 
-SURVIVABLE_PAUSE = 1.0  # s; a connection outlives a machine that stood still for so long
-READ_AFTER_WAKE = 2.0  # s; how long an attempt that slept may still hear its answer
+SURVIVABLE_PAUSE = 1.0  # s of sleep that a connection survives
+READ_AFTER_WAKE = 2.0  # s; how long an attempt may still get its answer after a sleep (M9)
 
 
 def attempt_now(w: Workload, e: Event, trigger: Trigger, series: Series = Series.DUE, delay: float = 0.0) -> Workload:
-    """Phase `waiting`, with its attempt due in `delay` seconds."""
+    """Enter phase `waiting`, with an attempt due in `delay` seconds."""
     return replace(w, phase=Phase.WAITING, due=e.now.at + delay, series=series, trigger=trigger, attempt=None)
 
 
 def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
-    """Unlocked: what waited for it is due at once."""
+    """The keyring is usable again: what waited for it is due now."""
     w, effects = write_if_unsaved(w, e)
     if w.keyring is None:
         return w, effects
@@ -48,15 +48,20 @@ def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
 
 
 def nudged(w: Workload, e: Event) -> Result:
-    """M8: a network change or a wake starts the burst. The same-token series of M9 stays what it is, but begins anew and
-    is due: its earlier tries met another network. What bounds it is the limit in `schedule.rate_limited`."""
+    """A wake or network change starts the burst (M8). A waiting M9 repeat stays in its series, but it becomes due now and
+    the series starts over."""
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
-    if w.keyring is not None and isinstance(e, Woke):  # whoever opened the lid has unlocked it: asking costs no token
+    if w.keyring is not None and isinstance(
+        e, Woke
+    ):  # whoever opened the lid may have unlocked it, and asking costs no token
         return replace(w, due=e.now.at), ()
     if w.keyring is not None:
-        return w, ()  # that has its own reason to wait
-    if w.trigger in (Trigger.MANUAL, Trigger.REJECTED):  # these too; but names may not be looked up yet when they leave
+        return w, ()  # a network change says nothing about the keyring
+    if w.trigger in (
+        Trigger.MANUAL,
+        Trigger.REJECTED,
+    ):  # they leave as planned, but DNS may not be back yet, so a failure continues in the burst
         return (w if w.series is Series.AGAIN else replace(w, series=Series.BURST)), ()
     if w.series is Series.AGAIN:
         return replace(w, due=e.now.at), ()
@@ -65,7 +70,7 @@ def nudged(w: Workload, e: Event) -> Result:
 
 
 def _reset_series(w: Workload, e: Event) -> Workload:
-    """M6, M8: tries are counted from here; what failed before says nothing about the network that is there now."""
+    """Start counting tries over: earlier failures say nothing about the present network (M6, M8)."""
     failing = w.failing
     if failing is not None:
         counted = schedule.counted(failing, e.now.awake)
@@ -74,29 +79,29 @@ def _reset_series(w: Workload, e: Event) -> Workload:
 
 
 def nudged_valid(w: Workload, e: Event) -> Result:
-    """M8: a usable token is never refreshed early; one that is past due has its attempt after settling."""
+    """A nudge never refreshes a usable token early; an overdue refresh joins the burst after settling (M8)."""
     past_due = w.due is not None and w.due <= e.now.at
     return nudged(w, e) if past_due else (replace(w, nudged_at=e.now.at), ())
 
 
 def woke_refreshing(w: Workload, e: Woke) -> Result:
-    """The connection most likely died in sleep: read on for two seconds, then the answer is lost."""
+    """The connection most likely died in sleep: wait for its answer `READ_AFTER_WAKE` longer, then call it ambiguous."""
     w = _reset_series(w, e)
     if w.attempt is None or w.attempt.step is not Step.SENT:
         return w, ()
     began, now = w.attempt.began, e.now
     if (now.at - began.at) - (now.awake - began.awake) < SURVIVABLE_PAUSE:
-        return w, ()  # the sleep was called off: its connection is as good as before
+        return w, ()  # the sleep was called off, so the connection is intact
     return replace(w, attempt=replace(w.attempt, deadline=now.at + READ_AFTER_WAKE)), ()
 
 
 def network_changed_refreshing(w: Workload, e: Event) -> Result:
-    """The network changed: an attempt that is in flight may fail for a reason that is gone; `retry.plan` sees it."""
+    """The network changed during an attempt, which may now fail for a reason that is gone; `retry.plan` accounts for it."""
     return _reset_series(w, e), ()
 
 
 def gate_blocked(w: Workload, e: GateBlocked) -> Result:
-    """M6: nothing can be attempted, so nothing counts."""
+    """Offline, portal or sleep: the ceiling stops counting (M6)."""
     if w.loopback or w.gate_blocked:
         return w, ()
     failing = w.failing
@@ -106,7 +111,7 @@ def gate_blocked(w: Workload, e: GateBlocked) -> Result:
 
 
 def gate_unblocked(w: Workload, e: GateUnblocked) -> Result:
-    """M6: the count goes on."""
+    """The gate is no longer blocked: the ceiling counts again (M6)."""
     failing = w.failing
     if failing is not None and failing.exhausted and failing.counting_from is None:
         failing = replace(failing, counting_from=e.now.awake)
@@ -114,19 +119,19 @@ def gate_unblocked(w: Workload, e: GateUnblocked) -> Result:
 
 
 def sleep_refreshing(w: Workload, e: SleepSoon) -> Result:
-    """The answer may be lost: the mark is set now (the intent is on disk already), the connection is kept."""
+    """The answer may be lost in sleep: set the mark (the intent is on disk already) and keep the connection (M9)."""
     sent = w.attempt is not None and w.attempt.step is Step.SENT
     return (replace(w, maybe_spent=True, marked_at=e.now.at) if sent else w), ()
 
 
 def retry_now(w: Workload, e: Manual) -> Result:
-    """M8: at once, past M12 and the gate, at most one a second."""
+    """*Retry now*: immediate, past gate and Retry-After, at most one per `manual_spacing` (M8)."""
     spaced = (w.last_attempt_at if w.last_attempt_at is not None else float("-inf")) + w.spec.policy.manual_spacing
     return replace(w, phase=Phase.WAITING, due=max(e.now.at, spaced), trigger=Trigger.MANUAL, not_before=0.0), ()
 
 
 def hot_call_valid(w: Workload, e: HotCall) -> Result:
-    """A caller needs more life than the token has left: refresh it early, within the spacing of a forced refresh."""
+    """A caller asked for more life than the token has: refresh now, but respect `rejected_spacing` (M15)."""
     access = w.access
     if e.validity <= 0.0 or access is None or access.lasts(e.now.at, e.validity):
         return w, ()
@@ -136,17 +141,18 @@ def hot_call_valid(w: Workload, e: HotCall) -> Result:
 
 
 def rejected_valid(w: Workload, e: Rejected) -> Result:
-    """M8 and M18: one forced refresh; after three fresh tokens in a row the upstream itself is the trouble."""
+    """The upstream answered 401: force one refresh, spaced by M8 and, after `strikes` fresh tokens in a row, by M18."""
     with_strike = _with_strike(w, e)
     return (w if with_strike is w else forced_refresh(with_strike, e.now)), ()
 
 
 def rejected_refreshing(w: Workload, e: Rejected) -> Result:
-    """A new token is served before its login is stored: if it is rejected by then, `valid` forces the next refresh."""
+    """A token rejected while its login is still being stored: `enter_valid` forces the next refresh."""
     return _with_strike(w, e), ()
 
 
 def _with_strike(w: Workload, e: Rejected) -> Workload:
+    """The current token marked as rejected, and counted if it was fresh; `w` itself if another token was rejected."""
     access = w.access
     if access is None or access.serial != e.serial or access.rejected:
         return w
@@ -155,12 +161,12 @@ def _with_strike(w: Workload, e: Rejected) -> Workload:
 
 
 def rejected(w: Workload, e: Rejected) -> Result:
-    """The token in hand is of no use any more; what comes next is decided already."""
+    """Stop serving the rejected token; the next attempt is already decided."""
     if w.access is None or w.access.serial != e.serial:
         return w, ()
     return replace(w, access=replace(w.access, rejected=True)), ()
 
 
 def accepted(w: Workload, e: Accepted) -> Result:
-    """M18: any 2xx clears the strikes."""
+    """Any 2xx from the upstream clears the strikes (M18)."""
     return (replace(w, strikes=0) if w.strikes else w), ()
