@@ -1,4 +1,4 @@
-"""What a login is told to run, for each way in which Amberlight can be installed."""
+"""The command that a login runs, for each way of installing Amberlight."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ def interpreter(root: Path, **how: object) -> Interpreter:
 
 
 def test_the_script_beside_the_interpreter(tmp_path: Path) -> None:
-    """pipx, uv tool, a virtual environment."""
+    """As with pipx, uv tool or a virtual environment."""
 
     script = program(tmp_path / "bin/amberlight")
     assert (str(script), "run") == login_command(interpreter(tmp_path))
 
 
 def test_a_user_install(tmp_path: Path) -> None:
-    """The script is not beside the system's interpreter, but where the user's scripts go."""
+    """The script is not beside the system's interpreter but in the user's script directory."""
 
     script = program(tmp_path / "local/amberlight")
     assert (str(script), "run") == login_command(interpreter(tmp_path))
 
 
 def test_installed_without_a_script(tmp_path: Path) -> None:
-    """Then the interpreter is told the module."""
+    """The command is then the interpreter with `-m trayapp`."""
 
     assert (str(tmp_path / "bin/python"), "-m", "trayapp", "run") == login_command(interpreter(tmp_path))
 
 
 def test_a_checkout_is_refused(tmp_path: Path) -> None:
-    """A login knows no working directory and no PYTHONPATH: refused, with what to do."""
+    """A login has no working directory and no PYTHONPATH: refused, with a hint."""
 
     with pytest.raises(CannotStartError, match="pipx install"):
         login_command(interpreter(tmp_path, installed=False))
 
 
 def test_frozen(tmp_path: Path) -> None:
-    """The program itself; or the package's link, if it leads to this very program."""
+    """The program itself, or the package's link if it resolves to this program."""
 
     executable = program(tmp_path / "opt/amberlight/amberlight")
     frozen = interpreter(tmp_path, executable=executable, frozen=True, installed=False)
@@ -74,7 +74,7 @@ def test_frozen(tmp_path: Path) -> None:
 
 
 def test_windows_opens_no_console(tmp_path: Path) -> None:
-    """pythonw, where there is one; scripts would open a window."""
+    """pythonw where it exists, as scripts would open a console window."""
 
     program(tmp_path / "bin/amberlight")
     here = interpreter(tmp_path, executable=program(tmp_path / "bin/python.exe"), windows=True)
@@ -89,7 +89,7 @@ def test_windows_opens_no_console(tmp_path: Path) -> None:
 
 
 def test_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It knows where its scripts are; an AppImage is its own program, wherever it is mounted."""
+    """It finds its script directory; an AppImage is its own program, wherever it is mounted."""
 
     now = Interpreter.current({})
     assert Path(sys.executable) == now.executable

@@ -1,4 +1,4 @@
-"""The XDG autostart entry: what is written, what is read back, and what a desktop or a package wrote."""
+"""The XDG autostart entry: written and read back, and as a desktop or a package may have written it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trayapp.autostart import AutostartError, Kind
-from trayapp.autostart.linux import DesktopEntry, escaped, quoted, read_entry, unescaped, unquoted
+from trayapp.autostart.linux import DesktopEntry, escaped, exec_quoted, exec_words, read_entry, unescaped
 
 ME = (sys.executable, "-m", "trayapp", "run")
 
@@ -30,21 +30,21 @@ def write(entry: DesktopEntry, *lines: str) -> None:
 
 
 def system(entry: DesktopEntry, *lines: str) -> None:
-    """What a package brings."""
+    """Write a system entry, as a package installs one."""
     file = entry.system[0] / "autostart/amberlight.desktop"
     file.parent.mkdir(parents=True)
     file.write_text("\n".join(("[Desktop Entry]", f"Exec={sys.executable}", *lines)))
 
 
 def test_on_and_off(entry: DesktopEntry) -> None:
-    """Both say what was read back, twice is as good as once, and off leaves nothing behind."""
+    """Both return the state that was read back, both are idempotent, and off leaves no file behind."""
 
     assert Kind.OFF is entry.status().kind
     for _ in range(2):
         state = entry.on(ME)
         assert state.on
         assert sys.executable in state.text
-    assert ME == unquoted(read_entry(entry.file)["Exec"])
+    assert ME == exec_words(read_entry(entry.file)["Exec"])
     assert Path(read_entry(entry.file)["Icon"]).is_file()
     for _ in range(2):
         assert Kind.OFF is entry.off().kind
@@ -53,7 +53,7 @@ def test_on_and_off(entry: DesktopEntry) -> None:
 
 @pytest.mark.skipif(shutil.which("desktop-file-validate") is None, reason="desktop-file-validate is not there")
 def test_the_entry_is_valid(entry: DesktopEntry, tmp_path: Path) -> None:
-    """In the eyes of freedesktop.org's own tool, with an awkward path too."""
+    """freedesktop.org's own tool accepts it, also with an awkward path."""
 
     awkward = tmp_path / 'with "quotes", $HOME, `ticks`, 100 % and \\'
     awkward.symlink_to(sys.executable)
@@ -65,20 +65,20 @@ def test_the_entry_is_valid(entry: DesktopEntry, tmp_path: Path) -> None:
 
 @given(st.lists(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1), min_size=1))
 def test_any_command_survives_the_exec_key(words: list[str]) -> None:
-    """Quoting and unquoting are each other's reverse."""
+    """Quoting and splitting are inverse."""
 
-    assert tuple(words) == unquoted(" ".join(quoted(word) for word in words))
+    assert tuple(words) == exec_words(" ".join(exec_quoted(word) for word in words))
 
 
 @given(st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"])))
 def test_any_string_survives_its_escapes(text: str) -> None:
-    """As TryExec needs it."""
+    """Escaping and unescaping are inverse, as TryExec needs it."""
 
     assert text == unescaped(escaped(text))
 
 
 def test_a_path_with_a_line_break_is_refused(entry: DesktopEntry) -> None:
-    """It would end the line of the entry: nothing is written."""
+    """It would end the line of the entry, so nothing is written."""
 
     with pytest.raises(AutostartError, match="control character"):
         entry.on(("/opt/a\nExec=evil",))
@@ -86,7 +86,7 @@ def test_a_path_with_a_line_break_is_refused(entry: DesktopEntry) -> None:
 
 
 def test_a_program_that_is_gone(entry: DesktopEntry, tmp_path: Path) -> None:
-    """On, but nothing would start; on again mends it."""
+    """The state is BROKEN; switching on again fixes it."""
 
     program = tmp_path / "amberlight"
     program.write_text("#!/bin/sh\n")
@@ -100,8 +100,8 @@ def test_a_program_that_is_gone(entry: DesktopEntry, tmp_path: Path) -> None:
     assert entry.on(ME).on
 
 
-def test_a_program_that_may_not_be_run_counts_as_gone(entry: DesktopEntry, tmp_path: Path) -> None:
-    """A file without its x bit starts nothing."""
+def test_a_program_that_is_not_executable_counts_as_gone(entry: DesktopEntry, tmp_path: Path) -> None:
+    """A file without its x bit cannot be started."""
 
     program = tmp_path / "amberlight"
     program.write_text("")
@@ -123,7 +123,7 @@ def test_a_program_that_may_not_be_run_counts_as_gone(entry: DesktopEntry, tmp_p
     ],
 )
 def test_what_a_desktop_wrote(entry: DesktopEntry, line: str, kind: Kind, words: str) -> None:
-    """Every way in which settings of a desktop switch an entry off is told; a click of ours switches it on again."""
+    """Every way in which desktop settings switch an entry off is recognised; `on` switches it on again."""
 
     write(entry, f"Exec={sys.executable} -m trayapp run %U", line)
     assert kind is entry.status().kind
@@ -133,7 +133,7 @@ def test_what_a_desktop_wrote(entry: DesktopEntry, line: str, kind: Kind, words:
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\0", b"", b"[Desktop Entry]\nName=x\n", b"Exec=/bin/true\n"])
 def test_a_file_that_is_no_entry(entry: DesktopEntry, content: bytes) -> None:
-    """It starts nothing, and that is said; off takes it away."""
+    """The state is BROKEN; off removes the file."""
 
     entry.file.parent.mkdir(parents=True)
     entry.file.write_bytes(content)
@@ -142,8 +142,8 @@ def test_a_file_that_is_no_entry(entry: DesktopEntry, content: bytes) -> None:
     assert not entry.file.exists()
 
 
-def test_the_systems_entry_is_offered_and_hidden(entry: DesktopEntry) -> None:
-    """Off, where the system would start it, writes an entry of ours that says no; on stands before the system's."""
+def test_a_system_entry_is_hidden_by_ours(entry: DesktopEntry) -> None:
+    """Off writes a hidden entry where the system has one; on overrides the system's."""
 
     system(entry)
     assert entry.status().on
@@ -152,8 +152,8 @@ def test_the_systems_entry_is_offered_and_hidden(entry: DesktopEntry) -> None:
     assert entry.on(ME).on
 
 
-def test_a_package_that_brings_it_switched_off(entry: DesktopEntry) -> None:
-    """Off until the user says otherwise; off again leaves the package's own word."""
+def test_a_system_entry_that_is_switched_off(entry: DesktopEntry) -> None:
+    """Off until the user switches it on; off again leaves only the package's entry."""
 
     system(entry, "Hidden=true")
     assert Kind.OFF is entry.status().kind
@@ -162,8 +162,8 @@ def test_a_package_that_brings_it_switched_off(entry: DesktopEntry) -> None:
     assert not entry.file.exists()
 
 
-def test_a_unit_that_was_enabled_starts_it_too(entry: DesktopEntry, tmp_path: Path) -> None:
-    """It is told of, is not ours to switch off, and one that points nowhere starts nothing."""
+def test_an_enabled_systemd_unit_counts_as_on(entry: DesktopEntry, tmp_path: Path) -> None:
+    """It is reported and not ours to switch off; a dangling link does not count."""
 
     link = entry.config_home / "systemd/user/default.target.wants/amberlight.service"
     link.parent.mkdir(parents=True)
@@ -180,7 +180,7 @@ def test_a_unit_that_was_enabled_starts_it_too(entry: DesktopEntry, tmp_path: Pa
 
 
 def test_a_link_is_replaced_and_not_followed(entry: DesktopEntry, tmp_path: Path) -> None:
-    """What it leads to stays as it is."""
+    """The link's target stays unchanged."""
 
     mine = tmp_path / "mine"
     mine.write_text("mine")
@@ -192,7 +192,7 @@ def test_a_link_is_replaced_and_not_followed(entry: DesktopEntry, tmp_path: Path
 
 
 def test_a_directory_that_cannot_be_written(entry: DesktopEntry) -> None:
-    """One sentence with the path and the reason."""
+    """The error is one sentence with the path and the reason."""
 
     entry.config_home.parent.mkdir(exist_ok=True)
     entry.config_home.write_text("a file where a directory should be")
@@ -202,7 +202,7 @@ def test_a_directory_that_cannot_be_written(entry: DesktopEntry) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_home(entry: DesktopEntry) -> None:
-    """No draft is left either."""
+    """No temporary file is left behind."""
 
     entry.file.parent.mkdir(parents=True)
     entry.file.parent.chmod(0o500)
@@ -211,8 +211,8 @@ def test_a_read_only_home(entry: DesktopEntry) -> None:
     assert [] == list(entry.file.parent.iterdir())
 
 
-def test_the_environment_says_where(tmp_path: Path) -> None:
-    """XDG variables, and what stands for them; relative paths do not count."""
+def test_paths_from_the_environment(tmp_path: Path) -> None:
+    """The XDG variables and their defaults; relative paths are ignored."""
 
     found = DesktopEntry.of(
         {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CONFIG_DIRS": "/a:b:/c", "XDG_CURRENT_DESKTOP": "ubuntu:GNOME"}
@@ -222,10 +222,10 @@ def test_the_environment_says_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not there")
-def test_a_real_starter_runs_it(entry: DesktopEntry, tmp_path: Path) -> None:
-    """GLib, which starts the entries of most desktops, finds the program with its argument, whatever its path is.
+def test_glib_starts_the_entry(entry: DesktopEntry, tmp_path: Path) -> None:
+    """GLib, which starts the entries of most desktops, runs the program with its argument, whatever its path is.
 
-    All but a percent sign: GLib looks for the program before it reads `%%`.
+    Except for a percent sign: GLib looks for the program before it reads `%%`.
     """
 
     program = tmp_path / 'a b "c" $HOME `d` \\ é' / "amberlight"

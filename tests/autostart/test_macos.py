@@ -1,4 +1,4 @@
-"""The launch agent, with a launchd that remembers wishes as the real one does and knows no other command."""
+"""The launch agent, over a fake launchd that keeps overrides as the real one does and accepts no other command."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ME = (sys.executable, "-m", "trayapp", "run")
 
 
 class Launchd:
-    """Answers as launchctl prints; every other command fails the test."""
+    """A fake launchctl with the output of the real one; an unexpected command fails the test."""
 
     def __init__(self, words: tuple[str, str] = ("enabled", "disabled")) -> None:
         self.words = words
-        self.wishes: dict[str, bool] = {"com.example.other": False}
+        self.enabled: dict[str, bool] = {"com.example.other": False}
         self.broken = False
         self.asked: list[str] = []
 
@@ -30,10 +30,10 @@ class Launchd:
         match arguments:
             case ("enable", target):
                 assert f"gui/501/{LABEL}" == target
-                self.wishes[LABEL] = True
+                self.enabled[LABEL] = True
                 return 0, ""
             case ("print-disabled", "gui/501"):
-                rows = "".join(f'\t\t"{label}" => {self.words[not on]}\n' for label, on in self.wishes.items())
+                rows = "".join(f'\t\t"{label}" => {self.words[not on]}\n' for label, on in self.enabled.items())
                 return 0, f"disabled services = {{\n{rows}\t}}\n"
         raise AssertionError(arguments)
 
@@ -49,7 +49,7 @@ def agent(tmp_path: Path, launchd: Launchd) -> LaunchAgent:
 
 
 def test_on_and_off(agent: LaunchAgent, launchd: Launchd) -> None:
-    """The list says what launchd needs; nothing is started or ended now."""
+    """The property list holds what launchd needs; nothing is started or ended now."""
 
     assert Kind.OFF is agent.status().kind
     assert agent.on(ME).on
@@ -63,28 +63,28 @@ def test_on_and_off(agent: LaunchAgent, launchd: Launchd) -> None:
 
 
 @pytest.mark.parametrize("words", [("enabled", "disabled"), ("false", "true")], ids=["macOS 13", "macOS 12"])
-def test_a_wish_against_it_is_told(tmp_path: Path, words: tuple[str, str]) -> None:
-    """What was switched off in the system's settings is off, though the list is there; `on` takes the wish back."""
+def test_an_override_of_launchd_is_reported(tmp_path: Path, words: tuple[str, str]) -> None:
+    """Switched off in System Settings means off although the list exists; `on` clears the override."""
 
     launchd = Launchd(words)
     agent = LaunchAgent(tmp_path, 501, launchd)
     agent.on(ME)
-    launchd.wishes[LABEL] = False
+    launchd.enabled[LABEL] = False
     assert Kind.DISABLED is agent.status().kind
     assert "Login Items" in agent.status().text
     assert agent.on(ME).on
 
 
-def test_another_agents_wish_is_not_ours(agent: LaunchAgent, launchd: Launchd) -> None:
-    """A label that begins like ours does not count."""
+def test_an_override_of_another_agent_is_ignored(agent: LaunchAgent, launchd: Launchd) -> None:
+    """Even if its label begins with ours."""
 
     agent.on(ME)
-    launchd.wishes[LABEL + ".other"] = False
+    launchd.enabled[LABEL + ".other"] = False
     assert agent.status().on
 
 
-def test_without_a_session_of_launchd(agent: LaunchAgent, launchd: Launchd) -> None:
-    """As over ssh: the list is there, and the next login at the screen reads it."""
+def test_on_without_a_graphical_session(agent: LaunchAgent, launchd: Launchd) -> None:
+    """As over ssh: the list is written, and the next graphical login reads it."""
 
     launchd.broken = True
     assert agent.on(ME).on
@@ -106,8 +106,8 @@ def test_without_a_session_of_launchd(agent: LaunchAgent, launchd: Launchd) -> N
         (plistlib.dumps({"Disabled": True, "ProgramArguments": [sys.executable]}), Kind.DISABLED, "disabled"),
     ],
 )
-def test_what_stands_in_the_list(agent: LaunchAgent, content: bytes, kind: Kind, words: str) -> None:
-    """Each way of starting nothing has its words."""
+def test_lists_that_start_nothing(agent: LaunchAgent, content: bytes, kind: Kind, words: str) -> None:
+    """Each has a state and a reason of its own."""
 
     agent.file.parent.mkdir(parents=True)
     agent.file.write_bytes(content)
@@ -116,7 +116,7 @@ def test_what_stands_in_the_list(agent: LaunchAgent, content: bytes, kind: Kind,
 
 
 def test_a_home_that_cannot_be_written(tmp_path: Path, launchd: Launchd) -> None:
-    """One sentence with the path."""
+    """The error is one sentence with the path."""
 
     (tmp_path / "home").write_text("")
     with pytest.raises(AutostartError, match=r"\.plist cannot be written"):
@@ -124,9 +124,9 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, launchd: Launchd) -> None
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="here it is")
-def test_no_launchctl() -> None:
-    """It never raises."""
+def test_a_missing_launchctl_is_a_failure_code() -> None:
+    """`launchctl` never raises."""
 
-    code, said = launchctl("print-disabled", "gui/501")
+    code, output = launchctl("print-disabled", "gui/501")
     assert 0 != code
-    assert "launchctl" in said
+    assert "launchctl" in output

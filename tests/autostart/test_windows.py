@@ -1,4 +1,4 @@
-"""The Run key, with a registry that holds only the user's branch and refuses what the real one would refuse."""
+"""The Run key, over a fake registry that holds only the user's hive and allows writing only to the Run key."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from trayapp.autostart import AutostartError, Kind
-from trayapp.autostart.windows import APPROVED, NAME, RUN, RunKey, parsed, quoted, switched_off
+from trayapp.autostart.windows import APPROVED, NAME, RUN, RunKey, command_quoted, command_words, switched_off
 
 ME = (sys.executable, "-m", "trayapp", "run")
 ON, OFF = bytes([2]) + bytes(11), bytes([3, 0, 0, 0]) + bytes(range(8))
 
 
 class Registry:
-    """Strings below Run, whatever the Task Manager wrote below StartupApproved; that key is not ours to write."""
+    """A fake registry: strings in Run, and the Task Manager's values in StartupApproved, which we may not write."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, str], str | bytes] = {(RUN, "Other"): "other.exe"}
@@ -51,7 +51,7 @@ def run_key(registry: Registry) -> RunKey:
 
 
 def test_on_and_off(run_key: RunKey, registry: Registry) -> None:
-    """One value of ours; the others stay."""
+    """One value is ours; the others stay."""
 
     assert Kind.OFF is run_key.status().kind
     assert run_key.on(ME).on
@@ -61,8 +61,8 @@ def test_on_and_off(run_key: RunKey, registry: Registry) -> None:
     assert {(RUN, "Other"): "other.exe"} == registry.values
 
 
-def test_the_task_managers_switch_stands_above_it(run_key: RunKey, registry: Registry) -> None:
-    """It is read back, told with where to change it, and left alone by on and off."""
+def test_the_task_managers_switch_overrides_the_value(run_key: RunKey, registry: Registry) -> None:
+    """It is reported with where to change it, and left alone by on and off."""
 
     registry.values[APPROVED, NAME] = OFF
     state = run_key.on(ME)
@@ -87,14 +87,14 @@ def test_the_task_managers_switch_stands_above_it(run_key: RunKey, registry: Reg
         (b"\x07", True),
     ],
 )
-def test_the_switch(value: str | bytes | None, off: bool) -> None:
+def test_reading_the_task_managers_switch(value: str | bytes | None, off: bool) -> None:
     """The lowest bit of the first byte."""
 
     assert off is switched_off(value)
 
 
 def test_a_program_that_is_gone(run_key: RunKey, registry: Registry) -> None:
-    """On, but nothing would start."""
+    """The state is BROKEN."""
 
     registry.values[RUN, NAME] = r'"C:\Program Files\gone\amberlight.exe" run'
     state = run_key.status()
@@ -104,14 +104,14 @@ def test_a_program_that_is_gone(run_key: RunKey, registry: Registry) -> None:
 
 @pytest.mark.parametrize("value", ["", "   ", '""'])
 def test_an_empty_value(run_key: RunKey, registry: Registry, value: str) -> None:
-    """Somebody emptied it: on, but it starts nothing."""
+    """The value exists but names no command: BROKEN."""
 
     registry.values[RUN, NAME] = value
     assert Kind.BROKEN is run_key.status().kind
 
 
-def test_a_command_that_windows_would_pass_over(run_key: RunKey, registry: Registry) -> None:
-    """Longer than 260 characters: refused with a sentence, nothing is written."""
+def test_a_command_that_windows_would_ignore(run_key: RunKey, registry: Registry) -> None:
+    """Longer than 260 characters: refused with a sentence, and nothing is written."""
 
     with pytest.raises(AutostartError, match="at most 260 characters"):
         run_key.on(("C:\\" + "x" * 260, "run"))
@@ -119,7 +119,7 @@ def test_a_command_that_windows_would_pass_over(run_key: RunKey, registry: Regis
 
 
 def test_a_registry_that_refuses(run_key: RunKey, registry: Registry) -> None:
-    """By policy: a sentence for on and off, and a state that says so."""
+    """As by policy: `on` and `off` raise a sentence, and the state says so."""
 
     registry.refuses = True
     assert "cannot be read: access is denied" in run_key.status().text
@@ -133,10 +133,10 @@ def test_a_registry_that_refuses(run_key: RunKey, registry: Registry) -> None:
 def test_quoted_words_are_read_back(words: tuple[str, ...]) -> None:
     """Spaces and empty words included."""
 
-    assert words == parsed(" ".join(quoted(word) for word in words))
+    assert words == command_words(" ".join(command_quoted(word) for word in words))
 
 
 def test_a_path_that_ends_in_a_backslash_does_not_swallow_its_quote() -> None:
     """As CommandLineToArgvW reads it: two backslashes before a quote are one."""
 
-    assert '"C:\\\\"' == quoted("C:\\")
+    assert '"C:\\\\"' == command_quoted("C:\\")

@@ -1,7 +1,7 @@
-"""Starting with the session: what is so is read from the system each time, and nothing else is remembered.
+"""Start at login: the operating system holds the setting; it is read from there each time and stored nowhere else.
 
-`linux.py`, `macos.py` and `windows.py` hold only what their system wants written and read; each can be imported on every
-system and is given the system's calls, so that the tests can bring stand-ins. `command.py` knows what is to be started.
+`linux.py`, `macos.py` and `windows.py` hold only what their system wants written and read; each imports on every system
+and takes the system's calls as parameters, so that the tests can pass fakes. `command.py` finds the command to start.
 Everything here belongs to the user: nothing asks for more rights, and nothing is written outside the home directory.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["Autostart", "AutostartError", "CannotStartError", "Kind", "State", "
 
 
 def native() -> Autostart:
-    """How this system starts programs at login. Imported here, as each needs modules of its own system."""
+    """The login entry of this system, imported here because each needs modules of its own system."""
     if sys.platform == "darwin":
         from trayapp.autostart import macos
 

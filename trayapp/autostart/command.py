@@ -1,9 +1,8 @@
-"""The command that a login is to run: absolute, and such that it outlives an upgrade of what it belongs to.
+"""The command that a login runs: absolute, and chosen so that it survives an upgrade of the installation.
 
-An installed Amberlight has a script of its own beside its interpreter (pipx, uv tool, a virtual environment, a user
-install), and links to it are not followed: `/usr/bin/amberlight` of a package stays right when /opt changes. A frozen
-program is its own script. Otherwise the interpreter is told the module, which works from every directory only if the
-package is installed.
+An installed Amberlight has a script beside its interpreter (pipx, uv tool, a virtual environment, a user install). Links
+to it are not resolved: a package's `/usr/bin/amberlight` stays right when /opt changes. A frozen program is its own
+script. Otherwise the command is `python -m trayapp`, which works from every directory only if the package is installed.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ PACKAGED = Path("/usr/bin/amberlight")  # what the Debian package links to its p
 
 
 class CannotStartError(AutostartError):
-    """There is nothing that a login could start."""
+    """There is no installed program that a login could start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What is running now, as Python knows it."""
+    """The running interpreter and how Amberlight was installed."""
 
     executable: Path
-    scripts: tuple[Path, ...]  # where the scripts of installed packages lie, likeliest first
+    scripts: tuple[Path, ...]  # the directories for scripts of installed packages, likeliest first
     frozen: bool
     installed: bool
     windows: bool = False
@@ -39,58 +38,58 @@ class Interpreter:
 
     @classmethod
     def current(cls, environ: Mapping[str, str] = os.environ) -> Interpreter:
-        """This process."""
-        image = environ.get("APPIMAGE", "")  # an AppImage is mounted at another place at each start
+        """The interpreter of this process."""
+        image = environ.get("APPIMAGE", "")  # an AppImage is mounted at a different path at each start
         return cls(
             executable=Path(image or sys.executable),
-            scripts=tuple(_scripts()),
+            scripts=tuple(_script_folders()),
             frozen=bool(getattr(sys, "frozen", False)),
             installed=_installed(),
             windows=sys.platform == "win32",
         )
 
 
-def login_command(running: Interpreter | None = None) -> tuple[str, ...]:
+def login_command(given: Interpreter | None = None) -> tuple[str, ...]:
     """The command, without a shell. Raises `CannotStartError` if Amberlight is only checked out."""
-    now = running or Interpreter.current()
-    if now.frozen:
-        return str(_silent(now, "amberlightw.exe") if now.windows else _link_to(now)), RUN
-    if now.windows:
-        return _windows(now)
-    for folder in now.scripts:
+    running = given or Interpreter.current()
+    if running.frozen:
+        return str(_windowless(running, "amberlightw.exe") if running.windows else _packaged_link(running)), RUN
+    if running.windows:
+        return _windows(running)
+    for folder in running.scripts:
         if _executable(folder / NAME):
             return str(folder / NAME), RUN
-    if now.installed:
-        return str(now.executable), "-m", "trayapp", RUN
+    if running.installed:
+        return str(running.executable), "-m", "trayapp", RUN
     raise CannotStartError(
         "This Amberlight is not installed, so a login could not find it. Install it (pipx install .) and try again."
     )
 
 
-def _link_to(now: Interpreter) -> Path:
-    """The package's link if it leads to this very program, or else the program."""
+def _packaged_link(running: Interpreter) -> Path:
+    """The package's link if it resolves to the running program, or else the program itself."""
     try:
-        linked = now.packaged.resolve(strict=True) == now.executable.resolve()
+        linked = running.packaged.resolve(strict=True) == running.executable.resolve()
     except OSError:
         linked = False
-    return now.packaged if linked else now.executable
+    return running.packaged if linked else running.executable
 
 
-def _windows(now: Interpreter) -> tuple[str, ...]:
-    """Scripts are console programs there."""
-    if not now.installed:
+def _windows(running: Interpreter) -> tuple[str, ...]:
+    """The command on Windows: pythonw with the module, as scripts are console programs there."""
+    if not running.installed:
         raise CannotStartError("This Amberlight is not installed, so a login could not find it. Install it first.")
-    return str(_silent(now, "pythonw.exe")), "-m", "trayapp", RUN
+    return str(_windowless(running, "pythonw.exe")), "-m", "trayapp", RUN
 
 
-def _silent(now: Interpreter, name: str) -> Path:
-    """The twin of the program that opens no window, where there is one."""
-    twin = now.executable.with_name(name)
-    return twin if twin.is_file() else now.executable
+def _windowless(running: Interpreter, windowless_name: str) -> Path:
+    """The variant of the program that opens no console window, if there is one."""
+    windowless = running.executable.with_name(windowless_name)
+    return windowless if windowless.is_file() else running.executable
 
 
-def _scripts() -> Iterator[Path]:
-    """Of this interpreter's environment; then of the user's own packages, if they are in use."""
+def _script_folders() -> Iterator[Path]:
+    """The script directory of this interpreter's environment; then that of user installs, if they are in use."""
     yield Path(sysconfig.get_path("scripts"))
     user = f"{os.name}_user"
     if sys.prefix == sys.base_prefix and user in sysconfig.get_scheme_names():
@@ -98,7 +97,7 @@ def _scripts() -> Iterator[Path]:
 
 
 def _installed() -> bool:
-    import importlib.metadata  # half of the standard library's e-mail comes with it
+    import importlib.metadata  # imported here as it pulls in half of the `email` package
 
     try:
         importlib.metadata.distribution(NAME)

@@ -1,7 +1,7 @@
-"""Linux and its kin: an entry in the autostart directory (XDG Desktop Application Autostart Specification).
+"""Start at login on Linux and other freedesktop systems: an XDG autostart entry (Desktop Application Autostart Specification).
 
-The user's own file stands before those of the system with the same name, and `Hidden=true` in it means "not this one".
-So switching off removes our file, and writes a hidden one only where the system would start Amberlight without it.
+The user's own file overrides system files of the same name, and `Hidden=true` in it switches them off. So switching off
+removes our file, and writes a hidden one only where the system has an entry that would start Amberlight.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trayapp.autostart.state import AutostartError, Kind, State, judged, runnable, why
+from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason, runnable
 
 FILE = "amberlight.desktop"
 UNIT = "systemd/user/default.target.wants/amberlight.service"  # what `systemctl --user enable amberlight` makes
 GROUP = "[Desktop Entry]"
-ICON = Path(__file__).parent.parent / "tray" / "app.png"  # no theme knows us unless a package told it
-SYSTEM_DIRS = "/etc/xdg"  # what the XDG base directory specification says where XDG_CONFIG_DIRS is not set
-MOST = 65536  # bytes; nobody writes a longer entry
-SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry Specification, "The Exec key")
+ICON = Path(__file__).parent.parent / "tray" / "app.png"  # icon themes know our name only if a package installed it
+SYSTEM_DIRS = "/etc/xdg"  # the default of XDG_CONFIG_DIRS (XDG base directory specification)
+MAX_ENTRY_SIZE = 65536  # bytes; no real entry is longer
+EXEC_SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry Specification, "The Exec key")
 
 ENTRY = """\
 [Desktop Entry]
@@ -45,7 +45,7 @@ Hidden=true
 
 @dataclass(frozen=True, slots=True)
 class DesktopEntry:
-    """The entry of one user. `desktops` is what the session calls itself, as XDG_CURRENT_DESKTOP has it."""
+    """The entry of one user. `desktops` are the names of the session's desktop, from XDG_CURRENT_DESKTOP."""
 
     config_home: Path
     system: tuple[Path, ...] = (Path(SYSTEM_DIRS),)
@@ -53,7 +53,7 @@ class DesktopEntry:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> DesktopEntry:
-        """As the environment says. Relative paths are to be ignored (XDG base directory specification)."""
+        """From the environment. Relative paths are ignored, as the XDG base directory specification demands."""
         home = Path(environ.get("XDG_CONFIG_HOME", ""))
         system = (Path(part) for part in (environ.get("XDG_CONFIG_DIRS") or SYSTEM_DIRS).split(":"))
         return cls(
@@ -68,7 +68,7 @@ class DesktopEntry:
         return self.config_home / "autostart" / FILE
 
     def status(self) -> State:
-        """The entry; and where that is off, a systemd unit that was enabled, as on a machine without a desktop."""
+        """The state of the entry; if that is off, of an enabled systemd unit, as on a machine without a desktop."""
         entry, unit = self._entry(), self.config_home / UNIT
         if entry.on or not unit.exists():
             return entry
@@ -76,19 +76,19 @@ class DesktopEntry:
         return State(Kind.ON, text, "Switch it off there: systemctl --user disable amberlight")
 
     def _entry(self) -> State:
-        """The first entry that is there decides."""
+        """The state of the first entry that exists: it overrides the others."""
         for path in self._files():
             try:
                 found = read_entry(path)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
-                return State(Kind.BROKEN, f"{path} cannot be read: {_reason(error)}.", f"Remove {path}.")
-            return self._judge(path, found)
+                return State(Kind.BROKEN, f"{path} cannot be read: {_parse_reason(error)}.", f"Remove {path}.")
+            return self._state_of(path, found)
         return State(Kind.OFF, "Off: Amberlight does not start at login.")
 
     def on(self, command: Sequence[str]) -> State:
-        line = " ".join(quoted(word) for word in command)
+        line = " ".join(exec_quoted(word) for word in command)
         icon = escaped(str(ICON)) if ICON.is_file() else "amberlight"
         text = ENTRY.format(command=line, program=escaped(command[0]), icon=icon)
         _write(self.file, text)
@@ -98,7 +98,7 @@ class DesktopEntry:
         try:
             self.file.unlink(missing_ok=True)
         except OSError as error:
-            raise AutostartError(f"{self.file} cannot be removed: {why(error)}.") from None
+            raise AutostartError(f"{self.file} cannot be removed: {reason(error)}.") from None
         if self._entry().kind in (Kind.ON, Kind.BROKEN):  # the system has an entry of its own
             _write(self.file, HIDDEN)
         return self.status()
@@ -107,9 +107,9 @@ class DesktopEntry:
         yield self.file
         yield from (directory / "autostart" / FILE for directory in self.system)
 
-    def _judge(self, path: Path, entry: Mapping[str, str]) -> State:
+    def _state_of(self, path: Path, entry: Mapping[str, str]) -> State:
         if entry.get("Hidden", "") == "true":
-            # A tool of the desktop may have written this, or we ourselves, or the package: off is what it means.
+            # A desktop tool, a package or Amberlight itself may have written this: in each case it means off.
             return State(Kind.OFF, f"Off: switched off in {path} (Hidden=true).")
         if entry.get("X-GNOME-Autostart-enabled", "true") == "false":
             text = f"Off: the desktop's own settings switched it off in {path} (X-GNOME-Autostart-enabled=false)."
@@ -117,23 +117,23 @@ class DesktopEntry:
         if not self._shown_here(entry):
             text = f"Off in this desktop ({':'.join(self.desktops)}): {path} is for others (OnlyShowIn or NotShowIn)."
             return State(Kind.DISABLED, text, "Switch it on for all: amberlight autostart on")
-        words = unquoted(entry.get("Exec", ""))
-        tried = unescaped(entry.get("TryExec", ""))
-        if words and tried and not runnable(tried):
-            words = (tried, *words[1:])  # the desktop passes over an entry whose TryExec is missing
-        return judged(words, str(path))
+        words = exec_words(entry.get("Exec", ""))
+        try_exec = unescaped(entry.get("TryExec", ""))
+        if words and try_exec and not runnable(try_exec):
+            words = (try_exec, *words[1:])  # desktops skip an entry whose TryExec program is missing
+        return entry_state(words, str(path))
 
     def _shown_here(self, entry: Mapping[str, str]) -> bool:
-        """Without a desktop, as in a terminal of a server, nobody is asked."""
+        """Whether OnlyShowIn and NotShowIn allow this desktop. Without a desktop, as over ssh, they don't apply."""
         here = set(self.desktops)
         only, never = (set(entry.get(key, "").split(";")) - {""} for key in ("OnlyShowIn", "NotShowIn"))
         return not here or ((not only or bool(here & only)) and not here & never)
 
 
 def read_entry(path: Path) -> dict[str, str]:
-    """The keys of the first group, as they stand there. Raises `OSError` and, for what is no text, `ValueError`."""
+    """The keys of the [Desktop Entry] group, unparsed. Raises `OSError`, and `ValueError` for what is not UTF-8."""
     with path.open("rb") as file:
-        text = file.read(MOST).decode("utf-8")
+        text = file.read(MAX_ENTRY_SIZE).decode("utf-8")
     entry: dict[str, str] = {}
     group = ""
     for line in (line.strip() for line in text.splitlines()):
@@ -148,63 +148,66 @@ def read_entry(path: Path) -> dict[str, str]:
 # --- the Exec key ----------------------------------------------------------------------------------------------------
 
 
-def quoted(word: str) -> str:
-    """One word of an Exec line: quoted, with `%` doubled, and then escaped as every string of an entry is."""
-    if any(ord(letter) < 32 for letter in word):
+def exec_quoted(word: str) -> str:
+    """One word of an Exec line: quoted, with `%` doubled, then escaped like every string of an entry.
+
+    Raises `AutostartError` for a control character.
+    """
+    if any(ord(char) < 32 for char in word):
         raise AutostartError(f"A login cannot start a program whose path has a control character: {word!r}.")
-    inner = "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in word).replace("%", "%%")
+    inner = "".join(f"\\{char}" if char in EXEC_SPECIAL else char for char in word).replace("%", "%%")
     return escaped(f'"{inner}"')
 
 
 def escaped(text: str) -> str:
-    """A string value: its backslashes doubled."""
+    """A string value as it is written: backslashes doubled."""
     return text.replace("\\", "\\\\")
 
 
 def unescaped(text: str) -> str:
-    """What `escaped` made of it, and the other escapes that the specification knows."""
+    """The reverse of `escaped`, including the other escapes of the specification."""
     known = {"\\": "\\", "s": " ", "n": "\n", "t": "\t", "r": "\r"}
-    out, letters = [], iter(text)
-    for letter in letters:
-        following = next(letters, "") if letter == "\\" else ""
-        out.append(known.get(following, letter + following) if following else letter)
+    out, chars = [], iter(text)
+    for char in chars:
+        following = next(chars, "") if char == "\\" else ""
+        out.append(known.get(following, char + following) if following else char)
     return "".join(out)
 
 
-def unquoted(line: str) -> tuple[str, ...]:
-    """The words of an Exec line; field codes such as %U are left out. Lenient: a bad line gives what can be read."""
+def exec_words(line: str) -> tuple[str, ...]:
+    """The words of an Exec line, without field codes such as %U. Lenient: a malformed line yields what can be read."""
     words: list[str] = []
-    word: str | None = None
-    inside = False
-    letters = iter(unescaped(line))
-    for letter in letters:
-        if letter == '"':
-            inside, word = not inside, word or ""
-        elif letter == "\\" and inside:
-            word = (word or "") + next(letters, "")
-        elif letter == "%":
-            word = (word or "") + ("%" if next(letters, "") == "%" else "")
-        elif letter.isspace() and not inside:
-            words, word = [*words, *([word] if word else [])], None
+    current: str | None = None
+    in_quotes = False
+    chars = iter(unescaped(line))
+    for char in chars:
+        if char == '"':
+            in_quotes, current = not in_quotes, current or ""
+        elif char == "\\" and in_quotes:
+            current = (current or "") + next(chars, "")
+        elif char == "%":
+            current = (current or "") + ("%" if next(chars, "") == "%" else "")
+        elif char.isspace() and not in_quotes:
+            words, current = [*words, *([current] if current else [])], None
         else:
-            word = (word or "") + letter
-    return (*words, word) if word else tuple(words)
+            current = (current or "") + char
+    return (*words, current) if current else tuple(words)
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all; a link where the file should be is replaced, not followed."""
+    """Write a file atomically; a link in its place is replaced, not followed. Raises `AutostartError`."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)  # as other programs leave theirs
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)  # the usual mode of entries
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         draft.replace(path)
     except (OSError, UnicodeEncodeError) as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise AutostartError(f"{path} cannot be written: {_reason(error)}.") from None
+        raise AutostartError(f"{path} cannot be written: {_parse_reason(error)}.") from None
 
 
-def _reason(error: OSError | ValueError) -> str:
-    return why(error) if isinstance(error, OSError) else "it is no text in UTF-8"
+def _parse_reason(error: OSError | ValueError) -> str:
+    return reason(error) if isinstance(error, OSError) else "it is no text in UTF-8"

@@ -1,7 +1,7 @@
-"""macOS: a launch agent of the user, a property list that launchd reads at login (launchd.plist(5)).
+"""Start at login on macOS: a launch agent, a property list that launchd reads at login (launchd.plist(5)).
 
-The list is written first and then told to launchd; launchd keeps a wish of its own to enable or disable a label, which
-stands above the list (System Settings, Login Items). So that wish is read back, and `on` asks launchd to forget it.
+launchd keeps an override of its own for each label, which outranks the property list (System Settings, Login Items). So
+the override is read back, and `on` writes the list first and then asks launchd to enable the label.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers.expat import ExpatError
 
-from trayapp.autostart.state import AutostartError, Kind, State, judged, why
+from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason
 
 LABEL = "io.github.amberlight"
-LIMIT = 10.0  # s; launchctl answers at once or not at all
+LAUNCHCTL_LIMIT = 10.0  # s; launchctl answers immediately or not at all
 SETTINGS = "System Settings, General, Login Items"
 
 Launchctl = Callable[..., tuple[int, str]]  # its arguments → exit code and output
@@ -30,7 +30,7 @@ def launchctl(*arguments: str) -> tuple[int, str]:
     """Run the system's launchctl. Never raises: what cannot be run counts as failed, with its reason."""
     try:
         done = subprocess.run(
-            ["/bin/launchctl", *arguments], capture_output=True, text=True, check=False, timeout=LIMIT
+            ["/bin/launchctl", *arguments], capture_output=True, text=True, check=False, timeout=LAUNCHCTL_LIMIT
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
@@ -39,7 +39,7 @@ def launchctl(*arguments: str) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class LaunchAgent:
-    """The agent of one user, whose home directory and number are given."""
+    """The launch agent of the user with this home directory and user id."""
 
     home: Path
     uid: int
@@ -51,7 +51,7 @@ class LaunchAgent:
 
     @property
     def domain(self) -> str:
-        """The user's session with a screen."""
+        """launchd's name for the user's graphical session."""
         return f"gui/{self.uid}"
 
     def status(self) -> State:
@@ -60,13 +60,13 @@ class LaunchAgent:
         except FileNotFoundError:
             return State(Kind.OFF, "Off: Amberlight does not start at login.")
         except OSError as error:
-            return State(Kind.BROKEN, f"{self.file} cannot be read: {why(error)}.", f"Remove {self.file}.")
+            return State(Kind.BROKEN, f"{self.file} cannot be read: {reason(error)}.", f"Remove {self.file}.")
         except (plistlib.InvalidFileException, ExpatError, ValueError):
             return State(Kind.BROKEN, f"{self.file} is no property list.", f"Remove {self.file}.")
-        return self._judge(agent)
+        return self._state_of(agent)
 
     def on(self, command: Sequence[str]) -> State:
-        """It starts with the next login. launchd is not told to load it now: that would start a second Amberlight."""
+        """Start at the next login. The agent is not loaded now, because that would start a second Amberlight."""
         agent = {
             "Label": LABEL,
             "ProgramArguments": list(command),
@@ -75,50 +75,50 @@ class LaunchAgent:
             "LimitLoadToSessionType": "Aqua",
         }
         _write(self.file, plistlib.dumps(agent))
-        code, said = self.launchctl("enable", f"{self.domain}/{LABEL}")
+        code, output = self.launchctl("enable", f"{self.domain}/{LABEL}")
         state = self.status()
-        if code and state.on:  # an older wish, if there is one, was not found: nothing speaks against it
+        if code and state.on:  # no override disables it, so the failure does not matter
             return state
         if code:
-            raise AutostartError(f"launchd did not take it: {_line(said)}.")
+            raise AutostartError(f"launchd did not take it: {_first_line(output)}.")
         return state
 
     def off(self) -> State:
-        """Only the list goes: `bootout` would end the Amberlight that this very agent has started."""
+        """Remove the property list only: `bootout` would end the Amberlight that this agent started."""
         try:
             self.file.unlink(missing_ok=True)
         except OSError as error:
-            raise AutostartError(f"{self.file} cannot be removed: {why(error)}.") from None
+            raise AutostartError(f"{self.file} cannot be removed: {reason(error)}.") from None
         return self.status()
 
-    def _judge(self, agent: object) -> State:
+    def _state_of(self, agent: object) -> State:
         if not isinstance(agent, dict):
             return State(Kind.BROKEN, f"{self.file} is no launch agent.", f"Remove {self.file}.")
         off = f"Switch it on in {SETTINGS}, or with: amberlight autostart on"
         if agent.get("Disabled") is True:
             return State(Kind.DISABLED, f"Off: {self.file} is marked as disabled.", off)
-        if self._disabled():
+        if self._disabled_by_user():
             return State(Kind.DISABLED, f"Off: switched off in {SETTINGS}.", off)
         if agent.get("RunAtLoad") is not True:
             return State(Kind.DISABLED, f"Off: {self.file} does not start at login (RunAtLoad).", off)
         words = agent.get("ProgramArguments")
         command = [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
-        return judged(command, str(self.file))
+        return entry_state(command, str(self.file))
 
-    def _disabled(self) -> bool:
-        """launchd's own wish. It prints `"label" => disabled`, and `=> true` before macOS 13."""
-        code, said = self.launchctl("print-disabled", self.domain)
-        found = re.search(rf'"{re.escape(LABEL)}"\s*=>\s*(\w+)', said)
+    def _disabled_by_user(self) -> bool:
+        """Whether launchd's override disables the label. It prints `"label" => disabled`; before macOS 13, `=> true`."""
+        code, output = self.launchctl("print-disabled", self.domain)
+        found = re.search(rf'"{re.escape(LABEL)}"\s*=>\s*(\w+)', output)
         return code == 0 and found is not None and found[1] in ("disabled", "true")
 
 
-def _line(text: str) -> str:
-    """The first line of what a program said."""
+def _first_line(text: str) -> str:
+    """The first line of a program's output that is not empty."""
     return next((line.strip().rstrip(".") for line in text.splitlines() if line.strip()), "it gave no reason")
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all. launchd refuses a list that others may write."""
+    """Write a file atomically, mode 644: launchd refuses a list that others may write. Raises `AutostartError`."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -129,4 +129,4 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise AutostartError(f"{path} cannot be written: {why(error)}.") from None
+        raise AutostartError(f"{path} cannot be written: {reason(error)}.") from None

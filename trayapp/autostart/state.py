@@ -1,4 +1,4 @@
-"""What can be said of starting at login, and what every system's way of doing it has in common."""
+"""The state of starting at login, and the interface that each operating system implements."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Protocol
 
 
 class Kind(StrEnum):
-    """How it is. Only with `ON` does Amberlight come up with the next login."""
+    """The kinds of state. Only `ON` starts Amberlight at the next login."""
 
     ON = "on"
     OFF = "off"
-    BROKEN = "broken"  # switched on, but what would be started is not there any more
-    DISABLED = "disabled"  # switched on by us, and off by the system's own settings
+    BROKEN = "broken"  # switched on, but the program no longer exists
+    DISABLED = "disabled"  # switched on by us, but off in the system's own settings
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state in one sentence; `help` says what to do about it, if there is anything to do."""
+    """A state and a sentence for users; `help` says what to do about it, or is empty."""
 
     kind: Kind
     text: str
@@ -35,46 +35,46 @@ class State:
 
 
 class AutostartError(Exception):
-    """It could not be switched on or off. The text is a sentence for people."""
+    """Start at login could not be switched on or off. The text is a sentence for users."""
 
 
 class Autostart(Protocol):
-    """One system's way. Methods may wait for files and programs: call them where that hurts nobody."""
+    """Start at login on one system. Methods block on files and programs: do not call them on the loop."""
 
     def status(self) -> State:
-        """What is so now. Never raises: what cannot be read is said."""
+        """The present state. Never raises: a failure to read is a state."""
         ...
 
     def on(self, command: Sequence[str]) -> State:
-        """Start `command` at every login from now on; the state that was read back. Raises `AutostartError`."""
+        """Start `command` at every login from now on. Returns the state that was read back. Raises `AutostartError`."""
         ...
 
     def off(self) -> State:
-        """Start nothing; the state that was read back. Raises `AutostartError`."""
+        """Start nothing at login. Returns the state that was read back. Raises `AutostartError`."""
         ...
 
 
-AGAIN = "Switch it on anew: amberlight autostart on"
+SWITCH_ON_AGAIN = "Switch it on anew: amberlight autostart on"
 
 
-def judged(command: Sequence[str], place: str) -> State:
-    """The state of an entry that nobody has switched off: can its command still be started?"""
+def entry_state(command: Sequence[str], entry: str) -> State:
+    """The state of an entry that is not switched off: `ON` if its command can still be started, else `BROKEN`."""
     if not command:
-        return State(Kind.BROKEN, f"On, but {place} names no command.", AGAIN)
+        return State(Kind.BROKEN, f"On, but {entry} names no command.", SWITCH_ON_AGAIN)
     program = command[0]
     if not runnable(program):
-        return State(Kind.BROKEN, f"On, but {program} is not there any more ({place}).", AGAIN)
-    return State(Kind.ON, f"On: every login starts {program} ({place}).")
+        return State(Kind.BROKEN, f"On, but {program} is not there any more ({entry}).", SWITCH_ON_AGAIN)
+    return State(Kind.ON, f"On: every login starts {program} ({entry}).")
 
 
 def runnable(program: str) -> bool:
-    """Whether there is such a program: an absolute path, or a name on the PATH."""
+    """Whether an executable exists: an absolute path, or a name on the PATH."""
     path = Path(program)
     if path.is_absolute():
         return path.is_file() and os.access(path, os.X_OK)
     return shutil.which(program) is not None
 
 
-def why(error: OSError) -> str:
-    """The system's own words, in the middle of a sentence."""
+def reason(error: OSError) -> str:
+    """The system's message for an error, to stand in the middle of a sentence."""
     return (error.strerror or type(error).__name__).lower()

@@ -1,7 +1,7 @@
-"""Windows: a value below the user's Run key, and the switch of the Task Manager that stands above it.
+"""Start at login on Windows: a value in the user's Run key, and the Task Manager's switch that overrides it.
 
-What a person switches off in the Task Manager (or in Settings, Apps, Startup) stays off: that wish is read and told, never
-overwritten. Only the user's own branch of the registry is touched, so no rights are asked for.
+What a person switches off in the Task Manager (or in Settings, Apps, Startup) stays off: the switch is read and reported,
+never written. Only the user's own registry hive is touched, so no elevated rights are needed.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from trayapp.autostart.state import AutostartError, Kind, State, judged, why
+from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason
 
 RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 APPROVED = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
 NAME = "Amberlight"
-LONGEST = 260  # characters; Windows passes over a longer command in the Run key
+MAX_COMMAND = 260  # characters; Windows ignores a longer command in the Run key
 SETTINGS = "the Task Manager, under Startup apps"
 
 
 class Registry(Protocol):
-    """The user's branch, HKEY_CURRENT_USER. All raise `OSError` when the system refuses."""
+    """The user's hive, HKEY_CURRENT_USER. All methods raise `OSError` when the system refuses."""
 
     def read(self, key: str, name: str) -> str | bytes | None:
         """A value; None if there is none."""
         ...
 
     def write(self, key: str, name: str, text: str) -> None:
-        """A string value; the key is made if it is missing."""
+        """Write a string value; the key is created if it is missing."""
         ...
 
     def delete(self, key: str, name: str) -> None:
-        """None there is no error."""
+        """Delete a value; a missing one is no error."""
         ...
 
 
 class Winreg:
-    """The real one."""
+    """The real registry, through `winreg`."""
 
     def __init__(self) -> None:
         import winreg
@@ -64,7 +64,7 @@ class Winreg:
 
 
 class RunKey:
-    """The value of one user."""
+    """Amberlight's value in the Run key of the current user."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -72,56 +72,56 @@ class RunKey:
     def status(self) -> State:
         try:
             line = self._registry.read(RUN, NAME)
-            switch = self._registry.read(APPROVED, NAME)
+            approval = self._registry.read(APPROVED, NAME)
         except OSError as error:
-            return State(Kind.OFF, f"The registry cannot be read: {why(error)}.", "Look at it in the Task Manager.")
+            return State(Kind.OFF, f"The registry cannot be read: {reason(error)}.", "Look at it in the Task Manager.")
         if not isinstance(line, str):
             return State(Kind.OFF, "Off: Amberlight does not start at login.")
-        if switched_off(switch):
+        if switched_off(approval):
             return State(Kind.DISABLED, f"Off: switched off in {SETTINGS}.", f"Switch it on in {SETTINGS}.")
-        return judged(parsed(line), "the Run key")
+        return entry_state(command_words(line), "the Run key")
 
     def on(self, command: Sequence[str]) -> State:
-        line = " ".join(quoted(word) for word in command)
-        if len(line) > LONGEST:
-            raise AutostartError(f"Windows takes at most {LONGEST} characters, and this is longer: {line}")
+        line = " ".join(command_quoted(word) for word in command)
+        if len(line) > MAX_COMMAND:
+            raise AutostartError(f"Windows takes at most {MAX_COMMAND} characters, and this is longer: {line}")
         try:
             self._registry.write(RUN, NAME, line)
         except OSError as error:
-            raise AutostartError(f"The registry cannot be written: {why(error)}.") from None
+            raise AutostartError(f"The registry cannot be written: {reason(error)}.") from None
         return self.status()
 
     def off(self) -> State:
-        """The Task Manager's switch stays as it is: it is the person's."""
+        """Delete the value. The Task Manager's switch belongs to the user and stays as it is."""
         try:
             self._registry.delete(RUN, NAME)
         except OSError as error:
-            raise AutostartError(f"The registry cannot be written: {why(error)}.") from None
+            raise AutostartError(f"The registry cannot be written: {reason(error)}.") from None
         return self.status()
 
 
 def switched_off(value: str | bytes | None) -> bool:
-    """The first byte's lowest bit: 02 and 06 are on, 03 and 07 off; the rest is when that was."""
+    """Whether a StartupApproved value means off: the first byte is 02 or 06 for on, 03 or 07 for off; the rest is a time."""
     return isinstance(value, bytes) and len(value) > 0 and bool(value[0] & 1)
 
 
-def quoted(word: str) -> str:
-    """One word of a command line: in quotes always, as C programs read them (CommandLineToArgvW)."""
+def command_quoted(word: str) -> str:
+    """One word of a command line, always in quotes, as CommandLineToArgvW reads it. Raises `AutostartError`."""
     if '"' in word:
         raise AutostartError(f"A login cannot start a program with a quotation mark in its path: {word}")
     slashes = len(word) - len(word.rstrip("\\"))
     return f'"{word}{slashes * chr(92)}"'
 
 
-def parsed(line: str) -> tuple[str, ...]:
-    """The words of a command line that we, or a person, wrote: quotes keep spaces together."""
+def command_words(line: str) -> tuple[str, ...]:
+    """The words of a command line, whether we or the user wrote it; quotes keep spaces together."""
     words: list[str] = []
-    word, inside, begun = "", False, False
-    for letter in line:
-        if letter == '"':
-            inside, begun = not inside, True
-        elif letter.isspace() and not inside:
+    word, in_quotes, begun = "", False, False
+    for char in line:
+        if char == '"':
+            in_quotes, begun = not in_quotes, True
+        elif char.isspace() and not in_quotes:
             words, word, begun = [*words, *([word] if begun else [])], "", False
         else:
-            word, begun = word + letter, True
+            word, begun = word + char, True
     return (*words, word) if begun else tuple(words)
