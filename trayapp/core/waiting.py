@@ -48,8 +48,11 @@ def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
 
 
 def nudged(w: Workload, e: Event) -> Result:
-    """A wake or network change starts the burst (M8). A waiting M9 repeat stays in its series, but it becomes due now and
-    the series starts over."""
+    """A wake or network change starts the burst (M8).
+
+    A waiting M9 repeat stays in its series, which starts over and is due now: its earlier tries met another network.
+    What bounds it is M8's limit in `schedule.rate_limited`.
+    """
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
     if w.keyring is not None and isinstance(
