@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures for the command line: this user's paths, and a fake app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trayapp.config.loader import Paths
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """This user's places, all in a temporary directory."""
+    """All of this user's paths, in a temporary directory."""
     for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
@@ -23,6 +23,6 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 @pytest.fixture
 def app(paths: Paths) -> Iterator[FakeApp]:
-    """An app that answers as a test says."""
+    """A running fake app."""
     with running(paths.runtime_dir) as fake:
         yield fake

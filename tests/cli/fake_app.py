@@ -1,4 +1,4 @@
-"""A small control server in the place of the running app: it checks the client and says what a test told it to say."""
+"""A small HTTP server in place of the running app: checks each request and answers as a test says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Reply = tuple[int, Any]
 
 
 def row(name: str = "github", status: str = "running", detail: str = "ok", **auth: Any) -> dict[str, Any]:
-    """One row as the app sends it."""
+    """One row of the list as the app sends it."""
     return {
         "name": name,
         "package": "",
@@ -54,7 +54,7 @@ def row(name: str = "github", status: str = "running", detail: str = "ok", **aut
 
 @dataclass
 class FakeApp:
-    """Replies by `METHOD /path`; a list is used up from the front and its last reply stays. Requests are recorded."""
+    """Scripted responses by `METHOD /path`; the last one of a list is repeated. Records the requests."""
 
     replies: dict[str, Reply | list[Reply] | Callable[[Any], Reply]] = field(default_factory=dict)
     requests: list[tuple[str, Any]] = field(default_factory=list)
@@ -71,14 +71,14 @@ class FakeApp:
             return reply.pop(0) if len(reply) > 1 else reply[0]
         return reply
 
-    def said(self, what: str) -> list[Any]:
-        """The bodies of these requests."""
+    def bodies(self, what: str) -> list[Any]:
+        """The bodies of the requests to this method and path."""
         return [body for asked, body in self.requests if asked == what]
 
 
 @contextmanager
 def running(runtime_dir: Path, *, key: str = KEY) -> Iterator[FakeApp]:
-    """The fake app, listening, with its `server.json` (which names `key`) in this directory."""
+    """Run the fake app, with its `server.json` (which names `key`) in this directory."""
     app = FakeApp()
 
     class Handler(BaseHTTPRequestHandler):

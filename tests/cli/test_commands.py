@@ -1,4 +1,4 @@
-"""The commands, by the real `main`, against a small control server: what they ask, print and return."""
+"""The commands through the real `main`, against a fake app: what they request, print and return."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def test_remove_is_asked_about(paths: Paths, app: FakeApp, capsys: Capture, monk
     assert 2 == main(["remove", "github"])
     assert "amberlight remove github --yes" in capsys.readouterr().err
     assert CONFIG == paths.config_file.read_text()
-    assert [] == app.said("DELETE /workloads/github")
+    assert [] == app.bodies("DELETE /workloads/github")
 
 
 def test_remove_of_the_sites_workload(paths: Paths, app: FakeApp, capsys: Capture) -> None:
@@ -418,7 +418,7 @@ def test_a_wrong_key(paths: Paths, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "reply", [(200, b"<html>"), (200, b"[]"), (200, {"workloads": 3}), (500, {}), (302, b""), (200, b"[" * 100_000)]
 )
-def test_somebody_else_answers(app: FakeApp, capsys: Capture, reply: Any) -> None:
+def test_another_program_answers(app: FakeApp, capsys: Capture, reply: Any) -> None:
     """Whatever is not our app's answer is a sentence, never a traceback."""
 
     app.replies[ALL] = reply
@@ -490,7 +490,7 @@ def test_interrupted(paths: Paths, capsys: Capture, monkeypatch: pytest.MonkeyPa
     assert ("", "") == capsys.readouterr()
 
 
-def test_the_reader_went_away(paths: Paths) -> None:
+def test_a_broken_pipe_is_silent(paths: Paths) -> None:
     """When the reader of a pipe is gone, nothing is said about it."""
 
     paths.log_file.parent.mkdir(parents=True)
@@ -555,7 +555,7 @@ def test_wrong_usage(capsys: Capture, arguments: list[str]) -> None:
     assert captured.err.rstrip().endswith("--help")
 
 
-def test_run_and_demo(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_and_demo_pass_their_options_on(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """`run`, which is also what no command means, and `demo` hand their options on."""
 
     calls: list[Any] = []

@@ -1,4 +1,4 @@
-"""`doctor`: every check ends as ok, warning or problem with what to do, against real sockets and scripted buses."""
+"""`amberlight doctor`: every check ends as ok, warning or problem, against real sockets and scripted buses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from tests.cli.fake_app import FakeApp
-from trayapp.cli import doctor, main, reaching
-from trayapp.cli.reaching import ServerCheck
+from trayapp.cli import doctor, endpoint_checks, main
+from trayapp.cli.endpoint_checks import ServerCheck
 from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Trouble
@@ -45,8 +45,8 @@ def config_for(paths: Paths, *issuers: str) -> Config:
     return load(paths, {})
 
 
-def said(*checks: dict[str, str], **keys: Any) -> tuple[int, Any]:
-    """The app's answer to `doctor`."""
+def report_reply(*checks: dict[str, str], **keys: Any) -> tuple[int, Any]:
+    """The app's report, as it answers `doctor`."""
     return 200, {"checks": list(checks), "tray": True, "token_endpoints": {}} | keys
 
 
@@ -78,7 +78,7 @@ def test_all_is_well(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """With warnings at most, the exit code is 0; what the app says of itself is shown too."""
 
     config_for(paths, app.url)
-    app.replies["GET /doctor"] = said({"name": "proxy", "state": "ok", "text": "It listens.", "help": ""})
+    app.replies["GET /doctor"] = report_reply({"name": "proxy", "state": "ok", "text": "It listens.", "help": ""})
 
     assert 0 == main(["doctor"])
     text = capsys.readouterr().out
@@ -128,7 +128,12 @@ def test_configuration_warnings(paths: Paths) -> None:
 def test_an_app_that_does_not_answer_well(paths: Paths, app: FakeApp) -> None:
     """An app that is there but answers nonsense is a problem, not "not running"."""
 
-    odd = [said(checks=None), said(checks=[1]), said(tray=None), said(token_endpoints=None)]
+    odd = [
+        report_reply(checks=None),
+        report_reply(checks=[1]),
+        report_reply(tray=None),
+        report_reply(token_endpoints=None),
+    ]
     for reply in [(500, {}), *odd]:
         app.replies["GET /doctor"] = reply
         report, (check,) = doctor.running(paths)
@@ -138,7 +143,7 @@ def test_an_app_that_does_not_answer_well(paths: Paths, app: FakeApp) -> None:
 def test_the_apps_states_are_taken_carefully(paths: Paths, app: FakeApp) -> None:
     """A state that we do not know counts as a problem."""
 
-    app.replies["GET /doctor"] = said(
+    app.replies["GET /doctor"] = report_reply(
         {"name": "x", "state": "failed", "text": "t"}, {"name": "app", "state": "warning"}
     )
 
@@ -249,12 +254,12 @@ async def test_notifications(reply: Any, state: str, words: str) -> None:
 async def test_without_a_bus(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """No session is told from a bus that is gone, and neither needs to know what D-Bus raises."""
 
-    (check,) = await doctor.bus(doctor.notifications)
+    (check,) = await doctor.over_session_bus(doctor.notifications)
     assert (WARNING, True) == (check.state, "cannot be reached" in check.text)
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.delenv("DISPLAY", raising=False)
-    (check,) = await doctor.bus(doctor.notifications)
+    (check,) = await doctor.over_session_bus(doctor.notifications)
     assert (WARNING, True) == (check.state, "not inside a desktop session" in check.text)
 
 
@@ -271,7 +276,7 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
         hung_up.set()
 
     async with await asyncio.start_unix_server(silent, tmp_path / "no-bus"):
-        (check,) = await doctor.bus(doctor.notifications)
+        (check,) = await doctor.over_session_bus(doctor.notifications)
         await hung_up.wait()
 
     assert ("notifications", PROBLEM) == (check.name, check.state)
@@ -290,7 +295,7 @@ def listener() -> Iterator[int]:
 async def test_an_endpoint_that_is_there(paths: Paths, listener: int) -> None:
     """Workloads of one server are one check, which names them."""
 
-    (check,) = await reaching.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4), {})
+    (check,) = await endpoint_checks.endpoints(config_for(paths, *[f"http://127.0.0.1:{listener}"] * 4), {})
 
     assert OK == check.state
     assert f"127.0.0.1:{listener} (for w0, w1, w2 and others): can be reached." == check.text
@@ -301,7 +306,7 @@ async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> Non
 
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    refused, unknown = await reaching.endpoints(
+    refused, unknown = await endpoint_checks.endpoints(
         config_for(paths, f"http://127.0.0.1:{port}", "https://nowhere.invalid"), {}
     )
 
@@ -314,9 +319,9 @@ async def test_an_endpoint_that_is_not_there(paths: Paths, listener: int) -> Non
 async def test_a_silent_endpoint(paths: Paths, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that accepts but never finishes TLS ends at the limit."""
 
-    monkeypatch.setattr(reaching, "CONNECT_LIMIT", 0.2)
+    monkeypatch.setattr(endpoint_checks, "CONNECT_LIMIT", 0.2)
 
-    (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"), {})
+    (check,) = await endpoint_checks.endpoints(config_for(paths, f"https://127.0.0.1:{listener}"), {})
 
     assert (PROBLEM, True) == (check.state, "no answer in 0.2 s" in check.text)
 
@@ -329,7 +334,9 @@ async def test_a_certificate_that_nobody_knows(paths: Paths) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_shake_hands, args=(server, context))
         thread.start()
-        (check,) = await reaching.endpoints(config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"), {})
+        (check,) = await endpoint_checks.endpoints(
+            config_for(paths, f"https://127.0.0.1:{server.getsockname()[1]}"), {}
+        )
         thread.join()
 
     assert PROBLEM == check.state
@@ -348,11 +355,11 @@ def _shake_hands(server: socket.socket, context: ssl.SSLContext) -> None:
 async def test_the_endpoint_that_was_found_is_tried(paths: Paths, app: FakeApp, listener: int) -> None:
     """Not the workload's own address: the app knows where its login is refreshed."""
 
-    app.replies["GET /doctor"] = said(token_endpoints={"w0": f"http://127.0.0.1:{listener}/token", "w1": None})
+    app.replies["GET /doctor"] = report_reply(token_endpoints={"w0": f"http://127.0.0.1:{listener}/token", "w1": None})
     report, _ = doctor.running(paths)
     assert report is not None
 
-    (check,) = await reaching.endpoints(config_for(paths, "https://127.0.0.1:9"), report.token_endpoints)
+    (check,) = await endpoint_checks.endpoints(config_for(paths, "https://127.0.0.1:9"), report.token_endpoints)
     assert (OK, f"127.0.0.1:{listener} (for w0): can be reached.") == (check.state, check.text)
 
 
@@ -362,12 +369,12 @@ async def test_behind_a_proxy(paths: Paths, listener: int, monkeypatch: pytest.M
     monkeypatch.setenv("https_proxy", f"http://me:hunter2@127.0.0.1:{listener}")
     config = config_for(paths, "https://login.example.com")
 
-    (check,) = await reaching.endpoints(config, {})
+    (check,) = await endpoint_checks.endpoints(config, {})
     assert OK == check.state
     assert f"goes through the proxy 127.0.0.1:{listener}, which answers; beyond it nothing was tried." in check.text
 
     monkeypatch.setenv("https_proxy", "http://me:hunter2@127.0.0.1:1")
-    (check,) = await reaching.endpoints(config, {})
+    (check,) = await endpoint_checks.endpoints(config, {})
     assert PROBLEM == check.state
     assert "through the proxy 127.0.0.1:1" in check.text
     assert "hunter2" not in check.text
@@ -394,16 +401,16 @@ def test_which_proxy(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
-    assert proxy == reaching.proxy_for("https", "login.example.com", 443)
-    assert None is reaching.proxy_for("https", "127.0.0.1", 443)
+    assert proxy == endpoint_checks.proxy_for("https", "login.example.com", 443)
+    assert None is endpoint_checks.proxy_for("https", "127.0.0.1", 443)
 
 
 async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not every server of a long configuration is tried, and that is said."""
 
-    monkeypatch.setattr(reaching, "MOST_ENDPOINTS", 1)
+    monkeypatch.setattr(endpoint_checks, "ENDPOINTS_MAX", 1)
 
-    checks = await reaching.endpoints(
+    checks = await endpoint_checks.endpoints(
         config_for(paths, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"), {}
     )
 
@@ -423,11 +430,13 @@ async def test_many_servers(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_clock(ahead: tuple[float, ...], state: str, words: str) -> None:
     """One server with a wrong clock is not believed against two others."""
 
-    (check,) = reaching.clock([ServerCheck(Check("endpoint", OK, ""), f"s{n}", each) for n, each in enumerate(ahead)])
+    (check,) = endpoint_checks.clock(
+        [ServerCheck(Check("endpoint", OK, ""), f"s{n}", each) for n, each in enumerate(ahead)]
+    )
 
     assert (state, True) == (check.state, words in check.text)
     assert (state == WARNING) is bool(check.help)
-    assert [] == reaching.clock([ServerCheck(Check("endpoint", PROBLEM, ""))])
+    assert [] == endpoint_checks.clock([ServerCheck(Check("endpoint", PROBLEM, ""))])
 
 
 @pytest.mark.parametrize(
@@ -440,7 +449,7 @@ def test_the_clock(ahead: tuple[float, ...], state: str, words: str) -> None:
         (b"", False),
     ],
 )
-async def test_a_server_s_time(monkeypatch: pytest.MonkeyPatch, answer: bytes, known: bool) -> None:
+async def test_the_date_of_a_server(monkeypatch: pytest.MonkeyPatch, answer: bytes, known: bool) -> None:
     """Read from the answer to an empty request that carries nothing of ours; a server need not tell it."""
 
     asked = b""
@@ -453,7 +462,7 @@ async def test_a_server_s_time(monkeypatch: pytest.MonkeyPatch, answer: bytes, k
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-        date = await reaching._told(reader, writer, "login.example.com")
+        date = await endpoint_checks._date_header(reader, writer, "login.example.com")
         writer.close()
         await writer.wait_closed()
 

@@ -1,4 +1,4 @@
-"""`amberlight exec` as a process of its own, and `client-config` against odd answers."""
+"""`amberlight exec` as a process of its own, and `client-config` when the app's answer is odd."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests import ROOT
 from tests.cli.fake_app import FakeApp, running
-from trayapp.cli import executing, main
+from trayapp.cli import exec_command, main
 from trayapp.core.model import Secret
 
 TOKEN = "canary-access-token"
@@ -141,10 +141,10 @@ def test_an_expired_token_runs_nothing(app: FakeApp, capsys: Capture) -> None:
 def test_where_a_process_cannot_become_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows the command is a child, and its exit code is handed on."""
 
-    monkeypatch.setattr("trayapp.cli.executing.os.name", "nt")
+    monkeypatch.setattr("trayapp.cli.exec_command.os.name", "nt")
     show = f"import os, sys; sys.exit(7 if os.environ['T'] == {TOKEN!r} else 1)"
 
-    assert 7 == executing.become([sys.executable, "-c", show], "T", Secret(TOKEN))
+    assert 7 == exec_command.replace_process([sys.executable, "-c", show], "T", Secret(TOKEN))
 
 
 # --- client-config ---------------------------------------------------------------------------------------------------

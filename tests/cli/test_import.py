@@ -1,4 +1,4 @@
-"""`amberlight import`, by the real `main`: what is shown, asked, added and changed, against a small control server."""
+"""`amberlight import` through the real `main`, against a fake app: what is shown, asked, added and changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def listed(tmp_path: Path) -> Path:
 
 
 def client(name: str, **changed: Any) -> dict[str, Any]:
-    """What the app tells of how to reach a workload."""
+    """How the app says a workload is reached."""
     entry = {"type": "http", "url": proxy(name), "headers": {"Authorization": "Bearer KEY"}}
     texts = {client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude", "cursor", "vscode")}
     return {"url": proxy(name), "headers": entry["headers"], "lasting": True, "settings": texts} | changed
@@ -61,7 +61,7 @@ def proxy(name: str) -> str:
 
 
 class Typed:
-    """A terminal where somebody types these lines, and then nothing more."""
+    """Standard input of a terminal: these lines, then end of file."""
 
     def __init__(self, *lines: str) -> None:
         self.lines = list(lines)

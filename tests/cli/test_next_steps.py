@@ -1,4 +1,4 @@
-"""What did not work, or cannot: the sentence says which command comes next."""
+"""Where a command can't help, its message names the command that can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands print, letter by letter."""
+"""The exact output of the commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.fake_app import row
-from trayapp.cli.output import COLOURS, GLYPHS, Style, ahead, checks_text, clean, moment, span, status_lines, table
+from trayapp.cli.output import (
+    COLOURS,
+    GLYPHS,
+    Style,
+    checks_text,
+    clean,
+    duration_text,
+    parse_time,
+    status_lines,
+    table,
+    time_until,
+)
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Detail, Status
 
@@ -151,15 +162,20 @@ def test_verbose_status_names_who_tells_of_the_network() -> None:
 def test_spans(seconds: float, text: str) -> None:
     """A length of time is told in at most two units."""
 
-    assert text == span(seconds)
+    assert text == duration_text(seconds)
 
 
 def test_times() -> None:
     """RFC 3339 times are read; anything else is no time."""
 
-    assert NOW == moment("2026-01-02T03:05:00Z") == moment("2026-01-02T04:05:00+01:00") == moment("2026-01-02T03:05:00")
-    assert [None] * 4 == [moment(value) for value in ("soon", "", None, 17)]
-    assert "now" == ahead("2026-01-02T03:04:59Z", NOW)
+    assert (
+        NOW
+        == parse_time("2026-01-02T03:05:00Z")
+        == parse_time("2026-01-02T04:05:00+01:00")
+        == parse_time("2026-01-02T03:05:00")
+    )
+    assert [None] * 4 == [parse_time(value) for value in ("soon", "", None, 17)]
+    assert "now" == time_until("2026-01-02T03:04:59Z", NOW)
 
 
 @given(st.text())

@@ -1,4 +1,4 @@
-"""`amberlight secret`: typed unseen or piped, sent to the app, and never shown."""
+"""`amberlight secret`: read without echo or from a pipe, sent to the app, and never shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.fake_app import FakeApp
-from tests.cli.test_signing import BEGIN, STATUS, URL, app, good, out
+from tests.cli.test_sign_in_wait import BEGIN, STATUS, URL, app, good, out
 from trayapp.cli import main
 from trayapp.config.loader import Paths
 
@@ -36,7 +36,7 @@ def test_from_a_pipe(text: str, app: FakeApp, capsys: Capture, monkeypatch: pyte
     piped(monkeypatch, text)
 
     assert 0 == main(["secret", "set", "github"])
-    assert [{"client_secret": CANARY}] == app.said(SET)
+    assert [{"client_secret": CANARY}] == app.bodies(SET)
     shown = capsys.readouterr()
     assert "is in the keyring" in shown.out
     assert CANARY not in shown.out + shown.err
@@ -57,7 +57,7 @@ def test_typed(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -
 
     assert 0 == main(["secret", "set", "github"])
     assert ["Client secret of github: "] == asked
-    assert [{"client_secret": CANARY}] == app.said(SET)
+    assert [{"client_secret": CANARY}] == app.bodies(SET)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "two\nlines", "x" * 3000, "\x00", "é"])
@@ -69,7 +69,7 @@ def test_what_is_no_secret(text: str, app: FakeApp, capsys: Capture, monkeypatch
 
     assert 2 == main(["secret", "set", "github"])
     assert "no secret was given" in capsys.readouterr().err
-    assert [] == app.said(SET)
+    assert [] == app.bodies(SET)
 
 
 def test_deleted(app: FakeApp, capsys: Capture) -> None:
@@ -78,7 +78,7 @@ def test_deleted(app: FakeApp, capsys: Capture) -> None:
     app.replies |= {STATUS: out(), SET: (204, None)}
 
     assert 0 == main(["secret", "delete", "github"])
-    assert [{"client_secret": ""}] == app.said(SET)
+    assert [{"client_secret": ""}] == app.bodies(SET)
     assert "is deleted" in capsys.readouterr().out
 
 
@@ -102,7 +102,7 @@ def test_add_with_a_secret(app: FakeApp, capsys: Capture, monkeypatch: pytest.Mo
     piped(monkeypatch, CANARY)
 
     assert 0 == main(["add", "github", "https://g.example/mcp", "--client-id", "c", "--client-secret"])
-    assert [{"client_secret": CANARY}] == app.said(SET)
+    assert [{"client_secret": CANARY}] == app.bodies(SET)
     written = Paths.default().config_file.read_text()
     assert 'client_id = "c"' in written
     assert CANARY not in written

@@ -1,7 +1,7 @@
-"""How a command talks to the running app: `server.json`, then plain HTTP on 127.0.0.1, with the standard library only.
+"""HTTP client of the commands for the running app: finds it by `server.json` and uses only the standard library.
 
-No proxy is ever asked, no redirect followed, and every wait has an end. The API key goes into one header and nowhere
-else. What comes back is JSON or an `ApiError`; when nobody answers it is `NotRunningError`.
+It uses no proxy and follows no redirect, and every wait has a limit. The API key is sent in one header and appears
+nowhere else. The result is JSON or an `ApiError`; `NotRunningError` means that nothing answers.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Secret
 from trayapp.server.serverfile import ServerFileError, read
 
-CONNECT_LIMIT = 2.0  # s; on loopback it takes none
+CONNECT_LIMIT = 2.0  # s; loopback connections are immediate
 READ_LIMIT = 10.0  # s
-SLOW_LIMIT = 60.0  # s; for what may wait for another server: sign-in page, token, revocation
+SLOW_LIMIT = 60.0  # s; for requests that may wait for another server: sign-in page, token, revocation
 TOKEN_WAIT = 30.0  # s; one attempt takes no longer
-LARGEST = 16 << 20  # bytes of one answer; 10,000 workloads are 8 MB
+RESPONSE_MAX = 16 << 20  # bytes; 10,000 workloads are 8 MB
 BASE = "/api/v1beta"
 
 Json = dict[str, Any]
 
 
 class NotRunningError(Exception):
-    """No app runs. The text says why we think so, empty if there is simply none."""
+    """No app is running. The text says how that shows; it is empty if there is no `server.json`."""
 
 
 class ApiError(Exception):
-    """The app said no, or something that we do not understand."""
+    """The app refused, or its response makes no sense. `status` is 0 if there was no response."""
 
     def __init__(self, status: int, code: str, message: str, body: Json | None = None) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
-    """One running app. Every method raises `NotRunningError` or `ApiError`."""
+    """The client for one running app. Every method raises `NotRunningError` or `ApiError`."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ class ApiClient:
             raise NotRunningError(str(error)) from None
         if info is None:
             raise NotRunningError("")
-        if not alive(info.pid):
+        if not process_exists(info.pid):
             raise NotRunningError(f"It ended unexpectedly (process {info.pid} is gone).")
         host, _, port = info.url.removeprefix("http://").partition(":")
         if not 0 < int(port) <= 65535:
@@ -71,61 +71,61 @@ class ApiClient:
         return cls(host, int(port), info.api_key, info.pid, info.version)
 
     def workloads(self) -> list[Json]:
-        """The rows of all of them."""
+        """The rows of all workloads."""
         rows = self.request("GET", f"{BASE}/workloads?all=true").get("workloads")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise _odd(200)
+            raise _unexpected(200)
         return rows
 
     def status(self, name: str) -> Json:
-        return self.request("GET", self.one(name, "status"))
+        return self.request("GET", self._workload_path(name, "status"))
 
     def post(self, name: str, verb: str, body: Json | None = None) -> Json:
-        """`retry`, `stop`, `restart`, `reauthorize` or `callback` of one workload."""
-        return self.request("POST", self.one(name, verb), body, SLOW_LIMIT)
+        """POST `retry`, `stop`, `restart`, `reauthorize`, `cancel` or `callback` for one workload."""
+        return self.request("POST", self._workload_path(name, verb), body, SLOW_LIMIT)
 
     def retry_all(self) -> None:
         self.request("POST", f"{BASE}/workloads/retry")
 
     def remove(self, name: str) -> None:
-        """Revoke and delete; the app may take its time with it."""
-        self.request("DELETE", self.one(name), limit=SLOW_LIMIT)
+        """Revoke and delete the login. Returns before the workload is gone."""
+        self.request("DELETE", self._workload_path(name), limit=SLOW_LIMIT)
 
     def token(self, name: str, min_validity: float) -> Json:
         query = urlencode({"min_validity": f"{min_validity:g}", "wait": f"{TOKEN_WAIT:g}"})
-        return self.request("GET", f"{self.one(name, 'token')}?{query}", limit=SLOW_LIMIT)
+        return self.request("GET", f"{self._workload_path(name, 'token')}?{query}", limit=SLOW_LIMIT)
 
     def client(self, name: str) -> Json:
         """What other programs need to reach the workload; holds its local key."""
-        return self.request("GET", self.one(name, "client"))
+        return self.request("GET", self._workload_path(name, "client"))
 
     def aggregate(self) -> Json:
-        """What other programs need to reach all workloads at once; holds the local key of `/mcp`."""
+        """What other programs need to reach all workloads at `/mcp`; holds its local key."""
         return self.request("GET", f"{BASE}/aggregate/client")
 
     def secret(self, name: str, secret: Secret) -> None:
-        """Keep a client secret; an empty one takes it away."""
-        self.request("POST", self.one(name, "secret"), {"client_secret": secret.reveal()}, SLOW_LIMIT)
+        """Store a client secret in the keyring; an empty one deletes it."""
+        self.request("POST", self._workload_path(name, "secret"), {"client_secret": secret.reveal()}, SLOW_LIMIT)
 
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
 
     def doctor(self) -> Report:
-        """What the app says of itself; a state that we do not know counts as a problem."""
-        said = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT)
-        checks, tray, endpoints = said.get("checks"), said.get("tray"), said.get("token_endpoints")
+        """The app's own checks; an unknown state counts as a problem."""
+        answer = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT)
+        checks, tray, endpoints = answer.get("checks"), answer.get("tray"), answer.get("token_endpoints")
         if not isinstance(checks, list) or not isinstance(tray, bool) or not isinstance(endpoints, dict):
-            raise _odd(200)
+            raise _unexpected(200)
         if not all(isinstance(check, dict) for check in checks):
-            raise _odd(200)
+            raise _unexpected(200)
         found = {name: url for name, url in endpoints.items() if isinstance(url, str)}
         return Report(tuple(_check(check) for check in checks), tray, found)
 
-    def one(self, name: str, what: str = "") -> str:
-        return f"{BASE}/workloads/{quote(name, safe='')}" + (f"/{what}" if what else "")
+    def _workload_path(self, name: str, resource: str = "") -> str:
+        return f"{BASE}/workloads/{quote(name, safe='')}" + (f"/{resource}" if resource else "")
 
     def request(self, method: str, path: str, body: Json | None = None, limit: float = READ_LIMIT) -> Json:
-        """One request on a connection of its own; the answer's JSON object, `{}` if it has none."""
+        """One request on its own connection; the response's JSON object, `{}` if it has no body."""
         headers = {"Authorization": f"Bearer {self.key.reveal()}", "Accept": "application/json"}
         payload = None if body is None else json.dumps(body).encode()
         if payload is not None:
@@ -135,7 +135,7 @@ class ApiClient:
             self._connect(connection, limit)
             connection.request(method, path, payload, headers)
             answer = connection.getresponse()
-            return _read(answer.status, answer.read(LARGEST + 1))
+            return _read(answer.status, answer.read(RESPONSE_MAX + 1))
         except TimeoutError:
             raise ApiError(0, "timeout", f"Amberlight (process {self.pid}) runs but did not answer in time.") from None
         except (OSError, http.client.HTTPException) as error:
@@ -152,12 +152,12 @@ class ApiClient:
         sock.settimeout(limit)
 
 
-def alive(pid: int) -> bool:
-    """Whether there is such a process; where that cannot be asked without harm, yes."""
+def process_exists(pid: int) -> bool:
+    """Whether the process exists; True where the system offers no harmless way to find out."""
     if os.name != "posix":
-        return True  # on Windows signal 0 is Ctrl-C
+        return True  # on Windows, signal 0 means Ctrl-C
     if pid <= 0:
-        return False  # would be a process group
+        return False  # os.kill would take it for a process group
     with contextlib.suppress(PermissionError):
         try:
             os.kill(pid, 0)
@@ -166,31 +166,31 @@ def alive(pid: int) -> bool:
     return True
 
 
-def _check(said: Json) -> Check:
-    state = str(said.get("state"))
+def _check(fields: Json) -> Check:
+    state = str(fields.get("state"))
     state = state if state in (OK, WARNING) else PROBLEM
-    return Check(str(said.get("name")), state, str(said.get("text")), str(said.get("help") or ""))
+    return Check(str(fields.get("name")), state, str(fields.get("text")), str(fields.get("help") or ""))
 
 
 def _read(status: int, content: bytes) -> Json:
-    if len(content) > LARGEST:
-        raise _odd(status)
+    if len(content) > RESPONSE_MAX:
+        raise _unexpected(status)
     try:
         data: object = json.loads(content) if content else {}
     except (ValueError, RecursionError):
-        raise _odd(status) from None
+        raise _unexpected(status) from None
     if not isinstance(data, dict):
-        raise _odd(status)
+        raise _unexpected(status)
     if 200 <= status < 300:
         return data
     code, message = data.get("error"), data.get("message") or data.get("help")
     if status == 403:
         message = "Amberlight refused the key of server.json: quit it and start it again, which writes a new one."
     if not isinstance(code, str) or not isinstance(message, str):
-        raise _odd(status, data)
+        raise _unexpected(status, data)
     raise ApiError(status, code, message, data)
 
 
-def _odd(status: int, body: Json | None = None) -> ApiError:
+def _unexpected(status: int, body: Json | None = None) -> ApiError:
     message = f"Whatever answers at Amberlight's address is not Amberlight, or another version (HTTP {status})."
     return ApiError(status, "odd_answer", message, body)

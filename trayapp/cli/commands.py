@@ -1,7 +1,7 @@
-"""The commands. Each is a function of its arguments and the places of this user, and returns an exit code.
+"""The commands. Each is a function of its arguments and this user's paths and returns an exit code.
 
-`run` turns every expected failure into one sentence on the standard error; an unexpected one leaves its traceback in a
-file and says where. Waiting for a sign-in lives in `signing_wait.py`.
+`run` turns every expected failure into one sentence on standard error; an unexpected one is written to a file with its
+traceback, and the sentence says where. Waiting for a sign-in is in `sign_in_wait.py`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
-from trayapp.cli.failing import api_words, leave_traceback, nothing_to_try
-from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, complain, say, say_json, status_lines, table
+from trayapp.cli.errors import api_error_text, refuse_retry, save_traceback
+from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, print_error, print_json, print_line, status_lines, table
 from trayapp.cli.token_wait import usable_token
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.core.public import LISTED
 
-START = "Amberlight is not running. Start it with: amberlight run"
-GONE_LIMIT = 15.0  # s until a removed workload has to be gone: revoking takes at most 10
+NOT_RUNNING_TEXT = "Amberlight is not running. Start it with: amberlight run"
+REMOVAL_LIMIT = 15.0  # s; revoking takes at most 10
 POLL = 0.3  # s
 
-# The exit code says how a workload is, for scripts.
+# For scripts, the exit code says how a workload is.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Carry out a parsed command line."""
+    """Run a parsed command line; the exit code."""
     from trayapp.config.editor import EditError
     from trayapp.config.loader import ConfigError
 
@@ -40,25 +40,25 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         return command(arguments, paths)
     except NotRunningError as error:
-        complain(START + (f"\n({clean(error)})" if str(error) else ""))
+        print_error(NOT_RUNNING_TEXT + (f"\n({clean(error)})" if str(error) else ""))
         return NOT_RUNNING
     except ApiError as error:
-        complain(f"amberlight: {api_words(error, arguments, paths)}")
+        print_error(f"amberlight: {api_error_text(error, arguments, paths)}")
         return FAILED
     except ConfigError as error:
-        complain("amberlight: the configuration is not right:\n" + "\n".join(clean(m) for m in error.mistakes))
+        print_error("amberlight: the configuration is not right:\n" + "\n".join(clean(m) for m in error.mistakes))
         return FAILED
     except EditError as error:
-        complain(f"amberlight: {clean(error)}")
+        print_error(f"amberlight: {clean(error)}")
         return FAILED
     except BrokenPipeError:
         raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"amberlight: {clean(where)}{error.strerror or type(error).__name__}")
+        print_error(f"amberlight: {clean(where)}{error.strerror or type(error).__name__}")
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the last net: a person gets a sentence, never a traceback
-        complain(f"amberlight: something unexpected went wrong ({type(error).__name__}). {leave_traceback(paths)}")
+    except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
+        print_error(f"amberlight: something unexpected went wrong ({type(error).__name__}). {save_traceback(paths)}")
         return FAILED
 
 
@@ -70,9 +70,9 @@ def _client(paths: Paths) -> ApiClient:
 
 
 def demo(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.demo import demo as played
+    from trayapp.demo import demo as program
 
-    return played.run(
+    return program.run(
         tray=not arguments.no_tray,
         fast=arguments.fast,
         exit_when_done=arguments.exit,
@@ -80,47 +80,47 @@ def demo(arguments: argparse.Namespace, paths: Paths) -> int:
     )
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- showing ---------------------------------------------------------------------------------------------------------
 
 
 def listing(arguments: argparse.Namespace, paths: Paths) -> int:
     every = _client(paths).workloads()
     rows = [row for row in every if arguments.all or row.get("status") in LISTED]
     if arguments.format == "json":
-        say_json(rows)
+        print_json(rows)
         return OK
     if rows:
-        say(table(rows, Style.of(sys.stdout, os.environ), time.time()))
+        print_line(table(rows, Style.of(sys.stdout, os.environ), time.time()))
     if len(rows) < len(every):
-        say(HIDDEN.format(len(every) - len(rows)))
+        print_line(HIDDEN.format(len(every) - len(rows)))
     elif not rows:
-        say(EMPTY)
+        print_line(EMPTY)
     return OK
 
 
 def status(arguments: argparse.Namespace, paths: Paths) -> int:
     row = _client(paths).status(arguments.name)
     if arguments.format == "json":
-        say_json(row)
+        print_json(row)
     else:
-        say(status_lines(row, Style.of(sys.stdout, os.environ), time.time(), verbose=arguments.verbose))
+        print_line(status_lines(row, Style.of(sys.stdout, os.environ), time.time(), verbose=arguments.verbose))
     return BY_STATUS.get(str(row.get("status")), OK)
 
 
 def token(arguments: argparse.Namespace, paths: Paths) -> int:
-    """A token that is past its end is never printed, whoever says that it is good."""
+    """Never prints an expired token, even if the app says it is valid."""
     value = usable_token(_client(paths), arguments.name, arguments.min_validity)
     if isinstance(value, int):
         return value
-    say(f"Authorization: Bearer {value.reveal()}" if arguments.header else value.reveal())
+    print_line(f"Authorization: Bearer {value.reveal()}" if arguments.header else value.reveal())
     return OK
 
 
 def execute(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.executing import become
+    from trayapp.cli.exec_command import replace_process
 
     value = usable_token(_client(paths), arguments.name, arguments.min_validity)
-    return value if isinstance(value, int) else become(arguments.after, arguments.env, value)
+    return value if isinstance(value, int) else replace_process(arguments.after, arguments.env, value)
 
 
 def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
@@ -135,27 +135,27 @@ def logs(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.log_tail import follow, last_lines
 
     if not paths.log_file.exists():
-        complain(f"amberlight: there is no log yet ({paths.log_file})")
+        print_error(f"amberlight: there is no log yet ({paths.log_file})")
         return FAILED
     for line in last_lines(paths.log_file, arguments.count):
-        say(clean(line))
+        print_line(clean(line))
     if arguments.follow:
         for line in follow(paths.log_file):
-            say(clean(line))
+            print_line(clean(line))
             sys.stdout.flush()
     return OK
 
 
 def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.doctor import examine
+    from trayapp.cli.doctor import run_checks
     from trayapp.cli.output import checks_text
     from trayapp.core.checks import PROBLEM
 
-    checks = examine(paths, os.environ)
+    checks = run_checks(paths, os.environ)
     if arguments.json:
-        say_json(checks)
+        print_json(checks)
     else:
-        say(checks_text(checks, Style.of(sys.stdout, os.environ)))
+        print_line(checks_text(checks, Style.of(sys.stdout, os.environ)))
     return FAILED if any(check["state"] == PROBLEM for check in checks) else OK
 
 
@@ -166,45 +166,47 @@ def retry(arguments: argparse.Namespace, paths: Paths) -> int:
     client = _client(paths)
     if arguments.name is None:
         client.retry_all()
-        say("Trying all workloads now. See: amberlight list")
+        print_line("Trying all workloads now. See: amberlight list")
     else:
-        if (code := nothing_to_try(client.status(arguments.name))) != OK:
+        if (code := refuse_retry(client.status(arguments.name))) != OK:
             return code
         client.post(arguments.name, "retry")
-        say(f"Trying {arguments.name} now. See: amberlight status {arguments.name}")
+        print_line(f"Trying {arguments.name} now. See: amberlight status {arguments.name}")
     return OK
 
 
 def stop(arguments: argparse.Namespace, paths: Paths) -> int:
     _client(paths).post(arguments.name, "stop")
-    say(f"Paused {arguments.name}. Resume it: amberlight start {arguments.name}")
+    print_line(f"Paused {arguments.name}. Resume it: amberlight start {arguments.name}")
     return OK
 
 
 def start(arguments: argparse.Namespace, paths: Paths) -> int:
     _client(paths).post(arguments.name, "restart")
-    say(f"Resumed {arguments.name}. See: amberlight status {arguments.name}")
+    print_line(f"Resumed {arguments.name}. See: amberlight status {arguments.name}")
     return OK
 
 
 def reauthorize(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.signing_wait import sign_in, way
+    from trayapp.cli.sign_in_wait import requested_method, sign_in
 
-    return sign_in(_client(paths), arguments.name, **way(arguments), accept=arguments.accept)
+    return sign_in(_client(paths), arguments.name, **requested_method(arguments), accept=arguments.accept)
 
 
 def secret(arguments: argparse.Namespace, paths: Paths) -> int:
     client = _client(paths)
-    client.status(arguments.name)  # an unknown name is told before a secret is typed
+    client.status(arguments.name)  # fails for an unknown name before a secret is typed
     if arguments.action == "delete":
         client.secret(arguments.name, Secret(""))
-        say(f"The client secret of {arguments.name} is deleted. The login that is there keeps its own until it ends.")
+        print_line(
+            f"The client secret of {arguments.name} is deleted. The login that is there keeps its own until it ends."
+        )
         return OK
-    given = _asked_secret(arguments)
-    if given is None:
+    secret = _read_secret(arguments)
+    if secret is None:
         return USAGE
-    client.secret(arguments.name, given)
-    say(
+    client.secret(arguments.name, secret)
+    print_line(
         f"The client secret of {arguments.name} is in the keyring. Sign in with: amberlight reauthorize {arguments.name}"
     )
     return OK
@@ -214,57 +216,59 @@ def secret(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def add(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Write the entry, let the app read it, sign in. Without an app the entry is written all the same."""
+    """Write the entry, have the app load it, sign in. Without an app only the entry is written."""
     from trayapp.config import editor
 
-    keys = _keys(arguments)
-    wrong = _wrong(keys)
+    keys = _configuration_keys(arguments)
+    errors = _option_errors(keys)
     if arguments.client_secret and "client_id" not in keys:
-        wrong.append("--client-secret: it needs the client it belongs to: --client-id")
-    if wrong:
-        complain("\n".join(f"amberlight: {sentence}" for sentence in wrong))
+        errors.append("--client-secret: it needs the client it belongs to: --client-id")
+    if errors:
+        print_error("\n".join(f"amberlight: {sentence}" for sentence in errors))
         return USAGE
-    secret = _asked_secret(arguments) if arguments.client_secret else None
+    secret = _read_secret(arguments) if arguments.client_secret else None
     if arguments.client_secret and secret is None:
         return USAGE
     editor.add(paths, arguments.name, keys)
-    say(f"Added {arguments.name} to {paths.config_file}.")
+    print_line(f"Added {arguments.name} to {paths.config_file}.")
     try:
         client = _client(paths)
         answer = client.reload()
     except NotRunningError:
         more = f"Then keep its secret with: amberlight secret set {arguments.name}\n" if secret else ""
-        say(f"Start Amberlight with: amberlight run\n{more}Then sign in with: amberlight reauthorize {arguments.name}")
+        print_line(
+            f"Start Amberlight with: amberlight run\n{more}Then sign in with: amberlight reauthorize {arguments.name}"
+        )
         return OK
-    if not _reloaded(answer):
+    if not _report_reload(answer):
         return FAILED
     if secret is not None:
         client.secret(arguments.name, secret)
     if arguments.no_sign_in:
-        say(f"Sign in with: amberlight reauthorize {arguments.name}")
+        print_line(f"Sign in with: amberlight reauthorize {arguments.name}")
         return OK
 
-    from trayapp.cli.signing_wait import sign_in, way
+    from trayapp.cli.sign_in_wait import requested_method, sign_in
 
     try:
-        return sign_in(client, arguments.name, **way(arguments), accept=False)
-    except ApiError as error:  # such as a server that cannot be reached now: the entry stays
+        return sign_in(client, arguments.name, **requested_method(arguments), accept=False)
+    except ApiError as error:  # for example a server that can't be reached: the entry stays
         again = f"Sign in later with: amberlight reauthorize {arguments.name}"
-        complain(f"amberlight: {api_words(error, arguments, paths)}\n{again}")
+        print_error(f"amberlight: {api_error_text(error, arguments, paths)}\n{again}")
         return FAILED
 
 
-def _asked_secret(arguments: argparse.Namespace) -> Secret | None:
-    """The client secret, typed unseen or piped; None if nothing usable came, which is said."""
-    from trayapp.cli.secrets import ask
+def _read_secret(arguments: argparse.Namespace) -> Secret | None:
+    """The client secret, typed without echo or piped; None, after a message, if it isn't usable."""
+    from trayapp.cli.secrets import read_secret
 
-    given = ask(f"Client secret of {arguments.name}: ")
-    if given is None:
-        complain("amberlight: no secret was given: printable ASCII on one line is expected")
-    return given
+    secret = read_secret(f"Client secret of {arguments.name}: ")
+    if secret is None:
+        print_error("amberlight: no secret was given: printable ASCII on one line is expected")
+    return secret
 
 
-def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
+def _configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
     keys = ("url", "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "client_id")
     found = {key: getattr(arguments, key) for key in keys}
     found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
@@ -273,8 +277,8 @@ def _keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _wrong(keys: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the options, in their own words; the file's words come from `config.py`."""
+def _option_errors(keys: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the options, in terms of the command line. The messages are those of `config/settings.py`."""
     from trayapp.config.settings import IN_WORKLOAD
 
     sentences = []
@@ -284,27 +288,27 @@ def _wrong(keys: Mapping[str, Any]) -> list[str]:
         except ValueError as error:
             option = {"url": "URL", "scopes": "--scope"}.get(key, "--" + key.replace("_", "-"))
             sentences.append(f"{option}: {error}")
-    ends = {"authorization_endpoint", "token_endpoint"} & keys.keys()
+    endpoints = {"authorization_endpoint", "token_endpoint"} & keys.keys()
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= keys.keys()
-    if "issuer" not in keys and len(ends) == 1 and not by_device:
+    if "issuer" not in keys and len(endpoints) == 1 and not by_device:
         sentences.append("say who signs you in: --issuer, or both --authorization-endpoint and --token-endpoint")
-    if "issuer" not in keys and len(ends) == 2 and "client_id" not in keys:
+    if "issuer" not in keys and len(endpoints) == 2 and "client_id" not in keys:
         sentences.append("say under which name the client is registered there: --client-id")
     return sentences
 
 
-def _reloaded(answer: Mapping[str, Any]) -> bool:
-    """Whether the app took the new configuration; what it says against it is printed."""
+def _report_reload(answer: Mapping[str, Any]) -> bool:
+    """Print the app's errors and warnings; whether it took the new configuration."""
     for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
-        complain(f"amberlight: {clean(sentence)}")
+        print_error(f"amberlight: {clean(sentence)}")
     if answer.get("ok") is not True:
-        complain("amberlight: the app goes on with the configuration it had")
+        print_error("amberlight: the app goes on with the configuration it had")
         return False
     return True
 
 
 def remove(arguments: argparse.Namespace, paths: Paths) -> int:
-    """The app revokes and deletes the login first: an entry without its login can be added again, not the reverse."""
+    """The app revokes and deletes the login first: an entry without a login can be added again, but not the reverse."""
     from trayapp.config import editor
 
     client = _client(paths)
@@ -316,27 +320,29 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     editor.check_editable(paths)  # a login is not deleted when its entry cannot be taken out
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
-        complain(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")
+        print_error(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")
         return USAGE
-    if not arguments.yes and not _agreed(f"Revoke and delete the login of {name} and remove it? [y/N] "):
-        say("Nothing was changed.")
+    if not arguments.yes and not _confirmed(f"Revoke and delete the login of {name} and remove it? [y/N] "):
+        print_line("Nothing was changed.")
         return OK
     client.remove(name)
     gone = _wait_until_gone(client, name)
     editor.remove(paths, name)
-    took = _reloaded(client.reload())
-    say(f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login.")
-    return OK if took else FAILED
+    accepted = _report_reload(client.reload())
+    print_line(
+        f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login."
+    )
+    return OK if accepted else FAILED
 
 
-def _agreed(question: str) -> bool:
+def _confirmed(question: str) -> bool:
     sys.stdout.write(question)
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _wait_until_gone(client: ApiClient, name: str) -> bool:
-    until = time.monotonic() + GONE_LIMIT
+    until = time.monotonic() + REMOVAL_LIMIT
     while time.monotonic() < until:
         try:
             client.status(name)
@@ -349,28 +355,28 @@ def _wait_until_gone(client: ApiClient, name: str) -> bool:
 
 
 def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.autostart import autostart as switched
+    from trayapp.cli.autostart import autostart as command
 
-    return switched(arguments, paths)
+    return command(arguments, paths)
 
 
 def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.dashboard import dashboard as opened
+    from trayapp.cli.dashboard import dashboard as command
 
-    return opened(arguments, paths)
+    return command(arguments, paths)
 
 
-def moving_in(arguments: argparse.Namespace, paths: Paths) -> int:
-    from trayapp.cli.importing import run as imported
+def import_entries(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.import_command import run as command
 
-    return imported(arguments, paths)
+    return command(arguments, paths)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "demo": demo,
     "add": add,
     "remove": remove,
-    "import": moving_in,
+    "import": import_entries,
     "dashboard": dashboard,
     "list": listing,
     "status": status,

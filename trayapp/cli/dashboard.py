@@ -1,4 +1,4 @@
-"""`amberlight dashboard`, and what a second start does: show the page of the app that runs."""
+"""`amberlight dashboard`, and what a second start of the app does: opens the running app's dashboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trayapp.app.dashboard import open_link
 from trayapp.cli.client import BASE, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
-from trayapp.cli.output import complain, say
+from trayapp.cli.output import print_error, print_line
 
 if TYPE_CHECKING:
     from trayapp.config.paths import Paths
@@ -17,18 +17,18 @@ NO_BROWSER = "amberlight: no browser could be started here. For a link: amberlig
 
 
 def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Open it, or print its link."""
+    """Open the dashboard, or print its link."""
     url = _link(ApiClient.find(paths.runtime_dir))
     if arguments.print:
-        say(url)
+        print_line(url)
     elif not open_link(url, paths.runtime_dir):
-        complain(NO_BROWSER)
+        print_error(NO_BROWSER)
         return FAILED
     return OK
 
 
 def show_running(paths: Paths) -> bool:
-    """Open the dashboard of the app that runs already; False if it has none to show or no browser is here."""
+    """Open the running app's dashboard; False if there is none or no browser can be started."""
     try:
         return open_link(_link(ApiClient.find(paths.runtime_dir)), paths.runtime_dir)
     except (NotRunningError, ApiError):

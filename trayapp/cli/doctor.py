@@ -1,7 +1,7 @@
-"""`amberlight doctor`: looks at everything Amberlight leans on, without needing the app, and says what to do.
+"""`amberlight doctor`: checks everything that Amberlight depends on, with or without the app, and says what to do.
 
-Each check ends as ok, warning (it works, with less) or problem (it does not), within seconds, whatever hangs. Nothing is
-changed, no prompt is raised, and no token is sent: endpoints are asked for nothing but the time.
+Each check ends as ok, warning (works with limits) or problem (doesn't work), within seconds, whatever hangs. Nothing
+is changed, no prompt appears, and no token is sent: servers are only asked for the time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
-from trayapp.cli.reaching import endpoints
+from trayapp.cli.endpoint_checks import endpoints
 from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
 
@@ -24,19 +24,21 @@ BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
 
 
-def examine(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def run_checks(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """All checks, as `{name, state, text, help}`."""
-    logging.getLogger("trayapp").addHandler(logging.NullHandler())  # what is worth saying is in the checks
+    logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
     config, first = configuration(paths, environ)
     report, app = running(paths)
-    checks = [*first, *asyncio.run(_slow(config, report)), at_login(), *app]
+    checks = [*first, *asyncio.run(_network_checks(config, report)), autostart(), *app]
     return [asdict(check) for check in checks]
 
 
-async def _slow(config: Config | None, report: Report | None) -> list[Check]:
-    """What waits for others, all at the same time; the order stays."""
-    found = report.token_endpoints if report else {}
-    groups = await asyncio.gather(keyring(report), tray(report), bus(notifications), endpoints(config, found))
+async def _network_checks(config: Config | None, report: Report | None) -> list[Check]:
+    """The checks that wait for others, run concurrently; returned in order."""
+    token_endpoints = report.token_endpoints if report else {}
+    groups = await asyncio.gather(
+        keyring(report), tray(report), over_session_bus(notifications), endpoints(config, token_endpoints)
+    )
     return [check for group in groups for check in group]
 
 
@@ -44,7 +46,7 @@ async def _slow(config: Config | None, report: Report | None) -> list[Check]:
 
 
 def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | None, list[Check]]:
-    """What the files say, and every mistake in them."""
+    """The configuration, and a check for each mistake in it."""
     name = "configuration"
     try:
         config = load(paths, environ)
@@ -59,7 +61,7 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
 
 
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:
-    """What the app says, asked once (None: nobody answers), and what is shown of it."""
+    """The running app's report (None if there is no app), and the checks shown for it."""
     try:
         client = ApiClient.find(paths.runtime_dir)
         report = client.doctor()
@@ -73,24 +75,26 @@ def running(paths: Paths) -> tuple[Report | None, list[Check]]:
     return report, [Check("app", OK, text), *own]
 
 
-def at_login() -> Check:
-    """Whether the next login starts Amberlight."""
+def autostart() -> Check:
+    """Whether Amberlight starts at login."""
     from trayapp.autostart import AutostartError, Kind, native
 
     try:
         state = native().status()
     except AutostartError as error:
         return Check("autostart", WARNING, str(error))
-    well = state.kind in (Kind.ON, Kind.OFF)  # to start it by hand is a choice
-    return Check("autostart", OK if well else WARNING, state.text, "" if well else state.help)
+    healthy = state.kind in (Kind.ON, Kind.OFF)  # not starting at login is a choice
+    return Check("autostart", OK if healthy else WARNING, state.text, "" if healthy else state.help)
 
 
 # --- keyring ---------------------------------------------------------------------------------------------------------
 
 
 async def keyring(report: Report | None) -> list[Check]:
-    """Which keyring would be used, and whether it is there and unlocked; without raising a prompt. Of an app that runs
-    only its own counts, and it has said how that is: here may be another session, or none."""
+    """Which keyring would be used, and whether it is present and unlocked. Raises no prompt.
+
+    For a running app only its own keyring matters, and its report covers that: this process may have another session.
+    """
     if report is not None:
         return []
     from trayapp.vault.keystore import Keystore
@@ -104,22 +108,22 @@ async def keyring(report: Report | None) -> list[Check]:
 
 # --- the desktop -----------------------------------------------------------------------------------------------------
 
-Ask = Callable[..., Awaitable[Any]]  # (destination, path, interface, member, signature, body) → the reply's body
+CallMethod = Callable[..., Awaitable[Any]]  # (destination, path, interface, member, signature, *body) → reply body
 
 
-async def bus(look: Callable[[Ask], Awaitable[Check]]) -> list[Check]:
-    """One check over a session-bus connection of its own."""
+async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> list[Check]:
+    """Run one check over its own connection to the session bus."""
     if not sys.platform.startswith("linux"):
         return []
     from dbus_fast import BusType
     from dbus_fast.aio import MessageBus
 
-    name = look.__name__.replace("_", " ")
+    name = check.__name__.replace("_", " ")
     connection = None
     try:
         async with asyncio.timeout(BUS_LIMIT):
             connection = await MessageBus(bus_type=BusType.SESSION).connect()
-            return [await look(_asker(connection))]
+            return [await check(_method_caller(connection))]
     except TimeoutError:
         return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
@@ -130,22 +134,22 @@ async def bus(look: Callable[[Ask], Awaitable[Check]]) -> list[Check]:
     finally:
         if connection is not None:
             connection.disconnect()
-            with contextlib.suppress(Exception):  # the bus hangs up a moment later; how does not matter
+            with contextlib.suppress(Exception):  # wait for the disconnect; how it ends doesn't matter
                 await asyncio.wait_for(connection.wait_for_disconnect(), BUS_LIMIT)  # type: ignore[no-untyped-call]
 
 
-def _asker(connection: Any) -> Ask:
+def _method_caller(connection: Any) -> CallMethod:
     from dbus_fast import Message, MessageType
 
-    async def ask(destination: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Any:
-        """The body of the reply; None if the answer is an error."""
+    async def call(destination: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Any:
+        """The body of the reply; None if the reply is an error."""
         message = Message(
             destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
         )
         reply = await connection.call(message)
         return reply.body if reply is not None and reply.message_type is MessageType.METHOD_RETURN else None
 
-    return ask
+    return call
 
 
 WATCHER = "org.kde.StatusNotifierWatcher"
@@ -154,18 +158,18 @@ _DBUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"
 
 
 async def tray(report: Report | None) -> list[Check]:
-    """Nobody has to show the icon of an app that has none."""
+    """No check if the app runs without an icon."""
     if report is not None and not report.tray:
         return [Check("tray host", OK, "Amberlight runs without an icon (--no-tray); none is needed.")]
-    return await bus(tray_host)
+    return await over_session_bus(tray_host)
 
 
-async def tray_host(ask: Ask) -> Check:
-    """Whether somebody shows tray icons: StatusNotifierItem's watcher, and a host behind it."""
+async def tray_host(call: CallMethod) -> Check:
+    """Whether tray icons are shown: StatusNotifierItem's watcher, and a host registered with it."""
     help_ = "On GNOME switch on the AppIndicator extension; elsewhere add a tray to the panel. Until then: --no-tray"
-    if not (await ask(*_DBUS, "NameHasOwner", "s", WATCHER) or [False])[0]:
+    if not (await call(*_DBUS, "NameHasOwner", "s", WATCHER) or [False])[0]:
         return Check("tray host", WARNING, "This desktop has no tray for icons (no StatusNotifierWatcher).", help_)
-    hosted = await ask(
+    hosted = await call(
         WATCHER,
         "/StatusNotifierWatcher",
         "org.freedesktop.DBus.Properties",
@@ -179,9 +183,9 @@ async def tray_host(ask: Ask) -> Check:
     return Check("tray host", OK, "Tray icons are shown (StatusNotifierItem).")
 
 
-async def notifications(ask: Ask) -> Check:
+async def notifications(call: CallMethod) -> Check:
     """Whether notifications are shown, and with buttons."""
-    capable = await ask(NOTIFIER, "/org/freedesktop/Notifications", NOTIFIER, "GetCapabilities")
+    capable = await call(NOTIFIER, "/org/freedesktop/Notifications", NOTIFIER, "GetCapabilities")
     if capable is None:
         help_ = "Start a notification service; the tray menu has the same actions."
         return Check("notifications", WARNING, "Nobody shows notifications here.", help_)

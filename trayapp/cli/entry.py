@@ -1,8 +1,8 @@
-"""The command line's one way in: where a failure becomes a sentence and an exit code.
+"""Entry point of the command line: parses arguments and dispatches.
 
-Nothing heavy is imported here: a command loads what it needs when it runs, and a start of the app not even the grammar.
-`run` and `demo` are the app itself; every other command talks to the running app (`client.py`) or to the configuration
-file.
+Nothing heavy is imported here: each command imports what it needs when it runs, and starting the app doesn't even need
+the argument parser. `run` and `demo` are the app itself; every other command talks to the running app (`client.py`) or
+edits the configuration file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from trayapp.cli.codes import BROKEN_PIPE, INTERRUPTED, OK, USAGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code and lets no exception out."""
+    """Run one command; returns its exit code and raises nothing."""
     try:
-        for stream in (sys.stdout, sys.stderr):  # a glyph that the terminal's encoding lacks is no reason to fail
+        for stream in (sys.stdout, sys.stderr):  # a glyph that the encoding lacks is no reason to fail
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         code = _run(argv)
@@ -32,17 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    words, after = split_command(list(sys.argv[1:] if argv is None else argv))
-    if words in ([], ["run"]):  # the start at login: nothing to be parsed, and the icon should not wait for it
+    words, exec_command = split_command(list(sys.argv[1:] if argv is None else argv))
+    if words in ([], ["run"]):  # the start at login: nothing to parse, and the icon shouldn't wait for argparse
         return _start(tray=True)
     from trayapp.cli.grammar import parser
 
     try:
         arguments = parser().parse_args(words)
-        if arguments.command == "exec" and not after:
+        if arguments.command == "exec" and not exec_command:
             parser().error("say what to run, after --: amberlight exec NAME -- COMMAND")
-        arguments.after = after
-    except SystemExit as end:  # --help, --version, wrong usage: argparse has said all
+        arguments.after = exec_command
+    except SystemExit as end:  # --help, --version, wrong usage: argparse has printed everything
         return end.code if isinstance(end.code, int) else USAGE
     if arguments.command == "version":
         sys.stdout.write(f"amberlight {__version__}\n")
@@ -56,13 +56,13 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _start(*, tray: bool) -> int:
-    from trayapp.cli import starting
+    from trayapp.cli import run_command
 
-    return starting.run(tray=tray)
+    return run_command.run(tray=tray)
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:
-    """For `exec`, what stands after the first `--` is not ours to read, whatever it looks like."""
+    """Split off the command after the first `--` of `exec`, which isn't ours to parse."""
     if words[:1] != ["exec"] or "--" not in words:
         return words, []
     at = words.index("--")
@@ -70,7 +70,7 @@ def split_command(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _close_quietly() -> None:
-    """Whoever read our output is gone: what is left goes nowhere, and Python's own flush at exit stays silent."""
+    """Send the rest to /dev/null, so that Python's own flush at exit doesn't fail."""
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, sys.stdout.fileno())

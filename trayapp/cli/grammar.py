@@ -1,4 +1,4 @@
-"""What can be typed: every command with its options, its help and an example."""
+"""The argument parser: every command with its options, its help and an example."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Every command shows an example, and nothing is guessed from an abbreviation."""
+    """A parser whose help shows an example and that accepts no abbreviated options."""
 
     def __init__(self, *, example: str = "", **kwargs: Any) -> None:
         lines = "\n".join(f"  {line}" for line in example.splitlines())
@@ -86,7 +86,7 @@ def port(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole grammar."""
+    """The parser for the whole command line."""
     top = Parser(
         prog="amberlight",
         description="Keeps OAuth workloads signed in: amber while it heals by itself, red only when you are needed.\n"
@@ -100,27 +100,27 @@ def parser() -> argparse.ArgumentParser:
     _app_commands(commands)
     _entry_commands(commands)
     _import_command(commands)
-    _look_commands(commands)
-    _act_commands(commands)
+    _show_commands(commands)
+    _action_commands(commands)
     return top
 
 
-def _command(commands: Any, name: str, words: str, example: str) -> Parser:
-    made: Parser = commands.add_parser(
-        name, help=words, description=words[0].upper() + words[1:] + ".", example=example
+def _command(commands: Any, name: str, help_text: str, example: str) -> Parser:
+    parser: Parser = commands.add_parser(
+        name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", example=example
     )
-    return made
+    return parser
 
 
-def _named(commands: Any, name: str, words: str, example: str) -> Parser:
-    made = _command(commands, name, words, example)
-    made.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
-    return made
+def _named(commands: Any, name: str, help_text: str, example: str) -> Parser:
+    command = _command(commands, name, help_text, example)
+    command.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
+    return command
 
 
 def _min_validity(command: Parser) -> None:
-    words = "life it should have left (60); a shorter one is refreshed first, for at most 30 s"
-    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=words)
+    help_text = "life it should have left (60); a shorter one is refreshed first, for at most 30 s"
+    command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=help_text)
 
 
 def _format(command: Parser) -> None:
@@ -131,21 +131,23 @@ def _app_commands(commands: Any) -> None:
     run = _command(commands, "run", "start the app", "amberlight run --no-tray")
     run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
 
-    words = "show all workloads and what happened to them in your browser"
-    dashboard = _command(commands, "dashboard", words, "amberlight dashboard\namberlight dashboard --print")
-    words = "print the link instead of opening it; it is good once, for a minute"
-    dashboard.add_argument("--print", action="store_true", help=words)
+    help_text = "show all workloads and what happened to them in your browser"
+    dashboard = _command(commands, "dashboard", help_text, "amberlight dashboard\namberlight dashboard --print")
+    help_text = "print the link instead of opening it; it is good once, for a minute"
+    dashboard.add_argument("--print", action="store_true", help=help_text)
 
-    words = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
-    demo = _command(commands, "demo", words, "amberlight demo\namberlight demo --no-tray --fast --exit --format json")
+    help_text = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
+    demo = _command(
+        commands, "demo", help_text, "amberlight demo\namberlight demo --no-tray --fast --exit --format json"
+    )
     demo.add_argument("--no-tray", action="store_true", help="a live table in the terminal instead of the icon")
     demo.add_argument("--fast", action="store_true", help="at high speed, and the one click is played too")
     demo.add_argument("--exit", action="store_true", help="end when the day is over")
     _format(demo)
 
-    words = "start Amberlight at every login, or not; or say how it is"
+    help_text = "start Amberlight at every login, or not; or say how it is"
     example = "amberlight autostart on\namberlight autostart status --format json"
-    login = _command(commands, "autostart", words, example)
+    login = _command(commands, "autostart", help_text, example)
     login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
     _format(login)
 
@@ -166,8 +168,8 @@ def _entry_commands(commands: Any) -> None:
     add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
     add.add_argument("--client-id", metavar="ID", help="the client's name at the authorization server")
-    words = "the client has a secret: it is asked for, or read from a pipe, and kept in the keyring"
-    add.add_argument("--client-secret", action="store_true", help=words)
+    help_text = "the client has a secret: it is asked for, or read from a pipe, and kept in the keyring"
+    add.add_argument("--client-secret", action="store_true", help=help_text)
     add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
     add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
     add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
@@ -177,22 +179,22 @@ def _entry_commands(commands: Any) -> None:
     how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine, from now on")
     add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
 
-    words = "revoke and delete a workload's login and take it out of the configuration"
-    remove = _named(commands, "remove", words, "amberlight remove github --yes")
+    help_text = "revoke and delete a workload's login and take it out of the configuration"
+    remove = _named(commands, "remove", help_text, "amberlight remove github --yes")
     remove.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _import_command(commands: Any) -> None:
-    words = "take over what another program has configured: names and addresses, never a login"
+    help_text = "take over what another program has configured: names and addresses, never a login"
     example = "amberlight import toolhive\namberlight import mcp-json ~/.cursor/mcp.json --dry-run"
-    sources = _command(commands, "import", words, example).add_subparsers(
+    sources = _command(commands, "import", help_text, example).add_subparsers(
         dest="source", metavar="SOURCE", title="sources", parser_class=Parser, required=True
     )
     toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
 
-    words = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
+    help_text = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
     example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
-    listed = _command(sources, "mcp-json", words, example)
+    listed = _command(sources, "mcp-json", help_text, example)
     listed.add_argument("file", metavar="FILE", help="the file with mcpServers or servers; comments are fine")
     listed.add_argument("--keep-file", action="store_true", help="do not offer to send its program through Amberlight")
     for source in (toolhive, listed):
@@ -200,7 +202,7 @@ def _import_command(commands: Any) -> None:
         source.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
-def _look_commands(commands: Any) -> None:
+def _show_commands(commands: Any) -> None:
     listing = _command(commands, "list", "list the workloads", "amberlight list --all\namberlight list --format json")
     listing.add_argument("--all", action="store_true", help="paused ones too")
     _format(listing)
@@ -218,17 +220,17 @@ def _look_commands(commands: Any) -> None:
     _min_validity(token)
     token.add_argument("--header", action="store_true", help="as a whole header line: Authorization: Bearer TOKEN")
 
-    words = "run a command with a usable access token in its environment"
-    execute = _named(commands, "exec", words, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
+    help_text = "run a command with a usable access token in its environment"
+    execute = _named(commands, "exec", help_text, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
     _min_validity(execute)
     execute.add_argument(
         "--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help="its variable (AMBERLIGHT_TOKEN)"
     )
     execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
 
-    words = "print what another program needs to reach a workload, or all of them at once, through Amberlight"
+    help_text = "print what another program needs to reach a workload, or all of them at once, through Amberlight"
     example = "amberlight client-config github --for vscode\namberlight client-config --all"
-    client = _command(commands, "client-config", words, example)
+    client = _command(commands, "client-config", help_text, example)
     which = client.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them (needs amberlight[mcp])")
@@ -239,12 +241,12 @@ def _look_commands(commands: Any) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
     logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
 
-    words = "check configuration, keyring, tray, notifications, endpoints and the app"
-    doctor = _command(commands, "doctor", words, "amberlight doctor\namberlight doctor --json")
+    help_text = "check configuration, keyring, tray, notifications, endpoints and the app"
+    doctor = _command(commands, "doctor", help_text, "amberlight doctor\namberlight doctor --json")
     doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
 
 
-def _act_commands(commands: Any) -> None:
+def _action_commands(commands: Any) -> None:
     retry = _command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
     which = retry.add_mutually_exclusive_group()
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
@@ -259,9 +261,9 @@ def _act_commands(commands: Any) -> None:
         "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
     )
 
-    words = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
+    help_text = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
     example = "amberlight secret set github\namberlight secret delete github"
-    secret = _command(commands, "secret", words, example)
+    secret = _command(commands, "secret", help_text, example)
     secret.add_argument("action", choices=("set", "delete"), help="what to do")
     secret.add_argument("name", metavar="NAME", type=workload_name, help="the workload")
 

@@ -1,4 +1,4 @@
-"""The end of a log file, and what is written to it from now on, through rotation and truncation."""
+"""The last lines of a log file, and the lines added to it from now on, through rotation and truncation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO
 
-LOOK_EVERY = 0.3  # s
-_BLOCK = 1 << 16  # bytes read at once
+POLL = 0.3  # s
+_BLOCK = 1 << 16  # bytes
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -20,35 +20,35 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def follow(path: Path, sleep: Callable[[float], object] = time.sleep) -> Generator[str, None, None]:
-    """Lines as they are written, for ever. A file that was replaced or cut is read from its beginning."""
+    """Yield lines as they are written, forever. A file that was replaced or truncated is read from its start."""
     file: BinaryIO = path.open("rb")
     try:
         file.seek(0, os.SEEK_END)
-        rest = b""
+        partial_line = b""
         while True:
-            *lines, rest = (rest + file.read(_BLOCK)).split(b"\n")
+            *lines, partial_line = (partial_line + file.read(_BLOCK)).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace")
             if not lines:
-                sleep(LOOK_EVERY)
-                file, rest = _current(path, file, rest)
+                sleep(POLL)
+                file, partial_line = _current(path, file, partial_line)
     finally:
         file.close()
 
 
-def _current(path: Path, file: BinaryIO, rest: bytes) -> tuple[BinaryIO, bytes]:
-    """The file that now has this name: the same one, or the one that took its place once the old one is read out."""
+def _current(path: Path, file: BinaryIO, partial_line: bytes) -> tuple[BinaryIO, bytes]:
+    """The file that has this name now: the same one, or its successor once the old one is read to its end."""
     try:
-        there = path.stat()
+        named = path.stat()
     except OSError:
-        return file, rest  # between two files
-    held = os.fstat(file.fileno())
-    if (there.st_ino, there.st_dev) != (held.st_ino, held.st_dev):
-        if file.tell() < held.st_size:
-            return file, rest
+        return file, partial_line  # in the middle of a rotation
+    opened = os.fstat(file.fileno())
+    if (named.st_ino, named.st_dev) != (opened.st_ino, opened.st_dev):
+        if file.tell() < opened.st_size:
+            return file, partial_line
         file.close()
         return path.open("rb"), b""
-    if there.st_size < file.tell():
+    if named.st_size < file.tell():
         file.seek(0)
         return file, b""
-    return file, rest
+    return file, partial_line

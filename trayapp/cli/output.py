@@ -1,7 +1,7 @@
-"""What the commands print: lines, tables, colours. Everything here makes text from values; `say` alone prints.
+"""Output of the commands: lines, tables, colours. Makes text from values; only `print_line` and its kin print.
 
 On a terminal there are glyphs and colours (none under `NO_COLOR` or `TERM=dumb`), elsewhere plain aligned text. Text
-that came from elsewhere never reaches a terminal with a control character in it.
+from elsewhere never reaches a terminal with a control character in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GLYPHS: Mapping[Glyph, str] = {
     Glyph.SQUARE: "■",
     Glyph.QUESTION: "?",
 }
-# 256-colour numbers that are readable on dark and light: 214 is the one amber there is.
+# 256-colour numbers that are readable on dark and light backgrounds; 214 is the only amber among them.
 COLOURS: Mapping[Colour, int] = {
     Colour.GREEN: 35,
     Colour.AMBER: 214,
@@ -41,12 +41,12 @@ _SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT_STAT
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
 EMPTY = "No workloads yet. Add one: amberlight add NAME URL"
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"
-SHORTEST_URL = 12  # characters that a narrow terminal leaves of an address
+URL_MIN = 12  # characters of a URL that even a narrow terminal shows
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What the output can show."""
+    """What the output stream can show."""
 
     glyphs: bool = False
     colours: bool = False
@@ -54,7 +54,7 @@ class Style:
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str]) -> Style:
-        """The style of this stream; one that is no terminal gets plain text."""
+        """The style for this stream; plain text unless it is a terminal."""
         if not stream.isatty():
             return cls()
         import shutil
@@ -64,28 +64,28 @@ class Style:
         return cls(unicode, colours, shutil.get_terminal_size().columns)
 
     def paint(self, text: str, colour: Colour) -> str:
-        """The text in a colour, or as it is."""
+        """The text in this colour, if the stream has colours."""
         return f"\x1b[38;5;{COLOURS[colour]}m{text}\x1b[0m" if self.colours else text
 
 
-def say(text: str) -> None:
-    """One or more lines on the standard output."""
+def print_line(text: str) -> None:
+    """Print one or more lines to standard output."""
     sys.stdout.write(text + "\n")
 
 
-def complain(text: str) -> None:
-    """A line on the standard error."""
+def print_error(text: str) -> None:
+    """Print a line to standard error, after anything still buffered for standard output."""
     sys.stdout.flush()
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
-def say_json(value: object) -> None:
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+def print_json(value: object) -> None:
+    print_line(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def clean(value: object) -> str:
-    """Text from elsewhere, on one line and without control characters; None is nothing."""
+    """Text from elsewhere, on one line and without control characters; None becomes ""."""
     if value is None:
         return ""
     return "".join(c if c.isprintable() else " " for c in str(value))
@@ -94,7 +94,7 @@ def clean(value: object) -> str:
 # --- times -----------------------------------------------------------------------------------------------------------
 
 
-def moment(value: object) -> float | None:
+def parse_time(value: object) -> float | None:
     """Wall seconds of an RFC 3339 time; None for anything else."""
     if not isinstance(value, str):
         return None
@@ -105,8 +105,8 @@ def moment(value: object) -> float | None:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-def span(seconds: float) -> str:
-    """A length of time in at most two units: "42 s", "5 min", "1 h 10 min", "3 d 2 h"."""
+def duration_text(seconds: float) -> str:
+    """A duration in at most two units: "42 s", "5 min", "1 h 10 min", "3 d 2 h"."""
     left = max(0, round(seconds))
     if left < 60:
         return f"{left} s"
@@ -117,18 +117,18 @@ def span(seconds: float) -> str:
     return f"{left // size} {unit} {small} {rest}" if small else f"{left // size} {unit}"
 
 
-def ahead(value: object, now: float) -> str:
-    """ "in 5 min", "now" when it is past, empty when there is no time."""
-    at = moment(value)
+def time_until(value: object, now: float) -> str:
+    """ "in 5 min", "now" if it is past, "" if there is no time."""
+    at = parse_time(value)
     if at is None:
         return ""
-    return f"in {span(at - now)}" if at > now else "now"
+    return f"in {duration_text(at - now)}" if at > now else "now"
 
 
-def ago(value: object, now: float) -> str:
-    """ "5 min ago"; empty when there is no time."""
-    at = moment(value)
-    return "" if at is None else f"{span(now - at)} ago"
+def time_since(value: object, now: float) -> str:
+    """ "5 min ago"; "" if there is no time."""
+    at = parse_time(value)
+    return "" if at is None else f"{duration_text(now - at)} ago"
 
 
 # --- workloads -------------------------------------------------------------------------------------------------------
@@ -139,21 +139,21 @@ def auth_of(row: Json) -> Json:
     return auth if isinstance(auth, Mapping) else {}
 
 
-def look_of(row: Json, now: float) -> StatusStyle:
-    """How a row is drawn: amber whenever it has no usable token and no verdict, even while the word is `running`."""
+def row_style(row: Json, now: float) -> StatusStyle:
+    """How a row is drawn: amber if it has no usable token and no verdict, even while the status is `running`."""
     status, auth = str(row.get("status")), auth_of(row)
     if status == Status.UNAUTHENTICATED and (auth.get("signing_in") or auth.get("detail") == Detail.NEVER_SIGNED_IN):
         return BLUE
-    calm = auth.get("detail") in (Detail.OK, Detail.STARTING, Detail.REFRESH_DELAYED, None)
-    expires = moment(auth.get("token_expires_at"))
+    untroubled = auth.get("detail") in (Detail.OK, Detail.STARTING, Detail.REFRESH_DELAYED, None)
+    expires = parse_time(auth.get("token_expires_at"))
     usable = expires is not None and expires > now
-    if status in (Status.RUNNING, Status.STARTING) and not calm and not usable:
+    if status in (Status.RUNNING, Status.STARTING) and not untroubled and not usable:
         return AMBER
     return style_of(status)
 
 
-def detail_words(row: Json) -> str:
-    """The detail in a few words; nothing where the status says it all."""
+def detail_text(row: Json) -> str:
+    """The detail in a few words; "" where the status says it all."""
     auth = auth_of(row)
     detail = auth.get("detail")
     words = "" if detail == Detail.OK or detail == row.get("status") else _SHORT.get(str(detail), clean(detail))
@@ -161,14 +161,14 @@ def detail_words(row: Json) -> str:
 
 
 def table(rows: Sequence[Json], style: Style, now: float) -> str:
-    """The list. `now` is wall seconds."""
-    looks = [look_of(row, now) for row in rows]
-    cells = [_cells(row, each, style, now) for row, each in zip(rows, looks, strict=True)]
+    """The list of workloads. `now` is wall seconds."""
+    styles = [row_style(row, now) for row in rows]
+    cells = [_cells(row, each, style, now) for row, each in zip(rows, styles, strict=True)]
     widths = [max(len(line[i]) for line in (COLUMNS, *cells)) for i in range(len(COLUMNS))]
     if style.width and (over := sum(widths) + 2 * len(widths) - 2 - style.width) > 0:
-        widths[4] = max(SHORTEST_URL, widths[4] - over)
+        widths[4] = max(URL_MIN, widths[4] - over)
     lines = ["  ".join(_fit(head, width) for head, width in zip(COLUMNS, widths, strict=True)).rstrip()]
-    for line, each in zip(cells, looks, strict=True):
+    for line, each in zip(cells, styles, strict=True):
         fitted = [_fit(cell, width) for cell, width in zip(line, widths, strict=True)]
         plain_end = fitted[2:]
         lines.append("  ".join([fitted[0], style.paint(fitted[1], each.colour), *plain_end]).rstrip())
@@ -179,8 +179,8 @@ def _cells(row: Json, each: StatusStyle, style: Style, now: float) -> tuple[str,
     auth = auth_of(row)
     status = clean(row.get("status"))
     shown = f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status
-    next_at, since = ahead(auth.get("next_attempt_at"), now), ago(auth.get("since"), now)
-    return clean(row.get("name")), shown, detail_words(row), next_at, clean(row.get("url")), since
+    next_at, since = time_until(auth.get("next_attempt_at"), now), time_since(auth.get("since"), now)
+    return clean(row.get("name")), shown, detail_text(row), next_at, clean(row.get("url")), since
 
 
 def _fit(text: str, width: int) -> str:
@@ -188,19 +188,19 @@ def _fit(text: str, width: int) -> str:
 
 
 def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
-    """One workload in plain lines."""
-    each, auth = look_of(row, now), auth_of(row)
+    """One workload as lines of `Field: value`."""
+    each, auth = row_style(row, now), auth_of(row)
     status = clean(row.get("status"))
     shown = style.paint(f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status, each.colour)
-    fields = [("Name", clean(row.get("name"))), ("Status", shown), ("Detail", detail_words(row))]
+    fields = [("Name", clean(row.get("name"))), ("Status", shown), ("Detail", detail_text(row))]
     fields += [
         ("Health", clean(row.get("health"))),
         ("URL", clean(row.get("url"))),
-        ("Sign-in", device_words(auth.get("device"))),
-        ("Since", _both(auth.get("since"), ago(auth.get("since"), now))),
-        ("Token ends", _both(auth.get("token_expires_at"), ahead(auth.get("token_expires_at"), now))),
-        ("Next attempt", _both(auth.get("next_attempt_at"), ahead(auth.get("next_attempt_at"), now))),
-        ("Last error", error_words(auth.get("last_error"))),
+        ("Sign-in", device_text(auth.get("device"))),
+        ("Since", _with_relative(auth.get("since"), time_since(auth.get("since"), now))),
+        ("Token ends", _with_relative(auth.get("token_expires_at"), time_until(auth.get("token_expires_at"), now))),
+        ("Next attempt", _with_relative(auth.get("next_attempt_at"), time_until(auth.get("next_attempt_at"), now))),
+        ("Last error", error_text(auth.get("last_error"))),
         ("Note", clean(row.get("status_context"))),
     ]
     if verbose:
@@ -210,8 +210,8 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     return "\n".join(f"{name + ':':<{width}}{text}" for name, text in fields if text)
 
 
-def device_words(device: object) -> str:
-    """What to type where, of a sign-in that waits for it."""
+def device_text(device: object) -> str:
+    """Which code to enter where, for a sign-in that waits for it."""
     if not isinstance(device, Mapping):
         return ""
     return f"enter code {clean(device.get('user_code'))} at {clean(device.get('verification_uri'))}"
@@ -225,19 +225,22 @@ def _verbose(auth: Json, now: float) -> Iterable[tuple[str, str]]:
     yield "Failed attempts", clean(auth.get("attempts"))
     yield "Last outcome", clean(auth.get("last_outcome"))
     yield "Last trigger", clean(auth.get("last_trigger"))
-    yield "Last refreshed", _both(auth.get("last_refreshed_at"), ago(auth.get("last_refreshed_at"), now))
-    yield "Retrying since", _both(auth.get("retrying_since"), ago(auth.get("retrying_since"), now))
-    yield "Asks you", _both(auth.get("ceiling_at"), ahead(auth.get("ceiling_at"), now))
+    yield (
+        "Last refreshed",
+        _with_relative(auth.get("last_refreshed_at"), time_since(auth.get("last_refreshed_at"), now)),
+    )
+    yield "Retrying since", _with_relative(auth.get("retrying_since"), time_since(auth.get("retrying_since"), now))
+    yield "Asks you", _with_relative(auth.get("ceiling_at"), time_until(auth.get("ceiling_at"), now))
     yield "Lost rotations", clean(auth.get("lost_rotations"))
     yield "Signing in", "yes" if auth.get("signing_in") else "no"
 
 
-def _both(value: object, relative: str) -> str:
+def _with_relative(value: object, relative: str) -> str:
     return f"{clean(value)} ({relative})" if relative else ""
 
 
-def error_words(error: object) -> str:
-    """ "A firewall page (HTTP 403)": summary, and what is known besides."""
+def error_text(error: object) -> str:
+    """ "A firewall page (HTTP 403)": the summary, and status and code if they aren't in it."""
     if not isinstance(error, Mapping):
         return ""
     status, code = error.get("http_status"), clean(error.get("code"))
@@ -257,7 +260,7 @@ STATES: Mapping[str, tuple[str, Colour]] = {
 
 
 def checks_text(checks: Sequence[Json], style: Style) -> str:
-    """One line per check, and under it what to do."""
+    """One line per check, and below it what to do."""
     width = max((len(str(check["name"])) for check in checks), default=0)
     lines = []
     for check in checks:

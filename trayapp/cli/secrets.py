@@ -1,4 +1,4 @@
-"""Asking for a secret in a terminal without showing it, or reading it from a pipe; never from the command line."""
+"""Reads a client secret from the terminal without echo, or from a pipe; never from the arguments (SECURITY.md 12)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import sys
 
 from trayapp.core.model import Secret
 
-LARGEST = 4096  # characters read from a pipe
-VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.2
+INPUT_MAX = 4096  # characters read from a pipe
+VISIBLE_ASCII = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.2
 
 
-def ask(question: str) -> Secret | None:
-    """One line; None if nothing usable was given."""
+def read_secret(question: str) -> Secret | None:
+    """The secret on one line; None if the input isn't usable as one."""
     if sys.stdin.isatty():
         from getpass import getpass
 
         text = getpass(question)
     else:
-        text = sys.stdin.read(LARGEST)
+        text = sys.stdin.read(INPUT_MAX)
     text = text.strip("\r\n")
-    return Secret(text) if VISIBLE.fullmatch(text) else None
+    return Secret(text) if VISIBLE_ASCII.fullmatch(text) else None

@@ -1,4 +1,4 @@
-"""Waiting for a sign-in in the terminal: when it has succeeded, when it has ended, and what is pasted meanwhile."""
+"""Waiting for a sign-in in the terminal: success, failure, Ctrl-C, device codes, and pasted redirects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.cli.fake_app import FakeApp, row, running
-from trayapp.cli import main, signing_wait
-from trayapp.cli.pasting import tidy
+from trayapp.cli import main, sign_in_wait
+from trayapp.cli.pasted_lines import tidy
 from trayapp.config.loader import Paths
 
 URL = "https://login.example.com/authorize?state=x"
@@ -29,8 +29,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
     (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
-    monkeypatch.setattr(signing_wait, "POLL", 0.01)
-    monkeypatch.setattr(signing_wait, "SETTLED", 0.1)
+    monkeypatch.setattr(sign_in_wait, "POLL", 0.01)
+    monkeypatch.setattr(sign_in_wait, "SETTLED", 0.1)
     with running(Paths.default().runtime_dir) as fake:
         fake.replies[BEGIN] = PAGE
         yield fake
@@ -53,7 +53,7 @@ def test_signed_in(app: FakeApp, capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert URL in text
     assert text.endswith("github is signed in.\n")
-    assert [{"browser": True, "accept": False}] == app.said(BEGIN)
+    assert [{"browser": True, "accept": False}] == app.bodies(BEGIN)
 
 
 def test_a_sign_in_that_is_faster_than_a_look(app: FakeApp, capsys: Capture) -> None:
@@ -103,7 +103,7 @@ def test_a_warning_about_a_sign_in_that_worked(app: FakeApp, capsys: Capture) ->
 def test_nobody_comes(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit it gives up and says how to try again."""
 
-    monkeypatch.setattr(signing_wait, "LIMIT", 0.1)
+    monkeypatch.setattr(sign_in_wait, "BROWSER_LIMIT", 0.1)
     app.replies[STATUS] = [out(), out(signing_in=True)]
 
     assert 4 == main(["reauthorize", "github"])
@@ -118,7 +118,7 @@ def test_accept(app: FakeApp, capsys: Capture) -> None:
 
     assert 0 == main(["reauthorize", "github", "--accept"])
     assert "github is signed in.\n" == capsys.readouterr().out
-    assert [{"browser": True, "accept": True}] == app.said(BEGIN)
+    assert [{"browser": True, "accept": True}] == app.bodies(BEGIN)
 
 
 def test_nothing_to_accept(app: FakeApp, capsys: Capture) -> None:
@@ -156,7 +156,7 @@ def test_pasted(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) 
     assert "paste its address here" in captured.out
     assert "That is not the address. Paste the whole address" in captured.err
     assert "canary-code" not in captured.out + captured.err
-    assert [{"browser": False, "accept": False, "flow": "browser"}] == app.said(BEGIN)
+    assert [{"browser": False, "accept": False, "flow": "browser"}] == app.bodies(BEGIN)
 
 
 def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_a_device_code(command: str, app: FakeApp, capsys: Capture) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert {"  https://login.example.com/device", "  ABCD-EFGH", f"  {DEVICE['verification_uri_complete']}"} <= {*lines}
     assert "github is signed in." == lines[-1]
-    assert [{"browser": False, "accept": False, "flow": "device"}] == app.said(BEGIN)
+    assert [{"browser": False, "accept": False, "flow": "device"}] == app.bodies(BEGIN)
     written = Paths.default().config_file
     assert (command == "add") == (written.exists() and 'flow = "device"' in written.read_text())
 
@@ -245,12 +245,12 @@ def test_ctrl_c_ends_what_it_began(app: FakeApp, capsys: Capture, monkeypatch: p
     app.replies[STATUS] = [out(), out(signing_in=True)]
     assert 130 == main(["reauthorize", "github", "--no-browser"])
     assert "was ended" in capsys.readouterr().err
-    assert 1 == len(app.said("POST /workloads/github/cancel"))
+    assert 1 == len(app.bodies("POST /workloads/github/cancel"))
 
     app.replies[STATUS] = [out(signing_in=True)]
     assert 130 == main(["reauthorize", "github"])
     assert "goes on" in capsys.readouterr().err
-    assert 1 == len(app.said("POST /workloads/github/cancel"))
+    assert 1 == len(app.bodies("POST /workloads/github/cancel"))
 
 
 @pytest.mark.parametrize(

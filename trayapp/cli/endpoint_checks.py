@@ -1,6 +1,6 @@
-"""Whether the servers can be reached from here, for `doctor`: name, connection, certificate, and what time they have.
+"""Checks for `doctor` that servers can be reached: DNS, TCP, TLS certificate, and this machine's clock against theirs.
 
-No token is sent, and nothing but an empty HEAD request: its answer's `Date` tells how wrong the clock of this machine is.
+No token is sent, only an empty HEAD request: the `Date` of its response shows how wrong this machine's clock is.
 """
 
 from __future__ import annotations
@@ -14,53 +14,55 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from trayapp.cli.output import span
+from trayapp.cli.output import duration_text
 from trayapp.config.loader import Config
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 
 CONNECT_LIMIT = 5.0  # s per server, TLS included
 DATE_LIMIT = 2.0  # s for the answer to the HEAD request
-CLOCK_OFF = 60.0  # s; certificates and tokens forgive less than people think
-MOST_ENDPOINTS = 20  # a person reads this
+CLOCK_OFF = 60.0  # s; ID tokens and certificates tolerate little more
+ENDPOINTS_MAX = 20  # the output is for people
 
 
 @dataclass(frozen=True, slots=True)
 class ServerCheck:
-    """One server. `ahead`: s that the clock of this machine is ahead of the server's, where it told its own."""
+    """The check of one server. `ahead` is how far this machine's clock is ahead of the server's, in s, if known."""
 
     check: Check
     host: str = ""
     ahead: float | None = None
 
 
-async def endpoints(config: Config | None, found: Mapping[str, str]) -> list[Check]:
-    """Whether each authorization server can be connected to from here, now. `found`: the token endpoint of each workload
-    that is signed in; where nobody has found it yet, what the configuration names is tried."""
+async def endpoints(config: Config | None, token_endpoints: Mapping[str, str]) -> list[Check]:
+    """Whether each authorization server can be reached now.
+
+    `found` has the token endpoint of each signed-in workload; for others, what the configuration names is tried.
+    """
     if config is None:
         return []
     servers: dict[tuple[str, str, int], list[str]] = {}
     for spec in config.workloads.values():
-        parts = urlsplit(found.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url)
+        parts = urlsplit(token_endpoints.get(spec.name) or spec.token_endpoint or spec.issuer or spec.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         servers.setdefault((parts.scheme, parts.hostname or "", port), []).append(spec.name)
-    chosen = list(servers)[:MOST_ENDPOINTS]
-    reached = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
-    checks = [each.check for each in reached]
+    chosen = list(servers)[:ENDPOINTS_MAX]
+    results = await asyncio.gather(*(_endpoint(*server, servers[server]) for server in chosen))
+    checks = [each.check for each in results]
     if (left := len(servers) - len(chosen)) > 0:
         checks.append(Check("endpoint", WARNING, f"{left} more servers were not tried."))
-    return [*checks, *clock(reached)]
+    return [*checks, *clock(results)]
 
 
-def clock(reached: list[ServerCheck]) -> list[Check]:
-    """The clock of this machine against those servers that told theirs; the middle one of them is believed."""
-    told = sorted((each.ahead, each.host) for each in reached if each.ahead is not None)
-    if not told:
+def clock(results: list[ServerCheck]) -> list[Check]:
+    """This machine's clock against those of the servers; the median difference counts."""
+    differences = sorted((each.ahead, each.host) for each in results if each.ahead is not None)
+    if not differences:
         return []
-    ahead, host = told[len(told) // 2]
+    ahead, host = differences[len(differences) // 2]
     if abs(ahead) <= CLOCK_OFF:
         return [Check("clock", OK, f"The clock agrees with that of {host}.")]
-    way = "ahead of" if ahead > 0 else "behind"
-    text = f"The clock of this machine is {span(abs(ahead))} {way} that of {host}."
+    direction = "ahead of" if ahead > 0 else "behind"
+    text = f"The clock of this machine is {duration_text(abs(ahead))} {direction} that of {host}."
     return [
         Check("clock", WARNING, text, "Let the system set it: a wrong clock makes certificates and tokens invalid.")
     ]
@@ -71,20 +73,20 @@ async def _endpoint(scheme: str, host: str, port: int, names: list[str]) -> Serv
     proxy = proxy_for(scheme, host, port)
     try:
         if proxy is not None:
-            await _date(*proxy)
+            await _server_time(*proxy)
             text = f"{label}: goes through the proxy {proxy[0]}:{proxy[1]}, which answers; beyond it nothing was tried."
             return ServerCheck(Check("endpoint", OK, text))
-        date = await _date(host, port, secure=scheme == "https")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        date = await _server_time(host, port, secure=scheme == "https")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
         through = f" through the proxy {proxy[0]}:{proxy[1]}" if proxy else ""
-        reason, help_ = _why(error)
+        reason, help_ = _diagnosis(error)
         return ServerCheck(Check("endpoint", PROBLEM, f"{label}: {reason}{through}.", help_))
     text = f"{label}: can be reached{', certificate trusted' if scheme == 'https' else ''}."
     return ServerCheck(Check("endpoint", OK, text), host, None if date is None else time.time() - date)
 
 
-async def _date(host: str, port: int, *, secure: bool = False) -> float | None:
-    """Connect; over TLS also ask for the time (wall), which need not be told."""
+async def _server_time(host: str, port: int, *, secure: bool = False) -> float | None:
+    """Connect; over TLS, also the server's time (wall seconds), if it gives one."""
     context = None
     if secure:
         import ssl
@@ -97,12 +99,12 @@ async def _date(host: str, port: int, *, secure: bool = False) -> float | None:
             host, port, ssl=context, server_hostname=host if secure else None
         )
     try:
-        return await _told(reader, writer, host) if secure else None
+        return await _date_header(reader, writer, host) if secure else None
     finally:
-        writer.transport.abort()  # a polite end would have to wait for the other side
+        writer.transport.abort()  # a TLS shutdown would have to wait for the server
 
 
-async def _told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> float | None:
+async def _date_header(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str) -> float | None:
     with contextlib.suppress(OSError, ValueError, EOFError, TimeoutError, asyncio.LimitOverrunError):
         async with asyncio.timeout(DATE_LIMIT):
             writer.write(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
@@ -115,23 +117,23 @@ async def _told(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host
 
 
 def proxy_for(scheme: str, host: str, port: int) -> tuple[str, int] | None:
-    """Host and port of the proxy that the environment names for this address; its password is not looked at."""
+    """Host and port of the proxy the environment names for this address. Ignores its password."""
     from urllib.request import getproxies, proxy_bypass
 
     if host in ("127.0.0.1", "::1", "localhost") or proxy_bypass(f"{host}:{port}"):
         return None
     proxies = getproxies()
-    written = proxies.get(scheme) or proxies.get("all")
-    if not written:
+    proxy_url = proxies.get(scheme) or proxies.get("all")
+    if not proxy_url:
         return None
     try:
-        parts = urlsplit(written if "://" in written else f"http://{written}")
+        parts = urlsplit(proxy_url if "://" in proxy_url else f"http://{proxy_url}")
         return (parts.hostname, parts.port or 80) if parts.hostname else None
     except ValueError:
         return None
 
 
-def _why(error: Exception) -> tuple[str, str]:
+def _diagnosis(error: Exception) -> tuple[str, str]:
     """What went wrong, and what to do."""
     import socket
     import ssl

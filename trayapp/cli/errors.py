@@ -1,4 +1,4 @@
-"""How a command that failed says so: the app's own sentence, or the place of a traceback that helps nobody on a terminal."""
+"""Error messages of the commands: what the app refused, why a retry makes no sense, where a traceback was saved."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import auth_of, clean, complain
+from trayapp.cli.output import auth_of, clean, print_error
 from trayapp.config.paths import Paths
 
 
-def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
-    """The app's own sentence; for an unknown name the nearest known one."""
+def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
+    """The app's own sentence; for an unknown workload, the closest known name."""
     if error.code != "unknown_workload" or not getattr(arguments, "name", None):
         return clean(error)
     from difflib import get_close_matches
@@ -23,26 +23,26 @@ def api_words(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> s
         names = [str(row.get("name")) for row in ApiClient.find(paths.runtime_dir).workloads()]
     except (NotRunningError, ApiError):
         names = []
-    near = get_close_matches(arguments.name, names, 1)
-    if near:
-        return f"there is no workload {arguments.name}; did you mean {clean(near[0])}?"
+    similar = get_close_matches(arguments.name, names, 1)
+    if similar:
+        return f"there is no workload {arguments.name}; did you mean {clean(similar[0])}?"
     return f"there is no workload {arguments.name}; see: amberlight list --all"
 
 
-def nothing_to_try(row: Mapping[str, Any]) -> int:
-    """OK; or the exit code, after the reason was told: no refresh comes of a login that is paused or never was."""
+def refuse_retry(row: Mapping[str, Any]) -> int:
+    """OK, or the exit code after a message if a refresh is pointless: the workload is paused or never signed in."""
     name = clean(row.get("name"))
     if row.get("status") == "stopped":
-        complain(f"amberlight: {name} is paused. Resume it: amberlight start {name}")
+        print_error(f"amberlight: {name} is paused. Resume it: amberlight start {name}")
         return FAILED
     if auth_of(row).get("detail") == "never_signed_in":
-        complain(f"amberlight: {name} is not signed in yet. Sign in with: amberlight reauthorize {name}")
+        print_error(f"amberlight: {name} is not signed in yet. Sign in with: amberlight reauthorize {name}")
         return NEEDS_SIGN_IN
     return OK
 
 
-def leave_traceback(paths: Paths) -> str:
-    """Append it to a file of ours; the sentence that says where."""
+def save_traceback(paths: Paths) -> str:
+    """Append the traceback to the log of failed commands; a sentence that says where."""
     import traceback
 
     try:

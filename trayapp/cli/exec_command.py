@@ -1,0 +1,53 @@
+"""`amberlight exec`: runs a command with the token in its environment and nowhere else.
+
+On POSIX the command replaces this process, so signals, terminal and exit code are its own. Windows has no such thing;
+there it is a child process, whose exit code is returned.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from trayapp.cli.codes import INTERRUPTED
+from trayapp.cli.output import clean, print_error
+from trayapp.core.model import Secret
+
+NOT_EXECUTABLE = 126  # as shells report it
+NOT_FOUND = 127
+_IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored signals stay ignored through exec, so they are restored
+
+
+def replace_process(command: Sequence[str], variable: str, token: Secret) -> int:
+    """Run the command. Doesn't return on POSIX unless it can't be run: then 126 or 127, after a message."""
+    environment = {**os.environ, variable: token.reveal()}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        if os.name != "posix":
+            return _run_child(command, environment)
+        for name in _IGNORED_BY_PYTHON:
+            if number := getattr(signal, name, None):
+                signal.signal(number, signal.SIG_DFL)
+        os.execvpe(command[0], list(command), environment)  # noqa: S606 - no shell, on purpose
+    except FileNotFoundError:
+        print_error(f"amberlight: there is no command {clean(command[0])}")
+        return NOT_FOUND
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds a character that no command can have"
+        print_error(f"amberlight: {clean(command[0])} cannot be run: {reason}")
+        return NOT_EXECUTABLE
+
+
+def _run_child(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Ctrl-C reaches both processes; the command decides what it means."""
+    with subprocess.Popen(list(command), env=environment) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                if process.poll() is not None:
+                    return INTERRUPTED

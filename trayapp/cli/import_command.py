@@ -1,0 +1,292 @@
+"""`amberlight import`: turns what another program has configured into workloads, after showing it and asking.
+
+Only configuration is imported, never a login. Another program's file is changed only if the person agrees, and a copy
+is kept beside it. That needs a running app, which alone knows the proxy's address and the local keys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.codes import FAILED, OK, USAGE
+from trayapp.cli.output import Style, clean, print_error, print_line
+from trayapp.config.loader import ConfigError, load
+from trayapp.config.paths import Paths
+from trayapp.importers import files, mcp_json, proxy_edit, toolhive
+from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
+from trayapp.importers.jsonc import JsonError
+
+RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand
+LOGINS_STAY = (
+    "Only the configuration moves. ToolHive's refresh tokens stay with ToolHive: two owners of one rotating token kill"
+    " it.\nSo sign in here once, and stop the workload there: thv stop NAME"
+)
+
+
+def run(arguments: argparse.Namespace, paths: Paths) -> int:
+    """`import toolhive` or `import mcp-json FILE`."""
+    try:
+        return _toolhive(arguments, paths) if arguments.source == "toolhive" else _mcp_json(arguments, paths)
+    except files.FileError as error:
+        print_error(f"amberlight: {clean(error)}")
+        return FAILED
+
+
+def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
+    folder = toolhive.folder(sys.platform, os.environ, Path.home())
+    found = sorted(folder.glob("*.json"))
+    if not found:
+        print_error(f"amberlight: ToolHive has no workloads here ({folder})")
+        return FAILED
+    read = [_run_config(file) for file in found]
+    entries = assign_names((each for each in read if isinstance(each, ImportableEntry)), load(paths, {}).workloads)
+    print_line(f"ToolHive's remote workloads ({folder}):\n")
+    _show(entries, [each for each in read if isinstance(each, SkippedEntry)], _local_servers_text(read.count(None)))
+    if entries:
+        print_line(f"\n{LOGINS_STAY}")
+    code, _ = _add_chosen(arguments, paths, entries)
+    return code
+
+
+def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
+    try:
+        return toolhive.read(file.stem, files.read(file, RUN_CONFIG_MAX).text)
+    except files.FileError as error:
+        return SkippedEntry(file.name, str(error))
+
+
+def _mcp_json(arguments: argparse.Namespace, paths: Paths) -> int:
+    contents = files.read(Path(arguments.file).expanduser().absolute())
+    try:
+        found = mcp_json.read(contents.text)
+    except JsonError as error:
+        raise files.FileError(f"{contents.file}: {error}") from None
+    if not found.list_count:
+        raise files.FileError(f"{contents.file} has no list of MCP servers (mcpServers or servers)")
+    entries = assign_names((each for each, _ in found.importable), load(paths, {}).workloads)
+    print_line(f"Remote servers in {clean(contents.file)}:\n")
+    _show(entries, found.skipped, _local_servers_text(found.local_count))
+    code, names = _add_chosen(arguments, paths, entries)
+    if code != OK or arguments.keep_file:
+        return code
+    servers = [
+        (each.name, server) for each, (_, server) in zip(entries, found.importable, strict=True) if each.name in names
+    ]
+    return _point_at_proxy(arguments, paths, contents, servers) if servers else OK
+
+
+def _local_servers_text(count: int) -> str:
+    return (
+        f"{count} more {'runs' if count == 1 else 'run'} on this machine and {'needs' if count == 1 else 'need'} no login."
+        if count
+        else ""
+    )
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def _show(entries: Sequence[ImportableEntry], skipped: Sequence[SkippedEntry], last_line: str) -> None:
+    if entries:
+        print_line(_table(entries))
+    else:
+        print_line("  There is none that can be taken.")
+    lines = [f"  {each.name}: {clean(note.replace('NAME', each.name))}" for each in entries for note in each.notes]
+    lines += [f"  Passed over {clean(each.name)}: {clean(each.reason)}." for each in skipped]
+    if last_line:
+        lines.append(f"  {last_line}")
+    if lines:
+        print_line("\n" + "\n".join(lines))
+
+
+def _table(entries: Sequence[ImportableEntry]) -> str:
+    rows = [("NAME", "URL", "")]
+    for each in entries:
+        there = f"called {each.original_name} there" if each.original_name != each.name else ""
+        rows.append((each.name, clean(each.url), "is here already" if each.already_configured else clean(there)))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    width = Style.of(sys.stdout, os.environ).width
+    if width and (over := sum(widths) + 6 - width) > 0:
+        widths[1] = max(20, widths[1] - over)
+    return "\n".join(
+        f"  {'  '.join(_fit(cell, w) for cell, w in zip(row, widths, strict=True))}".rstrip() for row in rows
+    )
+
+
+def _fit(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+# --- adding ----------------------------------------------------------------------------------------------------------
+
+
+def _add_chosen(
+    arguments: argparse.Namespace, paths: Paths, entries: Sequence[ImportableEntry]
+) -> tuple[int, set[str]]:
+    """Add the new entries that the person wants; the exit code, and the names of all entries configured now."""
+    present = {each.name for each in entries if each.already_configured} & load(paths, {}).workloads.keys()
+    new = [each for each in entries if not each.already_configured]
+    if arguments.dry_run:
+        print_line(
+            "\n" + (f"Would add: {_joined(each.name for each in new)}." if new else "There is nothing new to add.")
+        )
+        return OK, present | {each.name for each in new}
+    if not new:
+        print_line("\nThere is nothing new to add.")
+        return OK, present
+    wanted = _chosen(arguments, [each.name for each in new], lambda names: f"\nTake {names}?")
+    if wanted is None:
+        print_error("amberlight: say that you agree with --yes, or look first with --dry-run")
+        return USAGE, present
+    code, added = _add(paths, [each for each in new if each.name in wanted])
+    return code, present | added
+
+
+def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
+    from trayapp.config import editor
+
+    code, added = OK, set()
+    for each in entries:
+        try:
+            editor.add(paths, each.name, each.keys)
+        except ConfigError as error:
+            code = FAILED
+            print_error(
+                f"amberlight: {each.name} was not added:\n" + "\n".join(f"  {clean(m)}" for m in error.mistakes)
+            )
+        else:
+            added.add(each.name)
+    if not added:
+        print_line("Nothing was added.")
+        return code, added
+    print_line(f"Added {_joined(sorted(added))} to {paths.config_file}.")
+    try:
+        answer = ApiClient.find(paths.runtime_dir).reload()
+    except NotRunningError:
+        print_line("Start Amberlight with: amberlight run")
+    else:
+        for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
+            print_error(f"amberlight: {clean(sentence)}")
+        code = code if answer.get("ok") is True else FAILED
+    print_line("Then sign in, once each:\n" + "\n".join(f"  amberlight reauthorize {name}" for name in sorted(added)))
+    return code, added
+
+
+# --- the other program's file ----------------------------------------------------------------------------------------
+
+
+def _point_at_proxy(
+    arguments: argparse.Namespace,
+    paths: Paths,
+    contents: files.FileContents,
+    servers: Sequence[tuple[str, mcp_json.ListedServer]],
+) -> int:
+    """Offer to change the other program's file so that it goes through the proxy."""
+    file_name = clean(contents.file)
+    names = list(dict.fromkeys(name for name, _ in servers))
+    if arguments.dry_run:
+        print_line(f"Would point {_joined(names)} in {file_name} at Amberlight, and keep a copy of the file.")
+        return OK
+    try:
+        client = ApiClient.find(paths.runtime_dir)
+    except NotRunningError:
+        print_line(
+            f"\n{file_name} was left as it is. To send its program through Amberlight, start that and import once more."
+        )
+        return OK
+    wanted = _chosen(
+        arguments, names, lambda text: f"\nSend {file_name} through Amberlight for {text}? A copy is kept."
+    )
+    targets = [
+        proxy_edit.ProxyEntry(server, entry)
+        for name, server in servers
+        if name in (wanted or ())
+        and (entry := _client_entry(client, name, proxy_edit.client_name(contents.file, server.list_key)))
+    ]
+    if not targets:
+        print_line(f"{file_name} was left as it is.")
+        return OK if not wanted else FAILED
+    try:
+        text = proxy_edit.point_at_proxy(
+            contents.text, targets, direct=contents.file.name in proxy_edit.DIRECT_CONFIG_FILES
+        )
+    except proxy_edit.ProxyEditError as error:
+        print_error(f"amberlight: {file_name} was left as it is: {clean(error)}")
+        return FAILED
+    backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}")
+    print_line(
+        f"{_joined(target.server.name for target in targets)} now go through Amberlight.\nThe old file: {backup}"
+    )
+    print_line("Restart the program that reads it, or let it read its servers again.")
+    _warn_of_exposed_keys(contents.file, any(target.headers for target in targets))
+    return OK
+
+
+def _client_entry(client: ApiClient, name: str, program: str) -> Mapping[str, Any] | None:
+    """What `client-config` prints for one workload, as an entry in the program's own format."""
+    try:
+        answer = client.client(name)
+    except ApiError as error:
+        print_error(f"amberlight: {name} cannot be reached through Amberlight yet: {clean(error)}")
+        return None
+    if answer.get("lasting") is not True:
+        print_error(
+            f"amberlight: {name}: the port is another one after the next start; set a fixed port in config.toml"
+        )
+        return None
+    try:
+        whole = json.loads(answer["settings"][program])
+        entry = next(iter(whole.values()))[name]
+        return entry if isinstance(entry["url"], str) else None
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
+        print_error(f"amberlight: the app's answer holds no settings for {program}; is it another version?")
+        return None
+
+
+def _warn_of_exposed_keys(file: Path, has_keys: bool) -> None:
+    """Warn where others could see the local keys that the file now holds."""
+    if not has_keys:
+        return
+    if os.name == "posix" and file.stat().st_mode & 0o077:
+        print_error(f"amberlight: {file} holds local keys now, and others on this machine can read it: chmod 600 it")
+    if any((folder / ".git").exists() for folder in file.resolve().parents):
+        print_error(f"amberlight: {file} holds local keys now: keep it and its copy out of version control")
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def _chosen(
+    arguments: argparse.Namespace, names: Sequence[str], question: Callable[[str], str]
+) -> Sequence[str] | None:
+    """The names that the person agrees to: all, none, or one by one. None if there is nobody to ask."""
+    if arguments.yes:
+        return names
+    if not sys.stdin.isatty():
+        return None
+    if len(names) == 1:
+        return names if _ask(f"{question(names[0])} [y/N] ") in ("y", "yes") else ()
+    answer = _ask(f"{question(_joined(names))} [y]es, [n]o, [e]ach by itself: ")
+    if answer in ("e", "each"):
+        return [name for name in names if _ask(f"  {name}? [y/N] ") in ("y", "yes")]
+    return names if answer in ("y", "yes") else ()
+
+
+def _ask(question: str) -> str:
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower()
+
+
+def _joined(names: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    each = [clean(name) for name in names]
+    return " and ".join([", ".join(each[:-1]), each[-1]]) if len(each) > 1 else "".join(each)

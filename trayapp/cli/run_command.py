@@ -1,0 +1,36 @@
+"""`amberlight run`: starts the app. Imports as little as possible, because every import delays the tray icon."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trayapp.config.paths import Paths
+
+
+def run(*, tray: bool) -> int:
+    """Run until the app quits; the exit code. An unexpected failure is saved with its traceback, and reported."""
+    from trayapp.app import memory
+
+    with memory.no_collections_yet():
+        from trayapp.app import app
+        from trayapp.config.paths import Paths
+
+        paths = Paths.default()
+        try:
+            return app.run(paths, dict(os.environ), tray=tray, show_running=lambda: _show_running(paths))
+        except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
+            from trayapp.cli.errors import save_traceback
+            from trayapp.cli.output import print_error
+
+            print_error(
+                f"amberlight: something unexpected went wrong ({type(error).__name__}). {save_traceback(paths)}"
+            )
+            return 1
+
+
+def _show_running(paths: Paths) -> bool:
+    from trayapp.cli.dashboard import show_running
+
+    return show_running(paths)

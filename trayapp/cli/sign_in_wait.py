@@ -1,0 +1,162 @@
+"""Waits in a terminal until a sign-in has succeeded or ended. The app does the signing in; this only watches.
+
+A sign-in is an overlay on a workload that may keep running, so its end is read from two facts: `signing_in` is no
+longer set, and the login was renewed at that moment (`last_refreshed_at` changed) or not. Ctrl-C cancels a sign-in
+that this command began, and no other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
+from trayapp.cli.output import auth_of, clean, duration_text, parse_time, print_error, print_line
+from trayapp.cli.pasted_lines import PastedLines
+
+BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
+DEVICE_LIMIT = 1800.0  # s; as long as it waits for a device code
+POLL = 0.5  # s
+SETTLED = 2.0  # s; snapshots are up to half a second late, so "not signing in" must hold for longer than that
+
+
+class SignInMethod(TypedDict):
+    """How to sign in: `browser` means that the app opens the page; `flow` is browser or device, "" as configured."""
+
+    browser: bool
+    flow: str
+
+
+def requested_method(arguments: argparse.Namespace) -> SignInMethod:
+    """The method that the options ask for; by default as configured."""
+    if arguments.device:
+        return {"browser": False, "flow": "device"}
+    if arguments.no_browser:
+        return {"browser": False, "flow": "browser"}
+    return {"browser": True, "flow": ""}
+
+
+def sign_in(client: ApiClient, name: str, *, browser: bool, accept: bool, flow: str = "") -> int:
+    """Begin a sign-in and wait for its end, printing what to do and the result.
+
+    `flow` is browser or device; empty means as configured. `browser`: the app opens the page.
+    """
+    row = client.status(name)
+    began_here = not auth_of(row).get("signing_in")
+    try:
+        return _begin_and_wait(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow)
+    except KeyboardInterrupt:
+        return _interrupted(client, name, began_here)
+
+
+def _begin_and_wait(
+    client: ApiClient, name: str, refreshed_before: object, *, browser: bool, accept: bool, flow: str
+) -> int:
+    body = {"browser": browser, "accept": accept} | ({"flow": flow} if flow else {})
+    answer = client.post(name, "reauthorize", body)
+    for step in answer.get("steps") or ():
+        print_line(clean(step))
+    url, pasted, limit, was_signing_in = answer.get("authorization_url"), None, BROWSER_LIMIT, False
+    if isinstance(url, str) and url:
+        auth = auth_of(client.status(name))
+        device, was_signing_in = auth.get("device"), bool(auth.get("signing_in"))
+        if isinstance(device, Mapping):
+            limit = _show_code(device, opened=browser)
+        elif browser:
+            print_line(
+                f"Your browser opens the sign-in page of {name}. If it does not, open this address:\n\n  {clean(url)}\n"
+            )
+        else:
+            print_line(f"Open this address in a browser on any machine and sign in:\n\n  {clean(url)}\n")
+            print_line(
+                "If the browser then shows a page that cannot be reached, paste its address here and press Enter:"
+            )
+            pasted = PastedLines()
+    sys.stdout.flush()
+    return _wait(client, name, refreshed_before, pasted, limit, was_signing_in)
+
+
+def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
+    """Print the code and where to enter it; returns how long it is valid, in seconds."""
+    ends = parse_time(device.get("expires_at"))
+    left = BROWSER_LIMIT if ends is None else min(max(ends - time.time(), 0.0), DEVICE_LIMIT)
+    where = "Your browser opens" if opened else "Open this address in a browser on any machine"
+    code = clean(device.get("user_code"))
+    print_line(f"{where}:\n\n  {clean(device.get('verification_uri'))}\n\nand enter this code:\n\n  {code}\n")
+    if complete := clean(device.get("verification_uri_complete") or ""):
+        print_line(f"With the code in it already:\n\n  {complete}\n")
+    print_line(f"Waiting for you; the code is good for {duration_text(left)}. Ctrl-C ends the sign-in.")
+    return left
+
+
+def _interrupted(client: ApiClient, name: str, began_here: bool) -> int:
+    """Ctrl-C: cancel the sign-in if this command began it."""
+    try:
+        if began_here:
+            client.post(name, "cancel")
+            print_error(f"\nThe sign-in of {name} was ended. Try again: amberlight reauthorize {name}")
+        else:
+            print_error(f"\nThe sign-in of {name} had begun elsewhere and goes on.")
+    except (ApiError, NotRunningError):
+        print_error(f"\nThe sign-in of {name} ends by itself.")
+    return INTERRUPTED
+
+
+def _wait(
+    client: ApiClient,
+    name: str,
+    refreshed_before: object,
+    pasted: PastedLines | None,
+    limit: float,
+    was_signing_in: bool,
+) -> int:
+    until = time.monotonic() + limit + SETTLED  # the app gives up first, and says why
+    idle_since, renewed = time.monotonic(), refreshed_before
+    while time.monotonic() < until:
+        if pasted is not None and (line := pasted.next()):
+            _submit(client, name, line)
+        row = client.status(name)
+        now = time.monotonic()
+        if auth_of(row).get("signing_in"):
+            was_signing_in, idle_since, renewed = True, now, _refreshed(row)
+        elif _refreshed(row) != renewed:
+            print_line(f"{name} is signed in.")
+            if warning := _summary(row, "sign_in_warning"):
+                print_error(f"amberlight: {warning}")
+            return OK
+        elif now - idle_since > SETTLED:
+            return _ended(name, row, was_signing_in)
+        time.sleep(POLL)
+    print_error(
+        f"amberlight: nobody signed in to {name} within {duration_text(limit)}. Try again: amberlight reauthorize {name}"
+    )
+    return NEEDS_SIGN_IN
+
+
+def _summary(row: Mapping[str, Any], what: str) -> str:
+    problem = auth_of(row).get(what)
+    return clean(problem.get("summary")) if isinstance(problem, Mapping) else ""
+
+
+def _refreshed(row: Mapping[str, Any]) -> object:
+    return auth_of(row).get("last_refreshed_at")
+
+
+def _submit(client: ApiClient, name: str, line: str) -> None:
+    """Send the app the pasted URL. It holds a code, so it is never printed."""
+    try:
+        client.post(name, "callback", {"url": line})
+    except ApiError as error:
+        print_error(f"{clean(error)} Paste the whole address, from http:// on:")
+
+
+def _ended(name: str, row: Mapping[str, Any], was_signing_in: bool) -> int:
+    """No sign-in is in progress any more, and the login is still the old one."""
+    reason = _summary(row, "sign_in_error")
+    what = "ended without a new login" if was_signing_in else "did not begin"
+    print_error(f"amberlight: the sign-in of {name} {what}. {reason or 'The reason is in: amberlight logs'}")
+    return NEEDS_SIGN_IN if row.get("status") == "unauthenticated" else FAILED
