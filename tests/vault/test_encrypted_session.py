@@ -73,14 +73,20 @@ class Service:
         self.locked = self.item_locked = False
         self.accepts = True
         self.failures: list[Exception] = []  # of the next searches
-        self.dialogs = self.searches = 0
+        self.dialogs = self.searches = self.sessions = 0
+        self.paths: list[str] = []  # of the collections that were asked for by name
         self.connections: list[Connection] = []
 
     def connect(self) -> Connection:
         self.connections.append(Connection())
         return self.connections[-1]
 
-    def collection(self, connection: Connection) -> Collection:
+    def open_session(self, connection: Connection) -> int:
+        self.sessions += 1
+        return self.sessions
+
+    def collection(self, connection: Connection, path: str = "") -> Collection:
+        self.paths += [path] if path else []
         if not self.there:
             raise secretstorage.ItemNotFoundException("no default collection")
         return Collection(self, connection)
@@ -101,7 +107,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.setattr(secretstorage, "dbus_init", made.connect)
     monkeypatch.setattr(secretstorage, "Collection", made.collection)
     monkeypatch.setattr(secretstorage, "get_default_collection", made.create)
-    monkeypatch.setattr(secretstorage.util, "open_session", lambda connection: object())
+    monkeypatch.setattr(secretstorage.util, "open_session", made.open_session)
     return made
 
 
@@ -134,11 +140,21 @@ def test_one_connection_serves_every_call(service: Service, vault: EncryptedVaul
 
     assert ["value", "value"] == [read(vault), read(vault)]
     assert not vault.locked()
-    assert [0] == service.closed()
+    assert (1, [0]) == (service.sessions, service.closed())
     vault.close()
     vault.close()
     assert "value" == read(vault)
-    assert [1, 0] == service.closed()
+    assert (2, [1, 0]) == (service.sessions, service.closed())
+
+
+def test_the_collection_that_a_person_chose(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keyring library's own setting names it; otherwise it is the default one."""
+
+    read(EncryptedVault(EncryptedKeyring()))
+    assert [] == service.paths
+    monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/collection/work")
+    read(EncryptedVault(EncryptedKeyring()))
+    assert ["/collection/work"] == service.paths
 
 
 @pytest.mark.parametrize("accepts", [True, False])
