@@ -13,8 +13,10 @@ import pytest
 from mcp.server.lowlevel import Server
 
 from tests.aggregate.site import until
+from tests.engine.engines import settled
 from trayapp.aggregate import client_sessions, hub
 from trayapp.aggregate.availability import WorkloadRow
+from trayapp.aggregate.backend import UpstreamSession
 from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.feed import ProxyAccess
 from trayapp.aggregate.hub import ChangeListener, Hub
@@ -61,9 +63,15 @@ async def unreachable(name: str) -> ProxyAccess:
     raise httpx2.ConnectError("nobody is there")
 
 
-async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path) -> None:
+async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its session, its listing, that it could not be asked: all of it leaves with it, and what others have stays."""
 
+    closed: list[str] = []
+
+    async def close(session: UpstreamSession) -> None:
+        closed.append(session.name)
+
+    monkeypatch.setattr(UpstreamSession, "close", close)
     stage = Stage(tmp_path, unreachable)
     for name in ("one", "two"):
         stage.puts(row(name))
@@ -76,6 +84,8 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path) -> Non
     stage.drops("one")
 
     assert (set(), known) == (stage.remembers("one"), stage.remembers("two"))
+    await until(lambda: closed, "the session to be closed")
+    assert ["one"] == closed
     await stage.hub.close()
 
 
@@ -101,7 +111,8 @@ async def test_a_workload_that_goes_while_it_is_asked(tmp_path: Path) -> None:
     stage.drops("one")
 
     assert set() == stage.remembers("one")
-    await asyncio.wait_for(ended.wait(), 5)
+    await settled()
+    assert ended.is_set()  # without the second that a session gets to end politely
     await until(lambda: not session._tasks and not stage.hub._tasks, "the session to end")
     assert set() == stage.remembers("one")
     await stage.hub.close()
