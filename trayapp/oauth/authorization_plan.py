@@ -35,3 +35,191 @@ DISCOVERY_LIMIT = 30.0  # s in all: a slow server that names slow servers must n
 KNOWN_CLIENT_LIMIT = 8.0  # s to ask whether a registration is still known
 # Kinds of problems that come from the server itself, not from the way to it.
 SERVER_PROBLEMS = ("metadata", "portal", "no_sign_in")
+LOGIN_SCOPES = ("openid", "offline_access")  # requested where the server knows them
+CONSENT: Mapping[str, str] = {"prompt": "consent"}  # required with offline_access (OpenID Connect Core section 11)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationPlan:
+    """A sign-in that is ready to begin. `spec` holds the client, scopes and resource that will be used."""
+
+    spec: Spec
+    endpoints: Endpoints
+    client: RegisteredClient
+    extras: Mapping[str, str] = field(default_factory=dict)  # extra parameters of the authorization request
+
+
+class Planner:
+    """Discovers and registers what a sign-in needs. `report` receives one plain sentence per step for the person to
+    read."""
+
+    def __init__(
+        self, wire: Wire, tokens: HttpTokens, clients: ClientRecords, *, limit: float = METADATA_LIMIT
+    ) -> None:
+        self._wire = wire
+        self._tokens = tokens
+        self.clients = clients
+        self._limit = limit
+
+    # --- the server --------------------------------------------------------------------------------------------------
+
+    async def prepare_server(self, spec: Spec, report: Report) -> AuthorizationPlan | Problem:
+        """The plan with server, scopes and resource; its client is the configured one, or still empty."""
+        try:
+            async with asyncio.timeout(DISCOVERY_LIMIT):
+                return await self._find_server(spec, report)
+        except TimeoutError:
+            host = urlsplit(spec.issuer or spec.url).hostname
+            return Problem("timed_out", f"{host} took too long to say who signs people in. Please try again."[:200])
+
+    async def _find_server(self, spec: Spec, report: Report) -> AuthorizationPlan | Problem:
+        if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
+            endpoints = await find_endpoints(spec, self._wire, limit=self._limit)
+            return (
+                endpoints
+                if isinstance(endpoints, Problem)
+                else AuthorizationPlan(spec, endpoints, RegisteredClient(spec.client_id))
+            )
+        discovered = await discover(spec.url, self._wire, limit=self._limit)
+        record = await self.clients.load(spec.name)
+        if isinstance(discovered, Problem):
+            if record.discovered is None or record.url != spec.url or discovered.kind in SERVER_PROBLEMS:
+                return discovered
+            log.warning("%s: %s The server found earlier is used.", spec.name, discovered.summary)
+            discovered = record.discovered
+        endpoints = await self._endpoints(spec, discovered)
+        if isinstance(endpoints, Problem):
+            return endpoints
+        report(f"Found the authorization server {urlsplit(endpoints.issuer).netloc}.")
+        if (record.url, record.discovered) != (spec.url, discovered):
+            record = await self.clients.load(spec.name)  # a person may have entered a secret in the meantime
+            await self.clients.save(spec.name, replace(record, url=spec.url, discovered=discovered))
+        return self._planned(spec, discovered, endpoints)
+
+    async def _endpoints(self, spec: Spec, discovered: DiscoveredServer) -> Endpoints | Problem:
+        """The endpoints of the first server that can be used, otherwise the problem of the last one."""
+        problem = Problem("metadata", f"{urlsplit(spec.url).hostname} names no authorization server.")
+        for issuer in discovered.issuers:
+            document = await fetch_metadata(
+                issuer, self._wire, limit=self._limit, nearest_allowed=discovered.nearest_allowed
+            )
+            if isinstance(document, Problem):
+                problem = document
+                continue
+            endpoints = read_metadata(
+                spec, document, issuer, nearest_allowed=discovered.nearest_allowed, exact_issuer=False
+            )
+            if not isinstance(endpoints, Problem):
+                return endpoints
+            problem = endpoints
+        return problem
+
+    def _planned(self, spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints) -> AuthorizationPlan:
+        scopes, extras = spec.scopes, dict[str, str]()
+        if not scopes:
+            more = tuple(s for s in LOGIN_SCOPES if s in endpoints.scopes and s not in discovered.scopes)
+            scopes = (*discovered.scopes, *more)
+            extras = dict(CONSENT) if {"openid", "offline_access"} <= set(scopes) else {}
+        planned = replace(spec, scopes=scopes, resource=spec.resource or discovered.resource)
+        return AuthorizationPlan(planned, endpoints, RegisteredClient(spec.client_id), extras)
+
+    # --- the client --------------------------------------------------------------------------------------------------
+
+    async def client(
+        self, plan: AuthorizationPlan, wall: float, report: Report, *, listen: bool
+    ) -> tuple[AuthorizationPlan, socket.socket | None] | Problem:
+        """The plan with its client and, with `listen`, the bound socket of its redirect, which the caller closes.
+        Raises OSError if a fixed port is taken."""
+        spec, endpoints = plan.spec, plan.endpoints
+        record = await self.clients.load(spec.name, retry_unreadable=True)
+        if spec.client_id:
+            client = _configured_client(spec, endpoints, record)
+            if isinstance(client, Problem):
+                return client
+            if client.secret is not None and record.secret_for != _secret_owner(endpoints):
+                await self.clients.save(spec.name, replace(record, secret_for=_secret_owner(endpoints)))
+            return replace(plan, client=client), bind(spec.redirect_port) if listen else None
+        if (discovered := await self._reuse_registration(plan, record, wall, report, listen)) is not None:
+            return discovered
+        if not endpoints.registration:
+            return no_registration_problem(endpoints)
+        sock = bind(spec.redirect_port)
+        try:
+            registered = await register(endpoints, spec.scopes, sock.getsockname()[1], self._wire)
+            if not isinstance(registered, Problem):
+                report(f"Registered Amberlight at {urlsplit(endpoints.registration).netloc}.")
+                await self.clients.save(spec.name, replace(await self.clients.load(spec.name), client=registered))
+        except BaseException:
+            sock.close()
+            raise
+        if isinstance(registered, Problem) or not listen:
+            sock.close()
+        if isinstance(registered, Problem):
+            return registered
+        return self._with_client(plan, registered), sock if listen else None
+
+    async def _reuse_registration(
+        self, plan: AuthorizationPlan, record: ClientRecord, wall: float, report: Report, listen: bool
+    ) -> tuple[AuthorizationPlan, socket.socket | None] | None:
+        """The previous registration, if it fits, its port is free and the server still knows it."""
+        client, spec = record.client, plan.spec
+        if client is None or not client.fits(plan.endpoints, spec.scopes, wall):
+            return None
+        if spec.redirect_port not in (0, client.port()):
+            return None
+        try:
+            sock = bind(client.port()) if listen else None
+        except OSError:  # Another program has the port; servers that compare the whole address need a new registration.
+            log.info("%s: port %d of its registration is taken; it is registered anew", spec.name, client.port())
+            return None
+        known = False
+        try:
+            known = await self._is_registered(plan.endpoints, client)
+        finally:
+            if sock is not None and not known:
+                sock.close()
+        if known:
+            return self._with_client(plan, client), sock
+        report(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
+        return None
+
+    async def _is_registered(self, endpoints: Endpoints, client: RegisteredClient) -> bool:
+        """Whether the server still knows the client. An unknown client would leave the person on the server's error
+        page, of which nothing comes back here (M16)."""
+        grant = CodeGrant(
+            token_endpoint=endpoints.token,
+            client_id=client.id,
+            code=Secret(secrets.token_urlsafe(24)),
+            verifier=Secret(secrets.token_urlsafe(48)),
+            redirect_uri=client.redirect_uri,
+            client_secret=client.secret,
+            registration=client.registration(),
+            nearest_allowed=endpoints.nearest_allowed,
+        )
+        return not is_unknown_client(await self._tokens.exchange(grant, limit=KNOWN_CLIENT_LIMIT))
+
+    @staticmethod
+    def _with_client(plan: AuthorizationPlan, client: RegisteredClient) -> AuthorizationPlan:
+        return replace(plan, client=client, spec=replace(plan.spec, client_id=client.id))
+
+
+def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -> RegisteredClient | Problem:
+    """The configured client with the secret that a person entered for it, if any. A secret is used only with the server
+    that it was first used with (SECURITY.md 12)."""
+    if record.secret is None:
+        return RegisteredClient(spec.client_id, issuer=endpoints.issuer)
+    owner = _secret_owner(endpoints)
+    if record.secret_for not in ("", owner):
+        return Problem(
+            "other_server",
+            f"The client secret of {spec.name} belongs to {urlsplit(record.secret_for).hostname}, and now "
+            f"{urlsplit(owner).hostname} is named. If that is right: amberlight secret set {spec.name}"[:200],
+        )
+    offered = [method for method in SECRET_METHODS if method in endpoints.auth_methods]
+    return RegisteredClient(spec.client_id, record.secret, offered[0] if offered else "", endpoints.issuer)
+
+
+def _secret_owner(endpoints: Endpoints) -> str:
+    return endpoints.issuer or endpoints.token
