@@ -1,6 +1,7 @@
-"""Moving in from other programs: what they have configured is read here, and nothing is ever taken but configuration.
+"""Import of other programs' configuration: workloads are read from it, and never a secret.
 
-Everything in this package makes values and texts from texts; `files.py` alone touches a disk, and only `replace` writes.
+Everything in this package turns texts into values and texts; `files.py` alone touches a disk, and only its `replace`
+writes.
 """
 
 from __future__ import annotations

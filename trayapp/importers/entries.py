@@ -1,7 +1,8 @@
-"""What another program has configured, as an entry of ours: `ImportableEntry`, or `SkippedEntry` with the reason why there is none.
+"""Importable entries: another program's server as a workload of ours (`ImportableEntry`), or the reason why not.
 
-Names are made to fit our rules, and clashes get a number. What is already configured under any name is recognised by
-its address. Whatever is not right by `settings.py` is left out and named, so that an entry is one that we accept.
+Names are changed to fit our rules, and clashes get a number. What is already configured, under any name, is recognised
+by its address. Values that `config/settings.py` rejects are left out and named, so that every entry is one that we
+accept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from trayapp.core.model import Spec
 
 NAME_MAX = 63  # characters
 FALLBACK_NAME = "workload"
-# Names of headers and of an address's parameters that carry a key of somebody.
+# Names of headers and query parameters that carry somebody's key.
 CREDENTIAL = re.compile(
     r"authorization|proxy-authorization|cookie|secret|key|.*(?:api|access|auth)[-_]?key|.*token", re.I
 )
@@ -25,12 +26,12 @@ CREDENTIAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ImportableEntry:
-    """An entry that could be taken over. `keys` are those of `[workloads.NAME]`, in the file's own types."""
+    """An entry that can be imported. `keys` are those of `[workloads.NAME]`, in the configuration file's own types."""
 
     original_name: str  # the other program's name for it
     keys: Mapping[str, Any] = field(repr=False)
-    name: str = ""  # ours, once it is settled
-    already_configured: bool = False  # its address has an entry already, under `name`, or a place in this same list
+    name: str = ""  # ours; set by `assign_names`
+    already_configured: bool = False  # its address is configured already under `name`, or stands earlier in this list
     notes: tuple[str, ...] = ()  # sentences
 
     @property
@@ -40,7 +41,7 @@ class ImportableEntry:
 
 @dataclass(frozen=True, slots=True)
 class SkippedEntry:
-    """Something that is not offered: `what` it is for the other program, and why."""
+    """Something that can't be imported: its `name` in the other program, and the reason."""
 
     name: str
     reason: str
@@ -49,7 +50,7 @@ class SkippedEntry:
 def make_entry(
     original_name: str, values: Mapping[str, Any], notes: Iterable[str] = ()
 ) -> ImportableEntry | SkippedEntry:
-    """An offer of what is right in `wanted`; without an address that is right there is none."""
+    """An entry with everything valid in `values`; without a valid address there is none."""
     keys: dict[str, Any] = {}
     notes_so_far = list(notes)
     for key, value in values.items():
@@ -57,7 +58,7 @@ def make_entry(
             continue
         try:
             IN_WORKLOAD[key].check(value)
-        except ValueError as error:  # none of its sentences repeats the value
+        except ValueError as error:  # its sentences never repeat the value
             if key == "url":
                 return SkippedEntry(original_name, f"its address {error}")
             notes_so_far.append(f"Left out its {key}, which {error}.")
@@ -68,14 +69,15 @@ def make_entry(
     if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
         return SkippedEntry(original_name, "it carries a fixed key in its address: there is no login to keep")
     endpoint_keys = keys.keys() & {"authorization_endpoint", "token_endpoint"}
-    if len(endpoint_keys) == 1 or not keys.keys() & {"issuer", "client_id"}:  # of no use: they will be found out
+    # Endpoints are useless alone or without a client: discovery finds them.
+    if len(endpoint_keys) == 1 or not keys.keys() & {"issuer", "client_id"}:
         for key in endpoint_keys:
             del keys[key]
     return ImportableEntry(original_name, keys, notes=tuple(notes_so_far))
 
 
 def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
-    """Give every offer its name: the one it has here already, or a new one that nobody has."""
+    """Give every entry its name: the one it already has here, or a new one that isn't used."""
     names_by_url = {comparable_url(spec.url): name for name, spec in configured.items()}
     used_names = set(configured)
     named = []
@@ -89,13 +91,13 @@ def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Sp
 
 
 def workload_name(text: str) -> str:
-    """The nearest name by our rules: small letters, digits, hyphens and underscores."""
+    """The closest valid name: lower-case letters, digits, hyphens and underscores."""
     name = re.sub(r"[^a-z0-9_]+", "-", text.casefold()).lstrip("-_")[:NAME_MAX].rstrip("-_")
     return name if NAME.fullmatch(name) else FALLBACK_NAME
 
 
 def unused(name: str, used_names: Iterable[str]) -> str:
-    """The name, with a number behind it if somebody has it."""
+    """The name, with a number appended if it is taken."""
     used = set(used_names)
     number, candidate = 1, name
     while candidate in used:
@@ -105,7 +107,7 @@ def unused(name: str, used_names: Iterable[str]) -> str:
 
 
 def comparable_url(url: str) -> str:
-    """An address in the form in which two are compared: scheme and host in small letters, no slash at the end."""
+    """A URL in the form in which two are compared: scheme and host in lower case, no slash at the end."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Another program's file: read whole, and replaced only as a whole, with a copy of the old one beside it.
+"""Another program's file: read whole, and replaced only as a whole, with a backup of the old one beside it.
 
-The copy is made first and only its owner can read it, as such files hold keys. A symbolic link stays one: what it
-points to is replaced, with the mode that it had. Nothing is written if the file changed since it was read.
+The backup is made first and only its owner can read it, because such files hold keys. A symbolic link stays one: its
+target is replaced and keeps its mode. Nothing is written if the file changed since it was read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SIZE_MAX = 32 << 20  # bytes; Claude Code keeps histories in the same file
 
 
 class FileError(Exception):
-    """The file cannot be used; the message names it and says why."""
+    """The file can't be used; the message names it and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class FileContents:
 
     file: Path
     data: bytes = field(repr=False)
-    text: str = field(repr=False)  # with its byte order mark and its own line ends
+    text: str = field(repr=False)  # with its byte order mark and line endings
 
 
 def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
-    """Raises `FileError`."""
+    """Read a file. Raises `FileError`."""
     try:
         with file.open("rb") as stream:
             data = stream.read(size_max + 1)
@@ -45,14 +45,14 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
 
 
 def replace(old: FileContents, text: str, stamp: str) -> Path:
-    """Write the new text; returns where the old one is kept. Raises `FileError`; then the file is as it was."""
+    """Write the new text; returns the path of the backup. Raises `FileError`, and then the file is as it was."""
     target = Path(os.path.realpath(old.file))
     backup = None
     try:
         backup = _back_up(old, stamp)
         _replace(target, old, text.encode("utf-8"))
     except BaseException as error:
-        if backup is not None:  # of a file that is as it was
+        if backup is not None:  # the file is unchanged, so its backup is superfluous
             backup.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise FileError(f"{old.file} cannot be replaced: {error.strerror}") from None
@@ -61,7 +61,7 @@ def replace(old: FileContents, text: str, stamp: str) -> Path:
 
 
 def _back_up(old: FileContents, stamp: str) -> Path:
-    """A copy beside the file; an older one is never written over."""
+    """Copy the file beside itself; an older backup is never overwritten."""
     number = 1
     while True:
         name = f"{old.file.name}.amberlight-backup-{stamp}" + (f"-{number}" if number > 1 else "")
@@ -86,7 +86,7 @@ def _replace(target: Path, old: FileContents, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         draft.chmod(target.stat().st_mode & 0o777)
-        if target.read_bytes() != old.data:  # its program may have written meanwhile
+        if target.read_bytes() != old.data:  # its own program may have written meanwhile
             raise FileError(f"{old.file} was changed by another program just now; try again")
         draft.replace(target)
     except BaseException:

@@ -1,8 +1,7 @@
-"""JSON with comments and trailing commas, read so that every value keeps its place in the text.
+"""Parser for JSON with comments and trailing commas (as VS Code writes it) that keeps every value's place in the text.
 
-VS Code writes such files. The places are what makes an edit possible that leaves every other byte as it was; a library
-that gave them would bring a parser many times this size. Of plain JSON it reads what Python's `json` reads (a test
-holds them together).
+The places make an edit possible that leaves every other byte as it was; a library that gave them would bring a parser
+many times this size. Of plain JSON it reads what Python's `json` reads (a test holds the two together).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-DEPTH_MAX = 100  # levels; configurations have five, and Python's stack has an end
+DEPTH_MAX = 100  # levels; configurations have five, and Python's stack is limited
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.S)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*"')
@@ -20,7 +19,7 @@ _WORD = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]
 
 
 class JsonError(ValueError):
-    """The text is not what it should be; the message names the line. Nothing of the text is repeated."""
+    """The text isn't valid; the message names the line and repeats nothing of the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class JsonNode:
     start: int
     end: int
     data: Any = field(repr=False)  # as `json` would give it
-    members: tuple[JsonMember, ...] = field(default=(), repr=False)  # of an object, as they stand; a key may come twice
+    members: tuple[JsonMember, ...] = field(default=(), repr=False)  # of an object, in order; a key may occur twice
     items: tuple[JsonNode, ...] = field(default=(), repr=False)  # of a list
 
     def get(self, key: str) -> JsonNode | None:
@@ -40,7 +39,7 @@ class JsonNode:
 
 @dataclass(frozen=True, slots=True)
 class JsonMember:
-    """`"key": value` of an object. `start` is the place of the key's quotation mark."""
+    """`"key": value` of an object. `start` is the position of the key's quotation mark."""
 
     key: str
     start: int
@@ -48,7 +47,7 @@ class JsonMember:
 
 
 def parse(text: str) -> JsonNode:
-    """The text's one value; a byte order mark before it is passed over. Raises `JsonError`."""
+    """The text's one value; a byte order mark is skipped. Raises `JsonError`."""
     reader = _Scanner(text)
     node = reader.value(reader.skip_blank(1 if text.startswith("\ufeff") else 0), 0)
     if (end := reader.skip_blank(node.end)) != len(text):
@@ -61,7 +60,7 @@ class _Scanner:
     text: str = field(repr=False)
 
     def skip_blank(self, position: int) -> int:
-        """Where the next thing begins that is neither blank nor comment."""
+        """The position of the next thing that is neither blank nor a comment."""
         found = _BLANK.match(self.text, position)
         end = found.end() if found else position
         if self.text.startswith("/*", end):
@@ -103,7 +102,7 @@ class _Scanner:
         return JsonNode(start, position + 1, [item.data for item in items], items=tuple(items))
 
     def after_element(self, end: int, closing: str) -> int:
-        """Past the comma behind a part, if there is one: a further part, or the end."""
+        """The position after an element and its comma, if there is one: the next element or the end."""
         position = self.skip_blank(end)
         if self.text.startswith(",", position):
             return self.skip_blank(position + 1)

@@ -1,8 +1,8 @@
-"""The remote servers in another program's list of MCP servers: Claude (Desktop, Code), Cursor, VS Code and their kin.
+"""Remote servers in other programs' MCP configuration: Claude (Desktop, Code), Cursor, VS Code and similar.
 
-Found are the objects `mcpServers` and `servers`, at the top, below `mcp` (VS Code's settings) and below each of
-`projects` (Claude Code). Taken is what has an address of its own, or hands one to `mcp-remote`. What carries a fixed
-`Authorization` is passed over: there is no login in it to keep. A header's value is never looked at.
+It reads the objects `mcpServers` and `servers` at the top, below `mcp` (VS Code's settings) and below each of
+`projects` (Claude Code). A server is importable if it has an address or passes one to `mcp-remote`. One that carries a
+fixed `Authorization` is skipped, because there is no login in it to keep. The value of a header is never read.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")
 
 @dataclass(frozen=True, slots=True)
 class ListedServer:
-    """One server of the list, as it stands in the text."""
+    """One server of a list, as it stands in the text."""
 
     name: str
     entry: JsonNode
     list_key: str  # "servers" or "mcpServers": the name of its list
-    list_index: int  # which of the file's lists it stands in
-    url_node: JsonNode  # of its address: a text
-    via_mcp_remote: bool  # it is handed to mcp-remote
+    list_index: int  # the file's list that it stands in
+    url_node: JsonNode  # the node of its address, a text
+    via_mcp_remote: bool  # its address is an argument of mcp-remote
 
 
 @dataclass(frozen=True, slots=True)
 class McpServerList:
-    """What a file holds. `pairs`: an offer, and each place in the text that it stands for."""
+    """What a file holds. `importable` pairs each entry with the server in the text that it stands for."""
 
     importable: tuple[tuple[ImportableEntry, ListedServer], ...]
     skipped: tuple[SkippedEntry, ...]
     local_count: int  # programs on this machine, which need no login
-    list_count: int  # of servers that the file has; 0: it is of another kind
+    list_count: int  # lists of servers in the file; 0 means another kind of file
 
 
 def read(text: str) -> McpServerList:
-    """Raises `JsonError`."""
+    """Read a file's text. Raises `JsonError`."""
     importable: list[tuple[ImportableEntry, ListedServer]] = []
     skipped: list[SkippedEntry] = []
     local_count = list_count = 0
@@ -70,7 +70,7 @@ def read(text: str) -> McpServerList:
 
 
 def server_lists(root: JsonNode) -> Iterator[tuple[str, JsonNode]]:
-    """The lists of servers in a file: their key, and the object."""
+    """The lists of servers in a file, each with its key."""
     mcp, projects = root.get("mcp"), root.get("projects")
     holders = [root, mcp, *(member.value for member in (projects.members if projects else ()))]
     for holder in holders:
@@ -80,18 +80,18 @@ def server_lists(root: JsonNode) -> Iterator[tuple[str, JsonNode]]:
 
 
 def _effective_members(servers: JsonNode) -> Iterator[JsonMember]:
-    """Of two with the same name the last counts."""
+    """The members that count: of two with the same name the last."""
     last = {member.key: member for member in servers.members}
     return (member for member in servers.members if last[member.key] is member)
 
 
 def _server(name: str, entry: JsonNode, list_key: str, list_index: int) -> ListedServer | SkippedEntry | None:
-    """None for a program on this machine."""
+    """The server in an entry; None for a program on this machine."""
     if len({member.key for member in entry.members}) != len(entry.members):
         return SkippedEntry(name, "it has the same key twice")
     url_node = next((node for key in URL_KEYS if (node := entry.get(key))), None)
     if url_node is not None and isinstance(url_node.data, str):
-        is_proxied = PROXY_URL.fullmatch(url_node.data) is not None  # then the key is ours too
+        is_proxied = PROXY_URL.fullmatch(url_node.data) is not None  # then the key in its headers is ours too
         return (
             SkippedEntry(name, FIXED_CREDENTIAL)
             if _fixed_headers(entry) and not is_proxied
@@ -143,7 +143,7 @@ def _importable(server: ListedServer) -> ImportableEntry | SkippedEntry:
 
 
 def _client_id(entry: JsonNode) -> str | None:
-    """The client that a person registered for it: Cursor's `auth.CLIENT_ID`, Claude Code's `oauth.clientId`."""
+    """The client id that a person registered: Cursor's `auth.CLIENT_ID`, Claude Code's `oauth.clientId`."""
     for outer, inner in (("auth", "CLIENT_ID"), ("oauth", "clientId")):
         if (holder := entry.get(outer)) and (found := holder.get(inner)) and isinstance(found.data, str):
             return None if "${" in found.data else found.data

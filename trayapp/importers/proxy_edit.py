@@ -1,8 +1,8 @@
-"""Pointing a server of another program's list at the proxy: an edit of its text that touches nothing else.
+"""Edit another program's MCP configuration so that a server goes through the proxy. Nothing else in the text changes.
 
-An entry keeps its form, its comments and all members that do not concern the way to the server. One that hands its
-address to `mcp-remote` becomes a direct one where the program is known to take such, and keeps `mcp-remote` otherwise
-(Claude Desktop reads no addresses). What was made is read again and compared before anybody may write it.
+An entry keeps its form, its comments and all members that don't concern the connection. An entry that runs `mcp-remote`
+becomes a direct one where the program is known to accept addresses, and keeps `mcp-remote` otherwise (Claude Desktop
+reads no addresses). The result is parsed again and compared before anybody may write it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,16 @@ from typing import Any
 from trayapp.importers.jsonc import JsonError, JsonMember, JsonNode, parse
 from trayapp.importers.mcp_json import URL_KEYS, ListedServer, server_lists
 
-KEY_VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote puts variables into headers, so the key is in no command line
-OWN_LOGIN_KEYS = frozenset({"auth", "oauth"})  # what the program would sign in with itself
-DIRECT_CONFIG_FILES = (
-    "mcp.json",
-    ".mcp.json",
-    ".claude.json",
-    "settings.json",
-)  # files of Cursor, VS Code, Claude Code
+KEY_VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote expands it, which keeps the key off the command line
+OWN_LOGIN_KEYS = frozenset({"auth", "oauth"})  # settings for a sign-in of the program's own
+# Files of Cursor, VS Code and Claude Code, which accept addresses.
+DIRECT_CONFIG_FILES = ("mcp.json", ".mcp.json", ".claude.json", "settings.json")
 
-Edit = tuple[int, int, str]  # the text from, to (not included), and what comes there
+Edit = tuple[int, int, str]  # start, end (exclusive), replacement text
 
 
 class ProxyEditError(Exception):
-    """The file cannot be changed safely; the message says why."""
+    """The file can't be changed safely; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +46,16 @@ class ProxyEntry:
 
 
 def client_name(file: Path, style: str) -> str:
-    """For whom `client-config` has to print."""
+    """The program that `client-config` has to print for."""
     if style == "servers":
         return "vscode"
     return "cursor" if file.parent.name == ".cursor" else "claude"
 
 
 def point_at_proxy(text: str, targets: Sequence[ProxyEntry], *, direct: bool) -> str:
-    """The text with these servers going through the proxy. Raises `PointingError`.
+    """The text with these servers going through the proxy. Raises `ProxyEditError`.
 
-    `direct`: the program takes an address in the place of `mcp-remote`.
+    `direct` means that the program accepts an address in place of `mcp-remote`.
     """
     edits = [edit for target in targets for edit in _edits(text, target, direct)]
     parts: list[str] = []
@@ -84,7 +80,7 @@ def _edits(text: str, target: ProxyEntry, direct: bool) -> list[Edit]:
 
 
 def _edit_url(text: str, target: ProxyEntry) -> list[Edit]:
-    """An entry with an address: the new one, and the key beside it."""
+    """Edit an entry with an address: the new address, and the local key beside it."""
     entry = target.server.entry
     holders = [m for m in entry.members if m.key in URL_KEYS and isinstance(m.value.data, str)]
     edits = [(m.value.start, m.value.end, json.dumps(target.url)) for m in holders]
@@ -101,7 +97,7 @@ def _edit_url(text: str, target: ProxyEntry) -> list[Edit]:
 
 
 def _edit_to_direct(text: str, target: ProxyEntry) -> list[Edit]:
-    """`mcp-remote` is no longer needed: an entry with an address stands in the place of its command."""
+    """Replace the `mcp-remote` command by an address, where it is no longer needed."""
     entry, arguments = target.server.entry, target.server.entry.get("args")
     argument_texts = arguments.data if arguments else []
     sse = "sse-only" in argument_texts or str(target.server.url_node.data).partition("?")[0].endswith("/sse")
@@ -122,7 +118,7 @@ def _edit_to_direct(text: str, target: ProxyEntry) -> list[Edit]:
 
 
 def _edit_mcp_remote(text: str, target: ProxyEntry) -> list[Edit]:
-    """`mcp-remote` goes to the proxy, and finds the key in its environment."""
+    """Point `mcp-remote` at the proxy; it finds the local key in its environment."""
     entry, place = target.server.entry, target.server.url_node
     edits: list[Edit] = [(place.start, place.end, json.dumps(target.url))]
     key = target.headers.get("Authorization")
@@ -142,7 +138,7 @@ def _edit_mcp_remote(text: str, target: ProxyEntry) -> list[Edit]:
 
 
 def _insert_into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[Edit]:
-    """Put members into an object, before the others and laid out like them."""
+    """Insert members into an object, before the others and laid out like them."""
     if not added:
         return []
     if not holder.members:
@@ -155,14 +151,14 @@ def _insert_into(text: str, holder: JsonNode, added: Mapping[str, Any]) -> list[
 
 
 def _insert_after(text: str, member: JsonMember, added: Mapping[str, Any]) -> list[Edit]:
-    """Put members behind one, laid out like it."""
+    """Insert members after one, laid out like it."""
     separator = _separator(text, member.start)
     insertion = "".join(separator + _member_text(key, value) for key, value in added.items())
     return [(member.value.end, member.value.end, insertion)] if insertion else []
 
 
 def _remove_members(holder: JsonNode, keys: Iterable[str]) -> list[Edit]:
-    """Take members out, each with one of the commas around it. At least one other has to be there."""
+    """Remove members, each with one of the commas around it. At least one other member must remain."""
     members, removed = holder.members, set(keys)
     edits: list[Edit] = []
     i = 0
@@ -183,7 +179,7 @@ def _member_text(key: str, value: Any) -> str:
 
 
 def _separator(text: str, start: int) -> str:
-    """What stands between two parts: a comma, and a new line with the same indent if this one begins its line."""
+    """The text between two members: a comma, and a new line with the same indent if this one begins its line."""
     line = text.rfind("\n", 0, start) + 1
     indent = text[line:start]
     if line == 0 or indent.strip():
@@ -195,7 +191,7 @@ def _separator(text: str, start: int) -> str:
 
 
 def _verify(before: str, after: str, targets: Sequence[ProxyEntry]) -> None:
-    """Everything but these entries has to mean what it meant, and these have to name the proxy."""
+    """Prove that everything but these entries means what it meant, and that these name the proxy."""
     try:
         insertion = parse(after)
     except JsonError:

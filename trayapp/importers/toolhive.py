@@ -1,8 +1,8 @@
-"""ToolHive's remote workloads, read from its run configurations: names and addresses, never a secret.
+"""Import of ToolHive's remote workloads from its run configurations: names and addresses, never a secret.
 
 Its refresh tokens are left where they are: a token that is exchanged at every use has one owner, and two would each
-spend what the other needs. So is everything else that belongs to its own registration with a server. Fields that are
-not known are passed over. One file `runconfigs/NAME.json` per workload, in its state directory.
+spend what the other needs. The same holds for everything that belongs to its own registration with a server. Unknown
+fields are ignored. There is one file `runconfigs/NAME.json` per workload, in ToolHive's state directory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry, make_entry
 
 FOLDER = Path("toolhive", "runconfigs")
 
-# Its field → ours; the second spelling is of its older files.
+# Our key → its field, in its current and its older spelling.
 _FIELDS: Mapping[str, tuple[str, str]] = {
     "issuer": ("issuer", "Issuer"),
     "authorization_endpoint": ("authorize_url", "AuthorizeURL"),
@@ -39,7 +39,7 @@ def folder(platform: str, environ: Mapping[str, str], home: Path) -> Path:
 
 
 def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
-    """The workload of `STEM.json`; None if it is not a remote one."""
+    """The workload in `STEM.json`; None if it isn't a remote one."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""The operating system's small services: D-Bus, a worker thread, child processes, private files, the clipboard."""
+"""Small operating system services: D-Bus, a worker thread, child processes, private files, the clipboard."""

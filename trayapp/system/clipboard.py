@@ -1,4 +1,4 @@
-"""Text to the clipboard, by the program that this desktop has for it."""
+"""Copy text to the clipboard, using the desktop's own program for it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PROGRAMS: tuple[tuple[str, ...], ...] = (
     ("xclip", "-selection", "clipboard"),
     ("xsel", "--clipboard", "--input"),
 )
-LIMIT = 5.0  # s
+LIMIT = 5.0  # s for one program
 
 
 async def copy(text: str) -> bool:
-    """Whether some program took it. The text goes by standard input, never as an argument."""
+    """Whether some program accepted the text. It is passed on standard input, never as an argument."""
     programs = {"darwin": (("pbcopy",),), "win32": (("clip",),)}.get(sys.platform, PROGRAMS)
     for program in programs:
         if shutil.which(program[0]) and await _pipe_to(program, text):
@@ -30,7 +30,7 @@ async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
         process = await asyncio.create_subprocess_exec(
             *program, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet
         )
-    except OSError:  # it is there and cannot be run
+    except OSError:  # it exists but can't be run
         return False
     try:
         async with asyncio.timeout(LIMIT):

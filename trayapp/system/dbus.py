@@ -1,8 +1,8 @@
-"""A connection to a message bus that can be lost without noise, for everything here that speaks D-Bus.
+"""D-Bus connections whose loss is reported in one place, for everything here that speaks D-Bus.
 
-dbus-fast leaves the failure of a message that was being written in a future that nobody reads, and asyncio then logs
-it with a traceback whenever the garbage collector comes by. Here the loss is heard in one place, `lost`. Only Linux has
-dbus-fast: import this file where it is needed, not at the top of one that other systems import.
+dbus-fast leaves the failure of a message that was being written in a future that nobody reads, and asyncio then logs it
+with a traceback whenever it is garbage collected. Here `lost` reports it instead. Only Linux has dbus-fast: import this
+module where it is needed, not at the top of a module that other systems import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 class BusError(OSError):
-    """A call that failed, or a bus that is not there: in words. `name` is the error's name on the bus, if it has one."""
+    """A failed call, or a bus that isn't available, in words. `name` is the D-Bus name of the error, if it has one."""
 
     def __init__(self, text: str, name: str = "") -> None:
         super().__init__(text)
@@ -29,13 +29,14 @@ class BusError(OSError):
 
 
 class _Bus(MessageBus):
-    """What both buses share. `word` names the bus in sentences."""
+    """What both buses share. `bus_name` names the bus in sentences."""
 
     bus_name = ""
 
     def send(self, msg: Message) -> asyncio.Future[Any]:  # type: ignore[override]  # as in the class above us
-        """As in dbus-fast, but the future is marked as read before anything can go wrong: when the write fails at once,
-        the library watches a socket that it has just closed, and its own `send` raises without handing the future out."""
+        """As in dbus-fast, but the future is marked as read before anything can go wrong. When the write fails
+        immediately, the library watches a socket that it has just closed, and its own `send` raises without returning
+        the future."""
         if not msg.serial:
             msg.serial = self.next_serial()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -43,12 +44,13 @@ class _Bus(MessageBus):
         if self._writer is None:
             future.set_exception(EOFError("not connected yet"))
             return future
-        with contextlib.suppress(OSError, ValueError):  # the loss is told by `lost`, and to who waits for a reply
+        # `lost` reports the loss, and so does the reply that somebody awaits.
+        with contextlib.suppress(OSError, ValueError):
             self._writer.schedule_write(msg, future)
         return future
 
     async def lost(self) -> str:
-        """Wait for the end of the connection, whoever ended it; why it ended."""
+        """Wait for the end of the connection, whoever ended it; returns why it ended."""
         try:
             await self.wait_for_disconnect()  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001 - whatever it was, the connection is over
@@ -57,7 +59,7 @@ class _Bus(MessageBus):
 
 
 class SessionBus(_Bus):
-    """The session bus of this environment; InvalidAddressError if there is none."""
+    """The session bus of this environment. Raises InvalidAddressError if there is none."""
 
     bus_name = "session"
 
@@ -75,7 +77,7 @@ class SystemBus(_Bus):
 
     @classmethod
     async def open(cls) -> Self:
-        """Connected; `BusError` if there is no system bus."""
+        """A connected system bus. Raises `BusError` if there is none."""
         bus: Self | None = None
         try:
             bus = cls()
@@ -88,7 +90,7 @@ class SystemBus(_Bus):
         return bus
 
     async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Message:
-        """The reply to a call; `BusError` otherwise. Never starts a service that is not running."""
+        """The reply to a call. Raises `BusError`. Never starts a service that isn't running."""
         call = Message(
             name, path, interface, member, signature=signature, body=list(body), flags=MessageFlag.NO_AUTOSTART
         )
@@ -110,5 +112,5 @@ def _mark_retrieved(future: asyncio.Future[Any]) -> None:
 
 
 def error_text(error: BaseException) -> str:
-    """What to say of an exception in one line: some have no text."""
+    """An exception in one line; some have no text, so their class stands in."""
     return str(error) or type(error).__name__

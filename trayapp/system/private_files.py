@@ -1,7 +1,7 @@
-"""Files that are nobody else's business: 0600 in a 0700 directory, written whole or not at all, never through a link.
+"""Private files: 0600 in a 0700 directory, written whole or not at all, never through a symbolic link (SECURITY.md 16).
 
-Wider modes are corrected, not complained about; a symbolic link where our own file should be is refused, because what
-it points to is not ours to write. On Windows the profile's access list does this, and modes are left alone.
+Wider modes are corrected and logged. A symbolic link in the place of our own file is refused, because its target isn't
+ours to write. On Windows the profile's access list protects the files, and modes are left alone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class NotPrivateError(Exception):
-    """A file or directory that cannot be made private. The text is a sentence for people."""
+    """A file or directory that can't be made private. The text is a sentence for people."""
 
 
 def private_directory(path: Path) -> Path:
-    """Make `path` (and what is missing above it) or correct its mode. Raises `NotPrivateError` or `OSError`."""
+    """Create `path` (and missing parents) or correct its mode. Raises `NotPrivateError` or `OSError`."""
     _refuse_link(path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     _restrict_mode(path, 0o700)
@@ -29,7 +29,7 @@ def private_directory(path: Path) -> Path:
 
 
 def private_file(path: Path) -> None:
-    """Correct the mode of `path` if it is there. Raises `NotPrivateError` or `OSError`."""
+    """Correct the mode of `path` if it exists. Raises `NotPrivateError` or `OSError`."""
     _refuse_link(path)
     if not path.exists():
         return
@@ -41,7 +41,8 @@ def private_file(path: Path) -> None:
 def write_private(path: Path, text: str, *, shared: bool = False) -> None:
     """Replace `path` by `text`, durably: after a crash it is the old file or the new one.
 
-    `shared`: the directory is the person's own, who may open it or link it as they like; the file is private still.
+    `shared` means that the directory is the person's own, who may open or link it as they like; the file is still
+    private.
     """
     if shared:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,7 +81,7 @@ def _restrict_mode(path: Path, mode: int) -> None:
 
 
 def _sync_directory(path: Path) -> None:
-    """A rename is durable only when its directory is."""
+    """Make a rename durable, which it is only once its directory is."""
     if os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,4 +1,4 @@
-"""Processes of our own: which program runs a module of ours, and what asyncio leaves open when one is not waited for."""
+"""Child processes of our own: the program that runs one of our modules, and closing what asyncio leaves open."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ NO_WINDOW = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW: no
 
 
 def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> str:
-    """What takes `-m MODULE`: this Python, or the frozen program itself (packaging/pyinstaller/frozen.py).
+    """The program that takes `-m MODULE`: this Python, or the frozen program itself (packaging/pyinstaller/frozen.py).
 
-    On Windows that is the one with a console: the other one, which a login starts, has no standard input and output.
+    On Windows that is the console program: the other one, which starts at login, has no standard input and output.
     """
     path = Path(executable)
     if frozen and path.name.lower() == "amberlightw.exe":
@@ -22,8 +22,9 @@ def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> s
 
 
 def close_process(process: asyncio.subprocess.Process) -> None:
-    """Close the pipes and end the process, if that has not happened: for the `finally` of whoever waits for its end.
+    """Close the pipes and end the process if it still runs; for the `finally` of whoever waits for it.
 
-    A wait that is cancelled (the program quits) would leave both to the garbage collector. asyncio has no public way.
+    A cancelled wait (the program quits) would leave both to the garbage collector. asyncio has no public way to do
+    this.
     """
     process._transport.close()  # type: ignore[attr-defined]

@@ -1,9 +1,9 @@
-"""One thread, one job at a time, in the order they came: nothing overtakes, not even when a job hangs.
+"""Worker thread: one job at a time, in order. Nothing overtakes, not even when a job hangs.
 
 Blocking libraries (the keyring, SQLite) are only ever called from such a thread. A job that has begun always runs to
-its end, whoever stopped waiting for it, so a secret is never half written because a caller was cancelled. The thread
-is a daemon: a keyring that waits for a person must not hold up the end of the program, which is also why this is no
-`ThreadPoolExecutor` (the interpreter joins those at exit).
+its end, whoever stopped waiting for it, so a secret is never half written because a caller was cancelled. The thread is
+a daemon, because a keyring that waits for a person must not delay the end of the program; that is also why this isn't a
+`ThreadPoolExecutor`, whose threads the interpreter joins at exit.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ T = TypeVar("T")
 
 
 class HangingError(Exception):
-    """The call in front (or this one itself) has been running for longer than the limit."""
+    """The job in front (or this one itself) has been running for longer than the limit."""
 
 
 class ClosedError(Exception):
-    """The worker was closed; no job is taken any more."""
+    """The worker was closed and takes no more jobs."""
 
 
 class _Job:
-    """A piece of work and the future of the one who waits for it."""
+    """A piece of work and the future of its caller."""
 
     __slots__ = ("abandoned", "future", "loop", "work")
 
@@ -36,10 +36,10 @@ class _Job:
         self.work = work
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
-        self.abandoned = False  # its caller was told that it hangs; it must not run later, unasked
+        self.abandoned = False  # its caller was told that it hangs, so it must not run later
 
     def finish(self, value: Any, error: BaseException | None) -> None:
-        """From the worker's thread. The loop may be closed by now: then nobody wants to know."""
+        """Deliver the result, from the worker's thread. If the loop is closed by now, nobody is waiting for it."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self._resolve, value, error)
 
@@ -53,7 +53,7 @@ class _Job:
 
 
 class Worker:
-    """The thread and its queue. `limit` is in seconds for one blocking call, None for no limit at all."""
+    """The thread and its queue. `limit` is in seconds for one blocking call; None means no limit."""
 
     def __init__(self, name: str, limit: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -62,15 +62,15 @@ class Worker:
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._running_since: float | None = None  # when the blocking call that runs now began
+        self._running_since: float | None = None  # start of the current blocking call
         self._closed = False
 
     def heartbeat(self) -> None:
-        """From inside a job, before each blocking call: the limit is for one call, not for the whole job."""
+        """Restart the limit, from inside a job before each blocking call: it applies to one call, not to the whole job."""
         self._running_since = self._clock()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do `work` in the thread and wait for it. Raises `HangingError` or `ClosedError`, or what `work` raised."""
+        """Run `work` in the thread and wait for it. Raises `HangingError` or `ClosedError`, or what `work` raised."""
         with self._lock:
             if self._closed:
                 raise ClosedError
@@ -95,7 +95,7 @@ class Worker:
                 return job.future.result()
             with self._lock:
                 if self._overdue():
-                    job.abandoned = True  # has no meaning if it is the one that hangs: that one runs to its end
+                    job.abandoned = True  # without effect on the job that hangs: it runs to its end
                     job.future.cancel()
                     raise HangingError
 
@@ -126,7 +126,7 @@ class Worker:
             del job, value, error  # nothing of a login stays in this frame while the thread waits
 
     async def close(self, patience: float = 2.0) -> bool:
-        """Take no more jobs, finish those that wait, end the thread; False if that took over `patience` seconds."""
+        """Take no more jobs, finish the queued ones, end the thread; False if that took longer than `patience` seconds."""
         with self._lock:
             self._closed = True
             self._queue.put(None)

@@ -1,1 +1,1 @@
-"""The system's keyring: two slots a login, in one thread, every failure by name."""
+"""Logins in the system's keyring: two slots per login, one worker thread, every failure by name."""

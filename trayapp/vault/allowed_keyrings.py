@@ -1,4 +1,4 @@
-"""The keyrings that may be used, by the names of their classes in the keyring library; one law for two files."""
+"""Allow-list of keyrings, by class name in the keyring library (SECURITY.md 17)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ALLOWED = (SECRET_SERVICE, KWALLET, LIBSECRET, MACOS, WINDOWS)
 
 
 class NoVaultError(Exception):
-    """No keyring that may be used. The text is a sentence for people and names the class that was refused; `why` is what
-    each of them said, for the log."""
+    """No allowed keyring is available. The text is a sentence for people that names the refused class; `reasons`, for
+    the log, is what each of them said."""
 
     def __init__(self, text: str, reasons: str = "") -> None:
         super().__init__(text)
@@ -21,7 +21,7 @@ class NoVaultError(Exception):
 
 
 def refused_keyring(path: str) -> str:
-    """Of a class that is not among them."""
+    """The sentence for a class that isn't on the list."""
     return (
         f"The keyring {path} is not used: it does not protect a login, or nobody has proved that it does."
         " Amberlight uses the Secret Service, KWallet, the macOS keychain or the Windows credential vault."

@@ -1,6 +1,6 @@
-"""Keyrings through the keyring library: macOS, Windows, KWallet, libsecret, and a Secret Service that asks for more.
+"""Vaults over the keyring library: macOS, Windows, KWallet, libsecret, and an encrypted Secret Service session.
 
-Only imported where one of these is chosen: the library and what it brings weigh as much as a fifth of the program.
+Imported only where one of these is chosen: the library and its dependencies weigh as much as a fifth of the program.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from trayapp.vault.slots import WINDOWS_LIMIT
 
 
 def best(paths: Iterable[str], reasons: list[str]) -> Vault | None:
-    """The one with the highest priority of these classes that is there now; why the others are not goes to `reasons`."""
+    """A vault over the available class with the highest priority. The reasons why the others aren't available are added
+    to `reasons`."""
     found: list[tuple[float, type[KeyringBackend]]] = []
     for path in paths:
         try:
@@ -30,7 +31,8 @@ def best(paths: Iterable[str], reasons: list[str]) -> Vault | None:
 
 
 def wrap(backend: KeyringBackend) -> Vault:
-    """The vault for a keyring object; a chain gives its first allowed member. Raises `NoVaultError` for any other class."""
+    """The vault for a keyring object; a chain gives its first allowed member. Raises `NoVaultError` for any other
+    class."""
     if isinstance(backend, chainer.ChainerBackend):
         members = list(backend.backends)
         backend = next((member for member in members if _path(member) in ALLOWED), members[0] if members else backend)
@@ -38,14 +40,12 @@ def wrap(backend: KeyringBackend) -> Vault:
     if path not in ALLOWED:
         raise NoVaultError(refused_keyring(path))
     if path == SECRET_SERVICE:
-        from trayapp.vault.encrypted_session import (  # SecretStorage is there on Linux only
-            EncryptedKeyring,
-            EncryptedVault,
-        )
+        # SecretStorage and D-Bus exist on Linux only.
+        from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 
         return EncryptedVault(EncryptedKeyring())
     if path == LIBSECRET:
-        from trayapp.vault.libsecret import LibsecretVault  # so is D-Bus
+        from trayapp.vault.libsecret import LibsecretVault
 
         return LibsecretVault(backend, path)
     if path == WINDOWS:
@@ -55,7 +55,7 @@ def wrap(backend: KeyringBackend) -> Vault:
 
 
 def _path(backend: object) -> str:
-    """By exact class: a subclass could do anything with a password."""
+    """The exact class: a subclass could do anything with a password."""
     return f"{type(backend).__module__}.{type(backend).__qualname__}"
 
 

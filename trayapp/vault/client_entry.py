@@ -1,7 +1,7 @@
-"""One secret text in a vault, split where entries are short: for what is kept beside the two slots of a login.
+"""Keyring entry of a workload's client: one secret text, split into parts where the vault limits the length of entries.
 
-Blocking, and called from the keyring's thread only. It is written over in place, so a crash in the middle loses it: that
-is why no login is kept like this. A damaged text is absence.
+Blocking, and called from the keyring's thread only. The entry is overwritten in place, so a crash halfway loses it;
+that is why no login is stored like this. A damaged text counts as absent.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from trayapp.vault.login_store import Vault
 log = logging.getLogger(__name__)
 
 VERSION = 1
-PARTS_MAX = 32  # entries of one text in a vault of short values
+PARTS_MAX = 32  # parts of one text in a vault that limits entries
 
 
 def read_entry(vault: Vault, service: str, name: str) -> Secret | None:
-    """The text of an entry and its parts; None where there is none, or no whole one."""
+    """The text of an entry and its parts; None if there is none, or no complete one."""
     header = vault.get(service, name)
     if header is None:
         return None
@@ -41,7 +41,7 @@ def read_entry(vault: Vault, service: str, name: str) -> Secret | None:
 
 
 def write_entry(vault: Vault, service: str, name: str, text: Secret) -> None:
-    """Parts first, the entry that names them last."""
+    """Write the parts first and the entry that names them last."""
     value = text.reveal()
     header: dict[str, Any] = {"v": VERSION, "parts": 0, "sha256": _digest(value), "text": value}
     header_text, pieces = json.dumps(header), list[str]()
@@ -55,14 +55,15 @@ def write_entry(vault: Vault, service: str, name: str, text: Secret) -> None:
 
 
 def erase_entry(vault: Vault, service: str, name: str) -> None:
-    """The entry and its parts, looked for first: backends raise for what is missing, each in its own way."""
+    """Delete the entry and its parts after looking for them: backends raise for missing entries, each in its own way."""
     _clear_parts(vault, service, name, 0)
     if vault.get(service, name) is not None:
         vault.delete(service, name)
 
 
 def _clear_parts(vault: Vault, service: str, name: str, keep: int) -> None:
-    """The last one first, so that an interruption leaves no gap that would hide the rest."""
+    """Delete parts beyond the first `keep`, the last one first, so that an interruption leaves no gap that would hide
+    the rest."""
     if vault.limit is None:
         return
     last = keep

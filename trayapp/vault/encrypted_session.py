@@ -1,6 +1,6 @@
-"""The Secret Service by SecretStorage, encrypted on the bus: for a service that wants it, or a bus that leaves the machine.
+"""Secret Service vault with an encrypted session (SecretStorage), for services and remote buses that need one.
 
-It is the keyring library's own class with one kept connection, and without a dialog unless a person asked.
+It uses the keyring library's own class, with one connection kept open and without a dialog unless a person asked.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 
 class EncryptedKeyring(SecretService.Keyring):
-    """One kept connection is three times as fast as one for each call."""
+    """The library's Secret Service backend over one open connection, which is three times as fast as one per call."""
 
     may_prompt = False
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.may_prompt = False  # again, after the environment had its say (KEYRING_PROPERTY_*)
+        self.may_prompt = False  # again: KEYRING_PROPERTY_* of the environment may have set it
         self._collection: Any = None
         self._close_connection: Callable[[], None] | None = None
 
     def get_preferred_collection(self) -> Any:
-        """The collection, unlocked. Raises `KeyringLocked` where only a dialog could open it and nobody asked."""
+        """The unlocked collection. Raises `KeyringLocked` if only a dialog could open it and nobody asked."""
         collection = self.collection()
         if collection.is_locked():
             if self.may_prompt:
@@ -39,12 +39,13 @@ class EncryptedKeyring(SecretService.Keyring):
         return collection
 
     def unlock(self, item: Any) -> None:
-        """The stock one asks for an unlock without looking. Reading looks by itself, and raises for a locked item."""
+        """Unlock an item only if it is locked and a person asked. The library's own method requests it without looking;
+        reading a locked item then raises."""
         if self.may_prompt and item.is_locked():
             item.unlock()
 
     def collection(self) -> Any:
-        """The collection, locked or not, over the kept connection."""
+        """The collection, locked or not, over the open connection."""
         if self._collection is None:
             connection = secretstorage.dbus_init()
             try:
@@ -53,10 +54,8 @@ class EncryptedKeyring(SecretService.Keyring):
             except BaseException:
                 connection.close()
                 raise
-            self._close_connection, connection.close = (
-                connection.close,
-                _keep_open,
-            )  # keyring closes it after every call
+            # keyring closes the connection after every call; this keeps it open.
+            self._close_connection, connection.close = connection.close, _keep_open
             self._collection = collection
         return self._collection
 
@@ -64,27 +63,27 @@ class EncryptedKeyring(SecretService.Keyring):
         if path := getattr(self, "preferred_collection", None):
             return secretstorage.Collection(connection, path)
         try:
-            return secretstorage.Collection(connection)  # the default one
+            return secretstorage.Collection(connection)  # the default collection
         except secretstorage.ItemNotFoundException:
             if self.may_prompt:
-                return secretstorage.get_default_collection(connection)  # asks for a new password
+                return secretstorage.get_default_collection(connection)  # creates it, with a dialog for its password
             raise KeyringLocked("there is no default collection yet") from None
 
     def disconnect(self) -> None:
-        """Close the kept connection; the next call opens another."""
+        """Close the connection; the next call opens another."""
         close_connection, self._close_connection, self._collection = self._close_connection, None, None
         if close_connection is not None:
             close_connection()
 
 
 def _keep_open() -> None:
-    """Close nothing."""
+    """Stands in for the connection's `close`."""
 
 
 class EncryptedVault:
-    """The kept keyring. After a failure that is no lock, one repetition on a new connection.
+    """A vault over an `EncryptedKeyring`. A failure other than a lock is retried once on a new connection.
 
-    A restarted daemon does not know our session any more: the first call after that fails and the second works.
+    A restarted daemon no longer knows our session: the first call after that fails and the second works.
     """
 
     name = SECRET_SERVICE
@@ -128,5 +127,5 @@ class EncryptedVault:
             if isinstance(
                 error, KeyringLocked | secretstorage.LockedException | secretstorage.PromptDismissedException
             ):
-                raise  # a second try would be a second dialog
+                raise  # a retry would be a second dialog
         return work()

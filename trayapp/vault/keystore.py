@@ -1,8 +1,8 @@
-"""The keyring as the engine sees it: every call is a coroutine, every failure is a `Trouble`.
+"""Keystore: the system's keyring as coroutines for the engine, with every failure as a `Trouble`.
 
-The work is done in one thread (`worker.py`), strictly one call after another; the rules of the two slots are in
-`cabinet.py`, the choice of a keyring in `vaults.py`. Nothing that is logged here carries text from a keyring or from
-its exceptions: only class names, numbers and sentences of our own.
+The work is done in one thread (`system/worker.py`), strictly one call after another. The slot rules are in
+`login_store.py`, the choice of a keyring in `vaults.py`. Nothing logged here carries text from a keyring or from its
+exceptions: only class names, numbers and sentences of our own (SECURITY.md 22).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-HANG_LIMIT = 20.0  # s; a healthy call takes milliseconds, one that waits for a person takes longer than this
-PROVED_FOR = 60.0  # s that a successful write proves the keyring to be writable
+HANG_LIMIT = 20.0  # s; a healthy call takes milliseconds; one that waits for a person takes longer
+PROVED_FOR = 60.0  # s for which a successful write proves that the keyring is writable
 
-# Exceptions by the names of their classes: the modules they come from exist on one system only.
+# Exceptions by class name, because the modules they come from exist on one system only.
 _LOCKED = {"LockedError", "KeyringLocked", "LockedException", "PromptDismissedException", "KeychainDenied"}
 _ABSENT = {
     "NoVaultError",
@@ -44,7 +44,7 @@ _WINDOWS_ABSENT = {1312}  # no logon session: a service or a network logon has n
 
 
 class Keystore:
-    """The logins of this installation in the system's keyring (`ports.Keystore`)."""
+    """The logins of this installation in the system's keyring (`engine/ports.py:Keystore`)."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Keystore:
         hang_limit: float = HANG_LIMIT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`backend_factory` is called in the keyring's thread, and again after every "there is none"."""
+        """`backend_factory` is called in the keyring's thread, and again after each time that no keyring was available."""
         self._install_id = install_id
         self._factory = backend_factory or _choose_vault
         self._clock = clock
@@ -69,15 +69,15 @@ class Keystore:
         return await self._run(lambda vault: self._login_store.load(vault, name), prompt=prompt)
 
     async def probe(self, *, prompt: bool = False) -> Trouble | None:
-        """Prove that the keyring is unlocked and writable, before a token is spent."""
+        """Prove that the keyring is unlocked and writable before a token is spent (RULES.md section 4)."""
         return await self._run(self._probe, prompt=prompt)
 
     async def store(self, name: str, login: Login) -> Trouble | None:
-        """Write to the slot that does not hold the highest generation, header last, and read back."""
+        """Write to the slot that doesn't hold the highest generation, header last, and read it back."""
         return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=False))
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
-        """The same, but ignored at start. `store` of the same login makes it current by writing its header again."""
+        """Write a login that a start ignores. `store` with the same login makes it current by rewriting its header."""
         return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=True))
 
     async def discard(self, name: str) -> Trouble | None:
@@ -85,22 +85,22 @@ class Keystore:
         return await self._run(lambda vault: self._login_store.erase(vault, name))
 
     async def load_client(self, name: str) -> Secret | Trouble | None:
-        """What is kept of its client beside the login (`clients.py`); a person's click led here, so it may ask."""
+        """The workload's client record (`oauth/client_store.py`). A person's click led here, so it may prompt."""
         return await self._run(lambda vault: read_entry(vault, self._client_service(name), name), prompt=True)
 
     async def store_client(self, name: str, text: Secret) -> Trouble | None:
-        """Write it over what was there."""
+        """Overwrite the workload's client record."""
         return await self._run(lambda vault: write_entry(vault, self._client_service(name), name, text), prompt=True)
 
     async def discard_client(self, name: str) -> Trouble | None:
-        """Delete it."""
+        """Delete the workload's client record."""
         return await self._run(lambda vault: erase_entry(vault, self._client_service(name), name))
 
     def _client_service(self, name: str) -> str:
         return f"amberlight/{self._install_id}/{name}/client"
 
     async def status(self) -> Trouble | None:
-        """What is wrong with the keyring, as far as it can be seen without asking anybody."""
+        """What is wrong with the keyring, as far as it can be seen without a prompt."""
         return await self._run(_lock_status)
 
     async def describe(self) -> str:
@@ -111,11 +111,12 @@ class Keystore:
         return self._last_message or f"The keyring is {trouble}."
 
     async def watch(self, on_up: Callable[[], None]) -> None:
-        """Call `on_up` whenever the keyring was unlocked or came up; returns where nothing tells us."""
+        """Call `on_up` whenever the keyring was unlocked or became available. Returns where the system doesn't report
+        it."""
         await watch(on_up)
 
     async def close(self) -> None:
-        """Finish what waits, let go of the keyring. A call that hangs is left behind."""
+        """Finish the queued calls and close the vault. A call that hangs is left behind."""
         with contextlib.suppress(HangingError, ClosedError):
             await self._worker.run(self._close_vault)
         await self._worker.close()
@@ -133,9 +134,10 @@ class Keystore:
             return Trouble.UNAVAILABLE
 
     def _guarded(self, work: Callable[[Vault], T], asked_at: float) -> T | Trouble:
-        """Every exception becomes a `Trouble` here; none crosses the thread. `asked_at` is when a person's click led here.
+        """Run `work` in the keyring's thread. Every exception becomes a `Trouble` here; none crosses the thread.
 
-        One who clicked *Retry all now* and dismissed the dialog is not shown another for each workload that waited behind.
+        `asked_at` is when a person's click led here. Somebody who clicked *Retry all now* and dismissed the dialog
+        isn't shown another for each workload that waited behind.
         """
         prompt = asked_at > self._dismissed_at
         try:
@@ -176,14 +178,14 @@ class Keystore:
         return None
 
     def _report(self, sentence: str, reasons: str = "") -> None:
-        """Once per change: a keyring that stays away would fill the log."""
+        """Log a sentence once per change: a keyring that stays away would fill the log."""
         if sentence != self._last_message:
             self._last_message = sentence
             log.warning("%s%s", sentence, f" ({reasons})" if reasons else "")
 
 
 class _WatchedVault:
-    """A vault that tells the worker before each call, and its keystore after each write."""
+    """A vault that sends the worker a heartbeat before each call and tells the keystore after each write."""
 
     def __init__(self, vault: Vault, keystore: Keystore) -> None:
         self.name = vault.name
@@ -225,7 +227,7 @@ def _lock_status(vault: Vault) -> Trouble | None:
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """What an exception of any keyring means."""
+    """The `Trouble` that an exception of any keyring stands for."""
     names = {name.__name__ for name in type(error).__mro__}
     cause = error.__cause__
     if (
@@ -246,7 +248,7 @@ def trouble_of(error: BaseException) -> Trouble:
 
 
 def _error_number(error: BaseException) -> int | None:
-    """The number that Windows, macOS and the C library put first. Never text: that could quote anything."""
+    """The number that Windows, macOS and the C library put first. Never text, which could quote anything."""
     code = getattr(error, "winerror", None) or (error.args[0] if error.args else None)
     return code if isinstance(code, int) else None
 
@@ -268,7 +270,7 @@ def _describe(trouble: Trouble, error: Exception) -> str:
 
 
 class MemoryKeystore:
-    """Logins for this run only: for the demo, and for machines without any keyring (`ports.Keystore`)."""
+    """Logins for this run only: for the demo and for machines without any keyring (`engine/ports.py:Keystore`)."""
 
     def __init__(self) -> None:
         self._logins: dict[str, Login] = {}
@@ -319,7 +321,7 @@ class MemoryKeystore:
         return "No keyring: logins are kept in memory, for this run only."
 
     async def watch(self, on_up: Callable[[], None]) -> None:
-        """It is always up."""
+        """Returns immediately: it is always available."""
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Nothing to close."""

@@ -1,4 +1,4 @@
-"""libsecret asks a person on every call to a locked collection; the same service tells us beforehand."""
+"""Vault over libsecret that checks the lock first: libsecret itself prompts on every call to a locked collection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trayapp.vault.secret_service_vault import SecretServiceVault
 
 
 class LibsecretVault(PlainVault):
-    """The library's class, behind a look at the lock."""
+    """The keyring library's class; no call reaches a locked collection unless a person asked."""
 
     def __init__(self, backend: KeyringBackend, name: str) -> None:
         super().__init__(backend, name)

@@ -1,8 +1,8 @@
-"""The two slots of a workload in a vault: the slot with the highest generation is never written.
+"""Two-slot storage of a login: the slot with the highest generation is never written (RULES.md section 4).
 
-Blocking, and called from one thread only. Both slots are read before anything is decided, and an error while reading
-is never taken for absence: it is raised. What was seen in this run is remembered, so that a keyring which answers with
-an older value than before cannot make us overwrite the newest login.
+Blocking, and called from one thread only. Both slots are read before anything is decided, and a read error is never
+taken for absence: it is raised. What this run has seen is remembered, so that a keyring that answers with an older
+value than before can't make us overwrite the newest login.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class Vault(Protocol):
-    """A keyring that was found fit (`vaults.py`). Every method may block and may raise anything."""
+    """A keyring that was accepted (`vaults.py`). Every method may block and may raise anything."""
 
     name: str  # for people
-    limit: int | None  # most characters an entry holds
-    prompt: bool  # whether a person asked, so that a dialog may come up
+    limit: int | None  # longest entry, in characters
+    prompt: bool  # whether a person asked, so that a dialog may appear
 
     def get(self, service: str, user: str) -> str | None: ...
 
@@ -33,7 +33,7 @@ class Vault(Protocol):
     def delete(self, service: str, user: str) -> None: ...
 
     def locked(self) -> bool | None:
-        """Looked up without any dialog; None where it cannot be seen."""
+        """Whether it is locked, found out without any dialog; None if that can't be seen."""
         ...
 
     def close(self) -> None: ...
@@ -41,7 +41,7 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _NewestSeen:
-    """The newest login that this run has seen of a workload."""
+    """The newest login of a workload that this run has seen."""
 
     letter: str
     generation: int
@@ -49,14 +49,14 @@ class _NewestSeen:
 
 @dataclass(slots=True)
 class LoginStore:
-    """All slots of one installation."""
+    """The slots of all workloads of one installation."""
 
     install: str
     _seen: dict[str, _NewestSeen] = field(default_factory=dict)
     _reported_damage: set[tuple[str, str, str]] = field(default_factory=set)
 
     def load(self, vault: Vault, name: str) -> StoredLogin:
-        """What the keyring holds. Raises `RefusalError` if that is less than it held a moment ago."""
+        """What the keyring holds. Raises `RefusalError` if that is older than what it held before."""
         pair = self._read_slots(vault, name)
         if self._is_stale(name, pair):
             pair = self._read_slots(vault, name)
@@ -70,9 +70,9 @@ class LoginStore:
         return StoredLogin(held.login if held else None, candidate.login if candidate else None)
 
     def write(self, vault: Vault, name: str, login: Login, *, candidate: bool) -> None:
-        """Write to the slot that does not hold the highest generation, header last, and read it back.
+        """Write to the slot that doesn't hold the highest generation, header last, and read it back.
 
-        A repetition of what is there already is no write. Raises `RefusalError` for a generation that is not new.
+        Writing what is already stored does nothing. Raises `RefusalError` for a generation that isn't new.
         """
         pair = self._read_slots(vault, name)
         if self._is_stale(name, pair):
@@ -94,7 +94,7 @@ class LoginStore:
         self._clear_leftovers(vault, name, written)
 
     def erase(self, vault: Vault, name: str) -> None:
-        """Delete both slots, the older one first: interrupted, the newest login is what remains."""
+        """Delete both slots, the older one first: if interrupted, the newest login is what remains."""
         letters = "ab"
         try:
             held = slots.current(self._read_slots(vault, name))
@@ -110,7 +110,8 @@ class LoginStore:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _service(self, name: str, letter: str, part: int = 0) -> str:
-        """One service per entry: the Windows vault rewrites neighbours of the same service."""
+        """The keyring service of an entry. Each entry has its own, because the Windows vault rewrites neighbours of the
+        same service."""
         return f"amberlight/{self.install}/{name}/{letter}" + (f"/{part}" if part else "")
 
     def _read_slots(self, vault: Vault, name: str) -> tuple[Slot, Slot]:
@@ -123,7 +124,7 @@ class LoginStore:
         try:
             header = slots.read_header(text)
             if header.place not in ("", _slot_place(name, letter)):
-                # No damage, which would be overwritten: what stands there really may be the newest login.
+                # Not damage, which would be overwritten: the real entry may well hold the newest login.
                 raise RefusalError(f"the keyring gives another entry than that of slot {letter} of {name}")
             texts = tuple(vault.get(self._service(name, letter, part), name) for part in range(1, header.parts + 1))
             login = slots.read_login(header, texts)
@@ -148,9 +149,9 @@ class LoginStore:
         return seen is not None and (held is None or held.rank[0] < seen.generation)
 
     def _newest(self, name: str, pair: tuple[Slot, Slot]) -> _NewestSeen | None:
-        """The newest of what was read now and what was seen before: the slot that must not be written.
+        """The newest of what was just read and what was seen before: the slot that must not be written.
 
-        A slot that reads as damaged, twice, is no longer worth protecting from the next write.
+        A slot that reads as damaged twice is no longer worth protecting from the next write.
         """
         seen, held = self._seen.get(name), slots.current(pair)
         if seen is not None and any(slot.letter == seen.letter and slot.damage for slot in pair):
@@ -160,7 +161,7 @@ class LoginStore:
         return _NewestSeen(held.letter, held.login.generation)
 
     def _is_stored(self, pair: tuple[Slot, Slot], newest: _NewestSeen | None, login: Login, candidate: bool) -> bool:
-        """Whether exactly this was stored already, by a call whose answer got lost."""
+        """Whether exactly this was stored already, by a call whose answer was lost."""
         found = slots.pending(pair) if candidate else slots.current(pair)
         if found is None or found.login != login:
             return False
@@ -178,7 +179,7 @@ class LoginStore:
         vault.set(self._service(name, slot.letter), name, header)
 
     def _clear_leftovers(self, vault: Vault, name: str, slot: Slot) -> None:
-        """The login is safe already: what fails here is tried again at the next write."""
+        """Delete old parts. The login is already safe, so a failure here is retried at the next write."""
         try:
             self._clear_parts(vault, name, slot.letter, keep=slot.parts)
         except Exception as error:  # noqa: BLE001 - keyrings raise anything
@@ -187,7 +188,7 @@ class LoginStore:
     def _clear_parts(self, vault: Vault, name: str, letter: str, *, keep: int) -> None:
         """Delete what a longer login left behind. Nothing reads it, but it is a piece of a secret.
 
-        The last one first, so that an interruption leaves no gap that would hide the rest.
+        The last part goes first, so that an interruption leaves no gap that would hide the rest.
         """
         if vault.limit is None:
             return
@@ -203,6 +204,6 @@ def _slot_place(name: str, letter: str) -> str:
 
 
 def _delete(vault: Vault, service: str, user: str) -> None:
-    """Backends raise for a missing entry, each in its own way: look first."""
+    """Delete an entry after looking for it: backends raise for a missing one, each in its own way."""
     if vault.get(service, user) is not None:
         vault.delete(service, user)

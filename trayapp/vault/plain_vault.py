@@ -1,4 +1,4 @@
-"""A vault over one backend of the keyring library, unchanged: the base of the vaults in `backends.py` and `libsecret.py`."""
+"""Vault over an unmodified backend of the keyring library; the base of the vaults in `backends.py` and `libsecret.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from keyring.backend import KeyringBackend
 
 
 class PlainVault:
-    """A keyring backend as it is: its lock cannot be seen."""
+    """A keyring backend as it is: whether it is locked can't be seen."""
 
     prompt = False
 

@@ -1,11 +1,11 @@
-"""The Secret Service by dbus-fast, over one kept connection, without a dialog unless a person asked.
+"""Secret Service vault over dbus-fast: one open connection, and no dialog unless a person asked.
 
-The session with it is a plain one: what is said stays within the session bus, a socket of this user's in this machine,
-and whoever may read there may ask the keyring itself. SecretStorage encrypts it once more, for which it loads 8 MB of
-cryptography into a program that runs all day; `vaults.py` takes it where the bus is no such socket, or where a service
-wants it. Entries have the attributes that the keyring library gives them, so that both find the same ones.
+Its session is a plain one: secrets stay within the session bus, a socket of this user on this machine, and whoever may
+read there may ask the keyring itself. SecretStorage encrypts them once more, for which it loads 8 MB of cryptography
+into a program that runs all day; `vaults.py` chooses it where the bus isn't such a socket, or where a service requires
+encryption. Entries have the attributes that the keyring library gives them, so that both find the same ones.
 
-Blocking, and for one thread: the loop in here runs while a call lasts, and nothing wakes it in between.
+Blocking, and for one thread: the event loop in here runs only while a call lasts, and nothing wakes it in between.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITEM = "org.freedesktop.Secret.Item"
 PROMPT = "org.freedesktop.Secret.Prompt"
 DEFAULT_COLLECTION = f"{ROOT}/aliases/default"  # the collection that a person calls "my keyring"
 NO_OBJECT = "/"  # no item, no prompt
-APPLICATION = "Python keyring library"  # as the keyring library says; a changed one would be another entry
+APPLICATION = "Python keyring library"  # the keyring library's own; with another value it would be another entry
 NOT_FOUND_ERRORS = {
     f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")
 }
@@ -43,7 +43,8 @@ PROMPT_RULES = (
 
 
 class ServiceError(Exception):
-    """The service, or the bus for it, answered with a D-Bus error; only its name is kept, a text could quote anything."""
+    """The service, or the bus on its behalf, answered with a D-Bus error. Only its name is kept; a text could quote
+    anything."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -55,9 +56,9 @@ class LockedError(Exception):
 
 
 class SecretServiceVault:
-    """A `Vault`. After a failure that is no lock, one repetition on a new connection.
+    """A `Vault`. A failure other than a lock is retried once on a new connection.
 
-    A restarted daemon does not know our session any more: the first call after that fails and the second works.
+    A restarted daemon no longer knows our session: the first call after that fails and the second works.
     """
 
     name = "Secret Service"
@@ -69,7 +70,7 @@ class SecretServiceVault:
         self._connection: _Connection | None = None
 
     def open(self) -> None:
-        """Connect now. Raises `ServiceError`, or whatever the connecting to a bus raises."""
+        """Connect now. Raises `ServiceError`, or whatever connecting to the bus raises."""
         self._with_retry(_Connection.ready)
 
     def get(self, service: str, user: str) -> str | None:
@@ -97,7 +98,7 @@ class SecretServiceVault:
         try:
             return self._run(work)
         except LockedError:
-            raise  # a second try would be a second dialog
+            raise  # a retry would be a second dialog
         except Exception:  # noqa: BLE001 - a lost bus shows itself in many ways
             self.close()
         return self._run(work)
@@ -119,12 +120,13 @@ def _attributes(service: str, user: str) -> dict[str, str]:
 
 
 def _search_attributes(attributes: dict[str, str]) -> dict[str, str]:
-    """What an entry is searched by."""
+    """The attributes that an entry is searched by."""
     return _attributes(attributes["service"], attributes["username"])
 
 
 async def _open_connection() -> _Connection:
-    """Raises what the connecting to a bus does, or `ServiceError` if the service takes no plain session."""
+    """Connect and open a plain session. Raises what connecting to a bus raises, or `ServiceError` if the service
+    refuses one."""
     bus = SessionBus()
     try:
         async with asyncio.timeout(CALL_LIMIT):
@@ -144,7 +146,7 @@ async def _open_connection() -> _Connection:
 
 
 class _Connection:
-    """A connection and its session. `prompt`: whether a dialog may come up."""
+    """A connection with its session. `prompt` says whether a dialog may appear."""
 
     def __init__(self, bus: SessionBus) -> None:
         self.session = NO_OBJECT
@@ -158,20 +160,20 @@ class _Connection:
         await self._bus_lost
 
     async def ready(self) -> None:
-        """It is."""
+        """Do nothing: to have a connection is enough."""
 
     async def get(self, attributes: dict[str, str]) -> str | None:
         await self._ensure_open()
         unlocked, locked = await self._search(attributes)
         if not unlocked and not locked:
-            await self._ensure_open()  # one that was locked in the meantime finds nothing, too
+            await self._ensure_open()  # a collection locked in the meantime finds nothing either
             return None
         item = await self._newest(unlocked or locked)
         (secret,) = await self._call_item(item, "GetSecret", "o", self.session)
-        return bytes(secret[2]).decode(errors="replace")  # what was not written by us is damaged, not a reason to stop
+        return bytes(secret[2]).decode(errors="replace")  # anything not written by us counts as damage, not as an error
 
     async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
-        """Over what is there, which KeePassXC allows without a word where it makes a prompt of each new entry."""
+        """Overwrite the entry if there is one. KeePassXC allows that silently, while it prompts for each new entry."""
         await self._ensure_open()
         secret = [self.session, b"", value.encode(), "text/plain"]
         found = await self._search(attributes)
@@ -187,7 +189,7 @@ class _Connection:
         await self._delete_duplicates(item, attributes)
 
     async def _create_item(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
-        """In the default collection."""
+        """Create the entry in the default collection."""
         properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
         arguments = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
         item, prompt = await self.call(DEFAULT_COLLECTION, COLLECTION, *arguments)
@@ -202,7 +204,7 @@ class _Connection:
                 await self._complete_prompt(prompt)
 
     async def locked(self) -> bool:
-        """One that is not there yet would have to be made by a dialog."""
+        """Whether the collection is locked. A missing one counts as locked, because only a dialog could create it."""
         return await self._lock_state() is not False
 
     async def _lock_state(self) -> bool | None:
@@ -216,34 +218,34 @@ class _Connection:
         return bool(locked.value)
 
     async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
-        """The unlocked items and the locked ones, of all collections: the default one may have been another yesterday."""
+        """The unlocked and the locked items of all collections: yesterday the default collection may have been another
+        one."""
         unlocked, locked = await self.call(
             ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _search_attributes(attributes)
         )
         return unlocked, locked
 
     async def _newest(self, items: list[str]) -> str:
-        """A keyring that was merged or copied holds a name more than once, and finds it in any order."""
+        """The newest of several items. A merged or copied keyring holds a name more than once and lists them in any
+        order."""
         if len(items) == 1:
             return items[0]
         times = [await self.call(item, PROPERTIES, "Get", "ss", ITEM, "Modified") for item in items]
         return items[max(range(len(items)), key=lambda at: int(times[at][0].value))]
 
     async def _delete_duplicates(self, item: str, attributes: dict[str, str]) -> None:
-        """Delete what else has this name: some services add where they should replace, and what is left in another
-        collection would be taken for the newest when that becomes the default one again."""
+        """Delete other items with the same attributes. Some services add where they should replace, and a copy in
+        another collection would be taken for the newest when that becomes the default again."""
         unlocked, _ = await self._search(attributes)
         if item not in unlocked:
-            return  # it was not kept: then nothing may be deleted for it
+            return  # the write wasn't stored, so nothing may be deleted for it
         for other in unlocked:
             if other != item:
-                with contextlib.suppress(
-                    ServiceError, LockedError
-                ):  # a dialog that this would need is not shown, either
+                with contextlib.suppress(ServiceError, LockedError):  # no dialog is shown for this
                     await self.call(other, ITEM, "Delete")
 
     async def _ensure_open(self) -> None:
-        """Raises `LockedError` unless the collection is open, or is opened or made by the person."""
+        """Raises `LockedError` unless the collection is open, or the person opens or creates it."""
         state = await self._lock_state()
         if state is False:
             return
@@ -264,7 +266,7 @@ class _Connection:
             await self._show_prompt(prompt)
 
     async def _call_item(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
-        """A call to an item; some services lock each by itself."""
+        """Call a method of an item. Some services lock each item separately."""
         try:
             return await self.call(item, ITEM, member, signature, *body)
         except LockedError:
@@ -274,8 +276,9 @@ class _Connection:
         return await self.call(item, ITEM, member, signature, *body)
 
     async def _complete_prompt(self, prompt: str) -> Any:
-        """What the service returns of a change that it made a prompt of, as KeePassXC does with each, mostly without a
-        dialog. One that was dismissed is not shown again without a wish, and none that would ask for a password."""
+        """The result of a change for which the service returned a prompt, as KeePassXC does for each, mostly without a
+        dialog. A dismissed dialog isn't shown again unless a person asks, and neither is one that would ask for a
+        password."""
         if not self.prompt and (self._dismissed or await self.locked()):
             raise LockedError("the service wants to ask")
         self._dismissed = True
@@ -284,8 +287,8 @@ class _Connection:
         return result
 
     async def _show_prompt(self, prompt: str) -> Any:
-        """Show a dialog that the service wants, wait for its end, return its result. Raises `LockedError` if it was
-        dismissed, or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
+        """Show a dialog of the service, wait for its end and return its result. Raises `LockedError` if it was
+        dismissed or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
         ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
         def on_signal(message: Message) -> None:
@@ -319,7 +322,8 @@ class _Connection:
     async def call(
         self, path: str, interface: str, member: str, signature: str = "", *body: Any, destination: str = SERVICE
     ) -> list[Any]:
-        """The body of the answer. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself waits for ever."""
+        """The body of the reply. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself would wait
+        for ever."""
         message = Message(destination, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_LIMIT):

@@ -1,11 +1,11 @@
-"""What a slot looks like, as text: a login is what reads back whole, everything else is damage or absence.
+"""Text format of a login slot: what reads back whole is a login, everything else is damage or absence.
 
-Pure: no keyring is called here. A slot is a header and, where a backend holds only short values, numbered parts beside
-it. The header carries generation, candidate flag, part count and a SHA-256 over all of it, and is written last: until
-it is, the slot reads as what it was before, or as damaged, never as a mixture. It names its own place, so that a keyring
-which answers with another entry is found out. A value that fits stands in the header
-itself: one entry, one write, one prompt. All text is ASCII (JSON escapes the rest), so a character is one UTF-16 unit
-and no surrogate pair can be torn apart.
+Pure: no keyring is called here. A slot is a header and, where a backend limits the length of values, numbered parts
+beside it. The header carries generation, candidate flag, part count and a SHA-256 over all of it. It is written last:
+until then the slot reads as what it was before, or as damaged, never as a mixture. It names its own place, so that a
+keyring that answers with another entry is noticed. A value that fits stands in the header itself: one entry, one write,
+one prompt. All text is ASCII (JSON escapes the rest), so a character is one UTF-16 unit and no surrogate pair can be
+torn apart.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, TypeGuard
 from trayapp.core.model import Login, Secret
 
 VERSION = 1
-WINDOWS_LIMIT = 1200  # UTF-16 units; the vault holds 1,280, and other people's splitters leave the same margin
-MAX_PARTS = 64  # a header that claims more is damaged, not an order to read for ever
+WINDOWS_LIMIT = 1200  # UTF-16 units; the vault holds 1,280, and other programs that split leave the same margin
+MAX_PARTS = 64  # a header that claims more is damaged; reading on could take for ever
 
 _TEXT = ("lineage", "token_endpoint", "client_id")
 _OPTIONAL_TEXT = ("issuer", "subject", "scope", "resource", "revocation_endpoint")
@@ -27,17 +27,17 @@ _OPTIONAL_SECRET = ("client_secret", "registration")
 
 
 class DamagedError(Exception):
-    """This slot holds no login. The text says why and nothing of what is in it."""
+    """This slot holds no login. The text says why and quotes nothing of its contents."""
 
 
 class RefusalError(Exception):
-    """A rule of the slots forbids it, or the keyring contradicts itself. The text is fit for a log."""
+    """A slot rule forbids it, or the keyring contradicts itself. The text is fit for a log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The entry that makes a slot valid. `inline` is the payload itself when there are no parts; `place` is where it
-    was written to, empty if it does not say."""
+    """The entry that makes a slot valid. `inline` is the payload itself if there are no parts; `place` is where it was
+    written to, empty if it doesn't say."""
 
     generation: int
     candidate: bool
@@ -49,7 +49,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot as it was read. `login` None: absent, or damaged and then `damage` says why."""
+    """One slot as it was read. `login` is None if it is absent, or damaged; then `damage` says why."""
 
     letter: str
     login: Login | None = None
@@ -59,14 +59,15 @@ class Slot:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Which of two valid slots is newer."""
+        """Orders valid slots by age; the newer one is greater."""
         return (self.login.generation, self.login.obtained_at) if self.login else (-1, 0.0)
 
 
 def encode(login: Login, *, candidate: bool, limit: int | None, place: str = "") -> tuple[str, ...]:
     """The entries of a slot in the order they are written: parts first, header last.
 
-    `place` is the workload and the slot's letter. `limit` is the most characters an entry may have. Raises `RefusalError` for a login that no slot can hold.
+    `place` is the workload and the slot's letter. `limit` is the longest entry in characters. Raises `RefusalError` for
+    a login that no slot can hold.
     """
     payload = _payload(login)
     whole = _header(login.generation, candidate, payload, place, parts=0)
@@ -105,13 +106,14 @@ def _header(generation: int, candidate: bool, payload: str, place: str, *, parts
 
 
 def _digest(generation: int, candidate: bool, payload: str) -> str:
-    """Over the header's own facts too: a flipped flag or number is damage like any other."""
+    """A SHA-256 over the header's own facts too: a flipped flag or number is damage like any other."""
     text = f"{VERSION}\n{generation}\n{int(candidate)}\n{payload}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # damage may hold half a surrogate pair
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # damaged text may hold a lone surrogate
 
 
 def read_header(text: str) -> Header:
-    """Raises `DamagedError`, and `RefusalError` for a slot that a newer version wrote: that one is not ours to overwrite."""
+    """The header in a text. Raises `DamagedError`, and `RefusalError` for a slot that a newer version wrote: we must
+    not overwrite that one."""
     fields = _object(text, "the header")
     version = fields.get("v")
     if isinstance(version, int) and version > VERSION:
@@ -174,12 +176,12 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def current(pair: tuple[Slot, Slot]) -> Slot | None:
-    """The slot of the login: valid, no candidate, the highest generation."""
+    """The slot of the current login: valid, no candidate, the highest generation."""
     return max((slot for slot in pair if slot.login and not slot.candidate), key=lambda slot: slot.rank, default=None)
 
 
 def pending(pair: tuple[Slot, Slot]) -> Slot | None:
-    """The candidate that waits for agreement; one that the login has overtaken is not one."""
+    """The candidate that waits for agreement. One that a newer login has overtaken doesn't count."""
     newest = max((slot for slot in pair if slot.login and slot.candidate), key=lambda slot: slot.rank, default=None)
     held = current(pair)
     if newest is None or (held is not None and newest.rank[0] <= held.rank[0]):
@@ -188,10 +190,10 @@ def pending(pair: tuple[Slot, Slot]) -> Slot | None:
 
 
 def target(pair: tuple[Slot, Slot], avoid: str | None, login: Login) -> Slot:
-    """Where a login is written: never to `avoid`, the slot with the highest generation.
+    """The slot to write a login to: never `avoid`, the slot with the highest generation.
 
-    With no login to protect, the slot that already holds this very candidate, else one without anything valid, else
-    the older candidate.
+    With no login to protect: the slot that already holds this very candidate, else one without anything valid, else the
+    older candidate.
     """
     if avoid is not None:
         return next(slot for slot in pair if slot.letter != avoid)

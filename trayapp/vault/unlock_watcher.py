@@ -1,7 +1,7 @@
-"""Hears from the session bus when the Secret Service came up or was unlocked. It only listens: nothing here prompts.
+"""Secret Service watcher: reports on the session bus that the keyring appeared or was unlocked. Never prompts.
 
-Signals are hints, not states: each one makes us look at the default collection, and `on_up` is told if that is open.
-Where there is no session bus (or no D-Bus at all), `watch` returns, and the engine's own polling is all there is.
+Signals are hints, not states: each one makes us read the default collection, and `on_up` is called if that is open.
+Without a session bus (or without D-Bus at all) `watch` returns, and the engine's own polling is all there is.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 BUS = "org.freedesktop.DBus"
 
 OWNER_RULE = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'"
-CALL_LIMIT = 5.0  # s; who waits for an answer hears nothing else
-BATCH_WINDOW = 0.05  # s; signals that come so close tell of one event
-# A gnome-keyring that the bus has just started tells of its first unlock by CollectionChanged alone, of later ones by
-# both.
+CALL_LIMIT = 5.0  # s; no signal is handled while a reply is awaited
+BATCH_WINDOW = 0.05  # s; signals closer together than this are one event
+# A gnome-keyring that the bus has just started reports its first unlock by CollectionChanged alone, later ones by both.
 RULES = (
     f"type='signal',sender='{SERVICE}',interface='{INTERFACE}',member='CollectionChanged'",
     f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
@@ -38,7 +37,7 @@ RULES = (
 
 
 async def watch(on_up: Callable[[], None]) -> None:
-    """Until cancelled or the bus is gone: call `on_up` when the default collection opens or the service appears."""
+    """Call `on_up` when the default collection opens or the service appears, until cancelled or until the bus is gone."""
     if not sys.platform.startswith("linux"):
         return
     try:
@@ -69,7 +68,7 @@ async def watch(on_up: Callable[[], None]) -> None:
 
 
 def _enqueue(message: Message, signals: asyncio.Queue[Message | None]) -> None:
-    """From the bus's reader, for every message: keep the signals that matter."""
+    """Keep the signals that matter. The bus's reader calls this for every message."""
     owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
     lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
     changed = message.member == "CollectionChanged" and message.interface == INTERFACE
@@ -102,7 +101,7 @@ async def _is_available(bus: MessageBus, message: Message) -> bool:
 async def _call(
     bus: MessageBus, destination: str, path: str, interface: str, member: str, signature: str, *body: Any
 ) -> Any:
-    """The first value of the reply; None when the call failed. Never starts a service that is not running."""
+    """The first value of the reply; None if the call failed. Never starts a service that isn't running."""
     from dbus_fast import Message, MessageFlag, MessageType
 
     message = Message(
@@ -117,7 +116,7 @@ async def _call(
     try:
         async with asyncio.timeout(CALL_LIMIT):
             reply = await bus.call(message)
-    except (OSError, EOFError):  # too late, too, is an OSError
+    except (OSError, EOFError):  # TimeoutError is an OSError too
         return None
     if reply.message_type is not MessageType.METHOD_RETURN or not reply.body:
         return None

@@ -1,9 +1,9 @@
-"""Which keyring is used: one of five, known by class. Everything else is refused, however it was chosen.
+"""Choice of the keyring: one of five, known by exact class. Everything else is refused, however it was chosen.
 
-`keyring.get_keyring()` is never asked: it keeps "there is none" for the life of the process, obeys an environment
-variable and a configuration file that can name anything, and takes a plaintext file when nothing better is there. A
-person's choice among the five is honoured; a choice of anything else is an answer too: no keyring, and a sentence that
-names it. On Linux the Secret Service is spoken to directly (`servicevault.py`); the keyring library, which is large, is
+`keyring.get_keyring()` is never called: it remembers "there is none" for the life of the process, obeys an environment
+variable and a configuration file that can name anything, and falls back to a plaintext file. A person's choice among
+the five is honoured. Any other choice means no keyring, and a sentence that names the refused class (SECURITY.md 17).
+On Linux the Secret Service is called directly (`secret_service_vault.py`). The keyring library, which is large, is
 loaded for all else, or if a person's settings for it (KEYRING_PROPERTY_*) are to be obeyed.
 """
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def choose() -> Vault:
-    """The best allowed keyring that is there now. Raises `NoVaultError`; asks anew at every call."""
+    """The best allowed keyring that is available now. Raises `NoVaultError`; looks anew at every call."""
     named = _named_choice()
     if named and named not in (*ALLOWED, CHAINER):
         raise NoVaultError(refused_keyring(named))
@@ -56,7 +56,7 @@ def _candidates() -> tuple[str, ...]:
 
 
 def _plain_will_do() -> bool:
-    """Whether what is said on the session bus stays in this machine, and nobody set anything for the keyring library."""
+    """Whether the session bus stays within this machine and nobody configured the keyring library."""
     if not sys.platform.startswith("linux") or any(name.startswith("KEYRING_PROPERTY_") for name in os.environ):
         return False
     return all(
@@ -65,16 +65,17 @@ def _plain_will_do() -> bool:
 
 
 def _secret_service() -> Vault | None:
-    """The one of this session; None where there is none, or none that speaks plainly: the library has words for it.
+    """The Secret Service of this session; None if there is none, or none with plain sessions: the library has words for
+    that.
 
-    Raises `ServiceError` for one that does not answer: the library would wait for it without end.
+    Raises `ServiceError` for a service that doesn't answer: the library would wait for it without end.
     """
     from trayapp.vault.secret_service_vault import NO_REPLY, SecretServiceVault
 
     vault = SecretServiceVault()
     try:
         vault.open()
-    except Exception as error:  # no bus, no service, no plain session: all in many ways
+    except Exception as error:  # no bus, no service, no plain session: each raises in many ways
         log.debug("The Secret Service is not there: %s", getattr(error, "name", "") or type(error).__name__)
         vault.close()
         if getattr(error, "name", "") == NO_REPLY:
@@ -84,7 +85,7 @@ def _secret_service() -> Vault | None:
 
 
 def _named_choice() -> str:
-    """The class that the environment or keyringrc.cfg names. It is only read: no foreign code is imported for it."""
+    """The class that the environment or keyringrc.cfg names. It is only read; no foreign code is imported for it."""
     if named := os.environ.get("PYTHON_KEYRING_BACKEND", "").strip():
         return named
     file = _library_settings() / "keyringrc.cfg"
@@ -101,14 +102,14 @@ def _named_choice() -> str:
 
 
 def _library_settings() -> Path:
-    """Where the keyring library looks; asking the library would load it."""
+    """Where the keyring library looks for its settings; asking the library would load it."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", os.environ.get("ProgramData", ".")), "Python Keyring")  # noqa: SIM112
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "python_keyring")
 
 
 def _nothing(chosen: str) -> str:
-    """Plainly; why each class is not there helps only who knows them."""
+    """The sentence for people. Why each class isn't available helps only those who know them."""
     if chosen:
         return f"The keyring that was chosen, {chosen}, is not there."
     outside = sys.platform.startswith("linux") and not os.environ.get("DBUS_SESSION_BUS_ADDRESS")
