@@ -1,4 +1,4 @@
-"""What a person can do about a workload, in the words of the page's own buttons: the one click that helps, and a sentence."""
+"""Advice for the dashboard and the API: the one action that helps a workload most, and a sentence about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_ACTION_NEEDED = ("", "Nothing to do: it goes on by itself.")
 
 
 def advice(view: WorkloadView) -> tuple[str, str]:
-    """The verb of the API that helps most (one of `ACTIONS`, or empty), and what to do; both empty when all is well."""
+    """The API action that helps most (one of `ACTIONS`, or empty) and what to do; both empty if all is well."""
     detail, status = view.auth.detail, view.status
     if status is Status.STOPPED:
         return "resume", "Resume it when you want to use it again."

@@ -1,4 +1,4 @@
-"""What `doctor` says of one thing, and what the running app tells it: the same values in the command line and in the app."""
+"""Results of `amberlight doctor`, as values shared by the command line and the running app."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEYRING: Mapping[Trouble, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line: what was looked at, how it is, and what to do about it (empty when all is well)."""
+    """One line: what was checked, its state, and what to do about it (empty if nothing)."""
 
     name: str
     state: str
@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that `doctor` asks of the running app, in one answer."""
+    """Everything `doctor` asks the running app."""
 
     checks: tuple[Check, ...]
     tray: bool  # it has an icon, whether or not a panel shows it; not with --no-tray
@@ -41,6 +41,6 @@ class Report:
 
 
 def keyring_check(trouble: Trouble | None, text: str) -> Check:
-    """How the keyring is; `text` names it, or says what is wrong with it."""
+    """The check of the keyring; `text` names it, or says what is wrong with it."""
     state, help_ = (OK, "") if trouble is None else _KEYRING[trouble]
     return Check("keyring", state, text, help_)

@@ -1,8 +1,9 @@
-"""Whether a refresh succeeded, failed for now, or was refused is decided in this file and nowhere else.
+"""Classification of token endpoint replies: refreshed, try later, or refused. Decided here and nowhere else.
 
-The rule in one sentence: a login ends only by the server's own, complete, well-formed "no"; everything that a firewall,
-a proxy, a captive portal or a server in trouble can say means "later". `classify` walks the rows of DESIGN.md section 3
-in order, and the first that fits is the outcome. It raises nothing, whatever the bytes; no body is ever quoted.
+The rule in one sentence: a login ends only by the server's own, complete, well-formed "no"; anything that a firewall, a
+proxy, a captive portal or a failing server can say means "later". `classify` walks the eight rows of RULES.md section 3
+("Classification") in order, and the first that matches is the outcome. It never raises, whatever the bytes are, and no
+part of a body is quoted unless it is fit to show.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Outcome, Re
 from trayapp.core.model import Problem, Secret
 from trayapp.core.quirks import refusal_text, verdict
 
-# Row 6: RFC 6749 section 5.2, and RFC 6750's word for the same. What the server means by it, for people.
+# Row 6: the codes of RFC 6749 section 5.2, and RFC 6750's `invalid_token`, with what they mean for people.
 VERDICTS: Mapping[str, str] = {
     "invalid_grant": "The server no longer accepts this login",
     "invalid_client": "The server no longer knows this app's registration",
@@ -31,14 +32,14 @@ VERDICTS: Mapping[str, str] = {
     "invalid_token": "The server no longer accepts this login",
 }
 VERDICT_STATUSES = (400, 401, 403)
-INTERACTION = "The server wants you to sign in again in person"  # second factor, consent: a quirk row
-GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have acted
-NETWORK_LOGIN_REQUIRED = 511  # RFC 6585 section 6: only captive portals say so
+INTERACTION = "The server wants you to sign in again in person"  # row 4: a second factor or consent is needed
+GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have used the token
+NETWORK_LOGIN_REQUIRED = 511  # RFC 6585 section 6: sent by captive portals only
 
-SUMMARY_MAX = 200  # characters; Problem promises it
+SUMMARY_MAX = 200  # characters, as `Problem` promises
 DESCRIPTION_MAX = 120  # characters of the server's own explanation
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 appendix A.12, A.17; without the space, which no header could carry
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # RFC 6749 appendix A.12 and A.17, but no space: a header couldn't carry it
 _SCOPE = re.compile(r"[\x20-\x7e]{0,4096}")
 _SECRET_LIKE = re.compile(
     r"[A-Za-z0-9_\-.~+/=%]{20,}|://"
@@ -46,7 +47,7 @@ _SECRET_LIKE = re.compile(
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _FORM = re.compile(rb"[A-Za-z0-9_.~%+&=*-]+")
 
-# Row 1 and 2: why no complete answer came, for people. {detail} is the transport's own short reason, if it is fit to show.
+# Rows 1 and 2: why no complete answer came, for people.
 FAULTS: Mapping[str, str] = {
     "dns": "The server's name could not be looked up: offline, VPN or DNS?",
     "refused": "The server refused the connection: is it down, or blocked by a firewall?",
@@ -66,21 +67,21 @@ EXPLAINED = ("tls", "proxy", "request")  # kinds whose own short reason helps a 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """An answer's body, read as far as it can be. `fields` is what a JSON object or a form says."""
+    """A response body, parsed as far as possible. `fields` is the content of a JSON object or a form."""
 
     fields: Mapping[str, object]
     json: bool = False  # it is JSON, of whatever type
     json_object: bool = False
-    claims_json: bool = False  # it says that it is JSON, or looks like it
+    claims_json: bool = False  # its type says JSON, or it looks like JSON
     html: bool = False
 
 
 def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
-    """What the reply means. `provider` is `quirk_for(token_endpoint)`; `wall` is now, for a `Retry-After` date."""
+    """The outcome of a reply. `provider` is `provider_of(token_endpoint)`; `wall` is now, for a Retry-After date."""
     if isinstance(reply, Fault):  # rows 1 and 2
         problem = problem_of(reply)
         return Ambiguous(problem) if reply.sent else NotSent(problem)
-    if reply.status == 407:  # row 1: the proxy kept it
+    if reply.status == 407:  # row 1: the proxy didn't pass it on
         return NotSent(Problem("proxy", "The HTTP proxy asks for a login (407): check the proxy settings.", 407))
     body = _read_body(reply)
     success = 200 <= reply.status < 300
@@ -97,14 +98,14 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
 
 
 def problem_of(fault: Fault) -> Problem:
-    """Why no complete answer came, in words for people."""
+    """The problem to show for a fault. The transport's own reason stands in brackets where it helps and is fit to show."""
     summary = FAULTS.get(fault.kind, "The request failed.")
     detail = _sanitised(fault.summary) if fault.kind in EXPLAINED or fault.kind not in FAULTS else ""
     return Problem(fault.kind, _cut(f"{summary} ({detail.rstrip('.')})" if detail else summary, SUMMARY_MAX))
 
 
 def _refreshed(access_token: str, fields: Mapping[str, object]) -> Refreshed:
-    """Row 3. What is odd about the rest of the answer counts as absent: the access token is good (M1)."""
+    """Row 3. Anything odd about the rest of the answer counts as absent, because the access token is good (M1)."""
     scope, id_token = fields.get("scope"), _printable_token(fields.get("id_token"))
     return Refreshed(
         access_token=Secret(access_token),
@@ -116,7 +117,7 @@ def _refreshed(access_token: str, fields: Mapping[str, object]) -> Refreshed:
 
 
 def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
-    """Rows 7 and 8: an answer that is neither a token nor a verdict."""
+    """Rows 7 and 8: a response that is neither a token nor a verdict."""
     status = answer.status
     success = 200 <= status < 300
     portal = status == NETWORK_LOGIN_REQUIRED or 300 <= status < 400 or (success and body.html)
@@ -150,8 +151,10 @@ def _busy_summary(status: int, body: _Body, code: str, portal: bool) -> str:
 
 
 def _verdict_problem(status: int, code: str, word: str, body: _Body, provider: str) -> Problem:
-    """A verdict in plain words, the server's own word for it, and what it means there: in our words where we know the
-    provider, else its explanation if that is fit to show."""
+    """A verdict for people: its meaning, the server's own code, and an explanation.
+
+    The explanation is ours where `providers.py` has one, else the server's description if that is fit to show.
+    """
     meaning = VERDICTS.get(code, INTERACTION)
     fields = body.fields
     if known := refusal_text(provider, code, fields):
@@ -172,7 +175,7 @@ def _read_body(answer: Answer) -> _Body:
     claims = kind == "application/json" or kind.endswith("+json") or start.startswith((b"{", b"["))
     try:
         value = json.loads(answer.body)
-    except (ValueError, RecursionError):  # not JSON, not text, digits or nesting without end
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, too many digits, nested too deeply
         form = kind == "application/x-www-form-urlencoded" or kind in ("", "text/plain")
         return _Body(_form(answer.body) if form else {}, claims_json=claims, html=html)
     is_object = isinstance(value, dict)
@@ -180,13 +183,13 @@ def _read_body(answer: Answer) -> _Body:
 
 
 def _form(body: bytes) -> dict[str, object]:
-    """A form-encoded body, as some servers answer whatever they are asked; empty if it is anything else."""
+    """The fields of a form-encoded body, which some servers send whatever was accepted; empty if it is anything else."""
     text = body.strip()
     return dict(parse_qsl(text.decode("ascii"))) if _FORM.fullmatch(text) else {}
 
 
 def _printable_token(value: object) -> str:
-    """A token that a header or a form can carry; empty otherwise."""
+    """`value` if it is a token that a header or a form can carry, else empty."""
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else ""
 
 
@@ -200,7 +203,7 @@ def _code(value: object) -> str:
 
 
 def _lifetime(value: object) -> float | None:
-    """M1: seconds of life, a positive number or its digits; everything else counts as not said."""
+    """`expires_in` in seconds: a positive number, or one as digits; anything else counts as absent (M1)."""
     if isinstance(value, str):
         value = float(value) if _SECONDS.fullmatch(value.strip()) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -213,7 +216,7 @@ def _lifetime(value: object) -> float | None:
 
 
 def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
-    """RFC 9110 section 10.2.3: seconds, or a date by the server's own clock where it tells that; None if neither."""
+    """Retry-After in seconds (RFC 9110 section 10.2.3); a date is measured against the server's own `Date` if it sent one."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         seconds = float(text)
@@ -239,7 +242,7 @@ def _http_date(text: str) -> float | None:
 
 
 def _sanitised(text: str) -> str:
-    """A foreign text fit to show: its first line, printable, short; nothing of it if a token might be inside."""
+    """The first line of a server's text, printable and short; empty if there might be a token in it."""
     line = next(iter(text.strip().splitlines()), "")
     shown = " ".join("".join(c for c in line if c.isprintable()).split())
     return "" if _SECRET_LIKE.search(shown) else _cut(shown, DESCRIPTION_MAX)

@@ -1,8 +1,8 @@
-"""What is pasted into another program so that it reaches a workload through the proxy: JSON text, made from values.
+"""Client settings: the JSON to paste into another program so that it uses a workload through the proxy.
 
-Each program has its own words for the same three things: a name, an address and a header with the local key.
-Claude Code (`.mcp.json`, `claude mcp add-json`): `mcpServers`, `type` http. Cursor (`mcp.json`): `mcpServers`; what has a
-`url` is remote. VS Code (`.vscode/mcp.json`): `servers`, `type` http. `json` is for everybody else.
+Each program has its own keys for the same three things: a name, a URL and a header with the local key. Claude Code
+(`.mcp.json`, `claude mcp add-json`): `mcpServers`, `type` http. Cursor (`mcp.json`): `mcpServers`, remote if there is a
+`url`. VS Code (`.vscode/mcp.json`): `servers`, `type` http. `json` is for all others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trayapp.core.model import Secret
 
 
 class Program(StrEnum):
-    """Who reads the settings."""
+    """The program that reads the settings."""
 
     CLAUDE = "claude"
     CURSOR = "cursor"
@@ -30,16 +30,16 @@ class ClientAccess:
 
     name: str
     url: str  # of the proxy
-    key: Secret | None  # None where the workload wants none
-    lasting: bool = True  # False: the address is another one after the next start
+    key: Secret | None  # None if the workload needs none
+    lasting: bool = True  # False: the URL changes with the next start
 
     def headers(self) -> dict[str, str]:
-        """What the client has to send. It holds the local key."""
+        """The headers a client must send; they contain the local key."""
         return {} if self.key is None else {"Authorization": f"Bearer {self.key.reveal()}"}
 
 
 def settings_text(access: ClientAccess, program: Program) -> str:
-    """The text to be pasted. It holds the local key."""
+    """The text to paste; it contains the local key."""
     entry: dict[str, object] = {"type": "http", "url": access.url}
     if headers := access.headers():
         entry["headers"] = headers

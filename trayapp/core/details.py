@@ -1,4 +1,4 @@
-"""What a person gets who asks for more: the details of an error, and every workload that is not well, one by one."""
+"""Details on request: the text of *Copy error details*, and one notice per workload that isn't well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED)
 
 
 def error_details(view: WorkloadView) -> str:
-    """The last error and what surrounds it, for a bug report. No token, no address with a query, no body is in it."""
+    """The last error and its context, for a bug report. Contains no token, no URL with a query and no body."""
     error = view.auth.last_error
     lines = [f"{view.name}: {view.status} ({view.auth.detail})", view.status_context]
     if error is not None:
@@ -24,7 +24,7 @@ def error_details(view: WorkloadView) -> str:
 
 
 def problem_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
-    """One notice for each workload that is not well."""
+    """One notice for each workload that isn't well."""
     unwell = [view for _, view in sorted(snapshot.workloads.items()) if view.status not in NOT_A_PROBLEM]
     return tuple(_notice(view) for view in unwell)
 
@@ -37,7 +37,7 @@ def _notice(view: WorkloadView) -> Notice:
 
 
 def all_well_text(count: int) -> str:
-    """Nothing to show is worth a sentence too."""
+    """The text to show instead if there are no such notices; `count` is the number of workloads."""
     if not count:
         return "No workload yet. Add one: amberlight add NAME URL"
     return "Everything is signed in." if count > 1 else "It is signed in."

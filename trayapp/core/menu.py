@@ -1,7 +1,7 @@
-"""Icon, tooltip and menu, made whole from one snapshot each time; keys are stable, so a late click hits its own item.
+"""Tray icon, tooltip and menu, rebuilt whole from each snapshot.
 
-A workload is ranked by how it is drawn, not by its word alone: one without a token counts as retrying even while it is
-still called `running`.
+Keys are stable across rebuilds, so a late click hits the item it was meant for. Workloads are ranked by how they are
+drawn, not by status alone: one without a usable token ranks as retrying even while its status is still `running`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem,
 from trayapp.core.sentences import LocalTime, enter_code, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
-SEGMENTS_MAX = 6  # above that a segment is too narrow to be seen at 22 pixels
+SEGMENTS_MAX = 6  # more segments would be too narrow to see at 22 pixels
 TOOLTIP_NAMES = 5  # lines below the summary
 
 GLYPH_CHARACTERS: Mapping[Glyph, str] = {
@@ -28,7 +28,7 @@ GLYPH_CHARACTERS: Mapping[Glyph, str] = {
 
 
 class Rank(IntEnum):
-    """How bad, worst first; from `UNKNOWN` on never the worst while anything else is there."""
+    """Severity, worst first. The worst workload decides the icon; `UNKNOWN` and after only if there is nothing else."""
 
     SIGNED_OUT = 0
     ERROR = 1
@@ -43,7 +43,7 @@ class Rank(IntEnum):
     STOPPED = 10
 
 
-# In the order of the summary line: one, several.
+# The words of the summary line, in its order: for one workload, for several.
 SUMMARY_WORDS: Mapping[Rank, tuple[str, str]] = {
     Rank.RUNNING: ("running", "running"),
     Rank.STARTING: ("starting", "starting"),
@@ -72,7 +72,7 @@ _RANKS: Mapping[Status, Rank] = {
 
 
 def rank(view: WorkloadView) -> Rank:
-    """How bad this workload is, as it is drawn."""
+    """The severity of a workload, as it is drawn."""
     if view.colour is Colour.AMBER:
         return Rank.RETRYING
     if view.status is Status.UNAUTHENTICATED and view.colour is Colour.BLUE:
@@ -90,7 +90,7 @@ def summary(snapshot: Snapshot) -> str:
 
 
 def tray_view(snapshot: Snapshot, local: LocalTime) -> TrayView:
-    """All that the tray draws. `local` writes a wall time as the user's time of day."""
+    """Everything the tray draws. `local` formats a wall time as the user's time of day."""
     return TrayView(_icon(snapshot), _tooltip(snapshot, local), tuple(_menu(snapshot, local)))
 
 
@@ -129,7 +129,9 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
     yield MenuItem("summary", summary(snapshot), enabled=False)
     if any(view.auth.detail is Detail.KEYRING_LOCKED for view in views):
-        yield MenuItem("keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL))  # a retry by hand may show its dialog
+        yield MenuItem(
+            "keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL)
+        )  # a manual retry may show the keyring's dialog
     yield from (_device_code_item(view) for view in views if view.auth.device is not None)
     yield from (_sign_in_item(view) for view in views if _needs_sign_in(view) and view.auth.device is None)
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
@@ -149,12 +151,12 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
 
 
 def _needs_sign_in(view: WorkloadView) -> bool:
-    """A sign-in is what this workload needs, so it is one click away at the top."""
+    """Whether a sign-in is what this workload needs; then it is one click away at the top of the menu."""
     return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail is Detail.CONFIRM_CHANGE
 
 
 def _device_code_item(view: WorkloadView) -> MenuItem:
-    """A sign-in by device code waits (RFC 8628): a click opens its page here, on this machine."""
+    """A device authorization waits for its code (RFC 8628): a click opens the verification page on this machine."""
     assert view.auth.device is not None  # noqa: S101 - the caller looked
     return MenuItem(
         f"device:{view.name}", f"{view.name}: {enter_code(view.auth.device)}…", Action(Verb.REAUTHORIZE, view.name)

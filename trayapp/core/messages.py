@@ -1,7 +1,7 @@
-"""Events (what happened, and when) and effects (what is wanted): the whole language of the machine.
+"""Events (what happened, and when) and effects (what to do): the interface of the state machine.
 
-An event carries `.now`, and `.jitter` in [0, 1) where a delay may follow from it. An effect is an order without an
-answer; its answer comes back as an event. Outcomes of an attempt are values too, made by `classify.py`.
+An event carries `now`, and `jitter` in [0, 1) where a delay may follow from it. An effect is a request to the engine; if
+it has a result, that comes back as an event. Outcomes of an attempt are values too, made by `classify.py`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Secret, Spec, Trigger, Trouble
 
-# --- what came back from a token endpoint, raw -----------------------------------------------------------------------
+# --- raw replies of a token endpoint --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete HTTP answer. Header names are lower case; the body is cut at 1 MiB."""
+    """A complete HTTP response. Header names are lower case; the body is at most 1 MiB."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +26,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """No complete answer. `sent` False is proof that the token never left this machine."""
+    """No complete response. `sent` False proves that the token never left this machine."""
 
     sent: bool
     kind: str  # dns refused unreachable connect_timeout tls proxy timeout reset eof truncated request internal
@@ -35,12 +35,12 @@ class Fault:
 
 Reply: TypeAlias = Answer | Fault
 
-# --- what an attempt came to (DESIGN.md section 3, classification) ---------------------------------------------------
+# --- outcomes of an attempt (RULES.md section 3, "Classification") --------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A new access token, and a new refresh token if the server rotates."""
+    """A new access token, and a new refresh token if the server rotates them."""
 
     access_token: Secret
     refresh_token: Secret | None = None
@@ -51,32 +51,32 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Proved: the refresh token did not leave."""
+    """The refresh token provably never left this machine."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """It may have arrived, and no complete answer came."""
+    """The refresh token may have arrived, and no complete response came."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class ServerBusy:
-    """An answer that is neither a token nor a verdict."""
+    """A complete response that is neither a token nor a verdict."""
 
     problem: Problem
-    retry_after: float | None = None  # s from the answer on (M12)
-    maybe_spent: bool = False  # 502 and 504: a gateway answered, the server behind it may have acted
-    portal: bool = False  # 200 HTML, 3xx: a captive portal is suspected
-    refresh_token: Secret | None = None  # 200 without access token, but with a new refresh token: it is kept
+    retry_after: float | None = None  # s from the response on (M12)
+    maybe_spent: bool = False  # 502 and 504: the server behind the gateway may have used the token
+    portal: bool = False  # it looks like a captive portal's (M8)
+    refresh_token: Secret | None = None  # a 2xx without access token may still have rotated the login
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server's verdict on this combination: the only thing that ends a login."""
+    """The server's verdict on this combination: the only outcome that ends a login."""
 
     problem: Problem
 
@@ -88,14 +88,14 @@ Outcome: TypeAlias = Refreshed | NotSent | Ambiguous | ServerBusy | Refused
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What all events share."""
+    """Base of all events: the instant it happened."""
 
     now: Moment
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Event):
-    """The keyring (both slots) and state.db were read."""
+    """Both slots of the keyring, and state.db, were read."""
 
     login: Login | None
     saved: Saved = field(default=Saved())
@@ -103,7 +103,7 @@ class Loaded(Event):
 
 @dataclass(frozen=True, slots=True)
 class KeyringDown(Event):
-    """Reading or probing failed; `attempt` is the attempt whose probe it was."""
+    """Reading the keyring, or an attempt's probe, failed; `attempt` is None for a read."""
 
     trouble: Trouble
     attempt: int | None = None
@@ -116,26 +116,26 @@ class KeyringUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class Go(Event):
-    """Due, gate open, a slot free: begin an attempt."""
+    """Begin an attempt: it is due, the gate is open and admission allows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOk(Event):
-    """The keyring is unlocked and writable, and the intent of this attempt is on disk."""
+    """The keyring is writable, and the intent of this attempt is on disk."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finished(Event):
-    """The attempt's answer, current or late. `fingerprint` and `lineage` are those of the token it sent."""
+    """An attempt ended, now or late. `fingerprint` and `lineage` are those of the login it sent."""
 
     attempt: int
     fingerprint: str
     lineage: str
     outcome: Outcome
     jitter: float = 0.5
-    serial: int = 0  # for the access token, given by the engine
+    serial: int = 0  # of the new access token, assigned by the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Stored(Event):
 
 @dataclass(frozen=True, slots=True)
 class NotStored(Event):
-    """It could not be written."""
+    """A login couldn't be written, or not read back."""
 
     generation: int
     lineage: str
@@ -157,14 +157,14 @@ class NotStored(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rejected(Event):
-    """The upstream answered 401 to the access token `serial`."""
+    """The upstream answered 401 to access token number `serial`."""
 
     serial: int
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Event):
-    """The upstream answered 2xx to a token of ours (M18)."""
+    """The upstream answered 2xx to an access token (M18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,89 +179,89 @@ class Woke(Event):
 
 @dataclass(frozen=True, slots=True)
 class SleepSoon(Event):
-    """The machine is about to sleep: an answer that is still out may be lost."""
+    """The machine is about to sleep: the answer of an attempt in flight may be lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateBlocked(Event):
-    """The gate closed: offline, portal or sleep. The ceiling stops counting."""
+    """Offline, portal or sleep began: the ceiling stops counting (M6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateUnblocked(Event):
-    """The gate is open again. The ceiling counts on."""
+    """Offline, portal or sleep ended: the ceiling counts again (M6)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manual(Event):
-    """The user said *Retry now*."""
+    """A person chose *Retry now*."""
 
 
 @dataclass(frozen=True, slots=True)
 class HotCall(Event):
-    """A caller needs a token with `validity` seconds of life now, and there is none."""
+    """A caller needs a token with `validity` seconds of life left, and there is none (M15)."""
 
     validity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Time(Event):
-    """A deadline was reached; the clocks were read."""
+    """A deadline of the workload was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInStarted(Event):
-    """A browser was opened, or a link printed; again with the code that a person has to type, once there is one."""
+    """A sign-in began; sent again with the user code once a device authorization has one."""
 
     device: DeviceCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignInEnded(Event):
-    """Cancelled, failed or timed out: nothing changed."""
+    """A sign-in was cancelled, failed or timed out: nothing else changed."""
 
     problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn(Event):
-    """A new login of a new lineage, with its first access token."""
+    """A sign-in brought a login of a new lineage, with its first access token."""
 
     login: Login
     access: AccessToken
-    warning: Problem | None = None  # what could not be checked about it
+    warning: Problem | None = None  # what couldn't be verified about it
 
 
 @dataclass(frozen=True, slots=True)
 class Pause(Event):
-    """The user paused it."""
+    """A person paused the workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resume(Event):
-    """The user resumed it."""
+    """A person resumed the workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configured(Event):
-    """A new configuration: only timing, or its identity (`Spec.identity`) too."""
+    """The workload's configuration changed: only timing, or its identity (`Spec.identity`) too."""
 
     spec: Spec
 
 
 @dataclass(frozen=True, slots=True)
 class SignOut(Event):
-    """The user gives the login up: revoke it, delete it, keep the workload."""
+    """A person signed out: revoke and delete the login, keep the workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remove(Event):
-    """It is taken out of the configuration: revoke, delete, forget."""
+    """A person removed the workload: revoke and delete the login, forget the workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown(Event):
-    """The program ends."""
+    """The program is quitting."""
 
 
 # --- effects ---------------------------------------------------------------------------------------------------------
@@ -269,14 +269,14 @@ class Shutdown(Event):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read both slots and state.db; answer `Loaded` or `KeyringDown`. `prompt`: a user asked, so a dialog may come up."""
+    """Read both slots and state.db; answered by `Loaded` or `KeyringDown`. `prompt`: the keyring may show its dialog."""
 
     prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Prove that the keyring is writable, then write the intent; answer `ProbeOk` or `KeyringDown`."""
+    """Prove that the keyring is writable, then record the intent; answered by `ProbeOk` or `KeyringDown`."""
 
     attempt: int
     prompt: bool = False
@@ -284,7 +284,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the refresh request; answer `Finished`."""
+    """Send the refresh request; answered by `Finished`."""
 
     attempt: int
     login: Login
@@ -293,16 +293,16 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Close the attempt's connection; whatever it still says is late."""
+    """Close the attempt's connection; an answer that still comes is late."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write this login to the slot that is not the highest, read it back, commit; answer `Stored` or `NotStored`.
+    """Write this login to the slot that isn't current and read it back; answered by `Stored` or `NotStored`.
 
-    `settles` is the fingerprint of the token that it replaces: its intent is closed by the same commit.
+    `settles` is the fingerprint of the token it replaces; recording the generation also closes that token's intent.
     """
 
     login: Login
@@ -311,7 +311,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class CloseIntent:
-    """The intent of this fingerprint is settled: an answer came and no new login has to be stored."""
+    """Close the intent of this fingerprint: the answer came, and no new login has to be stored."""
 
     fingerprint: str
 
@@ -323,7 +323,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One row of history: an attempt's end or a transition, in plain words."""
+    """Record one row of history: the end of an attempt, or a transition."""
 
     kind: str  # attempt, sign_in, phase, ignored
     outcome: str = ""
@@ -349,7 +349,7 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The shutdown need not wait for this workload any longer."""
+    """The shutdown no longer has to wait for this workload."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""What `/metrics` says, in Prometheus' text format 0.0.4: pure text from what is public and from counters.
+"""The `/metrics` page in Prometheus text format 0.0.4, rendered from a snapshot and counters.
 
-Names and status words are all that it tells of a workload: no address, no error text, nothing secret.
+Of a workload it shows name, status and numbers only: no URL, no error text, no secret.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the app counted since it started. The keys name what the values are about; values never go down."""
+    """Counts since the app started, by their label values. They never go down."""
 
     refreshes: Mapping[tuple[str, str, str], int]  # workload, outcome, trigger
-    refused: Mapping[tuple[str, str], int]  # workload, the error it was told (M15)
-    proxied: Mapping[tuple[str, str], int]  # workload, the answer's status code; empty without a proxy
+    refused: Mapping[tuple[str, str], int]  # workload, the error the caller got (M15)
+    proxied: Mapping[tuple[str, str], int]  # workload, status code; empty without a proxy
     streams: int = 0  # open event streams
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """All samples of one name."""
+    """A metric with its samples."""
 
     name: str
     kind: str  # gauge or counter
@@ -128,5 +128,5 @@ def _quoted(value: str) -> str:
 
 
 def _formatted(value: float) -> str:
-    """Whole numbers without a point; nobody needs more than milliseconds."""
+    """A whole number without a decimal point, anything else with three digits."""
     return str(int(value)) if value.is_integer() else f"{value:.3f}"

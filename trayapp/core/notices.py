@@ -1,7 +1,7 @@
-"""What is announced, once: the difference between what was said and what is so now.
+"""Notifications: what to show and withdraw, as the difference between what was shown and the current snapshot.
 
-`notices` is told everything and remembers through `ShownNotices` alone. Amber is announced only where somebody missed a
-token; red until it is solved; offline never. Several at once are one notification.
+`notices` is a pure function; its only memory is `ShownNotices`. Amber is announced only if a client was refused a token,
+red until it is solved, offline never. Several workloads share one notification.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from trayapp.core.model import DeviceCode, Problem
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
-AMBER_DELAY = 60.0  # s of retrying before a word is said: most outages are over by then
+AMBER_DELAY = 60.0  # s of retrying before it is announced: most outages are over by then
 OVERRULABLE = ("different_account", "different_server", "scope_lost")  # of a sign-in; a person may agree to these
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
 
 @dataclass(frozen=True, slots=True)
 class ShownNotices:
-    """What was said so far and has not ended. Names are sorted."""
+    """What has been announced and isn't over yet. Names are sorted."""
 
     amber: tuple[str, ...] = ()
-    red: Mapping[str, float] = field(default_factory=dict)  # name → wall, when it was last said
-    red_shown: tuple[str, ...] = ()  # what the red notification on the screen speaks of
-    failed: Mapping[str, Problem] = field(default_factory=dict)  # sign-ins that came to nothing
-    codes: Mapping[str, DeviceCode] = field(default_factory=dict)  # sign-ins that wait for their code
+    red: Mapping[str, float] = field(default_factory=dict)  # name → wall time of its last announcement
+    red_shown: tuple[str, ...] = ()  # the names in the red notification on screen
+    failed: Mapping[str, Problem] = field(default_factory=dict)  # failed sign-ins
+    codes: Mapping[str, DeviceCode] = field(default_factory=dict)  # device authorizations that wait for their code
 
 
 def notices(
@@ -37,10 +37,10 @@ def notices(
     wall: float,
     user_is_back: bool = False,
 ) -> tuple[ShownNotices, tuple[Notice, ...], tuple[str, ...]]:
-    """What to show and which keys to withdraw.
+    """The new memory, the notices to show and the keys to withdraw. `wall` is now.
 
-    `refused`: the workloads whose clients went away without a token in this outage. `nudge`: the user is just back, by
-    wake or unlock; only then is a reminder repeated.
+    `refused` names the workloads that had to refuse a client a token in this outage. `user_is_back` is true right after
+    a wake or an unlock; only then is a reminder repeated.
     """
     amber, show_amber, drop_amber = _amber(shown_before, snapshot, refused, wall)
     red, shown, show_red, drop_red = _red(shown_before, snapshot, wall, user_is_back)
@@ -53,14 +53,14 @@ def notices(
 def _device_codes(
     shown_before: ShownNotices, snapshot: Snapshot
 ) -> tuple[Mapping[str, DeviceCode], tuple[Notice, ...], tuple[str, ...]]:
-    """The code that a person has to type, for as long as it is good (RFC 8628); asked for, so muted or not."""
+    """User codes to type, for as long as they are valid (RFC 8628). Shown even when muted: a person asked for them."""
     codes = {name: view.auth.device for name, view in snapshot.workloads.items() if view.auth.device is not None}
     show = tuple(_code_notice(name, code) for name, code in codes.items() if shown_before.codes.get(name) != code)
     return codes, show, tuple(f"device:{name}" for name in shown_before.codes if name not in codes)
 
 
 def _code_notice(name: str, code: DeviceCode) -> Notice:
-    """SECURITY.md 13: the code, the place, and a word of warning."""
+    """The code, where to type it, and a warning against codes from somebody else (SECURITY.md 13)."""
     body = f"{sentences.enter_code(code)}, on any machine. Only do so if you began this sign-in yourself."
     return Notice(
         f"device:{name}", f"{name}: code {code.user_code}", body, (("Open page", Action(Verb.REAUTHORIZE, name)),)
@@ -70,7 +70,7 @@ def _code_notice(name: str, code: DeviceCode) -> Notice:
 def _failed_sign_ins(
     shown_before: ShownNotices, snapshot: Snapshot
 ) -> tuple[Mapping[str, Problem], tuple[Notice, ...], tuple[str, ...]]:
-    """A person asked for a sign-in and is told what became of it, muted or not; a new try takes it away."""
+    """Failed sign-ins. Shown even when muted: a person asked for them; a new try withdraws the notice."""
     errors = {name: view.auth.sign_in_error for name, view in snapshot.workloads.items()}
     failed = {name: error for name, error in errors.items() if error is not None and error.kind != "cancelled"}
     show = tuple(
@@ -91,7 +91,7 @@ def _failed_notice(name: str, error: Problem) -> Notice:
 def _amber(
     shown_before: ShownNotices, snapshot: Snapshot, refused: frozenset[str], wall: float
 ) -> tuple[tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
-    """Once per outage; withdrawn without a word when the last of them has recovered."""
+    """Retrying workloads, announced once per outage; withdrawn silently when the last of them has recovered."""
     retrying = {n for n, view in snapshot.workloads.items() if view.status is Status.AUTH_RETRYING}
     still = tuple(n for n in shown_before.amber if n in retrying)
     new = {n for n in (retrying & refused) - set(still) if _long_enough(snapshot.workloads[n], wall)}
@@ -100,7 +100,7 @@ def _amber(
         old = _notice_keys("amber", shown_before.amber)
         notice = _amber_notice(names, snapshot.workloads)
         return names, (notice,), tuple(key for key in old if key != notice.key)
-    if still:  # the notification still speaks the truth of somebody
+    if still:  # the notice is still true of some of them
         return shown_before.amber, (), ()
     return (), (), _notice_keys("amber", shown_before.amber)
 
@@ -113,7 +113,7 @@ def _long_enough(view: WorkloadView, wall: float) -> bool:
 def _red(
     shown_before: ShownNotices, snapshot: Snapshot, wall: float, user_is_back: bool
 ) -> tuple[Mapping[str, float], tuple[str, ...], tuple[Notice, ...], tuple[str, ...]]:
-    """Until solved, paused or muted. One notification speaks of all of them, and of nobody else."""
+    """Workloads that need a sign-in: one notice for all of them, until solved, paused or muted."""
     names = tuple(sorted(n for n, view in snapshot.workloads.items() if _is_red(view)))
     last_said = {n: at for n, at in shown_before.red.items() if n in names}
     shown, old = shown_before.red_shown, _notice_keys("red", shown_before.red_shown)
@@ -141,7 +141,7 @@ def _signing_in(snapshot: Snapshot, name: str) -> bool:
 
 
 def _notice_keys(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The key of the notification that speaks of these; none of nobody."""
+    """The key of the notice about these names, as a tuple; empty if there are none."""
     if not names:
         return ()
     return (f"{kind}:{names[0]}" if len(names) == 1 else kind,)

@@ -1,6 +1,7 @@
-"""What people see: icon, menu and notices, as plain values. The first thing that is loaded, so it needs nothing else.
+"""Plain values for what people see: icon, menu and notices.
 
-`menu.py` and `notices.py` make these from snapshots; the tray and the notifications show them.
+`menu.py` and `notices.py` make them from snapshots; the tray and the notifications show them. This module imports nothing
+of ours, because the tray loads it first.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from enum import StrEnum
 
 
 class Colour(StrEnum):
-    """The palette of the icon; the value is the colour itself."""
+    """The palette of the icon; each value is a CSS colour."""
 
     GREEN = "#2e9e5b"
     AMBER = "#f5a623"
@@ -20,7 +21,7 @@ class Colour(StrEnum):
 
 
 class Glyph(StrEnum):
-    """The shape in the middle of the icon; colour is never the only sign."""
+    """The shape in the middle of the icon, because colour must never be the only sign."""
 
     TICK = "tick"  # disc with a tick
     RETRY = "retry"  # ring with a circling arrow
@@ -32,13 +33,13 @@ class Glyph(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a person can ask for, from menu, notification, dashboard or command line."""
+    """What a person can do, from menu, notification, dashboard or command line."""
 
     RETRY = "retry"
     RETRY_ALL = "retry_all"
     REAUTHORIZE = "reauthorize"
     CANCEL_SIGN_IN = "cancel_sign_in"
-    ACCEPT = "accept"  # the new login although it is of another account, or may do less
+    ACCEPT = "accept"  # use a new login that raised a question (RULES.md section 5)
     PAUSE = "pause"
     RESUME = "resume"
     SIGN_OUT = "sign_out"
@@ -54,7 +55,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A click. `name` is the workload, empty where the verb concerns all."""
+    """What a click does. `name` is the workload; empty if the verb isn't about one."""
 
     verb: Verb
     name: str = ""
@@ -62,7 +63,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """One line of the menu. `key` is stable across rebuilds: a late click never hits another item."""
+    """One menu item. `key` is stable across rebuilds, so a late click never hits another item."""
 
     key: str
     text: str = ""
@@ -75,7 +76,7 @@ class MenuItem:
 
 @dataclass(frozen=True, slots=True)
 class IconView:
-    """The tray icon as a value: one segment per workload up to 6, above that none and the worst colour fills it."""
+    """The tray icon: up to 6 workloads have a segment each; with more, the worst colour fills the disc."""
 
     glyph: Glyph
     colour: Colour
@@ -85,7 +86,7 @@ class IconView:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notification to be shown; the same `key` replaces or withdraws it."""
+    """A notification to show; a later one with the same `key` replaces it."""
 
     key: str
     title: str
@@ -95,7 +96,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class TrayView:
-    """All that the tray draws, made from one snapshot."""
+    """Everything the tray draws, made from one snapshot."""
 
     icon: IconView
     tooltip: str

@@ -1,8 +1,8 @@
-"""The providers that differ from the standard, one row each: data only, and every row says where its facts are from.
+"""Providers that differ from the standard: one row each, data only, with the sources of every fact.
 
-A row never loosens anything. It may add parameters to the sign-in page's address, leave out `resource` where a server
-refuses every request that has one, say how long a spent refresh token is forgiven, and put a verdict into words; what
-ends a login stands in `quirks.py`. What no source tells is left at the standard's behaviour: `grace=None` is "unknown".
+A row never loosens a check. It may add parameters to the authorization URL, omit `resource` where a server rejects it,
+state the grace period for a rotated refresh token, and explain a refusal; what ends a login is in `quirks.py`. Where no
+source says otherwise, the standard's behaviour stands: `grace=None` means unknown.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class RefusalText:
-    """What a provider's refusal means, for people. At most 110 characters, so that a summary holds them whole."""
+    """What a provider's refusal means, for people; at most 110 characters, so that it fits into a summary."""
 
     text: str
     if_description_has: tuple[
         str, ...
     ] = ()  # only if the server's own explanation contains one of these (lower case); empty: always
-    code: str = "invalid_grant"  # the standard code that the answer stands for (RFC 6749 section 5.2)
+    code: str = "invalid_grant"  # the standard code of the refusal (RFC 6749 section 5.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider, told by its token endpoint. Every default is what RFC 6749 and its companions say."""
+    """One provider, recognised by its token endpoint. The defaults are what RFC 6749 and its companions say."""
 
     name: str
     domains: tuple[str, ...] = ()  # of the token endpoint: this host, or any below it
     path: re.Pattern[str] | None = None  # the token endpoint's whole path, for servers that people run themselves
-    grace: float | None = None  # s that a rotated refresh token may be sent again; 0: known none; None: unknown
-    offline_scope: str = ""  # has to be asked for, or no refresh token comes
+    grace: float | None = None  # s for which a rotated refresh token still works; 0: known none; None: unknown
+    offline_scope: str = ""  # must be requested to get a refresh token
     authorization_parameters: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
-    audience: bool = False  # the resource is also asked for as `audience`, the name from before RFC 8707
-    no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that refuse `resource` (RFC 8707)
-    separator: str = " "  # between scopes; RFC 6749 section 3.3 knows only the blank
+    audience: bool = False  # `resource` is also sent as `audience`, the name from before RFC 8707
+    no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that reject `resource` (RFC 8707)
+    separator: str = " "  # between scopes; RFC 6749 section 3.3 allows only the space
     no_refresh_help: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
-    refusals: tuple[RefusalText, ...] = ()  # the first that fits is shown
+    refusals: tuple[RefusalText, ...] = ()  # the first match is shown
     sources: tuple[str, ...] = ()
 
 
@@ -59,7 +59,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # A refresh token comes with a first consent only, hence the prompt; it is not rotated, so no grace is needed.
+        # A refresh token comes only with a first consent, hence the prompt. It isn't rotated, so no grace is needed.
         "google",
         ("oauth2.googleapis.com", "accounts.google.com", "www.googleapis.com"),
         authorization_parameters={"access_type": "offline", "prompt": "consent"},
@@ -81,8 +81,8 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # Old refresh tokens are not revoked when a new one is given, so a lost answer costs nothing: no grace to watch.
-        # AADSTS numbers may change at any time and must decide nothing (Microsoft's own words): they only choose words.
+        # Old refresh tokens stay valid when a new one is issued, so a lost answer costs nothing and needs no grace.
+        # Microsoft reserves the right to change AADSTS numbers, so they decide nothing and only choose a text.
         "entra",
         (
             "login.microsoftonline.com",
@@ -137,13 +137,13 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # mcp.atlassian.com is a server of its own: it registers clients, and nothing is published of its rotation.
+        # mcp.atlassian.com is a separate server: it registers clients, and nothing is published about its rotation.
         "atlassian-mcp",
         ("mcp.atlassian.com",),
         sources=("https://github.com/openai/codex/issues/27165",),
     ),
     Provider(
-        # 10 minutes for lost answers; the access token of the old pair dies with them. 90 days unused, 365 in all.
+        # 10 minutes of grace; the old access token is revoked too. Logins end after 90 days unused, 365 in all.
         "atlassian",
         ("atlassian.com",),
         grace=600.0,
@@ -158,7 +158,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # Access tokens live 12 h. The refresh token is revoked when it is used; of a grace nothing is said.
+        # Access tokens live 12 h. A refresh token is revoked when used; no grace is documented.
         "slack",
         ("slack.com",),
         no_refresh_help="Slack gives refresh tokens only to apps with token rotation; without it tokens do not"
@@ -170,13 +170,13 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # Rotates; of a grace only that "later attempts may receive invalid_grant" is said.
+        # Rotates; about a grace the documentation says only that "later attempts may receive invalid_grant".
         "notion-mcp",
         ("mcp.notion.com",),
         sources=("https://github.com/makenotion/notion-cookbook/pull/1",),
     ),
     Provider(
-        # Every refresh brings a new pair; of a grace nothing is said. The page wants owner=user, and knows no scopes.
+        # Every refresh brings a new pair; no grace is documented. The page wants owner=user and has no scopes.
         "notion",
         ("api.notion.com",),
         authorization_parameters={"owner": "user"},
@@ -187,7 +187,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # Tokens live 24 h; a spent refresh token is answered for 30 minutes. mcp.linear.app is another server.
+        # Access tokens live 24 h; a rotated refresh token still works for 30 minutes. mcp.linear.app is another server.
         "linear",
         ("api.linear.app",),
         grace=1800.0,
@@ -198,7 +198,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # 30 s unless the tenant says otherwise, and "0" there is not quite 0. Reuse after it ends the whole family.
+        # 30 s unless the tenant sets another value, and its "0" is not quite 0. Later reuse ends the whole token family.
         "okta",
         ("okta.com", "oktapreview.com", "okta-emea.com"),
         grace=30.0,
@@ -214,7 +214,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # The leeway is each tenant's own choice (default 0): unknown. Own domains of tenants cannot be told.
+        # The leeway is set per tenant (default 0), so it is unknown. Custom domains can't be recognised.
         "auth0",
         ("auth0.com",),
         offline_scope="offline_access",
@@ -229,8 +229,8 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # Refresh tokens live as long as the session, unless offline_access made it an offline one. Asking for that is
-        # the person's choice: a realm may refuse it, so it is advised and not added. Reuse is each realm's own choice.
+        # Refresh tokens live as long as the session unless offline_access made it an offline session. A realm may refuse
+        # that scope, so it is advised and not added. Whether reuse is allowed is set per realm.
         "keycloak",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/realms/[^/]+/protocol/openid-connect/token"),
         refusals=(
@@ -251,7 +251,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # 10 s by default; besides, the parent of the newest token is always answered.
+        # 10 s by default; besides, the parent of the newest token always works.
         "supabase",
         ("supabase.co", "supabase.com"),
         grace=10.0,
@@ -265,7 +265,7 @@ PROVIDERS: tuple[Provider, ...] = (
         ),
     ),
     Provider(
-        # The same server, run by others: how long it forgives is theirs to say.
+        # The same server, run by others: its grace is their setting.
         "supabase-own",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/auth/v1(?:/oauth)?/token"),
         refusals=(
@@ -274,7 +274,7 @@ PROVIDERS: tuple[Provider, ...] = (
         sources=("https://github.com/supabase/auth/issues/2829",),
     ),
     Provider(
-        # Rotates, each token once. One run by its user cannot be told: /oauth/v2/token is Zoho's path too.
+        # Rotates, each token once. Self-hosted ones can't be recognised: /oauth/v2/token is Zoho's path too.
         "zitadel",
         ("zitadel.cloud",),
         grace=0.0,

@@ -1,8 +1,7 @@
-"""What the API says about a workload: every JSON object of the workloads API is made here, from values alone.
+"""JSON objects of the workloads API, as pure functions of public values.
 
-Pure functions of `face.py` and `model.py` values. No secret reaches this file: nothing here takes a `Login` or an
-`AccessToken`. Times come in as wall seconds and leave as RFC 3339 in UTC with `Z`; what is not known is `null`, and
-every key is always there, so that a reader never has to guess.
+No secret reaches this module: nothing here takes a `Login` or an `AccessToken`. Times come in as wall seconds and leave
+as RFC 3339 in UTC with `Z`. Every key is always present; what isn't known is `null`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from trayapp.core.snapshot import AuthView, Snapshot, Status, Unavailable, Workl
 
 Json: TypeAlias = dict[str, object]
 
-LISTED = frozenset(  # without --all; DESIGN.md section 2. ToolHive lists the first two only and so hides the red ones.
+LISTED = frozenset(  # without --all (RULES.md section 2); ToolHive lists only the first two, and so hides the red ones
     {
         Status.RUNNING,
         Status.AUTH_RETRYING,
@@ -30,13 +29,13 @@ LISTED = frozenset(  # without --all; DESIGN.md section 2. ToolHive lists the fi
     }
 )
 
-TRANSPORT = "streamable-http"  # of the proxy; ToolHive's word
+TRANSPORT = "streamable-http"  # of the proxy, in ToolHive's terms
 
 _YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
 
 
 def rfc3339(wall: float | None) -> str | None:
-    """`2026-01-02T03:04:05.678Z` for wall seconds; None for None, for what is no number, and for before 1970."""
+    """Wall seconds as `2026-01-02T03:04:05.678Z`; None for None, for NaN or infinity, and for times before 1970."""
     if wall is None or not math.isfinite(wall) or wall < 0:
         return None
     moment = datetime.fromtimestamp(min(wall, _YEAR_9999), UTC)
@@ -56,7 +55,7 @@ def problem_json(problem: Problem | None) -> Json | None:
 
 
 def device_json(device: DeviceCode | None) -> Json | None:
-    """`device`: the code that a person types at an address to finish a sign-in (RFC 8628)."""
+    """`device`: the user code and where to type it (RFC 8628 section 3.2)."""
     if device is None:
         return None
     return {
@@ -68,7 +67,7 @@ def device_json(device: DeviceCode | None) -> Json | None:
 
 
 def auth_json(auth: AuthView) -> Json:
-    """The `auth` object: why the status is what it is, without prose to be parsed."""
+    """The `auth` object: why the status is what it is, as fields instead of prose."""
     return {
         "detail": auth.detail.value,
         "since": rfc3339(auth.since),
@@ -90,7 +89,7 @@ def auth_json(auth: AuthView) -> Json:
 
 
 def list_row_json(view: WorkloadView, *, port: int, created_at: float, started_at: float) -> Json:
-    """One line of the list: ToolHive's keys, and ours besides. `package` is empty: ours are remote."""
+    """One workload of the list: ToolHive's keys and our own. `package` is empty: all workloads are remote."""
     return {
         "name": view.name,
         "package": "",
@@ -124,7 +123,7 @@ def status_json(view: WorkloadView) -> Json:
 
 
 def spec_json(spec: Spec) -> Json:
-    """One workload's configuration, its login also in ToolHive's words; `policy` in seconds. A `Spec` holds no secret."""
+    """One workload's configuration, its OAuth part also in ToolHive's form; `policy` is in seconds."""
     return {
         "name": spec.name,
         "url": spec.url,
@@ -156,7 +155,7 @@ def spec_json(spec: Spec) -> Json:
 
 
 def unavailable_json(unavailable: Unavailable) -> Json:
-    """The body of M15's 503."""
+    """The body of the 503 for a caller that gets no token (M15)."""
     return {
         "error": unavailable.error,
         "status": unavailable.status.value,
@@ -168,7 +167,7 @@ def unavailable_json(unavailable: Unavailable) -> Json:
 
 
 def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
-    """How the app itself is: `warnings` and `broken` are sentences, `gate` is a word of `Detail` or empty."""
+    """The state of the app itself: `warnings` and `broken` are sentences, `gate` is a `Detail` or empty."""
     return {
         "version": version,
         "started_at": rfc3339(started_at),
@@ -180,6 +179,6 @@ def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
 
 
 def listed_views(snapshot: Snapshot, *, everything: bool) -> Iterable[WorkloadView]:
-    """The workloads of a list, by name; without `everything` only those that work or want to."""
+    """The workloads of a list, sorted by name; without `everything` only those whose status is in `LISTED`."""
     by_name = sorted(snapshot.workloads.values(), key=lambda view: view.name)
     return [view for view in by_name if everything or view.status in LISTED]

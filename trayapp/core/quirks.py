@@ -1,9 +1,9 @@
-"""What single providers do differently is asked here: who it is, what a refusal means, and what a sign-in has to ask for.
+"""Provider quirks: which provider it is, what its refusals mean, and what its sign-in page needs.
 
-The facts of each provider are rows of `providers.py`; a `Quirk` here is a verdict that the standard's words would miss
-or misname, and whatever has no row is judged by `classify.py` alone. The provider is told by the token endpoint, the
-address that a login is bound to: by its host (whole labels), or for servers that people run themselves by its whole
-path. Nothing here is needed for a server that keeps to RFC 6749.
+The facts are rows of `providers.py`. A `Quirk` here is a verdict that the standard's codes would miss or misname;
+whatever has no row is judged by `classify.py` alone. A provider is recognised by the token endpoint, the address a login
+is bound to: by its host (whole labels), or, for servers that people run themselves, by its whole path. A server that
+keeps to RFC 6749 needs nothing from here.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _STANDARD = Provider("")
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """A verdict in a provider's own words: which answers it covers, and the standard code that it means."""
+    """A verdict in a provider's own words: which responses it covers, and the standard code it means."""
 
-    providers: frozenset[str]  # empty: whoever says it
+    providers: frozenset[str]  # empty: any
     statuses: tuple[int, ...]
     field: str  # of the JSON or form body; "a.b" is the field b of the object a
     values: frozenset[str]  # "4011" covers the number 4011 too
@@ -38,7 +38,7 @@ _GITHUB = frozenset({"github"})
 _SLACK = frozenset({"slack"})
 
 QUIRKS: tuple[Quirk, ...] = (
-    # https://docs.github.com/apps: every answer is a 200, errors too.
+    # https://docs.github.com/apps: every response is a 200, errors too.
     Quirk(_GITHUB, (200,), "error", frozenset({"bad_refresh_token", "bad_verification_code"}), "invalid_grant"),
     Quirk(_GITHUB, (200,), "error", frozenset({"incorrect_client_credentials"}), "invalid_client"),
     Quirk(_GITHUB, (200,), "error", frozenset({"redirect_uri_mismatch"}), "invalid_request"),
@@ -53,7 +53,7 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(_SLACK, (200,), "error", frozenset({"bad_client_secret", "invalid_client_id"}), "invalid_client"),
     # https://github.com/googleapis/google-api-nodejs-client/issues/1256
     Quirk(frozenset({"google"}), _REFUSAL_STATUSES, "error", frozenset({"deleted_client"}), "invalid_client"),
-    # https://github.com/supabase/auth/issues/2829; others run the same server under names of their own.
+    # https://github.com/supabase/auth/issues/2829; others run the same server under their own names.
     Quirk(
         _ANY_PROVIDER,
         _REFUSAL_STATUSES,
@@ -96,7 +96,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "invalid_grant",
         if_description_has='invalid "refresh_token"',
     ),
-    # Entra and others, from OpenID Connect Core 3.1.2.6: a second factor, a consent. Waiting will not bring it.
+    # Entra and others, from OpenID Connect Core 3.1.2.6: a second factor or consent is needed, so waiting won't help.
     Quirk(
         _ANY_PROVIDER,
         _REFUSAL_STATUSES,
@@ -112,7 +112,7 @@ QUIRKS: tuple[Quirk, ...] = (
 
 @lru_cache(maxsize=1024)
 def provider_of(token_endpoint: str) -> str:
-    """The provider behind a token endpoint; empty when it has no peculiarities that are known."""
+    """The name of the provider behind a token endpoint; empty if it has no row in `providers.py`."""
     try:
         parts = urlsplit(token_endpoint)
         host = (parts.hostname or "").rstrip(".")
@@ -126,7 +126,7 @@ def provider_of(token_endpoint: str) -> str:
 
 
 def grace_of(provider: str) -> float | None:
-    """How long a spent refresh token is forgiven, in seconds: 0 is known none, None is unknown (M9)."""
+    """The grace period for a rotated refresh token, in seconds; 0: known to be none; None: unknown (M9)."""
     return _row_of(provider).grace
 
 
@@ -134,7 +134,7 @@ def grace_of(provider: str) -> float | None:
 
 
 def verdict(provider: str, status: int, body: Mapping[str, object]) -> tuple[str, str] | None:
-    """The standard code that this answer means and the server's own word for it; None where no row fits."""
+    """The standard code that a response means and the server's own code; None if no row matches."""
     for quirk in QUIRKS:
         if (quirk.providers and provider not in quirk.providers) or status not in quirk.statuses:
             continue
@@ -145,9 +145,9 @@ def verdict(provider: str, status: int, body: Mapping[str, object]) -> tuple[str
 
 
 def refusal_text(provider: str, code: str, body: Mapping[str, object]) -> str:
-    """What a refusal by this provider means, in a sentence for people; empty where its own words have to do.
+    """What a refusal by this provider means, for people; empty if only the server's own description is available.
 
-    `code` is the standard's. It decides nothing: the words of a server may change at any time.
+    `code` is the standard's. The text decides nothing, because a server's words may change at any time.
     """
     said = " ".join(_text_at(body, name) for name in ("error", "error_description", "error_subtype", "suberror", "msg"))
     for words in _row_of(provider).refusals:
@@ -159,7 +159,7 @@ def refusal_text(provider: str, code: str, body: Mapping[str, object]) -> str:
 
 
 def no_refresh_help(token_endpoint: str) -> str:
-    """What a person can do where a sign-in brought no refresh token; empty where nothing is known."""
+    """What a person can do if a sign-in brought no refresh token; empty if unknown."""
     return _row_of(provider_of(token_endpoint)).no_refresh_help
 
 
@@ -167,9 +167,9 @@ def no_refresh_help(token_endpoint: str) -> str:
 
 
 def scope_parameter(token_endpoint: str, scopes: Sequence[str]) -> str:
-    """The parameter `scope` of an authorization request, with the scope that brings a refresh token.
+    """The `scope` parameter of an authorization request, with the scope the provider wants for a refresh token.
 
-    Where no scope is asked for, none is added: the server's own choice would become "nothing but offline access".
+    If no scope is requested, none is added: otherwise the server's default would become "offline access only".
     """
     row = _row_of(provider_of(token_endpoint))
     extra = (row.offline_scope,) if scopes and row.offline_scope and row.offline_scope not in scopes else ()
@@ -177,14 +177,14 @@ def scope_parameter(token_endpoint: str, scopes: Sequence[str]) -> str:
 
 
 def accepts_resource(token_endpoint: str) -> bool:
-    """Whether requests may carry `resource` (RFC 8707). A server that knows it not ignores it; Entra's v2 refuses it,
-    as there the scopes themselves name the resource."""
+    """Whether requests may carry `resource` (RFC 8707). Most servers that don't know it ignore it; Entra's v2 endpoints
+    reject it, because there the scopes name the resource."""
     pattern = _row_of(provider_of(token_endpoint)).no_resource
     return pattern is None or pattern.fullmatch(urlsplit(token_endpoint).path) is None
 
 
 def extra_authorization_parameters(token_endpoint: str, resource: str = "") -> dict[str, str]:
-    """Further parameters of an authorization request."""
+    """The provider's additional parameters of an authorization request."""
     row = _row_of(provider_of(token_endpoint))
     return {**row.authorization_parameters, **({"audience": resource} if row.audience and resource else {})}
 
@@ -194,7 +194,7 @@ def _row_of(provider: str) -> Provider:
 
 
 def _text_at(body: Mapping[str, object], path: str) -> str:
-    """The text at `path`, a whole number as its digits; empty where there is neither."""
+    """The text at `path`, or an integer as its digits; empty if there is neither."""
     value: object = body
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None

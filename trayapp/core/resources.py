@@ -1,4 +1,4 @@
-"""Which protected resource an address belongs to (RFC 9728, RFC 8707): comparisons of addresses, nothing else."""
+"""Comparison of URLs and protected resources (RFC 9728, RFC 8707): which resource covers which URL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port (RFC 6454 section 4); None for what has none."""
+    """Scheme, host and port (RFC 6454 section 4); None if the URL has no origin."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
@@ -18,14 +18,14 @@ def origin(url: str) -> tuple[str, str, int] | None:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two addresses are of one origin."""
+    """Whether two URLs have the same origin."""
     return origin(one) is not None and origin(one) == origin(other)
 
 
 def covers(resource: str, url: str) -> bool:
-    """Whether a token for `resource` is meant for `url`: the same origin, and the path is the same or lies below it.
+    """Whether a token for `resource` is meant for `url`: same origin, and the path is equal or lies below.
 
-    RFC 9728 section 3.3 wants the very same address; servers also name their origin, or what all their paths begin with.
+    RFC 9728 section 3.3 demands the identical URL, but servers also name their origin or a common prefix of their paths.
     """
     if not same_origin(resource, url):
         return False
@@ -37,5 +37,5 @@ def covers(resource: str, url: str) -> bool:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Whether two addresses differ at most in the slash of an empty path (RFC 3986 section 6.2.3)."""
+    """Whether two URLs differ at most in the slash of an empty path (RFC 3986 section 6.2.3)."""
     return one == other or (one.rstrip("/") == other.rstrip("/") and urlsplit(one).path in ("", "/"))

@@ -1,7 +1,7 @@
-"""The sentences that people read about a workload: what is wrong, and what happens or what to do next.
+"""Texts about a workload: what is wrong, and what happens or what to do next.
 
-Every sentence stands once, in this file. They are plain, they blame nobody, and they hold no clock time (they would go
-stale) except where a menu line is made. Nothing here decides a status; that is `view.py`.
+Each sentence is written once, in this module. None contains a time of day, which would go stale, except a menu line,
+which is redrawn. Nothing here decides a status; `view.py` does.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from trayapp.core.model import DeviceCode, Problem, Trouble, Workload
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
-ADDRESS_MAX = 80  # characters of an address in a menu line; of a longer one the host is shown
+ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
 LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
-# What a state means and what comes next. Details that depend on more than their name have a function below.
+# What a state means and what happens next. For details that depend on more, see `context`.
 CONTEXT: Mapping[Detail, str] = {
     Detail.NOT_STORED: "The newest login could not be saved in the keyring and is held in memory only: keep Amberlight "
     "running; it tries again by itself.",
@@ -46,7 +46,7 @@ KEYRING_CONTEXT: Mapping[Trouble, str] = {
     Trouble.FAILED: "The keyring answered with an error; Amberlight tries again by itself.",
 }
 
-# The state in a menu line, where it is not simply the status word.
+# The state in a menu line.
 SHORT_STATE: Mapping[Detail, str] = {
     Detail.NOT_STORED: "login not saved",
     Detail.KEYRING_LOCKED: "keyring locked",
@@ -69,7 +69,7 @@ SHORT_STATE: Mapping[Detail, str] = {
     Detail.STARTING: "starting",
     Detail.OK: "running",
 }
-TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that tell when the next attempt is
+TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that say when the next attempt is
 
 NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
 SHORT_BY_STATUS: Mapping[Status, str] = {
@@ -79,7 +79,7 @@ SHORT_BY_STATUS: Mapping[Status, str] = {
     Status.UNKNOWN: "unknown",
 }
 
-# What a program is told that got no token (M15), to be shown to its user.
+# For a client that got no token, to be shown to its user (M15).
 HELP: Mapping[Detail, str] = {
     Detail.KEYRING_LOCKED: "Unlock the keyring; {name} goes on by itself.",
     Detail.KEYRING_UNAVAILABLE: "Start a keyring (GNOME Keyring, KWallet, …); {name} goes on by itself.",
@@ -101,7 +101,7 @@ HELP_BY_STATUS: Mapping[Status, str] = {
 }
 HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
 
-# A notification's body: shorter, and without a word that came from a server.
+# The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
     Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
     "Reauthorize opens its sign-in page.",
@@ -117,7 +117,7 @@ AMBER_BODY_DEFAULT = "A program just asked in vain. Nothing to do: Amberlight is
 
 
 def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
-    """The `status_context`: one plain sentence, empty when all is well."""
+    """The `status_context`: one sentence, empty if all is well."""
     if status is Status.REMOVING:
         return "Being removed: its login is revoked and deleted."
     if status is Status.UNAUTHENTICATED and w.device is not None:
@@ -149,20 +149,20 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
 
 
 def enter_code(device: DeviceCode) -> str:
-    """ "Enter code ABCD-EFGH at example.com/device": the address as a person types it."""
+    """ "Enter code ABCD-EFGH at example.com/device": the URL as a person would type it."""
     parts = urlsplit(device.verification_uri)
     address = f"{parts.netloc}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
     return f"Enter code {device.user_code} at {address if len(address) <= ADDRESS_MAX else parts.netloc}"
 
 
 def _reason_clause(problem: Problem | None, otherwise: str) -> str:
-    """The problem's own sentence, to stand after a colon."""
+    """The problem's summary, to follow a colon."""
     text = problem.summary if problem else ""
     return text[:1].lower() + text[1:] if text else otherwise
 
 
 def short(view: WorkloadView, local: LocalTime) -> str:
-    """The state in a few words for a menu line; times by the clock, so that nothing is redrawn as time passes."""
+    """The state in a few words for a menu line. Times are times of day, so that nothing is redrawn as time passes."""
     auth = view.auth
     if view.status in SHORT_BY_STATUS:
         return SHORT_BY_STATUS[view.status]
@@ -181,7 +181,7 @@ def short(view: WorkloadView, local: LocalTime) -> str:
 
 
 def help_for(view: WorkloadView) -> str:
-    """What the user of a program can do about it, one sentence."""
+    """What the user of a client can do about it, in one sentence."""
     by_detail = HELP.get(view.auth.detail)
     if view.status in (Status.STOPPED, Status.REMOVING) or by_detail is None:
         by_detail = HELP_BY_STATUS.get(view.status, HELP_DEFAULT)
@@ -189,7 +189,7 @@ def help_for(view: WorkloadView) -> str:
 
 
 def list_names(of: tuple[str, ...], most: int = 5) -> str:
-    """Names in a row, at most so many."""
+    """Names in a row, the first `most` of them and a count of the rest."""
     shown = ", ".join(of[:most])
     return shown if len(of) <= most else f"{shown} and {len(of) - most} more"
 

@@ -1,7 +1,7 @@
-"""What programs and people are told of the workloads: status words and snapshots, as plain values.
+"""Public values: statuses, details and snapshots of workloads.
 
-`view.py` makes these from the machine's state; the API sends them, the command line prints them, and `menu.py` makes
-faces of them.
+`view.py` derives them from the machine's state; the API sends them, the command line prints them, and `menu.py` draws
+them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trayapp.core.presentation import Colour, Glyph
 
 
 class Status(StrEnum):
-    """The public words, ToolHive's exactly."""
+    """The public status of a workload, in exactly ToolHive's words."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -56,7 +56,7 @@ class Detail(StrEnum):
 
 
 class Health(StrEnum):
-    """The vMCP words."""
+    """The health of a workload, in vMCP's words."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -67,7 +67,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthView:
-    """The `auth` object. Times are wall seconds here; the API writes them as RFC 3339 in UTC."""
+    """Facts about a workload's login. Times are wall seconds; the API writes them as RFC 3339 in UTC."""
 
     detail: Detail
     since: float
@@ -90,7 +90,7 @@ class AuthView:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadView:
-    """One workload as everybody sees it."""
+    """One workload as the API, the menu and the command line see it."""
 
     name: str
     url: str
@@ -104,15 +104,15 @@ class WorkloadView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything public at one instant. Views are shared between snapshots; only changed ones are new."""
+    """Everything public at one instant. Unchanged views are shared between snapshots."""
 
     serial: int
     workloads: Mapping[str, WorkloadView] = field(default_factory=dict)
-    gate: str = ""  # why nothing is attempted: a Detail word, or empty
+    gate: str = ""  # why no attempt may leave: a `Detail`, or empty
     muted: bool = False
-    broken: str = ""  # the configuration cannot be read: one sentence naming file and line; the icon is a red cross
-    warnings: tuple[str, ...] = ()  # of the app itself: port taken, bad configuration, no keyring
-    autostart: bool | None = None  # whether a login starts Amberlight; None: not to be chosen here
+    broken: str = ""  # why the configuration can't be read: one sentence naming file and line
+    warnings: tuple[str, ...] = ()  # about the app itself: port taken, bad configuration, no keyring
+    autostart: bool | None = None  # whether Amberlight starts at login; None: it can't be chosen here
 
 
 @dataclass(frozen=True, slots=True)

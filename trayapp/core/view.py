@@ -1,7 +1,7 @@
-"""Everything public about a workload is derived here, from its state, the gate and the clocks; nothing is kept.
+"""Public status of a workload, derived from its state, the gate and the clocks; nothing of it is stored.
 
-The machine keeps the phase; the status, the detail, the colour and every time that people see are functions of it.
-`next_change` says when one of them changes by time alone. Instants named `at` become wall time by `now`.
+The machine keeps the phase; status, detail, colour and every time shown are functions of it (RULES.md section 2).
+`next_change` says when one of them changes by time alone. Instants named `at` are converted to wall time by `now`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
-SHOWN_TIME_TOLERANCE = 0.5  # s; two clocks drift by microseconds: a shown time that moved by less is the same time
-EXPIRY_EPSILON = 0.001  # s; a token ends between two floats: look a hair after that, not before
-REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so nobody need hurry
+SHOWN_TIME_TOLERANCE = 0.5  # s; the clocks drift by microseconds: a time that moved by less counts as unchanged
+EXPIRY_EPSILON = 0.001  # s; a token stops being usable between two floats, so look just after it, never before
+REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so clients needn't hurry
 
 
 @dataclass(frozen=True, slots=True)
 class StatusStyle:
-    """How a status is drawn, and vMCP's word for it."""
+    """How a status is drawn, and its health in vMCP's terms."""
 
     colour: Colour
     glyph: Glyph
@@ -49,15 +49,15 @@ STYLES: Mapping[str, StatusStyle] = {
 
 
 def style_of(status: str) -> StatusStyle:
-    """How a status word is drawn; one that nobody here knows is drawn as unknown."""
+    """How a status is drawn; one we don't know is drawn as unknown."""
     return STYLES.get(status, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What status and detail both ask for."""
+    """What both status and detail depend on."""
 
-    usable: bool  # there is a token that callers get
+    usable: bool  # there is a usable token (M1)
     impossible: bool  # no attempt can be made: gate or keyring
     held: bool  # and that for long enough to say so (M3)
     exhausted: bool  # the short retry is used up (M2)
@@ -77,7 +77,7 @@ def _facts(w: Workload, gate: Gate, now: Moment) -> _Facts:
 
 
 def _impossible_since(w: Workload, gate: Gate) -> float | None:
-    """Since when (`at`) no attempt can be made; None if one can. Settling passes by itself and does not count."""
+    """Since when (`at`) no attempt can be made; None if one can. Settling passes quickly and doesn't count (M3)."""
     since = []
     if w.keyring is not None:
         since.append(w.keyring_since or 0.0)
@@ -87,7 +87,7 @@ def _impossible_since(w: Workload, gate: Gate) -> float | None:
 
 
 def _status(w: Workload, facts: _Facts) -> Status:
-    """M3 and DESIGN.md section 2. What a person or a server decided comes before what the network does."""
+    """The public status (RULES.md section 2, M3). What a person or a server decided comes before the network's state."""
     if w.after == "remove":
         return Status.REMOVING
     if w.phase is Phase.PAUSED or w.after == "pause":
@@ -95,7 +95,7 @@ def _status(w: Workload, facts: _Facts) -> Status:
     if w.phase is Phase.BROKEN:
         return Status.ERROR
     if w.phase is Phase.SIGNED_OUT:
-        return Status.UNAUTHENTICATED  # M5: at once, even while the last token still works
+        return Status.UNAUTHENTICATED  # M5: immediately, even while the last token still works
     if w.strikes >= w.spec.policy.strikes:
         return Status.UNHEALTHY
     if facts.usable:
@@ -137,13 +137,13 @@ def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment)
 
 
 def _write_failed(w: Workload) -> bool:
-    """A login that is only on its way into the keyring is not worth a word; one that did not arrive there is."""
+    """Whether a write of the newest login failed; one that is still under way isn't worth reporting."""
     on_its_way = w.keyring_tries == 0 and (w.attempt is None or w.attempt.step is Step.STORING)
     return w.unsaved and not on_its_way
 
 
 def _waiting_detail(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Detail:
-    """What a workload waits for that nobody has stopped. With a usable token the short retry stays unseen (M2)."""
+    """What a workload that nobody stopped waits for. Behind a usable token the short retry isn't shown (M2)."""
     if not facts.usable or facts.exhausted or (facts.held and facts.late):
         if (reason := gate.reason(now.at, w.loopback)) is not None:
             return reason
@@ -157,7 +157,7 @@ def _waiting_detail(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Deta
 
 
 def _style(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
-    """Amber whenever there is no usable token and no verdict, even while the word is still `running`."""
+    """How a workload is drawn: amber without a usable token and without a verdict, even while it is still `running`."""
     style_of_status = style_of(status)
     if status is Status.UNAUTHENTICATED and (w.signing_in or w.signed_out is SignedOut.NEVER):
         return BLUE
@@ -168,7 +168,7 @@ def _style(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
 
 
 def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = None) -> WorkloadView:
-    """The public view at this instant. `before` is the last one: what has not changed keeps its `since`."""
+    """The public view at `now`. `before` is the previous one: an unchanged status and detail keep their `since`."""
     facts = _facts(w, gate, now)
     status = _status(w, facts)
     detail = _detail(w, status, facts, gate, now)
@@ -217,14 +217,14 @@ def _unless_same(new: float | None, old: float | None) -> float | None:
 
 
 def _expires(w: Workload, now: Moment) -> float | None:
-    """When the token ends, by the wall; None without one, without an end, or after the upstream rejected it."""
+    """Wall time at which the token expires; None without a token, without an expiry, or if it was rejected."""
     if w.access is None or w.access.rejected:
         return None
     return _wall_of(w.access.expires_at, now)
 
 
 def _ceiling_at(w: Workload, now: Moment) -> float | None:
-    """When the ceiling comes if the machine stays awake and online; None while it does not count (M6)."""
+    """Wall time of the ceiling if the machine stays awake and online; None while it isn't counting (M6)."""
     failing = w.failing
     if failing is None or not failing.exhausted or failing.gave_up or failing.counting_from is None:
         return None
@@ -232,9 +232,9 @@ def _ceiling_at(w: Workload, now: Moment) -> float | None:
 
 
 def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
-    """The next instant (`at`) at which `derive` changes by time alone; None if it does not.
+    """The next instant (`at`) at which `derive` changes by time alone; None if there is none.
 
-    The instants at which a rule looks at the clock are few, so each is simply tried.
+    Only a few instants can matter, so each of them is simply tried.
     """
     policy = w.spec.policy
     instants = [w.due, w.not_before, gate.settles_at()]
@@ -263,7 +263,7 @@ _ERROR_WORDS: Mapping[Status, str] = {
 
 
 def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Unavailable:
-    """What a caller is told that gets no token (M15, M17, M18)."""
+    """The answer to a caller that gets no token (M15, M17, M18)."""
     return Unavailable(
         error=_ERROR_WORDS.get(view.status, "retrying"),
         status=view.status,
@@ -276,11 +276,11 @@ def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Una
 
 
 def _retry_after(w: Workload, status: Status, gate: Gate, now: Moment) -> int | None:
-    """M15, in whole seconds; None where nobody should come back by himself (M17)."""
+    """Retry-After in whole seconds (M15); None if retrying is no use until a person acts (M17)."""
     if status in (Status.STOPPED, Status.REMOVING):
         return None
     if status in (Status.UNAUTHENTICATED, Status.ERROR):
         return REAUTH_RETRY_AFTER
-    if w.attempt is not None:  # its answer is near
+    if w.attempt is not None:  # its outcome is near
         return schedule.hot_retry_after(now.at + w.spec.policy.hot_wait, now.at)
     return schedule.hot_retry_after(None if gate.blocked(w.loopback) else opens_at(w, gate), now.at)
