@@ -1,7 +1,7 @@
-// The page's own state lives here: which of its faces is shown, and what a click asks of the app.
+// Main module of the dashboard: which view is shown, and which request each click makes.
 //
-// Nothing is decided about a workload: the rows are the app's, the sentences are in words.js. One timer serves the whole
-// page, and only while somebody can see it.
+// Nothing about a workload is decided here: the rows come from the app, the sentences from words.js. One timer serves the
+// whole page, and runs only while the page is visible.
 
 import { copyText, openAdd, openCopy, openRemove, wireAdd } from "./dialogs.js";
 import { fromTold, Loader, SPAN } from "./history.js";
@@ -14,17 +14,17 @@ import { clock, full, instant } from "./times.js";
 import { codes, rank, RANKS, summary, title } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const FILTER_FROM = 7; // workloads; fewer are seen at a glance
-const NAMED = 3; // changes in one announcement; more are counted
+const FILTER_FROM = 7; // workloads; fewer need no filter
+const NAMED = 3; // changes named in one announcement; more are only counted
 
 const loader = new Loader();
 const list = new List($("list"), {
   wantHistory: (card, since) => loader.want(card.name, since, (rows) => card.loaded(rows) && list.drawSoon(card)),
   onDone: changed,
 });
-let told = false; // the first list is here
+let told = false; // the first list has arrived
 let wasGone = false;
-let adding = false; // the form for a new workload is wanted as soon as it is
+let adding = false; // open the form for a new workload once the list has arrived
 
 // --- the page as a whole ---------------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ function choose(group) {
   counts([...list.rows.values()]);
 }
 
-// --- what is said aloud ----------------------------------------------------------------------------------------------
+// --- announcements for screen readers --------------------------------------------------------------------------------
 
 const unsaid = new Map();
 let saying = 0;
@@ -149,7 +149,7 @@ function lock(why) {
 
 // --- Amberlight itself -----------------------------------------------------------------------------------------------
 
-// What is wrong with the app as a whole, above all the cards.
+// Problems of the app as a whole, shown above the cards.
 function complain({ broken, warnings }) {
   const bad = [broken, ...warnings].filter(Boolean);
   $("app-trouble").hidden = !bad.length;
@@ -279,7 +279,7 @@ $("filter").addEventListener("click", (event) => {
 $("find").addEventListener("input", () => choose(list.group));
 $("doctor").addEventListener("toggle", examine);
 
-// It was added: go to its card as soon as it is there, and open its sign-in page.
+// After a workload was added: show its card as soon as it exists, and open its sign-in page.
 wireAdd((name) => {
   aloud(`${name} was added.`);
   choose("");
@@ -295,7 +295,7 @@ wireAdd((name) => {
   look();
 });
 
-// --- what a segment says, for pointer and keyboard -------------------------------------------------------------------
+// --- segment tooltips, for pointer and keyboard ----------------------------------------------------------------------
 
 function point(event) {
   const box = event.target.closest?.(".segs");
@@ -321,7 +321,7 @@ function step(event) {
   point(event);
 }
 
-// The exact time of a time, when somebody points at it: two hundred of them need not be written out before.
+// Fill in the exact time when somebody points at one: two hundred of them needn't be formatted in advance.
 function dates(event) {
   const time = event.target.closest?.("time");
   if (time && !time.title) time.title = full(instant(time.dateTime));
@@ -332,7 +332,7 @@ for (const name of ["pointermove", "focusin"]) $("list").addEventListener(name, 
 for (const name of ["pointerleave", "focusout"]) $("list").addEventListener(name, () => ($("tip").hidden = true));
 for (const name of ["keydown", "scroll"]) addEventListener(name, (event) => (event.type === "scroll" || event.key === "Escape") && ($("tip").hidden = true), { passive: true });
 
-// --- begin -----------------------------------------------------------------------------------------------------------
+// --- start -----------------------------------------------------------------------------------------------------------
 
 let timer = 0;
 
@@ -357,7 +357,7 @@ function legend() {
 }
 
 async function begin() {
-  adding = adding || new URLSearchParams(location.search).has("add"); // the tray's Add workload… leads here
+  adding = adding || new URLSearchParams(location.search).has("add"); // opened by the tray's Add workload…
   const once = takeOnce();
   if (once) {
     try {

@@ -1,7 +1,7 @@
-// One workload on the page: made once from the template, then only what differs is written.
+// One workload's card: created once from the template; after that, only differences are written to the DOM.
 //
-// A card knows its row of the list, its history and what the person just asked for; it asks the app for nothing. Texts
-// that depend on the clock are written by `tick`, which the page calls once a second for the cards in sight.
+// A card knows its row of the list, its history and the sign-in just requested; it makes no requests. Texts that depend
+// on the time are written by `tick`, which the page calls once a second for the visible cards.
 
 import { fromRow, SPAN } from "./history.js";
 import { show } from "./marks.js";
@@ -10,12 +10,12 @@ import { ago, clock, countdown, instant, length } from "./times.js";
 import { badge, codes, rank, RANKS, signInLabel, wrong, wrongLabel } from "./words.js";
 
 const READING = 8000; // ms
-const TOLD = 60; // rows of the story; a whole day of one bad network
+const TOLD = 60; // rows of the history list; enough for a day on one bad network
 const CONSENT = new Set(["different_account", "different_server", "scope_lost"]); // a person may agree to these
 const template = document.getElementById("card");
 const signingTemplate = document.getElementById("signing");
 
-// Write only what differs: the same text again would be a change for the browser and for a screen reader.
+// Write only differences: even the same text would count as a change for the browser and for screen readers.
 function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -39,10 +39,10 @@ export class Card {
     for (const node of this.node.querySelectorAll("[data-ref]")) this.ref[node.dataset.ref] = node;
     this.node.card = this;
     this.name = row.name;
-    this.rows = null; // of the history; null: not loaded
+    this.rows = null; // the history's rows; null: not loaded
     this.inSight = false;
     this.drawnAt = 0;
-    this.asked = null; // the answer to the last Reauthorize
+    this.asked = null; // the response to the last Reauthorize
     this.noteUntil = 0;
     this.node.id = `workload-${row.name}`;
     say(this.ref.name, row.name);
@@ -52,7 +52,7 @@ export class Card {
     this.update(row, Date.now());
   }
 
-  // "Retry now" is read out as "Retry now: github".
+  // Screen readers read "Retry now: github" instead of "Retry now".
   label(button) {
     button.ariaLabel = `${button.textContent}: ${this.name}`;
   }
@@ -61,7 +61,7 @@ export class Card {
     return RANKS[rank(this.row)].order;
   }
 
-  // A new row of the list.
+  // Show a new row of the list.
   update(row, now) {
     const before = this.row;
     this.row = row;
@@ -76,12 +76,12 @@ export class Card {
     this.fact("wrong", wrong(row));
     this.fact("todo", row.help);
     this.error(row);
-    // What could not be checked about the login that is in use; whoever has to sign in anyway need not know.
+    // What couldn't be checked about the current login; irrelevant to a person who has to sign in anyway.
     this.fact("signedIn", row.status === "unauthenticated" ? "" : (row.auth.sign_in_warning?.summary ?? ""));
     const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);
-    if (held?.closest("[hidden]")) ref.copy.focus(); // whoever pressed a button stays here
+    if (held?.closest("[hidden]")) ref.copy.focus(); // the focus stays on this card if the pressed button vanishes
     if (before && !row.auth.signing_in && before.auth.signing_in) this.asked = null;
     if (before && now > this.noteUntil) this.note("");
     this.tick(now);
@@ -111,7 +111,7 @@ export class Card {
     reauthorize.classList.toggle("primary", row.action === "reauthorize");
     retry.classList.toggle("primary", row.action === "retry");
     const may = row.auth.detail !== "config_error" && found !== "ending" && !stopped;
-    const calm = found === "running"; // nobody needs these two where all is well: they stand below what happened
+    const calm = found === "running"; // these two are rarely needed while all is well, so they move below the history
     seen(reauthorize, may && !calm);
     seen(retry, !stopped && found !== "ending" && found !== "never" && !calm);
     seen(this.ref.again, calm);
@@ -120,7 +120,7 @@ export class Card {
     seen(this.ref.details, row.auth.last_error !== null);
   }
 
-  // The sign-in that is under way, or what became of the last one.
+  // The sign-in in progress, or the result of the last one.
   signing(row) {
     const { asked } = this;
     const problem = row.auth.signing_in ? null : row.auth.sign_in_error;
@@ -147,7 +147,7 @@ export class Card {
     say(ref.code, device.user_code);
   }
 
-  // Few cards ever need it, and a field in each would make two hundred of them slow to put in order.
+  // Created on demand: few cards need it, and a form field in each would make sorting two hundred cards slow.
   makePanel() {
     const panel = signingTemplate.content.firstElementChild.cloneNode(true);
     for (const node of panel.querySelectorAll("[data-ref]")) this.ref[node.dataset.ref] = node;
@@ -156,13 +156,13 @@ export class Card {
     return panel;
   }
 
-  // Somebody asked for a sign-in, and this is the app's answer.
+  // A sign-in was requested; `answer` is the app's response, null after a cancellation.
   signingIn(answer) {
     this.asked = answer;
     this.signing(this.row);
   }
 
-  // A sentence for the person who just pressed a button; gone with the next change, a refusal not before it can be read.
+  // A message for the person who just pressed a button. The next change removes it; an error stays long enough to read.
   note(text, bad = false) {
     this.noteUntil = bad ? Date.now() + READING : 0;
     say(this.ref.note, text);
@@ -170,7 +170,7 @@ export class Card {
     seen(this.ref.note, text !== "");
   }
 
-  // --- what the clock changes ---------------------------------------------------------------------------------------
+  // --- time ---------------------------------------------------------------------------------------------------------
 
   tick(now) {
     const { ref, row } = this;
@@ -206,22 +206,22 @@ export class Card {
 
   // --- history ------------------------------------------------------------------------------------------------------
 
-  // The history as the app tells it, null: it could not be had; whether it is to be drawn now.
+  // Set the history, null if loading failed; returns whether to draw it now.
   loaded(rows) {
     if (rows === null) return false;
     this.rows = rows.length ? rows : [fromRow(this.row)];
     return this.inSight;
   }
 
-  // One more row, as it happened; whether it is to be drawn now.
+  // Append a row from an event; returns whether to draw it now.
   happened(row) {
-    if (!this.rows) return false; // it will be among those that are asked for
+    if (!this.rows) return false; // it will be loaded with the others
     const last = this.rows.at(-1);
     if (last && last.at > row.at) return false;
     if (last?.at === row.at) this.rows.pop();
     this.rows.push(row);
     const begin = Date.now() - SPAN;
-    while (this.rows.length > 1 && this.rows[1].at < begin) this.rows.shift(); // the first one holds at the left edge
+    while (this.rows.length > 1 && this.rows[1].at < begin) this.rows.shift(); // the first row still covers the left edge
     return this.inSight;
   }
 
@@ -236,8 +236,8 @@ export class Card {
     this.tell(now);
   }
 
-  // Open or close what stands behind this button. (Two hundred `details` in cards that are laid out late cost the browser
-  // a layout each when the cards are put in order; buttons cost nothing.)
+  // Open or close the section that follows this button. (Two hundred `details` elements in lazily laid out cards cost a
+  // layout each when the cards are sorted; buttons cost nothing.)
   fold(button) {
     const body = button.nextElementSibling;
     body.hidden = !body.hidden;
@@ -245,7 +245,7 @@ export class Card {
     this.tell(Date.now());
   }
 
-  // The same as a list, newest first, while somebody reads it.
+  // The history as a list, newest first, while it is open.
   tell(now) {
     if (this.ref.story.hidden || !this.rows) return;
     const rows = this.rows.slice(-TOLD).reverse();

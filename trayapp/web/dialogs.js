@@ -1,4 +1,4 @@
-// The three dialogs: add a workload, copy its client settings, remove it. They ask the app and say what it answered.
+// The three dialogs: add a workload, copy its client settings, remove it.
 
 import { ask, Failure } from "./session.js";
 import { PROGRAMS } from "./words.js";
@@ -15,7 +15,7 @@ for (const dialog of document.querySelectorAll("dialog")) {
   });
 }
 
-// Put a text on the clipboard; false where the browser does not let us.
+// Copy a text to the clipboard; false if the browser doesn't allow it.
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -43,7 +43,7 @@ function complain(name, text) {
   else field.removeAttribute("aria-invalid");
 }
 
-// What can be seen without asking anybody: [field, sentence] pairs.
+// Mistakes that can be found without the app: [field, sentence] pairs.
 function mistakes(given) {
   const found = [];
   if (!given.name) found.push(["name", "It needs a name."]);
@@ -60,13 +60,13 @@ function refuse(found) {
   form.elements[first]?.focus();
 }
 
-// Where the app's complaint belongs: it names the field, or its code or its sentence does.
+// The form field that an error of the app is about: named by the error itself, its code or its sentence.
 function place(failure) {
   const named = FIELDS.find((name) => failure.field === name || new RegExp(`\\bfield ${name}\\b`).test(failure.message));
   return named ?? OF_ERROR[failure.code] ?? "form";
 }
 
-// `onAdded(name)` when the app took it.
+// Calls `onAdded(name)` when the app has accepted the workload.
 export function wireAdd(onAdded) {
   for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
   form.addEventListener("submit", async (event) => {
@@ -114,7 +114,7 @@ for (const [program, [name, where]] of Object.entries(PROGRAMS)) {
   $("copy-dialog").querySelector("ul").append(item);
 }
 
-// `name` is a workload; without one it is about the endpoint that holds the tools of all.
+// For the workload `name`; without a name, for the endpoint that serves the tools of all.
 export function openCopy(name) {
   copying = name ? `/workloads/${name}/client` : "/aggregate/client";
   $("copy-title").textContent = name ? `Copy client settings of ${name}` : "One address for all workloads";

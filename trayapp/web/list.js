@@ -1,18 +1,18 @@
-// The list of cards: keyed by name, worst first, changed in small steps and never rebuilt.
+// The list of cards: keyed by name, worst first, updated incrementally and never rebuilt.
 //
-// Changes are collected and taken in between two pictures, a few milliseconds at a time, so that two hundred workloads that
-// change together hold up nobody's click. A card that somebody points at or has the focus in does not move away under him:
-// it takes its new place when he has left it.
+// Changes are collected and applied between frames, a few milliseconds at a time, so that two hundred workloads changing
+// together don't delay a click. A card under the pointer or with the focus doesn't move; it takes its new place when the
+// person has left it.
 
 import { Card } from "./card.js";
 import { SPAN } from "./history.js";
 import { rank, RANKS } from "./words.js";
 
-const BUDGET = 8; // ms of work between two pictures
-const FEW = 10; // cards that are moved one by one
-const NEAR = "300px"; // around the window: drawn before it is scrolled to
+const BUDGET = 8; // ms of work between two frames
+const FEW = 10; // up to so many cards are moved one by one
+const NEAR = "300px"; // margin around the window in which cards are drawn before they are scrolled to
 
-// Until the next picture, or a moment later where there is none: the page may be hidden at any time.
+// Wait for the next frame, or a short time if there is none: the page may be hidden at any time.
 function pause() {
   return new Promise((done) => {
     requestAnimationFrame(done);
@@ -21,15 +21,15 @@ function pause() {
 }
 
 export class List {
-  // `wantHistory(card, since)` is called for a card in sight that has none; `onDone(changed)` after each round.
+  // `wantHistory(card, since)` is called for a visible card without history; `onDone(changed)` after each round.
   constructor(node, { wantHistory, onDone }) {
     Object.assign(this, { node, wantHistory, onDone });
-    this.rows = new Map(); // as the app told them last
+    this.rows = new Map(); // the latest rows from the app
     this.cards = new Map();
     this.changed = new Set();
-    this.undrawn = new Set(); // cards that came into sight
-    this.moved = new Set(); // cards that are not where they belong
-    this.late = new Set(); // cards that will move when they are left
+    this.undrawn = new Set(); // cards that became visible
+    this.moved = new Set(); // cards in the wrong place
+    this.late = new Set(); // cards that move once the person has left them
     this.group = "";
     this.words = "";
     this.working = false;
@@ -37,7 +37,7 @@ export class List {
     for (const left of ["focusout", "pointerleave"]) node.addEventListener(left, () => setTimeout(() => this.settle()), true);
   }
 
-  // --- what the app tells -------------------------------------------------------------------------------------------
+  // --- changes from the app -----------------------------------------------------------------------------------------
 
   put(row) {
     this.rows.set(row.name, row);
@@ -51,7 +51,7 @@ export class List {
     this.plan();
   }
 
-  // The full list: what it does not hold is gone, what it holds as before is left alone.
+  // The full list: workloads it lacks are removed, unchanged ones are left alone.
   reset(rows) {
     const names = new Set(rows.map((row) => row.name));
     for (const name of this.rows.keys()) if (!names.has(name)) this.drop(name);
@@ -67,7 +67,7 @@ export class List {
   }
 
   async work() {
-    this.onDone([]); // the summary need not wait for two hundred cards
+    this.onDone([]); // the summary doesn't wait for two hundred cards
     const done = [];
     let begin = performance.now();
     while (this.changed.size) {
@@ -75,7 +75,7 @@ export class List {
       this.changed.delete(name);
       done.push(this.apply(name));
       if (performance.now() - begin > BUDGET) {
-        if (!this.node.children.length) this.arrange(); // what comes first is seen first
+        if (!this.node.children.length) this.arrange(); // show the first cards early
         await pause();
         begin = performance.now();
       }
@@ -85,7 +85,7 @@ export class List {
     this.onDone(done.filter(Boolean));
   }
 
-  // One workload; how it was ranked before and is now, or null for one that came and went unseen.
+  // Apply one workload's change; its rank before and now, or null for one that was never shown.
   apply(name) {
     const row = this.rows.get(name);
     const card = this.cards.get(name);
@@ -123,7 +123,7 @@ export class List {
 
   // --- order --------------------------------------------------------------------------------------------------------
 
-  // Put what moved in its place: one by one if they are few, which touches nobody else; else all in one walk.
+  // Put moved cards in their places: one by one if they are few, which touches no other card, else in one pass.
   arrange() {
     for (const card of this.moved) {
       this.late.delete(card);
@@ -156,7 +156,7 @@ export class List {
     }
   }
 
-  // Among those that stand where they belong; by halving, as a list of hundreds is looked through often.
+  // Insert a card among those already in order, by binary search: lists of hundreds are searched often.
   place(card) {
     const others = [...this.node.children].filter((node) => node !== card.node);
     let [low, high] = [0, others.length];
@@ -170,7 +170,7 @@ export class List {
     }
   }
 
-  // --- what is shown ------------------------------------------------------------------------------------------------
+  // --- filter and visibility ----------------------------------------------------------------------------------------
 
   filter(group, words) {
     this.group = group;
@@ -199,7 +199,7 @@ export class List {
     card.tick(Date.now());
   }
 
-  // One line in each picture: whoever scrolls fast is not held up by lines that he does not look at.
+  // Draw one timeline per frame, so that fast scrolling isn't delayed by timelines nobody looks at.
   async drawSoon(card) {
     this.undrawn.add(card);
     if (this.undrawn.size > 1) return;
@@ -211,13 +211,13 @@ export class List {
     }
   }
 
-  // Something happened, and is a part of its line now.
+  // A new segment of a workload's timeline.
   happened(name, row) {
     const card = this.cards.get(name);
     if (card?.happened(row)) this.drawSoon(card);
   }
 
-  // The history may have gaps now: everything is asked for again when it is looked at.
+  // The histories may have gaps now: each is loaded again when its card is visible.
   forgetHistory() {
     for (const card of this.cards.values()) {
       card.rows = null;
@@ -231,7 +231,7 @@ export class List {
   }
 }
 
-// Somebody points at it or has the focus in it.
+// Whether the card is under the pointer or has the focus.
 function busy({ node }) {
   return node.isConnected && (node.matches(":hover") || node.contains(document.activeElement));
 }

@@ -1,7 +1,7 @@
-// The shapes of the tray icon, once for the whole page: symbols for the cards and a picture for the tab.
+// The shapes of the tray icon as SVG: symbols for the cards and an image for the tab.
 //
-// The numbers are those of the tray's drawing, for a glyph of radius 1 around the middle. Each lies on the icon's own dark
-// ground, on which every colour of the palette can be seen, in light pages and dark ones.
+// The numbers are those of the tray's drawing (tray/art.py), for a glyph of radius 1 around the centre. Each is drawn on
+// the icon's own dark background, on which every colour of the palette is visible, on light pages and dark ones.
 
 export const COLOURS = { green: "#2e9e5b", amber: "#f5a623", red: "#d64545", blue: "#3b82d0", grey: "#8a8f98" };
 const GROUND = "#14161a";
@@ -35,12 +35,12 @@ function drawing(tag, glyph, attributes) {
   return made;
 }
 
-// One symbol for each shape, for `<use href="#mark-…">`.
+// Add one symbol per shape, for `<use href="#mark-…">`.
 export function putSymbols(into) {
   into.append(...Object.keys(GLYPHS).map((glyph) => drawing("symbol", glyph, { id: `mark-${glyph}` })));
 }
 
-// Draw this shape in this colour; `svg` holds one `use`.
+// Show this shape in this colour; `svg` contains one `use` element.
 export function show(svg, glyph, colour) {
   const known = GLYPHS[glyph] ? glyph : "question";
   if (svg.dataset.shows === `${known} ${colour}`) return;
@@ -49,7 +49,7 @@ export function show(svg, glyph, colour) {
   svg.style.color = COLOURS[colour] ?? COLOURS.grey;
 }
 
-// The tab's picture as an address.
+// The tab's icon as a data URL.
 export function picture(glyph, colour) {
   const svg = drawing("svg", glyph, { color: COLOURS[colour] ?? COLOURS.grey });
   return `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(svg))}`;

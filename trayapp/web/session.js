@@ -1,12 +1,12 @@
-// The key of this tab, and every request that is made with it.
+// This tab's key, and all requests that are made with it.
 //
-// A one-time link (`/#once=…`) is traded for the key, which lives in sessionStorage: not in a cookie, which would reach
-// every port of this machine. The link's secret leaves the address bar before anything else happens.
+// A one-time link (`/#once=…`) is traded for the key, which is kept in sessionStorage: a cookie would be sent to every
+// port of this machine. The link's secret is removed from the address bar before anything else happens.
 
 const KEY = "amberlight.key";
 const BASE = "/api/v1beta";
 
-// Why a request came to nothing. `status` 0: nobody answered. `field`: which field of a form it is about, if it says so.
+// A failed request. `status` 0 means no response; `field` is the form field that is wrong, if the app names one.
 export class Failure extends Error {
   constructor(status, code, message, field = "") {
     super(message);
@@ -14,7 +14,7 @@ export class Failure extends Error {
   }
 }
 
-// Take the secret of a one-time link out of the address; "" if there is none.
+// Remove a one-time link's secret from the address and return it; "" if there is none.
 export function takeOnce() {
   const found = /^#once=(.+)$/.exec(location.hash);
   if (!found) return "";
@@ -22,7 +22,7 @@ export function takeOnce() {
   return found[1];
 }
 
-// Trade it for a key; false if it was used before or is too old.
+// Trade the secret for a key; false if it was used before or has expired.
 export async function unlock(once) {
   const response = await send("POST", `${BASE}/session`, { once });
   if (!response.ok) return false;
@@ -53,7 +53,7 @@ async function send(method, address, body) {
   }
 }
 
-// Ask the API; the parsed answer, or null where it has no body. Raises `Failure` with the app's own sentence.
+// Call the API; returns the parsed response, null without a body. Throws `Failure` with the app's own sentence.
 export async function ask(method, path, body) {
   const response = await send(method, `${BASE}${path}`, body);
   const text = await response.text();
@@ -68,7 +68,7 @@ export async function ask(method, path, body) {
   throw new Failure(response.status, error, message, field);
 }
 
-// Open the event stream; the response, whatever its status.
+// Open the event stream; returns the response, whatever its status.
 export function openEvents(lastId, signal) {
   const more = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
   return fetch(`${BASE}/events`, { headers: headers(more), signal, cache: "no-store" });

@@ -1,14 +1,14 @@
-// The event stream: read, watched over, and opened again when it ends, for as long as the page lives.
+// The event stream: read, monitored, and reopened when it ends, for as long as the page exists.
 //
-// EventSource cannot send a key, so the stream is read by hand. What was missed meanwhile is told by the app itself, by
-// the id of the last event; a new run of the app begins with a `reset`.
+// EventSource can't send a key, so the stream is read with fetch. After an interruption the app sends what was missed,
+// by the id of the last event; a new run of the app begins with a `reset`.
 
 import { openEvents } from "./session.js";
 
-const SILENCE = 40_000; // ms; the app says something every 15 s
-const WAITS = [300, 600, 1000, 2000, 3000]; // ms between two tries, the last for ever: asking this machine costs nothing
+const SILENCE = 40_000; // ms; the app sends a heartbeat every 15 s
+const WAITS = [300, 600, 1000, 2000, 3000]; // ms between attempts, the last one repeated: asking this machine costs nothing
 
-// Cuts a stream of text into events.
+// Parses a text stream into events.
 export class Parser {
   constructor(onEvent) {
     this.onEvent = onEvent;
@@ -41,7 +41,7 @@ export class Parser {
   }
 }
 
-// `onEvent(kind, value)` for each event, `onState("live" | "gone" | "refused")` when the connection changes.
+// Calls `onEvent(kind, value)` for each event and `onState("live" | "gone" | "refused")` when the connection changes.
 export class Stream {
   constructor({ onEvent, onState }) {
     Object.assign(this, { onEvent, onState, lastId: "", state: "", running: false, resting: false, nudge: () => {} });
@@ -52,20 +52,20 @@ export class Stream {
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
   }
 
-  // Begin, or begin anew with another key.
+  // Start, or start over with another key.
   start() {
     this.lastId = "";
     this.others.postMessage("here");
     if (!this.running) this.run();
   }
 
-  // Another page shows all this, and nobody looks here: a browser has six connections to an address and not one more.
+  // Another page is open and this one is hidden: disconnect, because a browser makes only six connections to a host.
   rest() {
     this.resting = true;
     this.stop.abort();
   }
 
-  // Do not wait any longer: the person is looking.
+  // Stop waiting: the page is visible again.
   hurry() {
     this.resting = this.resting && document.hidden;
     this.nudge();
@@ -76,14 +76,14 @@ export class Stream {
     for (let tries = 0; this.running; tries += 1) {
       const outcome = await this.once();
       if (outcome === "refused") this.running = false;
-      else if (outcome === "ended") tries = 0; // it had worked: the first new try is soon
+      else if (outcome === "ended") tries = 0; // it had worked, so the next attempt follows quickly
       if (!this.resting) this.turn(outcome === "refused" ? "refused" : "gone");
       while (this.resting) await this.pause();
       if (this.running) await this.pause(WAITS[Math.min(tries, WAITS.length - 1)]);
     }
   }
 
-  // Until hurried; with `ms` no longer than that.
+  // Wait until `hurry`, or for `ms` at most.
   pause(ms) {
     return new Promise((done) => {
       const timer = ms === undefined ? 0 : setTimeout(done, ms);
@@ -98,7 +98,7 @@ export class Stream {
     if (state !== this.state) this.onState((this.state = state));
   }
 
-  // One connection, to its end: "refused", "failed" (never opened) or "ended".
+  // One connection from start to end: "refused", "failed" (never opened) or "ended".
   async once() {
     const stop = (this.stop = new AbortController());
     let watch = 0;

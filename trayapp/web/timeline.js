@@ -1,14 +1,14 @@
-// The line of the last 24 hours: rows become segments, and each says from when to when, what and why.
+// The timeline of the last 24 hours: rows become segments, each with its period, state and reason.
 //
-// Colour, height and pattern each tell the kind by themselves. What would be too narrow to be seen is drawn together with
-// its neighbours, in the worst of their kinds. A line is six layers, however much happened; pointer and arrow keys ask for
-// the segment by its place. For a screen reader it is a slider with words as its values.
+// Colour, height and pattern each identify the state alone. Segments too narrow to be seen are merged with their
+// neighbours, in the worst of their states. A timeline is six layers, however many segments it has; pointer and arrow
+// keys find a segment by position. For screen readers it is a slider whose values are texts.
 
 import { SPAN } from "./history.js";
 import { clock, HOUR, length } from "./times.js";
 
 const FINEST = SPAN / 240; // ms; 6 min, about 3 px
-const WORST = ["red", "amber", "green", "blue", "grey", "gap"]; // the second that a start takes hides no healthy hour
+const WORST = ["red", "amber", "green", "blue", "grey", "gap"]; // blue comes after green, so that the second of a start doesn't hide a healthy hour
 export const KIND_WORDS = {
   green: "Signed in",
   amber: "Retrying by itself",
@@ -18,7 +18,7 @@ export const KIND_WORDS = {
   gap: "Asleep or not running",
 };
 
-// Rows, oldest first → [{from, to, kind, text, count}] inside the last 24 hours; neighbours differ.
+// Rows, oldest first → [{from, to, kind, text, count}] within the last 24 hours; neighbours differ in kind.
 export function segments(rows, now) {
   const begin = now - SPAN;
   const whole = [];
@@ -31,7 +31,7 @@ export function segments(rows, now) {
     else whole.push({ from, to, kind: row.kind, text: row.text, count: 1 });
   }
   const made = together(whole);
-  if (made.length) made.at(-1).open = true; // it lasts
+  if (made.length) made.at(-1).open = true; // it is still going on
   return made;
 }
 
@@ -52,7 +52,7 @@ function absorb(into, each) {
   Object.assign(into, { to: each.to, count: into.count + each.count });
 }
 
-// One segment in words.
+// One segment as text.
 export function describe(segment, now) {
   const { from, kind, text, count, open } = segment;
   const to = open ? now : segment.to;
@@ -62,7 +62,7 @@ export function describe(segment, now) {
   return { when, what, why: text ?? "" };
 }
 
-// The whole line in one sentence, for those who do not walk through it.
+// The whole timeline in one sentence, for those who don't step through it.
 export function outline(found) {
   const sums = new Map();
   for (const { kind, from, to } of found) sums.set(kind, (sums.get(kind) ?? 0) + to - from);
@@ -70,24 +70,24 @@ export function outline(found) {
   return parts.length ? `Last 24 hours: ${parts.join(", ")}.` : "Nothing is known of the last 24 hours.";
 }
 
-// The outline of all segments of one kind: rectangles in per cent, joined along the ground.
+// The clip path of all segments of one kind: rectangles in per cent, joined along the bottom edge.
 function outlineOf(found, kind, now) {
   const points = [];
   for (const { from, to, kind: its } of found) {
     if (its !== kind) continue;
     const right = Math.max(percent(to, now), 0.3);
-    const left = Math.min(percent(from, now), right - 0.3); // a moment can be seen too
+    const left = Math.min(percent(from, now), right - 0.3); // even a moment is visible
     const [x1, x2] = [left.toFixed(2), right.toFixed(2)];
     points.push(`${x1}% 100%,${x1}% 0,${x2}% 0,${x2}% 100%`);
   }
   return points.length ? `polygon(${points.join()})` : "";
 }
 
-// Draw into `box`: one layer for each kind, cut to the shape of its segments, whatever their number.
+// Draw into `box`: one layer per kind, clipped to the shape of its segments, whatever their number.
 export function draw(box, found, now) {
   box.segments = found;
   if (!box.querySelector(".seg")) {
-    // The worst lies on top: what is drawn a little too wide to be seen hides nothing that matters more.
+    // The worst is on top, so that segments drawn wider than they are hide nothing more important.
     box.append(...[...WORST].reverse().map(layer));
   }
   for (const each of box.querySelectorAll(".seg")) {
@@ -105,7 +105,7 @@ function layer(kind) {
   return made;
 }
 
-// Where the arrow keys are: a slider whose value is said in words. `follow`: stay at the newest one.
+// Select a segment with the keyboard: a slider whose value is a text. `follow`: stay at the newest one.
 export function select(box, index, now, follow = false) {
   const segment = box.segments?.[index];
   box.chosen = follow ? undefined : index;
@@ -126,7 +126,7 @@ function spoken(segment, now) {
   return `${what}, ${when}${why ? `: ${why}` : ""}`;
 }
 
-// The segment below the pointer; its index, or -1.
+// The index of the segment under the pointer, or -1.
 export function under(box, x, now) {
   const { left, width } = box.getBoundingClientRect();
   const at = now - SPAN + ((x - left) / width) * SPAN;
@@ -137,7 +137,7 @@ function percent(at, now) {
   return ((at - now + SPAN) / SPAN) * 100;
 }
 
-// The hours below the line: 0, 6, 12 and 18 o'clock, and now.
+// The hours below the timeline: 0, 6, 12 and 18 o'clock, and now.
 export function drawHours(into, now) {
   const first = new Date(now - SPAN);
   first.setMinutes(0, 0, 0);
@@ -155,7 +155,7 @@ export function drawHours(into, now) {
   }
 }
 
-// Arrow keys walk along the segments; whether the key was one of ours.
+// Move along the segments with the keyboard; returns whether the key was handled.
 export function walk(box, key, now) {
   const last = (box.segments?.length ?? 0) - 1;
   const here = box.chosen ?? last;

@@ -1,4 +1,4 @@
-// Times as people say them. Wall milliseconds in, text out; the clock is always told, never asked.
+// Formats times for people: wall milliseconds in, text out. The current time is always a parameter.
 
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
@@ -13,8 +13,8 @@ export function instant(text) {
   return text === null || text === undefined ? NaN : Date.parse(text);
 }
 
-const written = new Map(); // minute and day → text: lines of many segments ask for the same minutes again and again
-let day = [NaN, NaN]; // begin and end of the day in which it is now
+const written = new Map(); // minute → text: timelines with many segments format the same minutes again and again
+let day = [NaN, NaN]; // start and end of the current day
 
 function today(now) {
   if (now < day[0] || now >= day[1] || Number.isNaN(day[0])) {
@@ -42,7 +42,7 @@ export function full(at) {
   return FULL.format(at);
 }
 
-// "3 h 12 min": at most two units, the second only while it says something.
+// "3 h 12 min": at most two units, the second only where it matters.
 export function length(ms) {
   const minutes = Math.round(ms / MINUTE);
   if (ms < MINUTE) return `${Math.max(1, Math.round(ms / 1000))} s`;
@@ -57,7 +57,7 @@ export function ago(at, now) {
   return now - at < 45_000 ? "just now" : `${length(now - at)} ago`;
 }
 
-// "4:12", "1:04:12": what is left until then.
+// "4:12", "1:04:12": the time left until `at`.
 export function countdown(at, now) {
   const seconds = Math.max(0, Math.ceil((at - now) / 1000));
   const two = (value) => String(value).padStart(2, "0");
