@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from trayapp.app.app import _greet
+from trayapp.app.launch import _greet
 from trayapp.config.loader import Paths
-from trayapp.demo import demo
+from trayapp.demo import story
 
 
 def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:
@@ -54,5 +54,5 @@ def test_the_demo_names_no_command_of_another(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
-    assert ", or: amberlight reauthorize tickets" == demo._command(Paths.default())
-    assert "" == demo._command(Paths.under(tmp_path / "own"))
+    assert ", or: amberlight reauthorize tickets" == story._command_hint(Paths.default())
+    assert "" == story._command_hint(Paths.under(tmp_path / "own"))

@@ -1,4 +1,4 @@
-"""`amberlight demo`: a day in seconds without an account, as JSON, and a clear end when the day goes wrong."""
+"""`amberlight demo` at high speed: its output as JSON, and a clear end when the story goes wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from trayapp.demo import demo
+from trayapp.demo import demo, story
 from trayapp.oauthtest import Mode, OAuthServer
 
 LIMIT = 20.0  # s
@@ -59,17 +59,23 @@ def test_the_day_as_json(tmp_path: Path) -> None:
     for name in ("calendar", "notes", "tickets"):
         words = [(row["status"], row["detail"]) for row in rows if row["name"] == name]
         assert all(a != b for a, b in pairwise(words)), name
-    assert ["starting", "running", "auth_retrying", "running", "auth_retrying", "unauthenticated", "running"] == story(
-        rows, "tickets"
-    )
-    assert ["starting", "running", "auth_retrying", "running"] == story(rows, "calendar")
+    assert [
+        "starting",
+        "running",
+        "auth_retrying",
+        "running",
+        "auth_retrying",
+        "unauthenticated",
+        "running",
+    ] == statuses_of(rows, "tickets")
+    assert ["starting", "running", "auth_retrying", "running"] == statuses_of(rows, "calendar")
     assert ("unauthenticated", "ceiling") in [(row["status"], row["detail"]) for row in rows]
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [] == left
 
 
-def story(rows: list[dict[str, str]], name: str) -> list[str]:
-    """The statuses that it went through."""
+def statuses_of(rows: list[dict[str, str]], name: str) -> list[str]:
+    """The statuses that a workload went through."""
     return [status for status, _ in groupby(row["status"] for row in rows if row["name"] == name)]
 
 
@@ -91,7 +97,7 @@ def test_a_server_that_is_stuck_ends_the_demo_with_a_sentence(
         server.mode = Mode.HANG_BEFORE_HEADERS
         return server
 
-    monkeypatch.setattr(demo, "PATIENCE", 0.5)
+    monkeypatch.setattr(story, "SCENE_LIMIT", 0.5)
     monkeypatch.setattr(demo, "_server", stuck)
     monkeypatch.setattr("trayapp.engine.engine.QUIT_LIMIT", 0.2)
     assert 1 == demo.run(tray=False, fast=True, exit_when_done=True, as_json=True)
@@ -106,7 +112,7 @@ def test_a_script_that_fails_ends_the_demo_too(
     def broken(*_: object) -> None:
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(demo, "_play", broken)
+    monkeypatch.setattr(story, "_play", broken)
     assert 1 == demo.run(tray=False, fast=True, exit_when_done=True, as_json=True)
     told = capsys.readouterr().err
     assert "unexpected" in told

@@ -1,1 +1,1 @@
-"""A day in a minute: the demonstration that needs no account."""
+"""`amberlight demo`: a day of Amberlight in a minute, without an account."""

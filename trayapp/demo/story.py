@@ -1,0 +1,156 @@
+"""The demo's script, and the terminal output that goes with it.
+
+The script is `_play`: all green; a firewall in front of every server (amber); the network back (green); one server
+blocked until the ceiling (red, with a notification); one click that makes it green again. With `fast` the click is
+played too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from trayapp.app.app import App
+from trayapp.config.paths import Paths
+from trayapp.core.menu import GLYPH_CHARACTERS
+from trayapp.core.presentation import Action, Verb
+from trayapp.core.public import rfc3339
+from trayapp.core.snapshot import Snapshot, WorkloadView
+from trayapp.oauthtest import Mode, OAuthServer
+
+log = logging.getLogger(__name__)
+
+NAMES = ("calendar", "notes", "tickets")
+BLOCKED = "tickets"  # the workload that stays blocked until its ceiling
+SCENE_LIMIT = 60.0  # s for each scene; a demo that hangs says so
+PAUSE = 6.0  # s that a scene stays on the screen
+
+
+class DemoEnded(Exception):  # noqa: N818 - the user quit
+    """The user quit before the story was over."""
+
+
+class Narrator:
+    """Prints what happens and lets the story wait for it. `show` runs on the engine's thread, the rest on its own."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown: dict[str, tuple[str, str]] = {}
+        self._views: dict[str, WorkloadView] = {}
+        self._changed = threading.Condition()
+        self.ended = threading.Event()
+        self.code = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Print the workloads that changed, and wake the story."""
+        with self._changed:
+            for name, view in sorted(snapshot.workloads.items()):
+                word = (view.status.value, view.auth.detail.value)
+                if self._shown.get(name) != word:
+                    self._shown[name] = word
+                    self._print(view)
+            self._views = dict(snapshot.workloads)
+            self._changed.notify_all()
+
+    def say(self, text: str) -> None:
+        """Print a line of the story; not in JSON."""
+        if not self._as_json:
+            print(f"\n{text}", flush=True)
+
+    def until(
+        self, description: str, condition: Callable[[dict[str, WorkloadView]], bool], *, patient: bool = False
+    ) -> None:
+        """Wait for a state, `patient` without limit. Raises `TimeoutError` naming it, or `DemoEnded`."""
+
+        def reached() -> bool:
+            return self.ended.is_set() or bool(self._views and condition(self._views))
+
+        with self._changed:
+            if not self._changed.wait_for(reached, None if patient else SCENE_LIMIT):
+                raise TimeoutError(description)
+        if self.ended.is_set():
+            raise DemoEnded
+
+    def end(self) -> None:
+        """The app has ended: nothing will change any more."""
+        with self._changed:
+            self.ended.set()
+            self._changed.notify_all()
+
+    def pause(self, seconds: float) -> None:
+        """Leave time to look."""
+        self.ended.wait(seconds)
+
+    def _print(self, view: WorkloadView) -> None:
+        if self._as_json:
+            line = {"at": rfc3339(time.time()), "name": view.name, "status": view.status.value}
+            print(json.dumps({**line, "detail": view.auth.detail.value}), flush=True)
+            return
+        at = time.strftime("%H:%M:%S")
+        print(
+            f"  {at}  {GLYPH_CHARACTERS[view.glyph]} {view.name:<10} {view.status.value:<16} {view.status_context}",
+            flush=True,
+        )
+
+
+def play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bool, exit_when_done: bool) -> None:
+    """Run the story, in a thread of its own; whatever goes wrong ends the demo with a sentence."""
+    try:
+        _play(app, narrator, servers, fast)
+    except DemoEnded:
+        return
+    except TimeoutError as error:
+        _fail(narrator, f"The demo waited in vain for: {error}")
+    except Exception as error:  # a demo whose story has stopped would never end
+        log.exception("the day stopped")
+        _fail(narrator, f"The demo stopped: {type(error).__name__}: {error}")
+    else:
+        if not exit_when_done:
+            return
+    app.quit()
+
+
+def _fail(narrator: Narrator, sentence: str) -> None:
+    narrator.code = 1
+    print(sentence, file=sys.stderr)
+
+
+def _play(app: App, narrator: Narrator, servers: dict[str, OAuthServer], fast: bool) -> None:
+    pause = 0.2 if fast else PAUSE
+    narrator.say("Good morning: everything is signed in.")
+    narrator.until("green", lambda views: _all(views, "running"))
+    narrator.pause(pause)
+    narrator.say("The laptop wakes behind a firewall: amber, and nobody has to do anything.")
+    for server in servers.values():
+        server.mode = Mode.FIREWALL
+    narrator.until("amber", lambda views: _all(views, "auth_retrying"))
+    narrator.pause(pause / 2)
+    narrator.say("The network is back: green by itself.")
+    for server in servers.values():
+        server.mode = Mode.SUCCESS
+    narrator.until("green again", lambda views: _all(views, "running"))
+    narrator.pause(pause / 2)
+    narrator.say(f"The server of {BLOCKED} stays blocked for longer than the ceiling allows: red, one click needed.")
+    servers[BLOCKED].mode = Mode.FIREWALL
+    narrator.until("red", lambda views: views[BLOCKED].status.value == "unauthenticated")
+    servers[BLOCKED].mode = Mode.SUCCESS
+    narrator.say(f"Click: menu or notification → Reauthorize{_command_hint(app.paths)}")
+    if fast:
+        app.act(Action(Verb.REAUTHORIZE, BLOCKED))
+    narrator.until("the click", lambda views: _all(views, "running"), patient=not fast)
+    narrator.say("Green again, by one click.")
+    narrator.pause(pause / 2)
+
+
+def _command_hint(paths: Paths) -> str:
+    """The same click as a command, unless commands would reach another running app."""
+    reached = paths.runtime_dir == Paths.default().runtime_dir
+    return f", or: amberlight reauthorize {BLOCKED}" if reached else ""
+
+
+def _all(views: dict[str, WorkloadView], status: str) -> bool:
+    return all(view.status.value == status and view.auth.detail.value in ("ok", "retrying") for view in views.values())
