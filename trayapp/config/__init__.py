@@ -1,1 +1,1 @@
-"""The configuration: the table of settings, reading and editing config.toml, and where files belong."""
+"""Configuration: the table of settings, loading and editing config.toml, and the paths of all files."""

@@ -1,14 +1,14 @@
-"""Durations are written as Go writes them: `10m`, `1h30m`, `250ms`, `1.5h`.
+"""Parsing and formatting of durations in Go's syntax: `10m`, `1h30m`, `250ms`, `1.5h`.
 
-The syntax is that of Go's `time.ParseDuration`, so that values can be carried over from ToolHive's variables as they
-are. Everything is counted in whole nanoseconds in between, so that what is read, written and read again is the same.
+The syntax is that of Go's `time.ParseDuration`, so that the values of ToolHive's variables can be used unchanged. All
+arithmetic is in whole nanoseconds, so that a value survives being formatted and parsed again.
 """
 
 from __future__ import annotations
 
 import re
 
-# nanoseconds; µ exists twice in Unicode, as the micro sign and as the Greek letter, and Go takes both
+# in nanoseconds; Unicode has µ twice, as micro sign and as Greek letter, and Go accepts both
 UNITS = {
     "ns": 1,
     "us": 1_000,
@@ -25,7 +25,7 @@ _SYNTAX_HINT = 'write a number and a unit (ns, us, ms, s, m, h), like "10s", "25
 
 
 class DurationError(ValueError):
-    """The text is not a duration; the message says what would be one."""
+    """The text is not a duration; the message says how to write one."""
 
 
 def parse_duration(text: str) -> float:
@@ -54,7 +54,7 @@ def _nanoseconds(text: str, found: re.Match[str]) -> int:
         raise DurationError(f"{quoted(text)} has a unit without a number: {_SYNTAX_HINT}")
     if unit not in UNITS:
         raise DurationError(f"{quoted(text)} has an unknown unit {quoted(unit)}: {_SYNTAX_HINT}")
-    if len(whole) + len(part) > 40:  # nobody means that; and it would cost time to multiply it out
+    if len(whole) + len(part) > 40:  # absurd, and slow to multiply out
         raise DurationError(f"{quoted(text)} is too long: the longest duration is about 292 years")
     fraction_ns: int = int(part or "0") * UNITS[unit] // 10 ** len(part)
     return int(whole or "0") * UNITS[unit] + fraction_ns
@@ -67,13 +67,13 @@ def _parse_error(text: str, rest: str, at: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text in quotes, printable and not long, as it is shown in a sentence."""
+    """The text in quotes, printable and shortened, for use in a message."""
     short = text if len(text) <= 40 else text[:39] + "…"
     return '"' + "".join(c if c.isprintable() else "?" for c in short) + '"'
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest such text that reads back as the same number of nanoseconds: `90` is `1m30s`."""
+    """The shortest text that parses back to the same number of nanoseconds: `90` is `1m30s`."""
     left = round(abs(seconds) * 1e9)
     sign = "-" if seconds < 0 and left else ""
     if left == 0:

@@ -1,7 +1,7 @@
-"""Adding and removing a workload in the user's configuration file, which otherwise belongs to the user.
+"""Add or remove a workload in the user's config.toml without touching the rest of the file.
 
-Comments and order stay as they are (tomlkit). A change is made under a file lock, checked before it is written, and
-written as a whole: a reader sees the old file or the new one, and a bad entry is never written.
+Comments and order are preserved (tomlkit). A change is made under a file lock, validated before it is written, and
+written atomically: a reader sees the old file or the new one, and an invalid entry is never written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trayapp.config.paths import private_dir
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
-LOCK_LIMIT = 10.0  # s; an edit takes milliseconds, so somebody who holds the lock for longer is stuck
+LOCK_LIMIT = 10.0  # s; an edit takes milliseconds, so a process that holds the lock for longer is stuck
 
 
 class EditError(Exception):
@@ -28,7 +28,7 @@ class EditError(Exception):
 
 
 def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
-    """Append `[workloads.NAME]`. Raises `EditError`, or `ConfigError` when the file or the entry is not right."""
+    """Append `[workloads.NAME]`. Raises `EditError`, or `ConfigError` if the file or the entry is invalid."""
     with _locked(paths):
         if name in load(paths, {}).workloads:
             raise EditError(
@@ -40,13 +40,13 @@ def add(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
         text = document.as_string()
         try:
             load(paths, {}, text=text)
-        except ConfigError as error:  # the files were right before, so it is all about the new entry
+        except ConfigError as error:  # the files were valid before, so every mistake is in the new entry
             raise ConfigError(tuple(replace(m, line=None) for m in error.mistakes)) from None
         _write(paths.config_file, text)
 
 
 def remove(paths: Paths, name: str) -> bool:
-    """Take `[workloads.NAME]` out; False if the user's file has none. Raises `EditError` and `ConfigError`."""
+    """Remove `[workloads.NAME]`; False if the user's file has none. Raises `EditError` and `ConfigError`."""
     with _locked(paths):
         document = _document(paths.config_file)
         workloads = document.get("workloads")
@@ -58,12 +58,12 @@ def remove(paths: Paths, name: str) -> bool:
 
 
 def check_editable(paths: Paths) -> None:
-    """Raise what `remove` would raise if the user's file cannot be edited; nothing is changed."""
+    """Raise what `remove` would raise if the user's file can't be edited; change nothing."""
     _document(paths.config_file)
 
 
 def in_site_file(paths: Paths, name: str) -> bool:
-    """Whether the site-wide file names this workload; then this user cannot remove it. Raises `ConfigError`."""
+    """Whether the site-wide file has this workload, so that the user can't remove it. Raises `ConfigError`."""
     file = paths.site_config_file
     workloads = parse(file, read_file(file) or "").get("workloads")
     return isinstance(workloads, dict) and name in workloads
@@ -82,7 +82,7 @@ def _workloads_table(document: TOMLDocument) -> Any:
     import tomlkit
 
     if "workloads" not in document:
-        document["workloads"] = tomlkit.table(is_super_table=True)  # no line of its own, only [workloads.NAME]
+        document["workloads"] = tomlkit.table(is_super_table=True)  # writes no [workloads] line, only [workloads.NAME]
     return document["workloads"]
 
 
@@ -91,7 +91,7 @@ def _document(file: Path) -> TOMLDocument:
     from tomlkit.exceptions import TOMLKitError
 
     text = read_file(file) or ""
-    parse(file, text)  # its sentences are better than tomlkit's
+    parse(file, text)  # its messages are better than tomlkit's
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:
@@ -111,7 +111,7 @@ def _locked(paths: Paths) -> Iterator[None]:
 
 
 def _write(file: Path, text: str) -> None:
-    """Replace the file atomically, mode 0600. A symbolic link stays one: what it points to is replaced."""
+    """Replace the file atomically, mode 0600. If it is a symbolic link, its target is replaced."""
     target = Path(os.path.realpath(file))
     private_dir(target.parent, tighten=False)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".config.", suffix=".toml")  # 0600 from the start

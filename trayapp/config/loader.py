@@ -1,8 +1,8 @@
-"""The configuration: TOML files and the environment become frozen values, or a list of sentences that say why not.
+"""Load the configuration: TOML files and environment variables to frozen values, or to a list of mistakes.
 
-A site-wide file is read first, then the user's; where both speak of a workload, the user's wins key by key. Timing:
-a workload's own key, then `[settings]`, then ToolHive's variables, then the default. All mistakes of all files are
-reported at once, each with file, line and key. Nothing here asks the environment or the clock: both are handed in.
+The site-wide file is read first, then the user's; for a workload in both, the user's keys win one by one. Timing comes
+from the workload's own key, else `[settings]`, else ToolHive's variables, else the default. All mistakes in all files
+are reported together, each with file, line and key. The environment is a parameter; nothing here reads it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from trayapp.config.paths import Paths as Paths  # callers take it from here
 from trayapp.config.toml_lines import Key, key_lines, line_of
 from trayapp.core.model import Policy, Spec
 
-MAX_BYTES = 1 << 20  # bytes; a thousand workloads are a quarter of that
+MAX_BYTES = 1 << 20  # of a file; a thousand workloads need a quarter of that
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong, and what would be right. Never repeats a value that may be a secret."""
+    """One mistake in a file and how to fix it. Never repeats a value that may be a secret."""
 
     file: Path
     line: int | None
@@ -41,7 +41,7 @@ class Mistake:
 
 
 class ConfigError(Exception):
-    """The files cannot be used as they are."""
+    """The configuration is invalid; `mistakes` says where and why."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(str(m) for m in mistakes))
@@ -50,19 +50,19 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`[settings]`: what concerns the whole app. Times in seconds."""
+    """The table `[settings]`, which applies to the whole app. Times are in seconds."""
 
     port: int = 8765
     log_level: str = "info"
     muted: bool = False
     settle: float = 3.0
     settle_max: float = 15.0
-    policy: Policy = field(default=Policy(), repr=False)  # of a workload that says nothing itself
+    policy: Policy = field(default=Policy(), repr=False)  # of workloads without keys of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that was configured. `files` are those that were there."""
+    """The whole configuration. `files` are those that exist."""
 
     settings: Settings
     workloads: Mapping[str, Spec]
@@ -72,7 +72,7 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A checked value and where it came from."""
+    """A validated value and where it came from."""
 
     value: Any
     file: Path
@@ -84,7 +84,7 @@ _Section = dict[str, _Value]
 
 @dataclass(slots=True)
 class _Gathered:
-    """What has been gathered from the files so far."""
+    """What has been read from the files so far, mistakes included."""
 
     settings: _Section = field(default_factory=dict)
     workloads: dict[str, _Section] = field(default_factory=dict)
@@ -95,9 +95,9 @@ class _Gathered:
 
 
 def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -> Config:
-    """Read both files. Raises `ConfigError` with every mistake; a file that is not there is no mistake.
+    """Load both files. Raises `ConfigError` with every mistake; a missing file is no mistake.
 
-    `text` stands in for the user's file: that is how a change is tried before it is written.
+    `text` replaces the content of the user's file, so that an edit can be validated before it is written.
     """
     gathered = _Gathered()
     for file in (paths.site_config_file, paths.config_file):
@@ -109,15 +109,15 @@ def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -
 
 
 def parse(file: Path, text: str) -> dict[str, Any]:
-    """The raw TOML. Raises `ConfigError` that names the line."""
+    """The parsed TOML. Raises `ConfigError` with the line."""
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
+    except (ValueError, RecursionError) as error:  # tomllib raises a plain ValueError for a number of 5,000 digits
         raise ConfigError((_syntax_mistake(file, text, error),)) from None
 
 
 def read_file(file: Path) -> str | None:
-    """The text of a file, None if there is none. Raises `ConfigError`."""
+    """The text of a file; None if it doesn't exist. Raises `ConfigError`."""
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -160,20 +160,20 @@ def _read_text(gathered: _Gathered, file: Path, text: str) -> None:
 
 
 def _syntax_mistake(file: Path, text: str, error: Exception) -> Mistake:
-    """Python's message ends with "(at line 3, column 5)" or "(at end of document)"; the line belongs in front."""
+    """Python's message ends with "(at line 3, column 5)" or "(at end of document)"; we put the line in front."""
     found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
     if found is None:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else "it has a number that is too long"
         return Mistake(file, None, "", f"is not TOML: {reason}")
     line = int(found[1]) if found[1] else len(text.splitlines()) or 1
     place = f", column {found[2]}" if found[2] else ", at the end of the file"
-    reason = str(error)[: found.start()]  # it quotes keys and single characters, never a value
+    reason = str(error)[: found.start()]  # it quotes keys and single characters, never values
     return Mistake(file, line, "", f"is not TOML{place}: {reason[:1].lower()}{reason[1:]}")
 
 
 @dataclass(frozen=True, slots=True)
 class _FileReader:
-    """Goes through one parsed file and lays what it finds into the common reader."""
+    """Validates one parsed file into the common `_Gathered`."""
 
     gathered: _Gathered
     file: Path
@@ -247,7 +247,7 @@ def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
 
 
 def _from_environment(gathered: _Gathered, environ: Mapping[str, str]) -> dict[str, Any]:
-    """ToolHive's six variables. A bad one is warned about and counts as not set; an empty one is not set."""
+    """ToolHive's six variables. An invalid one adds a warning and counts as unset, like an empty one."""
     found: dict[str, Any] = {}
     for variable, setting in known.VARIABLES.items():
         if not (text := environ.get(variable, "")):
@@ -268,7 +268,7 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
     values = {key: v.value for key, v in keys.items() if key not in known.POLICY_FIELDS}
     file, line = gathered.headers[name]
     for sentence in _incomplete(values):
-        if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # one mistake is not told twice
+        if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # don't report one mistake twice
             gathered.mistakes.append(Mistake(file, line, f"workloads.{name}", sentence))
     return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_policy_values(keys)))
 

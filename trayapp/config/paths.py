@@ -1,6 +1,6 @@
-"""Where Amberlight keeps its files. Nobody else asks the platform for a directory.
+"""Paths of all files Amberlight uses. No other module asks the platform for a directory.
 
-The places come from platformdirs, so the XDG variables move them on Linux. Directories of ours are 0700 and files 0600.
+They come from platformdirs, so the XDG variables move them on Linux. Our directories are 0700 and our files 0600.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ APP = "amberlight"
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """All places of one installation. `under(root)` is a second installation, for tests and the demo."""
+    """All paths of one installation. `under(root)` makes a separate installation, for tests and the demo."""
 
     config_file: Path
     site_config_file: Path
@@ -31,7 +31,7 @@ class Paths:
 
     @classmethod
     def default(cls) -> Paths:
-        """This user's places."""
+        """The paths for this user."""
         from platformdirs import PlatformDirs
 
         dirs = PlatformDirs(APP, appauthor=False)
@@ -47,7 +47,7 @@ class Paths:
 
     @classmethod
     def under(cls, root: Path) -> Paths:
-        """Everything below one directory."""
+        """All paths below one directory."""
         return cls(
             config_file=root / "config" / "config.toml",
             site_config_file=root / "site" / "config.toml",
@@ -69,11 +69,12 @@ class Paths:
 
     @property
     def alive_file(self) -> Path:
-        """When it was last changed Amberlight was alive."""
+        """Heartbeat: Amberlight was alive when this file was last modified."""
         return self.runtime_dir / "alive"
 
     @property
     def state_db(self) -> Path:
+        """The SQLite database with state, intents and history."""
         return self.state_dir / "state.db"
 
     @property
@@ -88,7 +89,7 @@ class Paths:
 
     @property
     def keys_file(self) -> Path:
-        """The local keys that clients show to the proxy."""
+        """The local keys that clients send to the proxy."""
         return self.state_dir / "keys.json"
 
     @property
@@ -103,17 +104,17 @@ class Paths:
 
     @property
     def install_file(self) -> Path:
-        """The random id of this installation; not in state.db, as deleting that loses no login."""
+        """The random id of this installation. Not in state.db, which may be deleted without losing a login."""
         return self.data_dir / "install-id"
 
     @property
     def command_log_file(self) -> Path:
-        """Where a command that ended unexpectedly leaves its traceback."""
+        """Tracebacks of commands that ended unexpectedly."""
         return self.log_file.with_name("commands.log")
 
     def make(self) -> None:
-        """Make every directory of ours. Raises `OSError`."""
-        private_dir(self.config_file.parent, tighten=False)  # a person may share it as they like
+        """Create all our directories. Raises `OSError`."""
+        private_dir(self.config_file.parent, tighten=False)  # its mode is the user's choice
         for directory in (self.state_dir, self.data_dir, self.runtime_dir, self.log_file.parent):
             private_dir(directory)
 
@@ -129,9 +130,9 @@ def private_dir(path: Path, *, tighten: bool = True) -> Path:
 
 
 def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:
-    """The platform's runtime directory; None where the session has no private one.
+    """The platform's runtime directory; None if the session has no private one.
 
-    There platformdirs warns and names a directory below /tmp that anybody can guess and take first.
+    In that case platformdirs warns and returns a directory below /tmp, whose name others can guess and claim first.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

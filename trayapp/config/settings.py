@@ -1,7 +1,8 @@
-"""Every setting there is, as one table: name, kind, default, meaning, place and variable.
+"""The table of all settings: name, kind, default, meaning, place and environment variable.
 
-`config.py` reads files by it, `--help` and the README's table are made from it, and a test compares it with
-`core.model.Policy`. A kind knows what a right value looks like; a wrong one is answered with a sentence that says so.
+`loader.py` validates files by it, `--help` and the table in the README are generated from it, and a test compares it
+with `core.model.Policy`. A kind is a function that validates a value and raises ValueError with a sentence that says
+what a valid one looks like.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ NAME_HELP: Final = (
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
-Check = Callable[[Any], Any]  # the value as TOML gives it → as the program wants it; raises ValueError(sentence)
+Check = Callable[[Any], Any]  # a TOML value → the value the program uses; raises ValueError(sentence)
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
 def _typed(value: object, wanted: type[T], expected: str) -> T:
-    """TOML's booleans are integers in Python, so the type is compared exactly."""
+    """`value` if it has exactly the type `wanted`; isinstance would let booleans pass as integers."""
     if type(value) is not wanted:
         raise ValueError(f"must be {expected}, not {_type_name(value)}")
     return value
@@ -42,7 +43,7 @@ def _type_name(value: object) -> str:
 
 
 def duration(value: object) -> float:
-    """Seconds, above zero."""
+    """Seconds, more than zero."""
     seconds = duration_or_zero(value)
     if seconds <= 0:
         raise ValueError('must be longer than zero, like "10s"')
@@ -58,7 +59,7 @@ def duration_or_zero(value: object) -> float:
 
 
 def durations(value: object) -> tuple[float, ...]:
-    """A series of pauses; at least one."""
+    """A series of durations in seconds; at least one."""
     items = _typed(value, list, 'a list of durations, like ["0s", "2s", "5s"]')
     if not items:
         raise ValueError('must name at least one duration, like ["0s", "2s", "5s"]')
@@ -66,7 +67,7 @@ def durations(value: object) -> tuple[float, ...]:
 
 
 def count(value: object) -> int:
-    """How many; at least one."""
+    """A number of things; at least one."""
     number = _typed(value, int, "a whole number, like 5")
     if not 1 <= number <= 1_000_000:
         raise ValueError("must be a whole number from 1 to 1000000")
@@ -74,13 +75,13 @@ def count(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if type(value) is int:  # TOML's integers have no limit, floats have
+    if type(value) is int:  # TOML integers are unlimited, floats aren't
         return float(min(max(value, -1000), 1000))
     return _typed(value, float, "a number, like 0.5")
 
 
 def fraction(value: object) -> float:
-    """A part of a whole."""
+    """A fraction, from 0 up to but not including 1."""
     number = _number(value)
     if not 0 <= number < 1:  # nan fails here too
         raise ValueError("must be a number from 0 up to, but not including, 1, like 0.2")
@@ -88,7 +89,7 @@ def fraction(value: object) -> float:
 
 
 def factor(value: object) -> float:
-    """How much longer each wait is than the one before."""
+    """A growth factor, from 1 to 100."""
     number = _number(value)
     if not (math.isfinite(number) and 1 <= number <= 100):
         raise ValueError("must be a number from 1 to 100, like 1.5")
@@ -96,7 +97,7 @@ def factor(value: object) -> float:
 
 
 def port(value: object) -> int:
-    """A TCP port; 0 lets the system choose."""
+    """A TCP port; 0: any free one."""
     number = _typed(value, int, "a port number from 0 to 65535")
     if not 0 <= number <= 65535:
         raise ValueError("must be a port number from 0 to 65535 (0: any free one)")
@@ -104,12 +105,12 @@ def port(value: object) -> int:
 
 
 def flag(value: object) -> bool:
-    """Yes or no."""
+    """A boolean."""
     return _typed(value, bool, "true or false, without quotes")
 
 
 def log_level(value: object) -> str:
-    """How much the log says."""
+    """A log level."""
     levels = ("debug", "info", "warning", "error")
     if value not in levels:
         raise ValueError('must be one of "debug", "info", "warning", "error"')
@@ -117,7 +118,7 @@ def log_level(value: object) -> str:
 
 
 def flow(value: object) -> str:
-    """How to sign in."""
+    """The flow of a sign-in: browser or device."""
     if value not in ("browser", "device"):
         raise ValueError('must be "browser" or "device"')
     return str(value)
@@ -141,7 +142,7 @@ def scopes(value: object) -> tuple[str, ...]:
 
 
 def url(value: object) -> str:
-    """An address that a token may be sent to: https, or http on this machine. No user name, no fragment."""
+    """A URL a token may be sent to: https, or http on this machine; no user name, no fragment."""
     address = _typed(value, str, 'an address in quotes, like "https://mcp.example.com/mcp"')
     if not re.fullmatch(r"[\x21-\x7e]+", address):
         raise ValueError("must be an address without blanks or special characters: percent-encode them")
@@ -150,7 +151,7 @@ def url(value: object) -> str:
         host, number = parts.hostname, parts.port
     except ValueError:
         raise ValueError('is not an address: write it like "https://mcp.example.com/mcp"') from None
-    if "@" in parts.netloc:  # the value is not repeated: it may be a password
+    if "@" in parts.netloc:  # don't repeat the value: it may be a password
         raise ValueError("must not contain a user name or password: take out what stands before the @")
     if parts.scheme not in ("http", "https") or not host or number == 0:
         raise ValueError('must be a whole address, like "https://mcp.example.com/mcp"')
@@ -162,7 +163,7 @@ def url(value: object) -> str:
 
 
 def issuer(value: object) -> str:
-    """An authorization server's identifier (RFC 8414 section 2): an address without query."""
+    """The identifier of an authorization server (RFC 8414 section 2): a URL without query."""
     address = url(value)
     if "?" in address:
         raise ValueError("must not have a query: an issuer is an address without ? (RFC 8414)")
@@ -170,7 +171,7 @@ def issuer(value: object) -> str:
 
 
 def resource(value: object) -> str:
-    """An absolute URI without fragment (RFC 8707 section 2); any scheme, as some servers want their own."""
+    """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own."""
     address = _typed(value, str, "an address in quotes")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
         raise ValueError("must be an absolute address without blanks and without # (RFC 8707)")
@@ -178,7 +179,7 @@ def resource(value: object) -> str:
 
 
 def origins(value: object) -> tuple[str, ...]:
-    """A list of web origins, as programs write them in the header Origin (RFC 6454 section 6.2)."""
+    """A list of web origins, as in the header Origin (RFC 6454 section 6.2)."""
     items = _typed(value, list, 'a list of texts, like ["https://app.example.com"]')
     for item in items:
         if type(item) is not str or not re.fullmatch(r"[a-z][a-z0-9+.-]*://[\x21-\x29\x2b-\x2e\x30-\x7e]+", item):
@@ -191,7 +192,7 @@ def origins(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key. `default` is what the program uses when nobody says anything; None: there is none."""
+    """One setting. `default` is None if there is none."""
 
     name: str
     check: Check
@@ -199,7 +200,7 @@ class Setting:
     default: Any = None
     in_settings: bool = True  # may stand in [settings]
     in_workload: bool = False  # may stand in [workloads.NAME]
-    variable: str = ""  # of the environment, lowest of all but the default
+    variable: str = ""  # environment variable; overrides only the default
 
 
 _REFRESH = "TOOLHIVE_TOKEN_REFRESH_"
@@ -281,7 +282,7 @@ VARIABLES: Final[Mapping[str, Setting]] = {s.variable: s for s in SETTINGS if s.
 
 
 def from_variable(setting: Setting, variable_text: str) -> Any:
-    """The value of an environment variable. Raises `ValueError`; the sentence does not name the variable."""
+    """The value of an environment variable. Raises `ValueError` with a sentence that doesn't name the variable."""
     if setting.check is count:
         if not re.fullmatch(r"[+-]?[0-9]{1,9}", variable_text):
             raise ValueError(f"{quoted(variable_text)} is not a whole number like 5")
@@ -295,7 +296,7 @@ def from_variable(setting: Setting, variable_text: str) -> Any:
 
 
 def toml_text(value: Any, setting: Setting) -> str:
-    """A value as one writes it in the file; empty where there is none."""
+    """A value as written in config.toml; empty for None."""
     if setting.check in (duration, duration_or_zero):
         return f'"{format_duration(value)}"'
     if setting.check is durations:
@@ -310,7 +311,7 @@ def toml_text(value: Any, setting: Setting) -> str:
 
 
 def rows() -> Iterator[tuple[str, str, str, str, str]]:
-    """Rows for people: name, place, default, variable, meaning."""
+    """The table for the README and `--help`: name, place, default, variable, meaning."""
     for setting in SETTINGS:
         places = ("[settings]" if setting.in_settings else "", "[workloads.NAME]" if setting.in_workload else "")
         place = " and ".join(p for p in places if p)

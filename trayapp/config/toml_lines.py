@@ -1,7 +1,7 @@
-"""On which line of a TOML text each key stands. Python's own parser reads the values and says no lines.
+"""Line numbers of the keys in a TOML text, which Python's `tomllib` doesn't report.
 
-The text was accepted by `tomllib` before it comes here, so this scanner need not complain about anything: it only has
-to step over values (strings of four kinds, arrays and inline tables over several lines) without losing count.
+`tomllib` has accepted the text before it comes here, so this scanner detects no errors: it only has to skip values
+(strings of four kinds, arrays and inline tables over several lines) without losing count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Key = tuple[str, ...]
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*""")
-# A closing run of quotes may be longer than three: the last three close the string (TOML 1.0, multi-line strings).
+# A run of closing quotes may be longer than three: the last three close the string (TOML 1.0, multi-line strings).
 _STRING = re.compile(
     r'"""(?:\\.|[^\\])*?"""(?!")' r"|'''.*?'''(?!')" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'",
     re.DOTALL,
@@ -21,7 +21,7 @@ _STRING = re.compile(
 
 
 def key_lines(text: str) -> dict[Key, int]:
-    """Path of keys → line, counted from 1. Keys inside an inline table are not in it: ask `line_of`."""
+    """Path of a key → its line, from 1. Keys inside an inline table aren't included; see `line_of`."""
     lines: dict[Key, int] = {}
     table: Key = ()
     line, counted_to = 1, 0
@@ -43,7 +43,7 @@ def key_lines(text: str) -> dict[Key, int]:
 
 
 def line_of(lines: dict[Key, int], key: Key) -> int | None:
-    """The line of a key, or of the nearest table around it that has one."""
+    """The line of a key, or of the nearest enclosing table that has one; None if there is none."""
     while key:
         if key in lines:
             return lines[key]
@@ -57,7 +57,7 @@ def _skip_blank(text: str, at: int) -> int:
 
 
 def _dotted_key(text: str, at: int) -> tuple[Key, int]:
-    """The key that begins at `at`, and where it ends."""
+    """The dotted key that begins at `at`, and the position after it."""
     parts: list[str] = []
     while (found := _KEY.match(text, at)) is not None:
         parts.append(_unquoted(found[1]))
@@ -65,7 +65,7 @@ def _dotted_key(text: str, at: int) -> tuple[Key, int]:
         if not text.startswith(".", at):
             return tuple(parts), at
         at += 1
-    return tuple(parts), at + 1  # not TOML; step on, so that the scan ends
+    return tuple(parts), at + 1  # not TOML; advance, so that the scan terminates
 
 
 def _unquoted(key: str) -> str:
@@ -73,7 +73,7 @@ def _unquoted(key: str) -> str:
 
 
 def _value_end(text: str, at: int) -> int:
-    """The end of the value that begins at `at`: a line's end outside of all brackets."""
+    """The end of the value that begins at `at`: the first line end outside all brackets."""
     depth = 0
     while at < len(text):
         character = text[at]

@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 
 class Detail(StrEnum):
-    """Why, in order of precedence: the first that holds is the one (DESIGN.md section 2)."""
+    """Why the status is what it is, in order of precedence: the first that holds (RULES.md section 2)."""
 
     NOT_STORED = "not_stored"
     KEYRING_LOCKED = "keyring_locked"

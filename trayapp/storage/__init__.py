@@ -1,1 +1,1 @@
-"""What is kept on disk besides secrets: state.db, the timeline, the installation id."""
+"""Files without secrets: state.db with its history and timeline, and the installation id."""

@@ -1,7 +1,6 @@
-"""The random id of this installation: part of every keyring service name, so losing it would orphan every login.
+"""The random installation id, which is part of every keyring service name: losing it would orphan every login.
 
-That is why it is not in state.db, which anybody may delete, and why it is kept twice: whichever copy is left mends the
-other.
+Hence it isn't in state.db, which may be deleted, and it is stored more than once: any copy restores the others.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ _ID = re.compile(r"[0-9a-f]{16}")
 
 
 def install_id(directory: Path, *copies: Path) -> str:
-    """The id kept in `directory`, else in one of `copies`, else a new one; whichever place lacks it is mended.
+    """The id stored in `directory`, else in one of `copies`, else a new one; written wherever it is missing.
 
-    Call it under the instance lock. Raises `NotPrivateError` or `OSError` for `directory`; a copy that cannot be kept
-    is only logged.
+    Must be called under the instance lock. Raises `NotPrivateError` or `OSError` for `directory`; a copy that can't be
+    read or written is only logged.
     """
     places = [directory / FILE, *(copy / FILE for copy in copies)]
     found = [_read(places[0]), *(_or_empty(_read, place) for place in places[1:])]
@@ -46,6 +45,7 @@ def _write_copy(place: Path, text: str) -> str:
 
 
 def _or_empty(work: Callable[..., str], place: Path, *more: str) -> str:
+    """The result of `work` on a copy; empty if it fails, which is logged."""
     try:
         return work(place, *more)
     except (NotPrivateError, OSError) as error:
@@ -54,7 +54,7 @@ def _or_empty(work: Callable[..., str], place: Path, *more: str) -> str:
 
 
 def _read(path: Path) -> str:
-    """What `path` holds, or nothing: a damaged file is replaced like a missing one, and its text is logged."""
+    """The id in `path`, or empty: a damaged file is replaced like a missing one, and its text is logged."""
     private_file(path)
     try:
         text = path.read_text(encoding="utf-8", errors="replace").strip()

@@ -1,7 +1,8 @@
-"""state.db: what may be lost without losing a login. A failure here is logged, never raised.
+"""state.db: saved state, open intents, history and timeline, in SQLite. Losing it loses no login.
 
-SQLite in one thread of its own, write-ahead log, synchronous FULL: when `intent` returns True, it is on the disk. A
-damaged file is moved aside and a fresh one begun. No secret is ever in it: fingerprints, times and words only.
+Failures are logged, never raised. All access is in one thread, with write-ahead log and synchronous FULL: when `intent`
+returns True, it is on the disk. A damaged file is moved aside and a new one started. It holds no secret: fingerprints,
+times and texts only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ T = TypeVar("T")
 VERSION = 2  # PRAGMA user_version
 RETENTION = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
-BUSY_TIMEOUT = 2.0  # s to wait for another process, such as a backup, that reads the file
+BUSY_TIMEOUT = 2.0  # s to wait while another process, such as a backup, reads the file
 
 SCHEMA = (
     "CREATE TABLE workload (name TEXT PRIMARY KEY, generation INTEGER, state TEXT NOT NULL DEFAULT '{}')",
@@ -63,11 +64,11 @@ class HistoryRow:
 
 
 class _DamagedError(Exception):
-    """The file is no database of ours."""
+    """The file isn't a database of ours."""
 
 
 class Journal:
-    """state.db (`ports.Journal`). Opened at the first use, in its own thread."""
+    """state.db (`ports.Journal`). Opened at first use, in a thread of its own."""
 
     def __init__(self, path: Path, now_wall: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -78,16 +79,16 @@ class Journal:
         self._fault = ""
 
     async def load(self, name: str) -> Saved:
-        """What was saved, and the intent that is still open; the empty record if nothing can be read."""
+        """The saved state and the open intent of a workload; empty if nothing can be read."""
         return await self.run(lambda db: _load(db, name), Saved())
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
-        """Durably: this token is about to be sent. False if it could not be written."""
+        """Record durably that this token is about to be sent; False if that failed (RULES.md section 4, step 2)."""
         row = (name, login.fingerprint(), login.lineage, login.generation, attempt, wall)
         return await self._write(("INSERT OR REPLACE INTO intent VALUES (?, ?, ?, ?, ?, ?)", row))
 
     async def close_intent(self, name: str, fingerprint: str, generation: int | None = None) -> None:
-        """One transaction: the generation that is current now, and the intent of `fingerprint` closed."""
+        """Close the intent of `fingerprint` and, in the same transaction, record the current generation."""
         closing = ("DELETE FROM intent WHERE name = ? AND fingerprint = ?", (name, fingerprint))
         if generation is None:
             await self._write(closing)
@@ -102,7 +103,7 @@ class Journal:
             )
 
     async def save(self, name: str, saved: Saved) -> None:
-        """Everything but the open intent, which is what the intents say."""
+        """Save everything except the open intent, which has a table of its own."""
         state = {key: value for key, value in asdict(saved).items() if value and not key.startswith("open_")}
         await self._write(
             (
@@ -113,27 +114,27 @@ class Journal:
         )
 
     async def note(self, name: str, wall: float, note: Note, status: str, detail: str) -> None:
-        """One row of history."""
-        why = note.problem
-        problem = (why.kind, why.http_status, why.code, why.summary) if why else (None, None, None, None)
-        row = (wall, name, note.kind, note.outcome, note.trigger, *problem, status, detail)
+        """Append a row of history."""
+        problem = note.problem
+        columns = (problem.kind, problem.http_status, problem.code, problem.summary) if problem else (None,) * 4
+        row = (wall, name, note.kind, note.outcome, note.trigger, *columns, status, detail)
         await self._write((f"INSERT INTO history ({HISTORY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row))  # noqa: S608
 
     async def forget(self, name: str) -> None:
-        """The workload is gone, its history too."""
+        """Delete everything about a workload, its history included."""
         await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES_BY_NAME))  # noqa: S608
 
     async def history(self, name: str, since_wall: float) -> list[HistoryRow]:
-        """From `since_wall` on, oldest first."""
+        """The history since `since_wall`, oldest first."""
         return await self.run(lambda db: _history(db, name, since_wall), [])
 
     async def status(self) -> str | None:
-        """What is wrong with state.db, one sentence; None when nothing is."""
+        """What is wrong with state.db, in one sentence; None if nothing is."""
         await self.run(lambda db: db.execute("SELECT 1").fetchone(), None)
         return self._fault or None
 
     async def close(self) -> None:
-        """Finish what waits and close the file."""
+        """Finish queued work and close the file."""
         try:
             await self._worker.run(self._close_db)
         except ClosedError:
@@ -143,7 +144,7 @@ class Journal:
     # --- in the journal's thread -------------------------------------------------------------------------------------
 
     async def _write(self, *statements: tuple[str, tuple[Any, ...]]) -> bool:
-        """All of them in one transaction; whether they are on the disk."""
+        """Execute all statements in one transaction; whether they are on the disk."""
 
         def work(db: sqlite3.Connection) -> bool:
             with _Transaction(db):
@@ -154,7 +155,7 @@ class Journal:
         return await self.run(work, False, writes=True)
 
     async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
-        """`work` in the journal's thread; `otherwise` if the file cannot be used."""
+        """Run `work` in the journal's thread; returns `otherwise` if the file can't be used."""
         try:
             return await self._worker.run(lambda: self._guarded(work, otherwise, writes))
         except ClosedError:
@@ -173,13 +174,13 @@ class Journal:
         except (sqlite3.Error, OSError, NotPrivateError, _DamagedError) as error:
             self._record_fault(error)
             return otherwise
-        if self._fault and writes:  # a full disk can still be read
+        if self._fault and writes:  # only a write proves recovery: a full disk can still be read
             log.info("%s is written again.", self._path.name)
             self._fault = ""
         return result
 
     def _record_fault(self, error: Exception) -> None:
-        """Once per reason. A connection in an unknown state is not used again."""
+        """Log a new fault once. The connection is closed, because its state is unknown."""
         self._close_db()
         fault = str(error) if isinstance(error, NotPrivateError) else f"{self._path} cannot be used: {error}"
         if fault != self._fault:
@@ -213,7 +214,7 @@ class Journal:
                 log.debug("%s did not close well: %s", self._path.name, error)
 
     def _set_aside(self) -> None:
-        """Keep the damaged file for whoever wants to look, and begin anew."""
+        """Move the damaged files aside for inspection, so that a new database is started."""
         self._close_db()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._now_wall()))
         kept = self._path.with_name(f"{self._path.name}.damaged-{stamp}")
@@ -232,7 +233,7 @@ class Journal:
         old = (now - RETENTION,)
         self._db.execute("DELETE FROM history WHERE wall < ?", old)
         self._db.execute("DELETE FROM gap WHERE ended < ?", old)
-        newest = "SELECT max(id) FROM segment GROUP BY name"  # it may have lasted for longer
+        newest = "SELECT max(id) FROM segment GROUP BY name"  # the current state may be older than that
         self._db.execute(f"DELETE FROM segment WHERE wall < ? AND id NOT IN ({newest})", old)  # noqa: S608
 
 
@@ -240,7 +241,7 @@ _TABLES_BY_NAME = ("workload", "intent", "history", "segment")
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK. `sqlite3`'s own one needs its implicit transactions, which hide things."""
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK. `sqlite3`'s own context manager relies on implicit transactions."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -256,7 +257,7 @@ class _Transaction:
 
 
 def _prepare(db: sqlite3.Connection) -> None:
-    """Prove that the tables are ours and whole, or make them; only then is anything in the file changed."""
+    """Check that the tables are ours and complete, or create them; nothing in the file is changed before that."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     fresh = version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone()
     if not fresh:
@@ -276,7 +277,7 @@ def _prepare(db: sqlite3.Connection) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Damage is healed by a fresh file; a full disk, a missing right or a busy file are not."""
+    """Whether a new file would help: not for a full disk, missing permissions or a busy file."""
     if isinstance(error, _DamagedError):
         return True
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -291,7 +292,7 @@ def _load(db: sqlite3.Connection, name: str) -> Saved:
 
 
 def _saved(text: str) -> Saved:
-    """Fields that this version does not know are left out; a record that makes no sense is an empty one."""
+    """The record from its JSON. Unknown fields are dropped; an invalid record counts as empty."""
     try:
         values = json.loads(text)
         known = {field.name: values[field.name] for field in fields(Saved) if field.name in values}

@@ -1,9 +1,9 @@
-"""What each workload looked like and when: the segments that the dashboard draws, and the gaps in which nobody looked.
+"""Timeline of each workload for the dashboard: segments of unchanged state, and gaps where the state is unknown.
 
-A segment begins when status, detail or colour of a workload changes, and lasts until the next one. A gap is a time in
-which the machine slept or Amberlight did not run: nobody knows how things were, and so it is said. Writing is a job of
-the journal's thread, all changes of one snapshot in one transaction; nothing waits for it and nothing wakes up for it.
-Kept are 30 days, at most 2,000 segments of a workload, and always its newest one.
+A segment begins when status, detail or colour of a workload changes and lasts until the next one begins. A gap is a time
+in which the machine slept or Amberlight didn't run, so the state is unknown and shown as such. All changes of one
+snapshot are written in one transaction in the journal's thread; nothing waits for that and nothing wakes up for it.
+Segments are kept for 30 days, at most 2,000 per workload, and the newest one always.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.storage.journal import Journal
 
-MAX_SEGMENTS = 2000  # segments of one workload; 66 a day for 30 days
-TRIM_EVERY = 100  # segments of one workload between two looks at how many there are
-BATCH = 64  # changes in one step of the loop
+MAX_SEGMENTS = 2000  # of one workload: 66 a day for 30 days
+TRIM_EVERY = 100  # segments of one workload between two checks of that limit
+BATCH = 64  # changes processed in one step of the loop
 SLEEP_GAP = 5.0  # s that `at` gains on `awake`: the machine slept
-HEARTBEAT_INTERVAL = 60.0  # s between two; after a crash it tells when Amberlight was last seen alive
+HEARTBEAT_INTERVAL = 60.0  # s; after a crash the heartbeat tells when Amberlight was last alive
 RUNNING_TEXT = "Running."
 
-STOPPED, ENDED, ASLEEP = "stopped", "ended", "asleep"  # kinds of gaps; ended: unexpectedly
+STOPPED, ENDED, ASLEEP = "stopped", "ended", "asleep"  # kinds of gaps: quit, ended unexpectedly, asleep
 
 StartTask = Callable[[str, Coroutine[Any, Any, None]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """From `at` (wall) on a workload is as the rest says; `text` is one plain sentence."""
+    """The state of a workload from `at` (wall) on; `text` is one sentence."""
 
     at: float
     status: str
@@ -47,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Nobody knows how things were from `began` to `ended`, both wall; `ended` None: it has not ended."""
+    """The state is unknown from `began` to `ended`, both wall; `ended` is None while the gap lasts."""
 
     kind: str
     began: float
@@ -55,9 +55,10 @@ class Gap:
 
 
 class Timeline:
-    """Belongs to the engine's loop. `begin` makes a task of a job that the end of the program waits for.
+    """Records segments and gaps, and reads them back. All methods belong to the engine's loop.
 
-    `tell` hears each new segment. `alive` is a file whose time of change is the last sign of life.
+    `start_task` starts a task that the end of the program waits for; `on_segment` is called with each new segment;
+    `heartbeat_file` is a file whose modification time says when Amberlight was last alive.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class Timeline:
         self._last_moment: Moment | None = None
         self._heartbeat_at = float("-inf")  # awake
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- recording ---------------------------------------------------------------------------------------------------
 
     def published(self, snapshot: Snapshot, wall: float) -> None:
-        """A new snapshot: what looks different from the last one begins a segment. Views are shared between them."""
+        """A new snapshot: each workload that looks different from the last one begins a segment."""
         before, self._last_views = self._last_views, snapshot.workloads
         new: list[tuple[WorkloadView, float]] = []
         for name, view in snapshot.workloads.items():
@@ -96,7 +97,7 @@ class Timeline:
             self._start_task("write history", self._write(new))
 
     def passes(self, now: Moment) -> None:
-        """The engine looked at its clocks: did the machine sleep, and is it time for a sign of life?"""
+        """The engine read its clocks: record a sleep, and touch the heartbeat file if it is time."""
         before, self._last_moment = self._last_moment, now
         if before is not None:
             slept = (now.at - before.at) - (now.awake - before.awake)
@@ -104,19 +105,19 @@ class Timeline:
                 self._start_task("write history", self._gap(Gap(ASLEEP, now.wall - slept, now.wall)))
         if now.awake - self._heartbeat_at >= HEARTBEAT_INTERVAL:
             self._heartbeat_at = now.awake
-            with contextlib.suppress(OSError):  # only a crash would be dated less well
+            with contextlib.suppress(OSError):  # only the time of a crash would be less precise
                 self._heartbeat_file.touch(mode=0o600)
 
     async def started(self, wall: float) -> None:
-        """Amberlight runs again: the gap since it last did ends here."""
+        """Amberlight started: end the gap since it last ran."""
         with contextlib.suppress(OSError):
-            sign = self._heartbeat_file.stat().st_mtime
-            await self._journal.run(lambda db: _close_gap(db, wall, sign), None, writes=True)
+            heartbeat = self._heartbeat_file.stat().st_mtime
+            await self._journal.run(lambda db: _close_gap(db, wall, heartbeat), None, writes=True)
             return
         await self._journal.run(lambda db: _close_gap(db, wall, None), None, writes=True)
 
     async def stopped(self, wall: float) -> None:
-        """Amberlight ends, in order: no sign of life is needed to know when."""
+        """Amberlight quits in an orderly way: open a gap; the heartbeat file isn't needed to date it."""
         await self._gap(Gap(STOPPED, wall, None))
         with contextlib.suppress(OSError):
             self._heartbeat_file.unlink(missing_ok=True)
@@ -128,7 +129,7 @@ class Timeline:
             name, begun = view.name, segment(view, since)
             new.append((name, begun))
             self._on_segment(name, begun)
-            if number % BATCH == 0:  # a network that breaks for a thousand of them must not hold up everybody else
+            if number % BATCH == 0:  # a thousand workloads that change together must not block the loop
                 await asyncio.sleep(0)
             if self._segments_written.get(name, 0) % TRIM_EVERY == 0:
                 trimmed.append(name)
@@ -139,16 +140,16 @@ class Timeline:
         row = (gap.kind, gap.began, gap.ended)
         await self._journal.run(lambda db: _insert_gap(db, row), None, writes=True)
 
-    # --- what was ----------------------------------------------------------------------------------------------------
+    # --- reading -----------------------------------------------------------------------------------------------------
 
     async def read(self, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
-        """The segments from `since` (wall) on and the one before it, gaps among them, oldest first; and whether there
-        are more than `limit`. Whoever wants those asks again from the last one on."""
+        """Per workload: the segments since `since` (wall) and the one before it, gaps inserted, oldest first; and
+        whether there are more than `limit`, which are read by asking again from the last one's time."""
         return await self._journal.run(lambda db: _read(db, names, since, limit), {name: ([], False) for name in names})
 
 
 def segment(view: WorkloadView, at: float) -> Segment:
-    """How a workload looks from `at` on."""
+    """The segment of a view that begins at `at`."""
     text = view.status_context or (RUNNING_TEXT if view.status is Status.RUNNING else "")
     return Segment(
         at,
@@ -161,7 +162,7 @@ def segment(view: WorkloadView, at: float) -> Segment:
 
 
 def _status_and_detail(view: WorkloadView) -> tuple[str, str]:
-    """What `auth.since` belongs to."""
+    """What `auth.since` is about."""
     return view.status, view.auth.detail
 
 
@@ -196,17 +197,17 @@ def _insert_gap(db: sqlite3.Connection, row: tuple[str, float, float | None]) ->
     db.execute("INSERT INTO gap (kind, began, ended) VALUES (?, ?, ?)", row)
 
 
-def _close_gap(db: sqlite3.Connection, wall: float, sign: float | None) -> None:
-    """An orderly end left an open gap; after any other one the last sign of life is where it began."""
+def _close_gap(db: sqlite3.Connection, wall: float, heartbeat: float | None) -> None:
+    """End the gap before this start. A quit left it open; after a crash it began at the last heartbeat or record."""
     if db.execute("UPDATE gap SET ended = max(began, ?) WHERE ended IS NULL", (wall,)).rowcount:
         return
     (last,) = db.execute(
         "SELECT max(wall) FROM (SELECT max(wall) AS wall FROM segment UNION ALL SELECT max(wall) FROM history"
         " UNION ALL SELECT max(ended) FROM gap)"
     ).fetchone()
-    signs = [each for each in (last, sign) if each is not None and each <= wall]
-    if last is not None and signs:
-        _insert_gap(db, (ENDED, max(signs), wall))
+    alive_at = [each for each in (last, heartbeat) if each is not None and each <= wall]
+    if last is not None and alive_at:
+        _insert_gap(db, (ENDED, max(alive_at), wall))
 
 
 def _read(db: sqlite3.Connection, names: list[str], since: float, limit: int) -> dict[str, tuple[list[Segment], bool]]:
@@ -240,13 +241,13 @@ def _read_one(
 
 
 def _with_gaps(found: list[Segment], gaps: list[Gap]) -> Iterator[Segment]:
-    """The gaps put between the segments: one that says why nothing is known, and after a sleep the old one again."""
+    """Insert the gaps between the segments as segments of their own; after a sleep, the state before it continues."""
     last: Segment | None = None
     waiting = iter(gaps)
     gap = next(waiting, None)
     for each in found:
         while gap is not None and gap.began < each.at:
-            if last is not None:  # before its first segment there was no such workload
+            if last is not None:  # before its first segment the workload didn't exist
                 yield _gap_segment(gap)
                 if gap.kind == ASLEEP and gap.ended is not None and gap.ended < each.at:
                     yield _continued(last, gap.ended)
