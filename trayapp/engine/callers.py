@@ -70,6 +70,13 @@ class Callers:
         """The workload runs again: the next outage is announced only after a refusal of its own."""
         self.refused.discard(name)
 
+    def forget(self, name: str) -> None:
+        """The workload was removed: its callers stop waiting, and a later one of the same name starts without refusals."""
+        self.workload_changed(name)
+        self.refused.discard(name)
+        for key in [key for key in self.refusals if key[0] == name]:
+            del self.refusals[key]
+
     def _refuse(self, name: str, refusal: Unavailable) -> Unavailable:
         if name in self._engine.workloads:
             self.refused.add(name)

@@ -213,6 +213,11 @@ class EffectRunner:
         await self._from_journal(f"forget {name}", self._adapters.journal.forget(name), None)
         self._engine.removed(name)
 
+    def forget(self, name: str) -> None:
+        """The workload was removed: its counters go too."""
+        for key in [key for key in self.refreshes if key[0] == name]:
+            del self.refreshes[key]
+
     def write_note(self, name: str, note: Note) -> None:
         """Write one row of history with the current status. Attempts are counted."""
         if note.kind == "attempt":

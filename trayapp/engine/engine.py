@@ -370,20 +370,22 @@ class Engine:
         self._finished.add(name)
         if name in self._dropped and not self._closing:
             self.removed(name)
-            if name in self._configured:  # it came back into the configuration while its last attempt was in flight
-                self._add(self._configured[name])
         self._wake.set()
 
     def removed(self, name: str) -> None:
-        """Forget everything about this workload."""
-        self.sign_ins.cancel(name)
+        """Forget everything about this workload. If the configuration dropped it and names it again, it begins anew."""
+        returns = name in self._dropped and name in self._configured and not self._closing
+        self.sign_ins.forget(name)
         for by_name in (self.workloads, self._views, self._view_due, self.created):
             by_name.pop(name, None)
         self._agenda.forget(name)
+        self.effects.forget(name)
+        self.callers.forget(name)
         self._finished.discard(name)
         self._dropped.discard(name)
-        self.callers.workload_changed(name)
         self._mark_changed()
+        if returns:
+            self._add(self._configured[name])
 
     def answered(self) -> None:
         """A server answered, so there is a network, whatever kernel and desktop report (M10)."""

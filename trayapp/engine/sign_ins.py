@@ -102,6 +102,8 @@ class SignIns:
             self._engine.apply(name, SignInEnded(self._engine.now(), CANCELLED))
         if not url.done():
             url.set_result(CANCELLED)
+        if self._urls.get(name) is url:
+            del self._urls[name], self._flows[name]
 
     def paste(self, name: str, url: str) -> Problem | None:
         """Take a redirect URL that a person copied; None if the flow accepted it."""
@@ -114,6 +116,11 @@ class SignIns:
         self._clicked.pop(name, None)
         if (task := self._running.get(name)) is not None:
             task.cancel()
+
+    def forget(self, name: str) -> None:
+        """The workload was removed: cancel its sign-in and drop its candidate."""
+        self.cancel(name)
+        self._candidates.pop(name, None)
 
     async def _cancel_and_wait(self, name: str) -> None:
         """Cancel the sign-in and wait for its end, so that the next one may begin."""
