@@ -1,4 +1,4 @@
-"""`python -m trayapp` is `amberlight`."""
+"""`python -m trayapp`: the same as the command `amberlight`."""
 
 import sys
 

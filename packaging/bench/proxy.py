@@ -276,7 +276,7 @@ def upstream() -> None:
 def amberlight() -> None:
     """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
     from trayapp.app.app import App
-    from trayapp.app.logs import to_file
+    from trayapp.app.logs import log_to_file
     from trayapp.app.parts import Parts
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
@@ -287,7 +287,7 @@ def amberlight() -> None:
     facts: dict[str, str] = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))
     paths.make()
-    to_file(paths.log_file, "info")
+    log_to_file(paths.log_file, "info")
     write_private(paths.keys_file, json.dumps({"version": 1, "keys": {"bench": KEY}}))
     shared: dict[str, Any] = {name: facts[name] for name in ("token_endpoint", "client_id", "issuer")}
     spec = Spec("bench", facts["url"], **shared)
@@ -310,10 +310,10 @@ def httpx2_proxy(upstream: str, root: str) -> None:
     import httpx2
     from aiohttp import web
 
-    from trayapp.app.logs import to_file
+    from trayapp.app.logs import log_to_file
     from trayapp.proxy import headers
 
-    to_file(Path(root) / "httpx2.log", "info")
+    log_to_file(Path(root) / "httpx2.log", "info")
     audit = logging.getLogger("audit")
 
     own = ""

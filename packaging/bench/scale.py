@@ -89,7 +89,7 @@ def child(role: str, size: int) -> dict[str, float]:
 async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
     """A running engine with so many workloads that were signed in yesterday."""
     from tests.engine.engines import NoJournal, NoSignIn, Tokens, keeping
-    from trayapp.app.memory import settled as settled_once
+    from trayapp.app.memory import freeze_loaded
     from trayapp.core.gate import Gate
     from trayapp.core.model import Spec
     from trayapp.engine.engine import Engine
@@ -105,7 +105,7 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
     )
     made = Engine(adapters, lambda snapshot: None, first_gate=Gate())
     specs = [Spec(name, f"https://{name}.example", "client", token_endpoint=ENDPOINT) for name, _ in logins]
-    settled_once()
+    freeze_loaded()
     began = time.thread_time()
     made.configure(specs)
     TAKEN_UP.append((time.thread_time() - began) * 1000)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
-from trayapp.app import app, dashboard
+from trayapp.app import dashboard, launch
 from trayapp.cli import main
 from trayapp.cli.client import BASE, ApiError
 from trayapp.cli.dashboard import show_running
@@ -183,11 +183,11 @@ def test_a_second_start_shows_the_first(
     """A click on the program's own icon is a wish to see it; without an icon it is a mistake, as before."""
 
     monkeypatch.setattr(os, "umask", lambda mask: 0)
-    with here, app.only_one(here.paths):
-        assert 0 == app.run(here.paths, {}, tray=True, show_running=lambda: show_running(here.paths))
+    with here, launch.instance_lock(here.paths):
+        assert 0 == launch.run(here.paths, {}, tray=True, show_running=lambda: show_running(here.paths))
         assert 200 == page(opened[0])[0]
         assert "opens in your browser" in capsys.readouterr().err
-        assert 1 == app.run(here.paths, {}, tray=False, show_running=lambda: show_running(here.paths))
+        assert 1 == launch.run(here.paths, {}, tray=False, show_running=lambda: show_running(here.paths))
         assert "already running" in capsys.readouterr().err
 
 

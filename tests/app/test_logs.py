@@ -20,9 +20,9 @@ def say(tmp_path: Path) -> Iterator[Callable[[str], None]]:
     """Says a line to the log in the directory `log`; what this adds to logging is taken away again."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    quiet = {name: logging.getLogger(name).level for name in logs.QUIET}
+    quiet = {name: logging.getLogger(name).level for name in logs.LIBRARIES}
     (tmp_path / "log").mkdir()
-    logs.to_file(tmp_path / "log" / "a.log")
+    logs.log_to_file(tmp_path / "log" / "a.log")
     (added,) = (handler for handler in root.handlers if handler not in handlers)
     yield logging.getLogger("trayapp.test").info
     root.removeHandler(added)
@@ -37,7 +37,7 @@ def test_a_full_file_makes_room_for_a_new_one(
 ) -> None:
     """The newest lines are in the plain name, the oldest fall off the end, and nothing in between is lost."""
 
-    monkeypatch.setattr(logs, "LARGEST", 200)
+    monkeypatch.setattr(logs, "MAX_BYTES", 200)
     for number in range(40):
         say(f"line {number:02} " + "x" * 40)
     names = ["a.log.3", "a.log.2", "a.log.1", "a.log"]
@@ -53,7 +53,7 @@ def test_a_full_file_makes_room_for_a_new_one(
 def test_only_its_owner_reads_it(say: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first file and the later ones; an older one that was readable is made safe."""
 
-    monkeypatch.setattr(logs, "LARGEST", 10)
+    monkeypatch.setattr(logs, "MAX_BYTES", 10)
     say("one")
     say("two")
     for file in (tmp_path / "log").iterdir():
@@ -65,7 +65,7 @@ def test_a_directory_that_vanishes_stops_nobody(
 ) -> None:
     """Nothing is raised and nothing is printed; when it is back, lines are written again."""
 
-    monkeypatch.setattr(logs, "LARGEST", 10)
+    monkeypatch.setattr(logs, "MAX_BYTES", 10)
     say("turns the file")
     shutil.rmtree(tmp_path / "log")
     say("lost")
@@ -81,7 +81,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """The caller makes a sentence of it."""
 
     with pytest.raises(OSError, match="nowhere"):
-        logs.to_file(tmp_path / "nowhere" / "a.log")
+        logs.log_to_file(tmp_path / "nowhere" / "a.log")
 
 
 def test_it_loads_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ import re, sys, threading
 from trayapp.app import memory
 
 if sys.argv[1] == "one":
-    memory.small_heap()
+    memory.single_heap()
 kept, all_there = [], threading.Barrier(5)
 
 def work():
@@ -33,10 +33,10 @@ FREEZE = """
 import gc
 from trayapp.app import memory
 
-with memory.no_collections_yet():
+with memory.collector_paused():
     here = [[] for _ in range(1000)]
     was = gc.isenabled()
-    memory.settled()
+    memory.freeze_loaded()
 print(was, gc.get_freeze_count() > 1000, gc.get_count()[2], gc.isenabled())
 """
 
@@ -66,7 +66,7 @@ def test_other_systems_have_no_such_call(system: str, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setitem(sys.modules, "ctypes", None)
-    memory.small_heap()
+    memory.single_heap()
 
 
 SPARE = """

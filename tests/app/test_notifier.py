@@ -53,6 +53,11 @@ class Screen:
         self.closed = True
 
 
+def _notifier(world: World, act: Callable[[Action], None], *, enabled: bool) -> Notifier:
+    engine = world.engine
+    return Notifier(engine.now, engine.snapshot, lambda: engine.callers.refused, act, enabled=enabled)
+
+
 class Stage:
     """An engine in virtual time, its notifier, and the screen."""
 
@@ -61,11 +66,11 @@ class Stage:
         self.clock = clock
         self.tokens = tokens
         self.clicked: list[Action] = []
-        self.notifier = Notifier(world.engine, self.clicked.append, enabled=True)
+        self.notifier = _notifier(world, self.clicked.append, enabled=True)
 
     @property
     def screen(self) -> Screen:
-        found = self.notifier._notifier
+        found = self.notifier._centre
         assert isinstance(found, Screen)
         return found
 
@@ -168,7 +173,7 @@ async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
 async def test_at_the_end_nothing_is_left_on_the_screen(stage: Stage) -> None:
     """Its buttons would do nothing any more."""
 
-    stage.notifier.say("host", "Amberlight is running", "A sentence.")
+    stage.notifier.show_text("host", "Amberlight is running", "A sentence.")
     stage.notifier.warn_quit(["one"])
     await stage.pass_time(1.0)
     assert {"host", "quit"} == set(stage.screen.up)
@@ -182,10 +187,10 @@ async def test_a_server_that_hangs_holds_up_nothing(stage: Stage, monkeypatch: p
     monkeypatch.setattr(module, "SHOW_LIMIT", 0.05)
     monkeypatch.setattr(module, "CLOSE_LIMIT", 0.05)
     stage.screen.hang = True
-    stage.notifier.say("a", "first", "")
+    stage.notifier.show_text("a", "first", "")
     await asyncio.sleep(0.1)
     stage.screen.hang = False
-    stage.notifier.say("b", "second", "")
+    stage.notifier.show_text("b", "second", "")
     await asyncio.sleep(0.05)
     assert ["second"] == stage.texts()
     stage.screen.hang = True
@@ -196,8 +201,8 @@ async def test_a_server_that_fails_is_asked_again_for_the_next(stage: Stage, cap
     """One exception costs one notification."""
 
     stage.screen.failure = RuntimeError("the bell is broken")
-    stage.notifier.say("a", "first", "")
-    stage.notifier.say("b", "second", "")
+    stage.notifier.show_text("a", "first", "")
+    stage.notifier.show_text("b", "second", "")
     await stage.pass_time(1.0)
     assert ["second"] == stage.texts()
     assert "the bell is broken" in caplog.text
@@ -266,9 +271,9 @@ async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypat
     monkeypatch.setattr(notify, "NotificationCentre", never)
     clock, tokens = VirtualClock(), Tokens()
     async with imagined(["one"], tmp_path, clock, tokens) as world:
-        notifier = Notifier(world.engine, lambda action: None, enabled=False)
+        notifier = _notifier(world, lambda action: None, enabled=False)
         await notifier.open()
-        notifier.say("a", "first", "")
+        notifier.show_text("a", "first", "")
         notifier.show_all()
         notifier.published(world.engine.snapshot())
         await notifier.close()

@@ -207,7 +207,7 @@ def test_a_damaged_file_at_the_start_is_a_red_cross(program: Program, server: OA
 def _look(program: Program) -> None:
     """The engine's next look, which otherwise comes within half a minute."""
     assert program.control is not None
-    program.control.engine._loop.call_soon_threadsafe(program.control.engine._wake.set)
+    program.control.engine._loop.call_soon_threadsafe(program.control.engine.wake)
 
 
 def test_a_later_bad_file_changes_nothing_but_what_is_said(program: Program, server: OAuthServer) -> None:

@@ -70,7 +70,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 async def test_a_click_switches_it(room: Room) -> None:
     """On, with the command that was found, and off again; silently, as the check mark says it."""
 
-    await room.at_login.look()
+    await room.at_login.refresh()
     await room.at_login.toggle()
     assert ME == room.system.started
     await room.at_login.toggle()
@@ -84,7 +84,7 @@ async def test_what_starts_nothing_has_no_check_mark(room: Room, kind: Kind) -> 
     """A click mends it."""
 
     room.system.kind = kind
-    await room.at_login.look()
+    await room.at_login.refresh()
     await room.at_login.toggle()
     assert [False, True] == room.shown
     await room.at_login.close()
@@ -117,9 +117,9 @@ async def test_a_checkout_offers_nothing(room: Room, monkeypatch: pytest.MonkeyP
         raise autostart.CannotStartError("not installed")
 
     monkeypatch.setattr(autostart, "login_command", nothing)
-    await room.at_login.look()
+    await room.at_login.refresh()
     room.system.kind = Kind.ON
-    await room.at_login.look()
+    await room.at_login.refresh()
     await room.at_login.toggle()
     assert [None, True, False] == room.shown
     await room.at_login.close()
@@ -129,11 +129,11 @@ async def test_a_system_that_fails_in_its_own_way(room: Room, caplog: pytest.Log
     """The app goes on: one entry in the log."""
 
     room.system.status = lambda: 1 / 0  # type: ignore[assignment, return-value]
-    await room.at_login.look()
+    await room.at_login.refresh()
     assert [] == room.shown
     assert "it could not be seen" in caplog.text
     await room.at_login.close()
-    await room.at_login.look()  # after the end: nothing
+    await room.at_login.refresh()  # after the end: nothing
     await room.at_login.toggle()
 
 
@@ -141,7 +141,7 @@ async def test_the_demo_offers_nothing() -> None:
     """Its click, if it came, would do nothing."""
 
     nobody = StartAtLogin(None, lambda _: pytest.fail("shown"), lambda _: pytest.fail("told"))
-    await nobody.look()
+    await nobody.refresh()
     await nobody.toggle()
     await nobody.close()
 

@@ -571,7 +571,7 @@ def test_run_and_demo_pass_their_options_on(paths: Paths, monkeypatch: pytest.Mo
     import trayapp.app
     import trayapp.demo
 
-    for package, name, function in ((trayapp.app, "app", run), (trayapp.demo, "demo", demo)):
+    for package, name, function in ((trayapp.app, "launch", run), (trayapp.demo, "demo", demo)):
         module = types.ModuleType(f"{package.__name__}.{name}")
         module.run = function  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -61,7 +61,7 @@ async def proxied_engine(
     specs = [spec_of(server, policy=policy, url=url)]
     async with running(specs, path, keystore=keystore, **more) as world:
         keys = Keys(path / "keys.json")
-        proxy = Proxy(EngineTokenSource(world.engine), keys, Upstreams(Wire("0", bare).tls))
+        proxy = Proxy(EngineTokenSource(world.engine, world.engine.callers), keys, Upstreams(Wire("0", bare).tls))
         loopback = LoopbackServer(
             port=0,
             runtime_dir=path / "run",

@@ -57,7 +57,7 @@ def test_a_link_leads_in_and_leaves_no_trace(stage: Stage, window: Window) -> No
 def test_a_private_file_leads_in(stage: Stage, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way that is taken where other users can see command lines: a browser calls it cross-site."""
 
-    monkeypatch.setattr(dashboard, "shown_to_others", lambda: True)
+    monkeypatch.setattr(dashboard, "visible_to_other_users", lambda: True)
     opened: list[str] = []
 
     def browse(url: str) -> bool:

@@ -1,1 +1,1 @@
-"""The running application: builds the parts, owns the threads, the instance lock and the shutdown."""
+"""The composition root: builds the parts, owns the threads, the instance lock and the shutdown."""

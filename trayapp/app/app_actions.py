@@ -1,17 +1,20 @@
-"""Clicks that concern the app and no single workload: quit, mute, start at login, the dashboard, copying."""
+"""Clicks that concern the app and not the state of a workload: quit, mute, start at login, dashboard, copying."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Protocol, Unpack
 
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.notifier import Notifier
 from trayapp.app.start_at_login import StartAtLogin
+from trayapp.core.model import Moment
 from trayapp.core.presentation import Action, Verb
-from trayapp.engine.engine import Engine
+from trayapp.core.snapshot import Snapshot
+from trayapp.engine.publisher import AppFields
 from trayapp.system.private_files import write_private
 
 log = logging.getLogger(__name__)
@@ -19,12 +22,26 @@ log = logging.getLogger(__name__)
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time quits even with unsaved logins
 
 
+class ActionsEngine(Protocol):
+    """What these clicks need of the engine."""
+
+    def now(self) -> Moment: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    def unsaved(self) -> list[str]: ...
+
+    def set_app_fields(self, **fields: Unpack[AppFields]) -> None: ...
+
+    def task(self, what: str, work: Coroutine[Any, Any, None]) -> object: ...
+
+
 class AppActions:
-    """On the engine's loop. `quit` ends the program; `muted_file` keeps the last choice of *Mute notifications*."""
+    """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ActionsEngine,
         notifier: Notifier,
         at_login: StartAtLogin,
         dashboard: Dashboard,
@@ -39,13 +56,13 @@ class AppActions:
         self._clients = clients
         self._muted_file = muted_file
         self._quit = quit_
-        self._quit_at = float("-inf")
+        self._quit_warned_at = float("-inf")
 
     def act(self, action: Action) -> None:
-        """One click."""
+        """Carry out one click."""
         match action.verb:
             case Verb.QUIT:
-                self._quit_asked()
+                self._quit_clicked()
             case Verb.MUTE:
                 self._toggle_mute()
             case Verb.AUTOSTART:
@@ -60,23 +77,23 @@ class AppActions:
             case _:
                 log.info("nothing to do for %s", action.verb)
 
-    def muted(self, otherwise: bool) -> bool:
-        """The last choice in the menu; before the first one, `otherwise`."""
+    def muted(self, default: bool) -> bool:
+        """The last choice in the menu; `default` before the first one."""
         try:
             return self._muted_file.read_text(encoding="utf-8").strip() == "yes"
         except (OSError, ValueError):
-            return otherwise
+            return default
 
     def _toggle_mute(self) -> None:
         muted = not self._engine.snapshot().muted
         write_private(self._muted_file, "yes\n" if muted else "no\n")
         self._engine.set_app_fields(muted=muted)
 
-    def _quit_asked(self) -> None:
-        """A login that is in memory only would be lost: say so once, then quit."""
+    def _quit_clicked(self) -> None:
+        """Quit; but if that would lose a login that is only in memory, warn first and quit on the second click."""
         unsaved, at = self._engine.unsaved(), self._engine.now().at
-        if unsaved and at - self._quit_at > QUIT_AGAIN:
-            self._quit_at = at
+        if unsaved and at - self._quit_warned_at > QUIT_AGAIN:
+            self._quit_warned_at = at
             self._notifier.warn_quit(unsaved)
             return
         self._quit()

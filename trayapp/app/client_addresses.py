@@ -1,4 +1,4 @@
-"""Client access: the address and the local key with which a program on this machine reaches a workload, or all of them."""
+"""The URL and the local key by which a client on this machine reaches one workload, or all at one URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trayapp.server.server import LoopbackServer
 
 
 class ClientAddresses:
-    """`server` is None while nothing listens. `port` is the configured one: only that address lasts."""
+    """Works out `ClientAccess` values. `server` gives None while nothing listens; `port` is the configured port."""
 
     def __init__(
         self,
@@ -32,14 +32,15 @@ class ClientAddresses:
         if server is None or spec is None:
             return None
         key = self._keys.key(name) if spec.require_key else None
-        return ClientAccess(name, f"{server.url}/w/{name}", key, self._lasting(server))
+        return ClientAccess(name, f"{server.url}/w/{name}", key, self._is_lasting(server))
 
     def aggregate(self) -> ClientAccess | None:
-        """How a client reaches all workloads at one address; None while nothing listens."""
+        """How a client reaches all workloads at one URL; None while nothing listens."""
         if (server := self._server()) is None:
             return None
         key = self._keys.key(aggregate.KEY)
-        return ClientAccess("amberlight", f"{server.url}{aggregate.PATH}", key, self._lasting(server))
+        return ClientAccess("amberlight", f"{server.url}{aggregate.PATH}", key, self._is_lasting(server))
 
-    def _lasting(self, server: LoopbackServer) -> bool:
+    def _is_lasting(self, server: LoopbackServer) -> bool:
+        """Whether the URL will be the same after a restart: only on the configured port."""
         return server.port == self._port()

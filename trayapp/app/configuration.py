@@ -1,4 +1,4 @@
-"""Reading the configuration in the running app: what is taken up, and what a file with a mistake changes (nothing)."""
+"""Load the configuration into the running app. A file with a mistake changes nothing but a warning."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ STILL_IN_FORCE = "The last good configuration stays in force."
 
 
 class ConfiguredEngine(Protocol):
-    """What the engine takes from a configuration."""
+    """What of the engine a configuration changes."""
 
     def configure(self, specs: Iterable[Spec]) -> None:
-        """The workloads that there are now."""
+        """Take the workloads that the configuration names now."""
         ...
 
     def set_settling_times(self, settle: float, settle_max: float) -> None:
-        """How long a network has to be quiet before anything is sent (M10); seconds."""
+        """Set how long a network has to be quiet before anything is sent, and the longest wait for it; seconds (M10)."""
         ...
 
     def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
-        """`broken`: why there is no configuration at all; empty: there is one."""
+        """Set `broken`: why there is no configuration at all; empty if there is one."""
         ...
 
 
 class ConfigurationReader:
-    """Keeps the settings in force. `load` reads the files; it raises `ConfigError` or `OSError`. On the engine's loop."""
+    """Holds the settings in force, on the engine's loop. `load` reads the files; it raises `ConfigError` or `OSError`."""
 
     def __init__(
         self,
@@ -42,40 +42,40 @@ class ConfigurationReader:
         file: Path,
         engine: ConfiguredEngine,
         warnings: WarningLines,
-        before: Callable[[], None],
+        before_read: Callable[[], None],
     ) -> None:
-        """`before` is called before each reading: whoever watches the files remembers how they are now."""
+        """`before_read` is called before each reading, so that a change made during it is noticed later."""
         self._load = load
         self._file = file
         self._engine = engine
         self._warnings = warnings
-        self._before = before
+        self._before_read = before_read
         self.settings = Settings()
-        self._good = False  # a configuration was read; from then on a bad file changes nothing
+        self._has_loaded = False  # from the first good configuration on, a bad file changes nothing
 
     def read(self) -> tuple[list[str], list[str]]:
-        """Read the files and take up what they say: errors and warnings, as sentences."""
-        self._before()
+        """Read the files and apply them. Returns errors and warnings, as sentences."""
+        self._before_read()
         try:
             config = self._load()
         except ConfigError as error:
-            return self._misread([str(mistake) for mistake in error.mistakes]), []
+            return self._reject([str(mistake) for mistake in error.mistakes]), []
         except OSError as error:
-            return self._misread([f"{error.filename or self._file} cannot be read: {error.strerror}"]), []
+            return self._reject([f"{error.filename or self._file} cannot be read: {error.strerror}"]), []
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
-        self.settings, self._good = config.settings, True
+        self.settings, self._has_loaded = config.settings, True
         self._engine.set_app_fields(broken="")
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
         self._engine.configure(config.workloads.values())
         return [], list(config.warnings)
 
-    def _misread(self, sentences: list[str]) -> list[str]:
-        """At the start it is a red cross; later the last good configuration stays in force, and that is said."""
+    def _reject(self, sentences: list[str]) -> list[str]:
+        """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""
         for sentence in sentences:
             log.error("configuration: %s", sentence)
-        if self._good:
+        if self._has_loaded:
             self._warnings.set("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
         else:
             self._engine.set_app_fields(broken=sentences[0])

@@ -1,4 +1,4 @@
-"""The API's view of the running app: the Protocol `api.controls.Control`, filled in. On the engine's loop, like the server."""
+"""The running app as the API sees it: implements the Protocol `api.controls.Control`, on the engine's loop."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Unavailable
 from trayapp.engine.engine import Engine
 
-FORGET_LIMIT = 30.0  # s; revoking takes at most 10
-FORGET_LOOK = 0.2  # s
+FORGET_LIMIT = 30.0  # s to wait for a removal; revoking takes at most 10
+FORGET_POLL = 0.2  # s between two checks whether the workload is gone
 
 
 class SignInRecords(Protocol):
-    """What is kept of sign-ins beside the login: `oauth.lazy_sign_in`."""
+    """What sign-ins keep beside the login: `oauth.lazy_sign_in`."""
 
     def steps(self, name: str) -> tuple[str, ...]:
-        """What the newest sign-in has found and done."""
+        """What the newest sign-in has found and done, step by step."""
         ...
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
@@ -40,7 +40,7 @@ class SignInRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AppCalls:
-    """What the API asks of the app beside engine and sign-ins."""
+    """What the API needs of the app beside the engine and sign-ins."""
 
     client: Callable[[str], ClientAccess | None]
     aggregate: Callable[[], ClientAccess | None]
@@ -53,7 +53,10 @@ class AppCalls:
 
 
 class AppControl:
-    """Answers the API. `started_at` is wall seconds."""
+    """Answers the API. `started_at` is wall seconds.
+
+    It takes the whole engine: a Protocol of what it uses would be as long as the engine's public part.
+    """
 
     def __init__(
         self, engine: Engine, sign_in: SignInRecords, app: AppCalls, paths: Paths, *, started_at: float
@@ -65,7 +68,7 @@ class AppControl:
         self._paths = paths
 
     def snapshot(self) -> Snapshot:
-        """Everything public, now."""
+        """Everything public as it is now."""
         return self.engine.snapshot()
 
     def spec(self, name: str) -> Spec | None:
@@ -73,7 +76,7 @@ class AppControl:
         return self.engine.spec(name)
 
     def post(self, action: Action) -> None:
-        """A click."""
+        """Post a click to the engine."""
         self.engine.post(action)
 
     async def token(self, name: str, min_validity: float, wait: float) -> AccessToken | Unavailable:
@@ -85,7 +88,7 @@ class AppControl:
         return self._app.client(name)
 
     def aggregate(self) -> ClientAccess | None:
-        """How a client on this machine reaches all workloads at one address."""
+        """How a client on this machine reaches all workloads at one URL."""
         return self._app.aggregate()
 
     def counted(self) -> Counters:
@@ -113,11 +116,11 @@ class AppControl:
         return None if trouble is None else Problem("keyring", f"The keyring did not keep it ({trouble}).")
 
     def paste(self, name: str, url: str) -> Problem | None:
-        """A redirect URL that a person copied."""
+        """Take a redirect URL that a person copied; None if the flow accepted it."""
         return self.engine.sign_ins.paste(name, url)
 
     async def remove(self, name: str) -> bool:
-        """Revoke, delete, forget. The caller takes it out of the configuration file as well."""
+        """Revoke and delete the login and its records. The caller takes the workload out of the configuration file."""
         if name not in self.engine.workloads:
             return False
         self.engine.post(Action(Verb.REMOVE, name))
@@ -126,16 +129,16 @@ class AppControl:
         return True
 
     async def _forget_client(self, name: str) -> None:
-        """Once the workload is gone: revoking its login still needs the client."""
+        """Delete the registered client, but only once the workload is gone: revoking its login needs the client."""
         until = self.engine.now().at + FORGET_LIMIT
         while name in self.engine.workloads:
             if self.engine.now().at > until:
                 return  # it came back under the same name
-            await asyncio.sleep(FORGET_LOOK)
+            await asyncio.sleep(FORGET_POLL)
         await self._sign_in.forget(name)
 
     async def add(self, name: str, keys: Mapping[str, object]) -> RejectedWorkload | None:
-        """Write it into the configuration, and take it up from there."""
+        """Write the workload into the configuration and load it from there."""
         return await add_workload.add(
             name,
             keys,
@@ -145,15 +148,15 @@ class AppControl:
         )
 
     async def reload(self) -> tuple[list[str], list[str]]:
-        """Read the configuration again: errors and warnings."""
+        """Read the configuration again. Returns errors and warnings."""
         return self._app.read_configuration()
 
     def sources(self) -> list[str]:
-        """Who tells of network and sleep now."""
+        """The event sources that report network and sleep now."""
         return self._app.sources()
 
     async def report(self) -> Report:
-        """What only the running app knows of its health."""
+        """The checks that only the running app can make."""
         return await self._app.report()
 
     def quit(self) -> None:
@@ -161,5 +164,5 @@ class AppControl:
         self._app.quit()
 
     def created_at(self, name: str) -> float:
-        """Wall; since when the workload is known."""
+        """When the workload was added in this run, in wall seconds."""
         return self.engine.created.get(name, self.started_at)

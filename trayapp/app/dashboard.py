@@ -1,10 +1,10 @@
-"""The one way to the dashboard: a one-time link, in the person's own browser.
+"""Open the dashboard: a one-time link in the person's own browser.
 
-The link's secret is on the browser's command line for a moment, where other users of the machine can read it (`ps`).
-That does no harm where the loopback server is told whose a connection is (Linux: `server/peers.py` refuses theirs) or where
-nobody sees other people's command lines (Windows). Elsewhere the browser is given a private file that leads on. Not on
-Linux too, as browsers in a sandbox of their own (snap, Flatpak) may not read files of ours. The file is written over by the
-next link; what is in it is worth nothing after a minute or after its first use.
+The link's secret is on the browser's command line for a moment, where other users of the machine can read it (`ps`). That
+does no harm where the loopback server learns which user a connection belongs to (Linux: `server/peers.py` refuses other
+users) or where nobody sees other people's command lines (Windows). Elsewhere the browser gets a private file that redirects
+to the link. Linux does not use the file as well because sandboxed browsers (snap, Flatpak) may not read our files. The next
+link overwrites the file; its content is worthless after a minute or after its first use.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from trayapp.system.private_files import NotPrivateError, write_private
 log = logging.getLogger(__name__)
 
 FILE = "open-dashboard.html"  # in the runtime directory
-CLICKS = 1.0  # s; a second click within this time is the second half of a double click
-BY_HAND = "No browser could be started here. For a link: amberlight dashboard --print"
+CLICK_SPACING = 1.0  # s; a double click opens one page, not two
+NO_BROWSER = "No browser could be started here. For a link: amberlight dashboard --print"
 NO_SERVER = "Amberlight does not listen on this machine, so there is no page to open. See: amberlight doctor"
 
 _PAGE = """<!doctype html>
@@ -38,10 +38,10 @@ _PAGE = """<!doctype html>
 
 
 class Dashboard:
-    """What a click opens. Belongs to the engine's loop.
+    """Opens the dashboard on a click, on the engine's loop.
 
-    `address` is the loopback server's URL, None while nothing listens; `secret` makes the secret of a one-time link; `tell`
-    shows a sentence, and `show_all` what the page would have shown.
+    `address` gives the loopback server's URL, None while nothing listens; `secret` makes the secret of a one-time link;
+    `tell` shows a sentence, and `show_all` notifies of what the page would have shown.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Dashboard:
         self._clicked_at = float("-inf")
 
     def clicked(self, *, add: bool = False) -> None:
-        """A person wants to see it; `add`: the form for a new workload."""
+        """Open the dashboard; with `add` its form for a new workload."""
         at = self._now().at
-        if at - self._clicked_at > CLICKS:
+        if at - self._clicked_at > CLICK_SPACING:
             self._clicked_at = at
             self._task("open the dashboard", self._open(add))
 
@@ -80,18 +80,18 @@ class Dashboard:
             return
         url = link(address, self._secret().reveal(), add=add)
         if not await asyncio.to_thread(open_link, url, self._directory, self._open_url):
-            log.warning(BY_HAND)
-            self._tell(BY_HAND)
+            log.warning(NO_BROWSER)
+            self._tell(NO_BROWSER)
 
 
 def link(server: str, token: str, *, add: bool = False) -> str:
-    """The address; the token stands behind the `#`, which no browser sends."""
+    """The link's URL. The token is in the fragment, which no browser sends."""
     return f"{server}/{'?add' if add else ''}#once={token}"
 
 
 def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> bool:
-    """Show it in the person's browser; False if there is none. Blocks for as long as that takes to start."""
-    if shown_to_others():
+    """Open the URL in the person's browser; False if there is none. Blocks until the browser has started."""
+    if visible_to_other_users():
         file = directory / FILE
         try:
             write_private(file, _PAGE.format(url=url))
@@ -106,15 +106,15 @@ def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None 
         return False
 
 
-def shown_to_others() -> bool:
-    """Whether another user could read the link and be let in with it."""
+def visible_to_other_users() -> bool:
+    """Whether another user of this machine could read the link and be admitted with it."""
     from trayapp.server import peers
 
     return sys.platform != "win32" and not peers.is_supported()
 
 
 def browse(url: str) -> bool:
-    """The person's own browser. On a Linux without a display none is tried: it would be one inside the terminal."""
+    """Open the person's own browser. On Linux without a display none is tried: it would be one inside the terminal."""
     if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
         return False
     return webbrowser.open(url)

@@ -1,4 +1,4 @@
-"""What only the running app knows of its own health, for `doctor`: keyring, state.db, network and event sources."""
+"""Health checks that only the running app can make, for `doctor`: keyring, state.db, network and event sources."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ POLLING = "polling"
 
 
 class KeyringHealth(Protocol):
-    """What the keyring says of itself."""
+    """What the checks need of the keystore."""
 
-    async def status(self) -> Trouble | None: ...
+    async def status(self) -> Trouble | None:
+        """What is wrong with the keyring now, if anything."""
+        ...
 
-    async def describe(self) -> str: ...
+    async def describe(self) -> str:
+        """Which keyring it is, in words."""
+        ...
 
 
 class EngineHealth(Protocol):
-    """What is asked of the engine."""
+    """What the checks need of the engine."""
 
     @property
     def workloads(self) -> Mapping[str, Workload]: ...
@@ -35,7 +39,7 @@ class EngineHealth(Protocol):
 
 
 class Diagnostics:
-    """On the engine's loop. `journal` says what is wrong with state.db, if anything."""
+    """Makes the report, on the engine's loop. `journal` says what is wrong with state.db, if anything."""
 
     def __init__(
         self,
@@ -60,24 +64,24 @@ class Diagnostics:
         return Report(tuple(await self._checks()), self._tray(), endpoints)
 
     def sources(self) -> list[str]:
-        """Who tells of network and sleep now; polling is always among them."""
+        """The event sources that report network and sleep now; polling is always among them."""
         return [*self._watch.live, POLLING]
 
     async def _checks(self) -> list[Check]:
         keyring = keyring_check(await self._keyring.status(), await self._keyring.describe())
-        wrong = await self._journal()
+        problem = await self._journal()
         state = Check("state", "ok", "state.db is written.")
-        if wrong:
-            state = Check("state", "warning", wrong, "No login is lost by this; see that the disk is not full.")
+        if problem:
+            state = Check("state", "warning", problem, "No login is lost by this; see that the disk is not full.")
         reason = self._engine.gate.reason(self._engine.now().at)
         network = Check("network", "ok", "There is a network.")
         if reason is not None:
             network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "It goes on by itself.")
-        others = (Check("app", "warning", said) for topic, said in self._warnings().items() if topic != "keyring")
+        others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
         return [keyring, state, network, self._events(), *others]
 
     def _events(self) -> Check:
-        """How changes of network and sleep are noticed."""
+        """The check of how changes of network and sleep are noticed."""
         watch = self._watch
         if not watch.live:
             return Check(

@@ -1,4 +1,4 @@
-"""Where the log goes. Tokens never reach it: they are `Secret` values, which show themselves as `***`."""
+"""The log file and its levels. Tokens never reach it: they are `Secret` values, whose text is `***`."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-LARGEST = 1 << 20  # bytes a file
-KEPT = 3
+MAX_BYTES = 1 << 20  # per file
+OLD_FILES = 3  # kept beside the current one
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-QUIET = ("asyncio", "aiohttp", "httpx2", "httpcore2", "keyring", "dbus_fast", "desktop_notifier", "PIL", "filelock")
+LIBRARIES = ("asyncio", "aiohttp", "httpx2", "httpcore2", "keyring", "dbus_fast", "desktop_notifier", "PIL", "filelock")
 
 
-def to_file(path: Path, level: str = "info") -> None:
-    """Log to `path`, mode 0600, a few files of a megabyte. Raises OSError if it cannot be written."""
+def log_to_file(path: Path, level: str = "info") -> None:
+    """Log to `path`, mode 0600, in a few files of 1 MB. Raises OSError if it can't be written."""
     handler = _RotatingFile(path, encoding="utf-8")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.getLogger().addHandler(handler)
-    from_now_on(level)
+    set_level(level)
 
 
 class _RotatingFile(logging.FileHandler):
-    """A file that becomes NAME.1 when it is full, as with `logging.handlers`, whose other handlers load pickle and more
-    before the icon is there."""
+    """Rotates like the handler of `logging.handlers`, which would import pickle and more before the icon appears."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # a directory that is gone is no reason to fail for whoever says something
+        with contextlib.suppress(OSError):  # a directory that is gone must not make the code that logs fail
             super().emit(record)
-            if self.stream is not None and self.stream.tell() >= LARGEST:
-                self._turn()
+            if self.stream is not None and self.stream.tell() >= MAX_BYTES:
+                self._rotate()
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
+        """NAME becomes NAME.1, NAME.1 becomes NAME.2, and the oldest is overwritten."""
         if self.stream is not None:
             self.stream.close()
         self.stream = None  # the next record opens the new file
-        for number in range(KEPT, 0, -1):
+        for number in range(OLD_FILES, 0, -1):
             with contextlib.suppress(FileNotFoundError):
                 self._numbered(number - 1).replace(self._numbered(number))
 
@@ -52,9 +52,9 @@ class _RotatingFile(logging.FileHandler):
         return super()._open()
 
 
-def from_now_on(level: str) -> None:
-    """How much is said. Libraries are heard from `warning` on."""
+def set_level(level: str) -> None:
+    """Log from this level on; libraries from `warning` on at the most."""
     root = logging.getLogger()
     root.setLevel(LEVELS[level])
-    for name in QUIET:
+    for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

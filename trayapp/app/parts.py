@@ -1,4 +1,4 @@
-"""Replaceable parts of the application: what the demonstration and the tests put in the place of the real thing."""
+"""Replaceable parts of the app: what the demo, the tests and the benches put in the place of the real ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trayapp.app.start_at_login import system
+from trayapp.app.start_at_login import system_autostart
 
 if TYPE_CHECKING:
     from trayapp.app.control import AppControl
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Parts:
-    """None and the defaults mean the real thing."""
+    """The defaults are the real parts."""
 
     keystore: Callable[[], Keystore | MemoryKeystore] | None = None
     open_url: Callable[[str], bool] | None = None
     on_snapshot: Callable[[Snapshot], None] | None = None
-    loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # while everything is imported
+    loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # wraps the import of the runtime
     on_start: Callable[[AppControl], None] | None = None  # on the engine's loop, once everything runs
     notifications: bool = True
-    autostart: Callable[[], Autostart] | None = system  # None: not offered in the menu
+    autostart: Callable[[], Autostart] | None = system_autostart  # None: not offered in the menu

@@ -1,8 +1,8 @@
-"""Everything that lives on the engine's loop, put together: engine, adapters, loopback server, notifications, watcher.
+"""Build, run and close everything on the engine's loop: engine, adapters, loopback server, notifications, watcher.
 
-`open` builds it, `until` runs it, `close` takes it down in the order that loses nothing: first no new callers, then the
-engine with its attempts in flight, then keyring and journal. Each part gets the few callables or parts that it uses;
-none of them knows this file.
+`open` begins it, `run_until` runs it, `close` takes it down in the order that loses nothing: first no new callers, then
+keyring and journal, after the engine has ended its attempts. Each part gets the few callables or parts that it uses; none
+of them knows this file.
 """
 
 from __future__ import annotations
@@ -60,13 +60,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the end
+CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the quit
 NO_KEYRING = "No keyring: logins are kept for this run only."
 NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight dashboard"
 
 
 class Runtime:
-    """One set of parts, from `open` to `close`. `quit_` ends the program; `act` takes a click from any thread."""
+    """One set of parts, from `open` to `close`. `quit_` ends the program; `act` takes a click from any thread.
+
+    `load` reads the configuration files; `started_at` is wall seconds.
+    """
 
     def __init__(
         self,
@@ -106,15 +109,17 @@ class Runtime:
             adapters,
             self._published,
             on_app_action=lambda action: self.actions.act(action),
-            read_configuration=self._read,
+            read_configuration=self._read_configuration,
         )
         self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
         self.configuration = ConfigurationReader(load, paths.config_file, self.engine, self.warnings, self._before_read)
-        self.notifier = Notifier(self.engine, act, enabled=parts.notifications)
+        self.notifier = Notifier(
+            self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
+        )
         self.at_login = StartAtLogin(
             parts.autostart,
             lambda checked: self.engine.set_app_fields(autostart=checked),
-            lambda sentence: self.notifier.say("autostart", "Start at login", sentence),
+            lambda sentence: self.notifier.show_text("autostart", "Start at login", sentence),
         )
         self.clients = ClientAddresses(
             lambda: self.server, lambda: self.configuration.settings.port, self.engine.spec, self.keys
@@ -127,7 +132,7 @@ class Runtime:
             lambda: self.warnings.lines,
             lambda: tray is not None,
         )
-        self.control = AppControl(self.engine, self.sign_in, self._calls(quit_), paths, started_at=started_at)
+        self.control = AppControl(self.engine, self.sign_in, self._app_calls(quit_), paths, started_at=started_at)
         self.events = Events(self.control, version=__version__)
         self.timeline = Timeline(
             self.journal,
@@ -135,7 +140,7 @@ class Runtime:
             lambda what, work: self.engine.task(what, work, needed=True),
             lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
-        self.proxy = Proxy(EngineTokenSource(self.engine), self.keys, Upstreams(self.wire.tls))
+        self.proxy = Proxy(EngineTokenSource(self.engine, self.engine.callers), self.keys, Upstreams(self.wire.tls))
         self.aggregate = Aggregate(self.keys, paths.aggregate_file, lambda: self.server)
         self.dashboard = Dashboard(
             now=self.clock.now,
@@ -143,7 +148,7 @@ class Runtime:
             address=lambda: self.server.url if self.server is not None else None,
             secret=self.page_keys.link,
             directory=paths.runtime_dir,
-            tell=lambda sentence: self.notifier.say("dashboard", "Amberlight", sentence),
+            tell=lambda sentence: self.notifier.show_text("dashboard", "Amberlight", sentence),
             show_all=self.notifier.show_all,
             open_url=parts.open_url,
         )
@@ -151,11 +156,12 @@ class Runtime:
             self.engine, self.notifier, self.at_login, self.dashboard, self.clients, paths.muted_file, quit_
         )
 
-    def _calls(self, quit_: Callable[[], None]) -> AppCalls:
+    def _app_calls(self, quit_: Callable[[], None]) -> AppCalls:
+        """What the API needs of the app."""
         return AppCalls(
             client=self.clients.workload,
             aggregate=self.clients.aggregate,
-            counted=self._counted,
+            counted=self._counters,
             read_configuration=self.configuration.read,
             sources=self.diagnostics.sources,
             report=self.diagnostics.report,
@@ -164,20 +170,20 @@ class Runtime:
         )
 
     def _reactions(self) -> Reactions:
-        """Late bound: the engine is made after the watcher that it needs."""
+        """What the watcher calls. Some are bound late, as the watcher is made before the engine and the notifier."""
         return Reactions(
-            look_soon=lambda: self.engine.wake(),
-            file_changed=self._read,
+            poll_soon=lambda: self.engine.wake(),
+            file_changed=self._read_configuration,
             user_is_back=lambda: self.notifier.user_is_back(),
             time_passed=self._time_passed,
-            sleep_imminent=lambda done: self._sleep_imminent(done),
-            connections_stale=lambda: self._connections_stale(),
+            sleep_imminent=self._sleep_imminent,
+            connections_stale=self._connections_stale,
         )
 
-    # --- life --------------------------------------------------------------------------------------------------------
+    # --- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Build, listen, and take up the configured workloads."""
+        """Load the configured workloads, listen, and begin to watch."""
         self.engine.task("look when Amberlight last ran", self.timeline.started(self.clock.now().wall), needed=True)
         self.engine.gate = self.watcher.first_gate()
         self.configuration.read()
@@ -185,13 +191,13 @@ class Runtime:
         await self._serve()
         await self.notifier.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
-        self.engine.task("look whether there is a keyring", self._look_at_keyring())
+        self.engine.task("look whether there is a keyring", self._check_keyring())
         self.engine.task("listen to the system", self.watcher.watch.run())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
-    async def until(self, over: asyncio.Event) -> None:
-        """Run until `over`. Raises whatever ended the engine unexpectedly."""
+    async def run_until(self, over: asyncio.Event) -> None:
+        """Run the engine until `over` is set, then end it. Raises whatever ended it unexpectedly."""
         running = asyncio.create_task(self.engine.run(), name="engine")
         waiting = asyncio.create_task(over.wait(), name="wait for quit")
         await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
@@ -204,8 +210,8 @@ class Runtime:
             await asyncio.gather(running, return_exceptions=True)
 
     async def close(self) -> None:
-        """In the order that loses nothing."""
-        self.events.close()  # who only listens need not be waited for
+        """Close every part, in the order that loses nothing."""
+        self.events.close()  # readers of events need not be waited for
         for what, closing in (
             ("the endpoint of all workloads", self.aggregate.close),
             ("the loopback server", self.server.close if self.server is not None else None),
@@ -214,7 +220,7 @@ class Runtime:
             ("the notifications", self.notifier.close),
             ("starting at login", self.at_login.close),
             ("the keyring", self.keystore.close),
-            ("the history", self._stopped),
+            ("the history", self._record_stop),
             ("state.db", self.journal.close),
         ):
             if closing is None:
@@ -227,10 +233,11 @@ class Runtime:
             except Exception:  # the others still have to be closed
                 log.exception("%s did not end well", what)
 
-    async def _stopped(self) -> None:
+    async def _record_stop(self) -> None:
         await self.timeline.stopped(self.clock.now().wall)
 
     async def _serve(self) -> None:
+        """Listen on the configured port, or on any if it is taken. Without a server the rest of the app runs on."""
         for port in (self.configuration.settings.port, 0):
             server = LoopbackServer(
                 port=port,
@@ -261,9 +268,10 @@ class Runtime:
                 self.server = server
                 return
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- callbacks ----------------------------------------------------------------------------------------------------
 
     def _published(self, snapshot: Snapshot) -> None:
+        """The engine published a snapshot: pass it to everything that shows or records it."""
         if self._tray is not None:
             self._tray.publish(lambda: tray_view(snapshot, local_time))
         self.notifier.published(snapshot)
@@ -272,16 +280,16 @@ class Runtime:
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
 
-    def _counted(self) -> Counters:
+    def _counters(self) -> Counters:
         refreshes, refusals = self.engine.effects.refreshes, self.engine.callers.refusals
         return Counters(refreshes, refusals, self.proxy.answered, self.events.readers)
 
-    def _read(self) -> None:
+    def _read_configuration(self) -> None:
         self.configuration.read()
 
     def _before_read(self) -> None:
         self.watcher.remember_files()
-        self.engine.task("look whether a login starts Amberlight", self.at_login.look())
+        self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
 
     def _time_passed(self, now: Moment) -> None:
         self.notifier.time_passes()
@@ -291,28 +299,28 @@ class Runtime:
         self.engine.task("drop idle connections", self.proxy.renew())
 
     def _sleep_imminent(self, done: Callable[[], None]) -> None:
-        self.engine.task("hold the sleep up", self._hold(done))
+        self.engine.task("hold the sleep up", self._delay_sleep(done))
 
-    async def _hold(self, done: Callable[[], None]) -> None:
-        """The gate is closed when this begins; the machine sleeps when it ends."""
+    async def _delay_sleep(self, done: Callable[[], None]) -> None:
+        """Delay the machine's sleep while attempts in flight end. The gate is closed by then; `done` lets it sleep."""
         try:
             await self.engine.suspend.settled()
         finally:
             done()
 
     def tray_host(self, present: bool) -> None:
-        """Whether a panel shows the icon (plain GNOME does not)."""
+        """Warn if no panel shows the icon (plain GNOME doesn't), until one does."""
         self.warnings.set("host", "" if present else NO_HOST)
         if not present:
             log.warning(NO_HOST)
-            self.notifier.say("host", "Amberlight is running", NO_HOST)
+            self.notifier.show_text("host", "Amberlight is running", NO_HOST)
 
     def _keyring_up(self) -> None:
         self.warnings.set("keyring")
         self.notifier.user_is_back()
         self.engine.task("the keyring is back", self.engine.keyring_up())
 
-    async def _look_at_keyring(self) -> None:
+    async def _check_keyring(self) -> None:
         trouble = await self.keystore.status()
         if trouble is not None and trouble.value == "unavailable":
             log.warning(NO_KEYRING)

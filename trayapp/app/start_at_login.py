@@ -1,6 +1,7 @@
-"""*Start at login* as the running app has it: looked up in the system, switched by a click, shown in the menu.
+"""The menu item *Start at login*: read from the system, switched by a click, shown as a check mark.
 
-Nothing is remembered here. Files and system calls are waited for in a thread of their own, made when it is needed.
+The system is the only record of it; nothing is remembered here. Files and system calls are waited for in a thread of
+their own, made when it is needed.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Show = Callable[[bool | None], None]  # the check mark; None: there is nothing to choose
-Tell = Callable[[str], None]  # a sentence for the person who clicked
+Show = Callable[[bool | None], None]  # the check mark; None takes the item out of the menu
+Tell = Callable[[str], None]  # shows a sentence to the person who clicked
 
 
-def system() -> Autostart:
-    """This system's way."""
+def system_autostart() -> Autostart:
+    """The autostart mechanism of this operating system."""
     from trayapp.autostart import native
 
     return native()
 
 
 class StartAtLogin:
-    """On the engine's loop. `make` is None where the choice is not to be offered: the demo, some tests."""
+    """Owns the menu item, on the engine's loop. `make` is None where it isn't offered: the demo, some tests."""
 
     def __init__(self, make: Callable[[], Autostart] | None, show: Show, tell: Tell) -> None:
         self._make = make
@@ -36,33 +37,33 @@ class StartAtLogin:
         self._tell = tell
         self._worker = Worker("start at login")
 
-    async def look(self) -> None:
-        """Read what is so, and show it."""
+    async def refresh(self) -> None:
+        """Read the state from the system and show it."""
         if self._make is None:
             return
         make = self._make
         try:
-            self._show(await self._worker.run(lambda: _offered(make())))
+            self._show(await self._worker.run(lambda: _check_mark(make())))
         except ClosedError:
             return
-        except Exception:  # a line of the menu is not worth more than a line of the log
+        except Exception:  # one menu item is worth no more than a line in the log
             log.exception("it could not be seen whether Amberlight starts at login")
 
     async def toggle(self) -> None:
-        """A click: on becomes off, everything else on. What came of it is read back; a failure is told."""
+        """Switch it: on becomes off, everything else on. The state is read back; a failure is shown to the person."""
         from trayapp.autostart import AutostartError
 
         if self._make is None:
             return
         make = self._make
         try:
-            wanted, state = await self._worker.run(lambda: _switched(make()))
+            wanted, state = await self._worker.run(lambda: _toggle(make()))
         except ClosedError:
             return
         except AutostartError as error:
             log.warning("start at login: %s", error)
             self._tell(str(error))
-            await self.look()
+            await self.refresh()
             return
         log.info("start at login: %s", state.text)
         self._show(state.on)
@@ -70,11 +71,12 @@ class StartAtLogin:
             self._tell(f"{state.text} {state.help}".strip())
 
     async def close(self) -> None:
+        """End the worker thread."""
         await self._worker.close()
 
 
-def _offered(autostart: Autostart) -> bool | None:
-    """In the worker: whether it is on, or None if it is off and there is nothing that could be switched on."""
+def _check_mark(autostart: Autostart) -> bool | None:
+    """In the worker thread: whether it is on, or None if it is off and nothing could be started at login."""
     from trayapp.autostart import AutostartError, Kind, login_command
 
     state = autostart.status()
@@ -87,8 +89,8 @@ def _offered(autostart: Autostart) -> bool | None:
     return False
 
 
-def _switched(autostart: Autostart) -> tuple[bool, State]:
-    """In the worker: what was wanted, and what is so now."""
+def _toggle(autostart: Autostart) -> tuple[bool, State]:
+    """In the worker thread: switch it; what was wanted, and the state read back."""
     from trayapp.autostart import login_command
 
     wanted = not autostart.status().on

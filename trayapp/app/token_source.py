@@ -1,41 +1,40 @@
-"""What the proxy may ask of the engine (`proxy.proxy.EngineTokenSource`), and the two things that it tells it. On the engine's loop."""
+"""The engine as the proxy sees it: implements `proxy.proxy.TokenSource`, on the engine's loop."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from trayapp.core.messages import Accepted, Rejected
 from trayapp.core.model import AccessToken, Spec
 from trayapp.core.snapshot import Unavailable
-
-if TYPE_CHECKING:
-    from trayapp.engine.engine import Engine
+from trayapp.engine.callers import Callers
+from trayapp.engine.ports import EngineCore
 
 
 class EngineTokenSource:
-    """The engine as the proxy sees it."""
+    """Asks for tokens, and reports what the upstream thought of them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineCore, callers: Callers) -> None:
         self._engine = engine
+        self._callers = callers
 
     def spec(self, name: str) -> Spec | None:
-        """How a workload is configured."""
-        return self._engine.spec(name)
+        """How a workload is configured; None if there is none of that name."""
+        found = self._engine.workloads.get(name)
+        return None if found is None else found.spec
 
     async def token(self, name: str) -> AccessToken | Unavailable:
-        """M15."""
-        return await self._engine.callers.token(name, 0.0)
+        """A usable token, or why there is none, after at most `hot_wait` seconds (M15)."""
+        return await self._callers.token(name, 0.0)
 
     def peek(self, name: str) -> AccessToken | Unavailable:
-        """What is known now."""
-        return self._engine.callers.peek(name)
+        """The same from what is known now, without waiting."""
+        return self._callers.peek(name)
 
     def rejected(self, name: str, serial: int) -> None:
-        """The upstream answered 401."""
+        """The upstream answered 401 to the token with this serial number (M8, M18)."""
         self._engine.apply(name, Rejected(self._engine.now(), serial))
 
     def accepted(self, name: str) -> None:
-        """The upstream answered 2xx. It is news only where it had rejected tokens before."""
+        """The upstream answered 2xx. That matters only where it had rejected tokens before (M18)."""
         found = self._engine.workloads.get(name)
         if found is not None and found.strikes:
             self._engine.apply(name, Accepted(self._engine.now()))

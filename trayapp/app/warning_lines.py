@@ -1,4 +1,4 @@
-"""Warning lines at the top of the menu: one for each topic, shown until the topic is settled."""
+"""Warnings at the top of the menu: one line per topic, shown until the topic is cleared."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 
 class WarningLines:
-    """Owns the lines. `show` gets all of them whenever one changes. On the engine's loop."""
+    """Owns the lines, on the engine's loop. `show` gets all of them whenever one changes."""
 
     def __init__(self, show: Callable[[tuple[str, ...]], None]) -> None:
         self._show = show
         self._lines: dict[str, str] = {}
 
     def set(self, topic: str, sentence: str = "") -> None:
-        """Show this sentence for the topic; an empty one takes the line away."""
+        """Show this sentence for the topic; an empty one removes the line."""
         if sentence:
             self._lines[topic] = sentence
         else:

@@ -1,6 +1,6 @@
-"""The engine's watcher: clocks, network and the configuration file, looked at whenever the engine wakes.
+"""Poll clocks, network and configuration files in every pass of the engine, and translate changes for it.
 
-It only looks and translates: what a change means is decided in `osevents` and in the core.
+What a change means is decided in `osevents` and in the core, not here.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from trayapp.osevents.watch import Watch
 
 log = logging.getLogger(__name__)
 
-WRITTEN = 1.0  # s without a change: then a configuration file counts as written
+WRITTEN_AFTER = 1.0  # s without a change, after which a configuration file counts as completely written
 
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """Who is told of what the watcher saw. Each only posts, or begins a task."""
+    """Callbacks for what the watcher notices. Each only posts, or begins a task."""
 
-    look_soon: Callable[[], None]  # the engine is to call `poll` soon
-    file_changed: Callable[[], None]  # config.toml is another one, and written to its end
-    user_is_back: Callable[[], None]
-    time_passed: Callable[[Moment], None]
-    sleep_imminent: Callable[[Callable[[], None]], None]  # gets what lets the machine sleep
-    connections_stale: Callable[[], None]  # the network is another one: idle connections lead nowhere
+    poll_soon: Callable[[], None]  # the engine is to call `poll` soon
+    file_changed: Callable[[], None]  # a configuration file has changed and is completely written
+    user_is_back: Callable[[], None]  # the machine woke
+    time_passed: Callable[[Moment], None]  # in every pass of the engine
+    sleep_imminent: Callable[[Callable[[], None]], None]  # gets the function that lets the machine sleep
+    connections_stale: Callable[[], None]  # the network has changed or the machine slept: idle connections are dead
 
 
 class SystemWatcher:
-    """Compares each look with the one before. `files` are the configuration files. On the engine's loop."""
+    """Compares each poll with the one before, on the engine's loop. `files` are the configuration files."""
 
     def __init__(self, now: Callable[[], Moment], files: tuple[Path, ...], react: Reactions) -> None:
-        self._clock = now
+        self._now = now
         self._paths = files
         self._react = react
-        self.watch = Watch(react.look_soon, now)
+        self.watch = Watch(react.poll_soon, now)
         self._files: tuple[tuple[int, ...], ...] = ()
 
     def first_gate(self) -> Gate:
-        """How the network is at the start; nothing has to settle."""
-        now = self._clock()
+        """The gate at the start, by the state of the network; nothing has to settle."""
+        now = self._now()
         offline = any(isinstance(event, NetworkState) and event.offline for event in self.watch.poll(now))
         return Gate(offline=offline, closed_since=now.at if offline else None)
 
     @property
     def announces_network(self) -> bool:
-        """Whether the system announces a network that returns."""
+        """Whether the system reports a network that returns."""
         return self.watch.network
 
     def poll(self, now: Moment) -> SystemChange | None:
-        """What changed since the last look; None if nothing did."""
+        """What has changed since the previous poll; None if nothing has."""
         if self.files_changed():
             self._read_when_written(now.wall)
         change = SystemChange()
@@ -77,27 +77,28 @@ class SystemWatcher:
         return None if change == SystemChange() else change
 
     def _read_when_written(self, wall: float) -> None:
-        """An editor may still be writing: a file younger than `WRITTEN` is looked at once more."""
-        age = wall - self._youngest()
-        if 0.0 <= age < WRITTEN:
-            asyncio.get_running_loop().call_later(WRITTEN, self._react.look_soon)
+        """React to a changed file. An editor may still be writing: one younger than `WRITTEN_AFTER` is polled once more."""
+        age = wall - self._last_written()
+        if 0.0 <= age < WRITTEN_AFTER:
+            asyncio.get_running_loop().call_later(WRITTEN_AFTER, self._react.poll_soon)
             return
         log.info("the configuration file changed")
         self._react.file_changed()
 
-    def _youngest(self) -> float:
-        """Wall; when a configuration file was last written."""
-        return max((stamp[0] / 1e9 for stamp in self._stamps()), default=0.0)
+    def _last_written(self) -> float:
+        """When a configuration file was last written, in wall seconds."""
+        return max((stamp[0] / 1e9 for stamp in self._file_stamps()), default=0.0)
 
     def remember_files(self) -> None:
-        """The files as they are now have been read."""
-        self._files = self._stamps()
+        """The files are read now: only later changes count."""
+        self._files = self._file_stamps()
 
     def files_changed(self) -> bool:
-        """Whether a configuration file is another one than what was read."""
-        return self._files != self._stamps()
+        """Whether a configuration file has changed since it was read."""
+        return self._files != self._file_stamps()
 
-    def _stamps(self) -> tuple[tuple[int, ...], ...]:
+    def _file_stamps(self) -> tuple[tuple[int, ...], ...]:
+        """Modification time, size and inode of each file that exists."""
         stamps: list[tuple[int, ...]] = []
         for path in self._paths:
             with contextlib.suppress(OSError):

@@ -13,13 +13,13 @@ def run(*, tray: bool) -> int:
     """Run until the app quits; the exit code. An unexpected failure is saved with its traceback, and reported."""
     from trayapp.app import memory
 
-    with memory.no_collections_yet():
-        from trayapp.app import app
+    with memory.collector_paused():
+        from trayapp.app import launch
         from trayapp.config.paths import Paths
 
         paths = Paths.default()
         try:
-            return app.run(paths, dict(os.environ), tray=tray, show_running=lambda: _show_running(paths))
+            return launch.run(paths, dict(os.environ), tray=tray, show_running=lambda: _show_running(paths))
         except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
             from trayapp.cli.errors import save_traceback
             from trayapp.cli.output import print_error

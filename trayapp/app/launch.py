@@ -1,0 +1,135 @@
+"""Start the program: one instance, private files, no core dumps, a log, then `App` until somebody quits.
+
+What is imported here is imported before the icon appears, so everything heavy is imported by `App`'s engine thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from trayapp.app import memory
+from trayapp.app.app import App
+from trayapp.app.logs import log_to_file, set_level
+from trayapp.app.parts import Parts
+from trayapp.config.paths import Paths
+
+if TYPE_CHECKING:
+    from trayapp.config.loader import Config
+
+THREADS_LIMIT = 1.0  # s for other threads to end; a name lookup at a dead resolver would hold the program up for ten
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - says what happened
+    """Another Amberlight of this user holds the instance lock."""
+
+
+def run(
+    paths: Paths, environ: Mapping[str, str], *, tray: bool, show_running: Callable[[], bool] = lambda: False
+) -> int:
+    """`amberlight run`. Exit code 1 with a sentence if another one runs or a directory can't be used.
+
+    Who starts it a second time with an icon (a click in the desktop's menu) wants to see the first: `show_running` opens
+    its dashboard and returns whether it could.
+    """
+    os.umask(0o077)
+    _no_core_dumps()
+    memory.single_heap()
+    try:
+        paths.make()
+        with instance_lock(paths):
+            log_to_file(paths.log_file)
+
+            def started(control: object) -> None:
+                memory.freeze_loaded()
+                _greet(sys.stderr, tray=tray)
+
+            parts = Parts(loading=memory.lean_imports, on_start=started)
+            code = App(paths, lambda: _load_configuration(paths, environ), parts).run(tray=tray)
+    except AlreadyRunning:
+        if tray and show_running():
+            print("Amberlight is already running: its dashboard opens in your browser.", file=sys.stderr)
+            return 0
+        print("Amberlight is already running: look for its icon, or see: amberlight list", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Amberlight cannot use {error.filename or paths.state_dir}: {error.strerror}.", file=sys.stderr)
+        return 1
+    _wait_for_threads(code)
+    return code
+
+
+def _greet(stream: TextIO | None, *, tray: bool) -> None:
+    """Print one line at a terminal, where silence would look like a hang. A start at login prints nothing."""
+    if stream is not None and stream.isatty():  # None: a windowed program on Windows has no streams
+        where = ": look for its icon, or see:" if tray else ". See:"
+        print(f"Amberlight is running{where} amberlight list. Ctrl-C ends it.", file=stream)
+
+
+@contextlib.contextmanager
+def instance_lock(paths: Paths) -> Iterator[None]:
+    """Hold the instance lock; the kernel releases it with the process. Raises `AlreadyRunning`."""
+    if sys.platform == "win32":
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(paths.lock_file, mode=0o600)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise AlreadyRunning from None
+        try:
+            yield
+        finally:
+            lock.release()
+        return
+    import fcntl  # what filelock does here too, without the 9 ms that importing it takes before the icon
+
+    handle = os.open(paths.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _load_configuration(paths: Paths, environ: Mapping[str, str]) -> Config:
+    """Read the configuration files; the log follows their level from then on. Raises `ConfigError`."""
+    from trayapp.config.loader import load
+
+    config = load(paths, environ)
+    set_level(config.settings.log_level)
+    return config
+
+
+def _no_core_dumps() -> None:
+    """A core dump would hold every token (SECURITY.md 24)."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _wait_for_threads(code: int) -> None:
+    """Exit without a thread that hangs in the resolver or the keyring: all that matters is stored by now."""
+    until = time.monotonic() + THREADS_LIMIT
+    while any(_delays_exit(thread) for thread in threading.enumerate()):
+        if time.monotonic() > until:
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        time.sleep(0.02)
+
+
+def _delays_exit(thread: threading.Thread) -> bool:
+    """Whether Python would wait for this thread before it exits."""
+    return thread is not threading.current_thread() and not thread.daemon and thread.is_alive()
