@@ -120,7 +120,7 @@ class Paths:
 
 
 def private_dir(path: Path, *, tighten: bool = True) -> Path:
-    """Make a directory that only this user can enter; `narrow` takes a wider mode away from one that is there."""
+    """Create a directory that only this user can enter; with `tighten`, also restrict one that exists."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if tighten and os.name == "posix":
         mode = path.stat().st_mode & 0o777
