@@ -108,7 +108,7 @@ class EffectRunner:
         self._begin_needed(what, self._from_journal(what, work, None))
 
     async def _from_journal(self, what: str, work: Awaitable[T], otherwise: T) -> T:
-        """What state.db answers within `RECORD_LIMIT`, else `otherwise`: the keyring alone holds logins, so none is lost."""
+        """What state.db answers within `RECORD_LIMIT`, else `otherwise`. No login is lost: those are in the keyring."""
         try:
             async with asyncio.timeout(RECORD_LIMIT):
                 return await work
@@ -172,7 +172,7 @@ class EffectRunner:
         self._engine.apply(name, Finished(now, number, login.fingerprint(), login.lineage, outcome, jitter, serial))
 
     async def _refresh(self, name: str, login: Login) -> Outcome:
-        """One request and what it came to. An answer from beyond this machine also opens the gate, unless it is a portal's."""
+        """One request and its outcome. An answer from beyond this machine opens the gate, unless it is a portal's."""
         w = self._engine.workloads[name]
         policy = w.spec.policy
         reply = await self._adapters.tokens.refresh(login, limit=policy.attempt_limit, connect=policy.connect_limit)

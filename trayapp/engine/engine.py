@@ -262,7 +262,7 @@ class Engine:
             self._wake.set()
 
     def _derive(self, name: str) -> None:
-        """Derive the public view of this workload; only those that changed are derived, so 1,000 workloads cost nothing at rest."""
+        """Derive the public view of this workload. Only changed ones are derived, so many workloads cost little at rest."""
         now, old = self.now(), self._views.get(name)
         try:
             new = view.derive(self.workloads[name], self.gate, now, old)
@@ -399,7 +399,7 @@ class Engine:
         return self._last_serial
 
     def update_view(self, name: str) -> bool:
-        """Derive the view again if time alone has changed it; whether it had. A caller without a token asks for it (M15)."""
+        """Derive the view again if time alone has changed it; whether it had. For callers without a token (M15)."""
         due, at = self._view_due.get(name), self.now().at
         if due is None or at < due:
             return False

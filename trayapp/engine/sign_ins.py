@@ -285,9 +285,7 @@ def without_proof(w: Workload, new: Login) -> Login:
 def differs(w: Workload, new: Login) -> Problem | None:
     """Why a new login must not silently replace the current one: another server, another account, or fewer scopes."""
     old = w.login
-    if (
-        old is None or w.phase is Phase.BROKEN
-    ):  # after a changed identity everything differs, and signing in was the agreement
+    if old is None or w.phase is Phase.BROKEN:  # after a changed identity, signing in was the agreement
         return None
     how = f"To use it all the same: amberlight reauthorize {w.spec.name} --accept"
     if old.issuer and new.issuer and old.issuer != new.issuer:  # discovered anew, from the URL itself
