@@ -622,6 +622,54 @@ def test_what_comes_during_a_silent_probe_is_not_lost() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        """
+        loaded              -> waiting, due +0, due/start
+        go                  -> refreshing:probe | probe #1
+        probe locked        -> waiting, due +60, due/start, keyring locked | note attempt store_failed
+        pause               -> paused | save, note phase paused
+    """,
+        """
+        loaded              -> waiting, due +0, due/start
+        go                  -> refreshing:probe | probe #1
+        pause               -> refreshing:probe, after pause
+        probe locked        -> paused | note attempt store_failed, save, note phase paused
+    """,
+        """
+        keyring locked      -> loading, due +60, keyring locked
+        pause               -> paused | save, note phase paused
+    """,
+    ],
+    ids=["waiting for it", "while it is asked", "while loading"],
+)
+def test_what_is_paused_waits_for_no_keyring(way: str) -> None:
+    """M17: an unlock changes nothing, and a resume finds out anew how the keyring is, as at a start."""
+
+    check(
+        """
+        keyring up          -> paused
+        manual              -> paused
+        resume              -> loading | save, load, note phase resumed
+    """,
+        check(way),
+    )
+
+
+def test_what_waits_for_agreement_waits_for_no_keyring() -> None:
+    """Nor does it say so: a locked keyring has no part in it, and is asked again once the file is changed back."""
+
+    check("""
+        loaded              -> waiting, due +0, due/start
+        go                  -> refreshing:probe | probe #1
+        probe locked        -> waiting, due +60, due/start, keyring locked | note attempt store_failed
+        configured identity -> broken, confirm | note phase confirm_change
+        keyring up          -> broken, confirm
+        configured          -> loading | load
+    """)
+
+
 def test_a_keyring_that_cannot_be_read_is_never_signed_out() -> None:
     """While loading: after 1, 5 and 15 min, at once on a wake or an unlock, with a dialog only when a person asks."""
 

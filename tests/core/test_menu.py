@@ -26,7 +26,8 @@ def view(
     if status is Status.UNAUTHENTICATED and (signing_in or detail is Detail.NEVER_SIGNED_IN):
         drawn = BLUE
     error = Problem("http", "no") if detail is Detail.RETRYING else None
-    auth = AuthView(detail, 0.0, next_attempt_at=next_at, signing_in=signing_in, last_error=error)
+    unsaved = detail is Detail.NOT_STORED
+    auth = AuthView(detail, 0.0, next_attempt_at=next_at, signing_in=signing_in, last_error=error, unsaved=unsaved)
     return WorkloadView(name, "", status, "", drawn.health, drawn.colour, drawn.glyph, auth)
 
 
@@ -272,6 +273,15 @@ def test_a_locked_keyring_is_one_click_away() -> None:
     assert "keyring" not in menu(GREEN, RETRYING)
 
 
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.REMOVING])
+def test_nobody_is_asked_to_unlock_for_what_would_not_go_on(status: Status) -> None:
+    """A retry passes over what is paused or removed, so its keyring is not offered; another's is."""
+
+    still = view("still", status, Detail.KEYRING_LOCKED)
+    assert "keyring" not in menu(still)
+    assert "keyring" in menu(still, view("a", Status.AUTH_RETRYING, Detail.KEYRING_LOCKED))
+
+
 def test_warnings_stand_at_the_top() -> None:
     """What is wrong with the app itself is the first thing to read, and nothing to click."""
 
@@ -300,6 +310,15 @@ def test_quit_warns_of_a_login_that_would_be_lost() -> None:
 
     unsaved = view("jira", Status.RUNNING, Detail.NOT_STORED)
     assert menu(unsaved)["quit"].text == "Quit (the newest login of jira is not saved)"
+
+
+def test_quit_warns_of_it_whatever_else_is_said() -> None:
+    """A changed configuration is the first thing to say; its login would still be lost. One being removed is meant to be."""
+
+    changed = replace(CHANGED, auth=replace(CHANGED.auth, unsaved=True))
+    assert menu(changed)["quit"].text == "Quit (the newest login of moved is not saved)"
+    leaving = replace(LEAVING, auth=replace(LEAVING.auth, unsaved=True))
+    assert menu(leaving)["quit"].text == "Quit"
 
 
 def test_keys_are_unique_and_do_not_move() -> None:

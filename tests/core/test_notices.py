@@ -212,6 +212,21 @@ def test_red_is_repeated_once_a_day_when_the_user_is_back() -> None:
     assert desk.see(red("jira"), wall=T - 5 * DAY, user_is_back=True) != []  # a clock that was set back silences nobody
 
 
+@pytest.mark.parametrize(
+    "detail", [Detail.CEILING, Detail.KEYRING_LOCKED, Detail.KEYRING_UNAVAILABLE, Detail.NOT_STORED]
+)
+def test_the_server_is_not_blamed_for_what_it_did_not_say(detail: Detail) -> None:
+    """Red by the ceiling, whatever stands in the way now: its login was never refused, and is kept."""
+
+    desk = Desk()
+    desk.see(red("jira", detail))
+    assert "no longer accepts" not in desk.up["red:jira"].body
+    assert "Retry now" in desk.up["red:jira"].body
+    desk.see(green("jira"))
+    desk.see(red("jira", Detail.REFUSED))
+    assert "no longer accepts" in desk.up["red:jira"].body
+
+
 def test_nobody_is_reminded_while_signing_in() -> None:
     """The page is open already."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.core.states import (
     AMBER,
     ASLEEP,
+    FLIGHT,
     GONE,
     JUST_OFFLINE,
     LOGIN,
@@ -22,6 +23,7 @@ from tests.core.states import (
     PORTAL,
     SETTLING,
     SHORT,
+    SPEC,
     START,
     STATES,
     VALID,
@@ -30,13 +32,16 @@ from tests.core.states import (
     work,
 )
 from trayapp.core import gate as gates
+from trayapp.core import machine
 from trayapp.core.gate import Gate
+from trayapp.core.messages import Load, Manual
 from trayapp.core.model import (
     Failing,
     Moment,
     Phase,
     Policy,
     SignedOut,
+    Step,
     Trigger,
     Trouble,
     Workload,
@@ -135,6 +140,21 @@ def test_a_rejected_token_has_no_end_to_tell() -> None:
     assert derive(work(access=token(rejected=True)), OPEN, NOW).auth.token_expires_at is None
 
 
+@pytest.mark.parametrize(
+    ("w", "unsaved"),
+    [
+        (replace(VALID, unsaved=True, storing=2), False),  # on its way
+        (replace(VALID, unsaved=True, keyring_tries=1), True),
+        (work(Phase.PAUSED, unsaved=True, keyring_tries=1), True),
+        (work(Phase.BROKEN, confirm=SPEC, unsaved=True, keyring_tries=1), True),
+    ],
+)
+def test_what_would_be_lost_is_told_beside_the_detail(w: Workload, unsaved: bool) -> None:
+    """*Quit* warns of it, whatever the detail has to say first."""
+
+    assert unsaved is derive(w, OPEN, NOW).auth.unsaved
+
+
 def test_since_is_kept_while_status_and_detail_stay() -> None:
     """`since` is the time of the latest change of either."""
 
@@ -222,6 +242,39 @@ def test_red_only_by_verdict_or_ceiling(w: Workload, gate: Gate) -> None:
     gave_up = w.failing is not None and w.failing.gave_up
     assert view.status is not Status.UNAUTHENTICATED or w.phase is Phase.SIGNED_OUT or gave_up
     assert (view.auth.detail is Detail.OK) == (view.status_context == "")
+
+
+@given(WORKLOADS, st.sampled_from(list(Phase)), st.sampled_from(["", "pause", "remove"]), GATES)
+def test_what_was_decided_comes_before_what_is_in_the_way(w: Workload, phase: Phase, after: str, gate: Gate) -> None:
+    """Paused, removed, changed or signed out: keyring and network change no word of it, because neither would let it continue."""
+
+    w = replace(w, phase=phase, after=after, confirm=SPEC if phase is Phase.BROKEN else None)
+    alone = derive(replace(w, keyring=None, keyring_since=None), OPEN, NOW)
+    decided = alone.status in (Status.STOPPED, Status.REMOVING, Status.ERROR) or phase is Phase.SIGNED_OUT
+    assume(decided)
+
+    view = derive(w, gate, NOW)
+    assert (alone.status, alone.auth.detail, alone.status_context) == (
+        view.status,
+        view.auth.detail,
+        view.status_context,
+    )
+    assert "by itself" not in view.status_context or view.auth.detail is Detail.NOT_STORED
+
+
+@given(WORKLOADS, st.sampled_from(list(Phase)), st.sampled_from(["", "pause", "remove"]), GATES)
+def test_an_unlock_is_offered_only_where_it_does_something(w: Workload, phase: Phase, after: str, gate: Gate) -> None:
+    """The menu's item asks with a dialog: immediately, or with the attempt that it makes due."""
+
+    attempt = replace(FLIGHT, step=Step.PROBE) if phase is Phase.REFRESHING else None
+    w = replace(w, phase=phase, after=after, attempt=attempt, keyring=Trouble.LOCKED, unsaved=False)
+    offered = derive(w, gate, NOW).auth.detail is Detail.KEYRING_LOCKED
+    assert offered is (after == "" and phase in (Phase.LOADING, Phase.VALID, Phase.WAITING, Phase.REFRESHING))
+
+    asked, effects = machine.step(w, Manual(NOW))
+    by_hand = asked.phase is Phase.WAITING and asked.trigger is Trigger.MANUAL and asked.due is not None
+    again = asked.attempt is not None and asked.attempt.reprobe_for is Trigger.MANUAL
+    assert not offered or Load(prompt=True) in effects or by_hand or again
 
 
 @given(WORKLOADS, GATES)

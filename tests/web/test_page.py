@@ -159,6 +159,20 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     assert "Welcome" in window.text("#welcome")
 
 
+def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:
+    """Also where its login could not be saved yet; the way on is Resume."""
+
+    show(seen("alpha", Status.STOPPED, Detail.NOT_STORED, "…"), seen("beta", Status.STOPPED, Detail.PAUSED, "…"))
+
+    assert ["Paused", "Paused"] == [window.text(f"#workload-{name} .badge") for name in ("alpha", "beta")]
+    assert window.text("#workload-beta [data-ref=wrong]") == "Paused by you. Programs get no token."
+    assert window.text("#workload-alpha [data-ref=wrong]").startswith(
+        "Paused by you. Programs get no token. The newest login"
+    )
+    assert "Resume it" in window.card("alpha").text
+    window.see("#workload-alpha [data-do=resume]")
+
+
 def test_a_card_does_not_run_away(window: Window, show: Open) -> None:
     """One that has the focus keeps its place until the person has left it."""
 

@@ -128,7 +128,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
     for number, warning in enumerate(snapshot.warnings):
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
     yield MenuItem("summary", summary(snapshot), enabled=False)
-    if any(view.auth.detail is Detail.KEYRING_LOCKED for view in views):
+    if any(view.auth.detail is Detail.KEYRING_LOCKED and _can_retry(view) for view in views):
         yield MenuItem(
             "keyring", "Unlock the keyring…", Action(Verb.RETRY_ALL)
         )  # a manual retry may show the keyring's dialog
@@ -205,5 +205,5 @@ def _can_retry(view: WorkloadView) -> bool:
 
 def _quit_text(views: list[WorkloadView]) -> str:
     """Quit, with a warning where a login would be lost."""
-    unsaved = [view.name for view in views if view.auth.detail is Detail.NOT_STORED]
+    unsaved = [view.name for view in views if view.auth.unsaved and view.status is not Status.REMOVING]
     return f"Quit (the newest login of {', '.join(unsaved)} is not saved)" if unsaved else "Quit"

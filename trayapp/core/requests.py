@@ -36,7 +36,7 @@ from trayapp.core.model import (
     Phase,
     Workload,
 )
-from trayapp.core.storing import Result, enter_valid, give_up_login, run_deferred, store
+from trayapp.core.storing import Result, enter_paused, enter_valid, give_up_login, run_deferred, store
 
 Action: TypeAlias = Callable[[Workload, Any], Result]
 
@@ -99,7 +99,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
 
 def pause(w: Workload, e: Pause) -> Result:
     """Stop: no attempt, no token served, until resumed (M17)."""
-    return replace(w, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
+    return enter_paused(w), (Save(), Note("phase", "paused"))
 
 
 def resume(w: Workload, e: Resume) -> Result:

@@ -103,12 +103,14 @@ HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes o
 
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
+    Detail.REFUSED: "The server no longer accepts its login. Reauthorize opens its sign-in page.",
     Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
     "Reauthorize opens its sign-in page.",
-    Detail.CEILING: "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize "
-    "opens its sign-in page.",
 }
-RED_BODY_DEFAULT = "The server no longer accepts its login. Reauthorize opens its sign-in page."
+RED_BODY_DEFAULT = (  # the ceiling, whatever is in the way by now: nobody refused this login
+    "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its sign-in "
+    "page."
+)
 AMBER_BODIES: Mapping[Detail, str] = {
     Detail.KEYRING_LOCKED: "Unlock the keyring; it goes on by itself.",
     Detail.KEYRING_UNAVAILABLE: "The keyring does not answer as it should; it goes on by itself when it does.",
@@ -124,6 +126,8 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
         return f"{enter_code(w.device)} to finish signing in, on any machine; only if you began this sign-in."
     if status is Status.UNAUTHENTICATED and w.signing_in:
         return "Finish signing in in your browser; its menu can open the page again."
+    if status is Status.STOPPED and detail is Detail.NOT_STORED:  # both are true: it is written again while paused, too
+        return f"{CONTEXT[Detail.PAUSED]} {CONTEXT[Detail.NOT_STORED]}"
     match detail:
         case Detail.KEYRING_UNAVAILABLE:
             return KEYRING_CONTEXT[w.keyring or Trouble.UNAVAILABLE]

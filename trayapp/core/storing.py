@@ -160,8 +160,15 @@ def confirm_change(w: Workload) -> Workload:
         phase=Phase.BROKEN,
         attempt=None,
         due=None,
+        keyring=None,
+        keyring_since=None,
         broken="Its endpoints or client were changed in the configuration.",
     )
+
+
+def enter_paused(w: Workload) -> Workload:
+    """Enter phase `paused`: it waits for a person alone, not for the network or the keyring (M17)."""
+    return replace(w, phase=Phase.PAUSED, due=None, failing=None, keyring=None, keyring_since=None)
 
 
 def give_up_login(w: Workload) -> Workload:
@@ -194,7 +201,7 @@ def run_deferred(w: Workload, now: Moment) -> Result:
     cleared = replace(w, after="")
     match w.after:
         case "pause":
-            return replace(cleared, phase=Phase.PAUSED, due=None, failing=None), (Save(), Note("phase", "paused"))
+            return enter_paused(cleared), (Save(), Note("phase", "paused"))
         case "confirm":
             return confirm_change(cleared), (Note("phase", "confirm_change"),)
         case "sign_out":

@@ -114,24 +114,25 @@ _SIGNED_OUT_DETAILS: Mapping[SignedOut | None, Detail] = {
 
 
 def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment) -> Detail:
-    """The first that holds, in the order of `Detail`."""
-    if _write_failed(w):
-        return Detail.NOT_STORED
-    if w.keyring is not None:
-        return Detail.KEYRING_LOCKED if w.keyring is Trouble.LOCKED else Detail.KEYRING_UNAVAILABLE
+    """The first that holds, in the order of `Detail`. What was decided goes before what is only in the way: no unlock
+    and no network would let it continue."""
     match status:
-        case Status.ERROR:
-            return Detail.CONFIRM_CHANGE if w.confirm is not None else Detail.CONFIG_ERROR
-        case Status.UNHEALTHY:
-            return Detail.UPSTREAM_REJECTS
-        case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT:
-            return _SIGNED_OUT_DETAILS.get(w.signed_out, Detail.NEVER_SIGNED_IN)
-        case Status.UNAUTHENTICATED:
-            return Detail.CEILING
-        case Status.STOPPED:
-            return Detail.PAUSED
         case Status.REMOVING:
             return Detail.OK
+        case Status.ERROR:
+            return Detail.CONFIRM_CHANGE if w.confirm is not None else Detail.CONFIG_ERROR
+        case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT:
+            return _SIGNED_OUT_DETAILS.get(w.signed_out, Detail.NEVER_SIGNED_IN)
+        case _ if _write_failed(w):
+            return Detail.NOT_STORED
+        case Status.STOPPED:
+            return Detail.PAUSED
+        case _ if w.keyring is not None:
+            return Detail.KEYRING_LOCKED if w.keyring is Trouble.LOCKED else Detail.KEYRING_UNAVAILABLE
+        case Status.UNHEALTHY:
+            return Detail.UPSTREAM_REJECTS
+        case Status.UNAUTHENTICATED:
+            return Detail.CEILING
         case _:
             return _waiting_detail(w, facts, gate, now)
 
@@ -205,6 +206,7 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         device=w.device,
         sign_in_error=w.sign_in_error,
         sign_in_warning=w.sign_in_warning,
+        unsaved=_write_failed(w),
     )
 
 

@@ -85,6 +85,7 @@ export function wrong(row) {
   if (row.status === "removing") return "Its login is revoked and deleted.";
   if (row.status === "unauthenticated" && signingIn) return "";
   if (detail === "refresh_delayed" && row.colour === "amber") return "Its token is being renewed.";
+  if (row.status === "stopped" && detail === "not_stored") return `${WRONG.paused} ${WRONG.not_stored}`; // both are true
   return WRONG[detail] ?? row.status_context;
 }
 
