@@ -1,6 +1,6 @@
-"""`App`: the program as a process on a real desktop, and its command line beside it, as a person has them.
+"""`App`: the program as a process on a real desktop, with the command line beside it, as a person has them.
 
-Everything it writes is below directories of its own, by the XDG variables of the desk. What it prints goes to a file.
+Everything it writes is below directories of its own, through the desk's XDG variables. Its output goes to a file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 class App:
-    """`amberlight run` in `environment`; `name` is the workload that the shortcuts below speak of."""
+    """`amberlight run` in `environment`. `name` is the workload that the shortcuts below are about."""
 
     python: tuple[str, ...] = (sys.executable,)  # or an installed program; then the two below are empty
     program: tuple[str, ...] = ("-m", "trayapp")  # what Python is to run; `run` and its options follow
@@ -98,14 +98,14 @@ class App:
             return None
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """End it as a power failure does."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """A command of the command line, whatever its exit code."""
+        """Run a command; returns it whatever its exit code."""
         return subprocess.run(
             [*self.python, *self.module, *words],
             env=self.environment,
@@ -118,7 +118,7 @@ class App:
         )
 
     def run(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
-        """A command of the command line; what it printed. Any other exit code fails the test."""
+        """Run a command; what it printed. An exit code that isn't in `codes` fails the test."""
         done = self.command(*words)
         assert done.returncode in codes, (
             f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}{self.tail()}"
@@ -126,7 +126,7 @@ class App:
         return done.stdout
 
     def signed_in_elsewhere(self, *words: str, person: Callable[[str], str]) -> str:
-        """A command with `--no-browser`: the person gets the address that it prints, and what they return is pasted."""
+        """Run a command with `--no-browser`: `person` gets the URL that it prints, and what they return is pasted."""
         process = subprocess.Popen(
             [*self.python, *self.module, *words, "--no-browser"],
             env=self.environment,
@@ -157,7 +157,7 @@ class App:
         return found
 
     def until(self, wanted: Callable[[dict[str, Any]], object], what: str, limit: float = 20.0) -> dict[str, Any]:
-        """Look until the status is as wanted, and return it as the command line then tells it."""
+        """Poll until the status is as wanted, and return it as the command line then shows it."""
         end = time.monotonic() + limit
         while True:
             found = self.glance()
@@ -167,14 +167,14 @@ class App:
             time.sleep(0.05)
 
     def glance(self) -> dict[str, Any]:
-        """The same from the API, without another process: looking often costs the machine little."""
+        """The status from the API, without another process: cheap enough to poll often."""
         try:
             return dict(ApiClient.find(self._runtime).status(self.name))
         except NotRunningError:
             return self.status()  # which says why not
 
     def until_up(self, limit: float = 20.0) -> None:
-        """Until the command line finds it: exit code 3 says that no app is running."""
+        """Wait until the command line finds it (exit code 3 means that no app is running)."""
         end = time.monotonic() + limit
         while not (self._runtime / "server.json").exists() or self.command("status", self.name).returncode == 3:
             assert self._process is not None
@@ -183,7 +183,7 @@ class App:
             time.sleep(0.05)
 
     def tail(self) -> str:
-        """The end of what it printed, for a failure's message."""
+        """The end of its output, for a failure's message."""
         return "\n--- output ---\n" + self.output.read_text(errors="replace")[-3000:]
 
     def command_lines(self) -> bytes:

@@ -1,8 +1,8 @@
-"""The person at the browser: real headless Chromium signs in and agrees.
+"""The person at the browser: real headless Chromium signs in and consents.
 
-As a program it is what BROWSER names (`browser_command`). It knows two kinds of page by their forms, oidc-provider's
-sign-in and consent, and a page with one button `id="allow"`, and it is done when the page of a loopback callback says
-that somebody is signed in. Its log has the titles of the pages: never an address, a code or a token.
+As a program it is what BROWSER names (`browser_command`). It recognises two kinds of page by their forms,
+oidc-provider's sign-in and consent, and a page with one button `id="allow"`; it is done when the page of a loopback
+callback says that somebody is signed in. Its log has the pages' titles: never a URL, a code or a token.
 
 Exit codes: 0 signed in, 1 a page said otherwise or did not come in time.
 """
@@ -46,9 +46,9 @@ FLAGS = (
 
 
 def browser_command(log: Path | None = None, *, login: str = "alice", background: bool = True) -> str:
-    """The value for BROWSER; with `background` the caller need not wait for the end of the visit.
+    """The value for BROWSER; with `background` the caller needn't wait for the end of the visit.
 
-    `webbrowser` splits BROWSER at the path separator, so no path in it may hold one.
+    `webbrowser` splits BROWSER at the path separator, so no path in it may contain one.
     """
     words = [sys.executable, str(Path(__file__).resolve()), "--login", login]
     words += ["--log", str(log)] if log else []
@@ -58,7 +58,7 @@ def browser_command(log: Path | None = None, *, login: str = "alice", background
 
 
 def missing() -> str:
-    """What is not installed, or nothing."""
+    """What isn't installed, or ""."""
     programs = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
     return " and ".join(programs)
 
@@ -73,7 +73,7 @@ class Visit:
         self._done: set[str] = set()
 
     def run(self, url: str, limit: float = PAGE_LIMIT) -> bool:
-        """Go there and do what each page wants; whether the last one says "signed in"."""
+        """Open the URL and act on each page; whether the last one says "signed in"."""
         end = time.monotonic() + limit
         self.driver.get(url)
         title = ""
@@ -96,7 +96,7 @@ class Visit:
         return " / ".join(dict.fromkeys(filter(None, headings)))
 
     def look(self) -> bool | None:
-        """Act on what is there now; True or False when the visit is over."""
+        """Act on the current page; True or False when the visit is over."""
         if urlsplit(self.driver.current_url).path.startswith("/callback"):
             text = self.driver.find_element(By.TAG_NAME, "body").text.lower()
             return "signed in" in text if text else None
@@ -119,7 +119,7 @@ class Visit:
         password.submit()
 
     def once(self, step: str, act: Callable[[], object]) -> None:
-        """A form is sent once on a page; the same form again on another page is another step."""
+        """Submit a form once per page; the same form on another page is another step."""
         key = f"{step} {self.driver.current_url}"
         if key not in self._done:
             self._done.add(key)

@@ -1,7 +1,7 @@
-"""The real world of these tests: one authorization server behind one relay for the whole run.
+"""Fixtures: one authorization server behind one relay for the whole run.
 
-What is not installed skips a test with a reason on a laptop and fails it under CI=true, so that nobody takes a run
-that tested nothing for a green one.
+A test whose tools are not installed is skipped with a reason on a laptop and fails under CI=true, so that a run that
+tested nothing can't pass for a green one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tests.real.relay import Relay
 ACCESS_TTL = 30.0  # s
 
 
-def lacking(what: str) -> None:
-    """Something that the test needs is not there: skip, or fail where it must be there."""
+def skip_or_fail(what: str) -> None:
+    """Something the test needs is missing: skip, or fail under CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
@@ -30,7 +30,7 @@ def _world() -> Iterator[tuple[Relay, Idp]]:
     try:
         node.packages()
     except node.NodeMissing as error:
-        lacking(str(error))
+        skip_or_fail(str(error))
     with Relay() as relay, Idp(relay.url, access_ttl=ACCESS_TTL) as idp:
         relay.upstream = idp.address
         yield relay, idp
@@ -38,7 +38,7 @@ def _world() -> Iterator[tuple[Relay, Idp]]:
 
 @pytest.fixture
 def relay(_world: tuple[Relay, Idp]) -> Iterator[Relay]:
-    """The way to the authorization server: good at first, with an empty log."""
+    """The route to the authorization server: good at first, with an empty log."""
     relay, _ = _world
     relay.clear()
     yield relay
@@ -47,7 +47,7 @@ def relay(_world: tuple[Relay, Idp]) -> Iterator[Relay]:
 
 @pytest.fixture
 def idp(_world: tuple[Relay, Idp]) -> Iterator[Idp]:
-    """npm's oidc-provider, whose issuer is the relay's address; grants and registrations of other tests have ended."""
+    """npm's oidc-provider, whose issuer is the relay's URL; without the grants and registrations of other tests."""
     _, idp = _world
     yield idp
     idp.revoke_all()
@@ -58,6 +58,6 @@ def idp(_world: tuple[Relay, Idp]) -> Iterator[Idp]:
 
 @pytest.fixture
 def chromium() -> None:
-    """Chromium and its driver are installed."""
+    """Requires Chromium and its driver."""
     if missing := browser.missing():
-        lacking(f"{missing} not found: apt-get install chromium chromium-driver")
+        skip_or_fail(f"{missing} not found: apt-get install chromium chromium-driver")

@@ -1,4 +1,4 @@
-"""The person with a phone: real headless Chromium opens oidc-provider's device page, types the code, signs in, agrees."""
+"""The person with a phone: real headless Chromium opens oidc-provider's device page, enters the code and signs in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.real.browser import FLAGS, Visit
 
 
 class DeviceVisit(Visit):
-    """Knows the pages of RFC 8628 too: the field for the code, the question whether it is this device, and the end."""
+    """Knows the pages of a device sign-in too: the code's form, the confirmation, and the end."""
 
     def __init__(self, driver: webdriver.Chrome, login: str, code: str, *, agree: bool) -> None:
         self.titles: list[str] = []
@@ -43,7 +43,7 @@ class DeviceVisit(Visit):
 
 
 def enter_code(url: str, code: str, *, login: str = "alice", agree: bool = True, limit: float = 40.0) -> list[str]:
-    """Open the page, do what it wants; the titles that were seen. Not `agree`: *Abort* at the question."""
+    """Enter the code and sign in; the titles of the pages. Without `agree`, press *Abort* at the confirmation."""
     profile = tempfile.mkdtemp(prefix="visit-")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "/usr/bin/chromium"

@@ -1,4 +1,4 @@
-"""npm's server-everything as a process, and a guard before it that wants the access tokens of an `OAuthServer`."""
+"""npm's server-everything as a process, and a guard in front of it that requires the tokens of an `OAuthServer`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def everything(transport: str) -> Iterator[str]:
 
 @dataclass
 class Guard:
-    """What came to the guard. `rejections` are 401s; `asked` every method and path."""
+    """What the guard has seen. `rejections` counts 401s; `asked` holds every method and path."""
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Guard:
 
 @contextlib.asynccontextmanager
 async def guarded(server: OAuthServer, url: str) -> AsyncIterator[Guard]:
-    """Whoever brings a good token gets through to `url`; anybody else a challenge, as RFC 9728 wants it."""
+    """Let requests with a valid token through to `url`; answer any other with a challenge (RFC 9728)."""
     guard = Guard()
     origin, _, path = url.rpartition("/")
 

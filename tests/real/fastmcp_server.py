@@ -1,4 +1,4 @@
-"""A FastMCP server with remote auth, as its documentation sets one up: run as a program, so that nothing of it is ours.
+"""A FastMCP server with remote auth, set up as its documentation says. Run as a program: none of its code is ours.
 
 Arguments: the authorization server's issuer, and the port to listen on.
 """

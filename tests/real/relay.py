@@ -1,9 +1,8 @@
-"""`Relay`: a man in the middle on loopback, who can be told to be a bad network.
+"""`Relay`: a proxy on loopback between client and authorization server that can simulate a bad network.
 
-It passes HTTP on to the authorization server, untouched, and at the token endpoint does what was ordered: a queue of
-faults for the next requests (`inject`), or one fault for all (`mode`). What it remembers of a request is its method,
-its path without the query, its grant type, and what became of it: never a body, a code or a token. Its spy knows the
-secrets that went by from their digests alone.
+It forwards HTTP untouched, except that at the token endpoint it does what was ordered: a queue of faults for the next
+requests (`inject`), or one fault for all (`mode`). Of a request it records method, path without query, grant type and
+what became of it: never a body, a code or a token. Its leak detector knows the secrets that passed by their digests.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from tests.real.spy import Spy
+from tests.real.leak_detector import LeakDetector
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 FORWARD_LIMIT = 30.0  # s
@@ -34,7 +33,7 @@ FIREWALL_PAGE = """<!DOCTYPE html><html><head><title>Web Page Blocked</title></h
 
 
 class Fault(StrEnum):
-    """What can happen to a token request."""
+    """What can be done to a token request."""
 
     FIREWALL = "firewall"  # 403 with a page for people; the server never sees the request
     BUSY = "busy"  # 503 with Retry-After, from something in front of the server
@@ -45,7 +44,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """One request that went by."""
+    """One request that passed through."""
 
     at: float  # monotonic, s
     method: str
@@ -56,7 +55,7 @@ class Passed:
 
 
 class Relay:
-    """Real TCP on 127.0.0.1, its own thread and loop. `upstream` may be set after the start: then 502 until it is."""
+    """Real TCP on 127.0.0.1, with its own thread and loop. `upstream` may be set later; until then it answers 502."""
 
     def __init__(self, upstream: tuple[str, int] | None = None, *, token_path: str = "/token") -> None:
         self.upstream = upstream
@@ -64,7 +63,7 @@ class Relay:
         self.mode: Fault | None = None
         self.retry_after = 1  # s, in the answer of BUSY
         self.port = 0
-        self.spy = Spy()
+        self.secrets = LeakDetector()
         self._queue: deque[Fault] = deque()
         self._log: list[Passed] = []
         self._lock = threading.Lock()
@@ -81,7 +80,7 @@ class Relay:
         return f"http://127.0.0.1:{self.port}"
 
     def inject(self, *faults: Fault) -> None:
-        """One fault for each of the next token requests, after those that are still waiting; they go before `mode`."""
+        """Queue one fault for each of the next token requests; the queue goes before `mode`."""
         with self._lock:
             self._queue.extend(faults)
 
@@ -91,7 +90,7 @@ class Relay:
             return tuple(self._queue)
 
     def clear(self) -> None:
-        """A good network again, with an empty log."""
+        """Restore a good network and empty the log."""
         with self._lock:
             self._queue.clear()
             self._log.clear()
@@ -99,7 +98,7 @@ class Relay:
             self.retry_after = 1
 
     def log(self) -> list[Passed]:
-        """What went by, oldest first; a request is written down when its end is known."""
+        """The requests so far, oldest first; each is logged when it has ended."""
         with self._lock:
             return list(self._log)
 
@@ -108,7 +107,7 @@ class Relay:
         return [passed for passed in self.log() if passed.grant == "refresh_token"]
 
     def counts(self) -> Counter[Fault | None]:
-        """Token requests by what was done to them; None: passed on."""
+        """Token requests by fault; None: forwarded."""
         return Counter(passed.fault for passed in self.log() if passed.path == self.token_path)
 
     def __enter__(self) -> Self:
@@ -166,7 +165,7 @@ class Relay:
         grant = parse_qs(body.decode("latin-1")).get("grant_type", [""])[0] if is_token else ""
         fault = self._next_fault() if is_token else None
         if is_token:
-            self.spy.form(body)
+            self.secrets.form(body)
         status: int | None = None
         try:
             response = await (self._acts[fault](self, request, body) if fault else self._forward(request, body))
@@ -192,7 +191,7 @@ class Relay:
             ) as answer:
                 content = await answer.read()
                 if request.path == self.token_path:
-                    self.spy.json(content)
+                    self.secrets.json(content)
                 return web.Response(status=answer.status, headers=_end_to_end(answer.headers), body=content)
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=f"the relay cannot reach its server: {type(error).__name__}")

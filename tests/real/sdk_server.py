@@ -1,6 +1,7 @@
-"""A protected server of the official Python SDK, as its documentation sets one up: run as a program of its own.
+"""A protected server of the official Python SDK, set up as its documentation says. Run as a program of its own.
 
-Arguments: the authorization server's issuer, and the port to listen on. Tokens are JWTs, checked with the issuer's keys.
+Arguments: the authorization server's issuer, and the port to listen on. Tokens are JWTs, verified with the issuer's
+keys.
 """
 
 from __future__ import annotations

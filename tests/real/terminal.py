@@ -1,5 +1,7 @@
-"""`Terminal`: a command with a pseudo-terminal of its own, as a person has it over SSH: what is typed goes through the
-line discipline, and Ctrl-C is the terminal's own signal."""
+"""`Terminal`: a command in a pseudo-terminal of its own, as over SSH.
+
+What is typed goes through the line discipline, and Ctrl-C is the terminal's own signal.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ ESCAPES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class Terminal:
-    """One command, until it ends. `screen` is all that it printed so far, and what was typed, as a terminal echoes it."""
+    """One command, until it ends. `screen` is all it has printed, including the terminal's echo of what was typed."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
         self._ours, theirs = pty.openpty()
@@ -56,7 +58,7 @@ class Terminal:
         return self.raw.decode(errors="replace").replace("\r\n", "\n")
 
     def expect(self, pattern: str, limit: float = 30.0) -> re.Match[str]:
-        """Read until it is on the screen."""
+        """Read until the pattern is on the screen."""
         end = time.monotonic() + limit
         while (found := re.search(pattern, self.screen)) is None:
             assert self._read(end - time.monotonic()), f"{pattern!r} did not come: {self.screen}"
@@ -66,7 +68,7 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def line(self, text: str) -> None:
-        """Typed, and Enter."""
+        """Type a line and press Enter."""
         self.type(f"{text}\r")
 
     def interrupt(self) -> None:
@@ -82,11 +84,11 @@ class Terminal:
         return self._process.wait(5)
 
     def hostile(self) -> list[bytes]:
-        """Control characters that it printed and no plain text has."""
+        """Control characters in its output that plain text doesn't have."""
         return ESCAPES.findall(self.raw)
 
     def _read(self, limit: float) -> bool:
-        """Whatever comes next; False when nothing does any more."""
+        """Read what comes next; False when nothing more will."""
         ready, _, _ = select.select([self._ours], [], [], max(0.0, limit))
         if not ready:
             return False

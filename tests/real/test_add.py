@@ -1,4 +1,4 @@
-"""`amberlight add NAME URL` and nothing else: servers that nobody here wrote say the rest, and Chromium signs in."""
+"""`amberlight add NAME URL` and nothing else, with servers of other projects: found, registered, signed in."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pytest
 
 from tests.desktop.desk import Desk, missing
 from tests.desktop.screen import wait_for
-from tests.real import browser, protected
+from tests.real import browser, protected_servers
 from tests.real.app import HURRIED, App
-from tests.real.conftest import lacking
+from tests.real.conftest import skip_or_fail
+from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Relay
-from tests.real.walk import walk
 from trayapp.cli.client import ApiClient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -36,7 +36,7 @@ SAMPLES = 5
 def desk() -> Iterator[Desk]:
     """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
     if lacks := missing():
-        lacking(f"{lacks} not found: see the packages of the README")
+        skip_or_fail(f"{lacks} not found: see the packages of the README")
     with Desk() as session:
         yield session
 
@@ -44,9 +44,9 @@ def desk() -> Iterator[Desk]:
 @pytest.fixture
 def server(idp: Idp) -> Iterator[str]:
     """A FastMCP server with remote auth, whose tokens oidc-provider gives."""
-    if lacks := protected.fastmcp_missing():
-        lacking(lacks)
-    with protected.fastmcp(idp.issuer) as url:
+    if missing := protected_servers.fastmcp_missing():
+        skip_or_fail(missing)
+    with protected_servers.fastmcp(idp.issuer) as url:
         yield url
 
 
@@ -159,7 +159,7 @@ def test_nothing_but_an_address(
         assert idp.counts().revocations == revoked + 1
         wait_for(lambda: idp.counts().unregistrations == 1, "the end of its registration")
         assert app.quit() == 0
-    assert relay.spy.leaking_files(tmp_path, desk.root) == []
+    assert relay.secrets.leaking_files(tmp_path, desk.root) == []
 
 
 def test_one_click_until_green(relay: Relay, idp: Idp, server: str, desk: Desk, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_one_click_until_green(relay: Relay, idp: Idp, server: str, desk: Desk, 
 def until_green(client: ApiClient, name: str) -> float:
     """Seconds from the moment at which a browser is sent back to us."""
     page = client.post(name, "reauthorize", {"browser": False})["authorization_url"]
-    back = walk(page, to_the_end=False)
+    back = sign_in_by_forms(page, to_the_end=False)
     began = time.monotonic()
     visit = threading.Thread(target=lambda: httpx2.get(back, follow_redirects=True, trust_env=False))
     visit.start()
@@ -197,13 +197,13 @@ def test_a_server_of_the_python_sdk(
 ) -> None:
     """The official SDK writes its metadata in its own way: an address is enough all the same, and a client gets through."""
 
-    with protected.sdk_server(idp.issuer) as url, app_of(desk, tmp_path, titles) as app:
+    with protected_servers.sdk_server(idp.issuer) as url, app_of(desk, tmp_path, titles) as app:
         app.configure(CONFIG)
         app.until_up()
         assert "is signed in" in app.run("add", app.name, url)
         app.until(running, "running")
         assert "hello" == asyncio.run(echo(app))
-    assert relay.spy.leaking_files(tmp_path, desk.root) == []
+    assert relay.secrets.leaking_files(tmp_path, desk.root) == []
 
 
 def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromium: None) -> None:
@@ -214,8 +214,8 @@ def test_the_example_of_the_sdk(desk: Desk, titles: Path, tmp_path: Path, chromi
     try:
         node.packages()
     except node.NodeMissing as error:
-        lacking(str(error))
-    with protected.sdk_example() as url, app_of(desk, tmp_path, titles) as app:
+        skip_or_fail(str(error))
+    with protected_servers.sdk_example() as url, app_of(desk, tmp_path, titles) as app:
         app.configure(CONFIG)
         app.until_up()
         done = app.command("add", app.name, url)

@@ -1,4 +1,4 @@
-"""All workloads at one address, before the official clients: npm's server-everything by both transports, and a red one."""
+"""The MCP endpoint over all workloads, with official clients: server-everything by both transports, and a red one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.app.test_runtime import Program
 from tests.engine.engines import login_of
 from tests.real import node
 from tests.real.app import App
-from tests.real.conftest import lacking
+from tests.real.conftest import skip_or_fail
 from tests.real.everything import Guard, everything, guarded
 from trayapp.cli.client import ApiClient as Command
 from trayapp.cli.client import NotRunningError
@@ -40,7 +40,7 @@ def servers() -> Iterator[dict[str, str]]:
     try:
         node.packages()
     except node.NodeMissing as error:
-        lacking(str(error))
+        skip_or_fail(str(error))
     with ExitStack() as stack:
         yield {name: stack.enter_context(everything(transport)) for name, transport in TRANSPORTS.items()}
 
@@ -61,7 +61,7 @@ class World:
         return str(self.access["url"].replace("/mcp", f"/k/{key}/mcp"))
 
     async def becomes(self, name: str, word: str) -> None:
-        await until(lambda: self.program.word(name).startswith(f"{word} "), f"{name} to be {word}")
+        await until(lambda: self.program.status(name).startswith(f"{word} "), f"{name} to be {word}")
 
     async def breaks(self, name: str, mode: Mode) -> None:
         """Its token is taken no more, and there is no other one; somebody's call finds out."""

@@ -1,6 +1,6 @@
-"""The whole program with nothing pretended: oidc-provider, gnome-keyring, Chromium, and a bad network in between.
+"""The whole program with nothing simulated: oidc-provider, gnome-keyring, Chromium, and a bad network in between.
 
-One long story in order, as each part needs what the one before it left: a sign-in by command, an outage of every
+One long story in order, because each part needs what the one before it left: a sign-in by command, an outage of every
 kind, a lost answer, ten rotations, a revocation, and a restart.
 """
 
@@ -20,10 +20,10 @@ from tests.desktop.desk import Desk, missing
 from tests.desktop.screen import wait_for
 from tests.real import browser
 from tests.real.app import HURRIED, App
-from tests.real.conftest import lacking
+from tests.real.conftest import skip_or_fail
+from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
-from tests.real.walk import walk
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -62,7 +62,7 @@ with contextlib.closing(secretstorage.dbus_init()) as connection:
 def desk() -> Iterator[Desk]:
     """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
     if lacks := missing():
-        lacking(f"{lacks} not found: see the packages of the README")
+        skip_or_fail(f"{lacks} not found: see the packages of the README")
     with Desk() as session:
         yield session
 
@@ -169,7 +169,7 @@ def heals_by_itself(app: App, relay: Relay, idp: Idp) -> None:
     assert word(found) == ("running", "ok")
     assert bearer(app, idp) == "alice"
     assert idp.counts().refused == granted.refused
-    assert relay.spy.leaks(app.command_lines()) == 0
+    assert relay.secrets.leaks(app.command_lines()) == 0
 
 
 def loses_an_answer(app: App, relay: Relay) -> None:
@@ -209,9 +209,9 @@ def stored(app: App) -> bytes:
 
 def keeps_its_secrets(app: App, relay: Relay, *places: Path) -> None:
     """The newest refresh token is in the keyring, and no token, code or verifier is in any file of this desktop."""
-    assert relay.spy.leaks(stored(app)) >= 1
-    assert len(relay.spy) > 30
-    assert relay.spy.leaking_files(app.output, *places) == []
+    assert relay.secrets.leaks(stored(app)) >= 1
+    assert len(relay.secrets) > 30
+    assert relay.secrets.leaking_files(app.output, *places) == []
 
 
 def test_a_machine_without_a_screen(relay: Relay, idp: Idp, desk: Desk, tmp_path: Path) -> None:
@@ -224,8 +224,8 @@ def test_a_machine_without_a_screen(relay: Relay, idp: Idp, desk: Desk, tmp_path
     with app:
         app.until_up()
         add = ("add", app.name, "http://127.0.0.1:9/mcp", *server)
-        printed = app.signed_in_elsewhere(*add, person=partial(walk, to_the_end=False))
-        assert relay.spy.leaks(printed.encode()) == 0
+        printed = app.signed_in_elsewhere(*add, person=partial(sign_in_by_forms, to_the_end=False))
+        assert relay.secrets.leaks(printed.encode()) == 0
         assert word(app.until(lambda s: s["status"] == "running", "running")) == ("running", "ok")
         assert bearer(app, idp) == "alice"
         refreshes(app, idp)
@@ -233,10 +233,10 @@ def test_a_machine_without_a_screen(relay: Relay, idp: Idp, desk: Desk, tmp_path
     with app:
         app.until_up()
         assert word(app.until(lambda s: s["status"] == "running", "running")) == ("running", "ok")
-        assert relay.spy.leaks(stored(app)) >= 1
+        assert relay.secrets.leaks(stored(app)) >= 1
         revoked = idp.counts().revocations
         app.run("remove", app.name, "--yes")
         assert idp.counts().revocations == revoked + 1
-        assert relay.spy.leaks(stored(app)) == 0
+        assert relay.secrets.leaks(stored(app)) == 0
         assert app.quit() == 0, app.tail()
-    assert relay.spy.leaking_files(app.output, desk.root) == []
+    assert relay.secrets.leaking_files(app.output, desk.root) == []

@@ -1,4 +1,4 @@
-"""The lab itself: the relay does what it was told, and the server behind it is a strict one."""
+"""The fixtures themselves: the relay does what it is told, and the server behind it is strict."""
 
 from __future__ import annotations
 
@@ -119,18 +119,18 @@ def test_the_log_holds_no_query_and_no_body(relay: Relay, idp: Idp) -> None:
     assert [passed.path for passed in relay.log()] == ["/auth", "/token"]
 
 
-def test_the_spy_finds_what_went_by(relay: Relay, idp: Idp, tmp_path: Path) -> None:
+def test_the_leak_detector_finds_secrets(relay: Relay, idp: Idp, tmp_path: Path) -> None:
     """A secret of a request is found in a file later, and everything else there is not taken for one."""
 
     with httpx2.Client(trust_env=False) as client:
         client.post(f"{relay.url}/token", data=FORM | {"refresh_token": "x" * 43})
     (tmp_path / "log").write_text(f"refused: {'y' * 43}")
-    assert relay.spy.leaking_files(tmp_path) == []
+    assert relay.secrets.leaking_files(tmp_path) == []
     (tmp_path / "state.db").write_bytes(b"\0\1" + b"x" * 43 + b"\0")
-    assert relay.spy.leaking_files(tmp_path) == [tmp_path / "state.db"]
+    assert relay.secrets.leaking_files(tmp_path) == [tmp_path / "state.db"]
 
 
-def test_the_hook_is_a_command_for_webbrowser(tmp_path: Path) -> None:
+def test_the_browser_command_suits_webbrowser(tmp_path: Path) -> None:
     """BROWSER is one command with the address in it; a path that would split it is refused."""
 
     assert browser.browser_command(tmp_path / "titles").endswith(" %s &")

@@ -1,4 +1,4 @@
-"""The official MCP clients, unmodified, through the proxy to npm's server-everything and to a protected server."""
+"""The official MCP clients, unmodified, through the proxy to npm's server-everything behind a token check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.engine.engines import with_policy
 from tests.proxy.proxied_engine import ProxiedEngine, proxied_engine
 from tests.real import node
-from tests.real.conftest import lacking
+from tests.real.conftest import skip_or_fail
 from tests.real.everything import Guard, everything, guarded
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
@@ -35,13 +35,13 @@ def servers() -> Iterator[dict[str, str]]:
     try:
         node.packages()
     except node.NodeMissing as error:
-        lacking(str(error))
+        skip_or_fail(str(error))
     with contextlib.ExitStack() as stack:
         yield {transport: stack.enter_context(everything(transport)) for transport in TRANSPORTS}
 
 
 @contextlib.asynccontextmanager
-async def protected(url: str, path: Path, **more: Any) -> AsyncIterator[tuple[ProxiedEngine, Guard, OAuthServer]]:
+async def site_with_guard(url: str, path: Path, **more: Any) -> AsyncIterator[tuple[ProxiedEngine, Guard, OAuthServer]]:
     """Amberlight before a server that wants tokens, whose tokens last a moment and rotate."""
     with OAuthServer(access_token_lifetime=LIFE, grace=5.0) as server:
         async with guarded(server, url) as guard, proxied_engine(server, guard.url, path, POLICY, **more) as site:
@@ -89,7 +89,7 @@ async def work(session: Any, rounds: int) -> None:
 async def test_the_python_client(transport: str, servers: dict[str, str], tmp_path: Path) -> None:
     """Initialize, list, call with live progress, end, while tokens expire and rotate: the client sees no error."""
 
-    async with protected(servers[transport], tmp_path) as (site, guard, server):
+    async with site_with_guard(servers[transport], tmp_path) as (site, guard, server):
         async with connected(transport, site) as session:
             await work(session, 4)
         if transport == "streamableHttp":
@@ -103,7 +103,7 @@ async def test_the_python_client_with_nothing_but_an_address(servers: dict[str, 
 
     from mcp.client import Client
 
-    async with protected(servers["streamableHttp"], tmp_path) as (site, _, _), Client(site.url) as client:
+    async with site_with_guard(servers["streamableHttp"], tmp_path) as (site, _, _), Client(site.url) as client:
         await work(client, 1)
 
 
@@ -124,7 +124,7 @@ async def run_npm(transport: str, url: str, key: str, rounds: int) -> dict[str, 
 async def test_the_npm_client(transport: str, in_path: bool, servers: dict[str, str], tmp_path: Path) -> None:
     """The same by the TypeScript SDK, with its key in the address or in a header."""
 
-    async with protected(servers[transport], tmp_path) as (site, guard, server):
+    async with site_with_guard(servers[transport], tmp_path) as (site, guard, server):
         url, key = (site.url, "") if in_path else (site.keyless_url, site.key)
         found = await run_npm(transport, url, key, 3)
 

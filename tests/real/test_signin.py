@@ -1,6 +1,6 @@
-"""Our sign-in and our refresh against oidc-provider, through a relay that injects faults: what the world is like.
+"""Sign-in and refresh against oidc-provider, through a relay that injects faults.
 
-Two tests send real Chromium; the others walk the same forms faster.
+Two tests use real Chromium; the others submit the same forms over plain HTTP, which is faster.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from tests.real import browser
+from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
-from tests.real.walk import walk
 from trayapp.core.classify import classify
 from trayapp.core.messages import Ambiguous, Outcome, Refreshed, Refused, ServerBusy
 from trayapp.core.model import Login, Moment, Spec
@@ -79,7 +79,7 @@ async def sign_in(idp: Idp, *scopes: str, client_id: str = Idp.client_id, redire
     flow = BrowserSignIn(wire, tokens).run(spec, browser=False, show=page.set_result, now=now)
     running = asyncio.create_task(flow, name="sign-in")
     try:
-        assert "signed in" in (await asyncio.to_thread(walk, await page)).lower()
+        assert "signed in" in (await asyncio.to_thread(sign_in_by_forms, await page)).lower()
         new = await running
     finally:
         running.cancel()
@@ -117,7 +117,7 @@ async def test_chromium_signs_in_and_ten_refreshes_rotate(relay: Relay, idp: Idp
     assert idp.counts().refreshed == before + 10
     assert client.login.generation == new.login.generation + 10
     assert await asyncio.to_thread(seen_by_the_browser, titles) == ["Sign-in", "Sign-in / Authorize"]
-    assert relay.spy.leaking_files(titles) == []
+    assert relay.secrets.leaking_files(titles) == []
 
 
 def seen_by_the_browser(titles: Path) -> list[str]:

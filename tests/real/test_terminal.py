@@ -1,5 +1,8 @@
-"""Over SSH: `add` and `reauthorize` with `--device` and `--no-browser` in a pseudo-terminal, against oidc-provider and a
-protected MCP server, with real Chromium as the person's other machine."""
+"""Signing in over SSH: `add` and `reauthorize` with `--device` and `--no-browser` in a pseudo-terminal.
+
+The authorization server is oidc-provider, the workload a protected MCP server, and Chromium the person's other
+machine.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from typing import Any
 import pytest
 
 from tests.desktop.desk import Desk, missing
-from tests.real import protected
+from tests.real import protected_servers
 from tests.real.app import HURRIED, App
-from tests.real.conftest import lacking
+from tests.real.conftest import skip_or_fail
 from tests.real.device_page import enter_code
+from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
 from tests.real.terminal import Terminal
-from tests.real.walk import walk
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -31,7 +34,7 @@ CODE = r"enter this code:\s+([A-Z]{4}-[A-Z]{4})\s"
 def app(idp: Idp, tmp_path: Path) -> Iterator[App]:
     """The program on a machine without a screen, and nothing configured."""
     if lacks := missing():
-        lacking(f"{lacks} not found: see the packages of the README")
+        skip_or_fail(f"{lacks} not found: see the packages of the README")
     with Desk() as desk:
         environment = {name: value for name, value in desk.env.items() if name not in ("DISPLAY", "BROWSER")}
         app = App(environment, tmp_path, "real", "--no-tray")
@@ -45,9 +48,9 @@ def app(idp: Idp, tmp_path: Path) -> Iterator[App]:
 @pytest.fixture
 def server(idp: Idp) -> Iterator[str]:
     """A FastMCP server with remote auth, whose tokens oidc-provider gives."""
-    if lacks := protected.fastmcp_missing():
-        lacking(lacks)
-    with protected.fastmcp(idp.issuer) as url:
+    if missing := protected_servers.fastmcp_missing():
+        skip_or_fail(missing)
+    with protected_servers.fastmcp(idp.issuer) as url:
         yield url
 
 
@@ -84,7 +87,7 @@ def test_a_code_for_another_machine(relay: Relay, idp: Idp, server: str, app: Ap
         ssh.expect("real is signed in")
         assert ssh.wait() == 0
         assert not ssh.hostile()
-        assert relay.spy.leaks(ssh.raw) == 0
+        assert relay.secrets.leaks(ssh.raw) == 0
     assert word(app) == ("running", "ok", False)
     assert 'flow = "device"' in Path(app.environment["XDG_CONFIG_HOME"], "amberlight", "config.toml").read_text()
     refreshed = app.status()["auth"]["last_refreshed_at"]
@@ -113,7 +116,7 @@ def test_a_code_for_another_machine(relay: Relay, idp: Idp, server: str, app: Ap
         assert ssh.wait() == 0
     assert word(app) == ("running", "ok", False)
     assert app.status()["auth"]["last_refreshed_at"] != refreshed
-    assert relay.spy.leaking_files(app.output) == []
+    assert relay.secrets.leaking_files(app.output) == []
     log = app.output.read_bytes() + b"".join(
         f.read_bytes() for f in Path(app.environment["XDG_STATE_HOME"]).rglob("*.log")
     )
@@ -128,7 +131,7 @@ def test_an_address_to_be_pasted(relay: Relay, idp: Idp, server: str, app: App) 
     terminals paste it; `reauthorize --no-browser` too; Ctrl-C leaves all as it was."""
 
     with terminal(app, "add", app.name, server, "--no-browser") as ssh:
-        redirect = walk(ssh.expect(r"\s(http://\S+/auth\?\S+)\s")[1], to_the_end=False)
+        redirect = sign_in_by_forms(ssh.expect(r"\s(http://\S+/auth\?\S+)\s")[1], to_the_end=False)
         for wrong in (
             "what do I do now?",
             "http://127.0.0.1:1/callback?code=x&state=y",
@@ -153,13 +156,13 @@ def test_an_address_to_be_pasted(relay: Relay, idp: Idp, server: str, app: App) 
     assert word(app) == ("running", "ok", False)
 
     with again(app, "--no-browser") as ssh:
-        late = walk(page, to_the_end=False)  # of the sign-in that was given up: another state
+        late = sign_in_by_forms(page, to_the_end=False)  # of the sign-in that was given up: another state
         fresh = ssh.expect(r"\s(http://\S+/auth\?\S+)\s")[1]
         ssh.line(late)
         ssh.expect("Paste the whole address")
-        ssh.line(f"  '{walk(fresh, to_the_end=False)}'  ")
+        ssh.line(f"  '{sign_in_by_forms(fresh, to_the_end=False)}'  ")
         ssh.expect("real is signed in")
         assert ssh.wait() == 0
     assert word(app) == ("running", "ok", False)
     assert app.status()["auth"]["last_refreshed_at"] != refreshed
-    assert relay.spy.leaking_files(app.output) == []
+    assert relay.secrets.leaking_files(app.output) == []
