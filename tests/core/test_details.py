@@ -1,4 +1,4 @@
-"""What a person gets who asks for more."""
+"""Error details for a bug report, and one notice per workload with a problem."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_details_of_an_error_are_fit_for_a_bug_report() -> None:
 
 
 def test_failed_attempts_are_counted_in_the_details() -> None:
-    """And a workload without an error says how it is."""
+    """A workload without an error has only its state."""
 
     p = player(Policy(max_tries=1))
     play("loaded -> x\ngo -> x\nprobe ok -> x\nnot-sent -> x", p)
@@ -55,6 +55,26 @@ def test_everything_that_is_not_well_has_a_notice_of_its_own() -> None:
     assert [Verb.REAUTHORIZE, Verb.RETRY] == [action.verb for _, action in shown[1].buttons]
 
 
+def test_what_a_person_decided_is_no_problem_to_show() -> None:
+    """Paused or being removed, whatever the keyring is like: a retry would do nothing there."""
+
+    for way in ("pause", "remove"):
+        p = player()
+        play(f"loaded -> x\ngo -> x\nprobe locked -> x\n{way} -> x", p)
+        assert () == details.problem_notices(Snapshot(1, {"w": _view(p)}))
+
+
+def test_a_changed_configuration_is_shown_with_its_way_out() -> None:
+    """A keyring that was locked before has no part in it."""
+
+    p = player()
+    play("loaded -> x\ngo -> x\nprobe locked -> x\nconfigured identity -> x", p)
+    (notice,) = details.problem_notices(Snapshot(1, {"w": _view(p)}))
+
+    assert "choose Reauthorize to sign in there" in notice.body
+    assert Verb.REAUTHORIZE is notice.buttons[0][1].verb
+
+
 def test_a_problem_without_a_status_says_only_its_kind() -> None:
     """Nothing that is not known is shown."""
 
@@ -64,7 +84,7 @@ def test_a_problem_without_a_status_says_only_its_kind() -> None:
     assert "w: running (ok)\nLast error: dns: No such name." == details.error_details(seen)
 
 
-def test_when_all_is_well_that_is_said() -> None:
+def test_all_well_has_a_text() -> None:
     """Also with one workload, and with none."""
 
     assert ["No workload yet. Add one: amberlight add NAME URL", "It is signed in.", "Everything is signed in."] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 
-NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED)
+NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED, Status.REMOVING)
 
 
 def error_details(view: WorkloadView) -> str:
