@@ -1,4 +1,4 @@
-"""The desk as a fixture. On a machine that lacks its programs the tests skip and say what is missing; under CI they fail."""
+"""The headless desktop as fixtures. Where its programs are missing, tests skip and name them; under CI they fail."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.desktop.days import Days, begun
+from tests.desktop.demo_runs import DemoRuns, demos_started
 from tests.desktop.desk import Desk, missing
 
 
 def require_desk() -> None:
-    """Skip, or fail where a skipped desktop test would go unseen."""
+    """Skip with the missing programs; fail under CI, where a skip would go unnoticed."""
     lacking = missing()
     if not lacking:
         return
@@ -24,22 +24,22 @@ def require_desk() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def begun_demos(request: pytest.FixtureRequest) -> Iterator[Days | None]:
-    """The demos, where the run has their tests: their day goes by while the tests before them have the time.
+def started_demos(request: pytest.FixtureRequest) -> Iterator[DemoRuns | None]:
+    """The demos, started early if this run includes their tests: they play while earlier tests run.
 
-    Not in a run of several processes: each of them knows all tests, and which one gets those of the demos is not known.
+    Not under pytest-xdist: every worker knows all tests, but not which worker will run those of the demos.
     """
     wanted = Path(__file__).with_name("test_demo.py") in {item.path for item in request.session.items}
     if missing() or not wanted or hasattr(request.config, "workerinput"):
         yield None
         return
-    with begun() as demos:
+    with demos_started() as demos:
         yield demos
 
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    """One light desktop for the tests of a module; each test leaves it as it found it."""
+    """One light desktop for the tests of a module; each test restores it."""
     require_desk()
     with Desk() as desk:
         yield desk
@@ -47,7 +47,7 @@ def desk() -> Iterator[Desk]:
 
 @pytest.fixture
 def on_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """The desk, with this process's own environment pointing to it."""
+    """The desk, with this process's environment pointing to it."""
     for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
         monkeypatch.setenv(name, desk.env[name])
     return desk

@@ -1,8 +1,8 @@
-"""`python -m tests.desktop.crashing STEP run …`: the real program, which kills itself at one step of a refresh.
+"""`python -m tests.desktop.crashing STEP run …`: the real program, killed by itself at one step of a refresh.
 
-The step is wrapped around an adapter's method from outside, so the program itself knows nothing of it. The kill is
-SIGKILL, at the `REFRESH`th time that the step is reached: the first refresh, that of the start, goes through, so both
-slots, state.db and the other side of every door are in use when it happens.
+An adapter's method is wrapped from outside, so the program contains nothing of it. The kill is SIGKILL, at the
+`REFRESH`th time that the step is reached: the first refresh, that of the start, succeeds, so both slots and state.db are
+in use when it happens.
 """
 
 from __future__ import annotations
@@ -19,65 +19,65 @@ from trayapp.vault.keystore import Keystore
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
 REFRESH = 2
-SHORT = 200  # characters: of a login stored in such pieces the header is the last, as on Windows
+SHORT = 200  # characters: a login is then stored in parts with the header last, as on Windows
 
 
-class Fuse:
-    """Counts how often the step was reached."""
+class KillCounter:
+    """Kills the process when a step is reached for the `REFRESH`th time."""
 
     def __init__(self) -> None:
         self.left = REFRESH
 
-    def burn(self) -> None:
+    def count_down(self) -> None:
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def before(owner: type[Any], method: str) -> None:
-    """Die before the call."""
-    real, fuse = getattr(owner, method), Fuse()
+def kill_before(owner: type[Any], method: str) -> None:
+    """Kill the process before the call."""
+    original, counter = getattr(owner, method), KillCounter()
 
     async def wrapped(*arguments: Any, **named: Any) -> Any:
-        fuse.burn()
-        return await real(*arguments, **named)
+        counter.count_down()
+        return await original(*arguments, **named)
 
     setattr(owner, method, wrapped)
 
 
-def after(owner: type[Any], method: str) -> None:
-    """Die when the call has done its work, before anybody hears of it."""
-    real, fuse = getattr(owner, method), Fuse()
+def kill_after(owner: type[Any], method: str) -> None:
+    """Kill the process when the call has done its work, before it returns."""
+    original, counter = getattr(owner, method), KillCounter()
 
     async def wrapped(*arguments: Any, **named: Any) -> Any:
-        result = await real(*arguments, **named)
-        fuse.burn()
+        result = await original(*arguments, **named)
+        counter.count_down()
         return result
 
     setattr(owner, method, wrapped)
 
 
-def before_the_header() -> None:
-    """Die with the parts of the new login in the keyring and its header not."""
-    real, fuse = SecretServiceVault.set, Fuse()
+def kill_before_the_header() -> None:
+    """Kill the process when the parts of the new login are in the keyring, but not its header."""
+    original, counter = SecretServiceVault.set, KillCounter()
 
-    def put(vault: SecretServiceVault, service: str, user: str, value: str) -> None:
+    def counted_set(vault: SecretServiceVault, service: str, user: str, value: str) -> None:
         if service.endswith(("/a", "/b")):
-            fuse.burn()
-        real(vault, service, user, value)
+            counter.count_down()
+        original(vault, service, user, value)
 
     SecretServiceVault.limit = SHORT
-    setattr(SecretServiceVault, "set", put)  # noqa: B010 - mypy knows no method that is replaced
+    setattr(SecretServiceVault, "set", counted_set)  # noqa: B010 - mypy knows no method that is replaced
 
 
 STEPS: dict[str, Callable[[], None]] = {
-    "before the probe": lambda: before(Keystore, "probe"),
-    "before the intent": lambda: before(Journal, "intent"),
-    "before the request": lambda: before(HttpTokens, "refresh"),
-    "before storing": lambda: before(Keystore, "store"),
-    "before the header": before_the_header,
-    "before the commit": lambda: before(Journal, "close_intent"),
-    "after the commit": lambda: after(Journal, "close_intent"),
+    "before the probe": lambda: kill_before(Keystore, "probe"),
+    "before the intent": lambda: kill_before(Journal, "intent"),
+    "before the request": lambda: kill_before(HttpTokens, "refresh"),
+    "before storing": lambda: kill_before(Keystore, "store"),
+    "before the header": kill_before_the_header,
+    "before the commit": lambda: kill_before(Journal, "close_intent"),
+    "after the commit": lambda: kill_after(Journal, "close_intent"),
 }
 
 

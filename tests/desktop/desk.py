@@ -1,8 +1,8 @@
-"""A Linux desktop without a screen, as a context manager: what it starts it ends, and it touches nothing else.
+"""`Desk`: a headless Linux desktop as a context manager. It ends whatever it started and touches nothing else.
 
 Xvfb on a free display, a private session bus, gnome-keyring with a known password, xfce4-panel with its systray plugin,
 xfce4-notifyd; on request a private system bus with mocked logind and NetworkManager. Everything lives in one temporary
-directory, so that desks of several test runs can stand side by side.
+directory, so that several test runs can have desks at the same time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PANEL_XML = """<?xml version="1.0" encoding="UTF-8"?>
   </property>
 </channel>"""
 
-SERVICES = Path("/usr/share/dbus-1/services")  # what a session bus starts when it is called
+SERVICES = Path("/usr/share/dbus-1/services")  # services that a session bus can activate
 SYSTEM_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
@@ -66,7 +66,7 @@ SESSION_BUS = SYSTEM_BUS.replace("<type>system</type>", "<type>session</type><se
 
 
 def missing() -> str:
-    """The programs that this machine lacks for a desk, in words; empty if all are there."""
+    """The programs that this machine lacks for a desk, as text; empty if none."""
     return ", ".join(name for name in NEEDED if shutil.which(name) is None)
 
 
@@ -76,7 +76,7 @@ def _die_with_parent() -> None:
 
 
 class Desk(Screen):
-    """The desktop. Use it with `with`; `env` is the environment for a program that is to run on it."""
+    """The desktop. Use it with `with`; `env` is the environment of programs that run on it."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Desk(Screen):
         self.size = size
         self.panel_colour = DARK if dark else LIGHT
         self.keyring_password = keyring_password
-        self._want = (panel, notifications, system_bus)
+        self._options = (panel, notifications, system_bus)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._panel: subprocess.Popen[bytes] | None = None
         self._notifyd: subprocess.Popen[bytes] | None = None
@@ -115,10 +115,10 @@ class Desk(Screen):
     ) -> None:
         self.close()
 
-    # --- coming and going ---------------------------------------------------------------------------------------------
+    # --- starting and ending ------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        panel, notifications, system_bus = self._want
+        panel, notifications, system_bus = self._options
         for name in ("config", "cache", "data", "state", "run", "home"):
             (self.root / name).mkdir(mode=0o700)
         ours = ("XDG_", "DBUS_", "DISPLAY", "WAYLAND", "PYSTRAY", "GNOME_", "GTK_", "AMBERLIGHT", "TOOLHIVE")
@@ -135,7 +135,7 @@ class Desk(Screen):
             "NO_AT_BRIDGE": "1",
             "LC_ALL": "C.UTF-8",
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.root}/run/bus",
-            # Never the machine's own system bus: what is not mocked is not there.
+            # Never the machine's own system bus: a service that is not mocked does not exist.
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.root}/run/system_bus",
         }
         self._start_display()
@@ -150,7 +150,7 @@ class Desk(Screen):
             self._start_system_bus()
 
     def _start_display(self) -> None:
-        """A display number that is free; read to the newline, as Xvfb dies of a pipe closed before it."""
+        """Start Xvfb on a free display. Its number is read to the newline, as Xvfb dies if the pipe closes before."""
         read, write = os.pipe()
         screen = ("-screen", "0", f"{self.size}x24", "-nolisten", "tcp", "-noreset")
         self.spawn("Xvfb", "-displayfd", str(write), *screen, pass_fds=(write,))
@@ -161,8 +161,7 @@ class Desk(Screen):
         self.env["DISPLAY"] = f":{number}"
 
     def _start_session_bus(self) -> None:
-        """With the services of the machine, which start when they are called. Without a password there is to be no
-        keyring at all, so then all but those."""
+        """Start a session bus that can activate the machine's services; without a keyring password, all but keyrings."""
         how = ["--session", "--address=" + self.env["DBUS_SESSION_BUS_ADDRESS"]]
         if self.keyring_password is None:
             services = self.root / "services"
@@ -185,17 +184,17 @@ class Desk(Screen):
             self.start_mock(template)
 
     def start_mock(self, template: str) -> None:
-        """A service of the system bus, played by dbusmock: one of `MOCKS`."""
+        """Start a mocked service of the system bus: one of `MOCKS`."""
         self._mocks[template] = self.spawn(SYSTEM_PYTHON, "-m", "dbusmock", "--system", "--template", template)
         wait_for(lambda: self.has_name(MOCKS[template], system=True), f"the mock of {template}")
 
     def stop_mock(self, template: str) -> None:
-        """It ends, and its name on the bus with it."""
+        """End a mocked service, and wait until its name has left the bus."""
         self.end(self._mocks.pop(template))
         wait_for(lambda: not self.has_name(MOCKS[template], system=True), f"the end of {template}")
 
     def spawn(self, *command: str, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-        """Start a program on this desk; it is ended with the desk. Its output is in `log`."""
+        """Start a program on this desk; it ends with the desk. `log` returns its output."""
         self._logs += 1
         with (self.root / f"{self._logs:02}-{Path(command[0]).name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -211,12 +210,12 @@ class Desk(Screen):
         return process
 
     def log(self, name: str) -> str:
-        """What a program of this desk has printed."""
+        """The output of a program of this desk."""
         found = sorted(self.root.glob(f"*-{name}.log"))
         return "\n".join(path.read_text(errors="replace") for path in found)
 
     def end(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
-        """End one process of ours and wait for it."""
+        """End a process of this desk and wait for it."""
         if process in self._processes:
             self._processes.remove(process)
         if process.poll() is None:
@@ -251,13 +250,13 @@ class Desk(Screen):
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
 
     def end_session_bus(self) -> None:
-        """As the end of a session does; panel, notifications and keyring go with it."""
+        """End the bus as a logout does; panel, notifications and keyring end with it."""
         assert self._bus is not None
         self.end(self._bus)
 
     def has_name(self, name: str, *, system: bool = False) -> bool:
-        asked = "org.freedesktop.DBus.NameHasOwner"
-        return "true" in self.call("org.freedesktop.DBus", "/", asked, f"string:{name}", system=system)
+        query = "org.freedesktop.DBus.NameHasOwner"
+        return "true" in self.call("org.freedesktop.DBus", "/", query, f"string:{name}", system=system)
 
     def mock(self, name: str, path: str, statement: str) -> None:
         """A control call to a dbusmock object of the system bus, such as `EmitSignal(…)` or `SetConnectivity(2)`."""
@@ -279,7 +278,7 @@ class Desk(Screen):
         wait_for(lambda: self.has_name(WATCHER), "the tray host")
 
     def stop_panel(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Kill the panel, and with it the watcher: its systray plugin is a process of its own, which goes too."""
+        """Kill the panel, and with it the watcher: its systray plugin is a separate process, which ends too."""
         if self._panel is not None:
             self.end(self._panel, how)
             self._panel = None
@@ -292,8 +291,8 @@ class Desk(Screen):
     def tray_items(self) -> list[str]:
         """The bus names of the icons that the watcher knows."""
         properties = "org.freedesktop.DBus.Properties.Get"
-        asked = (f"string:{WATCHER}", "string:RegisteredStatusNotifierItems")
-        text = self.call(WATCHER, "/StatusNotifierWatcher", properties, *asked)
+        query = (f"string:{WATCHER}", "string:RegisteredStatusNotifierItems")
+        text = self.call(WATCHER, "/StatusNotifierWatcher", properties, *query)
         return [line.split('"')[1] for line in text.splitlines() if line.strip().startswith('string "')]
 
     # --- notifications ------------------------------------------------------------------------------------------------
@@ -311,7 +310,7 @@ class Desk(Screen):
     # --- keyring ------------------------------------------------------------------------------------------------------
 
     def start_keyring(self) -> None:
-        """gnome-keyring with its login collection unlocked. Without systemd it puts itself into the background."""
+        """Start gnome-keyring with its login collection unlocked. Without systemd it daemonises itself."""
         assert self.keyring_password is not None
         subprocess.run(
             ["gnome-keyring-daemon", "--unlock", "--components=secrets"],
@@ -322,8 +321,8 @@ class Desk(Screen):
             check=True,
         )
         wait_for(lambda: self.has_name("org.freedesktop.secrets"), "the keyring")
-        asked = "org.freedesktop.DBus.GetConnectionUnixProcessID"
-        self._keyring = int(self.call("org.freedesktop.DBus", "/", asked, "string:org.freedesktop.secrets").split()[-1])
+        query = "org.freedesktop.DBus.GetConnectionUnixProcessID"
+        self._keyring = int(self.call("org.freedesktop.DBus", "/", query, "string:org.freedesktop.secrets").split()[-1])
 
     def stop_keyring(self) -> None:
         if self._keyring is not None:
@@ -336,13 +335,16 @@ class Desk(Screen):
                 time.sleep(0.03)
 
     def lock_keyring(self) -> None:
-        """Lock the login collection, as a screen lock may. What unlocks it again is a prompt, or `unlock_keyring`."""
+        """Lock the login collection, as a screen lock may. A prompt or `unlock_keyring` unlocks it again."""
         self._secrets("Lock")
         wait_for(self.keyring_locked, "the keyring to lock")
 
     def unlock_keyring(self) -> None:
-        """Unlock it with the password and without a prompt, by gnome-keyring's own call for that. The password belongs
-        to a session, and the session to a connection, so this is one connection and not two `dbus-send`s."""
+        """Unlock it with the password and without a prompt, by a call of gnome-keyring's own.
+
+        The password belongs to a session, and the session to a connection, so this is one connection and not two
+        `dbus-send`s.
+        """
         assert self.keyring_password is not None
         secrets = DBusAddress("/org/freedesktop/secrets", "org.freedesktop.secrets", "org.freedesktop.Secret.Service")
         with open_dbus_connection(self.env["DBUS_SESSION_BUS_ADDRESS"]) as bus:

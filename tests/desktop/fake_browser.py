@@ -1,6 +1,7 @@
-"""The browser that BROWSER names on a desk: it follows the address to the end, and every visit leaves a line.
+"""The fake browser that BROWSER names on a desk: it follows the URL and its redirects, and logs each visit.
 
-The server of these tests agrees by itself, so there is no page to fill in. No line holds an address: it has a secret.
+The server of these tests consents automatically, so there is no page to fill in. The log holds no URL, as it contains a
+secret.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from trayapp.oauthtest import browse
 
 def command(log: Path) -> str:
     """The value for BROWSER. `webbrowser` splits it at the path separator, so no path in it may hold one."""
-    words = [sys.executable, "-m", "tests.desktop.visitor", str(log)]
+    words = [sys.executable, "-m", "tests.desktop.fake_browser", str(log)]
     assert not any(os.pathsep in word for word in words), words
     return f"{shlex.join(words)} %s &"
 
 
 def visits(log: Path) -> list[str]:
-    """What became of each visit so far: "came" and the HTTP status of its last page."""
+    """The visits so far, two lines each: "came" and the HTTP status of the last page."""
     return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
 
 

@@ -1,7 +1,7 @@
-"""The other panels that people have, as desks: LXQt's (Qt) and MATE's (GTK, another menu library than Xfce's).
+"""Desks with other panels: LXQt's (Qt) and MATE's (GTK, with another menu library than Xfce's).
 
-`python -m tests.desktop.panels FOLDER` takes pictures of every state on the three panels, light and dark, at single and
-double density, to be looked at.
+`python -m tests.desktop.panels FOLDER` takes screenshots of every state on the three panels, light and dark, at single
+and double density, for a visual check.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ panels=panel1
 [panel1]
 alignment=-1
 animation-duration=0
-background-image={picture}
+background-image={image}
 desktop=0
 hidable=false
 iconSize=22
@@ -76,21 +76,21 @@ class Panel(Desk):
         self.dark, self.scale = dark, scale
 
     @classmethod
-    def there(cls) -> bool:
+    def installed(cls) -> bool:
         return shutil.which(cls.program) is not None
 
     def _start_display(self) -> None:
-        """Before the bus starts, as it hands its own environment to what it starts, such as MATE's applets."""
+        """Set the scale before the bus starts, as activated services such as MATE's applets inherit its environment."""
         self.env |= {"GDK_SCALE": str(self.scale), "QT_SCALE_FACTOR": str(self.scale)}
         super()._start_display()
 
     def icon_box(self) -> Box:
-        """Where the first icon is: all of the panel's height, and the ink in it."""
+        """The area of the first icon: the panel's height, twice as wide."""
         side = PANEL_SIZE * self.scale
         return 0, 0, side * 2, side
 
     def menu_box(self) -> Box:
-        """Where an open menu is: what is not the black ground below the panel."""
+        """The area of an open menu: whatever is not the black ground below the panel."""
         below = PANEL_SIZE * self.scale
         image = self.shot()
         found = image.crop((0, below + 4, image.width, image.height)).getbbox()
@@ -106,11 +106,11 @@ class Lxqt(Panel):
 
     def start_panel(self) -> None:
         self.env |= {"XDG_CURRENT_DESKTOP": "LXQt", "QT_QPA_PLATFORM": "xcb"}
-        picture = self.root / "ground.png"
-        Image.new("RGB", (8, 8), self.panel_colour).save(picture)
+        image = self.root / "ground.png"
+        Image.new("RGB", (8, 8), self.panel_colour).save(image)
         conf = self.root / "config/lxqt/panel.conf"
         conf.parent.mkdir(parents=True, exist_ok=True)
-        conf.write_text(LXQT_CONF.format(size=PANEL_SIZE, picture=picture))
+        conf.write_text(LXQT_CONF.format(size=PANEL_SIZE, image=image))
         self._panel = self.spawn(self.program)
         wait_for(lambda: self.has_name(WATCHER), "LXQt's tray", 20)
 
@@ -150,8 +150,8 @@ MENU = (
 )
 
 
-class Shown:
-    """An icon of this process on a panel, and what it was clicked for. The environment must point to the desk."""
+class ShownIcon:
+    """An icon of this process on a panel, and the actions of its clicks. The environment must point to the desk."""
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
@@ -163,16 +163,16 @@ class Shown:
         assert ready.wait(10)
 
     def show(self, view: IconView) -> Image.Image:
-        """Show it, and what the panel makes of it when the picture has come to rest."""
+        """Show a view; returns the panel's icon area once it no longer changes."""
         self.icon.publish(TrayView(view, "Amberlight", MENU))
         wait_for(lambda: self.share(view.colour) > 0.01, f"{view.colour} on {self.panel.program}")
-        time.sleep(0.4)  # the painter rests a quarter of a second between two changes
+        time.sleep(0.4)  # the painter pauses for 0.25 s between two changes
         self.panel.settle(self.panel.icon_box())
         x, y, width, height = self.panel.icon_box()
         return self.panel.shot().crop((x, y, x + width, y + height))
 
     def share(self, colour: Colour) -> float:
-        """Which part of the icon's place has this colour."""
+        """The share of the icon's area that has this colour, 0 to 1."""
         x, y, width, height = self.panel.icon_box()
         image = self.panel.shot().crop((x, y, x + width, y + height))
         wanted = tuple(int(colour.value[i : i + 2], 16) for i in (1, 3, 5))
@@ -196,26 +196,26 @@ class Shown:
         self._thread.join(10)
 
 
-def take(folder: Path) -> None:
-    """One picture for each panel, ground and density: all states in a row, and the menu below."""
-    for kind in (kind for kind in PANELS if kind.there()):
+def take_screenshots(folder: Path) -> None:
+    """Save one image for each panel, background and density: all states in a row, and the menu below."""
+    for kind in (kind for kind in PANELS if kind.installed()):
         for dark in (False, True):
             for scale in (1, 2):
                 with kind(dark=dark, scale=scale) as panel:
                     os.environ |= {name: panel.env[name] for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS")}
-                    shown = Shown(panel)
+                    shown = ShownIcon(panel)
                     try:
                         icons = [shown.show(view) for view in VIEWS]
                         shown.open_menu()
                         menu = panel.shot()
                     finally:
                         shown.close()
-                    picture = Image.new("RGB", (icons[0].width * len(icons), icons[0].height + menu.height))
+                    image = Image.new("RGB", (icons[0].width * len(icons), icons[0].height + menu.height))
                     for place, icon in enumerate(icons):
-                        picture.paste(icon, (place * icon.width, 0))
-                    picture.paste(menu, (0, icons[0].height))
-                    picture.save(folder / f"{kind.__name__.lower()}-{'dark' if dark else 'light'}-{scale}x.png")
+                        image.paste(icon, (place * icon.width, 0))
+                    image.paste(menu, (0, icons[0].height))
+                    image.save(folder / f"{kind.__name__.lower()}-{'dark' if dark else 'light'}-{scale}x.png")
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    take_screenshots(Path(sys.argv[1]))

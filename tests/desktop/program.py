@@ -1,6 +1,6 @@
-"""`Program`: the app as a process on a desk, with directories of its own, seen through its own API.
+"""`Program`: the app as a process on a desk, with directories of its own, observed through its own API.
 
-What it needs to be signed in is put into the desk's real keyring by the real keystore, in the test's own process.
+To sign it in, the test's process writes a login into the desk's real keyring with the real keystore.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tests.desktop import visitor
+from tests.desktop import fake_browser
 from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real.app import App
@@ -26,7 +26,7 @@ from trayapp.vault.keystore import Keystore
 
 NAME = "mail"
 
-# The rules are the product's; only their waits are shortened.
+# The product's rules with shorter waits.
 CONFIG = """
 [settings]
 port = 0
@@ -60,9 +60,9 @@ class Program(App):
         self.root = root
         self.install = secrets.token_hex(8)
         self.server = server
-        self.visited = root / "visits"
+        self.visits_file = root / "visits"
         places = {f"XDG_{place}_HOME": str(root / place.lower()) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
-        own = {**places, "XDG_RUNTIME_DIR": str(root / "run"), "BROWSER": visitor.command(self.visited)}
+        own = {**places, "XDG_RUNTIME_DIR": str(root / "run"), "BROWSER": fake_browser.command(self.visits_file)}
         super().__init__({**desk.env, **own}, root, NAME, *arguments)
         for place in ("data", "run"):
             (root / place / "amberlight").mkdir(mode=0o700, parents=True)
@@ -73,7 +73,7 @@ class Program(App):
 
     @property
     def paths(self) -> Paths:
-        """Where this installation keeps its files."""
+        """The files of this installation."""
         return Paths(
             config_file=self.root / "config/amberlight/config.toml",
             site_config_file=self.root / "nowhere",
@@ -83,10 +83,10 @@ class Program(App):
             log_file=self.root / "state/amberlight/log/amberlight.log",
         )
 
-    # --- the keyring, with the eyes of the keystore -------------------------------------------------------------------
+    # --- the keyring, through the keystore ----------------------------------------------------------------------------
 
     def sign_in(self, grant: Grant) -> None:
-        """What an earlier run left in the keyring: this grant, and the token before it in the other slot."""
+        """Write what an earlier run leaves in the keyring: this grant, and the token before it in the other slot."""
         in_keyring(lambda keystore: self._write(keystore, "rt-spent-long-ago", grant.refresh_token or ""), self.install)
 
     async def _write(self, keystore: Keystore, *tokens: str) -> None:
@@ -102,19 +102,19 @@ class Program(App):
             )
             assert await keystore.store(NAME, login) is None
 
-    def kept(self) -> Login | None:
-        """The login that the keyring holds now."""
+    def stored_login(self) -> Login | None:
+        """The login in the keyring."""
         found = in_keyring(lambda keystore: keystore.load(NAME), self.install)
         assert isinstance(found, StoredLogin), found
         return found.login
 
-    # --- life ---------------------------------------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         self.paths.runtime_dir.joinpath("server.json").unlink(missing_ok=True)  # the address of a killed run
         return super().__enter__()
 
-    def dies(self, limit: float = 20.0) -> None:
+    def wait_killed(self, limit: float = 20.0) -> None:
         """Wait until it has killed itself."""
         process, self._process = self._process, None
         assert process is not None
@@ -125,8 +125,8 @@ class Program(App):
             process.wait()
         assert -signal.SIGKILL == code, f"it ended with {code}:{self.tail()}"
 
-    def ends(self, limit: float = 20.0) -> int:
-        """Wait until it has ended by itself, and return its exit code."""
+    def wait_ended(self, limit: float = 20.0) -> int:
+        """Wait until it ends without a signal from here, and return its exit code."""
         process, self._process = self._process, None
         assert process is not None
         try:
@@ -137,7 +137,7 @@ class Program(App):
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     # --- its API ------------------------------------------------------------------------------------------------------
@@ -157,43 +157,43 @@ class Program(App):
         return found
 
     def status(self) -> Status:
-        """As `status NAME --format json`, without the start of another process."""
+        """The same as `status NAME --format json`, without starting another process."""
         return self.client().status(self.name)
 
     glance = status
 
     def until_is(self, status: str, detail: str, limit: float = 15.0) -> Status:
         """Wait for a status and its detail."""
-        return self.until(lambda seen: word(seen) == (status, detail), f"{status} ({detail})", limit)
+        return self.until(lambda seen: status_and_detail(seen) == (status, detail), f"{status} ({detail})", limit)
 
     def token(self) -> str:
-        """A usable access token; empty where none is handed out."""
+        """A usable access token; empty if none is served."""
         try:
             return str(self.client().token(self.name, 0)["access_token"])
         except ApiError:
             return ""
 
     def log(self) -> str:
-        """Everything the program wrote."""
+        """The program's log and its output."""
         return self.paths.log_file.read_text(encoding="utf-8") + self.output.read_text(encoding="utf-8")
 
     def visits(self) -> list[str]:
-        """What the browser did, if it was ever opened."""
-        return visitor.visits(self.visited)
+        """The browser's visits so far."""
+        return fake_browser.visits(self.visits_file)
 
 
-def word(seen: Status) -> tuple[str, str]:
+def status_and_detail(seen: Status) -> tuple[str, str]:
     """Status and detail."""
     return seen["status"], seen["auth"]["detail"]
 
 
-def in_keyring(work: Callable[[Keystore], Awaitable[T]], install: str) -> T:
-    """One piece of work with a keystore of our own, from a thread without a loop."""
+def in_keyring(use: Callable[[Keystore], Awaitable[T]], install: str) -> T:
+    """Run `use` with a keystore of our own, from a thread without a loop."""
 
     async def with_keystore() -> T:
         keystore = Keystore(install)
         try:
-            return await work(keystore)
+            return await use(keystore)
         finally:
             await keystore.close()
 

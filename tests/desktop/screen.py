@@ -1,7 +1,7 @@
-"""Eyes and hands on an X display: pictures of it, and mouse and keyboard through xdotool.
+"""`Screen`: reading an X display by screenshots, and mouse and keyboard through xdotool.
 
-A test asserts what a person would see and presses what a person would press: lines of a menu and buttons of a
-notification are found by where there is ink on the screen, not by asking the program that drew them.
+A test asserts what a person would see and clicks what a person would click: the lines of a menu and the buttons of a
+notification are found by the ink on the screen, not by asking the program that drew them.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ Rgb = tuple[int, int, int]
 PANEL_SIZE = 32  # px: the first icon's middle is at (16, 16)
 ICON = (PANEL_SIZE // 2, PANEL_SIZE // 2)
 AWAY = (900, 600)
-INK = 100  # of 255: text stands out so much from its ground, greyed text included; borders and shadows do not
+INK = 100  # of 255: the contrast of text with its background, greyed text included; borders and shadows have less
 
 
 def wait_for(condition: Callable[[], T], what: str, timeout: float = 10.0) -> T:
-    """The first true value of `condition`, asked every 30 ms; AssertionError that says what did not come."""
+    """The first true value of `condition`, polled every 30 ms. Raises AssertionError that names `what`."""
     end = time.monotonic() + timeout
     while not (value := condition()):
-        assert time.monotonic() < end, f"waited {timeout:.0f} s in vain for {what}"
+        assert time.monotonic() < end, f"timed out after {timeout:.0f} s waiting for {what}"
         time.sleep(0.03)
     return value
 
 
 class Screen:
-    """One display, with a panel at its upper edge whose first thing is the tray."""
+    """One display, with a panel at its top edge that begins with the tray."""
 
     def __init__(self) -> None:
         self.env: dict[str, str] = {}
 
-    # --- eyes ---------------------------------------------------------------------------------------------------------
+    # --- reading the screen -------------------------------------------------------------------------------------------
 
     def shot(self, path: Path | str | None = None) -> Image.Image:
-        """The screen as a picture, kept at `path` if that is given."""
+        """A screenshot, also saved at `path` if that is given."""
         image = ImageGrab.grab(xdisplay=self.env["DISPLAY"]).convert("RGB")
         if path is not None:
             image.save(path)
@@ -64,11 +64,11 @@ class Screen:
         return self.shot().crop((0, 0, PANEL_SIZE, PANEL_SIZE))
 
     def icon_share(self, colour: str, tolerance: int = 24) -> float:
-        """Which part of the icon's square has this colour (`#rrggbb`), 0 to 1."""
+        """The share of the icon's square that has this colour (`#rrggbb`), 0 to 1."""
         return self.icon_shares(colour, tolerance=tolerance)[colour]
 
     def icon_shares(self, *colours: str, tolerance: int = 24) -> dict[str, float]:
-        """The same of several colours, in one picture."""
+        """The same for several colours, from one screenshot."""
         image = self.icon()
         spots = image.getcolors(image.width * image.height) or []
         shares = {}
@@ -82,14 +82,14 @@ class Screen:
             shares[colour] = near / (image.width * image.height)
         return shares
 
-    # --- hands --------------------------------------------------------------------------------------------------------
+    # --- mouse and keyboard -------------------------------------------------------------------------------------------
 
     def xdo(self, *arguments: object) -> str:
         command = ["xdotool", *(str(argument) for argument in arguments)]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout.strip()
 
     def click(self, x: int, y: int, button: int = 1) -> None:
-        """Move there, as a hand does, then press: a panel wants to see the mouse come in first."""
+        """Move the mouse there, then press: a panel wants to see the pointer enter first."""
         self.xdo("mousemove", x, y, "sleep", "0.15", "click", button)
 
     def click_icon(self, button: int = 1) -> None:
@@ -111,7 +111,7 @@ class Screen:
         return boxes
 
     def open_menu(self, button: int = 3) -> Box:
-        """Open the icon's menu with the mouse; where it is."""
+        """Open the icon's menu with the mouse; returns its area."""
         self.click_icon(button)
         box = wait_for(self.menus, "the menu")[0]
         self.settle(box)
@@ -125,7 +125,7 @@ class Screen:
         wait_for(lambda: not self.menus(), "the menu to close")
 
     def settle(self, box: Box) -> None:
-        """Wait until the picture inside a box stands still: menus and notifications fade in."""
+        """Wait until the screen inside a box stops changing: menus and notifications fade in."""
         before = None
         for _ in range(40):
             x, y, width, height = box
@@ -136,23 +136,24 @@ class Screen:
             time.sleep(0.08)
 
     def rows(self, box: Box) -> list[int]:
-        """The y of the middle of each line of an open menu, found by the mouse's highlight being absent: bands of text
-        are told from the gaps between them."""
+        """The y of the middle of each line of an open menu: bands of ink between gaps. No line may be highlighted."""
         x, y, width, height = box
         image = self.shot().crop((x + 4, y, x + width - 4, y + height)).convert("L")
         inked = [_contrast(image, row) > INK for row in range(height)]
         return [y + (begin + end) // 2 for begin, end in _bands(inked) if end - begin >= 5]
 
     def click_row(self, box: Box, index: int) -> None:
-        """Click the `index`th line of text of an open menu with the mouse."""
+        """Click the `index`th line of an open menu with the mouse."""
         self.click(box[0] + 40, self.rows(box)[index])
 
     def hover_row(self, box: Box, index: int) -> None:
         self.xdo("mousemove", box[0] + 40, self.rows(box)[index], "sleep", "0.2")
 
     def choose(self, *downs: int, button: int = 3) -> None:
-        """Open the menu and choose by keyboard: Down so many times, Right into a submenu, Return. Separators and greyed
-        lines are passed over by the keyboard itself."""
+        """Open the menu and choose by keyboard: Down so many times, Right into a submenu, Return.
+
+        The toolkit skips separators and disabled lines.
+        """
         self.open_menu(button)
         for depth, count in enumerate(downs):
             if depth:
@@ -161,21 +162,20 @@ class Screen:
                 self.xdo("key", "Down", "sleep", "0.05")
         self.xdo("key", "Return")
 
-    # --- what pops up --------------------------------------------------------------------------------------------------
+    # --- notifications and dialogs -------------------------------------------------------------------------------------
 
     def notifications(self) -> list[Box]:
-        """Where the notifications on the screen are."""
+        """The areas of the notifications on the screen."""
         return sorted(box for box in self._windows("Xfce4-notifyd") if box[2] > 100)
 
     def notification(self) -> Box:
-        """The one notification on the screen, when it stands still."""
-        box = wait_for(self.notifications, "a notification", 40.0)[0]  # on a busy machine it may take its time
+        """The area of the one notification on the screen, once it stops moving."""
+        box = wait_for(self.notifications, "a notification", 40.0)[0]  # it may be slow on a busy machine
         self.settle(box)
         return self.notifications()[0]
 
     def buttons(self, box: Box) -> list[tuple[int, int]]:
-        """The middles of a notification's buttons, left to right. They fill its lowest row in equal shares of text
-        width, so they are found as groups of ink in that row."""
+        """The middles of a notification's buttons, left to right, found as groups of ink in its lowest row."""
         x, y, width, height = box
         strip = (x + 8, y + height - 34, x + width - 8, y + height - 10)
         image = self.shot().crop(strip).convert("L").rotate(90, expand=True)  # columns become rows
@@ -189,12 +189,12 @@ class Screen:
         self.click(*self.buttons(self.notification())[index])
 
     def prompts(self) -> list[Box]:
-        """The dialogs on the screen that ask for the keyring's password."""
+        """The areas of the dialogs that ask for the keyring's password."""
         return [box for box in self._windows("Gcr-prompter") if box[2] > 100]
 
 
 def _contrast(image: Image.Image, row: int) -> int:
-    """How much the brightness varies along a row of a grey picture."""
+    """The range of brightness along a row of a grey image."""
     low, high = image.crop((0, row, image.width, row + 1)).getextrema()
     assert isinstance(low, int | float)
     assert isinstance(high, int | float)
@@ -213,7 +213,7 @@ def _bands(marks: list[bool]) -> Iterator[tuple[int, int]]:
 
 
 def _join(bands: Iterator[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
-    """Bands that are closer than `gap` become one: letters a word, words a button."""
+    """Join bands that are closer than `gap`: letters to words, words to a button."""
     joined: list[tuple[int, int]] = []
     for begin, end in bands:
         if joined and begin - joined[-1][1] < gap:

@@ -1,7 +1,7 @@
-"""`python -m tests.desktop.picture assets/screenshot.png`: the picture of the README, from a real desk with the demo.
+"""`python -m tests.desktop.screenshot assets/screenshot.png`: the README's screenshot, from a real desk with the demo.
 
-Panel, icon, open menu and notification at the red moment of the day, nothing drawn by hand but the wallpaper. Twice
-the usual size, so that it is sharp on every screen.
+Panel, icon, open menu and notification while the demo is red; only the wallpaper is drawn here. Twice the usual size,
+so that it is sharp on every screen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NOTIFYD_XML = """<?xml version="1.0" encoding="UTF-8"?>
 </channel>"""
 
 
-class Stage(Desk):
+class ScreenshotDesk(Desk):
     """A small desk, enlarged, with the notification in the lower right corner, beside the menu."""
 
     def start_notifications(self) -> None:
@@ -41,8 +41,8 @@ class Stage(Desk):
         super().start_notifications()
 
 
-def paper(size: tuple[int, int]) -> Image.Image:
-    """A calm evening sky."""
+def wallpaper(size: tuple[int, int]) -> Image.Image:
+    """A vertical gradient."""
     height = size[1]
     column = Image.new("RGB", (1, height))
     for y in range(height):
@@ -51,8 +51,8 @@ def paper(size: tuple[int, int]) -> Image.Image:
     return column.resize(size)
 
 
-def hang(image: Image.Image, display: Display) -> None:
-    """Make it the wallpaper; row by row, as a request to the server has a limit."""
+def set_wallpaper(image: Image.Image, display: Display) -> None:
+    """Set the wallpaper, in strips, as the size of an X request is limited."""
     screen = display.screen()
     root = screen.root
     pixmap = root.create_pixmap(image.width, image.height, screen.root_depth)
@@ -67,9 +67,9 @@ def hang(image: Image.Image, display: Display) -> None:
     display.close()
 
 
-def take(target: Path) -> None:
-    with Stage(size=f"{SIZE[0]}x{SIZE[1]}", keyring_password=None) as desk:
-        hang(paper(SIZE), Display(desk.env["DISPLAY"]))
+def take_screenshot(target: Path) -> None:
+    with ScreenshotDesk(size=f"{SIZE[0]}x{SIZE[1]}", keyring_password=None) as desk:
+        set_wallpaper(wallpaper(SIZE), Display(desk.env["DISPLAY"]))
         desk.env["PYTHONPATH"] = str(ROOT)
         demo = desk.spawn(sys.executable, "-m", "trayapp", "demo")
         wait_for(lambda: desk.icon_share(Colour.RED.value) > 0.02, "the red icon", 90)
@@ -84,4 +84,4 @@ def take(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    take(Path(sys.argv[1]))
+    take_screenshot(Path(sys.argv[1]))

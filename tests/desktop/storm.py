@@ -1,9 +1,9 @@
-"""`python -m tests.desktop.storm --kills N --grace 60|0 --seed S`: SIGKILL at random moments, restart, and the books.
+"""`python -m tests.desktop.storm --kills N --grace 60|0 --seed S`: a kill storm: SIGKILL at random, restart, compare.
 
-Several workloads of one app are refreshed all the time by a server that rotates, and that ends a family when a spent
-token comes back. After each kill the books are made, before the next start: a login is *lost* exactly when the newest
-token in the keyring is spent and no grace is left, which is the window between send and store. The next run has to say
-`lost_rotation` of those workloads and of no other; a new login is put beside them, and the storm goes on.
+Several workloads of one app are refreshed continually by a server that rotates tokens, and that ends a token family when
+a spent token is reused. After each kill, before the next start, the losses are tallied: a login is *lost* exactly when
+the newest token in the keyring is spent and the server gives no grace, which is the window between send and store. The
+next run must report `lost_rotation` for those workloads and for no other; they get new logins, and the storm continues.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.desktop.desk import Desk
-from tests.desktop.program import CONFIG, Program, in_keyring, word
+from tests.desktop.program import CONFIG, Program, in_keyring, status_and_detail
 from trayapp.core.model import Login, Secret
 from trayapp.engine.ports import StoredLogin
 from trayapp.oauthtest import Mode, OAuthServer, Rule, browse
 from trayapp.vault.keystore import Keystore
 
 WORKLOADS = 6  # so that each kill meets several refreshes
-LIFE = 0.4  # s that an access token lives: each workload is refreshed about three times a second
-BEFORE = 0.02  # s until the server looks at a request
-AFTER = 0.03  # s from its decision to its answer
-WITHIN = 0.15  # s after a request came that a kill is aimed at: decision, answer, keyring, state.db
-SETTLED = 20.0  # s a restart may take until all is said
-STARTING = 0.15  # share of the kills that strike while the app is still starting
-AIMED = 0.6  # share of the kills that are aimed at a refresh; the others strike anywhere
+TOKEN_LIFE = 0.4  # s that an access token lives: each workload is refreshed about three times a second
+LATENCY = 0.02  # s until the server decides on a request
+DELAY = 0.03  # s from its decision to its response
+KILL_WINDOW = 0.15  # s after a request arrived in which kills strike: decision, response, keyring, state.db
+RESTART_LIMIT = 20.0  # s that a restart may take until every workload has its status
+KILLED_AT_START = 0.15  # share of the kills that strike during start-up
+KILLED_DURING_REFRESH = 0.6  # share of the kills that strike during a refresh; the others strike at any time
 
 LOST = ("unauthenticated", "lost_rotation")
-NEVER = ("", "")
+NO_STATUS = ("", "")
 
 
 @dataclass
-class Books:
-    """What a storm came to."""
+class Tally:
+    """The counts of a storm."""
 
     kills: int = 0
-    starts: int = 0  # restarts that were followed until each workload had its word
-    refreshes: int = 0  # that the server granted
-    asked: int = 0  # token requests
-    caught: int = 0  # logins that were between send and store at a kill, with grace or without
+    starts: int = 0  # restarts that were followed until every workload had its status
+    refreshes: int = 0  # granted by the server
+    requested: int = 0  # token requests
+    caught_in_window: int = 0  # logins that were between send and store at a kill, with grace or without
     losses: int = 0  # of these, named `lost_rotation` by the next run
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -54,13 +54,13 @@ class Books:
     def __str__(self) -> str:
         return (
             f"{self.kills} kills in {self.seconds:.0f} s, {self.starts} restarts seen to their end, {self.refreshes}"
-            f" refreshes granted of {self.asked} asked, {self.caught} caught between send and store,"
+            f" refreshes granted of {self.requested} asked, {self.caught_in_window} caught between send and store,"
             f" {self.losses} lost, {len(self.wrong)} wrong"
         )
 
 
 class Storm(Program):
-    """One installation with several workloads of one server, which is killed and started again."""
+    """One installation with several workloads of one server, which is killed and restarted."""
 
     def __init__(self, desk: Desk, root: Path, server: OAuthServer, seed: int) -> None:
         super().__init__(desk, root, server, "--no-tray")
@@ -70,23 +70,23 @@ class Storm(Program):
         rest = workload.split("]", 1)[1]
         self.configure(head + "".join(f"[workloads.{name}]{rest}" for name in self.names))
         self.random = random.Random(seed)
-        self.books = Books()
+        self.tally = Tally()
         self.lost: set[str] = set()
         self.family: dict[str, str] = {}
-        self.give(self.names)
+        self.issue_logins(self.names)
 
     # --- the keyring --------------------------------------------------------------------------------------------------
 
-    def give(self, names: tuple[str, ...]) -> None:
-        """A new login for each of these, as a sign-in leaves it: one generation above all that is there."""
-        held = self.held()
+    def issue_logins(self, names: tuple[str, ...]) -> None:
+        """Store a new login for each of these, as a sign-in does: one generation above the present one."""
+        stored_logins = self.stored_logins()
         fresh = {}
         for name in names:
             grant = self.server.issue(scope="mail")
             self.family[name] = grant.family
-            was = held[name]
+            previous = stored_logins[name]
             fresh[name] = Login(
-                generation=was.generation + 1 if was else 1,
+                generation=previous.generation + 1 if previous else 1,
                 lineage=grant.family,
                 refresh_token=Secret(grant.refresh_token or ""),
                 obtained_at=time.time(),
@@ -101,8 +101,8 @@ class Storm(Program):
 
         in_keyring(write, self.install)
 
-    def held(self) -> dict[str, Login | None]:
-        """What the keyring holds of each workload."""
+    def stored_logins(self) -> dict[str, Login | None]:
+        """The login of each workload in the keyring."""
 
         async def read(keystore: Keystore) -> dict[str, Login | None]:
             logins = {}
@@ -116,49 +116,49 @@ class Storm(Program):
 
     # --- one round ----------------------------------------------------------------------------------------------------
 
-    def blow(self, kills: int) -> Books:
-        """So many kills; at the end a clean quit, with everything in the keyring."""
+    def run_kills(self, kills: int) -> Tally:
+        """Kill so many times; at the end quit cleanly and check that the keyring is complete."""
         began = time.monotonic()
         for _ in range(kills):
             with self:
-                self.strike()
+                self.wait_for_kill_moment()
                 self.kill()
-            self.books.kills += 1
-            self.count()
+            self.tally.kills += 1
+            self.tally_losses()
         with self:
             self.settle()
-            self.wrong_if(0 != self.quit(), "the last run did not end cleanly")
-        behind = sorted(name for name, login in self.held().items() if not self.newest(name, login))
-        self.wrong_if(behind, f"after a clean quit the keyring is behind the server: {behind}")
-        self.wrong_if(self.server.count("authorize") or self.visits(), "a browser was opened")
+            self.record_if(0 != self.quit(), "the last run did not end cleanly")
+        behind = sorted(name for name, login in self.stored_logins().items() if not self.newest(name, login))
+        self.record_if(behind, f"after a clean quit the keyring is behind the server: {behind}")
+        self.record_if(self.server.count("authorize") or self.visits(), "a browser was opened")
         for violation in self.server.violations:
-            self.wrong_if(True, str(violation))
-        self.books.refreshes = self.server.count("token", outcome="ok")
-        self.books.asked = self.server.count("token")
-        self.books.seconds = time.monotonic() - began
-        return self.books
+            self.record_if(True, str(violation))
+        self.tally.refreshes = self.server.count("token", outcome="ok")
+        self.tally.requested = self.server.count("token")
+        self.tally.seconds = time.monotonic() - began
+        return self.tally
 
-    def strike(self) -> None:
-        """Choose the moment, and wait for it."""
-        if self.random.random() < STARTING:
+    def wait_for_kill_moment(self) -> None:
+        """Choose the moment of the kill and wait for it."""
+        if self.random.random() < KILLED_AT_START:
             time.sleep(self.random.uniform(0.0, 1.2))
             return
         self.settle()
-        if self.random.random() < AIMED:
+        if self.random.random() < KILLED_DURING_REFRESH:
             assert self.server.wait("token", times=self.server.count("token") + 1), f"no refresh:{self.tail()}"
-            time.sleep(self.random.uniform(0.0, WITHIN))
+            time.sleep(self.random.uniform(0.0, KILL_WINDOW))
         else:
             time.sleep(self.random.uniform(0.0, 0.6))
 
-    def count(self) -> None:
-        """The app is dead: which logins were between send and store?"""
-        calm(self.server)
-        behind = {name for name, login in self.held().items() if not self.newest(name, login)}
-        self.books.caught += len(behind - self.lost)
+    def tally_losses(self) -> None:
+        """After a kill: count the logins that were between send and store."""
+        wait_until_idle(self.server)
+        behind = {name for name, login in self.stored_logins().items() if not self.newest(name, login)}
+        self.tally.caught_in_window += len(behind - self.lost)
         self.lost = behind if self.server.grace == 0 else set()
 
     def newest(self, name: str, login: Login | None) -> bool:
-        """Whether the keyring holds the token that the server will take next."""
+        """Whether the keyring holds the token that the server accepts next."""
         family = self.family[name]
         return (
             login is not None
@@ -167,53 +167,58 @@ class Storm(Program):
         )
 
     def settle(self) -> None:
-        """Each workload says what became of it; those that are lost get a new login, and all run."""
-        self.await_words(self.names, self.lost)
-        self.books.starts += 1
+        """Wait until every workload has the expected status; lost ones get a new login, so that all run."""
+        self.await_statuses(self.names, self.lost)
+        self.tally.starts += 1
         if self.lost:
-            self.books.losses += len(self.lost)
-            mended, self.lost = tuple(sorted(self.lost)), set()
-            self.give(mended)
-            for name in mended:
+            self.tally.losses += len(self.lost)
+            replaced, self.lost = tuple(sorted(self.lost)), set()
+            self.issue_logins(replaced)
+            for name in replaced:
                 self.client().post(name, "retry")
-            self.await_words(mended, set(), before=LOST)
+            self.await_statuses(replaced, set(), before=LOST)
 
-    def await_words(self, names: tuple[str, ...], lost: set[str], before: tuple[str, str] = NEVER) -> None:
-        """Wait until each of these runs, or is lost where that is known. `before` is what they may say until then; any
-        other word that asks for a person is wrong at once."""
+    def await_statuses(self, names: tuple[str, ...], lost: set[str], before: tuple[str, str] = NO_STATUS) -> None:
+        """Wait until each of these runs, or is lost if it is in `lost`.
+
+        `before` is the status that they may have until then; any other `unauthenticated` fails immediately.
+        """
         client, waiting = self.client(), set(names)
-        end = time.monotonic() + SETTLED
+        end = time.monotonic() + RESTART_LIMIT
         while waiting:
-            words = {row["name"]: word(row) for row in client.workloads()}
+            statuses = {row["name"]: status_and_detail(row) for row in client.workloads()}
             for name in sorted(waiting):
-                said = words[name]
-                if said == LOST if name in lost else said[0] == "running":
+                status = statuses[name]
+                if status == LOST if name in lost else status[0] == "running":
                     waiting.discard(name)
-                elif said[0] == "unauthenticated" and said != before:
-                    raise AssertionError(f"{name} says {said}; lost are {sorted(lost)}{self.history(name)}")
+                elif status[0] == "unauthenticated" and status != before:
+                    raise AssertionError(f"{name} says {status}; lost are {sorted(lost)}{self.history(name)}")
                 elif time.monotonic() > end:
-                    raise AssertionError(f"{name} says {said} after {SETTLED:g} s{self.history(name)}")
+                    raise AssertionError(f"{name} says {status} after {RESTART_LIMIT:g} s{self.history(name)}")
             time.sleep(0.02)
 
     def history(self, name: str) -> str:
-        """The end of what the app wrote, for the one who has to find out."""
+        """The last log lines about a workload, for the failure message."""
         lines = [line for line in self.log().splitlines() if name in line]
-        return f"\nkill {self.books.kills}, {self.books}\n" + "\n".join(lines[-30:])
+        return f"\nkill {self.tally.kills}, {self.tally}\n" + "\n".join(lines[-30:])
 
-    def wrong_if(self, breach: object, what: str) -> None:
+    def record_if(self, breach: object, what: str) -> None:
         if breach:
-            self.books.wrong.append(what)
+            self.tally.wrong.append(what)
 
 
 @contextlib.contextmanager
-def sky(grace: float) -> Iterator[OAuthServer]:
-    """The server of a storm. A kill between a refusal and its record makes the next run ask once more: that is no sin,
-    and can only be where there is no grace."""
+def storm_server(grace: float) -> Iterator[OAuthServer]:
+    """The server of a storm.
+
+    A kill between a refusal and its record makes the next run ask again: that is legitimate, and happens only without
+    a grace.
+    """
     server = OAuthServer(
-        access_token_lifetime=LIFE,
+        access_token_lifetime=TOKEN_LIFE,
         grace=grace,
-        latency=BEFORE,
-        delay=AFTER,
+        latency=LATENCY,
+        delay=DELAY,
         check=False,
         allow=() if grace else {Rule.REFUSED_AGAIN},
     )
@@ -222,9 +227,8 @@ def sky(grace: float) -> Iterator[OAuthServer]:
         yield server
 
 
-def calm(server: OAuthServer) -> None:
-    """Wait until the server has decided all that a dead app has asked, or has dropped it: a question that comes later
-    and waits as long is answered."""
+def wait_until_idle(server: OAuthServer) -> None:
+    """Wait until the server has decided or dropped every request of a dead app: a later request has been answered."""
     assert 200 == browse(f"{server.url}/.well-known/oauth-authorization-server")
 
 
@@ -237,12 +241,12 @@ def main() -> int:
     with (
         Desk(panel=False, notifications=False) as desk,
         tempfile.TemporaryDirectory(prefix="storm-") as root,
-        sky(options.grace) as server,
+        storm_server(options.grace) as server,
     ):
         os.environ |= {name: desk.env[name] for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS")}
-        books = Storm(desk, Path(root), server, options.seed).blow(options.kills)
-    print(f"grace {options.grace:g} s, seed {options.seed}: {books}", *books.wrong, sep="\n")
-    return 1 if books.wrong else 0
+        tally = Storm(desk, Path(root), server, options.seed).run_kills(options.kills)
+    print(f"grace {options.grace:g} s, seed {options.seed}: {tally}", *tally.wrong, sep="\n")
+    return 1 if tally.wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""The real app in its tray, with the real keyring: what a person sees and clicks, and what happens without a panel, a
-bus or a display."""
+"""The real app in a real tray with a real keyring: what a person sees and clicks, also without panel, bus or display."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ from trayapp.oauthtest import Mode, OAuthServer
 
 pytestmark = pytest.mark.desktop
 
-SEEN = 0.02  # of the icon's square: a colour that is there at all
+VISIBLE_SHARE = 0.02  # of the icon's square: a colour counts as visible
 REAUTHORIZE = 1  # line of the menu below the summary, where it is needed
 QUIT = -1
 NO_HOST = "This desktop shows no tray icons"
-# The app waits 15 s for a panel before it says that there is none; here one.
-IMPATIENT = """
+# The app waits 15 s for a panel before it reports that there is none; here 1 s.
+SHORT_HOST_GRACE = """
 import sys
 from trayapp.tray.sni import Icon
 Icon.__init__.__kwdefaults__["host_grace"] = 1.0
@@ -47,7 +46,7 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Prog
     program.sign_in(server.issue(scope="mail"))
     with program:
         program.until_is("running", "ok")
-        shows(on_desk, Colour.GREEN)
+        wait_for_icon(on_desk, Colour.GREEN)
         yield program
         on_desk.close_menu()
     wait_for(lambda: not on_desk.tray_items(), "the icon to go")
@@ -55,18 +54,18 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Prog
     assert "Traceback" not in program.log()
 
 
-def shows(desk: Desk, wanted: Colour) -> None:
-    """Wait until the icon has this one colour."""
+def wait_for_icon(desk: Desk, wanted: Colour) -> None:
+    """Wait until the icon shows this colour and no other."""
 
-    def seen() -> bool:
+    def visible() -> bool:
         shares = desk.icon_shares(Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE)
-        return {colour for colour, share in shares.items() if share > SEEN} == {wanted}
+        return {colour for colour, share in shares.items() if share > VISIBLE_SHARE} == {wanted}
 
-    wait_for(seen, f"an icon in {wanted}", 15)
+    wait_for(visible, f"an icon in {wanted}", 15)
 
 
 def labels(desk: Desk) -> list[str]:
-    """The lines of text of the menu, from above."""
+    """The lines of the menu, from the top."""
     (item,) = desk.tray_items()
     asked = ("com.canonical.dbusmenu.GetLayout", "int32:0", "int32:1", "array:string:label")
     text = desk.call(item.split("/")[0], "/MenuBar", *asked)
@@ -74,92 +73,94 @@ def labels(desk: Desk) -> list[str]:
 
 
 def line_of(desk: Desk, label: str) -> int:
-    """Which of them this is."""
+    """The index of a line of the menu."""
     return labels(desk).index(label)
 
 
 def test_a_firewall_and_a_verdict_on_the_panel(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """Amber and green by itself; red with a notification, whose button opens the sign-in page and makes it green."""
+    """Amber, then green on its own; red with a notification, whose button opens the sign-in page and makes it green."""
 
     server.mode = Mode.FIREWALL
-    shows(on_desk, Colour.AMBER)
+    wait_for_icon(on_desk, Colour.AMBER)
     assert [] == on_desk.notifications()
     server.mode = Mode.SUCCESS
-    shows(on_desk, Colour.GREEN)
+    wait_for_icon(on_desk, Colour.GREEN)
     assert 0 == server.count("authorize")
 
     server.revoke_all()
-    shows(on_desk, Colour.RED)
+    wait_for_icon(on_desk, Colour.RED)
     on_desk.press_button(0)
-    shows(on_desk, Colour.GREEN)
+    wait_for_icon(on_desk, Colour.GREEN)
     program.until_is("running", "ok")
     assert ["came", "200"] == program.visits()
 
 
-def test_a_verdict_is_mended_from_the_menu(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """The line at the top, clicked twice in haste, opens one page."""
+def test_reauthorize_from_the_menu_fixes_a_verdict(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """The line at the top, clicked twice quickly, opens one page."""
 
     server.revoke_all()
-    shows(on_desk, Colour.RED)
+    wait_for_icon(on_desk, Colour.RED)
     x, y = on_desk.open_menu()[0] + 40, on_desk.rows(on_desk.menus()[0])[REAUTHORIZE]
     on_desk.xdo("mousemove", x, y, "sleep", "0.15", "click", "--repeat", 2, "--delay", 40, 1)
-    shows(on_desk, Colour.GREEN)
+    wait_for_icon(on_desk, Colour.GREEN)
     assert ["came", "200"] == program.visits()
 
 
-def test_muted_is_quiet_and_kept(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """*Mute notifications*: red without a word, and after a restart too."""
+def test_muting_suppresses_notifications_and_is_remembered(
+    on_desk: Desk, program: Program, server: OAuthServer
+) -> None:
+    """*Mute notifications*: red without a notification, also after a restart."""
 
     on_desk.click_row(on_desk.open_menu(), line_of(on_desk, "Mute notifications"))
     wait_for(program.paths.muted_file.exists, "the wish to be kept")
     server.revoke_all()
-    shows(on_desk, Colour.RED)
+    wait_for_icon(on_desk, Colour.RED)
     time.sleep(0.5)
     assert [] == on_desk.notifications()
     assert 0 == program.quit()
     with program:
         program.until_is("unauthenticated", "refused")
-        shows(on_desk, Colour.RED)
+        wait_for_icon(on_desk, Colour.RED)
         time.sleep(0.5)
         assert [] == on_desk.notifications()
         assert 0 == program.quit()
 
 
-def test_quit_in_the_menu_ends_it(on_desk: Desk, program: Program) -> None:
-    """With exit code 0, its icon gone, and server.json with it."""
+def test_quit_in_the_menu_ends_the_app(on_desk: Desk, program: Program) -> None:
+    """With exit code 0; icon and server.json are gone."""
 
     on_desk.click_row(on_desk.open_menu(), QUIT)
-    assert 0 == program.ends(), program.tail()
+    assert 0 == program.wait_ended(), program.tail()
     assert not (program.paths.runtime_dir / "server.json").exists()
     assert 3 == program.command("list").returncode
 
 
 def test_a_panel_that_restarts_shows_the_icon_again(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """With the state of now; the menu works, and the short absence is no news."""
+    """With its present state; the menu works, and the short absence is not reported."""
 
     on_desk.stop_panel()
     server.mode = Mode.FIREWALL
-    program.until(lambda seen: seen["status"] == "auth_retrying", "amber")
+    program.until(lambda visible: visible["status"] == "auth_retrying", "amber")
     on_desk.start_panel()
-    shows(on_desk, Colour.AMBER)
+    wait_for_icon(on_desk, Colour.AMBER)
     assert NO_HOST not in program.log()
     on_desk.click_row(on_desk.open_menu(), QUIT)
-    assert 0 == program.ends(), program.tail()
+    assert 0 == program.wait_ended(), program.tail()
 
 
 def doctor(program: Program) -> str:
-    """What `doctor` says of the running app."""
+    """What `doctor` reports about the running app."""
     done = program.command("doctor", "--json")
     return " ".join(check["text"] for check in json.loads(done.stdout) if check["name"].startswith("app"))
 
 
-def test_a_desktop_without_a_tray_is_told_once(tmp_path: Path, server: OAuthServer) -> None:
-    """By notification, log and doctor; the app does its work, and a panel that comes later shows the icon."""
+def test_a_desktop_without_a_tray_is_reported_once(tmp_path: Path, server: OAuthServer) -> None:
+    """By notification, log and doctor; the app works, and a panel that starts later shows the icon."""
 
     require_desk()
     with Desk(panel=False, keyring_password=None) as desk:
         program = Program(desk, tmp_path, server)
-        program.program = ("-c", IMPATIENT)
+        program.program = ("-c", SHORT_HOST_GRACE)
         with program:
             box = desk.notification()
             assert NO_HOST in doctor(program)
@@ -171,13 +172,13 @@ def test_a_desktop_without_a_tray_is_told_once(tmp_path: Path, server: OAuthServ
             assert [] == desk.notifications()
             assert 1 == program.log().count(NO_HOST)
             desk.start_panel()
-            shows(desk, Colour.GREEN)
+            wait_for_icon(desk, Colour.GREEN)
             assert NO_HOST not in doctor(program)
             assert 0 == program.quit(), program.tail()
 
 
 def test_without_a_display_and_a_bus(tmp_path: Path, server: OAuthServer) -> None:
-    """`amberlight run` says in one line that there is no icon, and runs; every command works."""
+    """`amberlight run` logs in one line that there is no icon, and runs; every command works."""
 
     require_desk()
     with Desk(panel=False, notifications=False, keyring_password=None) as desk:
@@ -187,7 +188,10 @@ def test_without_a_display_and_a_bus(tmp_path: Path, server: OAuthServer) -> Non
         with program:
             program.until_is("auth_retrying", "keyring_unavailable")
             program.run("reauthorize", program.name)
-            assert "not_stored" == program.until(lambda seen: seen["status"] == "running", "running")["auth"]["detail"]
+            assert (
+                "not_stored"
+                == program.until(lambda visible: visible["status"] == "running", "running")["auth"]["detail"]
+            )
             assert server.valid_access(program.run("token", program.name, "--min-validity", "0").strip())
             assert program.name in program.run("list")
             assert 0 == program.quit(), program.tail()
@@ -197,7 +201,7 @@ def test_without_a_display_and_a_bus(tmp_path: Path, server: OAuthServer) -> Non
 
 
 def test_a_bus_that_ends(tmp_path: Path, server: OAuthServer) -> None:
-    """Logging out of a desktop may leave the app behind: it goes on, says so once, and ends when it is told to."""
+    """The app may outlive a logout: it keeps working, logs the loss once, and quits on request."""
 
     require_desk()
     with Desk(keyring_password=None) as desk:
@@ -206,7 +210,7 @@ def test_a_bus_that_ends(tmp_path: Path, server: OAuthServer) -> None:
             program.until_is("auth_retrying", "keyring_unavailable")
             program.run("reauthorize", program.name)
             program.until_is("running", "not_stored")
-            shows(desk, Colour.GREEN)
+            wait_for_icon(desk, Colour.GREEN)
             desk.end_session_bus()
             wait_for(lambda: "the tray icon is gone" in program.log(), "a word about it")
             sent = server.count("token")

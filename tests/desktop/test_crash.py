@@ -1,7 +1,7 @@
-"""SIGKILL at each step of a refresh, against the real keyring: the next start is signed in, and no browser opens.
+"""SIGKILL at each step of a refresh, with a real keyring: the next start is signed in, and no browser opens.
 
-The server rotates and honours a spent token for a minute, as the careful ones do. Where it does not, one window is
-left, between the server's decision and the keyring: then the program says honestly what happened.
+The server rotates and honours a spent token for a minute, as careful servers do. Without that grace one window remains,
+between the server's decision and the keyring: then the program reports what happened.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ from trayapp.oauthtest import Grant, Mode, OAuthServer
 
 pytestmark = pytest.mark.desktop
 
-SHORT = 0.5  # s that a token lives until the kill: the second refresh comes after 0.4
-SENT = {"undecided": Mode.HANG_BEFORE_HEADERS, "decided": Mode.SLOW}  # killed from outside, with the request out
-CASES = [*STEPS, *(f"no answer yet, {which}" for which in SENT)]
-REACHED = {"before the probe": 1, "before the intent": 1, "before the request": 1}  # token requests; later: both
+TOKEN_LIFE = 0.5  # s that a token lives until the kill: the second refresh comes after 0.4
+KILLED_FROM_OUTSIDE = {
+    "undecided": Mode.HANG_BEFORE_HEADERS,
+    "decided": Mode.SLOW,
+}  # killed from outside, with the request out
+CASES = [*STEPS, *(f"no answer yet, {which}" for which in KILLED_FROM_OUTSIDE)]
+TOKEN_REQUESTS = {"before the probe": 1, "before the intent": 1, "before the request": 1}  # token requests; later: both
 
 
 @pytest.fixture
 def server() -> Iterator[OAuthServer]:
-    with OAuthServer(access_token_lifetime=SHORT, grace=60, delay=60) as server:
+    with OAuthServer(access_token_lifetime=TOKEN_LIFE, grace=60, delay=60) as server:
         yield server
 
 
-class Doomed(Program):
-    """The program that kills itself at `step`."""
+class SelfKillingProgram(Program):
+    """A program that kills itself at `step`."""
 
     def __init__(self, desk: Desk, root: Path, server: OAuthServer, step: str) -> None:
         super().__init__(desk, root, server, "--no-tray")
@@ -39,31 +42,31 @@ class Doomed(Program):
 
 
 def killed(desk: Desk, root: Path, server: OAuthServer, step: str) -> tuple[Program, Grant]:
-    """A signed-in program that was killed at this step of its second refresh, ready to be started again."""
+    """A signed-in program that was killed at this step of its second refresh, ready to be restarted."""
     grant = server.issue(scope="mail")
     if step in STEPS:
-        doomed: Program = Doomed(desk, root, server, step)
-        doomed.sign_in(grant)
-        with doomed:
-            doomed.dies()
-        doomed.program = Program.program
+        program: Program = SelfKillingProgram(desk, root, server, step)
+        program.sign_in(grant)
+        with program:
+            program.wait_killed()
+        program.program = Program.program
     else:
-        mode = SENT[step.split(", ")[1]]
+        mode = KILLED_FROM_OUTSIDE[step.split(", ")[1]]
         server.script(Mode.SUCCESS, mode)
-        doomed = Program(desk, root, server, "--no-tray")
-        doomed.sign_in(grant)
+        program = Program(desk, root, server, "--no-tray")
+        program.sign_in(grant)
         outcome = "ok" if mode is Mode.SLOW else mode.value
-        with doomed:
-            assert server.wait("token", outcome="ok", timeout=20), doomed.tail()
-            assert server.wait("token", outcome=outcome, times=2 if outcome == "ok" else 1, timeout=20), doomed.tail()
-            doomed.kill()
-    assert REACHED.get(step, REFRESH) == server.count("token"), "killed at another place than it should"
+        with program:
+            assert server.wait("token", outcome="ok", timeout=20), program.tail()
+            assert server.wait("token", outcome=outcome, times=2 if outcome == "ok" else 1, timeout=20), program.tail()
+            program.kill()
+    assert TOKEN_REQUESTS.get(step, REFRESH) == server.count("token"), "killed at another place than it should"
     server.access_token_lifetime = 3600.0
-    return doomed, grant
+    return program, grant
 
 
 def lose_state(program: Program) -> None:
-    """Delete state.db and what belongs to it."""
+    """Delete state.db and its companion files."""
     found = list(program.paths.state_dir.glob("state.db*"))
     assert found
     for file in found:
@@ -75,7 +78,7 @@ def lose_state(program: Program) -> None:
 def test_a_kill_never_costs_a_sign_in(
     on_desk: Desk, tmp_path: Path, server: OAuthServer, step: str, state: str
 ) -> None:
-    """Wherever it strikes: running after the restart, no browser, and the newest login is in the keyring."""
+    """At every step: running after the restart, no browser, and the newest login is in the keyring."""
 
     program, grant = killed(on_desk, tmp_path, server, step)
     if state == "deleted":
@@ -86,17 +89,17 @@ def test_a_kill_never_costs_a_sign_in(
         assert 0 == program.quit(), program.tail()
     assert 0 == server.count("authorize")
     assert [] == program.visits()
-    kept = program.kept()
-    assert kept is not None
-    assert server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+    stored_login = program.stored_login()
+    assert stored_login is not None
+    assert server.current_refresh_token(grant.family) == stored_login.refresh_token.reveal()
 
 
 @pytest.mark.parametrize(("state", "reason"), [("kept", "lost_rotation"), ("deleted", "refused")])
 @pytest.mark.parametrize("step", ["before storing", "before the header"])
-def test_without_any_grace_the_one_window_is_named(
+def test_without_a_grace_the_loss_is_reported(
     on_desk: Desk, tmp_path: Path, server: OAuthServer, step: str, state: str, reason: str
 ) -> None:
-    """The server's decision died with the process: red with the reason that is known, and one command mends it."""
+    """The response died with the process: red with the known reason, and one command fixes it."""
 
     server.grace = 0.0
     program, _ = killed(on_desk, tmp_path, server, step)
@@ -111,6 +114,6 @@ def test_without_any_grace_the_one_window_is_named(
         assert server.valid_access(program.token())
         assert 0 == program.quit(), program.tail()
     assert ["came", "200"] == program.visits()
-    kept = program.kept()
-    assert kept is not None
-    assert server.current_refresh_token(server.live_families()[-1]) == kept.refresh_token.reveal()
+    stored_login = program.stored_login()
+    assert stored_login is not None
+    assert server.current_refresh_token(server.live_families()[-1]) == stored_login.refresh_token.reveal()

@@ -1,4 +1,4 @@
-"""The ways to the dashboard on a real desktop: a left click, the menu, a second start."""
+"""Opening the dashboard on a real desktop: by left click, menu, second start and command."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from tests.desktop.desk import Desk
 from tests.desktop.program import Program
 from tests.desktop.screen import wait_for
-from tests.desktop.test_app import line_of, shows
-from trayapp.app.dashboard import CLICKS
+from tests.desktop.test_app import line_of, wait_for_icon
+from trayapp.app.dashboard import CLICK_SPACING
 from trayapp.core.presentation import Colour
 from trayapp.oauthtest import OAuthServer
 
 pytestmark = pytest.mark.desktop
 
-SEEN = ["came", "200"]  # the browser came and saw the page
+SEEN = ["came", "200"]  # one visit of the fake browser
 
 
 @pytest.fixture
@@ -28,24 +28,24 @@ def running(on_desk: Desk, tmp_path: Path) -> Iterator[Program]:
         program = Program(on_desk, tmp_path, server)
         program.sign_in(server.issue(scope="mail"))
         with program:
-            shows(on_desk, Colour.GREEN)
+            wait_for_icon(on_desk, Colour.GREEN)
             yield program
             on_desk.close_menu()
         assert "Traceback" not in program.log()
 
 
 def opened(program: Program, times: int) -> None:
-    """Wait until the browser saw the page so often."""
+    """Wait for this number of visits."""
     wait_for(lambda: program.visits() == SEEN * times, f"{times} visits")
 
 
 def test_the_ways_to_the_dashboard(on_desk: Desk, running: Program) -> None:
-    """Each opens one page, that of the app that runs; the secret of no link is in the log."""
+    """Each opens one page of the running app; no link's secret is in the log."""
 
     on_desk.click_icon()
     opened(running, 1)
     wait_for(lambda: not on_desk.menus(), "no menu")
-    time.sleep(CLICKS)  # sooner it would count as a double click
+    time.sleep(CLICK_SPACING)  # sooner it would count as a double click
     on_desk.click_row(on_desk.open_menu(), line_of(on_desk, "Open dashboard"))
     opened(running, 2)
     second = running.command("run")

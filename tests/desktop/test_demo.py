@@ -1,7 +1,7 @@
-"""`amberlight demo` as a stranger meets it: green, amber, green, red within a minute, and one click makes it green.
+"""`amberlight demo` as a new user sees it: green, amber, green, red within a minute, and one click makes it green.
 
-Three demos run side by side, each on a desk of its own, and each is mended by another click: `days.py`. With
-AMBERLIGHT_SHOTS set to a directory every state is kept there as a picture.
+Three demos run side by side, each on a desktop of its own and each fixed in another way: `demo_runs.py`. With
+AMBERLIGHT_SHOTS set to a directory, screenshots of every state are saved there.
 """
 
 from __future__ import annotations
@@ -11,36 +11,42 @@ from collections.abc import Iterator
 import pytest
 
 from tests.desktop.conftest import require_desk
-from tests.desktop.days import Days, begun, presses_the_button, takes_the_menu, types_the_command
+from tests.desktop.demo_runs import (
+    DemoRuns,
+    demos_started,
+    reauthorizes_by_command,
+    reauthorizes_by_menu,
+    reauthorizes_by_notification,
+)
 
 pytestmark = pytest.mark.desktop
 
 
 @pytest.fixture(scope="module")
-def days(begun_demos: Days | None) -> Iterator[Days]:
-    """They begin here if they have not begun yet, and are not needed any more when the tests of this module are over."""
+def runs(started_demos: DemoRuns | None) -> Iterator[DemoRuns]:
+    """The demos, started here if they are not running yet, and ended after the tests of this module."""
     require_desk()
-    if begun_demos is None:
-        with begun() as demos:
+    if started_demos is None:
+        with demos_started() as demos:
             yield demos
     else:
-        yield begun_demos
-        begun_demos.end()
+        yield started_demos
+        started_demos.end()
 
 
-def test_the_button_of_the_notification(days: Days) -> None:
-    """The whole day on the panel, and at its end one press in the notification."""
+def test_the_button_of_the_notification(runs: DemoRuns) -> None:
+    """The whole demo on the panel, and at its end one click in the notification."""
 
-    days.over[presses_the_button].result()
-
-
-def test_the_line_in_the_menu(days: Days) -> None:
-    """What needs a person stands at the top of the menu."""
-
-    days.over[takes_the_menu].result()
+    runs.results[reauthorizes_by_notification].result()
 
 
-def test_the_command(days: Days) -> None:
+def test_the_line_in_the_menu(runs: DemoRuns) -> None:
+    """A workload that needs a sign-in is at the top of the menu."""
+
+    runs.results[reauthorizes_by_menu].result()
+
+
+def test_the_command(runs: DemoRuns) -> None:
     """The command line finds the demo as it finds the app."""
 
-    days.over[types_the_command].result()
+    runs.results[reauthorizes_by_command].result()

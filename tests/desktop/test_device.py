@@ -1,4 +1,4 @@
-"""A device code on a real desktop: the notification and the menu line that show it, and what a click on them opens."""
+"""The device flow on a real desktop: the notification and the menu line with the code, and what a click opens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEVICE = 'flow = "device"\ndevice_authorization_endpoint = "{server.device_autho
 
 @pytest.fixture
 def server() -> Iterator[OAuthServer]:
-    """Nobody agrees by itself: the code has to be typed."""
+    """Consent is not automatic: the code has to be entered."""
     with OAuthServer(device=True, device_interval=1.0, consent="page") as server:
         yield server
 
@@ -41,8 +41,8 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Prog
     assert "Traceback" not in program.log()
 
 
-def test_the_code_is_on_the_desktop_until_it_is_typed(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """A notification with a button and a line in the menu; each opens the page; both go when somebody has typed it."""
+def test_the_code_is_shown_until_it_is_entered(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """A notification with a button and a line in the menu; each opens the page; both go once the code is entered."""
 
     before = program.status()["auth"]["last_refreshed_at"]
     program.client().post(NAME, "reauthorize", {"browser": False})
@@ -66,8 +66,8 @@ def test_the_code_is_on_the_desktop_until_it_is_typed(on_desk: Desk, program: Pr
     assert code not in program.log()
 
 
-def test_a_sign_in_is_called_off_in_the_menu(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """*Cancel sign-in* in the submenu takes the code off the desktop, and everything is as it was."""
+def test_a_sign_in_is_cancelled_in_the_menu(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """*Cancel sign-in* in the submenu removes the code, and everything is as before."""
 
     before = program.status()["auth"]["last_refreshed_at"]
     program.client().post(NAME, "reauthorize", {"browser": False})

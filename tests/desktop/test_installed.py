@@ -1,7 +1,7 @@
-"""Amberlight as it was installed: icon, menu, notification, the next login, and all workloads at one address.
+"""The installed Amberlight on a real desktop: icon, menu, notification, start at login, and `/mcp`.
 
 It is the script beside this interpreter, or what AMBERLIGHT_PROGRAM names: a frozen program, or the one of a package.
-AMBERLIGHT_SHOTS names a directory for pictures of what was on the screen, to be looked at.
+With AMBERLIGHT_SHOTS set to a directory, screenshots are saved there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.aggregate.upstream import Upstream
 from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, NAME, Program
 from tests.desktop.screen import wait_for
-from tests.desktop.test_app import line_of, shows
+from tests.desktop.test_app import line_of, wait_for_icon
 from trayapp.autostart.linux import read_entry
 from trayapp.core.presentation import Colour
 from trayapp.oauthtest import OAuthServer
@@ -43,13 +43,13 @@ def program(on_desk: Desk, tmp_path: Path) -> Iterator[Program]:
     with OAuthServer(access_token_lifetime=1.0, grace=60) as server:
         program = Program(on_desk, tmp_path, server)
         program.python, program.program, program.module = (str(PROGRAM),), (), ()
-        program.environment.pop("PYTHONPATH")  # what it needs it has
+        program.environment.pop("PYTHONPATH")  # an installation must not need it
         program.sign_in(server.issue(scope="mail"))
         yield program
 
 
 async def called(program: Program, tool: str) -> tuple[set[str], str]:
-    """The tools at the address of all workloads, by the official client, and what one of them answered."""
+    """The tools that `/mcp` lists to the official client, and the answer of one of them."""
     from mcp.client import Client
 
     access = await asyncio.to_thread(program.client().aggregate)
@@ -59,12 +59,12 @@ async def called(program: Program, tool: str) -> tuple[set[str], str]:
 
 
 def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Program) -> None:
-    """Green on the panel; *Start at login* in the menu; red with a notification; and the entry starts it again."""
+    """Green on the panel; *Start at login* in the menu; red with a notification; and the login entry starts the app."""
 
     desk, entry = on_desk, program.root / "config/autostart/amberlight.desktop"
     with program:
         program.until_is("running", "ok")
-        shows(desk, Colour.GREEN)
+        wait_for_icon(desk, Colour.GREEN)
         box = desk.open_menu()
         shot(desk, "menu")
         desk.click_row(box, line_of(desk, "Start at login"))
@@ -72,7 +72,7 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         assert "On: every login starts" in program.run("autostart")
         assert "Told by rtnetlink" in program.run("doctor", codes=(0, 1)), "a part that is loaded by name is missing"
         program.server.revoke_all()
-        shows(desk, Colour.RED)
+        wait_for_icon(desk, Colour.RED)
         assert 2 == len(desk.buttons(desk.notification()))
         shot(desk, "notification")
         assert 0 == program.quit(), program.tail()
@@ -84,7 +84,7 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
     program.python, program.arguments = tuple(shlex.split(read_entry(entry)["Exec"]))[:-1], ()
     with program:
         program.until_up()
-        shows(desk, Colour.RED)
+        wait_for_icon(desk, Colour.RED)
         box = desk.open_menu()
         shot(desk, "menu-red")
         desk.click_row(box, line_of(desk, "Start at login"))
@@ -95,8 +95,8 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
     assert "Traceback" not in program.log()
 
 
-async def test_all_workloads_at_one_address(program: Program) -> None:
-    """What needs a process and libraries of its own was installed too: a tool is found, and called with our token."""
+async def test_all_workloads_at_mcp(program: Program) -> None:
+    """The aggregate's process and libraries are installed too: a tool is found, and called with our token."""
 
     with Upstream(NAME, program.server) as upstream:
         program.configure(

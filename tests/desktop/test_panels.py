@@ -1,6 +1,6 @@
-"""The icon and its menu on every panel that is installed: three toolkits, light and dark, single and double density.
+"""The icon and its menu on every installed panel: three toolkits, light and dark, single and double density.
 
-LXQt's and MATE's panels are large, so the test command does not install them: without them their rows are skipped.
+LXQt's and MATE's panels are large, so the test command does not install them; their rows are skipped without them.
 """
 
 from __future__ import annotations
@@ -10,36 +10,38 @@ from collections.abc import Iterator
 import pytest
 
 from tests.desktop.conftest import require_desk
-from tests.desktop.panels import PANELS, VIEWS, Panel, Shown
+from tests.desktop.panels import PANELS, VIEWS, Panel, ShownIcon
 from trayapp.core.presentation import Action, Colour, Verb
 
 pytestmark = pytest.mark.desktop
 
 
 @pytest.fixture(params=[(False, 1), (True, 2)], ids=["light 1x", "dark 2x"])
-def how(request: pytest.FixtureRequest) -> tuple[bool, int]:
+def appearance(request: pytest.FixtureRequest) -> tuple[bool, int]:
     dark, scale = request.param
     return dark, scale
 
 
 @pytest.fixture(params=PANELS, ids=lambda kind: kind.program)
-def shown(request: pytest.FixtureRequest, how: tuple[bool, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shown]:
+def shown(
+    request: pytest.FixtureRequest, appearance: tuple[bool, int], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ShownIcon]:
     require_desk()
     kind: type[Panel] = request.param
-    if not kind.there():
+    if not kind.installed():
         pytest.skip(f"{kind.program} is not installed")
-    with kind(dark=how[0], scale=how[1]) as panel:
+    with kind(dark=appearance[0], scale=appearance[1]) as panel:
         for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS"):
             monkeypatch.setenv(name, panel.env[name])
-        shown = Shown(panel)
+        shown = ShownIcon(panel)
         try:
             yield shown
         finally:
             shown.close()
 
 
-def test_states_and_menu(shown: Shown) -> None:
-    """Every colour of the palette is seen, and no other; a line of the menu, chosen by keyboard, is what was clicked."""
+def test_states_and_menu(shown: ShownIcon) -> None:
+    """The view's colours are visible and no others; a menu line chosen by keyboard posts its action."""
 
     for view in VIEWS[:3]:
         shown.show(view)

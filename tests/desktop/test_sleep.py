@@ -1,7 +1,7 @@
-"""Sleep, wake and portals, told by logind and NetworkManager (played by dbusmock) to the whole app with a real keyring.
+"""Sleep, wake and captive portals, reported by mocked logind and NetworkManager to the whole app with a real keyring.
 
-What is measured is what a person would: how long the machine is kept from sleeping, and what is in the keyring when it
-goes. Loopback endpoints are held by sleep alone (M10), so there is no settling in these tests but where it is the point.
+Measured is what a person would notice: how long the machine is kept from sleeping, and what is in the keyring when it
+sleeps. For loopback endpoints only sleep closes the gate (M10), so nothing settles here except where that is the point.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LOGIND, LOGIND_PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
 NM, NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
 SETTLE = 3.0  # s, M10
 SLOW_ANSWER = 2.0  # s
-BUSY = 2.0  # s that two processes of a test may take beside what is measured
+BUSY = 2.0  # s of slack for the two processes of a test
 HOUR = 'tick_interval = "1h"'
 
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    """A desktop with a system bus; no panel is needed."""
+    """A desktop with a system bus and without a panel."""
     require_desk()
     if subprocess.run([SYSTEM_PYTHON, "-c", "import dbusmock"], capture_output=True).returncode:
         pytest.skip("no python3-dbusmock here (the README names the packages)")
@@ -53,7 +53,7 @@ def grant(server: OAuthServer) -> Grant:
 
 @pytest.fixture
 def program(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> Iterator[Program]:
-    """Signed in and running, with the lock held; nothing but a wake or a click makes it try again within the hour."""
+    """Signed in and running, with the lock held; only a wake or a click makes it retry within the hour."""
     program = Program(on_desk, tmp_path, server, "--no-tray")
     program.sign_in(grant)
     config = program.paths.config_file
@@ -67,20 +67,20 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) ->
 
 
 def locked(desk: Desk) -> bool:
-    """Whether somebody holds the machine's sleep up for us."""
+    """Whether logind holds our delay lock on sleep."""
     told = desk.call(LOGIND, LOGIND_PATH, "org.freedesktop.login1.Manager.ListInhibitors", system=True)
     assert told, "logind does not answer"
     return '"Amberlight"' in told and '"delay"' in told and '"sleep"' in told
 
 
 def prepare(desk: Desk, asleep: bool) -> None:
-    """What logind says before a sleep and after it."""
+    """Emit logind's signal before or after a sleep."""
     manager = "org.freedesktop.login1.Manager"
     desk.mock(LOGIND, LOGIND_PATH, f"EmitSignal({manager!r}, 'PrepareForSleep', 'b', [{asleep}])")
 
 
 def test_a_wake_is_an_attempt(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """Amber, with the next tick in an hour: the machine sleeps and wakes, and it is green within the settling time."""
+    """Amber, with the next tick in an hour: after a sleep and a wake it is green within the settling time."""
 
     server.mode = Mode.FIREWALL
     program.run("retry", NAME)
@@ -91,18 +91,18 @@ def test_a_wake_is_an_attempt(on_desk: Desk, program: Program, server: OAuthServ
     server.mode = Mode.SUCCESS
     before = server.count("token")
     time.sleep(0.3)
-    assert before == server.count("token"), "it asked on the way to sleep"
+    assert before == server.count("token"), "it sent a request before the sleep"
 
     began = time.monotonic()
     prepare(on_desk, False)
     assert server.wait("token", outcome="ok", times=2, timeout=SETTLE + BUSY)
     assert SETTLE + BUSY > time.monotonic() - began
     program.until(lambda seen: seen["auth"]["last_outcome"] == "refreshed", "green")
-    wait_for(lambda: locked(on_desk), "the lock for the next night")
+    wait_for(lambda: locked(on_desk), "the lock for the next sleep")
 
 
 def test_a_sleep_waits_for_the_new_login(on_desk: Desk, program: Program, server: OAuthServer, grant: Grant) -> None:
-    """The lid closes while an answer is on its way: the machine sleeps when it is in the keyring, not before."""
+    """The lid closes while a response is pending: the machine sleeps once the new login is in the keyring, not before."""
 
     server.script(Mode.SLOW)
     program.run("retry", NAME)
@@ -110,13 +110,13 @@ def test_a_sleep_waits_for_the_new_login(on_desk: Desk, program: Program, server
     asked = time.monotonic()
     prepare(on_desk, True)
     while time.monotonic() < asked + SLOW_ANSWER - 0.7:
-        assert locked(on_desk), "it was let go without the new login"
+        assert locked(on_desk), "the lock was released without the new login"
     wait_for(lambda: not locked(on_desk), "the release", SUSPEND_LIMIT + BUSY)
     took = time.monotonic() - asked
 
-    kept = program.kept()
-    assert kept is not None
-    assert server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+    stored_login = program.stored_login()
+    assert stored_login is not None
+    assert server.current_refresh_token(grant.family) == stored_login.refresh_token.reveal()
     assert SLOW_ANSWER - 0.7 < took < SUSPEND_LIMIT
     prepare(on_desk, False)
 
@@ -124,7 +124,7 @@ def test_a_sleep_waits_for_the_new_login(on_desk: Desk, program: Program, server
 def test_a_sleep_does_not_wait_for_ever_and_the_same_token_is_tried_again(
     on_desk: Desk, program: Program, server: OAuthServer, grant: Grant
 ) -> None:
-    """The answer never comes: let go within 4 s, marked, and after the wake the server's grace gives the same login anew."""
+    """The response never comes: released within 4 s, marked, and after the wake the server's grace answers the old token."""
 
     server.delay = 60.0
     server.script(Mode.SLOW)
@@ -143,15 +143,15 @@ def test_a_sleep_does_not_wait_for_ever_and_the_same_token_is_tried_again(
     assert ("running", 0) == (program.status()["status"], program.status()["auth"]["lost_rotations"])
     wait_for(
         lambda: (
-            (kept := program.kept()) is not None
-            and server.current_refresh_token(grant.family) == kept.refresh_token.reveal()
+            (stored_login := program.stored_login()) is not None
+            and server.current_refresh_token(grant.family) == stored_login.refresh_token.reveal()
         ),
         "the new login",
     )
 
 
 def test_a_sleep_that_is_called_off_opens_the_gate(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """Nothing is asked between the two words; after the second a click works as before."""
+    """No request between the two signals; after the second one a click works as before."""
 
     prepare(on_desk, True)
     wait_for(lambda: not locked(on_desk), "the release")
@@ -163,8 +163,8 @@ def test_a_sleep_that_is_called_off_opens_the_gate(on_desk: Desk, program: Progr
     assert server.wait("token", outcome="ok", times=before + 1)
 
 
-def test_logind_may_end_in_the_middle_of_a_night(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """Its end counts as the wake that will not be told any more; when it is back, the lock is too."""
+def test_logind_may_end_during_an_announced_sleep(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """Its end counts as the wake that it can't report any more; once it is back, so is the lock."""
 
     prepare(on_desk, True)
     wait_for(lambda: not locked(on_desk), "the release")
@@ -181,8 +181,8 @@ def test_logind_may_end_in_the_middle_of_a_night(on_desk: Desk, program: Program
     assert "logind" in program.status()["sources"]
 
 
-def test_who_tells_is_told(on_desk: Desk, program: Program) -> None:
-    """`doctor` and `status --verbose` name the sources; a plain `status` does not."""
+def test_doctor_and_status_name_the_sources(on_desk: Desk, program: Program) -> None:
+    """A plain `status` does not."""
 
     names = "rtnetlink, logind, timerfd, NetworkManager"
     assert f"Told by {names}." in program.command("doctor").stdout
@@ -191,7 +191,7 @@ def test_who_tells_is_told(on_desk: Desk, program: Program) -> None:
 
 
 def test_a_portal_is_a_hint(on_desk: Desk, tmp_path: Path, server: OAuthServer, grant: Grant) -> None:
-    """NetworkManager suspects a captive portal: amber with that word and no attempts; when it is gone, one is made."""
+    """NetworkManager suspects a captive portal: amber with that detail and no attempts; once it is gone, one is made."""
 
     program = Program(on_desk, tmp_path, server, "--no-tray")
     _beyond_loopback(program, grant)
@@ -209,7 +209,7 @@ def test_a_portal_is_a_hint(on_desk: Desk, tmp_path: Path, server: OAuthServer, 
 
 
 def _beyond_loopback(program: Program, grant: Grant) -> None:
-    """The same workload at an endpoint that is not on loopback by our rules, though nothing leaves this machine."""
+    """Move the workload to an endpoint that is not loopback by our rules, although nothing leaves this machine."""
     nowhere = "https://127.0.0.2:9"
     text = program.paths.config_file.read_text().replace(program.server.url, nowhere)
     program.configure(text.replace('tick_interval = "500ms"', HOUR))
@@ -218,7 +218,7 @@ def _beyond_loopback(program: Program, grant: Grant) -> None:
 
 
 class _Elsewhere:
-    """What `Program` asks of a server, at another address."""
+    """What `Program` needs of a server, at another address."""
 
     def __init__(self, url: str, server: OAuthServer) -> None:
         self.token_endpoint = f"{url}/token"

@@ -1,4 +1,4 @@
-"""The icon, the menu and the notifications as a person meets them: on a real panel, by mouse, asserted from pixels."""
+"""Icon, menu and notifications on a real panel, used by mouse and keyboard and checked by pixels."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tray_view(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None)
 
 
 class Tray:
-    """A tray icon running in a thread, and what it was clicked for."""
+    """A tray icon running in a thread, and the actions of its clicks."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -72,7 +72,7 @@ class Tray:
         return item.split("/")[0]
 
     def ids(self) -> dict[str, int]:
-        """The labels of the menu with their numbers, as the bus tells them."""
+        """The labels of the menu with their numbers, read over the bus."""
         text = self.desk.call(
             self.bus_name(),
             "/MenuBar",
@@ -85,7 +85,7 @@ class Tray:
         return {label: int(number) for number, label in pairs}
 
     def event(self, number: int) -> None:
-        """What a host sends for a click."""
+        """Send the D-Bus event of a click, as a host does."""
         arguments = (f"int32:{number}", "string:clicked", "variant:int32:0", "uint32:0")
         self.desk.call(self.bus_name(), "/MenuBar", "com.canonical.dbusmenu.Event", *arguments)
 
@@ -106,7 +106,7 @@ def tray(on_desk: Desk) -> Iterator[Tray]:
 
 
 def test_the_first_icon_is_a_blue_ring(tray: Tray) -> None:
-    """Before anything is known the prebuilt bitmap is on the panel."""
+    """It is shown before any state is known."""
 
     wait_for(lambda: tray.desk.icon_share(Colour.BLUE.value) > 0.15, "the first icon")
     assert [True] == tray.hosts
@@ -115,7 +115,7 @@ def test_the_first_icon_is_a_blue_ring(tray: Tray) -> None:
 
 @pytest.mark.parametrize("view", [GREEN, AMBER, RED], ids=["green", "amber", "red"])
 def test_the_panel_shows_the_colours_of_the_view(tray: Tray, view: IconView) -> None:
-    """Colour of the worst status in the middle, the others in the ring, none that does not belong."""
+    """The colour of the worst status in the middle, the others in the ring, and no other."""
 
     tray.show(tray_view(view))
     for colour in (Colour.GREEN, Colour.AMBER, Colour.RED):
@@ -123,7 +123,7 @@ def test_the_panel_shows_the_colours_of_the_view(tray: Tray, view: IconView) -> 
 
 
 def test_on_a_dark_panel_the_amber_icon_stands_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The icon brings its own ground, so the panel's colour does not matter."""
+    """The icon has its own ground, so the panel's colour does not matter."""
 
     require_desk()
     with Desk(dark=True, notifications=False, keyring_password=None) as desk:
@@ -137,7 +137,7 @@ def test_on_a_dark_panel_the_amber_icon_stands_out(monkeypatch: pytest.MonkeyPat
         tray.thread.join(5)
 
 
-def test_a_left_click_asks_for_the_dashboard(tray: Tray) -> None:
+def test_a_left_click_opens_the_dashboard(tray: Tray) -> None:
     """The default action, never a sign-in."""
 
     tray.show(tray_view())
@@ -154,7 +154,7 @@ def test_a_line_clicked_with_the_mouse_posts_its_action(tray: Tray) -> None:
 
 
 def test_a_line_chosen_by_keyboard_posts_its_action(tray: Tray) -> None:
-    """The keyboard passes over the greyed summary and the separator."""
+    """The keyboard skips the disabled summary and the separator."""
 
     tray.show(tray_view())
     tray.desk.choose(2)
@@ -174,7 +174,7 @@ def test_a_submenu_opens_and_its_line_posts_its_action(tray: Tray) -> None:
 
 
 def test_a_new_text_leaves_the_open_menu_open(tray: Tray) -> None:
-    """The text changes under the user's eyes, and a click still does what it says."""
+    """The text changes while the menu is open, and a click still does what it says."""
 
     tray.show(tray_view())
     box = tray.desk.open_menu()
@@ -188,7 +188,7 @@ def test_a_new_text_leaves_the_open_menu_open(tray: Tray) -> None:
 
 
 def test_a_line_that_goes_leaves_the_open_menu_open(tray: Tray) -> None:
-    """Even a new layout does not take the menu away from under the mouse."""
+    """Even a new layout does not close the open menu."""
 
     tray.show(tray_view())
     box = tray.desk.open_menu()
@@ -199,7 +199,7 @@ def test_a_line_that_goes_leaves_the_open_menu_open(tray: Tray) -> None:
     assert box[0] == 1
 
 
-def test_a_late_click_on_a_line_that_is_gone_hits_nothing(tray: Tray) -> None:
+def test_a_late_click_on_a_line_that_is_gone_does_nothing(tray: Tray) -> None:
     """Its number is never given to another line."""
 
     tray.show(tray_view())
@@ -213,14 +213,14 @@ def test_a_late_click_on_a_line_that_is_gone_hits_nothing(tray: Tray) -> None:
 
 
 def test_an_underscore_in_a_name_is_shown(tray: Tray) -> None:
-    """dbusmenu takes a single one for the mark of an access key."""
+    """dbusmenu would take a single one for the mark of an access key."""
 
     tray.show(tray_view())
     assert "● git__hub  ok" in wait_for(tray.ids, "the menu")
 
 
-def test_attention_is_asked_for_and_withdrawn(tray: Tray) -> None:
-    """NeedsAttention brings the icon out of a panel's hidden corner; it goes with the trouble."""
+def test_attention_is_requested_and_withdrawn(tray: Tray) -> None:
+    """NeedsAttention makes a panel show a hidden icon; it ends when the workload recovers."""
 
     def status() -> str:
         asked = ("string:org.kde.StatusNotifierItem", "string:Status")
@@ -237,7 +237,7 @@ def test_attention_is_asked_for_and_withdrawn(tray: Tray) -> None:
 
 
 def test_the_icon_comes_back_with_its_panel(tray: Tray) -> None:
-    """A panel that crashed finds the icon again, with the newest state, and its menu works."""
+    """After a crash the panel shows the icon again, with the newest state, and its menu works."""
 
     tray.show(tray_view(GREEN))
     tray.desk.stop_panel()
@@ -246,7 +246,7 @@ def test_the_icon_comes_back_with_its_panel(tray: Tray) -> None:
     wait_for(lambda: tray.desk.icon_share(Colour.AMBER.value) > 0.08, "the icon on the new panel")
     tray.desk.click_row(tray.desk.open_menu(), LAST)
     assert QUIT == tray.clicked()
-    assert [True] == tray.hosts, "a panel that was away for a moment is no news"
+    assert [True] == tray.hosts, "a short absence of the panel is not reported"
 
 
 # --- notifications ----------------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def notice(title: str = "git_hub needs a sign-in", key: str = "git_hub") -> Noti
 
 
 class Posts:
-    """A notifier on the test's loop, and the actions that came back."""
+    """A `NotificationCentre` on the test's loop, and the actions that came back."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -286,7 +286,7 @@ async def posts(on_desk: Desk) -> AsyncIterator[Posts]:
 
 @pytest.mark.parametrize(("index", "action"), [(0, REAUTHORIZE), (1, RETRY)])
 async def test_a_pressed_button_posts_its_action(posts: Posts, index: int, action: Action) -> None:
-    """One click in the notification is all it takes; the notification is then gone."""
+    """One click in the notification is enough; the notification is then gone."""
 
     assert await posts.notifier.show(notice())
     assert 2 == len(await asyncio.to_thread(lambda: posts.desk.buttons(posts.desk.notification())))
@@ -295,8 +295,8 @@ async def test_a_pressed_button_posts_its_action(posts: Posts, index: int, actio
     await posts.empty()
 
 
-async def test_a_notice_with_the_same_key_takes_the_place_of_the_old_one(posts: Posts) -> None:
-    """And one with another key stands beside it."""
+async def test_a_notice_replaces_the_one_with_the_same_key(posts: Posts) -> None:
+    """One with another key appears beside it."""
 
     await posts.notifier.show(notice())
     await asyncio.to_thread(posts.desk.notification)
@@ -308,7 +308,7 @@ async def test_a_notice_with_the_same_key_takes_the_place_of_the_old_one(posts: 
 
 
 async def test_a_withdrawn_notice_leaves_the_screen(posts: Posts) -> None:
-    """What healed by itself need not be read."""
+    """A matter that is settled need not be read."""
 
     await posts.notifier.show(notice())
     await asyncio.to_thread(posts.desk.notification)
@@ -317,7 +317,7 @@ async def test_a_withdrawn_notice_leaves_the_screen(posts: Posts) -> None:
 
 
 async def test_a_new_daemon_shows_the_next_notice(posts: Posts) -> None:
-    """The daemon's numbers die with it: the notice is made anew, and its button works."""
+    """The old daemon's numbers are void: the notice is a new one, and its button works."""
 
     await posts.notifier.show(notice())
     await asyncio.to_thread(posts.desk.notification)
@@ -329,7 +329,7 @@ async def test_a_new_daemon_shows_the_next_notice(posts: Posts) -> None:
 
 
 def test_the_keyring_of_the_desk_locks_and_unlocks(desk: Desk) -> None:
-    """No prompt comes up for either."""
+    """No prompt appears for either."""
 
     desk.lock_keyring()
     assert desk.keyring_locked()
