@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.event_stream import EventReader
 from tests.api.scripted_control import FakeControl, view
-from tests.storage.timelines import BASE, HOUR, RETRY, RUN, WALL, Desk, looks
+from tests.storage.timelines import BASE, HOUR, RETRY, RUN, WALL, TimelineBench, view_at
 from trayapp.api import api
 from trayapp.api.events import Events
 from trayapp.api.history import LIMIT_MAX, event_json
@@ -26,8 +26,8 @@ from trayapp.storage.timeline import Segment
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = Desk(tmp_path)
+async def desk(tmp_path: Path) -> AsyncIterator[TimelineBench]:
+    made = TimelineBench(tmp_path)
     yield made
     await made.settle()
     await made.journal.close()
@@ -37,7 +37,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 class Site:
     """A running server over a real timeline."""
 
-    desk: Desk
+    desk: TimelineBench
     client: aiohttp.ClientSession
     control: FakeControl
     hub: Events
@@ -48,7 +48,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(desk: Desk, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(desk: TimelineBench, tmp_path: Path) -> AsyncIterator[Site]:
     control = FakeControl()
     hub = Events(control)
     routes = api.routes(control, version="1", events=hub, history_reader=desk.timeline)
@@ -135,7 +135,7 @@ async def test_the_history_of_all(site: Site) -> None:
     site.control.views = {name: view(name) for name in ["quiet", *(f"n{i:02}" for i in range(25))]}
     for hour in range(4):
         site.desk.publish(
-            *(looks(f"n{i:02}", RUN if hour % 2 else RETRY, Detail.OK, WALL + hour * HOUR) for i in range(25))
+            *(view_at(f"n{i:02}", RUN if hour % 2 else RETRY, Detail.OK, WALL + hour * HOUR) for i in range(25))
         )
     site.desk.change(0, RUN, Detail.OK, name="gone")
     await site.desk.settle()

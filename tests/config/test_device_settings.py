@@ -21,7 +21,7 @@ def spec(text: str) -> Spec:
 
 
 def test_the_flow_of_a_workload() -> None:
-    """Browser, unless it says device."""
+    """Browser by default, or device."""
 
     assert "browser" == spec(HEAD).flow
     assert "device" == spec(HEAD + 'flow = "device"\n').flow

@@ -1,4 +1,4 @@
-"""Durations: what Go reads is read, what Go refuses is refused with a sentence, and all that is written reads back."""
+"""Durations in Go's syntax: parsed and refused as Go does, and every formatted one parses back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from trayapp.config.durations import DurationError, format_duration, parse_durat
         ("0.9999999999s", 0.999999999),
     ],
 )
-def test_reads(text: str, seconds: float) -> None:
+def test_parses(text: str, seconds: float) -> None:
     """The texts that Go's documentation and tests name are read, in any order of units, cut at nanoseconds."""
 
     assert seconds == parse_duration(text)
@@ -58,7 +58,7 @@ def test_reads(text: str, seconds: float) -> None:
         ("\x1b[31ms", "is not a duration"),
     ],
 )
-def test_refuses(text: str, words: str) -> None:
+def test_rejects(text: str, words: str) -> None:
     """Whatever is not a duration is answered with what would be one, and never with raw control characters."""
 
     with pytest.raises(DurationError) as caught:
@@ -81,7 +81,7 @@ def test_refuses(text: str, words: str) -> None:
         (-5, "-5s"),
     ],
 )
-def test_writes_the_shortest(seconds: float, text: str) -> None:
+def test_formats_the_shortest(seconds: float, text: str) -> None:
     """A duration is written without parts that are zero."""
 
     assert text == format_duration(seconds)

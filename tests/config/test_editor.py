@@ -1,4 +1,4 @@
-"""Adding and removing workloads in a file that belongs to its user."""
+"""Adding and removing workloads in the user's configuration file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_removes_from_no_file(tmp_path: Path) -> None:
 
 
 def test_does_not_add_twice(paths: Paths) -> None:
-    """A name that is taken is refused, and the sentence says how to free it."""
+    """A name that is taken is refused, with a sentence on how to free it."""
 
     given_file(paths)
 
@@ -141,7 +141,7 @@ def test_two_writers_lose_nothing(paths: Paths) -> None:
 
 
 def test_a_stuck_writer_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever holds the lock for too long is told about, by its file."""
+    """If the lock is held for too long, the error names the lock file."""
 
     from filelock import FileLock
 

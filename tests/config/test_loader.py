@@ -1,4 +1,4 @@
-"""The configuration: what is read, what it turns into, and what is said about every mistake."""
+"""Loading the configuration: files and variables to values, or to mistakes with line and key."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_the_table_for_people() -> None:
 
 
 def test_the_users_file_wins_key_by_key(paths: Paths) -> None:
-    """A workload in both files has the user's keys where the user says something, else the site's."""
+    """A workload in both files has the user's keys where they are set, else the site's."""
 
     write(paths.site_config_file, WORKLOAD + 'scopes = ["a"]\n[settings]\nport = 1\nmuted = true\n')
     write(paths.config_file, '[workloads.x]\nclient_id = "mine"\n[settings]\nport = 2\n')
@@ -263,7 +263,7 @@ def test_mistakes_of_both_files_are_told_at_once(paths: Paths) -> None:
     ],
 )
 def test_one_mistake(paths: Paths, text: str, line: int | None, key: str, words: str) -> None:
-    """Each kind of mistake names its line and key, and says what would be right."""
+    """Each kind of mistake has its line, its key and a sentence on how to fix it."""
 
     ((found_line, found_key, sentence),) = mistakes(paths, text)
 
@@ -351,7 +351,7 @@ def test_a_broken_line_does_not_show_its_value(paths: Paths) -> None:
     ],
 )
 def test_incomplete_workloads(paths: Paths, text: str, words: list[str]) -> None:
-    """A workload needs an address; one endpoint wants the other, and both without an issuer want a client."""
+    """A workload needs a URL; one endpoint needs the other, and both without an issuer need a client."""
 
     found = mistakes(paths, f"\n[workloads.x]\n{text}\n")
 
@@ -361,7 +361,7 @@ def test_incomplete_workloads(paths: Paths, text: str, words: list[str]) -> None
         assert word in sentence
 
 
-def test_a_file_that_is_none(paths: Paths) -> None:
+def test_files_that_cannot_be_a_configuration(paths: Paths) -> None:
     """A directory, binary rubbish and a huge file are each refused with a sentence."""
 
     paths.config_file.mkdir(parents=True)
@@ -393,7 +393,7 @@ def test_windows_line_ends_and_a_mark(paths: Paths) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
 def test_a_file_that_others_can_change(paths: Paths) -> None:
-    """Whoever can change the file can send logins elsewhere, so a wide mode is warned about."""
+    """Whoever can change the file can send logins elsewhere, so a wide mode adds a warning."""
 
     write(paths.config_file, GOOD)
     paths.config_file.chmod(0o666)

@@ -1,4 +1,4 @@
-"""The line of every key, whatever values stand around it."""
+"""Line numbers of TOML keys, whatever values are around them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Histories: a conversation with the machine as plain text, played and written down again.
+"""Test histories: conversations with the state machine written as plain text.
 
-Each line is `event -> phase, what is remarkable | effects`. `play` runs the events of the left side through the real
-`machine.step` and returns the whole conversation as it really went, so that a failing test shows both, aligned. Lines
-begin with `+N` where N seconds pass first (`+N asleep`: on a sleeping machine).
+Each line is `event -> phase, anything unusual | effects`. `play` runs the events on the left through the real
+`machine.step` and returns the conversation as it really went, so that a failing test shows both, aligned. A line begins
+with `+N` if N seconds pass first (`+N asleep`: while the machine sleeps).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def login(generation: int = 1, lineage: str = "L", endpoint: str = ENDPOINT) -> 
 
 
 def access(serial: int, at: float, life: float | None = LIFETIME) -> AccessToken:
-    """An access token as a sign-in brings it."""
+    """An access token as a sign-in would bring it."""
     ends = None if life is None else at + life
     return AccessToken(serial, Secret(f"access{serial}"), at, ends, ends)
 
 
 @dataclass
 class Player:
-    """The state of one conversation."""
+    """A conversation in progress: the workload, the clocks and what the keyring and server will say."""
 
     w: Workload
     now: Moment = field(default=Moment(1000.0, 1000.0, 1_000_000.0))
@@ -55,12 +55,12 @@ class Player:
     spec: Spec = SPEC
 
     def pass_time(self, seconds: float, asleep: bool = False) -> None:
-        """The clocks move on."""
+        """Advance the clocks."""
         awake = self.now.awake + (0.0 if asleep else seconds)
         self.now = Moment(self.now.at + seconds, awake, self.now.wall + seconds)
 
     def finished(self, outcome: m.Outcome, attempt: int | None = None) -> m.Finished:
-        """The answer to the attempt in flight, or to another one that was sent with the present token."""
+        """The end of the attempt in flight, or of attempt number `attempt` with the current token."""
         current = self.w.attempt
         own = self.w.login or login()
         self.serial += 1
@@ -75,7 +75,7 @@ class Player:
         )
 
     def number(self) -> int:
-        """The attempt in flight, or one that nobody knows."""
+        """The number of the attempt in flight, or one that was never used."""
         return self.w.attempt.number if self.w.attempt else 99
 
 
@@ -184,8 +184,8 @@ def _spec(p: Player, words: list[str]) -> Spec:
     return p.spec
 
 
-def said(effect: m.Effect) -> str:
-    """An effect in a few words; never a token."""
+def effect_text(effect: m.Effect) -> str:
+    """An effect as it is written in a history, without access tokens."""
     match effect:
         case m.Load(prompt=prompt):
             return "load with prompt" if prompt else "load"
@@ -211,8 +211,8 @@ def said(effect: m.Effect) -> str:
             }[type(effect)]
 
 
-def state(w: Workload, at: float) -> str:
-    """The phase and what is remarkable about it."""
+def state_text(w: Workload, at: float) -> str:
+    """The state as it is written in a history: the phase and everything unusual about it."""
     words = [w.phase.value]
     if w.attempt is not None:
         words[0] += f":{w.attempt.step.value}"
@@ -238,8 +238,8 @@ def state(w: Workload, at: float) -> str:
     return ", ".join(words)
 
 
-def turn(p: Player, text: str) -> tuple[m.Event, tuple[m.Effect, ...]]:
-    """One line's event, played."""
+def play_line(p: Player, text: str) -> tuple[m.Event, tuple[m.Effect, ...]]:
+    """Apply the event written in one line; returns it and the effects."""
     words = text.split()
     while words[0].startswith("+"):
         asleep = len(words) > 1 and words[1] == "asleep"
@@ -251,28 +251,28 @@ def turn(p: Player, text: str) -> tuple[m.Event, tuple[m.Effect, ...]]:
 
 
 def player(policy: Policy | None = None, **saved: object) -> Player:
-    """A workload that has just been configured."""
+    """A conversation with a workload that has just been configured."""
     spec = SPEC if policy is None else replace(SPEC, policy=policy)
     w, _ = machine.begin(spec)
     return Player(w, spec=spec, saved=Saved(**saved))  # type: ignore[arg-type]
 
 
 def play(text: str, p: Player | None = None) -> str:
-    """The conversation as it really went, in the shape of `text`."""
+    """Play the events of `text`; returns the conversation as it really went, in the same form."""
     p = p or player()
     lines = []
     for line in text.strip().splitlines():
         event = line.split("->")[0].strip()
-        _, effects = turn(p, event)
-        right = state(p.w, p.now.at)
+        _, effects = play_line(p, event)
+        right = state_text(p.w, p.now.at)
         if effects:
-            right += " | " + ", ".join(said(effect) for effect in effects)
+            right += " | " + ", ".join(effect_text(effect) for effect in effects)
         lines.append(f"{event:<24} -> {right}")
     return "\n".join(lines)
 
 
-def conversation(text: str) -> str:
-    """The expected text, laid out like `play` does it."""
+def aligned(text: str) -> str:
+    """The expected text in the layout of `play`."""
     lines = []
     for line in text.strip().splitlines():
         left, right = line.split("->", 1)
@@ -281,9 +281,9 @@ def conversation(text: str) -> str:
 
 
 def reached(phase: Phase, p: Player | None = None) -> Player:
-    """A workload brought to a phase on the usual way."""
+    """A workload brought to a phase by the usual events."""
     p = p or player()
-    ways = {
+    events_to = {
         Phase.LOADING: "",
         Phase.WAITING: "loaded",
         Phase.REFRESHING: "loaded; go; probe ok",
@@ -292,6 +292,6 @@ def reached(phase: Phase, p: Player | None = None) -> Player:
         Phase.PAUSED: "loaded; pause",
         Phase.BROKEN: "loaded; configured identity",
     }
-    for event in filter(None, ways[phase].split("; ")):
-        turn(p, event)
+    for event in filter(None, events_to[phase].split("; ")):
+        play_line(p, event)
     return p

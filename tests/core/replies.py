@@ -1,4 +1,4 @@
-"""Token endpoints' answers, made short."""
+"""Builders for replies of a token endpoint, and their classification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JSON = "application/json; charset=utf-8"
 HTML = "text/html"
 FORM = "application/x-www-form-urlencoded"
 WALL = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
-PAGE = b"<!doctype html><title>Blocked</title>"
+HTML_PAGE = b"<!doctype html><title>Blocked</title>"
 
 
 def answer(status: int, body: object = b"", kind: str = JSON, **headers: str) -> Answer:
@@ -20,7 +20,7 @@ def answer(status: int, body: object = b"", kind: str = JSON, **headers: str) ->
     return Answer(status, ({"content-type": kind} if kind else {}) | named, data)
 
 
-def said(status: int, body: object = b"", kind: str = JSON, provider: str = "", **headers: str) -> Outcome:
+def outcome_of(status: int, body: object = b"", kind: str = JSON, provider: str = "", **headers: str) -> Outcome:
     return classify(answer(status, body, kind, **headers), provider, WALL)
 
 

@@ -1,4 +1,4 @@
-"""Workloads in every state that people can see, with the status, the detail and the golden sentence of each."""
+"""Workloads in every visible state, each with its expected status, detail and sentence."""
 
 from __future__ import annotations
 

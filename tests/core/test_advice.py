@@ -1,4 +1,4 @@
-"""What a person is told to do, for each state that there is."""
+"""Advice: the action and the sentence for each state."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_each_state_has_a_sentence(status: Status, detail: Detail) -> None:
         (Status.REMOVING, Detail.REFUSED, False, ""),
     ],
 )
-def test_the_click_that_helps(status: Status, detail: Detail, signing_in: bool, action: str) -> None:
-    """What heals by itself asks for no click."""
+def test_the_action_that_helps(status: Status, detail: Detail, signing_in: bool, action: str) -> None:
+    """What recovers on its own needs no action."""
 
     assert action == advice(view(status, detail, signing_in=signing_in))[0]
 
 
-def test_a_sign_in_that_waits_is_told_of() -> None:
-    """Whatever the reason was, the person is in the middle of mending it."""
+def test_a_pending_sign_in_is_mentioned() -> None:
+    """Whatever the reason was, the person is already signing in."""
 
     told = advice(view(Status.UNAUTHENTICATED, Detail.LOST_ROTATION, signing_in=True))[1]
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of the keyring, in the app and without it."""
+"""The keyring check of `amberlight doctor`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STATES = {
 
 @pytest.mark.parametrize("trouble", [None, *Trouble])
 def test_a_locked_keyring_is_a_warning_and_a_missing_one_a_problem(trouble: Trouble | None) -> None:
-    """Whatever is wrong with it, something can be done."""
+    """Whatever is wrong with it, there is help."""
 
     check = keyring_check(trouble, "A sentence.")
 

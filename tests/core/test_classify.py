@@ -1,4 +1,4 @@
-"""The classifier: a reply goes through eight rows, and the first that fits is the outcome."""
+"""Classification of token endpoint replies: eight rows, and the first match is the outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.core.replies import FORM, HTML, JSON, PAGE, answer, said
+from tests.core.replies import FORM, HTML, HTML_PAGE, JSON, answer, outcome_of
 from trayapp.core.classify import FAULTS, VERDICTS, classify
 from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused, ServerBusy
 from trayapp.core.model import Secret
@@ -27,7 +27,7 @@ def test_a_fault_is_not_sent_or_ambiguous(kind: str, sent: bool) -> None:
 def test_a_proxy_that_wants_a_login_kept_the_token() -> None:
     """407 comes from the proxy on our side of the network."""
 
-    outcome = said(407, PAGE, HTML)
+    outcome = outcome_of(407, HTML_PAGE, HTML)
     assert isinstance(outcome, NotSent)
     assert outcome.problem.summary == "The HTTP proxy asks for a login (407): check the proxy settings."
 
@@ -40,13 +40,13 @@ FULL = {"access_token": "at-1", "refresh_token": "rt-2", "expires_in": 3600, "sc
 def test_a_full_answer() -> None:
     """Everything that RFC 6749 section 5.1 offers is taken."""
 
-    assert said(200, FULL) == Refreshed(Secret("at-1"), Secret("rt-2"), 3600.0, "a b", Secret("e.y.J"))
+    assert outcome_of(200, FULL) == Refreshed(Secret("at-1"), Secret("rt-2"), 3600.0, "a b", Secret("e.y.J"))
 
 
 def test_a_bare_answer() -> None:
     """An access token is enough."""
 
-    assert said(200, {"access_token": "at-1"}) == Refreshed(Secret("at-1"))
+    assert outcome_of(200, {"access_token": "at-1"}) == Refreshed(Secret("at-1"))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_bare_answer() -> None:
 def test_an_access_token_counts_however_it_is_packed(status: int, body: bytes, kind: str) -> None:
     """A token that was given must not be thrown away: the old login may be spent."""
 
-    outcome = said(status, body, kind)
+    outcome = outcome_of(status, body, kind)
     assert isinstance(outcome, Refreshed)
     assert outcome.access_token == Secret("at-1")
 
@@ -93,16 +93,16 @@ def test_an_access_token_counts_however_it_is_packed(status: int, body: bytes, k
 def test_an_odd_lifetime_counts_as_not_said(expires_in: object, seconds: float | None) -> None:
     """`expires_in` is a positive number or its digits; anything else never fails the refresh (M1)."""
 
-    outcome = said(200, {"access_token": "at-1", "expires_in": expires_in})
+    outcome = outcome_of(200, {"access_token": "at-1", "expires_in": expires_in})
     assert isinstance(outcome, Refreshed)
     assert outcome.expires_in == seconds
 
 
 @pytest.mark.parametrize("token", ["", None, 5, ["rt"], "rt 2", "rt\n2", "rt\u00e9", "rt\u200b", "\ud800"])
 def test_an_unusable_refresh_token_counts_as_not_given(token: object) -> None:
-    """The old one is kept then (RFC 6749 section 6)."""
+    """Then the old refresh token stays in use (RFC 6749 section 6)."""
 
-    outcome = said(200, {"access_token": "at-1", "refresh_token": token})
+    outcome = outcome_of(200, {"access_token": "at-1", "refresh_token": token})
     assert isinstance(outcome, Refreshed)
     assert outcome.refresh_token is None
 
@@ -111,7 +111,7 @@ def test_an_unusable_refresh_token_counts_as_not_given(token: object) -> None:
 def test_an_odd_scope_counts_as_not_said(scope: object) -> None:
     """So the scope of the login stays."""
 
-    outcome = said(200, {"access_token": "at-1", "scope": scope})
+    outcome = outcome_of(200, {"access_token": "at-1", "scope": scope})
     assert isinstance(outcome, Refreshed)
     assert outcome.scope is None
 
@@ -132,9 +132,9 @@ def test_an_odd_scope_counts_as_not_said(scope: object) -> None:
     ],
 )
 def test_a_damaged_success_may_have_spent_the_token(body: bytes, kind: str) -> None:
-    """A 200 that claims or looks like JSON and is none was an answer once."""
+    """A 200 that claims or looks like JSON but isn't was damaged on its way."""
 
-    outcome = said(200, body, kind)
+    outcome = outcome_of(200, body, kind)
     assert isinstance(outcome, Ambiguous)
     assert outcome.problem.http_status == 200
 
@@ -144,7 +144,7 @@ def test_a_damaged_success_may_have_spent_the_token(body: bytes, kind: str) -> N
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize("code", sorted(VERDICTS))
-def test_the_servers_own_no(status: int, code: str) -> None:
+def test_known_error_codes_are_verdicts(status: int, code: str) -> None:
     """A known code, in JSON or in a form, under one of three statuses, ends the login."""
 
     for reply in (answer(status, {"error": code}), answer(status, f"error={code}&x=1".encode(), FORM)):
@@ -154,10 +154,10 @@ def test_the_servers_own_no(status: int, code: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain"])
-def test_a_form_without_its_name(kind: str) -> None:
+def test_a_form_that_calls_itself_text_is_read(kind: str) -> None:
     """Old servers answer in a form and call it text."""
 
-    assert isinstance(said(400, b"error=invalid_grant", kind), Refused)
+    assert isinstance(outcome_of(400, b"error=invalid_grant", kind), Refused)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_a_form_without_its_name(kind: str) -> None:
         answer(200, {"error": "invalid_grant"}),
     ],
 )
-def test_what_only_resembles_a_no(reply: Answer) -> None:
-    """The words in a page, in an object, in another status: none of it ends a login."""
+def test_lookalikes_are_no_verdicts(reply: Answer) -> None:
+    """An error code in a web page, in a nested object or with another status ends no login."""
 
     assert isinstance(classify(reply), ServerBusy)
 
@@ -191,13 +191,13 @@ def test_what_only_resembles_a_no(reply: Answer) -> None:
 def test_a_gateway_leaves_doubt(status: int, spent: bool) -> None:
     """Behind a 502 or 504 the server may have acted."""
 
-    outcome = said(status, PAGE, HTML)
+    outcome = outcome_of(status, HTML_PAGE, HTML)
     assert isinstance(outcome, ServerBusy)
     assert outcome.maybe_spent is spent
 
 
 GOLDEN = [
-    (403, PAGE, HTML, "http", False, "The server answered 403 with a web page: firewall, VPN or captive portal?"),
+    (403, HTML_PAGE, HTML, "http", False, "The server answered 403 with a web page: firewall, VPN or captive portal?"),
     (403, {"message": "Forbidden"}, JSON, "http", False, "The server answered 403 without a reason that Amberlight knows."),
     (403, {"error": "Forbidden"}, JSON, "oauth", False, 'The server answered 403 with "Forbidden", which is no verdict on the login.'),
     (400, {"error": "temporarily_unavailable"}, JSON, "oauth", False, 'The server answered 400 with "temporarily_unavailable", which is no verdict on the login.'),
@@ -211,11 +211,11 @@ GOLDEN = [
     (200, {"access_token": "a\nb"}, JSON, "http", False, "The server answered 200 without an access token."),
     (200, [1], JSON, "http", False, "The server answered 200 without an access token."),
     (204, b"", "", "http", False, "The server answered 204 without an access token."),
-    (200, PAGE, HTML, "portal", True, "A web page came instead of an answer (200): captive portal or firewall?"),
+    (200, HTML_PAGE, HTML, "portal", True, "A web page came instead of an answer (200): captive portal or firewall?"),
     (200, b"  <html>", "text/plain", "portal", True, "A web page came instead of an answer (200): captive portal or firewall?"),
-    (511, PAGE, HTML, "portal", True, "A web page came instead of an answer (511): captive portal or firewall?"),
+    (511, HTML_PAGE, HTML, "portal", True, "A web page came instead of an answer (511): captive portal or firewall?"),
     (302, b"", "", "portal", True, "The server answered 302, a redirect to another page: captive portal?"),
-    (307, PAGE, HTML, "portal", True, "The server answered 307, a redirect to another page: captive portal?"),
+    (307, HTML_PAGE, HTML, "portal", True, "The server answered 307, a redirect to another page: captive portal?"),
 ]  # fmt: skip
 
 
@@ -225,22 +225,22 @@ def test_everything_else_means_later(
 ) -> None:
     """Neither a token nor a verdict: it is tried again, and people read why."""
 
-    outcome = said(status, body, kind)
+    outcome = outcome_of(status, body, kind)
     assert isinstance(outcome, ServerBusy)
     seen = outcome.problem
     assert (problem, portal, summary, status) == (seen.kind, outcome.portal, seen.summary, seen.http_status)
 
 
-def test_a_new_refresh_token_alone_is_kept() -> None:
-    """A 200 without an access token may have replaced the login all the same."""
+def test_a_new_refresh_token_without_an_access_token_is_kept() -> None:
+    """A 200 without an access token may still have rotated the refresh token."""
 
-    outcome = said(200, {"refresh_token": "rt-2"})
+    outcome = outcome_of(200, {"refresh_token": "rt-2"})
     assert isinstance(outcome, ServerBusy)
     assert outcome.refresh_token == Secret("rt-2")
 
 
 @pytest.mark.parametrize("reply", [answer(400, {"refresh_token": "rt-2"}), answer(200, b"refresh_token=rt-2", FORM)])
-def test_a_refresh_token_in_anything_less_is_not(reply: Answer) -> None:
+def test_a_refresh_token_in_an_error_or_a_form_is_not_kept(reply: Answer) -> None:
     """An error or a form does not replace a login by its refresh token alone."""
 
     outcome = classify(reply)
@@ -269,9 +269,9 @@ def test_a_refresh_token_in_anything_less_is_not(reply: Answer) -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
-    """Seconds, or a date by the server's own clock if it tells it (M12)."""
+    """Seconds, or a date measured against the server's own `Date` (M12)."""
 
-    outcome = said(503, b"", "", **headers)
+    outcome = outcome_of(503, b"", "", **headers)
     assert isinstance(outcome, ServerBusy)
     assert seconds == outcome.retry_after
 
@@ -282,7 +282,7 @@ def test_a_date_without_a_zone_is_not_local_time(monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "XYZ-5")
         getattr(time, "tzset", lambda: None)()
-        outcome = said(503, b"", "", retry_after="Sun Nov  6 08:50:37 1994")
+        outcome = outcome_of(503, b"", "", retry_after="Sun Nov  6 08:50:37 1994")
     getattr(time, "tzset", lambda: None)()
     assert isinstance(outcome, ServerBusy)
     assert outcome.retry_after == 60.0

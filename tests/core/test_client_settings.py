@@ -1,4 +1,4 @@
-"""What is pasted into other programs."""
+"""Client settings: the JSON to paste into other programs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_program_has_its_own_words(program: Program, expected: object) -> N
 
 
 def test_without_a_key_there_is_no_header() -> None:
-    """Where a workload wants none, no empty header is pasted; who reads `json` still finds the field."""
+    """A workload that needs no key adds no empty header; only the generic `json` always has the field."""
 
     access = replace(ACCESS, key=None)
 
@@ -39,7 +39,7 @@ def test_without_a_key_there_is_no_header() -> None:
     assert json.loads(settings_text(access, Program.JSON))["headers"] == {}
 
 
-def test_the_key_does_not_show_by_itself() -> None:
+def test_the_key_is_only_in_the_pasted_text() -> None:
     """Only the text made for pasting has it."""
 
     assert "key-1" not in repr(ACCESS)

@@ -1,4 +1,4 @@
-"""A sign-in that waits for a code to be typed: what menu, notification, sentence and API say of it."""
+"""A pending device authorization in menu, notification, sentence and API."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def waiting(view: WorkloadView, code: DeviceCode | None = CODE) -> WorkloadView:
         (f"https://example.com/{'a' * 100}", "Enter code ABCD-EFGH at example.com"),
     ],
 )
-def test_the_sentence(uri: str, words: str) -> None:
-    """The address as a person types it; of a long one the host."""
+def test_enter_code_sentence(uri: str, words: str) -> None:
+    """The URL as a person types it; only the host of a long one."""
 
     assert words == enter_code(replace(CODE, verification_uri=uri))
 
 
-def test_the_status_context_leads_with_it() -> None:
-    """Of a workload that needs this sign-in; one that runs meanwhile says nothing of it."""
+def test_the_status_context_begins_with_the_code() -> None:
+    """Only for a workload that needs the sign-in; one that runs meanwhile doesn't mention it."""
 
     w = Workload(Spec("w", "https://w.example"), signing_in=True, device=CODE)
 
@@ -62,7 +62,7 @@ def test_the_menu_has_a_line_for_it(view: WorkloadView) -> None:
 
 
 def test_the_notification_stands_while_the_code_is_good() -> None:
-    """Once per code, muted or not, with a word of warning and a button; gone with the sign-in."""
+    """Shown once per code, even when muted, with a warning and a button; withdrawn with the sign-in."""
 
     desk = Desk()
     assert [] == desk.see(GREEN, muted=True)

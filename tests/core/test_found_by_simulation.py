@@ -1,4 +1,4 @@
-"""Histories that the simulated laptop lived through before the rules were right (`python -m tests.simulation`)."""
+"""Regressions found by the simulated laptop (`python -m tests.simulation`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import Player, player, reached, turn
+from tests.core.history import Player, play_line, player, reached
 from trayapp.core import deadlines, gate
 from trayapp.core.gate import Gate
 from trayapp.core.messages import CloseIntent, Save
@@ -14,14 +14,14 @@ from trayapp.core.model import Phase, Policy, Series
 
 
 def played(p: Player, text: str) -> Player:
-    """All events, one after the other."""
+    """Play all events of `text`."""
     for event in text.split("; "):
-        turn(p, event)
+        play_line(p, event)
     return p
 
 
 def test_a_wake_settles_even_when_the_attempt_of_an_offline_tick_is_long_due() -> None:
-    """M10: asleep for hours and still offline, the attempt that tests the kernel's word waits for DHCP like any other."""
+    """M10: after hours of sleep and still offline, an attempt against the gate waits for DHCP like any other."""
 
     p = reached(Phase.WAITING)
     shut = gate.network(Gate(), p.now.at, offline=True)
@@ -54,7 +54,7 @@ def test_a_change_during_an_attempt_counts_its_failures_afresh() -> None:
 
 
 def test_a_wake_asks_a_keyring_that_was_in_trouble() -> None:
-    """Where no signal tells that it was unlocked, whoever opened the lid has unlocked it; a network change tells nothing."""
+    """Without an unlock signal, a wake is the hint that it was unlocked; a network change is not."""
 
     p = played(reached(Phase.WAITING), "go; probe locked")
     due = p.w.due
@@ -90,8 +90,8 @@ def test_a_long_grace_is_not_slept_through_by_the_tick(host: str, delays: list[f
     assert delays == found
 
 
-def test_a_wish_that_waits_through_a_wake_fails_into_the_burst() -> None:
-    """M8: *Retry now* leaves before names can be looked up; the next try comes in two seconds and not by the tick."""
+def test_a_retry_now_that_waits_through_a_wake_fails_into_the_burst() -> None:
+    """M8: *Retry now* leaves before DNS is back; the next try comes in two seconds, not at the next tick."""
 
     p = played(reached(Phase.WAITING), "manual; wake; go; probe ok; not-sent dns")
 
@@ -100,7 +100,7 @@ def test_a_wish_that_waits_through_a_wake_fails_into_the_burst() -> None:
     assert 2.0 == p.w.due - p.now.at
 
 
-def test_a_wish_that_waits_through_a_wake_keeps_the_place_of_a_token_in_doubt() -> None:
+def test_a_retry_now_that_waits_through_a_wake_keeps_the_same_token_series() -> None:
     """M9 stands above M8."""
 
     p = played(reached(Phase.REFRESHING), "ambiguous; manual; wake")
@@ -112,7 +112,7 @@ def test_a_verdict_is_saved_before_its_intent_is_closed() -> None:
     """Otherwise a crash between the two would ask again, and call a lost rotation a refusal."""
 
     p = reached(Phase.REFRESHING)
-    _, effects = turn(p, "refused")
+    _, effects = play_line(p, "refused")
 
     kinds = [type(effect) for effect in effects]
     assert kinds.index(Save) < kinds.index(CloseIntent)
@@ -132,7 +132,7 @@ def test_a_later_login_that_never_reached_the_keyring_leaves_the_older_one_in_do
 
 
 def test_a_ceiling_is_not_decided_offline() -> None:
-    """M6: an attempt that tests the kernel's "offline" says nothing about the login."""
+    """M6: an attempt made while "offline" says nothing about the login."""
 
     p = played(player(replace(Policy(), ceiling=1000.0)), "loaded; go; probe ok; not-sent")
     for _ in range(8):
@@ -157,8 +157,8 @@ def test_an_outage_of_the_login_before_is_not_the_new_ones(lineage: str, long: b
 
 
 @pytest.mark.parametrize(("marked", "pauses"), [(True, (10.0, 60.0)), (False, (600.0, 600.0))])
-def test_a_token_in_doubt_is_asked_about_against_the_kernel_s_word(marked: bool, pauses: tuple[float, float]) -> None:
-    """The kernel said "offline" for nothing after a crash: with one attempt a tick the server's grace would be over."""
+def test_a_token_in_doubt_is_tried_although_the_kernel_says_offline(marked: bool, pauses: tuple[float, float]) -> None:
+    """The kernel wrongly said "offline" after a crash: with one attempt per tick the server's grace would run out."""
 
     p = reached(Phase.WAITING)
     p.w = replace(p.w, maybe_spent=marked, marked_at=p.now.at)
@@ -188,8 +188,8 @@ def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> No
     """A crash before that leaves the refused login, which must not be asked about again."""
 
     p = reached(Phase.SIGNED_OUT)
-    _, signing_in = turn(p, "signed-in")
-    _, storing = turn(p, "stored")
+    _, signing_in = play_line(p, "signed-in")
+    _, storing = play_line(p, "stored")
 
     assert not any(isinstance(effect, Save) for effect in signing_in)
     assert any(isinstance(effect, Save) for effect in storing)

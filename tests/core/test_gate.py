@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import Player, player, reached, turn
+from tests.core.history import Player, play_line, player, reached
 from trayapp.core import deadlines, gate
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Policy
@@ -27,7 +27,7 @@ def test_a_change_has_to_settle() -> None:
     assert 118.0 == g.settles_at() or 122.0 == g.settles_at()
 
 
-def test_settled_restlessness_is_forgotten() -> None:
+def test_a_settled_change_is_forgotten() -> None:
     """The next change after a quiet time begins a new count of fifteen seconds."""
 
     g = gate.network(Gate(), 100.0, offline=False)
@@ -96,14 +96,14 @@ def _waiting() -> Player:
     return reached(Phase.WAITING)
 
 
-def test_offline_one_attempt_per_tick_is_made_all_the_same() -> None:
+def test_offline_one_attempt_per_tick_is_still_made() -> None:
     """M10: ten minutes after the closure or the last attempt, whichever came later."""
 
     p = _waiting()
     shut = gate.network(Gate(), p.now.at, offline=True)
     assert p.now.at + 600.0 == deadlines.opens_at(p.w, shut)
     for event in ("+5 go", "probe ok", "not-sent"):
-        turn(p, event)
+        play_line(p, event)
 
     assert p.now.at + 600.0 == deadlines.opens_at(p.w, shut)
     assert 600.0 == deadlines.opens_at(p.w, Gate(offline=True)) or p.now.at + 600.0 == deadlines.opens_at(
@@ -115,32 +115,32 @@ def test_sleep_stops_even_the_user() -> None:
     """M10: *Retry now* passes everything but sleep and keyring."""
 
     p = _waiting()
-    turn(p, "manual")
+    play_line(p, "manual")
 
     assert p.now.at == deadlines.opens_at(p.w, Gate(offline=True))
     assert deadlines.opens_at(p.w, Gate(sleeping=True)) is None
 
 
 def test_the_next_deadline_is_the_nearest_of_all() -> None:
-    """Attempt, write, reading, and the end of a request that nobody answers."""
+    """The next attempt, write or read, or the deadline of an unanswered request."""
 
     loading = player()
     assert deadlines.next_deadline(loading.w, Gate()) is None
-    turn(loading, "keyring locked")
+    play_line(loading, "keyring locked")
     assert loading.now.at + 60.0 == deadlines.next_deadline(loading.w, Gate())
     sent = reached(Phase.REFRESHING)
     assert sent.now.at + 35.0 == deadlines.next_deadline(sent.w, Gate())
     unsaved = reached(Phase.REFRESHING)
     for event in ("refreshed rotated", "not-stored failed"):
-        turn(unsaved, event)
+        play_line(unsaved, event)
     assert unsaved.now.at + 60.0 == deadlines.next_deadline(unsaved.w, Gate())
 
 
 def test_the_limit_of_automatic_attempts_holds_them_back() -> None:
-    """M8."""
+    """M8: the sixteenth waits until the first is ten minutes old."""
 
     p = player(Policy(automatic_attempts=1))
-    turn(p, "loaded")
+    play_line(p, "loaded")
     p.w = replace(p.w, recent=(p.now.at - 100.0,))
 
     assert p.now.at + 500.0 == deadlines.opens_at(p.w, Gate())

@@ -1,4 +1,4 @@
-"""What must always hold, whatever happens in whatever order (DESIGN.md, point 2 of the first issue)."""
+"""Property test of the state machine: its invariants hold in any order of events (RULES.md section 3)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROBLEM = Problem("x", "x")
 
 
 class World(RuleBasedStateMachine):
-    """The machine between an engine, a keyring and a server that do anything that they may do."""
+    """The machine with an engine, a keyring and a server that do anything they are allowed to do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,14 +127,14 @@ class World(RuleBasedStateMachine):
         return opens is not None and opens <= self.now.at
 
     @rule()
-    def the_engine_looks(self) -> None:
-        """What the engine does at its wake-ups."""
+    def the_engine_passes(self) -> None:
+        """What the engine does in each pass."""
         if self.may_go():
             self.feed(m.Go(self.now))
 
     @rule()
     def wait_for_the_deadline(self) -> None:
-        """Straight to the next thing that is due."""
+        """Skip to the next deadline."""
         deadline = deadlines.next_deadline(self.w, self.gate)
         if deadline is not None:
             passed = max(0.0, deadline - self.now.at)
@@ -201,8 +201,8 @@ class World(RuleBasedStateMachine):
         return m.Finished(self.now, number, sent.fingerprint(), sent.lineage, outcomes[kind], jitter, self.serial)
 
     @rule(kind=st.sampled_from(["refused", "rotated", "ambiguous"]))
-    def a_ghost_answers(self, kind: str) -> None:
-        """An answer of an attempt that nobody waits for any more."""
+    def a_late_answer_comes(self, kind: str) -> None:
+        """The answer of an attempt that is long over."""
         own = self.w.login or login(99, "ghost")
         self.feed(self._answer(10_000, m.Send(10_000, own, Trigger.DUE), kind, 0.5))
 
@@ -270,8 +270,8 @@ class World(RuleBasedStateMachine):
             assert (self.w.attempt is not None) == (self.w.phase is Phase.REFRESHING)
 
     @invariant()
-    def nothing_waits_for_nothing(self) -> None:
-        """Always a deadline, an attempt, or a named thing that is waited for."""
+    def every_workload_waits_for_something(self) -> None:
+        """There is always a deadline, an attempt, or a named event to wait for."""
         if not hasattr(self, "w"):
             return
         w = self.w
@@ -297,7 +297,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def unsaved_is_never_forgotten(self) -> None:
-        """A login in memory only has a write under way, a time for the next one, or a reading before it."""
+        """A login that is in memory only has a write under way, a time for the next one, or a read that comes first."""
         if hasattr(self, "w") and self.w.unsaved and not self.gone and self.w.after != "remove":
             if self.w.phase is Phase.LOADING and self.w.due is not None:
                 return  # it is read again first
@@ -305,7 +305,7 @@ class World(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(900)  # the deep profile takes minutes
-def test_whatever_happens() -> None:
-    """The world, played at random: no invariant breaks."""
+def test_invariants_hold_in_any_order_of_events() -> None:
+    """Random histories break no invariant."""
 
     run_state_machine_as_test(World, settings=settings(suppress_health_check=list(HealthCheck)))

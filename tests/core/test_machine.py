@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import SPEC, Player, conversation, play, player, reached, turn
+from tests.core.history import SPEC, Player, aligned, play, play_line, player, reached
 from trayapp.core import deadlines, machine
 from trayapp.core.gate import Gate
 from trayapp.core.machine import saved
@@ -14,9 +14,9 @@ from trayapp.core.model import Phase, Policy, Problem, Saved, SignedOut
 
 
 def check(text: str, p: Player | None = None) -> Player:
-    """The conversation went as written."""
+    """Play a history and compare it with what really happened."""
     p = p or player()
-    assert conversation(text) == play(text, p)
+    assert aligned(text) == play(text, p)
     return p
 
 
@@ -108,7 +108,7 @@ def _long(p: Player | None = None, tries: str = "not-sent") -> Player:
     """Brought into the long phase: one try is enough for this policy."""
     p = p or player(Policy(max_tries=1))
     for event in ("loaded", "go", "probe ok", tries):
-        turn(p, event)
+        play_line(p, event)
     return p
 
 
@@ -148,7 +148,7 @@ def test_the_ceiling_turns_red_after_a_day_of_counted_failures() -> None:
 
 
 def test_offline_time_does_not_count_towards_the_ceiling() -> None:
-    """M6: counting stops while nothing can be attempted, and goes on after."""
+    """M6: counting stops while the gate is blocked and resumes afterwards."""
 
     check(
         """
@@ -207,7 +207,7 @@ def test_after_the_ceiling_the_login_is_kept_and_tried_on_every_change() -> None
 
 
 def test_a_verdict_ends_the_attempts_until_the_combination_changes() -> None:
-    """M5 and M7: red at once; the refused token is never sent again, another one in the keyring is."""
+    """M5 and M7: red immediately; the refused token is never sent again, another one in the keyring is."""
 
     check(
         """
@@ -240,7 +240,7 @@ def test_a_login_that_is_found_for_another_endpoint_is_not_sent() -> None:
 
 
 def test_the_maybe_spent_mark_makes_invalid_grant_a_lost_rotation() -> None:
-    """M9: asked again quickly with the same token; a verdict meanwhile says whose fault it was not."""
+    """M9: the same token is sent again quickly; a verdict then is a lost rotation, not a refusal."""
 
     p = check(
         """
@@ -278,19 +278,19 @@ def test_the_same_token_is_asked_for_again_six_times_and_then_by_the_tick() -> N
     p = reached(Phase.REFRESHING)
     delays = []
     for _ in range(7):
-        turn(p, "ambiguous")
+        play_line(p, "ambiguous")
         delays.append(p.w.due - p.now.at if p.w.due is not None else None)
         p.pass_time(delays[-1] or 0.0)
-        turn(p, "go")
-        turn(p, "probe ok")
+        play_line(p, "go")
+        play_line(p, "probe ok")
 
     assert [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 600.0] == delays
     assert p.w.failing is not None
     assert p.w.failing.exhausted
 
 
-def test_a_busy_answer_in_the_same_token_series_goes_on_with_the_short_retry() -> None:
-    """M9 asks while nobody answers; a server that does answer is asked as often as any other."""
+def test_a_busy_answer_in_the_same_token_series_leads_to_the_short_retry() -> None:
+    """M9 repeats only while there is no answer; a server that answers gets the usual short retry."""
 
     check(
         """
@@ -340,22 +340,22 @@ def _at_github(p: Player, left: float | None) -> Player:
     ],
 )
 def test_without_grace_a_usable_token_is_used_up_before_the_risk(left: float | None, delay: float) -> None:
-    """M9: where a second use of the refresh token ends the family at once, haste cannot help."""
+    """M9: where a second use of the refresh token ends the login, hurrying only makes it worse."""
 
     p = reached(Phase.VALID)
     for event in ("manual", "+1 go", "probe ok"):
-        turn(p, event)
-    turn(_at_github(p, left), "ambiguous")
+        play_line(p, event)
+    play_line(_at_github(p, left), "ambiguous")
 
     assert p.w.due is not None
     assert delay == pytest.approx(p.w.due - p.now.at)
 
 
 def test_without_grace_and_without_a_token_there_is_nothing_to_wait_for() -> None:
-    """M9: the same token is asked for again at once."""
+    """M9: the same token is sent again immediately."""
 
     p = _at_github(reached(Phase.REFRESHING), None)
-    turn(p, "ambiguous")
+    play_line(p, "ambiguous")
 
     assert p.now.at == p.w.due
 
@@ -364,12 +364,12 @@ def test_a_burst_follows_a_change_until_somebody_answers() -> None:
     """M8: 0, 2, 5, 10, 20, 40 s; unanswered at its end it was the short retry."""
 
     p = reached(Phase.WAITING)
-    turn(p, "network")
+    play_line(p, "network")
     delays = []
     for _ in range(6):
-        turn(p, "go")
-        turn(p, "probe ok")
-        turn(p, "not-sent")
+        play_line(p, "go")
+        play_line(p, "probe ok")
+        play_line(p, "not-sent")
         delays.append(p.w.due - p.now.at if p.w.due is not None else None)
         p.pass_time(delays[-1] or 0.0)
 
@@ -393,14 +393,14 @@ def test_a_busy_server_in_the_burst_gets_the_short_retry() -> None:
 def _at_the_last_try_of_the_burst() -> Player:
     """Five tries of the burst were not sent, and the sixth is under way."""
     p = reached(Phase.WAITING)
-    turn(p, "network")
+    play_line(p, "network")
     for _ in range(5):
         for event in ("go", "probe ok", "not-sent"):
-            turn(p, event)
+            play_line(p, event)
         assert p.w.due is not None
         p.pass_time(p.w.due - p.now.at)
-    turn(p, "go")
-    turn(p, "probe ok")
+    play_line(p, "go")
+    play_line(p, "probe ok")
     return p
 
 
@@ -492,12 +492,12 @@ def test_a_change_begins_the_same_token_series_anew(nudge: str) -> None:
 
     p = reached(Phase.REFRESHING)
     for event in ("ambiguous", "go", "probe ok", "ambiguous", "+1 go", "probe ok", "not-sent", nudge):
-        turn(p, event)
+        play_line(p, event)
     assert p.now.at == p.w.due
     delays = []
     for _ in range(7):
         for event in ("go", "probe ok", "ambiguous"):
-            turn(p, event)
+            play_line(p, event)
         assert p.w.due is not None
         delays.append(p.w.due - p.now.at)
         p.pass_time(delays[-1])
@@ -509,15 +509,15 @@ def test_a_flapping_network_does_not_make_the_same_token_series_endless() -> Non
     """M8's limit and one series beyond it: so often the same token is sent in ten minutes, however often it begins anew."""
 
     p = reached(Phase.REFRESHING)
-    turn(p, "ambiguous")
+    play_line(p, "ambiguous")
     first, sent = p.now.at, 0
     while p.now.at < first + p.spec.policy.automatic_window:
         opens = deadlines.opens_at(p.w, Gate())
         if opens is not None and opens <= p.now.at:
             for event in ("go", "probe ok", "ambiguous"):
-                turn(p, event)
+                play_line(p, event)
             sent += 1
-        turn(p, "+4 network")
+        play_line(p, "+4 network")
 
     assert p.spec.policy.automatic_attempts + len(p.spec.policy.again) == sent
 
@@ -536,7 +536,7 @@ def test_a_connection_that_slept_is_read_for_two_more_seconds() -> None:
 
 
 def test_a_sleep_that_was_called_off_costs_no_answer() -> None:
-    """The machine stood still for no moment: its connection lives, and its answer is waited for as before."""
+    """The machine didn't really sleep: the connection is alive, and its answer is waited for as before."""
 
     check(
         """
@@ -566,7 +566,7 @@ def test_a_wake_during_the_probe_changes_nothing() -> None:
 
 
 def test_an_attempt_without_an_end_is_ambiguous() -> None:
-    """M13: its deadline is the machine's own, in case nobody else ends it."""
+    """M9: the machine has its own deadline, in case nothing else ends the attempt."""
 
     check(
         "+36 time -> waiting, due +0, again/short_retry, marked | abandon #1, note attempt ambiguous, save",
@@ -575,7 +575,7 @@ def test_an_attempt_without_an_end_is_ambiguous() -> None:
 
 
 def test_the_keyring_comes_before_the_token() -> None:
-    """Locked at the probe: no try is counted, nothing is sent; unlocked, it is due at once."""
+    """Locked at the probe: no try is counted, nothing is sent; once unlocked, it is due immediately."""
 
     p = check(
         """
@@ -598,7 +598,7 @@ def test_the_keyring_comes_before_the_token() -> None:
 
 
 def test_what_comes_during_a_silent_probe_is_not_lost() -> None:
-    """A person's wish brings the dialog next, an unlock another look at once; each of them once."""
+    """*Retry now* makes the next probe show the dialog, an unlock makes it immediate; each once."""
 
     check(
         """
@@ -671,7 +671,7 @@ def test_what_waits_for_agreement_waits_for_no_keyring() -> None:
 
 
 def test_a_keyring_that_cannot_be_read_is_never_signed_out() -> None:
-    """While loading: after 1, 5 and 15 min, at once on a wake or an unlock, with a dialog only when a person asks."""
+    """While loading: after 1, 5 and 15 min, immediately on a wake or unlock, with a dialog only on *Retry now*."""
 
     check("""
         keyring locked      -> loading, due +60, keyring locked
@@ -704,8 +704,8 @@ def test_a_login_that_could_not_be_stored_is_served_and_written_later() -> None:
     )
 
 
-def test_a_login_in_memory_only_is_refreshed_all_the_same() -> None:
-    """At expiry the probe may fail: waiting would help nobody."""
+def test_a_login_in_memory_only_is_refreshed_without_a_keyring() -> None:
+    """At expiry the probe may fail: waiting wouldn't make the login safer."""
 
     check(
         """
@@ -724,7 +724,7 @@ def test_late_answers_change_no_phase_but_keep_a_newer_login() -> None:
     """M11: stored if it replaces the very token that we hold, dropped if that one was replaced meanwhile."""
 
     p = reached(Phase.REFRESHING)
-    turn(p, "ambiguous")
+    play_line(p, "ambiguous")
     late = p.finished
     check(
         """
@@ -744,7 +744,7 @@ def test_late_answers_change_no_phase_but_keep_a_newer_login() -> None:
 
 
 def test_an_odd_answer_with_a_new_refresh_token_is_kept() -> None:
-    """FIELD.md row 11: stored before anything else is validated."""
+    """A new refresh token is stored before anything else in the answer is looked at."""
 
     check(
         """
@@ -755,8 +755,8 @@ def test_an_odd_answer_with_a_new_refresh_token_is_kept() -> None:
     )
 
 
-def test_the_servers_wish_is_respected_and_kept() -> None:
-    """M12: a later answer without a wish does not shorten it; *Retry now* passes it."""
+def test_retry_after_is_respected_and_kept() -> None:
+    """M12: a later answer without Retry-After doesn't shorten it; *Retry now* passes it."""
 
     p = check(
         """
@@ -822,7 +822,7 @@ def test_an_old_token_that_is_rejected_is_no_strike() -> None:
 
 
 def test_a_caller_who_needs_more_life_gets_an_early_refresh() -> None:
-    """`--min-validity`: due at once, but not within ten seconds of the last attempt."""
+    """`--min-validity`: due immediately, but not within ten seconds of the last attempt."""
 
     check(
         """
@@ -893,7 +893,7 @@ def test_removal_waits_for_a_write_on_its_way() -> None:
 
 
 def test_shutdown_waits_for_what_is_in_flight() -> None:
-    """FIELD.md row 8: a rotated token is stored before the program ends."""
+    """M17: a rotated token is stored before the program ends."""
 
     check(
         """
@@ -986,8 +986,8 @@ def test_an_identity_that_is_changed_back_during_an_attempt_is_no_change() -> No
     )
 
 
-def test_a_configuration_that_is_set_back_heals() -> None:
-    """Broken by a change: the next reading finds the login fits again."""
+def test_a_configuration_that_is_changed_back_recovers() -> None:
+    """Broken by a change: the next read finds that the login fits again."""
 
     check(
         """
@@ -999,7 +999,7 @@ def test_a_configuration_that_is_set_back_heals() -> None:
 
 
 def test_a_sign_in_before_the_keyring_was_read_is_written_above_what_is_there() -> None:
-    """The generation is only known after reading; nothing that is newer in the slots may be overwritten."""
+    """The generation is known only after reading; nothing newer in the slots may be overwritten."""
 
     p = check("""
         keyring locked      -> loading, due +60, keyring locked
@@ -1016,7 +1016,7 @@ def test_a_sign_in_before_the_keyring_was_read_is_written_above_what_is_there() 
     assert 8 == p.w.highest_generation
 
 
-def test_a_sign_in_over_an_empty_keyring_is_written_at_once() -> None:
+def test_a_sign_in_over_an_empty_keyring_is_written_immediately() -> None:
     """Nothing was there, so nothing has to be outnumbered."""
 
     check("""
@@ -1037,18 +1037,18 @@ def test_a_login_in_memory_only_survives_pause_and_resume() -> None:
 
 
 def test_a_paused_workload_stays_paused_after_a_restart() -> None:
-    """M17."""
+    """M17: a pause is saved, so no attempt is made at start."""
 
     check("loaded paused -> paused")
 
 
 def test_an_open_intent_counts_only_for_the_login_it_names() -> None:
-    """DESIGN.md section 4: after a crash between sending and storing the mark stands."""
+    """RULES.md section 4: after a crash between sending and storing the mark stands."""
 
     check("loaded intent -> waiting, due +0, due/start, marked")
 
 
-def test_the_long_phase_goes_on_after_a_restart() -> None:
+def test_the_long_phase_continues_after_a_restart() -> None:
     """M6: the ceiling does not begin anew; times from the future are clamped."""
 
     p = check("loaded retrying -> waiting, due +0, due/start, long")
@@ -1056,16 +1056,16 @@ def test_the_long_phase_goes_on_after_a_restart() -> None:
     p.pass_time(100.0)
     assert 500.0 == saved(p.w, p.now).counted
     q = player()
-    turn(q, "offline")
-    turn(q, "loaded retrying")
+    play_line(q, "offline")
+    play_line(q, "loaded retrying")
     q.pass_time(100.0)
     assert 400.0 == saved(q.w, q.now).counted
-    turn(q, "online")
+    play_line(q, "online")
     q.pass_time(50.0)
     assert 450.0 == saved(q.w, q.now).counted
 
 
-def test_what_is_saved() -> None:
+def test_state_db_gets_verdict_outage_and_pause() -> None:
     """state.db gets the verdict, the outage and the pause; never a token."""
 
     refused = reached(Phase.SIGNED_OUT)
@@ -1075,12 +1075,12 @@ def test_what_is_saved() -> None:
     assert Saved(lineage="L", paused=True) == saved(paused.w, paused.now)
 
 
-def test_a_loopback_endpoint_is_not_impeded() -> None:
+def test_a_loopback_endpoint_is_not_blocked_by_the_gate() -> None:
     """M10: no network lies between."""
 
     p = player()
     p.w = replace(p.w, spec=replace(SPEC, token_endpoint="http://127.0.0.1:9/token"))
-    turn(p, "offline")
+    play_line(p, "offline")
 
     assert not p.w.gate_blocked
 
@@ -1099,22 +1099,22 @@ def test_manual_attempts_do_not_use_up_the_automatic_ones() -> None:
 
     p = player(Policy(automatic_attempts=2, initial_retry_interval=1.0))
     for event in ("loaded", "go", "probe ok", "not-sent", "manual", "+1 go", "probe ok", "not-sent"):
-        turn(p, event)
+        play_line(p, event)
     assert () == p.w.recent
     for event in ("+2 go", "probe ok", "not-sent", "+3 go", "probe ok", "not-sent"):
-        turn(p, event)
+        play_line(p, event)
 
     assert 2 == len(p.w.recent)
     assert p.w.recent[0] + 600.0 == deadlines.ready_at(p.w)
 
 
-def test_ordinary_refreshes_do_not_count_as_haste() -> None:
+def test_ordinary_refreshes_do_not_count_towards_the_limit() -> None:
     """M8: a token of thirty seconds is refreshed 25 times in ten minutes, and never waits for the limit."""
 
     p = reached(Phase.WAITING)
     for _ in range(40):
         for event in ("+24 go", "probe ok", "refreshed"):
-            turn(p, event)
+            play_line(p, event)
 
     assert () == p.w.recent
 
@@ -1140,7 +1140,7 @@ def test_late_writes_and_readings_find_their_place() -> None:
 
 
 def test_a_token_without_an_end_waits_for_no_keyring() -> None:
-    """Stored or not, there is no refresh ahead of an end that nobody knows."""
+    """Stored or not, there is no refresh ahead of an unknown expiry."""
 
     check(
         """
@@ -1172,7 +1172,7 @@ def test_a_write_that_was_overtaken_by_a_sign_in_counts_for_nothing() -> None:
 
 
 def test_before_the_slots_were_read_nothing_is_written() -> None:
-    """A rotation of a sign-in that overtook the reading: nobody knows yet which generation is above all others."""
+    """The login of a sign-in that overtook the read is rotated: the highest generation isn't known yet."""
 
     check("""
         keyring locked      -> loading, due +60, keyring locked
@@ -1187,7 +1187,7 @@ def test_before_the_slots_were_read_nothing_is_written() -> None:
 
 
 def test_a_removal_under_way_outlasts_the_shutdown() -> None:
-    """Revoking and deleting go on; nothing is saved for a workload that is about to be forgotten."""
+    """Revoking and deleting continue; nothing is saved for a workload that is about to be forgotten."""
 
     check(
         """
@@ -1198,23 +1198,23 @@ def test_a_removal_under_way_outlasts_the_shutdown() -> None:
     )
 
 
-def test_why_a_sign_in_came_to_nothing_is_remembered_until_the_next() -> None:
-    """The command line and the page tell it; a new sign-in begins without it."""
+def test_a_sign_in_error_lasts_until_the_next_sign_in() -> None:
+    """The command line and the dashboard show it; a new sign-in clears it."""
 
     p = reached(Phase.SIGNED_OUT)
-    turn(p, "sign-in started")
-    turn(p, "sign-in failed")
+    play_line(p, "sign-in started")
+    play_line(p, "sign-in failed")
     assert p.w.sign_in_error is not None
     assert "denied" == p.w.sign_in_error.kind
-    turn(p, "sign-in started")
+    play_line(p, "sign-in started")
     assert p.w.sign_in_error is None
-    turn(p, "sign-in failed")
-    turn(p, "signed-in")
+    play_line(p, "sign-in failed")
+    play_line(p, "signed-in")
 
     assert p.w.sign_in_error is None
 
 
-def test_a_mark_from_before_outlives_a_wish_during_the_probe() -> None:
+def test_a_mark_from_before_outlives_a_request_during_the_probe() -> None:
     """M9: that this attempt was called off proves nothing about the one that was sent earlier."""
 
     p = reached(Phase.WAITING)
@@ -1229,21 +1229,21 @@ def test_a_mark_from_before_outlives_a_wish_during_the_probe() -> None:
     )
 
 
-def test_what_could_not_be_checked_is_known_as_long_as_the_login_is_there() -> None:
+def test_a_sign_in_warning_lasts_as_long_as_its_login() -> None:
     """A sign-in that comes to nothing changes nothing about the login; a new one and signing out do."""
 
     warning = Problem("id_token", "Whose account?")
     for goes in ("signed-in", "sign-out"):
         p = reached(Phase.VALID)
         p.w = replace(p.w, sign_in_warning=warning)
-        turn(p, "sign-in started")
-        turn(p, "sign-in failed")
+        play_line(p, "sign-in started")
+        play_line(p, "sign-in failed")
         assert warning == p.w.sign_in_warning
-        turn(p, goes)
+        play_line(p, goes)
         assert p.w.sign_in_warning is None
 
 
-def test_a_wish_during_the_probe_comes_before_the_token_is_spent() -> None:
+def test_a_request_during_the_probe_is_done_before_a_token_is_spent() -> None:
     """M17: nothing was sent yet, so nothing has to be finished."""
 
     for wish, end in (

@@ -1,4 +1,4 @@
-"""Icon, tooltip and menu as values."""
+"""Tray icon, tooltip and menu, as values."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_summary(views: tuple[WorkloadView, ...], line: str) -> None:
     ],
 )
 def test_short_state(seen: WorkloadView, words: str) -> None:
-    """A few words; a time by the user's clock where it says when to look again."""
+    """A few words, with the user's time of day where the next attempt matters."""
 
     assert words == short(seen, local)
 
@@ -234,7 +234,7 @@ def test_the_submenu() -> None:
     ],
 )
 def test_items_by_state(seen: WorkloadView, key: str, text: str, enabled: bool) -> None:
-    """An item says what it does in this state, and is grey where it could do nothing."""
+    """An item's text fits the state, and it is disabled where it would do nothing."""
 
     item = menu(seen)[key]
     assert (text, enabled) == (item.text, item.enabled)
@@ -251,19 +251,19 @@ def test_items_by_state(seen: WorkloadView, key: str, text: str, enabled: bool) 
     ],
 )
 def test_items_that_are_not_there(seen: WorkloadView, key: str) -> None:
-    """Nothing stands at the top that no sign-in would mend, and nothing is offered twice."""
+    """At the top are only workloads that a sign-in would fix, and nothing is offered twice."""
 
     assert key not in menu(seen)
 
 
-def test_the_top_does_what_it_says() -> None:
+def test_the_item_at_the_top_signs_in() -> None:
     """One click on a red workload signs in."""
 
     assert menu(RED)["top:notion"].action == Action(Verb.REAUTHORIZE, "notion")
 
 
 def test_a_locked_keyring_is_one_click_away() -> None:
-    """One line for all workloads that wait for it, and none when nobody does."""
+    """One item for all workloads that wait for it, none if no workload does."""
 
     locked = [view(name, Status.AUTH_RETRYING, Detail.KEYRING_LOCKED) for name in ("a", "b")]
     items = tray_view(snap(GREEN, *locked), local).menu
@@ -290,8 +290,8 @@ def test_warnings_stand_at_the_top() -> None:
     assert not any(item.enabled or item.action for item in items[:3])
 
 
-def test_the_menu_of_nothing() -> None:
-    """It says how to begin."""
+def test_the_menu_without_workloads() -> None:
+    """It says how to start."""
 
     items = menu()
     assert items["empty"] == MenuItem("empty", "No workload yet", enabled=False)

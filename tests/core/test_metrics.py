@@ -1,4 +1,4 @@
-"""The page of `/metrics`, made from values."""
+"""The `/metrics` page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_app_itself() -> None:
 
 
 def test_workloads_by_status() -> None:
-    """Every status word is there, also those that nobody has: a series that disappears is no zero."""
+    """Every status has a sample, even at zero: a series that disappears isn't a zero."""
 
     made = samples(page(view("a"), view("b"), view("c", Status.AUTH_RETRYING)))
 
@@ -54,7 +54,7 @@ def test_workloads_by_status() -> None:
 
 
 def test_how_long_ago_a_token_was_got() -> None:
-    """In seconds; nothing for a workload that never got one; never below 0 when the clock was set back."""
+    """In seconds; no sample for a workload that never got one; never negative after the clock was set back."""
 
     made = samples(
         page(view("a", last_refreshed_at=NOW - 1.25), view("b"), view("c", last_refreshed_at=NOW + 9, lost_rotations=2))
@@ -67,7 +67,7 @@ def test_how_long_ago_a_token_was_got() -> None:
 
 
 def test_what_was_counted() -> None:
-    """Refreshes by outcome and trigger, refused callers by what they were told, requests through the proxy."""
+    """Refreshes by outcome and trigger, refused callers by error, requests through the proxy by status code."""
 
     counted = Counters(
         {("a", "refreshed", "due"): 4, ("a", "not_sent", "wake"): 1}, {("a", "retrying"): 1000}, {("a", "200"): 7}
@@ -104,7 +104,7 @@ def test_every_line_is_in_the_format() -> None:
     assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
 
 
-def test_odd_words_are_escaped() -> None:
+def test_odd_labels_are_escaped() -> None:
     """Quotes, backslashes and line breaks cannot forge a sample."""
 
     made = page(counted=replace(QUIET, refused={('a"} 1\n\\', "x"): 1}))
@@ -112,8 +112,8 @@ def test_odd_words_are_escaped() -> None:
     assert 'amberlight_callers_refused_total{workload="a\\"} 1\\n\\\\",error="x"} 1\n' in made
 
 
-def test_nothing_of_an_address_or_an_error_is_told() -> None:
-    """Names and words only."""
+def test_no_url_and_no_error_is_shown() -> None:
+    """Only names and statuses."""
 
     made = page(view("a", Status.UNAUTHENTICATED, last_error=Problem("http", "canary", 403, "canary")))
 

@@ -1,4 +1,4 @@
-"""Notifications: what is said once, what is said again, and what is taken back."""
+"""Notifications: what is shown once, what is repeated, and what is withdrawn."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Desk:
 # --- amber -----------------------------------------------------------------------------------------------------------
 
 
-def test_amber_is_announced_when_somebody_missed_a_token() -> None:
-    """Online, a minute old, and a client was refused: once, with a sentence that calms."""
+def test_amber_is_announced_when_a_client_was_refused() -> None:
+    """Online, a minute old, and a client was refused: shown once, with reassurance."""
 
     desk = Desk()
     assert desk.see(amber("jira"), refused="jira") == ["jira cannot be refreshed right now"]
@@ -100,7 +100,7 @@ def test_amber_is_announced_when_somebody_missed_a_token() -> None:
     ],
 )
 def test_amber_is_not_announced(seen: WorkloadView, refused: str, gate: str, muted: bool) -> None:
-    """Most outages are over before anybody need know."""
+    """Most outages are over before a person needs to know."""
 
     assert Desk().see(seen, refused=refused, gate=gate, muted=muted) == []
 
@@ -116,7 +116,7 @@ def test_amber_without_a_long_phase_counts_from_its_status() -> None:
 @pytest.mark.parametrize("after", [green("jira"), view("jira", Status.STOPPED, Detail.PAUSED)])
 @pytest.mark.parametrize("muted", [False, True])
 def test_amber_is_withdrawn_on_recovery(after: WorkloadView, muted: bool) -> None:
-    """Without a word, muted or not; the next outage is announced again."""
+    """Silently, muted or not; the next outage is announced again."""
 
     desk = Desk()
     desk.see(amber("jira"), refused="jira")
@@ -195,7 +195,7 @@ def test_red_is_announced_at_once(detail: Detail, body: str) -> None:
 
 
 def test_never_signed_in_is_no_news() -> None:
-    """Who has just added a workload knows."""
+    """Who has just added a workload knows that."""
 
     assert Desk().see(red("jira", Detail.NEVER_SIGNED_IN), user_is_back=True) == []
 
@@ -258,7 +258,7 @@ def test_several_reds_are_one_notice() -> None:
 
 
 def test_a_second_red_joins_the_first() -> None:
-    """There is always one red notification, and it names everybody."""
+    """There is always one red notification, and it names all of them."""
 
     desk = Desk()
     desk.see(red("a"), green("b"))
@@ -275,7 +275,7 @@ def test_many_names_are_cut() -> None:
 
 
 def test_muted_shows_nothing_and_forgets_nothing() -> None:
-    """What turned red meanwhile is said when the mute ends; what was said before is not repeated by it."""
+    """What turned red meanwhile is announced when the mute ends; earlier announcements are not repeated."""
 
     desk = Desk()
     assert desk.see(red("a"), muted=True, user_is_back=True) == []
@@ -286,7 +286,7 @@ def test_muted_shows_nothing_and_forgets_nothing() -> None:
 
 
 def test_a_muted_notice_of_several_goes_when_one_is_solved() -> None:
-    """It would speak of somebody who is well again."""
+    """It would name a workload that is well again."""
 
     desk = Desk()
     desk.see(red("a"), red("b"))
@@ -304,7 +304,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=12))
 def test_every_red_has_exactly_one_live_notice(steps: list[tuple[tuple[WorkloadView, ...], str, bool]]) -> None:
-    """Whatever the history: a red is named by one notice, a recovered one by none, and nothing is said twice."""
+    """In any history: a red workload is named by one notice, a recovered one by none, and nothing is shown twice."""
 
     desk = Desk()
     for number, (views, refused, user_is_back) in enumerate(steps):
@@ -345,7 +345,7 @@ def failed(kind: str) -> WorkloadView:
         ("nothing_pending", "n: the sign-in did not work", ("Try again", Action(Verb.REAUTHORIZE, "n"))),
     ],
 )
-def test_a_sign_in_that_came_to_nothing_says_so(kind: str, title: str, button: tuple[str, Action]) -> None:
+def test_a_failed_sign_in_is_announced(kind: str, title: str, button: tuple[str, Action]) -> None:
     """Once, also while muted, as a person asked for it; the next try takes it away."""
 
     desk = Desk()
@@ -369,7 +369,7 @@ def test_the_dashboard_offers_what_the_notification_offers() -> None:
     assert sorted(OVERRULABLE) == sorted(word.strip().strip('"') for word in named[1].split(","))
 
 
-def test_a_sign_in_that_a_person_cancelled_needs_no_words() -> None:
+def test_a_cancelled_sign_in_is_not_announced() -> None:
     """They know."""
 
     desk = Desk()

@@ -1,4 +1,4 @@
-"""What people and logs may see of an answer: short, printable, and never a token."""
+"""Problems shown to people and logs: short, printable, and never a token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.replies import FORM, GOTRUE, HTML, JSON, WALL, said
+from tests.core.replies import FORM, GOTRUE, HTML, JSON, WALL, outcome_of
 from trayapp.core.classify import classify, problem_of
 from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused
 
@@ -31,7 +31,7 @@ from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Refreshed, 
 def test_a_description_is_shown_only_if_it_is_fit(described: object, summary: str) -> None:
     """Its first line, printable and short, and never what might be a token or an address."""
 
-    outcome = said(400, {"error": "invalid_grant", "error_description": described})
+    outcome = outcome_of(400, {"error": "invalid_grant", "error_description": described})
     assert isinstance(outcome, Refused)
     assert summary == outcome.problem.summary
 
@@ -39,7 +39,7 @@ def test_a_description_is_shown_only_if_it_is_fit(described: object, summary: st
 def test_a_long_description_is_cut() -> None:
     """120 characters of it, and 200 in all."""
 
-    outcome = said(400, {"error": "invalid_grant", "error_description": "word " * 100})
+    outcome = outcome_of(400, {"error": "invalid_grant", "error_description": "word " * 100})
     assert isinstance(outcome, Refused)
     assert len(outcome.problem.summary) <= 200
     assert outcome.problem.summary.endswith("word word…")
@@ -48,15 +48,15 @@ def test_a_long_description_is_cut() -> None:
 def test_a_forms_description_is_not_shown() -> None:
     """Only a JSON verdict explains itself."""
 
-    outcome = said(400, b"error=invalid_grant&error_description=hello", FORM)
+    outcome = outcome_of(400, b"error=invalid_grant&error_description=hello", FORM)
     assert isinstance(outcome, Refused)
     assert outcome.problem.summary == "The server no longer accepts this login (invalid_grant)."
 
 
 def test_a_quirk_keeps_the_servers_word() -> None:
-    """People can look the server's own word up; the code beside it is the standard's."""
+    """People can look up the server's own code; the one in the field is the standard's."""
 
-    outcome = said(400, GOTRUE)
+    outcome = outcome_of(400, GOTRUE)
     assert isinstance(outcome, Refused)
     assert (
         outcome.problem.summary
@@ -64,10 +64,10 @@ def test_a_quirk_keeps_the_servers_word() -> None:
     )
 
 
-def test_a_person_is_wanted() -> None:
-    """A second factor or a consent is told from a lost login."""
+def test_interaction_required_has_its_own_summary() -> None:
+    """A second factor or consent is distinguished from a lost login."""
 
-    outcome = said(400, {"error": "consent_required"})
+    outcome = outcome_of(400, {"error": "consent_required"})
     assert isinstance(outcome, Refused)
     assert outcome.problem.summary == "The server wants you to sign in again in person (consent_required)."
 
@@ -87,8 +87,8 @@ def test_a_person_is_wanted() -> None:
         ("meteor", "a stone fell", "The request failed. (a stone fell)"),
     ],
 )
-def test_faults_in_words(kind: str, detail: str, summary: str) -> None:
-    """Each kind has its sentence; the transport's own reason stands in brackets where it helps and is fit to show."""
+def test_fault_summaries(kind: str, detail: str, summary: str) -> None:
+    """Each kind has its sentence, with the transport's own reason in brackets where it helps and is fit to show."""
 
     problem = problem_of(Fault(False, kind, detail))
     assert (kind, summary, None) == (problem.kind, problem.summary, problem.http_status)

@@ -1,4 +1,4 @@
-"""The JSON of the API, made from values."""
+"""JSON objects of the workloads API."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_row_has_the_keys_of_toolhive_and_ours() -> None:
 
 
 def test_a_status_has_six_keys() -> None:
-    """`status` carries word, sentence, health and the auth object."""
+    """`status` has status, sentence, health and the auth object."""
 
     assert list(status_json(VIEW)) == ["name", "status", "status_context", "health", "url", "auth"]
 
@@ -166,7 +166,7 @@ def test_a_configuration_shows_names_and_numbers() -> None:
     json.dumps(made)
 
 
-def test_a_configuration_has_toolhive_s_words_too() -> None:
+def test_a_configuration_has_toolhives_keys_too() -> None:
     """`oauth_config` is what ToolHive's clients read."""
 
     spec = Spec("n", "https://n.example", "cid", "https://i.example", "https://a", "https://t", scopes=("a",))
@@ -215,7 +215,7 @@ def test_what_is_listed_by_default() -> None:
     assert [view.name for view in listed_views(snapshot, everything=True)] == sorted(views)
 
 
-def test_how_the_app_is() -> None:
+def test_the_state_of_the_app() -> None:
     """What concerns no single workload: why nothing is attempted, and what is wrong with the app itself."""
 
     snapshot = Snapshot(1, {}, muted=True, gate="offline", broken="Line 3.", warnings=("No tray.",))

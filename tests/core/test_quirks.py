@@ -1,4 +1,4 @@
-"""What single providers do differently: verdicts in words of their own, what they mean, and their grace.
+"""Provider quirks: verdicts in their own codes, explanations, recognition by token endpoint, and grace periods.
 
 The answers are shaped as they were published: in documentation, or in the issue that the row of the table names.
 """
@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from tests.core.replies import FORM, GOTRUE, HTML, answer, said
+from tests.core.replies import FORM, GOTRUE, HTML, answer, outcome_of
 from trayapp.core import quirks
 from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify
 from trayapp.core.messages import Answer, Refused, ServerBusy
@@ -44,7 +44,7 @@ DELETED = {"error": "deleted_client", "error_description": "The OAuth client was
     ],
 )
 def test_verdicts_in_a_providers_own_words(provider: str, reply: Answer, code: str) -> None:
-    """They end a login as the standard's words do, and carry the standard's code."""
+    """They end a login as the standard's codes do, and carry the standard's code."""
 
     outcome = classify(reply, provider)
     assert isinstance(outcome, Refused)
@@ -71,7 +71,7 @@ def test_verdicts_in_a_providers_own_words(provider: str, reply: Answer, code: s
     ],
 )
 def test_a_quirk_is_no_wider_than_its_row(provider: str, reply: Answer) -> None:
-    """The same word from another provider, or with another status, ends nothing."""
+    """The same code from another provider, or with another status, ends nothing."""
 
     assert isinstance(classify(reply, provider), ServerBusy)
 
@@ -79,7 +79,7 @@ def test_a_quirk_is_no_wider_than_its_row(provider: str, reply: Answer) -> None:
 def test_the_description_decides_where_the_row_says_so() -> None:
     """Atlassian's `unauthorized_client` is about the client unless it speaks of the refresh token."""
 
-    outcome = said(403, {"error": "unauthorized_client"}, provider="atlassian")
+    outcome = outcome_of(403, {"error": "unauthorized_client"}, provider="atlassian")
     assert isinstance(outcome, Refused)
     assert outcome.problem.code == "unauthorized_client"
 
@@ -226,7 +226,7 @@ AADSTS70043 = grant(
     ],
 )
 def test_a_refusal_is_explained(endpoint: str, reply: Answer, words: str) -> None:
-    """Every provider's own "no" ends the login, and says in words what it means there."""
+    """Every provider's own "no" ends the login and is explained."""
 
     outcome = classify(reply, provider_of(endpoint))
     assert isinstance(outcome, Refused)
@@ -241,14 +241,14 @@ def test_every_provider_has_an_answer_above() -> None:
     assert {row.name for row in PROVIDERS} == {provider_of(endpoint) for endpoint, _, _ in cases}
 
 
-def test_words_decide_nothing() -> None:
+def test_refusal_texts_decide_nothing() -> None:
     """A code that its provider may change at any time makes no verdict of an answer that is none."""
 
     reply = answer(503, AADSTS70043)
     assert isinstance(classify(reply, "entra"), ServerBusy)
 
 
-def test_words_are_for_their_code_alone() -> None:
+def test_refusal_texts_are_for_their_code_alone() -> None:
     """A verdict on the client is not explained with what ends logins."""
 
     assert "" == refusal_text("okta", "invalid_client", {})
@@ -258,7 +258,7 @@ def test_words_are_for_their_code_alone() -> None:
 
 @pytest.mark.parametrize("row", PROVIDERS, ids=lambda row: row.name)
 def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
-    """The longest summary holds the words whole; every row names its sources; a name stands once."""
+    """The longest summary holds the text whole; every row names its sources; names are unique."""
 
     longest = max(len(word) for quirk in QUIRKS for word in quirk.values)
     for words in row.refusals:
@@ -327,7 +327,7 @@ def test_grace_is_known_unknown_or_none(provider: str, grace: float | None) -> N
     assert grace == grace_of(provider)
 
 
-def test_who_is_known_by_a_path_has_no_grace() -> None:
-    """How long a server forgives that somebody runs at home is not for a table to say."""
+def test_self_hosted_servers_have_no_known_grace() -> None:
+    """The grace period of a self-hosted server isn't for a table to say."""
 
     assert not [row.name for row in PROVIDERS if row.path is not None and row.grace is not None]

@@ -1,4 +1,4 @@
-"""What a sign-in asks of single providers: scopes, `resource`, further parameters; and how their grace is used."""
+"""Provider quirks of a sign-in: scopes, `resource`, additional parameters; and the use of grace periods."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PROTECTIVE = {
     ],
 )
 def test_the_scope_that_brings_a_refresh_token_is_asked_for(endpoint: str, scopes: tuple[str, ...], asked: str) -> None:
-    """Where a provider wants one, and only beside scopes that a person asked for."""
+    """Where a provider needs one, and only beside scopes that were requested."""
 
     assert asked == scope_parameter(endpoint, scopes)
 
@@ -83,8 +83,8 @@ def test_resource_is_left_out_only_where_it_is_refused(endpoint: str, wanted: bo
         (PLAIN, {}),
     ],
 )
-def test_further_parameters(endpoint: str, extras: dict[str, str]) -> None:
-    """The page of these providers wants more than the standard says."""
+def test_additional_parameters(endpoint: str, extras: dict[str, str]) -> None:
+    """The sign-in pages of these providers need more than the standard says."""
 
     assert extras == extra_authorization_parameters(endpoint, API)
 
@@ -103,7 +103,7 @@ def test_no_parameter_of_a_row_stands_in_for_one_that_protects() -> None:
 
 
 def test_what_to_do_without_a_refresh_token() -> None:
-    """Where the way is known it is told; the tokens of GitHub's OAuth apps need none."""
+    """Where it is known how to get one, that is shown; the tokens of GitHub's OAuth apps need none."""
 
     assert "do not expire" in no_refresh_help(GITHUB)
     assert "token rotation" in no_refresh_help("https://slack.com/api/oauth.v2.access")
@@ -119,7 +119,7 @@ def test_what_to_do_without_a_refresh_token() -> None:
         (PLAIN, 0.0),  # unknown: the quick rescue
     ],
 )
-def test_a_lost_answer_is_asked_for_again_at_once_unless_nothing_is_forgiven(endpoint: str, delay: float) -> None:
+def test_the_same_token_is_sent_again_immediately_unless_there_is_no_grace(endpoint: str, delay: float) -> None:
     """M9: at a provider without grace the second use would end the login, so the usable token comes first."""
 
     now = Moment(1000.0, 1000.0, 1000.0)

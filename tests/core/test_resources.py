@@ -1,4 +1,4 @@
-"""Which resource an address belongs to, and that a login does not follow an address to another one."""
+"""Comparison of URLs and resources, and that a login doesn't follow a changed URL."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ LOGIN = Login(
     ],
 )
 def test_a_login_stays_with_its_address(spec: Spec, login: Login, phase: Phase) -> None:
-    """With nothing else configured, an address that was changed while nobody looked asks first."""
+    """With only a URL configured, a URL that changed between runs needs agreement first."""
 
     w, _ = machine.step(machine.begin(spec)[0], Loaded(Moment(0.0, 0.0, 0.0), login))
 

@@ -1,4 +1,4 @@
-"""Delays and instants: functions of numbers, checked as numbers."""
+"""The arithmetic of the retry rules."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from trayapp.core import schedule
 from trayapp.core.model import Failing, Moment, Policy
 
 P = Policy()
-DICE = st.floats(0.0, 1.0, exclude_max=True)
+JITTER = st.floats(0.0, 1.0, exclude_max=True)
 SINCE = Moment(0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(("j", "delay"), [(0.0, 5.0), (0.5, 10.0), (0.75, 12.5)])
 def test_spread_moves_a_delay_either_way(j: float, delay: float) -> None:
-    """The dice move a delay by at most the fraction, evenly."""
+    """Jitter moves a delay by at most the fraction, evenly."""
 
     assert delay == schedule.spread(10.0, 0.5, j)
 
@@ -46,7 +46,7 @@ def test_short_retry_waits_about_81_seconds_in_all() -> None:
     assert [10.0, 15.0, 22.5, 33.75, None] == waits
 
 
-@given(tries=st.integers(), j=DICE, most=st.integers(1, 10**9), factor=st.floats(0.5, 10.0))
+@given(tries=st.integers(), j=JITTER, most=st.integers(1, 10**9), factor=st.floats(0.5, 10.0))
 def test_short_retry_never_overflows(tries: int, j: float, most: int, factor: float) -> None:
     """However often it failed, the delay is a number between half the first interval and 1.5 times the largest."""
 
@@ -63,7 +63,7 @@ def test_short_retry_stays_at_the_largest_interval() -> None:
 
 
 def test_tick_is_spread_by_a_tenth() -> None:
-    """The long phase knocks every 10 min, give or take one (M4)."""
+    """The long phase tries every 10 min, plus or minus one (M4)."""
 
     assert (540.0, 600.0) == (schedule.tick(P, 0.0), schedule.tick(P, 0.5))
 
@@ -76,7 +76,7 @@ def test_long_tick_with_a_token_ends_at_its_expiry(left: float, delay: float) ->
 
 
 def test_burst_has_six_tries() -> None:
-    """After a network change: at once, then 2, 5, 10, 20 and 40 s, spread by a fifth (M8)."""
+    """After a network change: immediately, then after 2, 5, 10, 20 and 40 s, spread by a fifth (M8)."""
 
     assert [0.0, 2.0, 5.0, 10.0, 20.0, 40.0, None, None] == [
         schedule.burst(n, P, 0.5) for n in (0, 1, 2, 3, 4, 5, 6, -1)
@@ -84,8 +84,8 @@ def test_burst_has_six_tries() -> None:
     assert schedule.burst(5, P, 0.0) == 32.0
 
 
-def test_again_has_six_tries_without_dice() -> None:
-    """The same token once more: 0, 1, 2, 5, 10, 20 s after the previous answer failed to come (M9)."""
+def test_the_same_token_series_has_six_tries_without_jitter() -> None:
+    """The same token again: 0, 1, 2, 5, 10, 20 s after the end of the previous attempt (M9)."""
 
     assert [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, None, None] == [
         schedule.same_token_retry(n, P) for n in (0, 1, 2, 3, 4, 5, 6, -1)
@@ -108,7 +108,7 @@ def test_automatic_attempts_are_limited(recent: tuple[float, ...], earliest: flo
     assert earliest == schedule.rate_limited(recent, 1000.0, P)
 
 
-def test_no_limit_is_no_limit() -> None:
+def test_a_policy_without_a_limit_never_delays() -> None:
     """A policy without a limit never delays."""
 
     assert schedule.rate_limited((1.0,), 1000.0, Policy(automatic_attempts=0)) == 1000.0
@@ -147,7 +147,7 @@ def test_ceiling_needs_time_and_attempts(counted: float, fresh_tries: int, fresh
     [(None, 0.0), (float("nan"), 0.0), (-5.0, 0.0), (30.0, 30.0), (86400.0, 3600.0), (float("inf"), 3600.0)],
 )
 def test_retry_after_is_kept_within_reason(said: float | None, kept: float) -> None:
-    """The server's wish holds up to an hour (M12)."""
+    """The server's Retry-After is capped at an hour (M12)."""
 
     assert kept == schedule.retry_after(said, P)
 
@@ -166,6 +166,6 @@ def test_retry_after_is_kept_within_reason(said: float | None, kept: float) -> N
     ],
 )
 def test_refused_callers_are_told_whole_seconds(next_at: float | None, told: int) -> None:
-    """`Retry-After` says when the next attempt is, from 1 s to 1 h; 30 s when nobody can know (M15)."""
+    """`Retry-After` says when the next attempt is, from 1 s to 1 h; 30 s if that can't be known (M15)."""
 
     assert told == schedule.hot_retry_after(next_at, 100.0)

@@ -16,7 +16,7 @@ CELLS = Path(__file__).with_name("table.txt").read_text(encoding="utf-8")
 
 
 def events() -> list[type[Event]]:
-    """Every event there is."""
+    """All event types."""
     found = [each for each in vars(messages).values() if isinstance(each, type) and issubclass(each, Event)]
     return [each for each in found if each is not Event]
 
@@ -35,13 +35,13 @@ def cells() -> list[tuple[Phase, str]]:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_every_pair_is_decided(phase: Phase) -> None:
-    """Each phase has a row for every event, and for nothing else."""
+    """Each phase has a row for every event and no other."""
 
     assert set(events()) == set(TABLE[phase])
 
 
 @pytest.mark.parametrize(("phase", "line"), cells())
 def test_cell(phase: Phase, line: str) -> None:
-    """A workload that came to this phase on the usual way answers like this."""
+    """A workload brought to this phase by the usual events responds as written."""
 
     assert line == play(line, reached(phase)).rstrip()

@@ -1,4 +1,4 @@
-"""What a caller is told that gets no token, and the help that its user reads."""
+"""The answer to a caller that gets no token, and the help for its user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import derive, unavailable
 
 
-def told(w: Workload, gate: Gate = OPEN) -> tuple[str, int | None, str]:
+def answer_to_caller(w: Workload, gate: Gate = OPEN) -> tuple[str, int | None, str]:
     answer = unavailable(w, derive(w, gate, NOW), gate, NOW)
     return answer.error, answer.retry_after, answer.help
 
@@ -118,9 +118,9 @@ HELPS: list[tuple[Workload, Gate, str, int | None, str]] = [
 
 @pytest.mark.parametrize(("w", "gate", "error", "retry_after", "sentence"), HELPS)
 def test_what_a_caller_is_told(w: Workload, gate: Gate, error: str, retry_after: int | None, sentence: str) -> None:
-    """A word for the program, seconds to wait that are true, and a sentence for its user (M15, M17, M18)."""
+    """An error code for the program, a correct Retry-After, and a sentence for its user (M15, M17, M18)."""
 
-    assert (error, retry_after, sentence) == told(w, gate)
+    assert (error, retry_after, sentence) == answer_to_caller(w, gate)
 
 
 def test_a_caller_is_told_what_the_view_says() -> None:

@@ -1,4 +1,4 @@
-"""What people see of a workload, derived: status, detail, look, times, and when they change."""
+"""The derived view of a workload: status, detail, style, times, and when they change."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_every_detail_is_reached() -> None:
         (work(Phase.PAUSED, after="remove"), OPEN, Colour.GREY, Glyph.OPEN, Health.UNHEALTHY),
     ],
 )
-def test_look(w: Workload, gate: Gate, colour: Colour, glyph: Glyph, health: Health) -> None:
-    """Amber is drawn whenever there is no usable token and no verdict; blue is nobody's fault."""
+def test_style(w: Workload, gate: Gate, colour: Colour, glyph: Glyph, health: Health) -> None:
+    """Amber whenever there is no usable token and no verdict; blue where nothing is wrong."""
 
     view = derive(w, gate, NOW)
     assert (colour, glyph, health) == (view.colour, view.glyph, view.health)
@@ -109,7 +109,7 @@ def test_a_loopback_endpoint_is_not_held_by_the_network() -> None:
 
 
 def test_the_auth_object_of_an_outage() -> None:
-    """Times leave as wall time; the ceiling is told as long as it counts."""
+    """Times are shown as wall time; the ceiling only while it counts."""
 
     counting = replace(LONG, counted=400.0, counting_from=800.0)
     w = replace(AMBER, failing=counting, last_outcome="server_busy", last_trigger=Trigger.TICK, lost_rotations=2)
@@ -166,7 +166,7 @@ def test_since_is_kept_while_status_and_detail_stay() -> None:
 
 
 def test_clock_drift_changes_no_view() -> None:
-    """Two clocks differ by microseconds from reading to reading; the view stays equal, so nothing is redrawn."""
+    """The clocks drift by microseconds between readings; the view stays equal, so nothing is redrawn."""
 
     w = replace(AMBER, failing=replace(LONG, counting_from=800.0))
     before = derive(w, OPEN, NOW)
@@ -192,7 +192,7 @@ def test_clock_drift_changes_no_view() -> None:
     ],
 )
 def test_next_change(w: Workload, gate: Gate, at: float | None) -> None:
-    """The engine looks again at exactly the instants at which somebody would see a difference."""
+    """The next change is exactly the instant at which the view would differ."""
 
     assert at == next_change(w, gate, NOW)
 
@@ -279,7 +279,7 @@ def test_an_unlock_is_offered_only_where_it_does_something(w: Workload, phase: P
 
 @given(WORKLOADS, GATES)
 def test_a_usable_token_is_never_amber(w: Workload, gate: Gate) -> None:
-    """Whatever fails behind it, nobody is alarmed (M3)."""
+    """Whatever fails behind it, nothing is alarming (M3)."""
 
     usable = w.access is not None and w.access.usable(NOW.at, Policy().usable_margin)
     assert not (usable and derive(w, gate, NOW).colour is Colour.AMBER)

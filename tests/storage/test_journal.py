@@ -1,4 +1,4 @@
-"""state.db: durable before it says so, and nothing that happens to it costs a login or raises."""
+"""state.db: durable when it says so, and no damage to it raises or costs a login."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def _damaged(db: Path, damage: Callable[[Path], None]) -> bytes:
 async def test_a_damaged_file_is_moved_aside(
     open_journal: Open, db: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is kept under another name with the time in UTC, one line says so, and a fresh one works at once."""
+    """It is kept under a name with the time in UTC, which is logged once, and a new one works immediately."""
 
     before = _damaged(db, damage)
     journal = open_journal()

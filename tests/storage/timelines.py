@@ -1,4 +1,4 @@
-"""A timeline with its journal, as the engine's loop would use it, and the hands that make history."""
+"""A timeline with its journal, driven by tests as the engine's loop would drive it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WALL = 1_800_000_000.0
 HOUR = 3600.0
 
 
-def looks(
+def view_at(
     name: str, status: Status, detail: Detail, at: float, colour: Colour = Colour.AMBER, text: str = ""
 ) -> WorkloadView:
     seen = view(name, status)
@@ -28,12 +28,12 @@ def looks(
 
 
 @dataclass
-class Desk:
+class TimelineBench:
     """A timeline with its journal, as the engine's loop would use it."""
 
     root: Path
     wall: float = WALL
-    told: list[tuple[str, Segment]] = field(default_factory=list)
+    segments_seen: list[tuple[str, Segment]] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     views: dict[str, WorkloadView] = field(default_factory=dict)
 
@@ -45,7 +45,9 @@ class Desk:
         self.views = {}
         self.journal = Journal(self.root / "state" / "state.db", lambda: self.wall)
         self.alive = self.root / "alive"
-        self.timeline = Timeline(self.journal, self.alive, self.begin, lambda name, new: self.told.append((name, new)))
+        self.timeline = Timeline(
+            self.journal, self.alive, self.begin, lambda name, new: self.segments_seen.append((name, new))
+        )
 
     def begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work, name=what))
@@ -65,7 +67,7 @@ class Desk:
 
     def change(self, hours: float, status: Status, detail: Detail, name: str = "one", **more: Any) -> None:
         self.wall = WALL + hours * HOUR
-        self.publish(looks(name, status, detail, self.wall, **more))
+        self.publish(view_at(name, status, detail, self.wall, **more))
 
     def pass_time(self, at: float, awake: float) -> None:
         self.timeline.passes(Moment(at, awake, self.wall))
