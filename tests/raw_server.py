@@ -1,4 +1,4 @@
-"""A raw TCP server for tests: it does one thing to whoever connects and keeps every byte that it really got."""
+"""Raw TCP server for tests: does one thing to every client and records every byte it received."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Seen:
-    """What the server got, over all connections."""
+class Received:
+    """What the server received, over all connections."""
 
     port: int = 0
     connections: int = 0
     received: bytes = b""
-    asked: asyncio.Event = field(default_factory=asyncio.Event)  # a whole request is here
-    ended: asyncio.Event = field(default_factory=asyncio.Event)  # a client closed its connection
+    request_received: asyncio.Event = field(default_factory=asyncio.Event)  # a whole request is here
+    connection_ended: asyncio.Event = field(default_factory=asyncio.Event)  # a client closed its connection
 
     async def read(self, reader: asyncio.StreamReader, size: int = 65536) -> bytes:
         data = await reader.read(size)
         self.received += data
         if not data:
-            self.ended.set()
+            self.connection_ended.set()
         return data
 
     async def request(self, reader: asyncio.StreamReader) -> bytes:
-        """One whole request, head and body."""
+        """One whole request, header and body."""
         got = b""
         while b"\r\n\r\n" not in got:
             data = await self.read(reader)
@@ -45,36 +45,36 @@ class Seen:
             if not data:
                 break
             body += data
-        self.asked.set()
+        self.request_received.set()
         return head + b"\r\n\r\n" + body
 
 
-Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Seen], Awaitable[None]]
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Received], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def raw(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Seen]:
-    """Listen on a free port of 127.0.0.1 and do `behaviour` to each connection."""
-    seen = Seen()
+async def raw_server(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[Received]:
+    """Listen on a free port of 127.0.0.1 and apply `behaviour` to each connection."""
+    received_so_far = Received()
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        seen.connections += 1
+        received_so_far.connections += 1
         with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
             try:
-                await behaviour(reader, writer, seen)
+                await behaviour(reader, writer, received_so_far)
             finally:
                 writer.close()
                 with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                     await writer.wait_closed()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    seen.port = server.sockets[0].getsockname()[1]
+    received_so_far.port = server.sockets[0].getsockname()[1]
     try:
-        yield seen
+        yield received_so_far
     finally:
         server.close()
         for task in tasks:
@@ -82,37 +82,37 @@ async def raw(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncI
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def says(answer: bytes) -> Behaviour:
+def respond_with(answer: bytes) -> Behaviour:
     """Read the whole request, write these bytes, close."""
 
-    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
-        await seen.request(reader)
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received_so_far: Received) -> None:
+        await received_so_far.request(reader)
         writer.write(answer)
         await writer.drain()
 
     return behaviour
 
 
-def says_and_hangs(answer: bytes) -> Behaviour:
-    """Read the whole request, write these bytes, then nothing."""
+def respond_and_hang(answer: bytes) -> Behaviour:
+    """Read the whole request, write these bytes, then nothing more."""
 
-    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
-        await seen.request(reader)
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received_so_far: Received) -> None:
+        await received_so_far.request(reader)
         writer.write(answer)
-        while await seen.read(reader):
+        while await received_so_far.read(reader):
             pass
 
     return behaviour
 
 
-def reads_and_resets(size: int | None) -> Behaviour:
-    """Read so many bytes (None: the whole request), then reset the connection."""
+def read_and_reset(size: int | None) -> Behaviour:
+    """Read that many bytes (None: the whole request), then reset the connection."""
 
-    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received_so_far: Received) -> None:
         if size is None:
-            await seen.request(reader)
+            await received_so_far.request(reader)
         elif size:
-            await seen.read(reader, size)
+            await received_so_far.read(reader, size)
         reset(writer)
 
     return behaviour
@@ -124,16 +124,18 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
-    """Close at once."""
+async def close_connection(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received_so_far: Received
+) -> None:
+    """Close immediately."""
 
 
-async def never_reads(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+async def never_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, received_so_far: Received) -> None:
     writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket transport reads
     await asyncio.sleep(60)
 
 
-def http(status: str, body: bytes = b"", *headers: str, kind: str = "application/json") -> bytes:
-    """A complete HTTP answer."""
+def http_response(status: str, body: bytes = b"", *headers: str, kind: str = "application/json") -> bytes:
+    """A complete HTTP response."""
     lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.raw_server import http, raw, says
+from tests.raw_server import http_response, raw_server, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.oauth.address_class import AddressClass, class_of_host
 from trayapp.oauth.wire import Request, Wire
@@ -68,7 +68,7 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
     def look_up(host: Any, *more: Any, **others: Any) -> Any:
         return real(address if host in ("far.example.com", b"far.example.com") else host, *more, **others)
 
-    async with raw(says(http("200 OK"))) as seen:
+    async with raw_server(respond_with(http_response("200 OK"))) as seen:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         url = f"https://far.example.com:{seen.port}/"
         on_reached: list[AddressClass] = []
@@ -88,7 +88,7 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
 async def test_a_literal_is_not_even_connected_to() -> None:
     """And a request that may go anywhere goes there, and tells how near it was."""
 
-    async with raw(says(http("200 OK"))) as seen:
+    async with raw_server(respond_with(http_response("200 OK"))) as seen:
         url = f"http://127.0.0.1:{seen.port}/"
         refused = await wire().send(Request("GET", url, nearest_allowed=AddressClass.PRIVATE), limit=3)
         assert 0 == seen.connections
@@ -111,7 +111,7 @@ async def test_a_head_is_enough() -> None:
         while await seen.read(reader):
             pass
 
-    async with raw(stream) as seen:
+    async with raw_server(stream) as seen:
         answer = await wire().send(Request("GET", f"http://127.0.0.1:{seen.port}/", head_only=True), limit=3)
 
     assert isinstance(answer, Answer)

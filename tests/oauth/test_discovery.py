@@ -8,7 +8,7 @@ import pytest
 
 from tests.oauth.fake_web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
 from tests.oauth.test_address_class import wire
-from tests.raw_server import http, raw, says, says_and_hangs
+from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
 from trayapp.oauth.address_class import AddressClass
@@ -352,17 +352,20 @@ async def test_huge_and_slow_metadata() -> None:
     """Cut at 1 MiB, and given up in time: with real sockets."""
 
     for behaviour, words in (
-        (says(http("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
-        (says_and_hangs(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"), "in time"),
+        (respond_with(http_response("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
+        (
+            respond_and_hang(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"),
+            "in time",
+        ),
     ):
 
         async def site(reader: Any, writer: Any, seen: Any, behaviour: Any = behaviour) -> None:
             if seen.connections == 1:
-                await says(http("401 Unauthorized"))(reader, writer, seen)
+                await respond_with(http_response("401 Unauthorized"))(reader, writer, seen)
             else:
                 await behaviour(reader, writer, seen)
 
-        async with raw(site) as seen:
+        async with raw_server(site) as seen:
             found = await discover(f"http://127.0.0.1:{seen.port}/mcp", wire(), limit=0.3)
 
         assert isinstance(found, Problem)

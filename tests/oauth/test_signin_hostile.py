@@ -14,7 +14,7 @@ from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import CODE, auth_server
 from tests.oauth.fake_web import AS, MCP, internet, page, server
 from tests.oauth.test_discovery import HOSTILE
-from tests.raw_server import http, raw, says, says_and_hangs
+from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth import authorization_plan
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
@@ -73,19 +73,28 @@ async def test_a_good_server_is_found() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
-        (says(http("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
-        (says_and_hangs(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "in time"),
-        (says_and_hangs(b""), "in time"),
-        (says(http("302 Found", b"", "Location: http://169.254.169.254/latest/meta-data")), "no metadata (HTTP 302"),
-        (says(http("302 Found", b"", "Location: http://127.0.0.1:1/")), "sent on to 127.0.0.1: a captive portal?"),
-        (says(http("200 OK", b"<html>", kind="text/html")), "no metadata (HTTP 200, a web page: a captive portal?)"),
-        (says(http("200 OK", b"[" * 100_000)), "no metadata (HTTP 200)"),
+        (respond_with(http_response("200 OK", b'{"a": "' + b"x" * (1 << 20) + b'"}')), "broke off"),
+        (respond_and_hang(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "in time"),
+        (respond_and_hang(b""), "in time"),
+        (
+            respond_with(http_response("302 Found", b"", "Location: http://169.254.169.254/latest/meta-data")),
+            "no metadata (HTTP 302",
+        ),
+        (
+            respond_with(http_response("302 Found", b"", "Location: http://127.0.0.1:1/")),
+            "sent on to 127.0.0.1: a captive portal?",
+        ),
+        (
+            respond_with(http_response("200 OK", b"<html>", kind="text/html")),
+            "no metadata (HTTP 200, a web page: a captive portal?)",
+        ),
+        (respond_with(http_response("200 OK", b"[" * 100_000)), "no metadata (HTTP 200)"),
     ],
 )
 async def test_hostile_documents(behaviour: Any, words: str) -> None:
     """Huge, slow, silent, redirecting, deep: given up with a sentence, in time and memory that are bounded."""
 
-    async with raw(behaviour) as hostile, auth_server() as site:
+    async with raw_server(behaviour) as hostile, auth_server() as site:
         site.protected = {"authorization_servers": [f"http://127.0.0.1:{hostile.port}"]}
         wire = Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         found = await prepared(wire, f"{site.base}/mcp", limit=0.3)
@@ -99,7 +108,7 @@ async def test_slow_documents_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each just within its limit: together they have one of their own."""
 
     monkeypatch.setattr(authorization_plan, "DISCOVERY_LIMIT", 0.3)
-    async with raw(says_and_hangs(b"")) as hostile:
+    async with raw_server(respond_and_hang(b"")) as hostile:
         wire = Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         found = await prepared(wire, f"http://127.0.0.1:{hostile.port}/mcp", limit=9.0)
 

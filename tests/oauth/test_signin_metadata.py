@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.oauth.authserver import auth_server
-from tests.raw_server import http, raw, says, says_and_hangs
+from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known
@@ -178,16 +178,16 @@ async def test_no_metadata() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        http("302 Found", b"", "Location: https://evil.test/"),
-        http("200 OK", b"<html>welcome</html>", kind="text/html"),
-        http("200 OK", b"[1]"),
-        http("200 OK", b"[" * 100_000),
+        http_response("302 Found", b"", "Location: https://evil.test/"),
+        http_response("200 OK", b"<html>welcome</html>", kind="text/html"),
+        http_response("200 OK", b"[1]"),
+        http_response("200 OK", b"[" * 100_000),
     ],
 )
 async def test_what_is_no_metadata(answer: bytes) -> None:
     """Redirects are not followed; pages and other JSON are passed over."""
 
-    async with raw(says(answer)) as server:
+    async with raw_server(respond_with(answer)) as server:
         refused(await find(f"http://127.0.0.1:{server.port}"), "no metadata")
         assert 2 == server.connections
 
@@ -195,7 +195,7 @@ async def test_what_is_no_metadata(answer: bytes) -> None:
 async def test_metadata_that_is_too_large() -> None:
     """Cut at 1 MiB."""
 
-    async with raw(says(http("200 OK", b" " * (2 << 20)))) as server:
+    async with raw_server(respond_with(http_response("200 OK", b" " * (2 << 20)))) as server:
         refused(await find(f"http://127.0.0.1:{server.port}"))
         assert 1 == server.connections
 
@@ -203,5 +203,5 @@ async def test_metadata_that_is_too_large() -> None:
 async def test_metadata_that_never_comes() -> None:
     """One limit for the whole document."""
 
-    async with raw(says_and_hangs(b"HTTP/1.1 200 OK\r\n")) as server:
+    async with raw_server(respond_and_hang(b"HTTP/1.1 200 OK\r\n")) as server:
         refused(await find(f"http://127.0.0.1:{server.port}", limit=0.1), "in time")

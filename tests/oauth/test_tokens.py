@@ -24,7 +24,16 @@ from tests.oauth.token_requests import (
     told,
     trusted,
 )
-from tests.raw_server import Behaviour, closes, http, never_reads, raw, reads_and_resets, says, says_and_hangs
+from tests.raw_server import (
+    Behaviour,
+    close_connection,
+    http_response,
+    never_read,
+    raw_server,
+    read_and_reset,
+    respond_and_hang,
+    respond_with,
+)
 from trayapp.core.messages import Answer
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
@@ -67,7 +76,7 @@ async def test_answers_come_back_raw(case: str) -> None:
     """Status, headers in lower case and body reach the classifier untouched; redirects are not followed."""
 
     status, body, headers = ANSWERS[case]
-    async with raw(says(http(status, body, *headers))) as server:
+    async with raw_server(respond_with(http_response(status, body, *headers))) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/token")
 
     assert isinstance(reply, Answer)
@@ -83,7 +92,7 @@ async def test_gzip_is_decoded() -> None:
     """A server that compresses without being asked is understood."""
 
     body = gzip.compress(b'{"access_token":"at"}')
-    async with raw(says(http("200 OK", body, "Content-Encoding: gzip"))) as server:
+    async with raw_server(respond_with(http_response("200 OK", body, "Content-Encoding: gzip"))) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/")
 
     assert isinstance(reply, Answer)
@@ -93,7 +102,7 @@ async def test_gzip_is_decoded() -> None:
 async def test_an_answer_without_a_length_ends_with_the_connection() -> None:
     """HTTP/1.0 style answers are complete when the server closes."""
 
-    async with raw(says(b"HTTP/1.0 200 OK\r\n\r\n{}")) as server:
+    async with raw_server(respond_with(b"HTTP/1.0 200 OK\r\n\r\n{}")) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/")
 
     assert isinstance(reply, Answer)
@@ -103,23 +112,23 @@ async def test_an_answer_without_a_length_ends_with_the_connection() -> None:
 async def test_a_complete_answer_counts_though_the_connection_stays_open() -> None:
     """The end of the body is enough: nothing waits for the server to close."""
 
-    async with raw(says_and_hangs(http("200 OK", b"{}"))) as server:
+    async with raw_server(respond_and_hang(http_response("200 OK", b"{}"))) as server:
         assert isinstance(await refresh(f"http://127.0.0.1:{server.port}/"), Answer)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 SENT: dict[str, tuple[Behaviour, str]] = {
-    "hang before headers": (says_and_hangs(b""), "timeout"),
-    "hang in the headers": (says_and_hangs(HEAD), "timeout"),
-    "hang in the body": (says_and_hangs(HEAD + b'Content-Length: 99\r\n\r\n{"a'), "timeout"),
-    "reset after the request": (reads_and_resets(None), "reset"),
-    "closed without an answer": (says(b""), "eof"),
-    "truncated headers": (says(HEAD), "eof"),
-    "truncated body": (says(HEAD + b'Content-Length: 99\r\n\r\n{"access_token":"a'), "truncated"),
-    "truncated chunks": (says(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), "truncated"),
-    "not HTTP": (says(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "truncated"),
-    "bad gzip": (says(http("200 OK", b"no gzip at all", "Content-Encoding: gzip")), "truncated"),
-    "too large": (says(http("200 OK", b" " * (2 << 20))), "truncated"),
+    "hang before headers": (respond_and_hang(b""), "timeout"),
+    "hang in the headers": (respond_and_hang(HEAD), "timeout"),
+    "hang in the body": (respond_and_hang(HEAD + b'Content-Length: 99\r\n\r\n{"a'), "timeout"),
+    "reset after the request": (read_and_reset(None), "reset"),
+    "closed without an answer": (respond_with(b""), "eof"),
+    "truncated headers": (respond_with(HEAD), "eof"),
+    "truncated body": (respond_with(HEAD + b'Content-Length: 99\r\n\r\n{"access_token":"a'), "truncated"),
+    "truncated chunks": (respond_with(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"), "truncated"),
+    "not HTTP": (respond_with(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "truncated"),
+    "bad gzip": (respond_with(http_response("200 OK", b"no gzip at all", "Content-Encoding: gzip")), "truncated"),
+    "too large": (respond_with(http_response("200 OK", b" " * (2 << 20))), "truncated"),
 }
 
 
@@ -128,7 +137,7 @@ async def test_no_complete_answer_means_sent(case: str) -> None:
     """The server got everything, and the fault says so."""
 
     behaviour, kind = SENT[case]
-    async with raw(behaviour) as server:
+    async with raw_server(behaviour) as server:
         limit = LIMIT if kind == "timeout" else AMPLE
         reply = await refresh(f"http://127.0.0.1:{server.port}/token", limit=limit)
 
@@ -141,7 +150,7 @@ async def test_the_same_over_tls(case: str, trusted: None, authority: trustme.CA
     """Encryption changes nothing."""
 
     behaviour, kind = SENT[case]
-    async with raw(behaviour, server_side(authority)) as server:
+    async with raw_server(behaviour, server_side(authority)) as server:
         limit = TLS_LIMIT if kind == "timeout" else AMPLE
         reply = await refresh(f"https://{NAME}:{server.port}/token", limit=limit)
 
@@ -153,15 +162,15 @@ async def test_a_gzip_bomb_stops_at_the_cap() -> None:
     """64 MiB of zeros in 64 KiB: decoding ends soon after 1 MiB."""
 
     bomb = gzip.compress(bytes(64 << 20))
-    async with raw(says(http("200 OK", bomb, "Content-Encoding: gzip"))) as server:
+    async with raw_server(respond_with(http_response("200 OK", bomb, "Content-Encoding: gzip"))) as server:
         assert (True, "truncated") == told(await refresh(f"http://127.0.0.1:{server.port}/"))
 
 
-@pytest.mark.parametrize("behaviour", [reads_and_resets(0), closes])
+@pytest.mark.parametrize("behaviour", [read_and_reset(0), close_connection])
 async def test_an_end_at_accept_counts_as_sent(behaviour: Behaviour) -> None:
     """The kernel took the bytes, so it is no proof that the server got none."""
 
-    async with raw(behaviour) as server:
+    async with raw_server(behaviour) as server:
         sent, kind = told(await refresh(f"http://127.0.0.1:{server.port}/"))
 
     assert sent
@@ -172,7 +181,7 @@ async def test_an_end_at_accept_counts_as_sent(behaviour: Behaviour) -> None:
 async def test_a_write_that_breaks_counts_as_sent() -> None:
     """8 MB, of which the server read 1000 bytes before it hung up."""
 
-    async with raw(reads_and_resets(1000)) as server:
+    async with raw_server(read_and_reset(1000)) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20))
 
     assert (True, "reset") == told(reply)
@@ -182,7 +191,7 @@ async def test_a_write_that_breaks_counts_as_sent() -> None:
 async def test_a_write_that_hangs_counts_as_sent() -> None:
     """8 MB to a server that never reads."""
 
-    async with raw(never_reads) as server:
+    async with raw_server(never_read) as server:
         reply = await refresh(f"http://127.0.0.1:{server.port}/", "x" * (8 << 20), limit=LIMIT)
 
     assert (True, "timeout") == told(reply)
@@ -195,7 +204,7 @@ async def test_a_demanded_client_certificate_counts_as_sent(trusted: None, autho
     context = server_side(authority)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=authority.cert_pem.bytes().decode())
-    async with raw(says(http("200 OK")), context) as server:
+    async with raw_server(respond_with(http_response("200 OK")), context) as server:
         sent, _ = told(await refresh(f"https://{NAME}:{server.port}/"))
 
     assert sent
@@ -205,7 +214,7 @@ async def test_a_demanded_client_certificate_counts_as_sent(trusted: None, autho
 async def test_every_attempt_has_a_fresh_connection() -> None:
     """No keep-alive: after sleep a kept connection would put the token in doubt for nothing."""
 
-    async with raw(says_and_hangs(http("200 OK", b"{}"))) as server:
+    async with raw_server(respond_and_hang(http_response("200 OK", b"{}"))) as server:
         tokens = HttpTokens(Wire("1.2.3"))
         for _ in range(2):
             await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=AMPLE, connect=AMPLE)
@@ -220,7 +229,7 @@ async def test_every_attempt_has_a_fresh_connection() -> None:
 async def test_cookies_are_not_kept() -> None:
     """A portal's cookie does not come back."""
 
-    async with raw(says(http("200 OK", b"{}", "Set-Cookie: portal=1"))) as server:
+    async with raw_server(respond_with(http_response("200 OK", b"{}", "Set-Cookie: portal=1"))) as server:
         tokens = HttpTokens(Wire("0"))
         for _ in range(2):
             await tokens.refresh(login(f"http://127.0.0.1:{server.port}/"), limit=AMPLE, connect=AMPLE)
@@ -237,7 +246,7 @@ async def test_one_tls_context_for_all() -> None:
         made.append(threading.current_thread().name)
         return ssl.create_default_context()
 
-    async with raw(says(http("200 OK", b"{}"))) as server:
+    async with raw_server(respond_with(http_response("200 OK", b"{}"))) as server:
         tokens = HttpTokens(Wire("0", certificates))
         one = login(f"http://127.0.0.1:{server.port}/")
         await asyncio.gather(*(tokens.refresh(one, limit=AMPLE, connect=AMPLE) for _ in range(5)))
@@ -249,13 +258,13 @@ async def test_one_tls_context_for_all() -> None:
 async def test_cancelling_closes_the_connection() -> None:
     """Nothing is left behind, and being cancelled is no fault."""
 
-    async with raw(says_and_hangs(b"")) as server:
+    async with raw_server(respond_and_hang(b"")) as server:
         task = asyncio.create_task(refresh(f"http://127.0.0.1:{server.port}/"))
-        await asyncio.wait_for(server.asked.wait(), 2)
+        await asyncio.wait_for(server.request_received.wait(), 2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.ended.wait(), 1)
+        await asyncio.wait_for(server.connection_ended.wait(), 1)
 
 
 async def test_the_unexpected_is_a_fault_and_logged(

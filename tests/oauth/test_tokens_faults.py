@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.raw_server import http, raw, says
+from tests.raw_server import http_response, raw_server, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.faults import RequestProgress, exception_chain, fault
@@ -124,7 +124,7 @@ async def test_a_server_on_ipv6() -> None:
 async def test_the_release_is_told_without_being_asked_for() -> None:
     """By default the User-Agent names the installed version, or none."""
 
-    async with raw(says(http("200 OK", b"{}"))) as server:
+    async with raw_server(respond_with(http_response("200 OK", b"{}"))) as server:
         wire = Wire(make_context=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         one = Login(1, "l", Secret("t"), 0, f"http://127.0.0.1:{server.port}/", "c")
         assert isinstance(await HttpTokens(wire).refresh(one, limit=1, connect=1), Answer)

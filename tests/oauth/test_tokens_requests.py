@@ -13,7 +13,7 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2 import client as authlib_client
 
-from tests.raw_server import http, raw, says, says_and_hangs
+from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.tokens import CodeGrant, HttpTokens, exchange_request, refresh_request, revoke_request
@@ -166,7 +166,7 @@ def wire() -> Wire:
 async def test_an_exchange_carries_code_and_verifier() -> None:
     """The raw answer comes back as with a refresh."""
 
-    async with raw(says(http("400 Bad Request", b'{"error":"invalid_grant"}'))) as server:
+    async with raw_server(respond_with(http_response("400 Bad Request", b'{"error":"invalid_grant"}'))) as server:
         one = CodeGrant(f"http://127.0.0.1:{server.port}/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
         reply = await HttpTokens(wire()).exchange(one)
 
@@ -190,7 +190,7 @@ async def test_an_exchange_goes_nowhere_unsafe() -> None:
 async def test_revoking(status: str, confirmed: bool) -> None:
     """True only if the server confirmed it."""
 
-    async with raw(says(http(status))) as server:
+    async with raw_server(respond_with(http_response(status))) as server:
         one = Login(
             1, "l", Secret(CANARY), 0, "https://a.test/", "c", revocation_endpoint=f"http://127.0.0.1:{server.port}/r"
         )
@@ -203,7 +203,7 @@ async def test_revoking(status: str, confirmed: bool) -> None:
 async def test_revoking_without_an_endpoint_or_an_answer() -> None:
     """Best effort: False, in time, and no exception."""
 
-    async with raw(says_and_hangs(b"")) as server:
+    async with raw_server(respond_and_hang(b"")) as server:
         for endpoint in ("", "http://far.test/", f"http://127.0.0.1:{server.port}/r"):
             one = Login(1, "l", Secret(CANARY), 0, "https://a.test/", "c", revocation_endpoint=endpoint)
             assert not await HttpTokens(wire()).revoke(one, limit=0.1)

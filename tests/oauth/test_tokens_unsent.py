@@ -22,7 +22,15 @@ from tests.oauth.token_requests import (
     told,
     trusted,
 )
-from tests.raw_server import Behaviour, Seen, http, raw, reads_and_resets, says, says_and_hangs
+from tests.raw_server import (
+    Behaviour,
+    Received,
+    http_response,
+    raw_server,
+    read_and_reset,
+    respond_and_hang,
+    respond_with,
+)
 from trayapp.core.messages import Answer, Fault
 
 __all__ = ["authority", "environment", "trusted"]
@@ -69,7 +77,7 @@ async def test_connect_timeout() -> None:
 async def test_our_own_limit_before_sending() -> None:
     """The limit of the whole attempt can end it in the handshake, too."""
 
-    async with raw(says_and_hangs(b"")) as server:
+    async with raw_server(respond_and_hang(b"")) as server:
         reply = await refresh(f"https://{NAME}:{server.port}/", limit=0.15, connect=5)
 
     gc.collect()  # a connection left open would warn here
@@ -81,7 +89,7 @@ async def test_our_own_limit_before_sending() -> None:
 async def test_tls_that_hangs() -> None:
     """Connected, but the handshake is never answered."""
 
-    async with raw(says_and_hangs(b"")) as server:
+    async with raw_server(respond_and_hang(b"")) as server:
         assert (False, "connect_timeout") == told(await refresh(f"https://{NAME}:{server.port}/", connect=0.1))
         assert CANARY.encode() not in server.received
 
@@ -89,11 +97,11 @@ async def test_tls_that_hangs() -> None:
 async def test_tls_to_a_plain_port() -> None:
     """A server that answers the handshake in plain text."""
 
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received) -> None:
         await seen.read(reader)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async with raw(plain) as server:
+    async with raw_server(plain) as server:
         assert (False, "tls") == told(await refresh(f"https://{NAME}:{server.port}/"))
         assert CANARY.encode() not in server.received
 
@@ -101,7 +109,7 @@ async def test_tls_to_a_plain_port() -> None:
 async def test_untrusted_certificate(authority: trustme.CA) -> None:
     """An unknown authority, as an inspecting firewall or a portal has it: words of their own."""
 
-    async with raw(says(http("200 OK")), server_side(authority)) as server:
+    async with raw_server(respond_with(http_response("200 OK")), server_side(authority)) as server:
         reply = await refresh(f"https://{NAME}:{server.port}/")
 
     assert (False, "tls") == told(reply)
@@ -113,7 +121,7 @@ async def test_untrusted_certificate(authority: trustme.CA) -> None:
 async def test_certificate_of_another_name(trusted: None, authority: trustme.CA) -> None:
     """A trusted certificate for somebody else is not trusted."""
 
-    async with raw(says(http("200 OK")), server_side(authority, "portal.test")) as server:
+    async with raw_server(respond_with(http_response("200 OK")), server_side(authority, "portal.test")) as server:
         assert (False, "tls") == told(await refresh(f"https://{NAME}:{server.port}/"))
         assert b"" == server.received
 
@@ -121,10 +129,10 @@ async def test_certificate_of_another_name(trusted: None, authority: trustme.CA)
 async def test_end_in_the_handshake() -> None:
     """Closed instead of answered."""
 
-    async def hello_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+    async def hello_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received) -> None:
         await seen.read(reader)
 
-    async with raw(hello_and_close) as server:
+    async with raw_server(hello_and_close) as server:
         assert (False, "tls") == told(await refresh(f"https://{NAME}:{server.port}/"))
         assert CANARY.encode() not in server.received
 
@@ -132,7 +140,7 @@ async def test_end_in_the_handshake() -> None:
 async def test_reset_in_the_handshake() -> None:
     """A firewall that cuts TLS."""
 
-    async with raw(reads_and_resets(1)) as server:
+    async with raw_server(read_and_reset(1)) as server:
         assert (False, "reset") == told(await refresh(f"https://{NAME}:{server.port}/"))
         assert CANARY.encode() not in server.received
 
@@ -149,13 +157,13 @@ async def test_unreadable_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PROXIES: dict[str, Behaviour] = {
-    "407": says(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
-    "403 page": says(http("403 Forbidden", b"<html>", kind="text/html")),
-    "302 to a portal": says(http("302 Found", b"", "Location: http://portal.test/")),
-    "hangs up": says(b""),
-    "silent": says_and_hangs(b""),
-    "resets": reads_and_resets(None),
-    "half an answer": says_and_hangs(b"HTTP/1.1 200"),
+    "407": respond_with(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"),
+    "403 page": respond_with(http_response("403 Forbidden", b"<html>", kind="text/html")),
+    "302 to a portal": respond_with(http_response("302 Found", b"", "Location: http://portal.test/")),
+    "hangs up": respond_with(b""),
+    "silent": respond_and_hang(b""),
+    "resets": read_and_reset(None),
+    "half an answer": respond_and_hang(b"HTTP/1.1 200"),
 }
 
 
@@ -163,7 +171,7 @@ PROXIES: dict[str, Behaviour] = {
 async def test_a_proxy_that_opens_no_tunnel(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It got a CONNECT and nothing else, so the token is unspent, whatever class the exception has."""
 
-    async with raw(PROXIES[case]) as proxy:
+    async with raw_server(PROXIES[case]) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         limit = LIMIT if case in ("silent", "half an answer") else AMPLE
         reply = await refresh(f"https://{NAME}/token", limit=limit)
@@ -198,7 +206,7 @@ async def test_the_password_of_a_proxy_stays_unsaid(monkeypatch: pytest.MonkeyPa
 def tunnel(port: int) -> Behaviour:
     """A CONNECT proxy that leads everybody to one port."""
 
-    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received) -> None:
         await seen.request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         there, back = await asyncio.open_connection("127.0.0.1", port)
@@ -221,8 +229,8 @@ async def test_a_proxy_that_works(trusted: None, authority: trustme.CA, monkeypa
     """The environment's proxy is used, and sees only ciphertext."""
 
     async with (
-        raw(says(http("200 OK", b"{}")), server_side(authority)) as server,
-        raw(tunnel(server.port)) as proxy,
+        raw_server(respond_with(http_response("200 OK", b"{}")), server_side(authority)) as server,
+        raw_server(tunnel(server.port)) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert isinstance(await refresh(f"https://{NAME}/token"), Answer)
@@ -232,7 +240,8 @@ async def test_a_proxy_that_works(trusted: None, authority: trustme.CA, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "kind"), [(says_and_hangs(b""), "timeout"), (says(b""), "eof"), (reads_and_resets(None), "eof")]
+    ("behaviour", "kind"),
+    [(respond_and_hang(b""), "timeout"), (respond_with(b""), "eof"), (read_and_reset(None), "eof")],
 )
 async def test_trouble_behind_a_tunnel_counts_as_sent(
     behaviour: Behaviour, kind: str, trusted: None, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
@@ -240,8 +249,8 @@ async def test_trouble_behind_a_tunnel_counts_as_sent(
     """Once the request went through the tunnel, its server may have acted."""
 
     async with (
-        raw(behaviour, server_side(authority)) as server,
-        raw(tunnel(server.port)) as proxy,
+        raw_server(behaviour, server_side(authority)) as server,
+        raw_server(tunnel(server.port)) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         limit = TLS_LIMIT if kind == "timeout" else AMPLE
@@ -253,8 +262,8 @@ async def test_an_inspecting_proxy_is_not_trusted(authority: trustme.CA, monkeyp
     """TLS inside a tunnel has the same words as without one."""
 
     async with (
-        raw(says(http("200 OK", b"{}")), server_side(authority)) as server,
-        raw(tunnel(server.port)) as proxy,
+        raw_server(respond_with(http_response("200 OK", b"{}")), server_side(authority)) as server,
+        raw_server(tunnel(server.port)) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert (False, "tls") == told(await refresh(f"https://{NAME}/token"))
@@ -264,7 +273,10 @@ async def test_an_inspecting_proxy_is_not_trusted(authority: trustme.CA, monkeyp
 async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain http to a loopback server would hand the token to the proxy in clear text."""
 
-    async with raw(says(http("200 OK", b"{}"))) as server, raw(says_and_hangs(b"")) as proxy:
+    async with (
+        raw_server(respond_with(http_response("200 OK", b"{}"))) as server,
+        raw_server(respond_and_hang(b"")) as proxy,
+    ):
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         assert isinstance(await refresh(f"http://127.0.0.1:{server.port}/"), Answer)
@@ -295,6 +307,6 @@ async def test_endpoints_that_get_no_token(endpoint: str) -> None:
 async def test_a_token_that_no_form_can_carry() -> None:
     """A damaged store can hold a lone surrogate."""
 
-    async with raw(says(http("200 OK"))) as server:
+    async with raw_server(respond_with(http_response("200 OK"))) as server:
         assert (False, "request") == told(await refresh(f"http://127.0.0.1:{server.port}/", "\ud800"))
         assert 0 == server.connections

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.proxy.proxying import NAME, TOKEN, proxied, token, unavailable, upstream
-from tests.raw_server import Seen, http, raw, says
+from tests.raw_server import Received, http_response, raw_server, respond_with
 from tests.server.test_server import talk
 from trayapp.proxy.audit import BATCH_MAX, Audit
 
@@ -189,7 +189,10 @@ async def test_a_stream_is_live(tmp_path: Path) -> None:
 async def test_a_coded_body_stays_coded(tmp_path: Path) -> None:
     """What the client compressed arrives as it was sent, and what only claims to be compressed does too."""
 
-    async with raw(says(http("200 OK", b"fine"))) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
+    async with (
+        raw_server(respond_with(http_response("200 OK", b"fine"))) as up,
+        proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site,
+    ):
         for data in (gzip.compress(b"{}"), b"0\r\n\r\n"):
             assert 200 == (await site.ask("POST", data=data, headers={"Content-Encoding": "gzip"}))[0]
             assert up.received.endswith(b"\r\n\r\n" + data)
@@ -401,31 +404,31 @@ async def test_a_broken_stream_is_not_whole(tmp_path: Path) -> None:
 
     for head in (b"Content-Length: 100\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"):
         async with (
-            raw(says(b"HTTP/1.1 200 OK\r\n" + head)) as up,
+            raw_server(respond_with(b"HTTP/1.1 200 OK\r\n" + head)) as up,
             proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site,
         ):
             with pytest.raises(aiohttp.ClientError):
                 await site.ask("GET")
 
 
-async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen) -> None:
+async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received) -> None:
     await seen.request(reader)
 
 
 async def test_upstream_trouble_is_502(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody there, no HTTP, no answer, too long a header: a word and a sentence, and nothing of the request."""
 
-    async with raw(says(http("200 OK"))) as gone:
+    async with raw_server(respond_with(http_response("200 OK"))) as gone:
         port = gone.port
     async with proxied(f"http://127.0.0.1:{port}", tmp_path) as site:
         assert (502, "upstream_unreachable") == await site.error()
     long = b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 40_000 + b"\r\nContent-Length: 0\r\n\r\n"
     for behaviour, word in (
-        (says(b"SSH-2.0-x\r\n\r\n"), "upstream_garbled"),
-        (says(long), "upstream_garbled"),
+        (respond_with(b"SSH-2.0-x\r\n\r\n"), "upstream_garbled"),
+        (respond_with(long), "upstream_garbled"),
         (breaks_off, "upstream_broke_off"),
     ):
-        async with raw(behaviour) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
+        async with raw_server(behaviour) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
             assert (502, word) == await site.error("POST", f"/k/{site.key}/w/{NAME}?q=canary", data=b"canary")
 
     assert "canary" not in caplog.text
@@ -438,25 +441,25 @@ async def test_a_disconnect_closes_the_upstream_connection(tmp_path: Path) -> No
     for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: hello\n\n"):
 
         async def silent(
-            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen, answer: bytes = answer
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Received, answer: bytes = answer
         ) -> None:
             await seen.request(reader)
             writer.write(answer)
             while await seen.read(reader):
                 pass
 
-        async with raw(silent) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
+        async with raw_server(silent) as up, proxied(f"http://127.0.0.1:{up.port}", tmp_path) as site:
             reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
             head = f"Host: 127.0.0.1:{site.server.port}\r\nAuthorization: Bearer {site.key}\r\n\r\n"
             writer.write(f"GET /w/{NAME} HTTP/1.1\r\n{head}".encode())
             async with asyncio.timeout(5):
-                await up.asked.wait()
+                await up.request_received.wait()
                 if answer:
                     await reader.readuntil(b": hello\n\n")
-                assert not up.ended.is_set()
+                assert not up.connection_ended.is_set()
                 writer.close()
                 await writer.wait_closed()
-                await up.ended.wait()
+                await up.connection_ended.wait()
 
 
 async def test_the_audit_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

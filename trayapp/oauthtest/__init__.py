@@ -1,9 +1,9 @@
-"""A scriptable OAuth server for the tests of OAuth clients, and an MCP echo server that demands its tokens.
+"""Test fixtures for OAuth clients: a scriptable authorization server, and an MCP echo server that demands its tokens.
 
 Both are context managers that run on threads of their own, on 127.0.0.1 and a free port, and both know nothing of the
-program under test. The server can fail in every way that token endpoints and the networks before them are seen to
-fail, it rotates refresh tokens and notices their reuse, and it checks the client: leaving the context raises
-`ClientMisbehaved` if the client broke a rule, and `ScriptNotUsedUp` if it asked less often than was scripted.
+program under test. The server can fail in every way that token endpoints and the networks before them are seen to fail,
+it rotates refresh tokens and notices their reuse, and it checks the client: leaving the context raises
+`ClientMisbehaved` if the client broke a rule, and `ScriptNotUsedUp` if it sent fewer token requests than were scripted.
 
     from trayapp.oauthtest import Mode, OAuthServer
 
@@ -23,7 +23,7 @@ With `pytest_plugins = ["trayapp.oauthtest.plugin"]` in the topmost conftest.py 
   token request. Only SUCCESS, SLOW and DROPPED_ANSWER touch a grant: after any other mode the refresh token is as good
   as before. `release()` ends hangs, `down()` and `up()` take the whole server away and back on the same port.
 - `ServerSettings` lists every option; all but the first group may be changed while the server runs, from any thread.
-- `server.requests`, `count`, `wait`, `max_in_flight` and `connections` tell what came. No log entry and no `repr`
+- `server.requests`, `count`, `wait`, `max_in_flight` and `connections` report what arrived. No log entry and no `repr`
   holds a secret: `digest(value)` gives what the log has in its place.
 - `Rule` lists what a client may not do. `allow={Rule.STALE_TOKEN}` permits one thing, `check=False` everything.
 - `browse(url)` plays the person's browser, up to the client's own redirect listener.

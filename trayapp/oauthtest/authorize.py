@@ -1,4 +1,4 @@
-"""The authorization endpoint and its consent page (RFC 6749 section 4.1, RFC 7636, RFC 8252, RFC 8707, RFC 9207)."""
+"""Authorization endpoint and consent page (RFC 6749 section 4.1, RFC 7636, RFC 8252, RFC 8707, RFC 9207)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 
 class AuthorizationEndpoint:
-    """Shows a page or agrees by itself; a client that cannot be trusted with an answer gets a page that says why."""
+    """Shows the consent page or decides automatically. A client that can't be trusted with an answer gets a page with
+    the reason."""
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
@@ -68,7 +69,7 @@ class AuthorizationEndpoint:
             return self._redirect_with_code(authorization) if approved else self._redirect_denied(authorization)
 
     def _redirect_uri(self, query: Mapping[str, str]) -> str:
-        """The client and where its answer may go: an error in either must not be redirected anywhere."""
+        """Check the client and its redirect_uri: an error in either must not be redirected anywhere."""
         server = self._server
         if server.require(query, "client_id", "/authorize") != server.settings.client_id:
             raise OAuthError("invalid_client", "The client is not known.")
@@ -155,7 +156,7 @@ class AuthorizationEndpoint:
 
 
 def _redirect_problem(uri: str) -> str:
-    """What is wrong with a native app's redirect URI (RFC 8252 sections 7.3 and 8.3), or ""."""
+    """What is wrong with a native app's redirect URI (RFC 8252 sections 7.3 and 8.3), or an empty text."""
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port

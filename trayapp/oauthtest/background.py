@@ -1,6 +1,7 @@
-"""A web application of aiohttp on its own thread and loop: the one place that starts and ends threads here.
+"""Background server: an aiohttp application on its own thread and loop. The only place here that starts threads.
 
-Nothing in this file knows OAuth. It listens on 127.0.0.1 unless it is told otherwise, and ending it never waits for a request.
+Nothing in this file knows OAuth. It listens on 127.0.0.1 unless another host is given, and ending it never waits for a
+request.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from aiohttp import web
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
-START_LIMIT = 10.0  # s; a thread and a socket take milliseconds, a loaded machine more
-CLOSE_LIMIT = 1.0  # s; what a closing server may take of a test's time
+START_LIMIT = 10.0  # s; a thread and a socket take milliseconds, more on a busy machine
+CLOSE_LIMIT = 1.0  # s of a test's time for closing the server
 
 
 class Background:
-    """One application, served from its own thread. The methods may be called from any thread but that one."""
+    """One application, served from its own thread. Call the methods from any thread but that one."""
 
     def __init__(
         self, make: Callable[[], web.Application], *, name: str, tls: ssl.SSLContext | None = None, host: str = HOST
@@ -41,13 +42,13 @@ class Background:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`, without a slash at the end."""
+        """`http://127.0.0.1:PORT`, without a trailing slash."""
         if not self.port:
             raise RuntimeError(f"{self._name} is not running yet: use it in a with statement")
         return f"{'https' if self._tls else 'http'}://{self._host}:{self.port}"
 
     def start(self) -> None:
-        """Serve, on a free port. Returns when connections are accepted."""
+        """Serve on a free port. Returns when connections are accepted."""
         if self._thread is not None:
             raise RuntimeError(f"{self._name} was started before; make a new one")
         ready: Future[None] = Future()
@@ -56,22 +57,22 @@ class Background:
         ready.result(START_LIMIT)
 
     def stop(self) -> None:
-        """Drop every connection, end every request, end the thread: within a second. A second call does nothing."""
+        """Drop every connection, end every request and end the thread, within a second. A second call does nothing."""
         if self._ended is not None:
             self.call_soon(self._ended.set)
         if self._thread is not None:
             self._thread.join(CLOSE_LIMIT)
 
     def down(self) -> None:
-        """Refuse connections, and drop those that are open, until `up`."""
+        """Refuse connections, and drop the open ones, until `up`."""
         self.run(self._down())
 
     def up(self) -> None:
-        """Listen again, on the same port."""
+        """Listen again on the same port."""
         self.run(self._listen())
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Run a function on the server's loop; nothing happens when that has ended."""
+        """Run a function on the server's loop; does nothing if that has ended."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function)
 
@@ -85,7 +86,7 @@ class Background:
     async def _main(self, ready: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        # A handler whose client has gone is cancelled: that is what ends a hang.
+        # A handler whose client has gone is cancelled; that is how a hang ends.
         self._runner = web.AppRunner(self._make(), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         try:
             await self._runner.setup()

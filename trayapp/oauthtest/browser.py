@@ -1,4 +1,4 @@
-"""A browser of twenty lines: it opens a page and follows where that leads, for sign-ins without a person."""
+"""Minimal browser: opens a page and follows its redirects, for sign-ins without a person."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 import urllib.request
 
 AGENT = "Mozilla/5.0 (compatible; oauthtest)"
-LIMIT = 10.0  # s
+LIMIT = 10.0  # s for one request
 
 
 def browse(url: str, *, tls: ssl.SSLContext | None = None) -> int:

@@ -1,7 +1,7 @@
-"""What a client may not do. Every rule that the server watches has a name here, so that a test can allow it.
+"""Client checks: every rule that the server watches has a name here, so that a test can allow it.
 
-A violation is noted and nothing more: whether the request is refused too is the endpoint's matter, and the test
-hears of it when it leaves the server's context.
+A violation is only noted. Whether the request is refused as well is up to the endpoint; the test hears of it when it
+leaves the server's context.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ STATE_MIN = 22  # characters: 128 bits in base64url
 
 
 class Rule(StrEnum):
-    """One thing that a well-behaved client never does."""
+    """Something that a well-behaved client never does."""
 
     BAD_FORM = "bad_form"  # wrong content type, no form, or a parameter sent twice
     WRONG_METHOD = "wrong_method"  # anything but POST at the token and revocation endpoints
     NO_USER_AGENT = "no_user_agent"
-    SECRET_IN_URL = "secret_in_url"  # a secret in a query string: it ends in somebody's log
+    SECRET_IN_URL = "secret_in_url"  # a secret in a query string, which ends up in somebody's log
     MISSING_PARAMETER = "missing_parameter"
     UNSUPPORTED = "unsupported"  # another grant or response type than the metadata names
     TWO_AUTHENTICATIONS = "two_authentications"  # Basic header and secret in the body (RFC 6749 section 2.3)
@@ -39,7 +39,7 @@ class Rule(StrEnum):
     WRONG_RESOURCE = "wrong_resource"  # RFC 8707
     CODE_REUSED = "code_reused"
     TWO_AT_ONCE = "two_at_once"  # two refresh requests of one family in flight
-    STALE_TOKEN = "stale_token"  # a refresh token whose successor the client has used already
+    STALE_TOKEN = "stale_token"  # a refresh token whose successor the client has already used
     REFUSED_AGAIN = "refused_again"  # a refresh token that this server has refused before
     POLLED_TOO_FAST = "polled_too_fast"  # RFC 8628 section 3.5
     FOLLOWED_REDIRECT = "followed_redirect"  # from the token endpoint to a portal
@@ -47,7 +47,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One breach. `text` is a sentence without any secret."""
+    """One violation. `text` is a sentence without any secret."""
 
     rule: Rule
     text: str
@@ -65,7 +65,7 @@ class ClientMisbehaved(AssertionError):  # noqa: N818 - it reads as the verdict 
 
 
 class Checks:
-    """The violations so far, and what must be remembered to notice some of them. Not locked: its owner is."""
+    """The violations so far, and what must be remembered to notice some of them. Not thread-safe: its owner locks."""
 
     def __init__(self, allow: Collection[Rule]) -> None:
         self._allow = frozenset(allow)
@@ -76,17 +76,17 @@ class Checks:
         self.found: list[Violation] = []
 
     def note(self, rule: Rule, text: str) -> None:
-        """Record a breach, unless the test allows it."""
+        """Record a violation, unless the test allows it."""
         if rule not in self._allow:
             self.found.append(Violation(rule, text))
 
     def user_agent(self, value: str | None, where: str) -> None:
-        """Every request says who sends it; many firewalls block those that do not."""
+        """Every request names its sender; many firewalls block those that don't."""
         if not value:
             self.note(Rule.NO_USER_AGENT, f"a request to {where} without a User-Agent")
 
     def sign_in(self, state: str, challenge: str) -> None:
-        """State and verifier belong to each other and to one sign-in; opening the same page twice is no breach."""
+        """State and verifier belong together and to one sign-in. Opening the same page twice is no violation."""
         if len(state) < STATE_MIN:
             self.note(Rule.STATE_WEAK, f"a state of {len(state)} characters; 128 bits take {STATE_MIN}")
         if state in self._spent_states or self._challenge_of.setdefault(state, challenge) != challenge:
@@ -99,13 +99,13 @@ class Checks:
         self._spent_states.add(state)
 
     def refused(self, token_digest: str) -> None:
-        """The server itself said invalid_grant to this refresh token; asking again is a breach."""
+        """The server refused this refresh token with invalid_grant; sending it again is a violation."""
         if token_digest in self._refused_tokens:
             self.note(Rule.REFUSED_AGAIN, "a refresh token that was refused with invalid_grant was sent again")
         self._refused_tokens.add(token_digest)
 
     def finish(self) -> None:
-        """Raise `ClientMisbehaved` if anything was found."""
+        """Raise `ClientMisbehaved` if anything was noted."""
         if self.found:
             raise ClientMisbehaved(self.found)
 

@@ -1,7 +1,6 @@
-"""The device grant (RFC 8628): codes, the page where a person types them in, and what a polling client is told.
+"""Device authorization endpoint (RFC 8628), and the page where a person enters the code.
 
-A client that asks faster than the interval is told `slow_down` and has broken a rule. `server.approve` and
-`server.deny` do what the page does, for tests that have no browser.
+`server.approve` and `server.deny` do what the page does, for tests without a browser.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ PAGE = "/device"
 
 
 class DeviceEndpoint:
-    """POST /device_authorization, and the page."""
+    """POST /device_authorization, and the page /device."""
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
 
     async def authorize(self, request: web.Request) -> web.Response:
-        """Section 3.1 and 3.2."""
+        """Issue a device code and a user code (sections 3.1 and 3.2)."""
         server, settings = self._server, self._server.settings
         form: dict[str, str] = {}
         try:
@@ -58,7 +57,7 @@ class DeviceEndpoint:
         return web.json_response({k: v for k, v in answer.items() if v is not ...}, headers=NO_STORE)
 
     async def page(self, request: web.Request) -> web.Response:
-        """GET: a form, or in consent `auto` the end of it where the address has the code. POST: its buttons."""
+        """GET: a form, or with consent `auto` its outcome if the address has the code. POST: the buttons of the form."""
         server = self._server
         if request.method == "POST":
             fields = {key: str(value) for key, value in (await request.post()).items()}

@@ -13,13 +13,13 @@ from trayapp.oauthtest.grants import Grant, Grants, OAuthError
 from trayapp.oauthtest.settings import ServerSettings
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # RFC 8628 section 6.1: no vowels, so no words
-SLOW_DOWN_STEP = 5.0  # s; section 3.5
-POLL_TOLERANCE = 0.05  # s; two clocks, one network
+SLOW_DOWN_STEP = 5.0  # s that each slow_down adds (section 3.5)
+POLL_TOLERANCE = 0.05  # s; a poll that is early by no more than this is forgiven
 
 
 @dataclass(slots=True)
 class PendingDevice:
-    """One device code. `asked` is when it was polled last, on the settings' clock."""
+    """One device code. `polled_at` is the time of the latest poll, on the settings' clock."""
 
     user_code: str
     scope: str
@@ -32,7 +32,7 @@ class PendingDevice:
 
 
 class Devices:
-    """The codes that were given out. Not locked: its owner is."""
+    """The issued codes. Not thread-safe: its owner locks."""
 
     def __init__(self, settings: ServerSettings, grants: Grants, checks: Checks) -> None:
         self._settings = settings
@@ -42,7 +42,7 @@ class Devices:
         self._by_user: dict[str, PendingDevice] = {}
 
     def begin(self, scope: str, resource: str) -> tuple[str, PendingDevice]:
-        """A new pair of codes."""
+        """Issue a new pair of codes."""
         settings = self._settings
         halves = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(2)]
         expires_at = settings.clock() + settings.device_lifetime
@@ -52,19 +52,19 @@ class Devices:
         return code, pending
 
     def decide(self, user_code: str, approved: bool) -> None:
-        """A person has typed the code. Raises `KeyError` for one that nobody gave out or that has ended."""
+        """A person entered the code. Raises `KeyError` for a code that was never issued or has expired."""
         pending = self._by_user[user_code.strip().upper()]
         if pending.spent or self._settings.clock() > pending.expires_at:
             raise KeyError(user_code)
         pending.approved = approved
 
     def pending_user_codes(self) -> tuple[str, ...]:
-        """The user codes that nobody has typed yet, oldest first."""
+        """The user codes that nobody has entered yet, oldest first."""
         now = self._settings.clock()
         return tuple(w.user_code for w in self._by_user.values() if w.approved is None and now <= w.expires_at)
 
     def redeem(self, device_code: str, resource: str | None) -> Grant:
-        """Section 3.5: the grant, or `OAuthError` with the reason why not (yet)."""
+        """The grant (section 3.5). Raises `OAuthError` with the reason why there is none, or none yet."""
         pending = self._by_device.get(device_code)
         if pending is None or pending.spent:
             raise OAuthError("invalid_grant", "The device code is not known")

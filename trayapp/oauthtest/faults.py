@@ -1,6 +1,6 @@
-"""What each failing mode puts on the wire: complete answers as one table, and the four ways to break a connection.
+"""Failing answers of each mode: complete ones as one table, and the four ways to break a connection.
 
-The bodies are what firewalls, gateways, portals and authorization servers are seen to send; the shapes are real, the
+The bodies are what firewalls, gateways, portals and authorization servers are seen to send. The shapes are real, the
 texts are ours.
 """
 
@@ -26,14 +26,14 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 NO_STORE = MappingProxyType({"Cache-Control": "no-store", "Pragma": "no-cache"})  # RFC 6749 section 5.1
 PORTAL_PATH = "/captive-portal"
-CUT_CONTENT_LENGTH = 512  # bytes that a cut answer promises
+CUT_CONTENT_LENGTH = 512  # bytes that a cut response promises
 
 RetryAfter = int | float | str | datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class CannedAnswer:
-    """A complete answer. `waits`: it carries `Retry-After`."""
+    """A complete answer. `waits` says that it carries `Retry-After`."""
 
     status: int
     kind: str
@@ -78,7 +78,7 @@ CANNED: Mapping[Mode, CannedAnswer] = MappingProxyType(
 
 
 def canned(mode: Mode, retry_after: RetryAfter, base: str, fake_token: str) -> web.Response:
-    """The complete answer of a mode. `base` is the server's own URL, `pretend` a token that never was valid."""
+    """The complete answer of a mode. `base` is the server's own URL, `fake_token` a token that was never valid."""
     if mode is Mode.TRUNCATED_JSON:
         return _response(CannedAnswer(200, JSON, _truncated_token_json(fake_token)), None, base)
     return _response(CANNED[mode], retry_after, base)
@@ -94,7 +94,8 @@ def _response(answer: CannedAnswer, retry_after: RetryAfter, base: str) -> web.R
 
 
 def retry_after_text(value: int | float | str | datetime) -> str:
-    """`Retry-After` as seconds, as an HTTP date (an aware datetime), or as whatever text was given (RFC 9110, 10.2.3)."""
+    """`Retry-After` in seconds, as an HTTP date (for an aware datetime), or as the text that was given (RFC 9110
+    section 10.2.3)."""
     if isinstance(value, datetime):
         return format_datetime(value.astimezone(UTC), usegmt=True)
     return str(int(value)) if isinstance(value, float) else str(value)
@@ -105,14 +106,14 @@ def _truncated_token_json(fake_token: str) -> str:
 
 
 async def cut_answer(request: web.Request, fake_token: str) -> None:
-    """Send status, headers and the beginning of a token answer; the rest of the promised length never comes."""
+    """Send status, headers and the beginning of a token response; the rest of the promised length never comes."""
     response = web.StreamResponse(headers={**NO_STORE, "Content-Type": JSON, "Content-Length": str(CUT_CONTENT_LENGTH)})
     await response.prepare(request)
     await response.write(_truncated_token_json(fake_token).encode())
 
 
 async def hang_up(request: web.Request, *, reset: bool = False) -> NoReturn:
-    """Close the connection under the request, by FIN or by RST. Ends by being cancelled when the connection is gone."""
+    """Close the connection under the request, by FIN or by RST. It is cancelled when the connection is gone."""
     transport = request.transport
     if transport is not None:
         raw: socket.socket | None = transport.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""Reading what a client sent, strictly: forms, queries and client credentials. Nothing is judged here.
+"""Strict parsing of what a client sent: forms, queries and client credentials. Nothing is judged here.
 
 RFC 6749 section 3.2: a parameter sent without a value counts as omitted, and none may be sent twice.
 """
@@ -21,11 +21,11 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class BadForm(ValueError):  # noqa: N818 - it is no error of this program
-    """The text is not a form; the message says why and quotes nothing of it but a field's name."""
+    """The text isn't a form. The message says why and quotes nothing of it but the name of a field."""
 
 
 def digest(value: str) -> str:
-    """What the request log holds in place of a secret: equal for equal values, and it gives nothing away."""
+    """What the request log holds in place of a secret: equal for equal values, and it reveals nothing."""
     return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

@@ -1,7 +1,8 @@
-"""The authorization server's memory: codes, families of refresh tokens, access tokens. No HTTP here.
+"""Grants of the authorization server: codes, families of refresh tokens, access tokens. No HTTP here.
 
-A *family* is one sign-in and everything rotated from it. A refresh token is live, or spent at an instant; a spent one
-is honoured again inside the grace, and after it betrays a theft: then the whole family dies (RFC 9700 section 4.14.2).
+A *family* is one sign-in and everything rotated from it. A refresh token is live, or spent at a certain time. A spent
+one is honoured again during the grace; after that it betrays a theft, and the whole family is revoked (RFC 9700 section
+4.14.2).
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from dataclasses import dataclass, field
 
 from trayapp.oauthtest.settings import ServerSettings
 
-LIFETIME = 3600.0  # s an access token really lasts where the announced lifetime is odd
+LIFETIME = 3600.0  # s that an access token really lasts if the announced lifetime is odd
 
 
 class OAuthError(Exception):
-    """The server's "no", as RFC 6749 section 5.2 wants it: an error code and a sentence without any secret."""
+    """The server's "no", as in RFC 6749 section 5.2: an error code and a sentence without any secret."""
 
     def __init__(self, code: str, text: str, status: int = 400) -> None:
         super().__init__(f"{code}: {text}")
@@ -26,7 +27,7 @@ class OAuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one sign-in or refresh gives. `refresh_token` is None where the server does not rotate."""
+    """The tokens of one sign-in or refresh. `refresh_token` is None if the server doesn't rotate."""
 
     family: str
     scope: str
@@ -38,7 +39,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a client asked for at the authorization endpoint; a code stands for it."""
+    """What a client requested at the authorization endpoint; a code stands for it."""
 
     challenge: str = field(repr=False)
     state: str = field(repr=False)
@@ -75,7 +76,7 @@ class _Code:
 
 
 class Grants:
-    """All that was ever given out. Not locked: its owner is. Times are those of the settings' clock, in seconds."""
+    """Everything that was ever issued. Not thread-safe: its owner locks. Times are seconds on the settings' clock."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
@@ -85,19 +86,20 @@ class Grants:
         self._codes: dict[str, _Code] = {}
 
     def token(self, kind: str) -> str:
-        """A new random string with the canary in it."""
+        """A new random string that contains the canary."""
         return "-".join(part for part in (kind, self._settings.canary, secrets.token_urlsafe(24)) if part)
 
     # --- codes ---------------------------------------------------------------------------------------------------
 
     def issue_code(self, request: AuthorizationRequest) -> str:
-        """A code for what was asked, good once and for `code_lifetime` seconds."""
+        """A code for this request, valid once and for `code_lifetime` seconds."""
         value = self.token("ac")
         self._codes[value] = _Code(request, self._settings.clock() + self._settings.code_lifetime)
         return value
 
     def consume_code(self, code: str) -> AuthorizationRequest:
-        """What the code stands for; it is used up by this. Raises `OAuthError`; a second use ends what the first gave."""
+        """The request that the code stands for; this uses it up. Raises `OAuthError`; a second use also revokes what
+        the first gave."""
         stored = self._codes.get(code)
         if stored is None:
             raise OAuthError("invalid_grant", "The code is not known")
@@ -116,7 +118,7 @@ class Grants:
         return stored is not None and stored.used
 
     def redeem_code(self, code: str) -> Grant:
-        """The sign-in that a code is good for, after all checks."""
+        """The login that a code is good for, after all checks."""
         stored = self._codes[code]
         request = stored.request
         grant = self.issue(request.scope, self._settings.subject, request.nonce)
@@ -126,7 +128,7 @@ class Grants:
     # --- families ------------------------------------------------------------------------------------------------
 
     def issue(self, scope: str, subject: str | None, nonce: str = "") -> Grant:
-        """A new family."""
+        """Start a new family."""
         family = _Family(f"family-{len(self._families) + 1}", scope, subject, nonce)
         self._families[family.name] = family
         return self._issue_tokens(family, self._new_refresh_token(family))
@@ -152,8 +154,8 @@ class Grants:
         return self._issue_tokens(family, successor)
 
     def present(self, token: str) -> tuple[str, bool]:
-        """A client has shown this refresh token: its family ("" if unknown), and whether it is stale, which means that
-        the client has shown a successor of it already and so must have known better."""
+        """Note that a client presented this refresh token. Returns its family ("" if unknown) and whether it is stale:
+        the client has presented a successor of it already and so must have known better."""
         stored = self._refresh.get(token)
         if stored is None:
             return "", False
@@ -161,19 +163,20 @@ class Grants:
         return stored.family.name, any(successor.presented for successor in stored.successors)
 
     def scope_of(self, token: str) -> str | None:
-        """The scope of a refresh token's family; None if the token is not known."""
+        """The scope of a refresh token's family; None if the token is unknown."""
         stored = self._refresh.get(token)
         return None if stored is None else stored.family.scope
 
     def revoke(self, token: str) -> bool:
-        """RFC 7009: a refresh token takes its family along, an access token only itself. Whether it was known."""
+        """Revoke a token (RFC 7009): a refresh token takes its family along, an access token only itself. Whether it
+        was known."""
         if token in self._refresh:
             self._refresh[token].family.live = False
             return True
         return self._access.pop(token, None) is not None
 
     def end(self, family: str) -> None:
-        """End one family. Raises `KeyError` if there is none of that name."""
+        """Revoke one family. Raises `KeyError` if there is none of that name."""
         self._families[family].live = False
 
     def live(self) -> tuple[str, ...]:
@@ -205,7 +208,7 @@ class Grants:
 
 
 def real_lifetime(announced: object) -> float:
-    """How long an access token lasts, in seconds: as announced where that is a positive number or the text of one."""
+    """How long an access token lasts, in seconds: as announced if that is a positive number or the text of one."""
     if isinstance(announced, bool) or not isinstance(announced, int | float | str):
         return LIFETIME
     try:

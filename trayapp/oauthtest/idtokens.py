@@ -1,6 +1,6 @@
-"""ID tokens of the server, signed with a key of its own (OpenID Connect Core section 2), and that key for clients.
+"""ID token signer (OpenID Connect Core section 2) with keys of its own, and those keys for clients.
 
-joserfc is loaded and the key made when the first token is signed: a server that gives none costs nothing.
+joserfc is loaded and the key made when the first token is signed, so a server that issues none costs nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ KEY_ID = "test-1"
 
 
 class Signer:
-    """One key per algorithm. May be used from any thread."""
+    """One key per algorithm. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._keys: dict[str, Any] = {}
 
     def sign(self, claims: Mapping[str, object], algorithm: str, secret: str = "") -> str:
-        """A compact JSON Web Token. `none` is not signed; `HS256` is, with the client's secret."""
+        """A compact JSON Web Token. `none` is left unsigned; `HS256` is signed with the client's secret."""
         if algorithm == "none":
             return f"{_encode({'alg': 'none', 'typ': 'JWT'})}.{_encode(claims)}."
         from joserfc import jwt
@@ -34,12 +34,12 @@ class Signer:
         return jwt.encode(header, dict(claims), key, algorithms=[algorithm])
 
     def keys(self) -> dict[str, object]:
-        """The public keys of what was signed so far (RFC 7517 section 5)."""
+        """The public keys used so far (RFC 7517 section 5)."""
         with self._lock:
             return {"keys": [key.as_dict(private=False) for key in self._keys.values()]}
 
     def forget(self) -> None:
-        """New keys from now on: what was signed before can no longer be checked."""
+        """Use new keys from now on: what was signed before can no longer be verified."""
         with self._lock:
             self._keys.clear()
 

@@ -1,4 +1,4 @@
-"""The request log: what came, when, and what it came to, without any secret."""
+"""Request log: which requests came, when, and with what outcome, without any secret."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Record:
         return self.form.get("grant_type", "")
 
     def matches(self, kind: str, grant: str | None, outcome: str | None) -> bool:
-        """Whether this is one of the requests that somebody counts; None means any."""
+        """Whether this is one of the requests to count; None means any."""
         return self.kind == kind and grant in (None, self.grant) and outcome in (None, self.outcome)
 
 
@@ -47,14 +47,14 @@ class Log:
         form: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> int:
-        """Note a request that has come; the number that is returned names it in `outcome`."""
+        """Note a request that arrived. The returned number identifies it in `outcome`."""
         with self._condition:
             self._records.append(Record(kind, at, PENDING, method, redacted(form or {}), redacted(query or {})))
             self._condition.notify_all()
             return len(self._records) - 1
 
     def outcome(self, number: int, outcome: str) -> None:
-        """What the request came to."""
+        """Set the outcome of a request."""
         with self._condition:
             self._records[number] = replace(self._records[number], outcome=outcome)
             self._condition.notify_all()

@@ -1,7 +1,7 @@
-"""A small MCP server behind a Bearer token: one tool, `echo`, over streamable HTTP with plain JSON answers.
+"""MCP echo server behind a Bearer token: one tool, `echo`, over streamable HTTP with plain JSON responses.
 
-Enough of the protocol for a client to connect and call (initialize, ping, tools/list, tools/call), and for a proxy to
-be judged by it. It opens no event stream, so GET is 405, as the transport allows.
+It implements enough of the protocol for a client to connect and call (initialize, ping, tools/list, tools/call), and
+for a proxy to be judged by it. It opens no event stream, so GET is 405, as the transport allows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from trayapp.oauthtest.server import OAuthServer
 
 PATH = "/mcp"
 METADATA_PATH = "/.well-known/oauth-protected-resource" + PATH  # RFC 9728 section 3.1
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")  # the newest first; it is offered to clients of unknown ones
+VERSIONS = (
+    "2025-11-25",
+    "2025-06-18",
+    "2025-03-26",
+)  # newest first, which is offered to clients that ask for an unknown one
 SESSION = "Mcp-Session-Id"
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602  # JSON-RPC 2.0
@@ -36,7 +40,7 @@ ECHO_TOOL = {
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One request that came. `token` is the digest of its Bearer token, "" without one."""
+    """One request that arrived. `token` is the digest of its Bearer token, "" without one."""
 
     http_method: str
     outcome: str  # ok, no_token, invalid_token, rejected
@@ -51,7 +55,7 @@ class _RpcError(Exception):
 
 
 class EchoWorkload:
-    """An MCP echo server that wants an access token of the given `OAuthServer`, alive inside its `with` statement.
+    """An MCP echo server that requires an access token of the given `OAuthServer`, alive inside its `with` statement.
 
     Every method may be called from any thread. `url` is where a client connects.
     """
@@ -84,7 +88,7 @@ class EchoWorkload:
         return self._background.url + PATH
 
     def reject(self, times: int = 1) -> None:
-        """Answer the next requests with 401 although their token is good."""
+        """Answer the next requests with 401 although their token is valid."""
         with self._lock:
             self._reject = times
 
@@ -94,16 +98,16 @@ class EchoWorkload:
             self._reject_all = True
 
     def accept(self) -> None:
-        """Take good tokens again."""
+        """Accept valid tokens again."""
         with self._lock:
             self._reject, self._reject_all = 0, False
 
     def down(self) -> None:
-        """Refuse connections, and drop those that are open, until `up`."""
+        """Refuse connections, and drop the open ones, until `up`."""
         self._background.down()
 
     def up(self) -> None:
-        """Listen again, on the same port."""
+        """Listen again on the same port."""
         self._background.up()
 
     @property
@@ -113,7 +117,7 @@ class EchoWorkload:
             return list(self._calls)
 
     def count(self, outcome: str | None = None) -> int:
-        """How many requests came to this (None: any)."""
+        """How many requests had this outcome (None: any)."""
         return sum(outcome in (None, call.outcome) for call in self.calls)
 
     # --- the application -------------------------------------------------------------------------------------------
@@ -163,7 +167,7 @@ class EchoWorkload:
             return "rejected" if self._reject_all else "ok"
 
     def _challenge(self, outcome: str) -> web.Response:
-        """RFC 6750 section 3: no error code where there was no token."""
+        """The 401 of RFC 6750 section 3, which has no error code if there was no token."""
         parts = [f'resource_metadata="{self._background.url}{METADATA_PATH}"']
         if outcome != "no_token":
             parts += ['error="invalid_token"', 'error_description="The access token is expired, revoked or unknown"']
@@ -191,7 +195,7 @@ class EchoWorkload:
 
 
 async def _message(request: web.Request) -> Any:
-    """The JSON of a request's body; None if it is none."""
+    """The JSON of a request's body; None if it isn't JSON."""
     try:
         return json.loads(await request.read())
     except ValueError:

@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def oauth_server(request: pytest.FixtureRequest) -> Iterator[OAuthServer]:
-    """A running `OAuthServer`; the test fails at its end if the client misbehaved or the script has a rest."""
+    """A running `OAuthServer`. The test fails at its end if the client misbehaved or the script wasn't used up."""
     marker = request.node.get_closest_marker("oauth_server")
     with OAuthServer(**(marker.kwargs if marker else {})) as server:
         yield server
@@ -29,6 +29,6 @@ def oauth_server(request: pytest.FixtureRequest) -> Iterator[OAuthServer]:
 
 @pytest.fixture
 def echo_workload(oauth_server: OAuthServer) -> Iterator[EchoWorkload]:
-    """A running `EchoWorkload` that wants tokens of `oauth_server`."""
+    """A running `EchoWorkload` that requires tokens of `oauth_server`."""
     with EchoWorkload(oauth_server) as workload:
         yield workload

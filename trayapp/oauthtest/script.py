@@ -1,7 +1,7 @@
-"""What the token endpoint is told to do, and in which order: the modes and the script.
+"""Script of the token endpoint: its modes, and the order in which they are played.
 
-A mode stays until another one is set; a script gives one mode to each coming token request and then leaves the word
-to the mode again. What each mode puts on the wire is in `faults.py`.
+A mode stays until another one is set. A script gives one mode to each coming token request; then the mode applies
+again. What each mode puts on the wire is in `faults.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Mode(StrEnum):
     """How the token endpoint treats a request. Only the first three ever touch a grant."""
 
     SUCCESS = "success"
-    SLOW = "slow"  # decides at once (a rotation is committed), answers after `server.delay`
+    SLOW = "slow"  # decides immediately (a rotation is committed), answers after `server.delay`
     DROPPED_ANSWER = "dropped_answer"  # decides, then closes the connection instead of answering
 
     FIREWALL = "firewall"  # 403, HTML of a web application firewall
@@ -34,7 +34,7 @@ class Mode(StrEnum):
     CAPTIVE_HTML = "captive_html"  # 200, a portal's page
     CAPTIVE_REDIRECT = "captive_redirect"  # 302 to a portal's page
 
-    HANG_BEFORE_HEADERS = "hang_before_headers"  # nothing, until the client goes or `server.release()`
+    HANG_BEFORE_HEADERS = "hang_before_headers"  # nothing, until the client hangs up or `server.release()`
     HANG_IN_BODY = "hang_in_body"  # status, headers and some of the body, then nothing
     RESET = "reset"  # the request is read, then a TCP reset
     EOF = "eof"  # the request is read, then the connection is closed
@@ -46,7 +46,7 @@ class ScriptNotUsedUp(AssertionError):  # noqa: N818 - it reads as the verdict t
 
 
 class Script:
-    """The mode in force and the modes still to be played. Not locked: its owner is."""
+    """The current mode and the modes still to be played. Not thread-safe: its owner locks."""
 
     def __init__(self) -> None:
         self.mode = Mode.SUCCESS
@@ -54,23 +54,23 @@ class Script:
 
     @property
     def rest(self) -> tuple[Mode, ...]:
-        """What is still to be played."""
+        """The modes still to be played."""
         return tuple(self._queue)
 
     def add(self, *modes: Mode) -> None:
-        """Play these, one for each coming token request, after those that wait already."""
+        """Play these, one for each coming token request, after those already queued."""
         self._queue.extend(Mode(mode) for mode in modes)
 
     def clear(self) -> None:
-        """Forget the rest."""
+        """Forget the queued modes."""
         self._queue.clear()
 
     def next(self) -> Mode:
-        """The mode for a request that has just come."""
+        """The mode for a request that has just arrived."""
         return self._queue.popleft() if self._queue else self.mode
 
     def finish(self) -> None:
-        """Raise `ScriptNotUsedUp` if there is a rest."""
+        """Raise `ScriptNotUsedUp` if modes are still queued."""
         if self._queue:
             names = ", ".join(mode.name for mode in self._queue)
             raise ScriptNotUsedUp(f"{len(self._queue)} scripted token request(s) never came: {names}")

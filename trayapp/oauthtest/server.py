@@ -1,4 +1,4 @@
-"""`OAuthServer`: what a test holds in its hand. The endpoints live in their own files."""
+"""`OAuthServer`, the object that a test works with. The endpoints live in their own files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from trayapp.oauthtest.token import TokenRoute, with_changes
 class OAuthServer(ServerSettings):
     """A scriptable authorization server on 127.0.0.1, alive inside its `with` statement.
 
-    It runs on a thread of its own, so synchronous and asynchronous tests use it alike; every method may be called
-    from any thread. Leaving the context ends it within a second and raises `ClientMisbehaved` or `ScriptNotUsedUp`,
-    unless an exception is on its way already or `check` is false. The options are those of `ServerSettings`.
+    It runs on a thread of its own, so synchronous and asynchronous tests use it alike; every method may be called from
+    any thread. Leaving the context ends it within a second and raises `ClientMisbehaved` or `ScriptNotUsedUp`, unless
+    another exception is already being raised or `check` is false. The options are those of `ServerSettings`.
     """
 
     def __post_init__(self) -> None:
@@ -79,27 +79,27 @@ class OAuthServer(ServerSettings):
 
     @property
     def revocation_endpoint(self) -> str:
-        """RFC 7009."""
+        """The revocation endpoint (RFC 7009)."""
         return self.url + "/revoke"
 
     @property
     def device_authorization_endpoint(self) -> str:
-        """RFC 8628; there with `device`."""
+        """The device authorization endpoint (RFC 8628); exists with `device`."""
         return self.url + ENDPOINT
 
     def down(self) -> None:
-        """Refuse connections, and drop those that are open, until `up`."""
+        """Refuse connections, and drop the open ones, until `up`."""
         self._background.down()
 
     def up(self) -> None:
-        """Listen again, on the same port, with the same memory."""
+        """Listen again on the same port, with the same memory."""
         self._background.up()
 
     # --- what the token endpoint does ------------------------------------------------------------------------------
 
     @property
     def mode(self) -> Mode:
-        """What it does when no script is left. Set it to change that."""
+        """What the token endpoint does when no script is left. Set it to change that."""
         return self._state.script.mode
 
     @mode.setter
@@ -108,24 +108,24 @@ class OAuthServer(ServerSettings):
             self._state.script.mode = Mode(mode)
 
     def script(self, *modes: Mode) -> None:
-        """Play these, one for each coming token request, after what waits already; then the mode holds again."""
+        """Play these modes, one for each coming token request, after those already queued; then `mode` applies again."""
         with self._state.lock:
             self._state.script.add(*modes)
 
     @property
     def script_rest(self) -> tuple[Mode, ...]:
-        """What is still to be played."""
+        """The modes still to be played."""
         with self._state.lock:
             return self._state.script.rest
 
     def clear_script(self) -> None:
-        """Forget what is still to be played."""
+        """Forget the modes still to be played."""
         with self._state.lock:
             self._state.script.clear()
 
     def release(self, mode: Mode = Mode.SUCCESS) -> None:
-        """Let hanging requests go on as in this mode, and slow ones answer now. One that hangs in its body is closed,
-        as that body was never meant to become a whole."""
+        """Let hanging requests continue as in this mode, and slow ones answer now. A request that hangs in its body is
+        closed, because that body was never meant to be completed."""
         self._background.call_soon(lambda: self._token.release(mode))
 
     # --- what it gave out ------------------------------------------------------------------------------------------
@@ -136,12 +136,12 @@ class OAuthServer(ServerSettings):
             return self._state.grants.issue(scope, self.subject if subject is None else subject)
 
     def revoke(self, family: str) -> None:
-        """End one family, as its user or an administrator would."""
+        """Revoke one family, as its user or an administrator would."""
         with self._state.lock:
             self._state.grants.end(family)
 
     def revoke_all(self) -> None:
-        """End every family."""
+        """Revoke every family."""
         with self._state.lock:
             for family in self._state.grants.live():
                 self._state.grants.end(family)
@@ -152,7 +152,7 @@ class OAuthServer(ServerSettings):
             return self._state.grants.live()
 
     def current_refresh_token(self, family: str) -> str:
-        """The newest refresh token of a family, whether or not the client ever got it. Raises `KeyError`."""
+        """The newest refresh token of a family, whether or not the client ever received it. Raises `KeyError`."""
         with self._state.lock:
             return self._state.grants.current(family)
 
@@ -162,17 +162,17 @@ class OAuthServer(ServerSettings):
             return self._state.grants.valid_access(token)
 
     def user_codes(self) -> tuple[str, ...]:
-        """Device codes that wait for a person, oldest first."""
+        """User codes that nobody has entered yet, oldest first."""
         with self._state.lock:
             return self._state.devices.pending_user_codes()
 
     def approve(self, user_code: str) -> None:
-        """A person typed the code and agreed. Raises `KeyError` for an unknown one."""
+        """A person entered the code and agreed. Raises `KeyError` for an unknown one."""
         with self._state.lock:
             self._state.devices.decide(user_code, approved=True)
 
     def deny(self, user_code: str) -> None:
-        """A person typed the code and declined."""
+        """A person entered the code and declined. Raises `KeyError` for an unknown one."""
         with self._state.lock:
             self._state.devices.decide(user_code, approved=False)
 
@@ -189,7 +189,7 @@ class OAuthServer(ServerSettings):
 
     @property
     def violations(self) -> list[Violation]:
-        """What the client did wrong so far."""
+        """The violations of the client so far."""
         with self._state.lock:
             return list(self._state.checks.found)
 
@@ -200,12 +200,12 @@ class OAuthServer(ServerSettings):
     def wait(
         self, kind: str, *, grant: str | None = None, outcome: str | None = None, times: int = 1, timeout: float = 5.0
     ) -> bool:
-        """Block until so many requests came; False after `timeout` seconds. In a coroutine: `asyncio.to_thread`."""
+        """Block until that many requests came; False after `timeout` seconds. In a coroutine use `asyncio.to_thread`."""
         return self._state.log.wait(kind, grant, outcome, times, timeout)
 
     @property
     def max_in_flight(self) -> int:
-        """The most token requests that were under way at one time."""
+        """The largest number of token requests in flight at the same time."""
         with self._state.lock:
             return self._token.max_in_flight
 
@@ -267,7 +267,7 @@ class OAuthServer(ServerSettings):
         return document
 
     async def _revoke(self, request: web.Request) -> web.StreamResponse:
-        """RFC 7009: also a token that nobody knows is answered with 200."""
+        """RFC 7009: an unknown token is answered with 200 too."""
         state = self._state
         number: int | None = None
         try:
@@ -292,7 +292,7 @@ class OAuthServer(ServerSettings):
         return web.json_response(self._state.signer.keys())
 
     async def _portal(self, request: web.Request) -> web.StreamResponse:
-        """Where `Mode.CAPTIVE_REDIRECT` points. No client goes there with a token."""
+        """Where `Mode.CAPTIVE_REDIRECT` points. A client must never go there with a token."""
         number = self._state.log.add("portal", self.clock(), request.method)
         with self._state.lock:
             self._state.checks.note(Rule.FOLLOWED_REDIRECT, f"{request.method} to the portal")

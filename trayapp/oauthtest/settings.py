@@ -1,4 +1,4 @@
-"""The keyword options of `OAuthServer`. All but the first group may be changed while it runs, from any thread."""
+"""Options of `OAuthServer`. All but the first group may be changed while it runs, from any thread."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from trayapp.oauthtest.checks import Rule
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ServerSettings:
-    """How the authorization server behaves. Times are seconds."""
+    """How the authorization server behaves. Times are in seconds."""
 
-    # fixed once it runs
+    # fixed while it runs
     ssl_context: ssl.SSLContext | None = None  # given: https
     check: bool = True  # False: leaving the context raises neither ClientMisbehaved nor ScriptNotUsedUp
-    allow: Collection[Rule] = ()  # what is no violation in this test
+    allow: Collection[Rule] = ()  # rules that this test may break
     host: str = "127.0.0.1"  # an address of this machine; another one for tests between network namespaces
-    clock: Callable[[], float] = field(default=time.monotonic)  # for grace, token life, codes and the log
+    clock: Callable[[], float] = field(default=time.monotonic)  # for grace, token lifetimes, codes and the log
 
     client_id: str = "amberlight-test"
     client_secret: str | None = None  # given: the client must authenticate, by Basic header or in the body
@@ -32,30 +32,32 @@ class ServerSettings:
     reuse_revokes_family: bool = True
     code_lifetime: float = 60.0
     subject: str | None = None  # given: an id_token with it in `sub`, when the scope has `openid`
-    extra: dict[str, object] = field(default_factory=dict)  # put over the token answer; `...` takes a key away
+    extra: dict[str, object] = field(default_factory=dict)  # merged into the token response; `...` removes a key
 
     id_token_alg: str = "ES256"  # or RS256, EdDSA, none, and HS256 with the client's secret
-    id_token_changes: dict[str, object] = field(default_factory=dict)  # put over its claims; `...` takes a claim away
+    id_token_changes: dict[str, object] = field(default_factory=dict)  # merged into its claims; `...` removes a claim
 
     device: bool = False  # the device grant (RFC 8628) is offered
     device_interval: float = 5.0
     device_lifetime: float = 600.0
-    device_slow_downs: int = 0  # so many polls are answered with slow_down
-    device_changes: dict[str, object] = field(default_factory=dict)  # put over its first answer; `...` takes a key away
+    device_slow_downs: int = 0  # this many polls are answered with slow_down
+    device_changes: dict[str, object] = field(
+        default_factory=dict
+    )  # merged into its first response; `...` removes a key
 
     consent: Literal["auto", "page", "deny"] = "auto"
-    scopes: Sequence[str] = ()  # what may be asked for; empty: anything
+    scopes: Sequence[str] = ()  # scopes that may be requested; empty: any
     resource: str | None = None  # RFC 8707: what a client must name in both requests of a sign-in
     send_iss: bool = True  # RFC 9207
     wrong_iss: str | None = None  # given: sent as `iss` instead of the issuer, as a mix-up attack would
-    metadata_changes: dict[str, object] = field(default_factory=dict)  # put over the metadata; `...` takes a key away
+    metadata_changes: dict[str, object] = field(default_factory=dict)  # merged into the metadata; `...` removes a key
 
-    latency: float = 0.0  # before every request is looked at
+    latency: float = 0.0  # wait before every request is handled
     delay: float = 0.5  # of Mode.SLOW
     retry_after: int | float | str | datetime | None = 30  # of Mode.UNAVAILABLE and Mode.RATE_LIMITED
 
-    # what all tokens, codes and half answers contain, for tests that look for leaks
+    # text inside all tokens, codes and truncated responses, for tests that look for leaks
     canary: str = ""
 
     def __post_init__(self) -> None:
-        """Called when all options are set; the server builds itself here."""
+        """Called when all options are set; the server sets itself up here."""

@@ -1,4 +1,4 @@
-"""What the endpoints of one server share, and what each of them does first with a request.
+"""State shared by the endpoints of one server, and what each endpoint does first with a request.
 
 One lock guards all of it: the condition of the request log. The endpoints hold it only between two awaits.
 """
@@ -26,7 +26,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class ServerState:
-    """The server's memory. `base` gives its own URL, which is the issuer too."""
+    """The server's memory. `base` returns its own URL, which is also the issuer."""
 
     def __init__(self, settings: ServerSettings, base: Callable[[], str]) -> None:
         self.settings = settings
@@ -40,7 +40,7 @@ class ServerState:
         self.signer = Signer()
 
     async def receive(self, request: web.Request, where: str) -> dict[str, str]:
-        """Wait the latency and read the query, which may hold no secret but those of RFC 6749 section 4.1.1."""
+        """Wait the latency and parse the query, which may hold no secret but those of RFC 6749 section 4.1.1."""
         if self.settings.latency > 0:
             await asyncio.sleep(self.settings.latency)
         with self.lock:
@@ -78,7 +78,7 @@ class ServerState:
             raise OAuthError("invalid_request", f"The body: {problem}") from None
 
     def require(self, fields: Mapping[str, str], name: str, where: str) -> str:
-        """A parameter that must be there. Raises `OAuthError`."""
+        """A required parameter. Raises `OAuthError`."""
         value = fields.get(name)
         if not value:
             self.checks.note(Rule.MISSING_PARAMETER, f"a request to {where} without {name}")
@@ -86,7 +86,8 @@ class ServerState:
         return value
 
     def authenticate(self, form: Mapping[str, str], header: str | None, where: str) -> None:
-        """RFC 6749 section 2.3: by Basic header or in the body, never by both. Raises `OAuthError`."""
+        """Authenticate the client (RFC 6749 section 2.3): by Basic header or in the body, never by both. Raises
+        `OAuthError`."""
         basic = basic_credentials(header) if header else None
         if header and basic is None:
             raise OAuthError(
@@ -104,7 +105,7 @@ class ServerState:
 
 
 def error_response(problem: OAuthError) -> web.Response:
-    """An error answer (RFC 6749 section 5.2)."""
+    """An error response (RFC 6749 section 5.2)."""
     headers = dict(NO_STORE)
     if problem.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="oauthtest"'

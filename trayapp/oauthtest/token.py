@@ -1,4 +1,4 @@
-"""The token endpoint: checks the client, takes a mode from the script, and plays it.
+"""Token endpoint: checks the client, takes a mode from the script, and plays it.
 
 A request is counted when it has been read, before it is answered. Only a *decision* (modes SUCCESS, SLOW and
 DROPPED_ANSWER) touches a grant; every other mode leaves the refresh token as good as it was.
@@ -30,17 +30,20 @@ class TokenRoute:
     def __init__(self, server: ServerState) -> None:
         self._server = server
         self._hanging: set[asyncio.Future[Mode]] = set()
-        self._in_flight: dict[int, tuple[web.Request, str]] = {}  # the family of a refresh request, else ""
+        self._in_flight: dict[
+            int, tuple[web.Request, str]
+        ] = {}  # request number → request, and its family if it is a refresh, else ""
         self.max_in_flight = 0
 
     def release(self, mode: Mode) -> None:
-        """On the server's loop: let every hanging request go on as in this mode, and every slow one answer now."""
+        """Let every hanging request continue as in this mode, and every slow one answer now. Call it on the server's
+        loop."""
         for hanging in self._hanging:
             if not hanging.done():
                 hanging.set_result(mode)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One token request."""
+        """Handle one token request."""
         server = self._server
         form: dict[str, str] = {}
         bad_request: OAuthError | None = None
@@ -97,7 +100,7 @@ class TokenRoute:
         return future
 
     async def _wait_for_release(self, seconds: float | None) -> Mode:
-        """Until `release`, or so long. The client's going cancels it."""
+        """Wait until `release`, or at most `seconds`. A client that hangs up cancels it."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._hang()
@@ -106,7 +109,7 @@ class TokenRoute:
 
     @contextlib.contextmanager
     def _count_in_flight(self, number: int, request: web.Request, family: str) -> Iterator[None]:
-        """Count the request among those in flight; one whose client has hung up is no longer."""
+        """Count the request among those in flight; one whose client has hung up no longer counts."""
         with self._server.lock:
             alive = [other_family for other, other_family in self._in_flight.values() if _connected(other)]
             if family and family in alive:
@@ -122,7 +125,8 @@ class TokenRoute:
     # --- judging and deciding ------------------------------------------------------------------------------------
 
     def _note_violations(self, form: Mapping[str, str]) -> str:
-        """What is wrong with the client whatever the answer will be; the family whose refresh token it shows, or ""."""
+        """Note what is wrong with the client, whatever the answer will be. Returns the family whose refresh token it
+        presents, or ""."""
         checks, grants = self._server.checks, self._server.grants
         offered = ("authorization_code", "refresh_token", *((GRANT_TYPE,) if self._server.settings.device else ()))
         if form and form.get("grant_type") not in offered:
@@ -161,7 +165,7 @@ class TokenRoute:
                 raise OAuthError("unsupported_grant_type", "Only authorization_code and refresh_token are supported")
 
     def _redeem(self, form: Mapping[str, str]) -> Grant:
-        """RFC 6749 section 4.1.3 and RFC 7636 section 4.6. A code is spent by the first try, good or bad."""
+        """RFC 6749 section 4.1.3 and RFC 7636 section 4.6. A code is spent by the first attempt, good or bad."""
         server, checks, grants = self._server, self._server.checks, self._server.grants
         code = server.require(form, "code", ENDPOINT)
         redirect_uri = server.require(form, "redirect_uri", ENDPOINT)
@@ -227,7 +231,7 @@ class TokenRoute:
 
 
 def with_changes(answer: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
-    """The same object with some keys set; `...` takes a key away."""
+    """The same object with some keys changed; `...` removes a key."""
     return {name: value for name, value in {**answer, **changes}.items() if value is not ...}
 
 
