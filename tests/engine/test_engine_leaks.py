@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import NoSignIn, Tokens, VirtualClock, World, imagined, one, settled, spec_of
+from tests.engine.engines import HeldSignIn, Tokens, VirtualClock, World, one, settled, spec_of, virtual_engine
 from tests.engine.test_sign_ins_candidates import bobs
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import Login, Problem
@@ -54,8 +54,8 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
 ) -> None:
     """After all that can be remembered of one: refreshed, refused to a caller, waited for, signed in, signing in."""
 
-    clock, people, tokens = VirtualClock(), NoSignIn(), Tokens()
-    async with imagined(["one", "two"], tmp_path, clock, tokens, sign_in=people) as world:
+    clock, people, tokens = VirtualClock(), HeldSignIn(), Tokens()
+    async with virtual_engine(["one", "two"], tmp_path, clock, tokens, sign_in=people) as world:
         await clock.pass_time(5.0)
         for name in ("one", "two"):
             login = world.w(name).login
@@ -68,7 +68,8 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
             await clock.pass_time(5.0)
             world.do(Verb.REAUTHORIZE, name)
             await settled()  # and one more sign-in, under way
-            world.engine.callers._refuse(name, Unavailable("retrying", *[None] * 6))  # type: ignore[arg-type]
+            world.engine.callers.refused.add(name)
+            world.engine.callers.refusals[name, "retrying"] += 1
         hanging: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         async def reply(login: Login) -> Reply:
@@ -116,8 +117,8 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
 async def test_a_sign_in_that_has_ended_leaves_no_address(tmp_path: Path) -> None:
     """Its page is of no more use; what is kept is only when it was clicked."""
 
-    clock, people = VirtualClock(), NoSignIn()
-    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+    clock, people = VirtualClock(), HeldSignIn()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         for done in (True, False):
             await world.engine.sign_ins.begin("one", browser=True, accept=False)
@@ -133,8 +134,8 @@ async def test_a_sign_in_that_has_ended_leaves_no_address(tmp_path: Path) -> Non
 async def test_a_candidate_does_not_outlive_its_workload(tmp_path: Path) -> None:
     """Added again under the same name, a workload has nothing that waits for agreement."""
 
-    clock, people = VirtualClock(), NoSignIn()
-    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+    clock, people = VirtualClock(), HeldSignIn()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         spec, login = world.w().spec, world.w().login
         assert login is not None
@@ -153,7 +154,7 @@ async def test_a_candidate_does_not_outlive_its_workload(tmp_path: Path) -> None
         answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
         assert isinstance(answer, Problem)
         assert "nothing_pending" == answer.kind
-        assert "unauthenticated never_signed_in" == world.word()
+        assert "unauthenticated never_signed_in" == world.status()
 
 
 async def test_a_refusal_does_not_outlive_its_workload(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ async def test_named_again_while_its_removal_is_under_way(again: bool, tmp_path:
             return True
 
     clock, tokens = VirtualClock(), Slow()
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(5.0)
         spec = world.w().spec
         await removed(world)
@@ -198,7 +199,7 @@ async def test_named_again_while_its_removal_is_under_way(again: bool, tmp_path:
         await clock.pass_time(1.0)
 
         if again:
-            assert "unauthenticated never_signed_in" == world.word()
+            assert "unauthenticated never_signed_in" == world.status()
         else:
             assert set() == remembers(world)
         assert 1 == tokens.asked

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.engine.engines import World, keeping, login_of, running, spec_of
+from tests.engine.engines import World, keystore_with, login_of, running, spec_of
 from tests.oauth.token_requests import bare
 from trayapp.app.token_source import EngineTokenSource
 from trayapp.core.model import Policy
@@ -57,7 +57,7 @@ async def proxied_engine(
     server: OAuthServer, url: str, path: Path, policy: Policy, **more: Any
 ) -> AsyncIterator[ProxiedEngine]:
     """The workload `one` at this URL, already signed in at `server`. Doesn't wait for its first refresh."""
-    keystore = more.pop("keystore", None) or await keeping(("one", login_of(server)))
+    keystore = more.pop("keystore", None) or await keystore_with(("one", login_of(server)))
     specs = [spec_of(server, policy=policy, url=url)]
     async with running(specs, path, keystore=keystore, **more) as world:
         keys = Keys(path / "keys.json")

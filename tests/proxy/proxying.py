@@ -45,14 +45,20 @@ class FakeTokens:
     rejections: list[int] = field(default_factory=list)
     acceptances: int = 0
     token_requests: int = 0
+    turned_away: int = 0
+    whose: str | None = "ann"
 
     def spec(self, name: str) -> Spec | None:
         return self.specs.get(name)
 
-    async def token(self, name: str) -> AccessToken | Unavailable:
+    async def token(self, name: str, *, counts: bool = True) -> AccessToken | Unavailable:
         assert name in self.specs
         self.token_requests += 1
+        self.turned_away += counts and isinstance(self.answer, Unavailable)
         return self.answer
+
+    def account(self, name: str) -> str | None:
+        return self.whose
 
     def peek(self, name: str) -> AccessToken | Unavailable:
         return self.answer
@@ -95,7 +101,7 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
     """A proxy for the workload `one` at this URL."""
     tokens = FakeTokens({NAME: Spec(NAME, url, **more)})
     keys = Keys(directory / "keys.json")
-    proxy = Proxy(tokens, keys, Upstreams((certificates or Wire("0", bare)).tls))
+    proxy = Proxy(tokens, keys, Upstreams((certificates or Wire("0", bare)).tls), directory / "mcp")
     server = LoopbackServer(
         port=0,
         runtime_dir=directory / "run",
@@ -110,6 +116,7 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
         async with aiohttp.ClientSession(own, headers=head, auto_decompress=False) as client:
             yield Site(server, proxy, tokens, keys, client)
     finally:
+        proxy.steady.end_streams()
         await server.close()
         await proxy.close()
 

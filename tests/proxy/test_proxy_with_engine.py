@@ -108,7 +108,7 @@ async def test_an_upstream_that_rejects_everything(tmp_path: Path) -> None:
             await site.world.until(lambda: server.count("token") > asked, "the one refresh of the interval")
             await site.world.until(lambda: site.world.w().attempt is None)
             assert 200 == (await ping(site))[0]
-            assert "running ok" == site.world.word()
+            assert "running ok" == site.world.status()
 
 
 async def test_tokens_that_expire_under_way(tmp_path: Path) -> None:

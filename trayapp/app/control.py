@@ -48,7 +48,7 @@ class AppCalls:
     read_configuration: Callable[[], tuple[list[str], list[str]]]
     sources: Callable[[], list[str]]
     report: Callable[[], Awaitable[Report]]
-    forget_key: Callable[[str], None]
+    forget_client_data: Callable[[str], None]
     quit: Callable[[], None]
 
 
@@ -124,7 +124,7 @@ class AppControl:
         if name not in self.engine.workloads:
             return False
         self.engine.post(Action(Verb.REMOVE, name))
-        self._app.forget_key(name)
+        self._app.forget_client_data(name)
         self.engine.task(f"forget the client of {name}", self._forget_client(name))
         return True
 

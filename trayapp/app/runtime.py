@@ -140,7 +140,9 @@ class Runtime:
             lambda what, work: self.engine.task(what, work, needed=True),
             lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
-        self.proxy = Proxy(EngineTokenSource(self.engine, self.engine.callers), self.keys, Upstreams(self.wire.tls))
+        self.proxy = Proxy(
+            EngineTokenSource(self.engine, self.engine.callers), self.keys, Upstreams(self.wire.tls), paths.mcp_dir
+        )
         self.aggregate = Aggregate(self.keys, paths.aggregate_file, lambda: self.server)
         self.dashboard = Dashboard(
             now=self.clock.now,
@@ -165,7 +167,7 @@ class Runtime:
             read_configuration=self.configuration.read,
             sources=self.diagnostics.sources,
             report=self.diagnostics.report,
-            forget_key=self.keys.forget,
+            forget_client_data=self._forget_client_data,
             quit=quit_,
         )
 
@@ -212,6 +214,7 @@ class Runtime:
     async def close(self) -> None:
         """Close every part, in the order that loses nothing."""
         self.events.close()  # readers of events need not be waited for
+        self.proxy.steady.end_streams()
         for what, closing in (
             ("the endpoint of all workloads", self.aggregate.close),
             ("the loopback server", self.server.close if self.server is not None else None),
@@ -276,9 +279,14 @@ class Runtime:
             self._tray.publish(lambda: tray_view(snapshot, local_time))
         self.notifier.published(snapshot)
         self.events.published(snapshot)
+        self.proxy.steady.published()
         self.timeline.published(snapshot, self.clock.now().wall)
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
+
+    def _forget_client_data(self, name: str) -> None:
+        self.keys.forget(name)
+        self.engine.task(f"forget what clients of {name} were told", self.proxy.steady.forget(name))
 
     def _counters(self) -> Counters:
         refreshes, refusals = self.engine.effects.refreshes, self.engine.callers.refusals

@@ -1,6 +1,9 @@
-"""The engine as the proxy sees it: implements `proxy.proxy.TokenSource`, on the engine's loop."""
+"""The engine as the proxy sees it: implements `proxy.forwarding.TokenSource`, on the engine's loop."""
 
 from __future__ import annotations
+
+import hashlib
+import json
 
 from trayapp.core.messages import Accepted, Rejected
 from trayapp.core.model import AccessToken, Spec
@@ -21,13 +24,21 @@ class EngineTokenSource:
         found = self._engine.workloads.get(name)
         return None if found is None else found.spec
 
-    async def token(self, name: str) -> AccessToken | Unavailable:
+    async def token(self, name: str, *, counts: bool = True) -> AccessToken | Unavailable:
         """A usable token, or why there is none, after at most `hot_wait` seconds (M15)."""
-        return await self._callers.token(name, 0.0)
+        return await self._callers.token(name, 0.0, counts=counts)
 
     def peek(self, name: str) -> AccessToken | Unavailable:
         """The same from what is known now, without waiting."""
         return self._callers.peek(name)
+
+    def account(self, name: str) -> str | None:
+        """A digest of whose login it is, at which server and for what; None while no login is known."""
+        found = self._engine.workloads.get(name)
+        if found is None or (login := found.login) is None:
+            return None
+        who = (found.spec.url, login.issuer, login.client_id, login.subject or login.lineage, login.scope)
+        return hashlib.sha256(json.dumps(who).encode()).hexdigest()[:32]
 
     def rejected(self, name: str, serial: int) -> None:
         """The upstream answered 401 to the token with this serial number (M8, M18)."""

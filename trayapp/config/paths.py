@@ -98,6 +98,11 @@ class Paths:
         return self.state_dir / "aggregate.json"
 
     @property
+    def mcp_dir(self) -> Path:
+        """What MCP servers offered when they last answered, and the sessions of their clients."""
+        return self.state_dir / "mcp"
+
+    @property
     def muted_file(self) -> Path:
         """The last choice of *Mute notifications* in the menu: yes or no."""
         return self.state_dir / "muted"

@@ -124,6 +124,13 @@ def flow(value: object) -> str:
     return str(value)
 
 
+def mcp(value: object) -> str:
+    """Whose requests are an MCP client's."""
+    if value not in ("auto", "on", "off"):
+        raise ValueError('must be "auto", "on" or "off"')
+    return str(value)
+
+
 def text(value: object) -> str:
     """Printable ASCII, not empty (RFC 6749 appendix A.1: VSCHAR)."""
     words = _typed(value, str, "a text in quotes")
@@ -228,6 +235,7 @@ _WORKLOAD = (
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
     Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),
+    Setting("mcp", mcp, "keep MCP clients connected through outages: auto (those that look like one), on, off", "auto"),
 )
 
 _TIMING: tuple[tuple[str, Check, str, str], ...] = (

@@ -26,13 +26,23 @@ class Callers:
         self.refused: set[str] = set()
         self.refusals: Counter[tuple[str, str]] = Counter()  # by workload and error, since the start
 
-    async def token(self, name: str, min_validity: float, max_wait: float = 0.0) -> AccessToken | Unavailable:
+    async def token(
+        self, name: str, min_validity: float, max_wait: float = 0.0, *, counts: bool = True
+    ) -> AccessToken | Unavailable:
         """A usable token with more than `min_validity` seconds of life, or why there is none.
 
         Waits at most `hot_wait` seconds, or `max_wait` if that is longer, and only while nothing has failed since the
         last usable token. Cancelling it cancels the waiting, never the attempt. A usable token with less life than was
-        asked for is returned if no better one is to come soon.
+        asked for is returned if no better one is to come soon. `counts`: a caller without a token was refused, which is
+        what amber notifications speak of; an MCP client that is answered from notes was not.
         """
+        answer = await self._token(name, min_validity, max_wait)
+        if counts and isinstance(answer, Unavailable) and name in self._engine.workloads:
+            self.refused.add(name)
+            self.refusals[name, answer.error] += 1
+        return answer
+
+    async def _token(self, name: str, min_validity: float, max_wait: float) -> AccessToken | Unavailable:
         known = self.peek(name, min_validity)
         if isinstance(known, Unavailable) and self._engine.update_view(name):
             known = self.peek(name, min_validity)
@@ -40,13 +50,13 @@ class Callers:
             return known
         w = self._engine.workloads.get(name)
         if w is None or not _on_track(w):
-            return self._usable_or_refusal(name) if min_validity > 0.0 else self._refuse(name, known)
+            return self.peek(name) if min_validity > 0.0 else known
         self._engine.hot_call(name, min_validity)
         try:
             async with asyncio.timeout(max(w.spec.policy.hot_wait, max_wait)):
                 return await self._wait_for_token(name, min_validity, max_wait, _serial(w))
         except TimeoutError:
-            return self._usable_or_refusal(name)
+            return self.peek(name)
 
     def peek(self, name: str, min_validity: float = 0.0) -> AccessToken | Unavailable:
         """The same from what is known now, without waiting."""
@@ -77,12 +87,6 @@ class Callers:
         for key in [key for key in self.refusals if key[0] == name]:
             del self.refusals[key]
 
-    def _refuse(self, name: str, refusal: Unavailable) -> Unavailable:
-        if name in self._engine.workloads:
-            self.refused.add(name)
-            self.refusals[name, refusal.error] += 1
-        return refusal
-
     async def _wait_for_token(
         self, name: str, min_validity: float, max_wait: float, serial: int | None
     ) -> AccessToken | Unavailable:
@@ -94,7 +98,7 @@ class Callers:
             if isinstance(answer, AccessToken):
                 return answer
             if w is None or _serial(w) not in (serial, None) or not self._worth_waiting(w, max_wait):
-                return self._usable_or_refusal(name)
+                return self.peek(name)
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiting = self._waiting.setdefault(name, set())
             waiting.add(future)
@@ -102,11 +106,6 @@ class Callers:
                 await future
             finally:
                 waiting.discard(future)
-
-    def _usable_or_refusal(self, name: str) -> AccessToken | Unavailable:
-        """Whatever usable token there is; without one the refusal, which is counted."""
-        known = self.peek(name)
-        return known if isinstance(known, AccessToken) else self._refuse(name, known)
 
     def _worth_waiting(self, w: Workload, max_wait: float) -> bool:
         """Whether an attempt is in flight or begins within the caller's wait; with a usable token, within `hot_wait`."""

@@ -12,29 +12,37 @@ own.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import logging
 import secrets
 from collections import Counter
 from collections.abc import Collection
-from typing import Protocol
+from functools import partial
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.public import unavailable_json
 from trayapp.core.snapshot import Unavailable
 from trayapp.proxy import headers, mapping
-from trayapp.proxy.audit import Audit
-from trayapp.proxy.bodies import body_of
+from trayapp.proxy.bodies import Body, body_of
 from trayapp.proxy.exchange import UpstreamResponse
+from trayapp.proxy.forwarding import (
+    UPSTREAM_ERRORS,
+    Forwarder,
+    NoTokenError,
+    SendAgainError,
+    TokenSource,
+    unreachable,
+)
 from trayapp.proxy.headers import OddHeaderError
 from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
 from trayapp.proxy.sse import EndpointRewriter
-from trayapp.proxy.upstream import ProxyUnusable, Upstreams
+from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
+from trayapp.proxy.steady_store import SteadyStore
+from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal, json_reply
 from trayapp.server.server import single_value
@@ -45,38 +53,16 @@ REJECTS = "upstream_rejects"  # the one cause that lies with the upstream, hence
 log = logging.getLogger(__name__)
 
 
-class TokenSource(Protocol):
-    """What the proxy needs of the engine. All of it runs on the server's loop."""
-
-    def spec(self, name: str) -> Spec | None: ...
-
-    async def token(self, name: str) -> AccessToken | Unavailable:
-        """A usable token, or why there is none, after at most M15's wait. Suspends only to wait. May be cancelled."""
-        ...
-
-    def peek(self, name: str) -> AccessToken | Unavailable:
-        """The same without waiting; the caller isn't counted as turned away."""
-        ...
-
-    def rejected(self, name: str, serial: int) -> None:
-        """The upstream answered 401 to this token."""
-        ...
-
-    def accepted(self, name: str) -> None:
-        """The upstream answered 2xx."""
-        ...
-
-
 class Proxy:
     """The two routes and what they share. Pass `routes()` to the server as open ones: they check the key themselves."""
 
-    def __init__(self, tokens: TokenSource, keys: Keys, upstreams: Upstreams) -> None:
-        self.answered: Counter[tuple[str, str]] = Counter()  # responses by workload and the upstream's status code
+    def __init__(self, tokens: TokenSource, keys: Keys, upstreams: Upstreams, notes: Path | None = None) -> None:
+        """`notes` is the directory where what MCP servers offer is kept; None: nowhere."""
         self._tokens = tokens
         self._keys = keys
-        self._upstreams = upstreams
+        self._forwarder = Forwarder(tokens, upstreams)
+        self.steady = SteadyEndpoint(self._forwarder, SteadyStore(notes))
         self._endpoints = SseEndpoints()
-        self._audit = Audit()
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload: constant time
 
     def routes(self) -> list[web.RouteDef]:
@@ -90,14 +76,19 @@ class Proxy:
         spec = self._tokens.spec(target.name) if target is not None else None
         return () if spec is None else spec.allowed_origins
 
+    @property
+    def answered(self) -> Counter[tuple[str, str]]:
+        """Responses by workload and the upstream's status code."""
+        return self._forwarder.answered
+
     async def renew(self) -> None:
         """The network changed, or the machine woke up: open new connections."""
-        await self._upstreams.renew()
+        await self._forwarder.renew()
 
     async def close(self) -> None:
         """Flush the audit log and close the connections. No request may be in progress."""
-        self._audit.flush()
-        await self._upstreams.close()
+        await self.steady.close()
+        await self._forwarder.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request from start to end; cancelled when the client disconnects."""
@@ -109,10 +100,17 @@ class Proxy:
             raise Refusal(
                 400, "bad_path", "Paths with .., encoded slashes or dots, or odd characters are not passed on."
             )
+        upstream = mapping.split_upstream(spec.url)
+        url = self._endpoints.upstream_url(target, upstream)
+        body = None
+        try:
+            return await self.steady.handle(request, target, spec, url, upstream)
+        except NotMcpError as plain:
+            body = plain.body
         token = await self._tokens.token(target.name)
         if isinstance(token, Unavailable):
             return _unavailable(token)
-        return await self._forward(request, target, mapping.split_upstream(spec.url), token)
+        return await self._forward(request, target, upstream, url, body, token)
 
     def _admitted(self, request: web.Request, target: RequestTarget | None) -> Spec | None:
         """The workload, if it exists and its key was shown. Constant time for any name and any key."""
@@ -123,30 +121,27 @@ class Proxy:
         return spec if spec is not None and (matches or not spec.require_key) else None
 
     async def _forward(
-        self, request: web.Request, target: RequestTarget, upstream: UpstreamUrl, token: AccessToken
+        self,
+        request: web.Request,
+        target: RequestTarget,
+        upstream: UpstreamUrl,
+        url: str,
+        body: Body | None,
+        token: AccessToken,
     ) -> web.StreamResponse:
-        url = self._endpoints.upstream_url(target, upstream)
-        body = await body_of(request)
-        pool = self._upstreams.take()
+        """`body` is what was read already, None: nothing yet."""
+        if body is None:
+            body = await body_of(request)
+        head = partial(self._request_headers, request, upstream)
         try:
-            for _ in range(2):
-                head = self._request_headers(request, upstream, token)
-                with await self._upstreams.open(pool, request.method, upstream, url, head, body.to_send()) as response:
-                    self._record(request, target.name, upstream, response.status)
-                    if response.status != 401:
-                        return await self._deliver(request, response, target, upstream, url)
-                self._tokens.rejected(target.name, token.serial)
-                newer = await self._tokens.token(target.name) if body.can_repeat() else self._tokens.peek(target.name)
-                if isinstance(newer, Unavailable):
-                    return _unavailable(newer)
-                if newer.serial == token.serial or not body.can_repeat():
-                    break
-                token = newer
+            async with self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
+                return await self._deliver(request, response, target, upstream, url)
+        except NoTokenError as error:
+            return _unavailable(error.why)
+        except SendAgainError:
             return _send_again()
-        except (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable) as error:
-            raise _unreachable(error, upstream) from None
-        finally:
-            await self._upstreams.give_back(pool)
+        except UPSTREAM_ERRORS as error:
+            raise unreachable(error, upstream) from None
 
     @staticmethod
     def _request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessToken) -> headers.Headers:
@@ -156,12 +151,6 @@ class Proxy:
             return headers.to_upstream(received.items(), connection, upstream.authority, token.value.reveal())
         except OddHeaderError:
             raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
-
-    def _record(self, request: web.Request, name: str, upstream: UpstreamUrl, status: int) -> None:
-        self.answered[name, str(status)] += 1
-        self._audit.note(name, request.method, upstream.host, status)
-        if 200 <= status < 300:
-            self._tokens.accepted(name)
 
     async def _deliver(
         self, request: web.Request, answer: UpstreamResponse, target: RequestTarget, upstream: UpstreamUrl, url: str
@@ -242,24 +231,3 @@ def _send_again() -> web.Response:
     text = "The upstream rejected the token and there is a newer one: send the request again."
     body = {"error": "retrying", "status": "running", "detail": "ok", "since": None, "next_attempt_at": None}
     return json_reply({**body, "help": text}, 503, {"Retry-After": "1"})
-
-
-def _unreachable(error: Exception, upstream: UpstreamUrl) -> Refusal:
-    """What went wrong between us and the upstream; quotes nothing of the request or the response."""
-    match error:
-        case ProxyUnusable():
-            return Refusal(502, "proxy_unusable", str(error))
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            reason = "its certificate is not trusted: VPN, inspection or captive portal?"
-            return Refusal(502, "upstream_tls", f"{upstream.host} was not asked: {reason}")
-        case TimeoutError() | asyncio.TimeoutError():
-            return Refusal(504, "upstream_timeout", f"{upstream.host} did not take the connection in time.")
-        case aiohttp.ClientHttpProxyError():
-            return Refusal(502, "proxy_refused", f"The HTTP proxy does not let us through to {upstream.host}.")
-        case aiohttp.ClientProxyConnectionError():
-            return Refusal(502, "proxy_unreachable", "The HTTP proxy cannot be reached.")
-        case aiohttp.ClientConnectorError():
-            return Refusal(502, "upstream_unreachable", f"{upstream.host} cannot be reached.")
-        case aiohttp.ClientResponseError() | HttpProcessingError():
-            return Refusal(502, "upstream_garbled", f"{upstream.host} gave an answer that is not HTTP.")
-    return Refusal(502, "upstream_broke_off", f"{upstream.host} ended the connection before it answered.")

@@ -1,0 +1,788 @@
+"""The steady MCP endpoint: clients keep session, lists and streams while the workload or its server can't be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.proxy.mcp_upstream import TOOLS, Json, McpServer
+from tests.proxy.proxying import NAME, Site, proxied, token, unavailable, upstream
+from trayapp.core.snapshot import Status
+
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+MODERN = "2026-07-28"
+HANDSHAKE = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
+LIMIT = 5.0  # s
+
+
+@dataclass
+class Client:
+    """An MCP client that is as strict as the SDKs: one session id, 202 for notifications, ids of its own."""
+
+    site: Site
+    version: str = "2025-11-25"
+    capabilities: Json = field(default_factory=dict)
+    head: dict[str, str] = field(default_factory=dict)
+    path: str = f"/w/{NAME}"
+    session: str | None = None
+    number: int = 0
+
+    async def post(self, message: Any) -> tuple[int, Any, Any]:
+        head = {**ACCEPT, **self.head}
+        if self.session is not None:
+            head |= {"Mcp-Session-Id": self.session, "MCP-Protocol-Version": self.version}
+        if self.version == MODERN:
+            head |= {"MCP-Protocol-Version": self.version, "Mcp-Method": message["method"]}
+        status, body, answered = await self.site.ask("POST", self.path, headers=head, data=json.dumps(message))
+        if body and answered["Content-Type"].startswith("text/event-stream"):
+            body = next(line[6:] for line in body.splitlines() if line.startswith(b"data: "))
+        if self.session is not None and status != 404:
+            assert self.session == answered.get("Mcp-Session-Id", self.session)
+        return status, json.loads(body) if body else None, answered
+
+    def message(self, method: str, params: Json | None = None) -> Json:
+        self.number += 1
+        params = dict(params or {})
+        if self.version == MODERN:
+            params["_meta"] = {
+                "io.modelcontextprotocol/protocolVersion": MODERN,
+                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
+            }
+        return {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
+
+    async def request(self, method: str, params: Json | None = None) -> Json:
+        """The whole response, which is HTTP 200 and carries our id."""
+        status, answer, _ = await self.post(self.message(method, params))
+        assert 200 == status, answer
+        assert self.number == answer["id"]
+        return dict(answer)
+
+    async def result(self, method: str, params: Json | None = None) -> Json:
+        answer = await self.request(method, params)
+        assert "result" in answer, answer
+        return dict(answer["result"])
+
+    async def connect(self) -> Json:
+        params = {"protocolVersion": self.version, "capabilities": self.capabilities, "clientInfo": {"name": "c"}}
+        status, answer, head = await self.post(self.message("initialize", params))
+        assert 200 == status, answer
+        self.session = head["Mcp-Session-Id"]
+        status, body, _ = await self.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        assert (202, None) == (status, body)
+        return dict(answer["result"])
+
+    async def call(self) -> Json:
+        return await self.result("tools/call", {"name": "echo", "arguments": {"text": "hi"}})
+
+
+@dataclass
+class Lab:
+    """A proxy before a scripted MCP server."""
+
+    site: Site
+    server: McpServer
+    directory: Path
+    url: str
+
+    def client(self, **more: Any) -> Client:
+        return Client(self.site, **more)
+
+    def amber(self, **more: Any) -> None:
+        self.site.tokens.answer = unavailable(**more)
+        self.site.proxy.steady.published()
+
+    def green(self) -> None:
+        self.site.tokens.answer = token(3)
+        self.site.proxy.steady.published()
+
+
+@contextlib.asynccontextmanager
+async def lab(directory: Path, server: McpServer | None = None, **more: Any) -> AsyncIterator[Lab]:
+    server = server or McpServer()
+    async with upstream(server.handle) as there, proxied(f"{there.url}/mcp", directory, **more) as site:
+        yield Lab(site, server, directory, there.url)
+        assert [] == server.problems
+
+
+def sentence(call: Json) -> str:
+    assert call["isError"] is True
+    return str(call["content"][0]["text"])
+
+
+# --- amber from the start --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", HANDSHAKE)
+async def test_a_client_connects_while_amber(tmp_path: Path, version: str) -> None:
+    """It gets a session, empty lists and, for a call, the sentence; nothing reaches the upstream."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client(version=version)
+
+        told = await client.connect()
+
+        assert version == told["protocolVersion"]
+        assert {name: {"listChanged": True} for name in ("tools", "prompts", "resources")} == told["capabilities"]
+        assert {"tools": []} == await client.result("tools/list")
+        assert {} == await client.result("ping")
+        call = await client.call()
+        assert sentence(call).startswith("one is reconnecting. It heals. Try again in 7 seconds.")
+        assert 7 == call["_meta"]["io.github.amberlight/workload"]["retry_after"]
+        assert [] == it.server.seen
+
+
+@pytest.mark.parametrize("sse", [False, True])
+async def test_a_client_that_starts_while_amber_gets_what_was_noted(tmp_path: Path, sse: bool) -> None:
+    """The greeting and the lists are those of the last green answers, to a client that would have got the same."""
+    async with lab(tmp_path, McpServer(sse=sse)) as it:
+        first = it.client()
+        await first.connect()
+        assert {"tools": TOOLS} == await first.result("tools/list")
+        it.amber()
+        second = it.client()
+
+        told = await second.connect()
+
+        assert "Be kind." == told["instructions"]
+        assert {"tools": {"listChanged": True}} == told["capabilities"]
+        assert {"tools": TOOLS} == await second.result("tools/list")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"capabilities": {"sampling": {}}},
+        {"version": "2025-06-18"},
+        {"head": {"X-Toolsets": "repos"}},
+        {"path": f"/w/{NAME}/other"},
+        {"path": f"/w/{NAME}?readonly=1"},
+    ],
+)
+async def test_a_list_never_reaches_a_caller_that_would_not_have_got_it(tmp_path: Path, other: Any) -> None:
+    """Another capability, revision, header, path or query is another list."""
+    async with lab(tmp_path) as it:
+        first = it.client()
+        await first.connect()
+        await first.result("tools/list")
+        it.amber()
+        second = it.client(**other)
+
+        await second.connect()
+
+        assert {"tools": []} == await second.result("tools/list")
+
+
+async def test_another_account_is_told_nothing_of_the_first_ones(tmp_path: Path) -> None:
+    """Notes are dropped when the account changes, also while the workload is red."""
+    async with lab(tmp_path) as it:
+        first = it.client()
+        await first.connect()
+        await first.result("tools/list")
+        it.amber()
+        it.site.tokens.whose = "bob"
+
+        await (second := it.client()).connect()
+
+        assert {"tools": []} == await second.result("tools/list")
+
+
+async def test_an_unreadable_login_is_the_same_login(tmp_path: Path) -> None:
+    """A locked keyring hides whose login it is; it has not changed by that."""
+    async with lab(tmp_path) as it:
+        first = it.client()
+        await first.connect()
+        await first.result("tools/list")
+        it.amber()
+        it.site.tokens.whose = None
+
+        await (second := it.client()).connect()
+
+        assert {"tools": TOOLS} == await second.result("tools/list")
+
+
+async def test_all_pages_are_noted_and_joined(tmp_path: Path) -> None:
+    """A list of three pages is one page while amber, and an old cursor is answered with an error."""
+    tools: list[Json] = [{"name": f"t{number}", "inputSchema": {"type": "object"}} for number in range(5)]
+    async with lab(tmp_path, McpServer(tools=tools, page=2)) as it:
+        client = it.client()
+        await client.connect()
+        page = await client.result("tools/list")
+        while "nextCursor" in page:
+            page = await client.result("tools/list", {"cursor": page["nextCursor"]})
+        it.amber()
+
+        assert {"tools": tools} == await client.result("tools/list")
+        assert -32602 == (await client.request("tools/list", {"cursor": "2"}))["error"]["code"]
+
+
+async def test_notes_and_sessions_outlive_a_restart(tmp_path: Path) -> None:
+    """A client goes on with its id after Amberlight was restarted, amber or green."""
+    server = McpServer()
+    async with upstream(server.handle) as there:
+        async with proxied(f"{there.url}/mcp", tmp_path) as site:
+            client = Client(site)
+            await client.connect()
+            await client.result("tools/list")
+        async with proxied(f"{there.url}/mcp", tmp_path) as site:
+            site.tokens.answer = unavailable()
+            client.site = site
+            assert {"tools": TOOLS} == await client.result("tools/list")
+            site.tokens.answer = token()
+            assert {"content": [{"type": "text", "text": "done"}]} == await client.call()
+    assert 1 == server.methods().count("initialize")
+    for file in (tmp_path / "mcp").iterdir():
+        assert 0o600 == file.stat().st_mode & 0o777
+
+
+async def test_only_failed_calls_are_callers_turned_away(tmp_path: Path) -> None:
+    """What amber notifications speak of is a failed call, never a greeting, a list or a notification (M15)."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        await client.result("tools/list")
+        assert 0 == it.site.tokens.turned_away
+
+        await client.call()
+
+        assert 1 == it.site.tokens.turned_away
+
+
+@pytest.mark.parametrize("method", ["prompts/get", "resources/read", "completion/complete", "made/up"])
+async def test_other_requests_get_an_error_that_carries_the_sentence(tmp_path: Path, method: str) -> None:
+    """JSON-RPC error -32603 in HTTP 200, so that every SDK shows it."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+
+        error = (await client.request(method, {"uri": "x://y", "name": "n"}))["error"]
+
+        assert -32603 == error["code"]
+        assert error["message"].startswith("one is reconnecting.")
+        assert "auth_retrying" == error["data"]["status"]
+
+
+@pytest.mark.parametrize(
+    ("id_", "code"),
+    [("a", None), ("1", None), (10**30, None), (0, None), (None, -32600), (1.5, -32600), ({}, -32600), (True, -32600)],
+)
+async def test_ids_are_echoed_exactly_or_refused(tmp_path: Path, id_: Any, code: int | None) -> None:
+    """A string stays a string, a huge integer stays what it is; what is no id is answered with null."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+
+        status, answer, _ = await client.post({"jsonrpc": "2.0", "id": id_, "method": "ping"})
+
+        expected = (200, id_, None) if code is None else (400, None, code)
+        assert expected == (status, answer["id"], answer.get("error", {}).get("code"))
+
+
+# --- green again -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_first_request_after_amber_makes_a_real_session(tmp_path: Path) -> None:
+    """The client's own `initialize` goes upstream, then `initialized`, then the request; the client's id stays."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client(capabilities={"roots": {}})
+        await client.connect()
+        it.green()
+
+        assert {"content": [{"type": "text", "text": "done"}]} == await client.call()
+
+        assert ["initialize", "notifications/initialized", "tools/call"] == it.server.methods()
+        params = it.server.seen[0][1]["params"]
+        assert {"roots": {}} == params["capabilities"]
+
+
+async def test_many_requests_at_once_make_one_session(tmp_path: Path) -> None:
+    """Twenty racing calls after the outage begin one session upstream."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        it.green()
+
+        calls = [client.post({"jsonrpc": "2.0", "id": n, "method": "tools/list"}) for n in range(20)]
+        answers = await asyncio.gather(*calls)
+
+        assert [(200, n) for n in range(20)] == [(status, answer["id"]) for status, answer, _ in answers]
+        assert 1 == it.server.methods().count("initialize")
+
+
+async def test_a_server_that_speaks_another_revision_ends_the_session(tmp_path: Path) -> None:
+    """The client was told a revision that the server doesn't speak: 404, as the specification says, and a new start works."""
+    async with lab(tmp_path, McpServer(version="2025-03-26")) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        it.green()
+
+        status, answer, _ = await client.post(client.message("tools/list"))
+
+        assert (404, None, -32001) == (status, answer["id"], answer["error"]["code"])
+        client.session, client.version = None, "2025-03-26"
+        await client.connect()
+        assert {"tools": TOOLS} == await client.result("tools/list")
+
+
+async def test_promised_capabilities_that_are_gone_end_the_session(tmp_path: Path) -> None:
+    """What a note promised and the server no longer has; a mere guess promises nothing."""
+    async with lab(tmp_path, McpServer(capabilities={"tools": {}, "prompts": {}})) as it:
+        first = it.client()
+        await first.connect()
+        it.amber()
+        second = it.client()
+        await second.connect()
+        it.server.capabilities = {"tools": {}}
+        it.green()
+
+        status, _, _ = await second.post(second.message("tools/list"))
+
+        assert 404 == status
+
+
+async def test_what_was_set_while_amber_is_set_upstream(tmp_path: Path) -> None:
+    """A log level and a subscription are accepted, and told to the real session."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        assert {} == await client.result("logging/setLevel", {"level": "debug"})
+        assert {} == await client.result("resources/subscribe", {"uri": "memo://1"})
+        it.green()
+
+        await client.result("ping")
+
+        assert ["logging/setLevel", "resources/subscribe", "ping"] == it.server.methods()[2:]
+
+
+# --- the upstream loses its session ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, None),
+        (404, {"jsonrpc": "2.0", "id": "server-error", "error": {"code": -32600, "message": "Session not found"}}),
+        (
+            400,
+            {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "Bad Request: Server not initialized"}},
+        ),
+        (
+            400,
+            {
+                "jsonrpc": "2.0",
+                "id": None,
+                "error": {"code": -32000, "message": "Bad Request: No valid session ID provided"},
+            },
+        ),
+    ],
+)
+async def test_a_list_after_a_restart_of_the_server_is_asked_again(
+    tmp_path: Path, status: int, body: Json | None
+) -> None:
+    """In a new session; the client notices nothing."""
+    async with lab(tmp_path, McpServer(lost_status=status, lost_body=body)) as it:
+        client = it.client()
+        await client.connect()
+        await client.call()
+        it.server.forget()
+
+        assert {"tools": TOOLS} == await client.result("tools/list")
+        assert 2 == it.server.number
+
+
+async def test_a_call_is_repeated_only_if_none_had_succeeded(tmp_path: Path) -> None:
+    """Before the first success nothing in the session can depend on anything; after it the client is told."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        it.server.forget()
+        assert "isError" not in await client.call()
+        it.server.forget()
+
+        told = sentence(await client.call())
+
+        assert told.startswith("one restarted its session, so this call was not made")
+        assert "isError" not in await client.call()
+        assert 2 + 2 == it.server.methods().count("tools/call")  # one more each time that the session was lost
+
+
+async def test_other_bad_requests_are_the_clients_own(tmp_path: Path) -> None:
+    """A 400 whose words are not known to mean a lost session passes as it is."""
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "error": {"code": -32600, "message": "Bad Request: Unsupported protocol version"},
+    }
+    async with lab(tmp_path, McpServer(lost_status=400, lost_body=body)) as it:
+        client = it.client()
+        await client.connect()
+        it.server.forget()
+
+        status, answer, _ = await client.post(client.message("tools/list"))
+
+        assert (400, body) == (status, answer)
+        assert 1 == it.server.number
+
+
+# --- an upstream that can't be reached -------------------------------------------------------------------------------
+
+
+async def test_an_unreachable_server_is_like_amber(tmp_path: Path) -> None:
+    """The token is fine, the server is down: greeting and lists from notes, the call gets the sentence."""
+    server = McpServer()
+    async with upstream(server.handle) as there:
+        url = f"{there.url}/mcp"
+        async with proxied(url, tmp_path) as site:
+            client = Client(site)
+            await client.connect()
+            await client.result("tools/list")
+    async with proxied(url, tmp_path) as site:
+        client.site, client.session = site, None
+        await client.connect()
+
+        assert {"tools": TOOLS} == await client.result("tools/list")
+        assert sentence(await client.call()).startswith("one can't be reached. 127.0.0.1 cannot be reached.")
+
+
+async def test_a_call_whose_fate_is_unknown_says_so_and_is_not_repeated(tmp_path: Path) -> None:
+    """The connection broke after the request had been sent."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        it.server.breaking = "tools/call"
+
+        told = sentence(await client.call())
+
+        assert "may or may not have run" in told
+        assert 1 == it.server.methods().count("tools/call")
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_gateways_error_keeps_the_client_connected(tmp_path: Path, status: int) -> None:
+    """A list comes from the notes, a call gets a sentence; the server's own JSON errors pass."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        await client.result("tools/list")
+        it.server.failing = lambda message: web.Response(status=status, text="<html>Bad Gateway</html>")
+
+        assert {"tools": TOOLS} == await client.result("tools/list")
+        assert f"answered {status}" in sentence(await client.call())
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def listening(client: Client, **more: Any) -> AsyncIterator[asyncio.Queue[Json]]:
+    """The client's GET stream; its messages in a queue."""
+    head = {"Accept": "text/event-stream", **more}
+    if client.session is not None:
+        head |= {"Mcp-Session-Id": client.session, "MCP-Protocol-Version": client.version}
+    queue: asyncio.Queue[Json] = asyncio.Queue()
+    async with client.site.client.get(client.path, headers=head) as answer:
+        assert (200, "text/event-stream") == (answer.status, answer.content_type)
+        task = asyncio.create_task(_read(answer.content, queue))
+        try:
+            yield queue
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _read(content: Any, queue: asyncio.Queue[Json]) -> None:
+    async for line in content:
+        if line.startswith(b"data: "):
+            queue.put_nowait(json.loads(line[6:]))
+
+
+async def next_of(queue: asyncio.Queue[Json]) -> Json:
+    return await asyncio.wait_for(queue.get(), LIMIT)
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(LIMIT):
+        while not holds():  # noqa: ASYNC110 - a server in the same loop has no event for it
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stream_opened_while_amber_stays_and_tells_of_new_lists(tmp_path: Path) -> None:
+    """After the outage it says that lists may differ, and then carries the server's own messages."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        async with listening(client) as queue:
+            await client.result("tools/list")
+            it.green()
+            assert "notifications/prompts/list_changed" == (await next_of(queue))["method"]
+            assert "notifications/resources/list_changed" == (await next_of(queue))["method"]
+            assert "notifications/tools/list_changed" == (await next_of(queue))["method"]
+            assert {"tools": TOOLS} == await client.result("tools/list")
+
+            await until(lambda: it.server.streams)
+            it.server.streams[0].put_nowait(
+                b'id: 7\nevent: message\ndata: {"jsonrpc":"2.0","method":"notifications/x"}\n\n'
+            )
+
+            assert "notifications/x" == (await next_of(queue))["method"]
+
+
+async def test_a_stream_survives_the_servers_end(tmp_path: Path) -> None:
+    """The upstream's stream breaks off; the client's stays, and the next one begins after the last event."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        async with listening(client) as queue:
+            await until(lambda: it.server.streams)
+            it.server.streams[0].put_nowait(b'id: 7\ndata: {"jsonrpc":"2.0","method":"notifications/x"}\n\n')
+            await next_of(queue)
+            it.server.streams[0].put_nowait(b"")
+            await until(lambda: not it.server.streams)
+            await until(lambda: it.server.streams)
+
+            assert "7" == it.server.headers[-1]["Last-Event-ID"]
+
+
+async def test_a_server_without_a_stream_leaves_the_clients_open(tmp_path: Path) -> None:
+    """405 upstream: there is nothing to pass on, and still somebody to be told of changed lists."""
+    async with lab(tmp_path, McpServer(get_status=405)) as it:
+        client = it.client()
+        await client.connect()
+        async with listening(client) as queue:
+            await until(lambda: "GET" in it.server.methods())
+            it.server.forget()
+            await client.result("tools/list")
+
+            assert "notifications/tools/list_changed" == (await next_of(queue))["method"]
+
+
+async def test_the_end_of_a_session_ends_its_stream(tmp_path: Path) -> None:
+    """DELETE is answered 200, passed on, and the id is unknown from then on."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        async with listening(client):
+            head = {"Mcp-Session-Id": client.session or ""}
+
+            assert 200 == (await it.site.ask("DELETE", headers=head))[0]
+
+            assert 404 == (await client.post(client.message("ping")))[0]
+            assert "DELETE" in it.server.methods()
+
+
+async def test_a_stream_without_a_session_is_refused_as_the_specification_says(tmp_path: Path) -> None:
+    """While amber, where clients have met streamable HTTP: 405, so that nobody takes it for the legacy transport."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        it.amber()
+
+        status, _, head = await it.site.ask("GET", headers={"Accept": "text/event-stream"})
+
+        assert (405, "POST") == (status, head["Allow"])
+
+
+# --- 2026-07-28 ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_unknown_era_is_not_guessed(tmp_path: Path) -> None:
+    """Without a note `server/discover` is unknown, so that clients fall back to the handshake, which can be kept."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client(version=MODERN)
+
+        status, answer, head = await client.post(client.message("server/discover"))
+
+        assert (404, -32601) == (status, answer["error"]["code"])
+        assert "Mcp-Session-Id" not in head
+
+
+async def test_a_modern_client_lives_on_notes(tmp_path: Path) -> None:
+    """Discovery and lists with `ttlMs` 0 and private scope, calls with the sentence, `ping` unknown."""
+    async with lab(tmp_path, McpServer(modern=True)) as it:
+        client = it.client(version=MODERN)
+        await client.result("server/discover")
+        assert 60000 == (await client.result("tools/list"))["ttlMs"]
+        it.amber()
+
+        told = await client.result("server/discover")
+        listed = await client.result("tools/list")
+        call = await client.call()
+
+        cache = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+        assert {**cache, "supportedVersions": [MODERN], "capabilities": {"tools": {"listChanged": True}}} == told
+        assert {**cache, "tools": TOOLS} == listed
+        assert ("complete", True) == (call["resultType"], call["isError"])
+        status, answer, _ = await client.post(client.message("ping"))
+        assert (404, -32601) == (status, answer["error"]["code"])
+
+
+async def test_an_unknown_revision_is_told_which_there_are(tmp_path: Path) -> None:
+    """-32022 with the list, as the specification says."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        message = it.client(version=MODERN).message("tools/list")
+        message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2031-01-01"
+        head = {**ACCEPT, "MCP-Protocol-Version": "2031-01-01"}
+
+        status, body, _ = await it.site.ask("POST", headers=head, data=json.dumps(message))
+
+        error = json.loads(body)["error"]
+        assert (400, -32022, "2031-01-01") == (status, error["code"], error["data"]["requested"])
+        assert MODERN in error["data"]["supported"]
+
+
+async def test_a_subscription_is_acknowledged_and_held(tmp_path: Path) -> None:
+    """While amber it is acknowledged for the lists that were asked for, with the id as it came."""
+    async with lab(tmp_path, McpServer(modern=True)) as it:
+        it.amber()
+        message = it.client(version=MODERN).message(
+            "subscriptions/listen", {"notifications": {"toolsListChanged": True, "resourceSubscriptions": ["x://y"]}}
+        )
+        message["id"] = "listen-1"
+        head = {**ACCEPT, "MCP-Protocol-Version": MODERN, "Mcp-Method": "subscriptions/listen"}
+        queue: asyncio.Queue[Json] = asyncio.Queue()
+        async with it.site.client.post(f"/w/{NAME}", headers=head, data=json.dumps(message)) as answer:
+            task = asyncio.create_task(_read(answer.content, queue))
+            said = await next_of(queue)
+            task.cancel()
+
+        meta = {"io.modelcontextprotocol/subscriptionId": "listen-1"}
+        assert "notifications/subscriptions/acknowledged" == said["method"]
+        assert {"_meta": meta, "notifications": {"toolsListChanged": True}} == said["params"]
+
+
+# --- hostile and odd -------------------------------------------------------------------------------------------------
+
+
+async def test_another_sessions_id_cannot_be_guessed_or_borrowed(tmp_path: Path) -> None:
+    """An unknown id, and the id of another path's session, are answered 404 with a null id."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        borrowed = it.client(path=f"/w/{NAME}/other", session=client.session)
+        guessed = it.client(session="up-1")
+
+        for other in (borrowed, guessed):
+            status, answer, _ = await other.post(other.message("tools/list"))
+            assert (404, None) == (status, answer["id"])
+
+
+async def test_two_clients_with_the_same_ids_do_not_meet(tmp_path: Path) -> None:
+    """Each has its own session, upstream too."""
+    async with lab(tmp_path) as it:
+        one, two = it.client(), it.client()
+        await one.connect()
+        await two.connect()
+
+        assert one.session != two.session
+        assert {"up-1", "up-2"} == it.server.ready.keys()
+
+
+async def test_batches_are_answered_whole(tmp_path: Path) -> None:
+    """2025-03-26: an array of answers while amber; later revisions refuse arrays."""
+    batch = [
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 9}},
+        {"jsonrpc": "2.0", "id": "b", "method": "tools/call", "params": {"name": "echo"}},
+    ]
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client(version="2025-03-26")
+        await client.connect()
+        status, answer, _ = await client.post(batch)
+        assert (200, [1, "b"]) == (status, [each["id"] for each in answer])
+        assert (202, None) == (await client.post(batch[1:2]))[:2]
+        later = it.client()
+        await later.connect()
+
+        assert 400 == (await later.post(batch))[0]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"jsonrpc": "1.0", "id": 1, "method": "x"}', b"[" * 100_000, b'{"a": 1}']
+)
+async def test_what_is_no_json_rpc_is_a_plain_request(tmp_path: Path, body: bytes) -> None:
+    """It keeps the 503 with `Retry-After` that every plain caller gets."""
+    async with lab(tmp_path) as it:
+        it.amber()
+
+        status, answer, head = await it.site.ask("POST", headers=ACCEPT, data=body)
+
+        assert (503, "retrying", "7") == (status, json.loads(answer)["error"], head["Retry-After"])
+
+
+async def test_plain_callers_keep_their_503(tmp_path: Path) -> None:
+    """curl's `*/*` is not enough to be an MCP client."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+
+        assert 503 == (await it.site.ask("POST", headers={"Accept": "*/*"}, data=message))[0]
+        assert 503 == (await it.site.ask("GET"))[0]
+
+
+@pytest.mark.parametrize(("mode", "status"), [("on", 200), ("off", 503)])
+async def test_the_setting_decides(tmp_path: Path, mode: str, status: int) -> None:
+    """`on` takes every JSON-RPC message for an MCP client's, `off` none."""
+    head = {"Accept": "*/*"} if mode == "on" else ACCEPT
+    async with lab(tmp_path, mcp=mode) as it:
+        it.amber()
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+
+        assert status == (await it.site.ask("POST", headers=head, data=message))[0]
+
+
+async def test_a_list_beyond_the_limit_is_passed_and_not_noted(tmp_path: Path) -> None:
+    """5 MiB of tools reach the client whole; while amber they are not there, and the log has said so."""
+    tools: list[Json] = [{"name": "big", "description": "x" * 5_000_000, "inputSchema": {"type": "object"}}]
+    async with lab(tmp_path, McpServer(tools=tools)) as it:
+        client = it.client()
+        await client.connect()
+        assert {"tools": tools} == await client.result("tools/list")
+        it.amber()
+
+        assert {"tools": []} == await client.result("tools/list")
+
+
+async def test_a_thousand_sessions_are_the_most(tmp_path: Path) -> None:
+    """The one that was idle longest goes first."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        first, second = it.client(), it.client()
+        await first.connect()
+        await second.connect()
+        for _ in range(998):
+            await it.client().connect()
+        await first.result("ping")
+
+        await it.client().connect()
+
+        assert {} == await first.result("ping")
+        assert 404 == (await second.post(second.message("ping")))[0]
+
+
+async def test_a_paused_workload_says_so(tmp_path: Path) -> None:
+    """Every status has its sentence."""
+    async with lab(tmp_path) as it:
+        paused = replace(unavailable("stopped", None), status=Status.STOPPED, help="Resume it: amberlight start one.")
+        it.site.tokens.answer = paused
+        client = it.client()
+        await client.connect()
+
+        assert "one is paused. Resume it: amberlight start one." == sentence(await client.call())

@@ -1,0 +1,125 @@
+"""Answers in the upstream's place: what a client is told while the workload cannot be asked, by revision.
+
+Nothing is ever executed here and nothing promised: lists and greetings come from notes, calls get the sentence that says
+what is wrong and what helps, notifications are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trayapp.mcp import messages
+from trayapp.mcp.blocked import META, Blocked
+from trayapp.mcp.messages import INTERNAL_ERROR, INVALID_PARAMS, LIST_CHANGED, LISTS, METHOD_NOT_FOUND, Json, Message
+from trayapp.mcp.noted import NoteKey, Notes
+from trayapp.mcp.revisions import Revision, negotiated
+
+REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+SERVER = {"name": "amberlight", "title": "Amberlight", "version": "1"}
+LIST_GONE = "This list changed. Ask for it again without a cursor."
+
+
+def declared(hello: Json) -> Json:
+    """A greeting that goes to a client: every list that there is may change, and the client will be told."""
+    capabilities = hello.get("capabilities")
+    if not isinstance(capabilities, Mapping):
+        return hello
+    told = {
+        name: {**value, "listChanged": True} if name in LIST_CHANGED and isinstance(value, Mapping) else value
+        for name, value in capabilities.items()
+    }
+    return {**hello, "capabilities": told}
+
+
+def initialize(message: Message, noted: Json | None) -> Json:
+    """The result of `initialize`: the noted one, or the least that is valid."""
+    if noted is not None:
+        return declared(noted)
+    return {
+        "protocolVersion": negotiated(message.params.get("protocolVersion")).version,
+        "capabilities": {name: {"listChanged": True} for name in LIST_CHANGED},
+        "serverInfo": SERVER,
+    }
+
+
+def answer(message: Message, revision: Revision, notes: Notes | None, key: NoteKey, why: Blocked) -> Json | None:
+    """The response to anything but `initialize`; None where there is none (202)."""
+    if not message.request:
+        return None
+    if not message.answerable:
+        return messages.error(message, messages.INVALID_REQUEST, "The id of a request is a string or an integer.")
+    method = message.method
+    if method == "server/discover":
+        return _discover(message, notes, key)
+    if method in LISTS:
+        return _list(message, revision, notes, key)
+    if method == "tools/call":
+        return messages.result(message, refused_call(revision, why))
+    if revision.modern and method in _HANDSHAKE_ONLY:
+        return messages.error(message, METHOD_NOT_FOUND, f"{revision.version} has no {method}.")
+    if method == "ping" or method in REMEMBERED:
+        return messages.result(message, {})
+    return messages.error(message, INTERNAL_ERROR, why.text, why.facts())
+
+
+_HANDSHAKE_ONLY = REMEMBERED | {"ping", "initialize"}
+
+
+def refused_call(revision: Revision, why: Blocked) -> Json:
+    """The result of a call that was not made, or whose fate is unknown: an error that the model gets to read."""
+    kind: Json = {"resultType": "complete"} if revision.result_type else {}
+    return {**kind, "content": [{"type": "text", "text": why.text}], "isError": True, "_meta": {META: why.facts()}}
+
+
+def refused(message: Message, revision: Revision, why: Blocked) -> Json:
+    """The response to a request that could not be made, whatever its method."""
+    if message.method == "tools/call":
+        return messages.result(message, refused_call(revision, why))
+    return messages.error(message, INTERNAL_ERROR, why.text, why.facts())
+
+
+def _discover(message: Message, notes: Notes | None, key: NoteKey) -> Json:
+    """Only from a note: which era the upstream speaks cannot be guessed, and a client keeps to what it was told."""
+    noted = None if notes is None else notes.hello(key, "server/discover")
+    if noted is None:
+        return messages.error(message, METHOD_NOT_FOUND, "Not known yet: use initialize.")
+    return messages.result(message, {**declared(noted), **_CACHE, "resultType": "complete"})
+
+
+_CACHE: Json = {"ttlMs": 0, "cacheScope": "private"}
+
+
+def _list(message: Message, revision: Revision, notes: Notes | None, key: NoteKey) -> Json:
+    """All pages in one. A cursor belongs to a list that was being read upstream: the client begins again."""
+    if message.params.get("cursor") is not None:
+        return messages.error(message, INVALID_PARAMS, LIST_GONE)
+    items = None if notes is None else notes.list_of(key, message.method)
+    told: dict[str, Any] = {LISTS[message.method]: items or []}
+    if revision.result_type:
+        told = {"resultType": "complete", **told, **_CACHE}
+    return messages.result(message, told)
+
+
+def http_status(answer: Json, revision: Revision) -> int:
+    """The HTTP status that goes with a response of ours."""
+    error = answer.get("error")
+    if not isinstance(error, Mapping):
+        return 200
+    if error.get("code") == METHOD_NOT_FOUND:
+        return 404 if answer.get("id") is not None and revision.unknown_method == 404 else 200
+    return 400 if error.get("code") in (messages.PARSE_ERROR, messages.INVALID_REQUEST) else 200
+
+
+def harmless(told: Json, now: Json, *, guessed: bool) -> bool:
+    """Whether a client that was told `told` may go on with an upstream that now says `now`.
+
+    The revision has to be the same, and no capability that was promised may be missing; what was only guessed promised
+    nothing that an empty list does not keep.
+    """
+    if told.get("protocolVersion") != now.get("protocolVersion"):
+        return False
+    before, after = told.get("capabilities"), now.get("capabilities")
+    if guessed or not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return True
+    return set(before) <= set(after)

@@ -1,0 +1,49 @@
+"""Whether an HTTP response says that the upstream has lost the session, and nothing else.
+
+404 to a request with a session id means that, in every revision that has sessions. 400 means it only with the words of
+servers that are known to say it so: most 400s are about the request itself.
+"""
+
+from __future__ import annotations
+
+import json
+
+BODY_MAX = 4096  # bytes; the known bodies are far shorter
+
+# Error messages in JSON-RPC bodies with HTTP 400, as sent by the TypeScript SDK's examples and transport after a restart,
+# by servers made after them, and by Python servers before 1.10.
+MESSAGES = (
+    "Bad Request: No valid session ID provided",
+    "Bad Request: Server not initialized",
+    "Bad Request: No valid session ID or not an initialize request",
+    "Bad Request: No valid session. Send an initialize request first.",
+    "Session not found",
+    "Session terminated",
+)
+
+
+def lost(status: int, body: bytes) -> bool:
+    """For the response to a request that carried the upstream's session id."""
+    if status == 404:
+        return not _is_unknown_method(body)
+    return status == 400 and _message(body) in MESSAGES
+
+
+def _is_unknown_method(body: bytes) -> bool:
+    """-32601 is about the method, whatever the HTTP status."""
+    error = _error(body)
+    return error is not None and error.get("code") == -32601
+
+
+def _message(body: bytes) -> object:
+    error = _error(body)
+    return None if error is None else error.get("message")
+
+
+def _error(body: bytes) -> dict[str, object] | None:
+    try:
+        data = json.loads(body[:BODY_MAX])
+    except (ValueError, RecursionError):
+        return None
+    error = data.get("error") if isinstance(data, dict) else None
+    return error if isinstance(error, dict) else None

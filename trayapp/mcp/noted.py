@@ -1,0 +1,175 @@
+"""Noted answers: what a workload's server last said of itself, to be said again while it cannot be asked.
+
+Notes are kept under everything that an answer may depend on: the workload, the account behind it, path and query, the
+headers that can change an answer, the protocol revision and the client's capabilities. So a list never reaches a caller
+that would not have got it. They are dropped as a whole when account, scope or address change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from trayapp.mcp.messages import LISTS, Json
+
+WORKLOAD_MAX = 4 * 1024 * 1024  # bytes of notes of one workload; lists that would exceed it are not noted
+PAGES_MAX = 200  # of one list
+KEYS_MAX = 64  # variants of one workload; the oldest goes first
+FORMAT = 1
+
+# Headers that every request has and no list depends on. What is not here (X-…, Accept-Language) may change a list.
+_NEUTRAL = frozenset(
+    {"accept", "accept-encoding", "content-type", "content-length", "user-agent", "last-event-id", "cache-control"}
+    | {"pragma", "priority", "traceparent", "tracestate", "baggage", "mcp-session-id", "mcp-protocol-version"}
+    | {"mcp-method", "mcp-name", "host", "authorization", "x-request-id"}
+)
+
+
+class NoteKey(NamedTuple):
+    """What an answer depends on, within one workload and account."""
+
+    path: str  # path and query below the workload
+    headers: str  # digest
+    version: str
+    capabilities: str  # digest of the client's
+
+
+def key_of(path: str, headers: Iterable[tuple[str, str]], version: str, capabilities: object) -> NoteKey:
+    """The key of a request. `headers` are those that are forwarded."""
+    varying = sorted((name.lower(), value) for name, value in headers if name.lower() not in _NEUTRAL)
+    return NoteKey(path, _digest(varying), version, _digest(capabilities))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(slots=True)
+class _Pages:
+    """One list: its pages in order. `awaited` is the cursor of the next one, None when it is complete."""
+
+    pages: list[Json] = field(default_factory=list)
+    awaited: object = None
+    seen: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Variant:
+    """What is noted under one key: whole answers, complete lists, and lists that are being read."""
+
+    hellos: dict[str, Json] = field(default_factory=dict)
+    lists: dict[str, list[Json]] = field(default_factory=dict)
+    reading: dict[str, _Pages] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes by method
+
+    def weigh(self, method: str) -> None:
+        """Bytes of what is noted of the method, complete or not; written as JSON it is about as much in memory."""
+        reading = self.reading[method].pages if method in self.reading else []
+        kept = [self.hellos.get(method), self.lists.get(method), reading]
+        self.sizes[method] = len(json.dumps(kept))
+
+    def forget(self, method: str) -> None:
+        """As if it had never been noted."""
+        for each in (self.hellos, self.lists, self.reading, self.sizes):
+            each.pop(method, None)
+
+
+class Notes:
+    """The notes of one workload, for one account at a time. `changed` tells whether they differ from what was saved."""
+
+    def __init__(self) -> None:
+        self.account: str | None = None
+        self.changed = False
+        self._variants: dict[NoteKey, _Variant] = {}
+
+    def belongs_to(self, account: str | None) -> bool:
+        """Whether these are the notes of this account. None: the login cannot be read, so it cannot have changed."""
+        return account is None or self.account is None or account == self.account
+
+    def note(self, account: str, key: NoteKey, method: str, params: Mapping[str, Any], answer: Json) -> bool:
+        """Note an answer; False if it would be too much. Notes of another account are dropped first."""
+        if account != self.account:
+            self._variants.clear()
+            self.account = account
+        variant = self._variants.pop(key, None) or _Variant()
+        self._variants[key] = variant  # the newest last
+        while len(self._variants) > KEYS_MAX:
+            del self._variants[next(iter(self._variants))]
+        self.changed = True
+        if method in LISTS:
+            _add_page(variant, method, params.get("cursor"), answer)
+        else:
+            variant.hellos[method] = answer
+        variant.weigh(method)
+        if self.size() > WORKLOAD_MAX:
+            variant.forget(method)
+            return False
+        return True
+
+    def hello(self, key: NoteKey, method: str) -> Json | None:
+        """The noted result of `initialize` or `server/discover`."""
+        found = self._variants.get(key)
+        return None if found is None else found.hellos.get(method)
+
+    def list_of(self, key: NoteKey, method: str) -> list[Any] | None:
+        """All items of a noted list, its pages joined; None if none is noted."""
+        found = self._variants.get(key)
+        pages = None if found is None else found.lists.get(method)
+        if pages is None:
+            return None
+        items = [page.get(LISTS[method]) for page in pages]
+        return [item for each in items if isinstance(each, list) for item in each]
+
+    def size(self) -> int:
+        """Bytes, about; what `WORKLOAD_MAX` bounds."""
+        return sum(sum(each.sizes.values()) for each in self._variants.values())
+
+    def dump(self) -> str:
+        """For the disk. Lists that are still being read are left out."""
+        variants = [
+            {"key": list(key), "hellos": each.hellos, "lists": each.lists}
+            for key, each in self._variants.items()
+            if each.hellos or each.lists
+        ]
+        return json.dumps({"format": FORMAT, "account": self.account, "variants": variants})
+
+
+def _add_page(variant: _Variant, method: str, cursor: object, page: Json) -> None:
+    """One page, in whatever order clients ask. A list counts when its last page is there; the old one counts until then."""
+    reading = variant.reading.get(method)
+    if cursor is None:
+        reading = variant.reading[method] = _Pages()
+    elif reading is None or reading.awaited != cursor or str(cursor) in reading.seen:
+        variant.reading.pop(method, None)  # a page out of order, or a loop: it is not known what belongs together
+        return
+    if cursor is not None:
+        reading.seen.add(str(cursor))
+    reading.pages.append({name: value for name, value in page.items() if name != "nextCursor"})
+    reading.awaited = page.get("nextCursor")
+    if reading.awaited is None:
+        variant.lists[method] = variant.reading.pop(method).pages
+    elif len(reading.pages) >= PAGES_MAX:
+        variant.reading.pop(method)
+
+
+def load(text: str) -> Notes:
+    """Notes from the disk; whatever is wrong with them makes them empty."""
+    notes = Notes()
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            return notes
+        for each in data["variants"]:
+            key = NoteKey(*(str(part) for part in each["key"]))
+            hellos = {str(m): dict(r) for m, r in each["hellos"].items()}
+            lists = {str(m): [dict(p) for p in pages] for m, pages in each["lists"].items() if m in LISTS}
+            variant = notes._variants[key] = _Variant(hellos, lists)
+            for method in (*hellos, *lists):
+                variant.weigh(method)
+        notes.account = None if data["account"] is None else str(data["account"])
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return Notes()
+    return notes

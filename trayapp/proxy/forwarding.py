@@ -1,0 +1,167 @@
+"""One request to a workload's upstream with its token: refreshed once and sent again when the upstream says 401.
+
+What every caller of an upstream needs is here, once: connection pool, token, audit line, counters. Nothing here knows
+what the request is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeAlias
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+
+from trayapp.core.model import AccessToken, Spec
+from trayapp.core.snapshot import Unavailable
+from trayapp.proxy.audit import Audit
+from trayapp.proxy.bodies import Body
+from trayapp.proxy.exchange import UpstreamResponse
+from trayapp.proxy.headers import Headers
+from trayapp.proxy.mapping import UpstreamUrl
+from trayapp.proxy.upstream import ProxyUnusable, Upstreams
+from trayapp.server.replies import Refusal
+
+UPSTREAM_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable)  # OSError holds TimeoutError
+NOTHING_SENT = (  # of these: the connection was never made
+    ProxyUnusable,
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientSSLError,
+    TimeoutError,
+)
+
+
+class TokenSource(Protocol):
+    """What the proxy needs of the engine. All of it runs on the server's loop."""
+
+    def spec(self, name: str) -> Spec | None: ...
+
+    async def token(self, name: str, *, counts: bool = True) -> AccessToken | Unavailable:
+        """A usable token, or why there is none, after at most M15's wait. Suspends only to wait. May be cancelled.
+
+        `counts`: a person or program is turned away if there is none, which is what amber notifications speak of.
+        """
+        ...
+
+    def peek(self, name: str) -> AccessToken | Unavailable:
+        """The same without waiting; the caller isn't counted as turned away."""
+        ...
+
+    def account(self, name: str) -> str | None:
+        """A digest of whose login it is, for what and where; None while no login is known."""
+        ...
+
+    def rejected(self, name: str, serial: int) -> None:
+        """The upstream answered 401 to this token."""
+        ...
+
+    def accepted(self, name: str) -> None:
+        """The upstream answered 2xx."""
+        ...
+
+
+class NoTokenError(Exception):
+    """The token was rejected, and there is no other one."""
+
+    def __init__(self, why: Unavailable) -> None:
+        super().__init__(why.help)
+        self.why = why
+
+
+class SendAgainError(Exception):
+    """The token was rejected and there is a newer one, but the body can't be repeated from here."""
+
+
+MakeHeaders: TypeAlias = Callable[[AccessToken], Headers]
+
+
+class Forwarder:
+    """Sends requests upstream. Belongs to the server's loop."""
+
+    def __init__(self, tokens: TokenSource, upstreams: Upstreams) -> None:
+        self.answered: Counter[tuple[str, str]] = Counter()  # responses by workload and the upstream's status code
+        self.tokens = tokens
+        self._upstreams = upstreams
+        self._audit = Audit()
+
+    @contextlib.asynccontextmanager
+    async def send(
+        self,
+        name: str,
+        method: str,
+        upstream: UpstreamUrl,
+        url: str,
+        head: MakeHeaders,
+        body: Body,
+        token: AccessToken,
+    ) -> AsyncIterator[UpstreamResponse]:
+        """The upstream's response, its body unread. `head` makes the headers for a token.
+
+        Raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
+        """
+        pool = self._upstreams.take()
+        try:
+            for _ in range(2):
+                made = head(token)
+                with await self._upstreams.open(pool, method, upstream, url, made, body.to_send()) as response:
+                    self._record(name, method, upstream, response.status)
+                    if response.status != 401:
+                        yield response
+                        return
+                self.tokens.rejected(name, token.serial)
+                repeat = body.can_repeat()
+                newer = await self.tokens.token(name) if repeat else self.tokens.peek(name)
+                if isinstance(newer, Unavailable):
+                    raise NoTokenError(newer)
+                if newer.serial == token.serial or not repeat:
+                    break
+                token = newer
+            raise SendAgainError
+        finally:
+            await self._upstreams.give_back(pool)
+
+    def _record(self, name: str, method: str, upstream: UpstreamUrl, status: int) -> None:
+        self.answered[name, str(status)] += 1
+        self._audit.note(name, method, upstream.host, status)
+        if 200 <= status < 300:
+            self.tokens.accepted(name)
+
+    async def renew(self) -> None:
+        """The network changed, or the machine woke up: open new connections."""
+        await self._upstreams.renew()
+
+    async def close(self) -> None:
+        """Flush the audit log and close the connections. No request may be in progress."""
+        self._audit.flush()
+        await self._upstreams.close()
+
+
+def nothing_sent(error: Exception) -> bool:
+    """Whether the request certainly never reached the upstream."""
+    return isinstance(error, NOTHING_SENT)
+
+
+def unreachable(error: Exception, upstream: UpstreamUrl) -> Refusal:
+    """What went wrong between us and the upstream; quotes nothing of the request or the response."""
+    match error:
+        case ProxyUnusable():
+            return Refusal(502, "proxy_unusable", str(error))
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            reason = "its certificate is not trusted: VPN, inspection or captive portal?"
+            return Refusal(502, "upstream_tls", f"{upstream.host} was not asked: {reason}")
+        case TimeoutError() | asyncio.TimeoutError():
+            return Refusal(504, "upstream_timeout", f"{upstream.host} did not take the connection in time.")
+        case aiohttp.ClientHttpProxyError():
+            return Refusal(502, "proxy_refused", f"The HTTP proxy does not let us through to {upstream.host}.")
+        case aiohttp.ClientProxyConnectionError():
+            return Refusal(502, "proxy_unreachable", "The HTTP proxy cannot be reached.")
+        case aiohttp.ClientConnectorError():
+            return Refusal(502, "upstream_unreachable", f"{upstream.host} cannot be reached.")
+        case aiohttp.ClientResponseError() | HttpProcessingError():
+            return Refusal(502, "upstream_garbled", f"{upstream.host} gave an answer that is not HTTP.")
+    return Refusal(502, "upstream_broke_off", f"{upstream.host} ended the connection before it answered.")

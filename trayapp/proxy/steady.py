@@ -1,0 +1,279 @@
+"""The steady MCP endpoint at `/w/NAME`: a client keeps its session, its tools and its temper while a workload is amber.
+
+Green, everything passes as it comes, and what the upstream says of itself is noted on the way. Without a usable token, or
+without a way to the upstream, the client is answered from here (`mcp/answers.py`): greetings and lists from the notes, calls
+by the sentence that says what is wrong. Every client of a revision with sessions has an id of ours, which stays while the
+upstream's sessions come and go: the first request after an outage makes a real one. Nothing is executed twice: a request
+that may have reached the upstream is sent again only if repeating it changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from aiohttp import hdrs, web
+
+from trayapp.core.model import AccessToken, Spec
+from trayapp.core.snapshot import Unavailable
+from trayapp.mcp import answers, blocked, messages
+from trayapp.mcp.blocked import Blocked
+from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json, Message, NotJsonRpcError
+from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META, Revision, negotiated, of_header
+from trayapp.mcp.sessions import Session
+from trayapp.proxy.bodies import Body, body_of
+from trayapp.proxy.forwarding import (
+    UPSTREAM_ERRORS,
+    Forwarder,
+    NoTokenError,
+    SendAgainError,
+    nothing_sent,
+    unreachable,
+)
+from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
+from trayapp.proxy.steady_call import Call, accepted, answered, own_head, reply, session_gone
+from trayapp.proxy.steady_headers import JSON, METHOD, SESSION, SSE, VERSION, SessionHeaders
+from trayapp.proxy.steady_store import SteadyStore
+from trayapp.proxy.steady_streams import ClientStreams
+from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions
+
+
+class NotMcpError(Exception):
+    """The request is no MCP client's: serve it as a plain one, with the body that was read."""
+
+    def __init__(self, body: Body | None = None) -> None:
+        super().__init__()
+        self.body = body
+
+
+class SteadyEndpoint:
+    """Serves MCP requests of admitted clients. Belongs to the server's loop."""
+
+    def __init__(self, forwarder: Forwarder, store: SteadyStore) -> None:
+        self._forwarder = forwarder
+        self._tokens = forwarder.tokens
+        self._store = store
+        self._streams = ClientStreams(forwarder)
+        self._upstream = UpstreamSessions(forwarder, store, self._streams.tell_changed)
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    async def handle(
+        self, request: web.Request, target: RequestTarget, spec: Spec, url: str, upstream: UpstreamUrl
+    ) -> web.StreamResponse:
+        """Answer an MCP client. Raises `NotMcpError` for anybody else, and `Refusal`."""
+        if spec.mcp == "off" or not _looks_like_mcp(request, always=spec.mcp == "on"):
+            raise NotMcpError
+        path = target.rest + (f"?{target.query}" if target.query else "")
+        shown = request.headers.get(SESSION)
+        session = (await self._store.sessions()).find(shown, target.name, path) if shown else None
+        call = Call(
+            request=request,
+            name=target.name,
+            path=path,
+            upstream=upstream,
+            url=url,
+            message=Message(),
+            body=Body(),
+            revision=UNNAMED if session is None else session.revision,
+            session=session,
+            account=self._tokens.account(target.name),
+            notes=await self._store.notes(target.name),
+        )
+        if session is not None and call.account is not None and session.account != call.account:
+            session.lost()  # the upstream's session was made with somebody else's token
+            session.account = call.account
+        if request.method == hdrs.METH_POST:
+            return await self._post(call)
+        if shown and session is None:
+            return session_gone()
+        return await (self._delete(call) if request.method == hdrs.METH_DELETE else self._get(call))
+
+    async def _post(self, call: Call) -> web.StreamResponse:
+        call.body = await body_of(call.request)
+        shown = call.request.headers.get(SESSION)
+        try:
+            parsed = messages.parse(call.body.whole or b"")
+        except NotJsonRpcError:
+            if call.session is None and not (shown and call.body.whole is None):
+                raise NotMcpError(call.body) from None
+            parsed = Message()  # too long to be looked at, or for the upstream to refuse: it only passes
+        first = parsed[0] if isinstance(parsed, tuple) else parsed
+        call.message, call.revision = first, _revision(call.request, first, call.session)
+        if first.method == "initialize" and not isinstance(parsed, tuple):
+            call.session = None  # a new one, whatever id came with it
+        elif shown and call.session is None and not call.revision.modern:
+            return session_gone()
+        return await (self._batch(call, parsed) if isinstance(parsed, tuple) else self._one(call))
+
+    async def _one(self, call: Call) -> web.StreamResponse:
+        """One message: to the upstream if there is a way, else answered here."""
+        message = call.message
+        token = await self._tokens.token(call.name, counts=message.method in CALLS)
+        if isinstance(token, Unavailable):
+            return await self._local(call, blocked.without_token(call.name, token))
+        if message.method == "subscriptions/listen" and message.request:
+            return await self._streams.listen(call)
+        response = await self._reach(call, token)
+        return await self._local(call, response) if isinstance(response, Blocked) else response
+
+    async def _batch(self, call: Call, batch: tuple[Message, ...]) -> web.StreamResponse:
+        """2025-03-26: an array of messages. It passes whole, or is answered here whole; it is never sent twice."""
+        if not call.revision.batches or any(each.method == "initialize" for each in batch):
+            text = f"{call.revision.version} knows no batches, and none may hold initialize."
+            return reply(messages.error(None, messages.INVALID_REQUEST, text), 400, call.session)
+        key = call.key()
+        token = await self._tokens.token(call.name, counts=any(each.method in CALLS for each in batch))
+        if isinstance(token, Unavailable):
+            why: web.StreamResponse | Blocked = blocked.without_token(call.name, token)
+        else:
+            called = any(each.method in CALLS for each in batch)
+            call.message = Message("tools/call" if called else "")  # as careful as with a single call
+            why = await self._reach(call, token)
+        if not isinstance(why, Blocked):
+            return why
+        notes = call.known_notes()
+        found = [told for each in batch if (told := answers.answer(each, call.revision, notes, key, why)) is not None]
+        return reply(found, 200, call.session) if found else accepted(call.session)
+
+    async def _reach(self, call: Call, token: AccessToken) -> web.StreamResponse | Blocked:
+        """The upstream's response, or why there is none."""
+        message, session, name = call.message, call.session, call.name
+        try:
+            for number in range(2):
+                if session is not None and not session.live:
+                    await self._upstream.make_session(call, session, token)
+                repeat = not number and _harmless_to_repeat(message, session)
+                try:
+                    return await self._upstream.send(call, token)
+                except SessionLostError as error:
+                    error.session.lost()
+                    error.session.stale = True
+                    self._store.changed()
+                    if not message.request:
+                        return accepted(error.session)
+                    if not repeat:
+                        break
+            return blocked.session_restarted(name)
+        except NoTokenError as error:
+            return blocked.without_token(name, error.why)
+        except SendAgainError:
+            return blocked.send_again(name)
+        except SessionDiffersError:
+            self._end(session)
+            return session_gone()
+        except GatewayError as error:
+            return blocked.answered_badly(name, call.upstream.host, error.status, message.method in CALLS)
+        except UPSTREAM_ERRORS as error:
+            if message.method in CALLS and not nothing_sent(error):
+                return blocked.fate_unknown(name)
+            return blocked.unreachable(name, unreachable(error, call.upstream).message)
+
+    # --- answers of our own ------------------------------------------------------------------------------------------
+
+    async def _local(self, call: Call, why: Blocked) -> web.StreamResponse:
+        """What is said in the upstream's place."""
+        message, session, notes = call.message, call.session, call.known_notes()
+        if not call.revision.version:
+            text = "Unsupported protocol version."
+            data: Json = {"supported": list(BY_VERSION), "requested": str(message.meta.get(VERSION_META, ""))}
+            return reply(messages.error(message, messages.UNSUPPORTED_VERSION, text, data), 400, session)
+        if message.method == "initialize" and message.request and not call.revision.modern and message.answerable:
+            noted = None if notes is None else notes.hello(call.key(), "initialize")
+            told = answers.initialize(message, noted)
+            session = await self._store.begin(call.name, call.path, call.account or "", dict(message.params), told)
+            session.stale, session.guessed = True, noted is None
+            return reply(messages.result(message, told), 200, session)
+        if message.method == "subscriptions/listen" and message.request and call.revision.modern:
+            return await self._streams.listen(call)
+        if session is not None and message.method in answers.REMEMBERED:
+            session.replay(message.method, dict(message.params))
+        if session is not None and message.method in LISTS:
+            session.stale = True
+        said = answers.answer(message, call.revision, notes, call.key(), why)
+        return accepted(session) if said is None else answered(call, said)
+
+    async def _get(self, call: Call) -> web.StreamResponse:
+        """The stream on which the server speaks of its own accord."""
+        if call.session is not None:
+            return await self._streams.get(call)
+        if isinstance(self._tokens.peek(call.name), AccessToken) or not await self._is_streamable(call):
+            raise NotMcpError  # the legacy SSE transport, or a server without sessions
+        text = "This endpoint opens a stream only within a session."
+        refused = reply(messages.error(None, messages.INVALID_REQUEST, text), 405, None)
+        refused.headers["Allow"] = "POST"
+        return refused
+
+    async def _is_streamable(self, call: Call) -> bool:
+        """Whether clients have met streamable HTTP there: then a stream without a session has nothing to wait for."""
+        return call.notes.account is not None or bool((await self._store.sessions()).of(call.name))
+
+    async def _delete(self, call: Call) -> web.StreamResponse:
+        """The client is done: the upstream is told if it can be."""
+        session, token = call.session, self._tokens.peek(call.name)
+        if session is None:
+            raise NotMcpError
+        self._end(session)
+        if isinstance(token, AccessToken) and session.live and session.upstream is not None:
+            head = SessionHeaders(call.request, call.upstream, session, plain=False)
+            with contextlib.suppress(NoTokenError, SendAgainError, *UPSTREAM_ERRORS):
+                async with self._forwarder.send(call.name, "DELETE", call.upstream, call.url, head, Body(), token):
+                    pass
+        return web.Response(status=200, headers=own_head(None))
+
+    def _end(self, session: Session | None) -> None:
+        if session is not None:
+            self._streams.end_session(session)
+            self._store.end(session)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def published(self) -> None:
+        """Something changed in the engine: streams of workloads that became usable are attached and told."""
+        self._streams.published()
+
+    async def forget(self, name: str) -> None:
+        """The workload is gone."""
+        self._streams.end_workload(name)
+        await self._store.forget(name)
+
+    def end_streams(self) -> None:
+        """The program ends: nobody need wait for streams that would stay for ever."""
+        self._streams.end_all()
+
+    async def close(self) -> None:
+        """Write what is not written yet."""
+        await self._store.close()
+
+
+def _harmless_to_repeat(message: Message, session: Session | None) -> bool:
+    """Whether a request may be sent into a new session: nothing in the old one can have depended on it, or it on that."""
+    if message.method in LISTS or message.method in HELLOS or message.method == "ping":
+        return True
+    return message.method == "tools/call" and session is not None and not session.called
+
+
+def _looks_like_mcp(request: web.Request, *, always: bool) -> bool:
+    """By method and headers: a plain caller's `*/*` is not enough."""
+    head = request.headers
+    accept = head.get("Accept", "")
+    match request.method:
+        case "POST":
+            marked = SESSION in head or VERSION in head or METHOD in head
+            return always or marked or (JSON in accept and SSE in accept)
+        case "GET":
+            return SSE in accept
+        case "DELETE":
+            return SESSION in head
+    return False
+
+
+def _revision(request: web.Request, message: Message, session: Session | None) -> Revision:
+    """The revision of a request; without a version in it one that is not in the table."""
+    version = message.meta.get(VERSION_META)
+    if isinstance(version, str):
+        return BY_VERSION.get(version) or Revision("", modern=True)
+    if message.method == "initialize":
+        return negotiated(message.params.get("protocolVersion"))
+    if session is not None:
+        return session.revision
+    return of_header(request.headers.get(VERSION)) or UNNAMED

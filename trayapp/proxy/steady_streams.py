@@ -1,0 +1,174 @@
+"""Held streams of the steady endpoint: who listens, what is passed on to them, and who is told that lists may differ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from aiohttp import web
+
+from trayapp.core.model import AccessToken
+from trayapp.mcp import messages
+from trayapp.mcp.messages import LIST_CHANGED
+from trayapp.mcp.revisions import SUBSCRIPTION_META
+from trayapp.mcp.sessions import Session
+from trayapp.proxy.forwarding import UPSTREAM_ERRORS, Forwarder, NoTokenError, SendAgainError
+from trayapp.proxy.held_streams import HeldStream, last_id, whole_events
+from trayapp.proxy.steady_call import Call
+from trayapp.proxy.steady_headers import SESSION, SSE, StreamHeaders
+
+
+class ClientStreams:
+    """The open streams of all clients. Belongs to the server's loop."""
+
+    def __init__(self, forwarder: Forwarder) -> None:
+        self._forwarder = forwarder
+        self._tokens = forwarder.tokens
+        self._streams: dict[str, dict[HeldStream, Session | None]] = {}  # by workload
+        self._usable: dict[str, bool] = {}  # by workload with streams: whether there was a usable token
+        self._telling: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def get(self, call: Call) -> web.StreamResponse:
+        """The stream of a session, on which the server speaks of its own accord."""
+        head = {} if call.session is None else {SESSION: call.session.id}
+        return await self._hold(call, HeldStream(call.request, head))
+
+    async def listen(self, call: Call) -> web.StreamResponse:
+        """`subscriptions/listen` (2026-07-28): held through everything, because no client asks for it twice."""
+        asked = call.message.params.get("notifications")
+        stream = HeldStream(call.request, {}, call.message.id)
+        names = {f"{name}ListChanged": name for name in LIST_CHANGED}
+        if isinstance(asked, dict):
+            stream.wanted = frozenset(name for key, name in names.items() if asked.get(key) is True)
+        return await self._hold(call, stream)
+
+    def end_session(self, session: Session) -> None:
+        """End the streams of one session."""
+        for stream, owner in list(self._streams.get(session.workload, {}).items()):
+            if owner is session:
+                stream.close()
+
+    def end_workload(self, name: str) -> None:
+        """End the streams of one workload."""
+        for stream in list(self._streams.get(name, {})):
+            stream.close()
+
+    def end_all(self) -> None:
+        """The program ends: nobody need wait for streams that would stay for ever."""
+        self._closing = True
+        for name in list(self._streams):
+            self.end_workload(name)
+
+    async def _hold(self, call: Call, stream: HeldStream) -> web.StreamResponse:
+        streams = self._streams.setdefault(call.name, {})
+        streams[stream] = call.session
+        self._usable[call.name] = isinstance(self._tokens.peek(call.name), AccessToken)
+        if self._closing:
+            stream.close()
+        try:
+            return await stream.run(lambda held: self._attach(call, held))
+        finally:
+            streams.pop(stream, None)
+            if not streams:
+                self._streams.pop(call.name, None)
+                self._usable.pop(call.name, None)
+
+    async def _attach(self, call: Call, stream: HeldStream) -> bool:
+        """The upstream's events for as long as they come; whether there was such a stream."""
+        token = self._tokens.peek(call.name)
+        session = call.session
+        if not isinstance(token, AccessToken) or (session is not None and not session.live):
+            await self._acknowledge(stream)
+            return False
+        if session is not None and session.upstream is None:
+            return False  # a server without sessions has nothing to say outside of answers
+        head = StreamHeaders(call.request, call.upstream, session, stream.last_event_id)
+        try:
+            async with self._forwarder.send(
+                call.name, call.request.method, call.upstream, call.url, head, call.body, token
+            ) as response:
+                if response.status != 200 or response.content_type != SSE:
+                    if session is not None and response.status == 404:
+                        session.lost()
+                        session.stale = True
+                    await self._acknowledge(stream)
+                    return False
+                if stream.detached and stream.acknowledged:
+                    await self._announce(stream, stream.wanted)
+                stream.detached = False
+                async for piece in whole_events(response.content.iter_any()):
+                    piece = self._without_end(stream, piece)
+                    if session is not None:
+                        stream.last_event_id = last_id(piece) or stream.last_event_id
+                    if piece:
+                        await stream.write(piece)
+                return True
+        except (NoTokenError, SendAgainError, *UPSTREAM_ERRORS):
+            await self._acknowledge(stream)
+            return False
+
+    async def _acknowledge(self, stream: HeldStream) -> None:
+        """In the upstream's place: what was asked for, as far as we can tell of it."""
+        if stream.subscription is None or stream.acknowledged:
+            return
+        stream.acknowledged = True
+        honoured = {f"{name}ListChanged": True for name in sorted(stream.wanted)}
+        params = {"_meta": {SUBSCRIPTION_META: stream.subscription}, "notifications": honoured}
+        await stream.send(messages.notification("notifications/subscriptions/acknowledged", params))
+
+    def _without_end(self, stream: HeldStream, piece: bytes) -> bytes:
+        """Of a subscription: without a second acknowledgement, and without the result that ends it, as it goes on here."""
+        if stream.subscription is None:
+            return piece
+        kept = []
+        for block in piece.replace(b"\r\n", b"\n").split(b"\n\n"):
+            data = next(iter(messages.events(block + b"\n\n")), None)
+            try:
+                said = json.loads(data) if data is not None else None
+            except ValueError:
+                said = None
+            if isinstance(said, dict):
+                if said.get("method") == "notifications/subscriptions/acknowledged":
+                    if stream.acknowledged:
+                        continue
+                    stream.acknowledged = True
+                elif "method" not in said and said.get("id") == stream.subscription:
+                    continue
+            if block:
+                kept.append(block + b"\n\n")
+        return b"".join(kept)
+
+    async def tell_changed(self, name: str, session: Session) -> None:
+        """Its lists may differ from what it was given: say so, once, on one of its streams."""
+        if not session.stale:
+            return
+        session.stale = False
+        capabilities = session.told.get("capabilities")
+        told = frozenset(capabilities) & LIST_CHANGED.keys() if isinstance(capabilities, dict) else frozenset()
+        for stream, owner in list(self._streams.get(name, {}).items()):
+            if owner is session:
+                stream.wake()
+                await self._announce(stream, told)
+                return
+
+    async def _announce(self, stream: HeldStream, names: frozenset[str]) -> None:
+        for name in sorted(names):
+            params = None if stream.subscription is None else {"_meta": {SUBSCRIPTION_META: stream.subscription}}
+            await stream.send(messages.notification(LIST_CHANGED[name], params))
+
+    def published(self) -> None:
+        """Something changed in the engine: a workload that has become usable wakes its streams."""
+        for name, was in list(self._usable.items()):
+            now = isinstance(self._tokens.peek(name), AccessToken)
+            self._usable[name] = now
+            if now and not was:
+                for stream, session in list(self._streams.get(name, {}).items()):
+                    stream.wake()
+                    if session is not None and not session.live:
+                        session.stale = True
+                        task = asyncio.get_running_loop().create_task(
+                            self.tell_changed(name, session), name="tell of lists"
+                        )
+                        self._telling.add(task)
+                        task.add_done_callback(self._telling.discard)

@@ -1,0 +1,241 @@
+"""The upstream's side of the steady endpoint: messages pass, what the server says of itself is noted, sessions are made.
+
+An upstream's session belongs to one client's session of ours. It is made when the first message needs it, once however many
+arrive together, from the client's own `initialize` parameters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+from aiohttp import StreamReader, web
+
+from trayapp.core.model import AccessToken
+from trayapp.mcp import answers, messages
+from trayapp.mcp.lost import BODY_MAX, lost
+from trayapp.mcp.messages import HELLOS, LISTS, Json
+from trayapp.mcp.noted import NoteKey, key_of
+from trayapp.mcp.sessions import Session
+from trayapp.proxy import headers
+from trayapp.proxy.bodies import Body
+from trayapp.proxy.exchange import UpstreamResponse
+from trayapp.proxy.forwarding import Forwarder
+from trayapp.proxy.steady_call import Call, own_head
+from trayapp.proxy.steady_headers import JSON, SESSION, SSE, OwnHeaders, SessionHeaders
+from trayapp.proxy.steady_store import SteadyStore
+
+log = logging.getLogger(__name__)
+
+NOTE_MAX = 4 * 1024 * 1024  # bytes of one answer that is noted; a longer one only passes
+GATEWAY = frozenset((502, 503, 504))
+HELLO_ID = "amberlight-session"  # of the `initialize` that we send ourselves
+
+
+class SessionLostError(Exception):
+    """The upstream does not know this session any more."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+
+class SessionDiffersError(Exception):
+    """The upstream's new session is not what the client was told."""
+
+
+class GatewayError(Exception):
+    """A gateway, or a server that is starting or overloaded, answered in the MCP server's place."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+
+class UpstreamSessions:
+    """Sends messages upstream. `tell_changed` announces to a client that its lists may differ."""
+
+    def __init__(
+        self, forwarder: Forwarder, store: SteadyStore, tell_changed: Callable[[str, Session], Awaitable[None]]
+    ) -> None:
+        self._forwarder = forwarder
+        self._tokens = forwarder.tokens
+        self._store = store
+        self._tell_changed = tell_changed
+        self._locks: dict[str, asyncio.Lock] = {}  # by session, while its upstream session is being made
+
+    async def send(self, call: Call, token: AccessToken) -> web.StreamResponse:
+        """Send the message and deliver the response.
+
+        Raises `SessionLostError`, `GatewayError` and what `Forwarder.send` raises.
+        """
+        session, message = call.session, call.message
+        notable = message.request and (message.method in LISTS or message.method in HELLOS)
+        head = SessionHeaders(call.request, call.upstream, session, plain=notable)
+        method = call.request.method
+        async with self._forwarder.send(call.name, method, call.upstream, call.url, head, call.body, token) as response:
+            status = response.status
+            if session is not None and session.upstream is not None and status in (400, 404):
+                body = await _short(response, BODY_MAX)
+                if lost(status, body):
+                    raise SessionLostError(session)
+                return await self._deliver(call, response, body)
+            if status in GATEWAY and message.request and response.content_type not in (JSON, SSE):
+                raise GatewayError(status)
+            if status == 200 and notable:
+                if message.method in HELLOS:
+                    return await self._hello(call, response)
+                return await self._noted_list(call, response)
+            if session is not None and message.method == "tools/call" and 200 <= status < 300:
+                session.called = True
+            return await self._deliver(call, response)
+
+    async def _hello(self, call: Call, response: UpstreamResponse) -> web.StreamResponse:
+        """A greeting: noted, made to say that lists may change, and given an id of ours."""
+        message = call.message
+        body = await _short(response, NOTE_MAX)
+        found = messages.answer_in(response.content_type, body, message.id) if message.id is not None else None
+        if found is None:
+            return await self._deliver(call, response, body)
+        told = answers.declared(found)
+        self._note(call, call.key(), found)
+        if message.method == "initialize":
+            account = call.account or self._tokens.account(call.name) or ""
+            session = await self._store.begin(call.name, call.path, account, dict(message.params), told)
+            session.live, session.upstream = True, response.headers.get(SESSION)
+            call.session = session
+        head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
+        for name in ("Content-Length", "Content-Type", "Content-Encoding", SESSION):
+            head.popall(name, None)
+        head.update(own_head(call.session, JSON))
+        answer = web.Response(body=messages.encode(messages.result(message, told)), headers=head)
+        await answer.prepare(call.request)
+        return answer
+
+    async def _noted_list(self, call: Call, response: UpstreamResponse) -> web.StreamResponse:
+        """A list passes as it comes, and is noted when it was whole."""
+        copy = bytearray()
+        answer = await self._deliver(call, response, copy=copy)
+        if (
+            copy
+            and len(copy) <= NOTE_MAX
+            and "Content-Encoding" not in response.headers
+            and call.message.id is not None
+        ):
+            found = messages.answer_in(response.content_type, bytes(copy), call.message.id)
+            if found is not None:
+                self._note(call, call.key(), found)
+        return answer
+
+    def _note(self, call: Call, key: NoteKey, answer: Json) -> None:
+        account = call.account or self._tokens.account(call.name)
+        if account is None:
+            return
+        if not call.notes.note(account, key, call.message.method, call.message.params, answer):
+            log.info("%s: %s is too long to be noted", call.name, call.message.method)
+        self._store.changed()
+
+    async def _deliver(
+        self, call: Call, response: UpstreamResponse, body: bytes | None = None, *, copy: bytearray | None = None
+    ) -> web.StreamResponse:
+        """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`."""
+        head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
+        head.popall(SESSION, None)
+        if call.session is not None:
+            head[SESSION] = call.session.id
+        if "Location" in head:
+            head.popall("Location")  # an MCP endpoint does not send its clients elsewhere
+        if response.content.is_eof():  # the rest has arrived, read or not
+            body = (body or b"") + response.content.read_nowait()
+            head.popall("Content-Length", None)
+            whole = web.Response(status=response.status, reason=response.reason, headers=head, body=body)
+            await whole.prepare(call.request)
+            if copy is not None:
+                copy += body
+            return whole
+        answer = web.StreamResponse(status=response.status, reason=response.reason, headers=head)
+        await answer.prepare(call.request)
+        await _copy(call.request, answer, _after(body, response.content), copy)
+        return answer
+
+    async def make_session(self, call: Call, session: Session, token: AccessToken) -> None:
+        """A real session for a client that has been answered from here: one, however many requests arrive at once.
+
+        Raises `SessionDiffersError` if it is not what the client was told, and what `Forwarder.send` raises.
+        """
+        lock = self._locks.setdefault(session.id, asyncio.Lock())
+        try:
+            async with lock:
+                if not session.live:
+                    await self._initialize(call, session, token)
+        finally:
+            if not lock.locked():
+                self._locks.pop(session.id, None)
+        await self._tell_changed(call.name, session)
+
+    async def _initialize(self, call: Call, session: Session, token: AccessToken) -> None:
+        hello = {"jsonrpc": "2.0", "id": HELLO_ID, "method": "initialize", "params": session.params}
+        found, id_ = await self._own(call, None, hello, token)
+        if found is None:
+            raise aiohttp.ClientPayloadError("no answer to initialize")
+        if not answers.harmless(session.told, found, guessed=session.guessed):
+            raise SessionDiffersError
+        session.upstream = id_
+        await self._own(call, session, messages.notification("notifications/initialized"), token)
+        for number, (what, params) in enumerate(list(session.replayed.items())):
+            again = {"jsonrpc": "2.0", "id": f"{HELLO_ID}-{number}", "method": what.partition(" ")[0], "params": params}
+            await self._own(call, session, again, token)
+        session.live, session.called = True, False
+        key = key_of(call.path, call.request.headers.items(), session.revision.version, session.capabilities)
+        if (account := call.account or self._tokens.account(call.name)) is not None:
+            call.notes.note(account, key, "initialize", session.params, found)
+            session.account = account
+        (await self._store.sessions()).changed = True
+        self._store.changed()
+
+    async def _own(
+        self, call: Call, session: Session | None, message: Json, token: AccessToken
+    ) -> tuple[Json | None, str | None]:
+        """A message of ours to the upstream: the result and the session id, where there are any."""
+        head = OwnHeaders(call.request, call.upstream, session)
+        body = Body(whole=messages.encode(message))
+        async with self._forwarder.send(call.name, "POST", call.upstream, call.url, head, body, token) as response:
+            text = await _short(response, NOTE_MAX)
+            if not 200 <= response.status < 300:
+                raise aiohttp.ClientPayloadError(f"the upstream answered {response.status}")
+            found = messages.answer_in(response.content_type, text, message["id"]) if "id" in message else None
+            return found, response.headers.get(SESSION)
+
+
+async def _short(response: UpstreamResponse, limit: int) -> bytes:
+    """The body up to a limit; what is beyond is still in the stream."""
+    body = bytearray()
+    while len(body) <= limit and not response.content.at_eof():
+        body += await response.content.readany()
+    return bytes(body)
+
+
+async def _after(body: bytes | None, rest: StreamReader) -> AsyncIterator[bytes]:
+    if body:
+        yield body
+    async for chunk in rest.iter_any():
+        yield chunk
+
+
+async def _copy(
+    request: web.Request, answer: web.StreamResponse, chunks: AsyncIterator[bytes], copy: bytearray | None
+) -> None:
+    """Chunk by chunk. If the upstream breaks off, cut the client's connection: a part must not pass for all."""
+    try:
+        async for chunk in chunks:
+            if copy is not None and len(copy) <= NOTE_MAX:
+                copy += chunk
+            await answer.write(chunk)
+        await answer.write_eof()
+    except (aiohttp.ClientError, OSError):
+        if copy is not None:
+            copy.clear()
+        if request.transport is not None:
+            request.transport.abort()
