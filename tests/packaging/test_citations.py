@@ -77,9 +77,10 @@ def test_every_function_of_the_guides_exists(guide: str) -> None:
     """`core/gate.py:woke` names a file, and a function, class or constant in it."""
     text = (ROOT / guide).read_text("utf-8")
     wrong = []
-    for match in re.finditer(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|md|txt|toml|sh))(?::([\w.]+))?", text):
+    for match in re.finditer(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|md|txt|toml|sh))(?::([\w.]+))?`", text):
         path, name = match.groups()
-        places = [place for place in (ROOT / "trayapp" / path, ROOT / path) if place.is_file()]
+        roots = (ROOT / "trayapp", ROOT, (ROOT / guide).parent)
+        places = [root / path for root in roots if (root / path).is_file()]
         if not places or (name and name not in names_in(places[0])):
             wrong.append(match.group().strip("`"))
 
