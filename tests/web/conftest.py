@@ -1,6 +1,6 @@
-"""One Chromium for all tests of the dashboard; each test has a stage and a fresh page of its own.
+"""Fixtures for the dashboard in one shared Chromium; each test gets a stage and a fresh page of its own.
 
-What is not installed skips a test with a reason on a laptop and fails it under CI=true.
+A test whose tools are not installed is skipped with a reason on a laptop and fails under CI=true.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ return document.body !== null && !document.body.classList.contains("reading")
   && document.querySelectorAll(".card").length === arguments[0]"""
 
 
-def lacking(what: str) -> None:
-    """Something that the test needs is not there: skip, or fail where it must be there."""
+def skip_or_fail(what: str) -> None:
+    """Something the test needs is missing: skip, or fail under CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
@@ -36,14 +36,14 @@ def lacking(what: str) -> None:
 @pytest.fixture(scope="session")
 def _chromium() -> Iterator[Window]:
     if missing := browser.missing():
-        lacking(f"{missing} not found: apt-get install chromium chromium-driver")
+        skip_or_fail(f"{missing} not found: apt-get install chromium chromium-driver")
     with Window() as window:
         yield window
 
 
 @pytest.fixture
 def window(_chromium: Window) -> Iterator[Window]:
-    """Light, wide, without motion; what another test's page knew is forgotten."""
+    """The window: light, wide, without motion, and without anything a previous test's page stored."""
     _chromium.look()
     _chromium.forget()
     yield _chromium
@@ -52,7 +52,7 @@ def window(_chromium: Window) -> Iterator[Window]:
 
 @pytest.fixture
 def show(window: Window, tmp_path: Path) -> Iterator[Open]:
-    """`show(view, …)`: a stage with these workloads and the page open on it, read to the end."""
+    """`show(view, …)`: a stage with these workloads and the page open on it, fully loaded."""
     with ExitStack() as stack:
 
         def opened(*views: WorkloadView) -> Stage:
@@ -69,9 +69,9 @@ def show(window: Window, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The text of axe-core."""
+    """The source of axe-core."""
     try:
         return (node.packages() / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     except node.NodeMissing as error:
-        lacking(str(error))
+        skip_or_fail(str(error))
         raise

@@ -1,10 +1,10 @@
-"""What there is to see: workloads in every state, and histories of a day."""
+"""Scenes for the dashboard: workloads in every state, and a day's history for them."""
 
 from __future__ import annotations
 
 import time
 
-from tests.web.stage import HOUR, MINUTE, seen
+from tests.web.stage import HOUR, MINUTE, workload_view
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -16,9 +16,9 @@ UNREACHED = Problem("dns", "The name of the login server was not found.")
 
 
 def in_trouble() -> list[WorkloadView]:
-    """Two that are well, one that heals, one that needs its person, one that is new."""
+    """Two that are well, one that is reconnecting, one that needs a sign-in, one that is new."""
     return [
-        seen(
+        workload_view(
             "atlassian",
             ago=10.4 * HOUR,
             url="https://mcp.atlassian.com/v1/sse",
@@ -26,14 +26,18 @@ def in_trouble() -> list[WorkloadView]:
         ),
         github(),
         linear(),
-        seen("notion", ago=5 * HOUR, url="https://mcp.notion.com/mcp", last_refreshed_at=time.time() - 31 * MINUTE),
-        seen("sentry", ago=9 * HOUR, url="https://mcp.sentry.dev/mcp", last_refreshed_at=time.time() - 44 * MINUTE),
+        workload_view(
+            "notion", ago=5 * HOUR, url="https://mcp.notion.com/mcp", last_refreshed_at=time.time() - 31 * MINUTE
+        ),
+        workload_view(
+            "sentry", ago=9 * HOUR, url="https://mcp.sentry.dev/mcp", last_refreshed_at=time.time() - 44 * MINUTE
+        ),
     ]
 
 
 def github() -> WorkloadView:
     text = "Choose Reauthorize to sign in again: the server says that this login was ended."
-    return seen(
+    return workload_view(
         "github",
         Status.UNAUTHENTICATED,
         Detail.REFUSED,
@@ -46,7 +50,7 @@ def github() -> WorkloadView:
 
 
 def linear() -> WorkloadView:
-    return seen(
+    return workload_view(
         "linear",
         Status.AUTH_RETRYING,
         Detail.RETRYING,
@@ -63,7 +67,7 @@ def linear() -> WorkloadView:
 
 
 def every_state() -> list[WorkloadView]:
-    """One workload for every detail, in the status that it comes with most."""
+    """One workload for every detail, in its most common status."""
     red = {Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN}
     status = {
         **dict.fromkeys(red, Status.UNAUTHENTICATED),
@@ -77,7 +81,7 @@ def every_state() -> list[WorkloadView]:
         Detail.REFRESH_DELAYED: Status.RUNNING,
     }
     views = [
-        seen(
+        workload_view(
             f"is-{detail.value}".replace("_", "-"),
             status.get(detail, Status.AUTH_RETRYING),
             detail,
@@ -94,22 +98,22 @@ def every_state() -> list[WorkloadView]:
     away = Problem("different_account", "You signed in with another account than before.")
     return [
         *views,
-        seen("is-signing-in", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True),
-        seen("is-other-account", Status.UNAUTHENTICATED, Detail.REFUSED, "Choose.", sign_in_error=away),
-        seen("is-doubtful", sign_in_warning=doubt),
-        seen("is-removing", Status.REMOVING, Detail.OK, "Being removed: its login is revoked and deleted."),
-        seen("is-unknown", Status.UNKNOWN, Detail.OK, "Nobody knows."),
+        workload_view("is-signing-in", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True),
+        workload_view("is-other-account", Status.UNAUTHENTICATED, Detail.REFUSED, "Choose.", sign_in_error=away),
+        workload_view("is-doubtful", sign_in_warning=doubt),
+        workload_view("is-removing", Status.REMOVING, Detail.OK, "Being removed: its login is revoked and deleted."),
+        workload_view("is-unknown", Status.UNKNOWN, Detail.OK, "Nobody knows."),
     ]
 
 
 def part(ago: float, status: Status, detail: str, text: str = "") -> Segment:
-    """One segment of a history, `ago` seconds before now."""
+    """One segment of a history, beginning `ago` seconds before now."""
     drawn = style_of(status)
     return Segment(time.time() - ago, status.value, drawn.colour.name.lower(), drawn.glyph.value, detail, text)
 
 
 def day(view: WorkloadView) -> list[Segment]:
-    """A day on a laptop: a night asleep, a bad half hour in the morning, and now what the view says."""
+    """A day on a laptop: a night asleep, a bad half hour in the morning, and the view's state now."""
     rows = [
         part(25 * HOUR, Status.RUNNING, "ok", "Running."),
         part(19.5 * HOUR, Status.UNKNOWN, "asleep", "The computer was asleep."),
@@ -123,7 +127,7 @@ def day(view: WorkloadView) -> list[Segment]:
 
 
 def busy_day(number: int, every: float = 4.8) -> list[Segment]:
-    """A day on which a workload went back and forth all the time, `every` so many minutes: 300 segments."""
+    """A day on which a workload changed state every `every` minutes: 300 segments."""
     states = [(Status.RUNNING, "ok"), (Status.AUTH_RETRYING, "retrying"), (Status.RUNNING, "refresh_delayed")]
     steps = range(int(1440 / every), 0, -1)
     return [
@@ -132,15 +136,17 @@ def busy_day(number: int, every: float = 4.8) -> list[Segment]:
 
 
 def many(count: int = 200) -> list[WorkloadView]:
-    """So many, most of them well."""
+    """This many workloads, most of them well."""
     made: list[WorkloadView] = []
     for i in range(count):
         name = f"workload-{i:03}"
         if i % 40 == 7:
-            made.append(seen(name, Status.UNAUTHENTICATED, Detail.REFUSED, "The server ended it.", problem=ENDED))
+            made.append(
+                workload_view(name, Status.UNAUTHENTICATED, Detail.REFUSED, "The server ended it.", problem=ENDED)
+            )
         elif i % 9 == 4:
             made.append(
-                seen(
+                workload_view(
                     name,
                     Status.AUTH_RETRYING,
                     Detail.RETRYING,
@@ -151,5 +157,5 @@ def many(count: int = 200) -> list[WorkloadView]:
                 )
             )
         else:
-            made.append(seen(name, last_refreshed_at=time.time() - i * 10))
+            made.append(workload_view(name, last_refreshed_at=time.time() - i * 10))
     return made

@@ -1,6 +1,6 @@
-"""The stage of the dashboard's tests: the real loopback server with the real files, and a scripted app behind it.
+"""The dashboard's test stage: the real loopback server with the real files, over a scripted app.
 
-It runs on a loop in a thread of its own, so that a test that speaks to a browser can be written from top to bottom.
+It runs on a loop in a thread of its own, so that a test that drives a browser can be written from top to bottom.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MINUTE = 60.0
 HOUR = 3600.0
 
 
-def seen(
+def workload_view(
     name: str,
     status: Status = Status.RUNNING,
     detail: Detail = Detail.OK,
@@ -47,7 +47,7 @@ def seen(
     attempts: int = 0,
     **more: Any,
 ) -> WorkloadView:
-    """A workload as the app would publish it; `ago` and `next_in` in seconds from now, `more` for the `auth` object."""
+    """A workload as the app publishes it. `ago` and `next_in`: seconds from now. `more` goes to the `auth` object."""
     now = time.time()
     drawn = style_of(status)
     colour, glyph = drawn.colour, drawn.glyph
@@ -66,7 +66,7 @@ def seen(
 
 @dataclass
 class Script(FakeControl):
-    """The scripted app: what the page asks for is noted in `calls`, and the views are what the test puts there."""
+    """The scripted app: records the page's requests in `calls`; the views are what the test puts there."""
 
     started_at: float = field(default_factory=time.time)
     added: Callable[[WorkloadView], None] = lambda view: None
@@ -81,7 +81,7 @@ class Script(FakeControl):
             return RejectedWorkload(409, "name_taken", "name", f"There is already a workload {name}.")
         if "issuer" in keys and not str(keys["issuer"]).startswith("https://"):
             return RejectedWorkload(400, "bad_value", "issuer", "issuer has to be an https address.")
-        self.added(seen(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
+        self.added(workload_view(name, Status.UNAUTHENTICATED, Detail.NEVER_SIGNED_IN, url=str(keys["url"]), ago=0))
         return None
 
     def created_at(self, name: str) -> float:
@@ -91,8 +91,8 @@ class Script(FakeControl):
         return ClientAccess(name, f"http://127.0.0.1:8765/w/{name}", Secret(f"local-key-of-{name}"))
 
 
-class Past:
-    """What the test says has been."""
+class ScriptedHistory:
+    """The history that the test wrote."""
 
     def __init__(self, history: dict[str, list[Segment]]) -> None:
         self._history = history
@@ -102,7 +102,7 @@ class Past:
 
 
 class Stage:
-    """With `with`; `views` is the app's whole world. It can be stopped and started again at the same address."""
+    """Use it with `with`. `views` is all the app knows; it can be stopped and restarted at the same address."""
 
     def __init__(self, directory: Path, *views: WorkloadView) -> None:
         self.directory = directory
@@ -131,11 +131,11 @@ class Stage:
         self._loop.close()
 
     def run(self, job: Coroutine[Any, Any, T]) -> T:
-        """Do it on the stage's loop."""
+        """Run a coroutine on the stage's loop."""
         return asyncio.run_coroutine_threadsafe(job, self._loop).result(20)
 
     def do(self, job: Callable[[], T]) -> T:
-        """Do it on the stage's loop."""
+        """Call a function on the stage's loop."""
 
         async def work() -> T:
             return job()
@@ -145,7 +145,7 @@ class Stage:
     # --- the app comes and goes ---------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """The app starts, or starts anew: a new key, a new run of events, the pages that it knew before."""
+        """Start the app, or restart it: a new key and a new run of events, but the open pages are still known."""
         self.run(self._start())
 
     async def _start(self) -> None:
@@ -161,7 +161,7 @@ class Stage:
                 version="1.2.3",
                 events=self._events,
                 page_keys=self._keys,
-                history_reader=Past(self.history),
+                history_reader=ScriptedHistory(self.history),
             ),
             open_routes=open_routes(self._keys),
             pages=Pages().routes(),
@@ -171,7 +171,7 @@ class Stage:
         self.port = self._server.port
 
     def stop(self) -> None:
-        """The app ends."""
+        """End the app."""
         self.run(self._stop())
 
     async def _stop(self) -> None:
@@ -193,20 +193,20 @@ class Stage:
         return f"{self.address}#once={self.do(self._keys.link).reveal()}"
 
     def put(self, *views: WorkloadView) -> None:
-        """These are new, or are otherwise than they were."""
+        """Add or replace these workloads."""
         self.do(lambda: self._publish({**self.control.views, **{view.name: view for view in views}}))
 
     def drop(self, name: str) -> None:
-        """It is no more."""
+        """Remove a workload."""
         self.do(lambda: self._publish({key: view for key, view in self.control.views.items() if key != name}))
 
     def change(self, name: str, **auth: Any) -> None:
-        """Some of its `auth` object is otherwise."""
+        """Change fields of a workload's `auth` object."""
         view = self.control.views[name]
         self.put(replace(view, auth=replace(view.auth, **auth)))
 
     def warn(self, *warnings: str) -> None:
-        """The app itself has something to say."""
+        """Set the app's own warnings."""
         self.control.warnings = warnings
         self.put()
 

@@ -1,4 +1,4 @@
-"""The page on the whole program: from the welcome to a signed-in workload, and over a restart without a reload."""
+"""The page on the whole program: from the welcome to a signed-in workload, and across a restart without a reload."""
 
 from __future__ import annotations
 

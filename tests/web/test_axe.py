@@ -1,4 +1,4 @@
-"""axe-core finds nothing to complain of, in light and dark, wide and narrow, in every face that the page has."""
+"""axe-core finds no violation in any view of the page, in light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def as_it_is(window: Window, stage: Stage) -> None:
     """Nothing more."""
 
 
-FACES: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
+PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage], None]]] = {
     "welcome": (list, as_it_is),
     "trouble": (in_trouble, everything_open),
     "every state": (scenes.every_state, as_it_is),
@@ -74,11 +74,11 @@ FACES: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, Stage
 }
 
 
-@pytest.mark.parametrize("face", FACES)
-def test_no_violations(window: Window, show: Open, axe: str, face: str) -> None:
+@pytest.mark.parametrize("face", PAGE_VIEWS)
+def test_no_violations(window: Window, show: Open, axe: str, page_view: str) -> None:
     """Names, roles, contrast, order of headings, focus: by the rules of WCAG 2.2 AA and of good practice."""
 
-    views, prepare = FACES[face]
+    views, prepare = PAGE_VIEWS[page_view]
     stage = show(*views())
     window.js("document.head.append(document.createComment('axe'))")
     prepare(window, stage)
@@ -88,7 +88,7 @@ def test_no_violations(window: Window, show: Open, axe: str, face: str) -> None:
             # What is not laid out is not looked at: here everything is.
             window.look(dark=dark, width=width, height=8000)
             window.until(lambda: window.js("return matchMedia('(prefers-color-scheme: dark)').matches") is dark, "")  # noqa: B023
-            assert [] == window.axe(axe), (face, "dark" if dark else "light", width)
+            assert [] == window.axe(axe), (page_view, "dark" if dark else "light", width)
 
 
 @pytest.mark.parametrize("width", [320, 360, 700, 1100, 1900])

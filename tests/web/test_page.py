@@ -1,4 +1,4 @@
-"""What the dashboard shows, in real Chromium: who gets in, what each workload says, and what happens while one looks."""
+"""What the dashboard shows, in real Chromium: access, each workload's texts, and live changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
-from tests.web.stage import HOUR, seen
+from tests.web.stage import HOUR, workload_view
 from tests.web.window import Window
 from trayapp.core.model import DeviceCode
 from trayapp.core.snapshot import Detail, Status
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.real
 def test_a_link_works_once(window: Window, show: Open) -> None:
     """It leaves the address bar, opens the page, and opens nothing when it is used again."""
 
-    stage = show(seen("github"))
+    stage = show(workload_view("github"))
     link = stage.link()
 
     window.forget()
@@ -42,7 +42,7 @@ def test_a_link_works_once(window: Window, show: Open) -> None:
 def test_without_a_link_nothing_is_shown(window: Window, show: Open) -> None:
     """A page without a key says calmly how to get one, whatever it kept; and a new link opens it without a reload."""
 
-    stage = show(seen("github"))
+    stage = show(workload_view("github"))
 
     for prepare in ("sessionStorage.clear()", "sessionStorage.setItem('amberlight.key', 'guessed')"):
         window.js(prepare)
@@ -59,7 +59,7 @@ def test_without_a_link_nothing_is_shown(window: Window, show: Open) -> None:
 def test_a_reload_needs_no_new_link(window: Window, show: Open) -> None:
     """The key is kept for as long as the tab."""
 
-    stage = show(seen("github"))
+    stage = show(workload_view("github"))
 
     window.open(stage.address)
 
@@ -140,7 +140,7 @@ def test_every_state_has_words_and_a_shape(window: Window, show: Open) -> None:
 def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     """An event changes its card, its place, the summary and the icon, and is said politely, all without a reload."""
 
-    stage = show(seen("alpha"), seen("beta"))
+    stage = show(workload_view("alpha"), workload_view("beta"))
     window.js("window.same = document.getElementById('workload-alpha')")
 
     stage.put(replace(scenes.github(), name="beta"))
@@ -150,7 +150,7 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     window.until(lambda: "beta: Needs you." in window.said(), "not said")
     assert window.js("return window.same === document.getElementById('workload-alpha')")
 
-    stage.put(seen("beta", ago=0))
+    stage.put(workload_view("beta", ago=0))
     window.until(lambda: window.text("#summary") == "All 2 signed in", "not well again")
 
     stage.drop("alpha")
@@ -162,7 +162,10 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
 def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:
     """Also where its login could not be saved yet; the way on is Resume."""
 
-    show(seen("alpha", Status.STOPPED, Detail.NOT_STORED, "…"), seen("beta", Status.STOPPED, Detail.PAUSED, "…"))
+    show(
+        workload_view("alpha", Status.STOPPED, Detail.NOT_STORED, "…"),
+        workload_view("beta", Status.STOPPED, Detail.PAUSED, "…"),
+    )
 
     assert ["Paused", "Paused"] == [window.text(f"#workload-{name} .badge") for name in ("alpha", "beta")]
     assert window.text("#workload-beta [data-ref=wrong]") == "Paused by you. Programs get no token."
@@ -176,10 +179,10 @@ def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:
 def test_a_card_does_not_run_away(window: Window, show: Open) -> None:
     """One that has the focus keeps its place until the person has left it."""
 
-    stage = show(seen("alpha"), replace(scenes.github(), name="beta"))
+    stage = show(workload_view("alpha"), replace(scenes.github(), name="beta"))
     window.js("document.querySelector('#workload-beta [data-do=retry]').focus()")
 
-    stage.put(seen("beta", ago=0))
+    stage.put(workload_view("beta", ago=0))
 
     window.until(lambda: "Signed in" in window.card("beta").text, "not changed")
     assert ["beta", "alpha"] == window.order()
@@ -201,7 +204,7 @@ def test_the_countdown_counts(window: Window, show: Open) -> None:
 def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
     """The page says that the app is gone since when, and lives again when it is back, with what changed meanwhile."""
 
-    stage = show(seen("alpha"), scenes.github())
+    stage = show(workload_view("alpha"), scenes.github())
     window.js("window.same = true")
 
     stage.stop()
@@ -211,8 +214,8 @@ def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
     window.see("#workload-github [data-do=retry]").click()
     window.until(lambda: "does not answer" in window.card("github").text, "a click says nothing")
 
-    stage.put(replace(seen("github", ago=0)))
-    stage.put(seen("fresh"))
+    stage.put(replace(workload_view("github", ago=0)))
+    stage.put(workload_view("fresh"))
     stage.drop("alpha")
     stage.start()
     window.until(lambda: sorted(window.order()) == ["fresh", "github"], "not read again", 12)
@@ -275,7 +278,7 @@ def test_the_line_tells_the_day(window: Window, show: Open) -> None:
 def test_what_happens_now_is_in_the_line(window: Window, show: Open) -> None:
     """A new segment is drawn and told without asking for the history again."""
 
-    stage = show(seen("github", ago=9 * HOUR))
+    stage = show(workload_view("github", ago=9 * HOUR))
     line = window.see("#workload-github .segs")
     window.until(lambda: "Signed in" in str(line.get_attribute("aria-valuetext")), "not drawn")
 
@@ -289,7 +292,9 @@ def test_a_sign_in_by_code(window: Window, show: Open) -> None:
 
     stage = show(scenes.github())
     code = DeviceCode("WDJB-MJHT", "https://example.com/device", "", time.time() + 600)
-    stage.put(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Enter it.", signing_in=True, device=code))
+    stage.put(
+        workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Enter it.", signing_in=True, device=code)
+    )
 
     window.until(lambda: "WDJB-MJHT" in window.card("github").text, "no code")
     assert "example.com/device" in window.card("github").text
@@ -299,7 +304,7 @@ def test_a_sign_in_by_code(window: Window, show: Open) -> None:
 def test_what_is_wrong_with_the_app_itself(window: Window, show: Open) -> None:
     """Its warnings stand above the workloads while they hold, and its own health can be asked for."""
 
-    stage = show(seen("github"))
+    stage = show(workload_view("github"))
     assert not window.find("#app-trouble")
 
     stage.warn("No safe keyring was found: logins are kept for this run only.")
@@ -316,7 +321,7 @@ def test_what_is_wrong_with_the_app_itself(window: Window, show: Open) -> None:
 def test_the_way_to_the_form(window: Window, show: Open) -> None:
     """The tray's Add workload… leads to the page with its form open, once."""
 
-    stage = show(seen("github"))
+    stage = show(workload_view("github"))
 
     window.forget()
     window.open(stage.link().replace("/#", "/?add#"))

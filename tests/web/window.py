@@ -25,7 +25,7 @@ LIMIT = 8.0  # s; a page that takes longer than this to change has not changed
 
 
 class Window:
-    """With `with`; `see` finds elements, `until` waits for what a person would wait for."""
+    """Use it with `with`. `see` finds elements, `until` waits for what a person would wait for."""
 
     def __init__(self) -> None:
         self._profile = tempfile.mkdtemp(prefix="dashboard-")
@@ -50,7 +50,7 @@ class Window:
     # --- what the person has on the desk ------------------------------------------------------------------------------
 
     def look(self, *, dark: bool = False, width: int = 1100, height: int = 800, still: bool = True) -> None:
-        """Colours and size of the window; `still`: the person wants no motion."""
+        """Set the colour scheme and size; `still` means that the person prefers no motion."""
         self._look = {"dark": dark, "width": width, "height": height, "still": still}
         self.cdp(
             "Emulation.setEmulatedMedia",
@@ -67,12 +67,12 @@ class Window:
         return found
 
     def open(self, address: str) -> None:
-        """Load the page anew, in the tab that there is."""
+        """Load the page in the current tab."""
         self.driver.get("about:blank")
         self.driver.get(address)
 
     def forget(self) -> None:
-        """A new tab that knows nothing, instead of the old one."""
+        """Replace the tab by a new one without any storage."""
         old = self.driver.current_window_handle
         self.driver.switch_to.new_window("tab")
         new = self.driver.current_window_handle
@@ -88,7 +88,7 @@ class Window:
         return self.driver.execute_script(text, *arguments)
 
     def find(self, selector: str) -> list[WebElement]:
-        """All that are there and shown."""
+        """All matching elements that are visible."""
         found: list[WebElement] = self.js(
             "return [...document.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility({visibilityProperty: true}))",
             selector,
@@ -117,25 +117,25 @@ class Window:
         return text
 
     def press(self, *keys: str) -> None:
-        """Keys, to whatever has the focus."""
+        """Send keys to whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
     def focused_in(self, selector: str) -> bool:
-        """Whether the focus is within it."""
+        """Whether the focus is within this element."""
         return bool(self.js("return document.querySelector(arguments[0]).contains(document.activeElement)", selector))
 
     def allow_clipboard(self, origin: str) -> None:
-        """As in a window that has the focus."""
+        """Grant access to the clipboard, as in a window that has the focus."""
         permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
         self.cdp("Browser.grantPermissions", origin=origin.rstrip("/"), permissions=permissions)
 
     def tab(self) -> WebElement:
-        """One step with the Tab key; what has the focus then."""
+        """Press Tab; returns what has the focus then."""
         self.press(Keys.TAB)
         return self.driver.switch_to.active_element
 
     def until(self, wanted: Callable[[], Any], what: str, limit: float = LIMIT) -> Any:
-        """Look again and again until it is so, and return it."""
+        """Poll until the result is truthy, and return it."""
         end = time.monotonic() + limit
         while True:
             try:
@@ -147,16 +147,16 @@ class Window:
             time.sleep(POLL)
 
     def errors(self) -> list[str]:
-        """What the console complained of."""
+        """The console's errors."""
         log: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [each["message"] for each in log if each["level"] == "SEVERE"]
 
     def shot(self) -> bytes:
-        """A picture of the window, as PNG."""
+        """A screenshot as PNG."""
         return base64.b64decode(self.cdp("Page.captureScreenshot", format="png")["data"])
 
     def axe(self, script: str) -> list[str]:
-        """The complaints of axe-core about what is shown now, one line each."""
+        """axe-core's violations in the current page, one line each."""
         if not self.js("return 'axe' in window"):
             self.cdp("Runtime.evaluate", expression=script)
         found = self.driver.execute_async_script(

@@ -1,10 +1,9 @@
-// Every sentence that the page says about a workload stands here, beside the rules that choose between them.
+// All sentences about a workload on the page, and the rules that choose between them.
 //
-// A card has rows for what is wrong, since when and what to do, so its sentences are shorter than the menu's; what a state
-// is called and how bad it is follows the menu. Nothing here touches the page. A detail that this file does not know is
-// shown in the app's own words.
+// A card has separate rows for problem, time and remedy, so its sentences are shorter than the menu's; names and ranking
+// of the states follow the menu. Nothing here touches the DOM. An unknown detail is shown in the app's own words.
 
-// What is wrong, by detail; null: the app's own sentence (`status_context`). What to do is the app's `help`.
+// The problem, by detail; null means the app's own sentence (`status_context`). What to do is the app's `help`.
 export const WRONG = {
   not_stored: "The newest login could not be saved in the keyring and is held in memory only.",
   keyring_locked: "The keyring that holds its login is locked.",
@@ -28,7 +27,7 @@ export const WRONG = {
   ok: "",
 };
 
-// Worst first, as in the tray's menu. `group` is what the buttons above the list choose by.
+// Worst first, as in the tray's menu. `group` is what the filter buttons above the list select by.
 export const RANKS = {
   signed_out: { order: 0, badge: "Needs you", group: "you" },
   error: { order: 1, badge: "Configuration error", group: "you" },
@@ -63,7 +62,7 @@ const AMBER_BADGES = {
   offline: "Offline",
 };
 
-// How bad a workload is, as it is drawn: a key of RANKS.
+// A workload's rank, from the way it is drawn: a key of RANKS.
 export function rank(row) {
   if (row.colour === "amber") return "retrying";
   if (row.status === "unauthenticated" && row.colour === "blue") return row.auth.signing_in ? "signing_in" : "never";
@@ -79,7 +78,7 @@ export function badge(row) {
   return RANKS[found].badge;
 }
 
-// What is wrong with it; empty when all is well.
+// The problem as a sentence; empty when all is well.
 export function wrong(row) {
   const { detail, signing_in: signingIn } = row.auth;
   if (row.status === "removing") return "Its login is revoked and deleted.";
@@ -89,7 +88,7 @@ export function wrong(row) {
   return WRONG[detail] ?? row.status_context;
 }
 
-// What stands before that: not every state is a fault.
+// The label of that sentence: not every state is a problem.
 export function wrongLabel(row) {
   return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
 }
@@ -104,7 +103,7 @@ export function codes(problem) {
   return [problem.http_status ? `HTTP ${problem.http_status}` : "", problem.code ?? ""].filter(Boolean).join(", ");
 }
 
-// What Copy client settings offers, and where the text belongs.
+// The programs that Copy client settings offers, and where each text belongs.
 export const PROGRAMS = {
   claude: ["Claude Code", "Paste it into .mcp.json of your project."],
   cursor: ["Cursor", "Paste it into ~/.cursor/mcp.json."],
@@ -137,7 +136,7 @@ export function summary(rows) {
   return parts.join("; ");
 }
 
-// The window's title: what matters first, as tabs are narrow.
+// The window title: the important part comes first, because tabs are narrow.
 export function title(rows) {
   const bad = rows.filter((row) => RANKS[rank(row)].group === "you");
   if (bad.length === 1) return `${bad[0].name} needs you · Amberlight`;

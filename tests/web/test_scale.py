@@ -1,4 +1,4 @@
-"""Two hundred workloads with a day of three hundred changes each: the page stays quick, whatever changes at once."""
+"""Two hundred workloads with three hundred changes a day each: the page stays fast, whatever changes together."""
 
 from __future__ import annotations
 

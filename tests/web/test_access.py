@@ -1,4 +1,4 @@
-"""Real Chromium at the dashboard's door: the ways in, and what a page of another port gets, whatever it knows: nothing."""
+"""Who gets into the dashboard, in real Chromium: links, and what a page of another port gets, which is nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("chromedriver") is None, reason="needs Chromium and chromedriver"),
 ]
 
-SEEN = "#workload-github"
+CARD = "#workload-github"
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +42,21 @@ def key_of(window: Window) -> str:
     return found
 
 
-def test_a_link_leads_in_and_leaves_no_trace(stage: Stage, window: Window) -> None:
+def test_a_link_opens_the_page_and_leaves_no_trace(stage: Stage, window: Window) -> None:
     """The page shows what there is; the address is bare, there is no cookie, and a reload asks for nothing new."""
 
     window.open(stage.link())
-    window.see(SEEN)
+    window.see(CARD)
     assert stage.address == window.driver.current_url
     assert [] == window.driver.get_cookies()
     window.driver.refresh()
-    window.see(SEEN)
+    window.see(CARD)
     assert [] == window.errors()
 
 
-def test_a_private_file_leads_in(stage: Stage, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_private_file_opens_the_page(
+    stage: Stage, window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The way that is taken where other users can see command lines: a browser calls it cross-site."""
 
     monkeypatch.setattr(dashboard, "visible_to_other_users", lambda: True)
@@ -67,20 +69,20 @@ def test_a_private_file_leads_in(stage: Stage, window: Window, tmp_path: Path, m
     assert dashboard.open_link(stage.link(), tmp_path / "run", browse)
     window.forget()
     window.open(opened[0])
-    window.see(SEEN)
+    window.see(CARD)
     assert stage.address == window.driver.current_url
 
 
-def test_a_used_link_leads_nowhere(stage: Stage, window: Window) -> None:
+def test_a_used_link_opens_nothing(stage: Stage, window: Window) -> None:
     """A new tab with it shows none of the workloads."""
 
     link = stage.link()
     window.open(link)
-    window.see(SEEN)
+    window.see(CARD)
     window.forget()
     window.open(link)
     window.until(lambda: window.text(), "the page")
-    assert not window.find(SEEN)
+    assert not window.find(CARD)
     assert not key_of(window)
 
 
@@ -158,7 +160,7 @@ def test_a_page_of_another_port_gets_nothing(stage: Stage, window: Window, host:
     """Though it knows a good link and the key of an open page: it reads nothing, and spends nothing."""
 
     window.open(stage.link())
-    window.see(SEEN)
+    window.see(CARD)
     key, link = key_of(window), stage.link()
     token = link.partition("#once=")[2]
     with another_port(host) as address:
@@ -179,4 +181,4 @@ def test_a_page_of_another_port_gets_nothing(stage: Stage, window: Window, host:
     assert [] == stage.control.calls
     window.forget()
     window.open(link)  # it was not spent
-    window.see(SEEN)
+    window.see(CARD)

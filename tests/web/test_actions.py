@@ -1,4 +1,4 @@
-"""What a person can do on the dashboard, in real Chromium: by mouse, by keyboard alone, and what the app then hears."""
+"""What a person can do on the dashboard, in real Chromium, by mouse and by keyboard, and what the app is then asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.web import scenes
 from tests.web.conftest import Open
 from tests.web.scenes import in_trouble
-from tests.web.stage import Stage, seen
+from tests.web.stage import Stage, workload_view
 from tests.web.window import Window
 from trayapp.core.model import Problem
 from trayapp.core.snapshot import Detail, Status
@@ -36,7 +36,7 @@ def heard(window: Window, stage: Stage, *call: object) -> None:
 def test_buttons(window: Window, show: Open, name: str, verb: str, call: tuple[object, ...]) -> None:
     """Each button asks the app for what stands on it, once, and says which workload it is about."""
 
-    stage = show(*in_trouble(), seen("resting", Status.STOPPED, Detail.PAUSED, "Paused."))
+    stage = show(*in_trouble(), workload_view("resting", Status.STOPPED, Detail.PAUSED, "Paused."))
     button = window.see(f"#workload-{name} [data-do={verb}]")
 
     assert f"{button.text}: {name}" == button.accessible_name
@@ -64,7 +64,7 @@ def test_a_sign_in_from_the_page(window: Window, show: Open) -> None:
     link = window.see("#workload-github .signing a")
     assert stage.control.page == link.get_attribute("href")
 
-    stage.put(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True))
+    stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "Finish it.", signing_in=True))
     window.until(lambda: "Reopen sign-in page" in window.card("github").text, "it does not say so")
     window.see("#workload-github .signing .fold").click()
     window.see("#workload-github .signing input").send_keys("http://127.0.0.1:1/callback?code=canary", Keys.ENTER)
@@ -82,7 +82,7 @@ def test_another_account_is_asked_about(window: Window, show: Open, kind: str) -
     """A sign-in that waits for consent can be agreed to, whatever it is that differs; one that failed says why."""
 
     away = Problem(kind, "You signed in with another account than before.")
-    stage = show(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_error=away))
+    stage = show(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_error=away))
 
     assert "another account" in window.text("#workload-github .signing")
     window.see("#workload-github [data-do=accept]").click()
@@ -94,18 +94,18 @@ def test_what_could_not_be_checked_is_said_on_the_card(window: Window, show: Ope
     """Quietly, beside a login that works; not to whoever has to sign in anyway, and gone when it is."""
 
     doubt = Problem("id_token", "Signed in, but whose account it is could not be checked: no key of the server fits.")
-    stage = show(seen("github", sign_in_warning=doubt))
+    stage = show(workload_view("github", sign_in_warning=doubt))
 
     def row() -> list[str]:
         return [found.text for found in window.find("#workload-github [data-ref=signedInRow]")]
 
     assert [f"Last sign-in\n{doubt.summary}"] == row()
     assert "Signed in" == window.text("#workload-github .badge")
-    stage.put(seen("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_warning=doubt))
+    stage.put(workload_view("github", Status.UNAUTHENTICATED, Detail.REFUSED, "…", sign_in_warning=doubt))
     window.until(lambda: not row(), "still there")
-    stage.put(seen("github", sign_in_warning=doubt))
+    stage.put(workload_view("github", sign_in_warning=doubt))
     window.until(row, "not there again")
-    stage.put(seen("github"))
+    stage.put(workload_view("github"))
     window.until(lambda: not row(), "it stays")
 
 
@@ -242,7 +242,7 @@ def test_removing_asks_first(window: Window, show: Open) -> None:
 def test_everything_by_keyboard(window: Window, show: Open) -> None:
     """Tab reaches every control in the order in which it is read, each with a name and a visible focus."""
 
-    show(scenes.github(), seen("notion"))
+    show(scenes.github(), workload_view("notion"))
     window.js("document.body.focus()")
     reached: list[str] = []
     for _ in range(30):
@@ -276,11 +276,11 @@ def test_everything_by_keyboard(window: Window, show: Open) -> None:
 def test_focus_is_not_lost_when_it_heals(window: Window, show: Open) -> None:
     """Whoever pressed a button that is not needed any more is still on the same card."""
 
-    stage = show(seen("alpha"), scenes.linear())
+    stage = show(workload_view("alpha"), scenes.linear())
     window.js("document.querySelector('#workload-linear [data-do=retry]').focus()")
     window.press(Keys.ENTER)
 
-    stage.put(seen("linear", ago=0, last_refreshed_at=time.time()))
+    stage.put(workload_view("linear", ago=0, last_refreshed_at=time.time()))
 
     window.until(lambda: "Signed in" in window.card("linear").text, "not well")
     assert window.focused_in("#workload-linear")
@@ -296,7 +296,7 @@ def test_more_pages_than_a_browser_has_connections(window: Window, show: Open) -
         window.driver.switch_to.new_window("tab")
         window.driver.get(stage.link())
         window.see("#workload-github")
-    stage.put(seen("github", Status.RUNNING, Detail.OK))
+    stage.put(workload_view("github", Status.RUNNING, Detail.OK))
     window.until(lambda: "Signed in" in window.card("github").text, "the newest page does not hear")
 
     for handle in set(window.driver.window_handles) - {first}:

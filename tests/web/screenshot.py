@@ -1,4 +1,7 @@
-"""Makes assets/dashboard.png, the picture of the README: `python -m tests.web.picture [FILE]`, after the page was changed."""
+"""Makes assets/dashboard.png, the picture in the README: `python -m tests.web.screenshot [FILE]`.
+
+Run it after a change of the page.
+"""
 
 from __future__ import annotations
 
