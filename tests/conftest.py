@@ -1,11 +1,11 @@
-"""What every test may use."""
+"""Settings and fixtures for every test."""
 
 import os
 import sys
 
 pytest_plugins = ["trayapp.oauthtest.plugin"]
 
-# Compiled files are kept, whatever the environment says: the tests start hundreds of programs, and each of them and the
-# next run of these tests would compile everything anew.
+# Bytecode is written, whatever the environment says: the tests start hundreds of programs, and without it each of them
+# would compile everything again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

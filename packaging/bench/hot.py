@@ -42,7 +42,7 @@ def measure(runs: int) -> list[Figure]:
 
 
 async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
-    from tests.engine.engines import QUICK, NoJournal, NoSignIn, Tokens, keeping, running
+    from tests.engine.engines import QUICK, ForgetfulJournal, HeldSignIn, Tokens, keystore_with, running
     from trayapp.core.messages import Answer
     from trayapp.core.model import AccessToken, Login, Secret, Spec
     from trayapp.core.snapshot import Unavailable
@@ -59,8 +59,8 @@ async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
         return await usual.refresh(login, limit=1.0, connect=1.0)
 
     tokens.reply = reply
-    parts: dict[str, Any] = {"journal": NoJournal(), "sign_in": NoSignIn(), "tokens": tokens}
-    async with running(specs, root, keystore=await keeping(*logins), **parts) as world:
+    parts: dict[str, Any] = {"journal": ForgetfulJournal(), "sign_in": HeldSignIn(), "tokens": tokens}
+    async with running(specs, root, keystore=await keystore_with(*logins), **parts) as world:
         await world.becomes("auth_retrying", "blocked")
         for name in names[1:]:
             await world.becomes("running", name)

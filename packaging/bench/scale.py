@@ -88,7 +88,7 @@ def child(role: str, size: int) -> dict[str, float]:
 @asynccontextmanager
 async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
     """A running engine with so many workloads that were signed in yesterday."""
-    from tests.engine.engines import NoJournal, NoSignIn, Tokens, keeping
+    from tests.engine.engines import ForgetfulJournal, HeldSignIn, Tokens, keystore_with
     from trayapp.app.memory import freeze_loaded
     from trayapp.core.gate import Gate
     from trayapp.core.model import Spec
@@ -98,9 +98,9 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
     adapters = Adapters(
         clock=clock,
         tokens=Tokens(life=2 * HOUR),
-        keystore=await keeping(*logins),
-        journal=NoJournal(),
-        sign_in=NoSignIn(),
+        keystore=await keystore_with(*logins),
+        journal=ForgetfulJournal(),
+        sign_in=HeldSignIn(),
         watcher=watcher,
     )
     made = Engine(adapters, lambda snapshot: None, first_gate=Gate())
@@ -156,7 +156,7 @@ async def live(size: int) -> dict[str, float]:
             await green(made, clock)
             await clock.pass_time(HOUR)
             for offline in (True, False):
-                watcher.news.append(SystemChange(network=True, offline=offline))
+                watcher.changes.append(SystemChange(network=True, offline=offline))
                 made.wake()
                 await clock.pass_time(HOUR)
             made.post(Action(Verb.RETRY_ALL))

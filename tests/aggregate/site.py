@@ -113,7 +113,7 @@ class Site:
 
     async def becomes(self, word: str, name: str) -> None:
         """Wait until the workload has this status."""
-        await until(lambda: self.program.word(name).startswith(f"{word} "), f"{name} to be {word}")
+        await until(lambda: self.program.status(name).startswith(f"{word} "), f"{name} to be {word}")
 
     async def all_green(self) -> None:
         for name in self.names:
@@ -130,7 +130,7 @@ class Site:
         """End all trouble and retry."""
         self.upstreams[name].distrust = False
         self.authorities[name].mode = Mode.SUCCESS
-        if self.program.word(name).startswith("unauthenticated"):
+        if self.program.status(name).startswith("unauthenticated"):
             self.authorities[name].mode = Mode.SUCCESS
             self.program.keystore._logins[name] = login_of(self.authorities[name], name)
         self.program.act(Verb.RETRY, name)

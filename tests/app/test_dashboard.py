@@ -1,4 +1,4 @@
-"""The way to the dashboard in the whole program: clicks, commands, a second start; and what it finds there."""
+"""The dashboard in the whole program: opened by clicks, commands and a second start; history and new workloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that the person's browser got."""
+    """The URLs that the person's browser was asked to open."""
     found: list[str] = []
 
     def browse(url: str) -> bool:
@@ -56,7 +56,7 @@ def program(tmp_path: Path, server: OAuthServer) -> Program:
 
 
 def page(address: str) -> tuple[int, dict[str, Any]]:
-    """What our page does with a link."""
+    """Exchange a link's token for a page key, as the page does."""
     parts = urlsplit(address)
     headers = {"Origin": f"http://{parts.netloc}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
     body = json.dumps({"once": parts.fragment.removeprefix("once=")})
@@ -87,8 +87,8 @@ def test_a_click_opens_the_page_once(program: Program, opened: list[str]) -> Non
         assert "/?add#once=" not in opened[0]
 
 
-def test_the_form_for_a_new_one(program: Program, opened: list[str]) -> None:
-    """*Add a workload…* says so in the address, before the secret."""
+def test_a_click_opens_the_form_for_a_new_workload(program: Program, opened: list[str]) -> None:
+    """*Add a workload…* puts `?add` into the URL, before the fragment."""
 
     with program:
         program.act(Verb.ADD)
@@ -98,8 +98,10 @@ def test_the_form_for_a_new_one(program: Program, opened: list[str]) -> None:
 
 
 @posix
-def test_where_others_could_read_the_link(program: Program, opened: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The browser gets a private file that leads on; the link is on no command line."""
+def test_where_other_users_could_read_the_link(
+    program: Program, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser gets a private file that redirects; the link is on no command line."""
 
     monkeypatch.setattr(peers, "is_supported", lambda: False)
     monkeypatch.setattr(sys, "platform", "linux" if sys.platform == "win32" else sys.platform)
@@ -115,7 +117,7 @@ def test_where_others_could_read_the_link(program: Program, opened: list[str], m
 
 
 def test_a_page_outlives_a_restart_of_the_app(program: Program, opened: list[str]) -> None:
-    """The same key is good with the next run, on the same port or another."""
+    """The same page key works with the next run, on the same port or another."""
 
     with program:
         program.act(Verb.SHOW)
@@ -129,8 +131,8 @@ def test_a_page_outlives_a_restart_of_the_app(program: Program, opened: list[str
         assert (200, "one") == (status, body["workloads"][0]["name"])
 
 
-def test_the_page_is_there(program: Program) -> None:
-    """The program serves its own files, and they need no key."""
+def test_the_page_is_served(program: Program) -> None:
+    """The program serves its files, and they need no key."""
 
     with program:
         connection = http.client.HTTPConnection("127.0.0.1", program.client.port, timeout=5)
@@ -151,8 +153,10 @@ def here(program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
     return program
 
 
-def test_the_command(here: Program, opened: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """It opens the page, or prints the link and opens nothing."""
+def test_the_command_opens_or_prints_a_link(
+    here: Program, opened: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `--print` nothing is opened."""
 
     with here:
         assert 0 == main(["dashboard"])
@@ -165,7 +169,7 @@ def test_the_command(here: Program, opened: list[str], capsys: pytest.CaptureFix
 def test_the_command_without_a_browser(
     here: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A sentence that says how to go on; without an app, the usual one."""
+    """A sentence that says what to do; the usual one if the app isn't running."""
 
     monkeypatch.setattr(dashboard, "browse", lambda url: False)
     with here:
@@ -180,7 +184,7 @@ def test_the_command_without_a_browser(
 def test_a_second_start_shows_the_first(
     here: Program, opened: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A click on the program's own icon is a wish to see it; without an icon it is a mistake, as before."""
+    """With an icon it opens the running app's dashboard; with `--no-tray` it is an error."""
 
     monkeypatch.setattr(os, "umask", lambda mask: 0)
     with here, launch.instance_lock(here.paths):
@@ -195,7 +199,7 @@ def test_a_second_start_shows_the_first(
 
 
 def test_the_history_of_two_runs(program: Program) -> None:
-    """What it was, that nobody looked for a while, and what it is now."""
+    """What was before, the gap while Amberlight wasn't running, and what is now."""
 
     seen: list[dict[str, Any]] = []
     for _ in range(2):
@@ -219,8 +223,8 @@ def rows(program: Program) -> list[dict[str, Any]]:
     return list(found["rows"]) or [{"detail": ""}]
 
 
-def test_how_the_app_is(program: Program) -> None:
-    """Its warnings are there for the page to show."""
+def test_the_page_shows_the_warnings(program: Program) -> None:
+    """The app's warnings are in the answer."""
 
     with program:
         program.write("[workloads.one]\nurl = 7\n")
@@ -238,14 +242,14 @@ NEW = {"name": "new", "url": "https://new.example/mcp", "issuer": "https://as.ex
 
 
 def test_a_workload_is_added(program: Program) -> None:
-    """Written into the file beside what is there, comments and all; taken up at once; kept for the next start."""
+    """Written into the file, comments intact; loaded immediately; there at the next start."""
 
     program.write("# mine, all mine\n" + program.paths.config_file.read_text() + "# the end\n")
     with program:
         new = NEW | {"scopes": ["a", "b"], "ceiling": "1h", "require_key": False, "resource": None}
         row = program.client.request("POST", f"{BASE}/workloads", new)
         assert ("new", "https://new.example/mcp") == (row["name"], row["url"])
-        program.until(lambda: program.word("new"), "the new one")
+        program.until(lambda: program.status("new"), "the new one")
         found = program.client.request("GET", f"{BASE}/workloads/new")
     text = program.paths.config_file.read_text()
 
@@ -272,10 +276,8 @@ def test_a_workload_is_added(program: Program) -> None:
         ({"client_secret": "canary"}, 400, ""),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field(
-    program: Program, change: dict[str, Any], status: int, field: str
-) -> None:
-    """Nothing is written then, and the sentence is one for people."""
+def test_a_rejection_names_its_field(program: Program, change: dict[str, Any], status: int, field: str) -> None:
+    """Nothing is written, and the sentence can be shown to people."""
 
     before = program.paths.config_file.read_text()
     with program:
@@ -290,8 +292,8 @@ def test_what_is_wrong_is_said_with_its_field(
     assert before == program.paths.config_file.read_text()
 
 
-def test_a_file_that_is_wrong_already(program: Program) -> None:
-    """It is not touched, and the sentence says where it is wrong."""
+def test_a_file_that_already_has_a_mistake(program: Program) -> None:
+    """It is not touched, and the sentence says where the mistake is."""
 
     with program:
         program.write("[settings]\nprot = 1\n")

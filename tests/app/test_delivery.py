@@ -35,7 +35,7 @@ def server() -> Iterator[OAuthServer]:
 
 @pytest.fixture
 def quiet(tmp_path: Path, server: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """It has a login, is the one that commands find, and was not started yet."""
+    """A program with a login, not started yet; commands find it."""
     program = Program(tmp_path)
     program.write(CONFIG.format(port=0, server=server).replace("[workloads", TIMES + "\n[workloads", 1))
     program.keystore._logins["one"] = login_of(server)
@@ -45,7 +45,7 @@ def quiet(tmp_path: Path, server: OAuthServer, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def program(quiet: Program) -> Iterator[Program]:
-    """It runs and is signed in."""
+    """The same, running and signed in."""
     with quiet:
         quiet.becomes("running ok")
         yield quiet
@@ -70,8 +70,8 @@ def counter(program: Program, start: str) -> float:
 # --- token -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_lasts(program: Program, server: OAuthServer, capsys: Capture) -> None:
-    """It is printed and good; asking for no more than it has costs nothing."""
+def test_the_command_prints_a_token(program: Program, server: OAuthServer, capsys: Capture) -> None:
+    """Asking for no more life than it has costs no refresh."""
 
     assert [0, 0] == [main(["token", "one", "--min-validity", "0"]), main(["token", "one", "--header"])]
     plain, header = capsys.readouterr().out.splitlines()
@@ -80,7 +80,7 @@ def test_a_token_that_lasts(program: Program, server: OAuthServer, capsys: Captu
 
 
 def test_more_life_than_is_left_is_refreshed_first(program: Program, server: OAuthServer, capsys: Capture) -> None:
-    """One refresh, for which the command waits longer than a hot caller would; nobody is told of a shorter life."""
+    """One refresh, for which the command waits longer than a hot caller would; no warning about a shorter life."""
 
     time.sleep(1.1)
     asked_before = server.count("token")
@@ -93,7 +93,7 @@ def test_more_life_than_is_left_is_refreshed_first(program: Program, server: OAu
 
 
 def test_more_life_than_any_token_has(program: Program, server: OAuthServer, capsys: Capture) -> None:
-    """One refresh, then what there is, with a word about it."""
+    """One refresh, then that token, with a warning that it lasts less."""
 
     asked_before = server.count("token")
     began = time.monotonic()
@@ -105,10 +105,10 @@ def test_more_life_than_any_token_has(program: Program, server: OAuthServer, cap
     assert time.monotonic() - began < 5.0
 
 
-def test_a_usable_token_is_handed_out_though_it_cannot_be_renewed(
+def test_a_usable_token_is_printed_though_it_cannot_be_refreshed(
     program: Program, server: OAuthServer, capsys: Capture
 ) -> None:
-    """The first call finds out; the second one need not wait for anything."""
+    """The first call finds out; the second doesn't wait."""
 
     server.mode = Mode.FIREWALL
     for _ in range(2):
@@ -122,7 +122,7 @@ def test_a_usable_token_is_handed_out_though_it_cannot_be_renewed(
     ("mode", "word", "code"),
     [(Mode.FIREWALL, "auth_retrying retrying", 5), (Mode.INVALID_GRANT, "unauthenticated refused", 4)],
 )
-def test_no_token_no_command(
+def test_without_a_token_exec_starts_nothing(
     quiet: Program,
     server: OAuthServer,
     mode: Mode,
@@ -131,7 +131,7 @@ def test_no_token_no_command(
     capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    """Amber is 5 and red is 4, with a sentence; the command of `exec` is not begun; who was refused is counted."""
+    """Exit code 5 for amber and 4 for red, with a sentence; the refusal is counted."""
 
     server.mode = mode
     trace = tmp_path / "ran"
@@ -149,8 +149,8 @@ def test_no_token_no_command(
 # --- metrics ---------------------------------------------------------------------------------------------------------
 
 
-def test_metrics_of_a_day(program: Program, server: OAuthServer) -> None:
-    """What happened is counted by outcome and trigger; nothing of the login is in it."""
+def test_metrics(program: Program, server: OAuthServer) -> None:
+    """Refreshes are counted by outcome and trigger; no secret is among them."""
 
     program.act(Verb.RETRY, "one")
     program.until(lambda: server.count("token") == 2, "the second refresh")
@@ -176,8 +176,8 @@ def told(response: HTTPResponse) -> tuple[str, Any]:
         fields[name] = fields.get(name, "") + value
 
 
-def test_a_click_is_told_to_who_listens(program: Program) -> None:
-    """Paused elsewhere, seen here within a moment; and the end of the program does not wait for the listener."""
+def test_a_click_is_sent_to_readers_of_events(program: Program) -> None:
+    """Paused elsewhere, seen here; and a quit doesn't wait for the reader."""
 
     connection, response = asked(program, "/api/v1beta/events")
     kind, data = told(response)
@@ -213,7 +213,7 @@ def test_client_config(program: Program, capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize("reader", ["claude", "cursor", "vscode", "json"])
-def test_what_is_printed_works_when_pasted(quiet: Program, server: OAuthServer, reader: str, capsys: Capture) -> None:
+def test_the_printed_client_settings_work(quiet: Program, server: OAuthServer, reader: str, capsys: Capture) -> None:
     """A client that knows nothing but the pasted entry reaches a workload that demands the token."""
 
     with EchoWorkload(server) as echo, quiet:
@@ -247,8 +247,8 @@ def pasted(url: str, headers: dict[str, str]) -> tuple[int, Any]:
             return error.code, json.loads(error.read())
 
 
-def test_client_config_stays_the_same(program: Program, capsys: Capture) -> None:
-    """What was pasted once is right the next time."""
+def test_client_settings_stay_the_same(program: Program, capsys: Capture) -> None:
+    """The same after a restart."""
 
     first, second = [(main(["client-config", "one"]), capsys.readouterr().out)[1] for _ in range(2)]
 
@@ -265,7 +265,7 @@ def test_an_unknown_workload_has_no_client_config(program: Program, capsys: Capt
 
 
 def test_a_removed_workload_loses_its_key(program: Program, capsys: Capture) -> None:
-    """Whoever still shows it is refused, also after the name was added again."""
+    """A client that still sends it is refused, also after the name is added again."""
 
     main(["client-config", "one"])
     assert 0 == main(["remove", "one", "--yes"])

@@ -1,4 +1,4 @@
-"""What `run` says when it has begun: a line to a person at a terminal, nothing to a log."""
+"""The greeting of `run`: one line at a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from trayapp.config.loader import Paths
 from trayapp.demo import story
 
 
-def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:
-    """Once everything runs: one line, with the command that shows more and the key that ends it."""
+def test_a_terminal_gets_one_line(tmp_path: Path) -> None:
+    """Once everything runs, with the command that shows more and the key that ends it."""
 
     places = {f"XDG_{name}": str(tmp_path) for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR")}
     tmp_path.chmod(0o700)
@@ -41,15 +41,15 @@ def test_a_terminal_hears_that_it_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()])
-def test_no_terminal_hears_nothing(stream: io.StringIO | None) -> None:
-    """The start at a login leaves no words in anybody's log, and a program without streams does not fail of it."""
+def test_without_a_terminal_nothing_is_printed(stream: io.StringIO | None) -> None:
+    """A start at login prints nothing, and a program without streams doesn't fail."""
 
     _greet(stream, tray=True)
 
     assert stream is None or "" == stream.getvalue()
 
 
-def test_the_demo_names_no_command_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_names_no_command_that_reaches_another_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another Amberlight runs, `amberlight reauthorize` would go to that one, so only the click is named."""
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What is loaded when: nothing that the icon does not need before it is there, and nothing that nobody uses ever."""
+"""Imports before the icon: only what the icon needs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LATER = (
 )
 
 
-def test_the_icon_waits_for_nothing_else(tmp_path: Path) -> None:
+def test_nothing_heavy_is_imported_before_the_icon(tmp_path: Path) -> None:
     """When the icon is about to be shown, neither the engine nor any heavy library has been loaded."""
 
     places = {f"XDG_{place}_HOME": str(tmp_path / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}

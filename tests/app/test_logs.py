@@ -1,4 +1,4 @@
-"""The log file: readable by its owner only, a few files of a megabyte, and never a reason to fail."""
+"""The log file: readable by its owner only, a few files of 1 MB, and never a reason to fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trayapp.app import logs
 
 @pytest.fixture
 def say(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Says a line to the log in the directory `log`; what this adds to logging is taken away again."""
+    """Logs a line to the directory `log`; logging is restored afterwards."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     quiet = {name: logging.getLogger(name).level for name in logs.LIBRARIES}
@@ -32,10 +32,8 @@ def say(tmp_path: Path) -> Iterator[Callable[[str], None]]:
         logging.getLogger(name).setLevel(before)
 
 
-def test_a_full_file_makes_room_for_a_new_one(
-    say: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The newest lines are in the plain name, the oldest fall off the end, and nothing in between is lost."""
+def test_a_full_file_is_rotated(say: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest lines are under the plain name, the oldest are dropped, and nothing in between is lost."""
 
     monkeypatch.setattr(logs, "MAX_BYTES", 200)
     for number in range(40):
@@ -60,7 +58,7 @@ def test_only_its_owner_reads_it(say: Callable[[str], None], tmp_path: Path, mon
         assert 0o600 == stat.S_IMODE(file.stat().st_mode), file.name
 
 
-def test_a_directory_that_vanishes_stops_nobody(
+def test_a_directory_that_vanishes_is_no_error(
     say: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is raised and nothing is printed; when it is back, lines are written again."""
@@ -77,15 +75,15 @@ def test_a_directory_that_vanishes_stops_nobody(
     assert ("", "") == capfd.readouterr()
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_raises(tmp_path: Path) -> None:
     """The caller makes a sentence of it."""
 
     with pytest.raises(OSError, match="nowhere"):
         logs.log_to_file(tmp_path / "nowhere" / "a.log")
 
 
-def test_it_loads_nothing_heavy() -> None:
-    """The icon waits for it."""
+def test_it_imports_nothing_heavy() -> None:
+    """It is imported before the icon."""
 
     code = "import sys, trayapp.app.logs; print(sorted({'pickle', 'logging.handlers', 'socket'} & set(sys.modules)))"
     assert (

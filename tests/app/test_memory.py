@@ -1,4 +1,4 @@
-"""The process keeps small and smooth, and nothing depends on that it can."""
+"""Memory and garbage collection settings: what they save, and that other systems run without them."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def said(code: str, *arguments: str) -> str:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for each thread")
 def test_threads_share_one_heap() -> None:
-    """Four threads that allocate at once make no heaps of their own; without the call they do."""
+    """Four threads that allocate at the same time get no heaps of their own; without the call they do."""
 
     assert "0" == said(THREADS, "one")
     assert 0 < int(said(THREADS, "many"))
 
 
-def test_what_is_there_is_not_looked_through_again() -> None:
-    """While it is loaded nobody looks for garbage; then it is frozen, and the collector goes on with what is new."""
+def test_what_is_loaded_is_exempt_from_collections() -> None:
+    """No collection while loading; then it is frozen, and the collector handles only newer objects."""
 
     assert "False True 0 True" == said(FREEZE)
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_other_systems_have_no_such_call(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is asked of them."""
+def test_other_systems_are_left_alone(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C library is not called."""
 
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setitem(sys.modules, "ctypes", None)
@@ -93,8 +93,8 @@ print(first, sent())
 """
 
 
-def test_a_request_without_a_context_of_ours_is_not_sent() -> None:
-    """aiohttp's own are let go of, that which checks nothing among them; a second call finds nothing to do."""
+def test_a_request_without_a_tls_context_of_ours_is_not_sent() -> None:
+    """aiohttp's own are dropped, among them the one that verifies nothing; a second call does no harm."""
 
     assert "tried refused" == said(SPARE)
 
@@ -109,7 +109,7 @@ print(mimetypes.guess_type("a.html")[0], mimetypes.guess_type("a.amberlight")[0]
 """
 
 
-def test_the_systems_file_endings_are_not_read() -> None:
-    """Those that Python knows are enough for whoever may ask."""
+def test_the_systems_mime_types_are_not_read() -> None:
+    """Those that Python knows are enough."""
 
     assert "text/html None 0" == said(TYPES)

@@ -1,4 +1,4 @@
-"""Notices become notifications in their order; a server that hangs, fails or is missing disturbs nothing else."""
+"""Desktop notifications: shown in order; a server that hangs, fails or is missing disturbs nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.engines import Tokens, VirtualClock, World, imagined
+from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
 from trayapp.app import notifier as module
 from trayapp.app.notifier import Notifier
 from trayapp.core.client_settings import ClientAccess, Program, settings_text
@@ -20,7 +20,7 @@ from trayapp.tray import notify
 
 
 class Screen:
-    """A notification server that is told what to do wrong."""
+    """A notification server whose faults a test chooses."""
 
     def __init__(self, act: Callable[[Action], None]) -> None:
         self.act = act
@@ -59,7 +59,7 @@ def _notifier(world: World, act: Callable[[Action], None], *, enabled: bool) -> 
 
 
 class Stage:
-    """An engine in virtual time, its notifier, and the screen."""
+    """An engine in virtual time with a notifier and a fake notification server."""
 
     def __init__(self, world: World, clock: VirtualClock, tokens: Tokens) -> None:
         self.world = world
@@ -75,7 +75,7 @@ class Stage:
         return found
 
     async def pass_time(self, seconds: float, step: float = 30.0) -> None:
-        """As the program does: at each publishing, and at each of the engine's looks."""
+        """Let time pass, with the calls that the program makes after each publishing and each pass."""
         end = self.clock.at + seconds
         while self.clock.at < end:
             await self.clock.pass_time(min(step, end - self.clock.at))
@@ -90,7 +90,7 @@ class Stage:
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     monkeypatch.setattr(notify, "NotificationCentre", Screen)
     clock, tokens = VirtualClock(), Tokens(life=1200.0)
-    async with imagined(["one", "two"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one", "two"], tmp_path, clock, tokens) as world:
         stage = Stage(world, clock, tokens)
         await stage.notifier.open()
         await stage.pass_time(5.0)
@@ -108,11 +108,11 @@ async def refusing(login: Login) -> Reply:
 
 
 async def test_an_outage_is_announced_only_when_somebody_missed_a_token(stage: Stage) -> None:
-    """Nobody asked: nothing is said. A client was refused, and it is a minute old: said once; over: withdrawn."""
+    """Not before a client was refused and it is a minute old; then once; withdrawn when it is over."""
 
     stage.tokens.reply = dead
     await stage.pass_time(2400.0)
-    assert "auth_retrying retrying" == stage.world.word()
+    assert "auth_retrying retrying" == stage.world.status()
     assert {} == stage.screen.up
     await stage.world.engine.token("one")
     await stage.pass_time(60.0)
@@ -126,7 +126,7 @@ async def test_an_outage_is_announced_only_when_somebody_missed_a_token(stage: S
 
 
 async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
-    """With both buttons; reminded of a day later when the person is back, and withdrawn by success."""
+    """With both buttons; again a day later when the person is back; withdrawn by success."""
 
     stage.tokens.reply = refusing
     stage.world.do(Verb.RETRY)
@@ -146,8 +146,8 @@ async def test_red_is_announced_until_it_is_solved(stage: Stage) -> None:
     assert [] == stage.texts()
 
 
-async def test_muted_says_nothing(stage: Stage) -> None:
-    """What was on the screen goes, and nothing new comes."""
+async def test_muted_shows_nothing(stage: Stage) -> None:
+    """What is on the screen is withdrawn, and nothing new is shown."""
 
     stage.tokens.reply = refusing
     stage.world.engine.set_app_fields(muted=True)
@@ -156,8 +156,8 @@ async def test_muted_says_nothing(stage: Stage) -> None:
     assert {} == stage.screen.up
 
 
-async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
-    """One by one, with what to do; or that all is well."""
+async def test_show_names_each_workload_with_a_problem(stage: Stage) -> None:
+    """One notification each, with what to do; or one that all is well."""
 
     stage.notifier.show_all()
     await stage.pass_time(1.0)
@@ -171,7 +171,7 @@ async def test_show_tells_of_each_that_is_not_well(stage: Stage) -> None:
 
 
 async def test_at_the_end_nothing_is_left_on_the_screen(stage: Stage) -> None:
-    """Its buttons would do nothing any more."""
+    """The buttons would do nothing any more."""
 
     stage.notifier.show_text("host", "Amberlight is running", "A sentence.")
     stage.notifier.warn_quit(["one"])
@@ -181,8 +181,8 @@ async def test_at_the_end_nothing_is_left_on_the_screen(stage: Stage) -> None:
     assert {} == stage.screen.up
 
 
-async def test_a_server_that_hangs_holds_up_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next notification gets its turn, and so does the end."""
+async def test_a_server_that_hangs_delays_nothing_for_long(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the next notification nor the end."""
 
     monkeypatch.setattr(module, "SHOW_LIMIT", 0.05)
     monkeypatch.setattr(module, "CLOSE_LIMIT", 0.05)
@@ -209,7 +209,7 @@ async def test_a_server_that_fails_is_asked_again_for_the_next(stage: Stage, cap
 
 
 async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the clipboard; where there is none, to the screen. An unknown name is nobody's error."""
+    """Shown where there is no clipboard. An unknown name has none."""
 
     copied: list[str] = []
     works = True
@@ -262,15 +262,15 @@ async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypa
     assert 2 == len(copied)
 
 
-async def test_without_notifications_nothing_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same calls, and no server is looked for."""
+async def test_with_notifications_off_no_server_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same calls work without one."""
 
     def never(*_: Any) -> None:
         raise AssertionError("opened")
 
     monkeypatch.setattr(notify, "NotificationCentre", never)
     clock, tokens = VirtualClock(), Tokens()
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         notifier = _notifier(world, lambda action: None, enabled=False)
         await notifier.open()
         notifier.show_text("a", "first", "")

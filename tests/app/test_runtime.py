@@ -1,4 +1,4 @@
-"""The whole program in a thread of the test: configuration, port, switches and its end, without tray and keyring."""
+"""The whole program in a thread, without tray and keyring: configuration, port, clicks, commands and its end."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Program:
 
     @property
     def runtime(self) -> Runtime:
-        """The parts inside, for what no client can see."""
+        """Its parts, for what no client can see."""
         assert self.app is not None
         assert self.app._runtime is not None
         return self.app._runtime
@@ -107,20 +107,20 @@ class Program:
     def last(self) -> Snapshot:
         return self.snapshots[-1]
 
-    def word(self, name: str = "one") -> str:
+    def status(self, name: str = "one") -> str:
         view = self.last.workloads.get(name)
         return "" if view is None else f"{view.status} {view.auth.detail}"
 
     def becomes(self, word: str) -> None:
-        self.until(lambda: self.word() == word, word)
+        self.until(lambda: self.status() == word, word)
 
     def green(self, name: str = "one") -> None:
-        """Wait until it runs and its login is in the keyring: a click joins no attempt any more."""
+        """Wait until it is running and its login stored, so that a click begins an attempt of its own."""
 
         def settled() -> bool:
             assert self.control is not None
             workload = self.control.engine.workloads[name]
-            return self.word(name) == "running ok" and workload.attempt is None and workload.storing is None
+            return self.status(name) == "running ok" and workload.attempt is None and workload.storing is None
 
         self.until(settled, f"{name} to be green")
 
@@ -144,7 +144,7 @@ def server() -> Iterator[OAuthServer]:
 
 @pytest.fixture
 def program(tmp_path: Path, server: OAuthServer) -> Program:
-    """Configured with one workload that was signed in yesterday; not started yet."""
+    """Configured with one workload that is signed in; not started yet."""
     program = Program(tmp_path)
     program.write(CONFIG.format(port=0, server=server))
     program.keystore._logins["one"] = login_of(server)
@@ -166,8 +166,8 @@ def test_from_start_to_end(program: Program, server: OAuthServer) -> None:
     assert not program.paths.server_file.exists()
 
 
-def test_a_taken_port_is_said_and_another_one_taken(program: Program, server: OAuthServer) -> None:
-    """Refreshing goes on, commands find the way, and the menu and `doctor` name the port."""
+def test_a_taken_port_is_reported_and_another_one_used(program: Program, server: OAuthServer) -> None:
+    """Refreshes continue, commands find the other port, and the menu and `doctor` name the taken one."""
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -179,8 +179,8 @@ def test_a_taken_port_is_said_and_another_one_taken(program: Program, server: OA
             assert any(f"Port {port} " in text for _, state, text in program.checks() if state == "warning")
 
 
-def test_a_runtime_directory_that_cannot_be_trusted_is_said(program: Program) -> None:
-    """No file tells commands the way; everything else works."""
+def test_an_untrusted_runtime_directory_is_reported(program: Program) -> None:
+    """server.json is not written, so commands can't connect; everything else works."""
 
     program.paths.server_file.symlink_to(program.paths.config_file)
     with program:
@@ -189,8 +189,8 @@ def test_a_runtime_directory_that_cannot_be_trusted_is_said(program: Program) ->
     assert 0 == program.code
 
 
-def test_a_damaged_file_at_the_start_is_a_red_cross(program: Program, server: OAuthServer) -> None:
-    """No attempts; the sentence names file and line; the mended file is taken up by itself."""
+def test_a_bad_file_at_the_start_is_a_red_icon(program: Program, server: OAuthServer) -> None:
+    """No attempts; the sentence names file and line; the fixed file is loaded automatically."""
 
     good = program.paths.config_file.read_text()
     program.write("[settings]\nport = 0\n[workloads.one]\nurl = 7\n")
@@ -198,20 +198,20 @@ def test_a_damaged_file_at_the_start_is_a_red_cross(program: Program, server: OA
         assert program.last.broken.startswith(f"{program.paths.config_file}:4: ")
         assert {} == program.last.workloads
         program.write(good)
-        _look(program)
+        _make_a_pass(program)
         program.becomes("running ok")
         assert "" == program.last.broken
         assert 1 == server.count("token")
 
 
-def _look(program: Program) -> None:
-    """The engine's next look, which otherwise comes within half a minute."""
+def _make_a_pass(program: Program) -> None:
+    """Bring the engine's next pass, which otherwise comes within half a minute."""
     assert program.control is not None
     program.control.engine._loop.call_soon_threadsafe(program.control.engine.wake)
 
 
-def test_a_later_bad_file_changes_nothing_but_what_is_said(program: Program, server: OAuthServer) -> None:
-    """The last good configuration stays in force; the icon stays; the warning goes when the file is mended."""
+def test_a_later_bad_file_only_adds_a_warning(program: Program, server: OAuthServer) -> None:
+    """The last good configuration stays in force; the icon stays; the warning goes when the file is fixed."""
 
     with program:
         program.becomes("running ok")
@@ -225,7 +225,7 @@ def test_a_later_bad_file_changes_nothing_but_what_is_said(program: Program, ser
         assert "The last good configuration stays in force." in warning
         assert ".." not in warning
         assert "" == program.last.broken
-        assert "running ok" == program.word()
+        assert "running ok" == program.status()
         program.write(good)
         assert program.client.reload()["ok"]
         program.until(lambda: not program.last.warnings, "no warning")
@@ -239,11 +239,11 @@ def test_a_changed_file_is_noticed_without_a_command(program: Program, server: O
         program.becomes("running ok")
         text = program.paths.config_file.read_text()
         program.write(text.replace("[workloads.one]", "[workloads.two]"))
-        _look(program)
+        _make_a_pass(program)
         program.until(lambda: list(program.last.workloads) == ["two"], "two")
         assert "one" in program.keystore._logins
         program.paths.config_file.unlink()
-        _look(program)
+        _make_a_pass(program)
         program.until(lambda: not program.last.workloads, "none")
         assert "one" in program.keystore._logins
         assert 0 == server.count("revoke")
@@ -263,8 +263,8 @@ def test_muted_survives_a_restart(program: Program) -> None:
         program.control, program.snapshots = None, []
 
 
-def test_a_quit_that_would_lose_a_login_is_asked_twice(program: Program) -> None:
-    """The keyring takes nothing: the first *Quit* warns, the second one means it."""
+def test_a_quit_that_would_lose_a_login_warns_first(program: Program) -> None:
+    """The keyring stores nothing: the first *Quit* warns, the second quits."""
 
     class Full(MemoryKeystore):
         async def store(self, *_: Any) -> Trouble:
@@ -295,7 +295,7 @@ def test_quit_by_click_and_by_command(program: Program) -> None:
         program.until(lambda: program.code == 0, "the end")
 
 
-def test_an_end_before_the_start(program: Program) -> None:
+def test_a_quit_before_the_start(program: Program) -> None:
     """*Quit* while the icon has only just appeared."""
 
     app = App(program.paths, lambda: load(program.paths, {}), Parts(notifications=False))
@@ -303,7 +303,7 @@ def test_an_end_before_the_start(program: Program) -> None:
     assert 0 == app.run(tray=False)
 
 
-def test_an_engine_that_ends_unexpectedly_says_so(
+def test_an_engine_that_ends_unexpectedly(
     program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, a sentence that names the log, and no traceback on the terminal."""
@@ -343,8 +343,8 @@ def test_the_commands_of_a_person_reach_the_engine(program: Program, server: OAu
         assert {} == program.keystore._logins
 
 
-def test_state_db_says_what_happened(program: Program, server: OAuthServer) -> None:
-    """The history of an outage can be read afterwards, in words."""
+def test_state_db_holds_the_history(program: Program, server: OAuthServer) -> None:
+    """The history of an outage can be read afterwards."""
 
     import sqlite3
     from contextlib import closing

@@ -1,4 +1,4 @@
-"""`amberlight run` as a process: its end, its second instance, and that no token is ever seen where none belongs."""
+"""`amberlight run` as a process: its end, a second instance, and that no token leaks into output or files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ scopes = ["openid", "mcp"]
 
 
 class Process:
-    """`amberlight run --no-tray` on a machine without session bus, display and keyring, below directories of its own."""
+    """`amberlight run --no-tray` without session bus, display and keyring, in directories of its own."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -165,8 +165,8 @@ def test_a_process_and_its_end(process: Process) -> None:
     assert "Traceback" not in process.output.read_text()
 
 
-def test_no_token_is_seen_where_none_belongs(process: Process, server: OAuthServer) -> None:
-    """Sign-in, every fault, garbage, rotation and an end, at log level debug: no token or code in any of the places."""
+def test_no_token_leaks(process: Process, server: OAuthServer) -> None:
+    """Sign-in, every fault, garbage, rotation and quit, at log level debug: no token or code in any output or file."""
 
     answers = list(signed_in_with_trouble(process))
     token = process.client.token("one", 0)["access_token"]
@@ -192,7 +192,7 @@ def test_no_token_is_seen_where_none_belongs(process: Process, server: OAuthServ
 
 
 def signed_in_with_trouble(process: Process) -> Iterator[str]:
-    """A sign-in at whose doors codes are thrown before it succeeds; what was answered to that."""
+    """A sign-in whose listener gets wrong codes before it succeeds; the answers to them."""
     url = process.client.post("one", "reauthorize", {"browser": False})["authorization_url"]
     yield url
     (redirect,) = parse_qs(urlsplit(url).query)["redirect_uri"]
@@ -214,7 +214,7 @@ def signed_in_with_trouble(process: Process) -> Iterator[str]:
 
 
 def refreshed_with_trouble(process: Process, server: OAuthServer) -> Iterator[str]:
-    """Every fault of the server, each with tokens in places where none belongs; then all is well again."""
+    """Every fault of the server, each with tokens where none belong; then green again."""
     refresh = server.current_refresh_token(server.live_families()[-1])
     for mode in Mode:
         if mode in (Mode.SLOW, Mode.INVALID_GRANT, Mode.INVALID_CLIENT, Mode.FORM_ERROR, Mode.GITHUB_ERROR):

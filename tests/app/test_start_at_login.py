@@ -1,4 +1,4 @@
-"""*Start at login* in the running app and on the command line."""
+"""*Start at login*: the menu item of the running app, and the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ME = (sys.executable, "run")
 
 
 class System:
-    """One that does as it is told, unless it is told otherwise."""
+    """A fake autostart, which can fail or be overridden."""
 
     def __init__(self) -> None:
         self.kind = Kind.OFF
@@ -51,8 +51,8 @@ class System:
         return self.status()
 
 
-class Room:
-    """The app's side: what it shows and what it says."""
+class Item:
+    """The menu item with a fake system: what it shows and tells."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.system = System()
@@ -63,78 +63,78 @@ class Room:
 
 
 @pytest.fixture
-def room(monkeypatch: pytest.MonkeyPatch) -> Room:
-    return Room(monkeypatch)
+def item(monkeypatch: pytest.MonkeyPatch) -> Item:
+    return Item(monkeypatch)
 
 
-async def test_a_click_switches_it(room: Room) -> None:
-    """On, with the command that was found, and off again; silently, as the check mark says it."""
+async def test_a_click_switches_it(item: Item) -> None:
+    """On, with the command that was found, and off again; only the check mark shows it."""
 
-    await room.at_login.refresh()
-    await room.at_login.toggle()
-    assert ME == room.system.started
-    await room.at_login.toggle()
-    assert [False, True, False] == room.shown
-    assert [] == room.told
-    await room.at_login.close()
+    await item.at_login.refresh()
+    await item.at_login.toggle()
+    assert ME == item.system.started
+    await item.at_login.toggle()
+    assert [False, True, False] == item.shown
+    assert [] == item.told
+    await item.at_login.close()
 
 
 @pytest.mark.parametrize("kind", [Kind.BROKEN, Kind.DISABLED])
-async def test_what_starts_nothing_has_no_check_mark(room: Room, kind: Kind) -> None:
-    """A click mends it."""
+async def test_what_starts_nothing_has_no_check_mark(item: Item, kind: Kind) -> None:
+    """A click fixes it."""
 
-    room.system.kind = kind
-    await room.at_login.refresh()
-    await room.at_login.toggle()
-    assert [False, True] == room.shown
-    await room.at_login.close()
+    item.system.kind = kind
+    await item.at_login.refresh()
+    await item.at_login.toggle()
+    assert [False, True] == item.shown
+    await item.at_login.close()
 
 
-async def test_the_systems_own_switch_is_told(room: Room) -> None:
+async def test_a_switch_of_the_system_is_explained(item: Item) -> None:
     """A click that changes nothing says why, and what to do."""
 
-    room.system.overridden = True
-    await room.at_login.toggle()
-    assert [False] == room.shown
-    assert ["It is disabled. Look elsewhere."] == room.told
-    await room.at_login.close()
+    item.system.overridden = True
+    await item.at_login.toggle()
+    assert [False] == item.shown
+    assert ["It is disabled. Look elsewhere."] == item.told
+    await item.at_login.close()
 
 
-async def test_a_failure_is_told(room: Room) -> None:
-    """And the check mark stays as things are."""
+async def test_a_failure_is_shown(item: Item) -> None:
+    """And the check mark shows the actual state."""
 
-    room.system.stubborn = "The disk is full."
-    await room.at_login.toggle()
-    assert ["The disk is full."] == room.told
-    assert [False] == room.shown
-    await room.at_login.close()
+    item.system.stubborn = "The disk is full."
+    await item.at_login.toggle()
+    assert ["The disk is full."] == item.told
+    assert [False] == item.shown
+    await item.at_login.close()
 
 
-async def test_a_checkout_offers_nothing(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_checkout_offers_nothing(item: Item, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing could be started there is nothing to choose; but what is on can be switched off."""
 
     def nothing() -> Sequence[str]:
         raise autostart.CannotStartError("not installed")
 
     monkeypatch.setattr(autostart, "login_command", nothing)
-    await room.at_login.refresh()
-    room.system.kind = Kind.ON
-    await room.at_login.refresh()
-    await room.at_login.toggle()
-    assert [None, True, False] == room.shown
-    await room.at_login.close()
+    await item.at_login.refresh()
+    item.system.kind = Kind.ON
+    await item.at_login.refresh()
+    await item.at_login.toggle()
+    assert [None, True, False] == item.shown
+    await item.at_login.close()
 
 
-async def test_a_system_that_fails_in_its_own_way(room: Room, caplog: pytest.LogCaptureFixture) -> None:
-    """The app goes on: one entry in the log."""
+async def test_an_unexpected_error_of_the_system(item: Item, caplog: pytest.LogCaptureFixture) -> None:
+    """One entry in the log, and the app continues."""
 
-    room.system.status = lambda: 1 / 0  # type: ignore[assignment, return-value]
-    await room.at_login.refresh()
-    assert [] == room.shown
+    item.system.status = lambda: 1 / 0  # type: ignore[assignment, return-value]
+    await item.at_login.refresh()
+    assert [] == item.shown
     assert "it could not be seen" in caplog.text
-    await room.at_login.close()
-    await room.at_login.refresh()  # after the end: nothing
-    await room.at_login.toggle()
+    await item.at_login.close()
+    await item.at_login.refresh()  # after the end: nothing
+    await item.at_login.toggle()
 
 
 async def test_the_demo_offers_nothing() -> None:
@@ -147,7 +147,7 @@ async def test_the_demo_offers_nothing() -> None:
 
 
 def test_the_menu_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A click switches it; and what the command line did shows as soon as it tells the app."""
+    """A click switches it; a change by the command is shown too."""
 
     monkeypatch.setattr(autostart, "login_command", lambda: ME)
     system, paths, seen = System(), Paths.under(tmp_path), queue.Queue[bool | None]()
@@ -197,7 +197,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the XDG
 
 @linux
 def test_the_three_commands(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """on, status and off, each with what is so; without a word it is status."""
+    """on, status and off, each with the resulting state; status is the default."""
 
     entry = home / "config_home/autostart/amberlight.desktop"
     assert 0 == main(["autostart", "on"])
@@ -235,7 +235,7 @@ def test_a_failure_is_one_sentence(home: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """Anything but the three words."""
+    """Anything but the three subcommands."""
 
     assert 2 == main(["autostart", "maybe"])
     assert "maybe" in capsys.readouterr().err

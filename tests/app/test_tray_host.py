@@ -1,4 +1,4 @@
-"""That no panel shows the icon is told once, however early it is known."""
+"""The warning that no panel shows the icon: given once, however early it is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trayapp.app.runtime import NO_HOST
 
 @pytest.fixture
 def early(monkeypatch: pytest.MonkeyPatch) -> list[App]:
-    """The tray knows it before the engine's thread has begun."""
+    """The tray learns it before the engine thread has begun."""
     made: list[App] = []
     begin = App._run_engine
 
@@ -26,8 +26,10 @@ def early(monkeypatch: pytest.MonkeyPatch) -> list[App]:
     return made
 
 
-def test_news_that_came_before_the_engine(early: list[App], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """On a slow machine the engine is not there yet when the tray gives up looking: it is told when it is."""
+def test_a_host_change_before_the_engine_runs(
+    early: list[App], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a slow machine the tray gives up before the engine is there: the warning comes when it is."""
 
     with Program(tmp_path) as program:
         program.until(lambda: NO_HOST in program.last.warnings, "the warning")

@@ -1,4 +1,4 @@
-"""A whole engine with its real edges, small waits and an oauthtest server: what the tests of the engine stand on."""
+"""Running engines for tests: with real adapters, short waits and an oauthtest server, or in memory and virtual time."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ QUICK = Policy(
 
 
 class Watcher:
-    """The operating system: it says what a test tells it to say."""
+    """A `ports.Watcher` that reports the changes that a test appends, one per poll."""
 
     def __init__(self) -> None:
-        self.news: list[SystemChange] = []
+        self.changes: list[SystemChange] = []
         self.announces_network = False
         self.looks = 0
         self.failure: Exception | None = None
@@ -70,7 +70,7 @@ class Watcher:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
-        return self.news.pop(0) if self.news else None
+        return self.changes.pop(0) if self.changes else None
 
 
 @dataclass
@@ -82,9 +82,11 @@ class World:
     journal: ports.Journal
     watcher: Watcher
     snapshots: list[tuple[float, Snapshot]] = field(default_factory=list)
-    opened: list[str] = field(default_factory=list)  # addresses that the browser got
-    seen: dict[str, list[str]] = field(default_factory=dict)  # by name: each "status detail", once per change
-    browsers: list[threading.Thread] = field(default_factory=list)  # of persons who agree at once
+    opened: list[str] = field(default_factory=list)  # URLs that the browser was asked to open
+    seen: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # by name: each "status detail" that was published, in order
+    browsers: list[threading.Thread] = field(default_factory=list)  # of persons who agree immediately
     reread: int = 0
 
     def w(self, name: str = "one") -> Workload:
@@ -95,51 +97,51 @@ class World:
         assert found is not None
         return found
 
-    def word(self, name: str = "one") -> str:
+    def status(self, name: str = "one") -> str:
         """ "status detail"."""
         view = self.view(name)
         return f"{view.status} {view.auth.detail}"
 
     async def until(self, holds: Callable[[], object], what: str = "", limit: float = LIMIT) -> None:
-        """Wait for it, a few milliseconds at a time."""
+        """Wait until it holds, polling every few milliseconds."""
         end = time.monotonic() + limit
         while not holds():
-            words = {name: self.word(name) for name in self.engine.workloads}
+            words = {name: self.status(name) for name in self.engine.workloads}
             assert time.monotonic() < end, f"waited in vain for {what or holds}: {words}"
             await asyncio.sleep(0.003)
 
     async def becomes(self, word: str, name: str = "one") -> WorkloadView:
-        """Wait until it is so: "status" or "status detail"."""
-        await self.until(lambda: f"{self.word(name)} ".startswith(f"{word} "), f"{name} to be {word}")
+        """Wait for this "status" or "status detail"."""
+        await self.until(lambda: f"{self.status(name)} ".startswith(f"{word} "), f"{name} to be {word}")
         return self.view(name)
 
     async def green(self, name: str = "one") -> WorkloadView:
-        """Wait until it runs and its login is in the keyring: a click joins no attempt any more."""
+        """Wait until it is running and its login stored, so that a click begins an attempt of its own."""
         await self.until(
-            lambda: self.word(name) == "running ok" and self.w(name).attempt is None and self.w(name).storing is None,
+            lambda: self.status(name) == "running ok" and self.w(name).attempt is None and self.w(name).storing is None,
             f"{name} to be green",
         )
         return self.view(name)
 
     async def browsed(self) -> None:
-        """Every browser has seen its last page, which the next sign-in or the end would take away."""
+        """Wait until every browser has loaded its last page, which the next sign-in or the end would take away."""
         for browser in self.browsers:
             await asyncio.to_thread(browser.join)
 
     async def quiet(self, seconds: float = 0.1) -> None:
-        """Several ticks of `QUICK` go by."""
+        """Let several ticks of `QUICK` pass."""
         await asyncio.sleep(seconds)
 
     def do(self, verb: Verb, name: str = "one") -> None:
         self.engine.post(Action(verb, name))
 
-    def hear(self, news: SystemChange) -> None:
-        """Something happens to machine or network, and the engine looks."""
-        self.watcher.news.append(news)
+    def system_changes(self, change: SystemChange) -> None:
+        """Machine or network change, and the engine makes a pass."""
+        self.watcher.changes.append(change)
         self.engine.set_app_fields()
 
     async def stored(self, name: str = "one") -> Login | None:
-        """The login that the keyring holds."""
+        """The login in the keyring."""
         found = await self.keystore.load(name)
         assert isinstance(found, ports.StoredLogin)
         return found.login
@@ -159,7 +161,7 @@ def spec_of(server: OAuthServer, name: str = "one", policy: Policy = QUICK, **mo
 
 
 def login_of(server: OAuthServer, name: str = "one", scope: str = "mcp", subject: str = "", **more: Any) -> Login:
-    """A login of yesterday."""
+    """A login from before, known to the server."""
     grant = server.issue(scope=scope, subject=subject or None)
     fields: dict[str, Any] = {
         "generation": 1,
@@ -176,8 +178,8 @@ def login_of(server: OAuthServer, name: str = "one", scope: str = "mcp", subject
     return Login(**(fields | more))
 
 
-async def keeping(*logins: tuple[str, Login]) -> MemoryKeystore:
-    """A keyring with these logins."""
+async def keystore_with(*logins: tuple[str, Login]) -> MemoryKeystore:
+    """A keyring that holds these logins."""
     keystore = MemoryKeystore()
     for name, login in logins:
         assert await keystore.store(name, login) is None
@@ -199,7 +201,7 @@ async def running(
     certificates: bool = False,
     on_app_action: Callable[[Action], None] = lambda action: None,
 ) -> AsyncIterator[World]:
-    """The engine from start to a clean end. `person`: whoever opens a page agrees to it at once."""
+    """A running engine, closed at the end. `person`: whoever opens a sign-in page agrees immediately."""
     wire = Wire("0") if certificates else Wire("0", bare)  # reading all authorities takes 30 ms
     http = HttpTokens(wire)
     opened: list[str] = []
@@ -253,14 +255,14 @@ async def running(
 async def one(
     server: OAuthServer, path: Path, policy: Policy = QUICK, login: Login | None = None, **more: Any
 ) -> AsyncIterator[World]:
-    """The usual case: one workload that was signed in yesterday, not waited for."""
-    keystore = more.pop("keystore", None) or await keeping(("one", login or login_of(server)))
+    """The usual case: one workload that is already signed in. Doesn't wait for its first refresh."""
+    keystore = more.pop("keystore", None) or await keystore_with(("one", login or login_of(server)))
     async with running([spec_of(server, policy=policy)], path, keystore=keystore, **more) as world:
         yield world
 
 
-def accounted(world: World, name: str = "one") -> bool:
-    """M13: a deadline, an attempt in flight, or a status that says what it waits for."""
+def accounted_for(world: World, name: str = "one") -> bool:
+    """M13: it has a deadline, an attempt in flight, or a status that says what it waits for."""
     w = world.w(name)
     named = world.view(name).status in (Status.UNAUTHENTICATED, Status.STOPPED, Status.ERROR, Status.REMOVING)
     deadline = deadlines.next_deadline(w, world.engine.gate) is not None
@@ -269,7 +271,7 @@ def accounted(world: World, name: str = "one") -> bool:
     return deadline or w.attempt is not None or named or endless or reading
 
 
-# --- a world without sockets and without time ------------------------------------------------------------------------
+# --- without sockets, in virtual time ------------------------------------------------------------------------
 
 
 class Tokens:
@@ -291,8 +293,8 @@ class Tokens:
         return True
 
 
-class NoJournal:
-    """state.db of a machine that forgets."""
+class ForgetfulJournal:
+    """A journal in memory that records no intents."""
 
     def __init__(self) -> None:
         self.notes: list[tuple[str, Note]] = []
@@ -317,8 +319,8 @@ class NoJournal:
         self.saved.pop(name, None)
 
 
-class NoSignIn:
-    """Nobody is there to sign in; each sign-in ends when the test says so."""
+class HeldSignIn:
+    """Sign-ins without a browser; each ends when the test sets its answer."""
 
     def __init__(self) -> None:
         self.answers: dict[str, asyncio.Future[NewLogin]] = {}
@@ -341,7 +343,7 @@ class NoSignIn:
 
 
 class VirtualClock:
-    """Time passes only when everybody sleeps, and then at once. `sleeps` counts the wake-ups that were asked for."""
+    """Time passes only in `pass_time`, and takes none. `sleeps` counts how often somebody asked to be woken."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -365,7 +367,7 @@ class VirtualClock:
             self._sleepers.remove(entry)
 
     async def pass_time(self, seconds: float) -> None:
-        """Let so many seconds go by."""
+        """Let so many seconds pass."""
         end = self.at + seconds
         while True:
             await settled()
@@ -383,13 +385,13 @@ class VirtualClock:
 
 
 async def settled() -> None:
-    """Everything that can run without time has run."""
+    """Let everything run that needs no time."""
     for _ in range(40):
         await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
-async def imagined(
+async def virtual_engine(
     names: Iterable[str], path: Path, clock: VirtualClock, tokens: Tokens, policy: Policy = USUAL, **more: Any
 ) -> AsyncIterator[World]:
     """An engine in virtual time with signed-in workloads of these names."""
@@ -398,9 +400,9 @@ async def imagined(
     logins = [
         (spec.name, Login(1, f"line-{spec.name}", Secret(f"rt-{spec.name}"), 0.0, endpoint, "client")) for spec in specs
     ]
-    parts: dict[str, Any] = {"journal": NoJournal(), "sign_in": NoSignIn()} | more
+    parts: dict[str, Any] = {"journal": ForgetfulJournal(), "sign_in": HeldSignIn()} | more
     async with running(
-        specs, path, keystore=await keeping(*logins), clock=clock, tokens=tokens, gate=Gate(), **parts
+        specs, path, keystore=await keystore_with(*logins), clock=clock, tokens=tokens, gate=Gate(), **parts
     ) as world:
         await settled()
         yield world

@@ -1,4 +1,4 @@
-"""What the agenda keeps is what would be worked out anew."""
+"""The agenda's cached instants always equal those computed anew."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from trayapp.core.model import Phase
 from trayapp.engine.agenda import Agenda
 
 
-def test_what_is_kept_follows_every_change_of_workload_and_gate() -> None:
-    """Another workload or another gate is worked out anew; the same ones are not."""
+def test_another_workload_or_gate_is_computed_anew() -> None:
+    """The same workload and gate give the cached object; after `forget` they do not."""
 
     p, agenda = reached(Phase.WAITING), Agenda()
     shut = gate.network(Gate(), p.now.at, offline=True)
     later = replace(p.w, due=(p.w.due or 0.0) + 7.0)
     for w in (p.w, later, p.w):
-        for way in (Gate(), shut, Gate()):
-            times = agenda.times("w", w, way)
-            assert (deadlines.opens_at(w, way), deadlines.next_deadline(w, way)) == times
-            assert times is agenda.times("w", w, way)
-    kept = agenda.times("w", p.w, shut)
+        for each in (Gate(), shut, Gate()):
+            times = agenda.times("w", w, each)
+            assert (deadlines.opens_at(w, each), deadlines.next_deadline(w, each)) == times
+            assert times is agenda.times("w", w, each)
+    cached = agenda.times("w", p.w, shut)
     agenda.forget("w")
-    assert kept is not agenda.times("w", p.w, shut)
+    assert cached is not agenda.times("w", p.w, shut)
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.VALID])
 def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> None:
-    """M11: otherwise the engine would look again and again without a pause."""
+    """M11: otherwise the engine would make one pass after another without a pause."""
 
     p, agenda = reached(phase), Agenda()
     due = deadlines.opens_at(p.w, Gate())
@@ -41,8 +41,8 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> Non
     assert due + 5.0 == agenda.next_instant({"w": p.w}, Gate(), due, (due + 5.0, due + 9.0))
 
 
-def test_who_is_due_longest_comes_first() -> None:
-    """And nobody before his time."""
+def test_the_longest_due_comes_first() -> None:
+    """Nothing comes before it is due."""
 
     p = reached(Phase.WAITING)
     due = deadlines.opens_at(p.w, Gate())
@@ -52,8 +52,8 @@ def test_who_is_due_longest_comes_first() -> None:
     assert [] == Agenda().ready(workloads, Gate(), due - 1.0)
 
 
-def test_the_end_of_the_settling_is_an_instant() -> None:
-    """The gate opens by time alone."""
+def test_the_end_of_settling_is_the_next_instant() -> None:
+    """The gate then opens by time alone."""
 
     restless = gate.network(Gate(), 100.0, offline=False)
     assert restless.settles_at() == Agenda().next_instant({}, restless, 100.0, ())

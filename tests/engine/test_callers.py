@@ -1,4 +1,4 @@
-"""Hot callers (M15): served or refused from what is known, and never the reason for a request that was not due."""
+"""Callers that need a token now (M15): served or refused from the current state, never the cause of a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import Tokens, VirtualClock, World, imagined, one, running, settled, spec_of, with_policy
+from tests.engine.engines import (
+    Tokens,
+    VirtualClock,
+    World,
+    one,
+    running,
+    settled,
+    spec_of,
+    virtual_engine,
+    with_policy,
+)
 from trayapp.core.messages import Fault, Rejected, Reply
 from trayapp.core.model import AccessToken, Login, Policy
 from trayapp.core.presentation import Colour, Verb
@@ -43,8 +53,8 @@ async def test_a_hundred_callers_at_the_start_share_one_attempt(tmp_path: Path) 
 
 
 @pytest.mark.alone
-async def test_a_thousand_callers_in_amber_fail_at_once_and_send_nothing(tmp_path: Path) -> None:
-    """Each in well under 5 ms, with the seconds until the next attempt; the server hears nothing of them."""
+async def test_a_thousand_callers_during_an_outage_fail_immediately_and_send_nothing(tmp_path: Path) -> None:
+    """Each in well under 5 ms, with the seconds until the next attempt; the token endpoint gets no request."""
 
     with OAuthServer() as server:
         server.mode = Mode.FIREWALL
@@ -63,7 +73,7 @@ async def test_a_thousand_callers_in_amber_fail_at_once_and_send_nothing(tmp_pat
 
 
 @pytest.mark.alone
-async def test_in_amber_nobody_waits_for_an_attempt_in_flight(tmp_path: Path) -> None:
+async def test_during_an_outage_nobody_waits_for_an_attempt_in_flight(tmp_path: Path) -> None:
     """The next attempt has begun and hangs: callers fail as fast as before."""
 
     with OAuthServer(check=False) as server:
@@ -84,7 +94,7 @@ async def test_in_amber_nobody_waits_for_an_attempt_in_flight(tmp_path: Path) ->
 
 
 async def test_a_caller_that_goes_away_cancels_its_waiting_only(tmp_path: Path) -> None:
-    """The attempt goes on, others are served, and nothing of the one who left is kept."""
+    """The attempt continues, others are served, and nothing is kept of the caller that left."""
 
     with OAuthServer(delay=0.1) as server:
         server.mode = Mode.SLOW
@@ -102,7 +112,7 @@ async def test_a_caller_that_goes_away_cancels_its_waiting_only(tmp_path: Path) 
 
 
 @pytest.mark.alone
-async def test_a_server_that_hangs_costs_a_caller_no_more_than_the_waiting(tmp_path: Path) -> None:
+async def test_a_server_that_hangs_costs_a_caller_no_more_than_hot_wait(tmp_path: Path) -> None:
     """Two seconds by default, here a tenth: then "starting", with a time to come back."""
 
     with OAuthServer(check=False) as server:
@@ -115,8 +125,8 @@ async def test_a_server_that_hangs_costs_a_caller_no_more_than_the_waiting(tmp_p
             assert answer.retry_after is not None
 
 
-async def test_who_has_more_patience_waits_longer(tmp_path: Path) -> None:
-    """The usual wait is over before the slow answer comes; who may wait longer gets the token."""
+async def test_a_longer_max_wait_is_granted(tmp_path: Path) -> None:
+    """The usual wait ends before the slow answer comes; a caller with a longer one gets the token."""
 
     with OAuthServer(delay=0.3) as server:
         server.mode = Mode.SLOW
@@ -129,8 +139,8 @@ async def test_who_has_more_patience_waits_longer(tmp_path: Path) -> None:
         assert 1 == server.count("token")
 
 
-async def test_patience_is_not_spent_on_the_next_token(tmp_path: Path) -> None:
-    """Where tokens live too short for what was asked, a new one is all that there is: the one after it is no better."""
+async def test_a_long_max_wait_is_not_spent_on_a_token_after_the_next(tmp_path: Path) -> None:
+    """Where no token lives as long as was asked for, the next one is returned: the one after it is no better."""
 
     with OAuthServer(access_token_lifetime=2.0) as server:
         async with one(server, tmp_path, with_policy(rejected_spacing=0.0)) as world:
@@ -144,8 +154,8 @@ async def test_patience_is_not_spent_on_the_next_token(tmp_path: Path) -> None:
         assert 2 == server.count("token")
 
 
-async def test_who_asks_for_more_life_gets_what_is_left_when_it_cannot_be_renewed(tmp_path: Path) -> None:
-    """A usable token means that it runs, whatever fails: nobody is refused who could go on."""
+async def test_a_usable_token_is_returned_if_it_cannot_be_refreshed(tmp_path: Path) -> None:
+    """Its remaining life is less than was asked for, and better than a refusal."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path, with_policy(initial_retry_interval=30.0, max_retry_interval=30.0)) as world:
@@ -160,7 +170,7 @@ async def test_who_asks_for_more_life_gets_what_is_left_when_it_cannot_be_renewe
 
 
 async def test_waiting_ends_with_the_first_failure(tmp_path: Path) -> None:
-    """Who waits at the start for a server that is busy is told so, and does not wait for the second try."""
+    """A caller that waits at the start learns that the server is busy, and doesn't wait for the second try."""
 
     with OAuthServer(delay=0.05) as server:
         server.mode = Mode.FIREWALL
@@ -175,8 +185,10 @@ async def test_waiting_ends_with_the_first_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "error", "after"), [(Mode.INVALID_GRANT, "reauth_required", 60), (None, "reauth_required", 60)]
 )
-async def test_red_is_said_with_a_minute(tmp_path: Path, mode: Mode | None, error: str, after: int) -> None:
-    """A verdict, or no login at all: a person is needed, nobody need hurry, and nothing is sent."""
+async def test_unauthenticated_asks_callers_to_return_in_a_minute(
+    tmp_path: Path, mode: Mode | None, error: str, after: int
+) -> None:
+    """A verdict, or no login at all: a person is needed, and nothing is sent."""
 
     with OAuthServer() as server:
         server.mode = mode or Mode.SUCCESS
@@ -193,8 +205,8 @@ async def test_red_is_said_with_a_minute(tmp_path: Path, mode: Mode | None, erro
         assert server.count("token") <= 1
 
 
-async def test_a_verdict_leaves_the_last_token_to_its_end(tmp_path: Path) -> None:
-    """M5: red at once, and the access token that still works is served."""
+async def test_after_a_verdict_the_last_token_is_served_to_its_end(tmp_path: Path) -> None:
+    """M5: red immediately, and the access token that still works is served."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
@@ -205,8 +217,8 @@ async def test_a_verdict_leaves_the_last_token_to_its_end(tmp_path: Path) -> Non
             assert server.valid_access(await value(world))
 
 
-async def test_an_unknown_name(tmp_path: Path) -> None:
-    """Said plainly; nothing is kept of it."""
+async def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    """With a sentence that says so; nothing is counted for it."""
 
     with OAuthServer() as server:
         async with running([spec_of(server)], tmp_path) as world:
@@ -219,11 +231,11 @@ async def test_an_unknown_name(tmp_path: Path) -> None:
 # --- validity, expiry and rejection, in virtual time -----------------------------------------------------------------
 
 
-async def test_more_validity_than_is_left_makes_a_new_token(tmp_path: Path) -> None:
-    """Who needs ten minutes of a token with five left gets a new one; who needs less gets the old one."""
+async def test_more_validity_than_is_left_refreshes_the_token(tmp_path: Path) -> None:
+    """Ten minutes are needed and five are left: a new token; for less than that the old one is served."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
-    async with imagined(["one"], tmp_path, clock, tokens, Policy(refresh_ahead_max=60.0)) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens, Policy(refresh_ahead_max=60.0)) as world:
         await clock.pass_time(3300.0)
         assert "at-1" == await value(world, 200.0)
         assert "at-2" == await value(world, 600.0)
@@ -231,10 +243,10 @@ async def test_more_validity_than_is_left_makes_a_new_token(tmp_path: Path) -> N
 
 
 async def test_more_validity_than_any_token_has_costs_no_time(tmp_path: Path) -> None:
-    """Asking for an hour where tokens last half of one: one early refresh, then what there is, without waiting."""
+    """An hour is asked for and tokens last half of one: one early refresh, then that token, without waiting."""
 
     clock, tokens = VirtualClock(), Tokens(life=1800.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(60.0)
         began = time.perf_counter()
         assert "at-2" == await value(world, 3600.0)
@@ -244,21 +256,21 @@ async def test_more_validity_than_any_token_has_costs_no_time(tmp_path: Path) ->
         assert 2 == tokens.asked
 
 
-async def test_an_expired_token_makes_the_engine_look_at_its_clocks(tmp_path: Path) -> None:
-    """After a sleep that nobody announced, the first caller starts the refresh and gets its token."""
+async def test_an_expired_token_makes_the_engine_read_its_clocks(tmp_path: Path) -> None:
+    """After an unannounced sleep, the first caller starts the refresh and gets its token."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(1.0)
         clock.at += 7200.0  # nobody is woken by it
         assert "at-2" == await value(world)
 
 
-async def test_a_refusal_after_a_sleep_in_the_middle_of_an_outage_is_not_shown_as_green(tmp_path: Path) -> None:
-    """Nobody waits while something fails, but who finds the token expired makes everybody see it at once."""
+async def test_a_refusal_after_a_sleep_during_an_outage_updates_the_view(tmp_path: Path) -> None:
+    """The caller doesn't wait, but its finding the token expired turns the view amber immediately."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
 
         async def unreachable(login: Login) -> Reply:
             return Fault(False, "connect_timeout", "It could not be reached in time.")
@@ -272,11 +284,11 @@ async def test_a_refusal_after_a_sleep_in_the_middle_of_an_outage_is_not_shown_a
         assert Colour.AMBER is world.view().colour
 
 
-async def test_a_rejected_token_is_not_handed_out_again(tmp_path: Path) -> None:
+async def test_a_rejected_token_is_not_served_again(tmp_path: Path) -> None:
     """The upstream said 401: one forced refresh; a second 401 within ten seconds does not make another, nor a wait."""
 
     clock, tokens = VirtualClock(), Tokens()
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(60.0)
         serial = _serial(world)
         world.engine.apply("one", Rejected(clock.now(), serial))
@@ -293,16 +305,16 @@ async def test_a_rejected_token_is_not_handed_out_again(tmp_path: Path) -> None:
         assert "at-3" == await value(world)
 
 
-async def test_three_fresh_tokens_rejected_are_the_upstream_s_trouble(tmp_path: Path) -> None:
-    """M18: `unhealthy`; nothing is asked for ten minutes."""
+async def test_three_fresh_tokens_rejected_in_a_row_are_unhealthy(tmp_path: Path) -> None:
+    """M18: no forced refresh for ten minutes."""
 
     clock, tokens = VirtualClock(), Tokens()
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         for _ in range(3):
             await clock.pass_time(11.0)
             world.engine.apply("one", Rejected(clock.now(), _serial(world)))
         await clock.pass_time(1.0)
-        assert "unhealthy upstream_rejects" == world.word()
+        assert "unhealthy upstream_rejects" == world.status()
         asked = tokens.asked
         assert "upstream_rejects" == (await refusal(world)).error
         await clock.pass_time(500.0)
@@ -316,10 +328,10 @@ def _serial(world: World) -> int:
 
 
 async def test_a_refusal_is_remembered_until_it_runs_again(tmp_path: Path) -> None:
-    """That is how the notification knows that somebody missed a token."""
+    """So the notification knows that a client missed a token."""
 
     clock, tokens = VirtualClock(), Tokens(life=300.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(1.0)
 
         async def dead(login: Login) -> Reply:
@@ -327,23 +339,23 @@ async def test_a_refusal_is_remembered_until_it_runs_again(tmp_path: Path) -> No
 
         tokens.reply = dead
         await clock.pass_time(600.0)
-        assert "auth_retrying retrying" == world.word()
+        assert "auth_retrying retrying" == world.status()
         assert not world.engine.callers.refused
         await refusal(world)
         assert {"one"} == world.engine.callers.refused
         tokens.reply = None
         world.do(Verb.RETRY)
         await settled()
-        assert "running ok" == world.word()
+        assert "running ok" == world.status()
         assert not world.engine.callers.refused
 
 
 @pytest.mark.alone
-async def test_served_without_a_detour(tmp_path: Path) -> None:
-    """A valid token, or a fast failure, is a matter of microseconds: no task, no lock, no look at anybody else."""
+async def test_serving_takes_microseconds(tmp_path: Path) -> None:
+    """A valid token or a refusal takes no task, no lock and no other workload."""
 
     clock, tokens = VirtualClock(), Tokens()
-    async with imagined([f"w{n}" for n in range(200)] + ["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine([f"w{n}" for n in range(200)] + ["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(5.0)
         slept = clock.sleeps
         began = time.perf_counter()

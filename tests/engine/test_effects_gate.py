@@ -1,4 +1,4 @@
-"""An attempt whose keyring took long looks at the gate once more before its token leaves (M10)."""
+"""After a slow keyring probe the gate is checked once more before the token is sent (M10)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import Tokens, VirtualClock, imagined
+from tests.engine.engines import Tokens, VirtualClock, virtual_engine
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import SystemChange
 
@@ -28,7 +28,7 @@ async def test_news_during_a_slow_probe_holds_the_request_back(
     """Until the network has settled for three seconds, however long that takes."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
 
         async def probe(*, prompt: bool = False) -> Trouble | None:
             await clock.sleep(SLOW)
@@ -37,12 +37,12 @@ async def test_news_during_a_slow_probe_holds_the_request_back(
         await clock.pass_time(1.0)
         monkeypatch.setattr(world.keystore, "probe", probe)
         await clock.pass_time(DUE - 1.0 + SLOW - 0.5)
-        world.hear(news)
+        world.system_changes(news)
         await clock.pass_time(2.0)
         if back is not None:
             await clock.pass_time(20.0)
             assert 1 == tokens.asked
-            world.hear(back)
+            world.system_changes(back)
             await clock.pass_time(2.0)
         assert 1 == tokens.asked
 

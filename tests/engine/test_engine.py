@@ -1,4 +1,4 @@
-"""The whole machine in seconds: outages heal, a verdict is a verdict, and a ceiling only asks.
+"""The engine against a real server, in seconds: outages end, verdicts are final, the ceiling only asks a person.
 
 Everything is real but the keyring: engine, HTTP, state.db, and an authorization server in this process.
 """
@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import NO_CEILING, QUICK, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import (
+    NO_CEILING,
+    QUICK,
+    accounted_for,
+    keystore_with,
+    login_of,
+    one,
+    running,
+    spec_of,
+    with_policy,
+)
 from trayapp.core.model import SignedOut
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Health
@@ -31,7 +41,7 @@ async def test_a_firewall_page_turns_it_amber_and_success_turns_it_green(tmp_pat
             assert amber.auth.retrying_since is not None
             assert amber.auth.attempts >= QUICK.max_tries
             await world.quiet()
-            assert "auth_retrying retrying" == world.word()
+            assert "auth_retrying retrying" == world.status()
 
             server.mode = Mode.SUCCESS
             green = await world.green()
@@ -45,7 +55,7 @@ async def test_a_firewall_page_turns_it_amber_and_success_turns_it_green(tmp_pat
 
 
 async def test_the_start_before_the_short_retry_is_over_stays_starting(tmp_path: Path) -> None:
-    """The short retry is nobody's business: one failure, then success, and nothing amber was ever published."""
+    """One failure, then success within the short retry: nothing amber is ever published."""
 
     with OAuthServer() as server:
         server.script(Mode.SERVER_ERROR)
@@ -75,7 +85,7 @@ async def test_the_ceiling_asks_a_person_and_keeps_the_login(tmp_path: Path) -> 
             assert asked + 1 == server.count("token")
 
 
-async def test_retry_now_past_the_ceiling_in_vain_changes_nothing(tmp_path: Path) -> None:
+async def test_a_failed_retry_now_past_the_ceiling_changes_nothing(tmp_path: Path) -> None:
     """One click, one attempt, red as before."""
 
     with OAuthServer() as server:
@@ -86,7 +96,7 @@ async def test_retry_now_past_the_ceiling_in_vain_changes_nothing(tmp_path: Path
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token") == asked + 1)
             await world.quiet()
-            assert "unauthenticated ceiling" == world.word()
+            assert "unauthenticated ceiling" == world.status()
             assert asked + 1 == server.count("token")
 
 
@@ -108,13 +118,13 @@ async def test_the_counted_time_survives_a_restart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.INVALID_GRANT, Mode.FORM_ERROR, Mode.INVALID_CLIENT])
-async def test_a_verdict_is_red_at_once_and_is_not_asked_for_again(tmp_path: Path, mode: Mode) -> None:
+async def test_a_verdict_is_red_immediately_and_final(tmp_path: Path, mode: Mode) -> None:
     """One request, then `unauthenticated`; the login stays in the keyring, unused, also after *Retry now* and a restart."""
 
     with OAuthServer() as server:
         server.mode = mode
         login = login_of(server)
-        keystore = await keeping(("one", login))
+        keystore = await keystore_with(("one", login))
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.becomes("unauthenticated refused")
             world.do(Verb.RETRY)
@@ -127,7 +137,7 @@ async def test_a_verdict_is_red_at_once_and_is_not_asked_for_again(tmp_path: Pat
             assert 1 == server.count("token")
 
 
-async def test_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:
+async def test_after_a_verdict_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:
     """After a verdict *Retry now* reads the keyring again: what was put there meanwhile is another combination."""
 
     with OAuthServer() as server:
@@ -141,8 +151,8 @@ async def test_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:
             assert world.w().signed_out is None
 
 
-async def test_refreshed_ahead_again_and_again(tmp_path: Path) -> None:
-    """Short-lived tokens are renewed before they end; each rotation is in the keyring, and the server saw no reuse."""
+async def test_tokens_are_refreshed_before_they_end(tmp_path: Path) -> None:
+    """Each rotation is in the keyring, and the server sees no token twice."""
 
     with OAuthServer(access_token_lifetime=0.3) as server:
         login = login_of(server)
@@ -153,12 +163,12 @@ async def test_refreshed_ahead_again_and_again(tmp_path: Path) -> None:
             assert held is not None
             assert held.generation >= 5
             assert digest(held.refresh_token.reveal()) == digest(server.current_refresh_token("family-1"))
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
     assert [] == server.violations
 
 
-async def test_without_a_login_nothing_is_asked(tmp_path: Path) -> None:
-    """Never signed in: a person is needed, and the server hears nothing."""
+async def test_without_a_login_nothing_is_sent(tmp_path: Path) -> None:
+    """Never signed in: a person is needed, and the server gets no request."""
 
     with OAuthServer() as server:
         async with running([spec_of(server)], tmp_path) as world:
@@ -166,11 +176,11 @@ async def test_without_a_login_nothing_is_asked(tmp_path: Path) -> None:
             world.do(Verb.RETRY)
             await world.quiet(0.05)
             assert SignedOut.NEVER is world.w().signed_out
-            assert accounted(world)
+            assert accounted_for(world)
         assert [] == server.requests
 
 
-async def test_an_answer_without_expiry_is_good_until_it_is_rejected(tmp_path: Path) -> None:
+async def test_a_token_without_expiry_is_served_until_it_is_rejected(tmp_path: Path) -> None:
     """No `expires_in`: `running`, and no schedule."""
 
     with OAuthServer(access_token_lifetime=None) as server:
@@ -181,12 +191,12 @@ async def test_an_answer_without_expiry_is_good_until_it_is_rejected(tmp_path: P
             assert 1 == server.count("token")
 
 
-async def test_retry_all_asks_for_all(tmp_path: Path) -> None:
+async def test_retry_all_refreshes_every_workload(tmp_path: Path) -> None:
     """One click, one refresh of each."""
 
     with OAuthServer() as server:
         names = ("one", "two", "three")
-        keystore = await keeping(*((name, login_of(server, name)) for name in names))
+        keystore = await keystore_with(*((name, login_of(server, name)) for name in names))
         async with running([spec_of(server, name) for name in names], tmp_path, keystore=keystore) as world:
             for name in names:
                 await world.green(name)

@@ -1,4 +1,4 @@
-"""Nothing dies silently (M13): adapters promise not to raise, and when one does the workload goes on all the same."""
+"""Broken adapters (M13): whatever raises or hangs, no workload dies silently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests.engine.engines import NoJournal, World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import (
+    ForgetfulJournal,
+    World,
+    accounted_for,
+    keystore_with,
+    login_of,
+    one,
+    running,
+    spec_of,
+    with_policy,
+)
 from trayapp.core import machine
 from trayapp.core.messages import Event, Go
 from trayapp.core.model import Login, Trouble, Workload
@@ -24,7 +34,7 @@ CANARY = "rt-canary-in-an-exception"
 
 
 class Scripted(MemoryKeystore):
-    """Each call may raise, or give trouble, as often as is scripted."""
+    """A keyring whose calls raise or report trouble as scripted."""
 
     def __init__(self, **script: list[Exception | Trouble]) -> None:
         super().__init__()
@@ -52,7 +62,7 @@ class Scripted(MemoryKeystore):
         return self._next("discard") or await super().discard(name)
 
 
-class BadJournal(NoJournal):
+class BadJournal(ForgetfulJournal):
     """state.db on a disk that fails or hangs in the named calls."""
 
     def __init__(self, *broken: str, hangs: bool = False) -> None:
@@ -80,27 +90,27 @@ async def scripted(server: OAuthServer, **script: list[Exception | Trouble]) -> 
 
 
 async def up(world: World) -> None:
-    """As the unlock signal does."""
+    """The keyring's unlock signal."""
     await world.engine.keyring_up()
 
 
 @pytest.mark.parametrize("what", ["load", "probe"])
 @pytest.mark.parametrize("how", [RuntimeError(CANARY), Trouble.LOCKED, Trouble.HANGING])
-async def test_a_keyring_that_fails_is_waited_for_by_name(tmp_path: Path, what: str, how: Any) -> None:
-    """Amber, with the keyring as its reason and a time for the next look; back again, green; no token was spent."""
+async def test_a_failing_keyring_is_named_and_waited_for(tmp_path: Path, what: str, how: Any) -> None:
+    """Amber, with the keyring as its reason; green when it is back; no token is spent."""
 
     with OAuthServer() as server:
         keystore = await scripted(server, **{what: [how]})
         async with one(server, tmp_path, keystore=keystore) as world:
             detail = "keyring_locked" if how is Trouble.LOCKED else "keyring_unavailable"
             await world.becomes(f"auth_retrying {detail}")
-            assert accounted(world)
+            assert accounted_for(world)
             assert 0 == server.count("token")
             await up(world)
             await world.green()
 
 
-async def test_a_write_that_fails_is_said_and_tried_again(tmp_path: Path) -> None:
+async def test_a_failed_write_is_reported_and_repeated(tmp_path: Path) -> None:
     """The new login is in memory: served, `not_stored`, and written when the keyring is back."""
 
     with OAuthServer() as server:
@@ -108,7 +118,7 @@ async def test_a_write_that_fails_is_said_and_tried_again(tmp_path: Path) -> Non
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.becomes("running not_stored")
             assert ["one"] == world.engine.unsaved()
-            assert accounted(world)
+            assert accounted_for(world)
             await up(world)
             await world.green()
             assert [] == world.engine.unsaved()
@@ -119,23 +129,23 @@ async def test_a_write_that_fails_is_said_and_tried_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["fails", "hangs"])
 @pytest.mark.parametrize("what", ["load", "intent", "close_intent", "save", "note"])
-async def test_state_db_holds_up_nothing(
+async def test_a_broken_state_db_stops_no_refresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, hangs: bool
 ) -> None:
-    """Whatever it does not do: the login is refreshed, rotated and stored."""
+    """The login is refreshed, rotated and stored, whatever call fails or hangs."""
 
     monkeypatch.setattr(effects, "RECORD_LIMIT", 0.02)
     with OAuthServer(access_token_lifetime=0.15) as server:
         async with one(server, tmp_path, journal=BadJournal(what, hangs=hangs)) as world:
             await world.until(lambda: server.count("token", outcome="ok") >= 2)
             await world.green()
-            assert accounted(world)
+            assert accounted_for(world)
 
 
 async def test_an_exception_in_an_attempt_is_ambiguous(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It may have left: marked, asked again with the same token, and the traceback is in the log."""
+    """The request may have left: the mark is set, the same token is sent again, and the log has the traceback."""
 
     failures = [ValueError("unexpected")]
     real = HttpTokens.refresh
@@ -152,12 +162,12 @@ async def test_an_exception_in_an_attempt_is_ambiguous(
             error = world.w().last_error
             assert error is not None
             assert "internal" == error.kind
-            assert accounted(world)
+            assert accounted_for(world)
             await world.green()
     assert "ValueError: unexpected" in caplog.text
 
 
-async def test_an_attempt_that_nobody_ends_is_ended_by_its_deadline(
+async def test_an_attempt_that_never_ends_is_ended_by_its_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that ignores its own limit is given up, and its late answer changes nothing."""
@@ -183,14 +193,14 @@ async def test_an_attempt_that_nobody_ends_is_ended_by_its_deadline(
             assert 2 == asked
             release.set()
             await world.quiet(0.05)
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
         assert 1 == server.count("token")
 
 
-async def test_the_loop_outlives_whatever_happens_in_a_look(
+async def test_the_loop_survives_whatever_raises_in_a_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A watcher or a rule that raises is logged once per look, not in a busy loop, and the next look works."""
+    """A watcher or a rule that raises is logged once per pass, not in a busy loop, and the next pass works."""
 
     from trayapp.engine import engine
 
@@ -223,7 +233,7 @@ async def test_the_loop_outlives_whatever_happens_in_a_look(
 async def test_a_view_that_cannot_be_derived_does_not_stop_an_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the machine wants is done, though nobody can be shown what it came to."""
+    """Its effects are carried out although nothing can be shown."""
 
     from trayapp.core import view
     from trayapp.engine import engine
@@ -244,11 +254,11 @@ async def test_a_view_that_cannot_be_derived_does_not_stop_an_attempt(
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token", outcome="ok") == 2 and not failures)
             await world.green()
-            assert accounted(world)
+            assert accounted_for(world)
 
 
-async def test_a_removal_ends_though_everything_in_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Revocation, keyring and state.db raise: the workload is gone all the same, and the log says what was left."""
+async def test_a_removal_ends_even_if_every_step_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Revocation, keyring and state.db raise: the workload is gone, and the log says what is left."""
 
     async def revoke(self: HttpTokens, login: Login, **_: Any) -> NoReturn:
         raise RuntimeError("revoke")
@@ -263,10 +273,10 @@ async def test_a_removal_ends_though_everything_in_it_fails(tmp_path: Path, monk
 
 
 async def test_no_fault_leaves_a_workload_unaccounted_for(tmp_path: Path) -> None:
-    """Through every mode of the server, looked at all the time: a deadline, an attempt, or a word for what it waits for."""
+    """In every mode of the server it has a deadline, an attempt, or a status that says what it waits for."""
 
     with OAuthServer(access_token_lifetime=0.3, grace=60.0, check=False, retry_after=None) as server:
-        keystore = await keeping(("one", login_of(server)))
+        keystore = await keystore_with(("one", login_of(server)))
         policy = with_policy(attempt_limit=0.05)
         async with running([spec_of(server, policy=policy)], tmp_path, keystore=keystore) as world:
             for mode in Mode:
@@ -274,7 +284,7 @@ async def test_no_fault_leaves_a_workload_unaccounted_for(tmp_path: Path) -> Non
                     continue
                 server.mode = mode
                 for _ in range(12):
-                    assert accounted(world), f"{mode}: {world.w()!r}"
+                    assert accounted_for(world), f"{mode}: {world.w()!r}"
                     await asyncio.sleep(0.004)
             server.mode = Mode.SUCCESS
             await world.green()

@@ -1,11 +1,11 @@
-"""What people change while it runs: the file, a pause, a sign-out, a removal. Only the last two touch the login."""
+"""Configuration, pause, sign-out and removal while the engine runs. Only the last two touch the login."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-from tests.engine.engines import QUICK, World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import QUICK, World, keystore_with, login_of, one, running, spec_of, with_policy
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
 from trayapp.oauthtest import Mode, OAuthServer
@@ -13,8 +13,8 @@ from trayapp.oauthtest import Mode, OAuthServer
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-async def test_other_timing_takes_effect_at_once(tmp_path: Path) -> None:
-    """In amber with a tick of a minute; a shorter one in the file is the next one's."""
+async def test_another_tick_interval_takes_effect_immediately(tmp_path: Path) -> None:
+    """A shorter tick in the file moves the next attempt of an outage."""
 
     with OAuthServer() as server:
         server.mode = Mode.FIREWALL
@@ -27,8 +27,8 @@ async def test_other_timing_takes_effect_at_once(tmp_path: Path) -> None:
             await world.until(lambda: server.count("token") >= asked + 3)
 
 
-async def test_other_timing_moves_the_next_refresh(tmp_path: Path) -> None:
-    """A token that is half used, and a wish to refresh earlier: now."""
+async def test_another_refresh_time_moves_the_next_refresh(tmp_path: Path) -> None:
+    """A half used token is refreshed now if the new settings want it earlier."""
 
     with OAuthServer(access_token_lifetime=2.0) as server:
         async with one(server, tmp_path) as world:
@@ -67,7 +67,7 @@ async def test_another_identity_found_at_the_start_waits_too(tmp_path: Path) -> 
     """The file was changed while the program was not running."""
 
     with OAuthServer() as server, OAuthServer() as other:
-        keystore = await keeping(("one", login_of(server)))
+        keystore = await keystore_with(("one", login_of(server)))
         async with running([spec_of(other)], tmp_path, keystore=keystore) as world:
             await world.becomes("error confirm_change")
             await world.quiet(0.05)
@@ -90,7 +90,7 @@ async def test_an_identity_changed_during_an_attempt(tmp_path: Path) -> None:
         assert [] == other.requests
 
 
-async def test_what_the_file_no_longer_names_is_let_go(tmp_path: Path) -> None:
+async def test_a_workload_that_the_file_no_longer_names_is_dropped(tmp_path: Path) -> None:
     """Gone from the list; its login stays in the keyring and is not revoked; named again, it runs again."""
 
     with OAuthServer() as server:
@@ -107,7 +107,7 @@ async def test_what_the_file_no_longer_names_is_let_go(tmp_path: Path) -> None:
             assert 2 == server.count("token")
 
 
-async def test_let_go_during_an_attempt(tmp_path: Path) -> None:
+async def test_a_workload_dropped_during_an_attempt(tmp_path: Path) -> None:
     """The rotation is stored first; a workload that came back into the file meanwhile begins anew."""
 
     with OAuthServer(delay=0.1) as server:
@@ -129,11 +129,11 @@ async def test_let_go_during_an_attempt(tmp_path: Path) -> None:
             await world.green()
 
 
-async def test_one_more_in_the_file(tmp_path: Path) -> None:
-    """The others go on as they were."""
+async def test_one_more_workload_in_the_file(tmp_path: Path) -> None:
+    """The others are not touched."""
 
     with OAuthServer() as server:
-        keystore = await keeping(*((name, login_of(server, name)) for name in ("one", "two")))
+        keystore = await keystore_with(*((name, login_of(server, name)) for name in ("one", "two")))
         async with running([spec_of(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             world.engine.configure([spec_of(server), spec_of(server, "two")])
@@ -148,31 +148,31 @@ async def test_paused_is_paused(tmp_path: Path) -> None:
     """No event starts an attempt; callers are told to stay away; resumed, one attempt and green. A restart stays paused."""
 
     with OAuthServer(access_token_lifetime=0.2) as server:
-        keystore = await keeping(("one", login_of(server)))
+        keystore = await keystore_with(("one", login_of(server)))
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.green()
             world.do(Verb.PAUSE)
             await world.becomes("stopped paused")
             asked = server.count("token")
             world.do(Verb.RETRY)
-            await stirred(world)
+            await everything_nudges(world)
             assert asked == server.count("token")
             caller = await world.engine.token("one")
             assert isinstance(caller, Unavailable)
             assert ("stopped", None) == (caller.error, caller.retry_after)
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.becomes("stopped paused")
-            await stirred(world)
+            await everything_nudges(world)
             assert asked == server.count("token")
             world.do(Verb.RESUME)
             await world.green()
 
 
-async def stirred(world: World) -> None:
-    """Everything happens that would make others try."""
+async def everything_nudges(world: World) -> None:
+    """Everything happens that makes a workload try."""
     from trayapp.engine.ports import SystemChange
 
-    world.hear(SystemChange(woke=True, network=True))
+    world.system_changes(SystemChange(woke=True, network=True))
     await world.engine.keyring_up()
     await world.quiet(0.25)
 
@@ -214,11 +214,11 @@ async def test_a_removal_revokes_and_deletes(tmp_path: Path) -> None:
             await world.until(lambda: not world.snapshots[-1][1].workloads)
 
 
-async def test_a_sign_out_revokes_deletes_and_stays(tmp_path: Path) -> None:
-    """The workload is still there and was, as it were, never signed in; also after a restart."""
+async def test_a_sign_out_revokes_and_deletes_the_login(tmp_path: Path) -> None:
+    """The workload stays, as never signed in, also after a restart."""
 
     with OAuthServer() as server:
-        keystore = await keeping(("one", login_of(server)))
+        keystore = await keystore_with(("one", login_of(server)))
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.green()
             world.do(Verb.SIGN_OUT)
@@ -231,7 +231,7 @@ async def test_a_sign_out_revokes_deletes_and_stays(tmp_path: Path) -> None:
 
 
 async def test_a_sign_out_during_an_attempt(tmp_path: Path) -> None:
-    """The rotation that the server has made is what is revoked and deleted: nothing survives it."""
+    """The rotated token is the one that is revoked and deleted, so nothing survives."""
 
     with OAuthServer(delay=0.1) as server:
         server.mode = Mode.SLOW
@@ -244,7 +244,7 @@ async def test_a_sign_out_during_an_attempt(tmp_path: Path) -> None:
 
 
 async def test_an_identity_that_is_changed_back_during_an_attempt(tmp_path: Path) -> None:
-    """Somebody corrected a typing error while a slow answer was awaited: nothing has to be agreed to."""
+    """A mistake corrected while a slow answer was awaited: nothing has to be confirmed."""
 
     with OAuthServer(delay=0.1) as server, OAuthServer() as other:
         server.mode = Mode.SLOW

@@ -1,4 +1,4 @@
-"""What networks and servers do ends no login: each fault turns it amber, and its end turns it green by itself."""
+"""Faults of networks and servers: none ends a login; each turns it amber, and its end turns it green."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.engine.engines import World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import World, keystore_with, login_of, one, running, spec_of, with_policy
 from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb
@@ -31,7 +31,7 @@ def trusts(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The names that can be looked up, all of them on this machine."""
+    """The host names that resolve, all of them to this machine."""
     known = {NAME}
     real = socket.getaddrinfo
 
@@ -75,7 +75,7 @@ def kind(world: World) -> str | None:
     ],
 )
 async def test_no_fault_of_the_server_ends_a_login(tmp_path: Path, mode: Mode, named: str) -> None:
-    """Amber while it lasts, with its name; the same login afterwards, and green."""
+    """Amber while it lasts, with the error named; then green with the same login."""
 
     with OAuthServer(retry_after=None) as server:
         server.mode = mode
@@ -108,7 +108,7 @@ async def test_a_server_that_is_down_ends_no_login(tmp_path: Path) -> None:
 async def test_an_untrusted_certificate_ends_no_login(
     tmp_path: Path, authority: trustme.CA, names: set[str], trusts: None
 ) -> None:
-    """An inspecting firewall or a portal: the token is not sent, and the words say what it may be."""
+    """An inspecting firewall or a portal: the token is not sent, and the error says what it may be."""
 
     with OAuthServer(ssl_context=server_side(trustme.CA())) as server:
         endpoint = f"https://{NAME}:{server.token_endpoint.rpartition(':')[2]}"
@@ -116,7 +116,7 @@ async def test_an_untrusted_certificate_ends_no_login(
         async with running(
             [spec_of(server, token_endpoint=endpoint, policy=with_policy(attempt_limit=2.0, connect_limit=2.0))],
             tmp_path,
-            keystore=await keeping(("one", login)),
+            keystore=await keystore_with(("one", login)),
             certificates=True,
         ) as world:
             view = await world.becomes("auth_retrying retrying")
@@ -139,7 +139,7 @@ async def test_a_name_that_cannot_be_looked_up_ends_no_login(
         async with running(
             [spec_of(server, token_endpoint=endpoint, policy=policy)],
             tmp_path,
-            keystore=await keeping(("one", login_of(server, token_endpoint=endpoint))),
+            keystore=await keystore_with(("one", login_of(server, token_endpoint=endpoint))),
             certificates=True,
         ) as world:
             await world.becomes("auth_retrying retrying")
@@ -161,8 +161,8 @@ async def test_a_lost_rotation_without_grace_is_named(tmp_path: Path) -> None:
             assert 2 == server.count("token")
 
 
-async def test_a_lost_rotation_within_the_grace_heals_by_itself(tmp_path: Path) -> None:
-    """The same token once more, quickly: the server gives a successor, and nobody notices."""
+async def test_a_lost_rotation_within_the_grace_recovers(tmp_path: Path) -> None:
+    """The same token is sent again quickly, and the server issues a successor."""
 
     with OAuthServer(grace=60.0) as server:
         server.script(Mode.DROPPED_ANSWER)
@@ -177,7 +177,7 @@ async def test_a_lost_rotation_within_the_grace_heals_by_itself(tmp_path: Path) 
 
 
 async def test_a_lost_answer_is_known_after_a_crash(tmp_path: Path) -> None:
-    """The intent is on the disk: `invalid_grant` after a restart is called a lost rotation all the same."""
+    """The intent is on disk, so `invalid_grant` after a restart is still called a lost rotation."""
 
     with OAuthServer(grace=0.0, allow={Rule.STALE_TOKEN}) as server:
         server.mode = Mode.DROPPED_ANSWER
@@ -190,7 +190,7 @@ async def test_a_lost_answer_is_known_after_a_crash(tmp_path: Path) -> None:
             await world.becomes("unauthenticated lost_rotation")
 
 
-async def test_the_server_s_wish_to_wait_is_kept(tmp_path: Path) -> None:
+async def test_retry_after_is_respected(tmp_path: Path) -> None:
     """503 with `Retry-After`: no automatic attempt before that; *Retry now* passes it."""
 
     with OAuthServer(retry_after=30) as server:
@@ -205,13 +205,13 @@ async def test_the_server_s_wish_to_wait_is_kept(tmp_path: Path) -> None:
             assert Trigger.MANUAL is world.w().last_trigger
 
 
-async def test_many_workloads_and_a_firewall_heal_together(tmp_path: Path) -> None:
+async def test_many_workloads_behind_a_firewall_recover_together(tmp_path: Path) -> None:
     """Ten of one server, blocked and unblocked: all green, without two requests of one family at once."""
 
     with OAuthServer() as server:
         server.mode = Mode.FIREWALL
         specs = [spec_of(server, f"w{n}") for n in range(10)]
-        keystore = await keeping(*((spec.name, login_of(server, spec.name)) for spec in specs))
+        keystore = await keystore_with(*((spec.name, login_of(server, spec.name)) for spec in specs))
         async with running(specs, tmp_path, keystore=keystore) as world:
             for spec in specs:
                 await world.becomes("auth_retrying", spec.name)

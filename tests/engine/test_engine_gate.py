@@ -1,4 +1,4 @@
-"""Machine and network: offline holds everything back, its end heals within seconds, a wake asks at once.
+"""The gate (M10): nothing leaves while offline or asleep, and network or wake bring an attempt within seconds.
 
 Servers here have a name, as loopback endpoints are never held back by the network.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.engine.engines import World, accounted, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import World, accounted_for, keystore_with, login_of, one, running, spec_of, with_policy
 from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.gate import Gate
 from trayapp.core.model import Trigger
@@ -61,7 +61,7 @@ async def named(server: OAuthServer, path: Path, gate: Gate | None = None, **cha
     """One workload at that server, by its name."""
     endpoint = f"https://{NAME}:{server.token_endpoint.rpartition(':')[2]}"
     spec = spec_of(server, token_endpoint=endpoint, policy=replace(PATIENT, **changes))
-    keystore = await keeping(("one", login_of(server, token_endpoint=endpoint)))
+    keystore = await keystore_with(("one", login_of(server, token_endpoint=endpoint)))
     async with running([spec], path, keystore=keystore, certificates=True, gate=gate) as world:
         yield world
 
@@ -71,78 +71,80 @@ def offline_now() -> Gate:
     return Gate(offline=True, closed_since=SystemClock().now().at, settle=0.03, settle_max=0.1)
 
 
-async def test_offline_at_the_start_asks_nobody_and_heals_with_the_network(tmp_path: Path, server: OAuthServer) -> None:
+async def test_offline_at_the_start_sends_nothing_and_recovers_with_the_network(
+    tmp_path: Path, server: OAuthServer
+) -> None:
     """`starting`, amber after the grace, no request; the network is there: green."""
 
     async with named(server, tmp_path, offline_now()) as world:
         await world.becomes("auth_retrying offline")
         assert "offline" == world.engine.snapshot().gate
-        assert accounted(world)
+        assert accounted_for(world)
         caller = await world.engine.token("one")
         assert isinstance(caller, Unavailable)
         assert 30 == caller.retry_after
         assert 0 == server.count("token")
-        world.hear(ONLINE)
+        world.system_changes(ONLINE)
         await world.green()
         assert 1 == server.count("token")
 
 
-async def test_offline_with_a_usable_token_alarms_nobody(tmp_path: Path, server: OAuthServer) -> None:
+async def test_offline_with_a_usable_token_stays_green(tmp_path: Path, server: OAuthServer) -> None:
     """The token is good: green, whatever the network does; back online it is not refreshed early."""
 
     async with named(server, tmp_path) as world:
         await world.green()
-        world.hear(OFFLINE)
+        world.system_changes(OFFLINE)
         await world.until(lambda: world.engine.gate.offline)
         await world.quiet(0.2)
-        assert "running ok" == world.word()
-        world.hear(ONLINE)
+        assert "running ok" == world.status()
+        world.system_changes(ONLINE)
         await world.quiet(0.2)
-        assert "running ok" == world.word()
+        assert "running ok" == world.status()
         assert 1 == server.count("token")
 
 
-async def test_an_outage_waits_for_the_network_and_then_does_not_wait(tmp_path: Path, server: OAuthServer) -> None:
-    """In amber, with the next tick a minute away: a change of network brings the next attempt at once."""
+async def test_a_network_change_ends_the_wait_of_an_outage(tmp_path: Path, server: OAuthServer) -> None:
+    """In amber, with the next tick a minute away: a change of network brings the next attempt immediately."""
 
     server.mode = Mode.FIREWALL
     async with named(server, tmp_path) as world:
         await world.becomes("auth_retrying retrying")
         asked = server.count("token")
         server.mode = Mode.SUCCESS
-        world.hear(ONLINE)
+        world.system_changes(ONLINE)
         await world.green()
         assert asked + 1 == server.count("token")
         assert Trigger.NETWORK is world.w().last_trigger
 
 
-async def test_a_wake_asks_at_once(tmp_path: Path, server: OAuthServer) -> None:
+async def test_a_wake_ends_the_wait_of_an_outage(tmp_path: Path, server: OAuthServer) -> None:
     """The same for a wake."""
 
     server.mode = Mode.FIREWALL
     async with named(server, tmp_path) as world:
         await world.becomes("auth_retrying retrying")
         server.mode = Mode.SUCCESS
-        world.hear(SystemChange(woke=True))
+        world.system_changes(SystemChange(woke=True))
         await world.green()
         assert Trigger.WAKE is world.w().last_trigger
 
 
-async def test_nothing_leaves_while_sleep_is_near(tmp_path: Path, server: OAuthServer) -> None:
+async def test_nothing_leaves_while_sleep_is_imminent(tmp_path: Path, server: OAuthServer) -> None:
     """Even *Retry now* waits for the wake."""
 
     async with named(server, tmp_path) as world:
         await world.green()
-        world.hear(SystemChange(sleep_soon=True))
+        world.system_changes(SystemChange(sleep_soon=True))
         await world.until(lambda: world.engine.gate.sleeping)
         world.do(Verb.RETRY)
         await world.quiet(0.1)
         assert 1 == server.count("token")
-        world.hear(SystemChange(woke=True))
+        world.system_changes(SystemChange(woke=True))
         await world.until(lambda: 2 == server.count("token"), "the attempt after the wake")
 
 
-async def test_while_offline_one_attempt_a_tick_finds_out_that_it_is_not(tmp_path: Path, server: OAuthServer) -> None:
+async def test_while_offline_one_attempt_a_tick_finds_the_network(tmp_path: Path, server: OAuthServer) -> None:
     """The kernel may be wrong: an answer opens the gate for all."""
 
     async with named(server, tmp_path, offline_now(), tick_interval=0.2) as world:
@@ -151,7 +153,7 @@ async def test_while_offline_one_attempt_a_tick_finds_out_that_it_is_not(tmp_pat
 
 
 async def test_a_portal_s_page_opens_no_gate(tmp_path: Path, server: OAuthServer) -> None:
-    """It is an answer, but not of the server that was asked."""
+    """It is an answer, but not the server's."""
 
     server.mode = Mode.CAPTIVE_HTML
     async with named(server, tmp_path, offline_now(), tick_interval=0.05) as world:
@@ -160,7 +162,7 @@ async def test_a_portal_s_page_opens_no_gate(tmp_path: Path, server: OAuthServer
 
 
 async def test_a_server_on_this_machine_says_nothing_about_the_network(tmp_path: Path) -> None:
-    """It is asked while offline, and its answer opens no gate."""
+    """Requests to it leave while offline, and its answer opens no gate."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path, gate=offline_now()) as world:
@@ -178,12 +180,12 @@ async def test_retry_now_passes_the_gate(tmp_path: Path, server: OAuthServer) ->
         assert not world.engine.gate.offline
 
 
-async def test_the_ceiling_is_forgiven_by_a_change_of_network(tmp_path: Path, server: OAuthServer) -> None:
-    """Red by the ceiling only, never refused: the network's return heals it without anybody."""
+async def test_a_network_change_revives_a_workload_past_the_ceiling(tmp_path: Path, server: OAuthServer) -> None:
+    """It was never refused, so the network's return turns it green without a person."""
 
     server.mode = Mode.FIREWALL
     async with named(server, tmp_path, ceiling=0.1, tick_interval=0.04) as world:
         await world.becomes("unauthenticated ceiling")
         server.mode = Mode.SUCCESS
-        world.hear(ONLINE)
+        world.system_changes(ONLINE)
         await world.green()

@@ -1,4 +1,4 @@
-"""Limits, the end, and what it costs: how many attempts at once, what a quit waits for, how often anybody is woken."""
+"""Limits, quitting and cost: attempts in flight, what a quit waits for, wake-ups and snapshots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import Tokens, VirtualClock, imagined, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import (
+    Tokens,
+    VirtualClock,
+    keystore_with,
+    login_of,
+    one,
+    running,
+    spec_of,
+    virtual_engine,
+    with_policy,
+)
 from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase
 from trayapp.core.presentation import Verb
@@ -21,13 +31,13 @@ from trayapp.oauthtest import Mode, OAuthServer
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-async def test_two_at_once_for_one_server(tmp_path: Path) -> None:
+async def test_at_most_two_attempts_per_server(tmp_path: Path) -> None:
     """Six workloads of one slow server: never more than two requests at the same time, and all of them get through."""
 
     with OAuthServer(delay=0.05) as server:
         server.mode = Mode.SLOW
         specs = [spec_of(server, f"w{n}") for n in range(6)]
-        keystore = await keeping(*((spec.name, login_of(server, spec.name)) for spec in specs))
+        keystore = await keystore_with(*((spec.name, login_of(server, spec.name)) for spec in specs))
         async with running(specs, tmp_path, keystore=keystore) as world:
             for spec in specs:
                 await world.green(spec.name)
@@ -35,7 +45,7 @@ async def test_two_at_once_for_one_server(tmp_path: Path) -> None:
         assert 2 == server.max_in_flight
 
 
-async def test_eight_at_once_in_all(tmp_path: Path) -> None:
+async def test_at_most_eight_attempts_in_all(tmp_path: Path) -> None:
     """Twelve workloads of six servers that do not answer: eight requests wait, the other four are not even begun."""
 
     servers = [OAuthServer(check=False) for _ in range(6)]
@@ -46,7 +56,7 @@ async def test_eight_at_once_in_all(tmp_path: Path) -> None:
         policy = with_policy(attempt_limit=5.0)
         specs = [spec_of(server, f"w{n}{m}", policy) for n, server in enumerate(servers) for m in "ab"]
         logins = [(spec.name, login_of(servers[int(spec.name[1])], spec.name)) for spec in specs]
-        async with running(specs, tmp_path, keystore=await keeping(*logins)) as world:
+        async with running(specs, tmp_path, keystore=await keystore_with(*logins)) as world:
             await world.until(lambda: sum(server.count("token") for server in servers) == 8)
             await world.quiet(0.05)
             assert 8 == sum(server.count("token") for server in servers)
@@ -61,7 +71,7 @@ async def test_eight_at_once_in_all(tmp_path: Path) -> None:
             server.__exit__(None, None, None)
 
 
-async def test_who_is_due_longest_comes_first(tmp_path: Path) -> None:
+async def test_the_longest_due_comes_first(tmp_path: Path) -> None:
     """The queue before a busy server is in the order of the due instants, not of the names."""
 
     clock, tokens, order = VirtualClock(), Tokens(), list[str]()
@@ -72,7 +82,7 @@ async def test_who_is_due_longest_comes_first(tmp_path: Path) -> None:
         body = b'{"access_token": "at", "expires_in": 3600}'
         return Answer(200, {"content-type": "application/json"}, body)
 
-    async with imagined(["h1", "h2", "c", "b", "a"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["h1", "h2", "c", "b", "a"], tmp_path, clock, tokens) as world:
         await clock.pass_time(10.0)
         tokens.reply = reply
         for name in ("h1", "h2", "c", "b", "a"):
@@ -91,7 +101,7 @@ async def test_a_quit_waits_for_the_answer_and_its_storing(tmp_path: Path) -> No
     with OAuthServer(delay=0.3) as server:
         server.mode = Mode.SLOW
         login = login_of(server)
-        keystore = await keeping(("one", login))
+        keystore = await keystore_with(("one", login))
         async with one(server, tmp_path, with_policy(attempt_limit=3.0), keystore=keystore) as world:
             await world.until(lambda: server.count("token") == 1)
             began = time.monotonic()
@@ -103,10 +113,10 @@ async def test_a_quit_waits_for_the_answer_and_its_storing(tmp_path: Path) -> No
         assert 1 == server.count("token")
 
 
-async def test_a_quit_gives_up_after_its_patience(
+async def test_a_quit_gives_up_after_its_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that never answers holds up the end for so long and no longer; the log says whose answer is missing."""
+    """A server that never answers delays the end no longer than that; the log says whose answer is missing."""
 
     monkeypatch.setattr(engine, "QUIT_LIMIT", 0.1)
     with OAuthServer(check=False) as server:
@@ -149,13 +159,13 @@ async def test_a_quit_in_the_middle_of_a_removal_finishes_it(tmp_path: Path) -> 
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 
-async def test_when_all_is_well_it_wakes_twice_a_minute_and_publishes_nothing(tmp_path: Path) -> None:
-    """Ten workloads with tokens of a day, looked at for an hour of idleness."""
+async def test_at_rest_it_wakes_twice_a_minute_and_publishes_nothing(tmp_path: Path) -> None:
+    """Ten workloads with tokens of a day, for one hour."""
 
     clock, tokens = VirtualClock(), Tokens(life=86400.0)
-    async with imagined([f"w{n}" for n in range(10)], tmp_path, clock, tokens) as world:
+    async with virtual_engine([f"w{n}" for n in range(10)], tmp_path, clock, tokens) as world:
         await clock.pass_time(60.0)
-        assert {"running ok"} == {world.word(name) for name in world.engine.workloads}
+        assert {"running ok"} == {world.status(name) for name in world.engine.workloads}
         published, slept, looked = len(world.snapshots), clock.sleeps, world.watcher.looks
         await clock.pass_time(3600.0)
         assert clock.sleeps - slept <= 2 * 60 + 1
@@ -168,9 +178,9 @@ async def test_half_a_day_of_short_tokens_needs_one_request_each_time(tmp_path: 
     """Tokens of an hour, refreshed five minutes ahead: 14 requests in half a day, none of them doubled."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(43200.0)
-        assert "running ok" == world.word()
+        assert "running ok" == world.status()
         assert 1 + 43200 // 3300 == tokens.asked
         held = await world.stored()
         assert held is not None
@@ -178,7 +188,7 @@ async def test_half_a_day_of_short_tokens_needs_one_request_each_time(tmp_path: 
 
 
 async def test_at_most_four_snapshots_a_second(tmp_path: Path) -> None:
-    """However much happens: a quarter of a second between two, and the last word is always published."""
+    """A quarter of a second between two, and the last change is always published."""
 
     with OAuthServer(access_token_lifetime=0.2) as server:
         async with one(server, tmp_path) as world:
@@ -194,23 +204,23 @@ async def test_at_most_four_snapshots_a_second(tmp_path: Path) -> None:
         assert len({snapshot.serial for _, snapshot in world.snapshots}) == len(world.snapshots)
 
 
-async def test_whoever_asks_takes_nothing_from_those_who_are_told(tmp_path: Path) -> None:
-    """A snapshot that somebody fetched is published all the same."""
+async def test_a_snapshot_asked_for_is_still_published(tmp_path: Path) -> None:
+    """Asking for one doesn't count as publishing it."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
-            while world.word() != "running ok":
+            while world.status() != "running ok":
                 world.engine.snapshot()
                 await asyncio.sleep(0)
             world.engine.snapshot()
             await world.until(lambda: "running ok" in world.seen.get("one", ()), limit=1.0)
 
 
-async def test_only_what_changed_is_made_anew(tmp_path: Path) -> None:
-    """Two snapshots share the views of everybody else; `since` stays as long as the word does."""
+async def test_only_changed_views_are_made_anew(tmp_path: Path) -> None:
+    """Two snapshots share the other views; `since` stays as long as the status does."""
 
     with OAuthServer() as server:
-        keystore = await keeping(*((name, login_of(server, name)) for name in ("one", "two")))
+        keystore = await keystore_with(*((name, login_of(server, name)) for name in ("one", "two")))
         async with running([spec_of(server, n) for n in ("one", "two")], tmp_path, keystore=keystore) as world:
             await world.green("one")
             await world.green("two")
@@ -225,13 +235,13 @@ async def test_only_what_changed_is_made_anew(tmp_path: Path) -> None:
             assert after is world.engine.snapshot()
 
 
-async def test_the_word_for_the_gate_changes_by_time_alone(tmp_path: Path) -> None:
+async def test_the_gate_reason_changes_by_time_alone(tmp_path: Path) -> None:
     """Settling ends without an event, and the snapshot says so."""
 
     clock, tokens = VirtualClock(), Tokens()
-    async with imagined(["one"], tmp_path, clock, tokens) as world:
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
         await clock.pass_time(1.0)
-        world.hear(SystemChange(network=True))
+        world.system_changes(SystemChange(network=True))
         await clock.pass_time(1.0)
         assert "settling" == world.snapshots[-1][1].gate
         await clock.pass_time(3.0)
@@ -239,7 +249,7 @@ async def test_the_word_for_the_gate_changes_by_time_alone(tmp_path: Path) -> No
 
 
 async def test_a_click_before_the_engine_runs_is_not_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The server answers before the first look; what is asked then is done."""
+    """The loopback server may take clicks before the first pass; they are carried out."""
 
     caplog.set_level(logging.INFO)
     with OAuthServer() as server:
@@ -248,8 +258,10 @@ async def test_a_click_before_the_engine_runs_is_not_lost(tmp_path: Path, caplog
             await world.becomes("stopped paused")
 
 
-async def test_a_thousand_clicks_are_not_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever concerns everybody is done in slices: between two of them callers, sockets and the tray have their turn."""
+async def test_an_event_for_every_workload_is_applied_in_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two slices of 1,000 workloads callers, sockets and the tray have their turn."""
 
     clock, tokens = VirtualClock(), Tokens()
     counts, run, derive = [0], asyncio.Handle._run, engine.Engine._derive
@@ -262,7 +274,7 @@ async def test_a_thousand_clicks_are_not_one_step(tmp_path: Path, monkeypatch: p
         counts[-1] += 1
         derive(made, name)
 
-    async with imagined([f"w{n}" for n in range(100)], tmp_path, clock, tokens) as world:
+    async with virtual_engine([f"w{n}" for n in range(100)], tmp_path, clock, tokens) as world:
 
         async def all_valid(asked: int) -> None:
             for _ in range(1000):
@@ -276,9 +288,9 @@ async def test_a_thousand_clicks_are_not_one_step(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(engine.Engine, "_derive", derived)
         world.do(Verb.RETRY_ALL)
         await all_valid(200)
-        world.hear(SystemChange(network=True, offline=True))
+        world.system_changes(SystemChange(network=True, offline=True))
         await clock.pass_time(2 * 3600.0)  # all tokens end
-        world.hear(SystemChange(network=True, offline=False))
+        world.system_changes(SystemChange(network=True, offline=False))
         await all_valid(300)
         monkeypatch.undo()
     # Each of a slice is derived for up to two events and for the gate; what is due begins eight at a time.

@@ -1,4 +1,4 @@
-"""Sign-ins under way: an overlay that changes nothing until it succeeds, and replaces no login that differs by itself."""
+"""Sign-ins with the engine: an overlay that changes nothing until it succeeds, and silently replaces no other login."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.engines import NoSignIn, World, keeping, login_of, one, running, spec_of, with_policy
+from tests.engine.engines import HeldSignIn, World, keystore_with, login_of, one, running, spec_of, with_policy
 from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
 from trayapp.core.notices import OVERRULABLE
 from trayapp.core.presentation import Verb
@@ -37,8 +37,8 @@ async def begin(world: World, *, browser: bool = True) -> str:
     return answer
 
 
-async def over(world: World) -> Problem | None:
-    """Wait for the end of the sign-in; what was told about it."""
+async def ended(world: World) -> Problem | None:
+    """Wait for the end of the sign-in; its problem, if any."""
     await world.until(lambda: not world.w().signing_in, "the sign-in's end")
     await world.browsed()
     return world.view().auth.sign_in_error
@@ -48,12 +48,12 @@ async def over(world: World) -> Problem | None:
 
 
 async def test_one_click_makes_red_green(tmp_path: Path) -> None:
-    """Refused; one click, the page agrees, and the new login is in the keyring within a moment."""
+    """Refused; one click, the person agrees, and the new login is in the keyring."""
 
     with OAuthServer(subject="alice") as server:
         server.script(Mode.INVALID_GRANT)
         old = alices(server)
-        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", old))) as world:
+        async with running([spec_with(server)], tmp_path, keystore=await keystore_with(("one", old))) as world:
             await world.becomes("unauthenticated refused")
             world.do(Verb.REAUTHORIZE)
             await world.green()
@@ -65,11 +65,11 @@ async def test_one_click_makes_red_green(tmp_path: Path) -> None:
             assert world.view().auth.sign_in_error is None
 
 
-async def test_the_first_sign_in_of_all(tmp_path: Path) -> None:
+async def test_the_first_sign_in_of_a_workload(tmp_path: Path) -> None:
     """Never signed in; afterwards a restart needs no browser."""
 
     with OAuthServer(subject="alice") as server:
-        keystore = await keeping()
+        keystore = await keystore_with()
         async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
             await world.becomes("unauthenticated never_signed_in")
             await begin(world)
@@ -79,8 +79,8 @@ async def test_the_first_sign_in_of_all(tmp_path: Path) -> None:
             assert [] == world.opened
 
 
-async def test_while_it_waits_everything_goes_on(tmp_path: Path) -> None:
-    """`signing_in` stands beside the status; refreshing goes on and so do callers."""
+async def test_while_a_sign_in_waits_everything_else_continues(tmp_path: Path) -> None:
+    """`signing_in` is set beside the status; refreshes continue and callers are served."""
 
     with OAuthServer(access_token_lifetime=0.2) as server:
         async with one(server, tmp_path, person=False) as world:
@@ -92,14 +92,14 @@ async def test_while_it_waits_everything_goes_on(tmp_path: Path) -> None:
             assert "running" == world.view().status
             assert isinstance(await world.engine.token("one"), AccessToken)
             world.engine.sign_ins.cancel("one")
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "cancelled" == problem.kind
             assert "running" == world.view().status
 
 
 async def test_a_person_who_declines_changes_nothing(tmp_path: Path) -> None:
-    """The reason is told; the old login runs on; the next click is a new page."""
+    """The reason is shown; the old login stays in use; the next click opens a new page."""
 
     with OAuthServer(consent="deny") as server:
         login = login_of(server)
@@ -107,20 +107,20 @@ async def test_a_person_who_declines_changes_nothing(tmp_path: Path) -> None:
             await world.green()
             before = await world.stored()
             first = await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "denied" == problem.kind
             assert before == await world.stored()
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
             server.consent = "auto"
             assert first != await begin(world)
-            assert await over(world) is None
+            assert await ended(world) is None
             await world.green()
             assert before != await world.stored()
 
 
 async def test_a_sign_in_that_fails_unexpectedly_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flow raises: told, logged, and the next click works."""
+    """The flow raises: shown, logged, and the next click works."""
 
     from trayapp.oauth.signin import BrowserSignIn
 
@@ -140,7 +140,7 @@ async def test_a_sign_in_that_fails_unexpectedly_is_over(tmp_path: Path, monkeyp
             assert "internal" == answer.kind
             assert not world.view().auth.signing_in
             await begin(world)
-            assert await over(world) is None
+            assert await ended(world) is None
 
 
 async def test_an_attempt_in_flight_gives_way_to_a_new_login(tmp_path: Path) -> None:
@@ -159,14 +159,14 @@ async def test_an_attempt_in_flight_gives_way_to_a_new_login(tmp_path: Path) -> 
             server.release()
             await world.quiet(0.05)
             assert held == await world.stored()
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
 
 
 # --- clicks ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_double_click_opens_one_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two clicks at once are one; a later one opens the same page again; both commands get its address."""
+    """Two clicks in quick succession are one; a later one opens the same page; both commands get its URL."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path, person=False) as world:
@@ -187,8 +187,8 @@ async def test_a_double_click_opens_one_page(tmp_path: Path, monkeypatch: pytest
         assert 1 == server.count("token", grant="authorization_code")
 
 
-async def test_a_click_calls_it_off(tmp_path: Path) -> None:
-    """*Cancel sign-in* ends the one that waits and nothing else; a click right after it opens another page."""
+async def test_cancel_ends_a_sign_in(tmp_path: Path) -> None:
+    """And nothing else; a click right after it opens another page."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path, person=False) as world:
@@ -197,7 +197,7 @@ async def test_a_click_calls_it_off(tmp_path: Path) -> None:
             world.do(Verb.REAUTHORIZE)
             await world.until(lambda: world.opened)
             world.do(Verb.CANCEL_SIGN_IN)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert ("cancelled", "running") == (problem.kind, world.view().status)
             world.do(Verb.REAUTHORIZE)
@@ -206,7 +206,7 @@ async def test_a_click_calls_it_off(tmp_path: Path) -> None:
         assert 0 == server.count("token", grant="authorization_code")
 
 
-async def test_without_a_browser_the_address_is_pasted(tmp_path: Path) -> None:
+async def test_without_a_browser_the_redirect_is_pasted(tmp_path: Path) -> None:
     """`--no-browser`: nothing is opened here; the redirect that a person copied is taken, and only the right one."""
 
     with OAuthServer(consent="page") as server:
@@ -223,13 +223,13 @@ async def test_without_a_browser_the_address_is_pasted(tmp_path: Path) -> None:
             assert wrong is not None
             redirect = await asyncio.to_thread(_elsewhere, url, server)
             assert sign_in.paste("one", redirect) is None
-            assert await over(world) is None
+            assert await ended(world) is None
             await world.until(lambda: not world.w().unsaved)
             assert before != await world.stored()
 
 
 def _elsewhere(url: str, server: OAuthServer) -> str:
-    """The browser of another machine: it is sent to an address that nobody serves there."""
+    """The browser of another machine: it is redirected to a URL that nothing serves there."""
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> None:
@@ -246,12 +246,12 @@ def _elsewhere(url: str, server: OAuthServer) -> str:
     raise AssertionError("no redirect")
 
 
-async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No address within the patience: said so; the sign-in that goes on can be cancelled."""
+async def test_an_issuer_that_does_not_answer_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No URL within the limit: the caller is told so, and the sign-in can be cancelled."""
 
     monkeypatch.setattr(sign_ins, "URL_LIMIT", 0.05)
 
-    class Slow(NoSignIn):
+    class Slow(HeldSignIn):
         async def run(self, spec: Spec, **_: Any) -> NewLogin:
             await asyncio.Event().wait()
             raise AssertionError("unreachable")
@@ -263,11 +263,11 @@ async def test_an_issuer_that_does_not_answer(tmp_path: Path, monkeypatch: pytes
             assert isinstance(answer, Problem)
             assert "timed_out" == answer.kind
             world.engine.sign_ins.cancel("one")
-            assert await over(world) is not None
+            assert await ended(world) is not None
 
 
 async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
-    """Removed, taken out of the file, or the program ends: nobody listens any more, and who waited is told."""
+    """Removed, dropped from the file, or the program ends: the listener closes, and the waiting caller is told."""
 
     for removed in (True, False):
         with OAuthServer() as server:
@@ -293,7 +293,7 @@ async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
 
 
 async def test_a_sign_in_cancelled_before_its_first_step(tmp_path: Path) -> None:
-    """Who asked gets an answer at once, and the overlay is gone."""
+    """The caller gets an answer immediately, and the overlay is gone."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
@@ -308,7 +308,7 @@ async def test_a_sign_in_cancelled_before_its_first_step(tmp_path: Path) -> None
 
 
 async def test_nobody_signs_in_to_an_unknown_name(tmp_path: Path) -> None:
-    """Said plainly."""
+    """The answer says that there is none."""
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
@@ -321,7 +321,7 @@ async def test_nobody_signs_in_to_an_unknown_name(tmp_path: Path) -> None:
 
 
 def test_another_server_is_a_difference() -> None:
-    """What the address names now signed somebody in: it is asked about, whatever the account is called there."""
+    """The URL now names another issuer: the person is asked, whatever the account is called there."""
 
     old = Login(1, "a", Secret("x"), 0.0, "https://one.test/token", "c", "https://one.test", subject="alice")
     new = replace(old, issuer="https://two.test", lineage="b")
@@ -349,7 +349,7 @@ def test_every_difference_can_be_accepted_where_it_is_told(change: dict[str, str
 
 
 def test_scopes_are_compared_one_by_one() -> None:
-    """Some servers put commas between them, in one answer and not in the next."""
+    """Some servers separate them by commas, in one answer and not in the next."""
 
     old = Login(1, "a", Secret("x"), 0.0, "https://one.test/token", "c", scope="read,write")
     w = Workload(Spec("github", "https://mcp.test"), login=old)

@@ -1,4 +1,4 @@
-"""A login that differs from the one that is there waits for agreement: another account, fewer scopes, another server."""
+"""Candidates: a new login for another account, or with fewer scopes, waits until the person accepts it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.engine.engines import NoJournal, NoSignIn, Tokens, VirtualClock, imagined, keeping, running, settled
-from tests.engine.test_sign_ins import alices, begin, over, spec_with
+from tests.engine.engines import (
+    ForgetfulJournal,
+    HeldSignIn,
+    Tokens,
+    VirtualClock,
+    keystore_with,
+    running,
+    settled,
+    virtual_engine,
+)
+from tests.engine.test_sign_ins import alices, begin, ended, spec_with
 from tests.vault.keyrings import FakeVault, WindowsFake, windows
 from trayapp.core.gate import Gate
 from trayapp.core.model import AccessToken, Login, Phase, Problem, Secret, Spec, Trouble
@@ -21,22 +30,22 @@ from trayapp.vault.keystore import Keystore, MemoryKeystore
 # --- another account -------------------------------------------------------------------------------------------------
 
 
-async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
+async def test_another_account_waits_to_be_accepted(tmp_path: Path) -> None:
     """Signed in as bob where alice was: the old login stays, the reason names `--accept`, and that makes it bob's."""
 
     with OAuthServer(subject="bob") as server:
         login = alices(server)
-        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([spec_with(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "different_account" == problem.kind
             assert "amberlight reauthorize one --accept" in problem.summary
             held = await world.stored()
             assert held is not None
             assert "alice" == held.subject
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
 
             assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()
@@ -49,8 +58,8 @@ async def test_another_account_waits_for_agreement(tmp_path: Path) -> None:
             assert again.summary.endswith("amberlight reauthorize one")
 
 
-async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Path) -> None:
-    """The keyring was locked at the start and is open by the time somebody has signed in: it still asks."""
+async def test_another_account_than_that_of_a_login_not_read_yet(tmp_path: Path) -> None:
+    """The keyring was locked at the start and is open by the time somebody has signed in: the person is still asked."""
 
     class Late(MemoryKeystore):
         locked = True
@@ -58,12 +67,12 @@ async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Pat
         async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
             return Trouble.LOCKED if self.locked else await super().load(name, prompt=prompt)
 
-    clock, people, keystore = VirtualClock(), NoSignIn(), Late()
+    clock, people, keystore = VirtualClock(), HeldSignIn(), Late()
     endpoint = "https://as.example/token"
     spec = Spec("one", "https://one.example", "client", token_endpoint=endpoint)
     alice = Login(7, "alices", Secret("rt-alice"), 0.0, endpoint, "client", subject="alice")
     await keystore.store("one", alice)
-    parts: dict[str, Any] = {"clock": clock, "tokens": Tokens(), "gate": Gate(), "journal": NoJournal()}
+    parts: dict[str, Any] = {"clock": clock, "tokens": Tokens(), "gate": Gate(), "journal": ForgetfulJournal()}
     async with running([spec], tmp_path, keystore=keystore, sign_in=people, **parts) as world:
         await clock.pass_time(1.0)
         assert (Phase.LOADING, None) == (world.w().phase, world.w().login)
@@ -77,26 +86,26 @@ async def test_another_account_than_the_one_that_could_not_be_read(tmp_path: Pat
         assert (alice, 8) == (found.login, found.candidate and found.candidate.generation)
 
 
-async def test_fewer_scopes_wait_for_agreement(tmp_path: Path) -> None:
+async def test_fewer_scopes_wait_to_be_accepted(tmp_path: Path) -> None:
     """What is missing is named."""
 
     with OAuthServer(subject="alice") as server:
         login = alices(server)
-        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([spec_with(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             server.extra = {"scope": "openid"}
             await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "scope_lost" == problem.kind
             assert "mcp" in problem.summary
 
 
 async def test_a_candidate_is_good_for_ten_minutes(tmp_path: Path) -> None:
-    """After that nothing is pending any more."""
+    """After that there is nothing to accept."""
 
-    clock, people = VirtualClock(), NoSignIn()
-    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+    clock, people = VirtualClock(), HeldSignIn()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         for wait, accepted in ((599.0, True), (601.0, False)):
             assert isinstance(await world.engine.sign_ins.begin("one", browser=True, accept=False), str)
@@ -119,8 +128,8 @@ def bobs(clock: VirtualClock) -> NewLogin:
 async def test_a_workload_that_is_being_removed_takes_no_login(tmp_path: Path) -> None:
     """The server is still told to revoke the old one; what came to the keyring now would never leave it."""
 
-    clock, people = VirtualClock(), NoSignIn()
-    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+    clock, people = VirtualClock(), HeldSignIn()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         await begin(world)
         before = world.w().login
@@ -131,11 +140,11 @@ async def test_a_workload_that_is_being_removed_takes_no_login(tmp_path: Path) -
         world.engine.workloads["one"] = replace(world.w(), after="")  # no quit waits for a removal that is none
 
 
-async def test_a_login_of_the_configuration_before_is_not_taken(tmp_path: Path) -> None:
-    """The address is another one when the person comes back, or agrees: the token of the old server stays out of it."""
+async def test_a_login_for_an_earlier_configuration_is_not_used(tmp_path: Path) -> None:
+    """The URL has changed by the time the person signs in, or accepts: the old server's token is not used for it."""
 
-    clock, people = VirtualClock(), NoSignIn()
-    async with imagined(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
+    clock, people = VirtualClock(), HeldSignIn()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens(), sign_in=people) as world:
         await clock.pass_time(5.0)
         spec, login = world.w().spec, world.w().login
         assert login is not None
@@ -163,11 +172,13 @@ async def test_a_login_of_the_configuration_before_is_not_taken(tmp_path: Path) 
         assert "alice" == (world.w().login or login).subject
 
 
-async def test_signing_in_is_the_agreement_to_a_changed_identity(tmp_path: Path) -> None:
+async def test_signing_in_confirms_a_changed_identity(tmp_path: Path) -> None:
     """`confirm_change`: the click leads to the new server, and what it gives replaces the old login."""
 
     with OAuthServer() as server, OAuthServer(subject="bob") as other:
-        async with running([spec_with(server)], tmp_path, keystore=await keeping(("one", alices(server)))) as world:
+        async with running(
+            [spec_with(server)], tmp_path, keystore=await keystore_with(("one", alices(server)))
+        ) as world:
             await world.green()
             world.engine.configure([spec_with(other)])
             await world.becomes("error confirm_change")
@@ -189,8 +200,8 @@ def vault_and_keystore(fake: WindowsFake | None = None) -> tuple[FakeVault, Keys
     return vault, Keystore("install", lambda: vault)
 
 
-async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> None:
-    """Accepted: one header is written, both logins were whole all the time, and a restart finds bob."""
+async def test_accepting_rewrites_only_the_header(tmp_path: Path) -> None:
+    """Both logins are complete all the time, and a restart finds bob's."""
 
     vault, keystore = vault_and_keystore()
     with OAuthServer(subject="bob") as server:
@@ -198,7 +209,7 @@ async def test_a_candidate_becomes_current_by_a_plain_store(tmp_path: Path) -> N
         async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             await begin(world)
-            assert await over(world) is not None
+            assert await ended(world) is not None
             await world.until(lambda: _candidate(vault))
             found = await keystore.load("one")
             assert isinstance(found, StoredLogin)
@@ -225,7 +236,7 @@ def _backend(vault: FakeVault) -> WindowsFake:
 
 
 def _candidate(vault: FakeVault) -> bool:
-    """Whether a slot holds one. (What the vault pushed aside under `user@service` is nobody's any more.)"""
+    """Whether a slot holds a candidate. (What the vault moved aside under `user@service` no longer counts.)"""
     entries = _backend(vault).entries.items()
     return any('"candidate":true' in value for target, (_, value) in entries if "@" not in target)
 
@@ -239,7 +250,7 @@ async def test_a_rotation_while_a_candidate_waits_loses_nothing(tmp_path: Path) 
         async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             await begin(world)
-            assert await over(world) is not None
+            assert await ended(world) is not None
             await world.until(lambda: _candidate(vault))
             world.do(Verb.RETRY)
             await world.until(lambda: not _candidate(vault))
@@ -262,7 +273,7 @@ async def test_a_rotation_while_a_candidate_waits_loses_nothing(tmp_path: Path) 
 
 
 async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_path: Path) -> None:
-    """Nobody agreed, so nothing has changed."""
+    """Nobody accepted it, so nothing has changed."""
 
     vault, keystore = vault_and_keystore()
     with OAuthServer(subject="bob") as server:
@@ -270,7 +281,7 @@ async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_pa
         async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             await begin(world)
-            assert await over(world) is not None
+            assert await ended(world) is not None
             await world.until(lambda: _candidate(vault))
             left = dict(_backend(vault).entries)  # what a power cut would leave
         await keystore.close()
@@ -287,9 +298,9 @@ async def test_a_crash_with_a_pending_candidate_starts_with_the_old_login(tmp_pa
 async def test_a_candidate_that_cannot_be_written_is_kept_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A keyring that fails meanwhile: the person can agree all the same."""
+    """The keyring fails meanwhile: the candidate can still be accepted."""
 
-    class Failing(type(await keeping())):  # type: ignore[misc]
+    class Failing(type(await keystore_with())):  # type: ignore[misc]
         async def store_candidate(self, name: str, login: Login) -> None:
             raise RuntimeError("no")
 
@@ -299,7 +310,7 @@ async def test_a_candidate_that_cannot_be_written_is_kept_in_memory(
         async with running([spec_with(server)], tmp_path, keystore=keystore) as world:
             await world.green()
             await begin(world)
-            assert await over(world) is not None
+            assert await ended(world) is not None
             await world.until(lambda: "in memory only" in caplog.text)
             assert "" == await world.engine.sign_ins.begin("one", browser=False, accept=True)
             await world.green()

@@ -1,4 +1,4 @@
-"""Signing in by device code with the real engine: shown everywhere while it waits, and an overlay like any sign-in."""
+"""Sign-ins by device code with the engine: the code is shown everywhere, and it is an overlay like any sign-in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.engines import World, keeping, running
-from tests.engine.test_sign_ins import alices, over, spec_with
+from tests.engine.engines import World, keystore_with, running
+from tests.engine.test_sign_ins import alices, ended, spec_with
 from trayapp.core.menu import tray_view
 from trayapp.core.model import DeviceCode, Problem, Spec
 from trayapp.core.presentation import Verb
@@ -25,7 +25,7 @@ RESOURCE = "http://127.0.0.1:9/mcp"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server of a test may be asked ten times a second."""
+    """Poll the test's server ten times a second."""
     monkeypatch.setattr(device, "INTERVAL_MIN", 0.02)
     monkeypatch.setattr(device, "BACKOFF_MAX", 0.3)
 
@@ -39,7 +39,7 @@ def by_device(server: OAuthServer, **more: Any) -> Spec:
     return spec_with(server, **{"resource": RESOURCE, "flow": "device"} | more)
 
 
-async def code_of(world: World) -> DeviceCode:
+async def shown_code(world: World) -> DeviceCode:
     await world.until(lambda: world.view().auth.device is not None, "a code")
     found = world.view().auth.device
     assert found is not None
@@ -53,7 +53,7 @@ async def test_a_code_is_shown_until_a_person_has_typed_it(tmp_path: Path, caplo
         async with running([by_device(server)], tmp_path) as world:
             await world.becomes("unauthenticated never_signed_in")
             url = await world.engine.sign_ins.begin("one", browser=False, accept=False)
-            shown = await code_of(world)
+            shown = await shown_code(world)
             assert (shown.user_code,) == server.user_codes()
             assert url == shown.verification_uri_complete == f"{server.url}/device?user_code={shown.user_code}"
             assert abs(shown.expires_wall - time.time() - 600) < 10
@@ -83,11 +83,11 @@ async def test_one_click_opens_the_page_with_the_code(tmp_path: Path, monkeypatc
     with offering(consent="page") as server:
         login = alices(server, resource=RESOURCE)
         async with running(
-            [by_device(server)], tmp_path, keystore=await keeping(("one", login)), person=False
+            [by_device(server)], tmp_path, keystore=await keystore_with(("one", login)), person=False
         ) as world:
             await world.green()
             world.do(Verb.REAUTHORIZE)
-            shown = await code_of(world)
+            shown = await shown_code(world)
             await world.until(lambda: world.opened)
             monkeypatch.setattr(sign_ins, "CLICK_SPACING", 0.0)
             world.do(Verb.REAUTHORIZE)
@@ -97,12 +97,12 @@ async def test_one_click_opens_the_page_with_the_code(tmp_path: Path, monkeypatc
             server.consent = "auto"
             await asyncio.to_thread(browse, world.opened[0])
             await world.until(lambda: not world.w().signing_in)
-            assert await over(world) is None
+            assert await ended(world) is None
         assert 1 == server.count("device")
 
 
-async def test_who_asks_meanwhile_gets_the_same_code(tmp_path: Path) -> None:
-    """Command and tray are one flow; a pasted address is told that it is not waited for."""
+async def test_a_second_caller_gets_the_same_code(tmp_path: Path) -> None:
+    """Command and tray share one flow; a pasted URL is refused, as this flow waits for none."""
 
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
@@ -115,7 +115,7 @@ async def test_who_asks_meanwhile_gets_the_same_code(tmp_path: Path) -> None:
             assert 1 == len(server.user_codes())
 
 
-async def test_another_way_ends_the_one_under_way(tmp_path: Path) -> None:
+async def test_another_flow_ends_the_one_under_way(tmp_path: Path) -> None:
     """A browser waits, and somebody asks for a code over SSH; and the other way round."""
 
     with offering() as server:
@@ -125,7 +125,7 @@ async def test_another_way_ends_the_one_under_way(tmp_path: Path) -> None:
             assert "/authorize?" in str(page)
             assert world.view().auth.device is None
             assert "/device?" in str(await begin("one", browser=False, accept=False, flow="device"))
-            await code_of(world)
+            await shown_code(world)
             assert "/authorize?" in str(await begin("one", browser=False, accept=False, flow="browser"))
             assert world.view().auth.signing_in
             assert world.view().auth.device is None
@@ -138,30 +138,30 @@ async def test_cancelled_denied_expired(tmp_path: Path) -> None:
 
     with offering() as server:
         login = alices(server, resource=RESOURCE)
-        async with running([by_device(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([by_device(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             before = await world.stored()
             codes = set()
             for ending, kind in (("cancel", "cancelled"), ("deny", "denied"), ("expire", "timed_out")):
                 server.device_lifetime = 0.4 if ending == "expire" else 600.0
                 await world.engine.sign_ins.begin("one", browser=False, accept=False)
-                shown = await code_of(world)
+                shown = await shown_code(world)
                 codes.add(shown.user_code)
                 if ending == "cancel":
                     world.engine.sign_ins.cancel("one")
                 elif ending == "deny":
                     server.deny(shown.user_code)
-                problem = await over(world)
+                problem = await ended(world)
                 assert problem is not None
                 assert kind == problem.kind
                 assert world.view().auth.device is None
-                assert "running ok" == world.word()
+                assert "running ok" == world.status()
                 assert before == await world.stored()
             assert 3 == len(codes)
 
 
-async def test_a_server_that_offers_none(tmp_path: Path) -> None:
-    """Said at once, in words."""
+async def test_a_server_without_device_codes(tmp_path: Path) -> None:
+    """The sign-in fails immediately, with a sentence."""
 
     with OAuthServer() as server:
         async with running([by_device(server)], tmp_path) as world:
@@ -171,14 +171,14 @@ async def test_a_server_that_offers_none(tmp_path: Path) -> None:
             assert not world.view().auth.signing_in
 
 
-async def test_the_endpoint_may_be_configured(tmp_path: Path) -> None:
+async def test_the_device_endpoint_may_be_configured(tmp_path: Path) -> None:
     """Without any metadata; a client with a secret proves itself to both endpoints."""
 
     with offering(metadata_changes={"device_authorization_endpoint": ...}) as server:
         spec = by_device(server, device_authorization_endpoint=server.device_authorization_endpoint)
         async with running([spec], tmp_path) as world:
             await world.engine.sign_ins.begin("one", browser=False, accept=False)
-            server.approve((await code_of(world)).user_code)
+            server.approve((await shown_code(world)).user_code)
             await world.green()
         assert 0 == server.count("metadata")
 
@@ -189,7 +189,7 @@ async def test_a_bad_network_while_it_waits(tmp_path: Path) -> None:
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
             await world.engine.sign_ins.begin("one", browser=False, accept=False)
-            shown = await code_of(world)
+            shown = await shown_code(world)
             server.script(Mode.FIREWALL, Mode.BAD_GATEWAY, Mode.RESET, Mode.CAPTIVE_HTML)
             await world.until(lambda: not server.script_rest)
             server.down()
@@ -200,13 +200,13 @@ async def test_a_bad_network_while_it_waits(tmp_path: Path) -> None:
             await world.green()
 
 
-async def test_the_end_of_the_program_ends_the_asking(tmp_path: Path) -> None:
-    """At once, and nothing is asked after it."""
+async def test_a_quit_ends_the_polling(tmp_path: Path) -> None:
+    """Immediately, and nothing is sent after it."""
 
     with offering() as server:
         async with running([by_device(server)], tmp_path) as world:
             await world.engine.sign_ins.begin("one", browser=False, accept=False)
-            await code_of(world)
+            await shown_code(world)
             began = time.monotonic()
             await world.engine.close()
             assert time.monotonic() - began < 2.0
@@ -222,7 +222,7 @@ async def test_secrets_of_the_flow_are_in_no_log(tmp_path: Path, caplog: pytest.
     with offering(canary="canary77") as server:
         async with running([by_device(server)], tmp_path) as world:
             await world.engine.sign_ins.begin("one", browser=False, accept=False)
-            shown = await code_of(world)
+            shown = await shown_code(world)
             server.script(Mode.SERVER_ERROR)
             server.approve(shown.user_code)
             await world.green()
@@ -241,18 +241,20 @@ async def test_secrets_of_the_flow_are_in_no_log(tmp_path: Path, caplog: pytest.
         {"verification_uri": "https://as.test/$(reboot)\x1b[0m"},
     ],
 )
-async def test_a_hostile_server(changes: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing of it is shown, opened or logged; the workload is as it was."""
+async def test_a_hostile_device_answer(
+    changes: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """None of it is shown, opened or logged; the workload stays as it was."""
 
     with offering(device_changes=changes) as server:
         login = alices(server, resource=RESOURCE)
-        async with running([by_device(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([by_device(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             answer = await world.engine.sign_ins.begin("one", browser=True, accept=False)
             assert isinstance(answer, Problem)
             assert answer.summary.isprintable()
             assert world.view().auth.device is None
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
             assert [] == world.opened
         assert "\x1b" not in caplog.text
         assert "alert" not in caplog.text

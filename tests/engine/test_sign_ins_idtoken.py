@@ -1,4 +1,4 @@
-"""Whose account it is, with the real engine and a server whose ID tokens may be anything: no check costs a login."""
+"""The account check of sign-ins, with servers whose ID tokens may be anything: no check costs a login."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.engine.engines import World, keeping, running
-from tests.engine.test_sign_ins import alices, begin, over, spec_with
+from tests.engine.engines import World, keystore_with, running
+from tests.engine.test_sign_ins import alices, begin, ended, spec_with
 from tests.oauth.attempts import bare
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
@@ -31,11 +31,11 @@ def by_metadata(server: OAuthServer) -> Spec:
 
 async def signed_in(world: World) -> Login:
     await begin(world)
-    assert await over(world) is None
-    return await kept(world)
+    assert await ended(world) is None
+    return await stored_login(world)
 
 
-async def kept(world: World) -> Login:
+async def stored_login(world: World) -> Login:
     """The login in the keyring, once all is green. (A sign-in before the keyring was read is written after that.)"""
     await world.green()
     await world.until(lambda: not world.w().unsaved)
@@ -53,7 +53,7 @@ async def test_a_checked_account_is_remembered(tmp_path: Path, caplog: pytest.Lo
             assert "could not be checked" not in caplog.text
             server.subject = "bob"
             await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "different_account" == problem.kind
             assert "alice" == ((await world.stored()) or alices(server)).subject
@@ -61,21 +61,21 @@ async def test_a_checked_account_is_remembered(tmp_path: Path, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "azp"])
-async def test_a_token_for_somebody_else_is_no_sign_in(claim: str, tmp_path: Path) -> None:
-    """Refused with a sentence; the login from before goes on, and nothing can be accepted."""
+async def test_a_token_made_for_another_client_is_refused(claim: str, tmp_path: Path) -> None:
+    """Refused with a sentence; the login from before stays in use, and there is nothing to accept."""
 
     with OAuthServer(subject="alice") as server:
         login = alices(server)
-        async with running([by_metadata(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([by_metadata(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             before = await world.stored()
             server.id_token_changes = {claim: "https://evil.test"}
             await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "id_token" == problem.kind
             assert "Refused" in problem.summary
-            assert "running ok" == world.word()
+            assert "running ok" == world.status()
             assert before == await world.stored()
             answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
             assert not isinstance(answer, str)
@@ -97,7 +97,7 @@ def old(server: OAuthServer) -> None:
 async def test_a_bad_token_costs_no_login(
     spoil: Callable[[OAuthServer], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Signed in and green; the account is not known, and the log says why. The account from before stays known."""
+    """Signed in and green; the account is unknown, and the log says why. The account from before stays known."""
 
     with OAuthServer(subject="alice") as server:
         spoil(server)
@@ -108,21 +108,21 @@ async def test_a_bad_token_costs_no_login(
             assert isinstance(told, dict)
             assert "could not be checked" in told["summary"]
         async with running(
-            [by_metadata(server)], tmp_path / "2", keystore=await keeping(("one", alices(server)))
+            [by_metadata(server)], tmp_path / "2", keystore=await keystore_with(("one", alices(server)))
         ) as world:
             await world.green()
             assert "alice" == (await signed_in(world)).subject
 
 
-async def test_who_claims_to_be_another_is_asked_about(tmp_path: Path) -> None:
+async def test_an_unproved_claim_of_another_account_is_a_candidate(tmp_path: Path) -> None:
     """A bad signature is no way around the question whether this is the right account."""
 
     with OAuthServer(subject="mallory", id_token_alg="none") as server:
         login = alices(server)
-        async with running([by_metadata(server)], tmp_path, keystore=await keeping(("one", login))) as world:
+        async with running([by_metadata(server)], tmp_path, keystore=await keystore_with(("one", login))) as world:
             await world.green()
             await begin(world)
-            problem = await over(world)
+            problem = await ended(world)
             assert problem is not None
             assert "different_account" == problem.kind
 
@@ -148,9 +148,9 @@ class Slow:
 
 
 async def test_the_candidate_is_stored_before_the_check_is_over(tmp_path: Path) -> None:
-    """While keys and signature are looked at, the new login is in the keyring already, for nobody to be lost."""
+    """While keys and signature are checked, the new login is already in the keyring and can't be lost."""
 
-    slow, keystore = Slow(), await keeping()
+    slow, keystore = Slow(), await keystore_with()
     with OAuthServer(subject="alice") as server:
         async with running([by_metadata(server)], tmp_path, keystore=keystore, sign_in=slow.sign_in()) as world:
             await asyncio.to_thread(browse, await begin(world, browser=False))
@@ -159,13 +159,13 @@ async def test_the_candidate_is_stored_before_the_check_is_over(tmp_path: Path) 
             assert found.candidate is not None  # type: ignore[union-attr]
             assert found.login is None  # type: ignore[union-attr]
             slow.go.set()
-            assert "alice" == (await kept(world)).subject
+            assert "alice" == (await stored_login(world)).subject
 
 
 async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
-    """It waits for the check as for any answer, and the login is there at the next start."""
+    """The quit waits for the check as for any answer, and the login is there at the next start."""
 
-    slow, keystore = Slow(), await keeping()
+    slow, keystore = Slow(), await keystore_with()
     with OAuthServer(subject="alice") as server:
         async with running([by_metadata(server)], tmp_path, keystore=keystore, sign_in=slow.sign_in()) as world:
             await asyncio.to_thread(browse, await begin(world, browser=False))
@@ -181,7 +181,7 @@ async def test_the_program_ends_during_the_check(tmp_path: Path) -> None:
 
 
 def test_a_quit_outlasts_a_check() -> None:
-    """A login whose check is cut off would be a candidate for ever, which no start looks at."""
+    """A login whose check is cut off would stay a candidate, which every start ignores."""
 
     assert sign_ins.KEYRING_LIMIT + sign_ins.CHECK_LIMIT < engine.QUIT_LIMIT
 
@@ -191,7 +191,7 @@ async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(sign_ins, "CHECK_LIMIT", 0.1)
     for word in ("ok", RuntimeError("unexpected")):
-        slow, keystore = Slow(), await keeping()
+        slow, keystore = Slow(), await keystore_with()
         slow.word = word
         if isinstance(word, Exception):
             slow.go.set()
@@ -200,11 +200,11 @@ async def test_a_check_that_never_ends_or_breaks(tmp_path: Path, monkeypatch: py
                 [by_metadata(server)], tmp_path / str(word), keystore=keystore, sign_in=slow.sign_in()
             ) as world:
                 await asyncio.to_thread(browse, await begin(world, browser=False))
-                assert "" == (await kept(world)).subject
+                assert "" == (await stored_login(world)).subject
 
 
 async def test_a_keyring_that_hangs_does_not_hold_up_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The login is in memory then, as any that cannot be stored."""
+    """The login is then in memory only, like any that can't be stored."""
 
     monkeypatch.setattr(sign_ins, "KEYRING_LIMIT", 0.05)
 
