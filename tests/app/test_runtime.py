@@ -93,7 +93,7 @@ class Program:
     def until(self, holds: Callable[[], object], what: str = "") -> None:
         end = time.monotonic() + LIMIT
         while not holds():
-            assert time.monotonic() < end, f"waited in vain for {what}: {self.snapshots[-1:]}"
+            assert time.monotonic() < end, f"gave up waiting for {what}: {self.snapshots[-1:]}"
             time.sleep(0.01)
 
     @property

@@ -121,7 +121,7 @@ class Process:
     def until(self, holds: Callable[[], object], what: str) -> None:
         end = time.monotonic() + LIMIT
         while not holds():
-            assert time.monotonic() < end, f"waited in vain for {what}: {self.output.read_text()[-3000:]}"
+            assert time.monotonic() < end, f"gave up waiting for {what}: {self.output.read_text()[-3000:]}"
             time.sleep(0.02)
 
     def status(self) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class World:
         end = time.monotonic() + limit
         while not holds():
             words = {name: self.status(name) for name in self.engine.workloads}
-            assert time.monotonic() < end, f"waited in vain for {what or holds}: {words}"
+            assert time.monotonic() < end, f"gave up waiting for {what or holds}: {words}"
             await asyncio.sleep(0.003)
 
     async def becomes(self, word: str, name: str = "one") -> WorkloadView:

@@ -151,7 +151,7 @@ async def test_a_name_that_cannot_be_looked_up_ends_no_login(
 
 
 async def test_a_lost_rotation_without_grace_is_named(tmp_path: Path) -> None:
-    """The server rotated, the answer was lost, and the old token is refused: red at once, with that reason."""
+    """The server rotated, the answer was lost, and the old token is refused: red immediately, with that reason."""
 
     with OAuthServer(grace=0.0) as server:
         server.script(Mode.DROPPED_ANSWER)
@@ -206,7 +206,7 @@ async def test_retry_after_is_respected(tmp_path: Path) -> None:
 
 
 async def test_many_workloads_behind_a_firewall_recover_together(tmp_path: Path) -> None:
-    """Ten of one server, blocked and unblocked: all green, without two requests of one family at once."""
+    """Ten of one server, blocked and unblocked: all green, never two requests of one family at the same time."""
 
     with OAuthServer() as server:
         server.mode = Mode.FIREWALL
