@@ -150,6 +150,7 @@ def spec_json(spec: Spec) -> Json:
         "redirect_port": spec.redirect_port,
         "require_key": spec.require_key,
         "allowed_origins": list(spec.allowed_origins),
+        "mcp": spec.mcp,
         "policy": asdict(spec.policy),
     }
 
