@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --days 6 --seed 0 --seeds 50`: live some worlds and report every broken invariant."""
+"""`python -m tests.simulation --days 6 --seed 0 --seeds 50`: simulate some worlds and report every broken invariant."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The invariants. Everything is compared with what the servers and the machine know to be true, never with what the app thinks.
+"""The invariants, checked against what servers and machine know to be true, never against what the app believes.
 
-Each exception that the rules make is a line here with its reason; what no line excuses is a broken invariant.
+Each exception that the rules allow is a line here with its reason; what no line excuses is a broken invariant.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tests.simulation.heals import Heals
+from tests.simulation.recovery import RecoveryDeadlines
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.truth import Call, Doubt, Truth
 from trayapp.core import deadlines, schedule
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
-HAIR = 0.05  # s; for what happens at the same instant
-RESCUE = 36.0  # s of good network inside a grace; M9's series must have asked again, and one attempt takes up to 30
-AUTOMATIC = 15  # M8: in ten minutes
-RESCUES = 6  # M9's series, which the limit does not hold up
+EPSILON = 0.05  # s; tolerance for what happens at the same instant
+RESCUE = 36.0  # s of good network within a grace: M9's series must have retried by then; one attempt takes up to 30
+AUTOMATIC = 15  # attempts in ten minutes (M8)
+RESCUES = 6  # attempts of M9's series, which may exceed that limit
 ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
-STALE_COUNT = 45.0  # s; the kernel's "offline" is noticed so much later where no message tells it
+STALE_COUNT = 45.0  # s; how much later "offline" is noticed where the system sends no message
 
 
 class Checks:
-    """Sees everything, and says what must not be."""
+    """Observes every step of a world and reports broken invariants."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.truths: dict[str, Truth] = {}
-        self.heals = Heals(world, self.truths)
+        self.recovery = RecoveryDeadlines(world, self.truths)
         self.calls = 0
         self.losses = 0
         self._run = -1
@@ -81,18 +81,18 @@ class Checks:
         run = truth.replaced.get(call.token)
         if run is None:
             return
-        # Between a received answer and its storing a crash takes the new login away: only the old one is left to try
-        # (DESIGN.md section 4). In the run that received it, or once it was stored, there is no such excuse.
+        # A crash between a received answer and its storing loses the new login: only the old one is left to try
+        # (RULES.md section 4). In the run that received it, or once it was stored, there is no such excuse.
         if run == call.run or (truth.stored not in (call.token, "") and truth.stored not in truth.replaced):
             self.broken(truth.name, "replaced", "a token that a received answer had replaced is sent again")
 
     def _not_too_often(self, truth: Truth, call: Call, policy: Policy) -> None:
-        # A restart forgets what the run before had attempted: state.db keeps no instants of a clock that may begin anew.
+        # A restart forgets earlier attempts: state.db keeps no instants of a clock that may start over.
         mine = [c for c in truth.calls if c.run == call.run and c.trigger is not Trigger.MANUAL]
         if sum(call.t - c.t < policy.automatic_window for c in mine) >= AUTOMATIC + RESCUES + ORDINARY:
             self.broken(truth.name, "too often", "more automatic attempts in ten minutes than M8 allows")
-        # ... and the server's wish too.
-        if truth.asked_by == call.run and call.t < truth.not_before - HAIR:
+        # A restart forgets Retry-After too.
+        if truth.asked_by == call.run and call.t < truth.not_before - EPSILON:
             self.broken(
                 truth.name, "Retry-After", f"{truth.not_before - call.t:.0f} s earlier than the server asked (M12)"
             )
@@ -100,30 +100,30 @@ class Checks:
     def _not_early(self, truth: Truth, call: Call, policy: Policy) -> None:
         value, start, end = truth.access
         known = truth.access_run == call.run and value not in truth.rejected
-        # A start, also after a pause, always asks once (M14); and what somebody began by hand goes on by M2 to M9.
+        # A start, also after a pause, always refreshes once (M14); and a manual attempt is followed up by M2 to M9.
         if not known or call.trigger in (Trigger.REJECTED, Trigger.START) or any(c.t > start for c in truth.calls):
             return
-        if truth.wished_t > start:
-            return  # the wish may have had to wait for the keyring or the network
+        if truth.person_asked_t > start:
+            return  # the request may have had to wait for the keyring or the network
         due = schedule.refresh_due(start, end, policy)
         if due is None or (call.t < due - 1.0 - 0.01 * (due - start) and not self.world.asked_for_more(truth.name)):
             self.broken(truth.name, "early", "a usable token is refreshed before its time (M1, M8)")
 
     def _gate(self, call: Call, in_doubt: bool) -> None:
-        heals = self.heals
-        if heals.sleep_told:
+        recovery = self.recovery
+        if recovery.sleep_told:
             self.broken(call.name, "gate", "an attempt begins while sleep is imminent (M10)")
-        if call.t < heals.settles - HAIR:
+        if call.t < recovery.settles - EPSILON:
             self.broken(
-                call.name, "gate", f"an attempt {heals.settles - call.t:.1f} s before the network settled (M10)"
+                call.name, "gate", f"an attempt {recovery.settles - call.t:.1f} s before the network settled (M10)"
             )
-        if heals.closed_t is not None:
-            last = max([heals.closed_t, *(c.t for c in self.truths[call.name].calls if c.run == call.run)])
+        if recovery.closed_t is not None:
+            last = max([recovery.closed_t, *(c.t for c in self.truths[call.name].calls if c.run == call.run)])
             if call.t - last < (10.0 if in_doubt else 600.0) - 1.0:
                 self.broken(call.name, "gate", "offline, and more than one attempt in a tick (M10)")
 
     def acted(self, call: Call, server: AuthServer, token: str, family: Family | None) -> None:
-        """The server did its part."""
+        """The server has decided on the request."""
         truth, t = self.truths[call.name], self.world.clocks.t
         if family is not None and not family.alive and family.ended == "reuse" and family is truth.family:
             self._ended_by_reuse(truth, call, family)
@@ -133,16 +133,18 @@ class Checks:
     def _ended_by_reuse(self, truth: Truth, call: Call, family: Family) -> None:
         family.ended = "reuse, told" if call.ended is None else "late"
         self.losses += 1
-        self.heals.changed("its login is gone")
+        self.recovery.changed("its login is gone")
         self.world.say(truth.name, "the server ends the family: a spent token came again")
         doubt = truth.doubts.get(call.token)
         if truth.replaced.get(call.token) == call.run or call.ended is not None:
-            return  # told already; or it was sent long ago, and took its time to arrive
+            return  # reported already; or the request was sent long ago and arrived late
         if doubt is None:
             self.broken(truth.name, "lost", "a spent token was sent that nobody was in doubt about")
             return
         self._good_until(truth, doubt)
-        rescue = RESCUE + (60.0 if self.heals.closed_t is not None else 0.0)  # against the kernel's word: once a minute
+        rescue = RESCUE + (
+            60.0 if self.recovery.closed_t is not None else 0.0
+        )  # while the kernel reports offline: once a minute
         if doubt.grace > 0.0 and doubt.best >= rescue and doubt.asked <= 6:
             self.broken(
                 truth.name,
@@ -151,41 +153,41 @@ class Checks:
             )
 
     def _good_until(self, truth: Truth, doubt: Doubt) -> None:
-        """The good time so far, as far as it lies inside the grace and after the program knew."""
-        good = self.heals.good_since.get(truth.name)
+        """Update the good time within the grace, counted from when the program knew that no answer comes."""
+        good = self.recovery.good_since.get(truth.name)
         if good is None or doubt.learned_t is None:
             return
         end = min(self.world.clocks.t, doubt.acted_t + doubt.grace)
         doubt.best = max(doubt.best, end - max(good, doubt.learned_t))
 
     def started(self) -> None:
-        """What the run before was told and did not store is in doubt from now on."""
+        """A new run: what the last one received and did not store is in doubt from now on."""
         for truth in self.truths.values():
             found = self.world.keyring.login(self.world.install, truth.name)
-            if found is not None:  # what was in memory only is gone: between the answer and its storing
+            if found is not None:  # what was only in memory is gone: received and not stored
                 truth.held = truth.stored = found.refresh_token.reveal()
                 truth.family = truth.server.family_of(truth.held) or truth.family
             for doubt in truth.doubts.values():
                 doubt.learned_t, doubt.best = self.world.clocks.t, 0.0
 
     def before_bad(self, name: str) -> None:
-        """The good time ends now."""
+        """The good time of a workload ends now."""
         for doubt in self.truths[name].doubts.values():
             self._good_until(self.truths[name], doubt)
 
-    def misfortune(self, call: Call) -> None:
-        """A server, or the way to it, swallows this one answer."""
+    def answer_will_be_lost(self, call: Call) -> None:
+        """The server, or the network on the way, will lose this one answer."""
         self.world.say(call.name, "this answer will not arrive")
-        self.heals.stumbled(call.name)
+        self.recovery.answer_lost(call.name)
 
     def over(self, call: Call) -> None:
-        """The request has ended, one way or the other."""
+        """The request has ended, with or without an answer."""
         truth = self.truths[call.name]
         call.ended = self.world.clocks.t
         if truth.flying is call:
             truth.flying = None
         if not call.delivered:
-            self.heals.stumbled(call.name)
+            self.recovery.answer_lost(call.name)
         for doubt in truth.doubts.values():
             if doubt.learned_t is None:
                 doubt.learned_t = call.ended
@@ -195,7 +197,7 @@ class Checks:
         truth, t = self.truths[call.name], self.world.clocks.t
         if not isinstance(reply, Answer):
             self.world.say(call.name, "no answer: {}", reply.kind)
-            self.heals.failed(call.name, call.t)
+            self.recovery.failed(call.name, call.t)
             return
         self.world.say(call.name, "answer {}", reply.status)
         wait = float(reply.headers.get("retry-after", "0"))
@@ -205,10 +207,10 @@ class Checks:
         if reply.status == 200 and "access_token" in body:
             self._received(truth, call, body, process.number)
         else:
-            self.heals.failed(call.name, call.t)
+            self.recovery.failed(call.name, call.t)
         page = reply.status == 200 and "json" not in reply.headers.get("content-type", "")
         if reply.status != 302 and not page:
-            self.heals.closed_t = None  # the network carries, whatever the kernel says
+            self.recovery.closed_t = None  # the network works, whatever the kernel reports
 
     def _received(self, truth: Truth, call: Call, body: dict[str, object], run: int) -> None:
         t = self.world.clocks.t
@@ -225,7 +227,7 @@ class Checks:
         truth.online_at_success, truth.changes_at_success = self.world.online(), self.world.changes
 
     def signed_in(self, name: str, family: Family, access: str) -> None:
-        """The person has signed in; the program is about to be told."""
+        """The person has signed in; the program is about to learn of it."""
         truth = self.truths[name]
         truth.family = family
         truth.held = family.current
@@ -254,11 +256,11 @@ class Checks:
         if failing is not None and failing.gave_up and not known:
             self._gave_up(truth, after)
         if before.phase is Phase.PAUSED and after.phase is not Phase.PAUSED:
-            self.heals.changed("resumed")
+            self.recovery.changed("resumed")
         if isinstance(event, Rejected) and (access := after.access) is not None and access.rejected:
-            self.heals.stumbled(name)
+            self.recovery.answer_lost(name)
         self._accounted(process, name, after)
-        self.heals.looked(name, view)
+        self.recovery.view_derived(name, view)
 
     def _say(self, name: str, before: Workload, after: Workload, event: Event, view: WorkloadView) -> None:
         if before.phase is not after.phase or before.series is not after.series:
@@ -271,7 +273,9 @@ class Checks:
         served = isinstance(process.engine.callers.peek(truth.name), AccessToken)
         if view.colour is Colour.GREEN and not served:
             self.broken(truth.name, "colour", f"green ({view.auth.detail}) while callers are refused")
-        if view.colour is Colour.RED and served and w.phase is not Phase.SIGNED_OUT:  # M5: a verdict serves to expiry
+        if (
+            view.colour is Colour.RED and served and w.phase is not Phase.SIGNED_OUT
+        ):  # after a verdict the token is served to its end (M5)
             self.broken(truth.name, "colour", f"red ({view.auth.detail}) while callers are served")
         if view.status is Status.UNAUTHENTICATED and w.login is not None:
             ceiling = w.failing is not None and w.failing.gave_up
@@ -295,13 +299,13 @@ class Checks:
         elif truth.server.honours(truth.held, t) and self._kept(truth):
             self.broken(truth.name, "lost", "red while the login that was received last is honoured")
         elif truth.family.ended.startswith("reuse"):
-            # Without state.db nobody knows that the token was under way.
+            # Without state.db the program cannot know that the token was in flight.
             if w.signed_out is not SignedOut.LOST_ROTATION and self.world.remembers(truth.name):
                 self.broken(truth.name, "lost rotation", "a lost rotation is shown as a refusal")
-            truth.family.ended = "shown"  # if a crash takes the next login away, this one is refused once more
+            truth.family.ended = "shown"  # if a crash loses the next login, this one is refused once more
 
     def _kept(self, truth: Truth) -> bool:
-        """Whether the newest login received ought to be known: it was stored, or this run got it."""
+        """Whether the newest login should be known: it was stored, or this run received it."""
         process = self.world.process
         return truth.stored == truth.held or (process is not None and truth.held_run == process.number)
 
@@ -313,7 +317,7 @@ class Checks:
             self.broken(
                 truth.name, "ceiling", f"after {online / 3600:.1f} h of {w.spec.policy.ceiling / 3600:.0f} h (M6)"
             )
-        if self.world.network.offline and self.heals.closed_t is not None:
+        if self.world.network.offline and self.recovery.closed_t is not None:
             self.broken(truth.name, "ceiling", "decided by an attempt that was made offline (M6)")
         if truth.since_nudge < w.spec.policy.ceiling_attempts:
             self.broken(
@@ -321,11 +325,11 @@ class Checks:
             )
 
     def _accounted(self, process: Process, name: str, w: Workload) -> None:
-        """M13: a deadline, an attempt, or a named thing that is waited for."""
+        """Every workload has a deadline, an attempt, or a named thing that it waits for (M13)."""
         if w.phase not in (Phase.LOADING, Phase.VALID, Phase.WAITING) or process.engine.gate.sleeping:
             return
         endless = w.phase is Phase.VALID and w.access is not None and w.access.expires_at is None
-        reading = w.phase is Phase.LOADING and w.due is None  # its answer comes, whatever it is
+        reading = w.phase is Phase.LOADING and w.due is None  # the keyring's answer will come
         ceiling = w.failing is not None and w.failing.gave_up
         if not (endless or reading or ceiling) and deadlines.next_deadline(w, process.engine.gate) is None:
             self.broken(name, "forgotten", f"nothing will ever happen in phase {w.phase} (M13)")
@@ -354,12 +358,12 @@ class Checks:
         return (self.truths[name] for name in parts[2:3] if name in self.truths)
 
     def _usable(self, truth: Truth) -> bool:
-        """Whether what a start would find is honoured. An older login than that one is of no use to anybody."""
+        """Whether the login that a start would find is honoured. An older one does not count."""
         found = self.world.keyring.login(self.world.install, truth.name)
         return found is not None and truth.server.honours(found.refresh_token.reveal(), self.world.clocks.t)
 
     def kept_in_memory(self, process: Process) -> None:
-        """The keyring has been well for long enough: nothing may be in memory only."""
+        """The keyring has worked long enough: no login may be in memory only."""
         for name, w in process.engine.workloads.items():
             if w.attempt is None and w.storing is None and self.in_memory_only(w):
                 self.broken(name, "unsaved", "the keyring is well, and the newest login is in memory only")
@@ -370,9 +374,9 @@ class Checks:
         return w.login is not None and (found is None or found.refresh_token != w.login.refresh_token)
 
     def noticed(self, process: Process, seen: object) -> None:
-        """The engine has just been told what the machine did."""
+        """The engine has just noticed a change of the machine."""
         assert isinstance(seen, SystemChange)
-        self.heals.noticed(process, seen)
+        self.recovery.noticed(process, seen)
         if seen.woke or (seen.network and not seen.offline):
             for truth in self.truths.values():
-                truth.since_nudge = int(truth.flying is not None)  # it fails, if it does, after the news
+                truth.since_nudge = int(truth.flying is not None)  # if it fails, then after the change

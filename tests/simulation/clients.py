@@ -1,11 +1,11 @@
-"""The clients of the laptop: they ask for tokens, use them, and notice what is wrong with what they get (M15)."""
+"""Simulated clients: they request tokens, use them, and check what they get (M15)."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.simulation.checks import HAIR
+from tests.simulation.checks import EPSILON
 from trayapp.core.messages import Rejected
 from trayapp.core.model import AccessToken
 from trayapp.core.presentation import Colour
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 async def call(world: World, process: Process, name: str) -> None:
-    """A client asks for a token and uses it."""
+    """A client requests a token and uses it."""
     truth = world.checks.truths[name]
     began = asyncio.get_running_loop().time()
     got = await process.engine.token(name)
     if not process.alive:
         return
-    if asyncio.get_running_loop().time() - began > 2.0 + HAIR:
+    if asyncio.get_running_loop().time() - began > 2.0 + EPSILON:
         world.checks.broken(name, "callers", "a caller waited longer than two seconds (M15)")
     if not isinstance(got, AccessToken):
-        await asyncio.sleep(0.4)  # the engine was told to look at its clocks
+        await asyncio.sleep(0.4)  # the engine was woken to check its deadlines
         view = process.engine.view_of(name)
         later = process.engine.callers.peek(name)
         if (
@@ -46,6 +46,6 @@ async def call(world: World, process: Process, name: str) -> None:
         truth.rejected.add(value)
         world.say(name, "the upstream says 401")
         process.engine.apply(name, Rejected(process.engine.now(), got.serial))
-        again = process.engine.callers.peek(name)  # a client that tries again at once
+        again = process.engine.callers.peek(name)  # a client that retries immediately
         if isinstance(again, AccessToken) and again.value.reveal() in truth.rejected:
             world.checks.broken(name, "callers", "a token that the upstream has rejected is served")

@@ -1,6 +1,6 @@
-"""The director: lets the plan happen, while the laptop is awake and while it sleeps.
+"""The director: carries out the plan, while the laptop is awake and while it sleeps.
 
-During a sleep time passes for the world alone: the loop, which is the laptop's, stands still.
+During a sleep, time passes only in the world: the loop, which is the laptop's, stands still.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING
 
-from tests.simulation.plan import Happening
+from tests.simulation.plan import PlannedEvent
 from trayapp.core.presentation import Verb
 from trayapp.engine.ports import SystemChange
 
@@ -21,41 +21,41 @@ STRANDED = 20.0  # s of sleep that no connection survives
 
 
 class Director:
-    """Has the agenda."""
+    """Carries out planned events in order, and adds the ends of those that last."""
 
     def __init__(self, world: World) -> None:
         self.w = world
         self.well_since = float("-inf")  # true time of the keyring's latest change
         self._numbers = itertools.count()
-        self._agenda: list[tuple[float, int, Happening]] = []
-        for happening in world.plan.happenings:
-            self._later(happening)
+        self._agenda: list[tuple[float, int, PlannedEvent]] = []
+        for event in world.plan.events:
+            self._later(event)
 
     def quiet_for(self) -> float:
-        """Seconds until the plan goes on."""
+        """Seconds until the next planned event."""
         return self._agenda[0][0] - self.w.clocks.t if self._agenda else float("inf")
 
-    def _later(self, happening: Happening) -> None:
-        heapq.heappush(self._agenda, (happening.t, next(self._numbers), happening))
+    def _later(self, event: PlannedEvent) -> None:
+        heapq.heappush(self._agenda, (event.t, next(self._numbers), event))
 
     async def run(self) -> None:
-        """Until the plan is over."""
+        """Run until the plan is over."""
         while self._agenda:
             wait = self.quiet_for()
             if self.w.clocks.t + wait > self.w.plan.days:
                 return
             if wait > 0.0:
                 await asyncio.sleep(max(wait, 1e-4))
-                continue  # what was put on the agenda meanwhile may come first
-            _, _, happening = heapq.heappop(self._agenda)
-            if happening.what == "sleep":
-                await self._sleep(happening)
+                continue  # an event that was added meanwhile may come first
+            _, _, event = heapq.heappop(self._agenda)
+            if event.what == "sleep":
+                await self._sleep(event)
             else:
-                self._happen(happening)
+                self._happen(event)
 
-    async def _sleep(self, happening: Happening) -> None:
-        end = happening.t + happening.for_
-        dark = happening.who == "dark"
+    async def _sleep(self, event: PlannedEvent) -> None:
+        end = event.t + event.duration
+        dark = event.target == "dark"
         if self.w.native and self.w.process is not None:
             self.w.process.watcher.tell(SystemChange(sleep_soon=True))
             self.w.process.engine.set_app_fields()
@@ -65,14 +65,14 @@ class Director:
         began = self.w.clocks.t
         self.w.say("", "asleep for {:.0f} s", end - began)
         self.w.changes += 1
-        self.w.checks.heals.changed("asleep")
+        self.w.checks.recovery.changed("asleep")
         for handle, act in list(self.w.acts.values()):
             handle.cancel()
             act()
         while self._agenda and self._agenda[0][0] <= end:
             t, _, meanwhile = heapq.heappop(self._agenda)
             if meanwhile.what == "sleep":
-                end = max(end, meanwhile.t + meanwhile.for_)
+                end = max(end, meanwhile.t + meanwhile.duration)
                 continue
             self.w.clocks.slept += max(0.0, t - self.w.clocks.t)
             self._happen(meanwhile)
@@ -81,53 +81,57 @@ class Director:
             self.w.network.epoch += 1
         if dark and self.w.rng.random() < 0.5:
             self.w.network.down += 1
-            self._later(Happening(self.w.clocks.t + 50.0, "link down over"))
+            self._later(PlannedEvent(self.w.clocks.t + 50.0, "link down over"))
         self.w.asleep = False
         self.w.say("", "awake{}{}", " in the dark" if dark else "", ", offline" if self.w.network.offline else "")
-        self.w.checks.heals.changed("awake", told=True)
+        self.w.checks.recovery.changed("awake", told=True)
         self._poke()
 
     def _poke(self) -> None:
-        """A native message makes the engine look."""
+        """Send a native message, which makes the engine poll."""
         process = self.w.process
         if self.w.native and process is not None:
             process.watcher.tell(
-                SystemChange(woke=True) if self.w.checks.heals.sleep_told and not self.w.asleep else SystemChange()
+                SystemChange(woke=True) if self.w.checks.recovery.sleep_told and not self.w.asleep else SystemChange()
             )
             process.engine.set_app_fields()
 
-    def _happen(self, h: Happening) -> None:
-        """One line of the plan comes true."""
+    def _happen(self, h: PlannedEvent) -> None:
+        """Carry out one event."""
         self.w.online()
         self.w.say(
-            h.who if h.who.startswith("w") else "", "{} {}{}", h.what, h.who, f" for {h.for_:.0f} s" if h.for_ else ""
+            h.target if h.target.startswith("w") else "",
+            "{} {}{}",
+            h.what,
+            h.target,
+            f" for {h.duration:.0f} s" if h.duration else "",
         )
         what, _, rest = h.what.partition(" ")
         over = h.what.endswith(" over")
-        if h.for_ and what in ("link", "dns", "portal", "vpn", "hint", "storm", "keyring", "disk", "pause"):
-            self._later(Happening(h.t + h.for_, h.what + " over", 0.0, h.who))
+        if h.duration and what in ("link", "dns", "portal", "vpn", "hint", "storm", "keyring", "disk", "pause"):
+            self._later(PlannedEvent(h.t + h.duration, h.what + " over", 0.0, h.target))
         match what:
             case "move" | "link" | "dns" | "portal" | "vpn" | "hint":
-                self._network(what, over, h.who)
+                self._network(what, over, h.target)
             case "storm":
-                host, kind = h.who.split()
+                host, kind = h.target.split()
                 storms = next(server for server in self.w.servers if server.host == host).storms
                 storms.remove(kind) if over else storms.append(kind)
-                self.w.checks.heals.changed(h.what)
+                self.w.checks.recovery.changed(h.what)
             case "keyring":
                 self._keyring(rest.removesuffix(" over"), over)
             case "disk":
                 self._disk(rest.removesuffix(" over"), over)
             case "clock":
-                self.w.clocks.stepped += h.for_ * self.w.rng.choice((-1.0, 1.0))
+                self.w.clocks.stepped += h.duration * self.w.rng.choice((-1.0, 1.0))
             case "fuse":
-                self.w.fuse, self.w.fuse_away = int(h.who), h.for_
+                self.w.crash_countdown, self.w.crash_away = int(h.target), h.duration
             case "crash" | "quit" | "reboot":
                 self.w.end(h)
             case _:
                 self._concerning(h, over)
 
-    def _network(self, what: str, over: bool, who: str) -> None:
+    def _network(self, what: str, over: bool, target: str) -> None:
         net, before = self.w.network, self.w.network.snapshot()
         step = -1 if over else 1
         match what:
@@ -138,7 +142,7 @@ class Director:
             case "dns":
                 net.dns += step
             case "portal":
-                net.portals.remove(who) if over else net.portals.append(who)
+                net.portals.remove(target) if over else net.portals.append(target)
             case "vpn":
                 net.vpn_down += step
             case _:
@@ -146,10 +150,10 @@ class Director:
         told = net.snapshot() != before
         if what in ("move", "vpn") or (what == "link" and not over):
             net.epoch += 1
-            self.w.checks.heals.shaken()
+            self.w.checks.recovery.connections_lost()
         if told:
             self.w.changes += 1
-        self.w.checks.heals.changed(what, told=told)
+        self.w.checks.recovery.changed(what, told=told)
         if told and self.w.native:
             asyncio.get_running_loop().call_later(0.25, self._poke)
 
@@ -158,7 +162,7 @@ class Director:
         setattr(keyring, kind, getattr(keyring, kind) + (-1 if over else 1))
         (keyring.free.clear if keyring.hang else keyring.free.set)()
         signal = over and kind in ("lock", "hang") and self.w.signals
-        self.w.checks.heals.changed(f"keyring {kind}", told=signal, keyring=True)
+        self.w.checks.recovery.changed(f"keyring {kind}", told=signal, keyring=True)
         if over and not keyring.troubled:
             process = self.w.process
             wait = 15.0 if signal else 960.0  # the longest pause of core/storing.py
@@ -177,27 +181,27 @@ class Director:
         setattr(self.w.disk, kind, getattr(self.w.disk, kind) + (-1 if over else 1))
         (self.w.disk.free.clear if self.w.disk.hang else self.w.disk.free.set)()
         self.w.disk.lost_at = self.w.clocks.t
-        self.w.checks.heals.changed(f"disk {kind}")
+        self.w.checks.recovery.changed(f"disk {kind}")
 
-    def _concerning(self, h: Happening, over: bool) -> None:
-        """What concerns one workload."""
-        truth = self.w.checks.truths[h.who]
+    def _concerning(self, h: PlannedEvent, over: bool) -> None:
+        """Carry out an event that concerns one workload."""
+        truth = self.w.checks.truths[h.target]
         match h.what:
             case "revoke":
                 if self.w.rng.random() < 0.5:
                     truth.family.alive, truth.family.ended = False, "revoked"
-                    self.w.checks.heals.changed("revoked")
+                    self.w.checks.recovery.changed("revoked")
             case "upstream":
                 truth.family.dead_access.update(truth.family.access)
             case "retry now":
-                truth.wished_t = self.w.clocks.t
-                self.w.click(Verb.RETRY, h.who)
+                truth.person_asked_t = self.w.clocks.t
+                self.w.click(Verb.RETRY, h.target)
             case "pause" | "pause over":
                 truth.paused = not over
-                truth.wished_t = self.w.clocks.t
-                self.w.click(Verb.RESUME if over else Verb.PAUSE, h.who)
-                self.w.checks.heals.changed(h.what)
+                truth.person_asked_t = self.w.clocks.t
+                self.w.click(Verb.RESUME if over else Verb.PAUSE, h.target)
+                self.w.checks.recovery.changed(h.what)
             case "sign in unasked":
-                self.w.click(Verb.REAUTHORIZE, h.who)
+                self.w.click(Verb.REAUTHORIZE, h.target)
             case _:
                 raise AssertionError(h)

@@ -1,7 +1,7 @@
-"""An event loop whose time is virtual: it never waits, it jumps to the next timer.
+"""An event loop in virtual time: it never waits, it jumps to the next timer.
 
-The loop's clock is the *awake* clock of the simulated machine, as it is on Linux: a sleep of three days is no time for
-it. What counts sleep is kept by `machine.Clocks`.
+The loop's clock is the *awake* clock of the simulated machine, as on Linux: a sleep of three days takes no time on it.
+`machine.Clocks` adds the time asleep.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 
 class StalledError(Exception):
-    """Nothing is scheduled and nothing can happen any more."""
+    """Nothing is scheduled any more, or the loop runs without time passing."""
 
 
-SPINNING = 20_000  # turns of the loop in a row without any time passing: somebody asks for "at once" for ever
+SPINNING = 20_000  # iterations in a row without time passing: something reschedules itself immediately, for ever
 
 
 class _Jump(selectors.SelectSelector):
-    """No file is ever ready; waiting makes the time pass."""
+    """A selector on which no file is ever ready; waiting advances the virtual time."""
 
     now = 0.0
     turns = 0
@@ -40,10 +40,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
         super().__init__(self._jump)
-        self._clock_resolution = 1e-6  # s; sums of floats must not make a timer late by a hair
+        self._clock_resolution = 1e-6  # s; rounding must not make a timer late
 
     def time(self) -> float:
         return self._jump.now
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps, so nobody need be woken."""
+        """The loop never blocks, so it needs no waking."""

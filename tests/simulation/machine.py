@@ -1,7 +1,7 @@
-"""The simulated laptop: its three clocks, its network, and what its operating system tells of them.
+"""The simulated laptop: its three clocks, its network, and what its operating system reports of them.
 
-True time `t` is seconds since the world began and never stops. `at` counts sleep and starts anew at a reboot, `awake`
-stops in sleep, `wall` is whatever somebody set it to.
+True time `t` is seconds since the world began and never stops. `at` counts sleep and restarts at a reboot, `awake` stops
+in sleep, `wall` is whatever it was set to.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Clocks:
 
 @dataclass
 class Network:
-    """What lies between the laptop and the servers. A counter above zero means that this trouble is there."""
+    """The network between the laptop and the servers. A counter above zero means that this trouble is present."""
 
     place: int = 0
     down: int = 0  # no default route
-    hinted: int = 0  # the kernel shows no default route, and yet packets leave
-    dns: int = 0  # names are not looked up yet
+    hinted: int = 0  # the kernel shows no default route although packets leave
+    dns: int = 0  # names can't be resolved yet
     portals: list[str] = field(default_factory=list)  # html, redirect, tls
     vpn_down: int = 0
     epoch: int = 0  # connections of an older epoch are dead
@@ -59,11 +59,11 @@ class Network:
 
     @property
     def offline(self) -> bool:
-        """The kernel's word."""
+        """Whether the kernel reports offline."""
         return self.down > 0 or self.hinted > 0
 
     def snapshot(self) -> NetworkSnapshot:
-        """What the operating system shows of it."""
+        """The network as the operating system shows it."""
         if self.offline:
             return NetworkSnapshot()
         ways: tuple[str, ...] = (f"wlan0 10.{self.place}.0.1",)
@@ -74,39 +74,39 @@ class Network:
 
 
 class Watcher:
-    """The engine's look at the machine (`ports.Watcher`): the real polling, and native messages where there are some."""
+    """The engine's watcher (`ports.Watcher`): the real polling, and native messages if the system sends any."""
 
     def __init__(self, network: Network, native: bool, told: Callable[[SystemChange], None]) -> None:
         self.native = native
         self._network = network
-        self._told = told
+        self._on_noticed = told
         self._polling = Polling(network.snapshot, 0.0 if native else READ_INTERVAL)
-        self._news = SystemChange()
+        self._pending = SystemChange()
 
     def first(self, now: Moment) -> bool:
-        """Whether the kernel says "offline" at the start."""
+        """Whether the kernel reports offline at the start."""
         return any(isinstance(event, NetworkState) and event.offline for event in self._polling.poll(now))
 
     @property
-    def unseen(self) -> bool:
-        """Whether the network is another one than at the last look."""
+    def network_changed(self) -> bool:
+        """Whether the network has changed since the last poll."""
         return self._polling._snapshot != self._network.snapshot()
 
-    def tell(self, news: SystemChange) -> None:
+    def tell(self, message: SystemChange) -> None:
         """A native message."""
-        sleep = (self._news.sleep_soon or news.sleep_soon) and not news.woke
-        self._news = replace(
-            self._news,
-            woke=self._news.woke or news.woke,
+        sleep = (self._pending.sleep_soon or message.sleep_soon) and not message.woke
+        self._pending = replace(
+            self._pending,
+            woke=self._pending.woke or message.woke,
             sleep_soon=sleep,
-            network=self._news.network or news.network,
-            offline=news.offline if news.network else self._news.offline,
+            network=self._pending.network or message.network,
+            offline=message.offline if message.network else self._pending.offline,
         )
 
     announces_network = False
 
     def poll(self, now: Moment) -> SystemChange | None:
-        seen, self._news = self._news, SystemChange()
+        seen, self._pending = self._pending, SystemChange()
         for event in self._polling.poll(now):
             if isinstance(event, NetworkState):
                 seen = replace(seen, network=True, offline=event.offline)
@@ -114,5 +114,5 @@ class Watcher:
                 seen = replace(seen, woke=True)  # a jump of the clocks
         if seen == SystemChange():
             return None
-        self._told(seen)
+        self._on_noticed(seen)
         return seen

@@ -1,6 +1,6 @@
-"""What will happen to the machine, drawn before anything runs: one stream of dice for each kind of fault.
+"""The plan of a world: everything that will happen to the machine, drawn in advance, one random stream per kind of fault.
 
-Because every kind has dice of its own, a kind that is switched off leaves all others as they were; so a broken history can be
+Because every kind has a stream of its own, switching one off leaves all others unchanged; so a broken history can be
 shortened by leaving kinds out. All times are true seconds since the world began.
 """
 
@@ -34,37 +34,39 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
-    """One thing that happens: `what` names it, `for_` is its length in seconds, `who` whom it concerns."""
+class PlannedEvent:
+    """One event: `what` names it, `duration` is in seconds, `target` is the server, workload or variant it concerns."""
 
     t: float
     what: str
-    for_: float = 0.0
-    who: str = ""
+    duration: float = 0.0
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of it, in order."""
+    """All events, in order."""
 
     days: float
-    happenings: tuple[Happening, ...]
+    events: tuple[PlannedEvent, ...]
 
 
-def dice(seed: int, kind: str) -> random.Random:
-    """The dice of one kind."""
+def random_stream(seed: int, kind: str) -> random.Random:
+    """The random numbers of one kind of fault."""
     return random.Random(f"{seed}/{kind}")
 
 
 def make(seed: int, days: int, without: frozenset[str], servers: list[str], workloads: list[str]) -> Plan:
     """The plan of one world."""
-    found: list[Happening] = []
-    sessions = list(_sessions(dice(seed, "days"), days))
+    found: list[PlannedEvent] = []
+    sessions = list(_sessions(random_stream(seed, "days"), days))
     if "sleep" not in without:
-        found += _sleeps(dice(seed, "sleep"), dice(seed, "dark"), sessions, days * DAY, "dark" not in without)
+        found += _sleeps(
+            random_stream(seed, "sleep"), random_stream(seed, "dark"), sessions, days * DAY, "dark" not in without
+        )
     else:
         sessions = [(0.0, days * DAY)]
-    makers: dict[str, Callable[[random.Random], Iterator[Happening]]] = {
+    makers: dict[str, Callable[[random.Random], Iterator[PlannedEvent]]] = {
         "net": lambda rng: _net(rng, sessions),
         "dns": lambda rng: _at_arrival(rng, sessions, "dns", 0.35, 1.0, 25.0),
         "portal": lambda rng: _portals(rng, sessions),
@@ -81,8 +83,8 @@ def make(seed: int, days: int, without: frozenset[str], servers: list[str], work
     }
     for kind, maker in makers.items():
         if kind not in without:
-            found += maker(dice(seed, kind))
-    return Plan(days * DAY, tuple(sorted(found, key=lambda h: (h.t, h.what, h.who))))
+            found += maker(random_stream(seed, kind))
+    return Plan(days * DAY, tuple(sorted(found, key=lambda h: (h.t, h.what, h.target))))
 
 
 def _sessions(rng: random.Random, days: int) -> Iterator[tuple[float, float]]:
@@ -102,75 +104,75 @@ def _sessions(rng: random.Random, days: int) -> Iterator[tuple[float, float]]:
 
 def _sleeps(
     rng: random.Random, dark: random.Random, sessions: list[tuple[float, float]], end: float, with_dark: bool
-) -> Iterator[Happening]:
+) -> Iterator[PlannedEvent]:
     """The gaps between the sessions, some of them interrupted by dark wakes."""
     starts = [*(start for start, _ in sessions[1:]), end]
     for (_, asleep), awake in zip(sessions, starts, strict=True):
         t = asleep
         while with_dark and awake - t > HOUR and dark.random() < 0.7:
             nap = dark.uniform(600.0, min(awake - t - 300.0, 4 * HOUR))
-            yield Happening(t, "sleep", nap, "dark")
+            yield PlannedEvent(t, "sleep", nap, "dark")
             t += nap + dark.uniform(3.0, 45.0)
         if awake - t > 1.0:
-            yield Happening(t, "sleep", awake - t, "still" if rng.random() < 0.2 else "")
+            yield PlannedEvent(t, "sleep", awake - t, "still" if rng.random() < 0.2 else "")
 
 
-def _net(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+def _net(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[PlannedEvent]:
     for start, end in sessions:
         if rng.random() < 0.6:
-            yield Happening(start - 0.5, "move")
-            yield Happening(start - 0.4, "link down", rng.uniform(0.5, 12.0))
+            yield PlannedEvent(start - 0.5, "move")
+            yield PlannedEvent(start - 0.4, "link down", rng.uniform(0.5, 12.0))
         t = start
         while (t := t + rng.expovariate(1 / (4 * HOUR))) < end:
             match rng.randrange(4):
                 case 0:
-                    yield Happening(t, "move")
+                    yield PlannedEvent(t, "move")
                 case 1:
-                    yield Happening(t, "link down", _length(rng, 2.0, 3 * HOUR))
+                    yield PlannedEvent(t, "link down", _length(rng, 2.0, 3 * HOUR))
                 case 2:
                     for i in range(rng.randint(2, 12)):
-                        yield Happening(t + 4.0 * i, "link down", rng.uniform(0.3, 6.0))
+                        yield PlannedEvent(t + 4.0 * i, "link down", rng.uniform(0.3, 6.0))
                 case _:
-                    yield Happening(t, "link down", rng.uniform(1.0, 10.0))
-                    yield Happening(t + 0.5, "move")
+                    yield PlannedEvent(t, "link down", rng.uniform(1.0, 10.0))
+                    yield PlannedEvent(t + 0.5, "move")
 
 
 def _at_arrival(
     rng: random.Random, sessions: list[tuple[float, float]], what: str, chance: float, least: float, most: float
-) -> Iterator[Happening]:
+) -> Iterator[PlannedEvent]:
     for start, _ in sessions:
         if rng.random() < chance:
-            yield Happening(start - 1.0, what, rng.uniform(least, most))
+            yield PlannedEvent(start - 1.0, what, rng.uniform(least, most))
 
 
-def _portals(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+def _portals(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[PlannedEvent]:
     for start, _ in sessions:
         if rng.random() < 0.12:
-            yield Happening(
+            yield PlannedEvent(
                 start - 0.3, "portal", _length(rng, 10.0, 1.5 * HOUR), rng.choice(("html", "redirect", "tls"))
             )
 
 
-def _vpn(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
+def _vpn(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[PlannedEvent]:
     for start, end in sessions:
         if rng.random() < 0.5:
-            yield Happening(start - 0.2, "vpn down", _length(rng, 20.0, 2 * HOUR))
+            yield PlannedEvent(start - 0.2, "vpn down", _length(rng, 20.0, 2 * HOUR))
         if rng.random() < 0.3:
-            yield Happening(rng.uniform(start, end), "vpn down", _length(rng, 2.0, HOUR))
+            yield PlannedEvent(rng.uniform(start, end), "vpn down", _length(rng, 2.0, HOUR))
 
 
 STORMS = ("500", "503", "429", "502", "504", "waf", "broken200", "odd400", "hang", "reset", "refused", "timeout", "tls")
 
 
-def _storms(rng: random.Random, days: int, servers: list[str]) -> Iterator[Happening]:
+def _storms(rng: random.Random, days: int, servers: list[str]) -> Iterator[PlannedEvent]:
     for server in servers:
         t = 0.0
         while (t := t + rng.expovariate(0.6 / DAY)) < days * DAY:
             longest = 60 * HOUR if rng.random() < 0.08 else 4 * HOUR
-            yield Happening(t, "storm", _length(rng, 5.0, longest), f"{server} {rng.choice(STORMS)}")
+            yield PlannedEvent(t, "storm", _length(rng, 5.0, longest), f"{server} {rng.choice(STORMS)}")
 
 
-def _keyring(rng: random.Random, days: int) -> Iterator[Happening]:
+def _keyring(rng: random.Random, days: int) -> Iterator[PlannedEvent]:
     for what, rate, most in (
         ("lock", 0.35, 2 * HOUR),
         ("hang", 0.15, HOUR),
@@ -182,40 +184,42 @@ def _keyring(rng: random.Random, days: int) -> Iterator[Happening]:
         yield from _poisson(rng, days, rate, f"keyring {what}", 2.0, most)
 
 
-def _disk(rng: random.Random, days: int) -> Iterator[Happening]:
+def _disk(rng: random.Random, days: int) -> Iterator[PlannedEvent]:
     yield from _poisson(rng, days, 0.1, "disk full", 10.0, HOUR)
     yield from _poisson(rng, days, 0.1, "disk hang", 2.0, 600.0)
 
 
-def _crashes(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Happening]:
-    """`for_` is how long the program stays away; "fuse" stops it within one of its next calls, whenever that is."""
+def _crashes(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[PlannedEvent]:
+    """`duration` is how long the program stays down; a "fuse" stops it at the `target`th of its next crash points."""
     for start, end in sessions:
         while rng.random() < 0.25:
             what = rng.choice(("crash", "fuse", "fuse", "fuse", "quit", "reboot", "crash and lose state.db"))
-            yield Happening(rng.uniform(start, end), what, _length(rng, 0.5, 900.0), str(rng.randint(1, 25)))
+            yield PlannedEvent(rng.uniform(start, end), what, _length(rng, 0.5, 900.0), str(rng.randint(1, 25)))
 
 
-def _person(rng: random.Random, days: int, workloads: list[str]) -> Iterator[Happening]:
+def _person(rng: random.Random, days: int, workloads: list[str]) -> Iterator[PlannedEvent]:
     yield from _each(rng, days, 0.3, "retry now", workloads)
-    for happening in _each(rng, days, 0.05, "pause", workloads):
-        yield Happening(happening.t, "pause", _length(rng, 10.0, 5 * HOUR), happening.who)
+    for event in _each(rng, days, 0.05, "pause", workloads):
+        yield PlannedEvent(event.t, "pause", _length(rng, 10.0, 5 * HOUR), event.target)
     yield from _each(rng, days, 0.04, "sign in unasked", workloads)
 
 
-def _poisson(rng: random.Random, days: int, rate: float, what: str, least: float, most: float) -> Iterator[Happening]:
+def _poisson(
+    rng: random.Random, days: int, rate: float, what: str, least: float, most: float
+) -> Iterator[PlannedEvent]:
     """`rate` times a day."""
     t = 0.0
     while (t := t + rng.expovariate(rate / DAY)) < days * DAY:
-        yield Happening(t, what, _length(rng, least, most))
+        yield PlannedEvent(t, what, _length(rng, least, most))
 
 
-def _each(rng: random.Random, days: int, rate: float, what: str, who: list[str]) -> Iterator[Happening]:
-    for each in who:
+def _each(rng: random.Random, days: int, rate: float, what: str, workloads: list[str]) -> Iterator[PlannedEvent]:
+    for each in workloads:
         t = 0.0
         while (t := t + rng.expovariate(rate / DAY)) < days * DAY:
-            yield Happening(t, what, 0.0, each)
+            yield PlannedEvent(t, what, 0.0, each)
 
 
 def _length(rng: random.Random, least: float, most: float) -> float:
-    """Log-uniform: as many short ones as long ones."""
+    """A log-uniform duration: as many short ones as long ones."""
     return float(least * (most / least) ** rng.random())

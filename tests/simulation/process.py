@@ -1,7 +1,7 @@
-"""One run of the program, from its start to its end, and the outside as it meets it.
+"""One run of the program, from its start to its end, with simulated adapters.
 
-A crash marks the run as dead and takes its tasks away in the middle of whatever they await: nothing of it reaches the
-keyring, the disk or a server afterwards. What a server was asked before, it does.
+A crash marks the run as dead and cancels its tasks in the middle of whatever they await: nothing of it reaches the
+keyring, the disk or a server afterwards. A server still carries out what it was asked before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trayapp.engine.engine
 from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family, portal, trouble
-from tests.simulation.storage import PlayedJournal, PlayedWorker, PowerCut
+from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker
 from tests.simulation.truth import Call
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Event, Fault, Reply
@@ -39,16 +39,16 @@ class Process:
         self.alive = True
         self.closing = False
         self.tasks: set[asyncio.Task[None]] = set()
-        self.watcher = Watcher(world.network, world.native, self._told)
+        self.watcher = Watcher(world.network, world.native, self._on_noticed)
         keystore = Keystore(INSTALL, lambda: world.keyring, clock=self._awake)
-        self.keys = PlayedWorker("keyring", HANG_LIMIT, self._awake, self._turn_of_keyring)
+        self.keys = SimulatedWorker("keyring", HANG_LIMIT, self._awake, self._turn_of_keyring)
         keystore._worker = self.keys
-        self.writer = PlayedWorker("journal", None, self._awake, self._turn_of_disk)
-        journal = PlayedJournal(world.disk, lambda: world.clocks.now().wall, self.writer)
+        self.writer = SimulatedWorker("journal", None, self._awake, self._turn_of_disk)
+        journal = SimulatedJournal(world.disk, lambda: world.clocks.now().wall, self.writer)
         adapters = Adapters(_Clock(self), _Tokens(self), keystore, journal, _Page(self), self.watcher)
         offline = self.watcher.first(world.clocks.now())
         gate = Gate(offline=offline, closed_since=world.clocks.now().at if offline else None)
-        self.engine = Observed(self, adapters, gate)
+        self.engine = ObservedEngine(self, adapters, gate)
         self.engine.configure(world.specs)
         self.task("engine", self.engine.run())
 
@@ -59,26 +59,26 @@ class Process:
         task.add_done_callback(self.tasks.discard)
 
     def stop(self) -> None:
-        """It is gone, wherever it was."""
+        """End the run immediately, wherever it is."""
         self.alive = False
         players = [task for task in (self.keys.player, self.writer.player) if task is not None]
         for task in sorted([*self.tasks, *self.engine._tasks._all, *players], key=lambda task: task.get_name()):
             if task is not asyncio.current_task():
                 task.cancel()
 
-    def point(self, what: str) -> None:
-        """A place where the machine may stop. Raises `PowerCut` there, and wherever a dead run still goes on."""
-        if self.alive and self.world.fuse > 0:
-            self.world.fuse -= 1
-            if self.world.fuse == 0:
+    def crash_point(self, what: str) -> None:
+        """A point at which the machine may stop. Raises `PowerCut` there, and wherever a dead run would continue."""
+        if self.alive and self.world.crash_countdown > 0:
+            self.world.crash_countdown -= 1
+            if self.world.crash_countdown == 0:
                 self.world.crash(f"at {what!r}")
         if not self.alive:
             raise PowerCut
 
-    async def here(self, what: str) -> None:
-        """The same where one can wait: a dead run waits for ever."""
+    async def crash_point_or_wait(self, what: str) -> None:
+        """The same for coroutines: a dead run waits for ever instead."""
         try:
-            self.point(what)
+            self.crash_point(what)
         except PowerCut:
             await asyncio.get_running_loop().create_future()
 
@@ -86,29 +86,29 @@ class Process:
         await asyncio.sleep(self.world.rng.uniform(0.002, 0.02))
         while self.world.keyring.hang:
             await self.world.keyring.free.wait()
-        await self.here("a call of the keyring")
+        await self.crash_point_or_wait("a call of the keyring")
         self.world.keyring.turn()
-        self.world.keyring.point = self.point
+        self.world.keyring.crash_point = self.crash_point
 
     async def _turn_of_disk(self) -> None:
         await asyncio.sleep(self.world.rng.uniform(0.001, 0.01))
         while self.world.disk.hang:
             await self.world.disk.free.wait()
-        await self.here("a write to state.db")
+        await self.crash_point_or_wait("a write to state.db")
 
     def _awake(self) -> float:
         return self.world.clocks.now().awake
 
-    def _told(self, seen: object) -> None:
+    def _on_noticed(self, seen: object) -> None:
         self.world.checks.noticed(self, seen)
 
 
-class Observed(Engine):
-    """The engine, with somebody who looks at every step of it."""
+class ObservedEngine(Engine):
+    """The engine, with every step checked."""
 
     def __init__(self, process: Process, adapters: Adapters, gate: Gate) -> None:
         self._process = process
-        super().__init__(adapters, _nobody, first_gate=gate)
+        super().__init__(adapters, _ignore_snapshot, first_gate=gate)
 
     def apply(self, name: str, event: Event) -> None:
         before = self.workloads.get(name)
@@ -118,8 +118,8 @@ class Observed(Engine):
             self._process.world.checks.applied(self._process, name, before, event, after)
 
 
-def _nobody(snapshot: Snapshot) -> None:
-    """Nobody looks at the icon; the checks ask for the views."""
+def _ignore_snapshot(snapshot: Snapshot) -> None:
+    """There is no icon; the checks read the views."""
 
 
 class _Clock:
@@ -131,27 +131,27 @@ class _Clock:
         return self._process.world.rng.random()
 
     async def sleep(self, seconds: float) -> None:
-        """Real time passes by itself; virtual time must be moved by more than the rounding of a float."""
+        """Sleep in virtual time, by more than the rounding error of a float."""
         if seconds in (MAX_SLEEP, RESTLESS_SLEEP):
-            seconds *= self._idle_looks(seconds)
+            seconds *= self._idle_polls(seconds)
         await asyncio.sleep(max(seconds, 1e-4))
 
-    def _idle_looks(self, every: float) -> int:
-        """How many looks in a row are sure to find nothing; they are left out, which makes a day ten times shorter.
+    def _idle_polls(self, every: float) -> int:
+        """How many polls in a row are certain to find nothing; skipping them makes a day ten times faster.
 
-        The next look that is not left out comes exactly when it would have come, before anything can have happened.
+        The next poll that is not skipped comes exactly when it would have come, before anything can have happened.
         """
         world, now = self._process.world, self.now()
-        if self._process.watcher.unseen:
+        if self._process.watcher.network_changed:
             return 1
-        with _unhurried():
+        with _without_poll_cap():
             quiet = self._process.engine._until_next(now)
         return max(1, int(min(quiet, world.director.quiet_for()) // every))
 
 
 @contextmanager
-def _unhurried() -> Iterator[None]:
-    """Ask for the next deadline alone, however far it is."""
+def _without_poll_cap() -> Iterator[None]:
+    """Let `_until_next` return the next deadline alone, however far away."""
     trayapp.engine.engine.MAX_SLEEP = trayapp.engine.engine.RESTLESS_SLEEP = float("inf")
     try:
         yield
@@ -160,14 +160,14 @@ def _unhurried() -> Iterator[None]:
 
 
 class _Tokens:
-    """The way to the token endpoints (`ports.TokenEndpoint`)."""
+    """The network path to the token endpoints (`ports.TokenEndpoint`)."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         process, world = self._process, self._process.world
-        await process.here("a refresh")
+        await process.crash_point_or_wait("a refresh")
         server = world.server_at(login.token_endpoint)
         call = world.checks.sending(process, server, login)
         try:
@@ -178,7 +178,7 @@ class _Tokens:
             reply = Fault(call.sent, "timeout", "no answer")
         finally:
             world.checks.over(call)
-        await process.here("the answer")
+        await process.crash_point_or_wait("the answer")
         world.checks.answered(process, call, reply)
         return reply
 
@@ -191,7 +191,7 @@ class _Tokens:
         if world.network.epoch != epoch:
             return Fault(False, "reset", "the network changed")
         call.sent = True
-        await self._process.here("the request is out")
+        await self._process.crash_point_or_wait("the request is out")
         if world.network.portals:
             return portal(world.network.portals[-1])
         if server.vpn == "waf" and world.network.vpn_down:
@@ -205,7 +205,7 @@ class _Tokens:
         return reply
 
     async def _stopped(self, server: AuthServer, connect: float) -> Fault | None:
-        """What keeps the request from leaving at all."""
+        """The fault that keeps the request from being sent, if any."""
         world = self._process.world
         net, storm = world.network, server.storms[-1] if server.storms else ""
         if net.down:
@@ -221,7 +221,7 @@ class _Tokens:
         return Fault(False, "refused", "refused") if storm == "refused" else None
 
     async def _served(self, call: Call, server: AuthServer, token: str) -> Reply:
-        """The request has arrived. Whatever the client does now, the server does its part."""
+        """The request has arrived: the server handles it, whatever the client does now."""
         world, rng = self._process.world, server.rng
         storm = server.storms[-1] if server.storms else ""
         if storm in ("500", "503", "429", "waf", "odd400"):
@@ -234,13 +234,13 @@ class _Tokens:
         acts = storm in ("", "broken200") or rng.random() < 0.5
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if acts:
-            world.by_itself(before, lambda: self._act(call, server, token, done))
+            world.server_acts_later(before, lambda: self._act(call, server, token, done))
         if storm in ("502", "504", "broken200"):
             await asyncio.sleep(before + 0.1)
             return trouble(storm, rng)[0]
         if storm in ("hang", "reset") or unlucky < 0.02:
             call.delivered = False
-            world.checks.misfortune(call)
+            world.checks.answer_will_be_lost(call)
             await asyncio.sleep(3600.0 if storm == "hang" or rng.random() < 0.4 else before + 0.1)
             return Fault(True, rng.choice(("reset", "eof", "truncated")), "the answer broke off")
         answer = await asyncio.shield(done)
@@ -268,10 +268,10 @@ class _Page:
         self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment], **_: object
     ) -> NewLogin | Problem:
         process, world = self._process, self._process.world
-        await process.here("the sign-in begins")
+        await process.crash_point_or_wait("the sign-in begins")
         show("https://as.example/authorize")
         await asyncio.sleep(world.rng.uniform(4.0, 60.0))
-        await process.here("the sign-in ends")
+        await process.crash_point_or_wait("the sign-in ends")
         server = world.server_at(spec.token_endpoint)
         if world.obstacle(server) or world.rng.random() < 0.1:
             return Problem("cancelled", "The page did not come back.")

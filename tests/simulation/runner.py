@@ -1,4 +1,4 @@
-"""One world from its seed, what came of it, and the shortest way to a broken invariant."""
+"""Running one world from its seed: the report, and the shortest history that still breaks the invariant."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SHOWN = 60  # lines of a shortened history
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of one world."""
+    """The result of one world."""
 
     seed: int
-    days: float  # lived, until the end or the first broken invariant
+    days: float  # simulated, until the end or the first broken invariant
     seconds: float  # of real time
     requests: int
     runs: int
@@ -32,7 +32,7 @@ class Report:
     without: frozenset[str] = field(default=frozenset())
 
     def text(self) -> str:
-        """The broken invariant and what led to it."""
+        """The broken invariant and its history."""
         assert self.failure is not None
         name, rule, what = self.failure
         head = f"seed {self.seed}, day {self.days:.2f}, workload {name or '-'}: {rule}: {what}"
@@ -41,12 +41,12 @@ class Report:
 
 
 def run(seed: int, days: int, workloads: int = 3, without: frozenset[str] = frozenset()) -> Report:
-    """Live this world."""
+    """Simulate this world."""
     began = time.perf_counter()
     made: list[World] = []
     try:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            runner.get_loop().set_exception_handler(lambda loop, context: None)  # what a crash left behind
+            runner.get_loop().set_exception_handler(lambda loop, context: None)  # ignore what a crash leaves behind
             runner.run(_live(seed, days, workloads, without, made))
     except StalledError as error:
         made[0].broke("", "spin", str(error))
@@ -69,27 +69,27 @@ def run(seed: int, days: int, workloads: int = 3, without: frozenset[str] = froz
 async def _live(seed: int, days: int, workloads: int, without: frozenset[str], made: list[World]) -> None:
     world = World(seed, days, workloads, without)
     made.append(world)
-    with _listening(world):
+    with _catching_exceptions(world):
         await world.live()
 
 
 @contextmanager
-def _listening(world: World) -> Iterator[None]:
-    """An exception that the engine had to catch is a broken invariant too (M13)."""
-    log, ear = logging.getLogger("trayapp"), _Ear(world)
+def _catching_exceptions(world: World) -> Iterator[None]:
+    """Treat an exception that the engine had to catch as a broken invariant (M13)."""
+    log, handler = logging.getLogger("trayapp"), _ExceptionHandler(world)
     before, through = log.level, log.propagate
-    log.addHandler(ear)
+    log.addHandler(handler)
     log.setLevel(logging.ERROR)
     log.propagate = False
     try:
         yield
     finally:
-        log.removeHandler(ear)
+        log.removeHandler(handler)
         log.setLevel(before)
         log.propagate = through
 
 
-class _Ear(logging.Handler):
+class _ExceptionHandler(logging.Handler):
     def __init__(self, world: World) -> None:
         super().__init__(logging.ERROR)
         self._world = world
@@ -103,16 +103,16 @@ class _Ear(logging.Handler):
 
 
 def _lines(world: World, name: str) -> Iterator[str]:
-    """The last lines that concern the workload or everybody."""
+    """The last lines that concern this workload or all of them."""
     mine = [line for line in world.history if line[1] in (name, "") or not name]
-    for t, who, text, values in mine[-SHOWN:]:
+    for t, target, text, values in mine[-SHOWN:]:
         day, rest = divmod(t, DAY)
         clock = f"{int(rest // 3600):02}:{int(rest % 3600 // 60):02}:{rest % 60:05.2f}"
-        yield f"  day {int(day):3} {clock} {who:4}{text.format(*values)}"
+        yield f"  day {int(day):3} {clock} {target:4}{text.format(*values)}"
 
 
 def shortened(report: Report, days: int, workloads: int) -> Report:
-    """The same rule broken with as many kinds of fault switched off as possible: what is left is what it takes."""
+    """The same rule broken with as many kinds of fault switched off as possible."""
     assert report.failure is not None
     best, rule = report, report.failure[1]
     for kind in KINDS:

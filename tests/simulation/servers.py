@@ -1,7 +1,7 @@
-"""Simulated authorization servers: what they honour is the truth that the checks compare everything with.
+"""Simulated authorization servers: what they honour is the ground truth of the checks.
 
-A server hands out families of refresh tokens. Where it rotates, a token is spent by its use; a spent token is forgiven
-for `grace` seconds, and after that its use ends the whole family (RFC 9700 section 4.14.2).
+A server issues families of refresh tokens. Where it rotates, a token is spent by its use; a spent token is accepted for
+`grace` seconds, and after that its use revokes the whole family (RFC 9700 section 4.14.2).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PAGE = b"<!DOCTYPE html><html><title>Access denied</title><p>Your request was bl
 
 @dataclass
 class Family:
-    """All tokens that grew from one sign-in."""
+    """All tokens that derive from one sign-in."""
 
     owner: str
     current: str
-    siblings: set[str] = field(default_factory=set)  # answers to a spent token in its grace: good beside `current`
+    siblings: set[str] = field(default_factory=set)  # issued for a spent token within its grace: valid beside `current`
     alive: bool = True
-    ended: str = ""  # why it is not alive: "revoked" by somebody there, or "reuse"
+    ended: str = ""  # why it is not alive: "revoked" at the server, or "reuse"
     used: dict[str, float] = field(default_factory=dict)  # spent token → true time of its first use
     access: dict[str, float] = field(default_factory=dict)  # access token → true time of its end
     dead_access: set[str] = field(default_factory=set)  # rejected by the upstream before their end
@@ -38,7 +38,7 @@ class Family:
 
 @dataclass
 class AuthServer:
-    """One token endpoint. `style` "same": a spent token in its grace gets the same successor again; "new": another."""
+    """One token endpoint. `style`: within its grace a spent token gets the "same" successor again, or a "new" one."""
 
     host: str
     rotates: bool
@@ -46,10 +46,10 @@ class AuthServer:
     life: float | None  # s of an access token; None: it does not say
     style: str = "same"
     vpn: str = ""  # what happens without the VPN: "waf" or "timeout"; empty: it needs none
-    padding: int = 0  # characters that its refresh tokens are longer
+    padding: int = 0  # extra characters in its refresh tokens
     rng: random.Random = field(default_factory=random.Random)
     families: list[Family] = field(default_factory=list)
-    storms: list[str] = field(default_factory=list)  # what is wrong with it now, the newest last
+    storms: list[str] = field(default_factory=list)  # its present troubles, the newest last
     made: int = 0
 
     @property
@@ -73,7 +73,7 @@ class AuthServer:
         return family.holds(token) or t - family.used[token] <= self.grace
 
     def act(self, token: str, t: float) -> tuple[Answer, Family | None]:
-        """Carry the request out."""
+        """Handle a refresh request."""
         family = self.family_of(token)
         if family is None or not family.alive:
             return _refusal(), family
@@ -116,19 +116,19 @@ def _refusal() -> Answer:
 
 
 def portal(kind: str) -> Answer:
-    """What a captive portal says in the server's place."""
+    """What a captive portal answers in the server's place."""
     if kind == "redirect":
         return Answer(302, {"location": "http://portal.example/"}, b"")
     return Answer(200, HTML, PAGE)
 
 
 def firewall() -> Answer:
-    """What a web application firewall says in the server's place."""
+    """What a web application firewall answers in the server's place."""
     return Answer(403, HTML, PAGE)
 
 
 def trouble(kind: str, rng: random.Random) -> tuple[Answer, float]:
-    """An answer of a server in trouble, and the seconds that it asks us to wait (0: none)."""
+    """The answer of a server in trouble, and its Retry-After in seconds (0: none)."""
     wait = float(rng.choice((5, 30, 120, 900, 3600, 7200)))
     match kind:
         case "503":
@@ -147,8 +147,8 @@ def trouble(kind: str, rng: random.Random) -> tuple[Answer, float]:
             return Answer(500, HTML, PAGE), 0.0
 
 
-def some(rng: random.Random, count: int, dice: Callable[[str], random.Random]) -> list[AuthServer]:
-    """As many as there are workloads: every kind of rotation, known and unknown to `core/quirks.py`."""
+def random_servers(rng: random.Random, count: int, random_stream: Callable[[str], random.Random]) -> list[AuthServer]:
+    """`count` servers with every kind of rotation, known and unknown to `core/quirks.py`."""
     makers = (
         lambda n: AuthServer(f"as{n}.example", rotates=True, grace=60.0, life=3600.0),
         lambda n: AuthServer(f"as{n}.okta.com", rotates=True, grace=30.0, life=3600.0, style="new"),
@@ -162,7 +162,7 @@ def some(rng: random.Random, count: int, dice: Callable[[str], random.Random]) -
     )
     made = [rng.choice(makers)(number) for number in range(count)]
     for server in made:
-        server.rng = dice(server.host)
+        server.rng = random_stream(server.host)
         if rng.random() < 0.25:
             server.vpn = rng.choice(("waf", "timeout"))
     return made

@@ -1,7 +1,7 @@
-"""The laptop's keyring and disk, with everything that can be wrong with them. They outlive every crash.
+"""The laptop's keyring and disk, with everything that can go wrong with them. They outlive every crash.
 
-The keyring's entries are the strict fakes of tests/edge; above them stand the real vault rules, so that a value too long
-for Windows is split, and a set on macOS is a delete and an add that can be torn apart.
+The keyring's entries are the strict fakes of tests/vault, below the real vault rules, so that a value too long for
+Windows is split, and a set on macOS is a delete and an add that a crash can separate.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class PowerCut(BaseException):
     """The machine stops in the middle of a call."""
 
 
-class KeyringLocked(Exception):  # the name is what `trouble_of` knows it by
-    """What keyring raises for a locked collection."""
+class KeyringLocked(Exception):  # `trouble_of` recognises it by its name
+    """The error that the keyring library raises for a locked collection."""
 
 
 class Keyring:
-    """The entries of this user's keyring (`cabinet.Vault`)."""
+    """The entries of this user's keyring (`login_store.Vault`)."""
 
     def __init__(self, rng: random.Random, kind: str) -> None:
         self.name = f"a simulated keyring ({kind})"
@@ -44,7 +44,7 @@ class Keyring:
         self.shows_old = False
         self.free = asyncio.Event()
         self.free.set()
-        self.point: Callable[[str], None] = lambda what: None  # where the machine may stop
+        self.crash_point: Callable[[str], None] = lambda what: None  # where the machine may stop
         self.writing: Callable[[str], None] = lambda service: None  # before an entry changes
         self.wrote: Callable[[str], None] = lambda service: None  # after it did
         self._old: dict[tuple[str, str], str | None] = {}
@@ -73,7 +73,7 @@ class Keyring:
         self.writing(service)
         self.backend.set_password(service, user, value)
         self.wrote(service)
-        self.point(f"wrote {service.rsplit('/', 1)[-1]}")
+        self.crash_point(f"wrote {service.rsplit('/', 1)[-1]}")
 
     def delete(self, service: str, user: str) -> None:
         self._open("delete")
@@ -82,27 +82,27 @@ class Keyring:
         self.writing(service)
         self.backend.delete_password(service, user)
         self.wrote(service)
-        self.point("deleted")
+        self.crash_point("deleted")
 
     def locked(self) -> bool | None:
         return bool(self.lock)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """There is nothing to close."""
 
     def turn(self) -> None:
-        """Another visitor: he may be shown what was there before the last change, but then all of it."""
+        """A new access: a stale keyring may show the state before the last change, but then all of it."""
         self.shows_old = bool(self.stale) and self.rng.random() < 0.5
 
     def restarted(self) -> None:
-        """A program that starts opens the keyring anew and is not answered from an old cache.
+        """A starting program opens the keyring again and does not see a stale cache.
 
-        An old value at the very start could not be told from a keyring that was restored from a backup.
+        An old value at the start would be indistinguishable from a keyring restored from a backup.
         """
         self._old.clear()
 
     def login(self, install: str, name: str) -> Login | None:
-        """What a start would find there now, all troubles aside."""
+        """The login that a start would find now, all troubles aside."""
         held = [slot for slot in self.slots(install, name) if slot.login and not slot.candidate]
         return max(held, key=lambda slot: slot.rank).login if held else None
 
@@ -110,29 +110,29 @@ class Keyring:
         """Both slots as they are, read by the real rules."""
         try:
             store = LoginStore(install)
-            store._reported_damage = _Everything()
-            return list(store._read_slots(_Bare(self), name))
+            store._reported_damage = _ContainsAll()
+            return list(store._read_slots(_UntroubledKeyring(self), name))
         except RefusalError:
             return []
 
     def _open(self, what: str) -> None:
-        self.point(what)
+        self.crash_point(what)
         if self.lock:
             raise KeyringLocked
 
     def _step(self, what: str) -> None:
-        self.point(f"{what} of an entry")
+        self.crash_point(f"{what} of an entry")
 
 
-class _Everything(set[tuple[str, str, str]]):
-    """It was all said before: a check does not log."""
+class _ContainsAll(set[tuple[str, str, str]]):
+    """Contains everything: all damage counts as reported, so that a check does not log."""
 
     def __contains__(self, item: object) -> bool:
         return True
 
 
-class _Bare:
-    """The entries without any trouble, to look at them."""
+class _UntroubledKeyring:
+    """Read access to the entries without any trouble."""
 
     prompt = False
 
@@ -153,13 +153,13 @@ class _Bare:
         return None
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """There is nothing to close."""
 
 
-class PlayedWorker(Worker):
-    """The real worker with its queue and its time limits; the thread is played by a task of the virtual loop.
+class SimulatedWorker(Worker):
+    """The real worker with its queue and time limits; its thread is simulated by a task of the virtual loop.
 
-    `turn` is awaited before each job: that is how long the disk or the keyring takes, or hangs.
+    `turn` is awaited before each job, for as long as the disk or the keyring takes, or hangs.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class PlayedWorker(Worker):
 
 
 class Disk:
-    """Where state.db is. What was committed stays through a crash, unless somebody deletes it."""
+    """The disk with state.db. What was committed survives a crash, unless the file is deleted."""
 
     def __init__(self) -> None:
         self.full = self.hang = 0
@@ -222,8 +222,8 @@ class Disk:
         self.lost_at = t
 
 
-class PlayedJournal(Journal):
-    """The real journal on that disk."""
+class SimulatedJournal(Journal):
+    """The real journal on the simulated disk."""
 
     def __init__(self, disk: Disk, now_wall: Callable[[], float], worker: Worker) -> None:
         super().__init__(Path("state.db"), now_wall)

@@ -1,29 +1,29 @@
-"""Fifty laptops live for a week, and whatever happens to them, no invariant breaks; each of the planted bugs does break one."""
+"""Fifty simulated laptops live for a week without breaking an invariant; each planted bug breaks one."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.simulation import runner
-from tests.simulation.planted import BUGS, Bug, hunt
+from tests.simulation.planted_bugs import BUGS, Bug, hunt
 from trayapp.core.model import Phase
 
 SEEDS = 50
 DAYS = 6  # of each seed: 300 laptop-days of three workloads
-GROUPS = 10  # so that a runner with several processors shares them, and no test runs into its time limit
+GROUPS = 10  # so that several processors can share them, and no test reaches its time limit
 HUNTED = 30  # worlds that a bug may hide in
 
 pytestmark = [
     pytest.mark.slow,
-    # A crash drops coroutines in the middle, as it must; the interpreter remarks on those that had not begun.
+    # A crash drops coroutines midway, as it must; the interpreter warns about those that had not started.
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_whatever_a_laptop_goes_through_no_invariant_breaks(group: int) -> None:
-    """Its seed repeats a failure: `python -m tests.simulation --days 6 --seed N` prints the shortened history."""
+def test_no_invariant_breaks(group: int) -> None:
+    """A failure is repeated by its seed: `python -m tests.simulation --days 6 --seed N` prints a shortened history."""
 
     for seed in range(group, SEEDS, GROUPS):
         report = runner.run(seed, DAYS)
@@ -32,7 +32,7 @@ def test_whatever_a_laptop_goes_through_no_invariant_breaks(group: int) -> None:
 
 
 def test_the_same_seed_is_the_same_history() -> None:
-    """Line by line: what happens depends on nothing but the seed."""
+    """Line by line: a world depends on nothing but its seed."""
 
     first, second = runner.run(7, 4), runner.run(7, 4)
 
@@ -42,7 +42,7 @@ def test_the_same_seed_is_the_same_history() -> None:
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_caught(bug: Bug) -> None:
-    """By a rule that names what is wrong."""
+    """By a rule that names the mistake."""
 
     catch = hunt(bug, worlds=HUNTED)
 
@@ -51,8 +51,8 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
     assert catch.report.failure[1] in bug.caught_by
 
 
-def test_a_broken_invariant_prints_the_way_to_it_with_as_few_faults_as_possible() -> None:
-    """What is needed for a refusal by a firewall is a firewall; clocks, crashes and keyrings are switched off."""
+def test_a_broken_invariant_prints_a_shortened_history() -> None:
+    """Kinds of fault that are not needed to break it are switched off: here clocks, crashes, keyrings and servers."""
 
     bug = next(bug for bug in BUGS if "settle" in bug.name)
     with bug.plant():

@@ -1,4 +1,4 @@
-"""What is really so of each workload, however the program sees it: what `checks.py` compares with."""
+"""The ground truth of each workload, independent of the program's view: what `checks.py` compares with."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Call:
 
 @dataclass
 class Doubt:
-    """A token that was spent while its answer did not arrive."""
+    """A token that was spent although its answer did not arrive."""
 
     acted_t: float
     grace: float
-    learned_t: float | None = None  # when the program knew that no answer comes
-    best: float = 0.0  # s; the longest uninterrupted good time inside the grace after that
+    learned_t: float | None = None  # when the program learned that no answer comes
+    best: float = 0.0  # s; the longest uninterrupted good time within the grace after that
     asked: int = 0
 
 
 @dataclass
 class Truth:
-    """What is really so of one workload."""
+    """The true state of one workload."""
 
     name: str
     server: AuthServer
     family: Family
     stored: str  # the newest refresh token known to be in the keyring
-    held: str  # the newest one that the program got
+    held: str  # the newest one that the program received
     held_run: int = 0  # in which run of the program
     replaced: dict[str, int] = field(default_factory=dict)  # token → the run that received its successor
     doubts: dict[str, Doubt] = field(default_factory=dict)
@@ -59,4 +59,4 @@ class Truth:
     changes_at_success: int = 0
     usable: bool = False  # whether the login in the keyring was honoured before the write in progress
     paused: bool = False
-    wished_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*
+    person_asked_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*

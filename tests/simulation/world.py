@@ -1,6 +1,7 @@
-"""One laptop, its servers and its person, from the first day to the last; the director lets the plan happen.
+"""One simulated world: a laptop, its servers and its user, from the first day to the last.
 
-Everything is drawn from the seed, nothing from the real machine; so the same seed is the same history, line by line.
+Everything is drawn from the seed and nothing from the real machine, so the same seed gives the same history, line by
+line. The director carries out the plan.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from tests.simulation import clients, plan
 from tests.simulation.checks import Checks
 from tests.simulation.director import Director
 from tests.simulation.machine import Clocks, Network
-from tests.simulation.plan import DAY, Happening
+from tests.simulation.plan import DAY, PlannedEvent
 from tests.simulation.process import INSTALL, Process
-from tests.simulation.servers import AuthServer, Family, some
+from tests.simulation.servers import AuthServer, Family, random_servers
 from tests.simulation.storage import Disk, Keyring
 from tests.simulation.truth import Truth
 from trayapp.core.messages import Answer
@@ -33,27 +34,27 @@ HOUR = 3600.0
 
 
 class World:
-    """The whole of it. Make and run it on a `VirtualLoop`."""
+    """A world and its present state. Create and run it on a `VirtualLoop`."""
 
     def __init__(self, seed: int, days: int, workloads: int, without: frozenset[str] = frozenset()) -> None:
         self.seed, self.without = seed, without
-        self.rng = plan.dice(seed, "world")
+        self.rng = plan.random_stream(seed, "world")
         self.clocks = Clocks(asyncio.get_running_loop())
         self.network = Network()
-        self.native = self.rng.random() < 0.5  # the system tells of changes; else the engine sees them at its looks
-        self.signals = self.rng.random() < 0.6  # the keyring tells when it was unlocked
+        self.native = self.rng.random() < 0.5  # the system reports changes; otherwise only polling notices them
+        self.signals = self.rng.random() < 0.6  # the keyring signals an unlock
         self.install = INSTALL
-        self.keyring = Keyring(plan.dice(seed, "vault"), self.rng.choice(("windows", "mac", "mac")))
+        self.keyring = Keyring(plan.random_stream(seed, "vault"), self.rng.choice(("windows", "mac", "mac")))
         self.disk = Disk()
-        self.servers = some(self.rng, workloads, lambda host: plan.dice(seed, f"server {host}"))
+        self.servers = random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
         self.specs = [self._spec(i, server) for i, server in enumerate(self.servers)]
         self.names: dict[str, str] = {}  # lineage → workload
         self.process: Process | None = None
         self.runs = 0
-        self.fuse = 0  # calls until the machine stops; 0: it does not
-        self.fuse_away = 60.0
+        self.crash_countdown = 0  # calls until the machine stops; 0: it does not
+        self.crash_away = 60.0
         self.asleep = False
-        self.changes = 0  # of anything that the count of the ceiling depends on
+        self.changes = 0  # of anything that the counted time of the ceiling depends on
         self._online = 0.0  # s awake, running and online
         self._counted_at = 0.0
         self._asked: dict[str, float] = {}
@@ -67,13 +68,13 @@ class World:
         names = [spec.name for spec in self.specs]
         self.plan = plan.make(seed, days, without, [server.host for server in self.servers], names)
         self._numbers = itertools.count()
-        self.acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # what servers are about to do
+        self.acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # pending actions of servers
         self.director = Director(self)
         self.keyring.writing, self.keyring.wrote = self.checks.writing, self.checks.wrote
         for spec, server in zip(self.specs, self.servers, strict=True):
             self._first_login(spec, server)
 
-    # --- what it is made of --------------------------------------------------------------------------------------------
+    # --- its parts -----------------------------------------------------------------------------------------------------
 
     def _spec(self, number: int, server: AuthServer) -> Spec:
         ceiling = self.rng.choice((3 * HOUR, 8 * HOUR, 24 * HOUR, 24 * HOUR))
@@ -86,7 +87,7 @@ class World:
         LoginStore(INSTALL).write(self.keyring, spec.name, self.login_of(server, family), candidate=False)
 
     def login_of(self, server: AuthServer, family: Family) -> Login:
-        """What a sign-in brings of this family."""
+        """The login of a sign-in that began this family."""
         lineage = f"line-{family.current[:40]}"
         self.names[lineage] = family.owner
         wall = self.clocks.now().wall
@@ -102,10 +103,10 @@ class World:
             return {}
         return found if isinstance(found, dict) else {}
 
-    # --- what is so ------------------------------------------------------------------------------------------------------
+    # --- its state -------------------------------------------------------------------------------------------------------
 
     def obstacle(self, server: AuthServer) -> str:
-        """What is between the laptop and this server; empty if nothing is."""
+        """What blocks requests from the laptop to this server; empty if nothing does."""
         net = self.network
         if net.down:
             return "no link"
@@ -118,7 +119,7 @@ class World:
         return server.storms[-1] if server.storms else ""
 
     def good(self, name: str) -> bool:
-        """Nothing is in this workload's way."""
+        """Whether nothing is in this workload's way."""
         truth = self.checks.truths[name]
         if self.asleep or self.process is None or truth.paused or not truth.family.alive:
             return False
@@ -130,15 +131,15 @@ class World:
         return self.process.alive and truth.server.honours(truth.held, self.clocks.t)
 
     def online(self) -> float:
-        """Seconds so far in which an attempt could have been made: awake, running, and the kernel has a way out."""
+        """Seconds so far in which an attempt was possible: awake, running, and the kernel has a default route."""
         now = self.clocks.loop.time()
         if self.process is not None and not self.network.offline and not self.asleep:
             self._online += now - self._counted_at
         self._counted_at = now
         return self._online
 
-    def by_itself(self, delay: float, act: Callable[[], None]) -> None:
-        """Something that a server does in `delay` seconds, whether or not the laptop is awake then."""
+    def server_acts_later(self, delay: float, act: Callable[[], None]) -> None:
+        """Schedule what a server does in `delay` seconds, whether or not the laptop is awake then."""
         key = next(self._numbers)
 
         def now() -> None:
@@ -148,18 +149,18 @@ class World:
         self.acts[key] = (asyncio.get_running_loop().call_later(delay, now), now)
 
     def remembers(self, name: str) -> bool:
-        """Whether state.db can know that a token was under way."""
+        """Whether state.db can know that a token was in flight."""
         spent = min((doubt.acted_t for doubt in self.checks.truths[name].doubts.values()), default=0.0)
         return not self.disk.full and self.disk.lost_at < spent - 60.0
 
     def asked_for_more(self, name: str) -> bool:
-        """A caller wanted more life than the token had left."""
+        """Whether a caller wanted more life than the token had left."""
         return self.clocks.t - self._asked.get(name, float("-inf")) < 5.0
 
-    # --- telling ---------------------------------------------------------------------------------------------------------
+    # --- history ---------------------------------------------------------------------------------------------------------
 
     def say(self, name: str, text: str, *values: Any) -> None:
-        """One line of history."""
+        """Add a line to the history."""
         self.lines += 1
         line = (self.clocks.t, name, text, values)
         self._digest.update(repr(line).encode())
@@ -167,20 +168,20 @@ class World:
 
     @property
     def digest(self) -> str:
-        """Of the whole history so far: equal for equal seeds."""
+        """A digest of the whole history so far, equal for equal seeds."""
         return self._digest.hexdigest()[:12]
 
     def broke(self, name: str, rule: str, what: str) -> None:
-        """An invariant does not hold: the world ends here."""
+        """An invariant is broken: the world ends here."""
         if self.failure is None:
             self.say(name, "BROKEN {}: {}", rule, what)
             self.failure = (name, rule, what)
             self.stop.set()
 
-    # --- living ----------------------------------------------------------------------------------------------------------
+    # --- running ---------------------------------------------------------------------------------------------------------
 
     async def live(self) -> None:
-        """Until the plan is over or an invariant is broken."""
+        """Run until the plan is over or an invariant is broken."""
         self.start()
         director = asyncio.ensure_future(self.director.run())
         stop = asyncio.ensure_future(self.stop.wait())
@@ -193,7 +194,7 @@ class World:
             self.process.stop()
 
     def click(self, verb: Verb, name: str) -> None:
-        """The person, or his wish of before."""
+        """A click of the person, now or before the program started."""
         if self.process is not None:
             self.process.engine.post(Action(verb, name))
 
@@ -210,25 +211,25 @@ class World:
         self.process = process = Process(self, self.runs)
         process.task("callers", self._callers(process))
         process.task("person", self._person(process))
-        asyncio.get_running_loop().call_later(5.0, self._switches)  # what was wished while nothing ran
+        asyncio.get_running_loop().call_later(5.0, self._switches)  # what the person chose while nothing ran
         self.checks.started()
-        self.checks.heals.started()
+        self.checks.recovery.started()
 
     def _switches(self) -> None:
         for spec in self.specs:
             self.click(Verb.PAUSE if self.checks.truths[spec.name].paused else Verb.RESUME, spec.name)
 
     def crash(self, why: str) -> None:
-        """The machine stops in the middle of it."""
+        """The machine stops without warning."""
         process = self.process
         if process is None:
             return
         self.say("", "CRASH {}", why)
-        self._gone(process, self.fuse_away)
+        self._gone(process, self.crash_away)
 
     def _gone(self, process: Process, away: float) -> None:
         self.online()
-        self.fuse = 0
+        self.crash_countdown = 0
         self.changes += 1
         self.process = None
         process.stop()
@@ -236,20 +237,20 @@ class World:
             if truth.flying is not None:
                 self.checks.over(truth.flying)
         self.checks.torn()
-        self.checks.heals.changed("not running")
+        self.checks.recovery.changed("not running")
         asyncio.get_running_loop().call_later(away, self.start)
 
-    def end(self, h: Happening) -> None:
-        """A crash, a reboot, or a clean end."""
+    def end(self, h: PlannedEvent) -> None:
+        """End the program: a crash, a reboot, or a clean quit."""
         process = self.process
         if process is None or process.closing:
             return
         if h.what == "quit":
-            task = asyncio.ensure_future(self._quit(process, h.for_))
+            task = asyncio.ensure_future(self._quit(process, h.duration))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
-        self.fuse_away = h.for_
+        self.crash_away = h.duration
         self.crash(h.what)
         if h.what == "reboot":
             self.clocks.reboot()
@@ -270,16 +271,16 @@ class World:
         return self.clocks.t - self.director.well_since < 1000.0
 
     async def _callers(self, process: Process) -> None:
-        """Clients ask for tokens now and then."""
-        rng = plan.dice(self.seed, f"callers {process.number}")
+        """Clients that request tokens at random intervals."""
+        rng = plan.random_stream(self.seed, f"callers {process.number}")
         while True:
             await asyncio.sleep(rng.uniform(60.0, 900.0))
             for name in rng.sample([spec.name for spec in self.specs], k=rng.randint(1, len(self.specs))):
                 process.task(f"caller of {name}", clients.call(self, process, name))
 
     async def _person(self, process: Process) -> None:
-        """Looks at the icon every ten minutes or so, and sometimes does what it asks for."""
-        rng = plan.dice(self.seed, f"person {process.number}")
+        """A person who looks at the icon about every ten minutes, and sometimes does what it asks for."""
+        rng = plan.random_stream(self.seed, f"person {process.number}")
         while True:
             await asyncio.sleep(rng.uniform(60.0, 1200.0))
             for name in (spec.name for spec in self.specs):

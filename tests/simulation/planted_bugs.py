@@ -1,7 +1,7 @@
-"""Ten bugs, planted one at a time: which invariant catches each, and after how many laptop-days.
+"""Planted bugs, one at a time: which invariant catches each, and after how many laptop-days.
 
-`python -m tests.simulation.planted`. Each is a small, believable mistake in a copy of one function; all of the rest is as it
-is. A world that is lived with the bug in place must break an invariant, or the simulator would not be worth its time.
+`python -m tests.simulation.planted_bugs`. Each is a small, plausible mistake in a copy of one function; everything else
+is unchanged. A world with the bug in place must break an invariant, or the simulation would be worthless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAYS = 8  # of each
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A mistake, and how it gets into the program."""
+    """A mistake, how to plant it, and the rules that may catch it."""
 
     name: str
     plant: Callable[[], AbstractContextManager[Any]]
@@ -62,7 +62,7 @@ def _no_settling() -> AbstractContextManager[Any]:
 
 @contextmanager
 def _late_answers() -> Iterator[None]:
-    """An abandoned attempt goes on, and whatever answer comes is taken for the one that is waited for."""
+    """An abandoned attempt continues, and any answer is taken for the awaited one."""
 
     def finished(w: Workload, e: messages.Finished) -> storing.Result:
         if w.login is None or w.attempt is None:
@@ -108,10 +108,10 @@ def _firewall_is_a_verdict() -> AbstractContextManager[Any]:
 
 
 def _twice_at_once() -> AbstractContextManager[Any]:
-    def go_all_the_same(w: Workload, e: messages.NetworkUp) -> storing.Result:
+    def begin_a_second_one(w: Workload, e: messages.NetworkUp) -> storing.Result:
         return attempts.begin(w, messages.Go(e.now))
 
-    return _table(Phase.REFRESHING, messages.NetworkUp, go_all_the_same)
+    return _table(Phase.REFRESHING, messages.NetworkUp, begin_a_second_one)
 
 
 def _no_mark() -> AbstractContextManager[Any]:
@@ -135,10 +135,10 @@ def _rejected_is_served() -> AbstractContextManager[Any]:
 
 
 def _unsaved_is_lost() -> AbstractContextManager[Any]:
-    def shrug(w: Workload, now: Moment) -> Workload:
+    def forget(w: Workload, now: Moment) -> Workload:
         return replace(w, unsaved=False)
 
-    return mock.patch.object(storing, "later_write", shrug)
+    return mock.patch.object(storing, "schedule_write", forget)
 
 
 def _any(*rules: str) -> frozenset[str]:
@@ -162,7 +162,7 @@ BUGS = (
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What became of a bug."""
+    """The result of hunting a bug."""
 
     bug: Bug
     days: float  # lived until it was caught
@@ -170,7 +170,7 @@ class Catch:
 
 
 def hunt(bug: Bug, first_seed: int = 0, worlds: int = PATIENCE) -> Catch:
-    """Live worlds with this bug in them until an invariant names it."""
+    """Simulate worlds with this bug until an invariant catches it."""
     days = 0.0
     with bug.plant():
         for seed in range(first_seed, first_seed + worlds):
@@ -182,7 +182,7 @@ def hunt(bug: Bug, first_seed: int = 0, worlds: int = PATIENCE) -> Catch:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.planted", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.planted_bugs", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--show", action="store_true", help="print the history of each catch")
     args = parser.parse_args()

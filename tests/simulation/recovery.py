@@ -1,7 +1,7 @@
-"""How soon a workload must run again once nothing is in its way: the promise of M8 and M10, with every exception and its reason.
+"""Recovery deadlines: how soon a workload must run again once nothing is in its way (M8, M10), with every exception.
 
-`due` is the instant (true time) by which it must be green. What an event tells of (a network change, a wake, a start) is
-due ten seconds after the network has settled. What no event can tell (a server that recovers) is due within a tick.
+`due` is the instant (true time) by which it must be green. After an event (a network change, a wake, a start) that is ten
+seconds after the network has settled. What no event reports (a server that recovers) is due within a tick.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PROMISE = 10.0  # s of settled network
 LATE = 2.0  # s; the queue of M11 and the answer itself
 TICK = 660.0 + 35.0 + PROMISE  # s; M4 with its jitter, and an attempt that is in flight and will fail
 STEP = 60.0 + 5.0 + PROMISE  # s; the longest pause of M8: of the burst, or where a portal is suspected
-BURST = 30.0  # s after an event in which the burst is surely under way
-KEYRING = 900.0 + 40.0 + PROMISE  # s; where no signal tells that it was unlocked
+BURST = 30.0  # s after an event in which the burst is certainly in progress
+KEYRING = 900.0 + 40.0 + PROMISE  # s; where no signal reports the unlock
 UNSEEN = 40.0  # s awake; how long a change may go unnoticed where the system sends no message
 SEEN = 5.0  # s; and where it does
 
 
-class Heals:
-    """Keeps who must be green by when."""
+class RecoveryDeadlines:
+    """Holds for each workload the time by which it must be green, and fails the world when one is missed."""
 
     def __init__(self, world: World, truths: dict[str, Truth]) -> None:
         self.world = world
@@ -42,15 +42,15 @@ class Heals:
         self._restless = float("-inf")
         self._noticed_t = float("-inf")
         self.sleep_told = False
-        self.closed_t: float | None = None  # since when the program thinks that it is offline
+        self.closed_t: float | None = None  # since when the program believes that it is offline
         self._failed_t: dict[str, float] = {}
-        self._keyring_until = float("-inf")  # it was well again, and no signal told that
-        self._told = 0  # changes that the system tells of
+        self._keyring_until = float("-inf")  # it works again, and no signal reported that
+        self._announced_changes = 0  # changes that the system reports
 
-    # --- what changes --------------------------------------------------------------------------------------------------
+    # --- changes of the world ------------------------------------------------------------------------------------------
 
     def changed(self, why: str, *, told: bool = False, keyring: bool = False) -> None:
-        """Something in the world changed; `told`: an event will tell the program."""
+        """Something in the world changed; `told`: an event will report it to the program."""
         for name in self._truths:
             good = self.world.good(name)
             if not good:
@@ -72,12 +72,12 @@ class Heals:
             self._keyring_until = t + KEYRING
         if keyring and told and self._waits_for_keyring(name):
             if self.closed_t is not None:
-                return t + TICK + 600.0  # M10: against the kernel's word one attempt a tick is made
+                return t + TICK + 600.0  # while the kernel reports offline, one attempt is made per tick (M10)
             return t + max(PROMISE, self.settles + PROMISE - t)
         return max(self._keyring_until, self._in_a_while(why, told))
 
     def _waits_for_keyring(self, name: str) -> bool:
-        """Otherwise an unlock is no news: what it waits for is another end, that nobody told."""
+        """Whether an unlock concerns it; otherwise it waits for something else."""
         process = self.world.process
         return process is not None and process.engine.workloads[name].keyring is not None
 
@@ -93,18 +93,18 @@ class Heals:
         if process is None:
             return
         limit = SEEN if self.world.native else UNSEEN
-        self._told += 1
-        asyncio.get_running_loop().call_later(limit, self._check_noticed, process.number, self._told)
+        self._announced_changes += 1
+        asyncio.get_running_loop().call_later(limit, self._check_noticed, process.number, self._announced_changes)
 
     def _check_noticed(self, run: int, told: int) -> None:
         process = self.world.process
-        if process is None or process.number != run or told != self._told:
+        if process is None or process.number != run or told != self._announced_changes:
             return
-        if process.watcher.unseen and not self.world.asleep:
+        if process.watcher.network_changed and not self.world.asleep:
             self.world.broke("", "noticed", "the machine changed, and the engine did not look")
 
     def started(self) -> None:
-        """A new run of the program: everything it knew of the machine is forgotten, and nothing has to settle."""
+        """A new run of the program: it knows nothing of the machine yet, and nothing has to settle."""
         self.settles = self._restless = self._noticed_t = float("-inf")
         self.sleep_told = False
         process = self.world.process
@@ -118,7 +118,7 @@ class Heals:
                 self._set(name, self.world.clocks.t + PROMISE + LATE)
 
     def noticed(self, process: Process, seen: SystemChange) -> None:
-        """The engine was told."""
+        """The engine has noticed a change."""
         t = self.world.clocks.t
         if seen.sleep_soon:
             self.sleep_told = True
@@ -135,35 +135,35 @@ class Heals:
         self._noticed_t = t
         self.world.say("", "the engine sees {}", seen)
         for name in self.good_since:
-            # A new network says nothing of a keyring that was in trouble: that has its own pauses.
+            # A new network does not help a workload that waits for the keyring: that has its own pauses.
             keyring = process.engine.workloads[name].keyring is not None and not seen.woke
             if not self._green(name) and not keyring:
-                # M10: where the kernel says "offline" though packets leave, one attempt a tick finds it out.
+                # Where the kernel reports offline although packets leave, one attempt per tick finds out (M10).
                 self._set(name, self.settles + PROMISE if self.closed_t is None else t + TICK + 600.0)
 
-    def stumbled(self, name: str) -> None:
-        """One answer was lost, or a token rejected, in the best of worlds: no event will tell that it is over."""
+    def answer_lost(self, name: str) -> None:
+        """An answer was lost, or a token rejected, while nothing else was wrong: no event will report the end of that."""
         if name in self.good_since:
             self.world.checks.before_bad(name)
             self.good_since[name] = self.world.clocks.t
         self.failed(name, self.world.clocks.t)
 
     def failed(self, name: str, began: float) -> None:
-        """An attempt failed that began when nothing was in its way; the rules say when the next one is."""
+        """An attempt that began while nothing was in its way failed; the rules say when the next one comes."""
         if began >= self.good_since.get(name, float("inf")):
             self._failed_t[name] = self.world.clocks.t
 
-    def shaken(self) -> None:
-        """Connections are dead all at once, but new ones would work."""
+    def connections_lost(self) -> None:
+        """All open connections died, but new ones work."""
         for name in self.good_since:
             self.world.checks.before_bad(name)
             self.good_since[name] = self.world.clocks.t
             if not self._green(name):
                 self._set(name, self.world.clocks.t + TICK)
 
-    # --- what is looked at ---------------------------------------------------------------------------------------------
+    # --- checking the deadlines ----------------------------------------------------------------------------------------
 
-    def looked(self, name: str, view: WorkloadView) -> None:
+    def view_derived(self, name: str, view: WorkloadView) -> None:
         """The engine has just derived this view."""
         if view.status is Status.RUNNING and view.colour is Colour.GREEN:
             self.due.pop(name, None)
@@ -191,25 +191,25 @@ class Heals:
             view = self.world.process.engine.view_of(name) if self.world.process else None
             word = f"{view.status} {view.auth.detail}" if view else "unknown"
             waited = self.world.clocks.t - self.good_since[name]
-            self.world.broke(name, "heals", f"nothing has been in its way for {waited:.0f} s, and it is {word}")
+            self.world.broke(name, "recovery", f"nothing has been in its way for {waited:.0f} s, and it is {word}")
         elif later == float("inf"):
             del self.due[name]
         else:
             self._set(name, later)
 
     def _excuse(self, name: str) -> float | None:
-        """Until when the rules themselves hold it back; None if they do not."""
+        """Until when the rules themselves delay it; None if they do not."""
         t, truth, good = self.world.clocks.t, self._truths[name], self.good_since[name]
         process = self.world.process
         assert process is not None
         w = process.engine.workloads[name]
         if truth.flying is not None and truth.flying.t < good:
-            return t + 1.0  # M11: what was in flight when the trouble ended is waited for
+            return t + 1.0  # an attempt that was in flight when the trouble ended is waited for (M11)
         last = truth.calls[-1] if truth.calls else None
         if last is not None and last.t < good <= (last.ended or t) and t <= (last.ended or t) + PROMISE + LATE:
             return (last.ended or t) + PROMISE + LATE + 0.1
         if truth.flying is not None and t - truth.flying.t < LATE + 36.0:
-            return t + 1.0  # its server takes its time
+            return t + 1.0  # its server is slow
         if truth.asked_by == process.number and truth.not_before > t:
             return truth.not_before + PROMISE  # M12
         if truth.asked_by == process.number and t < truth.not_before + PROMISE:
@@ -219,9 +219,9 @@ class Heals:
             return recent[-15] + 600.0 + PROMISE + 0.1  # M8's limit of attempts
         failed = self._failed_t.get(name, float("-inf"))
         if failed >= good and t < failed + TICK:
-            return failed + TICK + 0.1  # an answer was lost, or came of a trouble that ended meanwhile
+            return failed + TICK + 0.1  # its answer was lost, or came from a trouble that has ended since
         if w.failing is not None and w.failing.gave_up:
-            return float("inf")  # M7: after the ceiling only an event or a person brings an attempt
+            return float("inf")  # after the ceiling only an event or a person causes an attempt (M7)
         if w.strikes >= w.spec.policy.strikes and t < good + 600.0 + TICK:
             return good + 600.0 + TICK + 0.1  # M18
         return None
