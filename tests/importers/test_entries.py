@@ -1,4 +1,4 @@
-"""Entries made of what others have: right by our settings, with names that fit."""
+"""Importable entries: valid by our settings, with names that fit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_name_becomes_one_of_ours(text: str) -> None:
         ("x" * 99, "x" * 63),
     ],
 )
-def test_names(text: str, name: str) -> None:
+def test_workload_names(text: str, name: str) -> None:
     """As near as our rules allow."""
 
     assert name == workload_name(text)

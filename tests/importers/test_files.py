@@ -1,4 +1,4 @@
-"""Another program's file is replaced as a whole or not at all, and its old self is kept."""
+"""Another program's file is replaced as a whole or not at all, and its old version is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON with comments: every value in its place, and plain JSON as Python reads it."""
+"""JSON with comments: every value has its place, and plain JSON reads as in Python."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_of_two_with_one_key_the_last_counts() -> None:
         ("[" * (DEPTH_MAX + 2) + "]" * (DEPTH_MAX + 2), "nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(text: str, words: str) -> None:
+def test_errors_name_the_line(text: str, words: str) -> None:
     """Without a word of the text, which may hold secrets."""
 
     with pytest.raises(JsonError, match="line") as caught:

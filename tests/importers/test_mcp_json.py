@@ -1,4 +1,4 @@
-"""Lists of MCP servers of Claude, Cursor, VS Code and others: what is remote, and what is passed over."""
+"""MCP server lists of Claude, Cursor, VS Code and others: what is importable, and what is skipped."""
 
 from __future__ import annotations
 

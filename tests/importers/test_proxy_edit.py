@@ -1,4 +1,4 @@
-"""Pointing servers at the proxy: nothing else in the file changes, whatever stands there."""
+"""Edits that point servers at the proxy: nothing else in the file changes, whatever it contains."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_a_wrong_edit_is_found_before_it_is_written(
         ("/h/claude_desktop_config.json", "mcpServers", "claude"),
     ],
 )
-def test_for_whom_it_is_printed(file: str, style: str, name: str) -> None:
+def test_the_program_that_client_config_prints_for(file: str, style: str, name: str) -> None:
     """By the list's name, and Cursor by its folder."""
 
     assert name == client_name(Path(file), style)

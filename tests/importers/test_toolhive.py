@@ -1,4 +1,4 @@
-"""ToolHive's run configurations: what is taken, and what never is."""
+"""Import of ToolHive's run configurations: what is taken, and what never is."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_taken_says_why(text: str, why: str) -> None:
     assert "CANARY" not in repr(found)
 
 
-def test_a_container_is_none_of_ours() -> None:
+def test_a_container_is_not_imported() -> None:
     """It has no remote address."""
 
     assert read("x", '{"name": "x", "image": "y"}') is None
@@ -129,7 +129,7 @@ def test_a_container_is_none_of_ours() -> None:
         ("win32", {}, HOME / "AppData/Local/toolhive/runconfigs"),
     ],
 )
-def test_where_it_keeps_them(platform: str, environ: dict[str, str], place: Path) -> None:
+def test_the_state_directory_on_each_system(platform: str, environ: dict[str, str], place: Path) -> None:
     """On every system, in its state directory."""
 
     assert place == folder(platform, environ, HOME)

@@ -1,4 +1,4 @@
-"""One running sign-in, and the browser of the person in front of it."""
+"""A running sign-in and the browser of the person in front of it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NOW = Moment(at=1000.0, awake=500.0, wall=1_700_000_000.0)
 
 
 def bare() -> ssl.SSLContext:
-    """Trusts nobody, and is made at once."""
+    """A TLS context that trusts nobody, because loading the system's certificates takes time."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Attempt:
-    """One running sign-in, and the browser of the person in front of it."""
+    """A running sign-in and the browser of the person in front of it."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Attempt:
         return result
 
     async def waits(self) -> bool:
-        """Whether the attempt still waits for its redirect."""
+        """Whether the attempt is still waiting for its redirect."""
         await asyncio.sleep(0)
         return not self.task.done() and self.signin.reopen(self.spec.name)
 
@@ -127,7 +127,7 @@ def endpoints_of(server: AuthServer, **more: Any) -> Spec:
 
 
 async def sign_in(server: AuthServer, spec: Spec | None = None) -> NewLogin | Problem:
-    """The whole flow with a browser that does as it is told."""
+    """The whole flow with a browser that follows every redirect."""
     async with Attempt(spec or issuer_of(server)) as attempt:
         browser = asyncio.create_task(browse(await attempt.url()))
         result = await attempt.result()
@@ -137,7 +137,7 @@ async def sign_in(server: AuthServer, spec: Spec | None = None) -> NewLogin | Pr
 
 @pytest.fixture
 def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """At no level does a log line of ours hold a token or a code."""
+    """No log line of ours, at any level, holds a token or a code."""
     caplog.set_level(logging.DEBUG, "trayapp")
     yield
     for canary in (ACCESS, REFRESH, CODE):

@@ -1,4 +1,4 @@
-"""A small authorization server for the sign-in tests. It checks PKCE, redirect and client itself."""
+"""Small authorization server for sign-in tests; it checks PKCE, redirect and client itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def id_token(**claims: object) -> str:
 
 @dataclass
 class AuthServer:
-    """Knobs: what it says; and a record of what it was asked."""
+    """Options for what it answers, and a record of what it was asked."""
 
     base: str = ""
     path: str = ""  # of the issuer
@@ -78,7 +78,7 @@ class AuthServer:
         return web.json_response(client, status=201)
 
     async def _refused(self, request: web.Request) -> web.Response | None:
-        """A client is looked at before its code (RFC 6749 section 5.2)."""
+        """The refusal of an unknown client or code; the client is checked first (RFC 6749 section 5.2)."""
         form = await request.post()
         proof = request.headers.get("Authorization", "")
         self.proofs.append(proof)

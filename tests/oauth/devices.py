@@ -1,4 +1,4 @@
-"""A device code's server that says what it is told, and clocks on which waiting costs no time."""
+"""Scripted server for the device flow, with clocks on which waiting takes no time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def page(body: bytes, status: int = 200) -> Answer:
 
 
 class World:
-    """A server that says what it is told, and clocks on which waiting costs no time."""
+    """A scripted server, and clocks on which waiting takes no time."""
 
     def __init__(self, *polls: Reply, first: Reply | None = None) -> None:
         self.first = first or answer(CODES)

@@ -1,4 +1,4 @@
-"""`Web`: an internet in a dictionary, for what asks by `Wire`: addresses, what they answer, and who asked for what."""
+"""In-memory `Wire` for discovery tests: a dictionary of addresses and answers that records every request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Served = Reply | Callable[[Request], Reply]
 
 
 def page(status: int, body: object = b"", **headers: str) -> Answer:
-    """An answer; what is no bytes is sent as JSON. Header names: `_` for `-`."""
+    """An answer; a body that isn't bytes is sent as JSON. In header names `_` stands for `-`."""
     named = {name.lower().replace("_", "-"): value for name, value in headers.items()}
     if isinstance(body, bytes):
         return Answer(status, {"content-type": "text/plain"} | named, body)
@@ -34,7 +34,7 @@ def challenge(text: str = "") -> Answer:
 
 
 class Web(Wire):
-    """Answers from `served` by address; 404 for everything else. Hosts are where `near` says, by default far."""
+    """Answers from `served` by address; 404 for everything else. Hosts are as near as `near` says, by default public."""
 
     def __init__(self, served: Mapping[str, Served]) -> None:
         super().__init__("0")
@@ -65,13 +65,13 @@ class Web(Wire):
 
 
 def resource(**changes: Any) -> dict[str, Any]:
-    """A document of RFC 9728 for `MCP`; None takes a field away."""
+    """Resource metadata (RFC 9728) for `MCP`; None removes a field."""
     document = {"resource": MCP, "authorization_servers": [AS]} | changes
     return {name: value for name, value in document.items() if value is not None}
 
 
 def server(**changes: Any) -> dict[str, Any]:
-    """A document of RFC 8414 for `AS`; None takes a field away."""
+    """Server metadata (RFC 8414) for `AS`; None removes a field."""
     document = {
         "issuer": AS,
         "authorization_endpoint": f"{AS}/authorize",
@@ -83,7 +83,7 @@ def server(**changes: Any) -> dict[str, Any]:
 
 
 def internet(**changes: Served) -> Web:
-    """A workload, its metadata and its authorization server, all as they should be. Names: mcp, path, root, login."""
+    """A workload, its metadata and its authorization server, all correct. Keys: mcp, path, root, login."""
     places = {"mcp": MCP, "path": PATH_DOCUMENT, "root": ROOT_DOCUMENT, "login": AS_DOCUMENT}
     served: dict[str, Served] = {
         "mcp": challenge(f'Bearer resource_metadata="{PATH_DOCUMENT}"'),

@@ -1,4 +1,4 @@
-"""ID tokens, good and bad, and the keys that signed them."""
+"""ID tokens, valid and invalid, and the keys that signed them."""
 
 from __future__ import annotations
 

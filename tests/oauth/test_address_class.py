@@ -1,4 +1,4 @@
-"""How near an address is, and that a far server cannot send us to a near one."""
+"""Address classes, and that a remote server cannot send us to a nearer address."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def wire() -> Wire:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_public_name_that_resolves_to_this_machine_gets_nothing(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connection is closed before one byte is written, TLS included: a name is judged by where it really leads."""
 
     real = socket.getaddrinfo
@@ -85,7 +87,7 @@ async def test_a_name_that_leads_to_this_machine(address: str, monkeypatch: pyte
     assert [] == on_reached
 
 
-async def test_a_literal_is_not_even_connected_to() -> None:
+async def test_a_near_literal_is_not_connected_to() -> None:
     """And a request that may go anywhere goes there, and tells how near it was."""
 
     async with raw_server(respond_with(http_response("200 OK"))) as seen:
@@ -100,7 +102,7 @@ async def test_a_literal_is_not_even_connected_to() -> None:
     assert [AddressClass.LOCAL] == on_reached
 
 
-async def test_a_head_is_enough() -> None:
+async def test_head_only_does_not_wait_for_the_body() -> None:
     """Whoever only wants to know who answers does not wait for an event stream to end."""
 
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"

@@ -1,4 +1,4 @@
-"""`WWW-Authenticate`, as servers write it."""
+"""`WWW-Authenticate` headers as servers write them."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> 
         (f'Bearer a=1, Bearer resource_metadata="{URL}"', {"resource_metadata": URL}),
     ],
 )
-def test_the_challenge_that_says_most(header: str, expected: Any) -> None:
+def test_the_bearer_challenge_with_metadata_is_preferred(header: str, expected: Any) -> None:
     """The one that names its metadata; other schemes are passed over."""
 
     assert expected == bearer_challenge(header)
 
 
 @given(st.text(alphabet='abB= ,"\\;\t/:é', max_size=200))
-def test_whatever_comes_is_read(header: str) -> None:
+def test_any_header_is_parsed_without_raising(header: str) -> None:
     """No header raises, and none hangs."""
 
     assert all(one.scheme for one in parse_challenges(header))
 
 
-def test_a_huge_header_takes_no_time() -> None:
+def test_a_huge_header_is_parsed_in_linear_time() -> None:
     """It is cut, and read in one pass."""
 
     began = time.perf_counter()

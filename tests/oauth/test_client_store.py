@@ -1,4 +1,4 @@
-"""What is kept of a client: across runs, in short entries, without a keyring, and never over what cannot be read."""
+"""Client records: across runs, in short entries, without a keyring, and never over one that couldn't be read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Store:
         return self.trouble
 
 
-def test_it_is_read_as_it_was_written() -> None:
+def test_a_client_record_round_trips() -> None:
     """All of it, or nothing at all; what makes no sense is left out."""
 
     for kept in (RECORD, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x"))):
@@ -60,7 +60,7 @@ def test_it_is_read_as_it_was_written() -> None:
     assert "canary" not in repr(RECORD)
 
 
-async def test_the_next_run_knows_it() -> None:
+async def test_a_client_record_survives_a_restart() -> None:
     """And removal leaves nothing, but tells which client it was."""
 
     store = Store()
@@ -72,7 +72,7 @@ async def test_the_next_run_knows_it() -> None:
     assert ClientRecord() == await again.load("github")
 
 
-async def test_without_a_keyring_it_lasts_for_this_run() -> None:
+async def test_without_a_keyring_a_client_record_lasts_for_this_run() -> None:
     """Nobody is asked twice to register."""
 
     for clients in (ClientRecords(), ClientRecords(MemoryKeystore())):
@@ -117,7 +117,7 @@ async def test_what_could_not_be_read_is_read_later() -> None:
     assert kept == await ClientRecords(store).load("github")
 
 
-async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
+async def test_a_replaced_secret_is_bound_to_no_server_yet() -> None:
     """It may be used with another server; and it can be taken away."""
 
     clients = ClientRecords(Store())
@@ -131,7 +131,7 @@ async def test_a_secret_that_is_set_again_belongs_to_nobody_yet() -> None:
 
 @pytest.mark.parametrize("make", [windows, mac])
 @pytest.mark.parametrize("size", [10, 1150, 5000])
-def test_short_entries(make: Any, size: int) -> None:
+def test_a_client_record_is_split_into_short_entries(make: Any, size: int) -> None:
     """A long text is split where it has to be, a shorter one leaves no piece of it behind, and erasing leaves nothing."""
 
     vault = make()
@@ -157,7 +157,7 @@ def test_short_entries(make: Any, size: int) -> None:
         '{"v":1,"parts":0,"sha256":"x","text":"y"}',
     ],
 )
-def test_damage_is_absence(damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_client_record_counts_as_absent(damage: str, caplog: pytest.LogCaptureFixture) -> None:
     """It is said without a word of what is there, and written over."""
 
     vault = windows()
@@ -169,7 +169,7 @@ def test_damage_is_absence(damage: str, caplog: pytest.LogCaptureFixture) -> Non
     assert "canary" not in caplog.text
 
 
-async def test_in_the_keyring() -> None:
+async def test_a_client_record_has_a_keyring_entry_of_its_own() -> None:
     """Beside the slots of the login, under a service of its own."""
 
     vault = mac()

@@ -1,4 +1,4 @@
-"""Waiting for a person to type a code: politely, through every trouble, and until a real end."""
+"""Polling for a device code: at the server's pace, through every trouble, until a real end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_the_interval_is_obeyed(said: object, waited: float) -> None:
     assert [waited, waited] == world.waits
 
 
-async def test_slow_down_is_for_good() -> None:
+async def test_slow_down_raises_the_interval_permanently() -> None:
     """Each adds five seconds to all questions that follow (RFC 8628 section 3.5), or what the server says if it is more."""
 
     world = World(SLOW_DOWN, PENDING, SLOW_DOWN, PENDING, error("slow_down", 200, interval=40), PENDING, TOKENS)
@@ -53,7 +53,7 @@ async def test_slow_down_is_for_good() -> None:
     assert [5.0, 10.0, 10.0, 15.0, 15.0, 40.0, 40.0] == world.waits
 
 
-async def test_a_storm_of_slow_downs_ends_with_the_code() -> None:
+async def test_endless_slow_downs_end_when_the_code_expires() -> None:
     """Ever slower, and over when the code is."""
 
     world = World(SLOW_DOWN)
@@ -66,7 +66,7 @@ async def test_a_storm_of_slow_downs_ends_with_the_code() -> None:
     assert world.at == 1600.0
 
 
-async def test_nobody_ever_comes() -> None:
+async def test_a_code_that_nobody_enters_expires() -> None:
     """Pending for ever: asked every five seconds, and the end of the code's life is the end."""
 
     world = World(PENDING)
@@ -79,7 +79,7 @@ async def test_nobody_ever_comes() -> None:
 
 
 @pytest.mark.parametrize(("said", "life"), [(..., 300.0), (0, 300.0), ("never", 300.0), (10**30, 1800.0), (60, 60.0)])
-async def test_a_life_that_is_odd(said: object, life: float) -> None:
+async def test_an_odd_code_lifetime_is_bounded(said: object, life: float) -> None:
     """No code is believed to live for ever."""
 
     fields = {name: value for name, value in (CODES | {"expires_in": said}).items() if value is not ...}
@@ -90,7 +90,7 @@ async def test_a_life_that_is_odd(said: object, life: float) -> None:
 
 
 @pytest.mark.parametrize("trouble", TROUBLE, ids=str)
-async def test_trouble_on_the_way_ends_nothing(trouble: Reply) -> None:
+async def test_transport_trouble_does_not_end_the_polling(trouble: Reply) -> None:
     """It is asked again, ever more slowly and never faster than the interval; an answer brings the interval back."""
 
     world = World(trouble, trouble, trouble, trouble, trouble, PENDING, TOKENS)
@@ -125,7 +125,7 @@ async def test_retry_after_is_obeyed() -> None:
         (answer({"access_token": "x"}), "no_refresh_token", "no refresh token"),
     ],
 )
-async def test_the_servers_own_word_ends_it(reply: Reply, kind: str, words: str) -> None:
+async def test_an_error_of_the_server_ends_the_polling(reply: Reply, kind: str, words: str) -> None:
     """Said in words, and nothing is asked after it."""
 
     world = World(PENDING, reply)
@@ -136,7 +136,7 @@ async def test_the_servers_own_word_ends_it(reply: Reply, kind: str, words: str)
     assert 2 == len(world.asked_at)
 
 
-async def test_an_answer_that_was_lost() -> None:
+async def test_a_lost_login_is_reported_as_lost() -> None:
     """The login was given and its answer did not arrive: the code is spent, and that is what the person reads."""
 
     problem = await World(TIMEOUT, error("invalid_grant")).run()
@@ -146,7 +146,7 @@ async def test_an_answer_that_was_lost() -> None:
     assert "lost on the way" not in problem.summary
 
 
-async def test_a_laptop_that_sleeps_while_it_waits() -> None:
+async def test_polling_survives_a_sleep() -> None:
     """Eight minutes of sleep: the code still lives, and the first question after it brings the login."""
 
     world = World(UNREACHABLE, TOKENS)
@@ -160,7 +160,7 @@ async def test_a_laptop_that_sleeps_while_it_waits() -> None:
     assert 1 == len(world.asked_at)  # with a code that has ended nobody is asked
 
 
-async def test_an_answer_after_the_end_counts() -> None:
+async def test_a_login_that_arrives_after_the_code_expired_counts() -> None:
     """It was asked in time and answered late: a login is a login."""
 
     world = World(PENDING, TOKENS, first=answer(CODES | {"expires_in": 12}))
@@ -171,7 +171,7 @@ async def test_an_answer_after_the_end_counts() -> None:
     assert world.at > 1012.0
 
 
-async def test_it_can_be_cancelled_while_it_waits() -> None:
+async def test_polling_can_be_cancelled() -> None:
     """The program ends: so does the asking, at once."""
 
     world = World(PENDING)
@@ -192,7 +192,7 @@ async def test_it_can_be_cancelled_while_it_waits() -> None:
 
 
 @given(st.lists(st.sampled_from([PENDING, SLOW_DOWN, *TROUBLE]), min_size=1, max_size=60))
-def test_never_faster_than_asked_for(polls: Sequence[Reply]) -> None:
+def test_polls_are_never_closer_than_the_interval(polls: Sequence[Reply]) -> None:
     """Whatever comes in whatever order: no two questions are closer than the interval then in force."""
 
     world = World(*polls, error("access_denied"))

@@ -1,4 +1,4 @@
-"""Asking for a device code: what is shown of the answer, and what never is."""
+"""Device authorization responses: which values are shown, and which never are."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_server_without_a_device_endpoint() -> None:
         (answer(CODES | {"verification_uri": None}), "is missing"),
     ],
 )
-async def test_what_ends_it_before_there_is_a_code(first: Reply, words: str) -> None:
+async def test_errors_of_the_device_authorization_endpoint(first: Reply, words: str) -> None:
     """One clear sentence, and nobody is shown anything."""
 
     world = World(TOKENS, first=first)
@@ -134,7 +134,7 @@ async def test_what_is_opened_is_where_the_shown_address_is(uri: object) -> None
     "code",
     ["\x1b[31mABCD", "AB\x07CD", "AB\nCD", "ABCD\u202e", "<b>AB</b>", "A" * 41, "", " ", "-", "$(id)", "АВСД", "%s", 7],
 )
-async def test_a_code_that_no_terminal_should_get(code: object) -> None:
+async def test_a_user_code_with_control_characters_is_refused(code: object) -> None:
     """Escape sequences, markup, look-alikes: refused with a sentence that does not repeat them."""
 
     world = World(TOKENS, first=answer(CODES | {"user_code": code}))
@@ -145,7 +145,7 @@ async def test_a_code_that_no_terminal_should_get(code: object) -> None:
     assert [] == world.codes
 
 
-async def test_the_name_of_an_early_draft() -> None:
+async def test_verification_url_is_accepted() -> None:
     """Google says `verification_url`."""
 
     fields = {name: value for name, value in CODES.items() if not name.startswith("verification")}
@@ -161,7 +161,7 @@ async def test_the_name_of_an_early_draft() -> None:
 @given(
     st.dictionaries(st.sampled_from(sorted(CODES)), st.none() | st.text() | st.integers() | st.floats() | st.booleans())
 )
-def test_whatever_the_server_says_what_is_shown_is_fit_to_be_shown(changes: dict[str, object]) -> None:
+def test_only_checked_values_are_shown(changes: dict[str, object]) -> None:
     """A plain sentence, or a code of plain characters, addresses that may be opened, and times within bounds."""
 
     authorization = read_authorization(answer(CODES | changes), ENDPOINTS)
@@ -177,7 +177,7 @@ def test_whatever_the_server_says_what_is_shown_is_fit_to_be_shown(changes: dict
 
 
 @given(st.binary(max_size=200), st.integers(100, 599))
-def test_any_bytes_are_an_answer(body: bytes, status: int) -> None:
+def test_no_body_makes_reading_raise(body: bytes, status: int) -> None:
     """Nothing that a server can send raises."""
 
     authorization = read_authorization(Answer(status, {}, body), ENDPOINTS)

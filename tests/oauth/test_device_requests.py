@@ -1,4 +1,4 @@
-"""The two requests of RFC 8628: authenticated like every other, with the resource, and nothing secret in an address."""
+"""The two requests of RFC 8628: client authentication, resource, and no secret in a URL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def form(request: Request) -> dict[str, str]:
     return dict(pairs)
 
 
-def test_the_first_request() -> None:
+def test_the_device_authorization_request() -> None:
     """Client, scope and resource (RFC 8707) in the form; what is empty is left out."""
 
     made = device_request(grant())
@@ -44,7 +44,7 @@ def test_the_first_request() -> None:
     assert {"client_id": "the-client"} == form(device_request(grant(scope="", resource="")))
 
 
-def test_the_question() -> None:
+def test_the_device_token_request() -> None:
     """Grant type, code, client and resource; the code is in no address and no repr."""
 
     made = poll_request(grant(), Secret(CANARY))
@@ -55,7 +55,7 @@ def test_the_question() -> None:
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
-def test_the_client_proves_itself_as_registered(method: str) -> None:
+def test_the_client_authenticates_as_registered(method: str) -> None:
     """To both endpoints alike (RFC 8628 section 3.1)."""
 
     for made in (device_request(grant(method)), poll_request(grant(method), Secret(CANARY))):

@@ -1,4 +1,4 @@
-"""From an address to its authorization server: where it is looked for, and what a server must not talk us into."""
+"""Discovery of authorization servers: where it looks, and what a server must not talk us into."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_the_challenge_names_the_metadata() -> None:
     assert [f"POST {MCP}", f"GET {OTHER}"] == web.asked
 
 
-async def test_the_first_message_is_that_of_a_client() -> None:
+async def test_the_probe_is_an_mcp_initialize_request() -> None:
     """What MCP servers expect; without a token, a cookie or a name of this machine."""
 
     web = internet()
@@ -61,7 +61,7 @@ async def test_the_first_message_is_that_of_a_client() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "Bearer", "Basic realm=x"])
-async def test_without_a_hint_it_is_looked_for(said: str) -> None:
+async def test_without_resource_metadata_in_the_challenge_the_well_known_addresses_are_tried(said: str) -> None:
     """First for the path, then for the whole origin (RFC 9728 section 3.1)."""
 
     web = internet(mcp=challenge(said), path=page(404), root=page(200, resource(resource="https://mcp.example.com")))
@@ -70,7 +70,7 @@ async def test_without_a_hint_it_is_looked_for(said: str) -> None:
     assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
 
 
-async def test_a_hint_that_leads_nowhere() -> None:
+async def test_a_named_document_that_does_not_exist_falls_back_to_the_well_known_addresses() -> None:
     """The usual places are tried all the same."""
 
     web = internet(mcp=challenge('Bearer resource_metadata="https://mcp.example.com/gone"'))
@@ -79,7 +79,7 @@ async def test_a_hint_that_leads_nowhere() -> None:
 
 
 @pytest.mark.parametrize("first", [page(404), page(405), page(400, {"error": "no"}), page(200, {"jsonrpc": "2.0"})])
-async def test_an_address_that_wants_no_post(first: Answer) -> None:
+async def test_an_address_that_refuses_post_is_asked_by_get(first: Answer) -> None:
     """It is asked as a browser would ask; its metadata counts also if it does not say 401 itself."""
 
     web = internet(mcp=first)
@@ -88,7 +88,7 @@ async def test_an_address_that_wants_no_post(first: Answer) -> None:
     assert [f"POST {MCP}", f"GET {MCP}"] == web.asked[:2]
 
 
-async def test_before_rfc_9728() -> None:
+async def test_a_server_without_resource_metadata_signs_in_at_its_own_origin() -> None:
     """A 401 without any metadata: the server signs people in at its own origin, and no resource is named."""
 
     web = internet(mcp=challenge('Bearer scope="a b"'), path=page(404))
@@ -96,7 +96,7 @@ async def test_before_rfc_9728() -> None:
     assert DiscoveredServer(("https://mcp.example.com",), "", ("a", "b"), AddressClass.PUBLIC) == await find(web)
 
 
-async def test_no_sign_in_is_wanted() -> None:
+async def test_an_address_that_needs_no_sign_in_is_reported() -> None:
     """Said in a sentence, with what to do if that is not right."""
 
     web = internet(mcp=page(200, {"jsonrpc": "2.0"}), path=page(404))
@@ -104,7 +104,7 @@ async def test_no_sign_in_is_wanted() -> None:
     await refused(web, "asks for no sign-in", "issuer", kind="no_sign_in")
 
 
-async def test_no_server_is_named() -> None:
+async def test_metadata_without_servers_means_the_resources_own_origin() -> None:
     """Then it is the resource's own origin."""
 
     web = internet(path=page(200, resource(authorization_servers=None)))
@@ -112,7 +112,7 @@ async def test_no_server_is_named() -> None:
     assert ("https://mcp.example.com",) == (await find(web)).issuers
 
 
-async def test_several_servers() -> None:
+async def test_several_servers_keep_their_order() -> None:
     """They are kept in order; what is no text is left out."""
 
     web = internet(path=page(200, resource(authorization_servers=[5, AS, "https://b.example.com"])))
@@ -130,7 +130,9 @@ async def test_several_servers() -> None:
         ("", "a b", ("a", "b")),
     ],
 )
-async def test_scopes(asked: str, listed: object, expected: tuple[str, ...]) -> None:
+async def test_scopes_come_from_the_challenge_or_the_metadata(
+    asked: str, listed: object, expected: tuple[str, ...]
+) -> None:
     """Those of the challenge, else those of the metadata, else none; what is no scope is left out."""
 
     hint = f'Bearer resource_metadata="{PATH_DOCUMENT}"' + (f', scope="{asked}"' if asked else "")
@@ -189,7 +191,7 @@ async def test_metadata_of_another_resource(named: object) -> None:
     assert web.asked[-1] == f"GET {PATH_DOCUMENT}"
 
 
-async def test_the_address_of_the_resource_that_is_there() -> None:
+async def test_metadata_of_another_resource_names_its_address_if_it_is_at_the_same_origin() -> None:
     """Somebody who left out the path is told which one it is; an address elsewhere is recommended to nobody."""
 
     other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
@@ -198,7 +200,7 @@ async def test_the_address_of_the_resource_that_is_there() -> None:
     assert foreign.summary.endswith("Check the address.")
 
 
-async def test_the_origins_metadata_of_another_resource() -> None:
+async def test_metadata_of_another_resource_at_the_origin_is_ignored() -> None:
     """At the root there may be somebody else's: it is passed over."""
 
     web = internet(mcp=challenge(), path=page(404), root=page(200, resource(resource="https://mcp.example.com/other")))
@@ -229,7 +231,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("address", "words"), HOSTILE)
-async def test_hostile_authorization_servers(address: str, words: str) -> None:
+async def test_hostile_authorization_server_addresses_are_refused(address: str, words: str) -> None:
     """No other scheme, no credentials, nothing that a shell could care for, and nothing nearer than the workload."""
 
     web = internet(path=page(200, resource(authorization_servers=[AS, address])))
@@ -240,7 +242,7 @@ async def test_hostile_authorization_servers(address: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(("address", "words"), HOSTILE)
-async def test_hostile_addresses_of_metadata(address: str, words: str) -> None:
+async def test_hostile_metadata_addresses_are_refused(address: str, words: str) -> None:
     """The same for the document that the challenge names; a header cannot hold a line break."""
 
     quoted = address.replace("\r\n", " ").replace('"', '\\"')
@@ -295,7 +297,7 @@ async def test_metadata_is_not_fetched_from_elsewhere(there: str) -> None:
     assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
 
 
-async def test_a_redirect_that_goes_round_and_round() -> None:
+async def test_a_redirect_loop_is_followed_three_times() -> None:
     """It is followed three times."""
 
     web = internet(mcp=challenge())
@@ -308,7 +310,7 @@ async def test_a_redirect_that_goes_round_and_round() -> None:
 
 
 @pytest.mark.parametrize("answer", [HTML, page(511, b"<html>", Content_Type="text/html")])
-async def test_a_web_page_is_no_workload(answer: Answer) -> None:
+async def test_a_web_page_is_reported_as_a_captive_portal(answer: Answer) -> None:
     """Captive portals answer everything with one."""
 
     await refused(internet(mcp=answer), "web page", "captive portal", kind="portal")
@@ -324,7 +326,7 @@ async def test_a_workload_may_have_a_page_for_browsers() -> None:
     await refused(internet(mcp=both, path=page(404)), "asks for no sign-in", kind="no_sign_in")
 
 
-async def test_a_name_that_leads_inside_behind_a_far_server() -> None:
+async def test_a_server_name_that_resolves_to_a_private_address_gets_nothing() -> None:
     """The name looks harmless, its address is not: nothing is sent to it."""
 
     web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
@@ -334,14 +336,14 @@ async def test_a_name_that_leads_inside_behind_a_far_server() -> None:
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{", b'{"resource":' + b"[" * 100_000, b"\xff\xfe"])
-async def test_what_is_no_metadata(document: bytes) -> None:
+async def test_a_document_that_is_no_metadata_is_ignored(document: bytes) -> None:
     """It is passed over."""
 
     assert "" == (await find(internet(mcp=challenge(), path=page(200, document)))).resource
 
 
 @pytest.mark.parametrize("kind", ["dns", "tls", "timeout"])
-async def test_trouble_on_the_way(kind: str) -> None:
+async def test_transport_faults_are_reported_as_they_are(kind: str) -> None:
     """It is told as what it is, and nothing is guessed."""
 
     await refused(internet(mcp=Fault(False, kind, "No way.")), "server", kind=kind)
@@ -372,7 +374,7 @@ async def test_huge_and_slow_metadata() -> None:
         assert words in found.summary
 
 
-async def test_a_resource_without_end() -> None:
+async def test_an_overlong_resource_is_refused() -> None:
     """What is kept in the keyring and sent in every request has a limit."""
 
     assert "is too long" == url_problem(f"{MCP}/{'x' * 9000}")

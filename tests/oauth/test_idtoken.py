@@ -1,4 +1,4 @@
-"""Whose account it is: what an ID token must say, and what a bad one costs (never the login)."""
+"""ID token validation: what a token must say, and that a bad one never costs the login."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ from trayapp.oauthtest.background import Background
         ),
     ],
 )
-def test_for_whom_it_was_made(changes: dict[str, object], expected: ExpectedClaims, words: str) -> None:
+def test_mismatch_by_issuer_audience_and_nonce(
+    changes: dict[str, object], expected: ExpectedClaims, words: str
+) -> None:
     """Issuer, audience, authorized party and nonce (OpenID Connect Core 3.1.3.7)."""
 
     assert words == mismatch(claims(**changes), expected)
@@ -95,7 +97,7 @@ def test_for_whom_it_was_made(changes: dict[str, object], expected: ExpectedClai
         ({"iat": ...}, ""),
     ],
 )
-def test_of_when_it_is(changes: dict[str, object], words: str) -> None:
+def test_time_faults(changes: dict[str, object], words: str) -> None:
     """A wrong clock is no reason to lose anything, but the sentence names it."""
 
     found = time_fault(claims(**changes), WALL)
@@ -241,7 +243,7 @@ async def test_an_issuer_that_is_not_fit_to_be_shown(site: Site, says: object) -
         ("a.b.c", "unreadable"),
     ],
 )
-async def test_a_token_that_proves_nothing_costs_nothing(site: Site, token: str, code: str) -> None:
+async def test_an_unverifiable_token_keeps_the_login(site: Site, token: str, code: str) -> None:
     """The sign-in stands; whose account it is, is not known, and a sentence says why."""
 
     found = await checked(site, token)
@@ -252,7 +254,7 @@ async def test_a_token_that_proves_nothing_costs_nothing(site: Site, token: str,
     assert token not in found.problem.summary
 
 
-async def test_a_shared_secret_is_the_clients(site: Site) -> None:
+async def test_hs256_is_checked_with_the_client_secret(site: Site) -> None:
     """HS256 with a client that has a secret; no key is fetched for it."""
 
     token = signed("HS256", key=OctKey.import_key("s" * 40, {"kid": "x"}))
@@ -281,7 +283,7 @@ async def test_a_server_that_names_no_keys(site: Site) -> None:
         {"status": 302, "headers": {"Location": "http://127.0.0.1:1/keys"}},
     ],
 )
-async def test_keys_that_cannot_be_had(site: Site, broken: dict[str, Any]) -> None:
+async def test_unavailable_keys_keep_the_login(site: Site, broken: dict[str, Any]) -> None:
     """Missing, mad, huge or elsewhere: the login stays, unproved, and no redirect is followed."""
 
     for name, value in broken.items():
@@ -301,7 +303,7 @@ async def test_keys_are_asked_for_each_time(site: Site) -> None:
     assert 2 == len(site.asked)
 
 
-async def test_a_child_that_cannot_run(
+async def test_a_validator_process_that_fails_keeps_the_login(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No interpreter, a crash, a hang: unproved, logged without the token."""
@@ -337,7 +339,7 @@ def test_the_app_itself_never_loads_joserfc() -> None:
     assert "" == done.stdout.strip()
 
 
-async def test_a_child_that_was_ready_before(site: Site) -> None:
+async def test_a_prepared_validator_is_used_and_closed(site: Site) -> None:
     """It starts when the sign-in does, and ends with the check, or without one."""
 
     makers = IdTokens(Wire("0", bare))
@@ -370,7 +372,7 @@ async def test_a_child_that_was_ready_before(site: Site) -> None:
     assert process.returncode is not None
 
 
-async def test_where_no_process_can_be_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_system_without_processes_keeps_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the system raises, a sign-in that only wants to be rid of it goes on; and who asks is told."""
 
     async def none(*_: object, **__: object) -> None:

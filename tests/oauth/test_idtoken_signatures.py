@@ -1,4 +1,4 @@
-"""Whose signature counts: every usual algorithm, and nothing that is not one."""
+"""ID token signatures: every usual algorithm verifies, and nothing else does."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_key_that_the_server_does_not_have() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "NONE", None, 7, ""])
-def test_no_signature_is_none(algorithm: object) -> None:
+def test_an_unsigned_token_is_none(algorithm: object) -> None:
     """`none` in every spelling is refused, with any keys and secrets."""
 
     assert judged(unsigned({"alg": algorithm}), secret="s" * 40) in ("none", "algorithm")
@@ -108,7 +108,7 @@ def test_a_mangled_token_is_never_ok(noise: bytes, at: int) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_order_is_answered(order: str) -> None:
+def test_any_job_gets_a_verdict(order: str) -> None:
     """The child writes a word, whatever it reads."""
 
     assert jose.check_signature(order) in ("unreadable", "none", "algorithm", "no_key")
@@ -120,7 +120,7 @@ def test_any_order_is_answered(order: str) -> None:
     )
 )
 @settings(max_examples=60)
-def test_any_keys_are_none(keys: object) -> None:
+def test_malformed_keys_never_verify(keys: object) -> None:
     """A server's key set may be any JSON."""
 
     assert "no_key" == judged(signed(), keys=[] if keys is None else keys)

@@ -1,4 +1,4 @@
-"""RFC 7591: what is asked for, what counts of the answer, and when a registration is of no more use."""
+"""Dynamic registration (RFC 7591): what is sent, what counts in the response, and when a registration is replaced."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def made(
     return await register(endpoints, scopes, 4567, web), web
 
 
-async def test_what_is_asked_for() -> None:
+async def test_the_client_metadata_that_is_sent() -> None:
     """A public native client by our name, with one loopback address, that may refresh; scopes only if there are any."""
 
     client, web = await made(scopes=("a", "b"))
@@ -105,7 +105,7 @@ async def test_the_device_grant(device: str, grants: tuple[str, ...], expected: 
         (("private_key_jwt",), "none"),
     ],
 )
-def test_how_the_client_proves_itself(offered: tuple[str, ...], expected: str) -> None:
+def test_the_authentication_method_that_is_chosen(offered: tuple[str, ...], expected: str) -> None:
     """Without a secret, unless the server knows nothing else."""
 
     assert expected == auth_method(replace(ENDPOINTS, auth_methods=offered))
@@ -120,7 +120,7 @@ def test_how_the_client_proves_itself(offered: tuple[str, ...], expected: str) -
         ({"client_secret": None, "token_endpoint_auth_method": None}, "none", False),
     ],
 )
-async def test_the_answer_counts(changes: dict[str, Any], method: str, secret: bool) -> None:
+async def test_the_registered_values_count(changes: dict[str, Any], method: str, secret: bool) -> None:
     """Not what was asked for: a server may make a confidential client of it."""
 
     client, _ = await made(echo(**changes))
@@ -162,7 +162,7 @@ async def test_an_answer_that_is_no_client(answer: Any, words: str) -> None:
     assert "canary" not in problem.summary
 
 
-async def test_no_answer() -> None:
+async def test_a_failed_registration_request_is_reported() -> None:
     """It is what it is."""
 
     problem, _ = await made(Fault(False, "refused", ""))
@@ -171,7 +171,7 @@ async def test_no_answer() -> None:
     assert "refused" == problem.kind
 
 
-async def test_a_server_that_wants_a_name() -> None:
+async def test_a_server_that_refuses_127_0_0_1_gets_localhost() -> None:
     """One that refuses the address of this machine as a number is asked once more, with localhost."""
 
     def picky(request: Request) -> Answer:
@@ -234,7 +234,7 @@ def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ..
         (Fault(True, "timeout", ""), False),
     ],
 )
-def test_a_registration_that_is_gone(reply: Answer | Fault, expected: bool) -> None:
+def test_only_an_unknown_client_counts_as_unknown(reply: Answer | Fault, expected: bool) -> None:
     """Only if the server says so itself."""
 
     assert expected is is_unknown_client(reply)
@@ -258,7 +258,7 @@ async def test_a_registration_is_deleted() -> None:
     assert 1 == len(web.asked)
 
 
-def test_a_client_is_read_as_it_was_written() -> None:
+def test_a_registered_client_round_trips() -> None:
     """All of it; and what is none is none."""
 
     client = RegisteredClient(
@@ -293,7 +293,7 @@ def test_a_client_is_read_as_it_was_written() -> None:
         (f"{AS}/#x", False),
     ],
 )
-async def test_what_is_deleted_later_is_not_nearer_than_the_server(uri: str, kept: bool) -> None:
+async def test_a_management_address_nearer_than_the_server_is_dropped(uri: str, kept: bool) -> None:
     """A far server cannot have a request with a token of its choice sent into this machine or a private network."""
 
     far = replace(ENDPOINTS, nearest_allowed=AddressClass.PUBLIC)

@@ -1,4 +1,4 @@
-"""The browser sign-in: with a server that checks us, and a browser that follows redirects."""
+"""Browser sign-in against a server that checks the client, with a browser that follows redirects."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_the_server_may_grant_another_scope() -> None:
 
 
 @pytest.mark.parametrize("expires_in", ["soon", 0, -5, None, True, [1]])
-async def test_an_odd_lifetime_is_none(expires_in: object) -> None:
+async def test_an_odd_lifetime_counts_as_unknown(expires_in: object) -> None:
     """No schedule follows from what is no number of seconds."""
 
     async with auth_server(grant={"expires_in": expires_in}) as server:
@@ -101,7 +101,7 @@ async def test_an_odd_lifetime_is_none(expires_in: object) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", f"a.{'!' * 9}.c", "a.W10.c", id_token(sub=5), id_token()])
-async def test_an_odd_id_token_is_no_subject(token: str) -> None:
+async def test_an_odd_id_token_gives_no_subject(token: str) -> None:
     """The sign-in does not depend on it."""
 
     async with auth_server(grant={"id_token": token}) as server:
@@ -111,7 +111,7 @@ async def test_an_odd_id_token_is_no_subject(token: str) -> None:
     assert "" == result.login.subject
 
 
-async def test_the_page_tells_and_the_address_is_clean() -> None:
+async def test_the_page_shows_success_at_an_address_without_code() -> None:
     """The browser ends at an address without the code, on a static page that nothing can be injected into."""
 
     async with auth_server() as server, Attempt(issuer_of(server)) as attempt:

@@ -1,4 +1,4 @@
-"""The redirect listener under fire: nothing without the right state ends an attempt."""
+"""The redirect listener under junk requests: nothing without the right state ends an attempt."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_garbage_does_not_end_the_attempt(case: str) -> None:
         assert 1 == len(server.exchanged)
 
 
-async def test_the_right_state_counts_once() -> None:
+async def test_a_state_is_accepted_once() -> None:
     """The second use is refused, and only one code is exchanged."""
 
     async with auth_server(hold=asyncio.Event()) as server, Attempt(issuer_of(server)) as attempt:

@@ -1,4 +1,4 @@
-"""Attacks on a sign-in that only show while several parties take part: each is refused, and the real answer counts."""
+"""Attacks on a sign-in that involve several parties: each is refused, and the real answer still counts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_hostile_endpoints(field: str, address: str, words: str) -> None:
 @pytest.mark.parametrize(
     "issuer", ["https://evil.example", f"{AS}/tenant", f"{AS}.", "https://LOGIN.example.com", f"{AS}:443", "", None, 5]
 )
-async def test_a_wrong_issuer(issuer: object) -> None:
+async def test_metadata_of_another_issuer_is_refused(issuer: object) -> None:
     """The document has to be that of the server that was named, letter by letter."""
 
     found = await prepared(internet(login=page(200, server(issuer=issuer))))
@@ -117,7 +117,7 @@ async def test_slow_documents_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "took too long" in found.summary
 
 
-async def test_an_answer_at_another_sign_ins_address() -> None:
+async def test_codes_swapped_between_two_sign_ins_are_refused() -> None:
     """Codes swapped between two sign-ins, at each other's listeners: neither takes the other's, both end well."""
 
     async with (
@@ -141,7 +141,7 @@ async def test_an_answer_at_another_sign_ins_address() -> None:
     assert [CODE, CODE] == [form["code"] for form in server.exchanged]
 
 
-async def test_a_state_from_yesterday() -> None:
+async def test_the_state_of_a_finished_sign_in_is_refused() -> None:
     """An answer that was good for the sign-in before is worth nothing for this one."""
 
     async with auth_server() as server:
@@ -161,7 +161,7 @@ async def test_a_state_from_yesterday() -> None:
     assert 2 == len(server.exchanged)
 
 
-async def test_a_redirect_to_somebody_else() -> None:
+async def test_a_browser_sent_elsewhere_brings_no_code() -> None:
     """A server that sends the browser elsewhere gets no code from us, and its own is bound to our address (PKCE)."""
 
     async with auth_server() as server, Attempt(issuer_of(server), limit=0.3) as attempt:

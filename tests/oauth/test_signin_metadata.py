@@ -1,4 +1,4 @@
-"""Where the endpoints come from, and what a server's metadata must not talk us into."""
+"""Authorization server metadata: where endpoints come from, and what a document must not talk us into."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ async def test_no_metadata() -> None:
         http_response("200 OK", b"[" * 100_000),
     ],
 )
-async def test_what_is_no_metadata(answer: bytes) -> None:
+async def test_a_document_that_is_no_metadata_is_ignored(answer: bytes) -> None:
     """Redirects are not followed; pages and other JSON are passed over."""
 
     async with raw_server(respond_with(answer)) as server:

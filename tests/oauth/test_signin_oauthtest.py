@@ -1,4 +1,4 @@
-"""Sign in, refresh and revoke against the scriptable server, which checks the client in all of it."""
+"""Sign-in, refresh and revocation against the scriptable server, which checks the client throughout."""
 
 from __future__ import annotations
 

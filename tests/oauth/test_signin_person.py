@@ -1,4 +1,4 @@
-"""What a person does to a sign-in: paste, cancel, let it time out; and ports and browsers."""
+"""What a person does during a sign-in: paste, cancel, let it time out; and ports and browsers."""
 
 from __future__ import annotations
 

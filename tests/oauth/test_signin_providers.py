@@ -1,4 +1,4 @@
-"""What the sign-in and the token requests of single providers carry, as it leaves the program."""
+"""Provider-specific parameters of sign-in and token requests, as they leave the program."""
 
 from __future__ import annotations
 

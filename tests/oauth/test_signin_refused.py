@@ -1,4 +1,4 @@
-"""Sign-ins that bring no login: by the server's word, a stranger's, or an unusable answer."""
+"""Sign-ins that bring no login: refused by the server, answered by another issuer, or unusable."""
 
 from __future__ import annotations
 

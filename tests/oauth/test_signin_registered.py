@@ -1,4 +1,4 @@
-"""Sign-ins with nothing but an address: the client that registers itself, and the secrets that people give."""
+"""Sign-ins with nothing but a URL: the client registers itself. Also secrets entered by a person."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def refused(server: AuthServer, clients: ClientRecords, spec: Spec | None 
     return result
 
 
-async def test_an_address_is_enough() -> None:
+async def test_a_url_alone_is_enough_to_sign_in() -> None:
     """Server, resource and scopes are found, a client is registered, and the login knows all that a refresh needs."""
 
     async with auth_server(registers=True, protected={"scopes_supported": ["mcp"]}) as server:
@@ -87,7 +87,7 @@ async def test_an_address_is_enough() -> None:
     assert (["c-1"], [f"{server.base}/mcp"]) == (refresh["client_id"], refresh["resource"])
 
 
-async def test_a_server_of_before() -> None:
+async def test_a_server_without_resource_metadata_is_signed_in_to() -> None:
     """One that speaks no RFC 9728 signs people in at its origin; no resource is named to it."""
 
     async with auth_server(registers=True, legacy=True) as server:
@@ -111,7 +111,7 @@ async def test_a_registration_is_used_again() -> None:
     assert 1 == len({asked["redirect_uri"] for asked in server.authorized})
 
 
-async def test_a_registration_that_the_server_lost() -> None:
+async def test_a_registration_unknown_to_the_server_is_made_anew() -> None:
     """It is asked before a person is sent there, and made anew without a question."""
 
     async with auth_server(registers=True) as server:
@@ -127,7 +127,7 @@ async def test_a_registration_that_the_server_lost() -> None:
 
 
 @pytest.mark.parametrize("where", ["redirect", "exchange"])
-async def test_a_registration_that_ends_in_between(where: str) -> None:
+async def test_a_registration_lost_during_the_sign_in_is_made_anew_next_time(where: str) -> None:
     """The sign-in ends with a sentence, and the next one registers anew."""
 
     async with auth_server(registers=True) as server:
@@ -147,7 +147,7 @@ async def test_a_registration_that_ends_in_between(where: str) -> None:
     assert "c-2" == server.authorized[-1]["client_id"]
 
 
-async def test_a_registration_whose_port_is_taken() -> None:
+async def test_a_registration_whose_port_is_taken_is_made_anew() -> None:
     """A server may compare the whole address, so another port is another registration."""
 
     async with auth_server(registers=True) as server:
@@ -163,7 +163,7 @@ async def test_a_registration_whose_port_is_taken() -> None:
     assert port != urlsplit(server.authorized[1]["redirect_uri"]).port
 
 
-async def test_a_registration_of_fewer_scopes() -> None:
+async def test_a_registration_with_fewer_scopes_is_made_anew() -> None:
     """Many servers let a client ask only for what it registered."""
 
     async with auth_server(registers=True, protected={"scopes_supported": ["a"]}) as server:
@@ -234,7 +234,7 @@ async def test_a_secret_is_never_shown_to_another_server() -> None:
     assert 1 == len(two.exchanged)
 
 
-async def test_nobody_registers() -> None:
+async def test_a_server_without_registration_needs_a_client_id() -> None:
     """The words say what to do, and where; the person is sent nowhere."""
 
     async with auth_server() as server:
@@ -245,7 +245,7 @@ async def test_nobody_registers() -> None:
     assert [] == server.authorized
 
 
-async def test_what_was_found_earlier_helps_out() -> None:
+async def test_an_earlier_discovery_is_used_while_the_workload_fails() -> None:
     """The workload itself cannot be asked now, its authorization server can: the sign-in goes on with what is kept."""
 
     async with auth_server(registers=True) as server:
@@ -278,7 +278,7 @@ async def test_offline_access_and_openid() -> None:
     assert ["consent", None, None, None] == [a.get("prompt") for a in server.authorized]
 
 
-async def test_a_redirect_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_localhost_redirect_is_served_on_both_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server wants `localhost`, both loopback addresses answer, and the number is no name."""
 
     async with auth_server(registers=True) as server:
@@ -325,7 +325,7 @@ async def test_without_a_redirect() -> None:
     assert "urn:ietf:params:oauth:grant-type:device_code" in server.clients["c-1"]["grant_types"]
 
 
-async def test_the_issuers_slash() -> None:
+async def test_a_trailing_slash_of_the_issuer_is_tolerated() -> None:
     """Libraries that write resource metadata add one to an origin; that is no other issuer. A path's slash is."""
 
     async with auth_server(registers=True) as server:

@@ -1,4 +1,4 @@
-"""Refreshing on real sockets: what comes back, and that `sent` is true once the server may have got the token."""
+"""Refresh requests on real sockets: raw answers, and `sent` is true once the server may have got the token."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def test_a_gzip_bomb_stops_at_the_cap() -> None:
 
 
 @pytest.mark.parametrize("behaviour", [read_and_reset(0), close_connection])
-async def test_an_end_at_accept_counts_as_sent(behaviour: Behaviour) -> None:
+async def test_a_connection_closed_at_accept_counts_as_sent(behaviour: Behaviour) -> None:
     """The kernel took the bytes, so it is no proof that the server got none."""
 
     async with raw_server(behaviour) as server:
@@ -267,7 +267,7 @@ async def test_cancelling_closes_the_connection() -> None:
         await asyncio.wait_for(server.connection_ended.wait(), 1)
 
 
-async def test_the_unexpected_is_a_fault_and_logged(
+async def test_an_unexpected_exception_is_an_internal_fault_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever breaks inside is an `internal` fault; the log has the frames, and not the exception's text."""

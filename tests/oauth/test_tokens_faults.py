@@ -1,4 +1,4 @@
-"""Naming a fault from its exceptions alone, for the shapes that no socket of a test brings about on every system."""
+"""Faults named from exceptions alone, for shapes that a test's socket can't produce on every system."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_after_it_was_sent(exc: Exception, kind: str) -> None:
     assert kind == name(exc, sent=True)
 
 
-def test_a_chain_that_bites_its_tail_ends() -> None:
+def test_a_cyclic_exception_chain_ends() -> None:
     """Exceptions can refer to each other."""
 
     one, two = ValueError(1), ValueError(2)
@@ -121,7 +121,7 @@ async def test_a_server_on_ipv6() -> None:
     assert (False, "refused") == (reply.sent, reply.kind)
 
 
-async def test_the_release_is_told_without_being_asked_for() -> None:
+async def test_the_user_agent_names_the_release() -> None:
     """By default the User-Agent names the installed version, or none."""
 
     async with raw_server(respond_with(http_response("200 OK", b"{}"))) as server:

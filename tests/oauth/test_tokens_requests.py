@@ -1,4 +1,4 @@
-"""The requests themselves: the same as authlib's own client builds, and nothing in them that should not be."""
+"""Token requests byte for byte: what authlib's own client builds, and nothing that should not be there."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ async def test_an_exchange_carries_code_and_verifier() -> None:
     assert f"code_verifier={VERIFIER}".encode() in server.received
 
 
-async def test_an_exchange_goes_nowhere_unsafe() -> None:
+async def test_a_code_is_sent_to_safe_addresses_only() -> None:
     """A code is as good as a token."""
 
     one = CodeGrant("http://auth.test/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)

@@ -1,4 +1,4 @@
-"""What proves that the token never left this machine: `sent` is false, and the server saw nothing of it."""
+"""Requests that provably never left this machine: `sent` is false, and the server saw none of the token."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ async def test_a_proxy_that_cannot_be_used(address: str, monkeypatch: pytest.Mon
     assert (False, "proxy") == told(await refresh(f"https://{NAME}/token"))
 
 
-async def test_the_password_of_a_proxy_stays_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy address may hold a password; no summary quotes it."""
 
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@proxy.test:1")
@@ -298,7 +298,7 @@ async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest
         "http://127.0.0.1.evil.test/token",
     ],
 )
-async def test_endpoints_that_get_no_token(endpoint: str) -> None:
+async def test_a_token_is_not_sent_to_unsafe_endpoints(endpoint: str) -> None:
     """Not https, not an address, or not what it seems."""
 
     assert (False, "request") == told(await refresh(endpoint))

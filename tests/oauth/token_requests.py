@@ -1,4 +1,4 @@
-"""One refresh against a server of the test, in an environment without proxies or certificates of the machine."""
+"""One refresh against a test's server, without the proxies and certificates of the machine."""
 
 from __future__ import annotations
 

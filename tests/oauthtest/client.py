@@ -1,4 +1,4 @@
-"""A small, blocking OAuth client on http.client: it sends exactly what a test says, also nonsense."""
+"""Small blocking OAuth client on http.client that sends exactly what a test says, nonsense included."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def ask(
 
 
 def post(url: str, fields: Mapping[str, str], headers: Mapping[str, str] = AGENT, limit: float = 3.0) -> Got:
-    """A form."""
+    """Send a form."""
     return ask(url, "POST", urlencode(fields), {"Content-Type": FORM, **headers}, limit)
 
 
 def refresh(server: OAuthServer, token: str | None, limit: float = 3.0, **more: str) -> Got:
-    """A refresh request."""
+    """Send a refresh request."""
     assert token is not None
     fields = {"grant_type": "refresh_token", "client_id": server.client_id, "refresh_token": token, **more}
     return post(server.token_endpoint, fields, limit=limit)
@@ -69,7 +69,8 @@ def refresh(server: OAuthServer, token: str | None, limit: float = 3.0, **more: 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """One sign-in with its own state and verifier. `change` replaces parameters of the authorization URL; None drops."""
+    """One sign-in with its own state and verifier. `change` replaces parameters of the authorization URL; None removes
+    one."""
 
     server: OAuthServer
     verifier: str
@@ -99,13 +100,13 @@ class SignIn:
         )
 
     def callback(self, **change: str | None) -> dict[str, str]:
-        """What the redirect brings."""
+        """The parameters of the redirect."""
         got = ask(self.url(**change))
         assert 303 == got.status, got.body
         return redirected(got)
 
     def redeem(self, code: str, /, **change: str | None) -> Got:
-        """The code for tokens."""
+        """Exchange the code for tokens."""
         fields: dict[str, str | None] = {
             "grant_type": "authorization_code",
             "client_id": self.server.client_id,

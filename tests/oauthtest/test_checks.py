@@ -1,4 +1,4 @@
-"""The server fails the test of a client that misbehaves, and of a test that scripted too much."""
+"""Client checks: the server fails the test of a client that misbehaves, and a test that scripted too much."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fields(server: OAuthServer) -> dict[str, str]:
     return {"grant_type": "refresh_token", "client_id": server.client_id, "refresh_token": token}
 
 
-def test_a_script_with_a_rest_fails() -> None:
+def test_an_unused_script_fails_the_test() -> None:
     """The message names what never came."""
 
     with pytest.raises(ScriptNotUsedUp, match=r"2 scripted .* FIREWALL, RESET"), OAuthServer() as server:  # noqa: PT012 - leaving the server is what raises

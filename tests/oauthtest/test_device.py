@@ -1,4 +1,4 @@
-"""The device grant of the scriptable server: codes, the page, and a client that asks too fast."""
+"""Device grant of the scriptable server: codes, the page, and a client that polls too fast."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_denied_expired_unknown() -> None:
         assert "invalid_grant" == poll(server, "unknown")
 
 
-def test_asking_too_fast_is_a_breach() -> None:
+def test_polling_too_fast_is_a_violation() -> None:
     """`slow_down`, five seconds more from then on, and the test fails in the end."""
 
     clock = Clock()
@@ -98,7 +98,7 @@ def test_the_resource_is_watched() -> None:
         assert begin(server, resource="https://mcp.test/")["user_code"]
 
 
-def test_a_server_without_it() -> None:
+def test_without_the_device_option_there_is_no_endpoint() -> None:
     """No address in the metadata, no endpoint, and the grant is not supported."""
 
     with OAuthServer(allow={Rule.UNSUPPORTED}) as server:
@@ -108,7 +108,7 @@ def test_a_server_without_it() -> None:
         assert "unsupported_grant_type" == poll(server, "any")
 
 
-def test_changed_answers() -> None:
+def test_device_changes_alter_the_response() -> None:
     """What a hostile server would say, for tests of clients."""
 
     with OAuthServer(device=True, device_changes={"user_code": "\x1b[2J", "interval": ...}) as server:

@@ -1,4 +1,4 @@
-"""Rotation, reuse, grace and revocation, and what an answer carries."""
+"""Rotation, reuse, grace and revocation, and the contents of a token response."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_odd_lifetimes_are_announced_as_they_are(oauth_server: OAuthServer, life
     assert oauth_server.valid_access(answer["access_token"])
 
 
-def test_extra_bends_the_answer(oauth_server: OAuthServer) -> None:
+def test_extra_changes_the_token_response(oauth_server: OAuthServer) -> None:
     """Any key can be set, emptied or taken away."""
 
     oauth_server.extra = {"refresh_token": "", "expires_in": None, "token_type": ...}

@@ -1,4 +1,4 @@
-"""The echo workload wants a token and speaks enough MCP."""
+"""The echo workload requires a token and implements enough of MCP."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_the_log_names_method_and_digest(oauth_server: OAuthServer, echo_workloa
     assert token not in repr((echo_workload, call))
 
 
-def test_it_can_be_away(oauth_server: OAuthServer, echo_workload: EchoWorkload) -> None:
+def test_the_echo_workload_can_go_down_and_come_back(oauth_server: OAuthServer, echo_workload: EchoWorkload) -> None:
     """Down and up again, at the same address."""
 
     token = oauth_server.issue().access_token

@@ -1,4 +1,4 @@
-"""Text to the clipboard by whatever program the desktop has: by standard input, never as an argument."""
+"""Clipboard programs get the text on standard input, never as an argument."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_program_that_hangs_is_ended(programs: Path, monkeypatch: pytest
     assert time.monotonic() - began < 5.0
 
 
-async def test_a_program_that_does_not_read_took_nothing_ill(programs: Path) -> None:
+async def test_a_program_that_does_not_read_its_input_succeeds(programs: Path) -> None:
     """It ends at once with success: a broken pipe is no failure of ours."""
 
     program(programs, "wl-copy", "exit 0")

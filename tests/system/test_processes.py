@@ -1,4 +1,4 @@
-"""Which program runs a module of ours."""
+"""Choice of the program that runs one of our modules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FROZEN = ROOT / "packaging/pyinstaller/frozen.py"
         ("app/amberlightw.exe", False, "app/amberlightw.exe"),
     ],
 )
-def test_the_one_with_standard_streams_is_taken(executable: str, frozen: bool, taken: str) -> None:
+def test_the_console_program_is_chosen(executable: str, frozen: bool, taken: str) -> None:
     """Of the two programs of a frozen Windows build a login starts the one that has none."""
 
     assert taken == interpreter(executable, frozen=frozen)

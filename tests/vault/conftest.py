@@ -1,4 +1,4 @@
-"""A bus, a service on it that does what a test says, and the vault that speaks to it."""
+"""Fixtures: a session bus, a scripted Secret Service on it, and the vault that talks to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bus() -> Iterator[SecretService]:
 
 @pytest.fixture
 def script(bus: SecretService) -> Iterator[Scripted]:
-    """The scripted service on it."""
+    """The scripted service on that bus."""
     scripted = Scripted()
     scripted.start()
     yield scripted
@@ -31,7 +31,7 @@ def script(bus: SecretService) -> Iterator[Scripted]:
 
 @pytest.fixture
 def vault(script: Scripted) -> Iterator[SecretServiceVault]:
-    """Connected when it is first used."""
+    """A vault that connects when it is first used."""
     made = SecretServiceVault()
     yield made
     made.close()

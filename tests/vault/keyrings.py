@@ -1,4 +1,4 @@
-"""Strict fake keyrings, at the shape of keyring's backends, and vaults over them that fail on order."""
+"""Strict fake keyrings with the interface of the keyring library's backends, and vaults over them that fail on demand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def login(generation: int = 1, *, token: str = "", size: int = 0, lineage: str =
 
 
 class VaultError(Exception):
-    """What pywintypes.error looks like: no KeyringError, three arguments."""
+    """Looks like pywintypes.error: no KeyringError, three arguments."""
 
     def __init__(self, winerror: int, function: str, text: str) -> None:
         super().__init__(winerror, function, text)
@@ -39,7 +39,7 @@ class VaultError(Exception):
 
 @dataclass
 class WindowsFake:
-    """The credential vault as keyring uses it: 1,280 UTF-16 units, and a second user pushes the first aside."""
+    """The Windows vault as keyring uses it: 1,280 UTF-16 units, and a second user displaces the first."""
 
     entries: dict[str, tuple[str, str]] = field(default_factory=dict)  # target → user, value
     step: Callable[[str], None] = lambda what: None
@@ -154,7 +154,7 @@ def mac(fake: MacFake | None = None) -> FakeVault:
 
 @dataclass
 class FileVault:
-    """One file per entry, replaced atomically: what is left of it after a SIGKILL is what a keyring would have."""
+    """One file per entry, replaced atomically: what is left after a SIGKILL is what a keyring would hold."""
 
     directory: Path
     limit: int | None = None

@@ -1,7 +1,7 @@
-"""A Secret Service that does what a test says: prompts that are accepted, dismissed or never answered, locks, refusals.
+"""Scripted Secret Service: prompts that are accepted, dismissed or never answered, locks, refusals.
 
-For what gnome-keyring cannot be made to do without a person. It is strict: a call it does not know, a session it did
-not open, or a prompt that it did not ask for is an error.
+It does what gnome-keyring can't be made to do without a person. It is strict: an unknown call, a session that it didn't
+open, or a prompt that it didn't create is an error.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ PREFIX = "org.freedesktop.Secret."
 
 
 class Failed(Exception):
-    """The answer is this error."""
+    """The reply is this D-Bus error."""
 
 
 @dataclass
 class Item:
-    """An entry; some services lock each by itself. `modified` is in seconds."""
+    """An entry; some services lock each one separately. `modified` is in seconds."""
 
     attributes: dict[str, str]
     value: bytes
@@ -40,7 +40,7 @@ class Item:
 
 @dataclass
 class Scripted:
-    """The state; change it at will between calls. `answer` is what a person does with a dialog."""
+    """The service's state; change it freely between calls. `answer` is what a person does with a dialog."""
 
     plain: bool = True
     collection: bool = True
@@ -69,7 +69,7 @@ class Scripted:
         assert up.wait(10)
 
     def stop(self) -> None:
-        """Let go of the name."""
+        """Release the name."""
         assert self._loop is not None
         assert self._bus is not None
         if self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""A private session bus with a real gnome-keyring on it, in a directory of its own and without a display."""
+"""Private session bus with a real gnome-keyring, in a directory of its own and without a display."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class SecretService:
             return subprocess.Popen(command, env=self.env, stdin=subprocess.PIPE, stdout=log, stderr=log)
 
     def up(self) -> None:
-        """Start gnome-keyring with the password, so that its login collection is there and open."""
+        """Start gnome-keyring with its password, so that its login collection exists and is open."""
         self._daemon = self._spawn("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
         assert self._daemon.stdin is not None
         self._daemon.stdin.write(PASSWORD)
@@ -81,7 +81,7 @@ class SecretService:
         wait_for(lambda: self._call("ReadAlias", "string:default").count("/collection/"), "the default collection")
 
     def down(self) -> None:
-        """End the daemon; what it kept is on the disk."""
+        """End the daemon; its keyring stays on disk."""
         daemon, self._daemon = self._daemon, None
         if daemon is not None:
             daemon.send_signal(signal.SIGTERM)
@@ -89,11 +89,11 @@ class SecretService:
             wait_for(lambda: not self.has_owner(), "the name to be free")
 
     def lock(self) -> None:
-        """What a session that locks its keyring does."""
+        """Lock the keyring as a session does."""
         self._call("Lock", "array:objpath:/org/freedesktop/secrets/collection/login")
 
     def unlock(self) -> None:
-        """With the password, over an interface of gnome-keyring's own: no dialog, and the usual signals."""
+        """Unlock with the password over a private interface of gnome-keyring: no dialog, and the usual signals."""
         collection = "/org/freedesktop/secrets/collection/login"
         with contextlib.closing(secretstorage.dbus_init()) as connection:
             session = open_session(connection)
@@ -130,7 +130,7 @@ _NAME = "string:org.freedesktop.secrets"
 
 @contextlib.contextmanager
 def secret_service(root: Path) -> Iterator[SecretService]:
-    """A bus of our own; its environment is this process's while it lasts."""
+    """A private bus; while it lasts, its environment is this process's."""
     require()
     service = SecretService(root)
     saved = dict(os.environ)

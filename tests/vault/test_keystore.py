@@ -1,4 +1,4 @@
-"""The keystore over fakes: slot rules, troubles, hanging, and what must never be said."""
+"""Keystore over fake keyrings: slot rules, troubles, hanging calls, and what must never be logged."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Keyrings that read, write or answer badly, under the keystore and under a whole engine: nothing good is overwritten.
+"""Keyrings that keep misbehaving, under the keystore and under a whole engine: no good login is overwritten.
 
-The slot rules over single faults are in test_keystore_faults.py; here each bad habit lasts, as on a real machine, and
-what is asked is what becomes of the login: it is not shown as absent, not replaced, and there again afterwards.
+The slot rules under single faults are in test_keystore_faults.py. Here each fault lasts, as on a real machine, and the
+question is what becomes of the login: it isn't shown as absent, isn't replaced, and is there again afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults at every call into the keyring, and death at every step: the newest confirmed login is always found."""
+"""Faults at every keyring call, and a kill at every step: the newest confirmed login is always found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keystore on a real gnome-keyring: rotation, locks without a dialog, restarts, and no service at all."""
+"""Keystore on a real gnome-keyring: rotation, locks without a dialog, restarts, and no service at all."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
     await other.close()
 
 
-async def test_a_locked_keyring_is_named_at_once_and_nobody_is_asked(
+async def test_a_locked_keyring_is_reported_without_a_dialog(
     service: SecretService, keystore: Keystore, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a person's wish no call goes to a locked collection; after the unlock everything is there."""
@@ -92,7 +92,7 @@ async def test_a_dialog_that_cannot_come_up_is_a_lock_too(service: SecretService
     assert StoredLogin(login(1)) == await keystore.load("gh")
 
 
-async def test_unlocking_is_heard(service: SecretService, keystore: Keystore) -> None:
+async def test_unlocking_calls_on_up(service: SecretService, keystore: Keystore) -> None:
     """The watcher hears the unlock and the service's return, not the lock; and it can be cancelled."""
 
     heard = asyncio.Event()
@@ -120,7 +120,7 @@ async def _listening() -> None:
     await asyncio.sleep(0.2)  # until the match rules are with the bus
 
 
-async def test_a_restarted_daemon_is_met_with_a_new_session(service: SecretService, keystore: Keystore) -> None:
+async def test_a_restarted_daemon_gets_a_new_session(service: SecretService, keystore: Keystore) -> None:
     """The kept connection's session is unknown to the new daemon: the call succeeds all the same."""
 
     await keystore.store("gh", login(1))

@@ -1,4 +1,4 @@
-"""The installation id: kept twice, mended from either place, private, and never made anew without need."""
+"""Installation id: stored twice, restored from either copy, private, and never replaced without need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_id_is_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["data", "config"])
 @pytest.mark.parametrize("how", ["missing", "empty", "nonsense"])
-def test_either_copy_mends_the_other(tmp_path: Path, lost: str, how: str) -> None:
+def test_either_copy_of_the_id_restores_the_other(tmp_path: Path, lost: str, how: str) -> None:
     """Losing or damaging one of two places orphans no login."""
 
     places = (tmp_path / "data", tmp_path / "config")

@@ -1,4 +1,4 @@
-"""Which keyring is used: five classes, and nothing else by any road."""
+"""Choice of the keyring: five classes, and nothing else by any route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Secret Service spoken to directly: what is asked, what a dialog's end means, and what is never taken for absence."""
+"""Direct Secret Service vault: which calls it makes, what the end of a dialog means, and what never counts as absence."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_collection_locked_while_it_is_searched_is_not_empty(script: Scripted,
 
 
 @pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
-def test_nobody_is_asked_without_a_wish(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
+def test_no_dialog_without_a_click(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
     """Locked, or still to be made: both need a dialog, and both are a lock."""
 
     script.locked, script.collection = True, collection
@@ -184,7 +184,7 @@ def test_one_that_takes_no_plain_session_is_left_to_the_library(bus: SecretServi
         ("KEYRING_PROPERTY_SCHEME", "KeePassXC"),
     ],
 )
-def test_where_plain_words_will_not_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_where_a_plain_session_is_not_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A bus that leaves the machine, and settings for the keyring library: both are the library's."""
 
     assert vaults._plain_will_do()
@@ -192,7 +192,7 @@ def test_where_plain_words_will_not_do(monkeypatch: pytest.MonkeyPatch, name: st
     assert not vaults._plain_will_do()
 
 
-def test_both_ways_find_the_same_entries(bus: SecretService) -> None:
+def test_library_and_direct_vault_find_the_same_entries(bus: SecretService) -> None:
     """A login of the library's is found without it, replaced rather than doubled, and found by it again."""
 
     from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault

@@ -1,4 +1,4 @@
-"""Which entry is the one: in another collection than the default one, several of one name, and services that add."""
+"""Which entry counts: in another collection than the default, several of one name, and services that add."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_service_that_keeps_nothing_is_found_out(script: Scripted) -> No
     await keystore.close()
 
 
-def test_every_one_of_a_name_is_deleted(script: Scripted, vault: SecretServiceVault) -> None:
+def test_delete_removes_every_duplicate(script: Scripted, vault: SecretServiceVault) -> None:
     """Else the login that a person removed would be found again."""
 
     script.items[f"{HOME}1"] = Item(NAMES, b"x")

@@ -1,4 +1,4 @@
-"""Services that make a prompt of every write, as KeePassXC does, mostly without a dialog; and prompts that never end."""
+"""Services that return a prompt for every write, as KeePassXC does, and prompts that never end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_dismissed_write_is_not_asked_for_again(script: Scripted, vault: Secre
     assert "z" == vault.get("s", "v")
 
 
-def test_an_entry_that_is_not_open_to_us_is_written_on_a_wish_only(script: Scripted, vault: SecretServiceVault) -> None:
+def test_a_locked_entry_is_written_only_after_a_click(script: Scripted, vault: SecretServiceVault) -> None:
     """After a restart KeePassXC asks for each of them: such a prompt would be a dialog."""
 
     script.asks_to_write = True

@@ -1,4 +1,4 @@
-"""The text of a slot: what reads back whole is a login, everything else is damage."""
+"""Text format of a slot: what reads back whole is a login, everything else is damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watcher on a service and on a bus that fail it."""
+"""The unlock watcher on a service and a bus that fail."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ async def test_a_bus_that_ends_while_it_asks_ends_the_watching(bus: SecretServic
     await asyncio.wait_for(watching, 5)
 
 
-async def test_a_question_that_is_never_answered_is_not_the_last(
-    script: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_call_without_reply_does_not_end_the_watcher(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next signal is heard again."""
 
     monkeypatch.setattr(unlock_watcher, "CALL_LIMIT", 0.1)
