@@ -68,7 +68,7 @@ def test_a_registered_client_is_registered_anew() -> None:
 
 
 def test_older_files_have_other_spellings() -> None:
-    """They are read all the same."""
+    """The older spellings are read too."""
 
     old = {
         "ClientID": "c",

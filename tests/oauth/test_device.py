@@ -172,7 +172,7 @@ async def test_a_login_that_arrives_after_the_code_expired_counts() -> None:
 
 
 async def test_polling_can_be_cancelled() -> None:
-    """The program ends: so does the asking, at once."""
+    """When the program ends, polling ends immediately."""
 
     world = World(PENDING)
     began = asyncio.Event()

@@ -18,7 +18,7 @@ from trayapp.oauth.wire import url_problem
 
 
 async def test_the_code_is_shown_and_a_login_comes() -> None:
-    """Code, address and end are told at once; the person agrees at the third question."""
+    """Code, address and expiry are shown immediately; the person agrees before the third poll."""
 
     world = World(PENDING, PENDING, TOKENS)
     new = await world.run()

@@ -71,7 +71,7 @@ async def test_without_resource_metadata_in_the_challenge_the_well_known_address
 
 
 async def test_a_named_document_that_does_not_exist_falls_back_to_the_well_known_addresses() -> None:
-    """The usual places are tried all the same."""
+    """The well-known addresses are tried instead."""
 
     web = internet(mcp=challenge('Bearer resource_metadata="https://mcp.example.com/gone"'))
 
@@ -192,7 +192,7 @@ async def test_metadata_of_another_resource(named: object) -> None:
 
 
 async def test_metadata_of_another_resource_names_its_address_if_it_is_at_the_same_origin() -> None:
-    """Somebody who left out the path is told which one it is; an address elsewhere is recommended to nobody."""
+    """Somebody who left out the path learns the right one; an address at another origin is never recommended."""
 
     other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
     assert other.summary.endswith(" (https://mcp.example.com/v1/mcp): if you mean that one, use its address.")

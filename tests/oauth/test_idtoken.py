@@ -373,7 +373,7 @@ async def test_a_prepared_validator_is_used_and_closed(site: Site) -> None:
 
 
 async def test_a_system_without_processes_keeps_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the system raises, a sign-in that only wants to be rid of it goes on; and who asks is told."""
+    """Whatever the system raises, closing the validator succeeds and validating reports the failure."""
 
     async def none(*_: object, **__: object) -> None:
         raise NotImplementedError
@@ -389,7 +389,7 @@ async def test_a_system_without_processes_keeps_the_login(monkeypatch: pytest.Mo
 
 
 async def test_a_check_that_is_given_up_while_it_ends_leaves_nothing_open() -> None:
-    """The program quits while it waits for the child's end: pipes and process are let go all the same."""
+    """The program quits while it waits for the process to end: pipes and process are still closed."""
 
     child = ValidatorProcess()
     process = await child._starting

@@ -147,7 +147,7 @@ async def test_the_page_of_a_failure_says_what_to_do() -> None:
 
 
 async def begun(signin: BrowserSignIn, spec: Spec) -> str:
-    """The address of a sign-in that is given up at once."""
+    """The authorization URL of a sign-in that is cancelled immediately."""
     shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     run = asyncio.create_task(signin.run(spec, browser=False, show=shown.set_result, now=lambda: NOW))
     try:
@@ -167,7 +167,7 @@ async def until_nothing_listens(url: str) -> None:
 
 
 async def test_a_closed_tab_does_not_stop_the_exchange() -> None:
-    """The browser is gone before the server answers; the login comes all the same, at the price of the linger."""
+    """The browser is gone before the server answers; the login still arrives, and only the linger is spent."""
 
     async with auth_server(hold=asyncio.Event()) as server, Attempt(issuer_of(server)) as attempt:
         tab = asyncio.create_task(browse(await attempt.url()))
@@ -181,7 +181,7 @@ async def test_a_closed_tab_does_not_stop_the_exchange() -> None:
 
 
 async def test_a_browser_that_never_asks_for_the_page_is_not_waited_for() -> None:
-    """Closed between redirect and page: the login is there at once, and the listener goes when the linger is over."""
+    """Closed between redirect and page: the login arrives immediately, and the listener closes after the linger."""
 
     async with auth_server() as server, Attempt(issuer_of(server), linger=0.05) as attempt:
         back = (await get(await attempt.url())).headers["location"]

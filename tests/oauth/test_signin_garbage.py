@@ -88,7 +88,7 @@ async def test_a_state_is_accepted_once() -> None:
 
 
 async def test_a_parameter_that_comes_twice_is_refused() -> None:
-    """Which of two codes is meant cannot be known (RFC 6749 section 3.1); the attempt goes on."""
+    """Which of two codes is meant cannot be known (RFC 6749 section 3.1); the attempt continues."""
 
     async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
         uri, state = await attempt.redirect_uri(), await attempt.state()

@@ -39,7 +39,7 @@ async def test_a_pasted_redirect_is_taken(form: str) -> None:
 
 
 async def test_a_pasted_redirect_is_checked_like_any_other() -> None:
-    """Wrong state, wrong address, junk, twice, or nobody waiting: said, and the attempt goes on."""
+    """Wrong state, wrong address, junk, twice, or nobody waiting: reported, and the attempt continues."""
 
     async with auth_server(hold=asyncio.Event()) as server, Attempt(issuer_of(server)) as attempt:
         uri, state = await attempt.redirect_uri(), await attempt.state()
@@ -130,7 +130,7 @@ async def test_one_at_a_time_per_name() -> None:
 
 
 async def test_a_client_id_is_needed() -> None:
-    """Where the server registers none by itself: nobody is sent to it, and the words say where to get one."""
+    """Without registration at the server no page is opened, and the sentence says where to get a client id."""
 
     async with auth_server() as server, Attempt(Spec("github", "", issuer=server.issuer)) as attempt:
         problem = await attempt.problem()
@@ -216,7 +216,7 @@ async def test_the_browser_gets_the_shown_address() -> None:
 
 
 async def test_no_browser_is_opened_unasked() -> None:
-    """Without the person's wish the address is only shown."""
+    """Unless the person asked for a browser, the address is only shown."""
 
     async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
         await attempt.url()

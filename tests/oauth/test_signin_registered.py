@@ -246,7 +246,7 @@ async def test_a_server_without_registration_needs_a_client_id() -> None:
 
 
 async def test_an_earlier_discovery_is_used_while_the_workload_fails() -> None:
-    """The workload itself cannot be asked now, its authorization server can: the sign-in goes on with what is kept."""
+    """The workload can't be reached, its authorization server can: the stored discovery is used."""
 
     async with auth_server(registers=True) as server:
         clients = ClientRecords()

@@ -52,7 +52,7 @@ async def test_refused() -> None:
 
 
 async def test_unreachable() -> None:
-    """No route: the kernel refuses by itself."""
+    """No route: the kernel refuses."""
 
     assert (False, "unreachable") == told(await refresh("https://far.test/"))
 

@@ -38,7 +38,7 @@ def test_refreshing_rotates(oauth_server: OAuthServer) -> None:
 
 
 def test_without_rotation_there_is_no_refresh_token_in_the_answer(oauth_server: OAuthServer) -> None:
-    """The old token goes on, or comes again if the server is told so."""
+    """The old token stays valid, or is sent again if the server is told so."""
 
     login = oauth_server.issue()
     oauth_server.rotate = False
@@ -89,7 +89,7 @@ def test_grace_honours_a_spent_token_for_a_while() -> None:
 
 
 def test_revoking_ends_families(oauth_server: OAuthServer) -> None:
-    """One by name, or all at once."""
+    """One by name, or all of them."""
 
     first, second, third = (oauth_server.issue() for _ in range(3))
     oauth_server.revoke(first.family)
@@ -118,7 +118,7 @@ def test_the_revocation_endpoint_ends_a_login(oauth_server: OAuthServer) -> None
 
 
 def test_access_tokens_expire_by_the_clock() -> None:
-    """Not before their lifetime, and then at once."""
+    """Not before their lifetime ends, and then immediately."""
 
     clock = Clock()
     with OAuthServer(clock=clock, access_token_lifetime=60) as server:
@@ -131,7 +131,7 @@ def test_access_tokens_expire_by_the_clock() -> None:
 
 @pytest.mark.parametrize("lifetime", ["soon", None, 0, -5, "60", 3600.0, {"odd": True}])
 def test_odd_lifetimes_are_announced_as_they_are(oauth_server: OAuthServer, lifetime: Any) -> None:
-    """`expires_in` is what was set; None leaves it out; the token is good all the same."""
+    """`expires_in` is what was set; None leaves it out; the token is valid either way."""
 
     oauth_server.access_token_lifetime = lifetime
     answer = refresh(oauth_server, oauth_server.issue().refresh_token).json()

@@ -170,7 +170,7 @@ def test_release_lets_a_hanging_request_go_on(oauth_server: OAuthServer) -> None
 
 
 def test_release_can_end_a_hang_in_another_way(oauth_server: OAuthServer) -> None:
-    """A hanging request may go on as in any other mode, and a slow one need not wait for its delay."""
+    """A hanging request can continue as in any other mode, and a slow one need not wait for its delay."""
 
     oauth_server.delay = 60.0
     oauth_server.script(Mode.HANG_BEFORE_HEADERS, Mode.SLOW)

@@ -69,7 +69,7 @@ async def test_a_program_that_hangs_is_ended(programs: Path, monkeypatch: pytest
 
 
 async def test_a_program_that_does_not_read_its_input_succeeds(programs: Path) -> None:
-    """It ends at once with success: a broken pipe is no failure of ours."""
+    """It ends immediately with success: a broken pipe is no failure of ours."""
 
     program(programs, "wl-copy", "exit 0")
     assert await clipboard.copy("x" * 1_000_000)

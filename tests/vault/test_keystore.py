@@ -161,7 +161,7 @@ async def test_an_error_is_not_absence(make: Make, open_keystore: Open) -> None:
 
 
 async def test_a_damaged_slot_is_told_and_written_next(open_keystore: Open, caplog: pytest.LogCaptureFixture) -> None:
-    """A slot with a bad digest is no login, its content is not logged, and the next write mends it."""
+    """A slot with a bad digest is no login, its content is not logged, and the next write repairs it."""
 
     vault = mac()
     await open_keystore(vault).store("gh", login(1))
@@ -407,7 +407,7 @@ class Stuck:
 
 @pytest.mark.alone
 async def test_a_call_that_hangs_is_reported_and_nothing_overtakes_it(open_keystore: Open) -> None:
-    """Over the limit the caller gets HANGING, later callers get it at once, and when it came back all works again."""
+    """Over the limit the caller gets HANGING, later callers get it immediately, and everything works again once it answers."""
 
     vault = mac()
     keystore = open_keystore(vault, hang_limit=0.1)
@@ -439,7 +439,7 @@ async def _settled(keystore: Keystore, name: str) -> StoredLogin:
 
 @pytest.mark.parametrize("make", BOTH)
 async def test_a_write_that_hangs_and_then_succeeds_keeps_the_rules(make: Make, open_keystore: Open) -> None:
-    """It goes on where it was; the store of a still newer login that was turned away meanwhile goes to the other slot."""
+    """The write completes; a still newer login that was rejected meanwhile is then stored in the other slot."""
 
     vault = make()
     keystore = open_keystore(vault, hang_limit=0.1)

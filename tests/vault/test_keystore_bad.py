@@ -58,7 +58,7 @@ def broken(what: str, suffix: str = "") -> Callable[[str, str], None]:
 
 
 def well(vault: FakeVault) -> None:
-    """The keyring is mended."""
+    """The keyring works again."""
     fresh = FakeVault(vault.backend)
     vault.before, vault.after, vault.reading = fresh.before, fresh.after, fresh.reading
 
@@ -208,7 +208,7 @@ def _swapped(vault: FakeVault) -> Callable[[str, str | None], str | None]:
 async def test_no_token_is_spent_on_a_keyring_that_is_bad_at_start(
     tmp_path: Path, bad: str, open_keystore: Open
 ) -> None:
-    """Amber with the keyring as its reason, never signed out; nothing sent, nothing written; mended, green by itself."""
+    """Amber with the keyring as its reason, never signed out; nothing sent, nothing written; once it works, green automatically."""
 
     vault = mac()
     with OAuthServer() as server:
@@ -271,7 +271,7 @@ async def test_a_keyring_that_hangs_holds_up_nothing_else(tmp_path: Path, open_k
 
 
 async def test_a_lying_keyring_costs_nothing_while_the_app_runs(tmp_path: Path, open_keystore: Open) -> None:
-    """It says yes and keeps the old value: said at once, refreshed from memory again and again, stored when it can be."""
+    """It reports success and keeps the old value: reported immediately, refreshed from memory, stored once possible."""
 
     vault = mac()
     with OAuthServer(access_token_lifetime=0.2) as server:

@@ -62,7 +62,7 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
 async def test_a_locked_keyring_is_reported_without_a_dialog(
     service: SecretService, keystore: Keystore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a person's wish no call goes to a locked collection; after the unlock everything is there."""
+    """Without a click no call goes to a locked collection; after the unlock everything is there."""
 
     await keystore.store("gh", login(1))
     service.lock()
@@ -81,7 +81,7 @@ async def test_a_locked_keyring_is_reported_without_a_dialog(
 
 
 async def test_a_dialog_that_cannot_come_up_is_a_lock_too(service: SecretService, keystore: Keystore) -> None:
-    """On a person's wish the unlock is asked for; without a display that fails, once, and is no exception."""
+    """After a click the unlock is requested; without a display that fails, once, and raises nothing."""
 
     await keystore.store("gh", login(1))
     service.lock()
@@ -121,7 +121,7 @@ async def _listening() -> None:
 
 
 async def test_a_restarted_daemon_gets_a_new_session(service: SecretService, keystore: Keystore) -> None:
-    """The kept connection's session is unknown to the new daemon: the call succeeds all the same."""
+    """The new daemon doesn't know the open connection's session; the call succeeds nevertheless."""
 
     await keystore.store("gh", login(1))
     await asyncio.to_thread(service.down)

@@ -69,7 +69,7 @@ def test_no_dialog_without_a_click(script: Scripted, vault: SecretServiceVault, 
 
 @pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
 def test_a_person_opens_it(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
-    """One dialog, and the call that waited for it goes on."""
+    """One dialog, and the call that waited for it continues."""
 
     script.locked, script.collection = collection, collection
     vault.prompt = True
@@ -89,7 +89,7 @@ def test_a_dismissed_dialog_comes_once(script: Scripted, vault: SecretServiceVau
 
 
 def test_a_single_entry_may_be_locked(script: Scripted, vault: SecretServiceVault) -> None:
-    """As KeePassXC does it: asked for on a wish only."""
+    """As in KeePassXC: requested only after a click."""
 
     script.items["/org/freedesktop/secrets/collection/login/9"] = Item({"service": "s", "username": "u"}, b"x", True)
     with pytest.raises(LockedError):
@@ -269,7 +269,7 @@ async def test_a_session_bus_that_ends_is_survived(bus: SecretService) -> None:
 
 
 async def test_one_click_on_everything_is_one_dialog(script: Scripted) -> None:
-    """Dismissed, it does not come again for each workload that waited behind it; the next click is a new wish."""
+    """Dismissed, it does not come again for each workload that waited behind it; the next click asks again."""
 
     script.locked, script.answer = True, "dismiss"
     keystore = Keystore("inst")

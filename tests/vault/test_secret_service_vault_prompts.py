@@ -22,7 +22,7 @@ NAMES = {"service": "s", "username": "u"}
 
 
 async def test_logins_are_kept_where_every_write_is_a_prompt(script: Scripted) -> None:
-    """Nobody has to wish for it: the collection is open, and a login that is not written is lost with the program."""
+    """No click is needed: the collection is open, and an unwritten login would be lost with the program."""
 
     script.asks_to_write = True
     keystore = Keystore("inst")
