@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.engines import HeldSignIn, Tokens, VirtualClock, World, one, settled, spec_of, virtual_engine
+from tests.engine.engines import HeldSignIn, Tokens, VirtualClock, World, settled, virtual_engine
 from tests.engine.test_sign_ins_candidates import bobs
 from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import Login, Problem
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
-from trayapp.oauthtest import OAuthServer
 
 
 def remembers(world: World, name: str = "one") -> set[str]:
@@ -160,17 +159,21 @@ async def test_a_candidate_does_not_outlive_its_workload(tmp_path: Path) -> None
 async def test_a_refusal_does_not_outlive_its_workload(tmp_path: Path) -> None:
     """Nobody has asked the workload that is added under the same name."""
 
-    with OAuthServer() as server:
-        async with one(server, tmp_path) as world:
-            await world.green()
-            world.do(Verb.PAUSE)
-            await world.becomes("stopped paused")
-            assert isinstance(await world.engine.token("one"), Unavailable)
-            assert ({"one"}, 1) == (world.engine.callers.refused, world.engine.callers.refusals["one", "stopped"])
-            world.engine.configure([])
-            world.engine.configure([spec_of(server)])
-            await world.becomes("stopped paused")
-            assert (set(), 0) == (world.engine.callers.refused, world.engine.callers.refusals.total())
+    clock = VirtualClock()
+    async with virtual_engine(["one"], tmp_path, clock, Tokens()) as world:
+        await clock.pass_time(5.0)
+        world.do(Verb.PAUSE)
+        await clock.pass_time(1.0)
+        assert "stopped paused" == world.status()
+        assert isinstance(await world.engine.token("one"), Unavailable)
+        assert ({"one"}, 1) == (world.engine.callers.refused, world.engine.callers.refusals["one", "stopped"])
+        spec = world.w().spec
+        await dropped(world)
+        await clock.pass_time(1.0)
+        world.engine.configure([spec])
+        await clock.pass_time(1.0)
+        assert "stopped paused" == world.status()
+        assert (set(), 0) == (world.engine.callers.refused, world.engine.callers.refusals.total())
 
 
 @pytest.mark.parametrize("again", [True, False])
