@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -146,6 +147,51 @@ async def test_the_lock_is_held_through_each_sleep(bus: Bus, login1: Login1) -> 
         assert [list(logind.INHIBIT_ARGUMENTS)] * 2 == login1.inhibit_calls
         assert ("sleep", "delay") == (logind.INHIBIT_ARGUMENTS[0], logind.INHIBIT_ARGUMENTS[3])
     await until(lambda: not login1.held(1))
+
+
+async def test_a_lock_that_is_held_is_not_taken_again(bus: Bus, login1: Login1) -> None:
+    """A wake without a sleep: a second lock would never be released, and delay every sleep until we quit."""
+
+    source = linux.Logind()
+    async with login1.on(bus), heard(source) as told:
+        await until(lambda: login1.locks)
+        login1.prepare(False)
+        login1.prepare(False)
+        login1.prepare(True)
+        await until(lambda: len(told) == 3)
+        assert [WakeDetected, WakeDetected, SleepImminent] == [type(event) for event in told]
+        assert 1 == len(login1.inhibit_calls)
+        assert login1.held(0)
+
+        told[2].done()  # type: ignore[union-attr]
+        await asyncio.sleep(0.25)  # the fake closes its own copy
+        assert not login1.held(0)
+        login1.prepare(False)
+        await until(lambda: len(login1.locks) == 2)
+    await until(lambda: not login1.held(1))
+    assert 2 == len(login1.inhibit_calls)
+    assert not source.live
+
+
+async def test_a_wake_says_how_long_the_machine_slept(
+    bus: Bus, login1: Login1, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the boot clock has gained on the monotonic one between the two signals; never less than nothing."""
+
+    clocks = {time.CLOCK_BOOTTIME: 1000.0, time.CLOCK_MONOTONIC: 900.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    async with login1.on(bus), heard(linux.Logind()) as told:
+        for gained, slept in ((60.0, 60.0), (-1.0, 0.0)):
+            told.clear()
+            login1.prepare(True)
+            await until(lambda: told)
+            clocks[time.CLOCK_BOOTTIME] += gained
+            login1.prepare(False)
+            await until(lambda: len(told) == 2)
+            assert WakeDetected(slept) == told[1]
+    assert 159.0 == logind.seconds_asleep()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert 0.0 == logind.seconds_asleep()
 
 
 async def test_child_processes_do_not_inherit_the_lock(bus: Bus, login1: Login1) -> None:
