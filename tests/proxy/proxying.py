@@ -47,6 +47,10 @@ class FakeTokens:
     token_requests: int = 0
     turned_away: int = 0
     whose: str | None = "ann"
+    links: list[str] = field(default_factory=list)
+
+    def reauthorize_link(self, name: str) -> str | None:
+        return self.links.pop() if self.links else None
 
     def spec(self, name: str) -> Spec | None:
         return self.specs.get(name)
@@ -101,7 +105,9 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
     """A proxy for the workload `one` at this URL."""
     tokens = FakeTokens({NAME: Spec(NAME, url, **more)})
     keys = Keys(directory / "keys.json")
-    proxy = Proxy(tokens, keys, Upstreams((certificates or Wire("0", bare)).tls), directory / "mcp")
+    proxy = Proxy(
+        tokens, keys, Upstreams((certificates or Wire("0", bare)).tls), directory / "mcp", tokens.reauthorize_link
+    )
     server = LoopbackServer(
         port=0,
         runtime_dir=directory / "run",

@@ -786,3 +786,89 @@ async def test_a_paused_workload_says_so(tmp_path: Path) -> None:
         await client.connect()
 
         assert "one is paused. Resume it: amberlight start one." == sentence(await client.call())
+
+
+# --- signing in from the client --------------------------------------------------------------------------------------
+
+RED = replace(
+    unavailable("reauth_required", 60), status=Status.UNAUTHENTICATED, help="Sign in: amberlight reauthorize one."
+)
+OPENS_PAGES: Json = {"elicitation": {"form": {}, "url": {}}}
+LINK = "http://127.0.0.1:8765/reauthorize/secret"
+
+
+async def test_a_client_that_can_open_pages_is_given_one(tmp_path: Path) -> None:
+    """2025-11-25: error -32042 with the sentence and the page, once; its end is told, and the call works."""
+    async with lab(tmp_path) as it:
+        client = it.client(capabilities=OPENS_PAGES)
+        await client.connect()
+        it.site.tokens.links = [LINK]
+        it.site.tokens.answer = RED
+        async with listening(client) as queue:
+            error = (await client.request("tools/call", {"name": "echo"}))["error"]
+            again = sentence(await client.call())
+            it.green()
+            await until(lambda: not queue.empty())
+
+            (page,) = error["data"]["elicitations"]
+            assert (-32042, "url", LINK) == (error["code"], page["mode"], page["url"])
+            assert error["message"] == again == "one needs a sign-in. Sign in: amberlight reauthorize one."
+            done = {"jsonrpc": "2.0", "method": "notifications/elicitation/complete"}
+            assert {**done, "params": {"elicitationId": page["elicitationId"]}} == await next_of(queue)
+            assert "isError" not in await client.call()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"capabilities": {"elicitation": {}}},
+        {"capabilities": {}},
+        {"capabilities": OPENS_PAGES, "version": "2025-06-18"},
+        {"capabilities": {"elicitation": {"url": True}}},
+    ],
+)
+async def test_a_client_that_cannot_open_pages_gets_the_command(tmp_path: Path, other: Any) -> None:
+    """The sentence holds the command, and no link is made."""
+    async with lab(tmp_path) as it:
+        it.site.tokens.links = [LINK]
+        it.site.tokens.answer = RED
+        client = it.client(**other)
+        await client.connect()
+
+        assert "amberlight reauthorize one" in sentence(await client.call())
+        assert [LINK] == it.site.tokens.links
+
+
+async def test_an_amber_workload_asks_for_no_page(tmp_path: Path) -> None:
+    """It recovers on its own."""
+    async with lab(tmp_path) as it:
+        it.site.tokens.links = [LINK]
+        it.amber()
+        client = it.client(capabilities=OPENS_PAGES)
+        await client.connect()
+
+        assert "is reconnecting" in sentence(await client.call())
+
+
+@pytest.mark.parametrize(("action", "calls"), [("accept", 1), ("decline", 0)])
+async def test_a_modern_call_goes_on_once_the_person_has_signed_in(tmp_path: Path, action: str, calls: int) -> None:
+    """2026-07-28: `input_required`; the repeated call waits for the sign-in and reaches the server without our part."""
+    async with lab(tmp_path, McpServer(modern=True)) as it:
+        client = it.client(version=MODERN, capabilities=OPENS_PAGES)
+        it.site.tokens.links = [LINK]
+        it.site.tokens.answer = RED
+        asked = await client.result("tools/call", {"name": "echo", "arguments": {}})
+        (name,) = asked["inputRequests"]
+        assert ("input_required", LINK) == (asked["resultType"], asked["inputRequests"][name]["params"]["url"])
+        answer = {"name": "echo", "arguments": {}, "inputResponses": {name: {"action": action}}}
+
+        call = asyncio.create_task(client.result("tools/call", answer))
+        await asyncio.sleep(0.1)
+        if action == "accept":
+            assert not call.done()
+            it.green()
+        told = await asyncio.wait_for(call, LIMIT)
+
+        assert calls == it.server.methods().count("tools/call")
+        assert (calls == 0) == told.get("isError", False)
+        assert all("inputResponses" not in message["params"] for _, message in it.server.seen)

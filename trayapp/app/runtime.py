@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from trayapp import __version__
 from trayapp.api.api import open_routes, routes
@@ -19,6 +20,7 @@ from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
+from trayapp.api.reauthorize_page import ReauthorizePage
 from trayapp.app.app_actions import AppActions
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.configuration import ConfigurationReader
@@ -37,7 +39,7 @@ from trayapp.core.menu import tray_view
 from trayapp.core.metrics import Counters
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Action
-from trayapp.core.snapshot import Snapshot
+from trayapp.core.snapshot import Snapshot, Status
 from trayapp.engine.engine import Engine
 from trayapp.engine.ports import Adapters
 from trayapp.oauth.lazy_sign_in import LazySignIn
@@ -140,8 +142,18 @@ class Runtime:
             lambda what, work: self.engine.task(what, work, needed=True),
             lambda name, new: self.events.emit("history", lambda: event_json(name, new)),
         )
+        self.reauthorize_page = ReauthorizePage(
+            now=lambda: self.clock.now().at,
+            address=lambda: self.server.url if self.server is not None else None,
+            server_of=self._needs_sign_in_at,
+            begin=lambda name: self.engine.sign_ins.begin(name, browser=False, accept=False),
+        )
         self.proxy = Proxy(
-            EngineTokenSource(self.engine, self.engine.callers), self.keys, Upstreams(self.wire.tls), paths.mcp_dir
+            EngineTokenSource(self.engine, self.engine.callers),
+            self.keys,
+            Upstreams(self.wire.tls),
+            paths.mcp_dir,
+            self.reauthorize_page.link,
         )
         self.aggregate = Aggregate(self.keys, paths.aggregate_file, lambda: self.server)
         self.dashboard = Dashboard(
@@ -253,8 +265,13 @@ class Runtime:
                     page_keys=self.page_keys,
                     history_reader=self.timeline,
                 ),
-                open_routes=[*open_routes(self.page_keys), *self.aggregate.routes(), *self.proxy.routes()],
-                pages=Pages().routes(),
+                open_routes=[
+                    *open_routes(self.page_keys),
+                    *self.reauthorize_page.routes(),
+                    *self.aggregate.routes(),
+                    *self.proxy.routes(),
+                ],
+                pages=[*Pages().routes(), *self.reauthorize_page.pages()],
                 page_key=lambda key: self.page_keys.admits(key) or self.aggregate.admits(key),
                 allowed_origins=self.proxy.allowed_origins,
             )
@@ -283,6 +300,13 @@ class Runtime:
         self.timeline.published(snapshot, self.clock.now().wall)
         if self._parts.on_snapshot is not None:
             self._parts.on_snapshot(snapshot)
+
+    def _needs_sign_in_at(self, name: str) -> str | None:
+        """The host of a workload that waits for a person's sign-in; None for any other."""
+        view, spec = self.engine.view_of(name), self.engine.spec(name)
+        if view is None or spec is None or view.status is not Status.UNAUTHENTICATED:
+            return None
+        return urlsplit(spec.url).hostname
 
     def _forget_client_data(self, name: str) -> None:
         self.keys.forget(name)

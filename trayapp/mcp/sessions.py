@@ -36,6 +36,7 @@ class Session:
     called: bool = False  # a call succeeded in the upstream's session, so something there may depend on it
     stale: bool = False  # its lists came from notes, or may have changed unheard
     guessed: bool = False  # what it was told at `initialize` was neither the upstream's word nor noted
+    elicitation: str = ""  # the id of a page that it was asked to open
     replayed: dict[str, Json] = field(default_factory=dict)  # by method and subject: log level, subscriptions
 
     @property

@@ -16,7 +16,7 @@ import hmac
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -56,12 +56,20 @@ log = logging.getLogger(__name__)
 class Proxy:
     """The two routes and what they share. Pass `routes()` to the server as open ones: they check the key themselves."""
 
-    def __init__(self, tokens: TokenSource, keys: Keys, upstreams: Upstreams, notes: Path | None = None) -> None:
-        """`notes` is the directory where what MCP servers offer is kept; None: nowhere."""
+    def __init__(
+        self,
+        tokens: TokenSource,
+        keys: Keys,
+        upstreams: Upstreams,
+        notes: Path | None = None,
+        reauthorize_link: Callable[[str], str | None] = lambda name: None,
+    ) -> None:
+        """`notes` is the directory where what MCP servers offer is kept; None: nowhere. `reauthorize_link` makes an
+        address at which a person may begin the sign-in of a workload."""
         self._tokens = tokens
         self._keys = keys
         self._forwarder = Forwarder(tokens, upstreams)
-        self.steady = SteadyEndpoint(self._forwarder, SteadyStore(notes))
+        self.steady = SteadyEndpoint(self._forwarder, SteadyStore(notes), reauthorize_link)
         self._endpoints = SseEndpoints()
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload: constant time
 

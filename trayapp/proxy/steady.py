@@ -9,13 +9,17 @@ that may have reached the upstream is sent again only if repeating it changes no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
+import secrets
+from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
 from trayapp.core.model import AccessToken, Spec
-from trayapp.core.snapshot import Unavailable
-from trayapp.mcp import answers, blocked, messages
+from trayapp.core.snapshot import Status, Unavailable
+from trayapp.mcp import answers, blocked, elicitation, messages
 from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json, Message, NotJsonRpcError
 from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META, Revision, negotiated, of_header
@@ -36,6 +40,9 @@ from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_streams import ClientStreams
 from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions
 
+SIGN_IN_WAIT = 45.0  # s that a call may wait for a sign-in that its client agreed to; clients give up after 60
+SIGN_IN_POLL = 0.25  # s
+
 
 class NotMcpError(Exception):
     """The request is no MCP client's: serve it as a plain one, with the body that was read."""
@@ -48,8 +55,15 @@ class NotMcpError(Exception):
 class SteadyEndpoint:
     """Serves MCP requests of admitted clients. Belongs to the server's loop."""
 
-    def __init__(self, forwarder: Forwarder, store: SteadyStore) -> None:
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        store: SteadyStore,
+        reauthorize_link: Callable[[str], str | None] = lambda name: None,
+    ) -> None:
+        """`reauthorize_link` makes an address at which a person may begin the sign-in of a workload, or None."""
         self._forwarder = forwarder
+        self._reauthorize_link = reauthorize_link
         self._tokens = forwarder.tokens
         self._store = store
         self._streams = ClientStreams(forwarder)
@@ -108,13 +122,27 @@ class SteadyEndpoint:
     async def _one(self, call: Call) -> web.StreamResponse:
         """One message: to the upstream if there is a way, else answered here."""
         message = call.message
-        token = await self._tokens.token(call.name, counts=message.method in CALLS)
+        action = elicitation.answer_of(message)
+        token = await self._tokens.token(call.name, counts=message.method in CALLS and action is None)
+        if action == "accept":
+            token = await self._signed_in(call.name, token)
         if isinstance(token, Unavailable):
             return await self._local(call, blocked.without_token(call.name, token))
+        if action is not None:
+            call.body = Body(whole=messages.encode(elicitation.without_answer(json.loads(call.body.whole or b"{}"))))
         if message.method == "subscriptions/listen" and message.request:
             return await self._streams.listen(call)
         response = await self._reach(call, token)
         return await self._local(call, response) if isinstance(response, Blocked) else response
+
+    async def _signed_in(self, name: str, token: AccessToken | Unavailable) -> AccessToken | Unavailable:
+        """The token once the person has signed in: the client calls again as soon as the page is open."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SIGN_IN_WAIT):
+                while isinstance(token, Unavailable) and token.status is Status.UNAUTHENTICATED:
+                    await asyncio.sleep(SIGN_IN_POLL)
+                    token = self._tokens.peek(name)
+        return token
 
     async def _batch(self, call: Call, batch: tuple[Message, ...]) -> web.StreamResponse:
         """2025-03-26: an array of messages. It passes whole, or is answered here whole; it is never sent twice."""
@@ -185,12 +213,28 @@ class SteadyEndpoint:
             return reply(messages.result(message, told), 200, session)
         if message.method == "subscriptions/listen" and message.request and call.revision.modern:
             return await self._streams.listen(call)
+        if (asked := self._asked_for_sign_in(call, why)) is not None:
+            return answered(call, asked)
         if session is not None and message.method in answers.REMEMBERED:
             session.replay(message.method, dict(message.params))
         if session is not None and message.method in LISTS:
             session.stale = True
         said = answers.answer(message, call.revision, notes, call.key(), why)
         return accepted(session) if said is None else answered(call, said)
+
+    def _asked_for_sign_in(self, call: Call, why: Blocked) -> Json | None:
+        """For a call to a red workload by a client that can open a page: the address of ours, once in a while."""
+        message = call.message
+        if message.method != "tools/call" or why.status != Status.UNAUTHENTICATED or elicitation.answer_of(message):
+            return None
+        if not message.answerable or not elicitation.supported(call.revision, call.capabilities()):
+            return None
+        if (url := self._reauthorize_link(call.name)) is None:
+            return None
+        id_ = secrets.token_hex(8)
+        if call.session is not None:
+            call.session.elicitation = id_
+        return elicitation.request(message, call.revision, why, url, id_)
 
     async def _get(self, call: Call) -> web.StreamResponse:
         """The stream on which the server speaks of its own accord."""

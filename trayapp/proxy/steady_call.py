@@ -39,16 +39,17 @@ class Call:
         """The notes, if they are of this login."""
         return self.notes if self.notes.belongs_to(self.account) else None
 
+    def capabilities(self) -> object:
+        """The client's, as it declared them."""
+        if self.session is not None:
+            return self.session.capabilities
+        if self.message.method == "initialize":
+            return self.message.params.get("capabilities")
+        return self.message.meta.get(CAPABILITIES_META)
+
     def key(self) -> NoteKey:
         """What its answer depends on."""
-        meta = self.message.meta
-        if self.session is not None:
-            capabilities: object = self.session.capabilities
-        elif self.message.method == "initialize":
-            capabilities = self.message.params.get("capabilities")
-        else:
-            capabilities = meta.get(CAPABILITIES_META)
-        return key_of(self.path, self.request.headers.items(), self.revision.version, capabilities)
+        return key_of(self.path, self.request.headers.items(), self.revision.version, self.capabilities())
 
 
 def own_head(session: Session | None, content_type: str = "") -> dict[str, str]:

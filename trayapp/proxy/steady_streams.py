@@ -8,7 +8,7 @@ import json
 from aiohttp import web
 
 from trayapp.core.model import AccessToken
-from trayapp.mcp import messages
+from trayapp.mcp import elicitation, messages
 from trayapp.mcp.messages import LIST_CHANGED
 from trayapp.mcp.revisions import SUBSCRIPTION_META
 from trayapp.mcp.sessions import Session
@@ -163,12 +163,18 @@ class ClientStreams:
             now = isinstance(self._tokens.peek(name), AccessToken)
             self._usable[name] = now
             if now and not was:
-                for stream, session in list(self._streams.get(name, {}).items()):
-                    stream.wake()
-                    if session is not None and not session.live:
-                        session.stale = True
-                        task = asyncio.get_running_loop().create_task(
-                            self.tell_changed(name, session), name="tell of lists"
-                        )
-                        self._telling.add(task)
-                        task.add_done_callback(self._telling.discard)
+                task = asyncio.get_running_loop().create_task(self._became_usable(name), name=f"tell clients of {name}")
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
+
+    async def _became_usable(self, name: str) -> None:
+        for stream, session in list(self._streams.get(name, {}).items()):
+            stream.wake()
+            if session is None:
+                continue
+            if session.elicitation:
+                await stream.send(elicitation.complete(session.elicitation))
+                session.elicitation = ""
+            if not session.live:
+                session.stale = True
+                await self.tell_changed(name, session)
