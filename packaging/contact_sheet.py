@@ -1,7 +1,7 @@
-"""`python packaging/contact_sheet.py`: assets/contact-sheet.png, every state of the icon as panels show it, to be looked at.
+"""`python packaging/contact_sheet.py`: draws assets/contact-sheet.png, every state of the icon as panels show it.
 
-Rows are states; columns are the sizes of panels, on a light and on a dark one, and 16 px once more enlarged eight times.
-The mark itself and its one-colour variants stand below. `--check` compares pixels, as packaging/icons.py does.
+Rows are states; columns are panel sizes, on a light and on a dark panel, and 16 px again at eight times the size. The
+logo and its one-colour variants are below. `--check` compares pixels, as packaging/icons.py does.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ PANELS = ("#f6f5f4", "#2b2b2b")
 INK = {"#f6f5f4": "#2e3436", "#2b2b2b": "#eeeeec"}
 ENLARGED = 8
 TEXT, CELL, GAP = 250, 56, 8  # px
-LOUPE = 16 * ENLARGED + 2 * GAP
-LINE = LOUPE // 2  # two states to the height of an enlarged one
+ROW = 16 * ENLARGED + 2 * GAP
 GREEN, AMBER, RED, BLUE, GREY = Colour.GREEN, Colour.AMBER, Colour.RED, Colour.BLUE, Colour.GREY
 
 STATES: tuple[tuple[str, IconView], ...] = (
@@ -56,23 +55,23 @@ STATES: tuple[tuple[str, IconView], ...] = (
 
 
 def sheet() -> Image.Image:
-    strip = CELL * len(SIZES) + LOUPE + GAP
-    height = LOUPE * (len(STATES) + 2) + GAP
+    strip = CELL * len(SIZES) + ROW + GAP
+    height = ROW * (len(STATES) + 2) + GAP
     image = Image.new("RGB", (TEXT + strip * len(PANELS), height), "#ffffff")
     pen = ImageDraw.Draw(image)
     for side, panel in enumerate(PANELS):
         pen.rectangle((TEXT + side * strip, 0, TEXT + (side + 1) * strip, height), fill=panel)
     for row, (name, view) in enumerate(STATES):
-        pen.text((GAP, row * LOUPE + LOUPE // 2 - 6), name, fill="#000000")
+        pen.text((GAP, row * ROW + ROW // 2 - 6), name, fill="#000000")
         for side in range(len(PANELS)):
-            _row(image, TEXT + side * strip, row * LOUPE, {size: art.draw(view, size) for size in SIZES})
+            _row(image, TEXT + side * strip, row * ROW, {size: art.draw(view, size) for size in SIZES})
     _marks(image, pen, strip)
     return image
 
 
 def _row(image: Image.Image, x: int, y: int, pictures: dict[int, Image.Image]) -> None:
     for place, size in enumerate(SIZES):
-        at = (x + place * CELL + (CELL - size) // 2, y + (LOUPE - size) // 2)
+        at = (x + place * CELL + (CELL - size) // 2, y + (ROW - size) // 2)
         image.paste(pictures[size], at, pictures[size])
     large = pictures[16].resize((16 * ENLARGED, 16 * ENLARGED), Image.Resampling.NEAREST)
     image.paste(large, (x + CELL * len(SIZES), y + GAP), large)
@@ -81,11 +80,11 @@ def _row(image: Image.Image, x: int, y: int, pictures: dict[int, Image.Image]) -
 def _marks(image: Image.Image, pen: ImageDraw.ImageDraw, strip: int) -> None:
     source = ASSETS / SOURCE
     for row, name in enumerate(("the mark", "symbolic, template"), len(STATES)):
-        pen.text((GAP, row * LOUPE + LOUPE // 2 - 6), name, fill="#000000")
+        pen.text((GAP, row * ROW + ROW // 2 - 6), name, fill="#000000")
         for side, panel in enumerate(PANELS):
             plain = name == "the mark"
             how = {} if plain else {"layers": ("ring", "glyph"), "ink": INK[panel]}
-            _row(image, TEXT + side * strip, row * LOUPE, {size: draw(source, size, **how) for size in SIZES})  # type: ignore[arg-type]
+            _row(image, TEXT + side * strip, row * ROW, {size: draw(source, size, **how) for size in SIZES})  # type: ignore[arg-type]
 
 
 def main() -> int:

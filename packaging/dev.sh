@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what a command needs, then runs it: a virtual environment in .venv and, for `test`, the headless desktop.
-# Needs Python 3.11 or newer, or an apt-get to ask for its parts. Everything is made once and renewed when it changed.
+# Creates what a command needs, then runs it: a virtual environment in .venv and, for `test`, the headless desktop.
+# Needs Python 3.11 or newer, or apt-get to install its parts. Everything is created once and renewed when it changes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,7 +8,7 @@ VENV=.venv
 CONSTRAINTS=packaging/constraints.txt
 # The headless desktop of the tests: D-Bus, X server and mouse, panel, notifications, keyring, mocks, browser.
 DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusmock iproute2 procps chromium chromium-driver"
-# What judges the files that a package brings: desktop entries, metainfo, and a real starter of entries.
+# Validators for the files in a package: desktop entries and metainfo; and a program that starts desktop entries.
 DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin"
 
 usage() {
@@ -42,7 +42,7 @@ find_python() {
     fi
     local name
     for name in python3.13 python3.12 python3.11 python3.14 python3 python; do
-        if new_enough "$name"; then # a version manager's name without its version fails here and is passed over
+        if new_enough "$name"; then # a version manager's shim without a selected version fails here and is skipped
             printf '%s' "$name"
             return
         fi
@@ -56,7 +56,7 @@ make_venv() {
     fi
     local python version
     python=$(find_python)
-    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then # Debian keeps these in a package of their own
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then # Debian has these in a separate package
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         apt_install "python$version-venv" || fail "$python cannot make virtual environments: install python$version-venv."
     fi
@@ -64,12 +64,12 @@ make_venv() {
     "$python" -m venv --clear "$VENV"
 }
 
-# What the installed packages depend on; a checkout that was moved is installed anew, as its scripts hold its path.
+# What the installation depends on; a moved checkout is installed again, as its scripts hold its path.
 wanted() { cat pyproject.toml "$CONSTRAINTS" | cksum; pwd; "$VENV/bin/python" --version; }
 
 installed() { [ -f "$VENV/.made-$1" ] && [ "$(cat "$VENV/.made-$1")" = "$(wanted)" ]; }
 
-# install app | install dev: the second holds the first.
+# install app | install dev: the second includes the first.
 install() {
     make_venv
     if installed dev || installed "$1"; then
@@ -142,7 +142,7 @@ lint() {
     return $bad
 }
 
-# What waits for screens, browsers and other programs most of the time: three such tests share two processors.
+# Tests that mostly wait for screens, browsers and other programs: three of them share two processors.
 OUTSIDE="desktop or real"
 
 # beside NAME COMMAND...: runs it in the background; joined NAME waits for it, prints its output and returns its code.
@@ -161,7 +161,7 @@ joined() {
     return $code
 }
 
-# What still runs in the background ends with this script. No failure in here: it would be the exit code of it all.
+# Ends what still runs in the background. It must not fail: that would become the script's exit code.
 clear_up() {
     local pid
     for pid in "$outputs"/*.pid; do
@@ -174,7 +174,7 @@ pytest() { "$VENV/bin/python" -m pytest "$@"; }
 
 run_chosen() {
     local bad=0
-    lint || bad=1 # and test even so: one run tells everything
+    lint || bad=1 # and test anyway: one run shows everything
     pytest "$@" || bad=1
     return $bad
 }

@@ -1,9 +1,9 @@
-"""`python packaging/icons.py`: makes every picture of the mark from its one source, assets/amberlight.svg.
+"""`python packaging/icons.py`: generates every image of the logo from its one source, assets/amberlight.svg.
 
-The source holds filled circles and paths of M, L, A and Z only. So it can be drawn here with Pillow alone, the same on every
-machine, and its symbolic variant needs no outline to be computed (toolkits paint symbolic icons by filling them).
-`--check` writes nothing and ends with 1 if a picture is not what the source gives. Pixels are compared, not bytes: two
-builds of zlib pack the same pixels differently.
+The source contains only filled circles and paths of M, L, A and Z. So Pillow alone can draw it, identically on every
+machine, and the symbolic variant needs no computed outlines (toolkits paint symbolic icons by filling them). `--check`
+writes nothing and exits with 1 if an image is out of date. Pixels are compared, not bytes: different builds of zlib
+compress the same pixels differently.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from trayapp.tray.art import Canvas  # noqa: E402 - this checkout's, wherever it was started from
+from trayapp.tray.art import Canvas  # noqa: E402 - from this checkout, whatever the working directory
 
 ASSETS = ROOT / "assets"
 SOURCE = "amberlight.svg"
@@ -31,11 +31,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 LAYERS = ("ground", "ring", "glyph")
 PNG_SIZES = (16, 22, 24, 32, 48, 64, 128, 256, 512)  # px: hicolor's sizes
 ICO_SIZES = (16, 20, 24, 32, 40, 48, 64, 256)  # px: taskbar and title bars at 100 to 250 %
-ICNS_SIZES = (32, 64, 128, 256, 512, 1024)  # px: what the format names for macOS 10.7 and newer
+ICNS_SIZES = (32, 64, 128, 256, 512, 1024)  # px: the sizes that the format defines for macOS 10.7 and newer
 TEMPLATE_SIZES = {"": 18, "@2x": 36}  # px: of a menu bar of 22 points
 STEP = 2.0  # degrees; an arc is drawn as chords of this length
 INK = "#000000"
-SYMBOLIC_INK = "#2e3436"  # replaced by the toolkit; this one is for whoever shows the file as it is
+SYMBOLIC_INK = "#2e3436"  # toolkits replace it; it only shows where the file is displayed unchanged
 Point = tuple[float, float]
 
 
@@ -84,7 +84,7 @@ def arc(begin: Point, end: Point, radius: float, *, large: bool, sweep: bool) ->
 
 
 def draw(source: Path, size: int, layers: tuple[str, ...] = LAYERS, ink: str = "") -> Image.Image:
-    """The source in `size` px, RGBA; with `ink` all in that colour."""
+    """The source at `size` px, RGBA; with `ink`, everything in that colour."""
     canvas = Canvas(size, 8 if size <= 256 else 4)
     for shape, fill in shapes(source, layers):
         colour = ink or fill
@@ -99,11 +99,11 @@ def draw(source: Path, size: int, layers: tuple[str, ...] = LAYERS, ink: str = "
     return canvas.downsampled()
 
 
-# --- what is made of it ----------------------------------------------------------------------------------------------
+# --- the generated files ---------------------------------------------------------------------------------------------
 
 
 def symbolic(source: Path) -> str:
-    """Ring and glyph in one colour, which the toolkit replaces by that of its text."""
+    """Ring and glyph in one colour, which toolkits replace by their text colour."""
     paths = "\n".join(f'    <path d="{shape.get("d")}"/>' for shape, _ in shapes(source, ("ring", "glyph")))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16" viewBox="0 0 {SIDE:g} {SIDE:g}">\n'
@@ -118,7 +118,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def container(kind: str, images: list[Image.Image]) -> bytes:
-    """An ICO or ICNS with all these pictures as they are, none scaled from another."""
+    """An ICO or ICNS of exactly these images, none scaled from another."""
     file = io.BytesIO()
     largest = images[-1]
     if kind == "ICO":
@@ -129,7 +129,7 @@ def container(kind: str, images: list[Image.Image]) -> bytes:
 
 
 def made(assets: Path) -> dict[str, bytes]:
-    """Every file that follows from the source, by its path below `assets`."""
+    """Every generated file, by its path below `assets`."""
     source = assets / SOURCE
     pictures: dict[int, Image.Image] = {}
 
@@ -153,7 +153,7 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 def pixels(data: bytes) -> Iterator[tuple[object, bytes]]:
-    """Each picture of a file with its size; nothing for what is no picture."""
+    """Each image in a file with its size; nothing if the file is not an image."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.format == "ICO":
@@ -171,7 +171,7 @@ def pixels(data: bytes) -> Iterator[tuple[object, bytes]]:
 
 
 def stale(assets: Path) -> list[str]:
-    """The files that are missing or are not what the source gives, and those that nothing gives."""
+    """The files that are missing or out of date, and those that are not generated from the source."""
     wanted = made(assets)
     bad = [
         name

@@ -1,12 +1,13 @@
-"""What `/mcp` costs: a tool called through the endpoint over all workloads and through the proxy, at the same server.
+"""The cost of `/mcp`: a tool called through the endpoint over all workloads, against the same call through the proxy.
 
     .venv/bin/python packaging/bench/aggregate.py [--quick] [--json] [--workloads N]
 
-The official Python client calls `echo` again and again, one call at a time in one session, by turns through the proxy
-(`/w/NAME`), through `/mcp` with a session as older clients have it, and through `/mcp` as clients of 2026-07-28 do. All
-are the medians of the rounds, in milliseconds; `cost` is the difference to the proxied call, whose budget is 20 ms. The
-app is the whole program without its tray, with so many workloads (10). Besides: the first request, which starts the
-process; listing all tools; the cost in processor time of app and process; and the memory (PSS) of both processes, of the app before and after.
+The official Python client calls `echo` repeatedly, one call at a time in one session, in turns through the proxy
+(`/w/NAME`), through `/mcp` with a session like older clients, and through `/mcp` like clients of 2026-07-28. All are
+medians of the rounds, in milliseconds; `cost` is the difference from the proxied call, with a budget of 20 ms. The app is
+the whole program without its tray, with ten workloads by default. Also measured: the first request, which starts the
+aggregate process; listing all tools; the cost in processor time of both processes; and the memory (PSS) of the
+aggregate process, and of the app before and after.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Figures = dict[str, float]
 
 
 def main() -> None:
-    """Measure and print, or be one of the processes that are measured."""
+    """Measure and print, or run as one of the processes of the benchmark."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="two short rounds")
     options.add_argument("--json", action="store_true")
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def table(found: Figures) -> str:
-    """For people."""
+    """A readable table with the verdict."""
     lines = [f"{name.replace('_', ' '):34}{value:10.2f}" for name, value in found.items()]
     verdict = "within" if found["cost_ms"] <= BUDGET else "OVER"
     return "\n".join([*lines, f"the cost of a call is {verdict} its budget of {BUDGET:.0f} ms"])
@@ -107,7 +108,7 @@ async def rounds_of(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """The median of the rounds' medians, and the processor time of these processes for one call; both in seconds.
 
-    The ways take turns, and the first round only warms up.
+    The kinds of call take turns, and the first round only warms up.
     """
     medians: dict[str, list[float]] = {name: [] for name in ways}
     spent = dict.fromkeys(ways, 0.0)
@@ -130,7 +131,7 @@ async def rounds_of(
 
 @contextlib.asynccontextmanager
 async def session(access: dict[str, Any]) -> AsyncIterator[Any]:
-    """The official client of the handshake versions."""
+    """A session of the official client for protocol versions with a handshake."""
     import httpx2
     from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
@@ -146,7 +147,7 @@ async def session(access: dict[str, Any]) -> AsyncIterator[Any]:
 
 @contextlib.asynccontextmanager
 async def modern(access: dict[str, Any]) -> AsyncIterator[Any]:
-    """The official client of 2026-07-28."""
+    """The official client for protocol version 2026-07-28."""
     import httpx2
     from mcp.client import Client
     from mcp.client.streamable_http import streamable_http_client
@@ -161,24 +162,24 @@ async def modern(access: dict[str, Any]) -> AsyncIterator[Any]:
 async def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not holds():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         await asyncio.sleep(0.1)
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of processor time so far; it does not depend on what else the machine does."""
+    """Seconds of processor time so far, which hardly depend on other load."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pss(pid: int) -> float:
-    """MB; its share of what it shares."""
+    """Proportional set size, in MB."""
     line = next(line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
     return round(int(line.split()[1]) / 1024, 1)
 
 
 def child_of(pid: int) -> int:
-    """The process of `/mcp`; whichever thread started it."""
+    """The process id of `/mcp`, the child of any thread of the app."""
     lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
     (child,) = [int(word) for file in lists for word in file.read_text().split()]
     return child
@@ -189,7 +190,7 @@ def child_of(pid: int) -> int:
 
 @contextlib.contextmanager
 def process(*role: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours, which ends with its stdin."""
+    """A process of the benchmark in this role, which ends with its stdin."""
     command = [sys.executable, __file__, "--role", *role]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as made:
         try:
@@ -201,7 +202,7 @@ def process(*role: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def say(to: subprocess.Popen[str], facts: dict[str, Any]) -> dict[str, Any]:
-    """Tell it this; what it answers when it is up."""
+    """Send `facts` to a process; returns its answer once it is ready."""
     assert to.stdin is not None
     assert to.stdout is not None
     to.stdin.write(json.dumps(facts) + "\n")
@@ -211,7 +212,7 @@ def say(to: subprocess.Popen[str], facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def servers(count: str) -> None:
-    """An authorization server and so many MCP servers that want its tokens; tells of both."""
+    """An authorization server and `count` MCP servers that require its tokens; prints their facts."""
     from trayapp.oauthtest import EchoWorkload, OAuthServer
 
     sys.stdin.readline()
@@ -229,7 +230,7 @@ def servers(count: str) -> None:
 
 
 def app() -> None:
-    """The whole program without a tray, signed in yesterday; the logins come by stdin, never as an argument."""
+    """The whole program without a tray, signed in; the logins come by stdin, never as an argument."""
     from trayapp.app.app import App
     from trayapp.app.parts import Parts
     from trayapp.config.loader import Config, Settings

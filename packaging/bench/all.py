@@ -1,8 +1,8 @@
-"""All measurements, one after another, in one table with budgets (DESIGN.md section 11); README.md says how to read it.
+"""All benchmarks, one after another, in one table with their budgets; README.md lists these and says how to read it.
 
     .venv/bin/python packaging/bench/all.py [--runs 5] [--quick] [--json] [--only start memory ...]
 
-Each script runs in a process of its own; one that fails is a row that says so. Five runs take about half an hour.
+Each script runs in its own process; one that fails is a row that says so. Five runs take about half an hour.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROXY = {"1": (2.5, 4.0), "8": (None, None), "32": (5.0, 8.0)}  # × the request
 
 
 def main() -> None:
-    """Run them and print."""
+    """Run the scripts and print the table."""
     made = options(__doc__, runs=5)
     made.add_argument("--only", nargs="+", choices=list(SCRIPTS), default=list(SCRIPTS), metavar="SCRIPT")
     given = made.parse_args()
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def rows(name: str, runs: int, *, quick: bool) -> list[Figure]:
-    """What one script found."""
+    """The rows of one script."""
     runs_option, read = SCRIPTS[name]
     how = ["--quick"] if quick else ([runs_option, str(runs)] if runs_option else [])
     print(f"{name} …", file=sys.stderr)
@@ -51,15 +51,15 @@ def rows(name: str, runs: int, *, quick: bool) -> list[Figure]:
 
 
 def printed(command: list[str]) -> Any:
-    """What the script printed. Raises `SubprocessError` or ValueError."""
+    """The script's output, parsed. Raises `SubprocessError` or ValueError."""
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=LIMIT).stdout)
 
 
 # --- from each script's JSON to rows ---------------------------------------------------------------------------------
 
 
-def as_they_are(found: list[list[dict[str, Any]]]) -> Iterable[Figure]:
-    """Of the scripts that print figures."""
+def of_figures(found: list[list[dict[str, Any]]]) -> Iterable[Figure]:
+    """The rows of a script that prints figures."""
     names = [field.name for field in fields(Figure)]
     for row in found[0]:
         lists = {name: tuple(row[name]) for name in ("values", "ratios")}
@@ -95,13 +95,15 @@ def of_aggregate(found: list[dict[str, Any]]) -> Iterable[Figure]:
 
 
 Read = Callable[[Any], Iterable[Figure]]
-SCRIPTS: dict[str, tuple[str | None, Read]] = {  # the option for the number of runs; "": its own; None: run it again
-    "start": ("--runs", as_they_are),
-    "memory": ("--runs", as_they_are),
+SCRIPTS: dict[
+    str, tuple[str | None, Read]
+] = {  # the option for the number of runs; "": its own default; None: start it once per run
+    "start": ("--runs", of_figures),
+    "memory": ("--runs", of_figures),
     "idle": ("--rounds", of_idle),
     "recovery": ("--rounds", of_recovery),
-    "hot": ("", as_they_are),
-    "scale": ("--runs", as_they_are),
+    "hot": ("", of_figures),
+    "scale": ("--runs", of_figures),
     "proxy": (None, of_proxy),
     "aggregate": (None, of_aggregate),
 }

@@ -1,6 +1,6 @@
-"""What all scripts here have in common: a figure with its budget, the table of them, the medians, the helper's options.
+"""Shared by all benchmarks: a figure with its budget and verdict, the table, and the common options.
 
-A figure is judged by its ratio to a peer in the same run where there is a peer, and by itself where there is none.
+A figure is judged by its ratio to a peer in the same run if there is one, and otherwise by its value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row. `values` are the runs of ours, `ratios` those to the peer; `of` names what the limits are about."""
+    """One row. `values` are our runs, `ratios` those to the peer; `of` names what the limits apply to."""
 
     what: str
     unit: str
@@ -25,7 +25,7 @@ class Figure:
     of: str = "value"  # or "ratio"
     budget: float | None = None
     stretch: float | None = None
-    at_least: bool = False  # the limits are lower ones
+    at_least: bool = False  # the limits are lower bounds
     note: str = ""
 
     @property
@@ -38,7 +38,7 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """stretch, met, MISSED; empty where there is no budget or nothing to judge by."""
+        """`stretch`, `met` or `MISSED`; empty if there is no budget or nothing was measured."""
         judged = self.ratio if self.of == "ratio" else self.median
         if judged is None or self.budget is None:
             return ""
@@ -48,12 +48,12 @@ class Figure:
         return "MISSED"
 
     def json(self) -> dict[str, Any]:
-        """Everything, with the medians."""
+        """All fields and the medians."""
         return {**asdict(self), "median": self.median, "ratio": self.ratio, "verdict": self.verdict}
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """For people; also a table of Markdown."""
+    """The figures as a Markdown table."""
     rows = [("what", "median (lowest to highest)", "ratio to the peer", "budget; stretch", "verdict")]
     rows += [("---",) * 5]
     rows += [
@@ -89,13 +89,13 @@ def _limits(f: Figure) -> str:
 
 
 def noise() -> str:
-    """How busy the machine is with other things; without this in mind no absolute time means anything."""
+    """The machine's load, without which no absolute time means anything."""
     one, five, _ = os.getloadavg()
     return f"load {one:.1f} now and {five:.1f} over five minutes, on {os.cpu_count()} processors"
 
 
 def options(doc: str | None, runs: int) -> argparse.ArgumentParser:
-    """`--quick`, `--json` and `--runs`."""
+    """A parser with `--quick`, `--json` and `--runs`."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--quick", action="store_true", help="one run, briefly: shows that it works, not what it costs")
     made.add_argument("--json", action="store_true")
@@ -104,7 +104,7 @@ def options(doc: str | None, runs: int) -> argparse.ArgumentParser:
 
 
 def show(figures: Sequence[Figure], given: argparse.Namespace) -> None:
-    """Print them as asked for."""
+    """Print the figures as a table or as JSON."""
     if given.json:
         print(json.dumps([figure.json() for figure in figures], indent=1))
     else:

@@ -1,11 +1,11 @@
-"""What a hot caller waits for inside the process: a valid token, or the refusal while a workload is `auth_retrying`.
+"""The cost of a hot caller inside the process: a valid token, or the refusal while a workload is `auth_retrying`.
 
     .venv/bin/python packaging/bench/hot.py [--runs 30] [--quick] [--json]
 
 The real engine with its real clocks and ten workloads; logins and token endpoint are in memory, as no caller ever waits
-for them (M15). Each value is the mean of a thousand calls of `Callers.token` one after another, in microseconds of this
-thread's processor time: a busy machine is not to be measured. Even so a busy neighbour on the same core makes it slower:
-the lowest tells what the code costs by itself.
+for them (M15). Each value is the mean of a thousand consecutive calls of `Callers.token`, in microseconds of this
+thread's processor time, so that other load counts little. A busy neighbour on the same core still makes it slower: the
+lowest value is what the code itself costs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def measure(runs: int) -> list[Figure]:
-    """Both ways to be answered at once."""
+    """Both kinds of immediate answer."""
     with tempfile.TemporaryDirectory(prefix="amberlight-bench-") as root:
         found = asyncio.run(_measure(Path(root), runs))
     return [
@@ -70,7 +70,7 @@ async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
 
 
 async def _rounds(callers: Any, name: str, kind: type, runs: int) -> list[float]:
-    """Microseconds a call; the first round only warms up."""
+    """Microseconds per call; the first round only warms up."""
     took: list[float] = []
     answer: object = None
     for _ in range(runs + 1):
@@ -79,7 +79,7 @@ async def _rounds(callers: Any, name: str, kind: type, runs: int) -> list[float]
             answer = await callers.token(name, 0.0)
         took.append((time.thread_time() - began) / CALLS * 1e6)
         assert isinstance(answer, kind), answer
-        await asyncio.sleep(0)  # the engine's own work is not part of a call
+        await asyncio.sleep(0)  # the engine's own work must not count as part of a call
     return took[1:]
 
 

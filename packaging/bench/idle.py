@@ -1,11 +1,11 @@
-"""What Amberlight costs while nothing happens: wake-ups and processor time of `amberlight run` on a desktop of its own.
+"""The idle cost of Amberlight: wake-ups and processor time of `amberlight run` on a headless desktop.
 
     .venv/bin/python packaging/bench/idle.py [--seconds 60] [--rounds 1] [--workloads 10] [--json]
 
-The desk is the one of the desktop tests: panel, notifications, gnome-keyring, and a system bus on which logind and NetworkManager
-are played, so that every native source is live. Ten workloads on loopback are signed in with tokens of a day. A wake-up is a
-voluntary context switch of any thread (/proc/PID/task/*/status); processor time is the scheduler's (schedstat). Both are
-counted over a minute that begins after everything was used once and has settled.
+The desktop is that of the desktop tests: panel, notifications, gnome-keyring, and a system bus with mocked logind and
+NetworkManager, so that every native source is live. Ten workloads on loopback are signed in with tokens that last a day.
+A wake-up is a voluntary context switch of any thread (/proc/PID/task/*/status); processor time is the scheduler's
+(schedstat). Both are counted over a minute that begins after everything was used once and has settled.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ scopes = ["mail"]
 
 
 def threads(pid: int) -> dict[str, tuple[int, float]]:
-    """Of each thread: voluntary context switches so far, and milliseconds on a processor."""
+    """For each thread: voluntary context switches so far, and milliseconds of processor time."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
@@ -47,7 +47,7 @@ def threads(pid: int) -> dict[str, tuple[int, float]]:
 
 
 def measure(pid: int, seconds: float) -> dict[str, Any]:
-    """The difference that so many seconds make, a minute's worth of it."""
+    """What `seconds` add to both counts, scaled to a minute."""
     before, began = threads(pid), time.monotonic()
     time.sleep(seconds)
     after, minutes = threads(pid), (time.monotonic() - began) / 60.0
@@ -75,7 +75,7 @@ def main() -> None:
     given = options.parse_args()
     if given.quick:
         given.seconds, given.settle = 10.0, 5.0
-    found = played(given)
+    found = run_app(given)
     if given.json:
         print(json.dumps(found, indent=2))
         return
@@ -87,7 +87,7 @@ def main() -> None:
         )
 
 
-def played(given: argparse.Namespace) -> dict[str, Any]:
+def run_app(given: argparse.Namespace) -> dict[str, Any]:
     """One run of the app, measured several times."""
     from tests.desktop.desk import Desk
     from tests.desktop.program import Program
@@ -112,7 +112,7 @@ def played(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def sign_in(desk: Any, program: Any, server: Any, workloads: int) -> None:
-    """Every workload was signed in yesterday: a child does it, as the keyring is found by the environment."""
+    """Store a login for every workload, in a child process, as the environment selects the keyring."""
     grants = [server.issue(scope="mail").refresh_token for _ in range(workloads)]
     subprocess.run(
         [sys.executable, "-c", CHILD],
@@ -142,7 +142,7 @@ asyncio.run(main())
 
 
 def until(holds: Any, limit: float = 60.0) -> None:
-    """Wait for it."""
+    """Wait until the condition holds, at most `limit` seconds."""
     end = time.monotonic() + limit
     while not holds():
         if time.monotonic() > end:

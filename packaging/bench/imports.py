@@ -1,9 +1,9 @@
-"""What each dependency costs: time to import and memory, beside a bare Python in the same run.
+"""The cost of each dependency: import time and memory, against a bare Python in the same run.
 
     .venv/bin/python packaging/bench/imports.py [--rounds 5] [--json]
 
 Each figure is the median of fresh processes. `ms` is the import alone; `PSS` and `USS` are megabytes of the whole
-process after it, less those of a bare Python of this run. Times drift with the machine: compare them with the first row,
+process after it, minus those of a bare Python in this run. Times drift with the machine: compare them with the first row,
 `asyncio`, not with those of another day. Packages share parts (ssl, cryptography), so the rows do not add up.
 """
 
@@ -52,7 +52,7 @@ def once(statement: str) -> tuple[float, float, float]:
 
 def median(statement: str, rounds: int) -> tuple[float, float, float]:
     """The median of each figure."""
-    once(statement)  # the compiled files are written, the disk is warm
+    once(statement)  # so that compiled files exist and the disk cache is warm
     runs = [once(statement) for _ in range(rounds)]
     took, pss, uss = (statistics.median(column) for column in zip(*runs, strict=True))
     return took, pss, uss

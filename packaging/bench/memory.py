@@ -1,15 +1,15 @@
-"""Memory at rest: tray, proxy and ten workloads, everything used once, beside email-oauth2-proxy.
+"""Idle memory: tray, proxy and ten workloads after everything was used once, against email-oauth2-proxy.
 
     .venv/bin/python packaging/bench/memory.py [--runs 5] [--quick] [--json] [--by-file]
 
-On a desk of the desktop tests with a real keyring. Everything used once: ten logins read, refreshed, rotated and written
-back, a call through the proxy, a notification (the server refuses one login for good). The peer has its icon, its
-listeners and one account, and no clients; it was never used, which is to its advantage.
+On the headless desktop of the desktop tests with a real keyring. Everything used once means: ten logins read, refreshed,
+rotated and written back, a call through the proxy, a notification (the server refuses one login for good). The peer has
+its icon, its listeners and one account, and no clients; it is never used, which is to its advantage.
 
-PSS divides a page by those who have it mapped, so it falls when anybody else runs the same Python. Here everybody does:
-this script too. What belongs to the program alone, its interpreter and its packages, is therefore counted in full in
-`PSS alone`, which is judged; what belongs to the desktop (libc, GTK) is shared as the kernel says. USS is what only this
-process has, and suffers from the same neighbours.
+PSS divides a page among the processes that have it mapped, so it falls when another process runs the same Python, as this
+script does. What belongs to the program alone, its interpreter and its packages, is therefore counted in full in
+`PSS alone`, which is judged; what belongs to the desktop (libc, GTK) is shared as the kernel reports it. USS is what only
+this process has, and falls with the same neighbours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ sys.path.insert(0, str(ROOT))
 
 SETTLE = 20.0  # s from the last use to the measurement
 WORKLOADS = 10
-OWN = re.compile(r"/(lib)?python3|site-packages|dist-packages|/emailproxy")  # nobody else's on an ordinary desktop
+OWN = re.compile(
+    r"/(lib)?python3|site-packages|dist-packages|/emailproxy"
+)  # used by no other program on an ordinary desktop
 CALL = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
 
 Memory = dict[str, float]
@@ -56,8 +58,8 @@ def main() -> None:
     show(measure(1, 5.0) if given.quick else measure(given.runs, SETTLE), given)
 
 
-def measure(runs: int, settle: float, look: Callable[[int], None] | None = None) -> list[Figure]:
-    """Fresh starts by turns. `look` sees the process of ours before it ends."""
+def measure(runs: int, settle: float, inspect: Callable[[int], None] | None = None) -> list[Figure]:
+    """Fresh starts in turns. `inspect` gets the process id of ours before it ends."""
     from tests.desktop.desk import Desk
 
     found: dict[str, list[Memory]] = {"ours": [], "peer": []}
@@ -68,9 +70,9 @@ def measure(runs: int, settle: float, look: Callable[[int], None] | None = None)
         stack.callback(host.close)
         for _ in range(runs):
             root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amberlight-bench-")))
-            found["ours"].append(ours(desk, root, settle, look))
+            found["ours"].append(ours(desk, root, settle, inspect))
             try:
-                start = peer(desk.env, root) if look is None else None
+                start = peer(desk.env, root) if inspect is None else None
             except PeerMissingError as missing:
                 note = str(missing)
             else:
@@ -80,7 +82,7 @@ def measure(runs: int, settle: float, look: Callable[[int], None] | None = None)
 
 
 def figures(found: Mapping[str, Sequence[Memory]], note: str) -> list[Figure]:
-    """The rows; a ratio is that of two starts which followed each other."""
+    """The rows; a ratio compares two starts that followed each other."""
     rows = []
     for what in ("PSS alone", "PSS", "USS", "RSS"):
         mine = tuple(each[what] for each in found["ours"])
@@ -94,7 +96,7 @@ def figures(found: Mapping[str, Sequence[Memory]], note: str) -> list[Figure]:
 
 
 def theirs(host: Host, start: Start, settle: float) -> Memory:
-    """The peer with its icon up."""
+    """The memory of the peer with its icon shown."""
     process, _ = host.started(start)
     try:
         time.sleep(settle)
@@ -103,8 +105,8 @@ def theirs(host: Host, start: Start, settle: float) -> Memory:
         end(process)
 
 
-def ours(desk: Any, root: Path, settle: float, look: Callable[[int], None] | None) -> Memory:
-    """The program after everything was used once."""
+def ours(desk: Any, root: Path, settle: float, inspect: Callable[[int], None] | None) -> Memory:
+    """The memory of Amberlight after everything was used once."""
     from tests.desktop.program import Program
     from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
@@ -126,13 +128,13 @@ def ours(desk: Any, root: Path, settle: float, look: Callable[[int], None] | Non
             until(lambda: refused(program.client(), "w9"))
             time.sleep(settle)
             found = memory(program.pid)
-            if look is not None:
-                look(program.pid)
+            if inspect is not None:
+                inspect(program.pid)
             return found
 
 
 def refused(client: Any, name: str) -> bool:
-    """Whether its login is refused; else asks for another attempt, as one whose login is being stored takes none."""
+    """Whether its login is refused; if not, request another attempt, as one may be ignored while a login is stored."""
     if client.status(name)["auth"]["detail"] == "refused":
         return True
     client.post(name, "retry")
@@ -151,7 +153,7 @@ def call(access: Mapping[str, Any]) -> None:
     connection.close()
 
 
-# --- what the kernel says --------------------------------------------------------------------------------------------
+# --- reading /proc ---------------------------------------------------------------------------------------------------
 
 
 def mappings(pid: int) -> list[tuple[str, dict[str, int]]]:
@@ -167,7 +169,7 @@ def mappings(pid: int) -> list[tuple[str, dict[str, int]]]:
 
 
 def memory(pid: int) -> Memory:
-    """MB."""
+    """RSS, PSS, USS and `PSS alone`, in MB."""
     found = Counter[str]()
     for name, sizes in mappings(pid):
         private = sizes["Private_Clean"] + sizes["Private_Dirty"]
@@ -177,7 +179,7 @@ def memory(pid: int) -> Memory:
 
 
 def parts(pid: int) -> dict[str, float]:
-    """MB by file, the largest first, by the same count as `PSS alone`."""
+    """MB by file, the largest first, counted as in `PSS alone`."""
     found = Counter[str]()
     for name, sizes in mappings(pid):
         found[name] += sizes["Rss"] if OWN.search(name) else sizes["Pss"]

@@ -1,11 +1,11 @@
-"""The peer: email-oauth2-proxy with its GUI, the nearest thing to Amberlight that people have. A peer of the bench only.
+"""The peer of the benchmarks: email-oauth2-proxy with its GUI, the most similar program. Installs it and starts it.
 
     .venv/bin/python packaging/bench/peer.py DIRECTORY
 
-installs it there, in an environment of its own over the system's Python, as its tray icon needs GTK from the system
-(on Debian: python3-venv python3-gi gir1.2-ayatanaappindicator3-0.1). The scripts look for it in AMBERLIGHT_BENCH_PEER or
-in the user's cache directory, and install it there once if it is missing. Whatever fails becomes a sentence in the
-table: the figures of ours are measured all the same.
+installs it there, in an environment over the system's Python, as its tray icon needs GTK from the system (on Debian:
+python3-venv python3-gi gir1.2-ayatanaappindicator3-0.1). The scripts look for it in AMBERLIGHT_BENCH_PEER or in the
+user's cache directory, and install it there once if it is missing. A failure becomes a sentence in the table; our own
+figures are still measured.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ client_secret = not-a-secret
 
 
 class PeerMissingError(Exception):
-    """It is not there and cannot be had; the text says why."""
+    """The peer is missing and cannot be installed; the text says why."""
 
 
 def directory() -> Path:
-    """Where it is, or is to be."""
+    """The directory of its installation."""
     given = os.environ.get("AMBERLIGHT_BENCH_PEER")
     return Path(given) if given else platformdirs.user_cache_path("amberlight-bench") / "peer"
 
 
 def command() -> list[str]:
-    """Starts it, without its arguments. Raises `PeerMissingError`."""
+    """Its command without arguments; installs it first if needed. Raises `PeerMissingError`."""
     program = directory() / "bin" / "emailproxy"
     if not program.exists():
         install(directory())
@@ -63,7 +63,7 @@ def command() -> list[str]:
 
 
 def install(where: Path) -> None:
-    """Make the environment. Raises `PeerMissingError`."""
+    """Create the environment with the peer. Raises `PeerMissingError`."""
     for what, words in (
         ("python3-gi and gir1.2-ayatanaappindicator3-0.1 are needed", [PYTHON, "-c", NEEDS]),
         ("no environment can be made", [PYTHON, "-m", "venv", "--system-site-packages", str(where)]),
@@ -78,12 +78,12 @@ def install(where: Path) -> None:
 
 
 def own_python() -> str:
-    """The Python that runs ours: best one of an installation of its own, without what only tests need."""
+    """The Python that runs Amberlight: preferably that of a separate installation without test dependencies."""
     return os.environ.get("AMBERLIGHT_BENCH_PYTHON") or sys.executable
 
 
 def arguments(root: Path) -> list[str]:
-    """Its configuration, written below `root`: a listener for each protocol and one account, and no clients."""
+    """Its arguments, with a configuration written below `root`: a listener for each protocol, one account, no clients."""
     imap, smtp = free_ports(2)
     file = root / "emailproxy.config"
     file.write_text(CONFIG.format(imap=imap, smtp=smtp))
@@ -91,7 +91,7 @@ def arguments(root: Path) -> list[str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Of the loopback interface, free a moment ago."""
+    """Ports of the loopback interface that were free when asked."""
     with_sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in with_sockets]
     for each in with_sockets:

@@ -1,16 +1,15 @@
-"""What the proxy costs: an upstream asked directly, through Amberlight, and through a plain httpx2 proxy of the same job.
+"""The cost of the proxy: requests to an upstream directly, through Amberlight, and through an httpx2 proxy of the same job.
 
     .venv/bin/python packaging/bench/proxy.py [--quick] [--json] [--stream GB]
 
-A 330-byte POST with a client's headers, 1,023 bytes of JSON back, connections kept alive, at 1, 8 and 32 connections. The
-upstream and the load generator are the same for all three and share the second processor; what is measured has the first
-to itself. The rounds are short and the three take turns in them, so that whatever else the machine does meets all of
-them; each figure is the median. Where others are busy, too, requests per second and times say more about them than about
-the proxies; `cpu_us`, the processor time that one request takes in the process that is measured, holds even then.
-Amberlight is the whole program without its tray, with engine, key check and audit line in a log file; the httpx2 proxy
-has the same server, checks and log line.
+A 330-byte POST with a client's headers, 1,023 bytes of JSON back, keep-alive, at 1, 8 and 32 connections. The upstream
+and the load generator are the same for all three and share the second processor; the measured process has the first to
+itself. The rounds are short and the three take turns, so that other load affects all of them; each figure is the median.
+On a busy machine, requests per second and times say little about the proxies; `cpu_us`, the processor time of one request
+in the measured process, is reliable even then. Amberlight is the whole program without its tray, with engine, key check
+and audit line in a log file; the httpx2 proxy has the same server, checks and log line.
 
-`--stream` sends so many GB through Amberlight in each direction instead, and tells what its memory did meanwhile.
+`--stream` instead sends so many GB through Amberlight in each direction, and reports its memory meanwhile.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ Figures = dict[str, dict[str, dict[str, float]]]
 
 
 def main() -> None:
-    """Measure and print, or be one of the processes that are measured."""
+    """Measure and print, or run as one of the processes of the benchmark."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--quick", action="store_true", help="one short round")
     options.add_argument("--json", action="store_true")
@@ -79,7 +78,7 @@ def main() -> None:
 
 
 def table(found: Figures) -> str:
-    """For people; the ratio is to the httpx2 proxy."""
+    """A readable table; ratios are to the httpx2 proxy."""
     lines = [f"{'':12}{'conn':>5}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}{'x httpx2':>10}{'by CPU':>9}"]
     for stack, rows in found.items():
         for count, row in rows.items():
@@ -91,7 +90,7 @@ def table(found: Figures) -> str:
 
 
 class Scene:
-    """The processes, in directories of their own, from `with` to its end."""
+    """The benchmark's processes, in temporary directories, for the length of a `with` block."""
 
     def __enter__(self) -> Scene:
         from trayapp.oauthtest import OAuthServer
@@ -106,7 +105,7 @@ class Scene:
         self._stack.close()
 
     def _start(self, *role: str, cpu: int, facts: dict[str, str | None] | None = None) -> str:
-        """A process of ours on this processor; its first line. It is told `facts` by its stdin and ends with that."""
+        """Start a role on this processor; returns its first line. It reads `facts` from stdin and ends with stdin."""
         process = self._stack.enter_context(_process(*role, cpu=cpu))
         assert process.stdin is not None
         assert process.stdout is not None
@@ -131,7 +130,7 @@ class Scene:
         return self._start("amberlight", cpu=0, facts=facts)
 
     def measure(self, *, rounds: int) -> Figures:
-        """All three at every number of connections."""
+        """The figures of all three at every number of connections."""
         addresses = {
             "direct": (self._upstream, "/mcp", self.pid),
             "amberlight": (self._amberlight(self._upstream), "/w/bench", self.pid),
@@ -151,7 +150,7 @@ class Scene:
         return {s: {c: _median(found) for c, found in by_count.items()} for s, by_count in rows.items()}
 
     def stream(self, size: int) -> dict[str, float]:
-        """So many bytes down and up; resident memory before and at its highest, in MB, and the seconds it took."""
+        """Send `size` bytes down and up; returns resident memory before and at its peak, in MB, and the seconds taken."""
         from tests.proxy.streaming import sink_and_source
 
         found: dict[str, float] = {}
@@ -192,13 +191,13 @@ def _median(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _spent(pid: int) -> float:
-    """Microseconds of processor time of its main thread, where every loop here runs; 0 where there is no /proc."""
+    """Microseconds of processor time of its main thread, which runs the loop; 0 without /proc."""
     found = Path(f"/proc/{pid}/schedstat")
     return int(found.read_text().split()[0]) / 1000 if found.exists() else 0.0
 
 
 def _resident(pid: int) -> float:
-    """MB."""
+    """Resident memory, in MB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
@@ -209,7 +208,7 @@ def _watch(pid: int, peak: list[float], done: threading.Event) -> None:
 
 
 def _transfer(host: str, way: str, size: int) -> int:
-    """One request through the proxy by a plain socket; the bytes that arrived at the other end."""
+    """One request through the proxy over a plain socket; returns the bytes that arrived at the other end."""
     name, _, port = host.partition(":")
     piece = bytes(1 << 18)
     with socket.create_connection((name, int(port))) as sock:
@@ -236,13 +235,13 @@ def _transfer(host: str, way: str, size: int) -> int:
 
 
 def ready(address: str) -> None:
-    """Say where it listens, and end with the stdin of whoever started it."""
+    """Print the address that this process listens on, and exit when stdin is closed."""
     print(address, flush=True)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 
 
 class UpstreamProtocol(asyncio.Protocol):
-    """As little of HTTP as these requests need."""
+    """The minimum of HTTP that these requests need."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -274,7 +273,7 @@ def upstream() -> None:
 
 
 def amberlight() -> None:
-    """The whole program without a tray, signed in yesterday; the login comes by stdin, never as an argument."""
+    """The whole program without a tray, signed in; the login comes by stdin, never as an argument."""
     from trayapp.app.app import App
     from trayapp.app.logs import log_to_file
     from trayapp.app.parts import Parts
@@ -306,7 +305,7 @@ def amberlight() -> None:
 
 
 def httpx2_proxy(upstream: str, root: str) -> None:
-    """What most people would write: the same server and the same checks, and httpx2 towards the upstream."""
+    """A straightforward proxy: the same server and the same checks, with httpx2 towards the upstream."""
     import httpx2
     from aiohttp import web
 
@@ -354,7 +353,7 @@ def httpx2_proxy(upstream: str, root: str) -> None:
 
 
 def load(host: str, path: str, count: str, seconds: str) -> None:
-    """Keep so many connections busy for so long; one request at a time on each."""
+    """Keep `count` connections busy for `seconds`, with one request at a time on each."""
     name, _, port = host.partition(":")
     request = HEAD.format(path=path, host=host, key=KEY, length=len(QUESTION)).encode() + QUESTION
     poll = selectors.DefaultSelector()
@@ -388,7 +387,7 @@ def load(host: str, path: str, count: str, seconds: str) -> None:
 
 
 def _whole(data: bytes) -> bool:
-    """The answer is here; all three end in the same body, by length or as the last chunk."""
+    """Whether the answer is complete; all three end in the same body, by length or as the last chunk."""
     assert data.startswith(b"HTTP/1.1 200"), data[:200]
     return data.endswith((ANSWER, ANSWER + b"\r\n0\r\n\r\n"))
 

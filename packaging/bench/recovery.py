@@ -1,12 +1,12 @@
-"""How long after the network's return everything is signed in again: two real networks, one real cable between them.
+"""Recovery time: from the network's return until every workload is running, between two network namespaces.
 
     .venv/bin/python packaging/bench/recovery.py [--rounds 5] [--case 10x10] [--json]
 
-The authorization servers live in one network namespace, the app in another, a veth pair between them; the kernel's own
-messages are all that the app hears. In each round the far end is taken down until every workload is `auth_retrying`
-(offline), then up again; `seconds` is from that moment until every workload is `running` with a fresh token, the 3 s that
-a network must be quiet (M10) included. A case is WORKLOADSxSERVERS. Logins are kept in memory, so this is the time of network, engine and
-token endpoints without that of a keyring. Needs root, or a kernel that lets users have namespaces.
+The authorization servers live in one network namespace, the app in another, with a veth pair between them; the app hears
+only the kernel's own messages. In each round the far end is taken down until every workload is `auth_retrying` (offline),
+then brought up again; `seconds` is from that moment until every workload is `running` with a fresh token, including the
+3 s that a network must be quiet (M10). A case is WORKLOADSxSERVERS. Logins are in memory, so this is the time of network,
+engine and token endpoints without a keyring. Needs root or user namespaces.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-HERE, THERE = "10.77.0.1", "10.77.0.2"  # the servers' end of the cable, and the app's
+HERE, THERE = "10.77.0.1", "10.77.0.2"  # the servers' end of the link, and the app's
 SHORT, LONG = 4.0, 3600.0  # s that an access token lives, before and after an outage
 BUDGET = {"10x10": 5.0, "100x50": 15.0}  # s
-LIMIT = 30.0  # s until a state that was waited for counts as a failure
-STEP = 0.02  # s between two looks at all workloads
+LIMIT = 30.0  # s after which a state that does not come is a failure
+STEP = 0.02  # s between two checks of all workloads
 
 Report = dict[str, Any]
 
@@ -75,12 +75,12 @@ def main() -> None:
 
 
 def ip(command: str) -> None:
-    """One `ip` command in this namespace."""
+    """Run an `ip` command in this namespace."""
     subprocess.run(["ip", *command.split()], check=True)
 
 
 def measure(workloads: int, servers: int, rounds: int) -> list[Report]:
-    """One case: for each round how long it took, and what every workload said on the way."""
+    """One case: for each round the times, and the states of all workloads when down and up."""
     from trayapp.oauthtest import OAuthServer
 
     with ExitStack() as stack:
@@ -110,7 +110,7 @@ def measure(workloads: int, servers: int, rounds: int) -> list[Report]:
 
 
 def certificate(trusted: Path) -> ssl.SSLContext:
-    """For servers on `HERE`; who made it is written to `trusted`. Tokens go over http to this machine only."""
+    """A TLS context for servers on `HERE`, as tokens go over http to loopback only; its CA is written to `trusted`."""
     import trustme
 
     authority = trustme.CA()
@@ -121,7 +121,7 @@ def certificate(trusted: Path) -> ssl.SSLContext:
 
 
 def login(number: int, server: Any) -> dict[str, str]:
-    """What the app needs to know of a workload that was signed in yesterday."""
+    """The facts of a signed-in workload for the app."""
     grant = server.issue(scope="mcp")
     return {
         "name": f"w{number}",
@@ -133,7 +133,7 @@ def login(number: int, server: Any) -> dict[str, str]:
 
 
 def one_round(app: Remote, servers: list[Any]) -> Report:
-    """Down until all is amber, up until all is green."""
+    """Link down until all workloads are amber, then up until all are green."""
     lifetime(servers, SHORT)
     app.ask("renew", within=SHORT)
     pulled = time.monotonic()
@@ -159,7 +159,7 @@ def lifetime(servers: list[Any], seconds: float) -> None:
 
 
 class Remote:
-    """The app in the other namespace: a line of JSON each way."""
+    """The app in the other namespace, driven by one line of JSON each way."""
 
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         assert child.stdin is not None
@@ -185,7 +185,7 @@ class Remote:
 
 
 class App:
-    """The real app with logins in memory, told by lines on its standard input what to wait for."""
+    """The real app with logins in memory; lines on its standard input tell it what to wait for."""
 
     def run(self) -> None:
         from trayapp.app import app
@@ -226,7 +226,7 @@ class App:
             scope="mcp",
         )
         asyncio.run(keystore.store(each["name"], held))
-        # The rules of the product; only what makes a workload amber is hurried, as every round has to wait for it.
+        # The product's rules; only what makes a workload amber is shortened, as every round has to wait for it.
         policy = Policy(usable_margin=1.0, impossible_grace=1.0)
         return Spec(
             each["name"],
@@ -261,7 +261,7 @@ class App:
         return await self._when(lambda: self._control.snapshot().gate == word, word)
 
     async def _renew(self, within: float) -> Report:
-        """New tokens for all, that end within so many seconds."""
+        """Get new tokens for all that expire within so many seconds."""
         from trayapp.core.presentation import Action, Verb
 
         asked: dict[str, float] = {}
@@ -290,7 +290,7 @@ class App:
         return list(self._control.snapshot().workloads.values())
 
     def _problem(self) -> str:
-        """The last error of one of them."""
+        """The last error of any workload."""
         return next((view.auth.last_error.summary for view in self._views() if view.auth.last_error), "no error")
 
     def _states(self) -> dict[str, int]:

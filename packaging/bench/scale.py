@@ -1,11 +1,12 @@
-"""10, 100, 1,000 workloads: what each costs in memory and processor time, and the longest step of the loop.
+"""Scaling to 10, 100 and 1,000 workloads: memory and processor time of each, and the longest step of the loop.
 
     .venv/bin/python packaging/bench/scale.py [--runs 5] [--quick] [--json] [--sizes 10 100 1000]
 
-The real engine in virtual time, its logins and token endpoint in memory. A run is a life in short: all start together, an hour passes, the network goes for an hour and
-comes back, a person clicks *Retry all now*. Sizes are measured in processes of their own: memory by tracemalloc (what
-is there after the start, less what each login holds), times without it. A step is what runs between two looks of
-asyncio at its sockets and callers, from the moment the configuration is taken up; its time is the processor's, as on a busy machine a clock would measure others.
+The real engine in virtual time, with logins and token endpoint in memory. A run is a short life: all start together, an
+hour passes, the network is gone for an hour and comes back, a person clicks *Retry all now*. Each size is measured in a
+process of its own: memory by tracemalloc (after the start, minus what each login holds), times without it. A step is one
+callback of the event loop after the configuration was applied; its time is processor time, as on a busy machine a clock
+would measure other load.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ sys.path.insert(0, str(ROOT))
 
 SIZES = (10, 100, 1000)
 STEP, EACH = 20.0, 6.0  # ms, KB
-LINEAR = 1.25  # of the cost of one workload, from 100 to 1,000: a quarter for the noise of the machine
+LINEAR = 1.25  # × the cost of one workload, from 100 to 1,000: a quarter for noise
 ENDPOINT = "https://as.example/token"
 HOUR = 3600.0
-TAKEN_UP: list[float] = []  # ms that `configure` took; one step, once in the life of the program
+CONFIGURED: list[float] = []  # ms that `configure` took; one step, once in the life of the program
 
 
 def main() -> None:
-    """Measure and print, or be one of the processes that are measured."""
+    """Measure and print, or run as one of the measured processes."""
     made = options(__doc__, runs=5)
     made.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     made.add_argument("--role", nargs=2, help="used by this script itself")
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def measure(runs: int, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
-    """All sizes, by turns."""
+    """All sizes, in turns."""
     lives: dict[int, list[dict[str, float]]] = {size: [] for size in sizes}
     for _ in range(runs):
         for size in sizes:
@@ -78,7 +79,7 @@ def measure(runs: int, sizes: tuple[int, ...] = SIZES) -> list[Figure]:
 
 
 def child(role: str, size: int) -> dict[str, float]:
-    """What a fresh process found."""
+    """The figures of a fresh process."""
     command = [sys.executable, __file__, "--role", role, str(size)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -87,7 +88,7 @@ def child(role: str, size: int) -> dict[str, float]:
 
 @asynccontextmanager
 async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, Any]]) -> AsyncIterator[Any]:
-    """A running engine with so many workloads that were signed in yesterday."""
+    """A running engine with a workload for each of these logins."""
     from tests.engine.engines import ForgetfulJournal, HeldSignIn, Tokens, keystore_with
     from trayapp.app.memory import freeze_loaded
     from trayapp.core.gate import Gate
@@ -108,7 +109,7 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
     freeze_loaded()
     began = time.thread_time()
     made.configure(specs)
-    TAKEN_UP.append((time.thread_time() - began) * 1000)
+    CONFIGURED.append((time.thread_time() - began) * 1000)
     running = asyncio.create_task(made.run(), name="engine")
     try:
         yield made
@@ -118,7 +119,7 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
 
 
 def signed_in(size: int) -> list[tuple[str, Any]]:
-    """Names and logins."""
+    """`size` names with a login each."""
     from trayapp.core.model import Login, Secret
 
     names = [f"w{number}" for number in range(size)]
@@ -126,11 +127,11 @@ def signed_in(size: int) -> list[tuple[str, Any]]:
 
 
 async def weigh(size: int) -> dict[str, float]:
-    """KB that a workload takes once it runs. The rotated login takes the place of the one that was there before."""
+    """KB per running workload. The rotated login replaces the one from before the measurement."""
     from tests.engine.engines import VirtualClock, Watcher
 
     async with engine(1, VirtualClock(), Watcher(), signed_in(1)):
-        pass  # whatever is loaded or kept by the first one is there now
+        pass  # load and cache what the first engine needs
     logins, clock = signed_in(size), VirtualClock()
     gc.collect()
     tracemalloc.start()
@@ -143,7 +144,7 @@ async def weigh(size: int) -> dict[str, float]:
 
 
 async def live(size: int) -> dict[str, float]:
-    """The longest step, and the processor time of it all for one workload."""
+    """The longest step, and the processor time of the whole life per workload."""
     from tests.engine.engines import VirtualClock, Watcher
     from trayapp.core.presentation import Action, Verb
     from trayapp.engine.ports import SystemChange
@@ -162,14 +163,14 @@ async def live(size: int) -> dict[str, float]:
             made.post(Action(Verb.RETRY_ALL))
             await green(made, clock)
     return {
-        "taken_up_ms": TAKEN_UP[-1],
+        "taken_up_ms": CONFIGURED[-1],
         "longest_ms": longest.seconds * 1000,
         "each_ms": (time.thread_time() - began) / size * 1000,
     }
 
 
 async def green(made: Any, clock: Any) -> None:
-    """Until every workload runs; time goes by only when nobody can do anything without."""
+    """Wait until every workload runs; virtual time passes only when nothing else can happen."""
     from trayapp.core.model import Phase
 
     for _ in range(1000):
@@ -180,7 +181,7 @@ async def green(made: Any, clock: Any) -> None:
 
 
 class Longest:
-    """While it lasts every step of the loop is timed."""
+    """Times every step of the loop within a `with` block, and holds the longest."""
 
     def __enter__(self) -> Longest:
         self.seconds = 0.0
@@ -189,7 +190,7 @@ class Longest:
         def timed(handle: asyncio.Handle) -> None:
             began = time.thread_time()
             before(handle)
-            if asyncio.Handle._run is timed:  # not the step in which it is over: that goes on to shut the engine down
+            if asyncio.Handle._run is timed:  # not the step that ends the block: it also shuts the engine down
                 self.seconds = max(self.seconds, time.thread_time() - began)
 
         asyncio.Handle._run = timed  # type: ignore[assignment,method-assign]

@@ -1,10 +1,10 @@
-"""From the start of the process until its icon is registered with the tray host, beside email-oauth2-proxy.
+"""Start-up time: from starting the process until its icon is registered with the tray host, against email-oauth2-proxy.
 
     .venv/bin/python packaging/bench/start.py [--runs 5] [--quick] [--json]
 
-Both start on one desk of the desktop tests, by turns, so that whatever else the machine does meets both; the first start
-of each only warms up. The moment is the host's own signal `StatusNotifierItemRegistered`. Ours has ten workloads in its
-configuration. `processor time` is what the process had used by then: it hardly depends on how busy the machine is.
+Both start on one headless desktop, in turns, so that other load affects both; the first start of each only warms up. The
+end is the host's own signal `StatusNotifierItemRegistered`. Amberlight has ten workloads in its configuration.
+`processor time` is what the process had used by then: it hardly depends on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(runs: int) -> list[Figure]:
-    """Ours and the peer's by turns."""
+    """The starts of ours and the peer, in turns."""
     from tests.desktop.desk import Desk
 
     with Desk(system_bus=True) as desk, tempfile.TemporaryDirectory(prefix="amberlight-bench-") as root:
@@ -60,7 +60,7 @@ def measure(runs: int) -> list[Figure]:
 
 
 def figures(found: Mapping[str, Sequence[tuple[float, float]]], note: str) -> list[Figure]:
-    """The rows; a ratio is that of two starts which followed each other."""
+    """The rows; a ratio compares two starts that followed each other."""
     rows = []
     for column, (what, unit) in enumerate((("start to icon", "ms"), ("processor time until then", "ms"))):
         ours = tuple(took[column] for took in found["ours"])
@@ -74,13 +74,13 @@ def figures(found: Mapping[str, Sequence[tuple[float, float]]], note: str) -> li
 
 
 def ours(desk: Any, root: Path) -> Start:
-    """`amberlight run` with ten workloads of which nothing is known yet."""
+    """`amberlight run` with ten workloads that have never been signed in."""
     from idle import CONFIG
 
     from tests.desktop.program import Program
     from trayapp.oauthtest import OAuthServer
 
-    with OAuthServer(check=False) as server:  # its addresses only: nothing is asked before the icon is there
+    with OAuthServer(check=False) as server:  # only for its URLs: no request is made before the icon is shown
         program = Program(desk, root, server)
         program.configure("[settings]\nport = 0\n" + "".join(CONFIG.format(number=n, server=server) for n in range(10)))
     environment = clean(program.environment)
@@ -88,13 +88,13 @@ def ours(desk: Any, root: Path) -> Start:
 
 
 def peer(env: Mapping[str, str], root: Path) -> Start:
-    """The other program. Raises `PeerMissingError`."""
+    """The peer. Raises `PeerMissingError`."""
     program, environment = peer_command(), clean(env)
     return lambda: start([*program, *peer_arguments(root)], environment, root)
 
 
 def clean(env: Mapping[str, str]) -> dict[str, str]:
-    """Compiled files are written and used, as after any installation."""
+    """The environment without PYTHONDONTWRITEBYTECODE, so that compiled files are used as after any installation."""
     return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
@@ -104,7 +104,7 @@ def start(words: Sequence[str], env: Mapping[str, str], root: Path) -> subproces
 
 
 class Host:
-    """The tray host as somebody on the session bus hears it."""
+    """The tray host's signals on the session bus."""
 
     def __init__(self, address: str) -> None:
         from jeepney import MatchRule, message_bus  # type: ignore[import-untyped]
@@ -117,13 +117,13 @@ class Host:
         Proxy(message_bus, self._bus).AddMatch(self._rule)
 
     def once(self, start: Start) -> tuple[float, float]:
-        """Milliseconds until the icon, and those of a processor; the program is ended afterwards."""
+        """Milliseconds until the icon, and of processor time until then; the program is ended afterwards."""
         process, took = self.started(start)
         end(process)
         return took
 
     def started(self, start: Start) -> tuple[subprocess.Popen[bytes], tuple[float, float]]:
-        """The same, with the program left running."""
+        """The same, with the program still running."""
         with self._bus.filter(self._rule, bufsize=100) as heard:
             began = time.perf_counter()
             process = start()
@@ -139,13 +139,13 @@ class Host:
         return process, took
 
     def _is_of(self, process: subprocess.Popen[bytes], item: str) -> bool:
-        """Whether the icon is this process's; hosts may tell of one twice, or late."""
+        """Whether the icon belongs to this process; hosts may report an icon twice, or late."""
         from jeepney import message_bus
         from jeepney.io.blocking import Proxy
 
         try:
             (owner,) = Proxy(message_bus, self._bus).GetConnectionUnixProcessID(item.partition("/")[0])
-        except Exception:  # noqa: BLE001 - it is gone: an earlier one
+        except Exception:  # noqa: BLE001 - its owner has gone: an icon of an earlier start
             return False
         return bool(owner == process.pid)
 
@@ -154,13 +154,13 @@ class Host:
 
 
 def used(pid: int) -> float:
-    """Milliseconds of a processor, all threads, from the scheduler's own count."""
+    """Milliseconds of processor time of all threads, from the scheduler's own count."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """As a session manager does."""
+    """End a program as a session manager does."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(15)

@@ -1,8 +1,8 @@
-"""`python packaging/deb/build.py`: makes dist/amberlight_VERSION_ARCH.deb of the frozen program.
+"""`python packaging/deb/build.py`: builds dist/amberlight_VERSION_ARCH.deb from the frozen program.
 
-The program goes to /opt/amberlight, with a link in /usr/bin and what a desktop wants to know of it in the usual places.
-No script runs at installation or removal. Needs dpkg-deb; root is not needed. Two builds of the same tree are equal.
-Libraries lose their debugging symbols if `strip` is there. lintian(1) finds nothing in it, with documents.py's overrides.
+The program goes to /opt/amberlight, with a link in /usr/bin and its desktop files in the usual places. No script runs at
+installation or removal. Needs dpkg-deb, but not root. Two builds of the same tree are identical. Libraries lose their
+debugging symbols if `strip` is installed. lintian(1) reports nothing, given the overrides of documents.py.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ASSETS, LINUX = ROOT / "assets", ROOT / "packaging" / "linux"
 NAME = "amberlight"
 PROGRAM = "opt/amberlight"
-EPOCH = 1767225600  # s; the time stamp of every file, unless SOURCE_DATE_EPOCH says another
+EPOCH = 1767225600  # s; the time stamp of every file, unless SOURCE_DATE_EPOCH is set
 CONFFILE = "etc/xdg/autostart/amberlight.desktop"
 
-# What goes where, beside the program itself.
+# Where each file goes, beside the program itself.
 FILES = {
     "usr/share/applications/amberlight.desktop": LINUX / "amberlight.desktop",
     CONFFILE: LINUX / "autostart.desktop",
@@ -70,22 +70,22 @@ def version() -> str:
 
 
 def stage(program: Path, tree: Path) -> None:
-    """Everything but DEBIAN/, with its modes."""
+    """Copy everything but DEBIAN/ into the tree, with its modes."""
     shutil.copytree(program, tree / PROGRAM, symlinks=True)
     for name, source in FILES.items():
         put(tree / name, source.read_bytes())
     link = tree / "usr/bin" / NAME
     link.parent.mkdir(parents=True)
     link.symlink_to(f"/{PROGRAM}/{NAME}")
-    to_read(tree)
-    lighten(tree / PROGRAM)
+    add_documents(tree)
+    strip_libraries(tree / PROGRAM)
     for path in walk(tree):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path == tree / PROGRAM / NAME else 0o644)
 
 
-def to_read(tree: Path) -> None:
-    """Changelog, manual page, copyright and licences, and why lintian is overruled."""
+def add_documents(tree: Path) -> None:
+    """Add changelog, manual page, copyright, licences and lintian overrides."""
     place = tree / "usr/share/doc" / NAME
     put(place / "copyright", documents.COPYRIGHT.encode())
     put(place / "changelog.gz", packed(documents.changelog(stamp())))
@@ -96,13 +96,16 @@ def to_read(tree: Path) -> None:
 
 
 def packed(text: str) -> bytes:
-    """As gzip -9n does."""
+    """Compress like gzip -9n."""
     return gzip.compress(text.encode(), 9, mtime=0)
 
 
-def lighten(program: Path) -> None:
-    """Take out of the libraries where they were built, and the symbols for debuggers, which are a quarter of all. The
-    starter is left alone, as its archive hangs on its end; what was relinked for a wheel (*.libs) strip may break."""
+def strip_libraries(program: Path) -> None:
+    """Remove build directories and debugging symbols, a quarter of the size, from all libraries.
+
+    The executable is left alone, as its archive is appended to it; strip may break libraries that were relinked for a
+    wheel (*.libs).
+    """
     for path in walk(program):
         if ".so" not in path.name or path.is_symlink() or not path.is_file():
             continue
@@ -114,12 +117,12 @@ def lighten(program: Path) -> None:
 
 
 def stamp() -> int:
-    """The time of every file, s."""
+    """The time stamp of every file, in seconds since the epoch."""
     return int(os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
 
 
 def control(tree: Path, architecture: str) -> None:
-    """DEBIAN/: what dpkg has to know."""
+    """Write DEBIAN/, the metadata for dpkg."""
     files = [path for path in walk(tree) if path.is_file() and not path.is_symlink()]
     sums = "".join(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(tree)}\n" for path in files)
     size = sum(path.lstat().st_size for path in files) // 1024
@@ -138,12 +141,12 @@ def put(path: Path, data: bytes) -> None:
 
 
 def walk(tree: Path) -> Iterator[Path]:
-    """Everything below, in the same order everywhere."""
+    """Every path below, in the same order on every machine."""
     return iter(sorted(tree.rglob("*")))
 
 
 def pack(tree: Path, target: Path) -> None:
-    """Owned by root, in the time of `EPOCH`."""
+    """Build the package, with everything owned by root and stamped with `stamp()`."""
     when = stamp()
     for path in (*walk(tree), tree):
         if path.is_dir() and not path.is_symlink():

@@ -1,7 +1,7 @@
-"""What Debian wants to read beside the program: changelog, manual page, copyright, and why lintian is overruled.
+"""The documents of the Debian package: changelog, manual page, copyright, and lintian overrides with their reasons.
 
-Everything is made of what is there already: CHANGELOG.md, the help of the commands, the licences that came with
-the libraries. Nothing here starts a process or knows the time.
+Everything derives from existing texts: CHANGELOG.md, the help of the commands, the licences of the libraries. Nothing
+here starts a process or reads the clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MAINTAINER = "The Amberlight developers <amberlight@localhost>"
-LICENCES = "licences"  # the recipe of the frozen program collects them there
+LICENCES = "licences"  # where the PyInstaller spec collects them
 
 COPYRIGHT = """\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -30,7 +30,7 @@ License: Apache-2.0
  On Debian systems the licence is in /usr/share/common-licenses/Apache-2.0.
 """
 
-# Tags that a program in /opt with its own Python cannot avoid, and the reason.
+# Tags that a program in /opt with its own Python cannot avoid, and the reasons.
 OVERRULED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("It is no part of Debian: built from its source by whoever installs it, under /opt as add-ons are.",
      ("dir-or-file-in-opt", "bogus-mail-host", "bogus-mail-host-in-debian-changelog")),
@@ -46,7 +46,7 @@ OVERRULED: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def overrides() -> str:
-    """For usr/share/lintian/overrides."""
+    """The text of usr/share/lintian/overrides/amberlight."""
     return "".join(
         "".join(f"# {line}\n" for line in textwrap.wrap(reason, 76)) + "".join(f"amberlight: {tag}\n" for tag in tags)
         for reason, tags in OVERRULED
@@ -68,7 +68,7 @@ def changelog(epoch: int) -> str:
 
 
 def manual(version: str) -> str:
-    """amberlight(1): the help of every command, as it is shown on a terminal of 80 columns."""
+    """The manual page amberlight(1): the help of every command, as shown on a terminal of 80 columns."""
     sys.path.insert(0, str(ROOT))
     from trayapp.cli.grammar import parser
 
@@ -86,11 +86,11 @@ def manual(version: str) -> str:
 
 
 def _block(title: str, text: str) -> str:
-    """A section of lines that stay as they are."""
+    """A section of preformatted lines."""
     return f'.SH "{_roff(title)}"\n.nf\n{_roff(text.rstrip())}\n.fi'
 
 
 def _roff(text: str) -> str:
-    """Text that roff prints as it stands (groff_char(7)): real hyphens, and no line that is a request."""
+    """Text that roff prints literally (groff_char(7)): real hyphens, and no line that is a request."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("~", "\\(ti").replace("^", "\\(ha")
     return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)

@@ -1,7 +1,7 @@
-"""Takes the builder's own directories out of the search path of a library (ELF, 64 bits, little-endian; elf(5)).
+"""Removing the builder's directories from the search path of a library (ELF, 64 bits, little-endian; elf(5)).
 
-A Python that was compiled by hand names its directory in each of its libraries. On another machine whoever can make that
-directory would choose what is loaded, so an absolute path goes; those relative to the library ($ORIGIN) stay.
+A Python that was compiled by hand names its directory in each of its libraries. On another machine, anyone who can create
+that directory could choose what is loaded, so absolute paths are removed; those relative to the library ($ORIGIN) stay.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import struct
 
 MAGIC = b"\x7fELF\x02\x01"
 LOAD, DYNAMIC = 1, 2  # kinds of segments
-STRTAB, PATHS = 5, (15, 29)  # tags of the dynamic section: where its strings are; DT_RPATH and DT_RUNPATH
+STRTAB, PATHS = 5, (15, 29)  # tags of the dynamic section: DT_STRTAB; DT_RPATH and DT_RUNPATH
 
 
 def without_absolute_path(data: bytes) -> bytes:
-    """The same library, its entries moved together over those that are taken out; what is no such ELF as it came."""
+    """The library with the removed entries closed up; anything but a 64-bit little-endian ELF is returned unchanged."""
     if not data.startswith(MAGIC):
         return data
     start, size = _segment(data, DYNAMIC)
@@ -28,7 +28,7 @@ def without_absolute_path(data: bytes) -> bytes:
 
 
 def _segments(data: bytes) -> list[tuple[int, int, int, int]]:
-    """Kind, place in the file, address in memory, and size in the file of each."""
+    """(kind, offset in the file, address in memory, size in the file) of each segment."""
     (first,) = struct.unpack_from("<Q", data, 0x20)
     step, count = struct.unpack_from("<HH", data, 0x36)
     rows = (struct.unpack_from("<IIQQQQ", data, first + number * step) for number in range(count))
@@ -40,7 +40,7 @@ def _segment(data: bytes, wanted: int) -> tuple[int, int]:
 
 
 def _place(data: bytes, address: int) -> int:
-    """Where in the file an address is."""
+    """The offset in the file of an address in memory. Raises ValueError."""
     for kind, place, begin, size in _segments(data):
         if kind == LOAD and begin <= address < begin + size:
             return place + address - begin

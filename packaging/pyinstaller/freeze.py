@@ -1,8 +1,8 @@
 """`python packaging/pyinstaller/freeze.py`: builds the frozen program into dist/amberlight, in an environment of its own.
 
-The environment (build/freezer) holds the dependencies in the versions of constraints.txt, and PyInstaller; so nothing
-else slips in, and Amberlight itself is taken from this checkout.
-`--python` chooses its interpreter, `--here` uses the one that runs this script, as it is.
+The environment (build/freezer) holds only the dependencies, in the versions of constraints.txt, and PyInstaller, so that
+nothing else gets in; Amberlight itself comes from this checkout. `--python` chooses the interpreter of the environment,
+`--here` freezes with the interpreter that runs this script.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FREEZER = "pyinstaller>=6.22,<7"
 
 
 def freezer(work: Path, python: str) -> str:
-    """The interpreter of the environment that freezes, made if it is not there."""
+    """The interpreter of the freezing environment, which is created if missing."""
     place = work / "freezer"
     scripts = "Scripts" if os.name == "nt" else "bin"
     inside = place / scripts / ("python.exe" if os.name == "nt" else "python")
@@ -36,7 +36,7 @@ def freezer(work: Path, python: str) -> str:
 
 
 def build(python: str, work: Path, dist: Path) -> Path:
-    """Freeze; the directory of the program."""
+    """Freeze; returns the directory of the program."""
     environment = {
         **os.environ,
         "PYTHONHASHSEED": "0",

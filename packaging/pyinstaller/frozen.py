@@ -1,9 +1,10 @@
-"""What the frozen program runs: the command line, in the environment that the person has.
+"""The entry point of the frozen program: the command line, in the user's own environment.
 
-The starter of a frozen program puts its own libraries first for itself; whatever we start (a browser, the command of
-`exec`) must find those of the system. The linker has read the variable by now, so it only matters to others.
-A frozen program is its own interpreter too: where Amberlight starts a module of its own in a process of its own
-(`sys.executable -m trayapp.…`), that is done here.
+PyInstaller's bootloader puts the program's libraries first in the library path; whatever we start (a browser, the command
+of `exec`) must find those of the system, so the path is restored. Our own linker has read the variable by now.
+
+A frozen program is also its own interpreter: where Amberlight runs one of its modules in another process
+(`sys.executable -m trayapp.…`), this file runs that module.
 """
 
 import os

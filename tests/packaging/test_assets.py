@@ -1,4 +1,4 @@
-"""The pictures of the mark follow from their one source, and the source looks like the tray icon."""
+"""The images of the logo are up to date with their one source, and the source looks like the tray icon."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_every_picture_is_what_the_source_gives() -> None:
-    """packaging/icons.py was run after the last change of assets/amberlight.svg."""
+def test_every_image_is_up_to_date() -> None:
+    """It fails if packaging/icons.py was not run after the last change of assets/amberlight.svg."""
 
     done = run("icons.py", "--check")
     assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
 
 
-def test_the_contact_sheet_shows_the_icon_of_today() -> None:
-    """packaging/contact_sheet.py was run after the last change of the drawing."""
+def test_the_contact_sheet_is_up_to_date() -> None:
+    """It fails if packaging/contact_sheet.py was not run after the last change of the drawing."""
 
     done = run("contact_sheet.py", "--check")
     assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
 
 
 def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
-    """All that was made of it is named; and a file that nothing makes is named too."""
+    """Every outdated image is named, and so is a file that is not generated."""
 
     assets = tmp_path / "assets"
     shutil.copytree(ASSETS, assets)
@@ -50,8 +50,8 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     assert "symbolic" not in done.stdout, "a colour does not change what has none"
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
-    """A shape that the script does not know would be missing in every picture."""
+def test_an_unsupported_shape_is_refused(tmp_path: Path) -> None:
+    """A shape that the script does not support would be missing in every image."""
 
     assets = tmp_path / "assets"
     shutil.copytree(ASSETS, assets)
@@ -63,8 +63,8 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
         assert "amberlight.svg has a" in done.stderr
 
 
-def test_the_mark_is_the_tray_icon() -> None:
-    """The source and the tray's own drawing differ at the edges only: one look."""
+def test_the_logo_is_the_tray_icon() -> None:
+    """The source and the tray's own drawing differ only at the edges."""
 
     with Image.open(ASSETS / "png/amberlight-128.png") as mark:
         difference = ImageChops.difference(mark.convert("RGBA"), art.draw(art.APP, 128))
@@ -74,8 +74,8 @@ def test_the_mark_is_the_tray_icon() -> None:
 
 @pytest.mark.skipif(shutil.which("rsvg-convert") is None, reason="rsvg-convert is not there")
 @pytest.mark.parametrize("size", [22, 128])
-def test_a_renderer_of_others_sees_the_same(size: int, tmp_path: Path) -> None:
-    """librsvg, which draws it on most desktops: edges differ, and nothing else."""
+def test_librsvg_renders_the_same(size: int, tmp_path: Path) -> None:
+    """librsvg draws it on most desktops: only edges differ."""
 
     theirs = tmp_path / "theirs.png"
     subprocess.run(["rsvg-convert", "-w", str(size), "-o", theirs, ASSETS / "amberlight.svg"], check=True)
@@ -84,8 +84,8 @@ def test_a_renderer_of_others_sees_the_same(size: int, tmp_path: Path) -> None:
     assert 0.02 > sum(sum(band.histogram()[48:]) for band in difference.split()) / (4 * size * size)
 
 
-def test_the_variants_have_what_their_systems_ask_for() -> None:
-    """ICO and ICNS hold every size as it was drawn; a template is black and clear; the symbolic one has one colour."""
+def test_the_variants_fit_their_systems() -> None:
+    """ICO and ICNS hold every size; a template is black and transparent; the symbolic icon has one colour."""
 
     with Image.open(ASSETS / "amberlight.ico") as ico:
         assert {16, 20, 24, 32, 40, 48, 64, 256} == {width for width, _ in ico.info["sizes"]}

@@ -1,4 +1,4 @@
-"""What Debian reads beside the program, and what is taken out of the libraries before they are packed."""
+"""The Debian package: its documents, and libraries without build directories."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of a program with one library and its licence, unpacked; the package itself beside it."""
+    """The unpacked package of a program with one library and its licence; the package itself is beside it."""
     place = tmp_path_factory.mktemp("deb")
     program = place / "amberlight"
     (program / "_internal/licences/lib").mkdir(parents=True)
@@ -39,7 +39,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def library(target: Path, place: Path) -> None:
-    """One that names the directory where it was built, and one relative to itself, if there is a compiler."""
+    """Compile a library whose search path names a build directory; a placeholder without a compiler."""
     source = place / "lib.c"
     source.write_text("int answer(void) { return 42; }\n")
     if shutil.which("cc") is None:
@@ -50,15 +50,15 @@ def library(target: Path, place: Path) -> None:
 
 
 def test_licences_go_where_debian_looks(tree: Path) -> None:
-    """All that came with the libraries, and that is where the copyright file says they are."""
+    """All licences of the libraries are in the directory that the copyright file names."""
 
     assert "Do as you like.\n" == (tree / "usr/share/doc/amberlight/licences/lib/LICENSE").read_text()
     assert [] == list(tree.glob("opt/**/licences"))
     assert "/usr/share/doc/amberlight/licences" in (tree / "usr/share/doc/amberlight/copyright").read_text()
 
 
-def test_the_changelog_is_one_of_debian(tree: Path) -> None:
-    """Of this version, with every change that the readable one has."""
+def test_the_changelog_is_in_debians_form(tree: Path) -> None:
+    """It begins with this version and has every entry of CHANGELOG.md."""
 
     text = gzip.decompress((tree / "usr/share/doc/amberlight/changelog.gz").read_bytes()).decode()
     assert text.startswith(f"amberlight ({__version__}) unstable; urgency=medium\n\n  * ")
@@ -69,7 +69,7 @@ def test_the_changelog_is_one_of_debian(tree: Path) -> None:
 
 
 def test_the_manual_has_every_command(tree: Path) -> None:
-    """With its help as it is, and no word of it is taken for a request to the formatter."""
+    """With its help unchanged, and no line of it is taken for a roff request."""
 
     text = gzip.decompress((tree / "usr/share/man/man1/amberlight.1.gz").read_bytes()).decode()
     for name in ("run", "add", "reauthorize", "doctor"):
@@ -79,7 +79,7 @@ def test_the_manual_has_every_command(tree: Path) -> None:
 
 
 def test_no_directory_of_the_builder_is_searched(tree: Path) -> None:
-    """Whoever could make it on another machine would choose what is loaded; the library works as before."""
+    """Anyone who can create it on another machine could choose what is loaded; the library still works."""
 
     path = tree / "opt/amberlight/_internal/liblib.so"
     if path.read_bytes() == b"no library":
@@ -93,7 +93,7 @@ def test_no_directory_of_the_builder_is_searched(tree: Path) -> None:
 
 
 def test_lintian_finds_nothing(tree: Path) -> None:
-    """Not even what it only guesses, beside what is overruled with a reason."""
+    """Not even pedantic and informational tags, apart from the overrides."""
 
     lintian = shutil.which("lintian")
     if lintian is None:

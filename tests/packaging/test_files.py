@@ -1,5 +1,4 @@
-"""What installations bring beside the code: wheel and sdist, desktop entries, metainfo, unit, and the recipe of the
-frozen program."""
+"""The files of an installation beside the code: wheel, sdist, desktop entries, metainfo, systemd unit, PyInstaller spec."""
 
 from __future__ import annotations
 
@@ -29,8 +28,8 @@ SPEC = ROOT / "packaging" / "pyinstaller" / "amberlight.spec"
 PACKAGE_DATA = {".png", ".html", ".css", ".js", ".svg", ".typed"}
 
 
-def judge(name: str) -> str:
-    """The program that judges, or a skipped test; under CI its absence is a failure."""
+def validator(name: str) -> str:
+    """The path of a validator; skips the test without it, and fails under CI."""
     found = shutil.which(name)
     if found is None and os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{name} is not here")
@@ -48,23 +47,23 @@ def entry(path: Path) -> configparser.SectionProxy:
 
 @pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.name)
 def test_desktop_entries_are_valid(path: Path) -> None:
-    """Without an error, a warning or a hint."""
+    """No errors, warnings or hints."""
 
-    done = subprocess.run([judge("desktop-file-validate"), path], capture_output=True, text=True, check=False)
+    done = subprocess.run([validator("desktop-file-validate"), path], capture_output=True, text=True, check=False)
     assert ("", 0) == (done.stdout, done.returncode)
 
 
 def test_metainfo_is_valid() -> None:
-    """In the eyes of AppStream's own tool, pedantic."""
+    """AppStream's own tool reports nothing, in pedantic mode."""
 
-    command = [judge("appstreamcli"), "validate", "--no-net", "--pedantic", "--no-color", str(METAINFO)]
+    command = [validator("appstreamcli"), "validate", "--no-net", "--pedantic", "--no-color", str(METAINFO)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stdout
     assert not re.search(r"^[EWIP]: ", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_the_names_fit_together() -> None:
-    """Notifications, menus and software centres find each other by them; the version is the program's."""
+    """Notifications, menus and software centres match entries by them; the version is the program's."""
 
     metainfo = ElementTree.parse(METAINFO).getroot()
     assert METAINFO.name == f"{metainfo.findtext('id')}.metainfo.xml"
@@ -84,7 +83,7 @@ def test_a_package_starts_nothing_unasked() -> None:
 
 
 def test_the_unit_runs_without_an_icon() -> None:
-    """As a service that is given the time to store a login, and stays away from what the keyring needs."""
+    """The service gets the time to store a login, and no restriction that would block the keyring."""
 
     parser = configparser.ConfigParser(interpolation=None, strict=False)  # SystemCallFilter is there twice
     parser.optionxform = str  # type: ignore[assignment, method-assign]
@@ -97,7 +96,7 @@ def test_the_unit_runs_without_an_icon() -> None:
 
 
 def test_the_unit_starts_under_a_users_systemd() -> None:
-    """None of what ends a start there with 218/CAPABILITIES, as Debian 12's did when it was tried."""
+    """It has no option that fails there with 218/CAPABILITIES, as on Debian 12."""
 
     text = (ROOT / "packaging/systemd/amberlight.service").read_text()
     fatal = ("ProtectClock", "ProtectKernelLogs", "ProtectKernelModules", "PrivateDevices", "CapabilityBoundingSet")
@@ -105,15 +104,15 @@ def test_the_unit_starts_under_a_users_systemd() -> None:
 
 
 def test_the_unit_opens_no_browser() -> None:
-    """It would run without its sandbox and be killed with the service, so the unit knows no display."""
+    """A browser would run without its sandbox and be killed with the service, so the unit has no display."""
 
     text = (ROOT / "packaging/systemd/amberlight.service").read_text()
     assert "\nUnsetEnvironment=DISPLAY WAYLAND_DISPLAY BROWSER\n" in text
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    """Every line of it."""
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """It reports no unknown or invalid line."""
 
     unit = tmp_path / "amberlight.service"
     text = (ROOT / "packaging/systemd/amberlight.service").read_text()
@@ -125,11 +124,11 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert "amberlight.service" not in done.stdout + done.stderr
 
 
-# --- the recipe of the frozen program --------------------------------------------------------------------------------
+# --- the frozen program ----------------------------------------------------------------------------------------------
 
 
-def test_the_recipe_can_be_read() -> None:
-    """It is Python, and every file of ours that it names is there."""
+def test_the_spec_is_valid() -> None:
+    """It is Python, and every file of ours that it names exists."""
 
     tree = ast.parse(SPEC.read_text())
     text = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -145,7 +144,7 @@ def test_the_recipe_can_be_read() -> None:
     ("arguments", "code"), [(["version"], 0), (["-m", "os", "x"], 2), (["-m", "trayapp.nowhere"], 1)]
 )
 def test_the_start_of_the_frozen_program(arguments: list[str], code: int) -> None:
-    """It is the command line; and, for modules of ours alone, the interpreter."""
+    """It runs the command line, and as `-m` only our own modules."""
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH_ORIG": "/before"}
     done = subprocess.run(
@@ -160,7 +159,7 @@ def test_the_start_of_the_frozen_program(arguments: list[str], code: int) -> Non
 
 
 def test_a_package_needs_a_program(tmp_path: Path) -> None:
-    """Without a frozen program: a sentence with what to do first."""
+    """Without a frozen program the error says what to do first."""
 
     script = ROOT / "packaging/deb/build.py"
     command = [sys.executable, str(script), "--program", str(tmp_path), "--dist", str(tmp_path)]
@@ -172,7 +171,7 @@ def test_a_package_needs_a_program(tmp_path: Path) -> None:
 @pytest.mark.build
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
 def test_a_package_has_what_it_should(tmp_path: Path) -> None:
-    """Owners, modes, a link that leads somewhere, a configuration file that is one; and the same again the second time."""
+    """Owners, modes, the link and the desktop files are right, and a second build is identical."""
 
     program = tmp_path / "amberlight"
     (program / "_internal").mkdir(parents=True)
@@ -222,7 +221,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], 
 
 @pytest.mark.build
 def test_wheel_and_sdist_hold_the_whole_package(built: tuple[set[str], set[str]]) -> None:
-    """Every module, and every picture and page that belongs to it."""
+    """Every module, and every image and page that belongs to it."""
 
     files = {path for path in (ROOT / "trayapp").rglob("*") if path.suffix in {".py", *PACKAGE_DATA} and path.is_file()}
     wanted = {path.relative_to(ROOT).as_posix() for path in files}
@@ -232,7 +231,7 @@ def test_wheel_and_sdist_hold_the_whole_package(built: tuple[set[str], set[str]]
 
 @pytest.mark.build
 def test_the_wheel_holds_nothing_else(built: tuple[set[str], set[str]]) -> None:
-    """No tests, no tools; and a command."""
+    """No tests and no tools; and it has the command."""
 
     wheel, _ = built
     tops = {name.split("/")[0] for name in wheel}

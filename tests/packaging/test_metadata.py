@@ -1,4 +1,4 @@
-"""What a fresh machine is given: the locked versions, the one script, and one version number."""
+"""Set-up on a fresh machine: the locked versions, the one script dev.sh, and the version number."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LOCKED = {canonical(line.split("==")[0]): line.split("==")[1] for line in LINES}
 
 
 def test_only_names_and_versions() -> None:
-    """The locked list holds no address, no path and no editable install: any index serves it."""
+    """The locked list holds no URL, no path and no editable install, so any index can serve it."""
 
     assert [] == [line for line in LINES if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.+!]*", line)]
     assert sorted(LOCKED) == sorted(canonical(line.split("==")[0]) for line in LINES)
 
 
 def test_every_dependency_is_locked() -> None:
-    """Whatever the project asks for on Linux, and whatever that asks for in turn, has its version in the list."""
+    """Every dependency of the project on Linux, and every dependency of those, has its version in the list."""
 
     wanted = [
         *PROJECT["dependencies"],
@@ -63,7 +63,7 @@ def test_one_version() -> None:
 
 @pytest.mark.parametrize(("arguments", "code"), [(["help"], 0), ([], 0), (["frob"], 2)])
 def test_the_script_explains_itself(arguments: list[str], code: int) -> None:
-    """Without a command it knows, the script makes nothing and shows what it can do."""
+    """Without a known command the script creates nothing and shows its usage."""
 
     done = subprocess.run(["bash", ROOT / "packaging/dev.sh", *arguments], capture_output=True, text=True, check=False)
 
@@ -72,7 +72,7 @@ def test_the_script_explains_itself(arguments: list[str], code: int) -> None:
 
 
 def test_a_wrong_python_is_named(tmp_path: Path) -> None:
-    """An interpreter that will not do is named, and nothing is made."""
+    """An unsuitable interpreter is named, and nothing is created."""
 
     script = tmp_path / "packaging" / "dev.sh"
     script.parent.mkdir()
@@ -91,8 +91,8 @@ def test_a_wrong_python_is_named(tmp_path: Path) -> None:
     assert ["packaging"] == [file.name for file in tmp_path.iterdir()]
 
 
-STAND_IN = """#!/usr/bin/env bash
-# Plays the tools of the virtual environment: says what it was asked, and fails at what the test names.
+FAKE_TOOL = """#!/usr/bin/env bash
+# A fake of the tools in the virtual environment: prints its arguments, and fails for those that the test names.
 asked="${0##*/} $*"
 case $asked in "python -c "* | "python -m pip "* | "python --version") exit 0 ;; esac
 printf 'asked: %s\\n' "$asked"
@@ -121,8 +121,8 @@ PARTS = {  # of each command, as the patterns of a shell
 }
 
 
-def in_stand_ins(place: Path, *arguments: str, fails: str = "nothing") -> subprocess.CompletedProcess[str]:
-    """The script with these arguments in a checkout whose tools are played; what it leaves in /tmp is in `left`."""
+def run_with_fake_tools(place: Path, *arguments: str, fails: str = "nothing") -> subprocess.CompletedProcess[str]:
+    """Run the script in a checkout with fake tools; `left` is its temporary directory."""
     checkout, left = place / "checkout", place / "left"
     for name in ("pyproject.toml", "packaging/constraints.txt", "packaging/dev.sh"):
         (checkout / name).parent.mkdir(exist_ok=True, parents=True)
@@ -131,7 +131,7 @@ def in_stand_ins(place: Path, *arguments: str, fails: str = "nothing") -> subpro
     for name in (*tools, "bin/dpkg-query"):
         program = checkout / name
         program.parent.mkdir(exist_ok=True, parents=True)
-        program.write_text("#!/bin/sh\nprintf installed\n" if "dpkg" in name else STAND_IN)
+        program.write_text("#!/bin/sh\nprintf installed\n" if "dpkg" in name else FAKE_TOOL)
         program.chmod(0o755)
     left.mkdir()
     return subprocess.run(
@@ -144,7 +144,7 @@ def in_stand_ins(place: Path, *arguments: str, fails: str = "nothing") -> subpro
     )
 
 
-def asked(output: str) -> list[str]:
+def invocations(output: str) -> list[str]:
     return [line.removeprefix("asked: ") for line in output.splitlines() if line.startswith("asked: ")]
 
 
@@ -152,30 +152,32 @@ def asked(output: str) -> list[str]:
     ("command", "fails"), [(command, part) for command, parts in PARTS.items() for part in ("nothing", *parts)]
 )
 def test_a_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, command: str, fails: str) -> None:
-    """The exit code tells whether all went well; every part runs and shows its output, and nothing is left in /tmp."""
+    """The exit code is right; every part runs and shows its output, and no temporary file is left."""
 
-    done = in_stand_ins(tmp_path, *command.split(), fails=fails)
+    done = run_with_fake_tools(tmp_path, *command.split(), fails=fails)
 
     assert (0 if fails == "nothing" else 1) == done.returncode
     assert ("something above is not right" in done.stderr) == (fails != "nothing" and command != "lint")
-    assert len(PARTS[command]) == len(asked(done.stdout))
-    assert [] == [part for part in PARTS[command] if not any(fnmatchcase(line, part) for line in asked(done.stdout))]
+    assert len(PARTS[command]) == len(invocations(done.stdout))
+    assert [] == [
+        part for part in PARTS[command] if not any(fnmatchcase(line, part) for line in invocations(done.stdout))
+    ]
     assert [] == list((tmp_path / "left").iterdir())
 
 
 def test_fast_takes_no_options(tmp_path: Path) -> None:
-    """Which of its two runs of pytest would they be for? Nothing runs."""
+    """They could be meant for either of its two runs of pytest, so nothing runs."""
 
-    done = in_stand_ins(tmp_path, "test", "--fast", "tests/core")
+    done = run_with_fake_tools(tmp_path, "test", "--fast", "tests/core")
 
     assert 1 == done.returncode
     assert "dev.sh: test --fast takes no further options.\n" in done.stderr
-    assert [] == asked(done.stdout)
+    assert [] == invocations(done.stdout)
     assert [] == list((tmp_path / "left").iterdir())
 
 
 def test_ci_runs_the_test_command() -> None:
-    """CI does what the README's test command does, and nothing else."""
+    """CI runs the README's test command and nothing else."""
 
     lines = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line and not line.startswith("#")]
 

@@ -1,4 +1,4 @@
-"""The README says what is so: its settings are those of the code, its commands exist, its picture is there."""
+"""The README matches the code: its settings and state diagram are generated, its commands and images exist."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ def settings_table() -> str:
 
 
 def state_diagram() -> str:
-    """The phases and what leads from one to another, as Mermaid draws them; from the cells that test_table.py plays."""
-    ways: dict[tuple[str, str], list[str]] = {}
+    """The phases and their transitions as a Mermaid diagram, from the cells that test_table.py plays."""
+    transitions: dict[tuple[str, str], list[str]] = {}
     for phase, line in cells():
         event, _, after = line.partition("->")
         to = re.split(r"[:,| ]", after.strip(), maxsplit=1)[0]
         if to != phase:
-            ways.setdefault((phase.value, to), []).append(PLAIN.get(event.strip(), event.strip()))
+            transitions.setdefault((phase.value, to), []).append(PLAIN.get(event.strip(), event.strip()))
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> loading"]
-    for (begin, to), events in ways.items():
+    for (begin, to), events in transitions.items():
         lines.append(f"    {begin} --> {to}: {', '.join(dict.fromkeys(events))}")
     return "\n".join([*lines, "```"]) + "\n"
 
 
 @pytest.mark.parametrize(("begin", "end", "made"), [(BEGIN, END, settings_table), (STATES, STATES_END, state_diagram)])
-def test_what_is_made_from_the_code_is_as_the_code_is(begin: str, end: str, made: Callable[[], str]) -> None:
-    """`AMBERLIGHT_WRITE_README=1 pytest tests/packaging/test_readme.py` writes it."""
+def test_generated_parts_are_up_to_date(begin: str, end: str, made: Callable[[], str]) -> None:
+    """`AMBERLIGHT_WRITE_README=1 pytest tests/packaging/test_readme.py` writes them."""
 
     text = README.read_text(encoding="utf-8")
     first, last = text.index(begin) + len(begin), text.index(end)
@@ -75,7 +75,7 @@ def test_what_is_made_from_the_code_is_as_the_code_is(begin: str, end: str, made
 
 
 def test_every_command_it_names_exists() -> None:
-    """And takes the options it is shown with."""
+    """And accepts the options it is shown with."""
 
     text = README.read_text(encoding="utf-8")
     shown = re.findall(r"^    amberlight ([^#\n]*)", text, flags=re.MULTILINE)
@@ -86,8 +86,8 @@ def test_every_command_it_names_exists() -> None:
         parser().parse_args(split_command(line.split())[0])
 
 
-def test_its_picture_is_there() -> None:
-    """And small enough for a page."""
+def test_its_images_exist() -> None:
+    """And are small enough for a page."""
 
     for name in re.findall(r"\]\((assets/[^)]+)\)", README.read_text(encoding="utf-8")):
         assert 150_000 > (ROOT / name).stat().st_size > 1_000
