@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,12 @@ def wait_for(condition: Callable[[], object], what: str, limit: float = 10.0) ->
         time.sleep(0.02)
 
 
+def _accepts(path: Path) -> bool:
+    """Whether somebody listens there; the file of a socket appears a moment before."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 class SecretService:
     """The bus, and a daemon that can be started, locked and ended. Only its own processes are touched."""
 
@@ -50,7 +57,7 @@ class SecretService:
         self._root = root
         for name in ("home", "data", "run", "config"):
             (root / name).mkdir(mode=0o700)
-        socket = root / "run" / "bus"
+        address = root / "run" / "bus"
         self.env = {
             key: value
             for key, value in os.environ.items()
@@ -60,13 +67,13 @@ class SecretService:
             "XDG_DATA_HOME": str(root / "data"),
             "XDG_CONFIG_HOME": str(root / "config"),
             "XDG_RUNTIME_DIR": str(root / "run"),
-            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={socket}",
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={address}",
         }
         conf = root / "bus.conf"
-        conf.write_text(BUS_CONF.format(path=socket))
+        conf.write_text(BUS_CONF.format(path=address))
         self._bus = self._spawn("dbus-daemon", f"--config-file={conf}", "--nofork", "--nopidfile")
         self._daemon: subprocess.Popen[bytes] | None = None
-        wait_for(socket.exists, "the bus")
+        wait_for(lambda: _accepts(address), "the bus")
 
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
         with (self._root / "log").open("ab") as log:
