@@ -173,6 +173,27 @@ async def test_a_lock_that_is_held_is_not_taken_again(bus: Bus, login1: Login1) 
     assert not source.live
 
 
+async def test_a_sleep_that_is_called_off_keeps_its_own_lock(bus: Bus, login1: Login1) -> None:
+    """The wake takes the next lock meanwhile; `done` releases the first one only, however often it is called."""
+
+    async with login1.on(bus), heard(linux.Logind()) as told:
+        await until(lambda: login1.locks)
+        login1.prepare(True)
+        login1.prepare(False)
+        await until(lambda: len(login1.locks) == 2)
+        await asyncio.sleep(0.25)  # the fake closes its own copies
+        assert [True, True] == [login1.held(0), login1.held(1)]
+        for _ in (1, 2):
+            told[0].done()  # type: ignore[union-attr]
+            assert [False, True] == [login1.held(0), login1.held(1)]
+
+        login1.prepare(True)
+        await until(lambda: len(told) == 3)
+        assert login1.held(1)
+        told[2].done()  # type: ignore[union-attr]
+        assert not login1.held(1)
+
+
 async def test_a_wake_says_how_long_the_machine_slept(
     bus: Bus, login1: Login1, monkeypatch: pytest.MonkeyPatch
 ) -> None:
