@@ -223,6 +223,21 @@ def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ..
 
 
 @pytest.mark.parametrize(
+    ("uri", "port"),
+    [
+        ("http://127.0.0.1:4567/callback/x", 4567),
+        ("http://localhost:4567/callback/x", 4567),
+        ("http://127.0.0.1/callback/x", 0),
+        ("", 0),
+    ],
+)
+def test_the_port_of_a_registration(uri: str, port: int) -> None:
+    """0, which is any port, for a client that is configured and for a redirect address that names none."""
+
+    assert port == RegisteredClient("c", redirect_uri=uri).port()
+
+
+@pytest.mark.parametrize(
     ("reply", "expected"),
     [
         (page(401, {"error": "invalid_client"}), True),

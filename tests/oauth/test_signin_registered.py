@@ -163,6 +163,42 @@ async def test_a_registration_whose_port_is_taken_is_made_anew() -> None:
     assert port != urlsplit(server.authorized[1]["redirect_uri"]).port
 
 
+async def test_a_fixed_redirect_port_wants_a_registration_for_it() -> None:
+    """One for any port is not used for a fixed one; one for this port is, also once no port is fixed any more."""
+
+    with bind(0) as free:
+        fixed = free.getsockname()[1]
+    async with auth_server(registers=True) as server:
+        clients = ClientRecords()
+        for port in (0, 0, fixed, fixed, 0):
+            await signed_in(server, clients, bare(server, redirect_port=port))
+
+    used = [(asked["client_id"], urlsplit(asked["redirect_uri"]).port) for asked in server.authorized]
+    first = used[0][1]
+    assert first not in (None, 0, fixed)
+    assert [("c-1", first)] * 2 + [("c-2", fixed)] * 3 == used
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+async def test_a_redirect_port_that_is_taken(fixed: bool) -> None:
+    """The registration for a fixed port cannot move: the person is told which port. Without one it is made anew."""
+
+    with bind(0) as free:
+        port = free.getsockname()[1]
+    async with auth_server(registers=True) as server:
+        clients = ClientRecords()
+        await signed_in(server, clients, bare(server, redirect_port=port))
+        with bind(port) as taken:
+            taken.listen()
+            if fixed:
+                problem = await refused(server, clients, bare(server, redirect_port=port))
+                assert f"Port {port} (redirect_port of github) is used by another program" in problem.summary
+            else:
+                await signed_in(server, clients)
+
+    assert (["c-1"] if fixed else ["c-1", "c-2"]) == list(server.clients)
+
+
 async def test_a_registration_with_fewer_scopes_is_made_anew() -> None:
     """Many servers let a client ask only for what it registered."""
 
