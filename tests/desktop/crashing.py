@@ -1,4 +1,4 @@
-"""`python -m tests.desktop.crashing STEP run …`: the real program, killed by itself at one step of a refresh.
+"""`python -m tests.desktop.crashing STEP run …`: the real program, which kills itself at one step of a refresh.
 
 An adapter's method is wrapped from outside, so the program contains nothing of it. The kill is SIGKILL, at the
 `REFRESH`th time that the step is reached: the first refresh, that of the start, succeeds, so both slots and state.db are

@@ -66,7 +66,7 @@ class DemoRun:
         self.wait_for_icon(Colour.GREEN, limit=10)
         wait_for(lambda: not self.desk.notifications(), "the notification to go")
         assert ["came", "200"] == fake_browser.visits(self.visits_file)
-        self.screenshot("5-mended")
+        self.screenshot("5-fixed")
         self.process.send_signal(signal.SIGTERM)
         assert 0 == self.process.wait(15), self.output()
         assert "Traceback" not in self.output()
@@ -83,7 +83,7 @@ def reauthorizes_by_notification(run: DemoRun) -> None:
     run.screenshot("2-amber")
     run.wait_for_icon(Colour.GREEN)
     run.screenshot("3-green-again")
-    assert [] == run.desk.notifications(), "what heals by itself is no news"
+    assert [] == run.desk.notifications(), "an automatic recovery must not notify"
     run.wait_for_icon(Colour.GREEN, Colour.RED)
     assert time.monotonic() - run.began < MINUTE
     box = run.desk.notification()

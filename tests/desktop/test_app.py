@@ -214,7 +214,7 @@ def test_a_bus_that_ends(tmp_path: Path, server: OAuthServer) -> None:
             desk.end_session_bus()
             wait_for(lambda: "the tray icon is gone" in program.log(), "a word about it")
             sent = server.count("token")
-            assert server.wait("token", times=sent + 2), "refreshing goes on"
+            assert server.wait("token", times=sent + 2), "refreshing continues"
             program.until_is("running", "not_stored")
             assert 0 == program.quit(), program.tail()
     assert "Traceback" not in program.log()

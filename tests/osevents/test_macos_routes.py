@@ -66,7 +66,7 @@ DEFAULT = inet("0.0.0.0")
         pytest.param(address(0xC, "en0", inet("192.168.1.7")), id="a new address"),
         pytest.param(address(0xD, "en0", inet6("2001:db8::7")), id="a lost address"),
         pytest.param(address(0xD, "", inet("192.168.1.7"), index=99), id="of an interface that is gone already"),
-        pytest.param(interface(4), id="Wi-Fi goes on or off"),
+        pytest.param(interface(4), id="Wi-Fi is switched on or off"),
         pytest.param(interface(4, 0x12), id="the same in the newer form"),
         pytest.param(interface(1) + route(0x1, DEFAULT), id="after noise in the same read"),
         pytest.param(b"\x05", id="less than a header"),

@@ -152,7 +152,7 @@ BUGS = (
     Bug("a late answer is accepted", _late_answers, _any("replaced", "lost", "storage", "single flight", "colour", "red")),
     Bug("the highest slot is written", _highest_slot, _any("storage")),
     Bug("a firewall's 403 is a verdict", _firewall_is_a_verdict, _any("red", "lost")),
-    Bug("a network change refreshes twice at once", _twice_at_once, _any("single flight")),
+    Bug("a network change sends two refreshes at the same time", _twice_at_once, _any("single flight")),
     Bug("the maybe-spent mark is forgotten", _no_mark, _any("lost rotation")),
     Bug("Retry-After is ignored", _no_retry_after, _any("Retry-After")),
     Bug("a rejected token is served", _rejected_is_served, _any("callers")),

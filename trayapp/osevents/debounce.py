@@ -1,4 +1,4 @@
-"""Debouncing of network messages: a burst of them makes one event. Told the time, without a timer of its own."""
+"""Debouncing of network messages: a burst of them makes one event. The caller passes the time in; there is no timer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ QUIET_MAX = 2.0  # s; a network that never rests is reported after this anyway
 class Debounce:
     """Many messages make one event, due `quiet` seconds after the last message or `longest` after the first.
 
-    It is told the time and has no timer; its owner asks `due` and comes back then.
+    The caller passes the time in, asks `due` when to come back, and then calls `take`.
     """
 
     def __init__(self, quiet: float = QUIET, longest: float = QUIET_MAX) -> None:
