@@ -420,6 +420,30 @@ async def test_a_call_is_repeated_only_if_none_had_succeeded(tmp_path: Path) -> 
         assert 2 + 2 == it.server.methods().count("tools/call")  # one more each time that the session was lost
 
 
+async def test_a_late_word_of_the_old_session_does_not_end_the_new_one(tmp_path: Path) -> None:
+    """Two requests meet the lost session; the second hears of it when the first has made a new one already."""
+    late = asyncio.Event()
+
+    class Server(McpServer):
+        async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+            answer = await super().handle(request)
+            if request.method == "POST" and answer.status == 404 and b"late" in await request.read():
+                await late.wait()
+            return answer
+
+    async with lab(tmp_path, Server()) as it:
+        client = it.client()
+        await client.connect()
+        it.server.forget()
+        waiting = asyncio.create_task(client.post({"jsonrpc": "2.0", "id": "late", "method": "tools/list"}))
+        await until(lambda: it.server.methods().count("tools/list") == 1)
+        assert {"tools": TOOLS} == await client.result("tools/list")
+        late.set()
+
+        assert (200, "late") == ((answered := await waiting)[0], answered[1]["id"])
+        assert 2 == it.server.number
+
+
 async def test_other_bad_requests_are_the_clients_own(tmp_path: Path) -> None:
     """A 400 whose words are not known to mean a lost session passes as it is."""
     body = {
@@ -436,6 +460,95 @@ async def test_other_bad_requests_are_the_clients_own(tmp_path: Path) -> None:
 
         assert (400, body) == (status, answer)
         assert 1 == it.server.number
+
+
+# --- a session that can't be made -------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_breaks_while_a_session_is_made_leaves_the_call_unmade(tmp_path: Path) -> None:
+    """Nothing of the call was sent: its fate is known, and it may be called again."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        it.server.breaking = "initialize"
+        it.green()
+
+        told = sentence(await client.call())
+
+        assert told.startswith("one can't be reached.")
+        assert 0 == it.server.methods().count("tools/call")
+        it.server.breaking = ""
+        assert "isError" not in await client.call()
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+async def test_a_server_that_refuses_a_session_for_now_is_named(tmp_path: Path, status: int) -> None:
+    """The call was not made, the client keeps its session, and the next call works."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        it.server.failing = lambda message: web.Response(status=status) if message["method"] == "initialize" else None
+        it.green()
+
+        assert f"127.0.0.1 answered {status} for one." == sentence(await client.call())
+
+        it.server.failing = lambda message: None
+        assert "isError" not in await client.call()
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+async def test_a_server_without_handshake_ends_a_session_that_was_guessed(tmp_path: Path, status: int) -> None:
+    """It speaks 2026-07-28 only, or the legacy transport: 404, and the client's new start meets the server itself."""
+    body = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version"}}
+
+    def failing(message: Json) -> web.Response | None:
+        return web.json_response(body, status=status) if message["method"] == "initialize" else None
+
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        it.server.failing = failing
+        it.green()
+
+        assert 404 == (await client.post(client.message("tools/list")))[0]
+
+        client.session = None
+        params = {"protocolVersion": client.version, "capabilities": {}, "clientInfo": {"name": "c"}}
+        answered, answer, _ = await client.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
+        assert (status, body) == (answered, answer)
+
+
+async def test_what_can_not_be_set_again_ends_no_session(tmp_path: Path) -> None:
+    """A subscription that the new session refuses is lost; the session is not."""
+    async with lab(tmp_path) as it:
+        it.amber()
+        client = it.client()
+        await client.connect()
+        await client.result("resources/subscribe", {"uri": "memo://1"})
+        it.server.failing = lambda message: (
+            web.Response(status=400) if message["method"] == "resources/subscribe" else None
+        )
+        it.green()
+
+        assert "isError" not in await client.call()
+
+
+async def test_a_server_that_only_knows_2026_07_28_is_not_guessed_to_know_a_handshake(tmp_path: Path) -> None:
+    """Its noted discovery names the revisions: a handshake client is told them while amber, as it would be when green."""
+    async with lab(tmp_path, McpServer(modern=True)) as it:
+        await it.client(version=MODERN).result("server/discover")
+        it.amber()
+        client = it.client()
+        params = {"protocolVersion": client.version, "capabilities": {}, "clientInfo": {"name": "c"}}
+
+        status, answer, head = await client.post(client.message("initialize", params))
+
+        assert (400, -32022) == (status, answer["error"]["code"])
+        assert [MODERN] == answer["error"]["data"]["supported"]
+        assert "Mcp-Session-Id" not in head
 
 
 # --- an upstream that can't be reached -------------------------------------------------------------------------------

@@ -43,6 +43,12 @@ def initialize(message: Message, noted: Json | None) -> Json:
     }
 
 
+def unsupported(message: Message, supported: list[str], asked: str) -> Json:
+    """The error that names the revisions there are; it goes with HTTP 400."""
+    data: Json = {"supported": supported, "requested": asked}
+    return messages.error(message, messages.UNSUPPORTED_VERSION, "Unsupported protocol version.", data)
+
+
 def answer(message: Message, revision: Revision, notes: Notes | None, key: NoteKey, why: Blocked) -> Json | None:
     """The response to anything but `initialize`; None where there is none (202)."""
     if not message.request:

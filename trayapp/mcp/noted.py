@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from trayapp.mcp.messages import LISTS, Json
+from trayapp.mcp.revisions import BY_VERSION
 
 WORKLOAD_MAX = 4 * 1024 * 1024  # bytes of notes of one workload; lists that would exceed it are not noted
 PAGES_MAX = 200  # of one list
@@ -113,6 +114,17 @@ class Notes:
         """The noted result of `initialize` or `server/discover`."""
         found = self._variants.get(key)
         return None if found is None else found.hellos.get(method)
+
+    def without_handshake(self, path: str) -> list[str]:
+        """The revisions of a server that speaks none with a handshake; empty if it does, or nothing is known of it."""
+        hellos = [each.hellos for key, each in self._variants.items() if key.path == path]
+        told = next((each["server/discover"] for each in hellos if "server/discover" in each), {})
+        spoken = told.get("supportedVersions")
+        if not isinstance(spoken, list) or any("initialize" in each for each in hellos):
+            return []
+        rows = [BY_VERSION.get(each) for each in spoken if isinstance(each, str)]
+        known = [row.version for row in rows if row is not None]
+        return known if all(row is None or row.modern for row in rows) else []
 
     def list_of(self, key: NoteKey, method: str) -> list[Any] | None:
         """All items of a noted list, its pages joined; None if none is noted."""

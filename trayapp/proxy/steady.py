@@ -166,17 +166,21 @@ class SteadyEndpoint:
     async def _reach(self, call: Call, token: AccessToken) -> web.StreamResponse | Blocked:
         """The upstream's response, or why there is none."""
         message, session, name = call.message, call.session, call.name
+        sent = False  # whether the upstream may have got this very message
         try:
             for number in range(2):
+                sent = False
                 if session is not None and not session.live:
                     await self._upstream.make_session(call, session, token)
                 repeat = not number and _harmless_to_repeat(message, session)
+                sent = True
                 try:
                     return await self._upstream.send(call, token)
                 except SessionLostError as error:
-                    error.session.lost()
-                    error.session.stale = True
-                    self._store.changed()
+                    if error.session.upstream == error.upstream:  # else another request has made a new one already
+                        error.session.lost()
+                        error.session.stale = True
+                        self._store.changed()
                     if not message.request:
                         return accepted(error.session)
                     if not repeat:
@@ -190,9 +194,10 @@ class SteadyEndpoint:
             self._end(session)
             return session_gone()
         except GatewayError as error:
-            return blocked.answered_badly(name, call.upstream.host, error.status, message.method in CALLS)
+            called = sent and message.method in CALLS
+            return blocked.answered_badly(name, call.upstream.host, error.status, called)
         except UPSTREAM_ERRORS as error:
-            if message.method in CALLS and not nothing_sent(error):
+            if sent and message.method in CALLS and not nothing_sent(error):
                 return blocked.fate_unknown(name)
             return blocked.unreachable(name, unreachable(error, call.upstream).message)
 
@@ -202,11 +207,12 @@ class SteadyEndpoint:
         """What is said in the upstream's place."""
         message, session, notes = call.message, call.session, call.known_notes()
         if not call.revision.version:
-            text = "Unsupported protocol version."
-            data: Json = {"supported": list(BY_VERSION), "requested": str(message.meta.get(VERSION_META, ""))}
-            return reply(messages.error(message, messages.UNSUPPORTED_VERSION, text, data), 400, session)
+            asked = str(message.meta.get(VERSION_META, ""))
+            return reply(answers.unsupported(message, list(BY_VERSION), asked), 400, session)
         if message.method == "initialize" and message.request and not call.revision.modern and message.answerable:
             noted = None if notes is None else notes.hello(call.key(), "initialize")
+            if noted is None and notes is not None and (spoken := notes.without_handshake(call.path)):
+                return reply(answers.unsupported(message, spoken, call.revision.version), 400, None)
             told = answers.initialize(message, noted)
             session = await self._store.begin(call.name, call.path, call.account or "", dict(message.params), told)
             session.stale, session.guessed = True, noted is None

@@ -83,13 +83,14 @@ class ClientStreams:
             return False
         if session is not None and session.upstream is None:
             return False  # a server without sessions has nothing to say outside of answers
+        upstream_id = None if session is None else session.upstream
         head = StreamHeaders(call.request, call.upstream, session, stream.last_event_id)
         try:
             async with self._forwarder.send(
                 call.name, call.request.method, call.upstream, call.url, head, call.body, token
             ) as response:
                 if response.status != 200 or response.content_type != SSE:
-                    if session is not None and response.status == 404:
+                    if session is not None and response.status == 404 and session.upstream == upstream_id:
                         session.lost()
                         session.stale = True
                     await self._acknowledge(stream)

@@ -7,6 +7,7 @@ arrive together, from the client's own `initialize` parameters.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -31,15 +32,17 @@ log = logging.getLogger(__name__)
 
 NOTE_MAX = 4 * 1024 * 1024  # bytes of one answer that is noted; a longer one only passes
 GATEWAY = frozenset((502, 503, 504))
+NO_HANDSHAKE = frozenset((400, 404, 405, 406, 415, 501))  # to `initialize`: it speaks 2026-07-28 only, or HTTP+SSE
 HELLO_ID = "amberlight-session"  # of the `initialize` that we send ourselves
 
 
 class SessionLostError(Exception):
-    """The upstream does not know this session any more."""
+    """The upstream does not know this session any more, which it called `upstream`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, upstream: str | None) -> None:
         super().__init__()
         self.session = session
+        self.upstream = upstream
 
 
 class SessionDiffersError(Exception):
@@ -74,13 +77,13 @@ class UpstreamSessions:
         session, message = call.session, call.message
         notable = message.request and (message.method in LISTS or message.method in HELLOS)
         head = SessionHeaders(call.request, call.upstream, session, plain=notable)
-        method = call.request.method
+        method, upstream_id = call.request.method, None if session is None else session.upstream
         async with self._forwarder.send(call.name, method, call.upstream, call.url, head, call.body, token) as response:
             status = response.status
-            if session is not None and session.upstream is not None and status in (400, 404):
+            if session is not None and upstream_id is not None and status in (400, 404):
                 body = await _short(response, BODY_MAX)
                 if lost(status, body):
-                    raise SessionLostError(session)
+                    raise SessionLostError(session, upstream_id)
                 return await self._deliver(call, response, body)
             if status in GATEWAY and message.request and response.content_type not in (JSON, SSE):
                 raise GatewayError(status)
@@ -163,7 +166,8 @@ class UpstreamSessions:
     async def make_session(self, call: Call, session: Session, token: AccessToken) -> None:
         """A real session for a client that has been answered from here: one, however many requests arrive at once.
 
-        Raises `SessionDiffersError` if it is not what the client was told, and what `Forwarder.send` raises.
+        Raises `SessionDiffersError` if it is not what the client was told, `GatewayError` if the upstream answered
+        something else, and what `Forwarder.send` raises. The client's own message has not been sent then.
         """
         lock = self._locks.setdefault(session.id, asyncio.Lock())
         try:
@@ -177,16 +181,22 @@ class UpstreamSessions:
 
     async def _initialize(self, call: Call, session: Session, token: AccessToken) -> None:
         hello = {"jsonrpc": "2.0", "id": HELLO_ID, "method": "initialize", "params": session.params}
-        found, id_ = await self._own(call, None, hello, token)
+        try:
+            found, id_ = await self._own(call, None, hello, token)
+        except GatewayError as error:
+            if error.status in NO_HANDSHAKE:
+                raise SessionDiffersError from None
+            raise
         if found is None:
-            raise aiohttp.ClientPayloadError("no answer to initialize")
+            raise SessionDiffersError
         if not answers.harmless(session.told, found, guessed=session.guessed):
             raise SessionDiffersError
         session.upstream = id_
         await self._own(call, session, messages.notification("notifications/initialized"), token)
         for number, (what, params) in enumerate(list(session.replayed.items())):
             again = {"jsonrpc": "2.0", "id": f"{HELLO_ID}-{number}", "method": what.partition(" ")[0], "params": params}
-            await self._own(call, session, again, token)
+            with contextlib.suppress(GatewayError):  # what can't be set again is lost; the session is not
+                await self._own(call, session, again, token)
         session.live, session.called = True, False
         key = key_of(call.path, call.request.headers.items(), session.revision.version, session.capabilities)
         if (account := call.account or self._tokens.account(call.name)) is not None:
@@ -204,7 +214,7 @@ class UpstreamSessions:
         async with self._forwarder.send(call.name, "POST", call.upstream, call.url, head, body, token) as response:
             text = await _short(response, NOTE_MAX)
             if not 200 <= response.status < 300:
-                raise aiohttp.ClientPayloadError(f"the upstream answered {response.status}")
+                raise GatewayError(response.status)
             found = messages.answer_in(response.content_type, text, message["id"]) if "id" in message else None
             return found, response.headers.get(SESSION)
 
