@@ -131,6 +131,7 @@ async def test_a_client_connects_while_amber(tmp_path: Path, version: str) -> No
 
         assert version == told["protocolVersion"]
         assert {name: {"listChanged": True} for name in ("tools", "prompts", "resources")} == told["capabilities"]
+        assert told["instructions"].startswith("one was not available when this session began. one is reconnecting.")
         assert {"tools": []} == await client.result("tools/list")
         assert {} == await client.result("ping")
         call = await client.call()
@@ -653,6 +654,21 @@ async def test_a_stream_opened_while_amber_stays_and_tells_of_new_lists(tmp_path
             )
 
             assert "notifications/x" == (await next_of(queue))["method"]
+
+
+async def test_a_stream_opened_after_a_restart_tells_of_lists_from_before(tmp_path: Path) -> None:
+    """Amberlight restarts while amber and is green before the client's stream is back: it is told, with no other request."""
+    server = McpServer()
+    async with upstream(server.handle) as there:
+        async with proxied(f"{there.url}/mcp", tmp_path) as site:
+            client = Client(site)
+            await client.connect()
+            site.tokens.answer = unavailable()
+            assert {"tools": []} == await client.result("tools/list")
+        async with proxied(f"{there.url}/mcp", tmp_path) as site:
+            client.site = site
+            async with listening(client) as queue:
+                assert "notifications/tools/list_changed" == (await next_of(queue))["method"]
 
 
 async def test_a_stream_survives_the_servers_end(tmp_path: Path) -> None:

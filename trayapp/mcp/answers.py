@@ -17,6 +17,7 @@ from trayapp.mcp.revisions import Revision, negotiated
 
 REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 SERVER = {"name": "amberlight", "title": "Amberlight", "version": "1"}
+LISTED_LATER = "Its tools are listed once it is connected."
 LIST_GONE = "This list changed. Ask for it again without a cursor."
 
 
@@ -32,14 +33,16 @@ def declared(hello: Json) -> Json:
     return {**hello, "capabilities": told}
 
 
-def initialize(message: Message, noted: Json | None) -> Json:
-    """The result of `initialize`: the noted one, or the least that is valid."""
+def initialize(message: Message, noted: Json | None, why: Blocked) -> Json:
+    """The result of `initialize`: the noted one, or the least that is valid, with the sentence for the model: without a
+    tool there is no call that could be answered with it."""
     if noted is not None:
         return declared(noted)
     return {
         "protocolVersion": negotiated(message.params.get("protocolVersion")).version,
         "capabilities": {name: {"listChanged": True} for name in LIST_CHANGED},
         "serverInfo": SERVER,
+        "instructions": f"{why.workload} was not available when this session began. {why.text} {LISTED_LATER}",
     }
 
 

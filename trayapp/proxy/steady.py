@@ -207,13 +207,13 @@ class SteadyEndpoint:
         """What is said in the upstream's place."""
         message, session, notes = call.message, call.session, call.known_notes()
         if not call.revision.version:
-            asked = str(message.meta.get(VERSION_META, ""))
-            return reply(answers.unsupported(message, list(BY_VERSION), asked), 400, session)
+            version = str(message.meta.get(VERSION_META, ""))
+            return reply(answers.unsupported(message, list(BY_VERSION), version), 400, session)
         if message.method == "initialize" and message.request and not call.revision.modern and message.answerable:
             noted = None if notes is None else notes.hello(call.key(), "initialize")
             if noted is None and notes is not None and (spoken := notes.without_handshake(call.path)):
                 return reply(answers.unsupported(message, spoken, call.revision.version), 400, None)
-            told = answers.initialize(message, noted)
+            told = answers.initialize(message, noted, why)
             session = await self._store.begin(call.name, call.path, call.account or "", dict(message.params), told)
             session.stale, session.guessed = True, noted is None
             return reply(messages.result(message, told), 200, session)
@@ -223,8 +223,9 @@ class SteadyEndpoint:
             return answered(call, asked)
         if session is not None and message.method in answers.REMEMBERED:
             session.replay(message.method, dict(message.params))
-        if session is not None and message.method in LISTS:
+        if session is not None and message.method in LISTS and not session.stale:
             session.stale = True
+            await self._store.session_changed()
         said = answers.answer(message, call.revision, notes, call.key(), why)
         return accepted(session) if said is None else answered(call, said)
 

@@ -42,6 +42,11 @@ class SteadyStore:
         self.changed()
         return session
 
+    async def session_changed(self) -> None:
+        """Something of a session is to outlive a restart."""
+        (await self.sessions()).changed = True
+        self.changed()
+
     def end(self, session: Session) -> None:
         """Its id is unknown from now on."""
         if self._sessions is not None:

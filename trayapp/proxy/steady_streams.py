@@ -78,6 +78,8 @@ class ClientStreams:
         """The upstream's events for as long as they come; whether there was such a stream."""
         token = self._tokens.peek(call.name)
         session = call.session
+        if session is not None and session.stale and isinstance(token, AccessToken):
+            await self.tell_changed(call.name, session)  # it became usable while no stream was open
         if not isinstance(token, AccessToken) or (session is not None and not session.live):
             await self._acknowledge(stream)
             return False
