@@ -42,6 +42,7 @@ def row(name: str = "github", status: str = "running", detail: str = "ok", **aut
             "last_trigger": None,
             "next_attempt_at": None,
             "ceiling_at": None,
+            "usable": status == "running",
             "token_expires_at": None,
             "retrying_since": None,
             "last_refreshed_at": None,

@@ -102,7 +102,7 @@ def test_empty_list(app: FakeApp, capsys: Capture) -> None:
     ("status", "code"),
     [
         ("running", 0),
-        ("starting", 0),
+        ("starting", 5),
         ("stopped", 0),
         ("auth_retrying", 5),
         ("unauthenticated", 4),
@@ -119,6 +119,17 @@ def test_status_codes(app: FakeApp, capsys: Capture, status: str, code: int) -> 
     assert ["Status:", status] == capsys.readouterr().out.splitlines()[1].split()
     assert code == main(["status", "github", "--format", "json"])
     assert status == json.loads(capsys.readouterr().out)["status"]
+
+
+@pytest.mark.parametrize(
+    ("status", "usable", "code"),
+    [("running", True, 0), ("running", False, 5), ("unauthenticated", True, 4), ("stopped", False, 0)],
+)
+def test_without_a_usable_token_status_is_not_ok(app: FakeApp, status: str, usable: bool, code: int) -> None:
+    """Within the short retry the word is still `running`, but a script learns that there is no token now (M3)."""
+
+    app.replies["GET /workloads/github/status"] = 200, row("github", status, usable=usable)
+    assert code == main(["status", "github"])
 
 
 def test_a_terminal_gets_colours(app: FakeApp, paths: Paths) -> None:

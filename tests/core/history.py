@@ -222,6 +222,7 @@ def state_text(w: Workload, at: float) -> str:
         words.append(f"{w.series.value}/{w.trigger.value}")
     marks = {
         "long": w.failing is not None and w.failing.exhausted,
+        "long wait": w.failing is not None and w.failing.long_wait,
         "gave up": w.failing is not None and w.failing.gave_up,
         "marked": w.maybe_spent,
         "unsaved": w.unsaved and w.storing is None,

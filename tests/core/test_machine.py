@@ -760,14 +760,14 @@ def test_retry_after_is_respected_and_kept() -> None:
 
     p = check(
         """
-        busy 503 after 9000 -> waiting, due +10, short_retry/short_retry, not before +3600 | note attempt server_busy, close intent, save
+        busy 503 after 9000 -> waiting, due +10, short_retry/short_retry, long wait, not before +3600 | note attempt server_busy, close intent, save
     """,
         reached(Phase.REFRESHING),
     )
     assert p.now.at + 3600 == deadlines.ready_at(p.w)
     check(
         """
-        +10 manual          -> waiting, due +0, short_retry/manual
+        +10 manual          -> waiting, due +0, short_retry/manual, long wait
     """,
         p,
     )

@@ -62,6 +62,23 @@ def test_short_retry_stays_at_the_largest_interval() -> None:
     assert schedule.short_retry(10**6, Policy(max_tries=10**7), 0.5) == 120.0
 
 
+@pytest.mark.parametrize(
+    ("tries", "elapsed", "left"),
+    [(1, 0.0, 81.25), (2, 40.0, 71.25), (4, 60.0, 33.75), (5, 81.0, 0.0), (1, 280.0, 20.0), (1, 400.0, 0.0)],
+)
+def test_what_is_left_of_the_short_retry(tries: int, elapsed: float, left: float) -> None:
+    """The remaining waits without jitter, and never beyond the longest elapsed time (M3)."""
+
+    assert left == schedule.short_retry_left(tries, elapsed, P)
+
+
+def test_absurdly_many_tries_are_not_added_up() -> None:
+    """A million tries of a nanosecond cost nothing."""
+
+    odd = Policy(initial_retry_interval=1e-9, max_retry_interval=1e-9, max_tries=10**6)
+    assert schedule.short_retry_left(1, 0.0, odd) < 1e-5
+
+
 def test_tick_is_spread_by_a_tenth() -> None:
     """The long phase tries every 10 min, plus or minus one (M4)."""
 

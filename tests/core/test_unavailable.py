@@ -10,6 +10,7 @@ from tests.core.states import (
     AMBER,
     FLIGHT,
     GONE,
+    LOGIN,
     NOW,
     OFFLINE,
     OPEN,
@@ -19,10 +20,12 @@ from tests.core.states import (
     token,
     work,
 )
+from trayapp.core import gate as gates
 from trayapp.core.gate import Gate
 from trayapp.core.model import (
     Phase,
     SignedOut,
+    Trigger,
     Trouble,
     Workload,
 )
@@ -131,6 +134,32 @@ def test_a_caller_is_told_what_the_view_says() -> None:
     assert (answer.status, answer.detail) == (Status.AUTH_RETRYING, Detail.RETRYING)
     assert (answer.since, answer.next_attempt_at) == (NOW.wall, NOW.wall + 200.0)
     assert "jira" in help_for(view)
+
+
+@pytest.mark.parametrize("gate", [OFFLINE, PORTAL, gates.sleep_soon(OPEN, 990.0)])
+def test_while_the_gate_is_blocked_no_next_attempt_is_known(gate: Gate) -> None:
+    """M15: Retry-After says 30 and `next_attempt_at` is null, in the 503 and in the status alike: neither names an instant."""
+
+    view = derive(AMBER, gate, NOW)
+    answer = unavailable(AMBER, view, gate, NOW)
+    assert (30, None, None) == (answer.retry_after, answer.next_attempt_at, view.auth.next_attempt_at)
+
+
+@pytest.mark.parametrize("gate", [OPEN, OFFLINE])
+def test_retry_after_and_the_next_attempt_say_the_same(gate: Gate) -> None:
+    """M15: *Retry now* passes the gate, so even offline its instant is known."""
+
+    w = replace(AMBER, trigger=Trigger.MANUAL)
+    answer = unavailable(w, derive(w, gate, NOW), gate, NOW)
+    assert (200, NOW.wall + 200.0) == (answer.retry_after, answer.next_attempt_at)
+
+
+def test_a_server_on_this_machine_has_a_next_attempt_while_offline() -> None:
+    """M10: nothing but sleep gates it."""
+
+    local = replace(AMBER, login=replace(LOGIN, token_endpoint="http://127.0.0.1:9/token"))
+    answer = unavailable(local, derive(local, OFFLINE, NOW), OFFLINE, NOW)
+    assert (200, NOW.wall + 200.0) == (answer.retry_after, answer.next_attempt_at)
 
 
 @pytest.mark.parametrize(

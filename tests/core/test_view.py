@@ -105,6 +105,25 @@ def test_a_loopback_endpoint_is_not_held_by_the_network() -> None:
     assert derive(local, OFFLINE, NOW).auth.detail is Detail.STARTING
 
 
+@pytest.mark.parametrize(
+    ("w", "usable"),
+    [
+        (VALID, True),
+        (work(Phase.SIGNED_OUT, access=token(), signed_out=SignedOut.REFUSED), True),  # served to its end (M5)
+        (SHORT, False),
+        (START, False),
+        (work(access=token(rejected=True)), False),
+        (work(Phase.PAUSED, access=token()), False),
+        (work(Phase.BROKEN, access=token()), False),
+        (work(access=token(), after="remove"), False),
+    ],
+)
+def test_whether_clients_get_a_token(w: Workload, usable: bool) -> None:
+    """What the command line's exit code goes by, whatever the word (M3)."""
+
+    assert usable is derive(w, OPEN, NOW).auth.usable
+
+
 # --- the auth object -------------------------------------------------------------------------------------------------
 
 

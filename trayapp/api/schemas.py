@@ -125,6 +125,7 @@ SCHEMAS: Mapping[str, Json] = {
             "last_trigger": nullable(enum_of(Trigger)),
             "next_attempt_at": nullable(TIME),
             "ceiling_at": nullable(TIME),
+            "usable": {**FLAG, "description": "There is a usable token."},
             "token_expires_at": nullable(TIME),
             "retrying_since": nullable(TIME),
             "last_refreshed_at": nullable(TIME),

@@ -16,7 +16,18 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
 from trayapp.cli.errors import api_error_text, refuse_retry, save_traceback
-from trayapp.cli.output import EMPTY, HIDDEN, Style, clean, print_error, print_json, print_line, status_lines, table
+from trayapp.cli.output import (
+    EMPTY,
+    HIDDEN,
+    Style,
+    auth_of,
+    clean,
+    print_error,
+    print_json,
+    print_line,
+    status_lines,
+    table,
+)
 from trayapp.cli.token_wait import usable_token
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
@@ -26,7 +37,7 @@ NOT_RUNNING_TEXT = "Amberlight is not running. Start it with: amberlight run"
 REMOVAL_LIMIT = 15.0  # s; revoking takes at most 10
 POLL = 0.3  # s
 
-# For scripts, the exit code says how a workload is.
+# For scripts, the exit code says how a workload is; without a usable token it is never 0, paused workloads aside.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
 
 
@@ -104,7 +115,14 @@ def status(arguments: argparse.Namespace, paths: Paths) -> int:
         print_json(row)
     else:
         print_line(status_lines(row, Style.of(sys.stdout, os.environ), time.time(), verbose=arguments.verbose))
-    return BY_STATUS.get(str(row.get("status")), OK)
+    return _exit_code(row)
+
+
+def _exit_code(row: Mapping[str, Any]) -> int:
+    """Running and starting workloads need a usable token to be OK, even if the short retry isn't over yet (M3)."""
+    word = str(row.get("status"))
+    waiting = word in ("running", "starting") and auth_of(row).get("usable") is False
+    return RETRYING if waiting else BY_STATUS.get(word, OK)
 
 
 def token(arguments: argparse.Namespace, paths: Paths) -> int:

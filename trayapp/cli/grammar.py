@@ -15,7 +15,7 @@ exit codes:
   2  wrong usage
   3  no app is running
   4  the workload needs you to sign in (status, token, exec, reauthorize)
-  5  the workload is retrying by itself; try again later (status, token, exec)
+  5  no usable token right now; Amberlight keeps trying (status, token, exec)
   exec ends with its command's own code; 126 and 127: it cannot be run, there is none
 """
 

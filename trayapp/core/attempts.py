@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from trayapp.core import retry, schedule
+from trayapp.core.deadlines import ready_at
 from trayapp.core.messages import (
     Abandon,
     Ambiguous,
@@ -34,10 +35,12 @@ from trayapp.core.messages import (
 from trayapp.core.model import (
     AccessToken,
     Attempt,
+    Failing,
     Moment,
     Phase,
     Problem,
     Secret,
+    Series,
     SignedOut,
     Step,
     Trigger,
@@ -233,10 +236,24 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
         trigger=plan.trigger,
         due=None if plan.delay is None else e.now.at + plan.delay,
     )
+    w = replace(w, failing=_with_long_wait(w, plan.failing, e.now))
     if began_long and plan.failing.exhausted:
         effects = (*effects, Note("phase", "auth_retrying", attempt.trigger, outcome.problem))
     w, ending = run_deferred(w, e.now)
     return w, (*effects, Save(), *ending)
+
+
+def _with_long_wait(w: Workload, failing: Failing, now: Moment) -> Failing:
+    """The outage, with `long_wait` if Retry-After (M12) or M8's limit put the next attempt beyond the short retry (M3).
+
+    The attempts keep their times; only the short retry's silence ends.
+    """
+    ready = ready_at(w)
+    if failing.exhausted or ready is None or w.due is None or ready <= w.due:
+        return failing
+    tries = failing.tries if w.series is Series.SHORT else 1
+    left = schedule.short_retry_left(tries, now.awake - failing.since.awake, w.spec.policy)
+    return replace(failing, long_wait=failing.long_wait or ready - now.at > left)
 
 
 def overdue(w: Workload, e: Time) -> Result:

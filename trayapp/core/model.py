@@ -293,6 +293,7 @@ class Failing:
     tries: int = 0  # failed attempts in the current series (M2, M8, M9), reset by a nudge
     total: int = 0  # failed attempts of the whole outage
     exhausted: bool = False  # the short retry (M2) is used up: this is the long phase
+    long_wait: bool = False  # M3: a wait that server or limit imposed reached beyond what was left of the short retry
     retrying_since: float | None = None  # wall; when the long phase began
     counted: float = 0.0  # M6: seconds counted towards the ceiling until `counting_from`
     counting_from: float | None = None  # awake clock; None while the count is stopped

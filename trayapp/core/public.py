@@ -77,6 +77,7 @@ def auth_json(auth: AuthView) -> Json:
         "last_trigger": auth.last_trigger,
         "next_attempt_at": rfc3339(auth.next_attempt_at),
         "ceiling_at": rfc3339(auth.ceiling_at),
+        "usable": auth.usable,
         "token_expires_at": rfc3339(auth.token_expires_at),
         "retrying_since": rfc3339(auth.retrying_since),
         "last_refreshed_at": rfc3339(auth.last_refreshed_at),

@@ -12,6 +12,7 @@ from trayapp.core.model import Failing, Policy
 
 HOT_RETRY_BLIND = 30  # s; Retry-After for callers while the next attempt can't be known (M15)
 HOT_RETRY_MAX = 3600  # s; M15
+SHORT_RETRY_COUNTED = 1000  # tries that are added up at most; only an absurd configuration has more
 TICK_FLOOR = 10.0  # s; M3: shortest delay between attempts while a token is usable
 
 
@@ -37,6 +38,19 @@ def short_retry(tries: int, policy: Policy, jitter: float) -> float | None:
     if tries >= policy.max_tries:
         return None
     return spread(_grown_interval(max(tries, 1) - 1, policy), policy.retry_jitter, jitter)
+
+
+def short_retry_left(tries: int, elapsed: float, policy: Policy) -> float:
+    """Seconds that the short retry still has after the `tries`-th failed try, its waits taken without jitter (M2).
+
+    `elapsed` is the outage's awake time so far.
+    """
+    left, most = 0.0, max(0.0, policy.max_elapsed_time - elapsed)
+    for each in range(tries, min(policy.max_tries, tries + SHORT_RETRY_COUNTED)):
+        if left >= most:
+            break
+        left += short_retry(each, policy, 0.5) or 0.0
+    return min(left, most)
 
 
 def _grown_interval(steps: int, policy: Policy) -> float:

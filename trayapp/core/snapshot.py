@@ -77,6 +77,7 @@ class AuthView:
     last_trigger: str | None = None
     next_attempt_at: float | None = None
     ceiling_at: float | None = None
+    usable: bool = False  # clients get a token now (M1)
     token_expires_at: float | None = None
     retrying_since: float | None = None
     last_refreshed_at: float | None = None

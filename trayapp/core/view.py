@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from trayapp.core import schedule, sentences
 from trayapp.core.deadlines import opens_at
 from trayapp.core.gate import Gate
-from trayapp.core.model import Moment, Phase, SignedOut, Step, Trouble, Workload
+from trayapp.core.model import Moment, Phase, SignedOut, Step, Trigger, Trouble, Workload
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
 SHOWN_TIME_TOLERANCE = 0.5  # s; the clocks drift by microseconds: a time that moved by less counts as unchanged
 EXPIRY_EPSILON = 0.001  # s; a token stops being usable between two floats, so look just after it, never before
+WITHHELD = frozenset({Status.STOPPED, Status.REMOVING, Status.ERROR})  # no token is served, whether there is one or not
 REAUTH_RETRY_AFTER = 60  # s; M15: a person is needed, so clients needn't hurry
 
 
@@ -61,6 +62,7 @@ class _Facts:
     impossible: bool  # no attempt can be made: gate or keyring
     held: bool  # and that for long enough to say so (M3)
     exhausted: bool  # the short retry is used up (M2)
+    outlasted: bool  # a wait that was imposed on us reaches beyond it (M3)
     late: bool  # the refresh is past due, or has failed
 
 
@@ -72,6 +74,7 @@ def _facts(w: Workload, gate: Gate, now: Moment) -> _Facts:
         impossible=since is not None,
         held=since is not None and now.at >= since + policy.impossible_grace,
         exhausted=w.failing is not None and w.failing.exhausted,
+        outlasted=now.at < w.not_before if w.failing is None else w.failing.long_wait,
         late=w.failing is not None or (w.due is not None and now.at >= w.due),
     )
 
@@ -102,7 +105,7 @@ def _status(w: Workload, facts: _Facts) -> Status:
         return Status.RUNNING
     if w.failing is not None and w.failing.gave_up:
         return Status.UNAUTHENTICATED
-    if facts.exhausted or facts.held:
+    if facts.exhausted or facts.outlasted or facts.held:
         return Status.AUTH_RETRYING
     return Status.STARTING if w.access is None else Status.RUNNING
 
@@ -183,11 +186,15 @@ def derive(w: Workload, gate: Gate, now: Moment, before: WorkloadView | None = N
         health=style.health,
         colour=style.colour,
         glyph=style.glyph,
-        auth=_auth(w, gate, now, detail, before.auth if before else None, same),
+        auth=_auth(
+            w, gate, now, detail, facts.usable and status not in WITHHELD, before.auth if before else None, same
+        ),
     )
 
 
-def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView | None, same: bool) -> AuthView:
+def _auth(
+    w: Workload, gate: Gate, now: Moment, detail: Detail, usable: bool, before: AuthView | None, same: bool
+) -> AuthView:
     failing = w.failing
     return AuthView(
         detail=detail,
@@ -196,8 +203,9 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         last_outcome=w.last_outcome or None,
         last_error=w.last_error,
         last_trigger=str(w.last_trigger) if w.last_trigger else None,
-        next_attempt_at=_unless_same(_wall_of(opens_at(w, gate), now), before.next_attempt_at if before else None),
+        next_attempt_at=_unless_same(_wall_of(_next_attempt(w, gate), now), before.next_attempt_at if before else None),
         ceiling_at=_unless_same(_ceiling_at(w, now), before.ceiling_at if before else None),
+        usable=usable,
         token_expires_at=_unless_same(_expires(w, now), before.token_expires_at if before else None),
         retrying_since=failing.retrying_since if failing else None,
         last_refreshed_at=w.last_refreshed_at,
@@ -208,6 +216,13 @@ def _auth(w: Workload, gate: Gate, now: Moment, detail: Detail, before: AuthView
         sign_in_warning=w.sign_in_warning,
         unsaved=_write_failed(w),
     )
+
+
+def _next_attempt(w: Workload, gate: Gate) -> float | None:
+    """When the next attempt begins; None: not known. A blocked gate may open any moment, and what M10 tries in spite of
+    it is nothing to wait for."""
+    manual = w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING
+    return None if gate.blocked(w.loopback) and not manual else opens_at(w, gate)
 
 
 def _wall_of(at: float | None, now: Moment) -> float | None:
@@ -285,4 +300,4 @@ def _retry_after(w: Workload, status: Status, gate: Gate, now: Moment) -> int | 
         return REAUTH_RETRY_AFTER
     if w.attempt is not None:  # its outcome is near
         return schedule.hot_retry_after(now.at + w.spec.policy.hot_wait, now.at)
-    return schedule.hot_retry_after(None if gate.blocked(w.loopback) else opens_at(w, gate), now.at)
+    return schedule.hot_retry_after(_next_attempt(w, gate), now.at)
