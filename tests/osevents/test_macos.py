@@ -276,7 +276,12 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
     """
 
     machine, clock = Machine(DARK), [0.0]
-    watch = Watch(lambda: None, lambda: Moment(clock[0], clock[0], clock[0]), Polling(NetworkSnapshot))
+
+    def watch_now() -> Moment:
+        return Moment(clock[0], clock[0], clock[0])
+
+    requests: list[float] = []  # for a poll, by the time of the clock
+    watch = Watch(lambda: requests.append(clock[0]), watch_now, Polling(NetworkSnapshot))
     listening_task = asyncio.create_task(watch.run([MacPower(machine)]))
     await until(lambda: watch.power)
 
@@ -284,10 +289,7 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
         clock[0] += seconds
         return [event for event in watch.poll(watch_now()) if isinstance(event, WakeDetected | SleepImminent)]
 
-    def watch_now() -> Moment:
-        return Moment(clock[0], clock[0], clock[0])
-
-    await asyncio.sleep(0.01)
+    await until(lambda: bool(requests))
     assert [SleepImminent()] == told(1.0)
     for _ in range(20):
         assert [] == told(30.0)
@@ -296,9 +298,9 @@ async def test_a_long_dark_wake_is_not_taken_for_a_person() -> None:
     assert [] == told(300.0)
 
     machine.powered = DARK
+    requests.clear()
     machine.say(WILL_SLEEP, 1)
-    await until(lambda: bool(machine.asked))
-    await asyncio.sleep(0.02)
+    await until(lambda: bool(requests))
     assert [SleepImminent()] == told(1.0)
     assert [] == told(1700.0)
     assert [WakeDetected()] == told(200.0)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,6 +19,14 @@ from trayapp.osevents.windows import WindowsNetwork, WindowsPower
 from trayapp.osevents.windows_calls import SubscribeParameters, WindowsApi, WindowsLibraries, load_windows
 
 SUSPEND, RESUME_CRITICAL, RESUME_SUSPEND, STATUS_CHANGE, RESUME_AUTOMATIC = 4, 6, 7, 10, 18
+
+
+@pytest.fixture
+def few_objects() -> Iterator[None]:
+    """A collection looks at the objects of this test alone; at those of a whole run it takes a second."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class Machine:
@@ -267,6 +275,7 @@ class Dlls:
         thread.join()
 
 
+@pytest.mark.usefixtures("few_objects")
 async def test_through_the_c_interface() -> None:
     """Types, handles and callbacks, with real C calls in between and a collected heap."""
 
@@ -284,6 +293,7 @@ async def test_through_the_c_interface() -> None:
     assert [0x100, 0x200, 0x300] == sorted(dlls.cancelled)
 
 
+@pytest.mark.usefixtures("few_objects")
 @pytest.mark.parametrize("watch", ["watch_addresses", "watch_routes", "watch_power"])
 def test_a_callback_lives_until_windows_has_dropped_it(watch: str) -> None:
     """The function that cancels a watch keeps the callback alive, and for ever if Windows refuses to cancel."""
