@@ -1,0 +1,152 @@
+"""Limits, tables and defaults, each exactly at its edge: what the histories pass by without touching."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.core.replies import answer, outcome_of
+from tests.core.states import LOGIN, NOW, SPEC, VALID, token, work
+from trayapp.core import machine, retry
+from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, classify
+from trayapp.core.messages import Configured, NotStored, Refused, Rejected, ServerBusy, Stored
+from trayapp.core.model import Failing, Moment, Phase, Policy, Secret, Spec, Trouble, Workload
+from trayapp.core.public import spec_json
+from trayapp.core.quirks import provider_of
+
+# --- classification --------------------------------------------------------------------------------------------------
+
+
+def test_every_kind_of_fault_has_its_own_sentence() -> None:
+    """Those that `wire.py` and the engine name; one without a sentence would be shown as something unexpected."""
+
+    kinds = {"dns", "refused", "unreachable", "connect_timeout", "tls", "proxy", "timeout", "reset", "eof", "truncated"}
+    assert kinds | {"request", "internal"} == set(FAULTS)
+    assert len(FAULTS) == len(set(FAULTS.values()))
+
+
+@pytest.mark.parametrize(("status", "redirect"), [(299, False), (300, True), (399, True), (400, False)])
+def test_what_is_called_a_redirect(status: int, redirect: bool) -> None:
+    """300 to 399, and they look like a captive portal."""
+
+    outcome = classify(answer(status, b"x", "text/plain"), "", NOW.wall)
+    assert isinstance(outcome, ServerBusy)
+    assert redirect is outcome.portal is ("a redirect" in outcome.problem.summary)
+
+
+@pytest.mark.parametrize(("words", "cut"), [(30, False), (31, True)])
+def test_a_servers_explanation_has_120_characters_at_most(words: int, cut: bool) -> None:
+    """So that our own sentence before it is always read whole."""
+
+    said = " ".join(["abc"] * words) + "."
+    outcome = outcome_of(400, {"error": "invalid_grant", "error_description": said})
+    assert isinstance(outcome, Refused)
+    _, _, shown = outcome.problem.summary.partition("It says: ")
+    assert (120, cut) == (DESCRIPTION_MAX, shown != said)
+    assert len(shown) <= DESCRIPTION_MAX
+
+
+def test_a_summary_has_200_characters_at_most() -> None:
+    """`Problem` promises it; the longest code that a server may send fills it."""
+
+    outcome = outcome_of(400, {"error": "invalid_grant", "error_description": "a b " * 100, "code": "c" * 64})
+    assert isinstance(outcome, Refused)
+    assert len(outcome.problem.summary) <= 200 == SUMMARY_MAX
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("accounts.google.com", "google"),
+        ("oauth2.googleapis.com", "google"),
+        ("login.microsoftonline.com", "entra"),
+        ("login.microsoftonline.us", "entra"),
+        ("login.partner.microsoftonline.cn", "entra"),
+        ("contoso.ciamlogin.com", "entra"),
+        ("discord.com", "discord"),
+        ("discordapp.com", "discord"),
+        ("login.microsoftonline.us.example", ""),
+    ],
+)
+def test_whose_host_it_is(host: str, name: str) -> None:
+    """National clouds and old names are the same provider, with the same quirks."""
+
+    assert name == provider_of(f"https://{host}/token")
+
+
+# --- the state machine -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [VALID, work(due=1000.0), work(Phase.PAUSED), work(Phase.SIGNED_OUT)])
+def test_changed_timing_is_the_workloads_timing(before: Workload) -> None:
+    """In every phase, and no effect comes of it."""
+
+    changed = replace(SPEC, policy=Policy(tick_interval=7.0))
+    after, effects = machine.step(before, Configured(NOW, changed))
+    assert (changed, before.phase, ()) == (after.spec, after.phase, effects)
+
+
+@pytest.mark.parametrize(("age", "strikes"), [(59.9, 1), (60.0, 0)])
+def test_a_token_is_fresh_for_a_minute(age: float, strikes: int) -> None:
+    """M18: a rejected token counts only before its minute is over."""
+
+    w = replace(VALID, access=replace(token(), obtained_at=NOW.at - age))
+    after, _ = machine.step(w, Rejected(NOW, 1))
+    assert strikes == after.strikes
+
+
+def test_the_waits_between_two_writes_of_a_login() -> None:
+    """M14: a minute, five, fifteen, and fifteen from then on; each failed write takes one step."""
+
+    w, now, waits = replace(VALID, slots_read=True, unsaved=True, storing=1, highest_generation=1), NOW, []
+    for tries in (1, 2, 3, 4):
+        w, _ = machine.step(w, NotStored(now, 1, "l", Trouble.FAILED))
+        assert (tries, None) == (w.keyring_tries, w.storing)
+        assert w.store_at is not None
+        waits.append(w.store_at - now.at)
+        now = Moment(w.store_at, now.awake + waits[-1], now.wall + waits[-1])
+        w = replace(w, storing=1)
+    assert [60.0, 300.0, 900.0, 900.0] == waits
+
+
+@pytest.mark.parametrize(("grace", "pause"), [(30.0, 20.0), (600.0, 60.0), (19.0, None)])
+def test_the_pause_while_a_grace_lasts(grace: float, pause: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """M9: a tenth of the grace, at least the last wait of the series, and nothing that would end after it."""
+
+    monkeypatch.setattr(retry, "grace_of", lambda provider: grace)
+    assert pause == retry._pause_within_grace(work(maybe_spent=True, marked_at=NOW.at), NOW)
+
+
+def test_a_write_that_ends_changes_no_wait() -> None:
+    """What waits for a server goes on to; only a running workload plans its refresh anew."""
+
+    w = work(access=token(), due=1010.0, slots_read=True, unsaved=True, storing=1)
+    after, _ = machine.step(w, Stored(NOW, 1, LOGIN.lineage))
+    assert (Phase.WAITING, 1010.0, None, False) == (after.phase, after.due, after.storing, after.unsaved)
+
+
+def test_an_outage_begins_with_nothing_counted() -> None:
+    """M6 counts from the first failure."""
+
+    assert (0.0, None, 0, 0) == ((f := Failing(since=NOW)).counted, f.counting_from, f.tries, f.total)
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_shows_three_stars() -> None:
+    """In every way that a log line or a traceback might print it."""
+
+    secret = Secret("canary")
+    assert ["Secret(***)"] * 4 == [repr(secret), str(secret), f"{secret}", f"{secret!r}"]
+
+
+def test_a_configuration_names_its_client_twice() -> None:
+    """In the words of the settings, and in ToolHive's beside them."""
+
+    shown = spec_json(Spec("a", "https://a.example", "client-1", issuer="https://as.example", redirect_port=4567))
+    assert ("client-1", "https://as.example", 4567) == (shown["client_id"], shown["issuer"], shown["redirect_port"])
+    theirs = shown["oauth_config"]
+    assert isinstance(theirs, dict)
+    assert ("client-1", "https://as.example", 4567) == (theirs["client_id"], theirs["issuer"], theirs["callback_port"])
