@@ -195,10 +195,11 @@ run_all() {
     beside simulation pytest -p no:cacheprovider -m slow
     # shellcheck disable=SC2086 # two options
     pytest $measured -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
-    # shellcheck disable=SC2086
-    pytest $measured --cov-append -n 3 --dist loadfile -m "($OUTSIDE) and not alone" || bad=1
     joined lint || bad=1
     joined simulation || bad=1
+    # A file at a time, as its tests share a desktop, and in the order of their names: the long ones do not come last.
+    # shellcheck disable=SC2086
+    pytest $measured --cov-append -n 3 --dist loadfile --no-loadscope-reorder -m "($OUTSIDE) and not alone" || bad=1
     # shellcheck disable=SC2086
     pytest $measured --cov-append -m alone || bad=1
     "$VENV/bin/python" -m coverage report --skip-covered --skip-empty || bad=1

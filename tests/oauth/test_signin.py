@@ -158,7 +158,7 @@ async def begun(signin: BrowserSignIn, spec: Spec) -> str:
 
 
 async def until_nothing_listens(url: str) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         with contextlib.suppress(httpx2.ConnectError):
             while True:
                 # A connection that is accepted in the moment of closing is dropped; only a refused one proves the end.

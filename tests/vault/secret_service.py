@@ -35,7 +35,7 @@ def require() -> None:
     pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-def wait_for(condition: Callable[[], object], what: str, limit: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, limit: float = 30.0) -> None:
     """Poll until `condition` holds."""
     end = time.monotonic() + limit
     while not condition():
