@@ -421,6 +421,29 @@ async def test_a_call_is_repeated_only_if_none_had_succeeded(tmp_path: Path) -> 
         assert 2 + 2 == it.server.methods().count("tools/call")  # one more each time that the session was lost
 
 
+@pytest.mark.parametrize("noticed", ["list", "stream", "restart"])
+async def test_a_lost_session_is_told_to_the_next_call_whoever_noticed(tmp_path: Path, noticed: str) -> None:
+    """A list or the stream made the new session; the next call is still told, once, that the old one is gone."""
+    server = McpServer()
+    async with upstream(server.handle) as there:
+        async with proxied(f"{there.url}/mcp", tmp_path) as site:
+            client = Client(site)
+            await client.connect()
+            assert "isError" not in await client.call()
+            server.forget()
+            if noticed == "stream":
+                async with listening(client) as queue:
+                    assert "notifications/tools/list_changed" == (await next_of(queue))["method"]
+            await client.result("tools/list")
+            if noticed != "restart":
+                assert sentence(await client.call()).startswith("one restarted its session")
+                assert "isError" not in await client.call()
+        if noticed == "restart":
+            async with proxied(f"{there.url}/mcp", tmp_path) as site:
+                client.site = site
+                assert sentence(await client.call()).startswith("one restarted its session")
+
+
 async def test_a_late_word_of_the_old_session_does_not_end_the_new_one(tmp_path: Path) -> None:
     """Two requests meet the lost session; the second hears of it when the first has made a new one already."""
     late = asyncio.Event()

@@ -34,6 +34,7 @@ class Session:
     live: bool = False  # the upstream knows it
     upstream: str | None = None
     called: bool = False  # a call succeeded in the upstream's session, so something there may depend on it
+    unsaid: bool = False  # such a session was lost, and the client has not been told
     stale: bool = False  # its lists came from notes, or may have changed unheard
     guessed: bool = False  # what it was told at `initialize` was neither the upstream's word nor noted
     elicitation: str = ""  # the id of a page that it was asked to open
@@ -60,6 +61,7 @@ class Session:
 
     def lost(self) -> None:
         """The upstream does not know it any more."""
+        self.unsaid = self.unsaid or self.called and self.upstream is not None
         self.live, self.upstream, self.called = False, None, False
 
 
@@ -115,6 +117,7 @@ _KEPT = (
     "live",
     "upstream",
     "called",
+    "unsaid",
     "stale",
     "guessed",
     "replayed",

@@ -167,6 +167,8 @@ class SteadyEndpoint:
         """The upstream's response, or why there is none."""
         message, session, name = call.message, call.session, call.name
         sent = False  # whether the upstream may have got this very message
+        if session is not None and session.unsaid and message.method == "tools/call":
+            return self._restarted(session, name)
         try:
             for number in range(2):
                 sent = False
@@ -185,7 +187,7 @@ class SteadyEndpoint:
                         return accepted(error.session)
                     if not repeat:
                         break
-            return blocked.session_restarted(name)
+            return self._restarted(session, name)
         except NoTokenError as error:
             return blocked.without_token(name, error.why)
         except SendAgainError:
@@ -200,6 +202,12 @@ class SteadyEndpoint:
             if sent and message.method in CALLS and not nothing_sent(error):
                 return blocked.fate_unknown(name)
             return blocked.unreachable(name, unreachable(error, call.upstream).message)
+
+    def _restarted(self, session: Session | None, name: str) -> Blocked:
+        """Said once for each session that was lost, whoever noticed: a call, a list or the stream."""
+        if session is not None:
+            session.unsaid = False
+        return blocked.session_restarted(name)
 
     # --- answers of our own ------------------------------------------------------------------------------------------
 
