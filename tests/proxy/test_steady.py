@@ -181,6 +181,21 @@ async def test_a_list_never_reaches_a_caller_that_would_not_have_got_it(tmp_path
         assert {"tools": []} == await second.result("tools/list")
 
 
+async def test_an_unknown_client_is_told_the_revision_that_others_were_told(tmp_path: Path) -> None:
+    """It gets nothing else of theirs; but with another revision than the server's its session would end when green."""
+    async with lab(tmp_path, McpServer(version="2025-03-26")) as it:
+        await it.client().connect()
+        it.amber()
+        client = it.client(capabilities={"roots": {}})
+
+        told = await client.connect()
+
+        assert ("2025-03-26", "amberlight") == (told["protocolVersion"], told["serverInfo"]["name"])
+        it.green()
+        client.version = "2025-03-26"
+        assert "isError" not in await client.call()
+
+
 async def test_another_account_is_told_nothing_of_the_first_ones(tmp_path: Path) -> None:
     """Notes are dropped when the account changes, also while the workload is red."""
     async with lab(tmp_path) as it:

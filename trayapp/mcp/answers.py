@@ -13,7 +13,7 @@ from trayapp.mcp import messages
 from trayapp.mcp.blocked import META, Blocked
 from trayapp.mcp.messages import INTERNAL_ERROR, INVALID_PARAMS, LIST_CHANGED, LISTS, METHOD_NOT_FOUND, Json, Message
 from trayapp.mcp.noted import NoteKey, Notes
-from trayapp.mcp.revisions import Revision, negotiated
+from trayapp.mcp.revisions import Revision
 
 REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 SERVER = {"name": "amberlight", "title": "Amberlight", "version": "1"}
@@ -33,13 +33,13 @@ def declared(hello: Json) -> Json:
     return {**hello, "capabilities": told}
 
 
-def initialize(message: Message, noted: Json | None, why: Blocked) -> Json:
-    """The result of `initialize`: the noted one, or the least that is valid, with the sentence for the model: without a
-    tool there is no call that could be answered with it."""
+def initialize(noted: Json | None, version: str, why: Blocked) -> Json:
+    """The result of `initialize`: the noted one, or the least that is valid, of this revision. It has the sentence for the
+    model: without a tool there is no call that could be answered with it."""
     if noted is not None:
         return declared(noted)
     return {
-        "protocolVersion": negotiated(message.params.get("protocolVersion")).version,
+        "protocolVersion": version,
         "capabilities": {name: {"listChanged": True} for name in LIST_CHANGED},
         "serverInfo": SERVER,
         "instructions": f"{why.workload} was not available when this session began. {why.text} {LISTED_LATER}",

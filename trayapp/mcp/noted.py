@@ -115,6 +115,14 @@ class Notes:
         found = self._variants.get(key)
         return None if found is None else found.hellos.get(method)
 
+    def negotiated(self, path: str, asked: str) -> str | None:
+        """The revision that other clients were told who asked for this one; None if none is noted."""
+        for key, each in self._variants.items():
+            told = each.hellos.get("initialize", {}).get("protocolVersion")
+            if (key.path, key.version) == (path, asked) and isinstance(told, str):
+                return told
+        return None
+
     def without_handshake(self, path: str) -> list[str]:
         """The revisions of a server that speaks none with a handshake; empty if it does, or nothing is known of it."""
         hellos = [each.hellos for key, each in self._variants.items() if key.path == path]

@@ -61,7 +61,7 @@ class Session:
 
     def lost(self) -> None:
         """The upstream does not know it any more."""
-        self.unsaid = self.unsaid or self.called and self.upstream is not None
+        self.unsaid = self.unsaid or (self.called and self.upstream is not None)
         self.live, self.upstream, self.called = False, None, False
 
 

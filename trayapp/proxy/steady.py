@@ -221,7 +221,9 @@ class SteadyEndpoint:
             noted = None if notes is None else notes.hello(call.key(), "initialize")
             if noted is None and notes is not None and (spoken := notes.without_handshake(call.path)):
                 return reply(answers.unsupported(message, spoken, call.revision.version), 400, None)
-            told = answers.initialize(message, noted, why)
+            asked_for = call.revision.version
+            likely = None if notes is None else notes.negotiated(call.path, asked_for)
+            told = answers.initialize(noted, likely or asked_for, why)
             session = await self._store.begin(call.name, call.path, call.account or "", dict(message.params), told)
             session.stale, session.guessed = True, noted is None
             return reply(messages.result(message, told), 200, session)
