@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import subprocess
 import sys
@@ -64,9 +65,14 @@ def test_what_is_loaded_is_exempt_from_collections() -> None:
 def test_other_systems_are_left_alone(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The C library is not called."""
 
+    loaded: list[object] = []
     monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setitem(sys.modules, "ctypes", None)
+    monkeypatch.setattr(ctypes, "CDLL", loaded.append)
     memory.single_heap()
+    assert [] == loaded
+    monkeypatch.setattr(sys, "platform", "linux")
+    memory.single_heap()
+    assert [None] == loaded
 
 
 SPARE = """

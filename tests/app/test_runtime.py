@@ -18,7 +18,7 @@ from trayapp.app.app import App
 from trayapp.app.control import AppControl
 from trayapp.app.parts import Parts
 from trayapp.app.runtime import Runtime
-from trayapp.cli.client import ApiClient
+from trayapp.cli.client import ApiClient, NotRunningError
 from trayapp.config.loader import load
 from trayapp.config.paths import Paths
 from trayapp.core.model import Trouble
@@ -287,12 +287,18 @@ def test_quit_by_click_and_by_command(program: Program) -> None:
 
     with program:
         program.becomes("running ok")
+        client = program.client
         program.act(Verb.QUIT)
         program.until(lambda: program.code == 0, "the end")
+        with pytest.raises(NotRunningError):
+            client.request("GET", "/api/v1beta/workloads")
     program.control, program.snapshots, program.code = None, [], None
     with program:
-        program.client.request("POST", "/api/v1beta/quit")
+        client = program.client
+        client.request("POST", "/api/v1beta/quit")
         program.until(lambda: program.code == 0, "the end")
+        with pytest.raises(NotRunningError):
+            client.request("GET", "/api/v1beta/workloads")
 
 
 def test_a_quit_before_the_start(program: Program) -> None:

@@ -202,3 +202,8 @@ async def test_retry_all_refreshes_every_workload(tmp_path: Path) -> None:
                 await world.green(name)
             world.do(Verb.RETRY_ALL, "")
             await world.until(lambda: server.count("token", outcome="ok") == 6)
+            for name in names:
+                await world.green(name)
+                held = await world.stored(name)
+                assert held is not None
+                assert (3, f"line-{name}") == (held.generation, held.lineage)

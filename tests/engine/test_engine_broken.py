@@ -257,7 +257,9 @@ async def test_a_view_that_cannot_be_derived_does_not_stop_an_attempt(
             assert accounted_for(world)
 
 
-async def test_a_removal_ends_even_if_every_step_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_removal_ends_even_if_every_step_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Revocation, keyring and state.db raise: the workload is gone, and the log says what is left."""
 
     async def revoke(self: HttpTokens, login: Login, **_: Any) -> NoReturn:
@@ -270,6 +272,10 @@ async def test_a_removal_ends_even_if_every_step_fails(tmp_path: Path, monkeypat
             await world.green()
             world.do(Verb.REMOVE)
             await world.until(lambda: "one" not in world.engine.workloads)
+            assert await world.stored() is not None  # what could not be deleted
+    assert "one: its login could not be deleted from the keyring" in caplog.text
+    assert "revoking failed unexpectedly" in caplog.text
+    assert "forget one failed" in caplog.text
 
 
 async def test_no_fault_leaves_a_workload_unaccounted_for(tmp_path: Path) -> None:

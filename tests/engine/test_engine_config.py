@@ -25,6 +25,7 @@ async def test_another_tick_interval_takes_effect_immediately(tmp_path: Path) ->
             world.engine.configure([spec_of(server, policy=quick)])
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token") >= asked + 3)
+            assert "auth_retrying" == world.view().status
 
 
 async def test_another_refresh_time_moves_the_next_refresh(tmp_path: Path) -> None:
@@ -36,6 +37,10 @@ async def test_another_refresh_time_moves_the_next_refresh(tmp_path: Path) -> No
             earlier = with_policy(refresh_ahead_max=1000.0, refresh_ahead_fraction=0.95)
             world.engine.configure([spec_of(server, policy=earlier)])
             await world.until(lambda: server.count("token") == 2, limit=1.0)
+            await world.green()
+            held = await world.stored()
+            assert held is not None
+            assert 3 == held.generation
 
 
 async def test_another_identity_waits_for_the_user(tmp_path: Path) -> None:

@@ -186,6 +186,8 @@ async def test_a_network_change_revives_a_workload_past_the_ceiling(tmp_path: Pa
     server.mode = Mode.FIREWALL
     async with named(server, tmp_path, ceiling=0.1, tick_interval=0.04) as world:
         await world.becomes("unauthenticated ceiling")
+        asked = server.count("token", outcome="ok")
         server.mode = Mode.SUCCESS
         world.system_changes(ONLINE)
         await world.green()
+        assert (asked + 1, []) == (server.count("token", outcome="ok"), world.opened)

@@ -256,6 +256,7 @@ async def test_a_click_before_the_engine_runs_is_not_lost(tmp_path: Path, caplog
         async with one(server, tmp_path) as world:
             world.do(Verb.PAUSE)  # the loop of the engine has not had its first turn
             await world.becomes("stopped paused")
+            assert 0 == server.count("token")
 
 
 async def test_an_event_for_every_workload_is_applied_in_slices(

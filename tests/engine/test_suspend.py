@@ -138,5 +138,7 @@ async def test_without_an_announced_sleep_settled_returns(tmp_path: Path) -> Non
 
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
-            await world.engine.suspend.settled()
+            async with asyncio.timeout(0.1):
+                await world.engine.suspend.settled()
             await world.green()
+            assert (False, False) == (world.engine.gate.sleeping, world.w().maybe_spent)

@@ -186,8 +186,9 @@ async def test_a_browser_that_never_asks_for_the_page_is_not_waited_for() -> Non
     async with auth_server() as server, Attempt(issuer_of(server), linger=0.05) as attempt:
         back = (await get(await attempt.url())).headers["location"]
         await get(back)
-        await attempt.login()
+        new = await attempt.login()
 
+        assert (REFRESH, ACCESS) == (new.login.refresh_token.reveal(), new.access.value.reveal())
         await until_nothing_listens(back)
 
 

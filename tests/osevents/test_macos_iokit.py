@@ -156,6 +156,10 @@ def test_timers_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pyobjc_there_is_no_app_nap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without PyObjC we are no application, so nothing has to be prevented."""
 
+    frameworks = Frameworks()
     monkeypatch.setitem(sys.modules, "Foundation", None)
 
-    IoKit(Frameworks().libraries).prevent_app_nap()()
+    end = IoKit(frameworks.libraries).prevent_app_nap()
+    end()
+
+    assert [] == frameworks.done

@@ -253,5 +253,7 @@ async def test_a_source_that_lasted_gets_all_its_restarts_again(monkeypatch: pyt
     source.error = OSError("restarted")
     listening = asyncio.create_task(Watch(lambda: None, now, Polling(FakeReader(WIFI))).run([source]))
     await until(lambda: source.begun >= 10)
+    assert not listening.done()
     listening.cancel()
-    await asyncio.gather(listening, return_exceptions=True)
+    (end,) = await asyncio.gather(listening, return_exceptions=True)
+    assert isinstance(end, asyncio.CancelledError)

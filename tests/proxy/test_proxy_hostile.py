@@ -439,12 +439,19 @@ async def test_a_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_closing_twice() -> None:
-    """Closing what was never used, or was closed, does nothing."""
+    """Closing what was never used, or was closed, does nothing; what is in use is closed once, and given back later."""
 
     upstreams = Upstreams(Wire("0").tls)
     await upstreams.renew()
     await upstreams.close()
+    pool = upstreams.take()
+    await upstreams.renew()
+    assert not pool.connector.closed
     await upstreams.close()
+    await upstreams.close()
+    assert pool.connector.closed
+    await upstreams.give_back(pool)
+    assert (0, True) == (pool.users, pool.retired)
 
 
 async def test_a_short_fuzz(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -338,16 +338,19 @@ async def test_it_closes_though_a_stream_is_open(tmp_path: Path) -> None:
     stream = Stream()
     server = make(tmp_path / "run", stream=stream)
     await server.start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    port = server.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(get(server, "/stream").encode())
     await asyncio.wait_for(stream.opened.wait(), 5)
     async with asyncio.timeout(2):
         await server.close()
 
     await asyncio.wait_for(stream.closed.wait(), 1)
-    await reader.read()
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")  # what there was, and then the end
     writer.close()
     await writer.wait_closed()
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_a_disconnect_cancels_the_handler(tmp_path: Path) -> None:
@@ -363,6 +366,7 @@ async def test_a_disconnect_cancels_the_handler(tmp_path: Path) -> None:
     await writer.wait_closed()
 
     await asyncio.wait_for(stream.closed.wait(), 2)
+    assert 200 == (await talk(server, get(server)))[0]  # the server itself goes on
     await server.close()
 
 

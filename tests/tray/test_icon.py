@@ -191,6 +191,10 @@ def test_stopping_cuts_the_pause_short(monkeypatch: pytest.MonkeyPatch) -> None:
     with Running() as running:
         running.icon.publish(tray_view())
         running.backend.next()
+        running.icon.publish(tray_view("never drawn"))
+        began = time.monotonic()
+    assert time.monotonic() - began < 5.0
+    assert running.backend.changes.empty()
 
 
 def test_stop_before_run_ends_it_immediately() -> None:
@@ -199,7 +203,10 @@ def test_stop_before_run_ends_it_immediately() -> None:
     running = Running()
     running.icon.stop()
     with running:
-        pass
+        running.icon.publish(tray_view())
+        running.thread.join(5)
+        assert not running.thread.is_alive()
+    assert running.backend.changes.empty()
 
 
 @pytest.mark.usefixtures("_quick")

@@ -174,11 +174,14 @@ async def test_without_a_session_bus_there_is_no_keyring(
 async def test_a_bus_that_ends_ends_the_watching(service: SecretService) -> None:
     """When the session is over the watcher returns; it does not spin."""
 
-    watching = asyncio.create_task(watch(lambda: None))
+    unlocked: list[None] = []
+    watching = asyncio.create_task(watch(lambda: unlocked.append(None)))
     await _listening()
+    assert not watching.done()
     service._bus.terminate()
 
     await asyncio.wait_for(watching, 5)
+    assert [] == unlocked
 
 
 CHILD = """

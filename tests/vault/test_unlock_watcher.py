@@ -37,11 +37,14 @@ async def changed(script: Scripted) -> None:
 async def test_a_bus_that_ends_while_it_asks_ends_the_watching(bus: SecretService, script: Scripted) -> None:
     """Quietly: there is nothing more to hear."""
 
-    watching = asyncio.create_task(watch(lambda: None))
+    unlocked: list[None] = []
+    watching = asyncio.create_task(watch(lambda: unlocked.append(None)))
     script.deaf_to = "ReadAlias"
     await changed(script)
+    assert not watching.done()
     bus._bus.terminate()
     await asyncio.wait_for(watching, 5)
+    assert [] == unlocked
 
 
 async def test_a_call_without_reply_does_not_end_the_watcher(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
