@@ -1,7 +1,7 @@
 """Notifications: what to show and withdraw, as the difference between what was shown and the current snapshot.
 
-`notices` is a pure function; its only memory is `ShownNotices`. Amber is announced only if a client was refused a token,
-red until it is solved, offline never. Several workloads share one notification.
+`notices` is a pure function; its only memory is `ShownNotices`. Amber is announced only if a caller was refused (M15: a
+call or a plain request, never a list), red until it is solved, offline never. Several workloads share one notification.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def notices(
 ) -> tuple[ShownNotices, tuple[Notice, ...], tuple[str, ...]]:
     """The new memory, the notices to show and the keys to withdraw. `wall` is now.
 
-    `refused` names the workloads that had to refuse a client a token in this outage. `user_is_back` is true right after
+    `refused` names the workloads that had to refuse a caller in this outage (M15). `user_is_back` is true right after
     a wake or an unlock; only then is a reminder repeated.
     """
     amber, show_amber, drop_amber = _amber(shown_before, snapshot, refused, wall)

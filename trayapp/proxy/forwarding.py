@@ -99,8 +99,10 @@ class Forwarder:
         head: MakeHeaders,
         body: Body,
         token: AccessToken,
+        *,
+        counts: bool = True,
     ) -> AsyncIterator[UpstreamResponse]:
-        """The upstream's response, its body unread. `head` makes the headers for a token.
+        """The upstream's response, its body unread. `head` makes the headers for a token; `counts` as in `TokenSource`.
 
         Raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
         """
@@ -115,7 +117,7 @@ class Forwarder:
                         return
                 self.tokens.rejected(name, token.serial)
                 repeat = body.can_repeat()
-                newer = await self.tokens.token(name) if repeat else self.tokens.peek(name)
+                newer = await self.tokens.token(name, counts=counts) if repeat else self.tokens.peek(name)
                 if isinstance(newer, Unavailable):
                     raise NoTokenError(newer)
                 if newer.serial == token.serial or not repeat:

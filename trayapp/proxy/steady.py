@@ -94,7 +94,7 @@ class SteadyEndpoint:
             notes=await self._store.notes(target.name),
         )
         if session is not None and call.account is not None and session.account != call.account:
-            session.lost()  # the upstream's session was made with somebody else's token
+            session.renewed()  # the upstream's session was made with somebody else's token
             session.account = call.account
         if request.method == hdrs.METH_POST:
             return await self._post(call)
@@ -277,7 +277,9 @@ class SteadyEndpoint:
         if isinstance(token, AccessToken) and session.live and session.upstream is not None:
             head = SessionHeaders(call.request, call.upstream, session, plain=False)
             with contextlib.suppress(NoTokenError, SendAgainError, *UPSTREAM_ERRORS):
-                async with self._forwarder.send(call.name, "DELETE", call.upstream, call.url, head, Body(), token):
+                async with self._forwarder.send(
+                    call.name, "DELETE", call.upstream, call.url, head, Body(), token, counts=False
+                ):
                     pass
         return web.Response(status=200, headers=own_head(None))
 

@@ -89,7 +89,7 @@ class ClientStreams:
         head = StreamHeaders(call.request, call.upstream, session, stream.last_event_id)
         try:
             async with self._forwarder.send(
-                call.name, call.request.method, call.upstream, call.url, head, call.body, token
+                call.name, call.request.method, call.upstream, call.url, head, call.body, token, counts=False
             ) as response:
                 if response.status != 200 or response.content_type != SSE:
                     if session is not None and response.status == 404 and session.upstream == upstream_id:

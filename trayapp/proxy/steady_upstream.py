@@ -17,7 +17,7 @@ from aiohttp import StreamReader, web
 from trayapp.core.model import AccessToken
 from trayapp.mcp import answers, messages
 from trayapp.mcp.lost import BODY_MAX, lost
-from trayapp.mcp.messages import HELLOS, LISTS, Json
+from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json
 from trayapp.mcp.noted import NoteKey, key_of
 from trayapp.mcp.sessions import Session
 from trayapp.proxy import headers
@@ -78,7 +78,9 @@ class UpstreamSessions:
         notable = message.request and (message.method in LISTS or message.method in HELLOS)
         head = SessionHeaders(call.request, call.upstream, session, plain=notable)
         method, upstream_id = call.request.method, None if session is None else session.upstream
-        async with self._forwarder.send(call.name, method, call.upstream, call.url, head, call.body, token) as response:
+        async with self._forwarder.send(
+            call.name, method, call.upstream, call.url, head, call.body, token, counts=message.method in CALLS
+        ) as response:
             status = response.status
             if session is not None and upstream_id is not None and status in (400, 404):
                 body = await _short(response, BODY_MAX)
@@ -211,7 +213,9 @@ class UpstreamSessions:
         """A message of ours to the upstream: the result and the session id, where there are any."""
         head = OwnHeaders(call.request, call.upstream, session)
         body = Body(whole=messages.encode(message))
-        async with self._forwarder.send(call.name, "POST", call.upstream, call.url, head, body, token) as response:
+        async with self._forwarder.send(
+            call.name, "POST", call.upstream, call.url, head, body, token, counts=call.message.method in CALLS
+        ) as response:
             text = await _short(response, NOTE_MAX)
             if not 200 <= response.status < 300:
                 raise GatewayError(response.status)
