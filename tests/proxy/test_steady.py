@@ -210,6 +210,18 @@ async def test_another_account_is_told_nothing_of_the_first_ones(tmp_path: Path)
         assert {"tools": []} == await second.result("tools/list")
 
 
+async def test_a_session_goes_on_after_another_sign_in(tmp_path: Path) -> None:
+    """A new upstream session is made with the new login, and the next call works: who signed in knows why."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        assert "isError" not in await client.call()
+        it.site.tokens.whose = "bob"
+
+        assert "isError" not in await client.call()
+        assert 2 == it.server.number
+
+
 async def test_an_unreadable_login_is_the_same_login(tmp_path: Path) -> None:
     """A locked keyring hides whose login it is; it has not changed by that."""
     async with lab(tmp_path) as it:

@@ -62,6 +62,10 @@ class Session:
     def lost(self) -> None:
         """The upstream does not know it any more."""
         self.unsaid = self.unsaid or (self.called and self.upstream is not None)
+        self.renewed()
+
+    def renewed(self) -> None:
+        """Another upstream session has to be made; the person who signed in again knows why."""
         self.live, self.upstream, self.called = False, None, False
 
 
