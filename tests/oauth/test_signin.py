@@ -183,7 +183,7 @@ async def test_a_closed_tab_does_not_stop_the_exchange() -> None:
 async def test_a_browser_that_never_asks_for_the_page_is_not_waited_for() -> None:
     """Closed between redirect and page: the login arrives immediately, and the listener closes after the linger."""
 
-    async with auth_server() as server, Attempt(issuer_of(server), linger=0.05) as attempt:
+    async with auth_server() as server, Attempt(issuer_of(server), linger=0.3) as attempt:
         back = (await get(await attempt.url())).headers["location"]
         await get(back)
         new = await attempt.login()
