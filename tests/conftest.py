@@ -1,7 +1,18 @@
 """Settings and fixtures for every test."""
 
+from __future__ import annotations
+
 import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # neither is loaded for a run that needs none
+    import trustme
+
+    from trayapp.oauthtest import OAuthServer
 
 pytest_plugins = ["trayapp.oauthtest.plugin"]
 
@@ -9,3 +20,25 @@ pytest_plugins = ["trayapp.oauthtest.plugin"]
 # would compile everything again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+@pytest.fixture
+def server(oauth_server: OAuthServer) -> OAuthServer:
+    """A running authorization server. Its options go into a marker: `@pytest.mark.oauth_server(grace=60)`."""
+    return oauth_server
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority that only `trusted` makes this process trust."""
+    import trustme
+
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process trusts the certificates of `authority`."""
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -41,10 +40,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(check=False) as server:
-        yield server
+pytestmark = pytest.mark.oauth_server(check=False)
 
 
 @pytest.fixture

@@ -26,11 +26,7 @@ Capture = pytest.CaptureFixture[str]
 LIFE = 60.0  # s of an access token
 TIMES = 'rejected_spacing = "10ms"\nhot_wait = "50ms"\nusable_margin = "10ms"\nrefresh_spacing = "10ms"\n'
 
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(access_token_lifetime=LIFE, delay=0.3) as server:
-        yield server
+pytestmark = pytest.mark.oauth_server(access_token_lifetime=LIFE, delay=0.3)
 
 
 @pytest.fixture

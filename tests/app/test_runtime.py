@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -134,12 +134,6 @@ class Program:
 
     def checks(self) -> list[tuple[str, str, str]]:
         return [(check.name, check.state, check.text) for check in self.client.doctor().checks]
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer() as server:
-        yield server
 
 
 @pytest.fixture

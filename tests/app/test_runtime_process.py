@@ -135,10 +135,7 @@ class Process:
             yield from (Path("/proc", str(self.process.pid), name) for name in ("cmdline", "environ", "comm"))
 
 
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(canary=CANARY, subject="alice", grace=60.0, retry_after=None, check=False) as server:
-        yield server
+pytestmark = pytest.mark.oauth_server(canary=CANARY, subject="alice", grace=60.0, retry_after=None, check=False)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from tests.desktop.demo_runs import DemoRuns, demos_started
 from tests.desktop.desk import Desk, missing
+from trayapp.oauthtest import Grant, OAuthServer
 
 
 def require_desk() -> None:
@@ -51,3 +52,9 @@ def on_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     for name in ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"):
         monkeypatch.setenv(name, desk.env[name])
     return desk
+
+
+@pytest.fixture
+def grant(server: OAuthServer) -> Grant:
+    """The login of yesterday, for the programs of these tests."""
+    return server.issue(scope="mail")

@@ -17,7 +17,7 @@ from tests.desktop.screen import wait_for
 from trayapp.core.presentation import Colour
 from trayapp.oauthtest import Mode, OAuthServer
 
-pytestmark = pytest.mark.desktop
+pytestmark = [pytest.mark.desktop, pytest.mark.oauth_server(access_token_lifetime=1.0, grace=60)]
 
 VISIBLE_SHARE = 0.02  # of the icon's square: a colour counts as visible
 REAUTHORIZE = 1  # line of the menu below the summary, where it is needed
@@ -31,12 +31,6 @@ Icon.__init__.__kwdefaults__["host_grace"] = 1.0
 from trayapp.cli import main
 sys.exit(main(sys.argv[1:]))
 """
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(access_token_lifetime=1.0, grace=60) as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ between the server's decision and the keyring: then the program reports what hap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,14 @@ from tests.desktop.desk import Desk
 from tests.desktop.program import Program
 from trayapp.oauthtest import Grant, Mode, OAuthServer
 
-pytestmark = pytest.mark.desktop
-
 TOKEN_LIFE = 0.5  # s that a token lives until the kill: the second refresh comes after 0.4
+pytestmark = [pytest.mark.desktop, pytest.mark.oauth_server(access_token_lifetime=TOKEN_LIFE, grace=60, delay=60)]
 KILLED_FROM_OUTSIDE = {
     "undecided": Mode.HANG_BEFORE_HEADERS,
     "decided": Mode.SLOW,
 }  # killed from outside, with the request out
 CASES = [*STEPS, *(f"no answer yet, {which}" for which in KILLED_FROM_OUTSIDE)]
 TOKEN_REQUESTS = {"before the probe": 1, "before the intent": 1, "before the request": 1}  # token requests; later: both
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(access_token_lifetime=TOKEN_LIFE, grace=60, delay=60) as server:
-        yield server
 
 
 class SelfKillingProgram(Program):

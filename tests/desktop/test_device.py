@@ -14,17 +14,11 @@ from tests.desktop.screen import wait_for
 from tests.desktop.test_app import labels, line_of
 from trayapp.oauthtest import OAuthServer
 
-pytestmark = pytest.mark.desktop
+# Consent is not automatic: the code has to be entered.
+pytestmark = [pytest.mark.desktop, pytest.mark.oauth_server(device=True, device_interval=1.0, consent="page")]
 
 CANCEL = 2  # line of the submenu, below those that try again and that show the page
 DEVICE = 'flow = "device"\ndevice_authorization_endpoint = "{server.device_authorization_endpoint}"\n'
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    """Consent is not automatic: the code has to be entered."""
-    with OAuthServer(device=True, device_interval=1.0, consent="page") as server:
-        yield server
 
 
 @pytest.fixture

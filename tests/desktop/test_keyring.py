@@ -19,9 +19,8 @@ from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of
 from trayapp.oauthtest import Grant, Mode, OAuthServer
 
-pytestmark = pytest.mark.desktop
-
 LIFE = 1.0  # s that an access token lives: the next refresh, and so the next use of the keyring, comes soon
+pytestmark = [pytest.mark.desktop, pytest.mark.oauth_server(access_token_lifetime=LIFE, grace=60)]
 # Without a signal the app retries the keyring once a minute; here five times a second, so that an unasked prompt shows.
 FAST_KEYRING_RETRY = """
 import sys
@@ -58,17 +57,6 @@ def prompts(on_desk: Desk) -> Iterator[Prompts]:
     yield found
     found.close()
     assert [] == on_desk.prompts()
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(access_token_lifetime=LIFE, grace=60) as server:
-        yield server
-
-
-@pytest.fixture
-def grant(server: OAuthServer) -> Grant:
-    return server.issue(scope="mail")
 
 
 @pytest.fixture

@@ -20,12 +20,11 @@ from tests.desktop.screen import wait_for
 from trayapp.engine.suspend import SUSPEND_LIMIT
 from trayapp.oauthtest import Grant, Mode, OAuthServer
 
-pytestmark = pytest.mark.desktop
-
 LOGIND, LOGIND_PATH = "org.freedesktop.login1", "/org/freedesktop/login1"
 NM, NM_PATH = "org.freedesktop.NetworkManager", "/org/freedesktop/NetworkManager"
 SETTLE = 3.0  # s, M10
 SLOW_ANSWER = 2.0  # s
+pytestmark = [pytest.mark.desktop, pytest.mark.oauth_server(grace=60, delay=SLOW_ANSWER)]
 BUSY = 2.0  # s of slack for the two processes of a test
 HOUR = 'tick_interval = "1h"'
 
@@ -38,17 +37,6 @@ def desk() -> Iterator[Desk]:
         pytest.skip("no python3-dbusmock here (the README names the packages)")
     with Desk(panel=False, notifications=False, system_bus=True) as desk:
         yield desk
-
-
-@pytest.fixture
-def server() -> Iterator[OAuthServer]:
-    with OAuthServer(grace=60, delay=SLOW_ANSWER) as server:
-        yield server
-
-
-@pytest.fixture
-def grant(server: OAuthServer) -> Grant:
-    return server.issue(scope="mail")
 
 
 @pytest.fixture
