@@ -1,4 +1,4 @@
-"""`amberlight autostart on|off|status`. Needs no app; a running one is told, so that its menu is right."""
+"""`amberlight autostart on|off|status`. Works without the app; a running one is told, so that its menu is up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output of the commands: lines, tables, colours. Makes text from values; only `print_line` and its kin print.
+"""Output of the commands: lines, tables, colours. Formats values as text; only `print_line` and its relatives print.
 
 On a terminal there are glyphs and colours (none under `NO_COLOR` or `TERM=dumb`), elsewhere plain aligned text. Text
 from elsewhere never reaches a terminal with a control character in it.

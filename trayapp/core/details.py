@@ -1,4 +1,4 @@
-"""Details on request: the text of *Copy error details*, and one notice per workload that isn't well."""
+"""Details on request: the text of *Copy error details*, and one notice for each workload with a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate-limited publishing of snapshots: at most four a second, and none is lost because somebody asked for it.
+"""Rate-limited publishing of snapshots: at most four a second; reading one in between doesn't suppress a publication.
 
 A snapshot is a copied dict of shared frozen views, so 1,000 workloads cost a dict copy and not 1,000 new views. It is
 made again only when something has changed.

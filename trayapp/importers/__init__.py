@@ -1,4 +1,4 @@
-"""Import of other programs' configuration: workloads are read from it, and never a secret.
+"""Import of other programs' configuration: reads workloads, never secrets.
 
 Everything in this package turns texts into values and texts; `files.py` alone touches a disk, and only its `replace`
 writes.

@@ -1,4 +1,4 @@
-"""Answers in the upstream's place: what a client is told while the workload cannot be asked, by revision.
+"""Answers in the upstream's place, by revision: what a client gets while the workload can't be reached.
 
 Nothing is ever executed here and nothing promised: lists and greetings come from notes, calls get the sentence that says
 what is wrong and what helps, notifications are accepted.

@@ -1,4 +1,4 @@
-"""Asking through the client for a page to be opened (URL elicitation), so that a red workload can be signed in from there.
+"""URL elicitation: asks the client to open a page on which a person can sign in to a red workload.
 
 2025-11-25: error -32042 names the page, and `notifications/elicitation/complete` says that it has done its work.
 2026-07-28: the result of the call is `input_required`; the client asks again with the person's answer. Earlier revisions

@@ -1,4 +1,4 @@
-"""Whether an HTTP response says that the upstream has lost the session, and nothing else.
+"""Detecting lost sessions: whether an HTTP response means that the upstream no longer knows the session.
 
 404 to a request with a session id means that, in every revision that has sessions. 400 means it only with the words of
 servers that are known to say it so: most 400s are about the request itself.

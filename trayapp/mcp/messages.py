@@ -1,4 +1,4 @@
-"""JSON-RPC messages of MCP: read leniently enough to answer them, written exactly.
+"""JSON-RPC messages of MCP: parsed leniently enough to answer them, written strictly.
 
 An id is echoed with its type and value, or the message counts as one that cannot be answered: `1` is not `"1"`, and
 integers of any size stay what they are.

@@ -1,4 +1,4 @@
-"""Noted answers: what a workload's server last said of itself, to be said again while it cannot be asked.
+"""Notes of an MCP server's greetings and lists, which answer clients while the server can't be reached.
 
 Notes are kept under everything that an answer may depend on: the workload, the account behind it, path and query, the
 headers that can change an answer, the protocol revision and the client's capabilities. So a list never reaches a caller

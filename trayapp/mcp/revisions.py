@@ -1,4 +1,4 @@
-"""The protocol revisions of MCP, one row each: what differs for somebody who answers in an upstream's place.
+"""The protocol revisions of MCP, one row each: the differences that matter when answering in the upstream's place.
 
 Read in the specification's own text (modelcontextprotocol.io/specification/REVISION, the pages on lifecycle, transports,
 cancellation, elicitation and caching). What all revisions share is not in the table: lists are paged by an opaque

@@ -1,4 +1,4 @@
-"""Client checks: every rule that the server watches has a name here, so that a test can allow it.
+"""Client checks: each rule that the server watches has a name here, by which a test can allow breaking it.
 
 A violation is only noted. Whether the request is refused as well is up to the endpoint; the test hears of it when it
 leaves the server's context.

@@ -1,4 +1,4 @@
-"""Event streams that stay: the client's side is held open by us, and the upstream's is attached while there is one.
+"""Held event streams: the client's side stays open, and the upstream's stream is attached to it while there is one.
 
 A client that loses its stream rarely asks for another, so a stream begun here ends only with the client, its session or
 the program. Whole events are passed on as they come; ours go between them, without an id.

@@ -1,4 +1,4 @@
-"""Request headers of the steady endpoint: the client's, with the upstream's session id in the place of ours."""
+"""Request headers of the steady MCP endpoint: the client's, with the upstream's session id in the place of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notes and sessions of the steady endpoint on disk: read at the first need, written a moment after a change, 0600."""
+"""Notes and sessions of the steady MCP endpoint on disk (mode 0600): read on first use, written a second after a change."""
 
 from __future__ import annotations
 

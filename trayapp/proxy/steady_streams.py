@@ -1,4 +1,4 @@
-"""Held streams of the steady endpoint: who listens, what is passed on to them, and who is told that lists may differ."""
+"""Held streams of the steady MCP endpoint: which clients listen, what they get, who is told that lists may have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The upstream's side of the steady endpoint: messages pass, what the server says of itself is noted, sessions are made.
+"""The upstream's side of the steady MCP endpoint: forwards messages, notes greetings and lists, opens upstream sessions.
 
 An upstream's session belongs to one client's session of ours. It is made when the first message needs it, once however many
 arrive together, from the client's own `initialize` parameters.

@@ -1,1 +1,1 @@
-"""The loopback HTTP server: who may ask at all, for the routes of `trayapp.api` and `trayapp.proxy`."""
+"""The loopback HTTP server: admits or refuses each request, for the routes of `trayapp.api` and `trayapp.proxy`."""

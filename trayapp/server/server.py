@@ -1,4 +1,4 @@
-"""The loopback HTTP server: decides once, before any route sees a request, who may ask at all.
+"""The loopback HTTP server: decides whether a request is admitted, before any route sees it.
 
 Other programs of this user are trusted with whatever they hold the key for; web pages are trusted with nothing. A page
 could reach the server in three ways, and each is closed: by DNS rebinding (Host must be a loopback literal with our
