@@ -18,6 +18,7 @@ class EngineTokenSource:
     def __init__(self, engine: EngineCore, callers: Callers) -> None:
         self._engine = engine
         self._callers = callers
+        self._accounts: dict[str, tuple[tuple[str, ...], str]] = {}  # whose login each workload has, and its digest
 
     def spec(self, name: str) -> Spec | None:
         """How a workload is configured; None if there is none of that name."""
@@ -36,9 +37,13 @@ class EngineTokenSource:
         """A digest of whose login it is, at which server and for what; None while no login is known."""
         found = self._engine.workloads.get(name)
         if found is None or (login := found.login) is None:
+            self._accounts.pop(name, None)
             return None
         who = (found.spec.url, login.issuer, login.client_id, login.subject or login.lineage, login.scope)
-        return hashlib.sha256(json.dumps(who).encode()).hexdigest()[:32]
+        known = self._accounts.get(name)
+        if known is None or known[0] != who:  # every MCP request asks, and digests are dear
+            known = self._accounts[name] = who, hashlib.sha256(json.dumps(who).encode()).hexdigest()[:32]
+        return known[1]
 
     def rejected(self, name: str, serial: int) -> None:
         """The upstream answered 401 to the token with this serial number (M8, M18)."""
