@@ -1,4 +1,4 @@
-"""The steady MCP endpoint at `/w/NAME`: a client keeps its session, its tools and its temper while a workload is amber.
+"""The steady MCP endpoint at `/w/NAME`: a client keeps its session and its tools while the workload has no token.
 
 Green, everything passes as it comes, and what the upstream says of itself is noted on the way. Without a usable token, or
 without a way to the upstream, the client is answered from here (`mcp/answers.py`): greetings and lists from the notes, calls

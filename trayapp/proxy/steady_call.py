@@ -1,4 +1,4 @@
-"""One MCP message on its way through the steady endpoint, and the responses of our own."""
+"""One MCP message on its way through the steady MCP endpoint, and the responses of our own."""
 
 from __future__ import annotations
 
