@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.oauth.token_requests import bare
+from tests.oauth.tls import bare
 from trayapp.core import deadlines
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Note, Reply

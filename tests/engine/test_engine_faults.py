@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -14,40 +12,6 @@ from tests.oauth.token_requests import NAME, server_side
 from trayapp.core.model import Trigger
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode, OAuthServer, Rule
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusts(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine trusts the authority."""
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The host names that resolve, all of them to this machine."""
-    known = {NAME}
-    real = socket.getaddrinfo
-
-    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        if str(name).endswith(".test"):
-            if name not in known:
-                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-            name = "127.0.0.1"
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-    return known
 
 
 def kind(world: World) -> str | None:
@@ -106,7 +70,7 @@ async def test_a_server_that_is_down_ends_no_login(tmp_path: Path) -> None:
 
 
 async def test_an_untrusted_certificate_ends_no_login(
-    tmp_path: Path, authority: trustme.CA, names: set[str], trusts: None
+    tmp_path: Path, authority: trustme.CA, names: set[str], trusted: None
 ) -> None:
     """An inspecting firewall or a portal: the token is not sent, and the error says what it may be."""
 
@@ -128,7 +92,7 @@ async def test_an_untrusted_certificate_ends_no_login(
 
 
 async def test_a_name_that_cannot_be_looked_up_ends_no_login(
-    tmp_path: Path, authority: trustme.CA, names: set[str], trusts: None
+    tmp_path: Path, authority: trustme.CA, names: set[str], trusted: None
 ) -> None:
     """A dead resolver: amber, nothing sent. The name is back: green."""
 

@@ -29,29 +29,9 @@ ONLINE = SystemChange(network=True)
 PATIENT = with_policy(attempt_limit=2.0, connect_limit=2.0, tick_interval=60.0)
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 @pytest.fixture
-def server(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OAuthServer]:
+def server(authority: trustme.CA, trusted: None, names: set[str]) -> Iterator[OAuthServer]:
     """An authorization server with a name and a certificate."""
-    import socket
-
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-    real = socket.getaddrinfo
-
-    def lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        return real("127.0.0.1" if name == NAME else name, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with OAuthServer(ssl_context=server_side(authority)) as server:
         yield server
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine.engines import World, keystore_with, running
 from tests.engine.test_sign_ins import alices, begin, ended, spec_with
-from tests.oauth.attempts import bare
+from tests.oauth.tls import bare
 from trayapp.core.model import Login, Spec
 from trayapp.core.public import auth_json
 from trayapp.engine import engine, sign_ins

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,19 +12,14 @@ import httpx2
 import pytest
 
 from tests.oauth.authserver import ACCESS, CODE, REFRESH, AuthServer
+from tests.oauth.tls import bare_wire
 from trayapp.core.model import Moment, Problem, Spec
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens
-from trayapp.oauth.wire import Wire
 
 NOW = Moment(at=1000.0, awake=500.0, wall=1_700_000_000.0)
-
-
-def bare() -> ssl.SSLContext:
-    """A TLS context that trusts nobody, because loading the system's certificates takes time."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Attempt:
@@ -43,7 +37,7 @@ class Attempt:
         clients: ClientRecords | None = None,
         now: Moment = NOW,
     ) -> None:
-        wire = Wire("0", bare)
+        wire = bare_wire()
         self.opened: list[str] = []
         self.signin = BrowserSignIn(
             wire,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from typing import Any
 
 import pytest
 
+from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.oauth.address_class import AddressClass, class_of_host
-from trayapp.oauth.wire import Request, Wire
+from trayapp.oauth.wire import Request
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,6 @@ def test_class_of_a_host(host: str, expected: AddressClass) -> None:
     assert expected is class_of_host(host)
 
 
-def wire() -> Wire:
-    return Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_a_public_name_that_resolves_to_this_machine_gets_nothing(
     address: str, monkeypatch: pytest.MonkeyPatch
@@ -74,7 +70,7 @@ async def test_a_public_name_that_resolves_to_this_machine_gets_nothing(
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
         url = f"https://far.example.com:{seen.port}/"
         on_reached: list[AddressClass] = []
-        reply = await wire().send(
+        reply = await bare_wire().send(
             Request("GET", url, nearest_allowed=AddressClass.PUBLIC), limit=3, on_reached=on_reached.append
         )
 
@@ -92,10 +88,10 @@ async def test_a_near_literal_is_not_connected_to() -> None:
 
     async with raw_server(respond_with(http_response("200 OK"))) as seen:
         url = f"http://127.0.0.1:{seen.port}/"
-        refused = await wire().send(Request("GET", url, nearest_allowed=AddressClass.PRIVATE), limit=3)
+        refused = await bare_wire().send(Request("GET", url, nearest_allowed=AddressClass.PRIVATE), limit=3)
         assert 0 == seen.connections
         on_reached: list[AddressClass] = []
-        answer = await wire().send(Request("GET", url), limit=3, on_reached=on_reached.append)
+        answer = await bare_wire().send(Request("GET", url), limit=3, on_reached=on_reached.append)
 
     assert isinstance(refused, Fault)
     assert isinstance(answer, Answer)
@@ -114,7 +110,7 @@ async def test_head_only_does_not_wait_for_the_body() -> None:
             pass
 
     async with raw_server(stream) as seen:
-        answer = await wire().send(Request("GET", f"http://127.0.0.1:{seen.port}/", head_only=True), limit=3)
+        answer = await bare_wire().send(Request("GET", f"http://127.0.0.1:{seen.port}/", head_only=True), limit=3)
 
     assert isinstance(answer, Answer)
     assert (200, b"") == (answer.status, answer.body)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.oauth.fake_web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
-from tests.oauth.test_address_class import wire
+from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
@@ -368,7 +368,7 @@ async def test_huge_and_slow_metadata() -> None:
                 await behaviour(reader, writer, seen)
 
         async with raw_server(site) as seen:
-            found = await discover(f"http://127.0.0.1:{seen.port}/mcp", wire(), limit=0.3)
+            found = await discover(f"http://127.0.0.1:{seen.port}/mcp", bare_wire(), limit=0.3)
 
         assert isinstance(found, Problem)
         assert words in found.summary

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, KeySet, OctKey
 
-from tests.oauth.attempts import bare
 from tests.oauth.idtokens import CLIENT, EXPECTED, ISSUER, PUBLIC, WALL, claims, signed, unsigned
+from tests.oauth.tls import bare
 from trayapp.core.model import AccessToken, Login, Moment, Secret
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import idtoken, jose

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import pytest
 
 from tests.oauth.authserver import auth_server
+from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.model import Problem, Spec
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.metadata import Endpoints, find_endpoints, read_metadata, well_known
-from trayapp.oauth.wire import Wire
-
-
-def wire() -> Wire:
-    return Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 async def find(issuer: str = "", *, limit: float = 1.0, **more: Any) -> Endpoints | Problem:
-    return await find_endpoints(Spec("github", "", client_id="c", issuer=issuer, **more), wire(), limit=limit)
+    return await find_endpoints(Spec("github", "", client_id="c", issuer=issuer, **more), bare_wire(), limit=limit)
 
 
 def refused(found: Endpoints | Problem, *words: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.oauth.attempts import Attempt, bare
+from tests.oauth.attempts import Attempt
+from tests.oauth.tls import bare
 from trayapp.core.classify import classify
 from trayapp.core.messages import Refreshed
 from trayapp.core.model import Login, Problem, Spec

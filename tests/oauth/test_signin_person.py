@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx2
 import pytest
 
-from tests.oauth.attempts import NOW, Attempt, bare, get, issuer_of, quiet_log, sign_in
+from tests.oauth.attempts import NOW, Attempt, get, issuer_of, quiet_log, sign_in
 from tests.oauth.authserver import CODE, auth_server
+from tests.oauth.tls import bare
 from trayapp.core.model import Problem, Spec
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn, open_browser

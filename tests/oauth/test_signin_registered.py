@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.oauth.attempts import NOW, Attempt, browse, get, quiet_log
-from tests.oauth.attempts import bare as bare_context
 from tests.oauth.authserver import AuthServer, auth_server
 from tests.oauth.fake_web import AS, MCP, Web, internet
+from tests.oauth.tls import bare_wire
 from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.engine.ports import NewLogin
@@ -23,7 +23,7 @@ from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import bind
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.tokens import HttpTokens, refresh_request
-from trayapp.oauth.wire import Request, Wire
+from trayapp.oauth.wire import Request
 
 __all__ = ["quiet_log"]
 
@@ -347,7 +347,7 @@ async def test_without_a_redirect() -> None:
 
     ways = {"device_authorization_endpoint": "http://127.0.0.1:1/device"}
     async with auth_server(registers=True, metadata=ways) as server:
-        clients, wire = ClientRecords(), Wire("0", bare_context)
+        clients, wire = ClientRecords(), bare_wire()
         planner = Planner(wire, HttpTokens(wire), clients)
         for _ in range(2):
             plan = await planner.prepare_server(bare(server, flow="device"), lambda line: None)

@@ -16,13 +16,11 @@ from tests.oauth.token_requests import (
     LIMIT,
     NAME,
     TLS_LIMIT,
-    authority,
     environment,
     login,
     refresh,
     server_side,
     told,
-    trusted,
 )
 from tests.raw_server import (
     Behaviour,
@@ -38,7 +36,7 @@ from trayapp.core.messages import Answer
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 
-__all__ = ["authority", "environment", "trusted"]
+__all__ = ["environment"]
 
 
 ANSWERS = {

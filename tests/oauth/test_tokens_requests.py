@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,11 +12,12 @@ import pytest
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.oauth2 import client as authlib_client
 
+from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.tokens import CodeGrant, HttpTokens, exchange_request, refresh_request, revoke_request
-from trayapp.oauth.wire import Request, Wire
+from trayapp.oauth.wire import Request
 
 ENDPOINT = "https://auth.test/token?tenant=1"
 REVOKE = "https://auth.test/revoke"
@@ -159,16 +159,12 @@ def test_nothing_shows_a_secret() -> None:
 # --- exchange and revoke on a socket ----------------------------------------------------------------------------------
 
 
-def wire() -> Wire:
-    return Wire("0", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-
-
 async def test_an_exchange_carries_code_and_verifier() -> None:
     """The raw answer comes back as with a refresh."""
 
     async with raw_server(respond_with(http_response("400 Bad Request", b'{"error":"invalid_grant"}'))) as server:
         one = CodeGrant(f"http://127.0.0.1:{server.port}/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
-        reply = await HttpTokens(wire()).exchange(one)
+        reply = await HttpTokens(bare_wire()).exchange(one)
 
     assert isinstance(reply, Answer)
     assert (400, b'{"error":"invalid_grant"}') == (reply.status, reply.body)
@@ -180,7 +176,7 @@ async def test_a_code_is_sent_to_safe_addresses_only() -> None:
 
     one = CodeGrant("http://auth.test/t", "c", Secret("c0de"), Secret(VERIFIER), REDIRECT)
 
-    reply = await HttpTokens(wire()).exchange(one)
+    reply = await HttpTokens(bare_wire()).exchange(one)
 
     assert isinstance(reply, Fault)
     assert (False, "request") == (reply.sent, reply.kind)
@@ -194,7 +190,7 @@ async def test_revoking(status: str, confirmed: bool) -> None:
         one = Login(
             1, "l", Secret(CANARY), 0, "https://a.test/", "c", revocation_endpoint=f"http://127.0.0.1:{server.port}/r"
         )
-        assert confirmed is await HttpTokens(wire()).revoke(one)
+        assert confirmed is await HttpTokens(bare_wire()).revoke(one)
 
     assert b"token_type_hint=refresh_token" in server.received
     assert b"POST /r HTTP/1.1\r\n" in server.received
@@ -206,6 +202,6 @@ async def test_revoking_without_an_endpoint_or_an_answer() -> None:
     async with raw_server(respond_and_hang(b"")) as server:
         for endpoint in ("", "http://far.test/", f"http://127.0.0.1:{server.port}/r"):
             one = Login(1, "l", Secret(CANARY), 0, "https://a.test/", "c", revocation_endpoint=endpoint)
-            assert not await HttpTokens(wire()).revoke(one, limit=0.1)
+            assert not await HttpTokens(bare_wire()).revoke(one, limit=0.1)
         odd = Login(1, "l", Secret("\ud800"), 0, "https://a.test/", "c", revocation_endpoint="https://a.test/")
-        assert not await HttpTokens(wire()).revoke(odd)
+        assert not await HttpTokens(bare_wire()).revoke(odd)

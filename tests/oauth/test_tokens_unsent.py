@@ -14,12 +14,10 @@ from tests.oauth.token_requests import (
     CANARY,
     NAME,
     TLS_LIMIT,
-    authority,
     environment,
     refresh,
     server_side,
     told,
-    trusted,
 )
 from tests.raw_server import (
     Behaviour,
@@ -32,7 +30,7 @@ from tests.raw_server import (
 )
 from trayapp.core.messages import Answer, Fault
 
-__all__ = ["authority", "environment", "trusted"]
+__all__ = ["environment"]
 
 
 async def test_unknown_name() -> None:

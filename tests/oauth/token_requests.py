@@ -6,12 +6,12 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from tests.oauth.tls import bare
 from trayapp.core.messages import Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.oauth.tokens import HttpTokens
@@ -26,10 +26,6 @@ NAME = "auth.test"  # not this machine by its name, so proxies are used; it reso
 
 def login(endpoint: str, token: str = CANARY, **more: Any) -> Login:
     return Login(1, "lineage", Secret(token), 0.0, endpoint, "the-client", **more)
-
-
-def bare() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 async def refresh(endpoint: str, token: str = CANARY, *, limit: float = AMPLE, connect: float = AMPLE) -> Reply:
@@ -64,18 +60,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtur
     caplog.set_level(logging.DEBUG)
     yield
     assert CANARY not in caplog.text
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
 
 
 def server_side(authority: trustme.CA, name: str = NAME) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from tests.engine.engines import World, keystore_with, login_of, running, spec_of
-from tests.oauth.token_requests import bare
+from tests.oauth.tls import bare
 from trayapp.app.token_source import EngineTokenSource
 from trayapp.core.model import Policy
 from trayapp.oauth.wire import Wire

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.oauth.token_requests import bare
+from tests.oauth.tls import bare
 from trayapp.core.model import AccessToken, Secret, Spec
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.oauth.wire import Wire
