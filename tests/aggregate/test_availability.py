@@ -1,10 +1,11 @@
-"""Which workloads are listed and called, and what a client is told about one that can't be called."""
+"""What is known of a workload from its state, and what an HTTP error in the place of an answer means."""
 
 from __future__ import annotations
 
 import pytest
 
-from trayapp.aggregate.availability import BlockedReason, WorkloadRow, blocked, proxy_refusal, row_of
+from trayapp.aggregate.availability import WorkloadRow, blocked_by_state, refusal, row_of
+from trayapp.mcp.blocked import Blocked
 
 NOW = 1_700_000_000.0
 
@@ -14,74 +15,103 @@ def row(status: str, **more: object) -> WorkloadRow:
     return WorkloadRow(**fields)  # type: ignore[arg-type]
 
 
-def reason_for(status: str, **more: object) -> BlockedReason:
-    found = blocked(row(status, **more), NOW)
+def blocked(status: str, **more: object) -> Blocked:
+    found = blocked_by_state(row(status, **more), NOW)
     assert found is not None
     return found
 
 
 @pytest.mark.parametrize("status", ["running", "starting"])
 def test_what_may_have_a_token_is_asked(status: str) -> None:
-    """The proxy knows better, and answers at once."""
+    """The proxy knows better, and answers immediately."""
 
-    assert blocked(row(status), NOW) is None
+    assert blocked_by_state(row(status), NOW) is None
     assert row(status).listed
 
 
-@pytest.mark.parametrize(("at", "wait"), [(NOW + 41.2, 42), (NOW - 5, 1), (NOW + 90_000, 3600), (None, 30)])
-def test_degraded_says_how_long(at: float | None, wait: int) -> None:
+@pytest.mark.parametrize(
+    ("at", "wait", "words"),
+    [
+        (NOW + 41.2, 42, "42 seconds"),
+        (NOW - 5, 1, "1 second"),
+        (NOW + 90_000, 3600, "60 minutes"),
+        (None, 30, "30 seconds"),
+    ],
+)
+def test_reconnecting_says_how_long(at: float | None, wait: int, words: str) -> None:
     """Whole seconds until the next attempt, from one to an hour; half a minute where none is planned."""
 
-    reason = reason_for("auth_retrying", next_attempt_at=at, context="The network is down", detail="offline")
-    assert (
-        f"git cannot renew its login right now. The network is down. Try again in {wait} s: it heals by itself."
-        == reason.text
-    )
-    assert {"workload": "git", "status": "auth_retrying", "detail": "offline", "retry_after": wait} == reason.facts()
+    why = blocked("auth_retrying", next_attempt_at=at, context="The network is down", detail="offline")
+    assert f"git is reconnecting. The network is down. Try again in {words}." == why.text
+    assert {
+        "workload": "git",
+        "status": "auth_retrying",
+        "detail": "offline",
+        "retry_after": wait,
+        "next_attempt_at": at,
+    } == why.facts()
     assert row("auth_retrying").listed
-
-
-def test_signed_out_says_the_one_click() -> None:
-    """The command and the menu's words; a sign-in that is open is to be finished."""
-
-    reason = reason_for("unauthenticated", context="The login was refused.")
-    assert "amberlight reauthorize git" in reason.text
-    assert "Reauthorize git…" in reason.text
-    assert reason.retry_after is None
-    assert "finish it in the browser" in reason_for("unauthenticated", signing_in=True).text
-    assert not row("unauthenticated").listed
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("stopped", "amberlight start git"),
-        ("error", "amberlight doctor"),
-        ("unhealthy", "does not work now (unhealthy). It says no."),
-        ("something_new", "does not work now (something_new)"),
+        ("unauthenticated", "git needs a sign-in. It says no."),
+        ("stopped", "git is paused. It says no."),
+        ("error", "git has a configuration error. It says no."),
+        ("unhealthy", "git refuses access. It says no."),
+        ("something_new", "git is not available. It says no."),
     ],
 )
-def test_everything_else(status: str, words: str) -> None:
-    """Its state, and what to do where something can be done; no list shows it."""
+def test_everything_else_names_its_state(status: str, words: str) -> None:
+    """Its state, and its own sentence; no list shows it, and waiting doesn't help."""
 
-    assert words in reason_for(status, context="It says no").text
+    assert words == blocked(status, context="It says no").text
+    assert blocked(status).retry_after is None
     assert not row(status).listed
 
 
-def test_what_the_proxy_says_instead() -> None:
-    """Its state at that moment is newer than the one that was heard of."""
+def test_a_refusal_of_the_proxy_is_its_sentence() -> None:
+    """A server of the legacy transport, or `mcp = "off"`: the state at that moment, as every plain caller is told it."""
 
-    body = {"error": "retrying", "status": "auth_retrying", "detail": "retrying", "help": "The server is busy."}
-    reason = proxy_refusal("git", 503, body, "17", NOW)
-    assert (17, "retrying") == (reason.retry_after, reason.detail)
-    assert "The server is busy. Try again in 17 s" in reason.text
-    red = {"status": "unauthenticated", "detail": "refused", "help": "It was refused."}
-    assert "amberlight reauthorize git" in proxy_refusal("git", 503, red, "60", NOW).text
-    down = proxy_refusal(
-        "git", 502, {"error": "upstream_unreachable", "message": "mcp.example cannot be reached."}, None, NOW
-    )
-    assert ("git: mcp.example cannot be reached.", None) == (down.text, down.retry_after)
-    assert "git: It answered 502." == proxy_refusal("git", 502, None, None, NOW).text
+    body = {
+        "error": "retrying",
+        "status": "auth_retrying",
+        "detail": "retrying",
+        "help": "The server is busy.",
+        "next_attempt_at": "2026-01-01T00:00:00Z",
+    }
+    why = refusal("git", 503, body, "17")
+    assert (17, "retrying", 1767225600.0) == (why.retry_after, why.detail, why.next_attempt_at)
+    assert "git is reconnecting. The server is busy. Try again in 17 seconds." == why.text
+    red = {"status": "unauthenticated", "detail": "refused", "help": "Run `amberlight reauthorize git`."}
+    assert "git needs a sign-in. Run `amberlight reauthorize git`." == refusal("git", 503, red, "60").text
+    down = refusal("git", 502, {"error": "upstream_unreachable", "message": "mcp.example cannot be reached."}, None)
+    assert "git can't be reached. mcp.example cannot be reached. Try again shortly." == down.text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (413, None, "git answered 413 (Request Entity Too Large)."),
+        (413, "At most 4 MB\n", "git answered 413 (Request Entity Too Large): At most 4 MB."),
+        (413, "<html>Too large</html>", "git answered 413 (Request Entity Too Large)."),
+        (429, {"error": {"code": 7, "message": "Slow down."}}, "git answered 429 (Too Many Requests): Slow down."),
+        (403, {"error": "forbidden", "error_description": "no"}, "git answered 403 (Forbidden): forbidden."),
+        (
+            400,
+            {"error": "bad_header", "message": "A header is odd."},
+            "git answered 400 (Bad Request): A header is odd.",
+        ),
+        (422, {"detail": "Not a city"}, "git answered 422 (Unprocessable Entity): Not a city."),
+        (499, [1], "git answered 499."),
+        (500, "\x00\x1b[31m" + "x" * 1000, "git answered 500 (Internal Server Error): [31m" + "x" * 296 + "."),
+    ],
+)
+def test_the_upstreams_reason_is_kept(status: int, body: object, words: str) -> None:
+    """The status with its name and what was said, on one line and not without end."""
+
+    assert words == refusal("git", status, body, None).text
 
 
 def test_rows_that_are_none() -> None:
@@ -91,7 +121,7 @@ def test_rows_that_are_none() -> None:
     odd = row_of({"name": "git", "auth": 3, "status": None})
     assert odd is not None
     assert ("", "", None) == (odd.status, odd.detail, odd.next_attempt_at)
-    known = row_of({"name": "git", "auth": {"next_attempt_at": "2026-01-01T00:00:00Z", "signing_in": True}})
+    known = row_of({"name": "git", "auth": {"next_attempt_at": "2026-01-01T00:00:00Z"}})
     assert known is not None
-    assert (1767225600.0, True) == (known.next_attempt_at, known.signing_in)
+    assert 1767225600.0 == known.next_attempt_at
     assert row_of({"name": "git", "auth": {"next_attempt_at": "soon"}}) is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,11 +15,11 @@ from tests.aggregate.site import until
 from tests.engine.engines import settled
 from trayapp.aggregate import client_sessions, hub
 from trayapp.aggregate.availability import WorkloadRow
-from trayapp.aggregate.backend import UpstreamSession
 from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.feed import ProxyAccess
 from trayapp.aggregate.hub import ChangeListener, Hub
-from trayapp.aggregate.listing import CachedListings, Listing
+from trayapp.aggregate.listing import Listing
+from trayapp.aggregate.upstream_session import UpstreamSession
 from trayapp.core.model import Secret
 
 # --- workloads -------------------------------------------------------------------------------------------------------
@@ -33,12 +32,11 @@ def row(name: str, url: str = "http://127.0.0.1:9/mcp") -> WorkloadRow:
 class Stage:
     """A hub without a feed: `puts` and `drops` are the feed's news."""
 
-    def __init__(self, path: Path, access: Callable[[str], Awaitable[ProxyAccess]]) -> None:
+    def __init__(self, access: Callable[[str], Awaitable[ProxyAccess]]) -> None:
         self.rows: dict[str, WorkloadRow] = {}
         ready = asyncio.Event()
         ready.set()
-        self.listings = CachedListings(path / "listings.json")
-        self.hub = Hub(self.rows, ready, access, self.listings, ChangeListener(self._changed, self._logged))
+        self.hub = Hub(self.rows, ready, access, ChangeListener(self._changed, self._logged))
 
     async def _changed(self, kinds: frozenset[str]) -> None:
         return None
@@ -54,16 +52,15 @@ class Stage:
         self.hub.changed(self.rows.pop(name), None)
 
     def remembers(self, name: str) -> set[str]:
-        """Where the hub and its listings still know the workload."""
-        by_name = {**vars(self.hub), "by_name": self.listings.by_name}
-        return {where for where, kept in by_name.items() if isinstance(kept, dict) and name in kept}
+        """Where the hub still knows the workload."""
+        return {where for where, kept in vars(self.hub).items() if isinstance(kept, dict) and name in kept}
 
 
 async def unreachable(name: str) -> ProxyAccess:
     raise httpx2.ConnectError("nobody is there")
 
 
-async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_kept_of_a_workload_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its session, its listing, that it could not be asked: all of it leaves with it, and what others have stays."""
 
     closed: list[str] = []
@@ -72,13 +69,13 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path, monkey
         closed.append(session.name)
 
     monkeypatch.setattr(UpstreamSession, "close", close)
-    stage = Stage(tmp_path, unreachable)
+    stage = Stage(unreachable)
     for name in ("one", "two"):
         stage.puts(row(name))
     await until(lambda: {"one", "two"} <= stage.hub._failed_fetches.keys(), "the lists to fail")
     for name in ("one", "two"):
-        stage.listings.put(name, Listing(row(name).url))
-    known = {"_rows", "_sessions", "_failed_fetches", "by_name"}
+        stage.hub._listings[name] = Listing(row(name).url)
+    known = {"_rows", "_sessions", "_failed_fetches", "_listings"}
     assert known == stage.remembers("one") == stage.remembers("two")
 
     stage.drops("one")
@@ -89,7 +86,7 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(tmp_path: Path, monkey
     await stage.hub.close()
 
 
-async def test_a_workload_that_goes_while_it_is_asked(tmp_path: Path) -> None:
+async def test_a_workload_that_goes_while_it_is_asked() -> None:
     """Whoever asks it for its lists stops, and its session has ended; no answer brings it back."""
 
     asked, ended = asyncio.Event(), asyncio.Event()
@@ -102,7 +99,7 @@ async def test_a_workload_that_goes_while_it_is_asked(tmp_path: Path) -> None:
             ended.set()
         raise AssertionError("unreachable")
 
-    stage = Stage(tmp_path, silent)
+    stage = Stage(silent)
     stage.puts(row("one"))
     await asyncio.wait_for(asked.wait(), 5)
     assert {"_rows", "_fetching", "_sessions"} == stage.remembers("one")
@@ -118,10 +115,10 @@ async def test_a_workload_that_goes_while_it_is_asked(tmp_path: Path) -> None:
     await stage.hub.close()
 
 
-async def test_a_workload_that_moves_is_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_workload_that_moves_is_another_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The session with its old address is not used again, and its failure is not held against the new one."""
 
-    stage = Stage(tmp_path, unreachable)
+    stage = Stage(unreachable)
     stage.puts(row("one"))
     await until(lambda: "one" in stage.hub._failed_fetches, "the lists to fail")
     before = stage.hub._sessions["one"]
@@ -136,12 +133,12 @@ async def test_a_workload_that_moves_is_another_server(tmp_path: Path, monkeypat
     await stage.hub.close()
 
 
-async def test_changes_that_were_told_are_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_that_were_told_are_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes within one `GATHER` are one message; nothing is left of it for the next."""
 
     monkeypatch.setattr(hub, "GATHER", 0.0)
     told: list[frozenset[str]] = []
-    stage = Stage(tmp_path, unreachable)
+    stage = Stage(unreachable)
 
     async def changed(kinds: frozenset[str]) -> None:
         told.append(kinds)

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -201,10 +200,10 @@ async def end_process(site: Site) -> None:
     await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(site.aggregate._end_process(), loop))
 
 
-async def test_a_program_that_says_nonsense_is_no_process_of_ours(tmp_path: Path) -> None:
+async def test_a_program_that_says_nonsense_is_no_process_of_ours() -> None:
     """What it said last is the reason; one that is started by hand says what it is."""
 
-    setup = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), tmp_path / "kept.json")
+    setup = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"))
     with pytest.raises(AggregateProcessFailed, match="ValueError: broken"):
         await start(setup, command=("-c", "raise ValueError('broken')"))
     done = await asyncio.to_thread(
@@ -243,12 +242,11 @@ async def test_a_client_without_patience_does_not_end_the_start(site: Site) -> N
 
 
 _PARENT = """
-import asyncio, sys
-from pathlib import Path
+import asyncio
 from trayapp.core.model import Secret
 from trayapp.proxy.aggregate_process import AggregateSetup, start
 async def main():
-    child = await start(AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"), Path(sys.argv[1])))
+    child = await start(AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s")))
     print(child.pid, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
@@ -257,12 +255,10 @@ asyncio.run(main())
 
 @linux
 @pytest.mark.parametrize("hung", [False, True])
-async def test_it_ends_with_the_app_however_that_ends(hung: bool, tmp_path: Path) -> None:
+async def test_it_ends_with_the_app_however_that_ends(hung: bool) -> None:
     """The app is killed without a word: the process is gone within seconds; if it was stopped, once it goes on."""
 
-    parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PARENT, str(tmp_path / "kept.json")), stdout=subprocess.PIPE, cwd=ROOT
-    )
+    parent = await asyncio.create_subprocess_exec(*(sys.executable, "-c", _PARENT), stdout=subprocess.PIPE, cwd=ROOT)
     assert parent.stdout is not None
     pid = int(await asyncio.wait_for(parent.stdout.readline(), 30))
     assert is_running(pid)

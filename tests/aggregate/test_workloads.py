@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,6 +16,11 @@ from tests.aggregate.site import Site, text_of, tool_names, until
 from tests.engine.engines import login_of
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import Mode
+
+
+def noted(site: Site) -> list[Path]:
+    """The files in which `/w/NAME` keeps what servers offer."""
+    return sorted((site.program.paths.state_dir / "mcp").glob("notes-*.json"))
 
 
 @linux
@@ -39,10 +45,10 @@ async def test_no_token_reaches_it_and_nobody_reads_its_keys(site: Site) -> None
         assert {*local.values(), own} == in_memory(pid, {*local.values(), own, api_key, site.key, *tokens})
         secrets = {*tokens, *local.values(), own, api_key, site.key}
         assert not [secret for secret in secrets if secret.encode() in public_data(pid)]
-        kept = site.program.paths.aggregate_file
-        await until(kept.exists)
-        assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
-        assert not [secret for secret in secrets if secret in kept.read_text()]
+        await until(lambda: len(noted(site)) == 2)
+        for file in noted(site):
+            assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+            assert not [secret for secret in secrets if secret in file.read_text()]
 
 
 async def test_its_key_gets_no_token(site: Site) -> None:
@@ -64,7 +70,7 @@ async def test_what_was_known_survives_a_restart(site: Site) -> None:
         assert 10 == len((await session.list_tools()).tools)
     pid = site.aggregate.pid
     assert pid is not None
-    await until(site.program.paths.aggregate_file.exists)
+    await until(lambda: len(noted(site)) == 2)
     await asyncio.to_thread(site.stop)
     await until(lambda: not is_running(pid), limit=5)
     site.authorities["amber"].mode = Mode.FIREWALL
@@ -88,15 +94,30 @@ async def until_says(session: Any, name: str) -> None:
 
 @pytest.mark.parametrize("status", [404, 400])
 async def test_a_server_that_was_restarted(status: int, site: Site) -> None:
-    """It knows the kept session no more: the call is made in a new one, and made once."""
+    """Before a call has succeeded, the next one is made in a new session, and made once; after it the client is told."""
 
     upstream = site.upstreams["good"]
     async with site.older() as session:
-        await session.call_tool("good_say", {"text": "x"})
+        await until_says(session, "good")
+        upstream.forget()
+        assert "session_restarted" == await detail_of(session, "good_say")
+        await session.get_prompt("good_greet", {})  # in the new session no call has succeeded
         upstream.forget(status)
         upstream.calls.clear()
         assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
-    assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
+        assert ["say"] == [call for call in upstream.calls if not call.startswith("level")]
+        upstream.forget(status)
+        upstream.calls.clear()
+        assert "session_restarted" == await detail_of(session, "good_say")
+        assert [] == [call for call in upstream.calls if not call.startswith("level")]
+        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+
+
+async def detail_of(session: Any, tool: str) -> str:
+    """The detail of a call that was not made."""
+    result = await session.call_tool(tool, {"text": "x"})
+    assert result.is_error, text_of(result)
+    return str(result.meta["io.github.amberlight/workload"]["detail"])
 
 
 async def test_a_server_of_2026_07_28(site: Site) -> None:
@@ -154,7 +175,7 @@ async def test_a_workload_that_moves_or_goes(site: Site) -> None:
 
     file = site.program.paths.config_file
     before = file.read_text()
-    good, amber = site.upstreams["good"], site.upstreams["amber"]
+    good = site.upstreams["good"]
     async with site.older() as session:
         assert 10 == len((await session.list_tools()).tools)
         file.write_text(before.replace(good.url, f"{good.url}?moved=1"))
@@ -167,8 +188,6 @@ async def test_a_workload_that_moves_or_goes(site: Site) -> None:
         await until(lambda: "amber" not in site.program.last.workloads)
         await asyncio.sleep(0.4)
         assert {"good"} == {name.partition("_")[0] for name in tool_names(await session.list_tools())}
-        kept = site.program.paths.aggregate_file
-        await until(lambda: amber.url not in kept.read_text())
         good.tools.remove("extra")
         file.write_text(before)
         site.program.keystore._logins["amber"] = login_of(site.authorities["amber"], "amber")

@@ -1,8 +1,6 @@
-"""Which workloads can be listed and called at present, and what a client is told about those that can't.
+"""What the process knows of a workload from the event stream, and what a refusal of the proxy means.
 
-Pure; the time is a parameter. Listed are workloads that work or will recover automatically (`running`,
-`auth_retrying`, `starting`); called are those that have, or may have, a token. Every other call is answered
-immediately, without a request to anyone, with the reason and what to do: wait some seconds, or sign in.
+Pure; the time is a parameter. Which sentence goes with a state is decided in `mcp/blocked.py`, for `/w/NAME` and here alike.
 """
 
 from __future__ import annotations
@@ -13,10 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-LISTED = frozenset({"running", "auth_retrying", "starting"})
-CALLED = frozenset({"running", "starting"})
+from trayapp.core.snapshot import Detail, Status, Unavailable
+from trayapp.mcp import blocked
+from trayapp.mcp.blocked import Blocked
+
+LISTED = frozenset({"running", "auth_retrying", "starting"})  # they work, or recover without anybody's help
+CALLED = frozenset({"running", "starting"})  # they have, or may have, a token
 UNKNOWN_WAIT = 30  # s; while no attempt is planned, the same as the proxy says (M15)
 WAIT_MAX = 3600  # s
+
+
+class BlockedError(Exception):
+    """The workload did not answer; `why` says what a client is told instead."""
+
+    def __init__(self, why: Blocked) -> None:
+        super().__init__(why.text)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,6 @@ class WorkloadRow:
     context: str = ""
     detail: str = ""
     next_attempt_at: float | None = None
-    signing_in: bool = False
 
     @property
     def listed(self) -> bool:
@@ -39,34 +48,6 @@ class WorkloadRow:
     @property
     def called(self) -> bool:
         return self.status in CALLED
-
-
-@dataclass(frozen=True, slots=True)
-class BlockedReason:
-    """Why a call was not made. `retry_after` is in seconds; None where waiting doesn't help."""
-
-    workload: str
-    text: str
-    status: str = ""
-    detail: str = ""
-    retry_after: int | None = None
-
-    def facts(self) -> dict[str, object]:
-        """The reason for programs; every key is always present."""
-        return {
-            "workload": self.workload,
-            "status": self.status,
-            "detail": self.detail,
-            "retry_after": self.retry_after,
-        }
-
-
-class Blocked(Exception):  # noqa: N818 - an answer, not a fault
-    """The workload can't be called now."""
-
-    def __init__(self, reason: BlockedReason) -> None:
-        super().__init__(reason.text)
-        self.reason = reason
 
 
 def row_of(data: object) -> WorkloadRow | None:
@@ -83,57 +64,53 @@ def row_of(data: object) -> WorkloadRow | None:
         context=_text(data, "status_context"),
         detail=_text(auth, "detail"),
         next_attempt_at=_wall_seconds(auth.get("next_attempt_at")),
-        signing_in=auth.get("signing_in") is True,
     )
 
 
-def gone(name: str) -> BlockedReason:
-    """The reason when there is no such workload, or no longer."""
-    return BlockedReason(name, f"Amberlight has no workload {name} any more. List the tools again.")
-
-
-def blocked(row: WorkloadRow, now: float) -> BlockedReason | None:
-    """The reason not to call this workload; None if it can be called. `now` is wall seconds."""
+def blocked_by_state(row: WorkloadRow, now: float) -> Blocked | None:
+    """Why this workload can't be called; None if it can, or may. `now` is wall seconds."""
     if row.called:
         return None
-    name, context = row.name, _sentence(row.context)
-    match row.status:
-        case "auth_retrying":
-            wait = _wait(row.next_attempt_at, now)
-            text = f"{name} cannot renew its login right now. {context}Try again in {wait} s: it heals by itself."
-            return BlockedReason(name, text, row.status, row.detail, wait)
-        case "unauthenticated":
-            how = f"Sign in: amberlight reauthorize {name}, or Reauthorize {name}… in Amberlight's tray menu."
-            if row.signing_in:
-                how = "A sign-in is under way: finish it in the browser."
-            return BlockedReason(name, f"{name} needs a sign-in. {context}{how}", row.status, row.detail)
-        case "stopped":
-            text = f"{name} is paused. Resume it: amberlight start {name}, or in Amberlight's tray menu."
-            return BlockedReason(name, text, row.status, row.detail)
-        case "error":
-            return BlockedReason(
-                name, f"{name} is not configured rightly. {context}See: amberlight doctor.", "error", row.detail
-            )
-    return BlockedReason(name, f"{name} does not work now ({row.status}). {context}".strip(), row.status, row.detail)
+    wait = None
+    if row.status == Status.AUTH_RETRYING:
+        at = row.next_attempt_at
+        wait = UNKNOWN_WAIT if at is None else min(max(math.ceil(at - now), 1), WAIT_MAX)
+    return blocked.without_token(row.name, _unavailable(row.status, row.detail, wait, row.next_attempt_at, row.context))
 
 
-def proxy_refusal(name: str, status: int, body: object, retry_after: str | None, now: float) -> BlockedReason:
-    """The reason when the proxy answered instead of the workload, whose state may just have changed."""
+def refusal(name: str, status: int, body: object, retry_after: str | None) -> Blocked:
+    """What an HTTP error means that came instead of an answer: the proxy's own, or the upstream's.
+
+    `body` is parsed JSON, or text.
+    """
     data: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    word, detail = _text(data, "status"), _text(data, "detail")
-    if word and word not in CALLED:
-        at = now + int(retry_after) if retry_after and retry_after.isdigit() else None
-        reason = blocked(WorkloadRow(name, "", word, "", _text(data, "help"), detail, at), now)
-        if reason is not None:
-            return reason
-    wait = int(retry_after) if retry_after and retry_after.isdigit() else None
-    text = _text(data, "help") or _text(data, "message") or f"It answered {status}."
-    again = f" Try again in {wait} s." if wait is not None else ""
-    return BlockedReason(name, f"{name}: {text}{again}", word, detail, wait)
+    word, said = _text(data, "status"), _text(data, "message")
+    if word and "help" in data:  # the proxy has no usable token
+        wait = int(retry_after) if retry_after and retry_after.isdigit() else None
+        at = _wall_seconds(data.get("next_attempt_at"))
+        return blocked.without_token(name, _unavailable(word, _text(data, "detail"), wait, at, _text(data, "help")))
+    if said and _text(data, "error").startswith(("upstream_", "proxy_")):  # or no way to the upstream
+        return blocked.unreachable(name, said)
+    return blocked.refused_request(name, status, said or _reason(body))
 
 
-def _wait(at: float | None, now: float) -> int:
-    return UNKNOWN_WAIT if at is None else min(max(math.ceil(at - now), 1), WAIT_MAX)
+def _unavailable(status: str, detail: str, wait: int | None, at: float | None, words: str) -> Unavailable:
+    """Words that are unknown here come from a newer app; they are passed over."""
+    known = Status(status) if status in set(Status) else Status.UNKNOWN
+    why = Detail(detail) if detail in set(Detail) else Detail.OK
+    return Unavailable("", known, why, 0.0, wait, at, words)
+
+
+def _reason(body: object) -> str:
+    """What a server's error says, in whatever form: JSON as servers like to write it, or a line of text."""
+    if isinstance(body, Mapping):
+        for key in ("error", "error_description", "detail", "title"):
+            found = body.get(key)
+            found = found.get("message") if isinstance(found, Mapping) else found
+            if isinstance(found, str) and found:
+                return found
+        return ""
+    return body if isinstance(body, str) and "<" not in body else ""  # a page is made for people with a browser
 
 
 def _wall_seconds(value: object) -> float | None:
@@ -146,9 +123,3 @@ def _wall_seconds(value: object) -> float | None:
 def _text(data: Mapping[str, Any], key: str) -> str:
     value = data.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _sentence(text: str) -> str:
-    """The text with a full stop and a space after it; "" if it is empty."""
-    text = text.strip()
-    return "" if not text else f"{text} " if text[-1] in ".!?" else f"{text}. "

@@ -29,6 +29,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from starlette.types import Message, Receive, Scope, Send
 
 from trayapp.aggregate.endpoint import with_limit
+from trayapp.aggregate.whole_answers import WholeAnswer
 from trayapp.core.model import Secret
 
 IDLE_LIMIT = 3600.0  # s; an unused session is closed then, and resumed if it is used again
@@ -199,12 +200,13 @@ class ClientSessions:
 async def _status_of(transport: StreamableHTTPServerTransport, scope: Scope, receive: Receive, send: Send) -> int:
     """Let the transport respond; returns the status of its response."""
     status = 500
+    forward = WholeAnswer(send) if scope["method"] == "POST" else send
 
     async def recorded(message: Message) -> None:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
-        await send(message)
+        await forward(message)
 
     await transport.handle_request(scope, receive, recorded)
     return status

@@ -17,11 +17,13 @@ from mcp.shared.exceptions import MCPError
 
 from trayapp import __version__
 from trayapp.aggregate import public_names
-from trayapp.aggregate.availability import Blocked, BlockedReason
+from trayapp.aggregate.availability import BlockedError
 from trayapp.aggregate.hub import PROMPTS, TOOLS, Hub
+from trayapp.mcp import answers
+from trayapp.mcp.blocked import Blocked
+from trayapp.mcp.revisions import TABLE
 
 NAME = "amberlight"
-FACTS = "amberlight/unavailable"  # key in `_meta` of an error result: the reason, for programs
 RESERVED = "io.modelcontextprotocol/"  # hop-by-hop: version, client and capabilities of the requester
 _HOP_BY_HOP = ("progressToken", "progress_token", "traceparent", "tracestate", "baggage")  # each session sets its own
 
@@ -64,8 +66,8 @@ class _Handlers:
             forwarded = params.model_copy(update={"name": own_name, "meta": _forwarded_meta(params.meta)})
             progress = context.session.report_progress
             result = await self._hub.ask(name, types.CallToolRequest(params=forwarded), progress)
-        except Blocked as blocked:
-            return _error_result(blocked.reason)
+        except BlockedError as blocked:
+            return answers.refused_call(TABLE[-1], blocked.why)  # the SDK removes what older clients don't know
         for block in result.get("content", ()):
             _publish_uris(name, block)
         return _complete(result)
@@ -113,14 +115,14 @@ class _Handlers:
     async def _find_prompt(self, public: str) -> public_names.QualifiedName:
         try:
             return await self._hub.find(PROMPTS, public)
-        except Blocked as blocked:
-            raise _error(blocked.reason) from None
+        except BlockedError as blocked:
+            raise _error(blocked.why) from None
 
     async def _ask(self, name: str, request: types.ClientRequest, context: Context) -> dict[str, Any]:
         try:
             return await self._hub.ask(name, request, context.session.report_progress)
-        except Blocked as blocked:
-            raise _error(blocked.reason) from None
+        except BlockedError as blocked:
+            raise _error(blocked.why) from None
 
 
 def _complete(result: dict[str, Any]) -> dict[str, Any]:
@@ -133,13 +135,8 @@ def _uncacheable(result: dict[str, Any]) -> dict[str, Any]:
     return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **result}
 
 
-def _error_result(reason: BlockedReason) -> types.CallToolResult:
-    text = types.TextContent(type="text", text=reason.text)
-    return types.CallToolResult(content=[text], is_error=True, _meta={FACTS: reason.facts()})
-
-
-def _error(reason: BlockedReason) -> MCPError:
-    return MCPError(types.INTERNAL_ERROR, reason.text, reason.facts())
+def _error(why: Blocked) -> MCPError:
+    return MCPError(types.INTERNAL_ERROR, why.text, why.facts())
 
 
 def _forwarded_meta(meta: Any) -> Any:

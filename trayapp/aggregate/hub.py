@@ -2,7 +2,8 @@
 
 When a workload begins to run, its lists are fetched in the background and clients are notified of the change. A list
 older than half a minute is fetched again before it is returned, because not every server announces changes. No client
-waits long for that, and none waits for a workload that can't answer.
+waits long for that. A workload that can't be asked is listed as it was last known, here or by `/w/NAME`, which also says
+what a call is told instead of an answer.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
 from trayapp.aggregate import public_names
-from trayapp.aggregate.availability import Blocked, WorkloadRow, blocked, gone
+from trayapp.aggregate.availability import BlockedError, WorkloadRow, blocked_by_state
 from trayapp.aggregate.feed import ProxyAccess
-from trayapp.aggregate.listing import CachedListings, Item, Listing, discover
+from trayapp.aggregate.listing import Item, Listing, discover
 from trayapp.aggregate.public_names import QualifiedName
 from trayapp.aggregate.upstream_session import UpstreamSession
+from trayapp.mcp.blocked import gone
 
 FETCHES_MAX = 8  # workloads whose lists are fetched at the same time
 FRESH_FOR = 30.0  # s that a list is returned without fetching it again
@@ -60,13 +62,12 @@ class Hub:
         rows: dict[str, WorkloadRow],
         ready: asyncio.Event,
         access: Callable[[str], Awaitable[ProxyAccess]],
-        cached: CachedListings,
         listener: ChangeListener,
     ) -> None:
         self._rows = rows
         self._ready = ready
         self._access = access
-        self._cached = cached
+        self._listings: dict[str, Listing] = {}
         self._listener = listener
         self._sessions: dict[str, UpstreamSession] = {}
         self._fetching: dict[str, asyncio.Task[None]] = {}
@@ -85,7 +86,7 @@ class Hub:
             self._by_public_name.clear()
         moved = before is not None and row is not None and before.url != row.url
         if row is None or moved:
-            self._forget(name, for_good=row is None)
+            self._forget(name)
         if row is None:
             self._announce(ALL)
             return
@@ -94,13 +95,9 @@ class Hub:
             self._announce(ALL)
         if row.status == "running" and (before is None or before.status != "running" or moved):
             self._failed_fetches.pop(name, None)
+            if name in self._sessions:
+                self._sessions[name].became_usable()
             self._fetch(name, announce=True)
-
-    async def prune(self) -> None:
-        """Forget the workloads that were removed while this process wasn't running."""
-        await self._ready.wait()
-        for name in self._cached.by_name.keys() - self._rows.keys():
-            self._cached.drop(name)
 
     async def close(self) -> None:
         """End every session."""
@@ -118,11 +115,11 @@ class Hub:
         outdated: list[asyncio.Task[None]] = []
         for name, row in list(self._rows.items()):
             known = self._listing(name)
-            if row.status != "running" or now - self._failed_fetches.get(name, -RETRY_AFTER) < RETRY_AFTER:
+            if not row.listed or now - self._failed_fetches.get(name, -RETRY_AFTER) < RETRY_AFTER:
                 continue
             if known is None:
                 missing.append(self._fetch(name))
-            elif now - known.at > FRESH_FOR or known.at == 0:
+            elif row.status == "running" and now - known.at > FRESH_FOR:
                 outdated.append(self._fetch(name))
         if missing:
             await asyncio.wait(missing, timeout=FIRST_WAIT)
@@ -163,7 +160,7 @@ class Hub:
         ]
 
     async def find(self, kind: str, public_name: str) -> QualifiedName:
-        """The workload and own name behind a public name. Raises `Blocked` or, if there is none, `MCPError`."""
+        """The workload and own name behind a public name. Raises `BlockedError` or, if there is none, `MCPError`."""
         await self._rows_known()
         for attempt in (1, 2):
             if (found := self.items_of(kind, "name").get(public_name)) is not None:
@@ -171,8 +168,8 @@ class Hub:
             if attempt == 1:
                 await self._fetch_for(public_name)
         for row in self._candidates(public_name):
-            if (reason := blocked(row, time.time())) is not None:
-                raise Blocked(reason)
+            if (why := blocked_by_state(row, time.time())) is not None:
+                raise BlockedError(why)
         raise MCPError(types.INVALID_PARAMS, f"There is nothing named {public_name[:200]} here; list the {kind} again.")
 
     def find_resource(self, address: str) -> QualifiedName:
@@ -196,22 +193,19 @@ class Hub:
             "made now returns an error that says how long to wait or what the user has to do.",
         ]
         for name, row in sorted(self._rows.items()):
-            reason = blocked(row, time.time())
-            listing = self._cached.by_name.get(name)
-            words = reason.text if reason is not None else (listing.instructions if listing is not None else "")
+            why = blocked_by_state(row, time.time())
+            listing = self._listings.get(name)
+            words = why.text if why is not None else (listing.instructions if listing is not None else "")
             lines.append(f"- {name}: {row.health}. {words[:2000]}".rstrip())
         return "\n".join(lines)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def ask(self, name: str, request: types.ClientRequest, progress: ProgressFnT | None = None) -> dict[str, Any]:
-        """Send one request to one workload. Raises `Blocked`, immediately if that is known, or its `MCPError`."""
+        """Send one request to one workload. Raises `BlockedError`, or the server's own `MCPError`."""
         await self._rows_known()
-        row = self._rows.get(name)
-        if row is None:
-            raise Blocked(gone(name))
-        if (reason := blocked(row, time.time())) is not None:
-            raise Blocked(reason)
+        if name not in self._rows:
+            raise BlockedError(gone(name))
         return await self._session(name).ask(request, progress)
 
     async def log_level(self, level: types.LoggingLevel) -> None:
@@ -237,7 +231,7 @@ class Hub:
 
     def _listing(self, name: str) -> Listing | None:
         """The known lists of a workload, if it is still the same server."""
-        listing, row = self._cached.by_name.get(name), self._rows.get(name)
+        listing, row = self._listings.get(name), self._rows.get(name)
         return listing if listing is not None and row is not None and listing.url == row.url else None
 
     def _candidates(self, public_name: str) -> Iterable[WorkloadRow]:
@@ -248,9 +242,10 @@ class Hub:
     async def _fetch_for(self, public_name: str) -> None:
         """The item may be new: fetch the lists of the workloads it may belong to, unless they are a second old."""
         fresh_since = time.monotonic() - 1.0
-        stale = [row.name for row in self._candidates(public_name) if row.status == "running"]
         tasks = [
-            self._fetch(name) for name in stale if (known := self._listing(name)) is None or known.at < fresh_since
+            self._fetch(row.name)
+            for row in self._candidates(public_name)
+            if (known := self._listing(row.name)) is None or (row.status == "running" and known.at < fresh_since)
         ]
         if tasks:
             await asyncio.wait(tasks, timeout=FIRST_WAIT)
@@ -276,7 +271,7 @@ class Hub:
         async with self._slots:
             try:
                 listing = await discover(self._session(name), row.url)
-            except (Blocked, MCPError) as error:
+            except (BlockedError, MCPError) as error:
                 log.info("%s: its lists could not be had (%s)", name, type(error).__name__)
                 self._failed_fetches[name] = time.monotonic()
                 return
@@ -286,21 +281,21 @@ class Hub:
                 return
         if (now := self._rows.get(name)) is None or now.url != row.url:
             return
-        different = self._cached.put(name, listing)
+        different = not listing.same(self._listings.get(name))
+        self._listings[name] = listing
         if different:
             self._by_public_name.clear()
         if different or announce:
             self._announce(ALL)
 
-    def _forget(self, name: str, *, for_good: bool) -> None:
+    def _forget(self, name: str) -> None:
         if (fetch := self._fetching.pop(name, None)) is not None:
             fetch.cancel()
         self._failed_fetches.pop(name, None)
         if (session := self._sessions.pop(name, None)) is not None:
             self._start(session.close())
+        self._listings.pop(name, None)
         self._by_public_name.clear()
-        if for_good:
-            self._cached.drop(name)
 
     def _announce(self, kinds: Iterable[str]) -> None:
         self._changes.update(kinds)

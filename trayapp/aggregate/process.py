@@ -16,7 +16,6 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import mcp_types as types
@@ -34,7 +33,6 @@ from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.endpoint import server
 from trayapp.aggregate.feed import Feed
 from trayapp.aggregate.hub import ChangeListener, Hub
-from trayapp.aggregate.listing import CachedListings
 from trayapp.core.model import Secret
 
 EXIT_LIMIT = 2.0  # s from the end of standard input to the end of this process, whatever still runs
@@ -51,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProcessSetup:
-    """The app's first line. `url` is the loopback server's, `listings_file` the cache of the workloads' lists.
+    """The app's first line. `url` is the loopback server's.
 
     `app_key` opens the app's API, access tokens excepted; `secret` is what the app's requests must show.
     """
@@ -59,7 +57,6 @@ class ProcessSetup:
     url: str
     app_key: Secret
     secret: Secret
-    listings_file: Path
     log_level: str
 
     @classmethod
@@ -70,10 +67,9 @@ class ProcessSetup:
                 "url": str(url),
                 "app_key": str(app_key),
                 "secret": str(secret),
-                "kept": str(listings_file),
                 "log_level": str(level),
             }:
-                return cls(url, Secret(app_key), Secret(secret), Path(listings_file), level)
+                return cls(url, Secret(app_key), Secret(secret), level)
         raise ValueError("the first line is not what Amberlight sends")
 
 
@@ -107,7 +103,7 @@ async def serve(setup: ProcessSetup) -> None:
         await clients.logged(name, line)
 
     feed = Feed(setup.url, setup.app_key, lambda before, row: hub.changed(before, row))
-    hub = Hub(feed.rows, feed.ready, feed.access, CachedListings(setup.listings_file), ChangeListener(changed, logged))
+    hub = Hub(feed.rows, feed.ready, feed.access, ChangeListener(changed, logged))
     endpoint = server(hub, listen)
     clients = ClientSessions(endpoint, setup.secret, hub.summary)
 
@@ -137,14 +133,12 @@ async def serve(setup: ProcessSetup) -> None:
         listener.listen(BACKLOG)
         async with clients.run():
             listening = asyncio.create_task(feed.run(), name="listen to Amberlight")
-            pruning = asyncio.create_task(hub.prune(), name="forget what was removed")
             serving = asyncio.create_task(http.serve([listener]), name="serve")
             _report({"port": listener.getsockname()[1]})
             ending = asyncio.create_task(ended.wait(), name="wait for the end")
             await asyncio.wait((serving, ending), return_when=asyncio.FIRST_COMPLETED)
             listen.close()
-            for task in (listening, pruning):
-                task.cancel()
+            listening.cancel()
             await hub.close()
             http.should_exit = True
             await serving

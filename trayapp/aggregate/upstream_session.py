@@ -1,11 +1,13 @@
 """One workload's MCP session, kept between calls: opened when first needed, reopened when it is lost.
 
 Streamable HTTP first, by the initialize handshake or, where the server knows only that, by `server/discover`; a server
-that refuses both is tried with the older SSE transport. A request that may have reached the server is never sent
-twice. Only one that can't have been processed is repeated: the session was unknown (404) or already closed.
+that refuses both is tried with the legacy SSE transport. The workload is always reached through `/w/NAME`, which answers
+while it can't be asked, and keeps the session while the upstream's come and go. A request that may have reached the server
+is never sent twice, and a session that is given up ends when the last request in it has been answered: the calls of other
+clients go through it, too.
 
-If the proxy answers instead of the server (no token, upstream unreachable), the HTTP status of that very request says
-so, and `Blocked` is raised: to the SDK it is an error like any other.
+An HTTP error that is no answer of MCP is recorded for that very request, and `BlockedError` says what it was: to the SDK
+all of them are "an error response".
 """
 
 from __future__ import annotations
@@ -14,8 +16,7 @@ import asyncio
 import contextlib
 import json
 import logging
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,19 +25,23 @@ from typing import Any, TypeVar
 import httpx2
 import mcp_types as types
 from mcp.client.session import ClientSession
-from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from pydantic import TypeAdapter
 
 from trayapp import __version__
-from trayapp.aggregate.availability import Blocked, BlockedReason, proxy_refusal
+from trayapp.aggregate.availability import BlockedError, refusal
 from trayapp.aggregate.feed import NO_TLS, ProxyAccess
+from trayapp.aggregate.legacy_sse import legacy_sse_client
+from trayapp.mcp import blocked
+from trayapp.mcp.answers import SERVER
+from trayapp.mcp.lost import lost
 
 OPEN_LIMIT = 30.0  # s, handshake included; the proxy itself waits 10 s for a connection
 NOT_STREAMABLE = frozenset({400, 404, 405, 406, 415, 501})  # what servers of the older transport answer to a POST
-FROM_PROXY = frozenset({403, 502, 503, 504})
+EVENT_MAX = 64 << 20  # bytes of one event; the SDK's own limit of 1 MiB is below what servers answer
+ERROR_MAX = 64 * 1024  # bytes of an HTTP error that are looked at
 
 RAW: TypeAdapter[Any] = TypeAdapter(dict[str, Any])  # Any: the SDK annotates it for models only
 
@@ -53,23 +58,81 @@ class RequestTrace:
 
     sent: bool = False
     status: int = 0  # HTTP status, if it is an error
-    body: object = None
+    raw: bytes = b""
+    body: object = None  # JSON, or text
     retry_after: str | None = None
+
+    @property
+    def answered_by_mcp(self) -> bool:
+        """Whether the error is one of JSON-RPC, which the SDK raises as it is."""
+        return isinstance(self.body, dict) and isinstance(self.body.get("error"), dict) and "jsonrpc" in self.body
 
 
 _trace: ContextVar[RequestTrace | None] = ContextVar("trace", default=None)
 
 
+class _Session(ClientSession):
+    """Refuses what a server asks of its client, in words: this session is that of many clients."""
+
+    workload = ""
+    refused = 0  # requests
+    what = ""  # the last one was for
+
+    async def dispatch_input_request(self, ctx: Any, request: types.InputRequest) -> types.ErrorData:
+        self.refused += 1
+        self.what = _ASKED_FOR.get(type(request), "something")
+        return types.ErrorData(code=types.INVALID_REQUEST, message=blocked.not_passed_on(self.workload, self.what))
+
+
+_ASKED_FOR: dict[type, str] = {
+    types.CreateMessageRequest: "sampling",
+    types.ElicitRequest: "elicitation",
+    types.ListRootsRequest: "roots",
+}
+
+
 @dataclass(slots=True, eq=False)
 class OpenSession:
-    """An open session, until `closed` is set."""
+    """An open session, until `closed` is set. `legacy`: of the SSE transport."""
 
-    session: ClientSession
+    session: _Session
+    http: httpx2.AsyncClient
+    legacy: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    called: bool = False  # a call succeeded in it, so something at the server may depend on it
+    users: int = 0  # requests in progress
+    retired: bool = False  # it ends with the last of them
 
     @property
     def capabilities(self) -> types.ServerCapabilities:
         return self.session.server_capabilities or types.ServerCapabilities()
+
+    @property
+    def guessed(self) -> bool:
+        """The greeting was Amberlight's own, made while nothing was known of the server."""
+        info = self.session.server_info
+        return info is not None and info.name == SERVER["name"]
+
+    @property
+    def instructions(self) -> str:
+        return "" if self.guessed else self.session.instructions or ""
+
+    def retire(self) -> None:
+        """Use it for no further request."""
+        self.retired = True
+        if not self.users:
+            self.closed.set()
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """A request is in progress."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+            if self.retired and not self.users:
+                self.closed.set()
 
 
 class UpstreamSession:
@@ -87,37 +150,59 @@ class UpstreamSession:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: types.ClientRequest, progress: ProgressFnT | None = None) -> dict[str, Any]:
-        """Send a request; the server's result as received. Raises `Blocked`, or the server's own `MCPError`."""
+        """Send a request; the server's result as received. Raises `BlockedError`, or the server's own `MCPError`."""
 
         async def send(live: OpenSession) -> dict[str, Any]:
-            found: dict[str, Any] = await live.session.send_request(request, RAW, progress_callback=progress)
+            before = live.session.refused
+            try:
+                found: dict[str, Any] = await live.session.send_request(request, RAW, progress_callback=progress)
+            except MCPError as error:
+                if live.session.refused == before and error.code != types.MISSING_REQUIRED_CLIENT_CAPABILITY:
+                    raise
+                raise self._explained(error, live) from None
+            if found.get("isError") is True and live.session.refused != before:
+                self._explain(found, live)
             return found
 
-        return await self.use(send)
+        return await self.use(send, call=isinstance(request, types.CallToolRequest))
 
-    async def use(self, job: Callable[[OpenSession], Awaitable[T]]) -> T:
-        """Run a job with the session, and once more with a new one if the old one was gone. Raises like `ask`."""
+    async def use(self, job: Callable[[OpenSession], Awaitable[T]], *, call: bool = False) -> T:
+        """Run a job with the session, and once more if nothing of it can have been processed. Raises like `ask`.
+
+        `call`: it is a tool call, which may depend on earlier ones in the same session.
+        """
         for attempt in (1, 2):
             live = await self._open_session()
             trace = RequestTrace()
             mark = _trace.set(trace)
             try:
-                return await job(live)
+                with live.used():
+                    result = await job(live)
+                live.called = live.called or (call and isinstance(result, dict) and result.get("isError") is not True)
+                return result
             except MCPError as error:
-                refused, broken = _refused_session(trace, error, live), _broken(error)
-                if refused or broken:
+                ended, unknown = _ended(error), _unknown_session(trace, error, live)
+                if ended or unknown:
                     self._drop(live)
-                if attempt == 1 and (refused or (broken and not trace.sent)):
+                if attempt == 1 and trace.status == 403 and await self._has_new_key(live):
                     continue
-                if trace.status in FROM_PROXY:
-                    raise self._proxy_refusal(trace) from None
-                if broken:
-                    text = f"The connection to {self.name} broke while it was working: nobody knows whether it did it."
-                    raise Blocked(BlockedReason(self.name, text)) from None
+                if unknown and call and live.called:
+                    raise BlockedError(blocked.session_restarted(self.name)) from None
+                if attempt == 1 and (unknown or (ended and not trace.sent)):
+                    continue
+                if trace.status and not trace.answered_by_mcp:
+                    raise self._refusal(trace) from None
+                if _broken(error):
+                    raise BlockedError(blocked.fate_unknown(self.name)) from None
                 raise
             finally:
                 _trace.reset(mark)
         raise AssertionError("unreachable")
+
+    def became_usable(self) -> None:
+        """The server can be asked again: a session that began with a guess is replaced by one that knows it."""
+        if self._open is not None and self._open.guessed:
+            self._drop(self._open)
 
     async def set_log_level(self, level: types.LoggingLevel) -> None:
         """Set the log level, for this and later sessions."""
@@ -128,7 +213,8 @@ class UpstreamSession:
     async def close(self) -> None:
         """End the session, politely if that takes no longer than a second."""
         if self._open is not None:
-            self._drop(self._open)
+            self._open.closed.set()
+            self._open = None
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
         for task in self._tasks:
@@ -148,9 +234,8 @@ class UpstreamSession:
                 async with asyncio.timeout(OPEN_LIMIT):
                     self._open = await opened
             except TimeoutError:
-                raise Blocked(
-                    BlockedReason(self.name, f"{self.name} did not answer within {OPEN_LIMIT:.0f} s.")
-                ) from None
+                why = blocked.no_session(self.name, f"it did not answer within {OPEN_LIMIT:.0f} seconds")
+                raise BlockedError(why) from None
             finally:
                 if not opened.done() or opened.cancelled() or opened.exception() is not None:
                     task.cancel()
@@ -192,10 +277,10 @@ class UpstreamSession:
 
     @contextlib.asynccontextmanager
     async def _streamable(self, access: ProxyAccess) -> AsyncIterator[OpenSession]:
-        closed = asyncio.Event()
         async with AsyncExitStack() as stack:
-            http = await stack.enter_async_context(self._http(access.headers, closed))
-            streams = await stack.enter_async_context(streamable_http_client(access.url, http_client=http))
+            http = await stack.enter_async_context(self._http(access))
+            opening = streamable_http_client(access.url, http_client=http, max_sse_event_size=EVENT_MAX)
+            streams = await stack.enter_async_context(opening)
             session = await stack.enter_async_context(self._session(*streams))
             try:
                 await session.initialize()
@@ -203,37 +288,29 @@ class UpstreamSession:
                 if error.code not in (types.UNSUPPORTED_PROTOCOL_VERSION, types.METHOD_NOT_FOUND):
                     raise
                 await session.discover()
-            yield OpenSession(session, closed)
+            yield OpenSession(session, http)
 
     @contextlib.asynccontextmanager
     async def _sse(self, access: ProxyAccess) -> AsyncIterator[OpenSession]:
-        closed = asyncio.Event()
-
-        def http(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
-            return self._http(headers, closed, end_on_refusal=True)
-
         async with AsyncExitStack() as stack:
-            opening = sse_client(access.url, access.headers, httpx_client_factory=http)
-            streams = await stack.enter_async_context(opening)
+            http = await stack.enter_async_context(self._http(access))
+            streams = await stack.enter_async_context(legacy_sse_client(http, access.url, EVENT_MAX))
             session = await stack.enter_async_context(self._session(*streams))
             await session.initialize()
-            yield OpenSession(session, closed)
+            yield OpenSession(session, http, legacy=True)
 
-    def _session(self, reader: Any, writer: Any) -> ClientSession:
+    def _session(self, reader: Any, writer: Any) -> _Session:
         async def heard(message: Any) -> None:
             if not isinstance(message, Exception):
                 await self._on_notification(self.name, message)
 
         me = types.Implementation(name="amberlight", version=__version__)
-        return ClientSession(reader, writer, message_handler=heard, client_info=me)
+        session = _Session(reader, writer, message_handler=heard, client_info=me)
+        session.workload = self.name
+        return session
 
-    def _http(
-        self, headers: dict[str, str] | None, closed: asyncio.Event, *, end_on_refusal: bool = False
-    ) -> httpx2.AsyncClient:
-        """An HTTP client that records each POST in its trace.
-
-        `end_on_refusal`: a refused POST ends the session, because in the SSE transport its response would never come.
-        """
+    def _http(self, access: ProxyAccess) -> httpx2.AsyncClient:
+        """An HTTP client that records each POST in its trace."""
 
         async def sent(request: httpx2.Request) -> None:
             if (trace := _trace.get()) is not None and request.method == "POST":
@@ -241,23 +318,31 @@ class UpstreamSession:
 
         async def answered(response: httpx2.Response) -> None:
             trace = _trace.get()
-            if response.status_code < 400 or response.request.method != "POST":
+            if trace is None or response.status_code < 400 or response.request.method != "POST":
                 return
-            if trace is not None:
-                trace.status = response.status_code
-                trace.retry_after = response.headers.get("Retry-After")
-                trace.body = _parsed(await response.aread())
-            if end_on_refusal:
-                closed.set()
+            trace.status = response.status_code
+            trace.retry_after = response.headers.get("Retry-After")
+            with contextlib.suppress(httpx2.HTTPError):
+                trace.raw = (await response.aread())[:ERROR_MAX]
+            trace.body = _parsed(trace.raw)
 
         return httpx2.AsyncClient(
-            headers=headers,
+            headers=access.headers,
             timeout=httpx2.Timeout(OPEN_LIMIT, read=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=8),
             verify=NO_TLS,
             trust_env=False,
             event_hooks={"request": [sent], "response": [answered]},
         )
+
+    async def _has_new_key(self, live: OpenSession) -> bool:
+        """Whether the local key is another one now; the session goes on with it."""
+        with contextlib.suppress(httpx2.HTTPError, ValueError):
+            now = (await self._access(self.name)).headers
+            if any(live.http.headers.get(name) != value for name, value in now.items()):
+                live.http.headers.update(now)
+                return True
+        return False
 
     async def _send_log_level(self, session: OpenSession) -> None:
         if self.log_level is None or session.capabilities.logging is None:
@@ -268,50 +353,66 @@ class UpstreamSession:
                 await session.session.send_request(types.SetLevelRequest(params=params), RAW)
 
     def _drop(self, live: OpenSession) -> None:
-        live.closed.set()
+        live.retire()
         if self._open is live:
             self._open = None
 
     # --- errors ------------------------------------------------------------------------------------------------------
 
-    def _proxy_refusal(self, trace: RequestTrace) -> Blocked:
-        return Blocked(proxy_refusal(self.name, trace.status, trace.body, trace.retry_after, time.time()))
+    def _refusal(self, trace: RequestTrace) -> BlockedError:
+        return BlockedError(refusal(self.name, trace.status, trace.body, trace.retry_after))
 
     def _open_failure(self, trace: RequestTrace, error: BaseException) -> Exception:
-        if trace.status in FROM_PROXY:
-            return self._proxy_refusal(trace)
-        said = next((leaf.message for leaf in _leaves(error) if isinstance(leaf, MCPError)), "")
-        if said:
-            return Blocked(BlockedReason(self.name, f"{self.name} refused the session: {said}"))
-        status = next((e.response.status_code for e in _leaves(error) if isinstance(e, httpx2.HTTPStatusError)), 0)
-        what = f"it answered {status}" if status else _type_names(error)
-        return Blocked(BlockedReason(self.name, f"{self.name} could not be reached, or is no MCP server ({what})."))
+        if trace.status and not trace.answered_by_mcp:
+            return self._refusal(trace)
+        leaves = _leaves(error)
+        said = next((leaf.message for leaf in leaves if isinstance(leaf, MCPError)), "")
+        answer = next((leaf.response for leaf in leaves if isinstance(leaf, httpx2.HTTPStatusError)), None)
+        if not said and answer is not None:
+            body = _parsed(answer.content[:ERROR_MAX]) if answer.is_stream_consumed else None
+            return BlockedError(refusal(self.name, answer.status_code, body, answer.headers.get("Retry-After")))
+        return BlockedError(blocked.no_session(self.name, said or f"it is no MCP server ({_type_names(error)})"))
+
+    def _explained(self, error: MCPError, live: OpenSession) -> MCPError:
+        """The server's error, with what was missing."""
+        why = blocked.not_passed_on(self.name, live.session.what or "something of its client")
+        return error if why in error.message else MCPError(error.code, f"{error.message} ({why})", error.data)
+
+    def _explain(self, result: dict[str, Any], live: OpenSession) -> None:
+        """The same in a result that is an error."""
+        why = blocked.not_passed_on(self.name, live.session.what)
+        content = result.get("content")
+        if isinstance(content, list) and why not in json.dumps(content, ensure_ascii=False):
+            content.append({"type": "text", "text": why})
 
 
-def _refused_session(trace: RequestTrace, error: MCPError, live: OpenSession) -> bool:
-    """Whether the request was rejected unprocessed: for its session (404, some servers 400), key (403) or version.
+def _unknown_session(trace: RequestTrace, error: MCPError, live: OpenSession) -> bool:
+    """Whether the request was rejected unprocessed, because its session is unknown.
 
-    An unsupported version means that the server has been replaced by another one.
+    An unsupported version means that the server has been replaced by another one. Revision 2026-07-28 has no sessions.
     """
-    if trace.status == 403 or error.code == types.UNSUPPORTED_PROTOCOL_VERSION:
+    if error.code == types.UNSUPPORTED_PROTOCOL_VERSION:
         return True
-    if live.session.initialize_result is None:  # revision 2026-07-28 has no sessions that could be unknown
+    if live.session.initialize_result is None:
         return False
-    if trace.status == 404:
-        return error.code != types.METHOD_NOT_FOUND
-    return trace.status == 400 and "session" in error.message.lower()
+    return lost(trace.status, trace.raw) or (live.legacy and trace.status == 400)
+
+
+def _ended(error: MCPError) -> bool:
+    """Whether the session's connection ended, for everybody. Many servers use the code for errors of their own."""
+    return error.code == types.CONNECTION_CLOSED and error.message.startswith("Connection closed")
 
 
 def _broken(error: MCPError) -> bool:
-    """Whether the connection broke. The code alone doesn't tell: many servers use it for errors of their own."""
+    """The same, or only this request's answer broke off."""
     return error.code == types.CONNECTION_CLOSED and error.message.startswith(("Connection closed", "SSE stream"))
 
 
 def _parsed(body: bytes) -> object:
     try:
         found: object = json.loads(body)
-    except ValueError:
-        return None
+    except (ValueError, RecursionError):
+        return body.decode("utf-8", "replace")
     return found
 
 

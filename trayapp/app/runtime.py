@@ -155,7 +155,7 @@ class Runtime:
             paths.mcp_dir,
             self.reauthorize_page.link,
         )
-        self.aggregate = Aggregate(self.keys, paths.aggregate_file, lambda: self.server)
+        self.aggregate = Aggregate(self.keys, lambda: self.server)
         self.dashboard = Dashboard(
             now=self.clock.now,
             task=self.engine.task,

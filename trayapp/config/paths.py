@@ -93,11 +93,6 @@ class Paths:
         return self.state_dir / "keys.json"
 
     @property
-    def aggregate_file(self) -> Path:
-        """What each workload offered when it last answered, for `/mcp`."""
-        return self.state_dir / "aggregate.json"
-
-    @property
     def mcp_dir(self) -> Path:
         """What MCP servers offered when they last answered, and the sessions of their clients."""
         return self.state_dir / "mcp"

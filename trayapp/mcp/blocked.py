@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from trayapp.core.snapshot import Status, Unavailable
 
+REASON_MAX = 300  # characters of a server's own words
 META = "io.github.amberlight/workload"  # the key of the facts in `_meta`
 
 
@@ -68,6 +70,31 @@ def session_restarted(name: str) -> Blocked:
         "Set it up again if it matters, then call again."
     )
     return Blocked(name, text, Status.RUNNING.value, "session_restarted", 0)
+
+
+def refused_request(name: str, status: int, said: str) -> Blocked:
+    """The server, or something before it, answered an HTTP error that is no answer of MCP. `said` is what it said."""
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+    reason = " ".join("".join(each if each.isprintable() else " " for each in said).split())[:REASON_MAX]
+    text = f"{name} answered {status}{f' ({phrase})' if phrase else ''}{f': {reason}' if reason else ''}"
+    return Blocked(name, _sentence(text), Status.RUNNING.value, "upstream_error")
+
+
+def no_session(name: str, reason: str) -> Blocked:
+    """It began no session, and nothing of the request was sent."""
+    return Blocked(
+        name, _sentence(f"{name} didn't start a session: {reason}"), Status.RUNNING.value, "upstream_error", 5
+    )
+
+
+def gone(name: str) -> Blocked:
+    """There is no such workload, or no longer."""
+    return Blocked(name, f"Amberlight has no workload {name} any more. List the tools again.", Status.UNKNOWN.value)
+
+
+def not_passed_on(name: str, what: str) -> str:
+    """For what a server asks of its client that the endpoint over all workloads can't ask of its many."""
+    return f"{name} asked for {what}, which /mcp doesn't pass on. Connect the client to /w/{name} for that."
 
 
 _WAITING = (Status.AUTH_RETRYING, Status.STARTING, Status.RUNNING)

@@ -18,7 +18,6 @@ import importlib.util
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Protocol
 
 import aiohttp
@@ -75,13 +74,12 @@ class ServerAddress(Protocol):
 class Aggregate:
     """The route and its process. Belongs to the server's loop. Pass `routes()` to the server before the proxy's.
 
-    `listings_file` is where the process caches the workloads' lists; `server` returns None while nothing listens.
+    `server` returns None while nothing listens.
     """
 
     def __init__(
         self,
         keys: Keys,
-        listings_file: Path,
         server: Callable[[], ServerAddress | None],
         *,
         start_process: Callable[[AggregateSetup], Awaitable[AggregateProcess]] = start,
@@ -91,7 +89,6 @@ class Aggregate:
         health_limit: float = HEALTH_LIMIT,
     ) -> None:
         self._keys = keys
-        self._listings_file = listings_file
         self._server = server
         self._start_process = start_process
         self._is_installed = is_installed
@@ -199,9 +196,7 @@ class Aggregate:
         if loop.time() - at < START_RETRY:
             raise _not_started(reason)
         self._app_key = Secret(secrets.token_urlsafe(32))
-        setup = AggregateSetup(
-            server.url, self._app_key, Secret(secrets.token_urlsafe(32)), self._listings_file, _log_level()
-        )
+        setup = AggregateSetup(server.url, self._app_key, Secret(secrets.token_urlsafe(32)), _log_level())
         try:
             self._process = await self._start_process(setup)
         except AggregateProcessFailed as failed:

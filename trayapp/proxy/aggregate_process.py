@@ -34,7 +34,7 @@ class AggregateProcessFailed(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class AggregateSetup:
-    """The first line of its standard input. `url` is the loopback server's, `listings_file` its cache of listings.
+    """The first line of its standard input. `url` is the loopback server's.
 
     `app_key` opens the API, access tokens excepted; `secret` is what requests to the process must show.
     """
@@ -42,7 +42,6 @@ class AggregateSetup:
     url: str
     app_key: Secret
     secret: Secret
-    listings_file: Path
     log_level: str = "INFO"
 
     def line(self) -> bytes:
@@ -51,7 +50,6 @@ class AggregateSetup:
             "url": self.url,
             "app_key": self.app_key.reveal(),
             "secret": self.secret.reveal(),
-            "kept": str(self.listings_file),
             "log_level": self.log_level,
         }
         return json.dumps(facts).encode() + b"\n"
