@@ -14,7 +14,7 @@ from tests import ROOT
 
 RULES = "trayapp/core/RULES.md"
 PROSE = (".py", ".md", ".toml", ".sh", ".js", ".mjs", ".yaml", ".spec", ".css", ".html")
-GUIDES = ("ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", RULES)
+GUIDES = ("README.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", RULES)
 GENERATED = ("SKILL.md",)  # names of other programs' documents that a text may mention: none is ours
 
 
@@ -77,7 +77,7 @@ def test_every_function_of_the_guides_exists(guide: str) -> None:
     """`core/gate.py:woke` names a file, and a function, class or constant in it."""
     text = (ROOT / guide).read_text("utf-8")
     wrong = []
-    for match in re.finditer(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|md|txt|toml|sh))(?::([\w.]+))?`", text):
+    for match in re.finditer(r"`((?:[\w-]+/)*[\w-]+\.(?:py|js|md|txt|sh))(?::([\w.]+))?`", text):
         path, name = match.groups()
         roots = (ROOT / "trayapp", ROOT, (ROOT / guide).parent)
         places = [root / path for root in roots if (root / path).is_file()]
