@@ -38,7 +38,9 @@ from trayapp.proxy.forwarding import (
     unreachable,
 )
 from trayapp.proxy.headers import OddHeaderError
+from trayapp.proxy.legacy_sse import LegacyEndpoint, LegacyStream
 from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
+from trayapp.proxy.mcp_refusals import MCP, in_jsonrpc
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
 from trayapp.proxy.steady_store import SteadyStore
@@ -71,12 +73,14 @@ class Proxy:
         self._forwarder = Forwarder(tokens, upstreams)
         self.steady = SteadyEndpoint(self._forwarder, SteadyStore(notes), reauthorize_link)
         self._endpoints = SseEndpoints()
+        self._legacy = LegacyEndpoint(self._forwarder)
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload: constant time
 
     def routes(self) -> list[web.RouteDef]:
         """`/w/NAME…` and `/k/KEY/w/NAME…`, for `LoopbackServer(open_routes=…)`."""
         paths = ("/w/{rest:.*}", "/k/{rest:.*}")
-        return [web.route("*", path, self.handle, expect_handler=_handle_expect) for path in paths]
+        handle = in_jsonrpc(self.handle)
+        return [web.route("*", path, handle, expect_handler=_handle_expect) for path in paths]
 
     def allowed_origins(self, request: web.Request) -> Collection[str]:
         """For `LoopbackServer(allowed_origins=…)`: foreign origins that may use the workload this request is for."""
@@ -104,6 +108,7 @@ class Proxy:
         spec = self._admitted(request, target)
         if target is None or spec is None:
             raise Refusal(403, "forbidden", "This needs the local key of a workload. See: amberlight client-config")
+        request[MCP] = spec.mcp
         if not mapping.unambiguous(target.rest, target.query):
             raise Refusal(
                 400, "bad_path", "Paths with .., encoded slashes or dots, or odd characters are not passed on."
@@ -112,6 +117,10 @@ class Proxy:
         url = self._endpoints.upstream_url(target, upstream)
         body = None
         try:
+            if (stream := self._legacy.stream_of(request, spec, url)) is not None:
+                head = partial(self._request_headers, request, upstream)
+                deliver = partial(self._deliver, request, target=target, upstream=upstream, url=url)
+                return await self._legacy.post(request, target.name, upstream, url, head, stream, deliver)
             return await self.steady.handle(request, target, spec, url, upstream)
         except NotMcpError as plain:
             body = plain.body
@@ -167,13 +176,10 @@ class Proxy:
         head = headers.to_client(answer.headers.items(), answer.headers.getall("Connection", ()))
         if answer.status in REDIRECTS and "Location" in head:
             head["Location"] = self._local(target, upstream, url, head["Location"], "redirects to")
-        rewriter = None
-        if request.method == "GET" and answer.content_type == "text/event-stream" and "Content-Encoding" not in head:
-            rewriter = EndpointRewriter(
-                lambda path: self._local(target, upstream, url, path, "announced an endpoint at")
-            )
-        whole = answer.content.is_eof() and request.method != "HEAD" and rewriter is None
-        if whole or rewriter is not None:
+        events = request.method == "GET" and answer.content_type == "text/event-stream"
+        events = events and "Content-Encoding" not in head
+        whole = answer.content.is_eof() and request.method != "HEAD" and not events
+        if whole or events:
             head.popall("Content-Length", None)  # aiohttp sets it where it is known
         response: web.StreamResponse
         if whole:
@@ -183,8 +189,25 @@ class Proxy:
         else:
             response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=head)
             await response.prepare(request)
-            await _stream(request, response, answer.content, rewriter)
+            if not events:
+                await _stream(request, response, answer.content)
+                return response
+            legacy = LegacyStream(response)
+            rewriter = EndpointRewriter(lambda path: self._announced(target, upstream, url, path, legacy))
+            try:
+                await _stream(request, response, answer.content, rewriter, legacy)
+            finally:
+                self._legacy.closed(legacy)
         return response
+
+    def _announced(
+        self, target: RequestTarget, upstream: UpstreamUrl, url: str, reference: str, stream: LegacyStream
+    ) -> str:
+        """The local path for the endpoint that a legacy stream announced; what is posted there belongs to the stream."""
+        path = self._local(target, upstream, url, reference, "announced an endpoint at")
+        if (posted := mapping.parse(path.partition("#")[0])) is not None:
+            self._legacy.opened(target.name, self._endpoints.upstream_url(posted, upstream), stream)
+        return path
 
     def _local(self, target: RequestTarget, upstream: UpstreamUrl, base_url: str, reference: str, verb: str) -> str:
         """The local path for an address the upstream named. Raises `Refusal` 502 for one that isn't the workload's."""
@@ -202,16 +225,18 @@ async def _stream(
     request: web.Request,
     response: web.StreamResponse,
     stream: aiohttp.StreamReader,
-    rewriter: EndpointRewriter | None,
+    rewriter: EndpointRewriter | None = None,
+    legacy: LegacyStream | None = None,
 ) -> None:
     """Chunk by chunk. If the upstream breaks off, cut the client's connection: a part must not pass for all."""
+    write = response.write if legacy is None else legacy.write
     try:
         async for chunk in stream.iter_any():
             data = chunk if rewriter is None else rewriter.feed(chunk)
             if data:
-                await response.write(data)
+                await write(data)
         if rewriter is not None and (rest := rewriter.rest()):
-            await response.write(rest)
+            await write(rest)
         await response.write_eof()
     except (aiohttp.ClientError, OSError, Refusal):
         if request.transport is not None:

@@ -34,7 +34,7 @@ from trayapp.proxy.forwarding import (
     unreachable,
 )
 from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
-from trayapp.proxy.steady_call import Call, accepted, answered, own_head, reply, session_gone
+from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_head, reply, session_gone
 from trayapp.proxy.steady_headers import JSON, METHOD, SESSION, SSE, VERSION, SessionHeaders
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_streams import ClientStreams
@@ -75,7 +75,7 @@ class SteadyEndpoint:
         self, request: web.Request, target: RequestTarget, spec: Spec, url: str, upstream: UpstreamUrl
     ) -> web.StreamResponse:
         """Answer an MCP client. Raises `NotMcpError` for anybody else, and `Refusal`."""
-        if spec.mcp == "off" or not _looks_like_mcp(request, always=spec.mcp == "on"):
+        if spec.mcp == "off" or not looks_like_mcp(request, always=spec.mcp == "on"):
             raise NotMcpError
         path = target.rest + (f"?{target.query}" if target.query else "")
         shown = request.headers.get(SESSION)
@@ -112,6 +112,7 @@ class SteadyEndpoint:
                 raise NotMcpError(call.body) from None
             parsed = Message()  # too long to be looked at, or for the upstream to refuse: it only passes
         first = parsed[0] if isinstance(parsed, tuple) else parsed
+        call.request[MESSAGE] = first
         call.message, call.revision = first, _revision(call.request, first, call.session)
         if first.method == "initialize" and not isinstance(parsed, tuple):
             call.session = None  # a new one, whatever id came with it
@@ -315,7 +316,7 @@ def _harmless_to_repeat(message: Message, session: Session | None) -> bool:
     return message.method == "tools/call" and session is not None and not session.called
 
 
-def _looks_like_mcp(request: web.Request, *, always: bool) -> bool:
+def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
     """By method and headers: a plain caller's `*/*` is not enough."""
     head = request.headers
     accept = head.get("Accept", "")

@@ -16,6 +16,7 @@ from trayapp.proxy.mapping import UpstreamUrl
 from trayapp.proxy.steady_headers import JSON, SESSION
 from trayapp.server.replies import OWN_HEADERS
 
+MESSAGE = web.RequestKey("the JSON-RPC message of the request, once it has been read", Message)
 SESSION_GONE = "This session has ended. Start a new one."
 
 
