@@ -70,8 +70,9 @@ async def test_without_the_extra(
     await end_process(site)
     monkeypatch.setattr(site.aggregate, "_is_installed", lambda: False)
     answer = await post(site.url)
-    assert (501, "not_installed") == (answer.status_code, answer.json()["error"])
-    assert 'pip install "amberlight[mcp]"' in answer.json()["message"]
+    error = answer.json()["error"]
+    assert (501, "not_installed", 1) == (answer.status_code, error["data"]["error"], answer.json()["id"])
+    assert 'pip install "amberlight[mcp]"' in error["message"]
     monkeypatch.setattr(aggregate, "LIBRARY", "no_such_library_anywhere")
     monkeypatch.setattr(Paths, "default", classmethod(lambda cls: site.program.paths))
     assert 1 == await asyncio.to_thread(main, ["client-config", "--all"])
@@ -187,7 +188,7 @@ async def test_a_process_that_does_not_start(site: Site, monkeypatch: pytest.Mon
     answers = [await post(site.address) for _ in range(3)]
     assert {503} == {answer.status_code for answer in answers}
     assert {"5"} == {answer.headers["Retry-After"] for answer in answers}
-    assert "ImportError" in answers[0].json()["message"]
+    assert "ImportError" in answers[0].json()["error"]["message"]
     assert 1 == len(tries)
     site.aggregate._failed_start = (float("-inf"), "")
 

@@ -27,6 +27,7 @@ from multidict import CIMultiDict
 from trayapp.core.model import Secret
 from trayapp.proxy import headers
 from trayapp.proxy.aggregate_process import AggregateProcess, AggregateProcessFailed, AggregateSetup, start
+from trayapp.proxy.mcp_refusals import in_jsonrpc
 from trayapp.server.keys import Keys
 from trayapp.server.replies import Refusal
 from trayapp.server.server import single_value
@@ -114,7 +115,7 @@ class Aggregate:
 
     def routes(self) -> list[web.RouteDef]:
         """`/mcp`, and `/k/KEY/mcp` for clients that accept only a URL."""
-        return [web.route("*", path, self.handle) for path in (PATH, "/k/{key}" + PATH)]
+        return [web.route("*", path, in_jsonrpc(self.handle)) for path in (PATH, "/k/{key}" + PATH)]
 
     def admits(self, key: str) -> bool:
         """Whether this is the key that the process shows to our API. The API returns no access token for it."""
