@@ -46,15 +46,18 @@ def _part(posix: str, windows: str) -> Path:
     return path
 
 
-def packages() -> Path:
-    """A directory whose `node_modules` holds what `package-lock.json` names; installed at the first call."""
-    target = cache_directory() / f"node-{_digest()}"
+def packages(source: Path = HERE, limit: float = INSTALL_LIMIT, verb: str = "ci") -> Path:
+    """A directory whose `node_modules` holds what `package-lock.json` in `source` names; installed at the first call.
+
+    `verb` "install" tolerates a lock file without the optional packages of other platforms.
+    """
+    target = cache_directory() / f"node-{_digest(source)}"
     if (target / "node_modules").is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock", timeout=INSTALL_LIMIT):
+    with FileLock(f"{target}.lock", timeout=limit):
         if not (target / "node_modules").is_dir():
-            _install(target)
+            _install(source, target, limit, verb)
     return target
 
 
@@ -64,21 +67,21 @@ def cache_directory() -> Path:
     return environment / "cache" if environment.is_dir() else user_cache_path("amberlight-tests", appauthor=False)
 
 
-def _digest() -> str:
+def _digest(source: Path) -> str:
     names = ("package.json", "package-lock.json")
-    return hashlib.sha256(b"\0".join((HERE / name).read_bytes() for name in names)).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join((source / name).read_bytes() for name in names)).hexdigest()[:16]
 
 
-def _install(target: Path) -> None:
-    """`npm ci` beside the target, then one rename: a broken installation is never taken for a complete one."""
+def _install(source: Path, target: Path, limit: float, verb: str) -> None:
+    """`npm ci` (or install) beside the target, then one rename: a broken installation is never taken for a complete one."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="installing-", ignore_cleanup_errors=True) as name:
         work = Path(name) / "packages"
         work.mkdir()
         for file in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / file, work)
-        command = [str(node()), str(npm()), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+            shutil.copy(source / file, work)
+        command = [str(node()), str(npm()), verb, "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
         try:
-            done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=INSTALL_LIMIT, check=False)
+            done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=limit, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NodeMissing(f"npm could not install what package-lock.json names: {error}") from error
         if done.returncode:
