@@ -27,10 +27,8 @@ from trayapp.storage.timeline import Segment
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[TimelineBench]:
-    made = TimelineBench(tmp_path)
-    yield made
-    await made.settle()
-    await made.journal.close()
+    async with TimelineBench(tmp_path) as made:
+        yield made
 
 
 @dataclass

@@ -8,14 +8,13 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.page_site import BASE, Clock, Site, page_site, write_page
+from tests.api.page_site import BASE, Clock, Site
 from trayapp.api import pagekeys
 from trayapp.api.pagekeys import KEY_LIFE, LINK_LIFE, LINKS_MAX, PAGES_MAX, PageKeys
 from trayapp.core.client_settings import ClientAccess
@@ -24,17 +23,6 @@ from trayapp.server import peers
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Path:
-    return write_page(tmp_path)
-
-
-@pytest.fixture
-async def site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
-    async with page_site(tmp_path, web) as made:
-        yield made
 
 
 # --- the link --------------------------------------------------------------------------------------------------------
@@ -286,8 +274,7 @@ def test_a_file_that_makes_no_sense(tmp_path: Path, text: bytes) -> None:
     assert Clock().keys(file).admits(key.reveal())
 
 
-def test_keys_without_a_writable_file_last_for_this_run(
-tmp_path: Path) -> None:
+def test_keys_without_a_writable_file_last_for_this_run(tmp_path: Path) -> None:
     """The pages are good for this run."""
 
     (tmp_path / "run").write_text("a file where the directory should be")

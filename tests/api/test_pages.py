@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.api.page_site import BASE, FILES, Site, page_site, write_page
+from tests.api.page_site import BASE, FILES, Site
 from trayapp.api import pages
 from trayapp.api.pages import Pages
 from trayapp.server.server import LoopbackServer
@@ -19,17 +18,6 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Path:
-    return write_page(tmp_path)
-
-
-@pytest.fixture
-async def site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
-    async with page_site(tmp_path, web) as made:
-        yield made
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 from tests import ROOT
 from tests.cli.fake_app import FakeApp, running
 from trayapp.cli import exec_command, main
+from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
 TOKEN = "canary-access-token"
@@ -24,12 +25,9 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+def app(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with running(tmp_path / "RUNTIME_DIR" / "amberlight") as fake:
+    with running(paths.runtime_dir) as fake:
         for validity in (60, 300):
             answer = {"access_token": TOKEN, "token_type": "Bearer", "expires_at": "2999-01-01T00:00:00Z"}
             fake.replies[f"GET /workloads/github/token?min_validity={validity}&wait=30"] = 200, answer

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,14 +23,10 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
-    for name in ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
-        monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
-    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
-    (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+def app(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApp]:
     monkeypatch.setattr(sign_in_wait, "POLL", 0.01)
     monkeypatch.setattr(sign_in_wait, "SETTLED", 0.1)
-    with running(Paths.default().runtime_dir) as fake:
+    with running(paths.runtime_dir) as fake:
         fake.replies[BEGIN] = PAGE
         yield fake
 

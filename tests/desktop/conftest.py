@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +9,14 @@ import pytest
 
 from tests.desktop.demo_runs import DemoRuns, demos_started
 from tests.desktop.desk import Desk, missing
+from tests.requirements import skip_or_fail
 from trayapp.oauthtest import Grant, OAuthServer
 
 
 def require_desk() -> None:
     """Skip with the missing programs; fail under CI, where a skip would go unnoticed."""
-    lacking = missing()
-    if not lacking:
-        return
-    reason = f"no headless desktop here: {lacking} not found (the README names the packages)"
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    if lacking := missing():
+        skip_or_fail(f"no headless desktop here: {lacking} not found (the README names the packages)")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,6 @@ import logging
 import os
 import select
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio.message_bus import MessageBus
 
 from tests.osevents.test_linux import heard, until
-from tests.tray.bus import Bus, require_dbus
+from tests.tray.bus import Bus, private_bus
 from trayapp.osevents import linux, logind, networkmanager
 from trayapp.osevents.events import OsEvent, PortalHint, SleepImminent, WakeDetected
 
@@ -32,15 +31,9 @@ LIMIT = 5.0  # s
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
     """A system bus of this test's own."""
-    require_dbus()
-    with tempfile.TemporaryDirectory(prefix="bus-") as folder:
-        bus = Bus(Path(folder))
-        bus.start()
+    with private_bus() as bus:
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
-        try:
-            yield bus
-        finally:
-            bus.stop()
+        yield bus
 
 
 class Service:

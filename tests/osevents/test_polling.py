@@ -12,6 +12,7 @@ import pytest
 
 from tests import ROOT
 from tests.osevents.test_network import WIFI
+from tests.requirements import skip_or_fail
 from trayapp.core.model import Moment
 from trayapp.osevents.events import ClockStepped, NetworkState, WakeDetected
 from trayapp.osevents.linux_snapshot import read_kernel_tables
@@ -174,10 +175,7 @@ def require_namespace() -> None:
     try:
         subprocess.run([*UNSHARE, "ip", "link", "show"], check=True, capture_output=True, timeout=20)
     except (OSError, subprocess.SubprocessError) as error:
-        reason = f"no network namespace here: {error}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail(f"no network namespace here: {error}")
 
 
 STORY = [

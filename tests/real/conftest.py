@@ -6,23 +6,18 @@ tested nothing can't pass for a green one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.real import browser, node
+from tests.desktop.desk import Desk, missing
+from tests.real import browser, node, protected_servers
 from tests.real.idp import Idp
 from tests.real.relay import Relay
+from tests.requirements import skip_or_fail
 
 ACCESS_TTL = 30.0  # s
-
-
-def skip_or_fail(what: str) -> None:
-    """Something the test needs is missing: skip, or fail under CI=true."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -59,5 +54,29 @@ def idp(_world: tuple[Relay, Idp]) -> Iterator[Idp]:
 @pytest.fixture
 def chromium() -> None:
     """Requires Chromium and its driver."""
-    if missing := browser.missing():
-        skip_or_fail(f"{missing} not found: apt-get install chromium chromium-driver")
+    if lacks := browser.missing():
+        skip_or_fail(f"{lacks} not found: apt-get install chromium chromium-driver")
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
+    if lacks := missing():
+        skip_or_fail(f"{lacks} not found: see the packages of the README")
+    with Desk() as session:
+        yield session
+
+
+@pytest.fixture
+def titles(tmp_path: Path) -> Path:
+    """Where the browser writes what it saw."""
+    return tmp_path / "titles"
+
+
+@pytest.fixture
+def mcp_server(idp: Idp) -> Iterator[str]:
+    """The URL of a FastMCP server with remote auth, whose tokens oidc-provider gives."""
+    if lacks := protected_servers.fastmcp_missing():
+        skip_or_fail(lacks)
+    with protected_servers.fastmcp(idp.issuer) as url:
+        yield url

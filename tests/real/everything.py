@@ -7,13 +7,14 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
 
 from tests.real import node
+from tests.requirements import skip_or_fail
 from trayapp.oauthtest import OAuthServer
 
 START_LIMIT = 30.0  # s; it is up in a second on an idle machine
@@ -45,6 +46,17 @@ def everything(transport: str) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def everything_by(transports: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The URLs by name of one server for each transport; the test is skipped where npm's packages are missing."""
+    try:
+        node.packages()
+    except node.NodeMissing as error:
+        skip_or_fail(str(error))
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(everything(transport)) for name, transport in transports.items()}
 
 
 @dataclass

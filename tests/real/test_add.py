@@ -8,21 +8,20 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.desktop.desk import Desk, missing
+from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real import browser, protected_servers
 from tests.real.app import HURRIED, App
-from tests.real.conftest import skip_or_fail
 from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Relay
+from tests.requirements import skip_or_fail
 from trayapp.cli.client import ApiClient
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -30,30 +29,6 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 CONFIG = '[settings]\nport = 0\ninitial_retry_interval = "300ms"\n'
 GREEN_LIMIT = 1.0  # s from the redirect to green (issue: one click)
 SAMPLES = 5
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
-    if lacks := missing():
-        skip_or_fail(f"{lacks} not found: see the packages of the README")
-    with Desk() as session:
-        yield session
-
-
-@pytest.fixture
-def server(idp: Idp) -> Iterator[str]:
-    """A FastMCP server with remote auth, whose tokens oidc-provider gives."""
-    if missing := protected_servers.fastmcp_missing():
-        skip_or_fail(missing)
-    with protected_servers.fastmcp(idp.issuer) as url:
-        yield url
-
-
-@pytest.fixture
-def titles(tmp_path: Path) -> Path:
-    """Where the browser writes what it saw."""
-    return tmp_path / "titles"
 
 
 def app_of(desk: Desk, tmp_path: Path, titles: Path, *, login: str = "alice") -> App:
@@ -103,7 +78,7 @@ def asked(relay: Relay, *paths: str) -> int:
 
 
 def test_nothing_but_an_address(
-    relay: Relay, idp: Idp, server: str, desk: Desk, titles: Path, tmp_path: Path, chromium: None
+    relay: Relay, idp: Idp, mcp_server: str, desk: Desk, titles: Path, tmp_path: Path, chromium: None
 ) -> None:
     """Found, registered, signed in, running; restarted without a question; registered anew when that is lost; and
     somebody else's account is noticed."""
@@ -112,7 +87,7 @@ def test_nothing_but_an_address(
     with app_of(desk, tmp_path, titles) as app:
         app.configure(CONFIG)
         app.until_up()
-        printed = app.run("add", app.name, server)
+        printed = app.run("add", app.name, mcp_server)
         for line in (
             "Found the authorization server",
             "Registered Amberlight at",
@@ -121,7 +96,7 @@ def test_nothing_but_an_address(
         ):
             assert line in printed
         app.until(running, "running")
-        assert ("alice", server) == (claims(app)["sub"], claims(app)["aud"])
+        assert ("alice", mcp_server) == (claims(app)["sub"], claims(app)["aud"])
         assert idp.counts().registrations == before + 1
         assert "hello" == asyncio.run(echo(app))
         refreshed = idp.counts().refreshed
@@ -162,12 +137,12 @@ def test_nothing_but_an_address(
     assert relay.secrets.leaking_files(tmp_path, desk.root) == []
 
 
-def test_one_click_until_green(relay: Relay, idp: Idp, server: str, desk: Desk, tmp_path: Path) -> None:
+def test_one_click_until_green(relay: Relay, idp: Idp, mcp_server: str, desk: Desk, tmp_path: Path) -> None:
     """From the redirect to green it takes less than a second: the exchange, a check of the account, the keyring."""
 
     names = [f"w{number}" for number in range(SAMPLES)]
     with App(desk.env, tmp_path) as app:
-        app.configure(CONFIG + "".join(f'[workloads.{name}]\nurl = "{server}"\n' for name in names))
+        app.configure(CONFIG + "".join(f'[workloads.{name}]\nurl = "{mcp_server}"\n' for name in names))
         app.until_up()
         client = ApiClient.find(next(desk.root.rglob("server.json")).parent)
         client.reload()

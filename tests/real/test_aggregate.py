@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ from tests.app.test_runtime import Program
 from tests.engine.engines import login_of
 from tests.real import node
 from tests.real.app import App
-from tests.real.conftest import skip_or_fail
-from tests.real.everything import Guard, everything, guarded
+from tests.real.everything import Guard, everything_by, guarded
 from trayapp.cli.client import ApiClient as Command
 from trayapp.cli.client import NotRunningError
 from trayapp.core.presentation import Verb
@@ -37,12 +35,8 @@ TRANSPORTS = {"web": "streamableHttp", "older": "sse"}
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, str]]:
     """server-everything, one process for each transport."""
-    try:
-        node.packages()
-    except node.NodeMissing as error:
-        skip_or_fail(str(error))
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(everything(transport)) for name, transport in TRANSPORTS.items()}
+    with everything_by(TRANSPORTS) as urls:
+        yield urls
 
 
 class World:

@@ -16,11 +16,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.desktop.desk import Desk, missing
+from tests.desktop.desk import Desk
 from tests.desktop.screen import wait_for
 from tests.real import browser
 from tests.real.app import HURRIED, App
-from tests.real.conftest import skip_or_fail
 from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
@@ -56,21 +55,6 @@ with contextlib.closing(secretstorage.dbus_init()) as connection:
         if "amberlight/" in repr(item.get_attributes()):
             print(item.get_secret().decode())
 """
-
-
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    """A desktop session of its own, with an unlocked keyring and directories that nobody else uses."""
-    if lacks := missing():
-        skip_or_fail(f"{lacks} not found: see the packages of the README")
-    with Desk() as session:
-        yield session
-
-
-@pytest.fixture
-def titles(tmp_path: Path) -> Path:
-    """Where the browser writes what it saw."""
-    return tmp_path / "titles"
 
 
 @pytest.fixture

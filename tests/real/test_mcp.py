@@ -16,8 +16,7 @@ import pytest
 from tests.engine.engines import with_policy
 from tests.proxy.proxied_engine import ProxiedEngine, proxied_engine
 from tests.real import node
-from tests.real.conftest import skip_or_fail
-from tests.real.everything import Guard, everything, guarded
+from tests.real.everything import Guard, everything_by, guarded
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
 
@@ -32,12 +31,8 @@ LIFE = 1.5  # s; of an access token: several end during one test
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, str]]:
     """server-everything, one process for each transport."""
-    try:
-        node.packages()
-    except node.NodeMissing as error:
-        skip_or_fail(str(error))
-    with contextlib.ExitStack() as stack:
-        yield {transport: stack.enter_context(everything(transport)) for transport in TRANSPORTS}
+    with everything_by(dict(zip(TRANSPORTS, TRANSPORTS, strict=True))) as urls:
+        yield urls
 
 
 @contextlib.asynccontextmanager

@@ -14,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.desktop.desk import Desk, missing
-from tests.real import protected_servers
+from tests.desktop.desk import Desk
 from tests.real.app import HURRIED, App
-from tests.real.conftest import skip_or_fail
 from tests.real.device_page import enter_code
 from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
@@ -31,27 +29,15 @@ CODE = r"enter this code:\s+([A-Z]{4}-[A-Z]{4})\s"
 
 
 @pytest.fixture
-def app(idp: Idp, tmp_path: Path) -> Iterator[App]:
+def app(idp: Idp, desk: Desk, tmp_path: Path) -> Iterator[App]:
     """The program on a machine without a screen, and nothing configured."""
-    if lacks := missing():
-        skip_or_fail(f"{lacks} not found: see the packages of the README")
-    with Desk() as desk:
-        environment = {name: value for name, value in desk.env.items() if name not in ("DISPLAY", "BROWSER")}
-        app = App(environment, tmp_path, "real", "--no-tray")
-        app.configure(CONFIG)
-        app.program = ("-c", HURRIED)
-        with app:
-            app.until_up()
-            yield app
-
-
-@pytest.fixture
-def server(idp: Idp) -> Iterator[str]:
-    """A FastMCP server with remote auth, whose tokens oidc-provider gives."""
-    if missing := protected_servers.fastmcp_missing():
-        skip_or_fail(missing)
-    with protected_servers.fastmcp(idp.issuer) as url:
-        yield url
+    environment = {name: value for name, value in desk.env.items() if name not in ("DISPLAY", "BROWSER")}
+    app = App(environment, tmp_path, "real", "--no-tray")
+    app.configure(CONFIG)
+    app.program = ("-c", HURRIED)
+    with app:
+        app.until_up()
+        yield app
 
 
 def terminal(app: App, *words: str) -> Terminal:
@@ -74,11 +60,11 @@ def word(app: App) -> tuple[Any, ...]:
     return status["status"], status["auth"]["detail"], status["auth"]["signing_in"]
 
 
-def test_a_code_for_another_machine(relay: Relay, idp: Idp, server: str, app: App, chromium: None) -> None:
+def test_a_code_for_another_machine(relay: Relay, idp: Idp, mcp_server: str, app: App, chromium: None) -> None:
     """`add NAME URL --device`: found, registered, the code typed into Chromium, running; then again by `reauthorize
     --device`, through a bad network, after an abort, and after Ctrl-C."""
 
-    with terminal(app, "add", app.name, server, "--device") as ssh:
+    with terminal(app, "add", app.name, mcp_server, "--device") as ssh:
         code = ssh.expect(CODE)[1]
         address = ssh.expect(r"\s(http://\S+/device)\s")[1]
         told = app.status()["auth"]["device"]
@@ -126,11 +112,11 @@ def test_a_code_for_another_machine(relay: Relay, idp: Idp, server: str, app: Ap
     assert app.run("token", app.name, "--min-validity", "1").strip()
 
 
-def test_an_address_to_be_pasted(relay: Relay, idp: Idp, server: str, app: App) -> None:
+def test_an_address_to_be_pasted(relay: Relay, idp: Idp, mcp_server: str, app: App) -> None:
     """`add NAME URL --no-browser`: nonsense and foreign addresses are complained about, and the right one is taken as
     terminals paste it; `reauthorize --no-browser` too; Ctrl-C leaves all as it was."""
 
-    with terminal(app, "add", app.name, server, "--no-browser") as ssh:
+    with terminal(app, "add", app.name, mcp_server, "--no-browser") as ssh:
         redirect = sign_in_by_forms(ssh.expect(r"\s(http://\S+/auth\?\S+)\s")[1], to_the_end=False)
         for wrong in (
             "what do I do now?",

@@ -24,10 +24,8 @@ from trayapp.storage.timeline import Segment, Timeline
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[TimelineBench]:
-    made = TimelineBench(tmp_path)
-    yield made
-    await made.settle()
-    await made.journal.close()
+    async with TimelineBench(tmp_path) as made:
+        yield made
 
 
 async def test_a_change_begins_a_segment(bench: TimelineBench) -> None:

@@ -52,6 +52,13 @@ class TimelineBench:
     def begin(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work, name=what))
 
+    async def __aenter__(self) -> TimelineBench:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.settle()
+        await self.journal.close()
+
     async def settle(self) -> None:
         await asyncio.gather(*self.tasks)
 

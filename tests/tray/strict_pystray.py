@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import sni
@@ -53,6 +53,34 @@ class ScreenThread:
         done = threading.Event()
         self.call_after(done.set)
         assert done.wait(5)
+
+
+class RunningBackend:
+    """A backend that runs in a thread of its own, from `with` to its end. A subclass makes `icon`."""
+
+    icon: Any
+
+    def __init__(self) -> None:
+        self.screen = ScreenThread()
+        self.actions: list[Action] = []
+        self._ready, self._end = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
+
+    def _setup(self, icon: Any) -> None:
+        self._ready.set()
+        self._end.wait(10)
+        icon.stop()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+        assert [] == self.screen.faults
 
 
 class StrictIcon(pystray_base.Icon):  # type: ignore[misc]

@@ -6,11 +6,10 @@ The fake has the shape of pystray's backend: the same methods, the same order of
 from __future__ import annotations
 
 import struct
-import threading
 from types import SimpleNamespace
 from typing import Any
 
-from tests.tray.strict_pystray import MENU, QUIT, RED, ScreenThread, StrictIcon, pystray
+from tests.tray.strict_pystray import MENU, QUIT, RED, RunningBackend, ScreenThread, StrictIcon, pystray
 from trayapp.core.presentation import Action, MenuItem, Verb
 from trayapp.tray import native
 from trayapp.tray.mailbox import ViewUpdate
@@ -93,35 +92,17 @@ def tag_of(menu: Any, text: str) -> int:
     return -1
 
 
-class Mac:
+class Mac(RunningBackend):
     """A running macOS backend."""
 
     def __init__(self) -> None:
         global mac_screen
-        mac_screen = self.screen = ScreenThread()
+        super().__init__()
+        mac_screen = self.screen
         NsImage.made.clear()
-        self.actions: list[Action] = []
         appkit, foundation = SimpleNamespace(NSImage=NsImage), SimpleNamespace(NSData=NsData)
         made = native.mac_class(MacBase, pystray, foundation, appkit, self.screen.call_after)
         self.icon = made("Amberlight", self.actions.append)
-        self._ready, self._end = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
-
-    def _setup(self, icon: Any) -> None:
-        self._ready.set()
-        self._end.wait(10)
-        icon.stop()
-
-    def __enter__(self) -> Mac:
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        assert [] == self.screen.faults
 
     def click(self, tag: int) -> None:
         self.screen.call_after(self.icon.user_clicks, tag)

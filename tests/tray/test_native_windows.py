@@ -8,7 +8,6 @@ from __future__ import annotations
 import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.tray.strict_pystray import (
     RED,
     RETRY,
     SHOW,
+    RunningBackend,
     ScreenThread,
     StrictIcon,
     pystray,
@@ -84,37 +84,19 @@ class WindowsBase(StrictIcon):
 windows_screen = ScreenThread()
 
 
-class Windows:
+class Windows(RunningBackend):
     """A running Windows backend."""
 
     def __init__(self) -> None:
         global windows_screen
-        windows_screen = self.screen = ScreenThread()
-        self.actions: list[Action] = []
+        super().__init__()
+        windows_screen = self.screen
         self.icon = native.windows_class(WindowsBase, pystray, self._post)("Amberlight", self.actions.append)
-        self._ready, self._end = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=lambda: self.icon.run(self._setup), name="main")
 
     def _post(self, window: int, message: int, wparam: int, lparam: int) -> bool:
         assert 4711 == window
         self.screen.call_after(self.icon.dispatch, message, wparam, lparam)
         return True
-
-    def _setup(self, icon: Any) -> None:
-        self._ready.set()
-        self._end.wait(10)
-        icon.stop()
-
-    def __enter__(self) -> Windows:
-        self._thread.start()
-        assert self._ready.wait(5)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join(5)
-        assert not self._thread.is_alive()
-        assert [] == self.screen.faults
 
     def choose(self, index: int) -> None:
         self.icon.choice.put(index)

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 import secretstorage
 from secretstorage.util import DBusAddressWrapper, format_secret, open_session
+
+from tests.requirements import skip_or_fail
 
 PASSWORD = b"lab password"
 
@@ -28,11 +29,8 @@ BUS_CONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configur
 def require() -> None:
     """Skip with a reason on a laptop; fail in CI, where the programs must be there."""
     missing = [program for program in ("dbus-daemon", "gnome-keyring-daemon") if shutil.which(program) is None]
-    if not missing:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"not installed: {', '.join(missing)}")
-    pytest.skip(f"not installed: {', '.join(missing)}")
+    if missing:
+        skip_or_fail(f"not installed: {', '.join(missing)}")
 
 
 def wait_for(condition: Callable[[], object], what: str, limit: float = 30.0) -> None:

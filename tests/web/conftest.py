@@ -5,7 +5,6 @@ A test whose tools are not installed is skipped with a reason on a laptop and fa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.real import browser, node
+from tests.requirements import skip_or_fail
 from tests.web.scenes import day
 from tests.web.stage import Stage
 from tests.web.window import Window
@@ -24,13 +24,6 @@ Open = Callable[..., Stage]
 READ = """
 return document.body !== null && !document.body.classList.contains("reading")
   && document.querySelectorAll(".card").length === arguments[0]"""
-
-
-def skip_or_fail(what: str) -> None:
-    """Something the test needs is missing: skip, or fail under CI=true."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
