@@ -7,13 +7,26 @@ from dataclasses import replace
 import pytest
 
 from tests.core.replies import answer, outcome_of
-from tests.core.states import LOGIN, NOW, SPEC, VALID, token, work
-from trayapp.core import machine, retry
+from tests.core.states import LOGIN, NOW, PAGE, SPEC, VALID, token, work
+from trayapp.core import machine, retry, schedule
 from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, classify
-from trayapp.core.messages import Configured, NotStored, Refused, Rejected, ServerBusy, Stored
-from trayapp.core.model import Failing, Moment, Phase, Policy, Secret, Spec, Trouble, Workload
+from trayapp.core.messages import (
+    Ambiguous,
+    Configured,
+    Finished,
+    KeyringUp,
+    NotStored,
+    Refreshed,
+    Refused,
+    Rejected,
+    ServerBusy,
+    Stored,
+)
+from trayapp.core.model import Attempt, Failing, Moment, Phase, Policy, Secret, Spec, Step, Trigger, Trouble, Workload
+from trayapp.core.presentation import Verb
 from trayapp.core.public import spec_json
 from trayapp.core.quirks import provider_of
+from trayapp.core.snapshot import Detail
 
 # --- classification --------------------------------------------------------------------------------------------------
 
@@ -75,6 +88,36 @@ def test_whose_host_it_is(host: str, name: str) -> None:
     assert name == provider_of(f"https://{host}/token")
 
 
+def test_a_damaged_answer_is_called_truncated() -> None:
+    """Row 5: it may hold a token that nobody can read any more."""
+
+    outcome = outcome_of(200, b'{"access_token": "at-')
+    assert isinstance(outcome, Ambiguous)
+    assert ("truncated", 200) == (outcome.problem.kind, outcome.problem.http_status)
+
+
+def test_entra_s_reasons_are_told_apart() -> None:
+    """By the AADSTS number in its description."""
+
+    said = {"error": "unauthorized_client", "error_description": "AADSTS700016: Application was not found."}
+    outcome = outcome_of(400, said, provider="entra")
+    assert isinstance(outcome, Refused)
+    assert "not known in this Microsoft tenant" in outcome.problem.summary
+
+
+def test_an_answer_s_body_is_in_no_repr() -> None:
+    """It holds tokens, and a traceback or a debug line would show it."""
+
+    assert "canary" not in repr(answer(200, {"access_token": "canary"}))
+
+
+def test_a_busy_server_proves_nothing_by_itself() -> None:
+    """What is not said of it is not so: the token is not spent, and it is no portal."""
+
+    busy = ServerBusy(PAGE)
+    assert (None, False, False, None) == (busy.retry_after, busy.maybe_spent, busy.portal, busy.refresh_token)
+
+
 # --- the state machine -----------------------------------------------------------------------------------------------
 
 
@@ -126,6 +169,39 @@ def test_a_write_that_ends_changes_no_wait() -> None:
     assert (Phase.WAITING, 1010.0, None, False) == (after.phase, after.due, after.storing, after.unsaved)
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_waits_that_do_not_grow(factor: float) -> None:
+    """M2 with a factor of one: each wait of the short retry is the first one."""
+
+    policy = Policy(initial_retry_interval=2.0, max_retry_interval=8.0, retry_factor=factor, retry_jitter=0.0)
+    assert [2.0] * 3 == [schedule.short_retry(tries, policy, 0.5) for tries in (0, 1, 2)]
+
+
+def test_a_new_token_knows_its_end_by_both_clocks() -> None:
+    """The wall clock's is shown, and compared after a restart."""
+
+    w = work(Phase.REFRESHING, attempt=Attempt(1, Trigger.DUE, Step.SENT, NOW, LOGIN.fingerprint(), "l"))
+    outcome = Refreshed(Secret("at-2"), expires_in=600.0)
+    after, _ = machine.step(w, Finished(NOW, 1, LOGIN.fingerprint(), "l", outcome, 0.5, 2))
+    assert after.access is not None
+    assert (NOW.at + 600.0, NOW.wall + 600.0) == (after.access.expires_at, after.access.expires_wall)
+
+
+def test_a_keyring_that_returns_moves_only_what_waits_for_it() -> None:
+    """What waits for a server keeps its time."""
+
+    server, keyring = work(due=1010.0), work(due=1900.0, keyring=Trouble.LOCKED, keyring_since=900.0, keyring_tries=2)
+    assert 1010.0 == machine.step(server, KeyringUp(NOW))[0].due
+    after, _ = machine.step(keyring, KeyringUp(NOW))
+    assert (NOW.at, None, 0) == (after.due, after.keyring, after.keyring_tries)
+
+
+def test_a_new_workload_waits_for_no_server() -> None:
+    """M12 holds nothing back before a server has asked for it."""
+
+    assert 0.0 == Workload(SPEC).not_before
+
+
 def test_an_outage_begins_with_nothing_counted() -> None:
     """M6 counts from the first failure."""
 
@@ -140,6 +216,20 @@ def test_a_secret_shows_three_stars() -> None:
 
     secret = Secret("canary")
     assert ["Secret(***)"] * 4 == [repr(secret), str(secret), f"{secret}", f"{secret!r}"]
+
+
+def test_words_of_the_api() -> None:
+    """Clients compare them; a new word is an addition, a changed one breaks them."""
+
+    assert {
+        *("config_error", "confirm_change", "refused", "lost_rotation", "never_signed_in", "not_stored", "paused"),
+        *("keyring_locked", "keyring_unavailable", "upstream_rejects", "ceiling", "sleeping", "portal", "offline"),
+        *("settling", "server_said_wait", "retrying", "refresh_delayed", "starting", "ok"),
+    } <= {detail.value for detail in Detail}
+    assert {
+        *("retry", "retry_all", "reauthorize", "cancel_sign_in", "accept", "pause", "resume", "sign_out", "remove"),
+        *("copy_client", "copy_error", "mute", "autostart", "show", "add", "quit"),
+    } <= {verb.value for verb in Verb}
 
 
 def test_a_configuration_names_its_client_twice() -> None:
