@@ -74,7 +74,7 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
 }
 
 
-@pytest.mark.parametrize("face", PAGE_VIEWS)
+@pytest.mark.parametrize("page_view", PAGE_VIEWS)
 def test_no_violations(window: Window, show: Open, axe: str, page_view: str) -> None:
     """Names, roles, contrast, order of headings, focus: by the rules of WCAG 2.2 AA and of good practice."""
 
