@@ -737,6 +737,24 @@ async def test_a_stream_survives_the_servers_end(tmp_path: Path) -> None:
             assert "7" == it.server.headers[-1]["Last-Event-ID"]
 
 
+async def test_a_stream_goes_on_with_the_new_session(tmp_path: Path) -> None:
+    """The server forgot the session and left its stream open: the client's stream carries what the new session says."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        async with listening(client) as queue:
+            await until(lambda: it.server.streams)
+            it.server.forget()
+            await client.result("tools/list")
+            assert "notifications/tools/list_changed" == (await next_of(queue))["method"]
+
+            await until(lambda: [each.get("Mcp-Session-Id") for each in it.server.headers].count("up-2") >= 3)
+            await until(lambda: len(it.server.streams) == 1)
+            it.server.streams[0].put_nowait(b'data: {"jsonrpc":"2.0","method":"notifications/x"}\n\n')
+
+            assert "notifications/x" == (await next_of(queue))["method"]
+
+
 async def test_a_server_without_a_stream_leaves_the_clients_open(tmp_path: Path) -> None:
     """405 upstream: there is nothing to pass on, and still somebody to be told of changed lists."""
     async with lab(tmp_path, McpServer(get_status=405)) as it:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from aiohttp import web
 
@@ -31,13 +32,15 @@ class HeldStream:
         self.acknowledged = False
         self.last_event_id: str | None = request.headers.get("Last-Event-ID")
         self.detached = True  # no upstream stream is attached
+        self.upstream: str | None = None  # the id of the upstream session that was attached last
         self._request = request
         self._response = web.StreamResponse(headers={**HEAD, **head})
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
         self._closed = asyncio.Event()
 
-    async def run(self, attach: Callable[[HeldStream], Awaitable[bool]]) -> web.StreamResponse:
+    async def run(self, attach: Callable[[HeldStream], Coroutine[Any, Any, bool]]) -> web.StreamResponse:
         """Hold the stream until `close`. `attach` passes the upstream's events on for as long as they come, and says
         whether there were any; it is called again after a pause, or when `wake` is called."""
         await self._response.prepare(self._request)
@@ -62,6 +65,11 @@ class HeldStream:
         """Ask for the upstream's stream now."""
         self._wake.set()
 
+    def move(self) -> None:
+        """Leave the upstream's stream, if one is attached, and ask for another: the session is a new one."""
+        self._moved.set()
+        self._wake.set()
+
     async def send(self, message: Json) -> None:
         """A message of ours."""
         await self.write(event(message))
@@ -82,17 +90,30 @@ class HeldStream:
             await asyncio.sleep(KEEPALIVE)
             await self.comment("keep-alive")
 
-    async def _attach(self, attach: Callable[[HeldStream], Awaitable[bool]]) -> None:
+    async def _attach(self, attach: Callable[[HeldStream], Coroutine[Any, Any, bool]]) -> None:
         failed = 0
         while True:
             self._wake.clear()
-            failed = 0 if await attach(self) else failed + 1
+            failed = 0 if await self._until_moved(attach(self)) else failed + 1
             self.detached = True
             pause = REATTACH[min(failed, len(REATTACH) - 1)]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
                     failed = 0
+
+    async def _until_moved(self, attached: Coroutine[Any, Any, bool]) -> bool:
+        """What `attached` says; True if `move` is called before it ends."""
+        self._moved.clear()
+        attaching = asyncio.create_task(attached, name="pass an upstream's events on")
+        moved = asyncio.create_task(self._moved.wait(), name="wait for another session")
+        try:
+            await asyncio.wait((attaching, moved), return_when=asyncio.FIRST_COMPLETED)
+            return attaching.result() if attaching.done() else True
+        finally:
+            for task in (attaching, moved):
+                task.cancel()
+            await asyncio.gather(attaching, moved, return_exceptions=True)
 
 
 async def whole_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -86,6 +86,9 @@ class ClientStreams:
         if session is not None and session.upstream is None:
             return False  # a server without sessions has nothing to say outside of answers
         upstream_id = None if session is None else session.upstream
+        if stream.upstream not in (None, upstream_id):
+            stream.last_event_id = None  # it means nothing in another session
+        stream.upstream = upstream_id
         head = StreamHeaders(call.request, call.upstream, session, stream.last_event_id)
         try:
             async with self._forwarder.send(
@@ -143,7 +146,10 @@ class ClientStreams:
         return b"".join(kept)
 
     async def tell_changed(self, name: str, session: Session) -> None:
-        """Its lists may differ from what it was given: say so, once, on one of its streams."""
+        """Its upstream session is new, and its lists may differ from what it was given: say so, once, on one stream."""
+        for stream, owner in self._streams.get(name, {}).items():
+            if owner is session and stream.upstream not in (None, session.upstream):
+                stream.move()
         if not session.stale:
             return
         session.stale = False
