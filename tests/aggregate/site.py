@@ -48,8 +48,10 @@ scopes = ["mcp"]
 class Site:
     """The servers run inside `with`; `start` and `stop` are about the program."""
 
-    def __init__(self, root: Path, *names: str, tick: str = "40s") -> None:
+    def __init__(self, root: Path, *names: str, tick: str = "40s", legacy: tuple[str, ...] = ()) -> None:
+        """Workloads `names`; those in `legacy` speak the legacy SSE transport."""
         self.names = names
+        self._legacy = legacy
         self.authorities: dict[str, OAuthServer] = {}
         self.upstreams: dict[str, Upstream] = {}
         self.program = Program(root)
@@ -61,7 +63,7 @@ class Site:
         text = HEAD.format(tick=self._tick)
         for name in self.names:
             authority = self._stack.enter_context(OAuthServer())
-            upstream = self._stack.enter_context(Upstream(name, authority))
+            upstream = self._stack.enter_context(Upstream(name, authority, legacy=name in self._legacy))
             self.authorities[name], self.upstreams[name] = authority, upstream
             text += WORKLOAD.format(name=name, url=upstream.url, server=authority)
             self.program.keystore._logins[name] = login_of(authority, name)

@@ -40,7 +40,7 @@ class Server:
         if pages is None:
             raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
         cursor = None if params is None else params.cursor
-        return pages[0 if cursor is None else int(cursor)]
+        return dict(pages[0 if cursor is None else int(cursor)])
 
 
 async def listing(server: Server) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Self
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.sse import SseServerTransport
 from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
@@ -33,10 +34,15 @@ TOO_OLD = (
 
 
 class Upstream:
-    """Alive inside its `with`, in a thread of its own. `asked` is every HTTP method that came, with its MCP method."""
+    """Alive inside its `with`, in a thread of its own. `legacy`: over HTTP+SSE (2024-11-05).
 
-    def __init__(self, name: str, authority: OAuthServer) -> None:
+    `answers` are HTTP answers in the server's place: status, content type and body, by words in the request's body.
+    """
+
+    def __init__(self, name: str, authority: OAuthServer, *, legacy: bool = False) -> None:
         self.name = name
+        self.answers: dict[bytes, tuple[int, bytes, bytes]] = {}
+        self._legacy = legacy
         self.url = ""
         self.distrust = False  # whatever the token: 401
         self.modern_only = False  # it knows no handshake
@@ -92,7 +98,11 @@ class Upstream:
 
     def _run(self) -> None:
         self._server_made = self._server()
-        app = self._server_made.streamable_http_app(json_response=False)
+        app: Any = (
+            _Legacy(self._server_made)
+            if self._legacy
+            else self._server_made.streamable_http_app(json_response=False, max_request_body_size=64 << 20)
+        )
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -110,6 +120,14 @@ class Upstream:
                     await send({"type": "http.response.start", "status": 400, "headers": JSON})
                     await send({"type": "http.response.body", "body": NO_SESSION if unknown else TOO_OLD})
                     return
+                if self.answers and scope["method"] == "POST":
+                    receive, body = await _read(receive)
+                    for words, (status, kind, text) in self.answers.items():
+                        if words in body:
+                            head = [(b"content-type", kind)]
+                            await send({"type": "http.response.start", "status": status, "headers": head})
+                            await send({"type": "http.response.body", "body": text})
+                            return
             await app(scope, receive, send)
 
         config = uvicorn.Config(guarded, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
@@ -151,8 +169,11 @@ class Upstream:
         jobs: dict[str, Callable[[], Awaitable[str]]] = {
             "slow": lambda: self._slow(context),
             "wait": self._wait,
+            "big": lambda: _text("x" * int(arguments["size"])),
+            "sample": lambda: self._sample(context),
+            "elicit": lambda: self._elicit(context),
         }
-        if params.name not in self.tools:
+        if params.name not in self.tools and params.name not in jobs:
             raise MCPError(types.INVALID_PARAMS, f"no tool {params.name}")
         if params.name == "fail":
             raise MCPError(int(arguments.get("code", -32050)), "a failure of its own", {"depth": 3})
@@ -167,6 +188,17 @@ class Upstream:
             await context.session.report_progress(step + 1, 4, f"step {step + 1}")
             await asyncio.sleep(0.2)
         return "slow is done"
+
+    async def _sample(self, context: Any) -> str:
+        """Ask the client's model, and fail in words as servers do."""
+        text = types.TextContent(type="text", text="what now?")
+        message = types.SamplingMessage(role="user", content=text)
+        params = types.CreateMessageRequestParams(messages=[message], max_tokens=5)
+        return str(await context.session.send_request(types.CreateMessageRequest(params=params), types.EmptyResult))
+
+    async def _elicit(self, context: Any) -> str:
+        """Ask the client's user."""
+        return str(await context.session.elicit_form("who are you?", {"type": "object", "properties": {}}))
 
     async def _wait(self) -> str:
         self.waiting.set()
@@ -198,3 +230,41 @@ class Upstream:
     async def _complete(self, context: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
         values = [f"{params.ref.type} {params.argument.value}"]
         return types.CompleteResult(completion=types.Completion(values=values))
+
+
+async def _text(text: str) -> str:
+    return text
+
+
+async def _read(receive: Receive) -> tuple[Receive, bytes]:
+    """The whole body, and a `receive` that begins with it again."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    first = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return first.pop() if first else await receive()
+
+    return again, body
+
+
+class _Legacy:
+    """The server over HTTP+SSE: a GET opens the stream, messages are posted elsewhere."""
+
+    def __init__(self, server: Server[Any]) -> None:
+        self._server = server
+        self._transport = SseServerTransport("/messages/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/messages/":
+            await self._transport.handle_post_message(scope, receive, send)
+        elif scope["method"] == "GET":
+            async with self._transport.connect_sse(scope, receive, send) as (reader, writer):
+                await self._server.run(reader, writer, self._server.create_initialization_options())
+        else:
+            await send({"type": "http.response.start", "status": 405, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
