@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trayapp.aggregate.availability import WorkloadRow, blocked_by_state, refusal, row_of
+from trayapp.core.sentences import help_of
+from trayapp.core.snapshot import Detail, Status
 from trayapp.mcp.blocked import Blocked
 
 NOW = 1_700_000_000.0
@@ -41,8 +43,10 @@ def test_what_may_have_a_token_is_asked(status: str) -> None:
 def test_reconnecting_says_how_long(at: float | None, wait: int, words: str) -> None:
     """Whole seconds until the next attempt, from one to an hour; half a minute where none is planned."""
 
-    why = blocked("auth_retrying", next_attempt_at=at, context="The network is down", detail="offline")
-    assert f"git is reconnecting. The network is down. Try again in {words}." == why.text
+    why = blocked("auth_retrying", next_attempt_at=at, detail="offline")
+    assert (
+        f"git is reconnecting. {help_of('git', Status.AUTH_RETRYING, Detail.OFFLINE)} Try again in {words}." == why.text
+    )
     assert {
         "workload": "git",
         "status": "auth_retrying",
@@ -54,19 +58,20 @@ def test_reconnecting_says_how_long(at: float | None, wait: int, words: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("status", "begins", "helps"),
     [
-        ("unauthenticated", "git needs a sign-in. It says no."),
-        ("stopped", "git is paused. It says no."),
-        ("error", "git has a configuration error. It says no."),
-        ("unhealthy", "git refuses access. It says no."),
-        ("something_new", "git is not available. It says no."),
+        ("unauthenticated", "git needs a sign-in.", "amberlight reauthorize git"),
+        ("stopped", "git is paused.", "amberlight start git"),
+        ("error", "git has a configuration error.", "amberlight status git"),
+        ("unhealthy", "git refuses access.", "your account"),
+        ("something_new", "git is not available.", ""),
     ],
 )
-def test_everything_else_names_its_state(status: str, words: str) -> None:
-    """Its state, and its own sentence; no list shows it, and waiting doesn't help."""
+def test_everything_else_names_its_state(status: str, begins: str, helps: str) -> None:
+    """Its state, and what helps, in the words of the proxy; no list shows it, and waiting doesn't help."""
 
-    assert words == blocked(status, context="It says no").text
+    text = blocked(status).text
+    assert (True, True) == (text.startswith(begins), helps in text)
     assert blocked(status).retry_after is None
     assert not row(status).listed
 

@@ -124,8 +124,8 @@ class Upstream:
                     receive, body = await _read(receive)
                     for words, (status, kind, text) in self.answers.items():
                         if words in body:
-                            head = [(b"content-type", kind)]
-                            await send({"type": "http.response.start", "status": status, "headers": head})
+                            kinds = [(b"content-type", kind)]
+                            await send({"type": "http.response.start", "status": status, "headers": kinds})
                             await send({"type": "http.response.body", "body": text})
                             return
             await app(scope, receive, send)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from trayapp.core.sentences import help_of
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.mcp import blocked
 from trayapp.mcp.blocked import Blocked
@@ -37,7 +38,6 @@ class WorkloadRow:
     url: str
     status: str
     health: str
-    context: str = ""
     detail: str = ""
     next_attempt_at: float | None = None
 
@@ -61,7 +61,6 @@ def row_of(data: object) -> WorkloadRow | None:
         url=_text(data, "url"),
         status=_text(data, "status"),
         health=_text(data, "health"),
-        context=_text(data, "status_context"),
         detail=_text(auth, "detail"),
         next_attempt_at=_wall_seconds(auth.get("next_attempt_at")),
     )
@@ -75,7 +74,7 @@ def blocked_by_state(row: WorkloadRow, now: float) -> Blocked | None:
     if row.status == Status.AUTH_RETRYING:
         at = row.next_attempt_at
         wait = UNKNOWN_WAIT if at is None else min(max(math.ceil(at - now), 1), WAIT_MAX)
-    return blocked.without_token(row.name, _unavailable(row.status, row.detail, wait, row.next_attempt_at, row.context))
+    return blocked.without_token(row.name, _unavailable(row.name, row.status, row.detail, wait, row.next_attempt_at))
 
 
 def refusal(name: str, status: int, body: object, retry_after: str | None) -> Blocked:
@@ -88,16 +87,22 @@ def refusal(name: str, status: int, body: object, retry_after: str | None) -> Bl
     if word and "help" in data:  # the proxy has no usable token
         wait = int(retry_after) if retry_after and retry_after.isdigit() else None
         at = _wall_seconds(data.get("next_attempt_at"))
-        return blocked.without_token(name, _unavailable(word, _text(data, "detail"), wait, at, _text(data, "help")))
+        return blocked.without_token(
+            name, _unavailable(name, word, _text(data, "detail"), wait, at, _text(data, "help"))
+        )
     if said and _text(data, "error").startswith(("upstream_", "proxy_")):  # or no way to the upstream
         return blocked.unreachable(name, said)
     return blocked.refused_request(name, status, said or _reason(body))
 
 
-def _unavailable(status: str, detail: str, wait: int | None, at: float | None, words: str) -> Unavailable:
-    """Words that are unknown here come from a newer app; they are passed over."""
+def _unavailable(
+    name: str, status: str, detail: str, wait: int | None, at: float | None, words: str = ""
+) -> Unavailable:
+    """`words` say what helps; without them it is what the proxy says of this state. Unknown states are passed over."""
     known = Status(status) if status in set(Status) else Status.UNKNOWN
     why = Detail(detail) if detail in set(Detail) else Detail.OK
+    if not words and known is not Status.UNKNOWN:
+        words = help_of(name, known, why)
     return Unavailable("", known, why, 0.0, wait, at, words)
 
 

@@ -186,10 +186,15 @@ def short(view: WorkloadView, local: LocalTime) -> str:
 
 def help_for(view: WorkloadView) -> str:
     """What the user of a client can do about it, in one sentence."""
-    by_detail = HELP.get(view.auth.detail)
-    if view.status in (Status.STOPPED, Status.REMOVING) or by_detail is None:
-        by_detail = HELP_BY_STATUS.get(view.status, HELP_DEFAULT)
-    return by_detail.format(name=view.name)
+    return help_of(view.name, view.status, view.auth.detail)
+
+
+def help_of(name: str, status: Status, detail: Detail) -> str:
+    """The same, from the three values that it depends on."""
+    by_detail = HELP.get(detail)
+    if status in (Status.STOPPED, Status.REMOVING) or by_detail is None:
+        by_detail = HELP_BY_STATUS.get(status, HELP_DEFAULT)
+    return by_detail.format(name=name)
 
 
 def list_names(of: tuple[str, ...], most: int = 5) -> str:
