@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +189,14 @@ async def test_an_upstream_that_rejects_every_token_says_so(tmp_path: Path) -> N
         assert (502, "upstream_rejects") == (status, json.loads(body)["error"])
 
 
-@pytest.mark.parametrize("mode", [Mode.UNAVAILABLE, Mode.RATE_LIMITED])
-async def test_a_server_that_asks_to_wait_for_minutes(tmp_path: Path, mode: Mode) -> None:
-    """M3 and M12: amber at the first answer, one attempt, and every caller is told the ten minutes."""
+@pytest.mark.parametrize(
+    ("mode", "dated"), [(Mode.UNAVAILABLE, False), (Mode.RATE_LIMITED, False), (Mode.UNAVAILABLE, True)]
+)
+async def test_a_server_that_asks_to_wait_for_minutes(tmp_path: Path, mode: Mode, dated: bool) -> None:
+    """M3 and M12, in seconds or as a date: amber at the first answer, one attempt, and every caller is told the ten minutes."""
 
-    async with lab(tmp_path, Policy(), mode=mode, retry_after=600) as it:
+    wait = datetime.now(UTC) + timedelta(seconds=600) if dated else 600
+    async with lab(tmp_path, Policy(), mode=mode, retry_after=wait) as it:
         await it.site.world.becomes("auth_retrying server_said_wait")
         view = it.site.world.view()
         assert ("degraded", False) == (view.health, view.auth.usable)
