@@ -21,6 +21,7 @@ STATEMENTS = {
     "httpx2": "import httpx2",
     "authlib": "import authlib.oauth2.client",
     "keyring": "import keyring; keyring.get_keyring()",
+    "mcp": "import mcp.server.lowlevel, mcp.client.streamable_http, uvicorn",
     "dbus-fast": "import dbus_fast.aio",
     "pillow": "import PIL.Image",
     "pystray": "import os; os.environ['PYSTRAY_BACKEND'] = 'dummy'; import pystray",

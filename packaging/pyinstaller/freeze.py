@@ -29,7 +29,7 @@ def freezer(work: Path, python: str) -> str:
     constraints = ROOT / "packaging" / "constraints.txt"
     install = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["mcp"]]  # not Amberlight itself
+    wanted = project["dependencies"]  # not Amberlight itself
     subprocess.run([*install, "-c", str(constraints), *wanted], check=True)
     subprocess.run([*install, FREEZER], check=True)
     return str(inside)

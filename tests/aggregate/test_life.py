@@ -19,7 +19,6 @@ from tests.aggregate.site import Site, text_of, until
 from trayapp.cli import main
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
-from trayapp.proxy import aggregate
 from trayapp.proxy.aggregate_process import AggregateProcessFailed, AggregateSetup, start
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -60,23 +59,6 @@ async def test_the_key_of_mcp_opens_nothing_else(site: Site) -> None:
     bearer = {"Authorization": f"Bearer {site.key}"}
     assert 403 == (await post(site.url.replace("/mcp", "/w/good"), **bearer)).status_code
     assert 403 == (await post(site.url.replace("/mcp", "/api/v1beta/workloads/retry"), **bearer)).status_code
-
-
-async def test_without_the_extra(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """501 and how to install it, by HTTP and by the command; nothing is started, and nothing breaks."""
-
-    await end_process(site)
-    monkeypatch.setattr(site.aggregate, "_is_installed", lambda: False)
-    answer = await post(site.url)
-    error = answer.json()["error"]
-    assert (501, "not_installed", 1) == (answer.status_code, error["data"]["error"], answer.json()["id"])
-    assert 'pip install "amberlight[mcp]"' in error["message"]
-    monkeypatch.setattr(aggregate, "LIBRARY", "no_such_library_anywhere")
-    monkeypatch.setattr(Paths, "default", classmethod(lambda cls: site.program.paths))
-    assert 1 == await asyncio.to_thread(main, ["client-config", "--all"])
-    assert 'pip install "amberlight[mcp]"' in capsys.readouterr().err
 
 
 async def test_client_settings(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,6 +189,8 @@ async def test_a_program_that_says_nonsense_is_no_process_of_ours() -> None:
     setup = AggregateSetup("http://127.0.0.1:1", Secret("k"), Secret("s"))
     with pytest.raises(AggregateProcessFailed, match="ValueError: broken"):
         await start(setup, command=("-c", "raise ValueError('broken')"))
+    with pytest.raises(AggregateProcessFailed, match="ModuleNotFoundError: No module named 'no_such_sdk'"):
+        await start(setup, command=("-c", "import no_such_sdk"))
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-m", "trayapp.aggregate"], input=b"hello\n", capture_output=True, cwd=ROOT
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
 from fnmatch import fnmatchcase
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,32 @@ def test_every_dependency_is_locked() -> None:
                 names.add(canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]))  # type: ignore[index]
 
     assert set() == names - set(LOCKED)
+
+
+def test_nothing_is_optional_that_is_imported() -> None:
+    """`pipx install .` brings all that any part of the program imports, the process of `/mcp` included."""
+
+    offered = packages_distributions()
+    imported = set[str]()
+    for file in (ROOT / "trayapp").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            imported |= {canonical(each) for name in names for each in offered.get(name.partition(".")[0], ())}
+    brought, todo = set[str](), [*PROJECT["dependencies"]]
+    while todo:
+        line = todo.pop()
+        name = canonical(re.match(r"[A-Za-z0-9._-]+", line)[0])  # type: ignore[index]
+        if name not in brought and "extra ==" not in line and "win32" not in line:
+            brought.add(name)
+            todo += requires(name) or () if name in LOCKED else ()
+
+    assert "mcp" in imported
+    assert set() == imported - brought - {
+        "amberlight",
+        "pytest",
+    }  # the fixtures of oauthtest are loaded by pytest alone
+    assert {"test", "dev"} == set(PROJECT["optional-dependencies"])
 
 
 def test_one_version() -> None:

@@ -41,7 +41,6 @@ from trayapp.core.public import (
     unavailable_json,
 )
 from trayapp.core.snapshot import Unavailable, WorkloadView
-from trayapp.proxy import aggregate
 from trayapp.server.replies import OWN_HEADERS, PAGE, Refusal, empty_reply, json_reply, read_object
 
 MIN_VALIDITY = 60.0  # s; the default of `token`
@@ -250,8 +249,6 @@ class _Api:
     async def aggregate(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):
             _refuse_browsers(request)
-        if not aggregate.installed():
-            raise Refusal(501, "not_installed", aggregate.INSTALL_HINT)
         return _client_settings(self._control.aggregate())
 
     async def reauthorize(self, request: web.Request) -> web.Response:

@@ -233,7 +233,7 @@ def _show_commands(commands: Any) -> None:
     client = _command(commands, "client-config", help_text, example)
     which = client.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
-    which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them (needs amberlight[mcp])")
+    which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them")
     programs = ("claude", "cursor", "vscode", "json")
     client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
 

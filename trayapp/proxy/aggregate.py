@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import importlib.util
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -34,7 +33,6 @@ from trayapp.server.server import single_value
 
 PATH = "/mcp"
 KEY = "/mcp"  # its name among the local keys; no workload can have this name
-LIBRARY = "mcp"
 SECRET = "X-Amberlight-Secret"  # noqa: S105 - the header's name
 
 IDLE_LIMIT = 600.0  # s without a request or an open stream, after which the process is ended
@@ -52,17 +50,7 @@ _DROPPED_HEADERS = headers.HOP_BY_HOP | {
     SECRET.lower(),
 }
 
-INSTALL_HINT = (  # a frozen program always has the package
-    "The MCP endpoint over all workloads needs one more package. "
-    'Install it with: pip install "amberlight[mcp]" (or pipx inject amberlight mcp), then ask again.'
-)
-
 log = logging.getLogger(__name__)
-
-
-def installed() -> bool:
-    """Whether the extra `mcp` is installed. Does not import it."""
-    return importlib.util.find_spec(LIBRARY) is not None
 
 
 class ServerAddress(Protocol):
@@ -84,7 +72,6 @@ class Aggregate:
         server: Callable[[], ServerAddress | None],
         *,
         start_process: Callable[[AggregateSetup], Awaitable[AggregateProcess]] = start,
-        is_installed: Callable[[], bool] = installed,
         idle_limit: float = IDLE_LIMIT,
         silence_limit: float = SILENCE_LIMIT,
         health_limit: float = HEALTH_LIMIT,
@@ -92,7 +79,6 @@ class Aggregate:
         self._keys = keys
         self._server = server
         self._start_process = start_process
-        self._is_installed = is_installed
         self._idle_limit, self._silence_limit, self._health_limit = idle_limit, silence_limit, health_limit
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with while no key has been made
         self._starting: asyncio.Task[AggregateProcess] | None = None
@@ -137,8 +123,6 @@ class Aggregate:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request from start to end; cancelled when the client disconnects."""
-        if self._process is None and not self._is_installed():
-            raise Refusal(501, "not_installed", INSTALL_HINT)
         if not self._admitted(request):
             raise Refusal(403, "forbidden", "This needs the local key of /mcp. See: amberlight client-config --all")
         expects_answer = request.method != "GET"  # a GET is an event stream and may be silent for hours
