@@ -48,8 +48,7 @@ Host: {host}\r
 Authorization: Bearer {key}\r
 Accept: application/json, text/event-stream\r
 Content-Type: application/json\r
-Mcp-Session-Id: 0123456789abcdef\r
-Mcp-Protocol-Version: 2025-11-25\r
+{session}Mcp-Protocol-Version: 2025-11-25\r
 User-Agent: bench\r
 Content-Length: {length}\r
 \r
@@ -355,7 +354,7 @@ def httpx2_proxy(upstream: str, root: str) -> None:
 def load(host: str, path: str, count: str, seconds: str) -> None:
     """Keep `count` connections busy for `seconds`, with one request at a time on each."""
     name, _, port = host.partition(":")
-    request = HEAD.format(path=path, host=host, key=KEY, length=len(QUESTION)).encode() + QUESTION
+    request = _request(path, host, QUESTION, _session(name, int(port), path, host))
     poll = selectors.DefaultSelector()
     sent: dict[socket.socket, float] = {}
     got: dict[socket.socket, bytes] = {}
@@ -384,6 +383,20 @@ def load(host: str, path: str, count: str, seconds: str) -> None:
     took.sort()
     p50, p99 = (took[int(len(took) * part)] * 1000 for part in (0.5, 0.99))
     print(json.dumps({"rps": len(took) / lasted, "p50_ms": p50, "p99_ms": p99}), flush=True)
+
+
+def _request(path: str, host: str, body: bytes, session: str = "") -> bytes:
+    return HEAD.format(path=path, host=host, key=KEY, length=len(body), session=session).encode() + body
+
+
+def _session(name: str, port: int, path: str, host: str) -> str:
+    """The header of an MCP session, begun as every client does; the stand-ins that have none get a made-up one."""
+    hello = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}})
+    with socket.create_connection((name, port)) as sock:
+        sock.sendall(_request(path, host, hello.encode()))
+        head = sock.recv(65536).decode().lower()
+    found = [line for line in head.split("\r\n") if line.startswith("mcp-session-id:")]
+    return f"{found[0] if found else 'Mcp-Session-Id: 0123456789abcdef'}\r\n"
 
 
 def _whole(data: bytes) -> bool:

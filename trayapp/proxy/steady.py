@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 from collections.abc import Callable
 
@@ -38,7 +39,7 @@ from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_hea
 from trayapp.proxy.steady_headers import JSON, METHOD, SESSION, SSE, VERSION, SessionHeaders
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_streams import ClientStreams
-from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions
+from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions, deliver
 
 SIGN_IN_WAIT = 45.0  # s that a call may wait for a sign-in that its client agreed to; clients give up after 60
 SIGN_IN_POLL = 0.25  # s
@@ -80,19 +81,14 @@ class SteadyEndpoint:
         path = target.rest + (f"?{target.query}" if target.query else "")
         shown = request.headers.get(SESSION)
         session = (await self._store.sessions()).find(shown, target.name, path) if shown else None
-        call = Call(
-            request=request,
-            name=target.name,
-            path=path,
-            upstream=upstream,
-            url=url,
-            message=Message(),
-            body=Body(),
-            revision=UNNAMED if session is None else session.revision,
-            session=session,
-            account=self._tokens.account(target.name),
-            notes=await self._store.notes(target.name),
-        )
+        body = Body()
+        if request.method == hdrs.METH_POST:
+            body = await body_of(request)
+            if session is not None and session.live and _is_plain_call(body.whole) and not session.unsaid:
+                token = self._tokens.peek(target.name)
+                if isinstance(token, AccessToken) and session.account == self._tokens.account(target.name):
+                    return await self._plain_call(request, target.name, path, url, upstream, session, body, token)
+        call = await self._call(request, target.name, path, url, upstream, session, body)
         if session is not None and call.account is not None and session.account != call.account:
             session.renewed()  # the upstream's session was made with somebody else's token
             session.account = call.account
@@ -102,8 +98,60 @@ class SteadyEndpoint:
             return session_gone()
         return await (self._delete(call) if request.method == hdrs.METH_DELETE else self._get(call))
 
+    async def _call(
+        self,
+        request: web.Request,
+        name: str,
+        path: str,
+        url: str,
+        upstream: UpstreamUrl,
+        session: Session | None,
+        body: Body,
+    ) -> Call:
+        return Call(
+            request=request,
+            name=name,
+            path=path,
+            upstream=upstream,
+            url=url,
+            message=Message(),
+            body=body,
+            revision=UNNAMED if session is None else session.revision,
+            session=session,
+            account=self._tokens.account(name),
+            notes=await self._store.notes(name),
+        )
+
+    async def _plain_call(
+        self,
+        request: web.Request,
+        name: str,
+        path: str,
+        url: str,
+        upstream: UpstreamUrl,
+        session: Session,
+        body: Body,
+        token: AccessToken,
+    ) -> web.StreamResponse:
+        """A `tools/call` in a session that the upstream knows: nine of ten messages. Read only if something is wrong."""
+        head, upstream_id = SessionHeaders(request, upstream, session, plain=False), session.upstream
+        call: Call | None = None
+        try:
+            async with self._forwarder.send(name, request.method, upstream, url, head, body, token) as response:
+                if response.status < 300:
+                    session.called = True
+                    return await deliver(request, response, session)
+                call = await self._call(request, name, path, url, upstream, session, body)
+                call.message = _first(body)
+                return await self._upstream.receive(call, response, upstream_id)
+        except (SessionLostError, GatewayError, NoTokenError, SendAgainError, *UPSTREAM_ERRORS) as error:
+            if call is None:
+                call = await self._call(request, name, path, url, upstream, session, body)
+                call.message = _first(body)
+            answer = await self._reach(call, token, error)
+            return await self._local(call, answer) if isinstance(answer, Blocked) else answer
+
     async def _post(self, call: Call) -> web.StreamResponse:
-        call.body = await body_of(call.request)
         shown = call.request.headers.get(SESSION)
         try:
             parsed = messages.parse(call.body.whole or b"")
@@ -164,8 +212,10 @@ class SteadyEndpoint:
         found = [told for each in batch if (told := answers.answer(each, call.revision, notes, key, why)) is not None]
         return reply(found, 200, call.session) if found else accepted(call.session)
 
-    async def _reach(self, call: Call, token: AccessToken) -> web.StreamResponse | Blocked:
-        """The upstream's response, or why there is none."""
+    async def _reach(
+        self, call: Call, token: AccessToken, failed: Exception | None = None
+    ) -> web.StreamResponse | Blocked:
+        """The upstream's response, or why there is none. `failed`: it was sent once already, and this came of it."""
         message, session, name = call.message, call.session, call.name
         sent = False  # whether the upstream may have got this very message
         if session is not None and session.unsaid and message.method == "tools/call":
@@ -173,11 +223,14 @@ class SteadyEndpoint:
         try:
             for number in range(2):
                 sent = False
-                if session is not None and not session.live:
+                if failed is None and session is not None and not session.live:
                     await self._upstream.make_session(call, session, token)
                 repeat = not number and _harmless_to_repeat(message, session)
                 sent = True
                 try:
+                    if failed is not None:
+                        error, failed = failed, None
+                        raise error
                     return await self._upstream.send(call, token)
                 except SessionLostError as error:
                     if error.session.upstream == error.upstream:  # else another request has made a new one already
@@ -329,6 +382,23 @@ def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
         case "DELETE":
             return SESSION in head
     return False
+
+
+_NOT_PLAIN = re.compile(rb'inputResponses|"(?:initialize|server/|subscriptions/|logging/|resources/|[a-z/]*list")')
+
+
+def _is_plain_call(body: bytes | None) -> bool:
+    """Whether a body is nothing but a `tools/call`, as far as a glance tells; if in doubt it is read."""
+    return body is not None and b'"tools/call"' in body and body[:1] == b"{" and _NOT_PLAIN.search(body) is None
+
+
+def _first(body: Body) -> Message:
+    """The message of a body that looked like a call; what is none has no method."""
+    try:
+        parsed = messages.parse(body.whole or b"")
+    except NotJsonRpcError:
+        return Message()
+    return parsed if isinstance(parsed, Message) else Message()
 
 
 def _revision(request: web.Request, message: Message, session: Session | None) -> Revision:

@@ -81,29 +81,34 @@ class UpstreamSessions:
         async with self._forwarder.send(
             call.name, method, call.upstream, call.url, head, call.body, token, counts=message.method in CALLS
         ) as response:
-            status = response.status
-            if session is not None and upstream_id is not None and status in (400, 404):
-                body = await _short(response, BODY_MAX)
-                if lost(status, body):
-                    raise SessionLostError(session, upstream_id)
-                return await self._deliver(call, response, body)
-            if status in GATEWAY and message.request and response.content_type not in (JSON, SSE):
-                raise GatewayError(status)
-            if status == 200 and notable:
-                if message.method in HELLOS:
-                    return await self._hello(call, response)
-                return await self._noted_list(call, response)
-            if session is not None and message.method == "tools/call" and 200 <= status < 300:
-                session.called = True
-            return await self._deliver(call, response)
+            return await self.receive(call, response, upstream_id)
+
+    async def receive(self, call: Call, response: UpstreamResponse, upstream_id: str | None) -> web.StreamResponse:
+        """Deliver a response. `upstream_id` is the session id that went with the request."""
+        session, message, status = call.session, call.message, response.status
+        notable = message.request and (message.method in LISTS or message.method in HELLOS)
+        if session is not None and upstream_id is not None and status in (400, 404):
+            body = await _short(response, BODY_MAX)
+            if lost(status, body):
+                raise SessionLostError(session, upstream_id)
+            return await deliver(call.request, response, call.session, body)
+        if status in GATEWAY and message.request and response.content_type not in (JSON, SSE):
+            raise GatewayError(status)
+        if status == 200 and notable:
+            if message.method in HELLOS:
+                return await self._hello(call, response)
+            return await self._noted_list(call, response)
+        if session is not None and message.method == "tools/call" and 200 <= status < 300:
+            session.called = True
+        return await deliver(call.request, response, call.session)
 
     async def _hello(self, call: Call, response: UpstreamResponse) -> web.StreamResponse:
         """A greeting: noted, made to say that lists may change, and given an id of ours."""
         message = call.message
-        body = await _short(response, NOTE_MAX)
+        body = await _short(response, NOTE_MAX, message.id)
         found = messages.answer_in(response.content_type, body, message.id) if message.id is not None else None
         if found is None:
-            return await self._deliver(call, response, body)
+            return await deliver(call.request, response, call.session, body)
         told = answers.declared(found)
         self._note(call, call.key(), found)
         if message.method == "initialize":
@@ -120,19 +125,15 @@ class UpstreamSessions:
         return answer
 
     async def _noted_list(self, call: Call, response: UpstreamResponse) -> web.StreamResponse:
-        """A list passes as it comes, and is noted when it was whole."""
-        copy = bytearray()
-        answer = await self._deliver(call, response, copy=copy)
-        if (
-            copy
-            and len(copy) <= NOTE_MAX
-            and "Content-Encoding" not in response.headers
-            and call.message.id is not None
-        ):
-            found = messages.answer_in(response.content_type, bytes(copy), call.message.id)
-            if found is not None:
-                self._note(call, call.key(), found)
-        return answer
+        """A list passes as it comes, and is noted if it was whole: also if the client left as soon as it had it."""
+        copy, wanted = bytearray(), call.message.id
+        try:
+            return await deliver(call.request, response, call.session, copy=copy)
+        finally:
+            if len(copy) <= NOTE_MAX and "Content-Encoding" not in response.headers and wanted is not None:
+                found = messages.answer_in(response.content_type, bytes(copy), wanted)
+                if found is not None:
+                    self._note(call, call.key(), found)
 
     def _note(self, call: Call, key: NoteKey, answer: Json) -> None:
         account = call.account or self._tokens.account(call.name)
@@ -141,29 +142,6 @@ class UpstreamSessions:
         if not call.notes.note(account, key, call.message.method, call.message.params, answer):
             log.info("%s: %s is too long to be noted", call.name, call.message.method)
         self._store.changed()
-
-    async def _deliver(
-        self, call: Call, response: UpstreamResponse, body: bytes | None = None, *, copy: bytearray | None = None
-    ) -> web.StreamResponse:
-        """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`."""
-        head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
-        head.popall(SESSION, None)
-        if call.session is not None:
-            head[SESSION] = call.session.id
-        if "Location" in head:
-            head.popall("Location")  # an MCP endpoint does not send its clients elsewhere
-        if response.content.is_eof():  # the rest has arrived, read or not
-            body = (body or b"") + response.content.read_nowait()
-            head.popall("Content-Length", None)
-            whole = web.Response(status=response.status, reason=response.reason, headers=head, body=body)
-            await whole.prepare(call.request)
-            if copy is not None:
-                copy += body
-            return whole
-        answer = web.StreamResponse(status=response.status, reason=response.reason, headers=head)
-        await answer.prepare(call.request)
-        await _copy(call.request, answer, _after(body, response.content), copy)
-        return answer
 
     async def make_session(self, call: Call, session: Session, token: AccessToken) -> None:
         """A real session for a client that has been answered from here: one, however many requests arrive at once.
@@ -216,18 +194,50 @@ class UpstreamSessions:
         async with self._forwarder.send(
             call.name, "POST", call.upstream, call.url, head, body, token, counts=call.message.method in CALLS
         ) as response:
-            text = await _short(response, NOTE_MAX)
+            text = await _short(response, NOTE_MAX, message.get("id"))
             if not 200 <= response.status < 300:
                 raise GatewayError(response.status)
             found = messages.answer_in(response.content_type, text, message["id"]) if "id" in message else None
             return found, response.headers.get(SESSION)
 
 
-async def _short(response: UpstreamResponse, limit: int) -> bytes:
-    """The body up to a limit; what is beyond is still in the stream."""
+async def deliver(
+    request: web.Request,
+    response: UpstreamResponse,
+    session: Session | None,
+    body: bytes | None = None,
+    *,
+    copy: bytearray | None = None,
+) -> web.StreamResponse:
+    """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`."""
+    head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
+    head.popall(SESSION, None)
+    if session is not None:
+        head[SESSION] = session.id
+    if "Location" in head:
+        head.popall("Location")  # an MCP endpoint does not send its clients elsewhere
+    if response.content.is_eof():  # the rest has arrived, read or not
+        body = (body or b"") + response.content.read_nowait()
+        head.popall("Content-Length", None)
+        whole = web.Response(status=response.status, reason=response.reason, headers=head, body=body)
+        await whole.prepare(request)
+        if copy is not None:
+            copy += body
+        return whole
+    answer = web.StreamResponse(status=response.status, reason=response.reason, headers=head)
+    await answer.prepare(request)
+    await _copy(request, answer, _after(body, response.content), copy)
+    return answer
+
+
+async def _short(response: UpstreamResponse, limit: int, wanted: Id | None = None) -> bytes:
+    """The body up to a limit, or of an event stream up to the response to `wanted`: what follows is still in the stream, and
+    some servers never end it."""
     body = bytearray()
     while len(body) <= limit and not response.content.at_eof():
         body += await response.content.readany()
+        if wanted is not None and response.content_type == SSE and messages.response_in(SSE, bytes(body), wanted):
+            break
     return bytes(body)
 
 
@@ -249,7 +259,5 @@ async def _copy(
             await answer.write(chunk)
         await answer.write_eof()
     except (aiohttp.ClientError, OSError):
-        if copy is not None:
-            copy.clear()
         if request.transport is not None:
             request.transport.abort()
