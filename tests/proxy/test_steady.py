@@ -251,6 +251,41 @@ async def test_all_pages_are_noted_and_joined(tmp_path: Path) -> None:
         assert -32602 == (await client.request("tools/list", {"cursor": "2"}))["error"]["code"]
 
 
+class Lingering(McpServer):
+    """Its event streams stay open after the answer."""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await super().handle(request)
+        if not isinstance(answer, web.Response) or answer.content_type != "text/event-stream":
+            return answer
+        stream = web.StreamResponse(headers=answer.headers)
+        stream.headers.popall("Content-Length", None)
+        await stream.prepare(request)
+        assert isinstance(answer.body, bytes)
+        await stream.write(answer.body)
+        await asyncio.sleep(LIMIT)
+        return stream
+
+
+async def test_an_answer_counts_when_it_is_whole_not_when_its_stream_ends(tmp_path: Path) -> None:
+    """The upstream leaves its streams open; the client leaves each as soon as it has the answer, and the list is noted."""
+    async with lab(tmp_path, Lingering(sse=True)) as it:
+        client = it.client()
+        async with asyncio.timeout(LIMIT / 2):
+            await client.connect()
+        head = {**ACCEPT, "Mcp-Session-Id": client.session or ""}
+        body = json.dumps(client.message("tools/list"))
+        async with it.site.client.post(client.path, headers=head, data=body) as answer:
+            while b'"tools"' not in await answer.content.readany():
+                pass
+        notes = await it.site.proxy.steady._store.notes(NAME)
+        await until(lambda: any(each.lists for each in notes._variants.values()))
+        it.amber()
+        await (second := it.client()).connect()
+
+        assert {"tools": TOOLS} == await second.result("tools/list")
+
+
 async def test_notes_and_sessions_outlive_a_restart(tmp_path: Path) -> None:
     """A client goes on with its id after Amberlight was restarted, amber or green."""
     server = McpServer()

@@ -125,14 +125,19 @@ def events(stream: bytes) -> Iterable[bytes]:
 
 
 def answer_in(content_type: str, body: bytes, wanted: Id) -> Json | None:
-    """The result that a whole HTTP response holds for the request `wanted`; None for an error, or none at all."""
-    found = events(body) if content_type == "text/event-stream" else [body]
-    for text in found:
+    """The result that an HTTP response holds for the request `wanted`; None for an error, or none at all."""
+    found = response_in(content_type, body, wanted)
+    told = None if found is None else found.get("result")
+    return told if isinstance(told, dict) else None
+
+
+def response_in(content_type: str, body: bytes, wanted: Id) -> Json | None:
+    """The response to the request `wanted` in as much as there is of an HTTP response: whole, or None."""
+    for text in events(body) if content_type == "text/event-stream" else [body]:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
             continue
         if isinstance(data, dict) and data.get("id") == wanted and type(data.get("id")) is type(wanted):
-            told = data.get("result")
-            return told if isinstance(told, dict) else None
+            return data
     return None

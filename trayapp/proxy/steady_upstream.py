@@ -17,7 +17,7 @@ from aiohttp import StreamReader, web
 from trayapp.core.model import AccessToken
 from trayapp.mcp import answers, messages
 from trayapp.mcp.lost import BODY_MAX, lost
-from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json
+from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Id, Json
 from trayapp.mcp.noted import NoteKey, key_of
 from trayapp.mcp.sessions import Session
 from trayapp.proxy import headers

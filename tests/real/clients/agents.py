@@ -133,10 +133,9 @@ class Codex(Agent):
         about = {"name": "test", "title": "test", "version": "1"}
         self._rpc("initialize", {"clientInfo": about, "capabilities": {"experimentalApi": True}})
         self.process.send({"method": "initialized"})
-        self.new_thread()
+        self.begin_again()
 
-    def new_thread(self) -> None:
-        """A new conversation in the same process."""
+    def begin_again(self) -> None:
         begun = self._rpc(
             "thread/start", {"cwd": str(self.work), "approvalPolicy": "never", "sandbox": "danger-full-access"}
         )

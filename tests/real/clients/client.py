@@ -25,6 +25,7 @@ class Client:
     sessions: ClassVar[bool] = True  # it speaks a revision with sessions to a server that knows both kinds
     shows_instructions: ClassVar[bool] = False  # its model reads what the server said at initialize
     follows_changes: ClassVar[bool] = True  # after list_changed its model is offered the new tools
+    bears_no_answer: ClassVar[bool] = True  # it goes on after a request that found nobody listening
     opens_pages: ClassVar[bool] = False  # it lets the server ask its user to open one
 
     def __init__(self, site: Site, model: Model, packages: Path) -> None:
@@ -85,6 +86,10 @@ class Client:
 
     def call(self, text: str) -> str:
         """Call `echo`, and return what the model or user gets to see of the result."""
+        raise NotImplementedError
+
+    def begin_again(self) -> None:
+        """A new conversation in the same process."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -44,7 +44,8 @@ def whole_life(root: Path, opened: Open, *, modern: bool = True) -> None:
             assert SIGN_IN in client.call("red")
             site.reauthorize()
             works(client, "reauthorized")
-        assert not {"amber", "red"} & set(site.upstream.calls)
+            amberlight_is_not_running(site, client)
+        assert not {"amber", "red", "not running"} & set(site.upstream.calls)
         assert len(site.upstream.calls) == len(set(site.upstream.calls)), "something was executed twice"
 
 
@@ -65,6 +66,18 @@ def signs_in_from_the_client(site: Site, client: Client) -> None:
     client.person = None
 
 
+def amberlight_is_not_running(site: Site, client: Client) -> None:
+    """A call that finds nobody fails; the next one works, unless the client gives up for good."""
+    site.stop()
+    assert "echo: not running" not in client.call("not running")
+    site.start()
+    site.becomes("running")
+    if client.bears_no_answer:
+        works(client, "running again")
+    else:
+        assert "echo: running again" not in client.call("running again")
+
+
 def nothing_noted(root: Path, opened: Open) -> None:
     """Amber from the first start on: connected without tools, which come when it is green, without another start."""
     with Site(root) as site:
@@ -79,6 +92,8 @@ def nothing_noted(root: Path, opened: Open) -> None:
                     assert RECONNECTING in client.call("amber")
             else:
                 assert client.was_told(RECONNECTING) is client.shows_instructions
+            site.restart()  # and the client's stream with it
+            site.becomes("auth_retrying")
             site.green()
             if client.follows_changes:
                 end = time.monotonic() + LIMIT
@@ -88,6 +103,9 @@ def nothing_noted(root: Path, opened: Open) -> None:
                 works(client, "green")
             else:
                 assert not has_echo(client)
+                client.begin_again()
+                assert has_echo(client)
+                works(client, "green")
         assert "amber" not in site.upstream.calls
 
 
