@@ -9,7 +9,8 @@ import pytest
 from tests.core.replies import answer, outcome_of
 from tests.core.states import LOGIN, NOW, PAGE, SPEC, VALID, token, work
 from trayapp.core import machine, retry, schedule
-from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, classify
+from trayapp.core.checks import OK, PROBLEM, WARNING
+from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, VERDICTS, classify
 from trayapp.core.messages import (
     Ambiguous,
     Configured,
@@ -26,7 +27,7 @@ from trayapp.core.model import Attempt, Failing, Moment, Phase, Policy, Secret, 
 from trayapp.core.presentation import Verb
 from trayapp.core.public import spec_json
 from trayapp.core.quirks import provider_of
-from trayapp.core.snapshot import Detail
+from trayapp.core.snapshot import Detail, Health, Status
 
 # --- classification --------------------------------------------------------------------------------------------------
 
@@ -86,6 +87,29 @@ def test_whose_host_it_is(host: str, name: str) -> None:
     """National clouds and old names are the same provider, with the same quirks."""
 
     assert name == provider_of(f"https://{host}/token")
+
+
+def test_the_verdicts_of_the_standards() -> None:
+    """Row 6: no other code ends a login without a row of `quirks.py`."""
+
+    known = {"invalid_grant", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"}
+    assert known | {"invalid_request", "invalid_token"} == set(VERDICTS)
+
+
+@pytest.mark.parametrize(
+    "code", ["invalid_refresh_token", "invalid_grant", "token_expired", "token_revoked", "account_inactive"]
+)
+def test_slack_s_words_for_a_login_that_has_ended(code: str) -> None:
+    """In a 200, as all its answers."""
+
+    assert isinstance(outcome_of(200, {"ok": False, "error": code}, provider="slack"), Refused)
+
+
+@pytest.mark.parametrize(("status", "taken"), [(299, True), (300, False)])
+def test_a_token_counts_in_a_success_only(status: int, taken: bool) -> None:
+    """A redirect's body is not the server's answer."""
+
+    assert taken is isinstance(outcome_of(status, {"access_token": "at-1"}), Refreshed)
 
 
 def test_a_damaged_answer_is_called_truncated() -> None:
@@ -221,6 +245,12 @@ def test_a_secret_shows_three_stars() -> None:
 def test_words_of_the_api() -> None:
     """Clients compare them; a new word is an addition, a changed one breaks them."""
 
+    assert {
+        *("starting", "running", "auth_retrying", "unauthenticated", "stopping", "stopped", "error", "unhealthy"),
+        *("removing", "policy_stopped", "unknown"),
+    } == {status.value for status in Status}
+    assert {"healthy", "degraded", "unauthenticated", "unhealthy", "unknown"} == {health.value for health in Health}
+    assert ("ok", "warning", "problem") == (OK, WARNING, PROBLEM)
     assert {
         *("config_error", "confirm_change", "refused", "lost_rotation", "never_signed_in", "not_stored", "paused"),
         *("keyring_locked", "keyring_unavailable", "upstream_rejects", "ceiling", "sleeping", "portal", "offline"),
