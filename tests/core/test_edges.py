@@ -16,14 +16,29 @@ from trayapp.core.messages import (
     Configured,
     Finished,
     KeyringUp,
+    Loaded,
     NotStored,
     Refreshed,
     Refused,
     Rejected,
     ServerBusy,
+    Store,
     Stored,
 )
-from trayapp.core.model import Attempt, Failing, Moment, Phase, Policy, Secret, Spec, Step, Trigger, Trouble, Workload
+from trayapp.core.model import (
+    Attempt,
+    Failing,
+    Moment,
+    Phase,
+    Policy,
+    Saved,
+    Secret,
+    Spec,
+    Step,
+    Trigger,
+    Trouble,
+    Workload,
+)
 from trayapp.core.presentation import Verb
 from trayapp.core.public import spec_json
 from trayapp.core.quirks import provider_of
@@ -218,6 +233,18 @@ def test_a_keyring_that_returns_moves_only_what_waits_for_it() -> None:
     assert 1010.0 == machine.step(server, KeyringUp(NOW))[0].due
     after, _ = machine.step(keyring, KeyringUp(NOW))
     assert (NOW.at, None, 0) == (after.due, after.keyring, after.keyring_tries)
+
+
+@pytest.mark.parametrize(("stored", "written"), [(0, 3), (2, 3), (3, 4), (7, 8)])
+def test_a_login_in_memory_is_written_above_what_the_slots_hold(stored: int, written: int) -> None:
+    """A generation that is there already would lose the one or the other."""
+
+    w = replace(VALID, login=replace(LOGIN, generation=3), unsaved=True, highest_generation=3)
+    found = replace(LOGIN, generation=stored, lineage="other") if stored else None
+    after, effects = machine.step(w, Loaded(NOW, found, Saved()))
+    assert after.login is not None
+    assert (written, written, written) == (after.login.generation, after.highest_generation, after.storing)
+    assert [written] == [effect.login.generation for effect in effects if isinstance(effect, Store)]
 
 
 def test_a_new_workload_waits_for_no_server() -> None:
