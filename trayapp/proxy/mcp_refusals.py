@@ -13,8 +13,8 @@ from aiohttp import hdrs, web
 
 from trayapp.mcp import messages
 from trayapp.mcp.messages import Message, NotJsonRpcError
-from trayapp.proxy.steady import looks_like_mcp
 from trayapp.proxy.steady_call import MESSAGE
+from trayapp.proxy.steady_requests import looks_like_mcp
 from trayapp.server.replies import Refusal, json_reply
 
 BODY_MAX = 64 * 1024  # bytes that are read for the sake of the id

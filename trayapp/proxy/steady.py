@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import secrets
 from collections.abc import Callable
 
@@ -23,7 +22,7 @@ from trayapp.core.snapshot import Status, Unavailable
 from trayapp.mcp import answers, blocked, elicitation, messages
 from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json, Message, NotJsonRpcError
-from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META, Revision, negotiated, of_header
+from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META
 from trayapp.mcp.sessions import Session
 from trayapp.proxy.bodies import Body, body_of
 from trayapp.proxy.forwarding import (
@@ -36,7 +35,8 @@ from trayapp.proxy.forwarding import (
 )
 from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
 from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_head, reply, session_gone
-from trayapp.proxy.steady_headers import JSON, METHOD, SESSION, SSE, VERSION, SessionHeaders
+from trayapp.proxy.steady_headers import SESSION, SessionHeaders
+from trayapp.proxy.steady_requests import first_message, is_plain_call, looks_like_mcp, revision_of
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_streams import ClientStreams
 from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, SessionLostError, UpstreamSessions, deliver
@@ -84,7 +84,7 @@ class SteadyEndpoint:
         body = Body()
         if request.method == hdrs.METH_POST:
             body = await body_of(request)
-            if session is not None and session.live and _is_plain_call(body.whole) and not session.unsaid:
+            if session is not None and session.live and is_plain_call(body.whole) and not session.unsaid:
                 token = self._tokens.peek(target.name)
                 if isinstance(token, AccessToken) and session.account == self._tokens.account(target.name):
                     return await self._plain_call(request, target.name, path, url, upstream, session, body, token)
@@ -142,12 +142,12 @@ class SteadyEndpoint:
                     session.called = True
                     return await deliver(request, response, session)
                 call = await self._call(request, name, path, url, upstream, session, body)
-                call.message = _first(body)
+                call.message = first_message(body)
                 return await self._upstream.receive(call, response, upstream_id)
         except (SessionLostError, GatewayError, NoTokenError, SendAgainError, *UPSTREAM_ERRORS) as error:
             if call is None:
                 call = await self._call(request, name, path, url, upstream, session, body)
-                call.message = _first(body)
+                call.message = first_message(body)
             answer = await self._reach(call, token, error)
             return await self._local(call, answer) if isinstance(answer, Blocked) else answer
 
@@ -161,7 +161,7 @@ class SteadyEndpoint:
             parsed = Message()  # too long to be looked at, or for the upstream to refuse: it only passes
         first = parsed[0] if isinstance(parsed, tuple) else parsed
         call.request[MESSAGE] = first
-        call.message, call.revision = first, _revision(call.request, first, call.session)
+        call.message, call.revision = first, revision_of(call.request, first, call.session)
         if first.method == "initialize" and not isinstance(parsed, tuple):
             call.session = None  # a new one, whatever id came with it
         elif shown and call.session is None and not call.revision.modern:
@@ -367,47 +367,3 @@ def _harmless_to_repeat(message: Message, session: Session | None) -> bool:
     if message.method in LISTS or message.method in HELLOS or message.method == "ping":
         return True
     return message.method == "tools/call" and session is not None and not session.called
-
-
-def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
-    """By method and headers: a plain caller's `*/*` is not enough."""
-    head = request.headers
-    accept = head.get("Accept", "")
-    match request.method:
-        case "POST":
-            marked = SESSION in head or VERSION in head or METHOD in head
-            return always or marked or (JSON in accept and SSE in accept)
-        case "GET":
-            return SSE in accept
-        case "DELETE":
-            return SESSION in head
-    return False
-
-
-_NOT_PLAIN = re.compile(rb'inputResponses|"(?:initialize|server/|subscriptions/|logging/|resources/|[a-z/]*list")')
-
-
-def _is_plain_call(body: bytes | None) -> bool:
-    """Whether a body is nothing but a `tools/call`, as far as a glance tells; if in doubt it is read."""
-    return body is not None and b'"tools/call"' in body and body[:1] == b"{" and _NOT_PLAIN.search(body) is None
-
-
-def _first(body: Body) -> Message:
-    """The message of a body that looked like a call; what is none has no method."""
-    try:
-        parsed = messages.parse(body.whole or b"")
-    except NotJsonRpcError:
-        return Message()
-    return parsed if isinstance(parsed, Message) else Message()
-
-
-def _revision(request: web.Request, message: Message, session: Session | None) -> Revision:
-    """The revision of a request; without a version in it one that is not in the table."""
-    version = message.meta.get(VERSION_META)
-    if isinstance(version, str):
-        return BY_VERSION.get(version) or Revision("", modern=True)
-    if message.method == "initialize":
-        return negotiated(message.params.get("protocolVersion"))
-    if session is not None:
-        return session.revision
-    return of_header(request.headers.get(VERSION)) or UNNAMED

@@ -1,0 +1,58 @@
+"""Reading requests for the steady endpoint: who is an MCP client, which revision it speaks, what needs a closer look."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from trayapp.mcp import messages
+from trayapp.mcp.messages import Message, NotJsonRpcError
+from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META, Revision, negotiated, of_header
+from trayapp.mcp.sessions import Session
+from trayapp.proxy.bodies import Body
+from trayapp.proxy.steady_headers import JSON, METHOD, SESSION, SSE, VERSION
+
+
+def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
+    """By method and headers: a plain caller's `*/*` is not enough."""
+    head = request.headers
+    accept = head.get("Accept", "")
+    match request.method:
+        case "POST":
+            marked = SESSION in head or VERSION in head or METHOD in head
+            return always or marked or (JSON in accept and SSE in accept)
+        case "GET":
+            return SSE in accept
+        case "DELETE":
+            return SESSION in head
+    return False
+
+
+_NOT_PLAIN = re.compile(rb'inputResponses|"(?:initialize|server/|subscriptions/|logging/|resources/|[a-z/]*list")')
+
+
+def is_plain_call(body: bytes | None) -> bool:
+    """Whether a body is nothing but a `tools/call`, as far as a glance tells; if in doubt it is read."""
+    return body is not None and b'"tools/call"' in body and body[:1] == b"{" and _NOT_PLAIN.search(body) is None
+
+
+def first_message(body: Body) -> Message:
+    """The message of a body that looked like a call; what is none has no method."""
+    try:
+        parsed = messages.parse(body.whole or b"")
+    except NotJsonRpcError:
+        return Message()
+    return parsed if isinstance(parsed, Message) else Message()
+
+
+def revision_of(request: web.Request, message: Message, session: Session | None) -> Revision:
+    """The revision of a request; without a version in it one that is not in the table."""
+    version = message.meta.get(VERSION_META)
+    if isinstance(version, str):
+        return BY_VERSION.get(version) or Revision("", modern=True)
+    if message.method == "initialize":
+        return negotiated(message.params.get("protocolVersion"))
+    if session is not None:
+        return session.revision
+    return of_header(request.headers.get(VERSION)) or UNNAMED
