@@ -127,6 +127,15 @@ def test_a_token_counts_in_a_success_only(status: int, taken: bool) -> None:
     assert taken is isinstance(outcome_of(status, {"access_token": "at-1"}), Refreshed)
 
 
+@pytest.mark.parametrize(("status", "taken"), [(299, True), (300, False)])
+def test_a_rotation_counts_in_a_success_only(status: int, taken: bool) -> None:
+    """Also where no access token came with it."""
+
+    outcome = outcome_of(status, {"refresh_token": "rt-2"})
+    assert isinstance(outcome, ServerBusy)
+    assert taken is (outcome.refresh_token is not None)
+
+
 def test_a_damaged_answer_is_called_truncated() -> None:
     """Row 5: it may hold a token that nobody can read any more."""
 
