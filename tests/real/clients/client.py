@@ -25,7 +25,7 @@ class Client:
     sessions: ClassVar[bool] = True  # it speaks a revision with sessions to a server that knows both kinds
     shows_instructions: ClassVar[bool] = False  # its model reads what the server said at initialize
     follows_changes: ClassVar[bool] = True  # after list_changed its model is offered the new tools
-    bears_no_answer: ClassVar[bool] = True  # it goes on after a request that found nobody listening
+    survives_refusal: ClassVar[bool] = True  # a refused connection fails one call, not the client
     opens_pages: ClassVar[bool] = False  # it lets the server ask its user to open one
 
     def __init__(self, site: Site, model: Model, packages: Path) -> None:

@@ -62,7 +62,7 @@ class PythonSdk(SdkClient):
     name = "python"
     kind: ClassVar[str] = "mcp"
     sessions = False
-    bears_no_answer = False  # its group of tasks ends with the first error
+    survives_refusal = False  # its group of tasks ends with the first error
 
     def command(self) -> list[str | Path]:
         more = [self.mode] if self.mode else []
