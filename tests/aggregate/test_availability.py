@@ -92,7 +92,7 @@ def test_a_refusal_of_the_proxy_is_its_sentence() -> None:
     red = {"status": "unauthenticated", "detail": "refused", "help": "Run `amberlight reauthorize git`."}
     assert "git needs a sign-in. Run `amberlight reauthorize git`." == refusal("git", 503, red, "60").text
     down = refusal("git", 502, {"error": "upstream_unreachable", "message": "mcp.example cannot be reached."}, None)
-    assert "git can't be reached. mcp.example cannot be reached. Try again shortly." == down.text
+    assert "git isn't available. mcp.example cannot be reached. Try again shortly." == down.text
 
 
 @pytest.mark.parametrize(

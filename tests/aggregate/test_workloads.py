@@ -134,7 +134,7 @@ async def test_a_server_of_2026_07_28(site: Site) -> None:
         seen.append(done)
 
     async with site.older() as session:
-        assert "good says x" == text_of(await session.call_tool("good_say", {"text": "x"}))
+        await until_says(session, "good")  # the first call may be told that the server's old session is gone
         assert "slow is done" == text_of(await session.call_tool("good_slow", {}, progress_callback=progress))
         assert [1, 2, 3, 4] == seen
         with pytest.raises(MCPError, match="a failure of its own"):
@@ -143,6 +143,37 @@ async def test_a_server_of_2026_07_28(site: Site) -> None:
     async with site.modern() as client:
         assert "good says x" == text_of(await client.call_tool("good_say", {"text": "x"}))
     upstream.modern_only = False
+
+
+async def test_a_server_of_2026_07_28_is_known_after_a_restart(site: Site) -> None:
+    """It was met without a handshake: so it is while it can't be asked, and its tools stay listed."""
+
+    upstream = site.upstreams["amber"]
+    upstream.modern_only = True
+    upstream.forget()
+    async with site.older() as session:
+        await until_says(session, "amber")
+        upstream.tools.append("modern")
+        await asyncio.sleep(1.1)  # a list is asked for again when somebody calls what isn't in it, once a second
+        assert "amber says x" == text_of(await session.call_tool("amber_modern", {"text": "x"}))
+    await asyncio.to_thread(site.stop)
+    site.authorities["amber"].mode = Mode.FIREWALL
+    await asyncio.to_thread(site.start)
+    await site.becomes("auth_retrying", "amber")
+    try:
+        async with site.older() as session:
+            assert "amber_modern" in tool_names(await session.list_tools())
+            result = await session.call_tool("amber_modern", {"text": "x"})
+            assert (True, True) == (result.is_error, text_of(result).startswith("amber is reconnecting."))
+            upstream.tools.remove("modern")
+            await site.heals("amber")
+            await until_says(session, "amber")
+            end = time.monotonic() + 10
+            while "amber_modern" in tool_names(await session.list_tools()):
+                assert time.monotonic() < end
+                await asyncio.sleep(0.1)
+    finally:
+        upstream.modern_only = False
 
 
 async def test_a_new_local_key_is_asked_for(site: Site) -> None:

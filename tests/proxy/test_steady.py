@@ -210,7 +210,7 @@ async def test_another_account_is_told_nothing_of_the_first_ones(tmp_path: Path)
         assert {"tools": []} == await second.result("tools/list")
 
 
-async def test_a_session_goes_on_after_another_sign_in(tmp_path: Path) -> None:
+async def test_a_session_survives_another_sign_in(tmp_path: Path) -> None:
     """A new upstream session is made with the new login, and the next call works: who signed in knows why."""
     async with lab(tmp_path) as it:
         client = it.client()
@@ -562,7 +562,7 @@ async def test_a_connection_that_breaks_while_a_session_is_made_leaves_the_call_
 
         told = sentence(await client.call())
 
-        assert told.startswith("one can't be reached.")
+        assert told.startswith("one isn't available.")
         assert 0 == it.server.methods().count("tools/call")
         it.server.breaking = ""
         assert "isError" not in await client.call()
@@ -622,6 +622,25 @@ async def test_what_can_not_be_set_again_ends_no_session(tmp_path: Path) -> None
         assert "isError" not in await client.call()
 
 
+async def test_a_server_that_gives_the_handshake_up_is_known_to_have_done_so(tmp_path: Path) -> None:
+    """It was updated: what was noted of its handshake is not told to anybody any more."""
+    body = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32022, "message": "Unsupported protocol version"}}
+
+    def failing(message: Json) -> web.Response | None:
+        return web.json_response(body, status=400) if message["method"] == "initialize" else None
+
+    async with lab(tmp_path) as it:
+        await it.client().connect()
+        it.server.failing, it.server.modern = failing, True
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c"}}
+        client = it.client()
+        assert 400 == (await client.post(client.message("initialize", params)))[0]
+        await it.client(version=MODERN).result("server/discover")
+        it.amber()
+
+        assert 400 == (await client.post(client.message("initialize", params)))[0]
+
+
 async def test_a_server_that_only_knows_2026_07_28_is_not_guessed_to_know_a_handshake(tmp_path: Path) -> None:
     """Its noted discovery names the revisions: a handshake client is told them while amber, as it would be when green."""
     async with lab(tmp_path, McpServer(modern=True)) as it:
@@ -654,7 +673,7 @@ async def test_an_unreachable_server_is_like_amber(tmp_path: Path) -> None:
         await client.connect()
 
         assert {"tools": TOOLS} == await client.result("tools/list")
-        assert sentence(await client.call()).startswith("one can't be reached. 127.0.0.1 cannot be reached.")
+        assert sentence(await client.call()).startswith("one isn't available. 127.0.0.1 cannot be reached.")
 
 
 async def test_a_call_whose_fate_is_unknown_says_so_and_is_not_repeated(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from trayapp.mcp.messages import METHOD_NOT_FOUND
+
 BODY_MAX = 4096  # bytes; the known bodies are far shorter
 
 # Error messages in JSON-RPC bodies with HTTP 400, as sent by the TypeScript SDK's examples and transport after a restart,
@@ -25,14 +27,14 @@ MESSAGES = (
 def lost(status: int, body: bytes) -> bool:
     """For the response to a request that carried the upstream's session id."""
     if status == 404:
-        return not _is_unknown_method(body)
+        return error_code(body) != METHOD_NOT_FOUND  # that is about the method, whatever the HTTP status
     return status == 400 and _message(body) in MESSAGES
 
 
-def _is_unknown_method(body: bytes) -> bool:
-    """-32601 is about the method, whatever the HTTP status."""
+def error_code(body: bytes) -> object:
+    """The code of a JSON-RPC error; None if the body is none."""
     error = _error(body)
-    return error is not None and error.get("code") == -32601
+    return None if error is None else error.get("code")
 
 
 def _message(body: bytes) -> object:

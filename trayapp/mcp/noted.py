@@ -1,4 +1,4 @@
-"""Notes of an MCP server's greetings and lists, which answer clients while the server can't be reached.
+"""Notes: the last `initialize` results and lists of an MCP server, which answer clients while it can't be reached.
 
 Notes are kept under everything that an answer may depend on: the workload, the account behind it, path and query, the
 headers that can change an answer, the protocol revision and the client's capabilities. So a list never reaches a caller
@@ -122,6 +122,13 @@ class Notes:
             if (key.path, key.version) == (path, asked) and isinstance(told, str):
                 return told
         return None
+
+    def forget_handshake(self, path: str) -> None:
+        """The server refuses it now."""
+        for key, each in self._variants.items():
+            if key.path == path and "initialize" in each.hellos:
+                each.forget("initialize")
+                self.changed = True
 
     def without_handshake(self, path: str) -> list[str]:
         """The revisions of a server that speaks none with a handshake; empty if it does, or nothing is known of it."""

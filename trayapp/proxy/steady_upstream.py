@@ -1,4 +1,4 @@
-"""The upstream's side of the steady MCP endpoint: forwards messages, notes greetings and lists, opens upstream sessions.
+"""The upstream's side of the steady MCP endpoint: forwards messages, takes notes, opens upstream sessions.
 
 An upstream's session belongs to one client's session of ours. It is made when the first message needs it, once however many
 arrive together, from the client's own `initialize` parameters.
@@ -16,8 +16,8 @@ from aiohttp import StreamReader, web
 
 from trayapp.core.model import AccessToken
 from trayapp.mcp import answers, messages
-from trayapp.mcp.lost import BODY_MAX, lost
-from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Id, Json
+from trayapp.mcp.lost import BODY_MAX, error_code, lost
+from trayapp.mcp.messages import CALLS, HELLOS, LISTS, UNSUPPORTED_VERSION, Id, Json
 from trayapp.mcp.noted import NoteKey, key_of
 from trayapp.mcp.sessions import Session
 from trayapp.proxy import headers
@@ -92,6 +92,11 @@ class UpstreamSessions:
             if lost(status, body):
                 raise SessionLostError(session, upstream_id)
             return await deliver(call.request, response, call.session, body)
+        if message.method == "initialize" and status == 400:
+            body = await _short(response, BODY_MAX)
+            if error_code(body) == UNSUPPORTED_VERSION:
+                self._no_handshake(call)
+            return await deliver(call.request, response, call.session, body)
         if status in GATEWAY and message.request and response.content_type not in (JSON, SSE):
             raise GatewayError(status)
         if status == 200 and notable:
@@ -103,7 +108,7 @@ class UpstreamSessions:
         return await deliver(call.request, response, call.session)
 
     async def _hello(self, call: Call, response: UpstreamResponse) -> web.StreamResponse:
-        """A greeting: noted, made to say that lists may change, and given an id of ours."""
+        """An `initialize` or `server/discover` result: noted, made to declare `listChanged`, and given an id of ours."""
         message = call.message
         body = await _short(response, NOTE_MAX, message.id)
         found = messages.answer_in(response.content_type, body, message.id) if message.id is not None else None
@@ -165,6 +170,7 @@ class UpstreamSessions:
             found, id_ = await self._own(call, None, hello, token)
         except GatewayError as error:
             if error.status in NO_HANDSHAKE:
+                self._no_handshake(call)
                 raise SessionDiffersError from None
             raise
         if found is None:
@@ -183,6 +189,11 @@ class UpstreamSessions:
             call.notes.note(account, key, "initialize", session.params, found)
             session.account = account
         (await self._store.sessions()).changed = True
+        self._store.changed()
+
+    def _no_handshake(self, call: Call) -> None:
+        """The server was replaced by one that knows none: nobody else is told of it."""
+        call.notes.forget_handshake(call.path)
         self._store.changed()
 
     async def _own(
