@@ -180,7 +180,7 @@ async def test_the_token_is_replaced_and_rejected_again(tmp_path: Path) -> None:
 
     async with lab(tmp_path) as it:
         it.server.failing = lambda request, message: web.Response(status=401)
-        assert "Call again." in said(await it.client.answer())
+        assert "Try again." in said(await it.client.answer())
 
 
 async def test_a_gateway_answers_in_the_place_of_the_server(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ async def test_the_post_breaks_off(tmp_path: Path) -> None:
     async with lab(tmp_path) as it:
         it.server.failing = cut
         assert "may or may not have run" in said(await it.client.answer())
-        assert "can't be reached" in (await it.client.answer("tools/list"))["error"]["message"]
+        assert "isn't available" in (await it.client.answer("tools/list"))["error"]["message"]
 
 
 async def test_an_unknown_session_stays_the_servers_word(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Answers in the upstream's place, by revision: what a client gets while the workload can't be reached.
+"""Answers in the upstream's place, by MCP revision: what a client gets while the workload can't be reached.
 
-Nothing is ever executed here and nothing promised: lists and greetings come from notes, calls get the sentence that says
-what is wrong and what helps, notifications are accepted.
+Nothing is executed here and nothing is promised: `initialize` results and lists come from notes (`mcp/noted.py`), calls
+get the sentence that says what is wrong and what to do, notifications are accepted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from trayapp.mcp.revisions import Revision
 
 REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 SERVER = {"name": "amberlight", "title": "Amberlight", "version": "1"}
-LISTED_LATER = "Its tools are listed once it is connected."
-LIST_GONE = "This list changed. Ask for it again without a cursor."
+LISTED_LATER = "Its tools will be listed once it's connected."
+LIST_GONE = "This list changed. Request it again without a cursor."
 
 
 def declared(hello: Json) -> Json:
-    """A greeting that goes to a client: every list that there is may change, and the client will be told."""
+    """An `initialize` or `server/discover` result as the client gets it: every list may change, and the client will be told."""
     capabilities = hello.get("capabilities")
     if not isinstance(capabilities, Mapping):
         return hello
@@ -34,8 +34,8 @@ def declared(hello: Json) -> Json:
 
 
 def initialize(noted: Json | None, version: str, why: Blocked) -> Json:
-    """The result of `initialize`: the noted one, or the least that is valid, of this revision. It has the sentence for the
-    model: without a tool there is no call that could be answered with it."""
+    """The result of `initialize`: the noted one, or a minimal one of this revision. The minimal one has the sentence in
+    `instructions`: without tools there is no call that could return it to the model."""
     if noted is not None:
         return declared(noted)
     return {
@@ -57,7 +57,7 @@ def answer(message: Message, revision: Revision, notes: Notes | None, key: NoteK
     if not message.request:
         return None
     if not message.answerable:
-        return messages.error(message, messages.INVALID_REQUEST, "The id of a request is a string or an integer.")
+        return messages.error(message, messages.INVALID_REQUEST, "The id of a request must be a string or an integer.")
     method = message.method
     if method == "server/discover":
         return _discover(message, notes, key)
@@ -66,7 +66,7 @@ def answer(message: Message, revision: Revision, notes: Notes | None, key: NoteK
     if method == "tools/call":
         return messages.result(message, refused_call(revision, why))
     if revision.modern and method in _HANDSHAKE_ONLY:
-        return messages.error(message, METHOD_NOT_FOUND, f"{revision.version} has no {method}.")
+        return messages.error(message, METHOD_NOT_FOUND, f"MCP {revision.version} has no method {method}.")
     if method == "ping" or method in REMEMBERED:
         return messages.result(message, {})
     return messages.error(message, INTERNAL_ERROR, why.text, why.facts())
@@ -92,7 +92,7 @@ def _discover(message: Message, notes: Notes | None, key: NoteKey) -> Json:
     """Only from a note: which era the upstream speaks cannot be guessed, and a client keeps to what it was told."""
     noted = None if notes is None else notes.hello(key, "server/discover")
     if noted is None:
-        return messages.error(message, METHOD_NOT_FOUND, "Not known yet: use initialize.")
+        return messages.error(message, METHOD_NOT_FOUND, "The protocol version isn't known yet. Use initialize.")
     return messages.result(message, {**declared(noted), **_CACHE, "resultType": "complete"})
 
 
@@ -121,10 +121,10 @@ def http_status(answer: Json, revision: Revision) -> int:
 
 
 def harmless(told: Json, now: Json, *, guessed: bool) -> bool:
-    """Whether a client that was told `told` may go on with an upstream that now says `now`.
+    """Whether a client that was told `told` may continue with an upstream that now says `now`.
 
-    The revision has to be the same, and no capability that was promised may be missing; what was only guessed promised
-    nothing that an empty list does not keep.
+    The revision has to be the same, and no capability that was promised may be missing. A guessed result promised
+    only lists, and those may be empty.
     """
     if told.get("protocolVersion") != now.get("protocolVersion"):
         return False

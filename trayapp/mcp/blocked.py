@@ -1,4 +1,4 @@
-"""What a client is told instead of an answer: one sentence with what is wrong and what helps, and facts for programs."""
+"""What a client is told instead of an answer: a sentence that says what is wrong and what to do, and facts for programs."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def without_token(name: str, why: Unavailable) -> Blocked:
 
 
 def unreachable(name: str, reason: str) -> Blocked:
-    """The login is fine; the workload's server is not to be had. `reason` is a sentence about its host."""
-    text = f"{name} can't be reached. {_sentence(reason)} Try again shortly."
+    """The login is fine; the workload's server can't be reached. `reason` is a sentence about its host."""
+    text = f"{name} isn't available. {_sentence(reason)} Try again shortly."
     return Blocked(name, text, Status.RUNNING.value, "upstream_unreachable", 5)
 
 
@@ -53,27 +53,27 @@ def answered_badly(name: str, host: str, status: int, called: bool) -> Blocked:
 
 
 def send_again(name: str) -> Blocked:
-    """The token was replaced while a request was on its way that can't be repeated from here."""
-    return Blocked(name, f"{name} got a new token while this was on its way. Call again.", "running", "retrying", 1)
+    """The token was replaced during a request that can't be repeated from here."""
+    return Blocked(name, f"{name} got a new token during this request. Try again.", "running", "retrying", 1)
 
 
 def fate_unknown(name: str) -> Blocked:
     """The call was sent, and the connection ended before the answer."""
-    text = f"The connection to {name} broke before it answered. The call may or may not have run: check before you repeat it."
+    text = f"The connection to {name} was lost before it answered. The call may or may not have run: check before you repeat it."
     return Blocked(name, text, Status.RUNNING.value, "fate_unknown")
 
 
 def session_restarted(name: str) -> Blocked:
     """The upstream forgot the session, and something in it may have depended on earlier calls."""
     text = (
-        f"{name} restarted its session, so this call was not made: what earlier calls set up may be gone. "
-        "Set it up again if it matters, then call again."
+        f"{name} restarted its session, so this call was not made: state from earlier calls may be gone. "
+        "Set it up again if needed, then repeat the call."
     )
     return Blocked(name, text, Status.RUNNING.value, "session_restarted", 0)
 
 
 def refused_request(name: str, status: int, said: str) -> Blocked:
-    """The server, or something before it, answered an HTTP error that is no answer of MCP. `said` is what it said."""
+    """The server, or something before it, answered with an HTTP error that isn't an MCP response. `said` is its text."""
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
     reason = " ".join("".join(each if each.isprintable() else " " for each in said).split())[:REASON_MAX]
     text = f"{name} answered {status}{f' ({phrase})' if phrase else ''}{f': {reason}' if reason else ''}"
@@ -81,19 +81,19 @@ def refused_request(name: str, status: int, said: str) -> Blocked:
 
 
 def no_session(name: str, reason: str) -> Blocked:
-    """It began no session, and nothing of the request was sent."""
+    """The server didn't start a session; nothing of the request was sent."""
     return Blocked(
         name, _sentence(f"{name} didn't start a session: {reason}"), Status.RUNNING.value, "upstream_error", 5
     )
 
 
 def gone(name: str) -> Blocked:
-    """There is no such workload, or no longer."""
-    return Blocked(name, f"Amberlight has no workload {name} any more. List the tools again.", Status.UNKNOWN.value)
+    """There is no such workload (any more)."""
+    return Blocked(name, f"Amberlight no longer has a workload {name}. List the tools again.", Status.UNKNOWN.value)
 
 
 def not_passed_on(name: str, what: str) -> str:
-    """For what a server asks of its client that the endpoint over all workloads can't ask of its many."""
+    """For a server's request to its client, which `/mcp` can't pass to any one of its clients."""
     return f"{name} asked for {what}, which /mcp doesn't pass on. Connect the client to /w/{name} for that."
 
 

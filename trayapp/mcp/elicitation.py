@@ -1,8 +1,8 @@
 """URL elicitation: asks the client to open a page on which a person can sign in to a red workload.
 
-2025-11-25: error -32042 names the page, and `notifications/elicitation/complete` says that it has done its work.
-2026-07-28: the result of the call is `input_required`; the client asks again with the person's answer. Earlier revisions
-know no pages. The address opens a page of ours that names the workload; it is never one that is signed in already.
+2025-11-25: error -32042 names the page, and `notifications/elicitation/complete` says that the sign-in
+is done. 2026-07-28: the result of the call is `input_required`; the client repeats it with the person's answer. Earlier
+revisions can't open pages. The URL opens a page of ours that names the workload; it is never pre-authenticated.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def request(message: Message, revision: Revision, why: Blocked, url: str, id_: s
     ask: Json = {
         "mode": "url",
         "url": url,
-        "message": f"Sign in to {why.workload} again, so that this call can be made.",
+        "message": f"Sign in to {why.workload} to make this call.",
     }
     if revision.modern:
         asked = {REQUEST: {"method": "elicitation/create", "params": ask}}
@@ -43,7 +43,7 @@ def request(message: Message, revision: Revision, why: Blocked, url: str, id_: s
 
 
 def complete(id_: str) -> Json:
-    """The page has done its work (2025-11-25)."""
+    """The sign-in is done (2025-11-25)."""
     return messages.notification(COMPLETE, {"elicitationId": id_})
 
 

@@ -1,4 +1,4 @@
-"""Sessions of MCP clients: an id of our own for each, which stays while the upstream's sessions come and go.
+"""Sessions of MCP clients: each has an id of ours, which stays the same while the upstream's sessions come and go.
 
 An id has 128 random bits and belongs to one workload and one path of it: whoever shows the workload's key and the id is
 that session. The ids outlive a restart; there are at most `SESSIONS_MAX`, and the one that was idle longest goes first.
