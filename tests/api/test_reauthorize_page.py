@@ -120,8 +120,8 @@ async def test_a_workload_that_is_signed_in_meanwhile(site: Site) -> None:
     url = site.link()
     site.red.clear()
 
-    assert "notes is signed in" in (await site.ask("GET", url))[1]
-    assert "notes is signed in" in (await site.ask("POST", url, Origin=site.server.url))[1]
+    assert "No sign-in needed for notes" in (await site.ask("GET", url))[1]
+    assert "No sign-in needed for notes" in (await site.ask("POST", url, Origin=site.server.url))[1]
     assert [] == site.begun
 
 

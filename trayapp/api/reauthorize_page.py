@@ -1,4 +1,4 @@
-"""The page that an MCP client may open for a red workload: it names the workload and its server, and has one button.
+"""The sign-in page that an MCP client may open for a red workload: names workload and server, and has one button.
 
 The address holds a secret that is good for one press of the button and for five minutes, and opens nothing else: no
 dashboard, no key, no token. The sign-in begins only after the press, by the same user of this machine (SECURITY.md 10). One
@@ -103,27 +103,31 @@ class ReauthorizePage:
         link = self._find(request)
         server = None if link is None else self._server_of(link.name)
         if link is None:
-            return _page("This link has expired", "<p>Call the tool again, or use Amberlight's tray menu.</p>", 404)
+            return _page(
+                "This link has expired", "<p>Call the tool again, or use Reauthorize in the tray menu.</p>", 404
+            )
         if server is None:
-            return _page(f"{link.name} is signed in", "<p>You can close this tab.</p>")
+            return _page(f"No sign-in needed for {link.name}", "<p>You can close this tab.</p>")
         name, host = html.escape(link.name), html.escape(server)
         text = (
-            f'<p>An MCP client on this computer needs <b class="name">{name}</b> ({host}), and its session has ended.</p>'
+            f'<p>An MCP client on this computer wants to use <b class="name">{name}</b> ({host}). Sign in to continue.</p>'
             '<form method="post"><button>Sign in</button></form>'
-            "<p><small>This opens the sign-in page of the server. Close this tab if you didn't expect it.</small></p>"
+            "<p><small>This opens the server's sign-in page. If you didn't expect this, close the tab.</small></p>"
         )
         return _page(f"Sign in to {link.name}?", text)
 
     async def press(self, request: web.Request) -> web.Response:
         """The button: the link is used up, and the sign-in begins."""
         if not await self._is_own(request):
-            return _page("Not for you", "<p>This link belongs to another user of this computer.</p>", 403)
+            return _page("Wrong user", "<p>This link works only for the user who runs Amberlight.</p>", 403)
         link = self._find(request)
         if link is None:
-            return _page("This link has expired", "<p>Call the tool again, or use Amberlight's tray menu.</p>", 404)
+            return _page(
+                "This link has expired", "<p>Call the tool again, or use Reauthorize in the tray menu.</p>", 404
+            )
         del self._links[_digest(request.match_info["secret"])]
         if self._server_of(link.name) is None:
-            return _page(f"{link.name} is signed in", "<p>You can close this tab.</p>")
+            return _page(f"No sign-in needed for {link.name}", "<p>You can close this tab.</p>")
         begun = await self._begin(link.name)
         if isinstance(begun, Problem):
             return _page("Couldn't start the sign-in", f"<p>{html.escape(begun.summary)}</p>", 502)
