@@ -109,7 +109,7 @@ class OpenSession:
 
     @property
     def guessed(self) -> bool:
-        """The greeting was Amberlight's own, made while nothing was known of the server."""
+        """The `initialize` result was Amberlight's own, made while nothing was known of the server."""
         info = self.session.server_info
         return info is not None and info.name == SERVER["name"]
 

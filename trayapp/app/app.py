@@ -1,4 +1,4 @@
-"""The running program: its two threads, its signals and its end. Decides nothing.
+"""The running program: its two threads, its signals and its shutdown. Decides nothing.
 
 Main thread: the tray, or with `--no-tray` the engine. Engine thread: one asyncio loop with engine, server and
 notifications. What the engine publishes goes to the tray's mailbox and to the notifications; what people click comes back

@@ -1,4 +1,4 @@
-"""Load the configuration into the running app. A file with a mistake changes nothing but a warning."""
+"""Load the configuration into the running app. An invalid file only shows a warning."""
 
 from __future__ import annotations
 

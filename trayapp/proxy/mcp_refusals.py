@@ -1,7 +1,7 @@
-"""Refusals in the words of MCP: SDKs show the sentence of a JSON-RPC error, and of other error bodies at most the status.
+"""Refusals as JSON-RPC errors: MCP SDKs show the message of one, and at most the status of any other error body.
 
-The HTTP status is the refusal's own. Some SDKs look at an error only if it carries the id of their request, so the id is
-read from the body where that is short and already on its way, whoever asks and whatever was refused.
+The HTTP status stays the refusal's own. Some SDKs ignore an error without the id of their request, so the id is read
+from the body if that is short and already sent, whoever the caller is and whatever the reason for the refusal.
 """
 
 from __future__ import annotations

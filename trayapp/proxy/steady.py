@@ -1,8 +1,8 @@
 """The steady MCP endpoint at `/w/NAME`: a client keeps its session and its tools while the workload has no token.
 
 Green, everything passes as it comes, and what the upstream says of itself is noted on the way. Without a usable token, or
-without a way to the upstream, the client is answered from here (`mcp/answers.py`): greetings and lists from the notes, calls
-by the sentence that says what is wrong. Every client of a revision with sessions has an id of ours, which stays while the
+without a way to the upstream, the client is answered from here (`mcp/answers.py`): `initialize` and lists from the notes,
+calls by the sentence that says what is wrong. Every client of a revision with sessions has an id of ours, which stays while the
 upstream's sessions come and go: the first request after an outage makes a real one. Nothing is executed twice: a request
 that may have reached the upstream is sent again only if repeating it changes nothing.
 """
