@@ -125,7 +125,7 @@ def flow(value: object) -> str:
 
 
 def mcp(value: object) -> str:
-    """Whose requests are an MCP client's."""
+    """Which requests count as an MCP client's."""
     if value not in ("auto", "on", "off"):
         raise ValueError('must be "auto", "on" or "off"')
     return str(value)
@@ -235,7 +235,12 @@ _WORKLOAD = (
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
     Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),
-    Setting("mcp", mcp, "keep MCP clients connected through outages: auto (those that look like one), on, off", "auto"),
+    Setting(
+        "mcp",
+        mcp,
+        "keep MCP clients connected during outages: auto (what looks like MCP), on (every POST), off",
+        "auto",
+    ),
 )
 
 _TIMING: tuple[tuple[str, Check, str, str], ...] = (
