@@ -30,12 +30,22 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = place / "amberlight"
     (program / "_internal/licences/lib").mkdir(parents=True)
     (program / "_internal/licences/lib/LICENSE").write_text("Do as you like.\n")
-    shutil.copy(sys.executable, program / "amberlight")
+    executable(program / "amberlight", place)
     library(program / "_internal/liblib.so", place)
     command = [sys.executable, str(SCRIPT), "--program", str(program), "--dist", str(place)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     subprocess.run(["dpkg-deb", "-x", done.stdout.strip(), place / "tree"], check=True)
     return place / "tree"
+
+
+def executable(target: Path, place: Path) -> None:
+    """Compile a small program; without a compiler this interpreter stands in, with whatever its builder left in it."""
+    source = place / "main.c"
+    source.write_text("int main(void) { return 0; }\n")
+    if shutil.which("cc") is None:
+        shutil.copy(sys.executable, target)
+        return
+    subprocess.run(["cc", "-s", "-O2", "-o", target, source], check=True)
 
 
 def library(target: Path, place: Path) -> None:
@@ -93,7 +103,7 @@ def test_no_directory_of_the_builder_is_searched(tree: Path) -> None:
 
 
 def test_lintian_finds_nothing(tree: Path) -> None:
-    """Not even pedantic and informational tags, apart from the overrides."""
+    """Not even pedantic and informational tags, apart from the overrides, some of which only the whole program needs."""
 
     lintian = shutil.which("lintian")
     if lintian is None:
@@ -102,4 +112,4 @@ def test_lintian_finds_nothing(tree: Path) -> None:
     command = [lintian, "--allow-root", "--pedantic", "--info", "--display-info", str(package)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     tags = [line for line in done.stdout.splitlines() if re.match(r"[EWIP]: ", line)]
-    assert [] == tags
+    assert [] == [tag for tag in tags if "unused-override" not in tag]
