@@ -1028,10 +1028,13 @@ async def test_a_thousand_sessions_are_the_most(tmp_path: Path) -> None:
         assert 404 == (await second.post(second.message("ping")))[0]
 
 
-async def test_a_paused_workload_says_so(tmp_path: Path) -> None:
-    """Every status has its sentence."""
+@pytest.mark.parametrize(
+    "help_", ["Resume it: amberlight start one.", "one is paused. Resume it: amberlight start one."]
+)
+async def test_a_paused_workload_says_so_once(tmp_path: Path, help_: str) -> None:
+    """Whether the help begins with the state or not."""
     async with lab(tmp_path) as it:
-        paused = replace(unavailable("stopped", None), status=Status.STOPPED, help="Resume it: amberlight start one.")
+        paused = replace(unavailable("stopped", None), status=Status.STOPPED, help=help_)
         it.site.tokens.answer = paused
         client = it.client()
         await client.connect()
