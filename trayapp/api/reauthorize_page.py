@@ -159,6 +159,6 @@ def _page(title: str, text: str, status: int = 200, *, refresh: str = "") -> web
     onward = f'<meta http-equiv="refresh" content="0; url={refresh}">' if refresh else ""
     body = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title} · Amberlight</title>{onward}'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{title}</h1>{text}</html>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><h1>{title}</h1>{text}<p><b class="name">Amberlight</b></p></html>'
     )
     return web.Response(status=status, body=body.encode(), headers=HEADERS)
