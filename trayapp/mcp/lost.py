@@ -31,6 +31,11 @@ def lost(status: int, body: bytes) -> bool:
     return status == 400 and _message(body) in MESSAGES
 
 
+def wants_one(status: int, body: bytes) -> bool:
+    """For the response to a request without a session id: the server had no sessions before, and has them now."""
+    return status == 400 and _message(body) in (*MESSAGES, "Bad Request: Missing session ID")
+
+
 def error_code(body: bytes) -> object:
     """The code of a JSON-RPC error; None if the body is none."""
     error = _error(body)

@@ -15,6 +15,7 @@ Id: TypeAlias = str | int
 Json: TypeAlias = dict[str, Any]
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+DEPTH_MAX = 200  # levels of objects and arrays in a message; Python can write about 900
 SESSION_NOT_FOUND = -32001  # what the official servers say of an unknown session, with HTTP 404
 UNSUPPORTED_VERSION = -32022  # 2026-07-28
 
@@ -63,11 +64,24 @@ def parse(body: bytes) -> Message | tuple[Message, ...]:
         data = json.loads(body)
     except (ValueError, RecursionError):
         raise NotJsonRpcError from None
+    if _too_deep(body, data):
+        raise NotJsonRpcError
     if isinstance(data, list):
         if not data:
             raise NotJsonRpcError
         return tuple(_message(each) for each in data)
     return _message(data)
+
+
+def _too_deep(body: bytes, data: object) -> bool:
+    """Whether it is nested so deeply that, as a part of something larger, it could not be written again."""
+    if body.count(b"{") + body.count(b"[") <= DEPTH_MAX:
+        return False
+    level, depth = [data], 0
+    while level and depth <= DEPTH_MAX:
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level, depth = [each for some in inner for each in some], depth + 1
+    return bool(level)
 
 
 def _message(data: object) -> Message:
@@ -138,6 +152,8 @@ def response_in(content_type: str, body: bytes, wanted: Id) -> Json | None:
             data = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if isinstance(data, dict) and data.get("id") == wanted and type(data.get("id")) is type(wanted):
+        if not isinstance(data, dict) or _too_deep(text, data):
+            continue
+        if data.get("id") == wanted and type(data.get("id")) is type(wanted):
             return data
     return None

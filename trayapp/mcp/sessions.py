@@ -37,6 +37,7 @@ class Session:
     unsaid: bool = False  # such a session was lost, and the client has not been told
     stale: bool = False  # its lists came from notes, or may have changed unheard
     guessed: bool = False  # what it was told at `initialize` was neither the upstream's word nor noted
+    depended_on: str | None = None  # the last session that was lost although a call had succeeded in it
     elicitation: str = ""  # the id of a page that it was asked to open
     replayed: dict[str, Json] = field(default_factory=dict)  # by method and subject: log level, subscriptions
 
@@ -61,7 +62,8 @@ class Session:
 
     def lost(self) -> None:
         """The upstream does not know it any more."""
-        self.unsaid = self.unsaid or (self.called and self.upstream is not None)
+        if self.called and self.upstream is not None:
+            self.unsaid, self.depended_on = True, self.upstream
         self.renewed()
 
     def renewed(self) -> None:
@@ -141,7 +143,8 @@ def load(text: str) -> Sessions:
         try:
             session = Session(**{name: row[name] for name in _KEPT})
             texts = (session.id, session.workload, session.path, session.account, session.upstream or "")
-            if all(isinstance(each, str) for each in texts) and isinstance(session.params, dict):
+            objects = (session.params, session.told, session.replayed)
+            if all(isinstance(each, str) for each in texts) and all(isinstance(each, dict) for each in objects):
                 sessions._sessions[session.id] = session
         except (KeyError, TypeError):
             continue

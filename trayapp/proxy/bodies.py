@@ -17,6 +17,7 @@ from trayapp.server.replies import Refusal
 
 REPLAY_MAX = 1024 * 1024  # bytes kept for a second attempt; MCP messages are far shorter
 READ_LIMIT = 30.0  # s for a short body; the client is on this machine
+BROKEN = "The body breaks off, or is not framed as HTTP wants it."
 
 
 @dataclass(slots=True)
@@ -48,9 +49,30 @@ class ReplayableBody:
     def __init__(self, content: StreamReader) -> None:
         self._content = content
         self._so_far: bytearray | None = bytearray()
+        self._ahead = b""  # read already, and not yet sent
         self.whole: bytes | None = None
 
+    async def read_ahead(self) -> bool:
+        """Read it before it is sent; whether it ended while it was short."""
+        ahead = bytearray()
+        try:
+            async with asyncio.timeout(READ_LIMIT):
+                while len(ahead) <= REPLAY_MAX and not self._content.at_eof():
+                    ahead += await self._content.readany()
+        except web.RequestPayloadError:
+            raise Refusal(400, "bad_body", BROKEN) from None
+        except TimeoutError:
+            pass
+        self._ahead = bytes(ahead)
+        if self._content.at_eof() and len(ahead) <= REPLAY_MAX:
+            self.whole = self._ahead
+        return self.whole is not None
+
     async def chunks(self) -> AsyncIterator[bytes]:
+        if self._ahead:
+            self._so_far = bytearray(self._ahead) if len(self._ahead) <= REPLAY_MAX else None
+            yield self._ahead
+            self._ahead = b""
         async for chunk in self._content.iter_any():
             if self._so_far is not None:
                 self._so_far += chunk
@@ -59,6 +81,14 @@ class ReplayableBody:
             yield chunk
         if self._so_far is not None:
             self.whole = bytes(self._so_far)
+
+
+async def message_of(request: web.Request) -> Body:
+    """The same where a message is expected: one of unknown length is read too, for as long as it is short."""
+    body = await body_of(request)
+    if body.replayable is not None and await body.replayable.read_ahead():
+        return Body(whole=body.replayable.whole)
+    return body
 
 
 async def body_of(request: web.Request) -> Body:
@@ -78,6 +108,6 @@ async def body_of(request: web.Request) -> Body:
         async with asyncio.timeout(READ_LIMIT):
             return Body(whole=await request.read())
     except web.RequestPayloadError:
-        raise Refusal(400, "bad_body", "The body breaks off, or is not framed as HTTP wants it.") from None
+        raise Refusal(400, "bad_body", BROKEN) from None
     except TimeoutError:
         raise Refusal(408, "timeout", f"The body did not arrive within {READ_LIMIT:.0f} seconds.") from None

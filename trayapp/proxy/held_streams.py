@@ -32,6 +32,7 @@ class HeldStream:
         self.acknowledged = False
         self.last_event_id: str | None = request.headers.get("Last-Event-ID")
         self.detached = True  # no upstream stream is attached
+        self.account: str | None = None  # whose token it was attached with last
         self.upstream: str | None = None  # the id of the upstream session that was attached last
         self._request = request
         self._response = web.StreamResponse(headers={**HEAD, **head})
@@ -118,13 +119,15 @@ class HeldStream:
 
 async def whole_events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The stream cut after events, so that something can be put between them. Each piece ends with an empty line."""
-    held = b""
+    held = bytearray()
     async for chunk in chunks:
+        begin = max(len(held) - 3, 0)  # what is before it has been searched
         held += chunk
-        end = max(held.rfind(b"\n\n"), held.rfind(b"\r\n\r\n"), held.rfind(b"\r\r"))
+        end = max(held.rfind(each, begin) for each in (b"\n\n", b"\r\n\r\n", b"\r\r"))
         if end >= 0:
             end += 4 if held[end : end + 4] == b"\r\n\r\n" else 2
-            piece, held = held[:end], held[end:]
+            piece = bytes(held[:end])
+            del held[:end]
             yield piece
         elif len(held) > EVENT_MAX:
             return

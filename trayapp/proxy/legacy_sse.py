@@ -18,7 +18,7 @@ from trayapp.mcp import answers, blocked, messages
 from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, Json, Message, NotJsonRpcError
 from trayapp.mcp.revisions import BY_VERSION
-from trayapp.proxy.bodies import body_of
+from trayapp.proxy.bodies import message_of
 from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
@@ -110,7 +110,7 @@ class LegacyEndpoint:
         deliver: Deliver,
     ) -> web.StreamResponse:
         """Pass the message on, or answer it on the stream. Raises `NotMcpError` if it is none, and `Refusal`."""
-        body = await body_of(request)
+        body = await message_of(request)
         try:
             message = messages.parse(body.whole or b"")
         except NotJsonRpcError:

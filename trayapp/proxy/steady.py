@@ -24,7 +24,7 @@ from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json, Message, NotJsonRpcError
 from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META
 from trayapp.mcp.sessions import Session
-from trayapp.proxy.bodies import Body, body_of
+from trayapp.proxy.bodies import Body, message_of
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
     Forwarder,
@@ -34,7 +34,7 @@ from trayapp.proxy.forwarding import (
     unreachable,
 )
 from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
-from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_head, reply, session_gone
+from trayapp.proxy.steady_call import MESSAGE, Call, accepted, answered, own_head, reply, session_gone, unreadable
 from trayapp.proxy.steady_headers import SESSION, SessionHeaders
 from trayapp.proxy.steady_requests import first_message, is_plain_call, looks_like_mcp, revision_of
 from trayapp.proxy.steady_store import SteadyStore
@@ -43,6 +43,7 @@ from trayapp.proxy.steady_upstream import GatewayError, SessionDiffersError, Ses
 
 SIGN_IN_WAIT = 45.0  # s that a call may wait for a sign-in that its client agreed to; clients give up after 60
 SIGN_IN_POLL = 0.25  # s
+DELETE_LIMIT = 5.0  # s that the end of a session may take upstream
 
 
 class NotMcpError(Exception):
@@ -83,7 +84,7 @@ class SteadyEndpoint:
         session = (await self._store.sessions()).find(shown, target.name, path) if shown else None
         body = Body()
         if request.method == hdrs.METH_POST:
-            body = await body_of(request)
+            body = await message_of(request)
             if session is not None and session.live and is_plain_call(body.whole) and not session.unsaid:
                 token = self._tokens.peek(target.name)
                 if isinstance(token, AccessToken) and session.account == self._tokens.account(target.name):
@@ -158,10 +159,12 @@ class SteadyEndpoint:
         except NotJsonRpcError:
             if call.session is None and not (shown and call.body.whole is None):
                 raise NotMcpError(call.body) from None
-            parsed = Message()  # too long to be looked at, or for the upstream to refuse: it only passes
+            parsed, call.readable = Message(), False  # too long to be looked at, or malformed: it only passes
         first = parsed[0] if isinstance(parsed, tuple) else parsed
         call.request[MESSAGE] = first
         call.message, call.revision = first, revision_of(call.request, first, call.session)
+        batch = parsed if isinstance(parsed, tuple) else (parsed,)
+        call.answer_due = not call.readable or any(each.request for each in batch)
         if first.method == "initialize" and not isinstance(parsed, tuple):
             call.session = None  # a new one, whatever id came with it
         elif shown and call.session is None and not call.revision.modern:
@@ -218,7 +221,7 @@ class SteadyEndpoint:
         """The upstream's response, or why there is none. `failed`: it was sent once already, and this came of it."""
         message, session, name = call.message, call.session, call.name
         sent = False  # whether the upstream may have got this very message
-        if session is not None and session.unsaid and message.method == "tools/call":
+        if failed is None and session is not None and session.unsaid and message.method == "tools/call":
             return self._restarted(session, name)
         try:
             for number in range(2):
@@ -237,7 +240,9 @@ class SteadyEndpoint:
                         error.session.lost()
                         error.session.stale = True
                         self._store.changed()
-                    if not message.request:
+                    elif error.session.depended_on == error.upstream and message.method == "tools/call":
+                        repeat = False  # it was sent before anybody knew that the session is gone
+                    if not call.answer_due:
                         return accepted(error.session)
                     if not repeat:
                         break
@@ -250,10 +255,10 @@ class SteadyEndpoint:
             self._end(session)
             return session_gone()
         except GatewayError as error:
-            called = sent and message.method in CALLS
+            called = sent and (message.method in CALLS or not call.readable)
             return blocked.answered_badly(name, call.upstream.host, error.status, called)
         except UPSTREAM_ERRORS as error:
-            if sent and message.method in CALLS and not nothing_sent(error):
+            if sent and (message.method in CALLS or not call.readable) and not nothing_sent(error):
                 return blocked.fate_unknown(name)
             return blocked.unreachable(name, unreachable(error, call.upstream).message)
 
@@ -268,6 +273,8 @@ class SteadyEndpoint:
     async def _local(self, call: Call, why: Blocked) -> web.StreamResponse:
         """What is said in the upstream's place."""
         message, session, notes = call.message, call.session, call.known_notes()
+        if not call.readable:
+            return unreadable(call, why)
         if not call.revision.version:
             version = str(message.meta.get(VERSION_META, ""))
             return reply(answers.unsupported(message, list(BY_VERSION), version), 400, session)
@@ -331,8 +338,11 @@ class SteadyEndpoint:
         if isinstance(token, AccessToken) and session.live and session.upstream is not None:
             head = SessionHeaders(call.request, call.upstream, session, plain=False)
             with contextlib.suppress(NoTokenError, SendAgainError, *UPSTREAM_ERRORS):
-                async with self._forwarder.send(
-                    call.name, "DELETE", call.upstream, call.url, head, Body(), token, counts=False
+                async with (
+                    asyncio.timeout(DELETE_LIMIT),
+                    self._forwarder.send(
+                        call.name, "DELETE", call.upstream, call.url, head, Body(), token, counts=False
+                    ),
                 ):
                     pass
         return web.Response(status=200, headers=own_head(None))
@@ -359,6 +369,7 @@ class SteadyEndpoint:
 
     async def close(self) -> None:
         """Write what is not written yet."""
+        await self._upstream.close()
         await self._store.close()
 
 

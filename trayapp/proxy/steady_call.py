@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from trayapp.mcp import answers, messages
+from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import Json, Message
 from trayapp.mcp.noted import NoteKey, Notes, key_of
 from trayapp.mcp.revisions import CAPABILITIES_META, Revision
@@ -35,6 +36,8 @@ class Call:
     session: Session | None
     account: str | None
     notes: Notes
+    readable: bool = True  # False: the body is too long to be looked at, or malformed
+    answer_due: bool = True  # False: only notifications and responses
 
     def known_notes(self) -> Notes | None:
         """The notes, if they are of this login."""
@@ -67,6 +70,16 @@ def reply(answer: Json | list[Json], status: int, session: Session | None) -> we
 def answered(call: Call, answer: Json) -> web.Response:
     """A response to this message, with the HTTP status that its revision wants."""
     return reply(answer, answers.http_status(answer, call.revision), call.session)
+
+
+def unreadable(call: Call, why: Blocked) -> web.Response:
+    """For what can't be passed on and was not read: an error, because an answer may be awaited."""
+    if call.body.whole is not None:
+        return reply(messages.error(None, messages.PARSE_ERROR, "Parse error"), 400, call.session)
+    refused = reply(messages.error(None, messages.INTERNAL_ERROR, why.text, why.facts()), 503, call.session)
+    if why.retry_after is not None:
+        refused.headers["Retry-After"] = str(why.retry_after)
+    return refused
 
 
 def accepted(session: Session | None) -> web.Response:

@@ -63,7 +63,8 @@ class ClientStreams:
     async def _hold(self, call: Call, stream: HeldStream) -> web.StreamResponse:
         streams = self._streams.setdefault(call.name, {})
         streams[stream] = call.session
-        self._usable[call.name] = isinstance(self._tokens.peek(call.name), AccessToken)
+        usable = isinstance(self._tokens.peek(call.name), AccessToken)
+        self._usable[call.name] = usable and self._usable.get(call.name, True)  # what is new, `published` is to notice
         if self._closing:
             stream.close()
         try:
@@ -78,6 +79,9 @@ class ClientStreams:
         """The upstream's events for as long as they come; whether there was such a stream."""
         token = self._tokens.peek(call.name)
         session = call.session
+        stream.account = self._tokens.account(call.name)
+        if session is not None and stream.account not in (None, session.account):
+            self._renew(session, stream.account)
         if session is not None and session.stale and isinstance(token, AccessToken):
             await self.tell_changed(call.name, session)  # it became usable while no stream was open
         if not isinstance(token, AccessToken) or (session is not None and not session.live):
@@ -94,7 +98,9 @@ class ClientStreams:
             async with self._forwarder.send(
                 call.name, call.request.method, call.upstream, call.url, head, call.body, token, counts=False
             ) as response:
-                if response.status != 200 or response.content_type != SSE:
+                if response.status != 200 or response.content_type != SSE or "Content-Encoding" in response.headers:
+                    if 400 <= response.status < 500:
+                        stream.last_event_id = None  # perhaps it means nothing there any more
                     if session is not None and response.status == 404 and session.upstream == upstream_id:
                         session.lost()
                         session.stale = True
@@ -128,7 +134,7 @@ class ClientStreams:
         if stream.subscription is None:
             return piece
         kept = []
-        for block in piece.replace(b"\r\n", b"\n").split(b"\n\n"):
+        for block in piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n"):
             data = next(iter(messages.events(block + b"\n\n")), None)
             try:
                 said = json.loads(data) if data is not None else None
@@ -177,13 +183,27 @@ class ClientStreams:
                 task.add_done_callback(self._telling.discard)
 
     async def _became_usable(self, name: str) -> None:
-        for stream, session in list(self._streams.get(name, {}).items()):
-            stream.wake()
-            if session is None:
-                continue
-            if session.elicitation:
-                await stream.send(elicitation.complete(session.elicitation))
-                session.elicitation = ""
-            if not session.live:
-                session.stale = True
-                await self.tell_changed(name, session)
+        streams = list(self._streams.get(name, {}).items())
+        await asyncio.gather(*(self._tell_usable(name, stream, session) for stream, session in streams))
+
+    async def _tell_usable(self, name: str, stream: HeldStream, session: Session | None) -> None:
+        account = self._tokens.account(name)
+        if account is not None and stream.account not in (None, account):
+            stream.move()  # what is attached was opened with somebody else's token
+        stream.wake()
+        if session is None:
+            return
+        if account not in (None, session.account):
+            self._renew(session, account)
+        if session.elicitation:
+            done, session.elicitation = session.elicitation, ""
+            await stream.send(elicitation.complete(done))
+        if not session.live:
+            session.stale = True
+        await self.tell_changed(name, session)
+
+    @staticmethod
+    def _renew(session: Session, account: str | None) -> None:
+        """The upstream's session was made with somebody else's token."""
+        session.renewed()
+        session.account, session.stale = account or "", True

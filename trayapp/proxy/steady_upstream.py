@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -16,7 +17,7 @@ from aiohttp import StreamReader, web
 
 from trayapp.core.model import AccessToken
 from trayapp.mcp import answers, messages
-from trayapp.mcp.lost import BODY_MAX, error_code, lost
+from trayapp.mcp.lost import BODY_MAX, error_code, lost, wants_one
 from trayapp.mcp.messages import CALLS, HELLOS, LISTS, UNSUPPORTED_VERSION, Id, Json
 from trayapp.mcp.noted import NoteKey, key_of
 from trayapp.mcp.sessions import Session
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 NOTE_MAX = 4 * 1024 * 1024  # bytes of one answer that is noted; a longer one only passes
 GATEWAY = frozenset((502, 503, 504))
 NO_HANDSHAKE = frozenset((400, 404, 405, 406, 415, 501))  # to `initialize`: it speaks 2026-07-28 only, or HTTP+SSE
+MAKE_LIMIT = 30.0  # s until an upstream session has to be there
 HELLO_ID = "amberlight-session"  # of the `initialize` that we send ourselves
 
 
@@ -67,7 +69,14 @@ class UpstreamSessions:
         self._tokens = forwarder.tokens
         self._store = store
         self._tell_changed = tell_changed
-        self._locks: dict[str, asyncio.Lock] = {}  # by session, while its upstream session is being made
+        self._making: dict[str, asyncio.Task[None]] = {}  # by session, while its upstream session is being made
+
+    async def close(self) -> None:
+        """Give up what nobody waits for any more."""
+        making = list(self._making.values())
+        for task in making:
+            task.cancel()
+        await asyncio.gather(*making, return_exceptions=True)
 
     async def send(self, call: Call, token: AccessToken) -> web.StreamResponse:
         """Send the message and deliver the response.
@@ -87,9 +96,9 @@ class UpstreamSessions:
         """Deliver a response. `upstream_id` is the session id that went with the request."""
         session, message, status = call.session, call.message, response.status
         notable = message.request and (message.method in LISTS or message.method in HELLOS)
-        if session is not None and upstream_id is not None and status in (400, 404):
+        if session is not None and (status == 400 or (status == 404 and upstream_id is not None)):
             body = await _short(response, BODY_MAX)
-            if lost(status, body):
+            if lost(status, body) if upstream_id is not None else wants_one(status, body):
                 raise SessionLostError(session, upstream_id)
             return await deliver(call.request, response, call.session, body)
         if message.method == "initialize" and status == 400:
@@ -111,7 +120,8 @@ class UpstreamSessions:
         """An `initialize` or `server/discover` result: noted, made to declare `listChanged`, and given an id of ours."""
         message = call.message
         body = await _short(response, NOTE_MAX, message.id)
-        found = messages.answer_in(response.content_type, body, message.id) if message.id is not None else None
+        plain = _decoded(response, body)
+        found = messages.answer_in(response.content_type, plain, message.id) if message.id is not None else None
         if found is None:
             return await deliver(call.request, response, call.session, body)
         told = answers.declared(found)
@@ -141,9 +151,9 @@ class UpstreamSessions:
                     self._note(call, call.key(), found)
 
     def _note(self, call: Call, key: NoteKey, answer: Json) -> None:
-        account = call.account or self._tokens.account(call.name)
-        if account is None:
-            return
+        account = self._tokens.account(call.name)
+        if account is None or call.account not in (None, account):
+            return  # it changed while this was on its way: whose answer it is cannot be told
         if not call.notes.note(account, key, call.message.method, call.message.params, answer):
             log.info("%s: %s is too long to be noted", call.name, call.message.method)
         self._store.changed()
@@ -154,17 +164,25 @@ class UpstreamSessions:
         Raises `SessionDiffersError` if it is not what the client was told, `GatewayError` if the upstream answered
         something else, and what `Forwarder.send` raises. The client's own message has not been sent then.
         """
-        lock = self._locks.setdefault(session.id, asyncio.Lock())
-        try:
-            async with lock:
-                if not session.live:
-                    await self._initialize(call, session, token)
-        finally:
-            if not lock.locked():
-                self._locks.pop(session.id, None)
+        if not session.live:
+            making = self._making.get(session.id)
+            if making is None:
+                making = asyncio.create_task(self._initialize(call, session, token), name="begin an upstream session")
+                self._making[session.id] = making
+                making.add_done_callback(lambda task: self._made(session, task))
+            await asyncio.shield(making)  # one client that leaves doesn't end it for the others
         await self._tell_changed(call.name, session)
 
+    def _made(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._making.pop(session.id, None)
+        if not task.cancelled():
+            task.exception()  # whoever still waits has it too
+
     async def _initialize(self, call: Call, session: Session, token: AccessToken) -> None:
+        async with asyncio.timeout(MAKE_LIMIT):
+            await self._handshake(call, session, token)
+
+    async def _handshake(self, call: Call, session: Session, token: AccessToken) -> None:
         hello = {"jsonrpc": "2.0", "id": HELLO_ID, "method": "initialize", "params": session.params}
         try:
             found, id_ = await self._own(call, None, hello, token)
@@ -183,11 +201,12 @@ class UpstreamSessions:
             again = {"jsonrpc": "2.0", "id": f"{HELLO_ID}-{number}", "method": what.partition(" ")[0], "params": params}
             with contextlib.suppress(GatewayError):  # what can't be set again is lost; the session is not
                 await self._own(call, session, again, token)
-        session.live, session.called = True, False
+        session.live, session.called, session.upstream = True, False, id_
         key = key_of(call.path, call.request.headers.items(), session.revision.version, session.capabilities)
         if (account := call.account or self._tokens.account(call.name)) is not None:
-            call.notes.note(account, key, "initialize", session.params, found)
             session.account = account
+        if account is not None and account == self._tokens.account(call.name):
+            call.notes.note(account, key, "initialize", session.params, found)
         (await self._store.sessions()).changed = True
         self._store.changed()
 
@@ -205,7 +224,7 @@ class UpstreamSessions:
         async with self._forwarder.send(
             call.name, "POST", call.upstream, call.url, head, body, token, counts=call.message.method in CALLS
         ) as response:
-            text = await _short(response, NOTE_MAX, message.get("id"))
+            text = _decoded(response, await _short(response, NOTE_MAX, message.get("id")))
             if not 200 <= response.status < 300:
                 raise GatewayError(response.status)
             found = messages.answer_in(response.content_type, text, message["id"]) if "id" in message else None
@@ -250,6 +269,16 @@ async def _short(response: UpstreamResponse, limit: int, wanted: Id | None = Non
         if wanted is not None and response.content_type == SSE and messages.response_in(SSE, bytes(body), wanted):
             break
     return bytes(body)
+
+
+def _decoded(response: UpstreamResponse, body: bytes) -> bytes:
+    """The body without the compression that nobody asked for."""
+    if response.headers.get("Content-Encoding", "").lower() not in ("gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, NOTE_MAX)
+    except zlib.error:
+        return body
 
 
 async def _after(body: bytes | None, rest: StreamReader) -> AsyncIterator[bytes]:
