@@ -168,6 +168,18 @@ async def test_a_batch_in_a_lost_session_is_answered(tmp_path: Path, called: boo
         assert called == ("isError" in answer[0]["result"])
 
 
+async def test_an_initialize_in_escapes_is_one(tmp_path: Path) -> None:
+    """Whatever it holds besides, it begins a session of its own."""
+    text = b'{"jsonrpc":"2.0","id":1,"method":"\\u0069nitialize","params":{"protocolVersion":"2025-11-25","x":"tools/call"}}'
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+
+        _, _, head = await it.site.ask("POST", headers={**ACCEPT, "Mcp-Session-Id": client.session}, data=text)
+
+        assert head["Mcp-Session-Id"] not in (None, client.session)
+
+
 # --- sessions --------------------------------------------------------------------------------------------------------
 
 
@@ -295,6 +307,15 @@ async def test_deeply_nested_capabilities_are_no_server_error(tmp_path: Path, ca
 
             assert status == (200 if depth < 200 else 503), depth
         assert "Traceback" not in caplog.text
+
+
+async def test_a_directory_that_is_none_stops_nothing(tmp_path: Path) -> None:
+    """Nothing is kept, the log says so, and a workload can be removed."""
+    (tmp_path / "mcp").write_text("x")
+    async with lab(tmp_path) as it:
+        await it.client().connect()
+
+        await it.site.proxy.steady.forget(NAME)
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------

@@ -29,7 +29,9 @@ def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
     return False
 
 
-_NOT_PLAIN = re.compile(rb'inputResponses|"(?:initialize|server/|subscriptions/|logging/|resources/|[a-z/]*list")')
+_NOT_PLAIN = re.compile(
+    rb'inputResponses|\\u00[2-7]|"(?:initialize|server/|subscriptions/|logging/|resources/|[a-z/]*list")'
+)
 
 
 def is_plain_call(body: bytes | None) -> bool:

@@ -73,8 +73,11 @@ class SteadyStore:
         self._notes.pop(workload, None)
         (await self.sessions()).forget(workload)
         if self._directory is not None:
-            await asyncio.to_thread((self._directory / f"notes-{workload}.json").unlink, missing_ok=True)
             self.changed()
+            try:
+                await asyncio.to_thread((self._directory / f"notes-{workload}.json").unlink, missing_ok=True)
+            except OSError as error:
+                log.warning("what %s offered could not be deleted: %s", workload, error)
 
     async def close(self) -> None:
         """Write what is not written yet."""
@@ -84,8 +87,13 @@ class SteadyStore:
         await self._save()
 
     async def _save_soon(self) -> None:
-        await asyncio.sleep(DELAY)
-        await self._save()
+        while self._unsaved():  # also what changed while the last of it was written
+            await asyncio.sleep(DELAY)
+            await self._save()
+
+    def _unsaved(self) -> bool:
+        sessions = self._sessions
+        return (sessions is not None and sessions.changed) or any(each.changed for each in self._notes.values())
 
     async def _save(self) -> None:
         texts = {f"notes-{name}.json": each for name, each in self._notes.items() if each.changed}
