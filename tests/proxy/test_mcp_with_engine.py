@@ -162,7 +162,7 @@ async def test_a_workload_that_is_being_removed_says_so(tmp_path: Path) -> None:
         await world.until(lambda: it.oauth.count("token") > 1)
         world.do(Verb.REMOVE)
         await world.becomes("removing")
-        assert (await client.call()).startswith("one is being removed.")
+        assert (await client.call()).startswith("one is being removed")
         status, body, head = await it.site.ask(b"{}", **PLAIN)
         assert (503, "stopped", None) == (status, json.loads(body)["error"], head.get("Retry-After"))
         it.oauth.mode = Mode.SUCCESS
