@@ -146,11 +146,13 @@ lint() {
 OUTSIDE="desktop or real"
 
 # beside NAME COMMAND...: runs it in the background; joined NAME waits for it, prints its output and returns its code.
+# It gets what the tests leave of the processors: some of them measure short times.
 beside() {
     local name=$1
     shift
     "$@" >"$outputs/$name" 2>&1 &
     printf '%s' $! >"$outputs/$name.pid"
+    renice -n 19 -p $! >/dev/null 2>&1 || true
 }
 
 joined() {

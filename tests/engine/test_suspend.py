@@ -116,6 +116,7 @@ async def test_a_sleep_that_is_called_off_marks_nothing(tmp_path: Path, monkeypa
     assert 2 == server.count("token")
 
 
+@pytest.mark.alone
 async def test_queued_attempts_are_not_waited_for(tmp_path: Path) -> None:
     """Only those in flight are; the others stay in the queue."""
 

@@ -116,6 +116,7 @@ def login1() -> Iterator[Login1]:
 # --- logind ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_the_lock_is_held_through_each_sleep(bus: Bus, login1: Login1) -> None:
     """The lock is taken immediately, held until `done`, and taken again after the wake; it is a delay lock on sleep only."""
 

@@ -111,6 +111,7 @@ async def test_an_upstream_that_rejects_everything(tmp_path: Path) -> None:
             assert "running ok" == site.world.status()
 
 
+@pytest.mark.alone
 async def test_tokens_that_expire_under_way(tmp_path: Path) -> None:
     """With tokens of a second, rotating, and one revoked by the way: every one of many requests is answered."""
 
