@@ -22,6 +22,7 @@ from trayapp.oauthtest import Mode, OAuthServer, browse
 
 NAME = "lab"
 LIMIT = 30.0  # s
+POLL = 0.02  # s
 CONFIG = """
 [settings]
 port = {port}
@@ -117,8 +118,14 @@ class Site:
     def green(self) -> None:
         """All trouble ends, and it is retried."""
         self._heal()
-        self.program.act(Verb.RETRY, NAME)
-        self.becomes("running")
+
+        def runs() -> bool:
+            if self.program.status(NAME).startswith("running "):
+                return True
+            self.program.act(Verb.RETRY, NAME)  # one that joined an attempt from before brings nothing
+            return False
+
+        _until(runs, f"running, not {self.program.status(NAME)}", pause=1.1)  # M8: a manual attempt a second
 
     def _heal(self) -> None:
         self.upstream.distrust = False
@@ -141,8 +148,8 @@ class Site:
         self.becomes("running")
 
 
-def _until(holds: Callable[[], object], what: str) -> None:
+def _until(holds: Callable[[], object], what: str, pause: float = POLL) -> None:
     end = time.monotonic() + LIMIT
     while not holds():
         assert time.monotonic() < end, f"gave up waiting for the workload to be {what}"
-        time.sleep(0.02)
+        time.sleep(pause)
