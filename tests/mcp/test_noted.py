@@ -181,3 +181,12 @@ def test_any_answer_is_noted_or_left(answer: dict[str, Any], cursor: Any) -> Non
     found = notes.list_of(KEY, LIST)
 
     assert found is None or isinstance(found, list)
+
+
+def test_a_legacy_server_is_remembered() -> None:
+    """With no account at all; notes from before this was kept say nothing of it."""
+    notes = noted.Notes()
+    notes.legacy = True
+    assert noted.load(notes.dump()).legacy
+    assert not noted.load('{"format": 1, "account": null, "variants": []}').legacy
+    assert not noted.load('{"format": 1, "account": null, "legacy": "yes", "variants": []}').legacy

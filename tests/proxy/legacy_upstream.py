@@ -15,10 +15,15 @@ Json = dict[str, Any]
 
 @dataclass
 class LegacyServer:
-    """`failing` answers a POST in place of the server; `raw` bytes go onto the newest stream as they are."""
+    """`failing` answers a POST in place of the server, and `closed` a GET; `raw` bytes go onto the newest stream as they
+    are. `version` is what `initialize` is answered, empty: what was asked for."""
 
     streams: dict[str, web.StreamResponse] = field(default_factory=dict)
     seen: list[Json] = field(default_factory=list)
+    ends: dict[str, asyncio.Event] = field(default_factory=dict)
+    version: str = "2024-11-05"
+    announces: str = "/messages/"
+    closed: Callable[[web.BaseRequest], web.StreamResponse] | None = None
     failing: Callable[[web.BaseRequest, Json], web.StreamResponse | None] = lambda request, message: None
 
     def methods(self) -> list[str]:
@@ -27,7 +32,15 @@ class LegacyServer:
     async def raw(self, data: bytes) -> None:
         await list(self.streams.values())[-1].write(data)
 
+    def drop(self) -> None:
+        """End every stream; their sessions are gone."""
+        self.streams.clear()
+        for each in self.ends.values():
+            each.set()
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET" and self.closed is not None:
+            return self.closed(request)
         if request.method == "GET":
             return await self._stream(request)
         message = json.loads(await request.read())
@@ -43,20 +56,20 @@ class LegacyServer:
         return web.Response(status=202, text="Accepted")
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
-        session = f"s{len(self.streams) + 1}"
+        session = f"s{len(self.ends) + 1}"
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        self.streams[session] = response
-        await response.write(f"event: endpoint\r\ndata: /messages/?session_id={session}\r\n\r\n".encode())
-        await asyncio.Event().wait()
+        self.streams[session], self.ends[session] = response, asyncio.Event()
+        await response.write(f"event: endpoint\r\ndata: {self.announces}?session_id={session}\r\n\r\n".encode())
+        await self.ends[session].wait()
         return response
 
-    @staticmethod
-    def _result(message: Json) -> Json:
+    def _result(self, message: Json) -> Json:
         match message["method"]:
             case "initialize":
+                version = self.version or message["params"]["protocolVersion"]
                 server = {"name": "legacy", "version": "1"}
-                return {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}}, "serverInfo": server}
+                return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
             case "tools/list":
                 return {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}]}
             case "tools/call":

@@ -84,6 +84,7 @@ class Notes:
     def __init__(self) -> None:
         self.account: str | None = None
         self.changed = False
+        self.legacy = False  # the server announced an endpoint of the legacy SSE transport, whoever asked
         self._variants: dict[NoteKey, _Variant] = {}
 
     def belongs_to(self, account: str | None) -> bool:
@@ -161,7 +162,7 @@ class Notes:
             for key, each in self._variants.items()
             if each.hellos or each.lists
         ]
-        return json.dumps({"format": FORMAT, "account": self.account, "variants": variants})
+        return json.dumps({"format": FORMAT, "account": self.account, "legacy": self.legacy, "variants": variants})
 
 
 def _add_page(variant: _Variant, method: str, cursor: object, page: Json) -> None:
@@ -196,6 +197,7 @@ def load(text: str) -> Notes:
             variant = notes._variants[key] = _Variant(hellos, lists)
             for method in (*hellos, *lists):
                 variant.weigh(method)
+        notes.legacy = data.get("legacy") is True
         notes.account = None if data["account"] is None else str(data["account"])
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return Notes()

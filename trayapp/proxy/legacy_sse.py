@@ -18,7 +18,7 @@ from trayapp.mcp import answers, blocked, messages
 from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, Json, Message, NotJsonRpcError
 from trayapp.mcp.revisions import BY_VERSION
-from trayapp.proxy.bodies import message_of
+from trayapp.proxy.bodies import Body, message_of
 from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
@@ -40,6 +40,7 @@ GATEWAY = frozenset((502, 503, 504))
 _EVENT_ENDS = (b"\n\n", b"\r\r", b"\n\r\n", b"\r\r\n")  # an empty line (WHATWG HTML, section 9.2.6)
 
 Deliver = Callable[[UpstreamResponse], Awaitable[web.StreamResponse]]
+Answer = Callable[[Json], Awaitable[None]]
 
 
 class LegacyStream:
@@ -118,10 +119,26 @@ class LegacyEndpoint:
         if isinstance(message, tuple):  # this revision has no batches
             raise NotMcpError(body)
         request[MESSAGE] = message
+        return await self.pass_on(request, name, upstream, url, head, stream.send, deliver, body, message)
+
+    async def pass_on(
+        self,
+        request: web.Request,
+        name: str,
+        upstream: UpstreamUrl,
+        url: str,
+        head: MakeHeaders,
+        answer: Answer,
+        deliver: Deliver,
+        body: Body,
+        message: Message,
+    ) -> web.StreamResponse:
+        """The upstream's response to a message that has been read. `answer` puts what is said in its place onto the
+        client's stream."""
         called = message.method in CALLS
         token = await self._forwarder.tokens.token(name, counts=called)
         if isinstance(token, Unavailable):
-            return await self._refuse(stream, message, blocked.without_token(name, token))
+            return await self._refuse(answer, message, blocked.without_token(name, token))
         try:
             async with self._forwarder.send(
                 name, request.method, upstream, url, head, body, token, counts=called
@@ -138,11 +155,11 @@ class LegacyEndpoint:
                 why = blocked.fate_unknown(name)
             else:
                 why = blocked.unreachable(name, unreachable(error, upstream).message)
-        return await self._refuse(stream, message, why)
+        return await self._refuse(answer, message, why)
 
-    async def _refuse(self, stream: LegacyStream, message: Message, why: Blocked) -> web.StreamResponse:
+    async def _refuse(self, answer: Answer, message: Message, why: Blocked) -> web.StreamResponse:
         """Accepted, and answered on the stream. Notifications and responses need no answer."""
         if message.request and message.answerable:
             pong = message.method == "ping"
-            await stream.send(messages.result(message, {}) if pong else answers.refused(message, REVISION, why))
+            await answer(messages.result(message, {}) if pong else answers.refused(message, REVISION, why))
         return accepted(None)

@@ -32,17 +32,21 @@ from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
     Forwarder,
+    MakeHeaders,
     NoTokenError,
     SendAgainError,
     TokenSource,
     unreachable,
 )
 from trayapp.proxy.headers import OddHeaderError
+from trayapp.proxy.legacy_attach import Held
+from trayapp.proxy.legacy_hold import PREFIX, LegacyHold
 from trayapp.proxy.legacy_sse import LegacyEndpoint, LegacyStream
 from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
 from trayapp.proxy.mcp_refusals import MCP, in_jsonrpc
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
+from trayapp.proxy.steady_call import session_gone
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
@@ -51,6 +55,8 @@ from trayapp.server.server import single_value
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 REJECTS = "upstream_rejects"  # the one cause that lies with the upstream, hence 502 (M18)
+
+FAILURES = (NoTokenError, SendAgainError, *UPSTREAM_ERRORS)  # before a byte of a response has reached the client
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +77,11 @@ class Proxy:
         self._tokens = tokens
         self._keys = keys
         self._forwarder = Forwarder(tokens, upstreams)
-        self.steady = SteadyEndpoint(self._forwarder, SteadyStore(notes), reauthorize_link)
+        self._store = SteadyStore(notes)
+        self.steady = SteadyEndpoint(self._forwarder, self._store, reauthorize_link)
         self._endpoints = SseEndpoints()
         self._legacy = LegacyEndpoint(self._forwarder)
+        self._hold = LegacyHold(self._forwarder, self._store, self._legacy, self.steady.hold, self._endpoint_of)
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload: constant time
 
     def routes(self) -> list[web.RouteDef]:
@@ -116,14 +124,35 @@ class Proxy:
         upstream = mapping.split_upstream(spec.url)
         url = self._endpoints.upstream_url(target, upstream)
         body = None
+        head = partial(self._request_headers, request, upstream)
+        if target.rest.startswith(PREFIX):
+            return await self._post_to_held(request, target, upstream, head)
         try:
             if (stream := self._legacy.stream_of(request, spec, url)) is not None:
-                head = partial(self._request_headers, request, upstream)
                 deliver = partial(self._deliver, request, target=target, upstream=upstream, url=url)
                 return await self._legacy.post(request, target.name, upstream, url, head, stream, deliver)
             return await self.steady.handle(request, target, spec, url, upstream)
         except NotMcpError as plain:
             body = plain.body
+        holds = await self._hold.wanted(request, spec)
+        token = await self._tokens.token(target.name, counts=not holds)
+        if isinstance(token, Unavailable):
+            return await self._hold.get(request, target, upstream, url) if holds else _unavailable(token)
+        return await self._forward(request, target, upstream, url, body, token, holds=holds)
+
+    async def _post_to_held(
+        self, request: web.Request, target: RequestTarget, upstream: UpstreamUrl, head: MakeHeaders
+    ) -> web.StreamResponse:
+        """A message of a client whose stream is held here; one that has ended is unknown."""
+        held = self._hold.find(request, target)
+        if held is None:
+            return session_gone()
+        try:
+            return await self._hold.post(
+                request, held, head, partial(self._deliver, request, target=target, upstream=upstream)
+            )
+        except NotMcpError as plain:
+            body, url = plain.body, held.endpoint
         token = await self._tokens.token(target.name)
         if isinstance(token, Unavailable):
             return _unavailable(token)
@@ -145,20 +174,22 @@ class Proxy:
         url: str,
         body: Body | None,
         token: AccessToken,
+        *,
+        holds: bool = False,
     ) -> web.StreamResponse:
-        """`body` is what was read already, None: nothing yet."""
+        """`body` is what was read already, None: nothing yet. `holds`: as a stream of ours if there is no way."""
         if body is None:
             body = await body_of(request)
         head = partial(self._request_headers, request, upstream)
         try:
             async with self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
                 return await self._deliver(request, response, target, upstream, url)
-        except NoTokenError as error:
-            return _unavailable(error.why)
-        except SendAgainError:
-            return _send_again()
-        except UPSTREAM_ERRORS as error:
-            raise unreachable(error, upstream) from None
+        except FAILURES as error:
+            if holds:
+                return await self._hold.get(request, target, upstream, url, error)
+            if isinstance(error, UPSTREAM_ERRORS):
+                raise unreachable(error, upstream) from None
+            return _unavailable(error.why) if isinstance(error, NoTokenError) else _send_again()
 
     @staticmethod
     def _request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessToken) -> headers.Headers:
@@ -207,7 +238,14 @@ class Proxy:
         path = self._local(target, upstream, url, reference, "announced an endpoint at")
         if (posted := mapping.parse(path.partition("#")[0])) is not None:
             self._legacy.opened(target.name, self._endpoints.upstream_url(posted, upstream), stream)
+        self._store.legacy(target.name)
         return path
+
+    def _endpoint_of(self, held: Held, reference: str) -> str:
+        """The upstream URL of the endpoint that was announced for a held stream."""
+        path = self._local(held.target, held.upstream, held.url, reference, "announced an endpoint at")
+        posted = mapping.parse(path.partition("#")[0])
+        return held.url if posted is None else self._endpoints.upstream_url(posted, held.upstream)
 
     def _local(self, target: RequestTarget, upstream: UpstreamUrl, base_url: str, reference: str, verb: str) -> str:
         """The local path for an address the upstream named. Raises `Refusal` 502 for one that isn't the workload's."""

@@ -69,6 +69,7 @@ class SteadyEndpoint:
         self._tokens = forwarder.tokens
         self._store = store
         self._streams = ClientStreams(forwarder)
+        self.hold = self._streams.hold
         self._upstream = UpstreamSessions(forwarder, store, self._streams.tell_changed)
 
     # --- requests ----------------------------------------------------------------------------------------------------
@@ -318,7 +319,8 @@ class SteadyEndpoint:
         """The stream on which the server speaks of its own accord."""
         if call.session is not None:
             return await self._streams.get(call)
-        if isinstance(self._tokens.peek(call.name), AccessToken) or not await self._is_streamable(call):
+        usable = isinstance(self._tokens.peek(call.name), AccessToken)
+        if usable or call.notes.legacy or not await self._is_streamable(call):
             raise NotMcpError  # the legacy SSE transport, or a server without sessions
         text = "This endpoint opens a stream only within a session."
         refused = reply(messages.error(None, messages.INVALID_REQUEST, text), 405, None)

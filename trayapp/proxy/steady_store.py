@@ -63,6 +63,13 @@ class SteadyStore:
                     found = self._notes[workload] = noted.load(await self._read(f"notes-{workload}.json"))
         return found
 
+    def legacy(self, workload: str, announced: bool = True) -> None:
+        """Whether its server speaks the legacy SSE transport. Its notes have been read by then: every GET reads them."""
+        notes = self._notes.get(workload)
+        if notes is not None and notes.legacy != announced:
+            notes.legacy, notes.changed = announced, True
+            self.changed()
+
     def changed(self) -> None:
         """Something is to be written soon."""
         if self._directory is not None and (self._saving is None or self._saving.done()):

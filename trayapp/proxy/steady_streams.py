@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiohttp import web
 
@@ -32,7 +34,7 @@ class ClientStreams:
     async def get(self, call: Call) -> web.StreamResponse:
         """The stream of a session, on which the server speaks of its own accord."""
         head = {} if call.session is None else {SESSION: call.session.id}
-        return await self._hold(call, HeldStream(call.request, head))
+        return await self._attached(call, HeldStream(call.request, head))
 
     async def listen(self, call: Call) -> web.StreamResponse:
         """`subscriptions/listen` (2026-07-28): held through everything, because no client asks for it twice."""
@@ -41,7 +43,7 @@ class ClientStreams:
         names = {f"{name}ListChanged": name for name in LIST_CHANGED}
         if isinstance(asked, dict):
             stream.wanted = frozenset(name for key, name in names.items() if asked.get(key) is True)
-        return await self._hold(call, stream)
+        return await self._attached(call, stream)
 
     def end_session(self, session: Session) -> None:
         """End the streams of one session."""
@@ -60,20 +62,30 @@ class ClientStreams:
         for name in list(self._streams):
             self.end_workload(name)
 
-    async def _hold(self, call: Call, stream: HeldStream) -> web.StreamResponse:
-        streams = self._streams.setdefault(call.name, {})
-        streams[stream] = call.session
-        usable = isinstance(self._tokens.peek(call.name), AccessToken)
-        self._usable[call.name] = usable and self._usable.get(call.name, True)  # what is new, `published` is to notice
+    async def _attached(self, call: Call, stream: HeldStream) -> web.StreamResponse:
+        return await self.hold(call.name, stream, lambda held: self._attach(call, held), call.session)
+
+    async def hold(
+        self,
+        name: str,
+        stream: HeldStream,
+        attach: Callable[[HeldStream], Coroutine[Any, Any, bool]],
+        session: Session | None = None,
+    ) -> web.StreamResponse:
+        """Run a stream until its client, its session, its workload or the program ends it."""
+        streams = self._streams.setdefault(name, {})
+        streams[stream] = session
+        usable = isinstance(self._tokens.peek(name), AccessToken)
+        self._usable[name] = usable and self._usable.get(name, True)  # what is new, `published` is to notice
         if self._closing:
             stream.close()
         try:
-            return await stream.run(lambda held: self._attach(call, held))
+            return await stream.run(attach)
         finally:
             streams.pop(stream, None)
             if not streams:
-                self._streams.pop(call.name, None)
-                self._usable.pop(call.name, None)
+                self._streams.pop(name, None)
+                self._usable.pop(name, None)
 
     async def _attach(self, call: Call, stream: HeldStream) -> bool:
         """The upstream's events for as long as they come; whether there was such a stream."""
