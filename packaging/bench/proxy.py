@@ -273,6 +273,7 @@ def upstream() -> None:
 
 def amberlight() -> None:
     """The whole program without a tray, signed in; the login comes by stdin, never as an argument."""
+    from trayapp.app import memory
     from trayapp.app.app import App
     from trayapp.app.logs import log_to_file
     from trayapp.app.parts import Parts
@@ -282,6 +283,7 @@ def amberlight() -> None:
     from trayapp.system.private_files import write_private
     from trayapp.vault.keystore import MemoryKeystore
 
+    memory.single_heap()  # as `amberlight run` does: without it the cost of a read depends on what malloc has seen
     facts: dict[str, str] = json.loads(sys.stdin.readline())
     paths = Paths.under(Path(facts["root"]))
     paths.make()
@@ -292,7 +294,7 @@ def amberlight() -> None:
     login = Login(1, "bench", Secret(facts["refresh_token"]), time.time(), scope="mcp", **shared)
     keystore = MemoryKeystore()
     asyncio.run(keystore.store("bench", login))
-    parts = Parts(keystore=lambda: keystore, notifications=False)
+    parts = Parts(keystore=lambda: keystore, notifications=False, on_start=lambda control: memory.freeze_loaded())
 
     def announce() -> None:
         while not paths.server_file.exists():

@@ -82,7 +82,10 @@ class SteadyEndpoint:
             raise NotMcpError
         path = target.rest + (f"?{target.query}" if target.query else "")
         shown = request.headers.get(SESSION)
-        session = (await self._store.sessions()).find(shown, target.name, path) if shown else None
+        session = None
+        if shown:
+            known = self._store.known_sessions or await self._store.sessions()
+            session = known.find(shown, target.name, path)
         body = Body()
         if request.method == hdrs.METH_POST:
             body = await message_of(request)

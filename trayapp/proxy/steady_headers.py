@@ -35,9 +35,10 @@ class SessionHeaders:
             )
         except OddHeaderError:
             raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
-        head.popall(SESSION, None)
         if self._session is not None and self._session.upstream is not None:
             head[SESSION] = self._session.upstream
+        else:
+            head.popall(SESSION, None)
         if self._plain:
             head["Accept-Encoding"] = "identity"
         return head

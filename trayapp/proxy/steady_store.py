@@ -28,6 +28,11 @@ class SteadyStore:
         self._lock = asyncio.Lock()
         self._saving: asyncio.Task[None] | None = None
 
+    @property
+    def known_sessions(self) -> Sessions | None:
+        """All sessions, if they have been read."""
+        return self._sessions
+
     async def sessions(self) -> Sessions:
         """All sessions."""
         if self._sessions is None:

@@ -241,11 +241,11 @@ async def deliver(
 ) -> web.StreamResponse:
     """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`."""
     head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
-    head.popall(SESSION, None)
     if session is not None:
         head[SESSION] = session.id
-    if "Location" in head:
-        head.popall("Location")  # an MCP endpoint does not send its clients elsewhere
+    else:
+        head.popall(SESSION, None)
+    head.popall("Location", None)  # an MCP endpoint does not send its clients elsewhere
     if response.content.is_eof():  # the rest has arrived, read or not
         body = (body or b"") + response.content.read_nowait()
         head.popall("Content-Length", None)
