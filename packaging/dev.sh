@@ -183,8 +183,8 @@ run_chosen() {
 
 run_fast() {
     local bad=0
-    beside lint lint
-    pytest -n 2 -m "not (slow or build or alone or $OUTSIDE)" || bad=1
+    beside lint lint # and four at once: half of them wait for something
+    pytest -n 4 -m "not (slow or build or alone or $OUTSIDE)" || bad=1
     joined lint || bad=1
     pytest -m "alone and not ($OUTSIDE)" || bad=1
     return $bad
