@@ -13,19 +13,22 @@ from types import TracebackType
 from typing import Protocol, TypeAlias
 
 import aiohttp
+from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from trayapp.core.model import AccessToken, Spec
 from trayapp.core.snapshot import Unavailable
+from trayapp.proxy import headers
 from trayapp.proxy.audit import Audit
 from trayapp.proxy.bodies import Body
 from trayapp.proxy.exchange import UpstreamResponse
-from trayapp.proxy.headers import Headers
+from trayapp.proxy.headers import Headers, OddHeaderError
 from trayapp.proxy.mapping import UpstreamUrl
 from trayapp.proxy.upstream import ProxyUnusable, UpstreamPool, Upstreams
 from trayapp.server.replies import Refusal
 
 UPSTREAM_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable)  # OSError holds TimeoutError
+GATEWAY = frozenset((502, 503, 504))  # what answers in the place of a server that is away or overloaded
 NOTHING_SENT = (  # of these: the connection was never made
     ProxyUnusable,
     aiohttp.ClientConnectorError,
@@ -195,6 +198,16 @@ class Sending:
                 break
             self._token = newer
         raise SendAgainError
+
+
+def request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessToken) -> Headers:
+    """The client's headers for the upstream, with the token. Raises `Refusal` 400."""
+    received = request.headers
+    connection = received.getall("Connection", ())
+    try:
+        return headers.to_upstream(received.items(), connection, upstream.authority, token.value.reveal())
+    except OddHeaderError:
+        raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
 
 
 def nothing_sent(error: Exception) -> bool:

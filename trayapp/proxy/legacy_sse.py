@@ -21,6 +21,7 @@ from trayapp.mcp.revisions import BY_VERSION
 from trayapp.proxy.bodies import Body, message_of
 from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
+    GATEWAY,
     UPSTREAM_ERRORS,
     Forwarder,
     MakeHeaders,
@@ -35,7 +36,6 @@ from trayapp.proxy.steady_call import MESSAGE, accepted
 
 REVISION = BY_VERSION["2024-11-05"]
 WAITING_MAX = 1000  # answers for a client that doesn't read
-GATEWAY = frozenset((502, 503, 504))
 
 _EVENT_ENDS = (b"\n\n", b"\r\r", b"\n\r\n", b"\r\r\n")  # an empty line (WHATWG HTML, section 9.2.6)
 

@@ -36,9 +36,9 @@ from trayapp.proxy.forwarding import (
     NoTokenError,
     SendAgainError,
     TokenSource,
+    request_headers,
     unreachable,
 )
-from trayapp.proxy.headers import OddHeaderError
 from trayapp.proxy.legacy_attach import Held
 from trayapp.proxy.legacy_hold import PREFIX, LegacyHold
 from trayapp.proxy.legacy_sse import LegacyEndpoint, LegacyStream
@@ -124,7 +124,7 @@ class Proxy:
         upstream = mapping.split_upstream(spec.url)
         url = self._endpoints.upstream_url(target, upstream)
         body = None
-        head = partial(self._request_headers, request, upstream)
+        head = partial(request_headers, request, upstream)
         if target.rest.startswith(PREFIX):
             return await self._post_to_held(request, target, upstream, head)
         try:
@@ -180,7 +180,7 @@ class Proxy:
         """`body` is what was read already, None: nothing yet. `holds`: as a stream of ours if there is no way."""
         if body is None:
             body = await body_of(request)
-        head = partial(self._request_headers, request, upstream)
+        head = partial(request_headers, request, upstream)
         try:
             async with self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
                 return await self._deliver(request, response, target, upstream, url)
@@ -190,15 +190,6 @@ class Proxy:
             if isinstance(error, UPSTREAM_ERRORS):
                 raise unreachable(error, upstream) from None
             return _unavailable(error.why) if isinstance(error, NoTokenError) else _send_again()
-
-    @staticmethod
-    def _request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessToken) -> headers.Headers:
-        received = request.headers
-        connection = received.getall("Connection", ())
-        try:
-            return headers.to_upstream(received.items(), connection, upstream.authority, token.value.reveal())
-        except OddHeaderError:
-            raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
 
     async def _deliver(
         self, request: web.Request, answer: UpstreamResponse, target: RequestTarget, upstream: UpstreamUrl, url: str

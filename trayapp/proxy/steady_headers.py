@@ -6,10 +6,9 @@ from aiohttp import web
 
 from trayapp.core.model import AccessToken
 from trayapp.mcp.sessions import Session
-from trayapp.proxy import headers
-from trayapp.proxy.headers import Headers, OddHeaderError
+from trayapp.proxy.forwarding import request_headers
+from trayapp.proxy.headers import Headers
 from trayapp.proxy.mapping import UpstreamUrl
-from trayapp.server.replies import Refusal
 
 SESSION = "Mcp-Session-Id"
 VERSION = "MCP-Protocol-Version"
@@ -28,13 +27,7 @@ class SessionHeaders:
         self._plain = plain
 
     def __call__(self, token: AccessToken) -> Headers:
-        received = self._request.headers
-        try:
-            head = headers.to_upstream(
-                received.items(), received.getall("Connection", ()), self._upstream.authority, token.value.reveal()
-            )
-        except OddHeaderError:
-            raise Refusal(400, "bad_header", "A header holds bytes that are not UTF-8.") from None
+        head = request_headers(self._request, self._upstream, token)
         if self._session is not None and self._session.upstream is not None:
             head[SESSION] = self._session.upstream
         else:

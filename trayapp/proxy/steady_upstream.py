@@ -24,7 +24,7 @@ from trayapp.mcp.sessions import Session
 from trayapp.proxy import headers
 from trayapp.proxy.bodies import Body
 from trayapp.proxy.exchange import UpstreamResponse
-from trayapp.proxy.forwarding import Forwarder
+from trayapp.proxy.forwarding import GATEWAY, Forwarder
 from trayapp.proxy.steady_call import Call, own_head
 from trayapp.proxy.steady_headers import JSON, SESSION, SSE, OwnHeaders, SessionHeaders
 from trayapp.proxy.steady_store import SteadyStore
@@ -32,7 +32,6 @@ from trayapp.proxy.steady_store import SteadyStore
 log = logging.getLogger(__name__)
 
 NOTE_MAX = 4 * 1024 * 1024  # bytes of one answer that is noted; a longer one only passes
-GATEWAY = frozenset((502, 503, 504))
 NO_HANDSHAKE = frozenset((400, 404, 405, 406, 415, 501))  # to `initialize`: it speaks 2026-07-28 only, or HTTP+SSE
 MAKE_LIMIT = 30.0  # s until an upstream session has to be there
 HELLO_ID = "amberlight-session"  # of the `initialize` that we send ourselves
