@@ -218,6 +218,7 @@ class SignIns:
             return Checked(Problem("id_token", UNCHECKED))
         finally:
             checking.cancel()
+            await asyncio.wait((checking,))  # it may have a process to end
 
     async def _read_missed_login(self, name: str) -> Login | None:
         """The stored login, if it couldn't be read until now: another account must not replace it unnoticed.

@@ -8,7 +8,6 @@ one that was begun, and it is refused. Anything else that is wrong leaves the lo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import jose
 from trayapp.oauth.metadata import Endpoints, json_object
 from trayapp.oauth.wire import Request, Wire, url_problem
-from trayapp.system.processes import FROZEN, NO_WINDOW, close_process, interpreter
+from trayapp.system.processes import FROZEN, NO_WINDOW, end_process, interpreter
 
 log = logging.getLogger(__name__)
 
@@ -273,10 +272,10 @@ class ValidatorProcess:
 
     async def validate(self, job: Awaitable[str]) -> str:
         """The verdict of `jose.check_signature`; `child` if the process failed. The process has ended afterwards."""
-        process = await self._starting
-        if process is None:
-            return "child"
         try:
+            process = await asyncio.shield(self._starting)
+            if process is None:
+                return "child"
             async with asyncio.timeout(VALIDATION_LIMIT):
                 output, _ = await process.communicate((await job).encode())
         except TimeoutError:
@@ -290,17 +289,18 @@ class ValidatorProcess:
         return output.decode("ascii", "replace")
 
     async def close(self) -> None:
-        """End the process if it still runs."""
-        process = await self._starting
-        if process is None:
-            return
-        try:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.communicate()  # waits for its end
-        finally:
-            close_process(process)
+        """End the process if it still runs. A cancellation doesn't keep it from that."""
+        cancelled: asyncio.CancelledError | None = None
+        while not self._starting.done():
+            try:
+                await asyncio.wait((self._starting,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        process = None if self._starting.cancelled() else self._starting.result()
+        if process is not None:
+            await end_process(process)
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _start() -> asyncio.subprocess.Process | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
-from trayapp.system.processes import NO_WINDOW, close_process, interpreter
+from trayapp.system.processes import NO_WINDOW, end_process, interpreter
 
 MODULE = "trayapp.aggregate"
 START_LIMIT = 30.0  # s; importing its libraries takes a second on an idle machine
@@ -85,12 +85,10 @@ class AggregateProcess:
             async with asyncio.timeout(EXIT_LIMIT):
                 await self._process.wait()
         except TimeoutError:
-            self.kill()
-        try:
-            await self._process.wait()
-            await _settled(self._log_copier)
+            self._killed = True
         finally:
-            close_process(self._process)
+            await end_process(self._process)
+        await _settled(self._log_copier)
 
     def kill(self) -> None:
         """Kill it. `alive` is False from here on, although the system may take a moment."""
@@ -120,12 +118,7 @@ async def start(setup: AggregateSetup, *, command: tuple[str, ...] = ("-m", MODU
         port = await _reported_port(process, setup)
     finally:
         if not port:  # also if we were cancelled meanwhile
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            try:
-                await process.wait()
-            finally:
-                close_process(process)
+            await end_process(process)
     return AggregateProcess(process, port, setup.secret)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import sys
+
+from trayapp.system.processes import end_process
 
 PROGRAMS: tuple[tuple[str, ...], ...] = (
     ("wl-copy",),
@@ -36,7 +37,7 @@ async def _pipe_to(program: tuple[str, ...], text: str) -> bool:
         async with asyncio.timeout(LIMIT):
             await process.communicate(text.encode())
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        return False
+    finally:
+        await end_process(process)
     return process.returncode == 0

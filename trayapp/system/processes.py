@@ -1,8 +1,9 @@
-"""Child processes of our own: the program that runs one of our modules, and closing what asyncio leaves open."""
+"""Child processes of our own: the program that runs one of our modules, and an end that leaves nothing open."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -21,10 +22,27 @@ def interpreter(executable: str = sys.executable, *, frozen: bool = FROZEN) -> s
     return executable
 
 
-def close_process(process: asyncio.subprocess.Process) -> None:
-    """Close the pipes and end the process if it still runs; for the `finally` of whoever waits for it.
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """Kill the process if it still runs, close its pipes and wait for its end.
 
-    A cancelled wait (the program quits) would leave both to the garbage collector. asyncio has no public way to do
-    this.
+    A cancellation meanwhile (the program quits) is raised afterwards: a process that was killed ends within
+    milliseconds, and one that nobody waited for would be left to the garbage collector.
     """
-    process._transport.close()  # type: ignore[attr-defined]
+    transport = process._transport  # type: ignore[attr-defined]  # asyncio has no public way to close the pipes
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    for number in range(3):
+        if (pipe := transport.get_pipe_transport(number)) is not None:
+            pipe.close()
+    cancelled: asyncio.CancelledError | None = None
+    ended = False
+    while not ended:
+        try:
+            await process.wait()
+            ended = True
+        except asyncio.CancelledError as error:
+            cancelled = error
+    transport.close()
+    if cancelled is not None:
+        raise cancelled
