@@ -68,6 +68,7 @@ async def proxied_engine(
             version="0",
             routes=[],
             open_routes=proxy.routes(),
+            direct=proxy.direct(),
             allowed_origins=proxy.allowed_origins,
         )
         await loopback.start()

@@ -114,6 +114,7 @@ async def proxied(url: str, directory: Path, *, certificates: Wire | None = None
         version="0",
         routes=[],
         open_routes=proxy.routes(),
+        direct=proxy.direct(),
         allowed_origins=proxy.allowed_origins,
     )
     own = await server.start()

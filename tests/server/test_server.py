@@ -29,6 +29,10 @@ async def _boom(request: web.Request) -> web.Response:
     raise RuntimeError("what broke")
 
 
+async def _boom_or_hello(request: web.Request) -> web.Response:
+    return await (_boom if "boom" in request.raw_path else _hello)(request)
+
+
 class Stream:
     """A route that never ends by itself; `closed` tells that it was ended."""
 
@@ -57,6 +61,7 @@ def make(directory: Path, port: int = 0, stream: Stream | None = None) -> Loopba
         version="1.2.3",
         routes=guarded,
         open_routes=[web.get("/open", _hello), web.get("/stream", stream.__call__)],
+        direct={"/d/": _boom_or_hello},
         wall=lambda: 1_800_000_000.0,
     )
 
@@ -251,6 +256,19 @@ async def test_open_routes_need_no_key(server: LoopbackServer) -> None:
     """An open route looks after itself."""
 
     assert (await talk(server, get(server, "/open", key=False)))[0] == 200
+
+
+async def test_direct_paths_need_no_key_and_are_guarded_like_any_other(server: LoopbackServer) -> None:
+    """They pass the router by, and nothing else: Host, Origin and failures are treated as everywhere."""
+
+    status, headers, _ = await talk(server, get(server, "/d/x?y", key=False))
+    assert (status, headers["x-content-type-options"]) == (200, "nosniff")
+    assert (await talk(server, get(server, "/d/", host="evil.example")))[0] == 403
+    assert (await talk(server, get(server, "/d/", "Origin: https://evil.example")))[0] == 403
+    assert (await talk(server, get(server, "/d/", "Sec-Fetch-Site: same-site")))[0] == 403
+    assert (await talk(server, get(server, "/d/boom")))[0] == 500
+    for path in ("/d", "/D/", "/%64/", "//d/", "/x/../d/"):
+        assert (await talk(server, get(server, path, key=False)))[0] == 403
 
 
 async def test_it_is_no_forward_proxy(server: LoopbackServer) -> None:

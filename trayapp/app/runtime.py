@@ -272,6 +272,7 @@ class Runtime:
                     *self.proxy.routes(),
                 ],
                 pages=[*Pages().routes(), *self.reauthorize_page.pages()],
+                direct=self.proxy.direct(),
                 page_key=lambda key: self.page_keys.admits(key) or self.aggregate.admits(key),
                 allowed_origins=self.proxy.allowed_origins,
             )

@@ -43,7 +43,7 @@ from trayapp.proxy.legacy_attach import Held
 from trayapp.proxy.legacy_hold import PREFIX, LegacyHold
 from trayapp.proxy.legacy_sse import LegacyEndpoint, LegacyStream
 from trayapp.proxy.mapping import RequestTarget, SseEndpoints, UpstreamUrl
-from trayapp.proxy.mcp_refusals import MCP, in_jsonrpc
+from trayapp.proxy.mcp_refusals import MCP, Handler, in_jsonrpc
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
 from trayapp.proxy.steady_call import session_gone
@@ -82,13 +82,17 @@ class Proxy:
         self._endpoints = SseEndpoints()
         self._legacy = LegacyEndpoint(self._forwarder)
         self._hold = LegacyHold(self._forwarder, self._store, self._legacy, self.steady.hold, self._endpoint_of)
+        self._handler = in_jsonrpc(self.handle)
         self._decoy_key = Secret(secrets.token_urlsafe(32))  # compared with where there is no workload: constant time
 
     def routes(self) -> list[web.RouteDef]:
         """`/w/NAME…` and `/k/KEY/w/NAME…`, for `LoopbackServer(open_routes=…)`."""
         paths = ("/w/{rest:.*}", "/k/{rest:.*}")
-        handle = in_jsonrpc(self.handle)
-        return [web.route("*", path, handle, expect_handler=_handle_expect) for path in paths]
+        return [web.route("*", path, self._handler, expect_handler=_handle_expect) for path in paths]
+
+    def direct(self) -> dict[str, Handler]:
+        """The same for `LoopbackServer(direct=…)`."""
+        return {"/w/": self._handler}
 
     def allowed_origins(self, request: web.Request) -> Collection[str]:
         """For `LoopbackServer(allowed_origins=…)`: foreign origins that may use the workload this request is for."""
