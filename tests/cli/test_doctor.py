@@ -259,6 +259,7 @@ async def test_without_a_bus(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(paths.runtime_dir))
     (check,) = await doctor.over_session_bus(doctor.notifications)
     assert (WARNING, True) == (check.state, "not inside a desktop session" in check.text)
 

@@ -13,6 +13,7 @@ import pytest
 from tests.tray.bus import Bus, Notifications
 from tests.tray.test_sni import until
 from trayapp.core.presentation import Action, Notice, Verb
+from trayapp.system import session_bus
 from trayapp.tray import notify, pixmap
 from trayapp.tray.channel import ChannelError
 from trayapp.tray.notify import DesktopNotifierChannel, NotificationCentre
@@ -182,6 +183,7 @@ async def test_without_a_bus_nothing_is_raised(
 
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr(session_bus, "address", lambda: None)
     notifier = NotificationCentre(lambda _: None)
     assert not await notifier.show(notice())
     await notifier.withdraw("a")

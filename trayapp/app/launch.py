@@ -19,6 +19,7 @@ from trayapp.app.app import App
 from trayapp.app.logs import log_to_file, set_level
 from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
+from trayapp.system import session_bus
 
 if TYPE_CHECKING:
     from trayapp.config.loader import Config
@@ -45,6 +46,7 @@ def run(
         paths.make()
         with instance_lock(paths):
             log_to_file(paths.log_file)
+            session_bus.address()  # found once before there are threads, as it changes the environment
 
             def started(control: object) -> None:
                 memory.freeze_loaded()

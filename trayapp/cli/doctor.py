@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, replace
@@ -115,20 +114,20 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
     """Run one check over its own connection to the session bus."""
     if not sys.platform.startswith("linux"):
         return []
-    from dbus_fast import BusType
-    from dbus_fast.aio import MessageBus
+    from trayapp.system import session_bus
+    from trayapp.system.dbus import SessionBus
 
     name = check.__name__.replace("_", " ")
     connection = None
     try:
         async with asyncio.timeout(BUS_LIMIT):
-            connection = await MessageBus(bus_type=BusType.SESSION).connect()
+            connection = await SessionBus().connect()
             return [await check(_method_caller(connection))]
     except TimeoutError:
         return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
         text = "This is not inside a desktop session (there is no D-Bus session bus)."
-        if os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        if session_bus.address():
             text = f"The D-Bus session bus of this session cannot be reached ({type(error).__name__})."
         return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]
     finally:

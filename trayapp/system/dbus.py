@@ -13,6 +13,9 @@ from typing import Any, Self
 
 from dbus_fast import BusType, Message, MessageFlag, MessageType
 from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast.errors import InvalidAddressError
+
+from trayapp.system import session_bus
 
 CALL_LIMIT = 5.0  # s; a healthy service answers in milliseconds
 BUS = "org.freedesktop.DBus"
@@ -59,12 +62,15 @@ class _Bus(MessageBus):
 
 
 class SessionBus(_Bus):
-    """The session bus of this environment. Raises InvalidAddressError if there is none."""
+    """The session bus, wherever `session_bus.py` finds it. Raises InvalidAddressError if there is none."""
 
     bus_name = "session"
 
     def __init__(self) -> None:
-        super().__init__(bus_type=BusType.SESSION)
+        try:  # without an address the library still knows the file that dbus-launch leaves for a display
+            super().__init__(bus_address=session_bus.address(), bus_type=BusType.SESSION)
+        except (OSError, KeyError) as error:  # what that file's search needs isn't there
+            raise InvalidAddressError(f"there is no session bus ({error_text(error)})") from None
 
 
 class SystemBus(_Bus):

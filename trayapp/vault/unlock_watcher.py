@@ -41,9 +41,9 @@ async def watch(on_up: Callable[[], None]) -> None:
     if not sys.platform.startswith("linux"):
         return
     try:
-        from dbus_fast.aio import MessageBus
+        from trayapp.system.dbus import SessionBus
 
-        bus = await MessageBus().connect()
+        bus = await SessionBus().connect()
     except Exception as error:  # noqa: BLE001 - no address, no socket, no library, a refused handshake: all one
         log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
         return

@@ -15,6 +15,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from trayapp.system import session_bus
 from trayapp.vault.allowed_keyrings import (
     ALLOWED,
     CHAINER,
@@ -38,6 +39,7 @@ def choose() -> Vault:
         raise NoVaultError(refused_keyring(named))
     wanted = (named,) if named in ALLOWED else _candidates()
     reasons: list[str] = []
+    session_bus.address()  # the libraries of all keyrings look into the environment
     if SECRET_SERVICE in wanted and _plain_will_do() and (vault := _secret_service()):
         return vault
     from trayapp.vault import backends
@@ -59,9 +61,7 @@ def _plain_will_do() -> bool:
     """Whether the session bus stays within this machine and nobody configured the keyring library."""
     if not sys.platform.startswith("linux") or any(name.startswith("KEYRING_PROPERTY_") for name in os.environ):
         return False
-    return all(
-        part.startswith("unix:") for part in os.environ.get("DBUS_SESSION_BUS_ADDRESS", "unix:").split(";") if part
-    )
+    return all(part.startswith("unix:") for part in (session_bus.address() or "").split(";") if part)
 
 
 def _secret_service() -> Vault | None:
@@ -112,7 +112,7 @@ def _nothing(chosen: str) -> str:
     """The sentence for people. Why each class isn't available helps only those who know them."""
     if chosen:
         return f"The keyring that was chosen, {chosen}, is not there."
-    outside = sys.platform.startswith("linux") and not os.environ.get("DBUS_SESSION_BUS_ADDRESS")
+    outside = sys.platform.startswith("linux") and not session_bus.address()
     text = f"No keyring is there{': this is not inside a desktop session' if outside else ''}."
     plugins = sorted(
         point.value.partition(":")[0]
