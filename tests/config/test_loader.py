@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trayapp.config import settings as known
-from trayapp.config.loader import MAX_BYTES, ConfigError, Paths, load
+from trayapp.config.loader import MAX_BYTES, MISTAKES_MAX, ConfigError, Paths, load
 from trayapp.config.paths import private_dir
 from trayapp.core.model import Policy
 
@@ -365,7 +366,7 @@ def test_files_that_cannot_be_a_configuration(paths: Paths) -> None:
     """A directory, binary rubbish and a huge file are each refused with a sentence."""
 
     paths.config_file.mkdir(parents=True)
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
         load(paths, {})
     paths.config_file.rmdir()
 
@@ -376,6 +377,89 @@ def test_files_that_cannot_be_a_configuration(paths: Paths) -> None:
     paths.config_file.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="is larger than"):
         load(paths, {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
+def test_a_file_whose_opening_would_wait(paths: Paths) -> None:
+    """A pipe nobody writes to, also behind a link, and a device that never ends are mistakes like any other."""
+
+    paths.config_file.parent.mkdir(parents=True)
+    os.mkfifo(paths.config_file)
+    with pytest.raises(ConfigError, match="cannot be read: it is a named pipe, not a file"):
+        load(paths, {})
+
+    paths.config_file.rename(paths.config_file.with_name("pipe"))
+    for target, kind in ((paths.config_file.with_name("pipe"), "named pipe"), (Path("/dev/zero"), "device")):
+        paths.config_file.symlink_to(target)
+        with pytest.raises(ConfigError, match=f"cannot be read: it is a {kind}, not a file"):
+            load(paths, {})
+        paths.config_file.unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * 500_000) + " = 1",
+        "\n\n[" + " . ".join(["'a.b'"] * 100_000) + "]",
+        "[workloads.x]\nurl = { " + ".".join(['"a"'] * 200_000) + " = 1 }",
+        "[[" + ".".join(["a"] * 500_000),
+    ],
+    ids=["key", "header", "inline", "unfinished"],
+)
+def test_a_key_of_endless_parts_is_refused_quickly(paths: Paths, text: str) -> None:
+    """tomllib would take hours for a megabyte of one dotted key."""
+
+    write(paths.config_file, text)
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"config\.toml:[123]: has a key of too many parts") as caught:
+        load(paths, {})
+    assert time.monotonic() - began < 2
+    assert len(str(caught.value)) < 500
+
+
+def test_dots_elsewhere_are_no_parts_of_a_key(paths: Paths) -> None:
+    """In texts and comments there may be any number of them."""
+
+    dots = ".".join("abcdefghijklmnop")
+    texts = [f"'{dots}'", f'"{dots}"', f"'''{dots}'''", f'"""{dots}"""']
+    write(paths.config_file, f"# {dots}\n{WORKLOAD}scopes = [{', '.join(texts)}]\n")
+    assert (dots,) * 4 == load(paths, {}).workloads["x"].scopes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"[workloads.w{n}]\nuri = 1\n" for n in range(10_000)),
+        "".join(f"a{n}.b.c = 1\n" for n in range(20_000)),
+        "".join(f'"quoted {n}" = 1\n' for n in range(20_000)),
+    ],
+    ids=["near misses", "dotted", "quoted"],
+)
+def test_thousands_of_mistakes_are_told_quickly_and_briefly(paths: Paths, text: str) -> None:
+    """The first fifty, and how many more there are."""
+
+    write(paths.config_file, text)
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"and [0-9]+ more mistakes") as caught:
+        load(paths, {})
+    assert time.monotonic() - began < 3
+    assert MISTAKES_MAX + 1 == len(caught.value.mistakes)
+
+
+def test_a_key_of_a_megabyte_is_not_repeated(paths: Paths) -> None:
+    """Its beginning will do."""
+
+    write(paths.config_file, "a" * 1_000_000 + " = 1")
+    with pytest.raises(ConfigError) as caught:
+        load(paths, {})
+    assert len(str(caught.value)) < 500
+
+
+def test_an_edit_that_makes_the_file_too_large_is_refused(paths: Paths) -> None:
+    """The file could not be read afterwards."""
+
+    with pytest.raises(ConfigError, match="is larger than"):
+        load(paths, {}, text=WORKLOAD + "#" * MAX_BYTES)
 
 
 def test_windows_line_ends_and_a_mark(paths: Paths) -> None:

@@ -7,6 +7,7 @@ are reported together, each with file, line and key. The environment is a parame
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -19,10 +20,14 @@ from typing import Any
 from trayapp.config import settings as known
 from trayapp.config.durations import quoted
 from trayapp.config.paths import Paths as Paths  # callers take it from here
-from trayapp.config.toml_lines import Key, key_lines, line_of
+from trayapp.config.toml_lines import Key, key_lines, line_of, line_of_deep_key
 from trayapp.core.model import Policy, Spec
+from trayapp.system.plain_files import read_plain
 
 MAX_BYTES = 1 << 20  # of a file; a thousand workloads need a quarter of that
+KEY_PARTS_MAX = 8  # of a dotted key; ours have three
+MISTAKES_MAX = 50  # are reported; nobody reads more, and a hint for each takes time
+SHOWN_MAX = 80  # characters of a key in a message
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
 
 
@@ -92,12 +97,24 @@ class _Gathered:
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    unreported: int = 0  # mistakes beyond `MISTAKES_MAX`
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further mistakes are only counted."""
+        return len(self.mistakes) >= MISTAKES_MAX
+
+    def add(self, *mistakes: Mistake) -> None:
+        room = max(0, MISTAKES_MAX - len(self.mistakes))
+        self.mistakes += mistakes[:room]
+        self.unreported += len(mistakes[room:])
 
 
 def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -> Config:
     """Load both files. Raises `ConfigError` with every mistake; a missing file is no mistake.
 
-    `text` replaces the content of the user's file, so that an edit can be validated before it is written.
+    `text` replaces the content of the user's file, so that an edit can be validated before it is written. Takes as long
+    as the file system does: see `system.plain_files.within`.
     """
     gathered = _Gathered()
     for file in (paths.site_config_file, paths.config_file):
@@ -110,6 +127,10 @@ def load(paths: Paths, environ: Mapping[str, str], *, text: str | None = None) -
 
 def parse(file: Path, text: str) -> dict[str, Any]:
     """The parsed TOML. Raises `ConfigError` with the line."""
+    if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise ConfigError((_too_large(file),))
+    if (line := line_of_deep_key(text, KEY_PARTS_MAX)) is not None:
+        raise ConfigError((Mistake(file, line, "", "has a key of too many parts: no setting has more than three"),))
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib raises a plain ValueError for a number of 5,000 digits
@@ -119,10 +140,9 @@ def parse(file: Path, text: str) -> dict[str, Any]:
 def read_file(file: Path) -> str | None:
     """The text of a file; None if it doesn't exist. Raises `ConfigError`."""
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+        content = read_plain(file, MAX_BYTES)
         if len(content) > MAX_BYTES:
-            raise ConfigError((Mistake(file, None, "", f"is larger than {MAX_BYTES} bytes: no configuration is"),))
+            raise ConfigError((_too_large(file),))
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         return None
@@ -132,6 +152,10 @@ def read_file(file: Path) -> str | None:
         raise ConfigError((Mistake(file, None, "", f"cannot be read: {error.strerror}"),)) from None
 
 
+def _too_large(file: Path) -> Mistake:
+    return Mistake(file, None, "", f"is larger than {MAX_BYTES} bytes: no configuration is")
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -139,22 +163,26 @@ def _read(gathered: _Gathered, file: Path) -> None:
     try:
         text = read_file(file)
     except ConfigError as error:
-        gathered.mistakes += error.mistakes
+        gathered.add(*error.mistakes)
         return
     if text is None:
         return
     gathered.files.append(file)
-    mode = file.stat().st_mode & 0o777
+    with contextlib.suppress(OSError):  # it may be gone by now
+        _warn_of_mode(gathered, file, file.stat().st_mode & 0o777)
+    _read_text(gathered, file, text)
+
+
+def _warn_of_mode(gathered: _Gathered, file: Path, mode: int) -> None:
     if os.name == "posix" and mode & 0o022:
         gathered.warnings.append(f"{file} can be changed by other users (mode {mode:o}): chmod go-w it")
-    _read_text(gathered, file, text)
 
 
 def _read_text(gathered: _Gathered, file: Path, text: str) -> None:
     try:
         raw = parse(file, text)
     except ConfigError as error:
-        gathered.mistakes += error.mistakes
+        gathered.add(*error.mistakes)
         return
     _FileReader(gathered, file, key_lines(text)).read(raw)
 
@@ -215,6 +243,9 @@ class _FileReader:
                 into[name] = _Value(checked, self.file, line_of(self.lines, here))
 
     def unknown(self, path: Key, allowed: tuple[str, ...], otherwise: str) -> None:
+        if self.gathered.is_full:
+            self.mistake(path, otherwise)
+            return
         from difflib import get_close_matches
 
         name = path[-1]
@@ -229,7 +260,8 @@ class _FileReader:
 
     def mistake(self, path: Key, sentence: str) -> None:
         key = ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else quoted(part) for part in path)
-        self.gathered.mistakes.append(Mistake(self.file, line_of(self.lines, path), key, sentence))
+        shown = key if len(key) <= SHOWN_MAX else f"{key[: SHOWN_MAX - 1]}…"
+        self.gathered.add(Mistake(self.file, line_of(self.lines, path), shown, sentence))
 
 
 # --- from what was read to what is used ------------------------------------------------------------------------------
@@ -242,8 +274,13 @@ def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
     settings = Settings(policy=policy, **own)
     workloads = {name: _spec(gathered, name, keys, policy) for name, keys in gathered.workloads.items()}
     if gathered.mistakes:
-        raise ConfigError(tuple(gathered.mistakes))
+        raise ConfigError((*gathered.mistakes, *_unreported(gathered)))
     return Config(settings, MappingProxyType(workloads), tuple(gathered.warnings), tuple(gathered.files))
+
+
+def _unreported(gathered: _Gathered) -> list[Mistake]:
+    count = gathered.unreported
+    return [Mistake(gathered.mistakes[-1].file, None, "", f"and {count} more mistakes")] if count else []
 
 
 def _from_environment(gathered: _Gathered, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -269,7 +306,7 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
     file, line = gathered.headers[name]
     for sentence in _incomplete(values):
         if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # don't report one mistake twice
-            gathered.mistakes.append(Mistake(file, line, f"workloads.{name}", sentence))
+            gathered.add(Mistake(file, line, f"workloads.{name}", sentence))
     return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_policy_values(keys)))
 
 

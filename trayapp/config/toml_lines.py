@@ -14,10 +14,11 @@ Key = tuple[str, ...]
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)+")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*""")
 # A run of closing quotes may be longer than three: the last three close the string (TOML 1.0, multi-line strings).
-_STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"""(?!")' r"|'''.*?'''(?!')" r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'",
-    re.DOTALL,
-)
+_MULTI_LINE = r'"""(?:\\.|[^\\])*?"""(?!")' r"|'''.*?'''(?!')"
+_STRING = re.compile(_MULTI_LINE + r'|"(?:[^"\\\n]|\\.)*"' r"|'[^'\n]*'", re.DOTALL)
+_PART = r"""(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)"""
+_TOKEN = re.compile(rf"#[^\n]*|{_MULTI_LINE}|(?P<key>{_PART}(?:[ \t]*\.[ \t]*{_PART})*)", re.DOTALL)
+_PARTS = re.compile(_PART)
 
 
 def key_lines(text: str) -> dict[Key, int]:
@@ -51,6 +52,18 @@ def line_of(lines: dict[Key, int], key: Key) -> int | None:
     return None
 
 
+def line_of_deep_key(text: str, parts_max: int) -> int | None:
+    """The line of the first dotted key with more parts than that, in any text; None if there is none.
+
+    `tomllib` takes time by the square of the parts, so such a text must not reach it: 1 MB of one key takes hours.
+    """
+    for token in _TOKEN.finditer(text):
+        key = token["key"] or ""
+        if key.count(".") >= parts_max and len(_PARTS.findall(key)) > parts_max:
+            return text.count("\n", 0, token.start()) + 1
+    return None
+
+
 def _skip_blank(text: str, at: int) -> int:
     found = _BLANK.match(text, at)
     return found.end() if found else at
@@ -69,7 +82,9 @@ def _dotted_key(text: str, at: int) -> tuple[Key, int]:
 
 
 def _unquoted(key: str) -> str:
-    return key if key[0] not in "\"'" else next(iter(tomllib.loads(f"{key} = 0")))
+    if key[0] not in "\"'":
+        return key
+    return key[1:-1] if key[0] == "'" or "\\" not in key else next(iter(tomllib.loads(f"{key} = 0")))
 
 
 def _value_end(text: str, at: int) -> int:
