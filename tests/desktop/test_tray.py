@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import re
+import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.desktop.conftest import require_desk
-from tests.desktop.desk import DARK, Desk
+from tests.desktop.desk import DARK, WATCHER, Desk
 from tests.desktop.screen import wait_for
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Notice, TrayView, Verb
-from trayapp.tray.icon import TrayIcon
+from trayapp.tray import sni
+from trayapp.tray.channel import Listener
+from trayapp.tray.icon import TrayIcon, native_backend
 from trayapp.tray.notify import NotificationCentre
 
 pytestmark = pytest.mark.desktop
@@ -52,12 +57,12 @@ def tray_view(icon: IconView = GREEN, items: tuple[MenuItem, ...] | None = None)
 class Tray:
     """A tray icon running in a thread, and the actions of its clicks."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, make_backend: Callable[..., Any] = native_backend) -> None:
         self.desk = desk
         self.ready = threading.Event()
         self.actions: queue.Queue[Action] = queue.Queue()
         self.hosts: list[bool] = []
-        self.icon = TrayIcon(self.actions.put, self.ready.set, on_host=self.hosts.append)
+        self.icon = TrayIcon(self.actions.put, self.ready.set, on_host=self.hosts.append, make_backend=make_backend)
         self.thread = threading.Thread(target=self.icon.run)
 
     def show(self, view: TrayView) -> None:
@@ -249,6 +254,34 @@ def test_the_icon_comes_back_with_its_panel(tray: Tray) -> None:
     assert [True] == tray.hosts, "a short absence of the panel is not reported"
 
 
+def test_a_panel_that_hangs_at_login(on_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers long after every limit: the icon is shown, and the news that nothing shows it is taken back."""
+
+    monkeypatch.setattr(sni, "WATCHER_LIMIT", 0.2)
+    monkeypatch.setattr(sni, "CALL_LIMIT", 0.2)
+
+    def backend(title: str, on_action: Callable[[Action], None], on_host: Callable[[bool], None]) -> sni.Icon:
+        return sni.Icon(title, on_action, on_host, host_grace=0.5)
+
+    query = "org.freedesktop.DBus.GetConnectionUnixProcessID"
+    panel = int(on_desk.call("org.freedesktop.DBus", "/", query, f"string:{WATCHER}").split()[-1])
+    os.kill(panel, signal.SIGSTOP)
+    tray = Tray(on_desk, backend)
+    try:
+        tray.thread.start()
+        wait_for(lambda: tray.hosts == [False], "the news that nothing shows the icon")
+    finally:
+        os.kill(panel, signal.SIGCONT)
+    try:
+        tray.show(tray_view())
+        wait_for(lambda: tray.hosts == [False, True], "the news of a host")
+        assert 1 == len(on_desk.tray_items())
+    finally:
+        tray.icon.stop()
+        tray.thread.join(5)
+    wait_for(lambda: not on_desk.tray_items(), "the icon to go")
+
+
 # --- notifications ----------------------------------------------------------------------------------------------------
 
 REAUTHORIZE = Action(Verb.REAUTHORIZE, "git_hub")
@@ -265,7 +298,7 @@ class Posts:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.actions: asyncio.Queue[Action] = asyncio.Queue()
-        self.notifier = NotificationCentre(self.actions.put_nowait)
+        self.notifier = NotificationCentre(Listener(self.actions.put_nowait))
 
     async def clicked(self) -> Action:
         return await asyncio.wait_for(self.actions.get(), 5)

@@ -91,21 +91,26 @@ class Watcher(ServiceInterface):
 
     NAME = "org.kde.StatusNotifierWatcher"
 
-    def __init__(self, *, host: bool = True) -> None:
+    def __init__(self, *, host: bool = True, delay: float = 0.0) -> None:
         super().__init__(self.NAME)
         self.items: list[str] = []
         self.host = host
+        self.delay = delay  # s before it answers
 
     async def appear(self, bus: MessageBus) -> None:
-        bus.export("/StatusNotifierWatcher", self)
+        self.export(bus)
         await bus.request_name(self.NAME)
+
+    def export(self, bus: MessageBus) -> None:
+        bus.export("/StatusNotifierWatcher", self)
 
     async def vanish(self, bus: MessageBus) -> None:
         await bus.release_name(self.NAME)
         bus.unexport("/StatusNotifierWatcher", self)
 
     @dbus_method(name="RegisterStatusNotifierItem")
-    def register(self, service: DBusStr) -> Nothing:
+    async def register(self, service: DBusStr) -> Nothing:
+        await asyncio.sleep(self.delay)
         self.items.append(service)
 
     @dbus_property(PropertyAccess.READ, name="IsStatusNotifierHostRegistered")
@@ -115,6 +120,11 @@ class Watcher(ServiceInterface):
     @dbus_signal(name="StatusNotifierHostRegistered")
     def host_came(self) -> Nothing:
         self.host = True
+
+    @dbus_signal(name="StatusNotifierItemUnregistered")
+    def forget(self, item: str) -> DBusStr:
+        self.items.clear()
+        return item
 
 
 class Notifications(ServiceInterface):

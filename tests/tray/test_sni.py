@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from dbus_fast import Variant
 from dbus_fast.aio.message_bus import MessageBus
+from dbus_fast.constants import NameFlag
 
 from tests.tray.bus import Bus, Watcher, call
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
@@ -163,6 +164,148 @@ async def test_a_watcher_without_a_host_counts_as_no_host(bus: Bus) -> None:
     connection.disconnect()
 
 
+async def test_a_watcher_that_has_its_name_before_its_object(bus: Bus) -> None:
+    """As panels that are still starting: the first registration fails, a later one arrives."""
+
+    connection = await bus.connect()
+    watcher = Watcher()
+    await connection.request_name(watcher.NAME)
+    async with Running(host_grace=0.01) as running:
+        await until(lambda: running.hosts == [False], "the news that there is no host")
+        watcher.export(connection)
+        await until(lambda: running.hosts == [False, True], "the news of a host")
+    assert 1 == len(watcher.items)
+    connection.disconnect()
+
+
+async def test_a_watcher_that_is_slow_is_waited_for(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The icon is ready meanwhile; one registration is enough, and nobody is told that there is no host."""
+
+    monkeypatch.setattr(sni, "CALL_LIMIT", 0.05)
+    connection = await bus.connect()
+    watcher = Watcher(delay=0.3)
+    await watcher.appear(connection)
+    async with Running(host_grace=0.01) as running:
+        assert [] == watcher.items
+        await until(lambda: running.hosts, "the news of a host")
+    assert [True] == running.hosts
+    assert 1 == len(watcher.items)
+    connection.disconnect()
+
+
+async def test_a_watcher_that_answers_too_late_is_asked_again(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers after the limit, when the person has been told that nothing shows the icon: that is taken back."""
+
+    monkeypatch.setattr(sni, "WATCHER_LIMIT", 0.1)
+    connection = await bus.connect()
+    watcher = Watcher(delay=0.3)
+    await watcher.appear(connection)
+    async with Running(host_grace=0.01) as running:
+        await until(lambda: watcher.items, "the late answer")
+        assert [False] == running.hosts
+        watcher.delay = 0.0
+        await until(lambda: running.hosts == [False, True], "the news of a host")
+    connection.disconnect()
+
+
+async def test_a_watcher_that_hangs_does_not_delay_its_successor(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program takes the name over while the registration with the old one is unanswered."""
+
+    monkeypatch.setattr(sni, "CALL_LIMIT", 0.1)
+    old, new = await bus.connect(), await bus.connect()
+    first, second = Watcher(delay=3600), Watcher()
+    first.export(old)
+    await old.request_name(first.NAME, NameFlag.ALLOW_REPLACEMENT)
+    async with Running(host_grace=5.0) as running:
+        second.export(new)
+        await new.request_name(second.NAME, NameFlag.REPLACE_EXISTING)
+        await until(lambda: running.hosts, "the news of a host")
+    assert 1 == len(second.items)
+    assert [True] == running.hosts
+    for connection in (old, new):
+        connection.disconnect()
+
+
+@pytest.mark.parametrize("by_unique_name", [False, True])
+@pytest.mark.parametrize("path", ["", "/StatusNotifierItem"])
+async def test_a_watcher_that_forgets_the_icon_gets_it_again(bus: Bus, by_unique_name: bool, path: str) -> None:
+    """It keeps its name and says which item is gone, by one of the icon's names; another item is not ours."""
+
+    connection = await bus.connect()
+    watcher = Watcher()
+    await watcher.appear(connection)
+    async with Running() as running:
+        await until(lambda: running.hosts, "the news of a host")
+        name = watcher.items[0]
+        if by_unique_name:
+            name = await call(
+                connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetNameOwner", "s", name
+            )
+        watcher.forget(name + path)
+        await until(lambda: watcher.items, "the icon to register again")
+        watcher.items.clear()
+        watcher.forget("org.kde.StatusNotifierItem-1-1" + path)
+        await asyncio.sleep(0.1)
+        assert [] == watcher.items
+    assert [True] == running.hosts
+    connection.disconnect()
+
+
+async def test_a_host_that_starts_gets_the_icon_again(bus: Bus) -> None:
+    """The watcher has kept its name and lost its items without a word, for example while the screen was locked."""
+
+    connection = await bus.connect()
+    watcher = Watcher()
+    await watcher.appear(connection)
+    async with Running() as running:
+        await until(lambda: running.hosts, "the news of a host")
+        watcher.items.clear()
+        watcher.host_came()
+        await until(lambda: watcher.items, "the icon to register again")
+    connection.disconnect()
+
+
+async def test_a_watcher_that_drops_every_icon_is_not_flooded(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses between two registrations double."""
+
+    monkeypatch.setattr(sni, "AGAIN_FIRST", 0.02)
+    connection = await bus.connect()
+    watcher, times = Watcher(), 0
+    await watcher.appear(connection)
+    async with Running():
+        end = asyncio.get_running_loop().time() + 0.5
+        while asyncio.get_running_loop().time() < end:
+            if watcher.items:
+                times += 1
+                watcher.forget(watcher.items[0])
+            await asyncio.sleep(0.005)
+    assert 3 <= times <= 6  # at 0, 20, 60, 140, 300 ms
+    connection.disconnect()
+
+
+async def test_an_icon_that_goes_does_not_register_again(bus: Bus) -> None:
+    """Releasing its name makes the watcher report that it is gone."""
+
+    connection = await bus.connect()
+    watcher = Watcher()
+    await watcher.appear(connection)
+    connection.add_message_handler(
+        lambda message: (
+            watcher.forget(message.body[0])
+            if message.member == "NameOwnerChanged" and message.body[0] in watcher.items and not message.body[2]
+            else None
+        )
+    )
+    rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"
+    await call(connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "AddMatch", "s", rule)
+    async with Running() as running:
+        await until(lambda: running.hosts, "the news of a host")
+    await until(lambda: not watcher.items, "the end of the icon")
+    await asyncio.sleep(0.1)
+    assert [] == watcher.items
+    connection.disconnect()
+
+
 async def test_without_a_watcher_the_icon_is_ready_and_reports_no_host_after_the_grace(bus: Bus) -> None:
     """As on GNOME without an extension."""
 
@@ -228,6 +371,26 @@ async def test_an_unreachable_bus_is_retried_at_growing_intervals(
         await asyncio.sleep(0.25)
     assert 2 <= tries <= 4  # at 0, 20, 60, 140 ms
     assert 1 == len([r for r in caplog.records if r.levelname == "WARNING"])
+
+
+async def test_a_taken_name_is_free_on_the_next_bus(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The icon uses its unique name where another process has its own one, on that bus only."""
+
+    monkeypatch.setattr(sni, "RETRY_FIRST", 0.02)
+    running = Running()
+    other = await bus.connect()
+    await other.request_name(running.icon._own_name)
+    watchers: list[Watcher] = []
+    async with running:
+        for _ in range(2):
+            connection = await bus.connect()
+            watchers.append(Watcher())
+            await watchers[-1].appear(connection)
+            await until(lambda: watchers[-1].items, "the icon")
+            bus.stop()
+            bus.start()
+    assert watchers[0].items[0].startswith(":")
+    assert [running.icon._own_name] == watchers[1].items
 
 
 def test_importing_the_backend_leaves_the_environment_alone() -> None:

@@ -2,8 +2,9 @@
 
 The law: one loop, in the thread that called `run`, owns the bus and all that is shown; `apply` and `stop` may be called
 from any thread and only post to it. Nothing of the desktop is taken for granted. Without a bus, `run` waits for `stop`,
-so the program also works without an icon. When a host starts or restarts, the icon registers again. When the bus is
-lost, it is retried at growing intervals.
+so the program also works without an icon. The icon registers again whenever a watcher or a host starts, and when a
+watcher forgets it; what fails while a watcher is there is repeated. When the bus is lost, it is retried at growing
+intervals.
 
 Protocol: freedesktop.org's StatusNotifierItem as KDE implements it (org.kde.*); `sniitem.py` and `dbusmenu.py` are the
 objects that hosts read.
@@ -25,7 +26,7 @@ from dbus_fast.constants import NameFlag
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from trayapp.core.presentation import Action, MenuItem, Verb
-from trayapp.system.dbus import SessionBus, error_text
+from trayapp.system.dbus import PROPERTIES, SessionBus, error_text
 from trayapp.tray import pixmap
 from trayapp.tray.dbusmenu import DbusMenu
 from trayapp.tray.mailbox import ViewUpdate
@@ -50,9 +51,16 @@ ITEM_PATH = "/StatusNotifierItem"
 BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 HOST_GRACE = 15.0  # s without a host before that is reported: panels start late at login, and may restart
-RETRY_FIRST, RETRY_LAST = 2.0, 120.0  # s between two tries to reach a lost bus, doubled each time
+RETRY_FIRST, RETRY_LAST = 2.0, 60.0  # s between two tries to reach a lost bus, doubled each time
+AGAIN_FIRST, AGAIN_LAST = 0.5, 60.0  # s between two registrations with one watcher, doubled each time
+STEADY = 30.0  # s; a registration that stood so long is not the failure of the one before
 CALL_LIMIT = 5.0  # s for one call: a hanging host must not keep the program from starting or ending
+WATCHER_LIMIT = 30.0  # s for a call to the watcher, for which nothing waits: at login a panel may take its time
 LEAVE_GRACE = 0.05  # s in which the host may still read the icon that it is removing
+
+# Nobody owns the watcher's name, or nothing can be started that would: the bus reports when that changes.
+NO_WATCHER = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
+SPAWN_ERRORS = "org.freedesktop.DBus.Error.Spawn."
 
 _item_numbers = itertools.count(1)
 
@@ -81,8 +89,11 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: asyncio.Event | None = None
         self._bus: SessionBus | None = None
-        self._bus_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_item_numbers)}"
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._own_name = f"org.kde.StatusNotifierItem-{os.getpid()}-{next(_item_numbers)}"
+        self._bus_name = self._own_name  # under which the icon is registered
+        self._doubt = asyncio.Event()  # whether the watcher knows the icon, and a host shows it, has to be found out
+        self._tried = asyncio.Event()  # whether registering was tried once
+        self._registering: asyncio.Task[None] | None = None
         self._outage_reported = False  # this outage of the bus has been reported
 
     # --- any thread ---------------------------------------------------------------------------------------------------
@@ -138,11 +149,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                 await self._session(done)
                 delay = RETRY_FIRST
             except InvalidAddressError as problem:
-                log.warning("no tray icon: this session has no D-Bus session bus (%s)", problem)
-                self._ready()
-                self._host_seen(False)
-                await done.wait()  # the address comes from our environment, so it cannot appear later
-                return
+                self._report_outage(f"no tray icon: this session has no D-Bus session bus ({problem})")
             except BUS_ERRORS as problem:
                 self._report_outage(f"no tray icon: the session bus cannot be reached ({error_text(problem)})")
             except Exception:
@@ -172,6 +179,9 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                 await bus.connect()
             lost = asyncio.create_task(bus.lost(), name="watch the bus of the tray")
             await self._appear_on_bus(bus)
+            self._begin_registering()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._tried.wait(), CALL_LIMIT)
             self._outage_reported = False
             self._ready()
             stop = asyncio.ensure_future(done.wait())
@@ -180,14 +190,14 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             if lost.done():
                 self._report_outage(f"the tray icon is gone: {lost.result()}")
             else:
+                self._end_registering()  # the watcher is about to report that the icon is gone
                 await self._leave_bus(bus)
                 bus.disconnect()
                 await lost
         finally:
             self._bus = None
             self._cancel_host_timer()
-            for task in self._tasks:
-                task.cancel()
+            self._end_registering()
             bus.unexport(ITEM_PATH)
             bus.unexport(MENU_PATH)
             bus.disconnect()
@@ -202,11 +212,11 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
         )
         *_, reply = await asyncio.gather(  # the bus keeps the order, so there is no need to wait for each reply
             *(self._call(*BUS, "AddMatch", "s", rule) for rule in rules),
-            bus.request_name(self._bus_name, NameFlag.DO_NOT_QUEUE),
+            bus.request_name(self._own_name, NameFlag.DO_NOT_QUEUE),
         )
-        if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
-            self._bus_name = str(bus.unique_name)  # a process in another container has our process id
-        await self._register()
+        owned = reply in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER)
+        # Otherwise a process in another container has our process id.
+        self._bus_name = self._own_name if owned else str(bus.unique_name)
 
     async def _leave_bus(self, bus: SessionBus) -> None:
         """Release the name, which makes the host remove the icon, and serve its last reads."""
@@ -216,56 +226,98 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
                     await bus.release_name(self._bus_name)
             await asyncio.sleep(LEAVE_GRACE)
 
-    async def _register(self) -> None:
-        """Register with the watcher, then ask it whether a host shows icons."""
-        reply = await self._call(WATCHER, WATCHER_PATH, WATCHER, "RegisterStatusNotifierItem", "s", self._bus_name)
-        if reply is None:
-            self._host_seen(False)
-            return
-        await self._query_host()
+    def _begin_registering(self) -> None:
+        """Register with the watcher that is there now, if one is."""
+        self._end_registering()
+        self._registering = asyncio.create_task(self._stay_registered(), name="keep the tray icon registered")
 
-    async def _query_host(self) -> None:
-        props = "org.freedesktop.DBus.Properties"
-        reply = await self._call(WATCHER, WATCHER_PATH, props, "Get", "ss", WATCHER, "IsStatusNotifierHostRegistered")
-        self._host_seen(reply is not None and bool(reply.body) and bool(reply.body[0].value))
+    def _end_registering(self) -> None:
+        if self._registering is not None:
+            self._registering.cancel()
+            self._registering = None
+
+    async def _stay_registered(self) -> None:
+        """Register with this watcher, and again whenever that is in doubt. Runs until cancelled.
+
+        A watcher that takes its name before it is ready, hangs or fails is tried again at growing intervals, for as
+        long as it has its name. So is one that drops the icon as soon as it has it.
+        """
+        loop, delay = asyncio.get_running_loop(), AGAIN_FIRST
+        while True:
+            self._doubt.clear()
+            present = await self._register()
+            self._host_seen(bool(present))
+            self._tried.set()
+            since = loop.time()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._doubt.wait(), delay if present is None else None)
+            if loop.time() - since >= STEADY:
+                delay = AGAIN_FIRST
+            else:
+                await asyncio.sleep(since + delay - loop.time())
+                delay = min(delay * 2, AGAIN_LAST)
+
+    async def _register(self) -> bool | None:
+        """Register with the watcher and return whether a host shows icons; None if the watcher did not say."""
+        for interface, member, signature, body in (
+            (WATCHER, "RegisterStatusNotifierItem", "s", (self._bus_name,)),
+            (PROPERTIES, "Get", "ss", (WATCHER, "IsStatusNotifierHostRegistered")),
+        ):
+            reply = await self._ask(WATCHER, WATCHER_PATH, interface, member, signature, *body, limit=WATCHER_LIMIT)
+            if reply is None:
+                return None
+            if reply.message_type is MessageType.ERROR:
+                gone = reply.error_name in NO_WATCHER or (reply.error_name or "").startswith(SPAWN_ERRORS)
+                return False if gone else None
+        return bool(reply.body and getattr(reply.body[0], "value", False))
 
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: str
     ) -> Message | None:
-        """The reply, or None for an error or a timeout. A lost connection is handled in `_session`."""
+        """The reply, or None for an error or a timeout."""
+        reply = await self._ask(name, path, interface, member, signature, *body, limit=CALL_LIMIT)
+        return None if reply is None or reply.message_type is MessageType.ERROR else reply
+
+    async def _ask(
+        self, name: str, path: str, interface: str, member: str, signature: str, *body: str, limit: float
+    ) -> Message | None:
+        """The reply, which may be an error, or None for a timeout. A lost connection is handled in `_session`."""
         if self._bus is None:
             return None
         call = Message(name, path, interface, member, signature=signature, body=list(body))
         try:
-            async with asyncio.timeout(CALL_LIMIT):
+            async with asyncio.timeout(limit):
                 reply = await self._bus.call(call)
         except BUS_ERRORS as problem:
             log.info("%s did not answer to %s (%s)", name, member, error_text(problem))
             return None
         if reply.message_type is MessageType.ERROR:
             log.debug("%s answered %s to %s", name, reply.error_name, member)
-            return None
         return reply
 
     # --- the host -----------------------------------------------------------------------------------------------------
 
     def _on_message(self, message: Message) -> None:
-        """Handle a signal: the watcher or a host started or stopped."""
+        """Handle a signal: the watcher or a host started or stopped, or the watcher dropped an icon."""
         if message.message_type is not MessageType.SIGNAL:
             return
         if message.member == "NameOwnerChanged" and message.body[0] == WATCHER:
             if message.body[2]:
-                self._spawn(self._register(), "register the tray icon")
+                self._begin_registering()
             else:
+                self._end_registering()
                 self._host_seen(False)
-        elif message.member in ("StatusNotifierHostRegistered", "StatusNotifierHostUnregistered"):
-            self._spawn(self._query_host(), "look for a tray host")
+        elif message.interface == WATCHER and (
+            message.member in ("StatusNotifierHostRegistered", "StatusNotifierHostUnregistered")
+            or (message.member == "StatusNotifierItemUnregistered" and self._is_ours(message))
+        ):
+            self._doubt.set()
 
-    def _spawn(self, work: Any, name: str) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
-        task.set_name(name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _is_ours(self, message: Message) -> bool:
+        """Whether a watcher names our icon here: by a bus name of either kind, and mostly a path."""
+        if self._bus is None or message.signature != "s":
+            return False
+        return message.body[0].partition("/")[0] in (self._bus_name, self._bus.unique_name)
 
     def _host_seen(self, present: bool) -> None:
         """Report a host immediately and its absence only after the grace period, and each only on change."""
