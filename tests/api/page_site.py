@@ -46,6 +46,7 @@ class Site:
     clock: Clock
     control: FakeControl
     keys: PageKeys
+    allowed_users: list[int]
     restart: Any = field(default=None)
 
     @property
@@ -100,6 +101,7 @@ def write_page(tmp_path: Path) -> Path:
 async def page_site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
     """A server that serves the files of `web`, over a scripted `Control`."""
     clock, control = Clock(), FakeControl()
+    allowed_users: list[int] = []
 
     async def start(port: int = 0) -> tuple[LoopbackServer, PageKeys]:
         keys = clock.keys(tmp_path / "run" / "pages.json")
@@ -111,13 +113,14 @@ async def page_site(tmp_path: Path, web: Path) -> AsyncIterator[Site]:
             open_routes=api.open_routes(keys),
             pages=Pages(web).routes(),
             page_key=keys.admits,
+            allowed_users=lambda: allowed_users,
         )
         await server.start()
         return server, keys
 
     server, keys = await start()
     async with aiohttp.ClientSession() as client:
-        made = Site(server, client, clock, control, keys)
+        made = Site(server, client, clock, control, keys, allowed_users)
 
         async def restart() -> None:
             await made.server.close()

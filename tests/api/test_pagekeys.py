@@ -19,7 +19,7 @@ from trayapp.api import pagekeys
 from trayapp.api.pagekeys import KEY_LIFE, LINK_LIFE, LINKS_MAX, PAGES_MAX, PageKeys
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Secret
-from trayapp.server import peers
+from trayapp.server.peers import Owner
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whose a connection is")
@@ -300,20 +300,6 @@ def test_no_text_is_a_key(one: str, two: str) -> None:
 # --- other users of the machine --------------------------------------------------------------------------------------
 
 
-@linux
-async def test_another_user_gets_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever read the link from a command line is refused by his user id, and the link is still good."""
-
-    token = await site.link()
-    with monkeypatch.context() as patched:
-        patched.setattr(peers, "user_id", lambda peer, own: os.getuid() + 1)
-        status, body = await site.trade(token)
-        assert (403, "forbidden") == (status, body["error"])
-        patched.setattr(peers, "user_id", lambda peer, own: None)
-        assert 403 == (await site.trade(token))[0]
-    assert 200 == (await site.trade(token))[0]
-
-
 ASK = """
 import encodings.idna, http.client, os, sys
 os.setuid(65534)
@@ -326,10 +312,12 @@ print(asked.getresponse().status)
 
 
 @linux
+@pytest.mark.parametrize("allowed", [(), (65534,)])
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root becomes another user")
-async def test_a_real_other_user(site: Site) -> None:
-    """The kernel's own word on it."""
+async def test_a_real_other_user(site: Site, allowed: tuple[int, ...]) -> None:
+    """Whoever read the link from a command line is refused, `allowed_users` or not, and the link is still good."""
 
+    site.allowed_users.extend(allowed)
     token = await site.link()
     command = [sys.executable, "-I", "-c", ASK, str(site.server.port), token]
     asked = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
@@ -339,31 +327,11 @@ async def test_a_real_other_user(site: Site) -> None:
 
 
 @linux
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_the_user_behind_a_connection(family: socket.AddressFamily) -> None:
-    """Ours, through an IPv6 socket too; nobody's when it is closed or never was."""
+async def test_an_unknown_user_gets_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link is refused where the kernel does not know whose the connection is, and is still good."""
 
-    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket(family) as asking:
-        own = listening.getsockname()
-        try:
-            asking.connect(own if family == socket.AF_INET else (f"::ffff:{own[0]}", own[1]))
-        except OSError:
-            pytest.skip("no IPv6 here")
-        with listening.accept()[0] as taken:
-            peer = taken.getpeername()
-            assert os.getuid() == peers.user_id(peer, own)
-            assert peers.is_own(peer, own)
-            asking.close()
-            assert peers.user_id(peer, own) is None
-    assert peers.user_id(("127.0.0.1", 1), own) is None
-    assert not peers.is_own(("127.0.0.1", 1), own)
-
-
-def test_systems_that_do_not_tell_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There the link is not put on a command line at all, and nobody is refused for it."""
-
-    monkeypatch.setattr(peers, "TABLES", ("/nonexistent", "/nonexistent"))
-
-    assert not peers.is_supported()
-    assert peers.is_own(("127.0.0.1", 1), ("127.0.0.1", 2))
-    assert peers.user_id(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
+    token = await site.link()
+    with monkeypatch.context() as patched:
+        patched.setattr("trayapp.api.pages.owner_of", lambda request: Owner.UNKNOWN)
+        assert 403 == (await site.trade(token))[0]
+    assert 200 == (await site.trade(token))[0]

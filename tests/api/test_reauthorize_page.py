@@ -13,7 +13,7 @@ import pytest
 from trayapp.api import reauthorize_page
 from trayapp.api.reauthorize_page import LINK_LIFE, LINK_SPACING, ReauthorizePage
 from trayapp.core.model import Problem
-from trayapp.server import peers
+from trayapp.server.peers import Owner
 from trayapp.server.server import LoopbackServer
 
 SIGN_IN = 'https://login.example.com/authorize?state="x"&a=<b>'
@@ -129,7 +129,7 @@ async def test_another_user_of_the_machine_cannot_press(site: Site, monkeypatch:
     """The kernel says whose the connection is; the link stays good for its owner."""
     url = site.link()
     with monkeypatch.context() as patch:
-        patch.setattr(peers, "is_own", lambda peer, own: False)
+        patch.setattr(reauthorize_page, "owner_of", lambda request: Owner.FOREIGN)
         assert 403 == (await site.ask("POST", url, Origin=site.server.url))[0]
     assert [] == site.begun
 

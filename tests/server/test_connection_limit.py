@@ -80,7 +80,9 @@ async def test_a_closed_connection_makes_room(server: LoopbackServer) -> None:
     [
         (1024, 448),
         (256, 64),
-        (100, 1),
+        (100, 25),
+        (64, 16),
+        (2, 1),
         (1 << 20, connection_limit.CONNECTIONS_MAX),
         (-1, connection_limit.CONNECTIONS_MAX),
     ],

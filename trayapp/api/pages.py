@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from trayapp.api.pagekeys import PageKeys
-from trayapp.server import peers
+from trayapp.server.peers import Owner, owner_of
 from trayapp.server.replies import Refusal, json_reply, read_object
 
 WEB = Path(__file__).resolve().parent.parent / "web"
@@ -111,20 +111,10 @@ class PageSessions:
         once = (await read_object(request, {"once": str})).get("once")
         if not isinstance(once, str) or not once:
             raise Refusal(400, "bad_request", "The field once has to hold what stands behind #once= in the link.")
-        # The kernel's table is read only for requests that show a link.
-        if self._keys.is_link(once) and not _is_own(request):
+        if owner_of(request) is not Owner.OWN:
             raise Refusal(403, "forbidden", "This link was made for another user of this machine.")
         key = self._keys.trade(once)
         if key is None:
             sentence = "This link was used already, or is older than a minute: open the dashboard again."
             raise Refusal(403, "link_used", sentence)
         return json_reply({"key": key.reveal()})
-
-
-def _is_own(request: web.Request) -> bool:
-    """Whether the same user sent it (`server/peers.py`)."""
-    transport = request.transport
-    if transport is None:
-        return False
-    peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-    return peer is not None and own is not None and peers.is_own(peer[:2], own[:2])

@@ -7,7 +7,6 @@ address per workload in ten minutes, so that no client can nag.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import html
 import secrets
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from trayapp.core.model import Problem
-from trayapp.server import peers
+from trayapp.server.peers import Owner, owner_of
 
 LINK_LIFE = 300.0  # s
 LINK_SPACING = 600.0  # s between two links for one workload
@@ -118,7 +117,7 @@ class ReauthorizePage:
 
     async def press(self, request: web.Request) -> web.Response:
         """The button: the link is used up, and the sign-in begins."""
-        if not await self._is_own(request):
+        if owner_of(request) is not Owner.OWN:
             return _page("Wrong user", "<p>This link works only for the user who runs Amberlight.</p>", 403)
         link = self._find(request)
         if link is None:
@@ -139,14 +138,6 @@ class ReauthorizePage:
     def _find(self, request: web.Request) -> _Link | None:
         link = self._links.get(_digest(request.match_info["secret"]))
         return link if link is not None and link.expires > self._now() else None
-
-    @staticmethod
-    async def _is_own(request: web.Request) -> bool:
-        transport = request.transport
-        if transport is None:
-            return False
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        return bool(peer and own) and await asyncio.to_thread(peers.is_own, peer[:2], own[:2])
 
 
 def _digest(secret: str) -> str:

@@ -1,62 +1,66 @@
-"""Which user is behind a loopback connection, as the Linux kernel tells it.
+"""Whose a loopback connection is, as the Linux kernel tells it: asked once, when the connection is accepted.
 
-A browser gets a page's address on its command line, which every user of the machine can read with `ps`. Where the
-kernel says whose a connection is, that does no harm: another user who read a link there is refused (SECURITY.md 25).
+Every user of the machine can connect to 127.0.0.1, and so can read a page's address from a browser's command line with
+`ps`, or take all the connections there are. Where the kernel says whose a connection is, neither does harm (SECURITY.md
+25): another user's connection is closed, unless the setting `allowed_users` names that user. An owner the kernel doesn't
+know sits in another network namespace, such as a container's.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-import sys
-from pathlib import Path
+from collections.abc import Callable, Collection
+from enum import Enum
 
-TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # the second lists IPv6 sockets that connect by IPv4
-ESTABLISHED = "01"  # in any other state a socket may be orphaned, and the kernel has forgotten its user
+from aiohttp import web
+
+from trayapp.system import sock_diag
+from trayapp.system.sock_diag import Address, SockDiag
+
 ROOT = 0  # may do everything anyway; WSL forwards Windows' connections as root
 
-Address = tuple[str, int]
+
+class Owner(Enum):
+    """Whose the other end of a connection is. Only the first may use the dashboard and the API."""
+
+    OWN = "own"  # this user's or root's; everybody's where the system doesn't say
+    ALLOWED = "allowed"  # of a user whom `allowed_users` names
+    FOREIGN = "foreign"
+    UNKNOWN = "unknown"  # another network namespace, or closed already
 
 
 def is_supported() -> bool:
     """Whether this system says whose a connection is."""
-    return sys.platform == "linux" and os.access(TABLES[0], os.R_OK)
+    return sock_diag.is_supported()
 
 
-def is_own(peer: Address, own: Address) -> bool:
-    """Whether `peer`, the other end of a connection to our `own` address, belongs to this user or to root.
+class Peers:
+    """Tells the owners of connections, from creation to `close`. `allowed` gives the user ids that may connect too."""
 
-    Both are IPv4. True where the system doesn't say; False where it does and knows no such connection.
-    """
-    return not is_supported() or user_id(peer, own) in (os.getuid(), ROOT)
+    def __init__(self, allowed: Callable[[], Collection[int]] = lambda: ()) -> None:
+        self._allowed = allowed
+        self._kernel = SockDiag() if is_supported() else None
 
+    def close(self) -> None:
+        """Ask no more."""
+        if self._kernel is not None:
+            self._kernel.close()
 
-def user_id(peer: Address, own: Address) -> int | None:
-    """The user id behind `peer`; None if there is no such connection. Takes about a millisecond."""
-    for table, format_entry in zip(TABLES, (_ipv4_entry, _ipv6_entry), strict=True):
-        wanted = [format_entry(peer), format_entry(own), ESTABLISHED]
+    def owner(self, peer: Address, own: Address) -> tuple[Owner, int | None]:
+        """Whose `peer`, the other end of a connection to our `own` address, is; with the user id if the kernel said."""
+        if self._kernel is None:
+            return Owner.OWN, None
         try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()
+            user = self._kernel.user_id(peer, own)
         except OSError:
-            continue
-        for line in lines[1:]:
-            fields = line.split()
-            if fields[1:4] == wanted:
-                return int(fields[7])
-    return None
+            user = None
+        if user is None:
+            return Owner.UNKNOWN, None
+        if user in (os.geteuid(), ROOT):
+            return Owner.OWN, user
+        return (Owner.ALLOWED if user in self._allowed() else Owner.FOREIGN), user
 
 
-def _ipv4_entry(address: Address) -> str:
-    host, port = address
-    return f"{_hex(socket.inet_aton(host))}:{port:04X}"
-
-
-def _ipv6_entry(address: Address) -> str:
-    host, port = address
-    words = (bytes(4), bytes(4), b"\0\0\xff\xff", socket.inet_aton(host))
-    return f"{''.join(map(_hex, words))}:{port:04X}"
-
-
-def _hex(four: bytes) -> str:
-    """Four bytes in network order as the kernel prints them: one number in this machine's byte order."""
-    return f"{int.from_bytes(four, sys.byteorder):08X}"
+def owner_of(request: web.Request) -> Owner:
+    """Whose the connection of a request is; unknown if it has ended."""
+    return getattr(request.protocol, "owner", Owner.UNKNOWN)

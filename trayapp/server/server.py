@@ -21,10 +21,10 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -33,7 +33,10 @@ from aiohttp.typedefs import Handler, Middleware
 from trayapp.core.model import Secret
 from trayapp.core.public import rfc3339
 from trayapp.server import serverfile
-from trayapp.server.connection_limit import available_connections, limited
+from trayapp.server.acceptor import Acceptor, accept
+from trayapp.server.connection_limit import available_connections
+from trayapp.server.connections import HEADERS_LIMIT, Connections
+from trayapp.server.peers import Owner, Peers, owner_of
 from trayapp.server.replies import BODY_MAX, OWN_HEADERS, PAGE, Refusal, error_reply
 
 HOST = "127.0.0.1"
@@ -41,7 +44,7 @@ KEY_BYTES = 32  # of randomness (SECURITY.md 28)
 BACKLOG = 128
 LINE_MAX = 8190  # bytes of the request line and of one header; the parser answers 400 to more
 HEADERS_MAX = 64
-KEEPALIVE = 75.0  # s; also the time a client has for its first request line and headers
+KEEPALIVE = 75.0  # s
 LINGER = 1.0  # s for the rest of a body that won't be read
 # aiohttp waits this long twice (for handlers, then for their cancellation), and close() as a whole has 2 s.
 SHUTDOWN_LIMIT = 0.5
@@ -64,7 +67,8 @@ class LoopbackServer:
     is the very route that was given, not its path or its handler: `web.get` adds a HEAD route of its own, which needs
     the key. `pages` are open too, and the only routes that a link on another site may lead to. `direct` are open
     handlers by the first segment of their paths (`/w/`): aiohttp's router, which costs a proxied request a tenth, is
-    left out for them. `page_key` says whether a key belongs to an open dashboard page.
+    left out for them. `page_key` says whether a key belongs to an open dashboard page. Who connects as another user is
+    refused unless `allowed_users` has the user id; `routes` and `pages` are for this user alone.
     """
 
     def __init__(
@@ -79,6 +83,8 @@ class LoopbackServer:
         direct: Mapping[str, Handler] = MappingProxyType({}),
         page_key: Callable[[str], bool] = lambda key: False,
         allowed_origins: Callable[[web.Request], Collection[str]] = lambda request: (),
+        allowed_users: Callable[[], Collection[int]] = lambda: (),
+        headers_limit: float = HEADERS_LIMIT,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.api_key = Secret(secrets.token_urlsafe(KEY_BYTES))
@@ -92,11 +98,14 @@ class LoopbackServer:
         self._direct = direct
         self._page_key = page_key
         self._allowed_origins = allowed_origins
+        self._allowed_users = allowed_users
+        self._headers_limit = headers_limit
         self._open: frozenset[web.AbstractRoute] = frozenset()
         self._pages: frozenset[web.AbstractRoute] = frozenset()
         self._wall = wall
         self._runner: web.AppRunner | None = None
-        self._listening: asyncio.Server | None = None
+        self._listening: Acceptor | asyncio.Server | None = None
+        self._connections: Connections | None = None
         self._info: serverfile.ServerInfo | None = None
         self._own_hosts: tuple[str, ...] = ()
 
@@ -123,6 +132,8 @@ class LoopbackServer:
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.close()
+        if self._connections is not None:
+            self._connections.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -136,23 +147,15 @@ class LoopbackServer:
             app,
             handle_signals=False,
             handler_cancellation=True,  # without it, the upstream of a client that disconnected stays open
-            access_log=None,
-            logger=_parser_log(),
             shutdown_timeout=SHUTDOWN_LIMIT,
-            keepalive_timeout=KEEPALIVE,
-            lingering_time=LINGER,
-            max_line_size=LINE_MAX,
-            max_field_size=LINE_MAX,
-            max_headers=HEADERS_MAX,
-            auto_decompress=False,  # the proxy forwards bodies as they are, and no small body expands in memory
         )
         await self._runner.setup()
         server = cast(web.Server, self._runner.server)  # set by setup()
         server.request_handler = self._dispatch(server.request_handler)  # type: ignore[assignment]
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(
-            limited(server, available_connections()), sock=listener, backlog=BACKLOG
+        self._connections = Connections(
+            server, Peers(self._allowed_users), available_connections(), _connection_options(), self._headers_limit
         )
+        self._listening = await accept(listener, self._connections.protocol)
 
     def _publish(self) -> None:
         info = serverfile.ServerInfo(self.url, os.getpid(), self.api_key, rfc3339(self._wall()) or "", self._version)
@@ -163,12 +166,12 @@ class LoopbackServer:
         """Requests for `direct` go to their handler, the others to the router."""
         first_segments = {prefix: (len(prefix), handler) for prefix, handler in self._direct.items()}
 
-        async def dispatch(request: web.Request) -> web.StreamResponse:
+        def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
             path = request.raw_path
             for prefix, (length, handler) in first_segments.items():
                 if path[:length] == prefix and hdrs.EXPECT not in request.headers:  # the router answers `Expect`
-                    return await self._guard(request, handler, direct=True)
-            return await routed(request)
+                    return self._guard(request, handler, direct=True)
+            return routed(request)
 
         return dispatch if first_segments else routed
 
@@ -208,6 +211,8 @@ class LoopbackServer:
             refuse_web_pages(request, host, self._allowed_origins)
             return
         route = request.match_info.route
+        if (route in self._pages or route not in self._open) and owner_of(request) is not Owner.OWN:
+            raise Refusal(403, "forbidden", "Only the user who runs Amberlight may use this.")
         if not (route in self._pages and is_navigation(request)):
             refuse_web_pages(request, host, self._allowed_origins)
         if route not in self._open and not self._has_key(request):
@@ -262,6 +267,20 @@ def single_value(values: Iterable[str]) -> str | None:
     """The value of a header that was sent exactly once, else None."""
     found = values if isinstance(values, list) else list(values)
     return found[0] if len(found) == 1 else None
+
+
+def _connection_options() -> dict[str, Any]:
+    """aiohttp's settings for each connection."""
+    return {
+        "access_log": None,
+        "logger": _parser_log(),
+        "keepalive_timeout": KEEPALIVE,
+        "lingering_time": LINGER,
+        "max_line_size": LINE_MAX,
+        "max_field_size": LINE_MAX,
+        "max_headers": HEADERS_MAX,
+        "auto_decompress": False,  # the proxy forwards bodies as they are, and no small body expands in memory
+    }
 
 
 def _bind(port: int) -> socket.socket:
