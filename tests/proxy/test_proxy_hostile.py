@@ -450,7 +450,7 @@ async def test_closing_twice() -> None:
     await upstreams.close()
     await upstreams.close()
     assert pool.connector.closed
-    await upstreams.give_back(pool)
+    upstreams.give_back(pool)
     assert (0, True) == (pool.users, pool.retired)
 
 

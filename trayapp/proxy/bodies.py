@@ -83,8 +83,19 @@ class ReplayableBody:
             self.whole = bytes(self._so_far)
 
 
+def arrived(request: web.Request) -> bytes | None:
+    """A body that has arrived whole, as most have; None if it needs waiting for. Raises `Refusal` 400."""
+    content = request.content
+    if not content.is_eof() or content.total_bytes > REPLAY_MAX or not content.total_bytes:
+        return None
+    try:
+        return content.read_nowait()
+    except web.RequestPayloadError:
+        raise Refusal(400, "bad_body", BROKEN) from None
+
+
 async def message_of(request: web.Request) -> Body:
-    """The same where a message is expected: one of unknown length is read too, for as long as it is short."""
+    """The same as `body_of` where a message is expected: one of unknown length is read too, for as long as it is short."""
     body = await body_of(request)
     if body.replayable is not None and await body.replayable.read_ahead():
         return Body(whole=body.replayable.whole)
@@ -93,6 +104,8 @@ async def message_of(request: web.Request) -> Body:
 
 async def body_of(request: web.Request) -> Body:
     """The body of an admitted request. Raises `Refusal` 400 or 408."""
+    if (whole := arrived(request)) is not None:
+        return Body(whole=whole)
     if request.headers.get(hdrs.EXPECT) and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # only now is the body wanted (RFC 9110, 10.1.1)
     if not request.body_exists:
@@ -103,8 +116,6 @@ async def body_of(request: web.Request) -> Body:
     if length > REPLAY_MAX:
         return Body(stream=request.content)
     try:
-        if request.content.is_eof():
-            return Body(whole=request.content.read_nowait())
         async with asyncio.timeout(READ_LIMIT):
             return Body(whole=await request.read())
     except web.RequestPayloadError:

@@ -8,7 +8,7 @@ off still costs more than the rest of a request together (`packaging/bench/proxy
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
@@ -33,9 +33,10 @@ RequestBody: TypeAlias = bytes | AsyncIterator[bytes] | None
 
 
 class UpstreamResponse:
-    """A response whose headers have arrived and whose body is yet to be read. Leaving `with` frees the connection."""
+    """A response whose headers have arrived and whose body is yet to be read. Leaving `with` frees the connection, and then
+    calls `on_exit`."""
 
-    __slots__ = ("_connection", "_upload", "content", "headers", "reason", "status")
+    __slots__ = ("_connection", "_upload", "content", "headers", "on_exit", "reason", "status")
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class UpstreamResponse:
         self.reason: str = message.reason
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content = content
+        self.on_exit: Callable[[], None] | None = None
         self._connection = connection
         self._upload = upload
 
@@ -64,12 +66,16 @@ class UpstreamResponse:
     ) -> None:
         """Reuse the connection only if the request was sent to its end and, as aiohttp checks, the response read."""
         transport = self._connection.transport
-        if self._upload is not None and not self._upload.done():
-            self._upload.cancel()
-        elif transport is not None and not transport.get_write_buffer_size():
-            self._connection.release()
-            return
-        self._connection.close()
+        try:
+            if self._upload is not None and not self._upload.done():
+                self._upload.cancel()
+            elif transport is not None and not transport.get_write_buffer_size():
+                self._connection.release()
+                return
+            self._connection.close()
+        finally:
+            if self.on_exit is not None:
+                self.on_exit()
 
 
 async def send_request(

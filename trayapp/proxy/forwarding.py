@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import aiohttp
@@ -21,10 +21,10 @@ from trayapp.core.snapshot import Unavailable
 from trayapp.proxy import headers
 from trayapp.proxy.audit import Audit
 from trayapp.proxy.bodies import Body
-from trayapp.proxy.exchange import UpstreamResponse
+from trayapp.proxy.exchange import UpstreamResponse, send_request
 from trayapp.proxy.headers import Headers, OddHeaderError
 from trayapp.proxy.mapping import UpstreamUrl
-from trayapp.proxy.upstream import ProxyUnusable, UpstreamPool, Upstreams
+from trayapp.proxy.upstream import ProxyUnusable, Upstreams
 from trayapp.server.replies import Refusal
 
 UPSTREAM_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, ProxyUnusable)  # OSError holds TimeoutError
@@ -92,7 +92,7 @@ class Forwarder:
         self.upstreams = upstreams
         self._audit = Audit()
 
-    def send(
+    async def send(
         self,
         name: str,
         method: str,
@@ -103,21 +103,37 @@ class Forwarder:
         token: AccessToken,
         *,
         counts: bool = True,
-    ) -> Sending:
-        """`async with` gives the upstream's response, its body unread. `head` makes the headers for a token; `counts` as
-        in `TokenSource`.
-
-        Entering raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
-        """
-        return Sending(self, name, method, upstream, url, head, body, token, counts)
-
-    async def exchange(
-        self, pool: UpstreamPool, name: str, method: str, upstream: UpstreamUrl, url: str, head: Headers, body: Body
     ) -> UpstreamResponse:
-        """One request on a pool's connection, recorded."""
-        response = await self.upstreams.open(pool, method, upstream, url, head, body.to_send())
-        self._record(name, method, upstream, response.status)
-        return response
+        """The upstream's response, to be used in a `with` block, its body unread; after a 401 that to the same request with
+        a newer token. `head` makes the headers for a token; `counts` as in `TokenSource`.
+
+        Raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
+        """
+        upstreams = self.upstreams
+        pool = upstreams.take()
+        try:
+            target = pool.targets.get(upstream.origin) or await upstreams.target(pool, upstream)
+            path = url.removeprefix(upstream.origin)
+            for _ in range(2):
+                response = await send_request(pool.connector, target, method, path, head(token), body.to_send())
+                self._record(name, method, upstream, response.status)
+                if response.status != 401:
+                    response.on_exit = partial(upstreams.give_back, pool)
+                    return response
+                with response:
+                    pass  # its connection goes back
+                self.tokens.rejected(name, token.serial)
+                repeat = body.can_repeat()
+                newer = await self.tokens.token(name, counts=counts) if repeat else self.tokens.peek(name)
+                if isinstance(newer, Unavailable):
+                    raise NoTokenError(newer)
+                if newer.serial == token.serial or not repeat:
+                    break
+                token = newer
+            raise SendAgainError
+        except BaseException:
+            upstreams.give_back(pool)
+            raise
 
     def _record(self, name: str, method: str, upstream: UpstreamUrl, status: int) -> None:
         self.answered[name, str(status)] += 1
@@ -133,71 +149,6 @@ class Forwarder:
         """Flush the audit log and close the connections. No request may be in progress."""
         self._audit.flush()
         await self.upstreams.close()
-
-
-class Sending:
-    """One request while its response is read. A class and not a generator, which costs each request twice as much."""
-
-    __slots__ = ("_body", "_counts", "_forwarder", "_head", "_pool", "_response", "_token", "_where")
-
-    def __init__(
-        self,
-        forwarder: Forwarder,
-        name: str,
-        method: str,
-        upstream: UpstreamUrl,
-        url: str,
-        head: MakeHeaders,
-        body: Body,
-        token: AccessToken,
-        counts: bool,
-    ) -> None:
-        self._forwarder = forwarder
-        self._where = (name, method, upstream, url)
-        self._head = head
-        self._body = body
-        self._token = token
-        self._counts = counts
-        self._pool = forwarder.upstreams.take()
-        self._response: UpstreamResponse | None = None
-
-    async def __aenter__(self) -> UpstreamResponse:
-        try:
-            self._response = await self._send()
-        except BaseException:
-            await self._forwarder.upstreams.give_back(self._pool)
-            raise
-        return self._response
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if self._response is not None:
-                self._response.__exit__(kind, error, traceback)
-        finally:
-            await self._forwarder.upstreams.give_back(self._pool)
-
-    async def _send(self) -> UpstreamResponse:
-        """The response, or after a 401 that to the same request with a newer token."""
-        tokens, name = self._forwarder.tokens, self._where[0]
-        for _ in range(2):
-            response = await self._forwarder.exchange(
-                self._pool, *self._where, head=self._head(self._token), body=self._body
-            )
-            if response.status != 401:
-                return response
-            with response:
-                pass  # its connection goes back
-            tokens.rejected(name, self._token.serial)
-            repeat = self._body.can_repeat()
-            newer = await tokens.token(name, counts=self._counts) if repeat else tokens.peek(name)
-            if isinstance(newer, Unavailable):
-                raise NoTokenError(newer)
-            if newer.serial == self._token.serial or not repeat:
-                break
-            self._token = newer
-        raise SendAgainError
 
 
 def request_headers(request: web.Request, upstream: UpstreamUrl, token: AccessToken) -> Headers:

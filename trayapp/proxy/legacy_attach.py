@@ -80,7 +80,7 @@ class Attacher:
         held.stream.account = self._forwarder.tokens.account(held.target.name)
         head = StreamHeaders(held.request, held.upstream, None, None)
         try:
-            async with self._forwarder.send(
+            with await self._forwarder.send(
                 held.target.name, "GET", held.upstream, held.url, head, Body(), token, counts=False
             ) as response:
                 self._check(held, response)
@@ -150,7 +150,7 @@ class Attacher:
     async def _say(self, held: Held, endpoint: str, message: Json, token: AccessToken) -> None:
         name, upstream, body = held.target.name, held.upstream, Body(whole=messages.encode(message))
         head = OwnHeaders(held.request, upstream, None)
-        async with self._forwarder.send(name, "POST", upstream, endpoint, head, body, token, counts=False) as response:
+        with await self._forwarder.send(name, "POST", upstream, endpoint, head, body, token, counts=False) as response:
             if response.status >= 300:
                 raise _NotNowError(blocked.answered_badly(name, upstream.host, response.status, False))
 

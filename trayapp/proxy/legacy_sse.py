@@ -140,7 +140,7 @@ class LegacyEndpoint:
         if isinstance(token, Unavailable):
             return await self._refuse(answer, message, blocked.without_token(name, token))
         try:
-            async with self._forwarder.send(
+            with await self._forwarder.send(
                 name, request.method, upstream, url, head, body, token, counts=called
             ) as response:
                 if response.status not in GATEWAY:

@@ -32,7 +32,6 @@ from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
     Forwarder,
-    MakeHeaders,
     NoTokenError,
     SendAgainError,
     TokenSource,
@@ -128,12 +127,12 @@ class Proxy:
         upstream = mapping.split_upstream(spec.url)
         url = self._endpoints.upstream_url(target, upstream)
         body = None
-        head = partial(request_headers, request, upstream)
         if target.rest.startswith(PREFIX):
-            return await self._post_to_held(request, target, upstream, head)
+            return await self._post_to_held(request, target, upstream)
         try:
             if (stream := self._legacy.stream_of(request, spec, url)) is not None:
                 deliver = partial(self._deliver, request, target=target, upstream=upstream, url=url)
+                head = partial(request_headers, request, upstream)
                 return await self._legacy.post(request, target.name, upstream, url, head, stream, deliver)
             return await self.steady.handle(request, target, spec, url, upstream)
         except NotMcpError as plain:
@@ -145,12 +144,13 @@ class Proxy:
         return await self._forward(request, target, upstream, url, body, token, holds=holds)
 
     async def _post_to_held(
-        self, request: web.Request, target: RequestTarget, upstream: UpstreamUrl, head: MakeHeaders
+        self, request: web.Request, target: RequestTarget, upstream: UpstreamUrl
     ) -> web.StreamResponse:
         """A message of a client whose stream is held here; one that has ended is unknown."""
         held = self._hold.find(request, target)
         if held is None:
             return session_gone()
+        head = partial(request_headers, request, upstream)
         try:
             return await self._hold.post(
                 request, held, head, partial(self._deliver, request, target=target, upstream=upstream)
@@ -186,7 +186,7 @@ class Proxy:
             body = await body_of(request)
         head = partial(request_headers, request, upstream)
         try:
-            async with self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
+            with await self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
                 return await self._deliver(request, response, target, upstream, url)
         except FAILURES as error:
             if holds:

@@ -24,7 +24,7 @@ from trayapp.mcp.blocked import Blocked
 from trayapp.mcp.messages import CALLS, HELLOS, LISTS, Json, Message, NotJsonRpcError
 from trayapp.mcp.revisions import BY_VERSION, UNNAMED, VERSION_META
 from trayapp.mcp.sessions import Session
-from trayapp.proxy.bodies import Body, message_of
+from trayapp.proxy.bodies import Body, arrived, message_of
 from trayapp.proxy.forwarding import (
     UPSTREAM_ERRORS,
     Forwarder,
@@ -78,18 +78,18 @@ class SteadyEndpoint:
         self, request: web.Request, target: RequestTarget, spec: Spec, url: str, upstream: UpstreamUrl
     ) -> web.StreamResponse:
         """Answer an MCP client. Raises `NotMcpError` for anybody else, and `Refusal`."""
-        if spec.mcp == "off" or not looks_like_mcp(request, always=spec.mcp == "on"):
+        shown, posted = request.headers.get(SESSION), request.method == hdrs.METH_POST
+        if spec.mcp == "off" or not ((posted and shown) or looks_like_mcp(request, always=spec.mcp == "on")):
             raise NotMcpError
         path = target.rest + (f"?{target.query}" if target.query else "")
-        shown = request.headers.get(SESSION)
-        session = None
+        session, body = None, Body()
         if shown:
             known = self._store.known_sessions or await self._store.sessions()
             session = known.find(shown, target.name, path)
-        body = Body()
-        if request.method == hdrs.METH_POST:
-            body = await message_of(request)
-            if session is not None and session.live and is_plain_call(body.whole) and not session.unsaid:
+        if posted:
+            whole = arrived(request)
+            body = Body(whole=whole) if whole is not None else await message_of(request)
+            if session is not None and session.live and not session.unsaid and is_plain_call(body.whole):
                 token = self._tokens.peek(target.name)
                 if isinstance(token, AccessToken) and session.account == self._tokens.account(target.name):
                     return await self._plain_call(request, target.name, path, url, upstream, session, body, token)
@@ -97,7 +97,7 @@ class SteadyEndpoint:
         if session is not None and call.account is not None and session.account != call.account:
             session.renewed()  # the upstream's session was made with somebody else's token
             session.account = call.account
-        if request.method == hdrs.METH_POST:
+        if posted:
             return await self._post(call)
         if shown and session is None:
             return session_gone()
@@ -142,7 +142,7 @@ class SteadyEndpoint:
         head, upstream_id = SessionHeaders(request, upstream, session, plain=False), session.upstream
         call: Call | None = None
         try:
-            async with self._forwarder.send(name, request.method, upstream, url, head, body, token) as response:
+            with await self._forwarder.send(name, request.method, upstream, url, head, body, token) as response:
                 if response.status < 300:
                     session.called = True
                     return await deliver(request, response, session)
@@ -343,13 +343,11 @@ class SteadyEndpoint:
         if isinstance(token, AccessToken) and session.live and session.upstream is not None:
             head = SessionHeaders(call.request, call.upstream, session, plain=False)
             with contextlib.suppress(NoTokenError, SendAgainError, *UPSTREAM_ERRORS):
-                async with (
-                    asyncio.timeout(DELETE_LIMIT),
-                    self._forwarder.send(
+                async with asyncio.timeout(DELETE_LIMIT):
+                    with await self._forwarder.send(
                         call.name, "DELETE", call.upstream, call.url, head, Body(), token, counts=False
-                    ),
-                ):
-                    pass
+                    ):
+                        pass
         return web.Response(status=200, headers=own_head(None))
 
     def _end(self, session: Session | None) -> None:

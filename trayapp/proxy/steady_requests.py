@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from trayapp.mcp import messages
@@ -27,23 +29,21 @@ def looks_like_mcp(request: web.Request, *, always: bool = False) -> bool:
     return False
 
 
+# A message that begins with its method, or with its version and id: every client's serializer does one or the other.
+_CALL = re.compile(rb'\{(?:\s*"(?:jsonrpc|id)"\s*:\s*(?:"[^"\\]*"|\d+)\s*,){0,2}\s*"method"\s*:\s*"tools/call"').match
+
+
 def is_plain_call(body: bytes | None) -> bool:
     """Whether a body is nothing but a `tools/call`, as far as a glance tells; if in doubt it is read.
 
-    Every call is looked at: searches for fixed bytes cost a tenth of a pattern.
+    A second `method`, or one written in escapes, would be taken for the message's own by some readers.
     """
     return (
         body is not None
-        and body[:1] == b"{"
-        and b'"tools/call"' in body
-        and b'list"' not in body
+        and _CALL(body) is not None
+        and body.count(b'"method"') == 1
+        and b"\\u00" not in body
         and b"inputResponses" not in body
-        and b'"initialize"' not in body
-        and b'"server/' not in body
-        and b'"subscriptions/' not in body
-        and b'"logging/' not in body
-        and b'"resources/' not in body
-        and b"\\u00" not in body  # any of these words, written in escapes
     )
 
 

@@ -107,7 +107,7 @@ class ClientStreams:
         stream.upstream = upstream_id
         head = StreamHeaders(call.request, call.upstream, session, stream.last_event_id)
         try:
-            async with self._forwarder.send(
+            with await self._forwarder.send(
                 call.name, call.request.method, call.upstream, call.url, head, call.body, token, counts=False
             ) as response:
                 if response.status != 200 or response.content_type != SSE or "Content-Encoding" in response.headers:

@@ -86,7 +86,7 @@ class UpstreamSessions:
         notable = message.request and (message.method in LISTS or message.method in HELLOS)
         head = SessionHeaders(call.request, call.upstream, session, plain=notable)
         method, upstream_id = call.request.method, None if session is None else session.upstream
-        async with self._forwarder.send(
+        with await self._forwarder.send(
             call.name, method, call.upstream, call.url, head, call.body, token, counts=message.method in CALLS
         ) as response:
             return await self.receive(call, response, upstream_id)
@@ -220,7 +220,7 @@ class UpstreamSessions:
         """A message of ours to the upstream: the result and the session id, where there are any."""
         head = OwnHeaders(call.request, call.upstream, session)
         body = Body(whole=messages.encode(message))
-        async with self._forwarder.send(
+        with await self._forwarder.send(
             call.name, "POST", call.upstream, call.url, head, body, token, counts=call.message.method in CALLS
         ) as response:
             text = _decoded(response, await _short(response, NOTE_MAX, message.get("id")))

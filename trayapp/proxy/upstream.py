@@ -19,9 +19,6 @@ import aiohttp
 from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
-from trayapp.proxy import exchange
-from trayapp.proxy.exchange import RequestBody, UpstreamResponse
-from trayapp.proxy.headers import Headers
 from trayapp.proxy.mapping import UpstreamUrl
 
 KEEPALIVE = 4.0  # s; less than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
@@ -56,6 +53,7 @@ class Upstreams:
         self._context: ssl.SSLContext | None = None
         self._pool: UpstreamPool | None = None
         self._retired: set[UpstreamPool] = set()
+        self._closing: set[asyncio.Future[None]] = set()
 
     def take(self) -> UpstreamPool:
         """The pool for one request; return it with `give_back`."""
@@ -64,27 +62,20 @@ class Upstreams:
         self._pool.users += 1
         return self._pool
 
-    async def give_back(self, pool: UpstreamPool) -> None:
+    def give_back(self, pool: UpstreamPool) -> None:
         """The request has ended."""
         pool.users -= 1
         if pool.retired and not pool.users:
             self._retired.discard(pool)
-            await pool.connector.close()
+            closing = asyncio.ensure_future(pool.connector.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
-    async def open(
-        self, pool: UpstreamPool, method: str, upstream: UpstreamUrl, url: str, headers: Headers, body: RequestBody
-    ) -> UpstreamResponse:
-        """Send one request; returns as soon as the response headers are here. Redirects are not followed.
+    async def target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> aiohttp.ClientRequest:
+        """The connector's description of an upstream, its HTTP proxy included; remembered until the network changes.
 
-        Raises what `exchange.send_request` raises, or `ProxyUnusable`.
+        Raises `ProxyUnusable`.
         """
-        target = pool.targets.get(upstream.origin) or await self._target(pool, upstream)
-        return await exchange.send_request(
-            pool.connector, target, method, url.removeprefix(upstream.origin), headers, body
-        )
-
-    async def _target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> aiohttp.ClientRequest:
-        """The connector's description of an upstream, its HTTP proxy included; remembered until the network changes."""
         tls: ssl.SSLContext | bool = True
         if upstream.scheme == "https":
             if self._context is None:
@@ -113,6 +104,7 @@ class Upstreams:
         self._retired.clear()
         for pool in pools:
             await pool.connector.close()
+        await asyncio.gather(*self._closing)
 
 
 def _connector() -> aiohttp.TCPConnector:
