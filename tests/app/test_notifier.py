@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,19 @@ from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify
+from trayapp.tray.channel import Listener
 
 
 class Screen:
     """A notification server whose faults a test chooses."""
 
-    def __init__(self, act: Callable[[Action], None]) -> None:
-        self.act = act
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
         self.up: dict[str, Notice] = {}
         self.log: list[str] = []
         self.closed = False
         self.hang = False
+        self.away = False
         self.failure: Exception | None = None
 
     async def _slowly(self) -> None:
@@ -40,6 +43,8 @@ class Screen:
 
     async def show(self, notice: Notice) -> bool:
         await self._slowly()
+        if self.away:
+            return False
         self.up[notice.key] = notice
         self.log.append(f"show {notice.key}")
         return True
@@ -206,6 +211,78 @@ async def test_a_server_that_fails_is_asked_again_for_the_next(stage: Stage, cap
     await stage.pass_time(1.0)
     assert ["second"] == stage.texts()
     assert "the bell is broken" in caplog.text
+
+
+async def test_red_is_shown_as_soon_as_it_can_be(stage: Stage) -> None:
+    """A daemon that comes later shows it once, with the words of that moment."""
+
+    stage.screen.away = True
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY_ALL, "")
+    await stage.pass_time(60.0)
+    stage.world.do(Verb.PAUSE, "two")
+    await stage.pass_time(60.0)
+    assert [] == stage.texts()
+    stage.screen.away = False
+    stage.screen.listener.on_ready()
+    await stage.pass_time(5.0)
+    assert ["one needs you to sign in"] == stage.texts()
+    stage.screen.listener.on_ready()
+    await stage.pass_time(5.0)
+    assert ["show red:one"] == stage.screen.log[-1:]
+
+
+async def test_what_is_over_is_not_shown_late(stage: Stage) -> None:
+    """Red that was solved before a daemon came."""
+
+    stage.screen.away = True
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY)
+    await stage.pass_time(5.0)
+    stage.world.do(Verb.PAUSE)
+    await stage.pass_time(5.0)
+    stage.screen.away = False
+    stage.screen.listener.on_ready()
+    await stage.pass_time(5.0)
+    assert [] == stage.texts()
+
+
+@pytest.mark.parametrize(("away", "shown"), [(10.0, 1), (600.0, 0)])
+async def test_red_that_expired_is_repeated_only_after_a_restart(stage: Stage, away: float, shown: int) -> None:
+    """A daemon that ends because it is idle comes back with anybody's next notification, perhaps every few minutes."""
+
+    stage.tokens.reply = refusing
+    stage.world.do(Verb.RETRY)
+    await stage.pass_time(5.0)
+    before = len(stage.screen.log)
+    stage.screen.listener.on_lost(set(), {"red:one"})
+    await stage.pass_time(away)
+    stage.screen.listener.on_ready()
+    await stage.pass_time(5.0)
+    assert shown == len(stage.screen.log) - before
+
+
+@pytest.mark.parametrize(
+    ("away", "shown"), [(10.0, ["first", "true until withdrawn"]), (600.0, ["true until withdrawn"])]
+)
+async def test_a_sentence_is_worth_showing_for_a_minute(stage: Stage, away: float, shown: list[str]) -> None:
+    """It answered a click that nobody remembers later; one that stays true is shown until it is withdrawn."""
+
+    stage.screen.away = True
+    stage.notifier.show_text("a", "first", "")
+    stage.notifier.show_text("b", "true until withdrawn", "", life=math.inf)
+    await stage.pass_time(away)
+    stage.screen.away = False
+    stage.screen.listener.on_ready()
+    await stage.pass_time(1.0)
+    assert shown == stage.texts()
+    stage.notifier.withdraw("b")
+    stage.notifier.withdraw("unknown")
+    await stage.pass_time(1.0)
+    stage.screen.listener.on_lost({"b"}, set())
+    stage.screen.listener.on_ready()
+    await stage.pass_time(1.0)
+    assert "true until withdrawn" not in stage.texts()
 
 
 async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trayapp
-from trayapp.core.model import Problem
-from trayapp.core.notices import OVERRULABLE, ShownNotices, notices
+from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.notices import OVERRULABLE, ShownNotices, forget, notices
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import style_of
@@ -375,3 +375,30 @@ def test_a_cancelled_sign_in_is_not_announced() -> None:
     desk = Desk()
 
     assert [] == desk.see(failed("cancelled"), muted=True)
+
+
+def test_a_forgotten_notice_is_shown_again_if_it_is_still_true() -> None:
+    """Nobody could see it. Notices of other keys are not repeated."""
+
+    desk = Desk()
+    desk.see(red("a"), amber("b"), refused="b")
+    assert ["red:a", "amber:b"] == sorted(desk.up, reverse=True)
+    shown = len(desk.log)
+    desk.state = forget(desk.state, {"red:a", "red", "unknown"})
+    desk.see(red("a"), amber("b"), refused="b")
+    assert shown + 1 == len(desk.log)
+    desk.state = forget(desk.state, {"amber:b"})
+    desk.see(red("a"), amber("b"), refused="b")
+    assert shown + 2 == len(desk.log)
+    desk.state = forget(desk.state, {"red:a", "amber:b"})
+    desk.see(green("a"), green("b"))
+    assert shown + 2 == len(desk.log)
+
+
+def test_a_forgotten_failure_or_code_is_shown_again() -> None:
+    """As long as the sign-in has failed, or the code is valid."""
+
+    problem, code = Problem("denied", "No."), DeviceCode("AB-CD", "https://login.test/device", "", 9.0)
+    shown = ShownNotices(failed={"a": problem, "b": problem}, codes={"a": code, "b": code})
+    left = forget(shown, {"sign_in:a", "device:b"})
+    assert ShownNotices(failed={"b": problem}, codes={"a": code}) == left

@@ -85,10 +85,14 @@ class Desk(Screen):
         dark: bool = False,
         panel: bool = True,
         notifications: bool = True,
+        activates_notifications: bool = True,
         keyring_password: str | None = "correct horse",
         system_bus: bool = False,
     ) -> None:
         super().__init__()
+        self._not_activated = [] if keyring_password is not None else ["keyring"]
+        if not activates_notifications:
+            self._not_activated.append(NOTIFICATIONS)
         self.root = Path(tempfile.mkdtemp(prefix="desk-"))
         self.size = size
         self.panel_colour = DARK if dark else LIGHT
@@ -161,13 +165,14 @@ class Desk(Screen):
         self.env["DISPLAY"] = f":{number}"
 
     def _start_session_bus(self) -> None:
-        """Start a session bus that can activate the machine's services; without a keyring password, all but keyrings."""
+        """Start a session bus that can activate the machine's services, except those that this desk must not have."""
         how = ["--session", "--address=" + self.env["DBUS_SESSION_BUS_ADDRESS"]]
-        if self.keyring_password is None:
+        if self._not_activated:
             services = self.root / "services"
             services.mkdir()
             for file in SERVICES.glob("*.service"):
-                if "keyring" not in file.read_text(errors="replace"):
+                text = file.read_text(errors="replace")
+                if not any(word in text for word in self._not_activated):
                     (services / file.name).symlink_to(file)
             config = self.root / "session.conf"
             config.write_text(SESSION_BUS.format(path=self.root / "run/bus", services=services))
@@ -300,6 +305,12 @@ class Desk(Screen):
     def start_notifications(self) -> None:
         self._notifyd = self.spawn(NOTIFYD)
         wait_for(lambda: self.has_name(NOTIFICATIONS), "the notification daemon")
+
+    @property
+    def notification_daemon(self) -> subprocess.Popen[bytes]:
+        """The running notification daemon."""
+        assert self._notifyd is not None
+        return self._notifyd
 
     def stop_notifications(self) -> None:
         if self._notifyd is not None:

@@ -144,6 +144,10 @@ class Notifications(ServiceInterface):
         bus.export("/org/freedesktop/Notifications", self)
         await bus.request_name(self.NAME)
 
+    async def vanish(self, bus: MessageBus) -> None:
+        await bus.release_name(self.NAME)
+        bus.unexport("/org/freedesktop/Notifications", self)
+
     @dbus_method(name="GetCapabilities")
     def get_capabilities(self) -> Annotated[list[str], DBusSignature("as")]:
         return self.capabilities

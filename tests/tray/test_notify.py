@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr, DBusUInt32
+from dbus_fast.service import dbus_method
 
 from tests.tray.bus import Bus, Notifications
 from tests.tray.test_sni import until
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.system import session_bus
-from trayapp.tray import notify, pixmap
-from trayapp.tray.channel import ChannelError
+from trayapp.tray import notify, notify_linux, pixmap
+from trayapp.tray.channel import ChannelError, Listener
 from trayapp.tray.notify import DesktopNotifierChannel, NotificationCentre
 
 REAUTHORIZE, RETRY = Action(Verb.REAUTHORIZE, "a"), Action(Verb.RETRY, "a")
@@ -32,7 +34,15 @@ class NotificationSession:
         self._bus = bus
         self.service = Notifications(*capabilities, server=server)
         self.actions: list[Action] = []
-        self.notifier = NotificationCentre(self.actions.append)
+        self.ready = 0
+        self.lost: list[tuple[set[str], set[str]]] = []
+        self.notifier = NotificationCentre(Listener(self.actions.append, self._count, self._note))
+
+    def _count(self) -> None:
+        self.ready += 1
+
+    def _note(self, live: Set[str], expired: Set[str]) -> None:
+        self.lost.append((set(live), set(expired)))
 
     async def __aenter__(self) -> NotificationSession:
         self.connection = await self._bus.connect()
@@ -45,8 +55,7 @@ class NotificationSession:
 
     async def replace_service(self, service: Notifications) -> None:
         """Restart the daemon, perhaps as another program."""
-        await self.connection.release_name(Notifications.NAME)
-        self.connection.unexport("/org/freedesktop/Notifications", self.service)
+        await self.service.vanish(self.connection)
         self.service = service
         await service.appear(self.connection)
 
@@ -125,6 +134,7 @@ async def test_a_withdrawn_notice_is_closed_once(bus: Bus) -> None:
         await daemon.notifier.show(notice(key="c"))  # by now the signal has arrived
         for key in ("a", "a", "b"):
             await daemon.notifier.withdraw(key)
+        await until(lambda: daemon.service.closed, "the closing")
     assert [1] == daemon.service.closed
 
 
@@ -141,7 +151,7 @@ async def test_a_restarted_daemon_is_asked_for_its_capabilities(bus: Bus) -> Non
 async def test_without_a_daemon_one_line_is_logged(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     """However many notices fail; and again only after one was shown."""
 
-    notifier = NotificationCentre(lambda _: None)
+    notifier = NotificationCentre(Listener(lambda _: None))
     assert not await notifier.show(notice())
     assert not await notifier.show(notice())
     assert ["notifications cannot be shown: no notification daemon runs in this session"] == caplog.messages
@@ -184,7 +194,7 @@ async def test_without_a_bus_nothing_is_raised(
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.setattr(session_bus, "address", lambda: None)
-    notifier = NotificationCentre(lambda _: None)
+    notifier = NotificationCentre(Listener(lambda _: None))
     assert not await notifier.show(notice())
     await notifier.withdraw("a")
     await notifier.close()
@@ -201,13 +211,140 @@ async def test_a_handler_that_fails_is_logged(bus: Bus, caplog: pytest.LogCaptur
         raise RuntimeError("the engine is gone")
 
     async with NotificationSession(bus, "actions") as daemon:
-        daemon.notifier = NotificationCentre(handle)
+        daemon.notifier = NotificationCentre(Listener(handle))
         await daemon.notifier.show(notice())
         daemon.service.action_invoked(1, "0")
         daemon.service.action_invoked(1, "default")
         await until(lambda: len(pressed) == 2, "two clicks")
     assert [REAUTHORIZE, Action(Verb.SHOW)] == pressed
     assert "the click on a notification failed" in caplog.text
+
+
+# --- a daemon that comes, goes or hangs: when another try is worth while ----------------------------------------------
+
+
+async def test_a_daemon_that_appears_is_reported(bus: Bus) -> None:
+    """By the bus, without asking again and again."""
+
+    async with NotificationSession(bus) as daemon:
+        await daemon.service.vanish(daemon.connection)
+        assert not await daemon.notifier.show(notice())
+        await asyncio.sleep(2 * notify_linux.FIRST_RETRY)
+        assert 0 == daemon.ready
+        await daemon.service.appear(daemon.connection)
+        await until(lambda: daemon.ready, "the report")
+        assert await daemon.notifier.show(notice())
+
+
+async def test_a_name_before_its_object_is_tried_again(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No signal says that the object is there, so time does, in growing steps."""
+
+    monkeypatch.setattr(notify_linux, "FIRST_RETRY", 0.01)
+    async with NotificationSession(bus) as daemon:
+        daemon.connection.unexport("/org/freedesktop/Notifications", daemon.service)
+        for tries in range(1, 4):
+            assert not await daemon.notifier.show(notice())
+            await until(lambda tries=tries: daemon.ready == tries, "the next try")  # type: ignore[misc]
+        daemon.connection.export("/org/freedesktop/Notifications", daemon.service)
+        assert await daemon.notifier.show(notice())
+
+
+async def test_what_has_gone_with_its_daemon_is_reported(bus: Bus) -> None:
+    """On the screen, or expired; what the person dismissed or was withdrawn is over."""
+
+    async with NotificationSession(bus) as daemon:
+        for key in ("a", "b", "c", "d"):
+            await daemon.notifier.show(notice(key=key))
+        daemon.service.notification_closed(2, 1)
+        daemon.service.notification_closed(3, 2)
+        await daemon.notifier.withdraw("d")
+        await daemon.service.vanish(daemon.connection)
+        await until(lambda: daemon.lost, "the report")
+    assert [({"a"}, {"b"})] == daemon.lost
+
+
+class HangingNotifications(Notifications):
+    """It has no answer to `Notify` until it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    @dbus_method(name="Notify")
+    async def notify(
+        self,
+        app: DBusStr,
+        replaces: DBusUInt32,
+        icon: DBusStr,
+        title: DBusStr,
+        body: DBusStr,
+        actions: Annotated[list[str], DBusSignature("as")],
+        hints: Annotated[dict[str, Any], DBusSignature("a{sv}")],
+        timeout: DBusInt32,
+    ) -> DBusUInt32:
+        await self.go_on.wait()
+        self.calls.append([app, replaces, icon, title, body, actions, hints, timeout])
+        return replaces or len(self.calls)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify_linux, "CALL_LIMIT", 0.1)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_daemon_that_hung_gets_no_call_twice(bus: Bus) -> None:
+    """What it answers late is on the screen: the next call replaces it."""
+
+    async with NotificationSession(bus) as daemon:
+        hanging = HangingNotifications()
+        await daemon.replace_service(hanging)
+        for _ in range(3):
+            assert not await daemon.notifier.show(notice())
+        hanging.go_on.set()
+        await until(lambda: daemon.ready, "the late answer")
+        assert await daemon.notifier.show(notice())
+        assert [0, 1] == [call[1] for call in hanging.calls]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_was_withdrawn_while_the_daemon_hung_is_closed(bus: Bus) -> None:
+    """As soon as its number is known; and nothing waits for the daemon until then."""
+
+    async with NotificationSession(bus) as daemon:
+        hanging = HangingNotifications()
+        await daemon.replace_service(hanging)
+        assert not await daemon.notifier.show(notice())
+        async with asyncio.timeout(0.1):
+            await daemon.notifier.withdraw("a")
+        hanging.go_on.set()
+        await until(lambda: hanging.closed, "the closing")
+        assert [1] == hanging.closed
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_daemon_that_hung_and_died_is_forgotten(bus: Bus) -> None:
+    """The next one is asked immediately."""
+
+    async with NotificationSession(bus) as daemon:
+        await daemon.replace_service(HangingNotifications())
+        assert not await daemon.notifier.show(notice())
+        await daemon.replace_service(Notifications())
+        assert await daemon.notifier.show(notice())
+
+
+async def test_a_bus_that_comes_back_is_reported(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what has gone with it; by trying, as there is nobody to report it."""
+
+    monkeypatch.setattr(notify_linux, "FIRST_RETRY", 0.01)
+    async with NotificationSession(bus) as daemon:
+        assert await daemon.notifier.show(notice())
+        bus.stop()
+        await until(lambda: daemon.ready, "the first try")
+        assert [({"a"}, set())] == daemon.lost
+        assert not await daemon.notifier.show(notice())
+        bus.start()
+        await until(lambda: daemon.ready == 2, "the second try")
 
 
 # --- macOS and Windows: desktop-notifier ------------------------------------------------------------------------------
@@ -258,7 +395,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> FakeDesktopNotifier:
 
 
 def other_notifier(actions: list[Action]) -> NotificationCentre:
-    return NotificationCentre(actions.append, make_channel=DesktopNotifierChannel)
+    return NotificationCentre(Listener(actions.append), make_channel=DesktopNotifierChannel)
 
 
 async def test_elsewhere_a_button_pressed_in_another_thread_reaches_the_loop(library: FakeDesktopNotifier) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trayapp.core import details, notices, sentences
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SHOW_LIMIT = 10.0  # s that one notification may take; then the next has its turn
+TEXT_LIFE = 60.0  # s in which a sentence that could not be shown is still worth showing
+RESTART_LIMIT = 60.0  # s; some daemons end when idle and are started by anybody's next notification: that is no restart
 CLOSE_LIMIT = 1.0  # s for withdrawing all of them at the end
 
 Job: TypeAlias = "Callable[[NotificationCentre], Coroutine[Any, Any, object]]"
@@ -48,7 +50,10 @@ class Notifier:
         self._centre: NotificationCentre | None = None
         self._shown_notices = notices.ShownNotices()
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
-        self._on_screen: set[str] = set()  # keys of notices that may be on the screen
+        self._on_screen: set[str] = set()  # keys of notices that may be on the screen, or should be
+        self._unseen: set[str] = set()  # those that could not be shown, or have gone with the daemon
+        self._expired: tuple[Set[str], float] = (frozenset(), 0.0)  # those that had expired when it went, and when
+        self._texts: dict[str, tuple[Notice, float]] = {}  # sentences, and until when they are worth showing
         self._worker: asyncio.Task[None] | None = None
         self._user_returned = False
 
@@ -56,9 +61,10 @@ class Notifier:
         """Find the notification server and begin to show notices, if notifications are enabled."""
         if not self._enabled:
             return
+        from trayapp.tray.channel import Listener
         from trayapp.tray.notify import NotificationCentre
 
-        self._centre = NotificationCentre(self._act)
+        self._centre = NotificationCentre(Listener(self._act, self._show_unseen, self._lost))
         self._worker = asyncio.create_task(self._work(self._centre), name="notifications")
 
     async def close(self) -> None:
@@ -102,7 +108,7 @@ class Notifier:
         snapshot = self._snapshot()
         problems = details.problem_notices(snapshot)
         for notice in problems:
-            self._show(notice)
+            self._show_for(notice, TEXT_LIFE)
         if not problems:
             self.show_text("summary", "Amberlight", details.all_well_text(len(snapshot.workloads)))
 
@@ -110,11 +116,16 @@ class Notifier:
         """Warn that *Quit* would lose logins that the keyring hasn't stored."""
         body = "The keyring does not have it yet: unlock or start the keyring first, and Amberlight saves it by itself."
         title = f"Quitting now loses the login of {sentences.list_names(tuple(names))}"
-        self._show(Notice("quit", title, body, (("Quit all the same", Action(Verb.QUIT)),)))
+        self._show_for(Notice("quit", title, body, (("Quit all the same", Action(Verb.QUIT)),)), TEXT_LIFE)
 
-    def show_text(self, key: str, title: str, body: str) -> None:
-        """Show a plain sentence. A later one with the same key replaces it."""
-        self._show(Notice(key, title, body))
+    def show_text(self, key: str, title: str, body: str, *, life: float = TEXT_LIFE) -> None:
+        """Show a plain sentence. A later one with the same key replaces it. A daemon that comes within `life` s shows it."""
+        self._show_for(Notice(key, title, body), life)
+
+    def withdraw(self, key: str) -> None:
+        """Remove a sentence that is no longer true."""
+        if key in self._on_screen:
+            self._withdraw(key)
 
     async def copy_error(self, name: str) -> None:
         """Copy the details of the last error; without a clipboard, show them."""
@@ -135,11 +146,40 @@ class Notifier:
 
     def _withdraw(self, key: str) -> None:
         self._on_screen.discard(key)
+        self._texts.pop(key, None)
         self._enqueue(lambda centre: centre.withdraw(key))
+
+    def _show_for(self, notice: Notice, life: float) -> None:
+        self._texts[notice.key] = notice, self._now().at + life
+        self._show(notice)
 
     def _show(self, notice: Notice) -> None:
         self._on_screen.add(notice.key)
-        self._enqueue(lambda centre: centre.show(notice))
+        self._enqueue(lambda centre: self._try(centre, notice))
+
+    async def _try(self, centre: NotificationCentre, notice: Notice) -> None:
+        self._unseen.add(notice.key)
+        if await centre.show(notice):
+            self._unseen.discard(notice.key)
+
+    def _lost(self, live: Set[str], expired: Set[str]) -> None:
+        """The daemon ended, and what it showed is gone."""
+        self._unseen |= live
+        self._expired = expired, self._now().at
+
+    def _show_unseen(self) -> None:
+        """There may be a daemon now: show what nobody has seen yet and is still true."""
+        expired, lost_at = self._expired
+        self._expired = frozenset(), 0.0
+        at = self._now().at
+        unseen = self._unseen | (expired if at - lost_at < RESTART_LIMIT else frozenset())
+        self._unseen = set()
+        self._shown_notices = notices.forget(self._shown_notices, unseen & self._on_screen)
+        self.published(self._snapshot())
+        for key in sorted(unseen & self._texts.keys()):
+            notice, until = self._texts[key]
+            if at < until:
+                self._show(notice)
 
     def _enqueue(self, job: Job) -> None:
         if self._centre is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -346,7 +347,9 @@ class Runtime:
         self.warnings.set("host", "" if present else NO_HOST)
         if not present:
             log.warning(NO_HOST)
-            self.notifier.show_text("host", "Amberlight is running", NO_HOST)
+            self.notifier.show_text("host", "Amberlight is running", NO_HOST, life=math.inf)
+        else:
+            self.notifier.withdraw("host")
 
     def _keyring_up(self) -> None:
         self.warnings.set("keyring")

@@ -6,7 +6,7 @@ call or a plain request, never a list), red until it is solved, offline never. S
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from trayapp.core import sentences
@@ -48,6 +48,18 @@ def notices(
     codes, show_code, drop_code = _device_codes(shown_before, snapshot)
     show = show_amber + show_red + show_failed + show_code
     return ShownNotices(amber, red, shown, failed, codes), show, drop_amber + drop_red + drop_failed + drop_code
+
+
+def forget(shown: ShownNotices, keys: Set[str]) -> ShownNotices:
+    """The memory without the notices of these keys, which nobody could see: `notices` shows again what is still true."""
+    red_unseen = shown.red_shown if keys & set(_notice_keys("red", shown.red_shown)) else ()
+    return ShownNotices(
+        amber=() if keys & set(_notice_keys("amber", shown.amber)) else shown.amber,
+        red={name: at for name, at in shown.red.items() if name not in red_unseen},
+        red_shown=() if red_unseen else shown.red_shown,
+        failed={name: problem for name, problem in shown.failed.items() if f"sign_in:{name}" not in keys},
+        codes={name: code for name, code in shown.codes.items() if f"device:{name}" not in keys},
+    )
 
 
 def _device_codes(

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from dataclasses import dataclass
 from typing import Protocol
 
 from trayapp.core.presentation import Action, Notice
 
 OnAction = Callable[[Action], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What a channel reports; only Linux has daemons that come and go, so elsewhere only `on_action` is called.
+
+    `on_ready`: what could not be shown is worth another try. `on_lost` gets the keys of the notifications that have gone
+    with their daemon: those that were on the screen, and those that had expired by then. A notification that the person
+    dismissed is in neither.
+    """
+
+    on_action: OnAction
+    on_ready: Callable[[], None] = lambda: None
+    on_lost: Callable[[Set[str], Set[str]], None] = lambda live, expired: None
 
 
 class Channel(Protocol):

@@ -14,35 +14,36 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from trayapp.core.presentation import Action, Notice
 from trayapp.tray import pixmap
-from trayapp.tray.channel import Channel, ChannelError, OnAction
+from trayapp.tray.channel import Channel, ChannelError, Listener
 
 log = logging.getLogger(__name__)
 
 
-def native_channel(app_name: str, on_action: OnAction) -> Channel:
+def native_channel(app_name: str, listener: Listener) -> Channel:
     """The channel of this operating system, imported here because each needs its own libraries."""
     if sys.platform.startswith("linux"):
         from trayapp.tray.notify_linux import LinuxChannel
 
-        return LinuxChannel(app_name, on_action)
-    return DesktopNotifierChannel(app_name, on_action)
+        return LinuxChannel(app_name, listener)
+    return DesktopNotifierChannel(app_name, listener)
 
 
 class NotificationCentre:
-    """Shows and withdraws notifications, on the engine's loop. `on_action` is called on that loop and must only post."""
+    """Shows and withdraws notifications, on the engine's loop. `listener` is called on that loop and must only post."""
 
     def __init__(
         self,
-        on_action: OnAction,
+        listener: Listener,
         *,
         app_name: str = "Amberlight",
-        make_channel: Callable[[str, OnAction], Channel] = native_channel,
+        make_channel: Callable[[str, Listener], Channel] = native_channel,
     ) -> None:
-        self._on_action = on_action
+        self._listener = listener
         self._app_name = app_name
         self._make_channel = make_channel
         self._channel: Channel | None = None
@@ -68,7 +69,8 @@ class NotificationCentre:
         async with self._in_order:
             try:
                 if self._channel is None:
-                    self._channel = self._make_channel(self._app_name, self._on_pressed)
+                    listener = replace(self._listener, on_action=self._on_pressed)
+                    self._channel = self._make_channel(self._app_name, listener)
                 await work(self._channel)
             except Exception as problem:  # noqa: BLE001 - a notification that fails must not disturb anything else
                 if not self._failed:
@@ -80,7 +82,7 @@ class NotificationCentre:
 
     def _on_pressed(self, action: Action) -> None:
         try:
-            self._on_action(action)
+            self._listener.on_action(action)
         except Exception:
             log.exception("the click on a notification failed")
 
@@ -102,12 +104,12 @@ class _FailureCapture(logging.Filter):
 class DesktopNotifierChannel:
     """The channel of macOS and Windows, through desktop-notifier. Its callbacks may come on another thread."""
 
-    def __init__(self, app_name: str, on_action: OnAction) -> None:
+    def __init__(self, app_name: str, listener: Listener) -> None:
         import desktop_notifier  # 20 ms: only when the first notification is due
 
         self._library: Any = desktop_notifier
         self._loop = asyncio.get_running_loop()
-        self._on_action = on_action
+        self._on_action = listener.on_action
         self._shown: dict[str, str] = {}
         self._failures = _FailureCapture()
         logging.getLogger("desktop_notifier.backends.base").addFilter(self._failures)
