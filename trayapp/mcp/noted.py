@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -48,11 +49,30 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+class _Packed(NamedTuple):
+    """An answer as compressed JSON: notes are rarely read, and as objects ten servers' lists would take megabytes."""
+
+    data: bytes
+    size: int  # bytes of the JSON
+
+    def text(self) -> str:
+        return zlib.decompress(self.data).decode("ascii")
+
+    def answer(self) -> Json:
+        found: Json = json.loads(self.text())
+        return found
+
+
+def _packed(answer: Json) -> _Packed:
+    text = json.dumps(answer, separators=(",", ":")).encode("ascii")
+    return _Packed(zlib.compress(text, 1), len(text))
+
+
 @dataclass(slots=True)
 class _Pages:
     """One list: its pages in order. `awaited` is the cursor of the next one, None when it is complete."""
 
-    pages: list[Json] = field(default_factory=list)
+    pages: list[_Packed] = field(default_factory=list)
     awaited: object = None
     seen: set[str] = field(default_factory=set)
 
@@ -61,20 +81,18 @@ class _Pages:
 class _Variant:
     """What is noted under one key: whole answers, complete lists, and lists that are being read."""
 
-    hellos: dict[str, Json] = field(default_factory=dict)
-    lists: dict[str, list[Json]] = field(default_factory=dict)
+    hellos: dict[str, _Packed] = field(default_factory=dict)
+    lists: dict[str, list[_Packed]] = field(default_factory=dict)
     reading: dict[str, _Pages] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)  # bytes by method
 
-    def weigh(self, method: str) -> None:
-        """Bytes of what is noted of the method, complete or not; written as JSON it is about as much in memory."""
-        reading = self.reading[method].pages if method in self.reading else []
-        kept = [self.hellos.get(method), self.lists.get(method), reading]
-        self.sizes[method] = len(json.dumps(kept))
+    def size(self) -> int:
+        """Bytes of JSON, complete or not."""
+        pages = [*self.lists.values(), *(each.pages for each in self.reading.values())]
+        return sum(each.size for each in self.hellos.values()) + sum(each.size for some in pages for each in some)
 
     def forget(self, method: str) -> None:
         """As if it had never been noted."""
-        for each in (self.hellos, self.lists, self.reading, self.sizes):
+        for each in (self.hellos, self.lists, self.reading):
             each.pop(method, None)
 
 
@@ -104,8 +122,7 @@ class Notes:
         if method in LISTS:
             _add_page(variant, method, params.get("cursor"), answer)
         else:
-            variant.hellos[method] = answer
-        variant.weigh(method)
+            variant.hellos[method] = _packed(answer)
         if self.size() > WORKLOAD_MAX:
             variant.forget(method)
             return False
@@ -114,14 +131,16 @@ class Notes:
     def hello(self, key: NoteKey, method: str) -> Json | None:
         """The noted result of `initialize` or `server/discover`."""
         found = self._variants.get(key)
-        return None if found is None else found.hellos.get(method)
+        noted = None if found is None else found.hellos.get(method)
+        return None if noted is None else noted.answer()
 
     def negotiated(self, path: str, asked: str) -> str | None:
         """The revision that other clients were told who asked for this one; None if none is noted."""
         for key, each in self._variants.items():
-            told = each.hellos.get("initialize", {}).get("protocolVersion")
-            if (key.path, key.version) == (path, asked) and isinstance(told, str):
-                return told
+            if (key.path, key.version) == (path, asked) and "initialize" in each.hellos:
+                told = each.hellos["initialize"].answer().get("protocolVersion")
+                if isinstance(told, str):
+                    return told
         return None
 
     def forget_handshake(self, path: str) -> None:
@@ -134,9 +153,11 @@ class Notes:
     def without_handshake(self, path: str) -> list[str]:
         """The revisions of a server that speaks none with a handshake; empty if it does, or nothing is known of it."""
         hellos = [each.hellos for key, each in self._variants.items() if key.path == path]
-        told = next((each["server/discover"] for each in hellos if "server/discover" in each), {})
-        spoken = told.get("supportedVersions")
-        if not isinstance(spoken, list) or any("initialize" in each for each in hellos):
+        told = next((each["server/discover"] for each in hellos if "server/discover" in each), None)
+        if told is None or any("initialize" in each for each in hellos):
+            return []
+        spoken = told.answer().get("supportedVersions")
+        if not isinstance(spoken, list):
             return []
         rows = [BY_VERSION.get(each) for each in spoken if isinstance(each, str)]
         known = [row.version for row in rows if row is not None]
@@ -148,21 +169,31 @@ class Notes:
         pages = None if found is None else found.lists.get(method)
         if pages is None:
             return None
-        items = [page.get(LISTS[method]) for page in pages]
+        items = [page.answer().get(LISTS[method]) for page in pages]
         return [item for each in items if isinstance(each, list) for item in each]
 
     def size(self) -> int:
         """Bytes, about; what `WORKLOAD_MAX` bounds."""
-        return sum(sum(each.sizes.values()) for each in self._variants.values())
+        return sum(each.size() for each in self._variants.values())
 
     def dump(self) -> str:
         """For the disk. Lists that are still being read are left out."""
-        variants = [
-            {"key": list(key), "hellos": each.hellos, "lists": each.lists}
+        variants = ",".join(
+            f'{{"key":{json.dumps(list(key))},"hellos":{_joined(each.hellos)},"lists":{_joined(each.lists)}}}'
             for key, each in self._variants.items()
             if each.hellos or each.lists
-        ]
-        return json.dumps({"format": FORMAT, "account": self.account, "legacy": self.legacy, "variants": variants})
+        )
+        facts = json.dumps({"format": FORMAT, "account": self.account, "legacy": self.legacy})
+        return f'{facts[:-1]}, "variants":[{variants}]}}'
+
+
+def _joined(noted: Mapping[str, _Packed] | Mapping[str, list[_Packed]]) -> str:
+    """The JSON object, from texts that are JSON already."""
+
+    def text(each: _Packed | list[_Packed]) -> str:
+        return each.text() if isinstance(each, _Packed) else f"[{','.join(page.text() for page in each)}]"
+
+    return "{" + ",".join(f"{json.dumps(method)}:{text(each)}" for method, each in noted.items()) + "}"
 
 
 def _add_page(variant: _Variant, method: str, cursor: object, page: Json) -> None:
@@ -175,7 +206,7 @@ def _add_page(variant: _Variant, method: str, cursor: object, page: Json) -> Non
         return
     if cursor is not None:
         reading.seen.add(str(cursor))
-    reading.pages.append({name: value for name, value in page.items() if name != "nextCursor"})
+    reading.pages.append(_packed({name: value for name, value in page.items() if name != "nextCursor"}))
     reading.awaited = page.get("nextCursor")
     if reading.awaited is None:
         variant.lists[method] = variant.reading.pop(method).pages
@@ -192,11 +223,9 @@ def load(text: str) -> Notes:
             return notes
         for each in data["variants"]:
             key = NoteKey(*(str(part) for part in each["key"]))
-            hellos = {str(m): dict(r) for m, r in each["hellos"].items()}
-            lists = {str(m): [dict(p) for p in pages] for m, pages in each["lists"].items() if m in LISTS}
-            variant = notes._variants[key] = _Variant(hellos, lists)
-            for method in (*hellos, *lists):
-                variant.weigh(method)
+            hellos = {str(m): _packed(dict(r)) for m, r in each["hellos"].items()}
+            lists = {str(m): [_packed(dict(p)) for p in pages] for m, pages in each["lists"].items() if m in LISTS}
+            notes._variants[key] = _Variant(hellos, lists)
         notes.legacy = data.get("legacy") is True
         notes.account = None if data["account"] is None else str(data["account"])
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
