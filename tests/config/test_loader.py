@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from trayapp.config import settings as known
 from trayapp.config.loader import MAX_BYTES, MISTAKES_MAX, ConfigError, Paths, load
-from trayapp.config.paths import private_dir
 from trayapp.core.model import Policy
 
 GOOD = """
@@ -555,4 +554,3 @@ def test_directories_are_private(paths: Paths) -> None:
     for directory in (paths.state_dir, paths.data_dir, paths.runtime_dir, paths.log_file.parent):
         assert 0o700 == stat.S_IMODE(directory.stat().st_mode)
     assert 0o755 == stat.S_IMODE(paths.config_file.parent.stat().st_mode)
-    assert private_dir(paths.state_dir) == paths.state_dir

@@ -456,7 +456,7 @@ async def test_a_start_that_fails_gives_the_port_back(tmp_path: Path) -> None:
 
     (tmp_path / "run").write_text("in the way")
     server = make(tmp_path / "run")
-    with pytest.raises(ServerFileError, match="has to be a directory"):
+    with pytest.raises(ServerFileError, match="is not a directory"):
         await server.start()
 
     with socket.socket() as probe:
@@ -473,7 +473,7 @@ def test_reading_back(tmp_path: Path) -> None:
 
 @posix
 def test_links_are_refused(tmp_path: Path) -> None:
-    """A link in the place of file or directory is neither written through nor read."""
+    """A link in the place of the file is neither written through nor read."""
 
     (tmp_path / "target").write_text("precious")
     (tmp_path / "run").mkdir(mode=0o700)
@@ -482,10 +482,6 @@ def test_links_are_refused(tmp_path: Path) -> None:
         serverfile.publish(tmp_path / "run", INFO)
     with pytest.raises(ServerFileError, match="symbolic link"):
         serverfile.read(tmp_path / "run")
-    (tmp_path / "link").symlink_to(tmp_path / "run")
-    with pytest.raises(ServerFileError, match="has to be a directory"):
-        serverfile.publish(tmp_path / "link", INFO)
-
     assert (tmp_path / "target").read_text() == "precious"
 
 

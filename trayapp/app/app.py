@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
+from trayapp.system.private_files import NotPrivateError
 
 if TYPE_CHECKING:
     from trayapp.app.runtime import Runtime
@@ -111,15 +112,22 @@ class App:
         self._quit = asyncio.Event()
         if self._asked_to_quit.is_set():
             return
-        self._runtime = Runtime(
-            self.paths,
-            self.configuration,
-            self.parts,
-            started_at=self.started_at,
-            act=self.act,
-            quit_=self.quit,
-            tray=self.tray,
-        )
+        try:
+            self._runtime = Runtime(
+                self.paths,
+                self.configuration,
+                self.parts,
+                started_at=self.started_at,
+                act=self.act,
+                quit_=self.quit,
+                tray=self.tray,
+            )
+        except (NotPrivateError, OSError) as error:  # the installation id, without which no login is found
+            self.failed = True
+            said = str(error) if isinstance(error, NotPrivateError) else f"{error.filename}: {error.strerror}."
+            log.error("Amberlight cannot start. %s", said)
+            print(f"Amberlight cannot start. {said}", file=sys.stderr)
+            return
         try:
             await self._runtime.open()
             self._runtime_open = True

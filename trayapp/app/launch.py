@@ -20,6 +20,7 @@ from trayapp.app.logs import log_to_file, set_level
 from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
 from trayapp.system import session_bus
+from trayapp.system.private_files import NotPrivateError, open_private
 
 if TYPE_CHECKING:
     from trayapp.config.loader import Config
@@ -60,6 +61,9 @@ def run(
             return 0
         print("Amberlight is already running: look for its icon, or see: amberlight list", file=sys.stderr)
         return 1
+    except NotPrivateError as error:
+        print(f"Amberlight cannot start. {error}", file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"Amberlight cannot use {error.filename or paths.state_dir}: {error.strerror}.", file=sys.stderr)
         return 1
@@ -92,7 +96,7 @@ def instance_lock(paths: Paths) -> Iterator[None]:
         return
     import fcntl  # what filelock does here too, without the 9 ms that importing it takes before the icon
 
-    handle = os.open(paths.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = open_private(paths.lock_file, os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

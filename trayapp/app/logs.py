@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
+
+from trayapp.system.private_files import NotPrivateError, open_private
 
 MAX_BYTES = 1 << 20  # per file
 OLD_FILES = 3  # kept beside the current one
@@ -16,7 +19,7 @@ LIBRARIES = ("asyncio", "aiohttp", "httpx2", "httpcore2", "keyring", "dbus_fast"
 
 
 def log_to_file(path: Path, level: str = "info") -> None:
-    """Log to `path`, mode 0600, in a few files of 1 MB. Raises OSError if it can't be written."""
+    """Log to `path`, mode 0600, in a few files of 1 MB. Raises `NotPrivateError` or `OSError` if it can't be written."""
     handler = _RotatingFile(path, encoding="utf-8")
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
@@ -29,7 +32,8 @@ class _RotatingFile(logging.FileHandler):
     """Rotates like the handler of `logging.handlers`, which would import pickle and more before the icon appears."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(OSError):  # a directory that is gone must not make the code that logs fail
+        # A directory that is gone, or a link put in our place, must not make the code that logs fail.
+        with contextlib.suppress(OSError, NotPrivateError):
             super().emit(record)
             if self.stream is not None and self.stream.tell() >= MAX_BYTES:
                 self._rotate()
@@ -47,9 +51,9 @@ class _RotatingFile(logging.FileHandler):
         return Path(f"{self.baseFilename}.{number}" if number else self.baseFilename)
 
     def _open(self) -> TextIOWrapper[Any]:
-        self._numbered(0).touch(mode=0o600)
-        self._numbered(0).chmod(0o600)
-        return super()._open()
+        return TextIOWrapper(
+            os.fdopen(open_private(self._numbered(0), os.O_WRONLY | os.O_APPEND), "ab"), encoding="utf-8"
+        )
 
 
 def set_level(level: str) -> None:

@@ -11,6 +11,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import auth_of, clean, print_error
 from trayapp.config.paths import Paths
+from trayapp.system.private_files import NotPrivateError, open_private, private_directory
 
 
 def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths) -> str:
@@ -46,10 +47,10 @@ def save_traceback(paths: Paths) -> str:
     import traceback
 
     try:
-        paths.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(paths.command_log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        private_directory(paths.log_file.parent)
+        handle = open_private(paths.command_log_file, os.O_WRONLY | os.O_APPEND)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(traceback.format_exc())
-    except OSError:
+    except (OSError, NotPrivateError):
         return "Its details could not be written down."
     return f"Details: {paths.command_log_file}"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trayapp.system.private_files import private_directory
+
 if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
@@ -112,21 +114,21 @@ class Paths:
         """Tracebacks of commands that ended unexpectedly."""
         return self.log_file.with_name("commands.log")
 
+    @property
+    def own_directories(self) -> tuple[Path, ...]:
+        """The directories that only Amberlight uses, so that it may make them private."""
+        return (self.state_dir, self.data_dir, self.runtime_dir, self.log_file.parent)
+
     def make(self) -> None:
-        """Create all our directories. Raises `OSError`."""
-        private_dir(self.config_file.parent, tighten=False)  # its mode is the user's choice
-        for directory in (self.state_dir, self.data_dir, self.runtime_dir, self.log_file.parent):
-            private_dir(directory)
+        """Create all our directories. Raises `NotPrivateError` or `OSError`."""
+        private_directory(self.config_file.parent, shared=True)
+        for directory in self.own_directories:
+            private_directory(directory)
 
 
 def private_dir(path: Path, *, tighten: bool = True) -> Path:
     """Create a directory that only this user can enter; with `tighten`, also restrict one that exists."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if tighten and os.name == "posix":
-        mode = path.stat().st_mode & 0o777
-        if mode & 0o077:
-            path.chmod(mode & 0o700)
-    return path
+    return private_directory(path, shared=not tighten)
 
 
 def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:

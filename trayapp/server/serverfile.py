@@ -1,7 +1,7 @@
 """`server.json`: where the running app listens, and its API key. Whoever can read the file can use the API.
 
-Hence mode 0600 in a 0700 directory of ours, written whole (temporary file, fsync, rename); symbolic links are refused
-both when writing and when reading (SECURITY.md 16). The key lives as long as the process that wrote it.
+Hence mode 0600 in a 0700 directory of ours, written whole (temporary file, fsync, rename); a symbolic link in its place
+is refused both when writing and when reading (SECURITY.md 16). The key lives as long as the process that wrote it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
+from trayapp.system.private_files import NotPrivateError, check_directory, private_directory, replace_file
 
 NAME = "server.json"
 _FILE_MAX = 64 * 1024  # bytes; ours has 200
@@ -44,7 +44,7 @@ def publish(directory: Path, info: ServerInfo) -> None:
     try:
         _make_private(directory)
         _refuse_special_file(path)
-        _write(path, json.dumps(_to_json(info), indent=2).encode() + b"\n")
+        replace_file(path, json.dumps(_to_json(info), indent=2) + "\n")
     except OSError as error:
         raise ServerFileError(f"{path} cannot be written: {error.strerror or error}.") from None
 
@@ -106,18 +106,17 @@ def _from_json(path: Path, text: bytes) -> ServerInfo:
 
 def _make_private(directory: Path) -> None:
     """Make sure the directory exists, is really ours, and can't be read or written by others."""
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir(mode=0o700, parents=True)
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise ServerFileError(f"{directory} has to be a directory; it is a link or a file.")
-    if sys.platform != "win32":  # Windows has no such modes: the user's directories are private by their ACL
-        if status.st_uid != os.getuid():
-            raise ServerFileError(f"{directory} belongs to somebody else.")
-        if status.st_mode & 0o022:
-            raise ServerFileError(f"{directory} can be written by others; it has to have mode 0700.")
-        if status.st_mode & 0o077:
-            directory.chmod(0o700)
+    try:
+        check_directory(directory)
+        if sys.platform != "win32" and directory.exists():  # Windows: the user's directories are private by their ACL
+            status = directory.stat()
+            if status.st_uid != os.getuid():
+                raise ServerFileError(f"{directory} belongs to somebody else.")
+            if status.st_mode & 0o022:
+                raise ServerFileError(f"{directory} can be written by others; it has to have mode 0700.")
+        private_directory(directory)
+    except NotPrivateError as error:
+        raise ServerFileError(str(error)) from None
 
 
 def _refuse_special_file(path: Path) -> None:
@@ -138,28 +137,3 @@ def _check_ours(path: Path, status: os.stat_result) -> None:
             raise ServerFileError(f"{path} belongs to somebody else.")
         if status.st_mode & 0o077:
             raise ServerFileError(f"{path} can be read by others; it has to have mode 0600.")
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    if sys.platform == "win32":
-        return
-    fd = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,6 +20,7 @@ from trayapp.core.model import Moment
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.storage.journal import Journal
+from trayapp.system.private_files import NotPrivateError, touch_private
 
 MAX_SEGMENTS = 2000  # of one workload: 66 a day for 30 days
 TRIM_EVERY = 100  # segments of one workload between two checks of that limit
@@ -105,8 +106,8 @@ class Timeline:
                 self._start_task("write history", self._gap(Gap(ASLEEP, now.wall - slept, now.wall)))
         if now.awake - self._heartbeat_at >= HEARTBEAT_INTERVAL:
             self._heartbeat_at = now.awake
-            with contextlib.suppress(OSError):  # only the time of a crash would be less precise
-                self._heartbeat_file.touch(mode=0o600)
+            with contextlib.suppress(OSError, NotPrivateError):  # only the time of a crash would be less precise
+                touch_private(self._heartbeat_file)
 
     async def started(self, wall: float) -> None:
         """Amberlight started: end the gap since it last ran."""

@@ -1,7 +1,8 @@
 """Private files: 0600 in a 0700 directory, written whole or not at all, never through a symbolic link (SECURITY.md 16).
 
 Wider modes are corrected and logged. A symbolic link in the place of our own file is refused, because its target isn't
-ours to write. On Windows the profile's access list protects the files, and modes are left alone.
+ours to write. In the place of a directory it is followed if link and target are the user's own: people keep state on
+another disk. On Windows the profile's access list protects the files, and modes are left alone.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -20,12 +21,43 @@ class NotPrivateError(Exception):
     """A file or directory that can't be made private. The text is a sentence for people."""
 
 
-def private_directory(path: Path) -> Path:
-    """Create `path` (and missing parents) or correct its mode. Raises `NotPrivateError` or `OSError`."""
-    _refuse_link(path)
+def private_directory(path: Path, *, shared: bool = False) -> Path:
+    """Create `path` (and missing parents) or correct its mode. Raises `NotPrivateError` or `OSError`.
+
+    `shared` means that the directory is the person's own, who may open or link it as they like.
+    """
+    check_directory(path, shared=shared)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _restrict_mode(path, 0o700)
+    if not shared:
+        _restrict_mode(path, 0o700)
     return path
+
+
+def check_directory(path: Path, *, shared: bool = False) -> None:
+    """Raise `NotPrivateError` if what is at `path` can't be our directory. Changes nothing; may be missing."""
+    try:
+        link = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):  # the latter is for `mkdir` to report: it knows the file in the way
+        return
+    if not stat.S_ISLNK(link.st_mode):
+        if not stat.S_ISDIR(link.st_mode):
+            raise NotPrivateError(f"{path} is not a directory; move it away, Amberlight keeps its files there.")
+        return
+    what = f"{path} is a symbolic link to {_target(path)}"
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise NotPrivateError(f"{what}, which does not exist. Create that directory, or remove the link.") from None
+    except OSError as error:  # links in a circle, a directory that nobody may enter
+        raise NotPrivateError(f"{what}, which can't be used: {error.strerror}. Remove the link.") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotPrivateError(f"{what}, which is not a directory. Remove the link.")
+    if shared or os.name != "posix":
+        return
+    if link.st_uid not in (os.getuid(), 0):  # an administrator may move a home; nobody else may
+        raise NotPrivateError(f"{path} is a symbolic link that belongs to another user. Remove it.")
+    if found.st_uid != os.getuid():
+        raise NotPrivateError(f"{what}, which belongs to another user. Remove the link.")
 
 
 def private_file(path: Path) -> None:
@@ -44,15 +76,18 @@ def write_private(path: Path, text: str, *, shared: bool = False) -> None:
     `shared` means that the directory is the person's own, who may open or link it as they like; the file is still
     private.
     """
-    if shared:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    else:
-        private_directory(path.parent)
+    private_directory(path.parent, shared=shared)
     private_file(path)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with errors_name(path):
+        replace_file(path, text)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """The write itself, through a draft beside `path`; for whoever has made sure of the directory. Raises `OSError`."""
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -64,11 +99,48 @@ def write_private(path: Path, text: str, *, shared: bool = False) -> None:
     _sync_directory(path.parent)
 
 
+def open_private(path: Path, flags: int) -> int:
+    """A descriptor of our own file, created if it is missing. Raises `NotPrivateError` or `OSError`.
+
+    For files that are written on and on; `private_file` alone would leave a moment for a link to come in between.
+    """
+    private_file(path)
+    flags |= os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise NotPrivateError(f"{path} is not a file; move it away, Amberlight keeps a file of its own there.")
+    return handle
+
+
+def touch_private(path: Path) -> None:
+    """Set the modification time of our own file to now; it is made if missing. Raises `NotPrivateError` or `OSError`."""
+    private_directory(path.parent)
+    os.close(open_private(path, os.O_WRONLY))
+    os.utime(path)
+
+
+@contextlib.contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """An `OSError` in here names `path`: a full disk's names no file at all, and that of a draft says nobody anything."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
 def _refuse_link(path: Path) -> None:
     if path.is_symlink():
         raise NotPrivateError(
             f"{path} is a symbolic link; Amberlight writes its files only where they really are. Remove it."
         )
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return "another place"
 
 
 def _restrict_mode(path: Path, mode: int) -> None:
