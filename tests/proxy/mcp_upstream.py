@@ -129,7 +129,7 @@ class McpServer:
                     "ttlMs": 1000,
                     "cacheScope": "public",
                 }
-            case "ping" | "logging/setLevel" | "resources/subscribe":
+            case "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe":
                 value = {}
             case _:
                 return _error(message["id"], -32601, "Method not found")

@@ -431,6 +431,29 @@ async def test_what_was_set_while_amber_is_set_upstream(tmp_path: Path) -> None:
         assert ["logging/setLevel", "resources/subscribe", "ping"] == it.server.methods()[2:]
 
 
+async def test_what_was_set_while_green_is_set_again_after_a_restart(tmp_path: Path) -> None:
+    """The server forgot its sessions, and with them a log level and all subscriptions but the one that was ended."""
+    async with lab(tmp_path) as it:
+        client = it.client()
+        await client.connect()
+        for method, params in (
+            ("logging/setLevel", {"level": "debug"}),
+            ("resources/subscribe", {"uri": "memo://1"}),
+            ("resources/subscribe", {"uri": "memo://2"}),
+            ("resources/unsubscribe", {"uri": "memo://1"}),
+        ):
+            await client.result(method, params)
+        it.server.forget()
+        before = len(it.server.methods())
+
+        await client.result("ping")
+
+        again = it.server.methods()[before:]
+        assert ["logging/setLevel", "resources/subscribe", "ping"] == [each for each in again if "init" not in each][-3:]
+        subscribed = [params for method, params in it.server.seen if method == "resources/subscribe"]
+        assert "memo://2" == subscribed[-1]["params"]["uri"]
+
+
 # --- the upstream loses its session ----------------------------------------------------------------------------------
 
 

@@ -49,6 +49,7 @@ from trayapp.proxy.steady_call import session_gone
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
+from trayapp.server.peers import Owner, owner_of
 from trayapp.server.replies import Refusal, json_reply
 from trayapp.server.server import single_value
 
@@ -168,7 +169,9 @@ class Proxy:
         key = (self._keys.find(spec.name) if spec is not None else None) or self._decoy_key
         shown = target.key if target is not None and target.key is not None else _bearer(request)
         matches = hmac.compare_digest(shown.encode("utf-8", "surrogateescape"), key.reveal().encode())
-        return spec if spec is not None and (matches or not spec.require_key) else None
+        if spec is None or matches:
+            return spec
+        return None if spec.require_key or owner_of(request) is Owner.UNKNOWN else spec  # a container's needs it always
 
     async def _forward(
         self,

@@ -189,7 +189,16 @@ class SteadyEndpoint:
         if message.method == "subscriptions/listen" and message.request:
             return await self._streams.listen(call)
         response = await self._reach(call, token)
-        return await self._local(call, response) if isinstance(response, Blocked) else response
+        if isinstance(response, Blocked):
+            return await self._local(call, response)
+        if call.session is not None and message.method in answers.REMEMBERED and response.status < 300:
+            await self._remember(call.session, message)
+        return response
+
+    async def _remember(self, session: Session, message: Message) -> None:
+        """The upstream's next session is to be told what this one, or in its place we, were told."""
+        session.replay(message.method, dict(message.params))
+        await self._store.session_changed()
 
     async def _signed_in(self, name: str, token: AccessToken | Unavailable) -> AccessToken | Unavailable:
         """The token once the person has signed in: the client calls again as soon as the page is open."""
@@ -297,7 +306,7 @@ class SteadyEndpoint:
         if (asked := self._asked_for_sign_in(call, why)) is not None:
             return answered(call, asked)
         if session is not None and message.method in answers.REMEMBERED:
-            session.replay(message.method, dict(message.params))
+            await self._remember(session, message)
         if session is not None and message.method in LISTS and not session.stale:
             session.stale = True
             await self._store.session_changed()
