@@ -67,11 +67,28 @@ class SecretService:
             "XDG_RUNTIME_DIR": str(root / "run"),
             "DBUS_SESSION_BUS_ADDRESS": f"unix:path={address}",
         }
-        conf = root / "bus.conf"
-        conf.write_text(BUS_CONF.format(path=address))
-        self._bus = self._spawn("dbus-daemon", f"--config-file={conf}", "--nofork", "--nopidfile")
+        self._address = address
+        self._conf = root / "bus.conf"
+        self._conf.write_text(BUS_CONF.format(path=address))
         self._daemon: subprocess.Popen[bytes] | None = None
-        wait_for(lambda: _accepts(address), "the bus")
+        self.start_bus()
+
+    def start_bus(self) -> None:
+        """Start the bus, also again at the same address."""
+        self._bus = self._spawn("dbus-daemon", f"--config-file={self._conf}", "--nofork", "--nopidfile")
+        wait_for(lambda: _accepts(self._address), "the bus")
+
+    def end_bus(self) -> None:
+        """End the bus as a logout does; a daemon on it ends too."""
+        self._bus.terminate()
+        self._bus.wait(10)
+        assert self._bus.stdin is not None
+        self._bus.stdin.close()
+        self._address.unlink(missing_ok=True)
+        daemon, self._daemon = self._daemon, None
+        if daemon is not None:
+            daemon.terminate()
+            daemon.wait(10)
 
     def _spawn(self, *command: str) -> subprocess.Popen[bytes]:
         with (self._root / "log").open("ab") as log:

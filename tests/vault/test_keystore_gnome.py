@@ -18,6 +18,7 @@ from tests.vault.keyrings import CANARY, login
 from tests.vault.secret_service import SecretService, secret_service, wait_for
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
+from trayapp.vault import unlock_watcher
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.unlock_watcher import watch
 
@@ -158,7 +159,7 @@ async def test_a_service_that_goes_is_unavailable(service: SecretService, keysto
 async def test_without_a_session_bus_there_is_no_keyring(
     keystore: Keystore, monkeypatch: pytest.MonkeyPatch, address: str | None
 ) -> None:
-    """No bus, or a wrong address: UNAVAILABLE, and the watcher returns quietly."""
+    """No bus, or a wrong address: UNAVAILABLE, and the watcher keeps looking for one."""
 
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/nonexistent")
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
@@ -168,20 +169,53 @@ async def test_without_a_session_bus_there_is_no_keyring(
 
     assert Trouble.UNAVAILABLE is await keystore.load("gh")
     assert "No keyring is there" in await keystore.describe()
-    await asyncio.wait_for(watch(lambda: None), 5)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watch(lambda: None), 0.2)
 
 
-async def test_a_bus_that_ends_ends_the_watching(service: SecretService) -> None:
-    """When the session is over the watcher returns; it does not spin."""
+async def test_a_keyring_that_returns_with_another_bus(
+    service: SecretService, keystore: Keystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session bus restarts, and with it the daemon: its later unlock is heard as before."""
 
-    unlocked: list[None] = []
-    watching = asyncio.create_task(watch(lambda: unlocked.append(None)))
+    monkeypatch.setattr(unlock_watcher, "RETRY_FIRST", 0.02)
+    await keystore.store("gh", login(1))
+    heard = asyncio.Event()
+    watching = asyncio.create_task(keystore.watch(heard.set))
     await _listening()
-    assert not watching.done()
-    service._bus.terminate()
+    await asyncio.to_thread(service.end_bus)
+    assert Trouble.UNAVAILABLE is await keystore.load("gh")
+    await asyncio.to_thread(service.start_bus)
+    await asyncio.wait_for(heard.wait(), 5)
+    heard.clear()
+    await asyncio.to_thread(service.up)
+    await asyncio.wait_for(heard.wait(), 5)
+    assert StoredLogin(login(1)) == await keystore.load("gh")
 
-    await asyncio.wait_for(watching, 5)
-    assert [] == unlocked
+    service.lock()
+    await asyncio.sleep(0.2)
+    heard.clear()
+    service.unlock()
+    await asyncio.wait_for(heard.wait(), 5)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+async def test_writing_is_no_news(service: SecretService, keystore: Keystore) -> None:
+    """The watcher does not take our own writes for a change of the keyring."""
+
+    heard: list[None] = []
+    watching = asyncio.create_task(keystore.watch(lambda: heard.append(None)))
+    await _listening()
+    for generation in (1, 2, 3):
+        await keystore.store("gh", login(generation))
+    await keystore.discard("gh")
+    await asyncio.sleep(0.3)
+    assert [] == heard
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
 
 
 CHILD = """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from dbus_fast import Message, MessageType
@@ -16,15 +18,31 @@ from trayapp.vault.unlock_watcher import watch
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
 
-async def changed(script: Scripted) -> None:
-    """The service says that the default collection changed, and the watcher has asked about it."""
+@contextlib.asynccontextmanager
+async def watching(on_up: Callable[[], None]) -> AsyncIterator[None]:
+    """A watcher at work; it ends only by being cancelled."""
+    task = asyncio.create_task(watch(on_up))
+    await asyncio.sleep(0.1)  # until it has connected
+    yield
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def until(holds: Callable[[], object]) -> None:
+    await asyncio.to_thread(wait_for, holds, "the news", 5.0)
+
+
+async def changed(script: Scripted, member: str = "CollectionChanged", collection: str = DEFAULT) -> None:
+    """The service says that a collection changed, came or went, and the watcher has asked about it."""
     await asyncio.sleep(0.2)  # until the match rules are with the bus
     signal = Message(
         path=ROOT,
         interface=f"{PREFIX}Service",
-        member="CollectionChanged",
+        member=member,
         signature="o",
-        body=[DEFAULT],
+        body=[collection],
         message_type=MessageType.SIGNAL,
     )
     assert script._loop is not None
@@ -34,30 +52,83 @@ async def changed(script: Scripted) -> None:
     await asyncio.to_thread(wait_for, lambda: script.calls.count("ReadAlias") > asked, "the question")
 
 
-async def test_a_bus_that_ends_while_it_asks_ends_the_watching(bus: SecretService, script: Scripted) -> None:
-    """Quietly: there is nothing more to hear."""
+async def test_a_bus_that_ends_while_it_asks(
+    bus: SecretService, script: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is reported for it, and another connection is tried."""
 
-    unlocked: list[None] = []
-    watching = asyncio.create_task(watch(lambda: unlocked.append(None)))
-    script.deaf_to = "ReadAlias"
-    await changed(script)
-    assert not watching.done()
-    bus._bus.terminate()
-    await asyncio.wait_for(watching, 5)
-    assert [] == unlocked
+    monkeypatch.setattr(unlock_watcher, "RETRY_FIRST", 0.02)
+    heard: list[None] = []
+    async with watching(lambda: heard.append(None)):
+        script.deaf_to = "ReadAlias"
+        await changed(script)
+        bus.end_bus()
+        await asyncio.sleep(0.1)
+        assert [] == heard
+        bus.start_bus()
+        await until(lambda: heard)
+
+
+async def test_a_bus_that_returns(bus: SecretService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch begins anew, twice; what happened meanwhile was not heard, so the return itself is reported."""
+
+    monkeypatch.setattr(unlock_watcher, "RETRY_FIRST", 0.02)
+    heard: list[None] = []
+    async with watching(lambda: heard.append(None)):
+        for _ in range(2):
+            bus.end_bus()
+            bus.start_bus()
+            await until(lambda: heard)
+            heard.clear()
+            script = Scripted()
+            script.start()
+            await until(lambda: heard)
+            heard.clear()
+            await changed(script)
+            await until(lambda: heard)
+            script.stop()
+            heard.clear()
+
+
+async def test_a_bus_that_begins_after_us(
+    bus: SecretService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is looked for at growing intervals, and its absence is logged once."""
+
+    monkeypatch.setattr(unlock_watcher, "RETRY_FIRST", 0.02)
+    caplog.set_level("INFO")
+    bus.end_bus()
+    heard: list[None] = []
+    async with watching(lambda: heard.append(None)):
+        await asyncio.sleep(0.2)
+        bus.start_bus()
+        await until(lambda: heard)
+    assert 1 == caplog.text.count("No session bus")
+
+
+@pytest.mark.parametrize("member", ["CollectionCreated", "CollectionDeleted"])
+async def test_another_collection_comes_or_goes(script: Scripted, member: str) -> None:
+    """A login may have been in it: the keyring changed, as far as it is open."""
+
+    heard: list[None] = []
+    async with watching(lambda: heard.append(None)):
+        script.locked = True
+        await changed(script, member, f"{ROOT}/collection/other")
+        await asyncio.sleep(0.1)
+        assert [] == heard
+        script.locked = False
+        await changed(script, member, f"{ROOT}/collection/other")
+        await until(lambda: heard)
 
 
 async def test_a_call_without_reply_does_not_end_the_watcher(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next signal is heard again."""
 
     monkeypatch.setattr(unlock_watcher, "CALL_LIMIT", 0.1)
-    heard = asyncio.Event()
-    watching = asyncio.create_task(watch(heard.set))
-    script.deaf_to = "ReadAlias"
-    await changed(script)
-    script.deaf_to = ""
-    await changed(script)
-    await asyncio.wait_for(heard.wait(), 5)
-    watching.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await watching
+    heard: list[None] = []
+    async with watching(lambda: heard.append(None)):
+        script.deaf_to = "ReadAlias"
+        await changed(script)
+        script.deaf_to = ""
+        await changed(script)
+        await until(lambda: heard)

@@ -1,7 +1,8 @@
-"""Secret Service watcher: reports on the session bus that the keyring appeared or was unlocked. Never prompts.
+"""Secret Service watcher: reports on the session bus that the keyring appeared, changed or was unlocked. Never prompts.
 
-Signals are hints, not states: each one makes us read the default collection, and `on_up` is called if that is open.
-Without a session bus (or without D-Bus at all) `watch` returns, and the engine's own polling is all there is.
+Signals are hints, not states: each one makes us read the default collection, and `on_up` is called if that is open. When
+the bus is lost, another connection is tried at growing intervals; whatever happened meanwhile was not heard, so a bus
+that returned counts as good news.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbus_fast import Message
-    from dbus_fast.aio import MessageBus
+
+    from trayapp.system.dbus import SessionBus
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +30,65 @@ BUS = "org.freedesktop.DBus"
 OWNER_RULE = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{SERVICE}'"
 CALL_LIMIT = 5.0  # s; no signal is handled while a reply is awaited
 BATCH_WINDOW = 0.05  # s; signals closer together than this are one event
+RETRY_FIRST, RETRY_LAST = 2.0, 60.0  # s between two tries to reach a lost bus, doubled each time
 # A gnome-keyring that the bus has just started reports its first unlock by CollectionChanged alone, later ones by both.
 RULES = (
-    f"type='signal',sender='{SERVICE}',interface='{INTERFACE}',member='CollectionChanged'",
+    f"type='signal',sender='{SERVICE}',interface='{INTERFACE}'",
     f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
     OWNER_RULE,
 )
+OTHER_COLLECTIONS = ("CollectionCreated", "CollectionDeleted")  # a login may have been in any of them
 
 
 async def watch(on_up: Callable[[], None]) -> None:
-    """Call `on_up` when the default collection opens or the service appears, until cancelled or until the bus is gone."""
+    """Call `on_up` when the service appears, and when a collection opens, comes or goes while the default one is open.
+
+    Runs until cancelled; returns where there is no Secret Service.
+    """
     if not sys.platform.startswith("linux"):
         return
-    try:
-        from trayapp.system.dbus import SessionBus
+    delay, outage = RETRY_FIRST, False
+    while True:
+        bus = await _connected(quiet=outage)
+        if bus is not None:
+            try:
+                await _listen(bus, on_up, returned=outage)
+            finally:
+                bus.disconnect()
+            delay = RETRY_FIRST
+        outage = True
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, RETRY_LAST)
 
-        bus = await SessionBus().connect()
-    except Exception as error:  # noqa: BLE001 - no address, no socket, no library, a refused handshake: all one
-        log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
-        return
+
+async def _connected(*, quiet: bool) -> SessionBus | None:
+    """A connection to the session bus; None if there is none now."""
+    from trayapp.system.dbus import SessionBus
+
+    bus: SessionBus | None = None
+    try:
+        bus = SessionBus()
+        async with asyncio.timeout(CALL_LIMIT):
+            await bus.connect()
+    except Exception as error:  # noqa: BLE001 - no address, no socket, a refused handshake: all one
+        if bus is not None:
+            bus.disconnect()
+        if not quiet:
+            log.info("No session bus (%s): an unlocked keyring is noticed by looking again.", type(error).__name__)
+        return None
+    return bus
+
+
+async def _listen(bus: SessionBus, on_up: Callable[[], None], *, returned: bool) -> None:
+    """Report what is heard on this bus, until it is lost. `returned`: there was none before."""
     signals: asyncio.Queue[Message | None] = asyncio.Queue()
     bus.add_message_handler(lambda message: _enqueue(message, signals))
     end_task = asyncio.create_task(_wait_for_end(bus, signals), name="wait for the session bus to end")
     try:
         for rule in RULES:
             await _call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
+        if returned:
+            on_up()
         while True:
             messages = [await signals.get()]
             await asyncio.sleep(BATCH_WINDOW)
@@ -64,27 +100,23 @@ async def watch(on_up: Callable[[], None]) -> None:
                 on_up()
     finally:
         end_task.cancel()
-        bus.disconnect()
 
 
 def _enqueue(message: Message, signals: asyncio.Queue[Message | None]) -> None:
     """Keep the signals that matter. The bus's reader calls this for every message."""
     owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
     lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
-    changed = message.member == "CollectionChanged" and message.interface == INTERFACE
+    changed = message.interface == INTERFACE and message.member in ("CollectionChanged", *OTHER_COLLECTIONS)
     if owner or lock or changed:
         signals.put_nowait(message)
 
 
-async def _wait_for_end(bus: MessageBus, signals: asyncio.Queue[Message | None]) -> None:
-    try:
-        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-    except (OSError, EOFError) as error:
-        log.debug("The session bus is gone: %s", type(error).__name__)
+async def _wait_for_end(bus: SessionBus, signals: asyncio.Queue[Message | None]) -> None:
+    log.debug("%s", await bus.lost())
     signals.put_nowait(None)
 
 
-async def _is_available(bus: MessageBus, message: Message) -> bool:
+async def _is_available(bus: SessionBus, message: Message) -> bool:
     """Whether this signal is good news. A new owner is, even while locked: "locked" is more than "not there"."""
     if message.member == "NameOwnerChanged":
         return bool(message.body[2])
@@ -92,14 +124,16 @@ async def _is_available(bus: MessageBus, message: Message) -> bool:
         return False
     collection = message.path if message.member == "PropertiesChanged" else message.body[0]
     alias = await _call(bus, SERVICE, ROOT, INTERFACE, "ReadAlias", "s", "default")
-    if alias is None or collection not in (alias, f"{ROOT}/aliases/default"):
+    if alias is None:
+        return False
+    if message.member not in OTHER_COLLECTIONS and collection not in (alias, f"{ROOT}/aliases/default"):
         return False
     locked = await _call(bus, SERVICE, alias, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
     return locked is not None and not locked.value
 
 
 async def _call(
-    bus: MessageBus, destination: str, path: str, interface: str, member: str, signature: str, *body: Any
+    bus: SessionBus, destination: str, path: str, interface: str, member: str, signature: str, *body: Any
 ) -> Any:
     """The first value of the reply; None if the call failed. Never starts a service that isn't running."""
     from dbus_fast import Message, MessageFlag, MessageType
