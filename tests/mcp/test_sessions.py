@@ -7,7 +7,7 @@ import json
 import pytest
 
 from trayapp.mcp import sessions
-from trayapp.mcp.sessions import PARAMS_MAX, SESSIONS_MAX, Session, Sessions
+from trayapp.mcp.sessions import SESSIONS_MAX, TOTAL_MAX, Session, Sessions
 
 TOLD = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}}
 
@@ -55,12 +55,16 @@ def test_a_restart_keeps_what_a_client_needs() -> None:
     assert {"logging/setLevel ": {"level": "debug"}} == again.replayed
 
 
-def test_a_client_with_endless_parameters_ends_with_the_run() -> None:
-    """The file stays small."""
+def test_endless_parameters_displace_only_what_is_oldest() -> None:
+    """Memory and file stay small, and the newest session is always kept."""
     found = Sessions()
-    session = begin(found, big="x" * PARAMS_MAX)
+    many = [begin(found, big="x" * (TOTAL_MAX // 8)) for _ in range(9)]
+    again = sessions.load(found.dump())
 
-    assert sessions.load(found.dump()).find(session.id, "one", "") is None
+    assert many[0].id not in {each.id for each in again.of("one")}
+    assert {each.id for each in many[2:]} == {each.id for each in again.of("one")}
+    assert begin(found, big="x" * 2 * TOTAL_MAX).id in {each.id for each in found.of("one")}
+    assert 1 == len(found.of("one"))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Sessions of MCP clients: each has an id of ours, which stays the same while the upstream's sessions come and go.
 
 An id has 128 random bits and belongs to one workload and one path of it: whoever shows the workload's key and the id is
-that session. The ids outlive a restart; there are at most `SESSIONS_MAX`, and the one that was idle longest goes first.
+that session. The ids outlive a restart. There are at most `SESSIONS_MAX`, in `TOTAL_MAX` bytes, and the one that was idle
+longest goes first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trayapp.mcp.messages import Json
 from trayapp.mcp.revisions import BY_VERSION, Revision, negotiated
 
 SESSIONS_MAX = 1000
-PARAMS_MAX = 64 * 1024  # bytes of a client's `initialize` parameters; longer ones get a session that a restart ends
+TOTAL_MAX = 16 * 1024 * 1024  # bytes of all sessions' parameters and results
 REPLAYED_MAX = 64  # requests that a new upstream session is told again
 FORMAT = 1
 
@@ -40,6 +41,10 @@ class Session:
     depended_on: str | None = None  # the last session that was lost although a call had succeeded in it
     elicitation: str = ""  # the id of a page that it was asked to open
     replayed: dict[str, Json] = field(default_factory=dict)  # by method and subject: log level, subscriptions
+    size: int = field(init=False)  # bytes of `params` and `told`
+
+    def __post_init__(self) -> None:
+        self.size = len(json.dumps(self.params)) + len(json.dumps(self.told))
 
     @property
     def revision(self) -> Revision:
@@ -82,8 +87,9 @@ class Sessions:
         """A new one."""
         session = Session(secrets.token_hex(16), workload, path, account, params, told)
         self._sessions[session.id] = session
-        while len(self._sessions) > SESSIONS_MAX:
-            del self._sessions[next(iter(self._sessions))]
+        total = sum(each.size for each in self._sessions.values())
+        while len(self._sessions) > 1 and (len(self._sessions) > SESSIONS_MAX or total > TOTAL_MAX):
+            total -= self._sessions.pop(next(iter(self._sessions))).size
         self.changed = True
         return session
 
@@ -110,7 +116,7 @@ class Sessions:
 
     def dump(self) -> str:
         """For the disk: what a restart needs."""
-        return json.dumps({"format": FORMAT, "sessions": [row for row in map(_row, self._sessions.values()) if row]})
+        return json.dumps({"format": FORMAT, "sessions": [_row(each) for each in self._sessions.values()]})
 
 
 _KEPT = (
@@ -130,9 +136,7 @@ _KEPT = (
 )
 
 
-def _row(session: Session) -> dict[str, Any] | None:
-    if len(json.dumps(session.params)) > PARAMS_MAX:
-        return None
+def _row(session: Session) -> dict[str, Any]:
     return {name: getattr(session, name) for name in _KEPT}
 
 
