@@ -276,6 +276,7 @@ class Runtime:
                 direct=self.proxy.direct(),
                 page_key=lambda key: self.page_keys.admits(key) or self.aggregate.admits(key),
                 allowed_origins=self.proxy.allowed_origins,
+                allowed_users=lambda: self.configuration.settings.allowed_users,
             )
             try:
                 log.info("listening on %s", await server.start())

@@ -194,6 +194,25 @@ def origins(value: object) -> tuple[str, ...]:
     return tuple(items)
 
 
+def users(value: object) -> tuple[int, ...]:
+    """A list of users of this machine, by name or number; their user ids."""
+    items = _typed(value, list, 'a list of users, like ["alice", 1001]')
+    return tuple(item if type(item) is int and 0 <= item < 1 << 32 else _user_id(item) for item in items)
+
+
+def _user_id(name: object) -> int:
+    if type(name) is not str or not name or "\0" in name:
+        raise ValueError('must be a list of users, by name or number, like ["alice", 1001]')
+    try:
+        import pwd
+    except ImportError:  # Windows, where nobody can tell whose a connection is
+        return -1
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, UnicodeError):
+        raise ValueError(f"names {quoted(name)}, but this machine has no such user") from None
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +236,7 @@ _APP = (
     Setting("port", port, "port of the loopback server; 0: any free one", 8765),
     Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
     Setting("muted", flag, "show no notifications", False),
+    Setting("allowed_users", users, "other users of this machine who may connect with a local key (Linux)", ()),
     Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 3.0),
     Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 15.0),
 )
