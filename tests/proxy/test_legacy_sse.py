@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -328,11 +328,16 @@ async def met(directory: Path, server: LegacyServer) -> AsyncIterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def starting(directory: Path, *, down: bool = False, base: str = f"/w/{NAME}") -> AsyncIterator[Starting]:
+async def starting(
+    directory: Path,
+    *,
+    down: Callable[[web.BaseRequest], web.Response] | None = None,
+    base: str = f"/w/{NAME}",
+) -> AsyncIterator[Starting]:
     server = LegacyServer()
     async with met(directory, server) as site:
-        if down:
-            server.closed = cut
+        if down is not None:
+            server.closed = down
         else:
             site.tokens.answer = unavailable()
         async with connected(site, base) as client:
@@ -386,12 +391,19 @@ async def test_a_call_just_after_green_waits_for_the_upstream(tmp_path: Path) ->
         assert 9 == json.loads((await it.client.event())[1])["id"]
 
 
-async def test_a_client_starts_while_the_server_is_down(tmp_path: Path) -> None:
-    """There is a token, but no way: the same, and a later call finds the server."""
+def busy(request: web.BaseRequest, *more: object) -> web.Response:
+    return web.Response(status=503, text="<html>busy</html>", content_type="text/html")
 
-    async with starting(tmp_path, down=True) as it:
-        assert "isn't available" in (await it.hello())["instructions"]
-        assert "ended the connection" in said(await it.client.answer())
+
+@pytest.mark.parametrize(("down", "sentence"), [(cut, "ended the connection"), (busy, "answered 503")])
+async def test_a_client_starts_while_the_server_is_down(
+    tmp_path: Path, down: Callable[[web.BaseRequest], web.Response], sentence: str
+) -> None:
+    """There is a token, but no way, or a gateway at its end: the same, and a later call finds the server."""
+
+    async with starting(tmp_path, down=down) as it:
+        assert "was not available" in (await it.hello())["instructions"]
+        assert sentence in said(await it.client.answer())
         it.server.closed = None
         await it.client.post({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {}})
         await it.told_changed()

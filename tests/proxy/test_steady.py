@@ -449,7 +449,9 @@ async def test_what_was_set_while_green_is_set_again_after_a_restart(tmp_path: P
         await client.result("ping")
 
         again = it.server.methods()[before:]
-        assert ["logging/setLevel", "resources/subscribe", "ping"] == [each for each in again if "init" not in each][-3:]
+        assert ["logging/setLevel", "resources/subscribe", "ping"] == [each for each in again if "init" not in each][
+            -3:
+        ]
         subscribed = [params for method, params in it.server.seen if method == "resources/subscribe"]
         assert "memo://2" == subscribed[-1]["params"]["uri"]
 

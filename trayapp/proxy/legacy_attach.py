@@ -22,6 +22,7 @@ from trayapp.proxy.legacy_sse import REVISION
 from trayapp.proxy.mapping import RequestTarget, UpstreamUrl
 from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady_headers import SSE, OwnHeaders, StreamHeaders
+from trayapp.proxy.steady_upstream import GatewayError
 from trayapp.server.replies import Refusal
 
 OWN_ID = "amberlight-session"  # of our `initialize`
@@ -164,6 +165,8 @@ def why_not(error: Exception, name: str, upstream: UpstreamUrl) -> Blocked:
             return blocked.without_token(name, error.why)
         case SendAgainError():
             return blocked.send_again(name)
+        case GatewayError():
+            return blocked.answered_badly(name, upstream.host, error.status, False)
         case Refusal():
             return blocked.unreachable(name, error.message)
     return blocked.unreachable(name, unreachable(error, upstream).message)

@@ -30,6 +30,7 @@ from trayapp.proxy import headers, mapping
 from trayapp.proxy.bodies import Body, body_of
 from trayapp.proxy.exchange import UpstreamResponse
 from trayapp.proxy.forwarding import (
+    GATEWAY,
     UPSTREAM_ERRORS,
     Forwarder,
     NoTokenError,
@@ -47,6 +48,7 @@ from trayapp.proxy.sse import EndpointRewriter
 from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
 from trayapp.proxy.steady_call import session_gone
 from trayapp.proxy.steady_store import SteadyStore
+from trayapp.proxy.steady_upstream import GatewayError
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.peers import Owner, owner_of
@@ -190,7 +192,10 @@ class Proxy:
         head = partial(request_headers, request, upstream)
         try:
             with await self._forwarder.send(target.name, request.method, upstream, url, head, body, token) as response:
-                return await self._deliver(request, response, target, upstream, url)
+                if not (holds and response.status in GATEWAY):
+                    return await self._deliver(request, response, target, upstream, url)
+                away = GatewayError(response.status)
+            return await self._hold.get(request, target, upstream, url, away)
         except FAILURES as error:
             if holds:
                 return await self._hold.get(request, target, upstream, url, error)
