@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from tests.cli.fake_app import FakeApp, running
+from tests.hanging import hanging_mount
 from trayapp.cli import main
 from trayapp.cli.output import Style
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake, Paths, load
 from trayapp.importers import proxy_edit
+from trayapp.system.plain_files import within
 
 Capture = pytest.CaptureFixture[str]
 
@@ -205,15 +208,15 @@ def test_an_entry_that_is_refused_is_told(
 ) -> None:
     """By its name, with every reason; the others are added."""
 
-    add = editor.add
+    add = editor.add_all
 
-    def picky(paths: Paths, name: str, keys: Mapping[str, Any]) -> None:
-        if name == "linear":
+    def picky(paths: Paths, entries: Mapping[str, Mapping[str, Any]]) -> None:
+        if "linear" in entries:
             raise ConfigError((Mistake(paths.config_file, None, "workloads.linear", "is not wanted"),))
-        add(paths, name, keys)
+        add(paths, entries)
 
     given_toolhive(tmp_path)
-    monkeypatch.setattr(editor, "add", picky)
+    monkeypatch.setattr(editor, "add_all", picky)
     assert 1 == main(["import", "toolhive", "--yes"])
     assert {"notion"} == names(paths)
     assert "linear was not added:\n" in (err := capsys.readouterr().err)
@@ -327,14 +330,55 @@ def test_one_that_cannot_be_reached_is_left_out(
     assert words in capsys.readouterr().err
 
 
-def test_keys_that_others_could_see_are_warned_of(listed: Path, app: FakeApp, capsys: Capture) -> None:
-    """By the file's mode, and by version control."""
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+@pytest.mark.parametrize(("mode", "then"), [(0o644, 0o600), (0o664, 0o600), (0o755, 0o700), (0o600, 0o600)])
+def test_nobody_else_can_read_a_file_that_holds_local_keys(
+    mode: int, then: int, listed: Path, app: FakeApp, capsys: Capture
+) -> None:
+    """Its mode is tightened, also behind a link, and that is said; so is version control."""
+
+    listed.chmod(mode)
+    (listed.parent / ".git").mkdir()
+    link = listed.with_name("link.json")
+    link.symlink_to(listed)
+    assert 0 == main(["import", "mcp-json", str(link), "--yes"])
+    assert "Bearer KEY" in listed.read_text()
+    assert (True, then) == (link.is_symlink(), listed.stat().st_mode & 0o777)
+    err = capsys.readouterr().err
+    assert ("only its owner can read it" in err, "version control" in err) == (mode != then, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
+def test_a_file_without_local_keys_keeps_its_mode(listed: Path, app: FakeApp) -> None:
+    """A workload that needs no key puts nothing private into it."""
 
     listed.chmod(0o644)
-    (listed.parent / ".git").mkdir()
+    for name in ("notion", "linear"):
+        plain = client(name)
+        texts = {each: json.dumps({"mcpServers": {name: {"url": proxy(name)}}}) for each in plain["settings"]}
+        app.replies[f"GET /workloads/{name}/client"] = 200, plain | {"settings": texts}
     assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
-    err = capsys.readouterr().err
-    assert ("chmod 600" in err, "version control" in err) == (True, True)
+    assert proxy("notion") in listed.read_text()
+    assert 0o644 == listed.stat().st_mode & 0o777
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
+def test_a_source_that_would_wait_for_ever_ends_with_a_sentence(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe, a device, a directory, and a share that is gone."""
+
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in ((tmp_path / "pipe", "named pipe"), ("/dev/zero", "device"), (tmp_path, "directory")):
+        assert 1 == main(["import", "mcp-json", str(path), "--yes"])
+        assert f"{path} cannot be read: it is a {words}" in capsys.readouterr().err
+    monkeypatch.setattr(within, "__defaults__", (0.1,))
+    with hanging_mount(tmp_path / "share"):
+        assert 1 == main(["import", "mcp-json", str(tmp_path / "share" / "mcp.json")])
+        assert "isn't responding" in capsys.readouterr().err
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "share"))
+        assert 1 == main(["import", "toolhive"])
+        assert "isn't responding" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_every_name_becomes_one_of_ours(text: str) -> None:
 
     name = workload_name(text)
     assert NAME.fullmatch(name)
-    other = unused(name, {name, f"{name}-2"})
+    other = unused(name, {name, f"{name}-2"}, {})
     assert NAME.fullmatch(other)
     assert other not in (name, f"{name}-2")
 

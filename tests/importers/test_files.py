@@ -79,7 +79,7 @@ def test_a_full_disk_leaves_all_as_it_was(file: Path, monkeypatch: pytest.Monkey
 def test_an_end_in_the_middle_leaves_all_as_it_was(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, for one."""
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     old = read(file)
@@ -102,3 +102,28 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff")
     with pytest.raises(FileError, match="not UTF-8"):
         read(tmp_path / "bytes")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+def test_an_administrators_edit_leaves_the_file_to_its_owner(file: Path) -> None:
+    """Private means: for its owner, who still has to be able to read it."""
+
+    os.chown(file, 12345, 12346)
+    replace(read(file), "new", "d", private=True)
+    found = file.stat()
+    assert (12345, 12346, 0o600) == (found.st_uid, found.st_gid, found.st_mode & 0o777)
+
+
+def test_a_private_text_is_never_in_a_file_that_others_can_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not for a moment: the draft is private before it takes the file's place."""
+
+    modes: list[int] = []
+    rename = Path.replace
+
+    def watched(draft: Path, target: Path) -> Path:
+        modes.append(draft.stat().st_mode & 0o777)
+        return rename(draft, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    replace(read(file), "new", "d", private=True)
+    assert ([0o600], 0o600) == (modes, file.stat().st_mode & 0o777)

@@ -18,11 +18,13 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, print_error, print_line
-from trayapp.config.loader import ConfigError, load
+from trayapp.config import editor
+from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.paths import Paths
 from trayapp.importers import files, mcp_json, proxy_edit, toolhive
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 from trayapp.importers.jsonc import JsonError
+from trayapp.system.plain_files import within
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand
 LOGINS_STAY = (
@@ -42,12 +44,14 @@ def run(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
     folder = toolhive.folder(sys.platform, os.environ, Path.home())
-    found = sorted(folder.glob("*.json"))
+    found = within(folder, lambda: sorted(folder.glob("*.json")))
     if not found:
         print_error(f"amberlight: ToolHive has no workloads here ({folder})")
         return FAILED
     read = [_run_config(file) for file in found]
-    entries = assign_names((each for each in read if isinstance(each, ImportableEntry)), load(paths, {}).workloads)
+    entries = assign_names(
+        (each for each in read if isinstance(each, ImportableEntry)), editor.limited_load(paths).workloads
+    )
     print_line(f"ToolHive's remote workloads ({folder}):\n")
     _show(entries, [each for each in read if isinstance(each, SkippedEntry)], _local_servers_text(read.count(None)))
     if entries:
@@ -71,7 +75,7 @@ def _mcp_json(arguments: argparse.Namespace, paths: Paths) -> int:
         raise files.FileError(f"{contents.file}: {error}") from None
     if not found.list_count:
         raise files.FileError(f"{contents.file} has no list of MCP servers (mcpServers or servers)")
-    entries = assign_names((each for each, _ in found.importable), load(paths, {}).workloads)
+    entries = assign_names((each for each, _ in found.importable), editor.limited_load(paths).workloads)
     print_line(f"Remote servers in {clean(contents.file)}:\n")
     _show(entries, found.skipped, _local_servers_text(found.local_count))
     code, names = _add_chosen(arguments, paths, entries)
@@ -132,7 +136,7 @@ def _add_chosen(
     arguments: argparse.Namespace, paths: Paths, entries: Sequence[ImportableEntry]
 ) -> tuple[int, set[str]]:
     """Add the new entries that the person wants; the exit code, and the names of all entries configured now."""
-    present = {each.name for each in entries if each.already_configured} & load(paths, {}).workloads.keys()
+    present = {each.name for each in entries if each.already_configured} & editor.limited_load(paths).workloads.keys()
     new = [each for each in entries if not each.already_configured]
     if arguments.dry_run:
         print_line(
@@ -146,30 +150,33 @@ def _add_chosen(
     if wanted is None:
         print_error("amberlight: say that you agree with --yes, or look first with --dry-run")
         return USAGE, present
-    code, added = _add(paths, [each for each in new if each.name in wanted])
+    names = set(wanted)
+    code, added = _add(paths, [each for each in new if each.name in names])
     return code, present | added
 
 
 def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
-    from trayapp.config import editor
-
-    code, added = OK, set()
-    for each in entries:
+    """Add these entries in one write; those that the configuration refuses are reported and left out."""
+    code, wanted = OK, {each.name: each.keys for each in entries}
+    while wanted:
         try:
-            editor.add(paths, each.name, each.keys)
+            editor.add_all(paths, wanted)
         except ConfigError as error:
             code = FAILED
-            print_error(
-                f"amberlight: {each.name} was not added:\n" + "\n".join(f"  {clean(m)}" for m in error.mistakes)
-            )
+            refused = _by_workload(error.mistakes)
+            for name, mistakes in refused.items():
+                about = f"{name} was not added" if name else "the configuration is not right"
+                print_error(f"amberlight: {about}:\n" + "\n".join(f"  {clean(m)}" for m in mistakes))
+            wanted = {name: keys for name, keys in wanted.items() if name not in refused} if "" not in refused else {}
         else:
-            added.add(each.name)
+            break
+    added = set(wanted)
     if not added:
         print_line("Nothing was added.")
         return code, added
     print_line(f"Added {_joined(sorted(added))} to {paths.config_file}.")
     try:
-        answer = ApiClient.find(paths.runtime_dir).reload()
+        answer = ApiClient.of(paths).reload()
     except NotRunningError:
         print_line("Start Amberlight with: amberlight run")
     else:
@@ -178,6 +185,15 @@ def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str
         code = code if answer.get("ok") is True else FAILED
     print_line("Then sign in, once each:\n" + "\n".join(f"  amberlight reauthorize {name}" for name in sorted(added)))
     return code, added
+
+
+def _by_workload(mistakes: Iterable[Mistake]) -> dict[str, list[Mistake]]:
+    """The mistakes of each workload; under the empty name those that concern the whole file."""
+    found: dict[str, list[Mistake]] = {}
+    for mistake in mistakes:
+        table, _, rest = mistake.key.partition(".")
+        found.setdefault(rest.partition(".")[0] if table == "workloads" else "", []).append(mistake)
+    return found
 
 
 # --- the other program's file ----------------------------------------------------------------------------------------
@@ -196,19 +212,21 @@ def _point_at_proxy(
         print_line(f"Would point {_joined(names)} in {file_name} at Amberlight, and keep a copy of the file.")
         return OK
     try:
-        client = ApiClient.find(paths.runtime_dir)
+        client = ApiClient.of(paths)
     except NotRunningError:
         print_line(
             f"\n{file_name} was left as it is. To send its program through Amberlight, start that and import once more."
         )
         return OK
-    wanted = _chosen(
-        arguments, names, lambda text: f"\nSend {file_name} through Amberlight for {text}? A copy is kept."
+    open_to_others = files.others_may_read(contents.file)
+    promise = "A copy is kept, and only its owner can read the file then." if open_to_others else "A copy is kept."
+    wanted = set(
+        _chosen(arguments, names, lambda text: f"\nSend {file_name} through Amberlight for {text}? {promise}") or ()
     )
     targets = [
         proxy_edit.ProxyEntry(server, entry)
         for name, server in servers
-        if name in (wanted or ())
+        if name in wanted
         and (entry := _client_entry(client, name, proxy_edit.client_name(contents.file, server.list_key)))
     ]
     if not targets:
@@ -221,12 +239,14 @@ def _point_at_proxy(
     except proxy_edit.ProxyEditError as error:
         print_error(f"amberlight: {file_name} was left as it is: {clean(error)}")
         return FAILED
-    backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}")
+    has_keys = any(target.headers for target in targets)
+    backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}", private=has_keys)
     print_line(
         f"{_joined(target.server.name for target in targets)} now go through Amberlight.\nThe old file: {backup}"
     )
     print_line("Restart the program that reads it, or let it read its servers again.")
-    _warn_of_exposed_keys(contents.file, any(target.headers for target in targets))
+    if has_keys:
+        _tell_of_keys(contents.file, open_to_others)
     return OK
 
 
@@ -251,12 +271,10 @@ def _client_entry(client: ApiClient, name: str, program: str) -> Mapping[str, An
         return None
 
 
-def _warn_of_exposed_keys(file: Path, has_keys: bool) -> None:
-    """Warn where others could see the local keys that the file now holds."""
-    if not has_keys:
-        return
-    if os.name == "posix" and file.stat().st_mode & 0o077:
-        print_error(f"amberlight: {file} holds local keys now, and others on this machine can read it: chmod 600 it")
+def _tell_of_keys(file: Path, was_open: bool) -> None:
+    """Tell who may see the local keys that the file holds now."""
+    if was_open:
+        print_error(f"amberlight: {file} holds local keys now, so only its owner can read it (mode 0600).")
     if any((folder / ".git").exists() for folder in file.resolve().parents):
         print_error(f"amberlight: {file} holds local keys now: keep it and its copy out of version control")
 

@@ -138,13 +138,13 @@ def parse(file: Path, text: str) -> dict[str, Any]:
         raise ConfigError((_syntax_mistake(file, text, error),)) from None
 
 
-def read_file(file: Path) -> str | None:
-    """The text of a file; None if it doesn't exist. Raises `ConfigError`."""
+def read_file(file: Path, *, keep_mark: bool = False) -> str | None:
+    """The text of a file, without its byte order mark; None if it doesn't exist. Raises `ConfigError`."""
     try:
         content = read_plain(file, MAX_BYTES)
         if len(content) > MAX_BYTES:
             raise ConfigError((_too_large(file),))
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8" if keep_mark else "utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ accept.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -80,10 +80,11 @@ def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Sp
     """Give every entry its name: the one it already has here, or a new one that isn't used."""
     names_by_url = {comparable_url(spec.url): name for name, spec in configured.items()}
     used_names = set(configured)
+    next_numbers: dict[str, int] = {}
     named = []
     for entry in entries:
         configured_name = names_by_url.get(comparable_url(entry.url))
-        name = configured_name or unused(workload_name(entry.original_name), used_names)
+        name = configured_name or unused(workload_name(entry.original_name), used_names, next_numbers)
         named.append(replace(entry, name=name, already_configured=configured_name is not None))
         used_names.add(name)
         names_by_url[comparable_url(entry.url)] = name
@@ -96,13 +97,13 @@ def workload_name(text: str) -> str:
     return name if NAME.fullmatch(name) else FALLBACK_NAME
 
 
-def unused(name: str, used_names: Iterable[str]) -> str:
-    """The name, with a number appended if it is taken."""
-    used = set(used_names)
-    number, candidate = 1, name
+def unused(name: str, used: Set[str], next_numbers: dict[str, int]) -> str:
+    """The name, with a number appended if it is taken. `next_numbers` saves trying the same ones for each entry."""
+    candidate, number = name, next_numbers.get(name, 2)
     while candidate in used:
-        number += 1
         candidate = f"{name[: NAME_MAX - len(str(number)) - 1]}-{number}"
+        number += 1
+    next_numbers[name] = number
     return candidate
 
 

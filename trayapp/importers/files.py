@@ -1,15 +1,19 @@
 """Another program's file: read whole, and replaced only as a whole, with a backup of the old one beside it.
 
 The backup is made first and only its owner can read it, because such files hold keys. A symbolic link stays one: its
-target is replaced and keeps its mode. Nothing is written if the file changed since it was read.
+target is replaced and keeps its owner, and its mode too, unless the new text is for its owner alone. Nothing is written
+if the file changed since it was read. Only plain files are read, within a time limit.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from trayapp.system.plain_files import read_plain, within
 
 SIZE_MAX = 32 << 20  # bytes; Claude Code keeps histories in the same file
 
@@ -30,8 +34,7 @@ class FileContents:
 def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
     """Read a file. Raises `FileError`."""
     try:
-        with file.open("rb") as stream:
-            data = stream.read(size_max + 1)
+        data = within(file, lambda: read_plain(file, size_max))
     except FileNotFoundError:
         raise FileError(f"there is no file {file}") from None
     except OSError as error:
@@ -44,13 +47,21 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
         raise FileError(f"{file} is not UTF-8 text") from None
 
 
-def replace(old: FileContents, text: str, stamp: str) -> Path:
-    """Write the new text; returns the path of the backup. Raises `FileError`, and then the file is as it was."""
+def others_may_read(file: Path) -> bool:
+    """Whether other users of this machine may read or change the file, as far as its mode says. Raises `OSError`."""
+    return os.name == "posix" and bool(file.stat().st_mode & 0o077)
+
+
+def replace(old: FileContents, text: str, stamp: str, *, private: bool = False) -> Path:
+    """Write the new text; returns the path of the backup. Raises `FileError`, and then the file is as it was.
+
+    `private` takes the file away from all but its owner, before the new text is in it.
+    """
     target = Path(os.path.realpath(old.file))
     backup = None
     try:
         backup = _back_up(old, stamp)
-        _replace(target, old, text.encode("utf-8"))
+        _replace(target, old, text.encode("utf-8"), private=private)
     except BaseException as error:
         if backup is not None:  # the file is unchanged, so its backup is superfluous
             backup.unlink(missing_ok=True)
@@ -77,7 +88,7 @@ def _back_up(old: FileContents, stamp: str) -> Path:
         return old.file.with_name(name)
 
 
-def _replace(target: Path, old: FileContents, data: bytes) -> None:
+def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # 0600 from the start
     draft = Path(name)
     try:
@@ -85,10 +96,22 @@ def _replace(target: Path, old: FileContents, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.chmod(target.stat().st_mode & 0o777)
-        if target.read_bytes() != old.data:  # its own program may have written meanwhile
+        found = target.stat()
+        _give_to_owner(draft, old.file, found)
+        draft.chmod(found.st_mode & (0o700 if private else 0o777))
+        if read_plain(target, len(old.data)) != old.data:  # its own program may have written meanwhile
             raise FileError(f"{old.file} was changed by another program just now; try again")
         draft.replace(target)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _give_to_owner(draft: Path, file: Path, found: os.stat_result) -> None:
+    """Whoever owns the file must still be able to read it; an administrator may edit that of somebody else."""
+    if sys.platform == "win32" or found.st_uid == os.geteuid():
+        return
+    try:
+        os.chown(draft, found.st_uid, found.st_gid)
+    except PermissionError:
+        raise FileError(f"{file} belongs to another user, who has to import it") from None

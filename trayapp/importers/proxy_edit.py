@@ -184,7 +184,7 @@ def _separator(text: str, start: int) -> str:
     indent = text[line:start]
     if line == 0 or indent.strip():
         return ", "
-    return ("," + ("\r\n" if text[:line].endswith("\r\n") else "\n")) + indent
+    return ("," + ("\r\n" if text.endswith("\r\n", 0, line) else "\n")) + indent
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------
