@@ -294,10 +294,8 @@ async def test_heads_that_are_too_large(site: Site, up: Upstream) -> None:
 async def test_a_slow_head_is_not_waited_for(site: Site, up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """A head that trickles in holds nobody else up, sends nothing, and its connection ends when its time is over."""
 
-    runner = site.server._runner
-    assert runner is not None
-    assert runner.server is not None
-    monkeypatch.setitem(runner.server._kwargs, "keepalive_timeout", 0.3)
+    assert site.server._connections is not None
+    monkeypatch.setattr(site.server._connections, "_headers_limit", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     text, began = request(site).encode(), time.monotonic()
     ended = asyncio.create_task(reader.read())
