@@ -13,15 +13,20 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from trayapp.server.connection_limit import BUSY, FOREIGN, shares
 from trayapp.server.peers import Owner, Peers
+from trayapp.server.replies import Refusal, error_reply
 
 HEADERS_LIMIT = 10.0  # s for the first request's line and headers; a client on this machine needs none
 LINGER = 0.5  # s in which a refused client may finish what it is sending, else it may never read why
 LINGERING_MAX = 8  # refused connections that are open at the same time; further ones are cut off
 LOGGED_USERS_MAX = 100
+
+# What llhttp says of `HTTP/3.0`, of `HTTP/3`, and of the preface of an HTTP/2 connection.
+_OTHER_VERSION = ("Invalid HTTP version", "Expected dot", "Pause on PRI/Upgrade")
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,21 @@ class Connection(web.RequestHandler):
     def has_asked(self) -> bool:
         """Whether the line and headers of a request have arrived."""
         return self._request_count > 0
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP/1.1, in our shape. aiohttp's own repeats the request, which may hold a key."""
+        super().handle_error(request, status, exc, message)  # logs
+        request._version = HttpVersion11
+        if isinstance(exc, HttpProcessingError) and any(words in exc.message for words in _OTHER_VERSION):
+            answer = error_reply(Refusal(505, "http_version", "This server speaks HTTP/1.1."))
+        elif status == 400:
+            answer = error_reply(Refusal(400, "bad_request", "This is no HTTP request that this server understands."))
+        else:
+            answer = error_reply(Refusal(status, "internal", "Something went wrong inside Amberlight; see the log."))
+        answer.force_close()
+        return answer
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Called by the loop."""

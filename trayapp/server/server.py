@@ -26,7 +26,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
@@ -191,9 +191,11 @@ class LoopbackServer:
             response = error_reply(refusal)
         except web.HTTPException as error:
             response = _http_error(error)
-        except Exception:
-            # The path is left out of the log, because it may hold a local key.
-            log.exception("a %s request failed unexpectedly", request.method)
+        except Exception as error:
+            if isinstance(error, ConnectionError) and _has_left(request):
+                log.debug("the client of a %s request went away", request.method)
+            else:  # the path is left out of the log, because it may hold a local key
+                log.exception("a %s request failed unexpectedly", request.method)
             response = error_reply(Refusal(500, "internal", "Something went wrong inside Amberlight; see the log."))
         if not response.prepared:
             for name, value in OWN_HEADERS.items():
@@ -214,6 +216,10 @@ class LoopbackServer:
         if (route in self._pages or route not in self._open) and owner_of(request) is not Owner.OWN:
             raise Refusal(403, "forbidden", "Only the user who runs Amberlight may use this.")
         if not (route in self._pages and is_navigation(request)):
+        # The property would be cached, and the answer's status line is made from it.
+        if request._version is not HttpVersion11 and request._version != HttpVersion10:
+            request._version = HttpVersion11
+            raise Refusal(505, "http_version", "This server speaks HTTP/1.1.")
             refuse_web_pages(request, host, self._allowed_origins)
         if route not in self._open and not self._has_key(request):
             raise Refusal(403, "forbidden", "This needs the key of server.json, as Authorization: Bearer KEY.")
@@ -242,6 +248,11 @@ def refuse_web_pages(
     """Raise `Refusal` for a request from another origin's page. `host` is the Host header, already checked.
 
     `same-site` is refused like `cross-site`: all ports of localhost are one site, and other ports aren't ours.
+def _has_left(request: web.Request) -> bool:
+    """Whether the client has disconnected, so that writing to it fails."""
+    return request.transport is None or request.transport.is_closing()
+
+
     `allowed` returns the foreign origins this request may come from.
     """
     origins = request.headers.getall("Origin", ())
