@@ -30,7 +30,7 @@ async def test_news_during_a_slow_probe_holds_the_request_back(
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
     async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
 
-        async def probe(*, prompt: bool = False) -> Trouble | None:
+        async def probe(name: str, *, prompt: bool = False) -> Trouble | None:
             await clock.sleep(SLOW)
             return None
 

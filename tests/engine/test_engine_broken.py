@@ -52,7 +52,7 @@ class Scripted(MemoryKeystore):
     async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         return self._next("load") or await super().load(name, prompt=prompt)
 
-    async def probe(self, *, prompt: bool = False) -> Trouble | None:
+    async def probe(self, name: str, *, prompt: bool = False) -> Trouble | None:
         return self._next("probe")
 
     async def store(self, name: str, login: Login) -> Trouble | None:

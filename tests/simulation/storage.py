@@ -7,10 +7,10 @@ Windows is split, and a set on macOS is a delete and an add that a crash can sep
 from __future__ import annotations
 
 import asyncio
+import heapq
 import random
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -167,21 +167,21 @@ class SimulatedWorker(Worker):
     ) -> None:
         super().__init__(name, limit, clock)
         self._turn = turn
-        self._jobs: deque[Any] = deque()
+        self._jobs: list[tuple[int, int, Any]] = []  # a heap, like the queue that it stands for
         self._thread = threading.current_thread()  # so that none is started
         self._queue = self  # type: ignore[assignment]  # only `put` is used by what is inherited
         self.player: asyncio.Task[None] | None = None
 
-    def put(self, job: Any) -> None:
-        if job is None:
+    def put(self, waiting: tuple[int, int, Any]) -> None:
+        if waiting[2] is None:
             return
-        self._jobs.append(job)
+        heapq.heappush(self._jobs, waiting)
         if self.player is None or self.player.done():
             self.player = asyncio.get_running_loop().create_task(self._play(), name=self._name)
 
     async def _play(self) -> None:
         while self._jobs:
-            job = self._jobs.popleft()
+            job = heapq.heappop(self._jobs)[2]
             if job.abandoned:
                 continue
             self._running_since = self._clock()

@@ -267,22 +267,22 @@ async def test_the_probe_writes_once_a_minute(open_keystore: Open) -> None:
 
     vault, clock = mac(), Ticking()
     keystore = open_keystore(vault, clock=clock)
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     clock.now = 59.0
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     assert ["probe"] == vault.written()
 
     clock.now = 60.0
     await keystore.store("gh", login(1))
     clock.now = 100.0
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     assert ["probe", "gh/a"] == vault.written()
 
     vault.before = _raise(OSError(28, "No space left on device"))
     assert Trouble.FAILED is await keystore.load("gh")
-    assert Trouble.FAILED is await keystore.probe()
+    assert Trouble.FAILED is await keystore.probe("gh")
     vault.before = lambda what, service: None
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     assert "probe" == vault.written()[-1]
 
 
@@ -291,11 +291,11 @@ async def test_a_proof_ends_when_the_keyring_is_locked(open_keystore: Open) -> N
 
     vault = mac()
     keystore = open_keystore(vault)
-    await keystore.probe()
+    await keystore.probe("gh")
     vault.lock = True
     vault.before = _raise(type("KeyringLocked", (Exception,), {})())
 
-    assert Trouble.LOCKED is await keystore.probe()
+    assert Trouble.LOCKED is await keystore.probe("gh")
     assert Trouble.LOCKED is await keystore.status()
 
 
@@ -345,7 +345,7 @@ async def test_every_exception_is_a_trouble(error: Exception, expected: Trouble,
     assert expected is trouble_of(error)
     assert expected is await keystore.load("gh")
     assert expected is await keystore.store("gh", login(1))
-    assert expected is await keystore.probe()
+    assert expected is await keystore.probe("gh")
     assert expected is await keystore.discard("gh")
 
 
@@ -414,12 +414,15 @@ async def test_a_call_that_hangs_is_reported_and_nothing_overtakes_it(open_keyst
     await keystore.store("gh", login(1))
     stuck = vault.before = Stuck("get")
     began = asyncio.get_running_loop().time()
-    waiting = [asyncio.create_task(call) for call in (keystore.load("gh"), keystore.store("gh", login(2)))]
+    loading = asyncio.create_task(keystore.load("gh"))
+    assert await asyncio.to_thread(stuck.entered.wait, 5)
+    storing = asyncio.create_task(keystore.store("gh", login(2)))
 
-    assert [Trouble.HANGING] * 2 == await asyncio.gather(*waiting)
+    assert Trouble.HANGING is await loading
+    assert Trouble.HANGING is await storing
     assert 0.1 <= asyncio.get_running_loop().time() - began < 5.0
     began = asyncio.get_running_loop().time()
-    assert Trouble.HANGING is await keystore.probe()
+    assert Trouble.HANGING is await keystore.probe("gh")
     assert Trouble.HANGING is await keystore.status()
     assert asyncio.get_running_loop().time() - began < 0.05
     assert ["gh/a"] == vault.written()  # the store that waited behind it was dropped, not put off
@@ -517,7 +520,7 @@ async def test_the_memory_keystore_keeps_logins_for_this_run() -> None:
 
     keystore = MemoryKeystore()
     assert StoredLogin(None) == await keystore.load("gh")
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     assert await keystore.store("gh", login(1)) is None
     assert await keystore.store("gh", login(1)) is None
     assert Trouble.FAILED is await keystore.store("gh", login(1, token="other"))

@@ -99,7 +99,7 @@ async def test_a_read_only_keyring_still_gives_what_it_has(make: Make, open_keys
     vault.before = lambda what, service: None if what == "get" else broken(what)(what, service)
     keystore = open_keystore(vault)
     assert StoredLogin(login(2, size=2500)) == await keystore.load("gh")
-    assert Trouble.FAILED is await keystore.probe()
+    assert Trouble.FAILED is await keystore.probe("gh")
     assert Trouble.FAILED is await keystore.store("gh", login(3))
     assert Trouble.FAILED is await keystore.discard("gh")
     assert before == entries(vault)
@@ -304,10 +304,10 @@ async def test_a_keyring_that_keeps_nothing_is_found_out_before_a_token_is_spent
     real = vault.set
     vault.set = lambda service, user, value: None  # type: ignore[method-assign]
     keystore = open_keystore(vault)
-    assert Trouble.FAILED is await keystore.probe()
+    assert Trouble.FAILED is await keystore.probe("gh")
     assert "The keyring takes what is written and does not keep it." in caplog.text
     vault.set = real  # type: ignore[method-assign]
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
 
 
 async def test_a_deleted_state_db_costs_nothing(tmp_path: Path, open_keystore: Open) -> None:

@@ -47,7 +47,7 @@ async def test_logins_are_kept_and_rotated(service: SecretService, keystore: Key
     assert await keystore.status() is None
     assert await keystore.describe() == "Secret Service"
     assert StoredLogin(None) == await keystore.load("gh")
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     for generation in (1, 2, 3):
         assert await keystore.store("gh", login(generation, size=20_000)) is None
     assert await keystore.store_candidate("gh", login(4, lineage="new")) is None
@@ -69,7 +69,7 @@ async def test_a_locked_keyring_is_reported_without_a_dialog(
     service.lock()
     began = time.monotonic()
     assert Trouble.LOCKED is await keystore.load("gh")
-    assert Trouble.LOCKED is await keystore.probe()
+    assert Trouble.LOCKED is await keystore.probe("gh")
     assert Trouble.LOCKED is await keystore.store("gh", login(2))
     assert Trouble.LOCKED is await keystore.status()
     assert time.monotonic() - began < 1.0
@@ -137,7 +137,7 @@ async def test_a_service_that_comes_later_is_found(service: SecretService, keyst
 
     await asyncio.to_thread(service.down)
     assert Trouble.UNAVAILABLE is await keystore.load("gh")
-    assert Trouble.UNAVAILABLE is await keystore.probe()
+    assert Trouble.UNAVAILABLE is await keystore.probe("gh")
     assert "No keyring is there" in await keystore.describe()
 
     await asyncio.to_thread(service.up)

@@ -160,7 +160,7 @@ def test_an_error_of_the_service_shows_its_name_only(script: Scripted, vault: Se
 
     script._Get = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(ServiceError) as caught:
-        vault.get("s", "u")
+        vault.locked()
     assert "org.example.Error.Odd" == str(caught.value)
 
 
@@ -216,7 +216,7 @@ from trayapp.vault.keystore import Keystore
 
 async def main():
     keystore = Keystore("inst")
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     assert await keystore.store("gh", login(1)) is None
     await keystore.close()
 

@@ -74,7 +74,7 @@ async def test_a_service_that_adds_instead_of_replacing(script: Scripted) -> Non
     keystore = Keystore("inst")
     for generation in range(1, 6):
         keystore._wrote_at = None
-        assert await keystore.probe() is None
+        assert await keystore.probe("gh") is None
         assert await keystore.store("gh", login(generation)) is None
     assert StoredLogin(login(5)) == await keystore.load("gh")
     assert 3 == len(script.items)

@@ -26,7 +26,7 @@ async def test_logins_are_kept_where_every_write_is_a_prompt(script: Scripted) -
 
     script.asks_to_write = True
     keystore = Keystore("inst")
-    assert await keystore.probe() is None
+    assert await keystore.probe("gh") is None
     for generation in (1, 2, 3):
         assert await keystore.store("gh", login(generation)) is None
     assert StoredLogin(login(3)) == await keystore.load("gh")

@@ -140,7 +140,7 @@ class EffectRunner:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""
         what = f"probe {name} #{number}"
         login = self._engine.workloads[name].login
-        trouble = await self._from_keyring(what, self._adapters.keystore.probe(prompt=prompt))
+        trouble = await self._from_keyring(what, self._adapters.keystore.probe(name, prompt=prompt))
         if trouble is not None or login is None:
             self._engine.apply(name, KeyringDown(self._engine.now(), trouble or Trouble.FAILED, number))
             return

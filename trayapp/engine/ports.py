@@ -77,8 +77,8 @@ class Keystore(Protocol):
         """Read both slots. With `prompt` the system may show its unlock dialog: only after a person's click."""
         ...
 
-    async def probe(self, *, prompt: bool = False) -> Trouble | None:
-        """Prove that the keyring can be written, before a token is spent."""
+    async def probe(self, name: str, *, prompt: bool = False) -> Trouble | None:
+        """Prove that the keyring can be written, and read the slots of `name`, before its token is spent."""
         ...
 
     async def store(self, name: str, login: Login) -> Trouble | None:

@@ -1,4 +1,7 @@
-"""Worker thread: one job at a time, in order. Nothing overtakes, not even when a job hangs.
+"""Worker thread: one job at a time. Nothing overtakes a job that has begun, not even when it hangs.
+
+Waiting jobs run in order, except that a patient one lets the others go first: a login that exists nowhere else must not
+wait for forty that are only read.
 
 Blocking libraries (the keyring, SQLite) are only ever called from such a thread. A job that has begun always runs to
 its end, whoever stopped waiting for it, so a secret is never half written because a caller was cancelled. The thread is
@@ -14,6 +17,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from enum import IntEnum
+from itertools import count
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +30,14 @@ class HangingError(Exception):
 
 class ClosedError(Exception):
     """The worker was closed and takes no more jobs."""
+
+
+class _Turn(IntEnum):
+    """Which waiting jobs run first."""
+
+    NEXT = 0
+    PATIENT = 1
+    END = 2  # the thread ends when nothing is left to do
 
 
 class _Job:
@@ -60,7 +73,8 @@ class Worker:
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.PriorityQueue[tuple[_Turn, int, _Job | None]] = queue.PriorityQueue()
+        self._numbers = count()  # jobs of the same turn run in the order in which they came
         self._thread: threading.Thread | None = None
         self._running_since: float | None = None  # start of the current blocking call
         self._closed = False
@@ -69,15 +83,18 @@ class Worker:
         """Restart the limit, from inside a job before each blocking call: it applies to one call, not to the whole job."""
         self._running_since = self._clock()
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Run `work` in the thread and wait for it. Raises `HangingError` or `ClosedError`, or what `work` raised."""
+    async def run(self, work: Callable[[], T], *, patient: bool = False) -> T:
+        """Run `work` in the thread and wait for it. A patient job lets those that are not go first, also later ones.
+
+        Raises `HangingError` or `ClosedError`, or what `work` raised.
+        """
         with self._lock:
             if self._closed:
                 raise ClosedError
             if self._overdue():
                 raise HangingError
             job = _Job(work, asyncio.get_running_loop())
-            self._queue.put(job)
+            self._queue.put((_Turn.PATIENT if patient else _Turn.NEXT, next(self._numbers), job))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
@@ -110,7 +127,7 @@ class Worker:
         return self._limit if running_since is None else max(self._limit - (self._clock() - running_since), 0.001)
 
     def _loop(self) -> None:
-        while (job := self._queue.get()) is not None:
+        while (job := self._queue.get()[2]) is not None:
             with self._lock:
                 if job.abandoned:
                     continue
@@ -129,7 +146,7 @@ class Worker:
         """Take no more jobs, finish the queued ones, end the thread; False if that took longer than `patience` seconds."""
         with self._lock:
             self._closed = True
-            self._queue.put(None)
+            self._queue.put((_Turn.END, next(self._numbers), None))
             thread = self._thread
         if thread is None:
             return True

@@ -1,8 +1,8 @@
 """Keystore: the system's keyring as coroutines for the engine, with every failure as a `Trouble`.
 
-The work is done in one thread (`system/worker.py`), strictly one call after another. The slot rules are in
-`login_store.py`, the choice of a keyring in `vaults.py`. Nothing logged here carries text from a keyring or from its
-exceptions: only class names, numbers and sentences of our own (SECURITY.md 22).
+The work is done in one thread (`system/worker.py`), one call after another; reads and probes let a login that is to be
+written go first. The slot rules are in `login_store.py`, the choice of a keyring in `vaults.py`. Nothing logged here
+carries text from a keyring or from its exceptions: only class names, numbers and sentences of our own (SECURITY.md 22).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from trayapp.core.model import Login, Secret, Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.system.worker import ClosedError, HangingError, Worker
 from trayapp.vault.client_entry import erase_entry, read_entry, write_entry
-from trayapp.vault.login_store import LoginStore, Vault
+from trayapp.vault.login_store import LETTERS, LoginStore, Vault
 from trayapp.vault.slots import RefusalError
 from trayapp.vault.unlock_watcher import watch
 
@@ -58,7 +59,7 @@ class Keystore:
         self._factory = backend_factory or _choose_vault
         self._clock = clock
         self._worker = Worker("keyring", hang_limit, clock)
-        self._login_store = LoginStore(install_id)
+        self._login_store = LoginStore(install_id, clock)
         self._vault: Vault | None = None
         self._wrote_at: float | None = None
         self._dismissed_at = float("-inf")
@@ -66,15 +67,28 @@ class Keystore:
 
     async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         """The current login, read from both slots, and a candidate that waits for agreement."""
-        return await self._run(lambda vault: self._login_store.load(vault, name), prompt=prompt)
+        return await self._run(lambda vault: self._login_store.load(vault, name), prompt=prompt, patient=True)
 
-    async def probe(self, *, prompt: bool = False) -> Trouble | None:
-        """Prove that the keyring is unlocked and writable before a token is spent (RULES.md section 4)."""
-        return await self._run(self._probe, prompt=prompt)
+    async def probe(self, name: str, *, prompt: bool = False) -> Trouble | None:
+        """Prove that the keyring is unlocked and writable before a token is spent (RULES.md section 4).
+
+        The slots of `name` are read here too, so that `store` begins with the write. Each step waits for its own turn: a
+        login of another workload that has arrived meanwhile is stored before the next.
+        """
+        trouble = await self._run(self._probe, prompt=prompt, patient=True)
+        for letter in LETTERS:
+            if trouble is None:
+                read = partial(self._login_store.prepare, name=name, letter=letter)
+                trouble = await self._run(read, prompt=prompt, patient=True)
+        return trouble
 
     async def store(self, name: str, login: Login) -> Trouble | None:
         """Write to the slot that doesn't hold the highest generation, header last, and read it back."""
         return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=False))
+
+    async def holds(self, name: str, login: Login) -> bool | Trouble:
+        """Whether the keyring still has this login, or a newer one. It may have been replaced by an empty one."""
+        return await self._run(lambda vault: self._login_store.holds(vault, name, login))
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         """Write a login that a start ignores. `store` with the same login makes it current by rewriting its header."""
@@ -101,11 +115,11 @@ class Keystore:
 
     async def status(self) -> Trouble | None:
         """What is wrong with the keyring, as far as it can be seen without a prompt."""
-        return await self._run(_lock_status)
+        return await self._run(_lock_status, patient=True)
 
     async def describe(self) -> str:
         """One sentence for `doctor`: the keyring in use, or why none is."""
-        trouble = await self._run(_lock_status)
+        trouble = await self._run(_lock_status, patient=True)
         if trouble is None and self._vault is not None:
             return self._vault.name
         return self._last_message or f"The keyring is {trouble}."
@@ -118,15 +132,15 @@ class Keystore:
     async def close(self) -> None:
         """Finish the queued calls and close the vault. A call that hangs is left behind."""
         with contextlib.suppress(HangingError, ClosedError):
-            await self._worker.run(self._close_vault)
+            await self._worker.run(self._close_vault, patient=True)
         await self._worker.close()
 
     # --- in the keyring's thread -------------------------------------------------------------------------------------
 
-    async def _run(self, work: Callable[[Vault], T], *, prompt: bool = False) -> T | Trouble:
+    async def _run(self, work: Callable[[Vault], T], *, prompt: bool = False, patient: bool = False) -> T | Trouble:
         asked_at = self._clock() if prompt else float("-inf")
         try:
-            return await self._worker.run(lambda: self._guarded(work, asked_at))
+            return await self._worker.run(lambda: self._guarded(work, asked_at), patient=patient)
         except HangingError:
             self._report("The keyring does not answer; everything else waits for it.")
             return Trouble.HANGING
@@ -157,6 +171,7 @@ class Keystore:
     def _trouble_from(self, error: Exception) -> Trouble:
         trouble = trouble_of(error)
         self._wrote_at = None
+        self._login_store.forget_prepared()
         if trouble is Trouble.UNAVAILABLE:
             self._close_vault()
         self._report(_describe(trouble, error), getattr(error, "reasons", "") if trouble is Trouble.UNAVAILABLE else "")
@@ -280,7 +295,7 @@ class MemoryKeystore:
     async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
         return StoredLogin(self._logins.get(name), self._candidates.get(name))
 
-    async def probe(self, *, prompt: bool = False) -> Trouble | None:
+    async def probe(self, name: str, *, prompt: bool = False) -> Trouble | None:
         return None
 
     async def store(self, name: str, login: Login) -> Trouble | None:
@@ -293,6 +308,9 @@ class MemoryKeystore:
         if candidate is not None and candidate.generation <= login.generation:
             del self._candidates[name]
         return None
+
+    async def holds(self, name: str, login: Login) -> bool | Trouble:
+        return name in self._logins
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         self._candidates[name] = login

@@ -1,13 +1,16 @@
 """Two-slot storage of a login: the slot with the highest generation is never written (RULES.md section 4).
 
-Blocking, and called from one thread only. Both slots are read before anything is decided, and a read error is never
-taken for absence: it is raised. What this run has seen is remembered, so that a keyring that answers with an older
-value than before can't make us overwrite the newest login.
+Blocking, and called from one thread only. Both slots are read before anything is decided: for a refresh before its token
+is spent, because between the server's answer and the write no time may be lost to reading. A read error is never taken
+for absence: it is raised. What this run has seen is remembered, so that a keyring that answers with an older value than
+before can't make us overwrite the newest login.
 """
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +20,9 @@ from trayapp.vault import slots
 from trayapp.vault.slots import DamagedError, RefusalError, Slot
 
 log = logging.getLogger(__name__)
+
+LETTERS = "ab"  # of the two slots
+PREPARED_FOR = 60.0  # s for which slots count as they were read; an attempt that waits longer reads them again
 
 
 class Vault(Protocol):
@@ -45,6 +51,15 @@ class _NewestSeen:
 
     letter: str
     generation: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A slot as it was read at `at`, for the write that follows."""
+
+    at: float
+    slot: Slot
 
 
 @dataclass(slots=True)
@@ -52,7 +67,9 @@ class LoginStore:
     """The slots of all workloads of one installation."""
 
     install: str
+    clock: Callable[[], float] = time.monotonic
     _seen: dict[str, _NewestSeen] = field(default_factory=dict)
+    _prepared: dict[tuple[str, str], _Prepared] = field(default_factory=dict)  # by name and letter
     _reported_damage: set[tuple[str, str, str]] = field(default_factory=set)
 
     def load(self, vault: Vault, name: str) -> StoredLogin:
@@ -69,17 +86,31 @@ class LoginStore:
         self._remember(name, held)
         return StoredLogin(held.login if held else None, candidate.login if candidate else None)
 
+    def prepare(self, vault: Vault, name: str, letter: str) -> None:
+        """Read a slot for a `write` soon after. Raises `RefusalError` if it must not be written."""
+        slot, now = self._read_slot(vault, name, letter), self.clock()
+        self._prepared = {key: read for key, read in self._prepared.items() if now - read.at < PREPARED_FOR}
+        self._prepared[name, letter] = _Prepared(now, slot)
+
+    def forget_prepared(self) -> None:
+        """The keyring may be another one by now: read the slots again."""
+        self._prepared.clear()
+
     def write(self, vault: Vault, name: str, login: Login, *, candidate: bool) -> None:
         """Write to the slot that doesn't hold the highest generation, header last, and read it back.
 
-        Writing what is already stored does nothing. Raises `RefusalError` for a generation that isn't new.
+        What `prepare` has read isn't read again. Writing what is already stored does nothing. Raises `RefusalError` for a
+        generation that isn't new, unless it is the newest login itself and the keyring has lost it.
         """
-        pair = self._read_slots(vault, name)
+        pair = self._take_prepared(name) or self._read_slots(vault, name)
         if self._is_stale(name, pair):
             pair = self._read_slots(vault, name)
         newest = self._newest(name, pair)
         if self._is_stored(pair, newest, login, candidate):
             return
+        if not candidate and self._is_lost(name, pair, login):
+            held = slots.current(pair)
+            newest = _newest_seen(held.letter, held.login) if held and held.login else None
         if newest is not None and login.generation <= newest.generation:
             raise RefusalError(
                 f"generation {login.generation} of {name} is not newer than {newest.generation}, which is stored"
@@ -93,8 +124,20 @@ class LoginStore:
             self._remember(name, written)
         self._clear_leftovers(vault, name, written)
 
+    def holds(self, vault: Vault, name: str, login: Login) -> bool:
+        """Whether this login is stored, or a newer one. An answer that denies it is asked for twice."""
+        found = any(self._has(self._read_slots(vault, name), login) for _ in range(2))
+        if not found:
+            self._take_prepared(name)  # that was read from the keyring of before
+        return found
+
+    def _has(self, pair: tuple[Slot, Slot], login: Login) -> bool:
+        held = slots.current(pair)
+        return held is not None and (held.login == login or held.rank[0] > login.generation)
+
     def erase(self, vault: Vault, name: str) -> None:
         """Delete both slots, the older one first: if interrupted, the newest login is what remains."""
+        self._take_prepared(name)
         letters = "ab"
         try:
             held = slots.current(self._read_slots(vault, name))
@@ -115,7 +158,17 @@ class LoginStore:
         return f"amberlight/{self.install}/{name}/{letter}" + (f"/{part}" if part else "")
 
     def _read_slots(self, vault: Vault, name: str) -> tuple[Slot, Slot]:
-        return self._read_slot(vault, name, "a"), self._read_slot(vault, name, "b")
+        a, b = (self._read_slot(vault, name, letter) for letter in LETTERS)
+        return a, b
+
+    def _take_prepared(self, name: str) -> tuple[Slot, Slot] | None:
+        """Both slots as `prepare` has read them, once; None if they weren't, or too long ago."""
+        read = [self._prepared.pop((name, letter), None) for letter in LETTERS]
+        oldest = self.clock() - PREPARED_FOR
+        match [each.slot for each in read if each is not None and each.at > oldest]:
+            case [a, b]:
+                return a, b
+        return None
 
     def _read_slot(self, vault: Vault, name: str, letter: str) -> Slot:
         text = vault.get(self._service(name, letter), name)
@@ -142,11 +195,17 @@ class LoginStore:
 
     def _remember(self, name: str, slot: Slot | None) -> None:
         if slot is not None and slot.login is not None:
-            self._seen[name] = _NewestSeen(slot.letter, slot.login.generation)
+            self._seen[name] = _newest_seen(slot.letter, slot.login)
 
     def _is_stale(self, name: str, pair: tuple[Slot, Slot]) -> bool:
         seen, held = self._seen.get(name), slots.current(pair)
         return seen is not None and (held is None or held.rank[0] < seen.generation)
+
+    def _is_lost(self, name: str, pair: tuple[Slot, Slot], login: Login) -> bool:
+        """Whether this is the newest login that this run has seen, and the keyring has lost it."""
+        seen = self._seen.get(name)
+        same = seen is not None and (seen.generation, seen.fingerprint) == (login.generation, login.fingerprint())
+        return same and self._is_stale(name, pair)
 
     def _newest(self, name: str, pair: tuple[Slot, Slot]) -> _NewestSeen | None:
         """The newest of what was just read and what was seen before: the slot that must not be written.
@@ -158,7 +217,7 @@ class LoginStore:
             seen = None
         if held is None or held.login is None or (seen is not None and seen.generation > held.login.generation):
             return seen
-        return _NewestSeen(held.letter, held.login.generation)
+        return _newest_seen(held.letter, held.login)
 
     def _is_stored(self, pair: tuple[Slot, Slot], newest: _NewestSeen | None, login: Login, candidate: bool) -> bool:
         """Whether exactly this was stored already, by a call whose answer was lost."""
@@ -197,6 +256,10 @@ class LoginStore:
             last += 1
         for part in range(last, keep, -1):
             vault.delete(self._service(name, letter, part), name)
+
+
+def _newest_seen(letter: str, login: Login) -> _NewestSeen:
+    return _NewestSeen(letter, login.generation, login.fingerprint())
 
 
 def _slot_place(name: str, letter: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -35,6 +36,8 @@ NOT_FOUND_ERRORS.add("org.freedesktop.Secret.Error.NoSuchObject")
 LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
+OPEN_FOR = 1.0  # s for which a collection that was seen open counts as open: one known to be locked isn't touched
+WRITABLE_FOR = 30.0  # s, the same for an entry to overwrite: a lock makes that fail, and no service asks anything
 PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
 PROMPT_RULES = (
     f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
@@ -152,6 +155,7 @@ class _Connection:
         self.session = NO_OBJECT
         self.prompt = False
         self._dismissed = False  # the last dialog of a write was dismissed
+        self._open_at = float("-inf")  # when the default collection was last seen open
         self._bus = bus
         self._bus_lost = asyncio.create_task(bus.lost(), name="the end of the session bus")
 
@@ -166,7 +170,8 @@ class _Connection:
         await self._ensure_open()
         unlocked, locked = await self._search(attributes)
         if not unlocked and not locked:
-            await self._ensure_open()  # a collection locked in the meantime finds nothing either
+            self._open_at = float("-inf")  # a collection locked in the meantime finds nothing either
+            await self._ensure_open()
             return None
         item = await self._newest(unlocked or locked)
         (secret,) = await self._call_item(item, "GetSecret", "o", self.session)
@@ -174,19 +179,41 @@ class _Connection:
 
     async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
         """Overwrite the entry if there is one. KeePassXC allows that silently, while it prompts for each new entry."""
-        await self._ensure_open()
         secret = [self.session, b"", value.encode(), "text/plain"]
+        item = await self._overwrite(attributes, secret) or await self._find_and_write(label, attributes, secret)
+        await self._delete_duplicates(item, attributes)
+
+    async def _overwrite(self, attributes: dict[str, str], secret: list[Any]) -> str | None:
+        """Overwrite the only such entry of a collection that was open a moment ago; None if it takes more than that.
+
+        A new login exists nowhere else until this is done, so it is two calls and not four.
+        """
+        if not self._open_within(WRITABLE_FOR):
+            return None
+        try:
+            (found,) = await self._search_default(attributes)
+            if len(found) != 1:
+                return None
+            await self.call(found[0], ITEM, "SetSecret", "(oayays)", secret)
+        except LockedError:
+            return None
+        except ServiceError as error:
+            if error.name in NOT_FOUND_ERRORS:
+                return None
+            raise
+        return str(found[0])
+
+    async def _find_and_write(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
+        """Overwrite the newest entry in the default collection, or create it; open the collection first."""
+        await self._ensure_open()
         found = await self._search(attributes)
-        (in_default,) = await self.call(
-            DEFAULT_COLLECTION, COLLECTION, "SearchItems", "a{ss}", _search_attributes(attributes)
-        )
+        (in_default,) = await self._search_default(attributes)
         unlocked, locked = ([item for item in items if item in in_default] for items in found)
         if unlocked or locked:
             item = await self._newest(unlocked or locked)
             await self._call_item(item, "SetSecret", "(oayays)", secret)
-        else:
-            item = await self._create_item(label, attributes, secret)
-        await self._delete_duplicates(item, attributes)
+            return item
+        return await self._create_item(label, attributes, secret)
 
     async def _create_item(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
         """Create the entry in the default collection."""
@@ -207,6 +234,10 @@ class _Connection:
         """Whether the collection is locked. A missing one counts as locked, because only a dialog could create it."""
         return await self._lock_state() is not False
 
+    def _open_within(self, seconds: float) -> bool:
+        """Whether the collection was seen open so lately."""
+        return time.monotonic() - self._open_at < seconds
+
     async def _lock_state(self) -> bool | None:
         """Whether the collection is locked; None if there is none."""
         try:
@@ -215,6 +246,7 @@ class _Connection:
             if error.name in NOT_FOUND_ERRORS:
                 return None
             raise
+        self._open_at = float("-inf") if locked.value else time.monotonic()
         return bool(locked.value)
 
     async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
@@ -224,6 +256,10 @@ class _Connection:
             ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _search_attributes(attributes)
         )
         return unlocked, locked
+
+    async def _search_default(self, attributes: dict[str, str]) -> list[Any]:
+        """The items of the default collection."""
+        return await self.call(DEFAULT_COLLECTION, COLLECTION, "SearchItems", "a{ss}", _search_attributes(attributes))
 
     async def _newest(self, items: list[str]) -> str:
         """The newest of several items. A merged or copied keyring holds a name more than once and lists them in any
@@ -246,6 +282,8 @@ class _Connection:
 
     async def _ensure_open(self) -> None:
         """Raises `LockedError` unless the collection is open, or the person opens or creates it."""
+        if self._open_within(OPEN_FOR):
+            return
         state = await self._lock_state()
         if state is False:
             return
@@ -332,6 +370,7 @@ class _Connection:
             raise ServiceError(NO_REPLY) from None
         if reply.message_type is MessageType.ERROR:
             if reply.error_name == LOCKED_ERROR:
+                self._open_at = float("-inf")
                 raise LockedError("the service says that it is locked")
             raise ServiceError(reply.error_name or "")
         return list(reply.body)
