@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import logging
 import os
 import sqlite3
@@ -400,6 +402,37 @@ async def test_a_closed_journal_answers(open_journal: Open) -> None:
     assert not await journal.intent("gh", login(1), 1, WALL)
     assert Saved() == await journal.load("gh")
     await journal.close()
+
+
+def sqlite_memory() -> int:
+    """Bytes that SQLite holds in this process."""
+    try:
+        used = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    except (AttributeError, OSError):
+        pytest.skip("this Python hides its SQLite")
+    used.restype = ctypes.c_int64
+    return int(used())
+
+
+async def test_its_memory_does_not_grow_with_the_history(open_journal: Open) -> None:
+    """By default SQLite keeps the last 2 MB of pages that were ever used: 0.2 KB for each refresh."""
+
+    journal, small = open_journal(), list[int]()
+    row = (WALL, "gh", "attempt", "refreshed", "due", "running", "ok")
+
+    def write(db: sqlite3.Connection) -> None:
+        rows = "INSERT INTO history (wall, name, kind, outcome, trigger, status, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        db.execute("BEGIN")
+        db.executemany(rows, [row] * 4000)
+        db.execute("COMMIT")
+
+    for _ in range(6):
+        await journal.run(write, None, writes=True)
+        assert 4000 * (len(small) + 1) == len(await journal.history("gh", 0.0))
+        small.append(sqlite_memory())
+
+    assert max(small) < 600 << 10, small
+    assert small[-1] - small[1] < 64 << 10, small
 
 
 def test_it_fits_the_port(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 VERSION = 2  # PRAGMA user_version
 RETENTION = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
+CACHE = 256  # KB of pages; SQLite's 2 MB would fill up with history that nobody reads
 BUSY_TIMEOUT = 2.0  # s to wait while another process, such as a backup, reads the file
 
 SCHEMA = (
@@ -269,6 +270,7 @@ def _prepare(db: sqlite3.Connection) -> None:
             raise _DamagedError("its pages contradict each other")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA cache_size = -{CACHE}")
     if version != VERSION:
         with _Transaction(db):
             for statement in (*SCHEMA, *TIMELINE_SCHEMA) if fresh else TIMELINE_SCHEMA:
