@@ -10,6 +10,8 @@ CONSTRAINTS=packaging/constraints.txt
 DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusmock iproute2 procps chromium chromium-driver"
 # Validators for the files in a package: desktop entries and metainfo; and a program that starts desktop entries.
 DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin"
+# What a sandbox puts between a program and the session bus.
+DESKTOP="$DESKTOP xdg-dbus-proxy"
 
 usage() {
     cat <<'TEXT'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -24,17 +25,20 @@ CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configurat
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/>
-<allow eavesdrop="true"/></policy></busconfig>"""
+<allow eavesdrop="true"/>{denied}</policy></busconfig>"""
 
 
 class Bus:
-    """A dbus-daemon that activates no services. It can be stopped and started again at the same address."""
+    """A dbus-daemon that activates no services. It can be stopped and started again at the same address.
 
-    def __init__(self, folder: Path) -> None:
+    `denied` are rules of its policy, such as `<deny own_prefix="org.kde"/>`.
+    """
+
+    def __init__(self, folder: Path, denied: str = "") -> None:
         self.path = folder / "bus"
         self.address = f"unix:path={self.path}"
         self._config = folder / "bus.conf"
-        self._config.write_text(CONFIG.format(path=self.path))
+        self._config.write_text(CONFIG.format(path=self.path, denied=denied))
         self._process: subprocess.Popen[str] | None = None
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -74,16 +78,34 @@ def require_dbus() -> None:
 
 
 @contextlib.contextmanager
-def private_bus() -> Iterator[Bus]:
+def private_bus(denied: str = "") -> Iterator[Bus]:
     """A running bus of its own. A short path: a socket's may have 107 characters only."""
     require_dbus()
     with tempfile.TemporaryDirectory(prefix="bus-") as folder:
-        bus = Bus(Path(folder))
+        bus = Bus(Path(folder), denied)
         bus.start()
         try:
             yield bus
         finally:
             bus.stop()
+
+
+@contextlib.contextmanager
+def sandboxed(bus: Bus, *allowed: str) -> Iterator[str]:
+    """The address that a sandbox such as Flatpak's has for this bus; `allowed` are its rules, such as `--talk=NAME`."""
+    if not shutil.which("xdg-dbus-proxy"):
+        skip_or_fail("xdg-dbus-proxy is not installed")
+    path = bus.path.with_name("proxied")
+    read, write = os.pipe()
+    command = ["xdg-dbus-proxy", f"--fd={write}", bus.address, str(path), "--filter", *allowed]
+    with subprocess.Popen(command, pass_fds=(write,)) as process:
+        os.close(write)
+        try:
+            assert os.read(read, 1), "xdg-dbus-proxy did not start"
+            yield f"unix:path={path}"
+        finally:
+            os.close(read)
+            process.terminate()
 
 
 class Watcher(ServiceInterface):

@@ -14,13 +14,14 @@ from dbus_fast import Variant
 from dbus_fast.aio.message_bus import MessageBus
 from dbus_fast.constants import NameFlag
 
-from tests.tray.bus import Bus, Watcher, call
+from tests.tray.bus import Bus, Watcher, call, private_bus, sandboxed
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
 from trayapp.tray import pixmap, sni
 from trayapp.tray.mailbox import ViewUpdate
 
 RED = IconView(Glyph.WARNING, Colour.RED, (Colour.RED,), attention=True)
 PROPERTIES = "org.freedesktop.DBus.Properties"
+ITEM = "org.kde.StatusNotifierItem"
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -79,7 +80,7 @@ async def test_every_property_that_hosts_read_exists(bus: Bus) -> None:
 
     async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
         async with Running():
-            found = await ask("/StatusNotifierItem", PROPERTIES, "GetAll", "s", "org.kde.StatusNotifierItem")
+            found = await ask("/StatusNotifierItem", PROPERTIES, "GetAll", "s", ITEM)
         assert {
             *("Category", "Id", "Title", "Status", "WindowId", "IconThemePath", "Menu", "ItemIsMenu", "ToolTip"),
             *("IconName", "IconPixmap", "IconAccessibleDesc", "OverlayIconName", "OverlayIconPixmap"),
@@ -99,7 +100,7 @@ async def test_an_urgent_icon_has_attention_pixmaps_and_an_escaped_tooltip(bus: 
             running.icon.apply(ViewUpdate(RED, "<b>1 needs sign-in</b>"))
             found: dict[str, Any] = {}
             for _ in range(200):
-                found = await ask("/StatusNotifierItem", PROPERTIES, "GetAll", "s", "org.kde.StatusNotifierItem")
+                found = await ask("/StatusNotifierItem", PROPERTIES, "GetAll", "s", ITEM)
                 if found["Status"].value == "NeedsAttention":
                     break
                 await asyncio.sleep(0.01)
@@ -120,7 +121,7 @@ async def test_clicks_of_all_kinds_arrive(bus: Bus) -> None:
         nothing = Variant("i", 0)
         async with Running() as running:
             running.icon.apply(ViewUpdate(menu=menu))
-            await ask("/StatusNotifierItem", "org.kde.StatusNotifierItem", "Activate", "ii", 0, 0)
+            await ask("/StatusNotifierItem", ITEM, "Activate", "ii", 0, 0)
             await until(lambda: not running.actions.empty(), "the left click")
             events = [[1, "clicked", nothing, 0], [99, "clicked", nothing, 0]]
             assert [99] == await ask("/MenuBar", "com.canonical.dbusmenu", "EventGroup", "a(isvu)", events)
@@ -330,7 +331,7 @@ async def test_a_lost_bus_is_reported_once_and_reconnected(
         watcher = Watcher()
         await watcher.appear(connection)
         await until(lambda: watcher.items, "the icon on the new bus")
-        path = ("/StatusNotifierItem", PROPERTIES, "Get", "ss", "org.kde.StatusNotifierItem", "IconAccessibleDesc")
+        path = ("/StatusNotifierItem", PROPERTIES, "Get", "ss", ITEM, "IconAccessibleDesc")
         assert "before the loss" == (await call(connection, watcher.items[0], *path)).value
         connection.disconnect()
     assert 1 == len([r for r in caplog.records if r.levelname == "WARNING" and "tray icon" in r.getMessage()])
@@ -397,3 +398,43 @@ def test_importing_the_backend_leaves_the_environment_alone() -> None:
     """A browser that we start must not inherit our choice of a backend."""
 
     assert "PYSTRAY_BACKEND" not in os.environ
+
+
+async def test_a_sandbox_that_refuses_the_name_shows_the_icon(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flatpak lets a program speak to the watcher, but mostly not own a name of KDE's: the unique name is registered."""
+
+    with sandboxed(bus, f"--talk={Watcher.NAME}") as address:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+        await registers_by_its_unique_name(bus)
+
+
+async def test_a_bus_that_refuses_the_name_shows_the_icon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its policy, with another error than a sandbox's."""
+
+    with private_bus(f'<deny own_prefix="org.kde"/><allow own="{Watcher.NAME}"/>') as bus:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+        await registers_by_its_unique_name(bus)
+
+
+async def registers_by_its_unique_name(bus: Bus) -> None:
+    """An icon registers with this bus's watcher by its unique name, and the host reads it there."""
+
+    async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
+        async with Running() as running:
+            await until(lambda: running.hosts, "the news of a host")
+            assert watcher.items[0].startswith(":")
+            assert "Amberlight" == (await ask(sni.ITEM_PATH, PROPERTIES, "Get", "ss", ITEM, "Title")).value
+
+    await with_watcher(bus, work)
+
+
+async def test_a_host_without_menus_opens_the_dashboard(bus: Bus) -> None:
+    """The right button on sway's own bar."""
+
+    async def work(watcher: Watcher, ask: Callable[..., Awaitable[Any]]) -> None:
+        async with Running() as running:
+            await until(lambda: running.hosts, "the news of a host")
+            await ask(sni.ITEM_PATH, ITEM, "ContextMenu", "ii", 0, 0)
+            assert Action(Verb.SHOW) == running.actions.get(timeout=5)
+
+    await with_watcher(bus, work)

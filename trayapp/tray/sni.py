@@ -210,13 +210,20 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             f"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='{WATCHER}'",
             f"type='signal',sender='{WATCHER}',interface='{WATCHER}'",
         )
-        *_, reply = await asyncio.gather(  # the bus keeps the order, so there is no need to wait for each reply
-            *(self._call(*BUS, "AddMatch", "s", rule) for rule in rules),
-            bus.request_name(self._own_name, NameFlag.DO_NOT_QUEUE),
+        *_, owned = await asyncio.gather(  # the bus keeps the order, so there is no need to wait for each reply
+            *(self._call(*BUS, "AddMatch", "s", rule) for rule in rules), self._own(bus)
         )
-        owned = reply in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER)
-        # Otherwise a process in another container has our process id.
         self._bus_name = self._own_name if owned else str(bus.unique_name)
+
+    async def _own(self, bus: SessionBus) -> bool:
+        """Whether the bus gives us our name: a process in another container may have our process id, and a sandbox
+        refuses."""
+        try:
+            reply = await bus.request_name(self._own_name, NameFlag.DO_NOT_QUEUE)
+        except DBusError as problem:
+            log.debug("the bus does not give the name of the icon (%s)", problem.type)
+            return False
+        return reply in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER)
 
     async def _leave_bus(self, bus: SessionBus) -> None:
         """Release the name, which makes the host remove the icon, and serve its last reads."""
@@ -259,6 +266,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
 
     async def _register(self) -> bool | None:
         """Register with the watcher and return whether a host shows icons; None if the watcher did not say."""
+        reply: Message | None = None
         for interface, member, signature, body in (
             (WATCHER, "RegisterStatusNotifierItem", "s", (self._bus_name,)),
             (PROPERTIES, "Get", "ss", (WATCHER, "IsStatusNotifierHostRegistered")),
@@ -269,7 +277,7 @@ class Icon(pystray_base.Icon):  # type: ignore[misc]  # pystray has no types
             if reply.message_type is MessageType.ERROR:
                 gone = reply.error_name in NO_WATCHER or (reply.error_name or "").startswith(SPAWN_ERRORS)
                 return False if gone else None
-        return bool(reply.body and getattr(reply.body[0], "value", False))
+        return bool(reply and reply.body and getattr(reply.body[0], "value", False))
 
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str, *body: str

@@ -145,7 +145,8 @@ class Item(ServiceInterface):
 
     @dbus_method(name="ContextMenu")
     def context_menu(self, x: DBusInt32, y: DBusInt32) -> Nothing:
-        """Hosts show the menu at `Menu` themselves."""
+        """Hosts show the menu at `Menu` themselves; only one that can't, such as sway's bar, asks for it here."""
+        self._on_activate()
 
     @dbus_method(name="Scroll")
     def scroll(self, delta: DBusInt32, orientation: DBusStr) -> Nothing:
