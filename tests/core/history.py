@@ -151,6 +151,9 @@ EVENTS: dict[str, Maker] = {
     "refused": lambda p, words: p.finished(m.Refused(_problem("oauth", 400, words[0] if words else "invalid_grant"))),
     "stored": lambda p, words: m.Stored(p.now, int(words[0]) if words else p.w.storing or 0, "L"),
     "not-stored": lambda p, words: m.NotStored(p.now, p.w.storing or 0, "L", _trouble(words)),
+    "missing": lambda p, words: m.LoginMissing(
+        p.now, int(words[0]) if words else p.w.login.generation if p.w.login else 0, "L"
+    ),
     "rejected": lambda p, words: m.Rejected(p.now, int(words[0]) if words else p.w.access.serial if p.w.access else 0),
     "accepted": lambda p, words: m.Accepted(p.now),
     "network": lambda p, words: m.NetworkUp(p.now),
@@ -197,6 +200,8 @@ def effect_text(effect: m.Effect) -> str:
             return f"abandon #{n}"
         case m.Store(login=wanted):
             return f"store {wanted.refresh_token.reveal()} g{wanted.generation}"
+        case m.CheckStored(login=wanted):
+            return f"check {wanted.refresh_token.reveal()} g{wanted.generation}"
         case m.Note(kind=kind, outcome=outcome):
             return f"note {kind} {outcome}"
         case m.Discard(login=gone, revoke=revoke) | m.Forget(login=gone, revoke=revoke):

@@ -42,6 +42,7 @@ class World(RuleBasedStateMachine):
         self.in_flight: dict[int, m.Send] = {}  # sent and not answered
         self.probing: list[int] = []
         self.storing: list[Login] = []
+        self.checking: list[Login] = []
         self.void: set[int] = set()  # of these the answer is still to come
         self.reading = 0
         self.slots: Login | None = None  # the newest login that the keyring confirmed
@@ -75,6 +76,8 @@ class World(RuleBasedStateMachine):
                 self.in_flight[number] = effect
                 hurried = self.w.failing is not None or trigger is Trigger.REJECTED
                 self.sends.append((self.now.at, hurried and trigger is not Trigger.MANUAL))
+            case m.CheckStored(login=wanted):
+                self.checking.append(wanted)
             case m.Abandon(attempt=number):
                 self.in_flight.pop(number, None)
             case m.Store(login=wanted):
@@ -167,6 +170,19 @@ class World(RuleBasedStateMachine):
         if not self.gone and id(wanted) not in self.void:
             self.slots = wanted
         self.feed(m.Stored(self.now, wanted.generation, wanted.lineage))
+
+    @rule()
+    def the_keyring_is_replaced(self) -> None:
+        """By an empty one, which says that it is there."""
+        self.slots = None
+        self.feed(m.KeyringUp(self.now))
+
+    @precondition(lambda self: self.checking)
+    @rule(readable=st.booleans())
+    def the_login_is_looked_for(self, readable: bool) -> None:
+        wanted = self.checking.pop(0)
+        if readable and (self.slots is None or self.slots.generation < wanted.generation):
+            self.feed(m.LoginMissing(self.now, wanted.generation, wanted.lineage))
 
     @precondition(lambda self: self.in_flight)
     @rule(

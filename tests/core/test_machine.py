@@ -10,6 +10,7 @@ from tests.core.history import SPEC, Player, aligned, play, play_line, player, r
 from trayapp.core import deadlines, machine
 from trayapp.core.gate import Gate
 from trayapp.core.machine import saved
+from trayapp.core.messages import Store
 from trayapp.core.model import Phase, Policy, Problem, Saved, SignedOut
 
 
@@ -586,7 +587,7 @@ def test_the_keyring_comes_before_the_token() -> None:
         network             -> waiting, due +60, due/start, keyring locked
         +60 go              -> refreshing:probe, keyring locked | probe #2
         probe hanging       -> waiting, due +300, due/start, keyring hanging | note attempt store_failed
-        +1 keyring up       -> waiting, due +0, due/start
+        +1 keyring up       -> waiting, due +0, due/start | check L1 g1
         manual              -> waiting, due +0, due/manual
         go                  -> refreshing:probe | probe #3 with prompt
         probe locked        -> waiting, due +60, due/due, keyring locked | note attempt store_failed
@@ -606,52 +607,61 @@ def test_what_comes_during_a_silent_probe_is_not_lost() -> None:
         go                  -> refreshing:probe | probe #1
         manual              -> refreshing:probe
         manual              -> refreshing:probe
-        keyring up          -> refreshing:probe
+        keyring up          -> refreshing:probe | check L1 g1
         probe locked        -> waiting, due +0, due/manual, keyring locked | note attempt store_failed
         go                  -> refreshing:probe, keyring locked | probe #2 with prompt
         manual              -> refreshing:probe, keyring locked
         probe locked        -> waiting, due +300, due/due, keyring locked | note attempt store_failed
         +300 go             -> refreshing:probe, keyring locked | probe #3
-        keyring up          -> refreshing:probe, keyring locked
+        keyring up          -> refreshing:probe, keyring locked | check L1 g1
         probe locked        -> waiting, due +0, due/due, keyring locked | note attempt store_failed
         manual              -> waiting, due +0, due/manual, keyring locked
         go                  -> refreshing:probe, keyring locked | probe #4 with prompt
-        keyring up          -> refreshing:probe, keyring locked
+        keyring up          -> refreshing:probe, keyring locked | check L1 g1
         probe ok            -> refreshing:sent | send #4 L1
     """
     )
 
 
 @pytest.mark.parametrize(
-    "way",
+    ("way", "look"),
     [
-        """
+        (
+            """
         loaded              -> waiting, due +0, due/start
         go                  -> refreshing:probe | probe #1
         probe locked        -> waiting, due +60, due/start, keyring locked | note attempt store_failed
         pause               -> paused | save, note phase paused
     """,
-        """
+            "check L1 g1, ",
+        ),
+        (
+            """
         loaded              -> waiting, due +0, due/start
         go                  -> refreshing:probe | probe #1
         pause               -> refreshing:probe, after pause
         probe locked        -> paused | note attempt store_failed, save, note phase paused
     """,
-        """
+            "check L1 g1, ",
+        ),
+        (
+            """
         keyring locked      -> loading, due +60, keyring locked
         pause               -> paused | save, note phase paused
     """,
+            "",
+        ),
     ],
     ids=["waiting for it", "while it is asked", "while loading"],
 )
-def test_what_is_paused_waits_for_no_keyring(way: str) -> None:
-    """M17: an unlock changes nothing, and a resume finds out anew how the keyring is, as at a start."""
+def test_what_is_paused_waits_for_no_keyring(way: str, look: str) -> None:
+    """M17: an unlock at most makes it look for the login; a resume finds out anew how the keyring is, as at a start."""
 
     check(
-        """
-        keyring up          -> paused
+        f"""
+        keyring up          -> paused{" | " + look.rstrip(", ") if look else ""}
         manual              -> paused
-        resume              -> loading | save, load, note phase resumed
+        resume              -> loading | save, {look}load, note phase resumed
     """,
         check(way),
     )
@@ -665,9 +675,78 @@ def test_what_waits_for_agreement_waits_for_no_keyring() -> None:
         go                  -> refreshing:probe | probe #1
         probe locked        -> waiting, due +60, due/start, keyring locked | note attempt store_failed
         configured identity -> broken, confirm | note phase confirm_change
-        keyring up          -> broken, confirm
-        configured          -> loading | load
+        keyring up          -> broken, confirm | check L1 g1
+        configured          -> loading | check L1 g1, load
     """)
+
+
+def test_a_login_that_the_keyring_lost_is_written_again() -> None:
+    """The keyring was replaced or reset: not stored until the write is confirmed, and retried like any other."""
+
+    check(
+        """
+        keyring up          -> valid, due +800 | check L1 g1
+        missing             -> valid, due +800 | store L1 g1
+        keyring up          -> valid, due +800
+        missing             -> valid, due +800
+        not-stored locked   -> valid, due +800, unsaved
+        keyring up          -> valid, due +800 | store L1 g1
+        stored 1            -> valid, due +800 | save
+        keyring up          -> valid, due +800 | check L1 g1
+    """,
+        reached(Phase.VALID),
+    )
+
+
+def test_a_lost_login_is_not_confused_with_its_successor() -> None:
+    """The news comes late: a rotation or a sign-out has overtaken it, and no intent is closed for it."""
+
+    p = check(
+        """
+        keyring up          -> refreshing:sent | check L1 g1
+        missing             -> refreshing:sent | store L1 g1
+        refreshed rotated   -> refreshing:storing | note attempt refreshed, store L2 g2
+        stored 1            -> refreshing:storing
+        missing 1           -> refreshing:storing
+        stored 2            -> valid, due +800 | save
+        missing 1           -> valid, due +800
+        sign-out            -> signed_out, never_signed_in | discard L2 and revoke, save, note phase signed_out
+        missing 2           -> signed_out, never_signed_in
+    """,
+        reached(Phase.REFRESHING),
+    )
+    assert p.w.login is None
+    _, effects = play_line(reached(Phase.REFRESHING), "missing")
+    assert [""] == [effect.settles for effect in effects if isinstance(effect, Store)]
+
+
+def test_what_is_removed_is_not_written_again() -> None:
+    """The keyring lacks it because it was deleted there."""
+
+    check(
+        """
+        remove              -> paused, after remove | forget L1 and revoke
+        keyring up          -> paused, after remove
+        missing             -> paused, after remove
+    """,
+        reached(Phase.VALID),
+    )
+
+
+def test_a_login_that_was_lost_during_a_pause() -> None:
+    """The keyring refuses to be read, because it held more before; once the login is there again, it is read."""
+
+    check(
+        """
+        resume              -> loading | save, check L1 g1, load, note phase resumed
+        keyring failed      -> loading, due +60, keyring failed
+        +60 time            -> loading, keyring failed | check L1 g1, load
+        missing             -> loading, keyring failed | store L1 g1
+        stored 1            -> loading | save, load
+        loaded              -> waiting, due +0, due/start
+    """,
+        reached(Phase.PAUSED),
+    )
 
 
 def test_a_keyring_that_cannot_be_read_is_never_signed_out() -> None:
@@ -844,7 +923,7 @@ def test_pause_waits_for_the_attempt_and_its_storing() -> None:
         refreshed rotated   -> refreshing:storing, after pause | note attempt refreshed, store L2 g2
         stored 2            -> paused | save, save, note phase paused
         go                  -> paused
-        resume              -> loading | save, load, note phase resumed
+        resume              -> loading | save, check L2 g2, load, note phase resumed
     """,
         reached(Phase.REFRESHING),
     )
@@ -991,7 +1070,7 @@ def test_a_configuration_that_is_changed_back_recovers() -> None:
 
     check(
         """
-        configured timing   -> loading | load
+        configured timing   -> loading | check L1 g1, load
         loaded              -> waiting, due +0, due/start
     """,
         reached(Phase.BROKEN),

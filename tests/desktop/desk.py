@@ -378,6 +378,12 @@ class Desk(Screen):
         )
         return "boolean true" in text
 
+    def has_default_collection(self) -> bool:
+        query = "org.freedesktop.Secret.Service.ReadAlias"
+        return "/collection/" in self.call(
+            "org.freedesktop.secrets", "/org/freedesktop/secrets", query, "string:default"
+        )
+
     def _secrets(self, member: str) -> None:
         collection = "array:objpath:/org/freedesktop/secrets/collection/login"
         self.call(

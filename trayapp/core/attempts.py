@@ -46,7 +46,15 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.storing import Result, enter_valid, keyring_retry_wait, run_deferred, schedule_write, store
+from trayapp.core.storing import (
+    Result,
+    check_stored,
+    enter_valid,
+    keyring_retry_wait,
+    run_deferred,
+    schedule_write,
+    store,
+)
 
 DEADLINE_MARGIN = 5.0  # s beyond `attempt_limit`, in case nothing ended the attempt (a sleep without an event)
 PHASES_THAT_USE_THE_TOKEN = (Phase.WAITING, Phase.REFRESHING, Phase.PAUSED)  # it will be sent again, so doubt matters
@@ -100,15 +108,17 @@ def send(w: Workload, e: ProbeOk) -> Result:
 def probe_again(w: Workload, e: Manual | KeyringUp) -> Result:
     """An unlock or *Retry now* during a silent probe: if that probe fails, it was only too early, so probe once more.
 
-    *Retry now* makes the second probe one that may show the keyring's password dialog.
+    *Retry now* makes the second probe one that may show the keyring's password dialog. After an unlock, the login is
+    looked for as well.
     """
+    effects = check_stored(w) if isinstance(e, KeyringUp) else ()
     attempt = w.attempt
     if attempt is None or attempt.step is not Step.PROBE or attempt.reprobe_for is Trigger.MANUAL:
-        return w, ()
+        return w, effects
     asked = attempt.trigger is Trigger.MANUAL
     if isinstance(e, Manual):
-        return (w if asked else replace(w, attempt=replace(attempt, reprobe_for=Trigger.MANUAL))), ()
-    return replace(w, attempt=replace(attempt, reprobe_for=Trigger.DUE if asked else attempt.trigger)), ()
+        return (w if asked else replace(w, attempt=replace(attempt, reprobe_for=Trigger.MANUAL))), effects
+    return replace(w, attempt=replace(attempt, reprobe_for=Trigger.DUE if asked else attempt.trigger)), effects
 
 
 def probe_failed(w: Workload, e: KeyringDown) -> Result:

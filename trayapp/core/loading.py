@@ -13,7 +13,9 @@ from trayapp.core.messages import (
     Load,
     Loaded,
     Manual,
+    NotStored,
     ReadConfiguration,
+    Stored,
 )
 from trayapp.core.model import (
     Failing,
@@ -26,13 +28,31 @@ from trayapp.core.model import (
     Workload,
 )
 from trayapp.core.resources import covers, same_origin
-from trayapp.core.storing import Result, confirm_change, keyring_retry_wait, schedule_write, store
+from trayapp.core.storing import (
+    Result,
+    check_stored,
+    confirm_change,
+    keyring_retry_wait,
+    schedule_write,
+    store,
+    write_ended,
+)
 from trayapp.core.waiting import attempt_now
 
 
 def read_again(w: Workload, e: Event) -> Result:
-    """Read the keyring again. Only *Retry now* may show the unlock dialog."""
-    return replace(w, due=None), (Load(prompt=isinstance(e, Manual)),)
+    """Read the keyring again. Only *Retry now* may show the unlock dialog.
+
+    A login from earlier in this run (paused and resumed meanwhile) is looked for first: the keyring may have lost it.
+    """
+    return replace(w, due=None), (*check_stored(w), Load(prompt=isinstance(e, Manual)))
+
+
+def stored_loading(w: Workload, e: Stored | NotStored) -> Result:
+    """A write ended while the keyring is being read: what was read before it may lack this login."""
+    stored = isinstance(e, Stored) and w.storing == e.generation
+    w, effects = write_ended(w, e)
+    return w, ((*effects, Load()) if stored and not w.after else effects)
 
 
 def read_if_due(w: Workload, e: Event) -> Result:

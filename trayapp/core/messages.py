@@ -156,6 +156,14 @@ class NotStored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LoginMissing(Event):
+    """The keyring no longer holds a login that it held before: it was replaced, or reset."""
+
+    generation: int
+    lineage: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected(Event):
     """The upstream answered 401 to access token number `serial`."""
 
@@ -322,6 +330,13 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckStored:
+    """Look whether the keyring still holds this login; answered by `LoginMissing` if it doesn't, else by nothing."""
+
+    login: Login
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Record one row of history: the end of an attempt, or a transition."""
 
@@ -358,5 +373,17 @@ class ReadConfiguration:
 
 
 Effect: TypeAlias = (
-    Load | Probe | Send | Abandon | Store | CloseIntent | Save | Note | Discard | Forget | Done | ReadConfiguration
+    Load
+    | Probe
+    | Send
+    | Abandon
+    | Store
+    | CheckStored
+    | CloseIntent
+    | Save
+    | Note
+    | Discard
+    | Forget
+    | Done
+    | ReadConfiguration
 )

@@ -36,7 +36,7 @@ from trayapp.core.model import (
     Phase,
     Workload,
 )
-from trayapp.core.storing import Result, enter_paused, enter_valid, give_up_login, run_deferred, store
+from trayapp.core.storing import Result, check_stored, enter_paused, enter_valid, give_up_login, run_deferred, store
 
 Action: TypeAlias = Callable[[Workload, Any], Result]
 
@@ -105,7 +105,7 @@ def pause(w: Workload, e: Pause) -> Result:
 def resume(w: Workload, e: Resume) -> Result:
     """Start over as after a restart: read the keyring, then one attempt. A changed identity still needs agreement."""
     w = replace(w, phase=Phase.LOADING, due=None, spec=w.confirm or w.spec, confirm=None)
-    return w, (Save(), Load(), Note("phase", "resumed"))
+    return w, (Save(), *check_stored(w), Load(), Note("phase", "resumed"))
 
 
 def defer(what: str) -> Action:
@@ -163,4 +163,5 @@ def configured_refreshing(w: Workload, e: Configured) -> Result:
 
 def configured_broken(w: Workload, e: Configured) -> Result:
     """Read the login again: only then it shows whether it fits the new configuration."""
-    return replace(w, phase=Phase.LOADING, spec=e.spec, confirm=None, broken="", due=None), (Load(),)
+    w = replace(w, phase=Phase.LOADING, spec=e.spec, confirm=None, broken="", due=None)
+    return w, (*check_stored(w), Load())

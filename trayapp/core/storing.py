@@ -12,12 +12,15 @@ from typing import TypeAlias
 
 from trayapp.core import schedule
 from trayapp.core.messages import (
+    CheckStored,
     Discard,
     Done,
     Effect,
     Event,
     Forget,
+    KeyringUp,
     Load,
+    LoginMissing,
     Note,
     NotStored,
     Save,
@@ -110,6 +113,31 @@ def write_if_unsaved(w: Workload, e: Event) -> Result:
     if isinstance(e, Time) and (w.store_at is None or e.now.at < w.store_at):
         return w, ()
     return store(w, w.login)
+
+
+def keyring_up(w: Workload, e: KeyringUp) -> Result:
+    """The keyring is back, or it is another one: write a login that is in memory only, and look for one that isn't."""
+    return write_if_unsaved(w, e) if w.unsaved else (w, check_stored(w))
+
+
+def check_stored(w: Workload) -> tuple[Effect, ...]:
+    """Look for the login in the keyring, which may be another one by now."""
+    if w.login is None or w.unsaved or w.storing is not None or w.after:
+        return ()
+    return (CheckStored(w.login),)
+
+
+def login_missing(w: Workload, e: LoginMissing) -> Result:
+    """Write the login again that the keyring has lost. Until that is confirmed it is in memory only.
+
+    It settles no intent: if this very token is being sent, that attempt still has to answer for it.
+    """
+    login = w.login
+    if login is None or w.unsaved or w.storing is not None or w.after:
+        return w, ()
+    if (login.generation, login.lineage) != (e.generation, e.lineage):
+        return w, ()
+    return replace(w, unsaved=True, storing=login.generation, store_at=None), (Store(login),)
 
 
 def enter_valid(w: Workload, now: Moment) -> Workload:

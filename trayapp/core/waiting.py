@@ -28,7 +28,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.storing import Result, forced_refresh, write_if_unsaved
+from trayapp.core.storing import Result, forced_refresh, keyring_up
 
 SURVIVABLE_PAUSE = 1.0  # s of sleep that a connection survives
 READ_AFTER_WAKE = 2.0  # s; how long an attempt may still get its answer after a sleep (M9)
@@ -41,7 +41,7 @@ def attempt_now(w: Workload, e: Event, trigger: Trigger, series: Series = Series
 
 def keyring_up_waiting(w: Workload, e: KeyringUp) -> Result:
     """The keyring is usable again: what waited for it is due now."""
-    w, effects = write_if_unsaved(w, e)
+    w, effects = keyring_up(w, e)
     if w.keyring is None:
         return w, effects
     return replace(w, keyring=None, keyring_since=None, keyring_tries=0, due=e.now.at), effects

@@ -18,6 +18,7 @@ from trayapp.core.messages import (
     Abandon,
     Ambiguous,
     Answer,
+    CheckStored,
     CloseIntent,
     Discard,
     Done,
@@ -27,6 +28,7 @@ from trayapp.core.messages import (
     KeyringDown,
     Load,
     Loaded,
+    LoginMissing,
     Note,
     NotStored,
     Outcome,
@@ -74,6 +76,8 @@ class EffectRunner:
                     task.cancel()
             case Store(login=login, settles=settles):
                 self._begin_needed(f"store {name} #{login.generation}", self._store(name, login, settles))
+            case CheckStored(login=login):
+                self._engine.task(f"look for the login of {name}", self._check_stored(name, login))
             case CloseIntent(fingerprint=fingerprint):
                 self._record(f"close intent {name}", self._adapters.journal.close_intent(name, fingerprint))
             case Save():
@@ -191,6 +195,13 @@ class EffectRunner:
             return
         await self._from_journal(what, self._adapters.journal.close_intent(name, settles, login.generation), None)
         self._engine.apply(name, Stored(self._engine.now(), login.generation, login.lineage))
+
+    async def _check_stored(self, name: str, login: Login) -> None:
+        """Report a login that the keyring no longer has. One that can't be read now is looked for next time."""
+        what = f"look for the login of {name}"
+        if await self._from_keyring(what, self._adapters.keystore.holds(name, login)) is False:
+            log.warning("the keyring no longer has the login of %s: it was replaced or reset", name)
+            self._engine.apply(name, LoginMissing(self._engine.now(), login.generation, login.lineage))
 
     async def _discard(self, name: str, login: Login | None, revoke: bool) -> None:
         """Delete first, then revoke: a slow revocation must not delete what a sign-in has stored meanwhile."""

@@ -85,6 +85,10 @@ class Keystore(Protocol):
         """Write to the slot that does not hold the highest generation, header last, and read back."""
         ...
 
+    async def holds(self, name: str, login: Login) -> bool | Trouble:
+        """Whether the keyring still has this login, or a newer one."""
+        ...
+
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         """The same as a candidate, which a start ignores. `store` of the same login makes it the current one."""
         ...
