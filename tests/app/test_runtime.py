@@ -226,23 +226,6 @@ def test_a_later_bad_file_only_adds_a_warning(program: Program, server: OAuthSer
         assert 1 == server.count("token")
 
 
-def test_a_changed_file_is_noticed_without_a_command(program: Program, server: OAuthServer) -> None:
-    """Another workload in it appears; one that is taken out goes, and its login stays."""
-
-    with program:
-        program.becomes("running ok")
-        text = program.paths.config_file.read_text()
-        program.write(text.replace("[workloads.one]", "[workloads.two]"))
-        _make_a_pass(program)
-        program.until(lambda: list(program.last.workloads) == ["two"], "two")
-        assert "one" in program.keystore._logins
-        program.paths.config_file.unlink()
-        _make_a_pass(program)
-        program.until(lambda: not program.last.workloads, "none")
-        assert "one" in program.keystore._logins
-        assert 0 == server.count("revoke")
-
-
 def test_muted_survives_a_restart(program: Program) -> None:
     """Chosen in the menu, kept in a file, and taken back the same way."""
 

@@ -6,7 +6,7 @@ A rejection names the field, so that a form can show it where it was typed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from trayapp.api.controls import RejectedWorkload
@@ -23,7 +23,7 @@ async def add(
     *,
     paths: Paths,
     known: Callable[[str], bool],
-    reload: Callable[[], tuple[list[str], list[str]]],
+    reload: Callable[[], Awaitable[tuple[list[str], list[str]]]],
 ) -> RejectedWorkload | None:
     """Write `[workloads.NAME]` and load it; None, or why it was rejected. Nothing is written if any field is wrong.
 
@@ -34,6 +34,9 @@ async def add(
         return rejected
     if known(name):
         return RejectedWorkload(409, NAME_TAKEN, "name", f"There is already a workload {name}.")
+    errors, _ = await reload()
+    if errors:  # also a file that is missing, which would otherwise be made anew with this workload alone
+        return RejectedWorkload(409, BAD_FILE, "", _sentence(errors[0]))
     try:
         await asyncio.to_thread(_write, paths, name, keys)  # waits for a lock and for the disk
     except ConfigError as error:
@@ -43,7 +46,7 @@ async def add(
         return RejectedWorkload(409, BAD_FILE, "", f"{file} cannot be written: {error.strerror}.")
     except _EditFailedError as error:
         return RejectedWorkload(409, BAD_FILE, "", _sentence(str(error)))
-    errors, _ = reload()
+    errors, _ = await reload()
     if errors or not known(name):
         reason = errors[0] if errors else f"The configuration does not name {name}"
         return RejectedWorkload(409, BAD_FILE, "", _sentence(reason))

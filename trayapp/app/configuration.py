@@ -1,4 +1,4 @@
-"""Load the configuration into the running app. An invalid file only shows a warning."""
+"""Load the configuration into the running app. A bad or missing file only shows a warning."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, Unpack
 
+from trayapp.app.configuration_files import ConfigurationFiles, Stamps, survey
 from trayapp.app.warning_lines import WarningLines
 from trayapp.config.loader import Config, ConfigError, Settings
 from trayapp.core.model import Spec
 from trayapp.engine.publisher import AppFields
+from trayapp.system.plain_files import NOT_RESPONDING, READ_LIMIT
+from trayapp.system.worker import ClosedError, HangingError, Worker
 
 log = logging.getLogger(__name__)
 
 STILL_IN_FORCE = "The last good configuration stays in force."
+MISSING = "is missing: put it back, or restart Amberlight to do without it"
+BLANK = "is empty: restore it, or write [workloads] into it to have none"
 
 
 class ConfiguredEngine(Protocol):
@@ -34,49 +39,89 @@ class ConfiguredEngine(Protocol):
 
 
 class ConfigurationReader:
-    """Holds the settings in force, on the engine's loop. `load` reads the files; it raises `ConfigError` or `OSError`."""
+    """Holds the settings in force, on the engine's loop. `load` reads the files; it raises `ConfigError` or `OSError`.
+
+    It runs in a worker with a time limit: the engine must not wait for a file on a share that is gone.
+    """
 
     def __init__(
         self,
         load: Callable[[], Config],
-        file: Path,
+        files: tuple[Path, ...],
         engine: ConfiguredEngine,
         warnings: WarningLines,
         before_read: Callable[[], None],
     ) -> None:
-        """`before_read` is called before each reading, so that a change made during it is noticed later."""
+        """`files` are the site-wide file and the user's; `before_read` is called before each reading."""
         self._load = load
-        self._file = file
+        self._files = files
         self._engine = engine
         self._warnings = warnings
         self._before_read = before_read
+        self._worker = Worker("configuration", READ_LIMIT)
         self.settings = Settings()
-        self._has_loaded = False  # from the first good configuration on, a bad file changes nothing
+        self.watch = ConfigurationFiles(files, self._worker, lambda: self._stamps, self.read)
+        self._stamps: Stamps | None = None  # of the files as they were last read; None if that failed for now
+        self._in_force: Config | None = None  # from the first good configuration on, a bad file changes nothing
+        self._rejected: list[str] = []
 
-    def read(self) -> tuple[list[str], list[str]]:
+    async def read(self) -> tuple[list[str], list[str]]:
         """Read the files and apply them. Returns errors and warnings, as sentences."""
         self._before_read()
         try:
-            config = self._load()
-        except ConfigError as error:
-            return self._reject([str(mistake) for mistake in error.mistakes]), []
-        except OSError as error:
-            return self._reject([f"{error.filename or self._file} cannot be read: {error.strerror}"]), []
+            self._stamps, result = await self._worker.run(self._job)
+        except (HangingError, ClosedError):
+            self._stamps = None
+            return self._reject([f"{self._files[-1]} cannot be read: {NOT_RESPONDING}"]), []
+        match result:
+            case ConfigError():
+                return self._reject([str(mistake) for mistake in result.mistakes]), []
+            case OSError():
+                self._stamps = None
+                return self._reject([f"{result.filename or self._files[-1]} cannot be read: {result.strerror}"]), []
+            case Config() if lost := self._lost(result):
+                return self._reject(lost), []
+        self._apply(result)
+        return [], list(result.warnings)
+
+    def _job(self) -> tuple[Stamps, Config | ConfigError | OSError]:
+        """In the worker's thread: the stamps first, so that a change made during the reading is noticed later."""
+        stamps = survey(self._files).stamps
+        try:
+            return stamps, self._load()
+        except (ConfigError, OSError) as error:
+            return stamps, error
+
+    def _lost(self, config: Config) -> list[str]:
+        """What became of files with text in them. Nobody drops all workloads like that: they are being replaced."""
+        before = self._in_force
+        if before is None:
+            return []
+        missing = [f"{file} {MISSING}" for file in before.files if file not in config.files]
+        blank = [f"{file} {BLANK}" for file in config.blank if file in before.files and file not in before.blank]
+        return missing + blank
+
+    def _apply(self, config: Config) -> None:
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
-        self.settings, self._has_loaded = config.settings, True
+        self.settings, self._in_force, self._rejected = config.settings, config, []
         self._engine.set_app_fields(broken="")
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
         self._engine.configure(config.workloads.values())
-        return [], list(config.warnings)
 
     def _reject(self, sentences: list[str]) -> list[str]:
         """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""
-        for sentence in sentences:
-            log.error("configuration: %s", sentence)
-        if self._has_loaded:
+        if sentences != self._rejected:
+            for sentence in sentences:
+                log.error("configuration: %s", sentence)
+        self._rejected = sentences
+        if self._in_force is not None:
             self._warnings.set("configuration", f"{sentences[0]}. {STILL_IN_FORCE}")
         else:
             self._engine.set_app_fields(broken=sentences[0])
         return sentences
+
+    async def close(self) -> None:
+        """End the worker."""
+        await self._worker.close()

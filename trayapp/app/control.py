@@ -45,7 +45,7 @@ class AppCalls:
     client: Callable[[str], ClientAccess | None]
     aggregate: Callable[[], ClientAccess | None]
     counted: Callable[[], Counters]
-    read_configuration: Callable[[], tuple[list[str], list[str]]]
+    read_configuration: Callable[[], Awaitable[tuple[list[str], list[str]]]]
     sources: Callable[[], list[str]]
     report: Callable[[], Awaitable[Report]]
     forget_client_data: Callable[[str], None]
@@ -149,7 +149,7 @@ class AppControl:
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again. Returns errors and warnings."""
-        return self._app.read_configuration()
+        return await self._app.read_configuration()
 
     def sources(self) -> list[str]:
         """The event sources that report network and sleep now."""

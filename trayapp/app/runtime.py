@@ -98,7 +98,7 @@ class Runtime:
         self.journal = Journal(paths.state_db)
         self.keys = Keys(paths.keys_file)
         self.page_keys = PageKeys(paths.pages_file)
-        self.watcher = SystemWatcher(self.clock.now, (paths.site_config_file, paths.config_file), self._reactions())
+        self.watcher = SystemWatcher(self.clock.now, self._reactions())
         self.sign_in = LazySignIn(self.wire, self.tokens, self.keystore, parts.open_url)
         adapters = Adapters(
             clock=self.clock,
@@ -115,7 +115,9 @@ class Runtime:
             read_configuration=self._read_configuration,
         )
         self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
-        self.configuration = ConfigurationReader(load, paths.config_file, self.engine, self.warnings, self._before_read)
+        self.configuration = ConfigurationReader(
+            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._before_read
+        )
         self.notifier = Notifier(
             self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
         )
@@ -188,7 +190,6 @@ class Runtime:
         """What the watcher calls. Some are bound late, as the watcher is made before the engine and the notifier."""
         return Reactions(
             poll_soon=lambda: self.engine.wake(),
-            file_changed=self._read_configuration,
             user_is_back=lambda: self.notifier.user_is_back(),
             time_passed=self._time_passed,
             sleep_imminent=self._sleep_imminent,
@@ -201,13 +202,14 @@ class Runtime:
         """Load the configured workloads, listen, and begin to watch."""
         self.engine.task("look when Amberlight last ran", self.timeline.started(self.clock.now().wall), needed=True)
         self.engine.gate = self.watcher.first_gate()
-        self.configuration.read()
+        await self.configuration.read()
         self.engine.set_app_fields(muted=self.actions.muted(self.configuration.settings.muted))
         await self._serve()
         await self.notifier.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
         self.engine.task("look whether there is a keyring", self._check_keyring())
         self.engine.task("listen to the system", self.watcher.watch.run())
+        self.engine.task("watch the configuration", self.configuration.watch.run())
         if self._parts.on_start is not None:
             self._parts.on_start(self.control)
 
@@ -235,6 +237,7 @@ class Runtime:
             ("the pages of sign-ins", self.sign_in.close),
             ("the notifications", self.notifier.close),
             ("starting at login", self.at_login.close),
+            ("the configuration", self.configuration.close),
             ("the keyring", self.keystore.close),
             ("the history", self._record_stop),
             ("state.db", self.journal.close),
@@ -320,13 +323,16 @@ class Runtime:
         return Counters(refreshes, refusals, self.proxy.answered, self.events.readers)
 
     def _read_configuration(self) -> None:
-        self.configuration.read()
+        self.engine.task("read the configuration", self._read())
+
+    async def _read(self) -> None:
+        await self.configuration.read()
 
     def _before_read(self) -> None:
-        self.watcher.remember_files()
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
 
     def _time_passed(self, now: Moment) -> None:
+        self.configuration.watch.passed()
         self.notifier.time_passes()
         self.timeline.passes(now)
 

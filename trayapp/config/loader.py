@@ -68,12 +68,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration. `files` are those that exist."""
+    """The whole configuration. `files` are those that exist, `blank` those of them without any text."""
 
     settings: Settings
     workloads: Mapping[str, Spec]
     warnings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    blank: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class _Gathered:
     mistakes: list[Mistake] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    blank: list[Path] = field(default_factory=list)
     unreported: int = 0  # mistakes beyond `MISTAKES_MAX`
 
     @property
@@ -169,6 +171,8 @@ def _read(gathered: _Gathered, file: Path) -> None:
     if text is None:
         return
     gathered.files.append(file)
+    if not text.strip():
+        gathered.blank.append(file)
     with contextlib.suppress(OSError):  # it may be gone by now
         _warn_of_mode(gathered, file, file.stat().st_mode & 0o777)
     _read_text(gathered, file, text)
@@ -276,7 +280,8 @@ def _resolve(gathered: _Gathered, environ: Mapping[str, str]) -> Config:
     workloads = {name: _spec(gathered, name, keys, policy) for name, keys in gathered.workloads.items()}
     if gathered.mistakes:
         raise ConfigError((*gathered.mistakes, *_unreported(gathered)))
-    return Config(settings, MappingProxyType(workloads), tuple(gathered.warnings), tuple(gathered.files))
+    files, blank = tuple(gathered.files), tuple(gathered.blank)
+    return Config(settings, MappingProxyType(workloads), tuple(gathered.warnings), files, blank)
 
 
 def _unreported(gathered: _Gathered) -> list[Mistake]:
