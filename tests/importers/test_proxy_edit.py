@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trayapp.clients.jsonc import parse
 from trayapp.importers import proxy_edit
-from trayapp.importers.jsonc import parse
 from trayapp.importers.mcp_json import read
 from trayapp.importers.proxy_edit import ProxyEditError, ProxyEntry, client_name, point_at_proxy
 

@@ -18,12 +18,13 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import Style, clean, print_error, print_line
+from trayapp.clients import files
+from trayapp.clients.jsonc import JsonError
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.paths import Paths
-from trayapp.importers import files, mcp_json, proxy_edit, toolhive
+from trayapp.importers import mcp_json, proxy_edit, toolhive
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
-from trayapp.importers.jsonc import JsonError
 from trayapp.system.plain_files import within
 
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trayapp.clients.jsonc import JsonMember, JsonNode, parse
 from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
-from trayapp.importers.jsonc import JsonMember, JsonNode, parse
 
 URL_KEYS = ("url", "serverUrl")  # the second is Windsurf's
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trayapp.importers.jsonc import JsonError, JsonMember, JsonNode, parse
+from trayapp.clients.jsonc import JsonError, JsonMember, JsonNode, parse
 from trayapp.importers.mcp_json import URL_KEYS, ListedServer, server_lists
 
 KEY_VARIABLE = "AMBERLIGHT_AUTHORIZATION"  # mcp-remote expands it, which keeps the key off the command line

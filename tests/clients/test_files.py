@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from trayapp.importers import files
-from trayapp.importers.files import FileError, read, replace
+from trayapp.clients import files
+from trayapp.clients.files import FileError, read, replace
 
 OLD = '\ufeff{"a": "ü"}\r\n'
 

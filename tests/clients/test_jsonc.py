@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.importers.jsonc import DEPTH_MAX, JsonError, JsonNode, parse
+from trayapp.clients.jsonc import DEPTH_MAX, JsonError, JsonNode, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
