@@ -20,6 +20,7 @@ from trayapp.app.logs import log_to_file, set_level
 from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
 from trayapp.system import session_bus
+from trayapp.system.file_limit import raise_file_limit
 from trayapp.system.private_files import NotPrivateError, open_private
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run(
     """
     os.umask(0o077)
     _no_core_dumps()
+    raise_file_limit()
     memory.single_heap()
     try:
         paths.make()

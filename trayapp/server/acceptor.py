@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 PAUSE = 0.5  # s
-BATCH = 16  # connections accepted before the loop does something else
+BATCH = 4  # connections accepted before the loop does something else, such as closing others
 LOG_SPACING = 600.0  # s between two lines about it
 
 log = logging.getLogger(__name__)

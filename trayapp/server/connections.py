@@ -1,8 +1,8 @@
 """The open connections of the loopback server: who may have one, how many, and for how long without a request.
 
 Whose a connection is decides before a byte is read. Another user's gets a 403, an unknown owner's counts against a small
-share of its own, and at the limit the oldest connection without a whole request makes room for a new one. So neither
-another user nor a container can lock the owner out (SECURITY.md 25, SECURITY.md 32).
+share of its own, and at the limit one without a whole request, or an idle one, makes room for a new one. So neither another
+user nor a container can lock the owner out (SECURITY.md 25, SECURITY.md 32).
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Connection(web.RequestHandler):
     def has_asked(self) -> bool:
         """Whether the line and headers of a request have arrived."""
         return self._request_count > 0
+
+    @property
+    def idle_until(self) -> float | None:
+        """When it would be closed because no further request came; None while one is served."""
+        return self._next_keepalive_close_time if self._waiter is not None and not self._waiter.done() else None
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -122,12 +127,18 @@ class Connections:
         return len(self._open) < self._limit and self._by_owner[owner] < self._shares[owner]
 
     def _make_room(self, owner: Owner) -> bool:
-        """Close the oldest connection that has sent no whole request; only this user's may displace another owner's."""
-        for connection in self._deadlines:
-            if not connection.has_asked and owner in (Owner.OWN, connection.owner):
-                self._drop(connection)
-                return self._has_room(owner)
-        return False
+        """Close the oldest connection that has sent no whole request, or else the one that has been idle for longest.
+
+        Only this user's may displace another owner's.
+        """
+        inferior = [each for each in self._open if owner in (Owner.OWN, each.owner)]
+        silent = (each for each in inferior if not each.has_asked)
+        idle = ((until, each) for each in inferior if (until := each.idle_until) is not None)
+        dropped = next(silent, None) or min(idle, default=(0.0, None), key=lambda pair: pair[0])[1]
+        if dropped is None:
+            return False
+        self._drop(dropped)
+        return self._has_room(owner)
 
     def _admit(self, transport: asyncio.Transport, owner: Owner) -> None:
         connection = Connection(self._server, owner, self._ended, self._options)
