@@ -23,6 +23,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.presentation import Verb
 from trayapp.oauthtest import OAuthServer
 from trayapp.server import peers
+from trayapp.server.instance import instance_lock
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 
@@ -183,7 +184,7 @@ def test_a_second_start_shows_the_first(
     """With an icon it opens the running app's dashboard; with `--no-tray` it is an error."""
 
     monkeypatch.setattr(os, "umask", lambda mask: 0)
-    with here, launch.instance_lock(here.paths):
+    with here, instance_lock(here.paths.lock_file):
         assert 0 == launch.run(here.paths, {}, tray=True, show_running=lambda: show_running(here.paths))
         assert 200 == page(opened[0])[0]
         assert "opens in your browser" in capsys.readouterr().err

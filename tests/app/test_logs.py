@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_disk import small_disk
 from trayapp.app import logs
 
 
@@ -89,3 +90,20 @@ def test_it_imports_nothing_heavy() -> None:
     assert (
         "[]" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     )
+
+
+def test_a_full_disk_says_nothing_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line would be a traceback; once there is space, lines are written again."""
+
+    with small_disk(tmp_path / "disk") as disk:
+        handler = logs._RotatingFile(disk.path / "a.log")
+        try:
+            disk.fill()
+            for _ in range(3):
+                handler.emit(logging.makeLogRecord({"msg": "x" * 5000}))
+            disk.free()
+            handler.emit(logging.makeLogRecord({"msg": "written again"}))
+        finally:
+            handler.close()
+        assert (disk.path / "a.log").read_text().endswith("written again\n")
+    assert "" == capsys.readouterr().err

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +16,8 @@ from typing import Any, Self
 import pytest
 
 from tests.engine.engines import login_of
+from tests.small_disk import small_disk
+from trayapp.app import server_file
 from trayapp.app.app import App
 from trayapp.app.control import AppControl
 from trayapp.app.parts import Parts
@@ -173,14 +177,57 @@ def test_a_taken_port_is_reported_and_another_one_used(program: Program, server:
             assert any(f"Port {port} " in text for _, state, text in program.checks() if state == "warning")
 
 
-def test_an_untrusted_runtime_directory_is_reported(program: Program) -> None:
-    """server.json is not written, so commands can't connect; everything else works."""
+def test_an_untrusted_runtime_directory_is_not_used(program: Program) -> None:
+    """server.json is written in the state directory instead, where commands look too."""
 
     program.paths.server_file.symlink_to(program.paths.config_file)
     with program:
         program.becomes("running ok")
-        assert any("server.json has to be a plain file" in warning for warning in program.last.warnings)
+        assert ["one"] == [row["name"] for row in ApiClient.of(program.paths).workloads()]
+        assert () == program.last.warnings
     assert 0 == program.code
+    assert not (program.paths.other_runtime_dir / "server.json").exists()
+
+
+def test_a_server_file_that_cannot_be_written_is_reported_until_it_can(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands can't connect; everything else works, and so do they once the disk has space again."""
+
+    monkeypatch.setattr(server_file, "TRY_AGAIN", 0.0)
+    program.paths.other_runtime_dir.write_text("in the way")
+    with small_disk(program.paths.runtime_dir / "full") as disk:
+        program.paths = replace(program.paths, runtime_dir=disk.path / "run")
+        disk.fill()
+        with program:
+            program.becomes("running ok")
+            assert any("server.json cannot be written: No space left" in warning for warning in program.last.warnings)
+            with pytest.raises(NotRunningError):
+                ApiClient.of(program.paths)
+            disk.free()
+            _make_a_pass(program)
+            program.until((program.paths.runtime_dir / "server.json").exists, "server.json")
+            assert ["one"] == [row["name"] for row in ApiClient.of(program.paths).workloads()]
+            program.until(lambda: program.last.warnings == (), "the warning to go")
+        assert 0 == program.code
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_a_server_file_that_is_cleaned_away_is_written_again(program: Program, what: str) -> None:
+    """By whatever empties runtime directories; with the same key, so that nobody has to ask anew."""
+
+    with program:
+        program.becomes("running ok")
+        key = program.client.key
+        if what == "file":
+            program.paths.server_file.unlink()
+        else:
+            shutil.rmtree(program.paths.runtime_dir)
+        _make_a_pass(program)
+        program.until(program.paths.server_file.exists, "server.json")
+        assert key == program.client.key
+        assert 0o700 == program.paths.runtime_dir.stat().st_mode & 0o777
+    assert not program.paths.server_file.exists()
 
 
 def test_a_bad_file_at_the_start_is_a_red_icon(program: Program, server: OAuthServer) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 import os
-import socket
+import shutil
 import stat
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def make(directory: Path, port: int = 0, stream: Stream | None = None) -> Loopba
 async def server(tmp_path: Path) -> AsyncIterator[LoopbackServer]:
     one = make(tmp_path / "run")
     await one.start()
+    one.publish()
     yield one
     await one.close()
 
@@ -416,7 +418,7 @@ async def test_every_start_has_its_own_key(server: LoopbackServer, tmp_path: Pat
 
     assert other.api_key != server.api_key
     assert len(server.api_key.reveal()) >= 43
-    assert server.api_key.reveal() not in repr(server._info)
+    assert server.api_key.reveal() not in repr(server._file)
 
 
 @posix
@@ -434,6 +436,7 @@ async def test_it_is_removed_on_close(tmp_path: Path) -> None:
 
     server = make(tmp_path / "run")
     await server.start()
+    server.publish()
     await server.close()
     await server.close()
 
@@ -445,22 +448,86 @@ async def test_a_file_of_another_process_stays(tmp_path: Path) -> None:
 
     server = make(tmp_path / "run")
     await server.start()
+    server.publish()
     serverfile.publish(tmp_path / "run", INFO)
     await server.close()
 
     assert serverfile.read(tmp_path / "run") == INFO
 
 
-async def test_a_start_that_fails_gives_the_port_back(tmp_path: Path) -> None:
-    """Where the file cannot be written there is a sentence, and nothing goes on listening."""
+@pytest.mark.parametrize("what", ["file", "directory", "mode", "damaged"])
+async def test_it_is_written_again_when_it_is_gone(tmp_path: Path, what: str) -> None:
+    """Cleaned away, alone or with its directory, made readable for others, or overwritten with something else."""
+
+    server = make(tmp_path / "run")
+    await server.start()
+    server.publish()
+    file = tmp_path / "run" / "server.json"
+    written = file.stat().st_ino
+    server.publish()
+    assert written == file.stat().st_ino
+    match what:
+        case "file":
+            file.unlink()
+        case "directory":
+            shutil.rmtree(tmp_path / "run")
+        case "mode":
+            file.chmod(0o644)
+        case _:
+            file.write_text("{}")
+    server.publish()
+    found = serverfile.read(tmp_path / "run")
+    assert found is not None
+    assert found.api_key == server.api_key
+    await server.close()
+    assert not file.exists()
+
+
+async def test_a_running_process_keeps_the_file_that_it_wrote_later(tmp_path: Path) -> None:
+    """Two installations with one runtime directory do not take turns; the file of a process that has ended goes."""
+
+    server = make(tmp_path / "run")
+    await server.start()
+    server.publish()
+    serverfile.publish(tmp_path / "run", replace(INFO, pid=os.getppid()))
+    server.publish()
+    assert serverfile.read(tmp_path / "run") == replace(INFO, pid=os.getppid())
+    serverfile.publish(tmp_path / "run", replace(INFO, pid=2**22 + 1))
+    server.publish()
+    found = serverfile.read(tmp_path / "run")
+    assert found is not None
+    assert found.pid == os.getpid()
+    await server.close()
+
+
+async def test_where_it_cannot_be_written_the_next_place_is_taken(tmp_path: Path) -> None:
+    """If none can be, there is a sentence about the first, and the server serves all the same."""
 
     (tmp_path / "run").write_text("in the way")
     server = make(tmp_path / "run")
-    with pytest.raises(ServerFileError, match="is not a directory"):
-        await server.start()
+    await server.start()
+    with pytest.raises(ServerFileError, match="run is not a directory"):
+        server.publish()
+    (tmp_path / "other").write_text("in the way")
+    with pytest.raises(ServerFileError, match="run is not a directory"):
+        server.publish(tmp_path / "run", tmp_path / "other")
+    assert 200 == (await talk(server, get(server)))[0]
+    (tmp_path / "other").unlink()
+    assert tmp_path / "other" == server.publish(tmp_path / "run", tmp_path / "other")
+    (tmp_path / "run").unlink()
+    assert tmp_path / "other" == server.publish(tmp_path / "run", tmp_path / "other")
+    await server.close()
+    assert not (tmp_path / "other" / "server.json").exists()
 
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", server.port)) != 0
+
+@posix
+def test_a_directory_may_be_a_link_of_the_user(tmp_path: Path) -> None:
+    """State and runtime files on another disk."""
+
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to("disk")
+    serverfile.publish(tmp_path / "run", INFO)
+    assert serverfile.read(tmp_path / "run") == INFO == serverfile.read(tmp_path / "disk")
 
 
 def test_reading_back(tmp_path: Path) -> None:

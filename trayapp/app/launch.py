@@ -5,13 +5,13 @@ What is imported here is imported before the icon appears, so everything heavy i
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from trayapp.app import memory
@@ -19,18 +19,17 @@ from trayapp.app.app import App
 from trayapp.app.logs import log_to_file, set_level
 from trayapp.app.parts import Parts
 from trayapp.config.paths import Paths
+from trayapp.server.instance import AlreadyRunning, instance_lock
 from trayapp.system import session_bus
 from trayapp.system.file_limit import raise_file_limit
-from trayapp.system.private_files import NotPrivateError, open_private
+from trayapp.system.private_files import NotPrivateError, private_directory
 
 if TYPE_CHECKING:
     from trayapp.config.loader import Config
 
+log = logging.getLogger(__name__)
+
 THREADS_LIMIT = 1.0  # s for other threads to end; a name lookup at a dead resolver would hold the program up for ten
-
-
-class AlreadyRunning(Exception):  # noqa: N818 - says what happened
-    """Another Amberlight of this user holds the instance lock."""
 
 
 def run(
@@ -46,16 +45,19 @@ def run(
     raise_file_limit()
     memory.single_heap()
     try:
+        paths, moved = _with_runtime_dir(paths)
         paths.make()
-        with instance_lock(paths):
+        with instance_lock(paths.lock_file) as lock:
             log_to_file(paths.log_file)
+            if moved:
+                log.warning("%s", moved)
             session_bus.address()  # found once before there are threads, as it changes the environment
 
             def started(control: object) -> None:
                 memory.freeze_loaded()
                 _greet(sys.stderr, tray=tray)
 
-            parts = Parts(loading=memory.lean_imports, on_start=started)
+            parts = Parts(loading=memory.lean_imports, on_start=started, announce=lock.announce)
             code = App(paths, lambda: _load_configuration(paths, environ), parts).run(tray=tray)
     except AlreadyRunning:
         if tray and show_running():
@@ -73,40 +75,26 @@ def run(
     return code
 
 
+def _with_runtime_dir(paths: Paths) -> tuple[Paths, str]:
+    """The paths, with another runtime directory if this one can't be used, and a sentence about that.
+
+    After `su` the environment may name another user's; after a logout there may be none. Commands find the app by its
+    lock.
+    """
+    try:
+        private_directory(paths.runtime_dir)
+    except (NotPrivateError, OSError) as error:
+        said = f"{paths.runtime_dir}: {error.strerror}." if isinstance(error, OSError) else str(error)
+        other = replace(paths, runtime_dir=paths.other_runtime_dir)
+        return other, f"The runtime directory can't be used ({said}); {other.runtime_dir} is used instead."
+    return paths, ""
+
+
 def _greet(stream: TextIO | None, *, tray: bool) -> None:
     """Print one line at a terminal, where silence would look like a hang. A start at login prints nothing."""
     if stream is not None and stream.isatty():  # None: a windowed program on Windows has no streams
         where = ": look for its icon, or see:" if tray else ". See:"
         print(f"Amberlight is running{where} amberlight list. Ctrl-C ends it.", file=stream)
-
-
-@contextlib.contextmanager
-def instance_lock(paths: Paths) -> Iterator[None]:
-    """Hold the instance lock; the kernel releases it with the process. Raises `AlreadyRunning`."""
-    if sys.platform == "win32":
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(paths.lock_file, mode=0o600)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise AlreadyRunning from None
-        try:
-            yield
-        finally:
-            lock.release()
-        return
-    import fcntl  # what filelock does here too, without the 9 ms that importing it takes before the icon
-
-    handle = open_private(paths.lock_file, os.O_RDWR)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _load_configuration(paths: Paths, environ: Mapping[str, str]) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import time
 from io import TextIOWrapper
 from pathlib import Path
@@ -37,6 +38,11 @@ class _RotatingFile(logging.FileHandler):
             super().emit(record)
             if self.stream is not None and self.stream.tell() >= MAX_BYTES:
                 self._rotate()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """A full disk: a traceback for each line would fill another one."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
     def _rotate(self) -> None:
         """NAME becomes NAME.1, NAME.1 becomes NAME.2, and the oldest is overwritten."""

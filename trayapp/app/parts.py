@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trayapp.app.start_at_login import system_autostart
@@ -26,5 +27,6 @@ class Parts:
     on_snapshot: Callable[[Snapshot], None] | None = None
     loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # wraps the import of the runtime
     on_start: Callable[[AppControl], None] | None = None  # on the engine's loop, once everything runs
+    announce: Callable[[Path], None] | None = None  # tells other processes in which directory server.json is
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system_autostart  # None: not offered in the menu

@@ -30,6 +30,7 @@ from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
 from trayapp.app.notifier import Notifier
 from trayapp.app.parts import Parts
+from trayapp.app.server_file import ServerFile
 from trayapp.app.start_at_login import StartAtLogin
 from trayapp.app.token_source import EngineTokenSource
 from trayapp.app.warning_lines import WarningLines
@@ -52,7 +53,6 @@ from trayapp.proxy.proxy import Proxy
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.server import LoopbackServer, PortTaken
-from trayapp.server.serverfile import ServerFileError
 from trayapp.storage.installation import install_id
 from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline
@@ -115,6 +115,9 @@ class Runtime:
             read_configuration=self._read_configuration,
         )
         self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
+        self.server_file = ServerFile(
+            (paths.runtime_dir, paths.other_runtime_dir), parts.announce, lambda text: self.warnings.set("server", text)
+        )
         self.configuration = ConfigurationReader(
             load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._before_read
         )
@@ -286,12 +289,9 @@ class Runtime:
             except PortTaken as taken:
                 log.warning("%s", taken)
                 self.warnings.set("port", f"{taken} Clients cannot reach Amberlight; refreshing goes on.")
-            except ServerFileError as error:
-                log.warning("%s", error)
-                self.warnings.set("server", f"{error} Commands cannot reach Amberlight; refreshing goes on.")
-                return
             else:
                 self.server = server
+                self.server_file.keep(server, self.clock.now())
                 return
 
     # --- callbacks ----------------------------------------------------------------------------------------------------
@@ -332,6 +332,7 @@ class Runtime:
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
 
     def _time_passed(self, now: Moment) -> None:
+        self.server_file.passes(now)
         self.configuration.watch.passed()
         self.notifier.time_passes()
         self.timeline.passes(now)

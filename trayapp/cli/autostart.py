@@ -44,4 +44,4 @@ def _print(state: State, *, as_json: bool) -> None:
 
 def _notify_app(paths: Paths) -> None:
     with contextlib.suppress(NotRunningError, ApiError, OSError):
-        ApiClient.find(paths.runtime_dir).reload()
+        ApiClient.of(paths).reload()

@@ -1,4 +1,4 @@
-"""HTTP client of the commands for the running app: finds it by `server.json` and uses only the standard library.
+"""HTTP client of the commands for the running app: finds it by its lock and uses only the standard library.
 
 It uses no proxy and follows no redirect, and every wait has a limit. The API key is sent in one header and appears
 nowhere else. The result is JSON or an `ApiError`; `NotRunningError` means that nothing answers.
@@ -6,19 +6,21 @@ nowhere else. The result is JSON or an `ApiError`; `NotRunningError` means that 
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report
 from trayapp.core.model import Secret
+from trayapp.server.instance import holder, is_held, process_exists
 from trayapp.server.serverfile import ServerFileError, read
+
+if TYPE_CHECKING:
+    from trayapp.config.paths import Paths
 
 CONNECT_LIMIT = 2.0  # s; loopback connections are immediate
 READ_LIMIT = 10.0  # s
@@ -53,6 +55,24 @@ class ApiClient:
     key: Secret
     pid: int
     version: str
+
+    @classmethod
+    def of(cls, paths: Paths) -> ApiClient:
+        """This user's running app, found by its lock, wherever its `server.json` is. Raises `NotRunningError`; or
+        `ApiError` if one runs that can't be reached."""
+        running = holder(paths.lock_file)
+        places = [*([running.runtime_dir] if running else []), paths.runtime_dir, paths.other_runtime_dir]
+        problem = NotRunningError("")
+        for place in dict.fromkeys(places):
+            try:
+                return cls.find(place)
+            except NotRunningError as error:
+                problem = error if not str(problem) else problem
+        if is_held(paths.lock_file):
+            who = f"Amberlight is running{f' (process {running.pid})' if running else ''}"
+            why = str(problem) or f"{places[0] / 'server.json'} is missing."
+            raise ApiError(0, "unreachable", f"{who}, but can't be reached: {why} It is written again within a minute.")
+        raise problem
 
     @classmethod
     def find(cls, runtime_dir: Path) -> ApiClient:
@@ -150,20 +170,6 @@ class ApiClient:
             raise NotRunningError(f"Nothing listens at http://{self.host}:{self.port} any more.") from None
         sock: socket.socket = connection.sock
         sock.settimeout(limit)
-
-
-def process_exists(pid: int) -> bool:
-    """Whether the process exists; True where the system offers no harmless way to find out."""
-    if os.name != "posix":
-        return True  # on Windows, signal 0 means Ctrl-C
-    if pid <= 0:
-        return False  # os.kill would take it for a process group
-    with contextlib.suppress(PermissionError):
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            return False
-    return True
 
 
 def _check(fields: Json) -> Check:

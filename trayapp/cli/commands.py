@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _client(paths: Paths) -> ApiClient:
-    return ApiClient.find(paths.runtime_dir)
+    return ApiClient.of(paths)
 
 
 # --- the app itself --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ NO_BROWSER = "amberlight: no browser could be started here. For a link: amberlig
 
 def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
     """Open the dashboard, or print its link."""
-    url = _link(ApiClient.find(paths.runtime_dir))
+    url = _link(ApiClient.of(paths))
     if arguments.print:
         print_line(url)
     elif not open_link(url, paths.runtime_dir):
@@ -30,7 +30,7 @@ def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
 def show_running(paths: Paths) -> bool:
     """Open the running app's dashboard; False if there is none or no browser can be started."""
     try:
-        return open_link(_link(ApiClient.find(paths.runtime_dir)), paths.runtime_dir)
+        return open_link(_link(ApiClient.of(paths)), paths.runtime_dir)
     except (NotRunningError, ApiError):
         return False
 

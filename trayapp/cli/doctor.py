@@ -62,7 +62,7 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
 def running(paths: Paths) -> tuple[Report | None, list[Check]]:
     """The running app's report (None if there is no app), and the checks shown for it."""
     try:
-        client = ApiClient.find(paths.runtime_dir)
+        client = ApiClient.of(paths)
         report = client.doctor()
     except NotRunningError as error:
         text = f"Amberlight is not running. {error}".strip()

@@ -21,7 +21,7 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
     from difflib import get_close_matches
 
     try:
-        names = [str(row.get("name")) for row in ApiClient.find(paths.runtime_dir).workloads()]
+        names = [str(row.get("name")) for row in ApiClient.of(paths).workloads()]
     except (NotRunningError, ApiError):
         names = []
     similar = get_close_matches(arguments.name, names, 1)

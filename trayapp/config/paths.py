@@ -65,6 +65,11 @@ class Paths:
         return self.runtime_dir / "server.json"
 
     @property
+    def other_runtime_dir(self) -> Path:
+        """Where `server.json` goes if the runtime directory can't be used, or was taken away with the login."""
+        return self.state_dir / "run"
+
+    @property
     def pages_file(self) -> Path:
         """Digests of the keys of open dashboard pages."""
         return self.runtime_dir / "pages.json"
@@ -124,11 +129,6 @@ class Paths:
         private_directory(self.config_file.parent, shared=True)
         for directory in self.own_directories:
             private_directory(directory)
-
-
-def private_dir(path: Path, *, tighten: bool = True) -> Path:
-    """Create a directory that only this user can enter; with `tighten`, also restrict one that exists."""
-    return private_directory(path, shared=not tighten)
 
 
 def _private_runtime_dir(dirs: PlatformDirs) -> Path | None:

@@ -23,6 +23,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.demo.story import NAMES, Narrator, play
 from trayapp.oauthtest import EchoWorkload, OAuthServer, browse
+from trayapp.server.instance import is_held
 from trayapp.vault.keystore import MemoryKeystore
 
 
@@ -86,7 +87,7 @@ def _paths(root: Path) -> Paths:
     """All paths below `root`, except that commands should find the demo if no other app is running."""
     own = Paths.under(root)
     usual = Paths.default()
-    if usual.server_file.exists():
+    if usual.server_file.exists() or is_held(usual.lock_file):
         print("Another Amberlight runs: `amberlight` commands go to that one, not to this demo.", file=sys.stderr)
         return own
     return Paths(

@@ -106,18 +106,17 @@ class LoopbackServer:
         self._runner: web.AppRunner | None = None
         self._listening: Acceptor | asyncio.Server | None = None
         self._connections: Connections | None = None
-        self._info: serverfile.ServerInfo | None = None
+        self._file: serverfile.PublishedFile | None = None
         self._own_hosts: tuple[str, ...] = ()
 
     async def start(self) -> str:
-        """Listen, then publish `server.json`; returns the URL. Raises `PortTaken` or `ServerFileError`."""
+        """Listen; returns the URL. Raises `PortTaken`. `publish` then tells the commands."""
         listener = _bind(self.port)
         self.port = listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
         self._own_hosts = own_hosts(self.port)
         try:
             await self._serve(listener)
-            self._publish()
         except BaseException:
             await self.close()
             listener.close()
@@ -126,9 +125,9 @@ class LoopbackServer:
 
     async def close(self) -> None:
         """Stop within 2 s, even with streams open, and remove `server.json` if it is ours. May be called twice."""
-        info, self._info = self._info, None
-        if info is not None:
-            serverfile.withdraw(self._directory, info)
+        file, self._file = self._file, None
+        if file is not None:
+            file.withdraw()
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.close()
@@ -157,10 +156,23 @@ class LoopbackServer:
         )
         self._listening = await accept(listener, self._connections.protocol)
 
-    def _publish(self) -> None:
+    def publish(self, *places: Path) -> Path:
+        """Write `server.json` into the first of `places` that takes it, unless it is in place; returns its directory.
+
+        Without `places`, into the runtime directory. Raises `ServerFileError`, with what was wrong in the first place.
+        """
+        if self._file is not None and self._file.in_place():
+            return self._file.directory
         info = serverfile.ServerInfo(self.url, os.getpid(), self.api_key, rfc3339(self._wall()) or "", self._version)
-        serverfile.publish(self._directory, info)
-        self._info = info
+        problems: list[serverfile.ServerFileError] = []
+        for directory in places or (self._directory,):
+            try:
+                self._file = serverfile.publish(directory, info)
+            except serverfile.ServerFileError as error:
+                problems.append(error)
+            else:
+                return directory
+        raise problems[0]
 
     def _dispatch(self, routed: Handler) -> Handler:
         """Requests for `direct` go to their handler, the others to the router."""
@@ -204,6 +216,10 @@ class LoopbackServer:
 
     def _admit(self, request: web.Request, *, direct: bool) -> None:
         """Raise `Refusal` unless the request may be served: checks Host, form of the target, Origin, key, in order."""
+        # The property would be cached, and the answer's status line is made from it.
+        if request._version is not HttpVersion11 and request._version != HttpVersion10:
+            request._version = HttpVersion11
+            raise Refusal(505, "http_version", "This server speaks HTTP/1.1.")
         host = single_value(request.headers.getall("Host", ()))
         if host not in self._own_hosts:
             raise Refusal(403, "forbidden", "The Host header does not name this server.")
@@ -216,10 +232,6 @@ class LoopbackServer:
         if (route in self._pages or route not in self._open) and owner_of(request) is not Owner.OWN:
             raise Refusal(403, "forbidden", "Only the user who runs Amberlight may use this.")
         if not (route in self._pages and is_navigation(request)):
-        # The property would be cached, and the answer's status line is made from it.
-        if request._version is not HttpVersion11 and request._version != HttpVersion10:
-            request._version = HttpVersion11
-            raise Refusal(505, "http_version", "This server speaks HTTP/1.1.")
             refuse_web_pages(request, host, self._allowed_origins)
         if route not in self._open and not self._has_key(request):
             raise Refusal(403, "forbidden", "This needs the key of server.json, as Authorization: Bearer KEY.")
@@ -236,6 +248,11 @@ class LoopbackServer:
         return request[PAGE]
 
 
+def _has_left(request: web.Request) -> bool:
+    """Whether the client has disconnected, so that writing to it fails."""
+    return request.transport is None or request.transport.is_closing()
+
+
 def own_hosts(port: int) -> tuple[str, ...]:
     """The only accepted values of Host. For port 80 clients leave the port out (RFC 9110 section 7.2)."""
     names = (HOST, "localhost", "[::1]")
@@ -248,11 +265,6 @@ def refuse_web_pages(
     """Raise `Refusal` for a request from another origin's page. `host` is the Host header, already checked.
 
     `same-site` is refused like `cross-site`: all ports of localhost are one site, and other ports aren't ours.
-def _has_left(request: web.Request) -> bool:
-    """Whether the client has disconnected, so that writing to it fails."""
-    return request.transport is None or request.transport.is_closing()
-
-
     `allowed` returns the foreign origins this request may come from.
     """
     origins = request.headers.getall("Origin", ())

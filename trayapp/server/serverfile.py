@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.core.model import Secret
+from trayapp.server.instance import process_exists
 from trayapp.system.private_files import NotPrivateError, check_directory, private_directory, replace_file
 
 NAME = "server.json"
@@ -38,7 +39,32 @@ class ServerInfo:
     version: str
 
 
-def publish(directory: Path, info: ServerInfo) -> None:
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A `server.json` that this process wrote. `written` is what the file system said of it then."""
+
+    directory: Path
+    info: ServerInfo
+    written: tuple[int, ...]
+
+    def in_place(self) -> bool:
+        """Whether it is there as it was written, or another running app has put its own in its place."""
+        if _stamp(self.directory / NAME) == self.written:
+            return True
+        with contextlib.suppress(ServerFileError):
+            found = read(self.directory)
+            return found is not None and found.pid != self.info.pid and process_exists(found.pid)
+        return False
+
+    def withdraw(self) -> None:
+        """Remove it if it is still the one we wrote; another process's file stays."""
+        with contextlib.suppress(ServerFileError, OSError):
+            found = read(self.directory)
+            if found is not None and found.pid == self.info.pid and found.api_key == self.info.api_key:
+                (self.directory / NAME).unlink()
+
+
+def publish(directory: Path, info: ServerInfo) -> PublishedFile:
     """Write `server.json`; raises `ServerFileError`."""
     path = directory / NAME
     try:
@@ -47,14 +73,7 @@ def publish(directory: Path, info: ServerInfo) -> None:
         replace_file(path, json.dumps(_to_json(info), indent=2) + "\n")
     except OSError as error:
         raise ServerFileError(f"{path} cannot be written: {error.strerror or error}.") from None
-
-
-def withdraw(directory: Path, info: ServerInfo) -> None:
-    """Remove `server.json` if it is still the one we wrote; another process's file stays."""
-    with contextlib.suppress(ServerFileError, OSError):
-        found = read(directory)
-        if found is not None and found.pid == info.pid and found.api_key == info.api_key:
-            (directory / NAME).unlink()
+    return PublishedFile(directory, info, _stamp(path))
 
 
 def read(directory: Path) -> ServerInfo | None:
@@ -72,6 +91,15 @@ def read(directory: Path) -> ServerInfo | None:
         _check_ours(path, os.fstat(file.fileno()))
         text = file.read(_FILE_MAX + 1)
     return _from_json(path, text)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Which file it is, and whether anybody has changed it or its mode; empty if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
 
 
 def _to_json(info: ServerInfo) -> dict[str, object]:

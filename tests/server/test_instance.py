@@ -1,0 +1,135 @@
+"""The instance lock: who holds it, where its `server.json` is, and what a crash leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+from trayapp.server import instance
+from trayapp.server.instance import AlreadyRunning, Holder, holder, instance_lock, is_held
+from trayapp.system.private_files import NotPrivateError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="on Windows nobody can read a locked file")
+
+HOLD = """
+import sys
+from pathlib import Path
+from trayapp.server.instance import instance_lock
+with instance_lock(Path(sys.argv[1])) as lock:
+    lock.announce(Path(sys.argv[2]))
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "amberlight.lock"
+
+
+def start(file: Path, runtime_dir: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock until its standard input is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file), str(runtime_dir)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["run", "Ümläut, 100 %", "two\nlines", os.fsdecode(b"odd \xff bytes")])
+def test_the_lock_names_process_and_directory(file: Path, tmp_path: Path, name: str) -> None:
+    """To another process, whatever the directory is called; not for longer than the process runs."""
+
+    assert (None, False) == (holder(file), is_held(file))
+    with start(file, tmp_path / name) as process:
+        assert holder(file) == Holder(process.pid, tmp_path / name)
+        assert is_held(file)
+        with pytest.raises(AlreadyRunning), instance_lock(file):
+            pass
+        assert holder(file) == Holder(process.pid, tmp_path / name)
+    assert (None, False) == (holder(file), is_held(file))
+    assert file.read_bytes() == b""
+
+
+def test_a_crash_leaves_no_holder(file: Path, tmp_path: Path) -> None:
+    """The kernel gives the lock back; what the file says is of a process that is gone."""
+
+    with start(file, tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert file.read_bytes() != b""
+    assert (None, False) == (holder(file), is_held(file))
+    with instance_lock(file) as lock:
+        lock.announce(tmp_path / "x")
+        assert holder(file) == Holder(os.getpid(), tmp_path / "x")
+        lock.announce(tmp_path / "a longer name than before")
+        lock.announce(tmp_path / "y")
+        assert holder(file) == Holder(os.getpid(), tmp_path / "y")
+
+
+def test_looking_does_not_keep_an_app_from_starting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that looks holds the lock for a moment."""
+
+    import fcntl
+
+    with file.open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        waits: list[float] = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+        monkeypatch.setattr("trayapp.server.instance.time.sleep", wait)
+        with instance_lock(file):
+            assert [instance.TRIES_APART] == waits
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"12",
+        b"x\n/run\n",
+        b"-1\n/run\n",
+        b"0\n/run\n",
+        b"1\nrelative\n",
+        b"99999999999999999999\n/run\n",
+        b"\xff" * 9000,
+    ],
+)
+def test_a_file_that_says_something_else_names_nobody(file: Path, content: bytes) -> None:
+    """Damaged, cut short by a full disk, or of another version."""
+
+    file.write_bytes(content)
+    assert holder(file) is None
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_only_a_plain_file_is_a_lock(file: Path, tmp_path: Path, kind: str) -> None:
+    """A FIFO doesn't hang whoever looks; the target of a link is not touched."""
+
+    match kind:
+        case "fifo":
+            os.mkfifo(file)
+        case "link":
+            (tmp_path / "target").write_text(f"{os.getpid()}\n/run\n")
+            file.symlink_to(tmp_path / "target")
+        case _:
+            file.mkdir()
+    assert (None, False) == (holder(file), is_held(file))
+    with pytest.raises(NotPrivateError), instance_lock(file):
+        pass
+    assert kind != "link" or (tmp_path / "target").read_text() != ""

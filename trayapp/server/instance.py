@@ -1,0 +1,139 @@
+"""The one running app of a user: it holds a lock, and the lock file says which process it is and where to find it.
+
+`server.json` is in a runtime directory, which another login may not share, and which cleaners empty. The lock file is in
+the state directory, which stays. So a command finds the app by the lock, and nobody is told that none runs while one
+does. On Windows nobody else can read a locked file; there the runtime directory never changes either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trayapp.system.private_files import open_private
+
+TRIES = 4  # of taking the lock: a command that looks whether it is held, holds it itself for a moment
+TRIES_APART = 0.05  # s
+_FILE_MAX = 8192  # bytes; a path has at most 4,096
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - says what happened
+    """Another Amberlight of this user holds the instance lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that runs, and the directory of its `server.json`."""
+
+    pid: int
+    runtime_dir: Path
+
+
+class InstanceLock:
+    """The lock, while it is held."""
+
+    def __init__(self, handle: int | None) -> None:
+        self._handle = handle
+
+    def announce(self, runtime_dir: Path) -> None:
+        """Write into the lock file where this process's `server.json` is. Raises `OSError`."""
+        if self._handle is None:
+            return
+        text = f"{os.getpid()}\n{runtime_dir}\n".encode("utf-8", "surrogateescape")
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, text, 0)
+
+
+@contextlib.contextmanager
+def instance_lock(file: Path) -> Iterator[InstanceLock]:
+    """Hold the lock; the kernel releases it with the process. Raises `AlreadyRunning`, `NotPrivateError` or `OSError`."""
+    if sys.platform == "win32":
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(file, mode=0o600)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise AlreadyRunning from None
+        try:
+            yield InstanceLock(None)
+        finally:
+            lock.release()
+        return
+    import fcntl  # what filelock does here too, without the 9 ms that importing it takes before the icon
+
+    handle = open_private(file, os.O_RDWR)
+    try:
+        for left in reversed(range(TRIES)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    raise AlreadyRunning from None
+                time.sleep(TRIES_APART)
+        try:
+            yield InstanceLock(handle)
+        finally:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, 0)  # nobody runs any more
+    finally:
+        os.close(handle)
+
+
+def holder(file: Path) -> Holder | None:
+    """Who says in the lock file that it runs; None if nobody does, or if its process is gone."""
+    try:
+        with contextlib.closing(_Reading(file)) as reading:
+            pid, _, place = os.read(reading.handle, _FILE_MAX).partition(b"\n")
+    except OSError:
+        return None
+    directory = Path(os.fsdecode(place.removesuffix(b"\n")))
+    if not pid.isdigit() or not directory.is_absolute() or not process_exists(int(pid)):
+        return None
+    return Holder(int(pid), directory)
+
+
+def is_held(file: Path) -> bool:
+    """Whether an app holds the lock, whatever the file says. Always False on Windows."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with contextlib.closing(_Reading(file)) as reading:
+            fcntl.flock(reading.handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class _Reading:
+    """The lock file, opened without waiting and not through a link."""
+
+    def __init__(self, file: Path) -> None:
+        self.handle = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+    def close(self) -> None:
+        os.close(self.handle)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether the process exists; True where the system offers no harmless way to find out."""
+    if os.name != "posix":
+        return True  # on Windows, signal 0 means Ctrl-C
+    if pid <= 0:
+        return False  # os.kill would take it for a process group
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return False
+    return True
