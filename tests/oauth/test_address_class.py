@@ -35,6 +35,33 @@ from trayapp.oauth.wire import Request
         ("localhost", AddressClass.LOCAL),
         ("LOCALHOST.", AddressClass.LOCAL),
         ("app.localhost", AddressClass.LOCAL),
+        ("::127.0.0.1", AddressClass.LOCAL),
+        ("::10.0.0.1", AddressClass.PRIVATE),
+        ("::8.8.8.8", AddressClass.PUBLIC),
+        ("::2", AddressClass.PRIVATE),  # 0.0.0.2
+        ("::ffff:0:127.0.0.1", AddressClass.LOCAL),
+        ("::ffff:0:192.168.1.1", AddressClass.PRIVATE),
+        ("::ffff:8.8.8.8", AddressClass.PUBLIC),
+        ("::ffff:0.0.0.0", AddressClass.LOCAL),
+        ("::ffff:7f00:1%1", AddressClass.LOCAL),
+        ("64:ff9b::a00:1", AddressClass.PRIVATE),
+        ("64:ff9b:1::7f00:1", AddressClass.LOCAL),
+        ("64:ff9b:1::808:808", AddressClass.PRIVATE),  # a network's own translation
+        ("2002:a00:1::1", AddressClass.PRIVATE),
+        ("2002:808:808::1", AddressClass.PUBLIC),
+        ("2001:0:808:808:0:0:80ff:fffe", AddressClass.LOCAL),  # Teredo; its client's address is inverted: 127.0.0.1
+        ("2001:0:7f00:1:0:0:f7f7:f7f7", AddressClass.LOCAL),  # and its server is 127.0.0.1
+        ("2001:0:808:808:0:0:f5ff:fffe", AddressClass.PRIVATE),  # 10.0.0.1
+        ("2001:0:808:808:0:0:f7f7:f7f7", AddressClass.PUBLIC),
+        ("fe80::5efe:127.0.0.1", AddressClass.LOCAL),
+        ("2606:4700::5efe:10.0.0.1", AddressClass.PRIVATE),
+        ("2606:4700::200:5efe:127.0.0.1", AddressClass.LOCAL),
+        ("2606:4700::5efe:8.8.8.8", AddressClass.PUBLIC),
+        ("fd00::5efe:8.8.8.8", AddressClass.PRIVATE),
+        ("fec0::1", AddressClass.PRIVATE),
+        ("100::1", AddressClass.PRIVATE),
+        ("ff02::1", AddressClass.PRIVATE),
+        ("2001:db8::1", AddressClass.PRIVATE),
         ("10.1.2.3", AddressClass.PRIVATE),
         ("169.254.169.254", AddressClass.PRIVATE),
         ("100.64.0.1", AddressClass.PRIVATE),
@@ -81,6 +108,19 @@ async def test_a_public_name_that_resolves_to_this_machine_gets_nothing(
         assert "request" == reply.kind
     assert b"" == seen.received
     assert [] == on_reached
+
+
+@pytest.mark.parametrize("host", ["[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"])
+async def test_this_machine_inside_another_address_gets_nothing(host: str) -> None:
+    """An IPv4-mapped address does reach it; no connection is made to any of them."""
+
+    async with raw_server(respond_with(http_response("200 OK"))) as seen:
+        url = f"https://{host}:{seen.port}/"
+        reply = await bare_wire().send(Request("GET", url, nearest_allowed=AddressClass.PUBLIC), limit=3)
+
+    assert isinstance(reply, Fault)
+    assert not reply.sent
+    assert (0, b"") == (seen.connections, seen.received)
 
 
 async def test_a_near_literal_is_not_connected_to() -> None:

@@ -10,12 +10,19 @@ from __future__ import annotations
 import re
 import socket
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE)
 LOCAL_NAMES = ("localhost",)
 PRIVATE_SUFFIXES = ("local", "internal", "lan", "home.arpa", "intranet", "corp", "home")  # RFC 6762, RFC 8375, ICANN
-NAT64 = bytes.fromhex("0064ff9b") + bytes(8)  # RFC 6052: the last four bytes are an IPv4 address
+_TRANSLATED = (  # IPv6 prefixes under which the last 32 bits are the IPv4 address that is really reached
+    IPv6Network("::ffff:0:0/96"),  # IPv4-mapped (RFC 4291 section 2.5.5.2)
+    IPv6Network("::/96"),  # IPv4-compatible (section 2.5.5.1), but for :: and ::1
+    IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated (RFC 2765 section 2.1)
+    IPv6Network("64:ff9b::/96"),  # NAT64 (RFC 6052 section 2.1)
+)
+_ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))  # RFC 5214 section 6.1; then comes an IPv4 address
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: a network's own
 
 
 class AddressClass(IntEnum):
@@ -57,15 +64,31 @@ def _is_under(host: str, names: tuple[str, ...]) -> bool:
 
 
 def _classify(address: IPv4Address | IPv6Address) -> AddressClass:
-    if isinstance(address, IPv6Address) and (inner := _embedded_ipv4(address)) is not None:
-        return _classify(inner)
+    if isinstance(address, IPv4Address):
+        return _class_of_plain(address)
     if address.is_loopback or address.is_unspecified:
         return AddressClass.LOCAL
-    return AddressClass.PUBLIC if address.is_global and not address.is_multicast else AddressClass.PRIVATE
+    if (reached := _reached_ipv4(address)) is not None:
+        return min(_class_of_plain(each) for each in reached)
+    classes = [AddressClass.PRIVATE if address in _LOCAL_NAT64 else _class_of_plain(address)]
+    if address in _LOCAL_NAT64 or address.packed[8:12] in _ISATAP:
+        classes.append(_class_of_plain(IPv4Address(address.packed[-4:])))
+    return min(classes)
 
 
-def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 address: mapped, NAT64 or 6to4."""
-    if address.packed.startswith(NAT64):
-        return IPv4Address(address.packed[-4:])
-    return address.ipv4_mapped or address.sixtofour
+def _class_of_plain(address: IPv4Address | IPv6Address) -> AddressClass:
+    """The class of an address that has no other inside it."""
+    if address.is_loopback or address.is_unspecified:
+        return AddressClass.LOCAL
+    site_local = isinstance(address, IPv6Address) and address.is_site_local  # RFC 3879; Python calls it global
+    outside = address.is_global and not address.is_multicast and not site_local
+    return AddressClass.PUBLIC if outside else AddressClass.PRIVATE
+
+
+def _reached_ipv4(address: IPv6Address) -> tuple[IPv4Address, ...] | None:
+    """The IPv4 addresses that a packet to this IPv6 address goes to; None if it stays IPv6."""
+    if any(address in network for network in _TRANSLATED):
+        return (IPv4Address(address.packed[-4:]),)
+    if address.sixtofour is not None:  # RFC 3056: through the router at that address
+        return (address.sixtofour,)
+    return address.teredo  # RFC 4380: server and client
