@@ -24,6 +24,7 @@ from trayapp.core.presentation import Verb
 from trayapp.oauthtest import OAuthServer
 from trayapp.server import peers
 from trayapp.server.instance import instance_lock
+from trayapp.system.browser import NoBrowserError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 
@@ -168,12 +169,18 @@ def test_the_command_without_a_browser(
 ) -> None:
     """A sentence that says what to do; the usual one if the app isn't running."""
 
-    monkeypatch.setattr(dashboard, "browse", lambda url: False)
+    def browse(url: str) -> bool:
+        raise NoBrowserError("xdg-open ended with 3")
+
+    monkeypatch.setattr(dashboard, "browse", browse)
     with here:
         assert 1 == main(["dashboard"])
         said = capsys.readouterr()
+        assert ["", 1] == [said.out, said.err.count("\n")]
         assert "amberlight dashboard --print" in said.err
-        assert "once" not in said.out + said.err
+        assert "once" not in said.err
+        assert not show_running(here.paths)
+        assert ("", "") == capsys.readouterr()
     assert 3 == main(["dashboard"])
     assert not show_running(here.paths)
 

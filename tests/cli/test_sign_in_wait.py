@@ -95,6 +95,18 @@ def test_a_warning_about_a_sign_in_that_worked(app: FakeApp, capsys: Capture) ->
     assert "Whose account?" in captured.err
 
 
+def test_a_browser_that_did_not_open(app: FakeApp, capsys: Capture) -> None:
+    """Said once, and the waiting goes on: the address can be opened by hand."""
+
+    fault = out(signing_in=True, browser_fault="not_opened")
+    app.replies[STATUS] = [out(), out(signing_in=True), fault, fault, good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+    captured = capsys.readouterr()
+    assert URL in captured.out
+    assert "amberlight: no browser could be opened; open the address above to sign in to github.\n" == captured.err
+
+
 def test_nobody_comes(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the limit it gives up and says how to try again."""
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from trayapp.core.menu import summary, tray_view
-from trayapp.core.model import Problem
+from trayapp.core.model import BrowserFault, Problem, Spec, Workload
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Verb
-from trayapp.core.sentences import short
+from trayapp.core.sentences import context, short
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
 from trayapp.core.view import AMBER, BLUE, style_of
 
@@ -254,6 +254,24 @@ def test_items_that_are_not_there(seen: WorkloadView, key: str) -> None:
     """At the top are only workloads that a sign-in would fix, and nothing is offered twice."""
 
     assert key not in menu(seen)
+
+
+def test_a_page_that_did_not_open_can_be_copied() -> None:
+    """At the top and in the submenu, for whom nothing shows notifications; the state does not claim a sign-in page."""
+
+    view = replace(SIGNING, auth=replace(SIGNING.auth, browser_fault=BrowserFault.NOT_OPENED))
+    shown = menu(view)
+    assert Action(Verb.COPY_SIGN_IN, "slack") == shown["copy:slack"].action
+    assert Action(Verb.COPY_SIGN_IN, "slack") == shown["copy_sign_in:slack"].action
+    assert "slack: no browser opened" in shown["workload:slack"].text
+    assert "copy:slack" not in menu(SIGNING)
+    said = context(
+        Workload(Spec("w", "https://w.example"), signing_in=True, browser_fault=BrowserFault.NOT_OPENED),
+        Status.UNAUTHENTICATED,
+        Detail.NEVER_SIGNED_IN,
+        False,
+    )
+    assert "No browser could be opened here" in said
 
 
 def test_the_item_at_the_top_signs_in() -> None:

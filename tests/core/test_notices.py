@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trayapp
-from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.notices import OVERRULABLE, ShownNotices, forget, notices
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import AuthView, Detail, Snapshot, Status, WorkloadView
@@ -399,6 +399,25 @@ def test_a_forgotten_failure_or_code_is_shown_again() -> None:
     """As long as the sign-in has failed, or the code is valid."""
 
     problem, code = Problem("denied", "No."), DeviceCode("AB-CD", "https://login.test/device", "", 9.0)
-    shown = ShownNotices(failed={"a": problem, "b": problem}, codes={"a": code, "b": code})
-    left = forget(shown, {"sign_in:a", "device:b"})
-    assert ShownNotices(failed={"b": problem}, codes={"a": code}) == left
+    pages = {"a": BrowserFault.NOT_OPENED, "b": BrowserFault.UNCERTAIN}
+    shown = ShownNotices(failed={"a": problem, "b": problem}, codes={"a": code, "b": code}, pages=pages)
+    left = forget(shown, {"sign_in:a", "device:b", "page:a"})
+    assert ShownNotices(failed={"b": problem}, codes={"a": code}, pages={"b": BrowserFault.UNCERTAIN}) == left
+
+
+@pytest.mark.parametrize("muted", [False, True])
+def test_a_page_that_did_not_open_is_said(muted: bool) -> None:
+    """With its address to copy, until the sign-in ends; muted or not, as a person waits for the page."""
+
+    def seen(fault: BrowserFault | None) -> WorkloadView:
+        view = green("jira")
+        return replace(view, auth=replace(view.auth, signing_in=True, browser_fault=fault))
+
+    desk = Desk()
+    assert desk.see(seen(None), muted=muted) == []
+    assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == ["jira: sign in in your browser"]
+    assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == []
+    assert desk.see(seen(BrowserFault.NOT_OPENED), muted=muted) == ["jira: no browser could be opened"]
+    assert desk.up["page:jira"].buttons == (("Copy address", Action(Verb.COPY_SIGN_IN, "jira")),)
+    assert desk.see(seen(None), muted=muted) == []
+    assert desk.up == {}

@@ -72,6 +72,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "lost_rotations": 0,
         "signing_in": False,
         "device": None,
+        "browser_fault": None,
         "sign_in_error": None,
         "sign_in_warning": None,
     }

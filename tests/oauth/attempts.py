@@ -13,7 +13,7 @@ import pytest
 
 from tests.oauth.authserver import ACCESS, CODE, REFRESH, AuthServer
 from tests.oauth.tls import bare_wire
-from trayapp.core.model import Moment, Problem, Spec
+from trayapp.core.model import BrowserFault, Moment, Problem, Spec
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.signin import BrowserSignIn
@@ -39,6 +39,7 @@ class Attempt:
     ) -> None:
         wire = bare_wire()
         self.opened: list[str] = []
+        self.faults: list[BrowserFault | None] = []  # what came of opening the browser, each time
         self.signin = BrowserSignIn(
             wire,
             HttpTokens(wire),
@@ -51,7 +52,13 @@ class Attempt:
         self.spec = spec
         self.shown: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.task = asyncio.create_task(
-            self.signin.run(spec, browser=browser, show=self.shown.set_result, now=lambda: now)
+            self.signin.run(
+                spec,
+                browser=browser,
+                show=self.shown.set_result,
+                now=lambda: now,
+                browser_fault=self.faults.append,
+            )
         )
 
     def _open(self, url: str) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import threading
-import webbrowser
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -15,11 +13,13 @@ import pytest
 from tests.oauth.attempts import NOW, Attempt, get, issuer_of, quiet_log, sign_in
 from tests.oauth.authserver import CODE, auth_server
 from tests.oauth.tls import bare
-from trayapp.core.model import Problem, Spec
+from trayapp.core.model import BrowserFault, Problem, Spec
 from trayapp.engine.ports import NewLogin
+from trayapp.oauth import signin
 from trayapp.oauth.signin import BrowserSignIn, open_browser
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
+from trayapp.system.browser import NoBrowserError
 
 __all__ = ["quiet_log"]
 
@@ -232,25 +232,64 @@ def wait_for_browsers() -> None:
             thread.join(2)
 
 
-@pytest.mark.parametrize("fails", [True, False])
-async def test_a_browser_that_cannot_be_opened_ends_nothing(fails: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """The address was shown; the log says so, without the address."""
+@pytest.mark.parametrize("problem", [OSError, NoBrowserError, None])
+async def test_a_browser_that_cannot_be_opened_ends_nothing(
+    problem: type[Exception] | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The address was shown; whether its page opened is reported, each time that it is opened, and never logged with
+    the address."""
 
-    done = threading.Event()
+    answers: list[Exception | bool] = [problem("why") if problem else False, True]
 
     def open_url(url: str) -> bool:
-        done.set()
-        if fails:
-            raise OSError(url)
-        return False
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    fault = BrowserFault.NOT_OPENED if problem else BrowserFault.UNCERTAIN
+    async with auth_server() as server, Attempt(issuer_of(server), browser=True, open_url=open_url) as attempt:
+        url = await attempt.url()
+        await reported(attempt, 1)
+        assert [fault] == attempt.faults
+        assert url == attempt.signin.page("github")
+        assert await attempt.waits()  # it opens the page once more
+        await reported(attempt, 2)
+        assert [fault, None] == attempt.faults
+
+        assert (problem is not None) is ("no browser could be opened" in caplog.text)
+        assert await attempt.state() not in caplog.text
+        attempt.signin.cancel("github")
+        await asyncio.wait((attempt.task,))
+        assert attempt.signin.page("github") is None
+
+
+async def reported(attempt: Attempt, times: int) -> None:
+    """Wait until the threads of the browser have reported."""
+    for _ in range(200):
+        if len(attempt.faults) >= times:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"only {attempt.faults}")
+
+
+async def test_a_report_that_comes_too_late_is_dropped() -> None:
+    """It is about an earlier sign-in of the same workload."""
+
+    go_on = threading.Event()
+
+    def open_url(url: str) -> bool:
+        go_on.wait(2)
+        raise NoBrowserError("late")
 
     async with auth_server() as server, Attempt(issuer_of(server), browser=True, open_url=open_url) as attempt:
-        assert await asyncio.to_thread(done.wait, 2)
-        assert await attempt.waits()
+        await attempt.url()
+        attempt.signin.cancel("github")
+        await asyncio.wait((attempt.task,))
+        go_on.set()
         await asyncio.to_thread(wait_for_browsers)
-
-        assert "browser" in caplog.text
-        assert await attempt.state() not in caplog.text
+        await asyncio.sleep(0)
+        assert [] == attempt.faults
 
 
 @pytest.mark.parametrize(
@@ -259,27 +298,7 @@ async def test_a_browser_that_cannot_be_opened_ends_nothing(fails: bool, caplog:
 def test_only_web_addresses_are_opened(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """https or this machine, and no character that a shell could care for."""
 
-    monkeypatch.setattr(webbrowser, "open", lambda _: pytest.fail("opened"))
+    monkeypatch.setattr(signin, "browse", lambda _: pytest.fail("opened"))
 
-    assert not open_browser(url)
-
-
-@pytest.mark.parametrize("display", [True, False])
-def test_without_a_display_no_browser_is_tried(display: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a browser inside the terminal would come up."""
-
-    calls: list[str] = []
-
-    def opens(url: str) -> bool:
-        calls.append(url)
-        return True
-
-    monkeypatch.setattr(webbrowser, "open", opens)
-    monkeypatch.setattr(sys, "platform", "linux")
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
-        monkeypatch.delenv(name, raising=False)
-    if display:
-        monkeypatch.setenv("DISPLAY", ":99")
-
-    assert display is open_browser("https://auth.test/authorize?a=b")
-    assert display is bool(calls)
+    with pytest.raises(NoBrowserError):
+        open_browser(url)

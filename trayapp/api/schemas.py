@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from trayapp.core.advice import ACTIONS
 from trayapp.core.client_settings import Program
-from trayapp.core.model import Policy, Spec, Trigger
+from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import Json
 from trayapp.core.snapshot import Detail, Health, Status
@@ -132,6 +132,10 @@ SCHEMAS: Mapping[str, Json] = {
             "lost_rotations": COUNT,
             "signing_in": FLAG,
             "device": nullable(ref("DeviceCode")),
+            "browser_fault": {
+                **nullable(enum_of(BrowserFault)),
+                "description": "Why the sign-in page may not be in front of the person; null if it is.",
+            },
             "sign_in_error": nullable(ref("Problem")),
             "sign_in_warning": nullable(ref("Problem")),
         },

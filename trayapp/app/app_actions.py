@@ -37,7 +37,8 @@ class ActionsEngine(Protocol):
 
 
 class AppActions:
-    """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*."""
+    """Carries them out, on the engine's loop. `quit_` ends the program; `muted_file` keeps the choice of *Mute*;
+    `sign_in_page` gives the address that a sign-in waits for."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class AppActions:
         at_login: StartAtLogin,
         dashboard: Dashboard,
         clients: ClientAddresses,
+        sign_in_page: Callable[[str], str | None],
         muted_file: Path,
         quit_: Callable[[], None],
     ) -> None:
@@ -54,6 +56,7 @@ class AppActions:
         self._at_login = at_login
         self._dashboard = dashboard
         self._clients = clients
+        self._sign_in_page = sign_in_page
         self._muted_file = muted_file
         self._quit = quit_
         self._quit_warned_at = float("-inf")
@@ -72,6 +75,9 @@ class AppActions:
             case Verb.COPY_CLIENT:
                 access = self._clients.workload(action.name)
                 self._engine.task("copy client settings", self._notifier.copy_client(action.name, access))
+            case Verb.COPY_SIGN_IN:
+                page = self._sign_in_page(action.name)
+                self._engine.task("copy the address of a sign-in", self._notifier.copy_sign_in(action.name, page))
             case Verb.COPY_ERROR:
                 self._engine.task("copy error details", self._notifier.copy_error(action.name))
             case _:

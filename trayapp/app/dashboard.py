@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
-import webbrowser
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from trayapp.core.model import Moment, Secret
+from trayapp.system.browser import NoBrowserError, browse
 from trayapp.system.private_files import NotPrivateError, write_private
 
 log = logging.getLogger(__name__)
@@ -79,8 +78,10 @@ class Dashboard:
             self._tell(NO_SERVER)
             return
         url = link(address, self._secret().reveal(), add=add)
-        if not await asyncio.to_thread(open_link, url, self._directory, self._open_url):
-            log.warning(NO_BROWSER)
+        try:
+            await asyncio.to_thread(open_link, url, self._directory, self._open_url)
+        except NoBrowserError as error:
+            log.warning("the dashboard was not opened: %s", error)
             self._tell(NO_BROWSER)
 
 
@@ -89,21 +90,19 @@ def link(server: str, token: str, *, add: bool = False) -> str:
     return f"{server}/{'?add' if add else ''}#once={token}"
 
 
-def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> bool:
-    """Open the URL in the person's browser; False if there is none. Blocks until the browser has started."""
+def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> None:
+    """Open the URL in the person's browser. Blocks for the seconds that it takes to know. Raises `NoBrowserError`.
+
+    `open_url` works like `browse`, whose doubt is no failure here.
+    """
     if visible_to_other_users():
         file = directory / FILE
         try:
             write_private(file, _PAGE.format(url=url))
         except (NotPrivateError, OSError) as error:
-            log.warning("the dashboard cannot be opened: %s", error)
-            return False
+            raise NoBrowserError(str(error)) from None
         url = file.as_uri()
-    try:
-        return (open_url or browse)(url)
-    except (webbrowser.Error, OSError) as error:
-        log.warning("no browser: %s", error)
-        return False
+    (open_url or browse)(url)
 
 
 def visible_to_other_users() -> bool:
@@ -111,10 +110,3 @@ def visible_to_other_users() -> bool:
     from trayapp.server import peers
 
     return sys.platform != "win32" and not peers.is_supported()
-
-
-def browse(url: str) -> bool:
-    """Open the person's own browser. On Linux without a display none is tried: it would be one inside the terminal."""
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
-        return False
-    return webbrowser.open(url)

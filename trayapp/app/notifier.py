@@ -136,6 +136,17 @@ class Notifier:
         if not await copy(text):
             self.show_text(f"details:{name}", f"{name}: details", text)
 
+    async def copy_sign_in(self, name: str, page: str | None) -> None:
+        """Copy the address of the sign-in page. It belongs to one sign-in, so it is never shown."""
+        title = f"{name}: the sign-in address was not copied"
+        if page is None:
+            self.show_text(
+                f"copy:{name}", title, f"No sign-in is waiting any more. Start one: amberlight reauthorize {name}"
+            )
+        elif not await copy(page):
+            body = f"No program for the clipboard was found. Use: amberlight reauthorize {name} --no-browser"
+            self.show_text(f"copy:{name}", title, body)
+
     async def copy_client(self, name: str, access: ClientAccess | None) -> None:
         """Copy what a client needs to reach the workload. It contains a key, so it is never shown."""
         if access is None:

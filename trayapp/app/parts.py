@@ -23,7 +23,7 @@ class Parts:
     """The defaults are the real parts."""
 
     keystore: Callable[[], Keystore | MemoryKeystore] | None = None
-    open_url: Callable[[str], bool] | None = None
+    open_url: Callable[[str], bool] | None = None  # like `system/browser.py:browse`
     on_snapshot: Callable[[Snapshot], None] | None = None
     loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext  # wraps the import of the runtime
     on_start: Callable[[AppControl], None] | None = None  # on the engine's loop, once everything runs

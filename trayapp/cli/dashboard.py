@@ -9,6 +9,7 @@ from trayapp.app.dashboard import open_link
 from trayapp.cli.client import BASE, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import print_error, print_line
+from trayapp.system.browser import NoBrowserError
 
 if TYPE_CHECKING:
     from trayapp.config.paths import Paths
@@ -21,7 +22,10 @@ def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
     url = _link(ApiClient.of(paths))
     if arguments.print:
         print_line(url)
-    elif not open_link(url, paths.runtime_dir):
+        return OK
+    try:
+        open_link(url, paths.runtime_dir)
+    except NoBrowserError:
         print_error(NO_BROWSER)
         return FAILED
     return OK
@@ -30,9 +34,10 @@ def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
 def show_running(paths: Paths) -> bool:
     """Open the running app's dashboard; False if there is none or no browser can be started."""
     try:
-        return open_link(_link(ApiClient.of(paths)), paths.runtime_dir)
-    except (NotRunningError, ApiError):
+        open_link(_link(ApiClient.of(paths)), paths.runtime_dir)
+    except (NotRunningError, ApiError, NoBrowserError):
         return False
+    return True
 
 
 def _link(client: ApiClient) -> str:

@@ -115,7 +115,7 @@ def _wait(
     was_signing_in: bool,
 ) -> int:
     until = time.monotonic() + limit + SETTLED  # the app gives up first, and says why
-    idle_since, renewed = time.monotonic(), refreshed_before
+    idle_since, renewed, told = time.monotonic(), refreshed_before, False
     while time.monotonic() < until:
         if pasted is not None and (line := pasted.next()):
             _submit(client, name, line)
@@ -123,6 +123,9 @@ def _wait(
         now = time.monotonic()
         if auth_of(row).get("signing_in"):
             was_signing_in, idle_since, renewed = True, now, _refreshed(row)
+            if not told and auth_of(row).get("browser_fault") == "not_opened":
+                told = True
+                print_error(f"amberlight: no browser could be opened; open the address above to sign in to {name}.")
         elif _refreshed(row) != renewed:
             print_line(f"{name} is signed in.")
             if warning := _summary(row, "sign_in_warning"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 
+from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
 from trayapp.core.sentences import LocalTime, enter_code, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
@@ -134,6 +135,7 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
         )  # a manual retry may show the keyring's dialog
     yield from (_device_code_item(view) for view in views if view.auth.device is not None)
     yield from (_sign_in_item(view) for view in views if _needs_sign_in(view) and view.auth.device is None)
+    yield from (_copy_sign_in_item(view) for view in views if view.auth.browser_fault is BrowserFault.NOT_OPENED)
     yield MenuItem("dashboard", "Open dashboard", Action(Verb.SHOW))
     yield MenuItem("separator:workloads", separator=True)
     yield from (_workload_item(view, local) for view in views)
@@ -173,6 +175,12 @@ def _sign_in_item(view: WorkloadView) -> MenuItem:
     return MenuItem(f"top:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))
 
 
+def _copy_sign_in_item(view: WorkloadView) -> MenuItem:
+    """No browser could be opened: the way on, also where nothing shows notifications."""
+    text = f"Copy sign-in address of {view.name}"
+    return MenuItem(f"copy:{view.name}", text, Action(Verb.COPY_SIGN_IN, view.name))
+
+
 def _workload_item(view: WorkloadView, local: LocalTime) -> MenuItem:
     text = f"{GLYPH_CHARACTERS[view.glyph]} {view.name}: {short(view, local)}"
     if view.status is Status.REMOVING:
@@ -189,6 +197,7 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     yield item(Verb.RETRY, "Retry now", _can_retry(view))
     yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
     if view.auth.signing_in:
+        yield item(Verb.COPY_SIGN_IN, "Copy sign-in address")
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
     yield item(Verb.COPY_CLIENT, "Copy client settings")
     yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)

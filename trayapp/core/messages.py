@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trayapp.core.model import AccessToken, DeviceCode, Login, Moment, Problem, Saved, Secret, Spec, Trigger, Trouble
+from trayapp.core.model import (
+    AccessToken,
+    BrowserFault,
+    DeviceCode,
+    Login,
+    Moment,
+    Problem,
+    Saved,
+    Secret,
+    Spec,
+    Trigger,
+    Trouble,
+)
 
 # --- raw replies of a token endpoint --------------------------------------------------------------------------------
 
@@ -147,20 +159,20 @@ class Stored(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LoginMissing(Event):
+    """The keyring no longer holds a login that it held before: it was replaced, or reset."""
+
+    generation: int
+    lineage: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotStored(Event):
     """A login couldn't be written, or not read back."""
 
     generation: int
     lineage: str
     trouble: Trouble
-
-
-@dataclass(frozen=True, slots=True)
-class LoginMissing(Event):
-    """The keyring no longer holds a login that it held before: it was replaced, or reset."""
-
-    generation: int
-    lineage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +231,11 @@ class Time(Event):
 
 @dataclass(frozen=True, slots=True)
 class SignInStarted(Event):
-    """A sign-in began; sent again with the user code once a device authorization has one."""
+    """A sign-in began; sent again with the user code once a device authorization has one, and when it's known whether
+    the browser opened."""
 
     device: DeviceCode | None = None
+    browser_fault: BrowserFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +332,13 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckStored:
+    """Look whether the keyring still holds this login; answered by `LoginMissing` if it doesn't, else by nothing."""
+
+    login: Login
+
+
+@dataclass(frozen=True, slots=True)
 class CloseIntent:
     """Close the intent of this fingerprint: the answer came, and no new login has to be stored."""
 
@@ -327,13 +348,6 @@ class CloseIntent:
 @dataclass(frozen=True, slots=True)
 class Save:
     """Write `machine.saved(workload)` to state.db."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckStored:
-    """Look whether the keyring still holds this login; answered by `LoginMissing` if it doesn't, else by nothing."""
-
-    login: Login
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,13 @@ class DeviceCode:
     expires_wall: float = 0.0
 
 
+class BrowserFault(StrEnum):
+    """What is known of a sign-in page that may not be in front of the person."""
+
+    NOT_OPENED = "not_opened"  # no browser could be opened
+    UNCERTAIN = "uncertain"  # the program that opens it has not ended: it may be the browser, or hang
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The refresh attempt in flight."""
@@ -353,6 +360,7 @@ class Workload:
     confirm: Spec | None = None  # a changed identity that a person has to agree to
     signing_in: bool = False
     device: DeviceCode | None = None  # the code to type to finish the sign-in
+    browser_fault: BrowserFault | None = None  # of the sign-in under way
     sign_in_error: Problem | None = None  # why the last sign-in failed
     sign_in_warning: Problem | None = None  # what couldn't be verified about the current login
     strikes: int = 0  # M18: fresh tokens rejected in a row

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from trayapp.core import sentences
-from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
@@ -28,6 +28,7 @@ class ShownNotices:
     red_shown: tuple[str, ...] = ()  # the names in the red notification on screen
     failed: Mapping[str, Problem] = field(default_factory=dict)  # failed sign-ins
     codes: Mapping[str, DeviceCode] = field(default_factory=dict)  # device authorizations that wait for their code
+    pages: Mapping[str, BrowserFault] = field(default_factory=dict)  # sign-in pages that may not be open
 
 
 def notices(
@@ -46,8 +47,10 @@ def notices(
     red, shown, show_red, drop_red = _red(shown_before, snapshot, wall, user_is_back)
     failed, show_failed, drop_failed = _failed_sign_ins(shown_before, snapshot)
     codes, show_code, drop_code = _device_codes(shown_before, snapshot)
-    show = show_amber + show_red + show_failed + show_code
-    return ShownNotices(amber, red, shown, failed, codes), show, drop_amber + drop_red + drop_failed + drop_code
+    pages, show_page, drop_page = _unopened_pages(shown_before, snapshot)
+    show = show_amber + show_red + show_failed + show_code + show_page
+    drop = drop_amber + drop_red + drop_failed + drop_code + drop_page
+    return ShownNotices(amber, red, shown, failed, codes, pages), show, drop
 
 
 def forget(shown: ShownNotices, keys: Set[str]) -> ShownNotices:
@@ -59,6 +62,7 @@ def forget(shown: ShownNotices, keys: Set[str]) -> ShownNotices:
         red_shown=() if red_unseen else shown.red_shown,
         failed={name: problem for name, problem in shown.failed.items() if f"sign_in:{name}" not in keys},
         codes={name: code for name, code in shown.codes.items() if f"device:{name}" not in keys},
+        pages={name: fault for name, fault in shown.pages.items() if f"page:{name}" not in keys},
     )
 
 
@@ -77,6 +81,26 @@ def _code_notice(name: str, code: DeviceCode) -> Notice:
     return Notice(
         f"device:{name}", f"{name}: code {code.user_code}", body, (("Open page", Action(Verb.REAUTHORIZE, name)),)
     )
+
+
+def _unopened_pages(
+    shown_before: ShownNotices, snapshot: Snapshot
+) -> tuple[Mapping[str, BrowserFault], tuple[Notice, ...], tuple[str, ...]]:
+    """Sign-in pages that may not be open, until the sign-in ends. Shown even when muted: a person waits for the page."""
+    faults = {name: view.auth.browser_fault for name, view in snapshot.workloads.items()}
+    pages = {name: fault for name, fault in faults.items() if fault is not None}
+    show = tuple(_page_notice(name, fault) for name, fault in pages.items() if shown_before.pages.get(name) != fault)
+    return pages, show, tuple(f"page:{name}" for name in shown_before.pages if name not in pages)
+
+
+def _page_notice(name: str, fault: BrowserFault) -> Notice:
+    """The way on without a browser that opens by itself. The address itself is not shown: it is long."""
+    copy = (("Copy address", Action(Verb.COPY_SIGN_IN, name)),)
+    if fault is BrowserFault.NOT_OPENED:
+        body = "Copy the address of the sign-in page and open it in any browser on this machine."
+        return Notice(f"page:{name}", f"{name}: no browser could be opened", body, copy)
+    body = "If no page has opened, copy its address and open it in any browser on this machine."
+    return Notice(f"page:{name}", f"{name}: sign in in your browser", body, copy)
 
 
 def _failed_sign_ins(

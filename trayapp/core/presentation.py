@@ -46,6 +46,7 @@ class Verb(StrEnum):
     REMOVE = "remove"
     COPY_CLIENT = "copy_client"
     COPY_ERROR = "copy_error"
+    COPY_SIGN_IN = "copy_sign_in"  # the address of the sign-in page
     MUTE = "mute"
     AUTOSTART = "autostart"  # start at login, or not
     SHOW = "show"

@@ -84,6 +84,7 @@ def auth_json(auth: AuthView) -> Json:
         "lost_rotations": auth.lost_rotations,
         "signing_in": auth.signing_in,
         "device": device_json(auth.device),
+        "browser_fault": auth.browser_fault.value if auth.browser_fault else None,
         "sign_in_error": problem_json(auth.sign_in_error),
         "sign_in_warning": problem_json(auth.sign_in_warning),
     }

@@ -43,12 +43,12 @@ Action: TypeAlias = Callable[[Workload, Any], Result]
 
 def sign_in_started(w: Workload, e: SignInStarted) -> Result:
     """A sign-in began. It is an overlay: status, retries and login stay as they are (RULES.md section 5)."""
-    return replace(w, signing_in=True, device=e.device, sign_in_error=None), ()
+    return replace(w, signing_in=True, device=e.device, browser_fault=e.browser_fault, sign_in_error=None), ()
 
 
 def sign_in_ended(w: Workload, e: SignInEnded) -> Result:
     """A sign-in was cancelled, failed or timed out; only the overlay ends."""
-    return replace(w, signing_in=False, device=None, sign_in_error=e.problem), (
+    return replace(w, signing_in=False, device=None, browser_fault=None, sign_in_error=e.problem), (
         Note("sign_in", "failed", problem=e.problem),
     ) if e.problem else ()
 
@@ -82,6 +82,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         attempt=None,
         signing_in=False,
         device=None,
+        browser_fault=None,
         sign_in_error=None,
         sign_in_warning=e.warning,
         signed_out=None,

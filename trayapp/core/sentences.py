@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from trayapp.core.model import DeviceCode, Problem, Trouble, Workload
+from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trouble, Workload
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
@@ -124,6 +124,8 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
         return "Being removed: its login is revoked and deleted."
     if status is Status.UNAUTHENTICATED and w.device is not None:
         return f"{enter_code(w.device)} to finish signing in, on any machine; only if you began this sign-in."
+    if status is Status.UNAUTHENTICATED and w.browser_fault is BrowserFault.NOT_OPENED:
+        return "No browser could be opened here: copy the sign-in address from its menu and open it in any browser."
     if status is Status.UNAUTHENTICATED and w.signing_in:
         return "Finish signing in in your browser; its menu can open the page again."
     if status is Status.STOPPED and detail is Detail.NOT_STORED:  # both are true: it is written again while paused, too
@@ -171,7 +173,7 @@ def short(view: WorkloadView, local: LocalTime) -> str:
     if view.status in SHORT_BY_STATUS:
         return SHORT_BY_STATUS[view.status]
     if view.status is Status.UNAUTHENTICATED and auth.signing_in:
-        return "signing in"
+        return "no browser opened" if auth.browser_fault is BrowserFault.NOT_OPENED else "signing in"
     text = SHORT_STATE[auth.detail]
     if auth.detail in TIMED and auth.next_attempt_at is not None:
         text += f", next at {local(auth.next_attempt_at)}"

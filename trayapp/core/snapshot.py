@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.model import BrowserFault, DeviceCode, Problem
 from trayapp.core.presentation import Colour, Glyph
 
 
@@ -84,6 +84,7 @@ class AuthView:
     lost_rotations: int = 0
     signing_in: bool = False
     device: DeviceCode | None = None
+    browser_fault: BrowserFault | None = None
     sign_in_error: Problem | None = None
     sign_in_warning: Problem | None = None
     unsaved: bool = False  # the newest login could not be written and ends with the program; not in the API

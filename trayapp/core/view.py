@@ -212,6 +212,7 @@ def _auth(
         lost_rotations=w.lost_rotations,
         signing_in=w.signing_in,
         device=w.device,
+        browser_fault=w.browser_fault,
         sign_in_error=w.sign_in_error,
         sign_in_warning=w.sign_in_warning,
         unsaved=_write_failed(w),

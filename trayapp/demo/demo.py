@@ -6,13 +6,11 @@ Everything else is the real program: engine, tray, notifications, command line. 
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import tempfile
 import threading
 import time
-import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,6 +22,8 @@ from trayapp.core.model import Login, Policy, Secret, Spec
 from trayapp.demo.story import NAMES, Narrator, play
 from trayapp.oauthtest import EchoWorkload, OAuthServer, browse
 from trayapp.server.instance import is_held
+from trayapp.system.browser import NoBrowserError
+from trayapp.system.browser import browse as browse_here
 from trayapp.vault.keystore import MemoryKeystore
 
 
@@ -140,12 +140,7 @@ def _simulated_browser(url: str) -> bool:
 
 def _browser(url: str) -> bool:
     """The user's browser; the simulated one where there is none."""
-    display = sys.platform in ("win32", "darwin") or any(
-        os.environ.get(v) for v in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    )
     try:
-        if display and webbrowser.open(url):
-            return True
-    except webbrowser.Error:
-        pass
-    return _simulated_browser(url)
+        return browse_here(url)
+    except NoBrowserError:
+        return _simulated_browser(url)

@@ -358,7 +358,9 @@ class Engine:
             case Verb.REMOVE:
                 self.sign_ins.cancel(name)
                 self.apply(name, Remove(now))
-            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.MUTE | Verb.AUTOSTART | Verb.SHOW | Verb.ADD | Verb.QUIT:
+            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD:
+                self._on_app_action(action)
+            case Verb.MUTE | Verb.AUTOSTART | Verb.QUIT:
                 self._on_app_action(action)
             case _:
                 assert_never(action.verb)

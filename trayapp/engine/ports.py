@@ -18,6 +18,7 @@ from trayapp.core.gate import Gate
 from trayapp.core.messages import Event, Note, Reply
 from trayapp.core.model import (
     AccessToken,
+    BrowserFault,
     DeviceCode,
     Login,
     Moment,
@@ -187,8 +188,9 @@ class SignIn(Protocol):
         show: Callable[[str], None],
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None],
+        browser_fault: Callable[[BrowserFault | None], None],
     ) -> NewLogin | Problem:
-        """The whole flow, by `spec.flow`. Cancelling it ends it.
+        """The whole flow, by `spec.flow`. Cancelling it ends it. `browser_fault` gets what came of opening the browser.
 
         `show` gets the page's URL once the redirect listener is bound, or right after `show_code` got the device code.
         With `browser` a person asked for it, and the page has been opened in the browser.

@@ -14,7 +14,7 @@ from textwrap import shorten
 from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
-from trayapp.core.model import DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
+from trayapp.core.model import BrowserFault, DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
 from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn, TokenIssuer
 
 log = logging.getLogger(__name__)
@@ -143,6 +143,7 @@ class SignIns:
                 show=lambda text: None if url.done() else url.set_result(text),
                 now=self._engine.now,
                 show_code=lambda code: self._show_code(name, code),
+                browser_fault=lambda fault: self._browser_opened(name, fault),
             )
         except Exception:
             log.exception("the sign-in of %s failed unexpectedly", name)
@@ -158,6 +159,12 @@ class SignIns:
     def _show_code(self, name: str, code: DeviceCode) -> None:
         """The code becomes part of the workload's state, so everything that shows the workload shows it."""
         self._engine.apply(name, SignInStarted(self._engine.now(), code))
+
+    def _browser_opened(self, name: str, fault: BrowserFault | None) -> None:
+        """Whether the page is in front of the person becomes part of the state as well."""
+        w = self._engine.workloads.get(name)
+        if w is not None and name in self._running and w.browser_fault is not fault:
+            self._engine.apply(name, SignInStarted(self._engine.now(), w.device, fault))
 
     def _ended(self, name: str, problem: Problem) -> None:
         """The sign-in ended without a login to use; `problem` says why."""

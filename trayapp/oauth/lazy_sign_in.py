@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.engine.ports import NewLogin
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ class LazySignIn:
         show: Callable[[str], None],
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None],
+        browser_fault: Callable[[BrowserFault | None], None],
     ) -> NewLogin | Problem:
         sign_in = await self._load()
-        return await sign_in.run(spec, browser=browser, show=show, now=now, show_code=show_code)
+        return await sign_in.run(
+            spec, browser=browser, show=show, now=now, show_code=show_code, browser_fault=browser_fault
+        )
 
     def paste(self, name: str, url: str) -> Problem | None:
         if self._sign_in is None:
@@ -53,6 +56,9 @@ class LazySignIn:
 
     def reopen(self, name: str) -> bool:
         return self._sign_in is not None and self._sign_in.reopen(name)
+
+    def page(self, name: str) -> str | None:
+        return self._sign_in.page(name) if self._sign_in is not None else None
 
     def steps(self, name: str) -> tuple[str, ...]:
         return self._sign_in.steps(name) if self._sign_in is not None else ()

@@ -8,18 +8,16 @@ in this task and not in the browser's connection, so a closed tab doesn't stop i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import os
 import secrets
 import socket
-import sys
 import threading
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec, Trouble
+from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
 from trayapp.core.quirks import extra_authorization_parameters, scope_parameter
 from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
@@ -33,6 +31,7 @@ from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
 from trayapp.oauth.registration import unregister
 from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
+from trayapp.system.browser import NoBrowserError, browse
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +42,21 @@ UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """What a person asked for, and whom to show it: `show` gets a page's address, `show_code` a device code (RFC 8628)."""
+    """What a person asked for, and whom to show it: `show` gets a page's address, `show_code` a device code (RFC 8628),
+    `browser_fault` whether the page opened."""
 
     browser: bool  # open the page on this machine
     show: Callable[[str], None]
     show_code: Callable[[DeviceCode], None]
+    browser_fault: Callable[[BrowserFault | None], None]
     now: Callable[[], Moment]
 
 
 class BrowserSignIn:
     """Runs sign-ins, at most one per workload at a time. All methods are called on the engine's loop.
 
-    `open_url` runs in a thread of its own, gets one https (or loopback) address and never a shell.
+    `open_url` runs in a thread of its own, gets one https (or loopback) address and never a shell; it works like
+    `system/browser.py:browse`.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class BrowserSignIn:
         self._linger = linger
         self._header_limit = header_limit
         self._running: dict[str, Flow | None] = {}  # None: not waiting for a redirect, or not yet
+        self._requests: dict[str, SignInRequest] = {}  # of those that run
         self._device_pages: dict[str, str] = {}  # workload → page where its device code is entered
         self._steps: dict[str, list[str]] = {}
         self._page_tasks = Tasks()
@@ -94,11 +97,13 @@ class BrowserSignIn:
         show: Callable[[str], None],
         now: Callable[[], Moment],
         show_code: Callable[[DeviceCode], None] = lambda _: None,
+        browser_fault: Callable[[BrowserFault | None], None] = lambda _: None,
     ) -> NewLogin | Problem:
         """Run the whole flow. Cancelling it closes the listener; only one runs per name."""
         if spec.name in self._running:
             return Problem("request", f"A sign-in of {spec.name} is under way already."[:200])
         self._running[spec.name] = None
+        request = self._requests[spec.name] = SignInRequest(browser, show, show_code, browser_fault, now)
         self._steps[spec.name] = []
         validator: ValidatorProcess | None = None
         try:
@@ -107,7 +112,7 @@ class BrowserSignIn:
             if isinstance(plan, Problem):
                 return plan
             validator = None if spec.flow == "device" else self._id_tokens.start_validator(plan.spec.scopes)
-            result = await self._with_client(plan, SignInRequest(browser, show, show_code, now))
+            result = await self._with_client(plan, request)
             if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
                 await self._clients.drop_client(spec.name)  # the next sign-in registers anew
             if isinstance(result, Problem) or result.id_token is None:
@@ -115,7 +120,7 @@ class BrowserSignIn:
             handed_over, validator = validator, None
             return self._id_tokens.with_check(result, plan.endpoints, now(), handed_over)
         finally:
-            del self._running[spec.name]
+            del self._running[spec.name], self._requests[spec.name]
             self._device_pages.pop(spec.name, None)
             if validator is not None:
                 await validator.close()
@@ -149,15 +154,18 @@ class BrowserSignIn:
         query = pasted_query(url, flow.redirect_uri)
         return Problem("request", NOT_WAITING) if query is None else flow.accept(query)
 
-    def reopen(self, name: str) -> bool:
-        """Open the page of the waiting flow once more; False if none waits."""
+    def page(self, name: str) -> str | None:
+        """The address of the page that the waiting flow waits for; None if none waits."""
         flow = self._running.get(name)
         if page := self._device_pages.get(name):
-            self._open(name, page)
-            return True
-        if flow is None or flow.answer.done():
+            return page
+        return None if flow is None or flow.answer.done() else flow.url
+
+    def reopen(self, name: str) -> bool:
+        """Open the page of the waiting flow once more; False if none waits."""
+        if (page := self.page(name)) is None:
             return False
-        self._open(name, flow.url)
+        self._open(name, page)
         return True
 
     async def close(self) -> None:
@@ -287,26 +295,34 @@ class BrowserSignIn:
 
     def _open(self, name: str, url: str) -> None:
         """Open the browser in a daemon thread: one that hangs holds up neither the loop nor the end of the program."""
+        loop, request = asyncio.get_running_loop(), self._requests.get(name)
+
+        def report(fault: BrowserFault | None) -> None:
+            if request is not None and self._requests.get(name) is request:
+                request.browser_fault(fault)
 
         def work() -> None:
+            fault: BrowserFault | None = None
             try:
-                opened = self._open_url(url)
+                if not self._open_url(url):
+                    fault = BrowserFault.UNCERTAIN
+            except NoBrowserError as error:
+                fault = BrowserFault.NOT_OPENED
+                log.warning("%s: no browser could be opened: %s", name, error)
             except Exception as exc:  # noqa: BLE001 - a broken browser setting must not end the sign-in
-                log.warning("%s: the browser could not be opened (%s)", name, type(exc).__name__)
-            else:
-                if not opened:
-                    log.warning("%s: no browser could be opened; open the shown address by hand", name)
+                fault = BrowserFault.NOT_OPENED
+                log.warning("%s: no browser could be opened (%s)", name, type(exc).__name__)
+            with contextlib.suppress(RuntimeError):  # the program has ended meanwhile
+                loop.call_soon_threadsafe(report, fault)
 
         threading.Thread(target=work, name=f"browser {name}", daemon=True).start()
 
 
 def open_browser(url: str) -> bool:
-    """Open the person's own browser. On Linux without a display none is tried: it would run inside the terminal."""
+    """Open the person's own browser, like `browse`, but only for a page of the web. Raises `NoBrowserError`."""
     if url_problem(url):
-        return False
-    if sys.platform.startswith("linux") and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
-        return False
-    return webbrowser.open(url)
+        raise NoBrowserError("its address is none of the web")
+    return browse(url)
 
 
 def _port_problem(spec: Spec) -> Problem:

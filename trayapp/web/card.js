@@ -130,7 +130,9 @@ export class Card {
     const { ref } = this;
     this.panel ??= this.makePanel();
     seen(this.panel, under || told);
-    if (under) say(ref.signingText, "A sign-in is under way. Nothing changes until it succeeds.");
+    const unopened = row.auth.browser_fault === "not_opened";
+    if (under && unopened) say(ref.signingText, "No browser could be opened. Open the sign-in page yourself; the tray menu copies its address.");
+    else if (under) say(ref.signingText, "A sign-in is under way. Nothing changes until it succeeds.");
     else if (told) say(ref.signingText, `The last sign-in did not work: ${problem.summary}`);
     seen(ref.acceptRow, !under && told && CONSENT.has(problem.kind));
     const page = asked?.authorization_url;
