@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import webbrowser
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -91,9 +90,7 @@ async def sign_in(idp: Idp, *scopes: str, client_id: str = Idp.client_id, redire
 def titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chromium: None) -> Path:
     """BROWSER is headless Chromium; the file gets the titles of the pages it saw."""
     file = tmp_path / "titles"
-    # In the foreground: it is started from a thread of the sign-in's own, and `webbrowser` never reaps the other kind.
     monkeypatch.setenv("BROWSER", browser.browser_command(file, background=False))
-    monkeypatch.setattr(webbrowser, "_tryorder", None)  # it reads BROWSER once in a process
     return file
 
 
