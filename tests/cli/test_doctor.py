@@ -65,6 +65,7 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
     checks = json.loads(capsys.readouterr().out)
     assert [
         ("configuration", OK),
+        ("files", OK),
         ("keyring", PROBLEM),
         ("tray host", WARNING),
         ("notifications", WARNING),

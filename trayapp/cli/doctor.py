@@ -16,6 +16,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.endpoint_checks import endpoints
+from trayapp.cli.file_checks import files
 from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
 
@@ -28,7 +29,7 @@ def run_checks(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
     config, first = configuration(paths, environ)
     report, app = running(paths)
-    checks = [*first, *asyncio.run(_network_checks(config, report)), autostart(), *app]
+    checks = [*first, *files(paths), *asyncio.run(_network_checks(config, report)), autostart(), *app]
     return [asdict(check) for check in checks]
 
 
