@@ -23,7 +23,7 @@ BUS_CONF = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configur
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={path}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>"""  # no service directory: nothing is started automatically
+<servicedir>{services}</servicedir></busconfig>"""  # an empty directory: nothing is started automatically
 
 
 def require() -> None:
@@ -53,7 +53,8 @@ class SecretService:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        for name in ("home", "data", "run", "config"):
+        self.services = root / "services"
+        for name in ("home", "data", "run", "config", "services"):
             (root / name).mkdir(mode=0o700)
         address = root / "run" / "bus"
         self.env = {
@@ -69,7 +70,7 @@ class SecretService:
         }
         self._address = address
         self._conf = root / "bus.conf"
-        self._conf.write_text(BUS_CONF.format(path=address))
+        self._conf.write_text(BUS_CONF.format(path=address, services=self.services))
         self._daemon: subprocess.Popen[bytes] | None = None
         self.start_bus()
 

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from trayapp.vault import kwallet
+
 if TYPE_CHECKING:
     from dbus_fast import Message
 
@@ -36,6 +38,7 @@ RULES = (
     f"type='signal',sender='{SERVICE}',interface='{INTERFACE}'",
     f"type='signal',sender='{SERVICE}',interface='{PROPERTIES}',member='PropertiesChanged',path_namespace='{ROOT}'",
     OWNER_RULE,
+    f"type='signal',interface='{kwallet.INTERFACE}',member='{kwallet.OPENED}'",
 )
 OTHER_COLLECTIONS = ("CollectionCreated", "CollectionDeleted")  # a login may have been in any of them
 
@@ -86,7 +89,7 @@ async def _listen(bus: SessionBus, on_up: Callable[[], None], *, returned: bool)
     end_task = asyncio.create_task(_wait_for_end(bus, signals), name="wait for the session bus to end")
     try:
         for rule in RULES:
-            await _call(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
+            await ask(bus, BUS, "/org/freedesktop/DBus", BUS, "AddMatch", "s", rule)
         if returned:
             on_up()
         while True:
@@ -107,7 +110,8 @@ def _enqueue(message: Message, signals: asyncio.Queue[Message | None]) -> None:
     owner = message.member == "NameOwnerChanged" and message.interface == BUS and message.body[0] == SERVICE
     lock = message.member == "PropertiesChanged" and message.body[0] == COLLECTION and "Locked" in message.body[1]
     changed = message.interface == INTERFACE and message.member in ("CollectionChanged", *OTHER_COLLECTIONS)
-    if owner or lock or changed:
+    wallet = message.interface == kwallet.INTERFACE and message.member == kwallet.OPENED
+    if owner or lock or changed or wallet:
         signals.put_nowait(message)
 
 
@@ -120,19 +124,21 @@ async def _is_available(bus: SessionBus, message: Message) -> bool:
     """Whether this signal is good news. A new owner is, even while locked: "locked" is more than "not there"."""
     if message.member == "NameOwnerChanged":
         return bool(message.body[2])
+    if message.member == kwallet.OPENED:
+        return True  # its collection stays locked until somebody unlocks it
     if message.member == "PropertiesChanged" and message.body[1]["Locked"].value:
         return False
     collection = message.path if message.member == "PropertiesChanged" else message.body[0]
-    alias = await _call(bus, SERVICE, ROOT, INTERFACE, "ReadAlias", "s", "default")
+    alias = await ask(bus, SERVICE, ROOT, INTERFACE, "ReadAlias", "s", "default")
     if alias is None:
         return False
     if message.member not in OTHER_COLLECTIONS and collection not in (alias, f"{ROOT}/aliases/default"):
         return False
-    locked = await _call(bus, SERVICE, alias, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
+    locked = await ask(bus, SERVICE, alias, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
     return locked is not None and not locked.value
 
 
-async def _call(
+async def ask(
     bus: SessionBus, destination: str, path: str, interface: str, member: str, signature: str, *body: Any
 ) -> Any:
     """The first value of the reply; None if the call failed. Never starts a service that isn't running."""
