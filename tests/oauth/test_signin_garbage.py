@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
+from asyncio.subprocess import PIPE
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import auth_server
+from tests.server.test_connections import FLOOD
 
 __all__ = ["quiet_log"]
 
@@ -49,6 +53,11 @@ GARBAGE = {  # HOST and PATH stand for the listener's own
     "error without state": (b"GET PATH?error=access_denied HTTP/1.1\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 400 "),
     "odd state": (b"GET PATH?code=x&state=%ff%00%f0 HTTP/1.1\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 400 "),
     "many parameters": (b"GET PATH?" + b"a=1&" * 99 + b" HTTP/1.1\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 400 "),
+    "HTTP/2": (b"GET PATH HTTP/2.0\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 505 "),
+    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 505 "),
+    "HTTP/1.2": (b"GET PATH HTTP/1.2\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 505 "),
+    "HTTP/3": (b"GET PATH HTTP/3\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 505 "),
+    "no version": (b"GET PATH\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 400 "),
     "markup": (b"GET PATH?error=<script>1</script> HTTP/1.1\r\nHost: HOST\r\n\r\n", b"HTTP/1.1 400 "),
 }
 
@@ -87,15 +96,46 @@ async def test_a_state_is_accepted_once() -> None:
     assert 1 == len(server.exchanged)
 
 
-async def test_a_parameter_that_comes_twice_is_refused() -> None:
-    """Which of two codes is meant cannot be known (RFC 6749 section 3.1); the attempt continues."""
+@pytest.mark.parametrize(
+    ("query", "which"),
+    [
+        ("code=a&iss=ISSUER&iss=https://evil.test&state=STATE", "iss"),
+        ("code=a&iss=ISSUER&iss=ISSUER&state=STATE", "iss"),
+        ("code=a&code=b&state=STATE", "code"),
+        ("error=access_denied&state=STATE&error=server_error", "error"),
+        ("code=a&state=STATE&state=other", "state"),
+        ("code=a&state=other&state=STATE", "state"),
+        ("code=a&state=STATE&session_state=1&session_state=2", "session_state"),
+        ("code=a&state=STATE&%3Cb%3E=1&%3Cb%3E=2", "a parameter"),
+        ("code=a&state=STATE&iss=&iss=", "iss"),
+    ],
+)
+@pytest.mark.parametrize("pasted", [False, True])
+async def test_a_parameter_that_comes_twice_ends_the_attempt(query: str, which: str, pasted: bool) -> None:
+    """Which of the two is meant cannot be known (RFC 6749 section 3.1): the sentence says so, and no code is exchanged."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        uri, state = await attempt.redirect_uri(), await attempt.state()
+        address = f"{uri}?{query.replace('STATE', state).replace('ISSUER', server.issuer)}"
+        if pasted:
+            assert attempt.signin.paste("github", address) is None
+        else:
+            assert 303 == (await get(address)).status_code
+        problem = await attempt.problem()
+
+    assert problem.summary.startswith(f"The server's answer has {which} twice")
+    assert [] == server.exchanged
+
+
+async def test_half_an_answer_is_refused() -> None:
+    """An address with the right state and no more, as people copy it; the attempt continues."""
 
     async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
         uri, state = await attempt.redirect_uri(), await attempt.state()
 
-        assert 400 == (await get(f"{uri}?code=a&code=b&state={state}")).status_code
         assert 400 == (await get(f"{uri}?state={state}")).status_code
         assert 400 == (await get(f"{uri}?state={state}&code=%00")).status_code
+        assert 400 == (await get(f"{uri}?code=a&code=b&state=wrong&state=wrong")).status_code
         assert await attempt.waits()
 
 
@@ -113,6 +153,32 @@ async def test_slow_senders_are_cut_off_and_lock_nobody_out() -> None:
         assert b"" == await asyncio.wait_for(slow[-1][0].read(), 2)
         for _, writer in slow:
             writer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root becomes another user")
+async def test_another_user_cannot_lock_the_browser_out() -> None:
+    """However many connections another user opens to the listener, and opens again as they are dropped."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        port = urlsplit(await attempt.redirect_uri()).port
+        flood = await asyncio.create_subprocess_exec(
+            "setpriv", "--reuid=65534", "--clear-groups", sys.executable, "-I", "-c", FLOOD, str(port), stdout=PIPE
+        )  # fmt: skip
+        try:
+            assert flood.stdout is not None
+            await flood.stdout.readline()
+            host = urlsplit(await attempt.redirect_uri()).netloc
+            slow = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.3)  # the browser is slow, and others are not
+            slow[1].write(f"GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert (await slow[0].read()).startswith(b"HTTP/1.1 404 ")
+            slow[1].close()
+            tab = asyncio.create_task(browse(await attempt.url()))
+            await attempt.login()
+            await tab
+        finally:
+            flood.kill()
+            await flood.wait()
 
 
 async def test_a_client_that_resets_disturbs_nobody() -> None:

@@ -53,6 +53,17 @@ def test_the_user_behind_a_connection(kernel: SockDiag, listening: socket.socket
             assert kernel.user_id(peer, own) is None  # the kernel still has it, as root's
 
 
+def test_a_connection_over_ipv6(kernel: SockDiag) -> None:
+    """From ::1 to ::1."""
+
+    try:
+        listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with listening, socket.create_connection(listening.getsockname()[:2]) as asking:
+        assert os.getuid() == kernel.user_id(asking.getsockname()[:2], listening.getsockname()[:2])
+
+
 def test_what_is_no_connection(kernel: SockDiag, listening: socket.socket) -> None:
     """Neither a port that nobody uses nor one on which somebody listens."""
 

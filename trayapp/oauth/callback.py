@@ -17,12 +17,15 @@ from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 
+from trayapp.server.peers import Owner, Peers
+
 HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
 HEADER_LIMIT = 10.0  # s to send them
-CONNECTIONS_MAX = 64  # the oldest is dropped first, so that slow senders can't lock the browser out
+CONNECTIONS_MAX = 64  # the oldest is dropped first, other users' before this one's: nobody can lock the browser out
 PAGE_LIMIT = 60.0  # s that the page waits for the exchange, which has a limit of its own
 
 REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
+OTHER_VERSION = re.compile(rb"[!-~]+ [!-~]+ HTTP/(?!1\.[01])[0-9](\.[0-9])?")
 HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
 
 STYLE = (
@@ -98,7 +101,8 @@ class RedirectListener:
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
         self._listen_on_ipv6 = host == "localhost"
         self._servers: list[asyncio.Server] = []
-        self._tasks: dict[asyncio.Task[None], None] = {}  # in order of arrival
+        self._tasks: dict[asyncio.Task[None], bool] = {}  # in order of arrival; whether it is this user's
+        self._peers = Peers()
         self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._page_served = asyncio.Event()
         self.redirected = False  # a browser has been sent to the clean address
@@ -109,6 +113,7 @@ class RedirectListener:
             self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_MAX))
         except OSError:
             self._sock.close()
+            self._peers.close()
             raise
         if self._listen_on_ipv6:
             with contextlib.suppress(OSError):  # no IPv6, or the port is taken there: IPv4 still answers
@@ -122,6 +127,7 @@ class RedirectListener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._peers.close()
         self._outcome.cancel()
         self._page_served.set()  # the page can't be requested any more
 
@@ -140,9 +146,10 @@ class RedirectListener:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a stream's callback runs in a task
-        self._tasks[task] = None
+        peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        self._tasks[task] = bool(peer and own) and self._peers.owner(peer[:2], own[:2])[0] is Owner.OWN
         if len(self._tasks) > CONNECTIONS_MAX:
-            next(iter(self._tasks)).cancel()
+            min(self._tasks, key=self._tasks.__getitem__).cancel()  # the first of the smallest
         # Cancelled means that the attempt has ended or that a newer connection needed the room: a normal end here.
         with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
             try:
@@ -189,7 +196,7 @@ class RedirectListener:
         request_line = REQUEST_LINE.fullmatch(first)
         headers = [match.groups() for line in rest if (match := HEADER.fullmatch(line))]
         if request_line is None or len(headers) != len(rest):
-            return "", "400 Bad Request"
+            return "", "505 HTTP Version Not Supported" if OTHER_VERSION.fullmatch(first) else "400 Bad Request"
         hosts = [value.rstrip() for name, value in headers if name.lower() == b"host"]
         if len(hosts) != 1 or hosts[0].decode("latin-1") not in self._hosts:
             return "", "403 Forbidden"  # a foreign page whose name resolves to this machine (DNS rebinding)

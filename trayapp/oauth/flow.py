@@ -25,9 +25,9 @@ from trayapp.oauth.metadata import Endpoints
 
 VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
 PARAMETERS_MAX = 32  # parameters of a redirect, which has about five
-UNIQUE_PARAMETERS = ("code", "state", "error", "iss")  # may come only once (RFC 6749 section 3.1)
 VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 # RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: error code → kind of problem, sentence.
 ERRORS: Mapping[str, tuple[str, str]] = {
@@ -63,17 +63,20 @@ class Flow:
         """Take the query of a redirect. None if it was the awaited one, even if it brings an error; otherwise why it
         wasn't."""
         parameters = read_query(query)
-        # A pasted text may hold anything, lone surrogates included.
-        state = (parameters or {}).get("state", "").encode("utf-8", "surrogatepass")
-        if parameters is None or not hmac.compare_digest(state, self.state.reveal().encode()):
+        if not any(map(self._is_own_state, parameters.get("state", ()))):
             return Problem("request", NOT_WAITING)
         if self.answer.done():
             return Problem("request", "That address was used already.")
-        answer = self._read_answer(parameters)
+        repeated = [name for name, values in parameters.items() if len(values) > 1]
+        answer = _repeats(repeated[0]) if repeated else self._read_answer({k: v for k, (v,) in parameters.items()})
         if answer is None:
             return Problem("request", "That address holds neither a code nor an error.")
         self.answer.set_result(answer)
         return None
+
+    def _is_own_state(self, state: str) -> bool:
+        # A pasted text may hold anything, lone surrogates included.
+        return hmac.compare_digest(state.encode("utf-8", "surrogatepass"), self.state.reveal().encode())
 
     def _read_answer(self, parameters: Mapping[str, str]) -> Secret | Problem | None:
         # RFC 9207 section 2.4: neither a code nor an error from another issuer counts.
@@ -113,14 +116,24 @@ def begin(
     return Flow(spec.name, url, redirect_uri, Secret(state), Secret(verifier), endpoints, answer)
 
 
-def read_query(query: str) -> dict[str, str] | None:
-    """The parameters of a redirect; None if it isn't a query or repeats a parameter that must be unique."""
+def _repeats(name: str) -> Problem:
+    """Which of two values is meant can't be known (RFC 6749 section 3.1). With our state, it is the server's answer."""
+    which = name if PARAMETER.fullmatch(name) else "a parameter"
+    return Problem(
+        "request", f"The server's answer has {which} twice, so nothing was sent to it. Try again, or tell its operator."
+    )
+
+
+def read_query(query: str) -> dict[str, list[str]]:
+    """The parameters of a redirect and their values; none if it isn't a query, or has too many."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX)
     except ValueError:
-        return None
-    names = [name for name, _ in pairs]
-    return None if any(names.count(name) > 1 for name in UNIQUE_PARAMETERS) else dict(pairs)
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def pasted_query(text: str, redirect_uri: str) -> str | None:

@@ -17,7 +17,7 @@ _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
 _REQUEST = struct.Struct("=BBBxI")  # struct inet_diag_req_v2: family, protocol, extensions, states
-_SOCKET_ID = struct.Struct("!HH4s12x4s12x4x8s")  # struct inet_diag_sockid: ports, addresses, interface, cookie
+_SOCKET_ID = struct.Struct("!HH16s16s4x8s")  # struct inet_diag_sockid: ports, addresses, interface, cookie
 _NO_COOKIE = b"\xff" * 8
 _ALL_STATES = 0xFFFFFFFF
 # struct inet_diag_msg: family and 3 bytes, socket id, expires, receive queue, send queue, user id, inode
@@ -43,15 +43,16 @@ class SockDiag:
         self._kernel.close()
 
     def user_id(self, address: Address, other_end: Address) -> int | None:
-        """The user id of the socket at `address` that is connected to `other_end`; both are IPv4.
+        """The user id of the socket at `address` that is connected to `other_end`. IPv4 or IPv6.
 
         None if there is none here (another network namespace, another machine), or if its program has closed it.
         Raises `OSError` if the kernel doesn't say.
         """
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        addressed = socket.inet_aton(address[0]), socket.inet_aton(other_end[0])
-        wanted = _SOCKET_ID.pack(address[1], other_end[1], *addressed, _NO_COOKIE)
-        request = _REQUEST.pack(socket.AF_INET, socket.IPPROTO_TCP, 0, _ALL_STATES) + wanted
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        addresses = (socket.inet_pton(family, each) for each, _ in (address, other_end))
+        wanted = _SOCKET_ID.pack(address[1], other_end[1], *addresses, _NO_COOKIE)
+        request = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _ALL_STATES) + wanted
         size = _HEADER.size + len(request)
         self._kernel.send(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, 1, self._sequence, 0) + request)
         while True:  # the kernel answers before send() returns
