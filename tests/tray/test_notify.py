@@ -97,10 +97,11 @@ async def test_a_daemon_that_reads_markup_gets_escaped_text(bus: Bus) -> None:
     assert "&lt;b&gt;a &amp; b&lt;/b&gt;" == daemon.service.calls[0][4]
 
 
-async def test_xfces_daemon_gets_no_default_action(bus: Bus) -> None:
-    """It would draw a button without a label."""
+@pytest.mark.parametrize("server", ["Xfce Notify Daemon", "lxqt-notificationd"])
+async def test_daemons_that_draw_it_as_a_button_get_no_default_action(bus: Bus, server: str) -> None:
+    """Xfce's would have no label, LXQt's leaves no room for those of the others."""
 
-    async with NotificationSession(bus, "actions", server="Xfce Notify Daemon") as daemon:
+    async with NotificationSession(bus, "actions", server=server) as daemon:
         await daemon.notifier.show(notice())
     assert ["0", "Reauthorize", "1", "Retry now"] == daemon.service.calls[0][5]
 

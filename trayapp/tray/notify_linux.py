@@ -35,8 +35,9 @@ LONGEST_RETRY = 60.0  # s; only while there is something to show and no signal t
 SERVER_TIMEOUT = -1  # the daemon decides how long it is shown
 NORMAL_URGENCY = 1  # urgency
 DISMISSED = 2  # reason of NotificationClosed: by the person
-# xfce4-notifyd shows the default action as one more button, without a label: https://docs.xfce.org/apps/xfce4-notifyd/spec
-NO_DEFAULT_ACTION = "Xfce Notify Daemon"
+# Both show the default action as one more button: Xfce's without a label (https://docs.xfce.org/apps/xfce4-notifyd/spec),
+# LXQt's so that the labels of the others are cut off.
+NO_DEFAULT_ACTION = ("Xfce Notify Daemon", "lxqt-notificationd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class LinuxChannel:
                 owner=information.sender or "",
                 actions="actions" in capability_names,
                 markup="body-markup" in capability_names,
-                default_action=information.body[0] != NO_DEFAULT_ACTION,
+                default_action=information.body[0] not in NO_DEFAULT_ACTION,
             )
         return self._daemon
 
