@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trayapp.core.model import Secret
+from trayapp.system.plain_files import read_plain
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 TOKEN_BYTES = 32  # of randomness, for links and for keys; 16 would do
@@ -114,8 +115,7 @@ class PageKeys:
 def _load(path: Path) -> dict[str, float]:
     try:
         private_file(path)
-        with path.open("rb") as file:
-            found = _parse(file.read(FILE_MAX + 1))
+        found = _parse(read_plain(path, FILE_MAX, follow=False))
     except FileNotFoundError:
         return {}
     except (NotPrivateError, OSError) as error:

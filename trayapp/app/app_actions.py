@@ -15,10 +15,12 @@ from trayapp.core.model import Moment
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.publisher import AppFields
-from trayapp.system.private_files import write_private
+from trayapp.system.plain_files import read_plain
+from trayapp.system.private_files import NotPrivateError, write_private
 
 log = logging.getLogger(__name__)
 
+MUTED_MAX = 100  # bytes; ours has four
 QUIT_AGAIN = 30.0  # s; a second *Quit* within this time quits even with unsaved logins
 
 
@@ -86,13 +88,16 @@ class AppActions:
     def muted(self, default: bool) -> bool:
         """The last choice in the menu; `default` before the first one."""
         try:
-            return self._muted_file.read_text(encoding="utf-8").strip() == "yes"
-        except (OSError, ValueError):
+            return read_plain(self._muted_file, MUTED_MAX).strip() == b"yes"
+        except OSError:
             return default
 
     def _toggle_mute(self) -> None:
         muted = not self._engine.snapshot().muted
-        write_private(self._muted_file, "yes\n" if muted else "no\n")
+        try:
+            write_private(self._muted_file, "yes\n" if muted else "no\n")
+        except (NotPrivateError, OSError) as error:
+            log.warning("the choice of Mute is good for this run only: %s", error)
         self._engine.set_app_fields(muted=muted)
 
     def _quit_clicked(self) -> None:

@@ -50,14 +50,14 @@ class ConfigurationReader:
         files: tuple[Path, ...],
         engine: ConfiguredEngine,
         warnings: WarningLines,
-        before_read: Callable[[], None],
+        has_read: Callable[[], None],
     ) -> None:
-        """`files` are the site-wide file and the user's; `before_read` is called before each reading."""
+        """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found."""
         self._load = load
         self._files = files
         self._engine = engine
         self._warnings = warnings
-        self._before_read = before_read
+        self._has_read = has_read
         self._worker = Worker("configuration", READ_LIMIT)
         self.settings = Settings()
         self.watch = ConfigurationFiles(files, self._worker, lambda: self._stamps, self.read)
@@ -67,12 +67,12 @@ class ConfigurationReader:
 
     async def read(self) -> tuple[list[str], list[str]]:
         """Read the files and apply them. Returns errors and warnings, as sentences."""
-        self._before_read()
         try:
             self._stamps, result = await self._worker.run(self._job)
         except (HangingError, ClosedError):
             self._stamps = None
             return self._reject([f"{self._files[-1]} cannot be read: {NOT_RESPONDING}"]), []
+        self._has_read()
         match result:
             case ConfigError():
                 return self._reject([str(mistake) for mistake in result.mistakes]), []

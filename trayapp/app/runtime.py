@@ -119,7 +119,7 @@ class Runtime:
             (paths.runtime_dir, paths.other_runtime_dir), parts.announce, lambda text: self.warnings.set("server", text)
         )
         self.configuration = ConfigurationReader(
-            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._before_read
+            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._has_read
         )
         self.notifier = Notifier(
             self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
@@ -335,7 +335,7 @@ class Runtime:
     async def _read(self) -> None:
         await self.configuration.read()
 
-    def _before_read(self) -> None:
+    def _has_read(self) -> None:
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
 
     def _time_passed(self, now: Moment) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason, runnable
+from trayapp.system.plain_files import read_plain, within
 
 FILE = "amberlight.desktop"
 UNIT = "systemd/user/default.target.wants/amberlight.service"  # what `systemctl --user enable amberlight` makes
@@ -79,7 +80,7 @@ class DesktopEntry:
         """The state of the first entry that exists: it overrides the others."""
         for path in self._files():
             try:
-                found = read_entry(path)
+                found = _read_within(path)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
@@ -130,10 +131,14 @@ class DesktopEntry:
         return not here or ((not only or bool(here & only)) and not here & never)
 
 
+def _read_within(path: Path) -> dict[str, str]:
+    """`read_entry` for whoever can't wait for a share that is gone."""
+    return within(path, lambda: read_entry(path))
+
+
 def read_entry(path: Path) -> dict[str, str]:
     """The keys of the [Desktop Entry] group, unparsed. Raises `OSError`, and `ValueError` for what is not UTF-8."""
-    with path.open("rb") as file:
-        text = file.read(MAX_ENTRY_SIZE).decode("utf-8")
+    text = read_plain(path, MAX_ENTRY_SIZE).decode("utf-8")
     entry: dict[str, str] = {}
     group = ""
     for line in (line.strip() for line in text.splitlines()):

@@ -18,8 +18,10 @@ from pathlib import Path
 from xml.parsers.expat import ExpatError
 
 from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason
+from trayapp.system.plain_files import read_plain
 
 LABEL = "io.github.amberlight"
+MAX_AGENT_SIZE = 65536  # bytes; ours has a few hundred
 LAUNCHCTL_LIMIT = 10.0  # s; launchctl answers immediately or not at all
 SETTINGS = "System Settings, General, Login Items"
 
@@ -56,7 +58,7 @@ class LaunchAgent:
 
     def status(self) -> State:
         try:
-            agent = plistlib.loads(self.file.read_bytes())
+            agent = plistlib.loads(read_plain(self.file, MAX_AGENT_SIZE))
         except FileNotFoundError:
             return State(Kind.OFF, "Off: Amberlight does not start at login.")
         except OSError as error:

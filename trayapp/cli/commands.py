@@ -152,10 +152,12 @@ def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
 def logs(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.log_tail import follow, last_lines
 
-    if not paths.log_file.exists():
+    try:
+        lines = last_lines(paths.log_file, arguments.count)
+    except FileNotFoundError:
         print_error(f"amberlight: there is no log yet ({paths.log_file})")
         return FAILED
-    for line in last_lines(paths.log_file, arguments.count):
+    for line in lines:
         print_line(clean(line))
     if arguments.follow:
         for line in follow(paths.log_file):

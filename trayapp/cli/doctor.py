@@ -19,6 +19,7 @@ from trayapp.cli.endpoint_checks import endpoints
 from trayapp.cli.file_checks import files
 from trayapp.config.loader import Config, ConfigError, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check, Report, keyring_check
+from trayapp.system.plain_files import within
 
 BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
@@ -49,9 +50,12 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
     """The configuration, and a check for each mistake in it."""
     name = "configuration"
     try:
-        config = load(paths, environ)
+        config = within(paths.config_file, lambda: load(paths, environ))
     except ConfigError as error:
         return None, [Check(name, PROBLEM, str(m), "Mend this line and save the file.") for m in error.mistakes]
+    except OSError as error:
+        text = f"{error.filename or paths.config_file} cannot be read: {error.strerror}."
+        return None, [Check(name, PROBLEM, text, "Check the disk or network share it is on.")]
     count = len(config.workloads)
     if not config.files:
         text = f"No workload yet; there is no {paths.config_file}."

@@ -9,19 +9,21 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO
 
+from trayapp.system.plain_files import open_plain, within
+
 POLL = 0.3  # s
 _BLOCK = 1 << 16  # bytes
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last `count` lines."""
-    with path.open("r", encoding="utf-8", errors="replace") as file:
+    """The last `count` lines. Raises `OSError`."""
+    with os.fdopen(within(path, lambda: open_plain(path)), encoding="utf-8", errors="replace") as file:
         return [line.rstrip("\n") for line in deque(file, maxlen=count)]
 
 
 def follow(path: Path, sleep: Callable[[float], object] = time.sleep) -> Generator[str, None, None]:
     """Yield lines as they are written, forever. A file that was replaced or truncated is read from its start."""
-    file: BinaryIO = path.open("rb")
+    file: BinaryIO = os.fdopen(open_plain(path), "rb")
     try:
         file.seek(0, os.SEEK_END)
         partial_line = b""
@@ -47,7 +49,7 @@ def _current(path: Path, file: BinaryIO, partial_line: bytes) -> tuple[BinaryIO,
         if file.tell() < opened.st_size:
             return file, partial_line
         file.close()
-        return path.open("rb"), b""
+        return os.fdopen(open_plain(path), "rb"), b""
     if named.st_size < file.tell():
         file.seek(0)
         return file, b""

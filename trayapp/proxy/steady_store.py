@@ -10,6 +10,7 @@ from trayapp.mcp import noted, sessions
 from trayapp.mcp.messages import Json
 from trayapp.mcp.noted import Notes
 from trayapp.mcp.sessions import Session, Sessions
+from trayapp.system.plain_files import read_plain
 from trayapp.system.private_files import NotPrivateError, write_private
 
 log = logging.getLogger(__name__)
@@ -133,8 +134,7 @@ class SteadyStore:
 def _read(path: Path) -> str:
     """The text; empty if there is none, or what is there cannot be one of ours."""
     try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > FILE_MAX:
-            return ""
-        return path.read_text(encoding="utf-8")
+        content = read_plain(path, FILE_MAX, follow=False)
+        return content.decode("utf-8") if len(content) <= FILE_MAX else ""
     except (OSError, ValueError):
         return ""

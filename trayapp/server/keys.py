@@ -14,6 +14,7 @@ import secrets
 from pathlib import Path
 
 from trayapp.core.model import Secret
+from trayapp.system.plain_files import read_plain
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 KEY_BYTES = 32  # of randomness (SECURITY.md 28)
@@ -56,8 +57,7 @@ class Keys:
     def _load(self) -> dict[str, Secret]:
         try:
             private_file(self._path)
-            with self._path.open("rb") as file:
-                found = _parse(file.read(FILE_MAX + 1))
+            found = _parse(read_plain(self._path, FILE_MAX, follow=False))
         except FileNotFoundError:
             return {}
         except (NotPrivateError, OSError) as error:

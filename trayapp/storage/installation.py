@@ -11,11 +11,13 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from trayapp.system.plain_files import read_plain, within
 from trayapp.system.private_files import NotPrivateError, private_file, write_private
 
 log = logging.getLogger(__name__)
 
 FILE = "install-id"
+FILE_MAX = 1000  # bytes; ours has 17
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -26,7 +28,7 @@ def install_id(directory: Path, *copies: Path) -> str:
     read or written is only logged.
     """
     places = [directory / FILE, *(copy / FILE for copy in copies)]
-    found = [_read(places[0]), *(_or_empty(_read, place) for place in places[1:])]
+    found = [_read(places[0]), *(_of_copy(_read, place) for place in places[1:])]
     known = next((text for text in found if text), "")
     if not known:
         known = secrets.token_hex(8)
@@ -34,8 +36,8 @@ def install_id(directory: Path, *copies: Path) -> str:
     if found[0] != known:
         write_private(places[0], known + "\n")
     for place, text in zip(places[1:], found[1:], strict=True):
-        if text != known:
-            _or_empty(_write_copy, place, known)
+        if text not in (known, None):
+            _of_copy(_write_copy, place, known)
     return known
 
 
@@ -44,20 +46,20 @@ def _write_copy(place: Path, text: str) -> str:
     return text
 
 
-def _or_empty(work: Callable[..., str], place: Path, *more: str) -> str:
-    """The result of `work` on a copy; empty if it fails, which is logged."""
+def _of_copy(work: Callable[..., str], place: Path, *more: str) -> str | None:
+    """The result of `work` on a copy, which may lie on a share that is gone; None if it fails, which is logged."""
     try:
-        return work(place, *more)
+        return within(place, lambda: work(place, *more))
     except (NotPrivateError, OSError) as error:
         log.warning("No copy of the installation id can be kept: %s", error)
-        return ""
+        return None
 
 
 def _read(path: Path) -> str:
     """The id in `path`, or empty: a damaged file is replaced like a missing one, and its text is logged."""
     private_file(path)
     try:
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        text = read_plain(path, FILE_MAX, follow=False).decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return ""
     if _ID.fullmatch(text):

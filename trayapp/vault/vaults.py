@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from trayapp.system import session_bus
+from trayapp.system.plain_files import read_plain
 from trayapp.vault.allowed_keyrings import (
     ALLOWED,
     CHAINER,
@@ -30,6 +31,8 @@ from trayapp.vault.allowed_keyrings import (
 from trayapp.vault.login_store import Vault
 
 log = logging.getLogger(__name__)
+
+SETTINGS_MAX = 65536  # bytes of keyringrc.cfg
 
 
 def choose() -> Vault:
@@ -89,15 +92,17 @@ def _named_choice() -> str:
     if named := os.environ.get("PYTHON_KEYRING_BACKEND", "").strip():
         return named
     file = _library_settings() / "keyringrc.cfg"
-    if not file.exists():
+    try:
+        text = read_plain(file, SETTINGS_MAX).decode("utf-8")
+    except (OSError, UnicodeDecodeError):
         return ""
     import configparser
 
     parser = configparser.RawConfigParser()
     try:
-        parser.read(file, encoding="utf-8")
+        parser.read_string(text)
         return parser.get("backend", "default-keyring", fallback="").strip()
-    except (configparser.Error, OSError, UnicodeDecodeError):
+    except configparser.Error:
         return ""
 
 
