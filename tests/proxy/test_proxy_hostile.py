@@ -23,6 +23,8 @@ from trayapp.core.model import Spec
 from trayapp.oauth.wire import Wire
 from trayapp.proxy.mapping import ANNOUNCED_MAX, SseEndpoints, parse, split_upstream
 from trayapp.proxy.upstream import ProxyUnusable, Upstreams
+from trayapp.server import peers
+from trayapp.server.peers import Owner
 
 
 async def fine(request: web.BaseRequest) -> web.StreamResponse:
@@ -170,6 +172,18 @@ async def test_no_key_where_none_is_wanted(up: Upstream, tmp_path: Path) -> None
 
         assert 200 == (await talk(site.server, request(site, key=None)))[0]
         assert 200 == (await talk(site.server, request(site, key="wrong")))[0]
+
+
+@pytest.mark.parametrize(("owner", "status"), [(Owner.ALLOWED, 200), (Owner.UNKNOWN, 403)])
+async def test_a_workload_without_a_key_is_closed_to_containers(
+    up: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Owner, status: int
+) -> None:
+    """`require_key = false` trusts users; whose program is behind another network namespace nobody knows."""
+
+    monkeypatch.setattr(peers.Peers, "owner", lambda self, peer, own: (owner, None))
+    async with proxied(up.url, tmp_path, require_key=False) as site:
+        assert status == (await talk(site.server, request(site, key=None)))[0]
+        assert 200 == (await talk(site.server, request(site)))[0]
 
 
 async def test_it_is_no_forward_proxy(site: Site, up: Upstream) -> None:

@@ -23,6 +23,7 @@ from trayapp.server.replies import Refusal, error_reply
 HEADERS_LIMIT = 10.0  # s for the first request's line and headers; a client on this machine needs none
 LINGER = 0.5  # s in which a refused client may finish what it is sending, else it may never read why
 LINGERING_MAX = 8  # refused connections that are open at the same time; further ones are cut off
+LOG_SPACING = 60.0  # s between two lines that say that all connections are taken
 LOGGED_USERS_MAX = 100
 
 # What llhttp says of `HTTP/3.0`, of `HTTP/3`, and of the preface of an HTTP/2 connection.
@@ -92,7 +93,7 @@ class Connections:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._lingering: set[_Door] = set()
-        self._full: set[Owner] = set()  # whose share was full last time; logged once
+        self._full_logged: dict[Owner, float] = {}  # when the log last said that this share was full
         self._refused_users: set[int | None] = set()  # logged once
 
     def protocol(self) -> asyncio.Protocol:
@@ -117,7 +118,6 @@ class Connections:
             self._log_foreign(user)
             self._refuse(door, transport, FOREIGN)
         elif self._has_room(owner) or self._make_room(owner):
-            self._full.discard(owner)
             self._admit(transport, owner)
         else:
             self._log_full(owner)
@@ -187,11 +187,13 @@ class Connections:
                 self._drop(connection)
 
     def _log_full(self, owner: Owner) -> None:
-        if owner not in self._full:
-            self._full.add(owner)
-            whose = " of unknown owners (containers)" if owner is Owner.UNKNOWN else ""
-            count = len(self._open) if owner is Owner.OWN else self._by_owner[owner]
-            log.warning("%d connections%s to the local server are open; further ones are refused for now", count, whose)
+        now = asyncio.get_running_loop().time()
+        if now - self._full_logged.get(owner, float("-inf")) < LOG_SPACING:
+            return
+        self._full_logged[owner] = now
+        whose = " of unknown owners (containers)" if owner is Owner.UNKNOWN else ""
+        count = len(self._open) if owner is Owner.OWN else self._by_owner[owner]
+        log.warning("%d connections%s to the local server are open; further ones are refused for now", count, whose)
 
     def _log_foreign(self, user: int | None) -> None:
         if user not in self._refused_users and len(self._refused_users) < LOGGED_USERS_MAX:

@@ -8,7 +8,9 @@ know sits in another network namespace, such as a container's.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Callable, Collection
 from enum import Enum
 
@@ -18,6 +20,8 @@ from trayapp.system import sock_diag
 from trayapp.system.sock_diag import Address, SockDiag
 
 ROOT = 0  # may do everything anyway; WSL forwards Windows' connections as root
+
+log = logging.getLogger(__name__)
 
 
 class Owner(Enum):
@@ -40,6 +44,8 @@ class Peers:
     def __init__(self, allowed: Callable[[], Collection[int]] = lambda: ()) -> None:
         self._allowed = allowed
         self._kernel = SockDiag() if is_supported() else None
+        if self._kernel is None and sys.platform == "linux":
+            log.info("this system does not say whose a connection is: other users may connect, and need a key")
 
     def close(self) -> None:
         """Ask no more."""
