@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 Key = tuple[str, ...]
 
@@ -21,25 +23,47 @@ _TOKEN = re.compile(rf"#[^\n]*|{_MULTI_LINE}|(?P<key>{_PART}(?:[ \t]*\.[ \t]*{_P
 _PARTS = re.compile(_PART)
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A table header or a key with its value: `text[start:end]`."""
+
+    key: Key  # of a key: below its table
+    start: int
+    end: int
+    header: bool = False
+    array: bool = False  # a header in double brackets
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """The statements of a text that `tomllib` accepts, in order."""
+    at = _skip_blank(text, 0)
+    while at < len(text):
+        start = at
+        if text[at] == "[":
+            brackets = 2 if text.startswith("[[", at) else 1
+            key, at = _dotted_key(text, at + brackets)
+            at += brackets
+            yield Statement(key, start, at, header=True, array=brackets == 2)
+        else:
+            key, at = _dotted_key(text, at)
+            at = _value_end(text, at + 1)
+            yield Statement(key, start, at)
+        at = _skip_blank(text, at)
+
+
 def key_lines(text: str) -> dict[Key, int]:
     """Path of a key → its line, from 1. Keys inside an inline table aren't included; see `line_of`."""
     lines: dict[Key, int] = {}
     table: Key = ()
     line, counted_to = 1, 0
-    at = _skip_blank(text, 0)
-    while at < len(text):
-        line, counted_to = line + text.count("\n", counted_to, at), at
-        if text[at] == "[":
-            brackets = 2 if text.startswith("[[", at) else 1
-            table, at = _dotted_key(text, at + brackets)
+    for statement in statements(text):
+        line, counted_to = line + text.count("\n", counted_to, statement.start), statement.start
+        if statement.header:
+            table = statement.key
             lines.setdefault(table, line)
-            at += brackets
-        else:
-            key, at = _dotted_key(text, at)
-            for end in range(1, len(key) + 1):
-                lines.setdefault(table + key[:end], line)
-            at = _value_end(text, at + 1)
-        at = _skip_blank(text, at)
+            continue
+        for end in range(1, len(statement.key) + 1):
+            lines.setdefault(table + statement.key[:end], line)
     return lines
 
 

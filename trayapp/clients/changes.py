@@ -1,0 +1,162 @@
+"""Writing a client's file, and undoing it: the first backup is kept, so that the last `disconnect` can put it back.
+
+What we wrote is remembered by its digest. If nobody else has changed the file since, taking our last entry out restores
+the file byte for byte, or deletes it if it was ours alone; otherwise only our entries are taken out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trayapp.clients import files
+from trayapp.clients.connections import own_entries
+from trayapp.clients.edits import EditError, servers
+from trayapp.clients.files import FileContents, FileError
+from trayapp.clients.table import Client
+from trayapp.system.plain_files import within
+from trayapp.system.private_files import NotPrivateError, private_directory, replace_file, write_private
+
+LOCK_LIMIT = 10.0  # s; a change takes milliseconds
+RECORD = "connected.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What is remembered of a file: the digest of what we wrote last, and the backup of what was there before us."""
+
+    digest: str
+    backup: str | None  # None with `made`: there was no file; without: it can't be put back as a whole
+    made: bool = False
+
+
+def read(client: Client, file: Path) -> FileContents:
+    """The client's file; an empty text if there is none. Raises `FileError`."""
+    try:
+        return files.read(file)
+    except FileError:
+        if within(file, lambda: os.path.lexists(file)):  # a dangling link, a directory, a file that can't be read
+            if within(file, file.is_symlink) and not within(file, file.exists):
+                raise FileError(f"{file} is a link to a file that isn't there") from None
+            raise
+        return FileContents(file, b"", "")
+
+
+class Changes:
+    """Edits clients' files. `state_dir` is ours; `stamp` names a backup."""
+
+    def __init__(self, state_dir: Path, stamp: Callable[[], str]) -> None:
+        self._record = state_dir / RECORD
+        self._stamp = stamp
+
+    def apply(self, client: Client, file: Path, edit: Callable[[str], str]) -> bool:
+        """Write `edit(text)` for the file's text; False if that is what it says already.
+
+        Raises `FileError` or `EditError`, both naming the file; then it is as it was.
+        """
+        with self._locked():
+            old = read(client, file)
+            try:
+                after = edit(old.text)
+                ours = bool(own_entries(servers(client, after)))
+            except EditError as error:
+                raise EditError(f"{file}: {error}") from None
+            if after == old.text:
+                return False
+            records = self._load()
+            known = records.pop(str(file), None)
+            unchanged = known is not None and known.digest == _digest(old.data)
+            if known is not None and unchanged and not ours and self._restored(client, file, old, known, after):
+                self._save(records)
+                return True
+            records[str(file)] = self._write(file, old, after, known if unchanged else None, fresh=known is None)
+            if not ours:
+                del records[str(file)]
+            self._save(records)
+            return True
+
+    def _write(self, file: Path, old: FileContents, after: str, known: _Written | None, *, fresh: bool) -> _Written:
+        digest = _digest(after.encode())
+        if not old.data and not file.exists():
+            _create(file, after)
+            made = _Written(digest, None, made=True)
+        else:
+            backup = files.replace(old, after, self._stamp(), private=True)
+            if known is None:
+                made = _Written(digest, str(backup) if fresh else None)
+            else:
+                made = _Written(digest, known.backup, known.made)
+                backup.unlink(missing_ok=True)  # the first one is kept
+        if files.read(file).text != after:
+            raise FileError(f"{file} was changed by another program just now; look at it and try again")
+        return made
+
+    def _restored(self, client: Client, file: Path, old: FileContents, known: _Written, after: str) -> bool:
+        """Whether the file was put back as it was before us, as nobody else has changed it."""
+        if known.made:
+            if servers(client, after):
+                return False
+            file.unlink()
+            return True
+        if known.backup is None:
+            return False
+        try:
+            before = files.read(Path(known.backup))
+            if own_entries(servers(client, before.text)) or servers(client, before.text) != servers(client, after):
+                return False
+        except (FileError, EditError):
+            return False
+        files.replace(old, before.text, self._stamp(), private=True).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            before.file.unlink()
+        return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._record.with_suffix(".lock"), timeout=LOCK_LIMIT, mode=0o600)
+        try:
+            private_directory(self._record.parent)
+            lock.acquire()
+        except Timeout:
+            raise FileError(f"another program holds {lock.lock_file}; try again when it is done") from None
+        except (OSError, NotPrivateError) as error:
+            raise FileError(str(error)) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _load(self) -> dict[str, _Written]:
+        """What is remembered; a damaged file means nothing, and then only our entries are taken out."""
+        try:
+            data = json.loads(files.read(self._record, 1 << 20).text)
+            return {str(file): _Written(str(w["digest"]), w["backup"], bool(w["made"])) for file, w in data.items()}
+        except (FileError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return {}
+
+    def _save(self, records: dict[str, _Written]) -> None:
+        try:
+            write_private(self._record, json.dumps({file: asdict(each) for file, each in records.items()}, indent=1))
+        except (OSError, NotPrivateError) as error:
+            raise FileError(str(error)) from None
+
+
+def _create(file: Path, text: str) -> None:
+    """Make a new file, mode 0600, and its directory. Raises `FileError`."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(file, text)
+    except (OSError, NotPrivateError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileError(f"{file} cannot be made: {reason}") from None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,142 @@
+"""Edits of a client's file as text: one entry is put in, replaced or taken out, and nothing else changes.
+
+A parser locates the place, and the edit is a splice of the text. Each result is parsed again and compared before anybody
+may write it: everything but that one entry has to mean what it meant.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from trayapp.clients import json_edit, toml_edit, yaml_edit
+from trayapp.clients.jsonc import JsonError
+from trayapp.clients.jsonc import parse as parse_json
+from trayapp.clients.table import Client, Syntax
+
+MARK = "\ufeff"  # byte order mark
+
+
+class EditError(Exception):
+    """The file can't be read or edited as its client's file; the message completes "FILE: …" and repeats nothing of it."""
+
+
+def servers(client: Client, text: str) -> dict[str, Any]:
+    """The entries in a file, by name. Raises `EditError`."""
+    found: Any = _load(client, text)
+    for key in client.servers:
+        if found is None:
+            return {}
+        if not isinstance(found, Mapping):
+            raise EditError(f"{_named(client)} is not what {client.title} keeps there")
+        found = found.get(key)
+    if found is None:
+        return {}
+    if client.listed:
+        if not isinstance(found, list):
+            raise EditError(f"{_named(client)} is not a list of servers")
+        named = [each for each in found if isinstance(each, Mapping) and isinstance(each.get("name"), str)]
+        return {each["name"]: each for each in named}
+    if not isinstance(found, Mapping):
+        raise EditError(f"{_named(client)} is not a table of servers")
+    return {str(name): each for name, each in found.items()}
+
+
+def put(client: Client, text: str, name: str, entry: Mapping[str, Any]) -> str:
+    """The text with this entry under this name, new or replaced. Raises `EditError`."""
+    before = servers(client, text)
+    mark, plain = _split(text)
+    match client.syntax:
+        case Syntax.JSON:
+            made = json_edit.put(plain, client.servers, name, entry)
+        case Syntax.TOML:
+            made = toml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
+        case _:
+            made = yaml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
+    if made is None:
+        raise EditError(f"{_named(client)} is written in a way that no program can add to; edit it by hand")
+    return _proved(client, text, mark + made, {**before, name: dict(entry)})
+
+
+def drop(client: Client, text: str, name: str, *, prune: bool = False) -> str:
+    """The text without this entry; with `prune` also without the list of servers if it is empty then.
+
+    Raises `EditError`.
+    """
+    before = servers(client, text)
+    if name not in before:
+        return text
+    mark, plain = _split(text)
+    match client.syntax:
+        case Syntax.JSON:
+            made = json_edit.drop(plain, client.servers, name, prune=prune)
+        case Syntax.TOML:
+            made = toml_edit.drop(plain, client.servers[0], name, listed=client.listed)
+        case _:
+            made = yaml_edit.drop(plain, client.servers[0], name, listed=client.listed, prune=prune)
+    if made is None:
+        raise EditError(f"{name} is written in a way that no program can take out; edit it by hand")
+    return _proved(client, text, mark + made, {key: each for key, each in before.items() if key != name})
+
+
+def _split(text: str) -> tuple[str, str]:
+    return (MARK, text[1:]) if text.startswith(MARK) else ("", text)
+
+
+def _named(client: Client) -> str:
+    return ".".join(client.servers)
+
+
+def _load(client: Client, text: str) -> Any:
+    """The file's data; None for an empty one. Raises `EditError`."""
+    plain = _split(text)[1]
+    match client.syntax:
+        case Syntax.JSON:
+            if not plain.strip():
+                return None
+            try:
+                data = parse_json(plain).data
+            except JsonError as error:
+                raise EditError(f"it is not valid JSON: {error}") from None
+        case Syntax.TOML:
+            try:
+                data = toml_edit.load(plain)
+            except tomllib.TOMLDecodeError as error:
+                raise EditError(f"it is not valid TOML: {error}") from None
+        case _:
+            try:
+                data = yaml_edit.load(plain)
+            except yaml_edit.YamlError as error:
+                raise EditError(f"it is not valid YAML: {error}") from None
+    if data is not None and not isinstance(data, Mapping):
+        raise EditError("it does not hold settings by name")
+    return data
+
+
+def _proved(client: Client, before: str, after: str, wanted: Mapping[str, Any]) -> str:
+    """`after`, if it says what is wanted and, in every other place, what `before` said."""
+    if _plain(servers(client, after)) != _plain(wanted) or _others(client, after) != _others(client, before):
+        raise EditError("other parts of the file would change; edit it by hand")
+    return after
+
+
+def _others(client: Client, text: str) -> Any:
+    """What the file says apart from the servers; an empty list of them is like none."""
+    data = _load(client, text)
+    return json.dumps(_without(data, client.servers), sort_keys=True, default=repr)
+
+
+def _without(data: Any, place: tuple[str, ...]) -> Any:
+    if not isinstance(data, Mapping):
+        return {} if data is None else data
+    first, *rest = place
+    kept = {str(key): value for key, value in data.items() if key != first}
+    if rest and (inner := _without(data.get(first), tuple(rest))):
+        kept[first] = inner
+    return kept
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=repr))
