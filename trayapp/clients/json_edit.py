@@ -6,12 +6,17 @@ Putting a member in and taking it out again gives the same text, but for white s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from trayapp.clients.jsonc import JsonMember, JsonNode, parse
 
 INDENT = "  "  # where a file shows none
+
+# What stands behind a value in its line: a comma, a comment, nothing more.
+_TAIL = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(?://[^\r\n]*|/\*[^\r\n]*?\*/)?[ \t]*(?=\r?\n)")
+_COMMA = re.compile(r"[ \t]*,")
 
 
 def put(text: str, place: tuple[str, ...], name: str, value: Mapping[str, Any]) -> str | None:
@@ -57,12 +62,19 @@ def _last(holder: JsonNode, key: str) -> JsonMember | None:
 
 
 def _insert(text: str, holder: JsonNode, key: str, value: Any) -> str:
-    """Insert a member as the last one. What follows the last value, a comment or a comma, then follows ours."""
+    """Insert a member as the last one, below the comment that stands behind the one before."""
     if holder.members:
         last = holder.members[-1]
         indent = _indent_at(text, last.start)
-        between = ", " if indent is None else f",{_line_end(text)}{indent}"
-        return _splice(text, last.value.end, last.value.end, between + _member(text, key, value, indent))
+        if indent is None:
+            return _splice(text, last.value.end, last.value.end, ", " + _member(text, key, value, None))
+        made = _line_end(text) + indent + _member(text, key, value, indent)
+        tail = _TAIL.match(text, last.value.end)
+        if tail is None or tail.end() >= holder.end - 1:
+            return _splice(text, last.value.end, last.value.end, f",{made}")
+        made += "," if tail["comma"] else ""
+        text = _splice(text, tail.end(), tail.end(), made)
+        return text if tail["comma"] else _splice(text, last.value.end, last.value.end, ",")
     if "\n" not in text.strip() and text.strip() != "{}":  # all in one line, as a program writes it that saves space
         return _splice(text, holder.start + 1, holder.start + 1, _member(text, key, value, None))
     outer = _line_indent(text, holder.start)
@@ -80,8 +92,15 @@ def _without(text: str, holder: JsonNode, key: str) -> str:
         if members[index].key != key:
             continue
         start, end = members[index].start, members[index].value.end
-        if index:  # from the end of the member before it: a comma goes, and what stands after the value stays
-            start = members[index - 1].value.end
+        if index:
+            start, comma = members[index - 1].value.end, _COMMA.match(text, end)
+            tail = _TAIL.match(text, start)
+            if tail is not None and not text[tail.end() : members[index].start].strip():  # a line of its own
+                if comma is None:  # then the member before it has none either
+                    text, shift = _splice(text, *tail.span("comma"), ""), len(tail["comma"] or "")
+                    start, end = tail.end() - shift, end - shift
+                else:
+                    start, end = tail.end(), comma.end()
         elif len(members) > 1:
             end = members[1].start
         else:
