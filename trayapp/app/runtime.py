@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ from trayapp.app.configuration import ConfigurationReader
 from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.diagnostics import Diagnostics
+from trayapp.app.local_time import Zone, local_time
 from trayapp.app.notifier import Notifier
 from trayapp.app.parts import Parts
 from trayapp.app.server_file import ServerFile
@@ -90,6 +90,7 @@ class Runtime:
         self._tray = tray
         self.server: LoopbackServer | None = None
         self.clock = SystemClock()
+        self.zone = Zone()
         self.wire = Wire(__version__)
         self.tokens = HttpTokens(self.wire)
         self.keystore = (
@@ -116,7 +117,10 @@ class Runtime:
         )
         self.warnings = WarningLines(lambda lines: self.engine.set_app_fields(warnings=lines))
         self.server_file = ServerFile(
-            (paths.runtime_dir, paths.other_runtime_dir), parts.announce, lambda text: self.warnings.set("server", text)
+            (paths.runtime_dir, paths.other_runtime_dir),
+            parts.announce,
+            lambda text: self.warnings.set("server", text),
+            self.engine.wake,
         )
         self.configuration = ConfigurationReader(
             load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._has_read
@@ -242,6 +246,7 @@ class Runtime:
         self.proxy.steady.end_streams()
         for what, closing in (
             ("the endpoint of all workloads", self.aggregate.close),
+            ("server.json", self.server_file.close),
             ("the loopback server", self.server.close if self.server is not None else None),
             ("the proxy", self.proxy.close),
             ("the pages of sign-ins", self.sign_in.close),
@@ -305,8 +310,7 @@ class Runtime:
 
     def _published(self, snapshot: Snapshot) -> None:
         """The engine published a snapshot: pass it to everything that shows or records it."""
-        if self._tray is not None:
-            self._tray.publish(lambda: tray_view(snapshot, local_time))
+        self._draw(snapshot)
         self.notifier.published(snapshot)
         self.events.published(snapshot)
         self.proxy.steady.published()
@@ -338,7 +342,13 @@ class Runtime:
     def _has_read(self) -> None:
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
 
+    def _draw(self, snapshot: Snapshot) -> None:
+        if self._tray is not None:
+            self._tray.publish(lambda: tray_view(snapshot, local_time))
+
     def _time_passed(self, now: Moment) -> None:
+        if self.zone.changed():
+            self._draw(self.engine.snapshot())
         self.server_file.passes(now)
         self.configuration.watch.passed()
         self.notifier.time_passes()
@@ -376,8 +386,3 @@ class Runtime:
         if trouble is not None and trouble.value == "unavailable":
             log.warning(NO_KEYRING)
             self.warnings.set("keyring", NO_KEYRING)
-
-
-def local_time(wall: float) -> str:
-    """The time of day as people read it: 14:32."""
-    return time.strftime("%H:%M", time.localtime(wall))

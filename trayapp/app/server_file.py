@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from trayapp.core.model import Moment
+from trayapp.osevents.inotify import Inotify
 from trayapp.server.server import LoopbackServer
-from trayapp.server.serverfile import ServerFileError
+from trayapp.server.serverfile import NAME, ServerFileError
 
 log = logging.getLogger(__name__)
 
-TRY_AGAIN = 10.0  # s between two tries to write it; whether it is in place is looked at in every pass
+TRY_AGAIN = 10.0  # s between two tries to write it; whether it is in place is looked at in every pass of the engine
 
 
 class ServerFile:
     """The file of one server, on the engine's loop. `places` are directories, the best first.
 
-    `announce` tells other processes which of them it is in; `warn` gets a sentence for people, empty when all is well.
+    `announce` tells other processes which of them it is in; `warn` gets a sentence for people, empty when all is well;
+    `pass_soon` asks for a pass of the engine, as the file was changed.
     """
 
     def __init__(
-        self, places: tuple[Path, ...], announce: Callable[[Path], None] | None, warn: Callable[[str], None]
+        self,
+        places: tuple[Path, ...],
+        announce: Callable[[Path], None] | None,
+        warn: Callable[[str], None],
+        pass_soon: Callable[[], None],
     ) -> None:
         self._places = places
         self._announce = announce
         self._warn = warn
+        self._pass_soon = pass_soon
+        self._changes: Inotify | None = None
         self._server: LoopbackServer | None = None
         self._announced: Path | None = None
         self._problem = ""
@@ -36,6 +45,11 @@ class ServerFile:
         """Write the file of this server, and see to it from now on."""
         self._server = server
         self._again_at = now.awake
+        try:
+            self._changes = changes = Inotify()
+            asyncio.get_running_loop().add_reader(changes.descriptor, self._changed, changes)
+        except OSError as error:
+            log.debug("changes of server.json are noticed in the next pass: %s", error)
         self.passes(now)
 
     def passes(self, now: Moment) -> None:
@@ -45,6 +59,8 @@ class ServerFile:
         try:
             place = self._server.publish(*self._places)
             self._say("")
+            if self._changes is not None:
+                self._changes.watch((place,))  # again, as it may be another directory under the same name
             if place != self._announced and self._announce is not None:
                 self._announce(place)
                 self._announced = place
@@ -54,6 +70,18 @@ class ServerFile:
         except OSError as error:  # a full disk; commands still look into both places
             self._again_at = now.awake + TRY_AGAIN
             log.debug("the lock file cannot be written: %s", error.strerror)
+
+    def _changed(self, changes: Inotify) -> None:
+        if any(event.name in (NAME, "") for event in list(changes.events())):
+            self._pass_soon()
+
+    async def close(self) -> None:
+        """Leave the file to the server, which removes it."""
+        self._server = None
+        changes, self._changes = self._changes, None
+        if changes is not None:
+            asyncio.get_running_loop().remove_reader(changes.descriptor)
+            changes.close()
 
     def _say(self, problem: str) -> None:
         if problem == self._problem:
