@@ -10,7 +10,7 @@ import { picture, putSymbols, show } from "./marks.js";
 import { ask, Failure, forgetKey, hasKey, takeOnce, unlock } from "./session.js";
 import { Stream } from "./stream.js";
 import { describe, KIND_WORDS, under, walk } from "./timeline.js";
-import { clock, full, instant } from "./times.js";
+import { clock, full, instant, zoneChanged } from "./times.js";
 import { codes, rank, RANKS, summary, title } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -340,6 +340,7 @@ function tick() {
   clearTimeout(timer);
   if (document.hidden) return;
   const now = Date.now();
+  if (zoneChanged()) list.zoneChanged(now);
   list.tick(now);
   timer = setTimeout(tick, 1000 - (now % 1000) + 5);
 }

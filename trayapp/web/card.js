@@ -227,6 +227,12 @@ export class Card {
     return this.inSight;
   }
 
+  zoneChanged(now) {
+    this.sinceWas = NaN;
+    this.told = "";
+    if (this.inSight) this.draw(now);
+  }
+
   draw(now) {
     this.drawnAt = now;
     if (!this.rows) return;

@@ -225,6 +225,11 @@ export class List {
     }
   }
 
+  // The machine's time zone has changed: what is written with times is drawn anew, at the latest when it is visible.
+  zoneChanged(now) {
+    for (const card of this.cards.values()) card.zoneChanged(now);
+  }
+
   tick(now) {
     this.settle();
     for (const card of this.cards.values()) if (card.inSight) card.tick(now);

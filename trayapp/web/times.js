@@ -1,9 +1,11 @@
 // Formats times for people: wall milliseconds in, text out. The current time is always a parameter.
 
-const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
+const FORMATS = {
+  clock: { hour: "2-digit", minute: "2-digit" },
+  day: { weekday: "short", hour: "2-digit", minute: "2-digit" },
+  date: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
+  full: { dateStyle: "full", timeStyle: "long" },
+};
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -15,6 +17,22 @@ export function instant(text) {
 
 const written = new Map(); // minute → text: timelines with many segments format the same minutes again and again
 let day = [NaN, NaN]; // start and end of the current day
+
+let zone = "";
+let formats = {};
+
+// Whether the machine's time zone has changed since the last call: what shows times then has to be drawn anew. A format
+// keeps the zone of its creation.
+export function zoneChanged() {
+  const found = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (found === zone) return false;
+  zone = found;
+  formats = Object.fromEntries(Object.entries(FORMATS).map(([name, how]) => [name, new Intl.DateTimeFormat("en-GB", how)]));
+  day = [NaN, NaN];
+  return true;
+}
+
+zoneChanged();
 
 function today(now) {
   if (now < day[0] || now >= day[1] || Number.isNaN(day[0])) {
@@ -31,7 +49,7 @@ export function clock(at, now) {
   const minute = Math.floor(at / MINUTE);
   const found = written.get(minute);
   if (found) return found;
-  const format = at >= begin && at < end ? CLOCK : Math.abs(now - at) < 6 * 24 * HOUR ? DAY : DATE;
+  const format = at >= begin && at < end ? formats.clock : Math.abs(now - at) < 6 * 24 * HOUR ? formats.day : formats.date;
   const text = format.format(at);
   if (written.size > 5000) written.clear();
   written.set(minute, text);
@@ -39,7 +57,7 @@ export function clock(at, now) {
 }
 
 export function full(at) {
-  return FULL.format(at);
+  return formats.full.format(at);
 }
 
 // "3 h 12 min": at most two units, the second only where it matters.
