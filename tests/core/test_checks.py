@@ -11,6 +11,7 @@ STATES = {
     None: OK,
     Trouble.LOCKED: WARNING,
     Trouble.UNAVAILABLE: PROBLEM,
+    Trouble.NO_COLLECTION: PROBLEM,
     Trouble.HANGING: PROBLEM,
     Trouble.FAILED: PROBLEM,
 }

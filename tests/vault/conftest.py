@@ -29,9 +29,15 @@ def script(bus: SecretService) -> Iterator[Scripted]:
     scripted.stop()
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def encrypted(request: pytest.FixtureRequest) -> bool:
+    """Whether the session is encrypted: it must make no difference."""
+    return bool(request.param)
+
+
 @pytest.fixture
-def vault(script: Scripted) -> Iterator[SecretServiceVault]:
+def vault(script: Scripted, encrypted: bool) -> Iterator[SecretServiceVault]:
     """A vault that connects when it is first used."""
-    made = SecretServiceVault()
+    made = SecretServiceVault(encrypted=encrypted)
     yield made
     made.close()

@@ -13,8 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
+from secretstorage.dhcrypto import Session as Exchange
+from secretstorage.util import format_secret
 
 ROOT = "/org/freedesktop/secrets"
 DEFAULT = f"{ROOT}/aliases/default"
@@ -22,6 +25,7 @@ HOME = f"{ROOT}/collection/login/"  # what the default collection holds
 OTHER = f"{ROOT}/collection/other/"
 NAME = "org.freedesktop.secrets"
 PREFIX = "org.freedesktop.Secret."
+ENCRYPTED = "dh-ietf1024-sha256-aes128-cbc-pkcs7"
 
 
 class Failed(Exception):
@@ -42,8 +46,11 @@ class Item:
 class Scripted:
     """The service's state; change it freely between calls. `answer` is what a person does with a dialog."""
 
-    plain: bool = True
-    collection: bool = True
+    plain: bool = True  # whether it opens plain sessions
+    encrypted: bool = True  # the same for encrypted ones
+    collection: bool = True  # the default one
+    other: bool = False  # whether another one is listed
+    other_locked: bool = False
     locked: bool = False
     answer: str = "accept"  # dismiss, vanish (the service ends), silent
     opens: bool = True  # what a dialog is accepted for
@@ -56,6 +63,9 @@ class Scripted:
     items: dict[str, Item] = field(default_factory=dict)
     prompts: int = 0
     calls: list[str] = field(default_factory=list)
+    received: list[Any] = field(default_factory=list)  # the last secret as it crossed the bus
+    sent: list[Any] = field(default_factory=list)
+    _exchange: Exchange = field(default_factory=Exchange)
     _pending: dict[str, Callable[[], Variant]] = field(default_factory=dict)
     _session: str = ""
     _bus: MessageBus | None = None
@@ -101,10 +111,18 @@ class Scripted:
     # --- the interface -----------------------------------------------------------------------------------------------
 
     def _OpenSession(self, message: Message) -> tuple[str, list[Any]]:
-        if message.body[0] != "plain" or not self.plain:
+        algorithm, argument = message.body
+        if not {"plain": self.plain, ENCRYPTED: self.encrypted}[algorithm]:
             raise Failed("org.freedesktop.DBus.Error.NotSupported")
         self._session = f"{ROOT}/session/{len(self.calls)}"
-        return "vo", [Variant("s", ""), self._session]
+        self._exchange.object_path = self._session
+        self._exchange.encrypted = algorithm == ENCRYPTED
+        if algorithm == "plain":
+            assert argument == Variant("s", "")
+            return "vo", [Variant("s", ""), self._session]
+        assert argument.signature == "ay"
+        self._exchange.set_server_public_key(int.from_bytes(argument.value, "big"))
+        return "vo", [Variant("ay", self._exchange.my_public_key.to_bytes(128, "big")), self._session]
 
     def _ReadAlias(self, message: Message) -> tuple[str, list[Any]]:
         assert message.body == ["default"]
@@ -115,7 +133,12 @@ class Scripted:
             assert message.body[0] == f"{PREFIX}Item"
             known = {"Locked": Variant("b", item.locked), "Modified": Variant("t", item.modified)}
             return "v", [known[message.body[1]]]
+        if message.body == [f"{PREFIX}Service", "Collections"]:
+            passing = [f"{ROOT}/collection/session"]
+            return "v", [Variant("ao", [*passing, *([OTHER.rstrip("/")] if self.other else [])])]
         assert message.body == [f"{PREFIX}Collection", "Locked"]
+        if self.other and message.path == OTHER.rstrip("/"):
+            return "v", [Variant("b", self.other_locked)]
         self._there(message)
         return "v", [Variant("b", self.locked)]
 
@@ -135,7 +158,7 @@ class Scripted:
     def _CreateItem(self, message: Message) -> tuple[str, list[Any]]:
         self._there(message)
         properties, secret, replace = message.body
-        self._same_session(secret[0])
+        value = self._received(secret)
         if self.locked:
             raise Failed(f"{PREFIX}Error.IsLocked")
         attributes = properties[f"{PREFIX}Item.Attributes"].value
@@ -146,7 +169,7 @@ class Scripted:
         def write() -> Variant:
             if self.drops:
                 return Variant("o", path)
-            self.items[path] = Item(attributes, secret[2], modified=self.now)
+            self.items[path] = Item(attributes, value, modified=self.now)
             return Variant("o", path)
 
         if self.asks_to_write:
@@ -159,16 +182,17 @@ class Scripted:
         self._same_session(message.body[0])
         if item.locked:
             raise Failed(f"{PREFIX}Error.IsLocked")
-        return "(oayays)", [[self._session, b"", item.value, "text/plain"]]
+        self.sent = list(format_secret(self._exchange, item.value, "text/plain"))
+        return "(oayays)", [self.sent]
 
     def _SetSecret(self, message: Message) -> tuple[str, list[Any]]:
         item = self.items[message.path or ""]
         (secret,) = message.body
-        self._same_session(secret[0])
+        value = self._received(secret)
         if item.locked:
             raise Failed(f"{PREFIX}Error.IsLocked")
         if not self.drops:
-            item.value, item.modified = secret[2], self.now
+            item.value, item.modified = value, self.now
         return "", []
 
     def _Delete(self, message: Message) -> tuple[str, list[Any]]:
@@ -240,6 +264,19 @@ class Scripted:
     def _there(self, message: Message) -> None:
         if not self.collection or message.path != DEFAULT:
             raise Failed("org.freedesktop.DBus.Error.UnknownObject")
+
+    def _received(self, secret: list[Any]) -> bytes:
+        """The value of a secret of this session, decrypted."""
+        self._same_session(secret[0])
+        self.received, value = secret, bytes(secret[2])
+        if not self._exchange.encrypted:
+            assert secret[1] == b""
+            return value
+        decryptor = Cipher(algorithms.AES(self._exchange.aes_key or b""), modes.CBC(secret[1])).decryptor()
+        padded = decryptor.update(value) + decryptor.finalize()
+        assert 1 <= padded[-1] <= 16
+        assert padded.endswith(bytes([padded[-1]]) * padded[-1])
+        return padded[: -padded[-1]]
 
     def _same_session(self, session: str) -> None:
         forgotten, self.forget_session = self.forget_session, False

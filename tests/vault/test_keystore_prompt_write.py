@@ -17,7 +17,8 @@ from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.login_store import PREPARED_FOR
-from trayapp.vault.secret_service_vault import SecretServiceVault, _Connection
+from trayapp.vault.secret_connection import Connection
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")
 NAMES = [f"w{number}" for number in range(30)]
@@ -202,7 +203,7 @@ async def test_the_service_is_asked_to_write_in_the_second_call(script: Scripted
 async def test_a_keyring_lost_in_between_is_a_trouble_without_a_dialog(
     script: Scripted, keystore: Keystore, lost: str
 ) -> None:
-    """Locked after the probe: the login is kept in memory and written later."""
+    """Locked after the probe: the login is kept in memory and written later. One that only lost its alias still takes it."""
 
     for generation in (1, 2):
         assert await keystore.store("gh", login(generation)) is None
@@ -211,7 +212,8 @@ async def test_a_keyring_lost_in_between_is_a_trouble_without_a_dialog(
     for item in script.items.values():
         item.locked = lost == "item locked"
 
-    assert Trouble.LOCKED is await keystore.store("gh", login(3))
+    expected = None if lost == "no collection" else Trouble.LOCKED
+    assert expected is await keystore.store("gh", login(3))
     assert 0 == script.prompts
     script.locked, script.collection = False, True
     for item in script.items.values():
@@ -248,9 +250,9 @@ async def test_a_real_keyring_has_the_login_after_two_calls(
     for generation in (1, 2, 3):
         assert await keystore.store("gh", login(generation)) is None
     assert await keystore.probe("gh") is None
-    real, made = _Connection.call, list[str]()
+    real, made = Connection.call, list[str]()
 
-    async def call(self: _Connection, path: str, interface: str, member: str, *rest: object) -> list[object]:
+    async def call(self: Connection, path: str, interface: str, member: str, *rest: object) -> list[object]:
         made.append(member)
         answer = await real(self, path, interface, member, *rest)  # type: ignore[arg-type]
         if member == "SetSecret":
@@ -259,7 +261,7 @@ async def test_a_real_keyring_has_the_login_after_two_calls(
             bus._daemon.wait(10)
         return answer
 
-    monkeypatch.setattr(_Connection, "call", call)
+    monkeypatch.setattr(Connection, "call", call)
     assert await keystore.store("gh", login(4)) is not None
     assert ["SearchItems", "SetSecret"] == made[:2]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ async def stored(vault: FakeVault, generations: int) -> Keystore:
 
 @pytest.mark.parametrize("generations", [1, 2, 5])
 @pytest.mark.parametrize("make", [mac, windows])
-async def test_an_empty_keyring_gets_the_login_again(make: type[FakeVault], generations: int) -> None:
+async def test_an_empty_keyring_gets_the_login_again(make: Callable[[], FakeVault], generations: int) -> None:
     """The same login, which only this keyring lacks; a rotation continues above it."""
 
     vault = make()

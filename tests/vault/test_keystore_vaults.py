@@ -17,9 +17,9 @@ from trayapp.core.model import Trouble
 from trayapp.vault import vaults
 from trayapp.vault.allowed_keyrings import NoVaultError
 from trayapp.vault.backends import wrap
-from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
 from trayapp.vault.keystore import Keystore
 from trayapp.vault.plain_vault import PlainVault
+from trayapp.vault.secret_service_vault import SecretServiceVault
 from trayapp.vault.slots import WINDOWS_LIMIT
 
 
@@ -98,9 +98,8 @@ def test_the_secret_service_is_kept_and_never_prompts_by_itself(monkeypatch: pyt
 
     monkeypatch.setenv("KEYRING_PROPERTY_MAY_PROMPT", "1")
     vault = wrap(SecretService.Keyring())  # type: ignore[no-untyped-call]
-    assert isinstance(vault, EncryptedVault)
+    assert isinstance(vault, SecretServiceVault)
     assert vault.prompt is False
-    assert EncryptedKeyring().may_prompt is False
 
 
 @pytest.mark.parametrize("how", ["environment", "file"])

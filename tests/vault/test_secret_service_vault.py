@@ -6,17 +6,20 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.vault.keyrings import CANARY, login
-from tests.vault.scripted_secret_service import Item, Scripted
+from tests.vault.scripted_secret_service import OTHER, Item, Scripted
 from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault import vaults
 from trayapp.vault.keystore import Keystore, trouble_of
-from trayapp.vault.secret_service_vault import LockedError, SecretServiceVault, ServiceError
+from trayapp.vault.secret_connection import LockedError, NoCollectionError, ServiceError
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -52,11 +55,10 @@ def test_a_collection_locked_while_it_is_searched_is_not_empty(script: Scripted,
         vault.get("s", "u")
 
 
-@pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
-def test_no_dialog_without_a_click(script: Scripted, vault: SecretServiceVault, collection: bool) -> None:
-    """Locked, or still to be made: both need a dialog, and both are a lock."""
+def test_no_dialog_without_a_click(script: Scripted, vault: SecretServiceVault) -> None:
+    """Opening it needs one."""
 
-    script.locked, script.collection = True, collection
+    script.locked = True
     with pytest.raises(LockedError):
         vault.get("s", "u")
     with pytest.raises(LockedError):
@@ -65,6 +67,43 @@ def test_no_dialog_without_a_click(script: Scripted, vault: SecretServiceVault, 
         vault.delete("s", "u")
     assert vault.locked()
     assert not {"Unlock", "CreateCollection", "Prompt"} & set(script.calls)
+
+
+def test_a_keyring_without_a_default_collection_is_not_locked(script: Scripted, vault: SecretServiceVault) -> None:
+    """Nor is it empty: nothing was made yet, or a database is closed. No dialog, and nothing is tried twice."""
+
+    script.collection = False
+    calls: list[Callable[[], object]] = [
+        lambda: vault.get("s", "u"),
+        lambda: vault.set("s", "u", "x"),
+        lambda: vault.delete("s", "u"),
+    ]
+    for call in calls:
+        with pytest.raises(NoCollectionError) as caught:
+            call()
+        assert Trouble.NO_COLLECTION is trouble_of(caught.value)
+    with pytest.raises(NoCollectionError):
+        vault.locked()
+    assert not {"Unlock", "CreateCollection", "Prompt"} & set(script.calls)
+    assert 1 == script.calls.count("OpenSession")
+
+
+def test_without_a_default_collection_another_one_serves(script: Scripted, vault: SecretServiceVault) -> None:
+    """The alias was removed, the collection is there and open: entries are read, written and deleted; none is made."""
+
+    script.collection, script.other = False, True
+    script.items[f"{OTHER}1"] = Item({"service": "s", "username": "u"}, b"x")
+    assert not vault.locked()
+    assert "x" == vault.get("s", "u")
+    vault.set("s", "u", "y")
+    assert "y" == vault.get("s", "u")
+    with pytest.raises(NoCollectionError):
+        vault.set("s", "v", "z")
+    vault.delete("s", "u")
+    assert {} == script.items
+    script.other_locked = True
+    with pytest.raises(NoCollectionError):
+        vault.locked()
 
 
 @pytest.mark.parametrize("collection", [True, False], ids=["locked", "not there yet"])
@@ -164,48 +203,103 @@ def test_an_error_of_the_service_shows_its_name_only(script: Scripted, vault: Se
     assert "org.example.Error.Odd" == str(caught.value)
 
 
-def test_one_that_takes_no_plain_session_is_left_to_the_library(bus: SecretService) -> None:
-    """Then the connection is encrypted as SecretStorage does it."""
+def test_one_that_takes_no_plain_session_gets_an_encrypted_one(bus: SecretService) -> None:
+    """And the value is not to be seen on the bus."""
 
     script = Scripted(plain=False)
     script.start()
-    assert vaults._secret_service() is None
+    vault = vaults.choose()
+    vault.set("s", "u", CANARY)
+    assert CANARY == vault.get("s", "u")
+    for secret in (script.received, script.sent):
+        assert secret[1]
+        assert CANARY.encode() not in bytes(secret[2])
+    vault.close()
     script.stop()
+
+
+def test_one_that_takes_no_session_is_none(bus: SecretService) -> None:
+    """The reason says so."""
+
+    script = Scripted(plain=False, encrypted=False)
+    script.start()
+    reasons: list[str] = []
+    assert vaults._secret_service(reasons) is None
+    assert ["keyring.backends.SecretService.Keyring: org.freedesktop.DBus.Error.NotSupported"] == reasons
+    script.stop()
+
+
+@pytest.mark.parametrize("address", ["tcp:host=192.0.2.1,port=1", "unix:path=/nonexistent;tcp:host=192.0.2.1,port=1"])
+def test_a_bus_that_leaves_the_machine_gets_encrypted_sessions_only(
+    script: Scripted, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Whoever is between would read a plain one; a service without encryption is refused there."""
+
+    assert vaults._bus_is_local()
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    assert not vaults._bus_is_local()
+
+    monkeypatch.undo()
+    monkeypatch.setattr(vaults, "_bus_is_local", lambda: False)
+    vault = vaults._secret_service([])
+    assert vault is not None
+    vault.close()
+    script.encrypted = False
+    assert vaults._secret_service([]) is None
+
+
+def test_settings_of_the_keyring_library_are_obeyed(bus: SecretService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library finds what we write by the same settings, in the same collection, and the other way round."""
+
     bus.up()
-    (found := vaults.choose()).close()
-    assert "Secret Service" == found.name
+    monkeypatch.setenv("KEYRING_PROPERTY_SCHEME", "KeePassXC")
+    monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/session")
+    monkeypatch.setenv("KEYRING_PROPERTY_APPID", "mine")
+    stock, ours = library(), vaults.choose()
+    ours.set("amberlight/x/gh/a", "gh", "one")
+    assert "one" == stock.get_password("amberlight/x/gh/a", "gh")
+    stock.set_password("amberlight/x/gh/a", "gh", "two")
+    assert "two" == ours.get("amberlight/x/gh/a", "gh")
+    for name in ("SCHEME", "PREFERRED_COLLECTION", "APPID"):
+        monkeypatch.delenv(f"KEYRING_PROPERTY_{name}")
+    plain = vaults.choose()
+    assert plain.get("amberlight/x/gh/a", "gh") is None
+    plain.close()
+    ours.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DBUS_SESSION_BUS_ADDRESS", "tcp:host=192.0.2.1,port=1"),
-        ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent;tcp:host=192.0.2.1,port=1"),
-        ("KEYRING_PROPERTY_SCHEME", "KeePassXC"),
-    ],
-)
-def test_where_a_plain_session_is_not_used(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """A bus that leaves the machine, and settings for the keyring library: both are the library's."""
+def test_a_collection_that_was_chosen_and_is_missing(bus: SecretService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A click makes no other one in its place."""
 
-    assert vaults._plain_will_do()
-    monkeypatch.setenv(name, value)
-    assert not vaults._plain_will_do()
+    bus.up()
+    monkeypatch.setenv("KEYRING_PROPERTY_PREFERRED_COLLECTION", "/org/freedesktop/secrets/collection/nowhere")
+    vault = vaults.choose()
+    vault.prompt = True
+    with pytest.raises(NoCollectionError):
+        vault.set("s", "u", "x")
+    vault.close()
 
 
-def test_library_and_direct_vault_find_the_same_entries(bus: SecretService) -> None:
+def library() -> Any:
+    """The keyring library's own backend, with its settings from the environment."""
+    from keyring.backends.SecretService import Keyring
+
+    backend = Keyring()  # type: ignore[no-untyped-call]
+    backend.set_properties_from_env()
+    return backend
+
+
+def test_library_and_direct_vault_find_the_same_entries(bus: SecretService, encrypted: bool) -> None:
     """A login of the library's is found without it, replaced rather than doubled, and found by it again."""
 
-    from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
-
     bus.up()
-    stock, ours = EncryptedVault(EncryptedKeyring()), SecretServiceVault()
-    stock.set("amberlight/x/gh/a", "gh", "one")
+    stock, ours = library(), SecretServiceVault(encrypted=encrypted)
+    stock.set_password("amberlight/x/gh/a", "gh", "one")
     assert "one" == ours.get("amberlight/x/gh/a", "gh")
     ours.set("amberlight/x/gh/a", "gh", "two")
-    assert "two" == stock.get("amberlight/x/gh/a", "gh")
+    assert "two" == stock.get_password("amberlight/x/gh/a", "gh")
     ours.delete("amberlight/x/gh/a", "gh")
-    assert stock.get("amberlight/x/gh/a", "gh") is None
-    stock.close()
+    assert stock.get_password("amberlight/x/gh/a", "gh") is None
     ours.close()
 
 

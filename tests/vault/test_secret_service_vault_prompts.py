@@ -12,9 +12,11 @@ from tests.vault.scripted_secret_service import HOME, Item, Scripted
 from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
-from trayapp.vault import secret_service_vault
+from trayapp.vault import secret_connection
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.secret_service_vault import LockedError, SecretServiceVault
+from trayapp.vault.secret_connection import LockedError
+from trayapp.vault.secret_naming import APPLICATION
+from trayapp.vault.secret_service_vault import SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]
 
@@ -58,7 +60,7 @@ def test_a_locked_entry_is_written_only_after_a_click(script: Scripted, vault: S
     """After a restart KeePassXC asks for each of them: such a prompt would be a dialog."""
 
     script.asks_to_write = True
-    script.items[f"{HOME}1"] = Item(NAMES | {"application": secret_service_vault.APPLICATION}, b"x", locked=True)
+    script.items[f"{HOME}1"] = Item(NAMES | {"application": APPLICATION}, b"x", locked=True)
     with pytest.raises(LockedError):
         vault.set("s", "u", "y")
     assert 0 == script.prompts
@@ -87,7 +89,7 @@ def test_a_collection_locked_before_the_prompt_is_not_opened_by_it(script: Scrip
 async def test_a_prompt_that_nobody_answers_ends(script: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its dialog is taken back; what the keyring is asked afterwards is answered, as nothing overtakes a call."""
 
-    monkeypatch.setattr(secret_service_vault, "PROMPT_LIMIT", 0.2)
+    monkeypatch.setattr(secret_connection, "PROMPT_LIMIT", 0.2)
     script.locked, script.answer = True, "silent"
     keystore = Keystore("inst")
     assert Trouble.LOCKED is await keystore.load("gh", prompt=True)
@@ -111,7 +113,7 @@ def test_an_entry_that_stays_locked_is_asked_for_once(script: Scripted, vault: S
 async def test_a_bus_that_never_answers_ends(bus: SecretService, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the connection and says nothing: neither we nor the keyring library wait for it without end."""
 
-    monkeypatch.setattr(secret_service_vault, "CALL_LIMIT", 0.1)
+    monkeypatch.setattr(secret_connection, "CALL_LIMIT", 0.1)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(path := f"{bus.env['HOME']}/mute")
         mute.listen()
@@ -127,7 +129,7 @@ async def test_a_call_that_is_never_answered_ends(
 ) -> None:
     """A service that lost one call would hold up every workload for as long as the program runs."""
 
-    monkeypatch.setattr(secret_service_vault, "CALL_LIMIT", 0.1)
+    monkeypatch.setattr(secret_connection, "CALL_LIMIT", 0.1)
     keystore = Keystore("inst")
     if member != "OpenSession":
         assert await keystore.store("gh", login(1)) is None

@@ -16,6 +16,10 @@ _KEYRING: Mapping[Trouble, tuple[str, str]] = {
         "Start Amberlight in a desktop session with a keyring (GNOME Keyring, KWallet). Until then logins last only as"
         " long as it runs.",
     ),
+    Trouble.NO_COLLECTION: (
+        PROBLEM,
+        "Open the database of your keyring, or create a default collection in its program.",
+    ),
     Trouble.HANGING: (PROBLEM, "Look for a window that asks for its password."),
     Trouble.FAILED: (PROBLEM, "Amberlight tries again by itself; its log has the details."),
 }

@@ -102,6 +102,7 @@ class Trouble(StrEnum):
 
     LOCKED = "locked"
     UNAVAILABLE = "unavailable"  # there is none, or only one that we refuse to use
+    NO_COLLECTION = "no_collection"  # it is there, but there is no place in it: none was made, or its file is closed
     HANGING = "hanging"
     FAILED = "failed"  # it answered with an error
 

@@ -41,6 +41,8 @@ KEYRING_CONTEXT: Mapping[Trouble, str] = {
     Trouble.LOCKED: CONTEXT[Detail.KEYRING_LOCKED],
     Trouble.UNAVAILABLE: "No safe keyring was found: start one (GNOME Keyring, KWallet, …), and Amberlight goes on by "
     "itself.",
+    Trouble.NO_COLLECTION: "The keyring has no default collection: open its database, or create one in its program; Amberlight "
+    "continues automatically.",
     Trouble.HANGING: "The keyring does not answer: look for a window that asks for its password; Amberlight tries again "
     "by itself.",
     Trouble.FAILED: "The keyring answered with an error; Amberlight tries again by itself.",

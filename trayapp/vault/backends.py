@@ -1,4 +1,4 @@
-"""Vaults over the keyring library: macOS, Windows, KWallet, libsecret, and an encrypted Secret Service session.
+"""Vaults over the keyring library: macOS, Windows, KWallet and libsecret.
 
 Imported only where one of these is chosen: the library and its dependencies weigh as much as a fifth of the program.
 """
@@ -40,10 +40,9 @@ def wrap(backend: KeyringBackend) -> Vault:
     if path not in ALLOWED:
         raise NoVaultError(refused_keyring(path))
     if path == SECRET_SERVICE:
-        # SecretStorage and D-Bus exist on Linux only.
-        from trayapp.vault.encrypted_session import EncryptedKeyring, EncryptedVault
+        from trayapp.vault.secret_service_vault import SecretServiceVault  # D-Bus exists on Linux only
 
-        return EncryptedVault(EncryptedKeyring())
+        return SecretServiceVault(encrypted=True)
     if path == LIBSECRET:
         from trayapp.vault.libsecret import LibsecretVault
 

@@ -88,7 +88,7 @@ class Keystore:
 
     async def holds(self, name: str, login: Login) -> bool | Trouble:
         """Whether the keyring still has this login, or a newer one. It may have been replaced by an empty one."""
-        return await self._run(lambda vault: self._login_store.holds(vault, name, login))
+        return await self._run(lambda vault: self._login_store.holds(vault, name, login), patient=True)
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         """Write a login that a start ignores. `store` with the same login makes it current by rewriting its header."""
@@ -253,6 +253,8 @@ def trouble_of(error: BaseException) -> Trouble:
         return Trouble.LOCKED
     if cause is not None and {name.__name__ for name in type(cause).__mro__} & _LOCKED:
         return Trouble.LOCKED
+    if "NoCollectionError" in names:
+        return Trouble.NO_COLLECTION
     if (
         names & _ABSENT
         or _error_number(error) in _WINDOWS_ABSENT
@@ -275,7 +277,7 @@ def _bus_name(error: BaseException) -> str:
 
 
 def _describe(trouble: Trouble, error: Exception) -> str:
-    if isinstance(error, RefusalError) or type(error).__name__ == "NoVaultError":
+    if isinstance(error, RefusalError) or type(error).__name__ in ("NoVaultError", "NoCollectionError"):
         return str(error)  # our own words
     if trouble is Trouble.LOCKED:
         return "The keyring is locked."

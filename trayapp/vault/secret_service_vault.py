@@ -1,61 +1,19 @@
 """Secret Service vault over dbus-fast: one open connection, and no dialog unless a person asked.
 
-Its session is a plain one: secrets stay within the session bus, a socket of this user on this machine, and whoever may
-read there may ask the keyring itself. SecretStorage encrypts them once more, for which it loads 8 MB of cryptography
-into a program that runs all day; `vaults.py` chooses it where the bus isn't such a socket, or where a service requires
-encryption. Entries have the attributes that the keyring library gives them, so that both find the same ones.
-
-Blocking, and for one thread: the event loop in here runs only while a call lasts, and nothing wakes it in between.
+Blocking, and for one thread: the event loop in here runs only while a call lasts, and nothing wakes it in between. What
+crosses the bus is in `secret_connection.py`, how it does in `secret_session.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from dbus_fast import Message, MessageType, Variant
-
-from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
-from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE
-from trayapp.vault.unlock_watcher import INTERFACE as SERVICE_INTERFACE
+from trayapp.vault.secret_connection import Connection, LockedError, NoCollectionError, open_connection
+from trayapp.vault.secret_naming import Naming
 
 T = TypeVar("T")
-
-ITEM = "org.freedesktop.Secret.Item"
-PROMPT = "org.freedesktop.Secret.Prompt"
-DEFAULT_COLLECTION = f"{ROOT}/aliases/default"  # the collection that a person calls "my keyring"
-NO_OBJECT = "/"  # no item, no prompt
-APPLICATION = "Python keyring library"  # the keyring library's own; with another value it would be another entry
-NOT_FOUND_ERRORS = {
-    f"org.freedesktop.DBus.Error.{name}" for name in ("UnknownObject", "UnknownMethod", "UnknownInterface")
-}
-NOT_FOUND_ERRORS.add("org.freedesktop.Secret.Error.NoSuchObject")
-LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
-NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
-CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
-OPEN_FOR = 1.0  # s for which a collection that was seen open counts as open: one known to be locked isn't touched
-WRITABLE_FOR = 30.0  # s, the same for an entry to overwrite: a lock makes that fail, and no service asks anything
-PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
-PROMPT_RULES = (
-    f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
-    OWNER_RULE,
-)
-
-
-class ServiceError(Exception):
-    """The service, or the bus on its behalf, answered with a D-Bus error. Only its name is kept; a text could quote
-    anything."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class LockedError(Exception):
-    """Only a dialog could open it, and nobody asked for one, or it was dismissed."""
 
 
 class SecretServiceVault:
@@ -68,26 +26,29 @@ class SecretServiceVault:
     limit: int | None = None
     prompt = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, encrypted: bool = False, naming: Naming | None = None) -> None:
+        """`encrypted`: secrets cross the bus encrypted once more, which loads much."""
+        self._encrypted = encrypted
+        self._naming = naming or Naming()
         self._runner: asyncio.Runner | None = None
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
 
     def open(self) -> None:
         """Connect now. Raises `ServiceError`, or whatever connecting to the bus raises."""
-        self._with_retry(_Connection.ready)
+        self._with_retry(Connection.ready)
 
     def get(self, service: str, user: str) -> str | None:
-        return self._with_retry(lambda connection: connection.get(_attributes(service, user)))
+        return self._with_retry(lambda connection: connection.get(self._naming.attributes(service, user)))
 
     def set(self, service: str, user: str, value: str) -> None:
-        attributes = _attributes(service, user) | {"application": APPLICATION}
+        attributes = self._naming.attributes(service, user)
         self._with_retry(lambda connection: connection.set(f"Amberlight: {user}", attributes, value))
 
     def delete(self, service: str, user: str) -> None:
-        self._with_retry(lambda connection: connection.delete(_attributes(service, user)))
+        self._with_retry(lambda connection: connection.delete(self._naming.attributes(service, user)))
 
     def locked(self) -> bool:
-        return self._with_retry(_Connection.locked)
+        return self._with_retry(Connection.locked)
 
     def close(self) -> None:
         runner, self._runner = self._runner, None
@@ -97,280 +58,22 @@ class SecretServiceVault:
                 runner.run(connection.close())
             runner.close()
 
-    def _with_retry(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+    def _with_retry(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             return self._run(work)
-        except LockedError:
+        except (LockedError, NoCollectionError):
             raise  # a retry would be a second dialog
         except Exception:  # noqa: BLE001 - a lost bus shows itself in many ways
             self.close()
         return self._run(work)
 
-    def _run(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+    def _run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(self._with_connection(work))
 
-    async def _with_connection(self, work: Callable[[_Connection], Awaitable[T]]) -> T:
+    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         if self._connection is None:
-            self._connection = await _open_connection()
+            self._connection = await open_connection(self._naming.collection, encrypted=self._encrypted)
         self._connection.prompt = self.prompt
         return await work(self._connection)
-
-
-def _attributes(service: str, user: str) -> dict[str, str]:
-    return {"service": service, "username": user}
-
-
-def _search_attributes(attributes: dict[str, str]) -> dict[str, str]:
-    """The attributes that an entry is searched by."""
-    return _attributes(attributes["service"], attributes["username"])
-
-
-async def _open_connection() -> _Connection:
-    """Connect and open a plain session. Raises what connecting to a bus raises, or `ServiceError` if the service
-    refuses one."""
-    bus = SessionBus()
-    try:
-        async with asyncio.timeout(CALL_LIMIT):
-            await bus.connect()
-    except TimeoutError:
-        bus.disconnect()
-        raise ServiceError(NO_REPLY) from None
-    connection = _Connection(bus)
-    try:
-        _, connection.session = await connection.call(
-            ROOT, SERVICE_INTERFACE, "OpenSession", "sv", "plain", Variant("s", "")
-        )
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-class _Connection:
-    """A connection with its session. `prompt` says whether a dialog may appear."""
-
-    def __init__(self, bus: SessionBus) -> None:
-        self.session = NO_OBJECT
-        self.prompt = False
-        self._dismissed = False  # the last dialog of a write was dismissed
-        self._open_at = float("-inf")  # when the default collection was last seen open
-        self._bus = bus
-        self._bus_lost = asyncio.create_task(bus.lost(), name="the end of the session bus")
-
-    async def close(self) -> None:
-        self._bus.disconnect()
-        await self._bus_lost
-
-    async def ready(self) -> None:
-        """Do nothing: to have a connection is enough."""
-
-    async def get(self, attributes: dict[str, str]) -> str | None:
-        await self._ensure_open()
-        unlocked, locked = await self._search(attributes)
-        if not unlocked and not locked:
-            self._open_at = float("-inf")  # a collection locked in the meantime finds nothing either
-            await self._ensure_open()
-            return None
-        item = await self._newest(unlocked or locked)
-        (secret,) = await self._call_item(item, "GetSecret", "o", self.session)
-        return bytes(secret[2]).decode(errors="replace")  # anything not written by us counts as damage, not as an error
-
-    async def set(self, label: str, attributes: dict[str, str], value: str) -> None:
-        """Overwrite the entry if there is one. KeePassXC allows that silently, while it prompts for each new entry."""
-        secret = [self.session, b"", value.encode(), "text/plain"]
-        item = await self._overwrite(attributes, secret) or await self._find_and_write(label, attributes, secret)
-        await self._delete_duplicates(item, attributes)
-
-    async def _overwrite(self, attributes: dict[str, str], secret: list[Any]) -> str | None:
-        """Overwrite the only such entry of a collection that was open a moment ago; None if it takes more than that.
-
-        A new login exists nowhere else until this is done, so it is two calls and not four.
-        """
-        if not self._open_within(WRITABLE_FOR):
-            return None
-        try:
-            (found,) = await self._search_default(attributes)
-            if len(found) != 1:
-                return None
-            await self.call(found[0], ITEM, "SetSecret", "(oayays)", secret)
-        except LockedError:
-            return None
-        except ServiceError as error:
-            if error.name in NOT_FOUND_ERRORS:
-                return None
-            raise
-        return str(found[0])
-
-    async def _find_and_write(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
-        """Overwrite the newest entry in the default collection, or create it; open the collection first."""
-        await self._ensure_open()
-        found = await self._search(attributes)
-        (in_default,) = await self._search_default(attributes)
-        unlocked, locked = ([item for item in items if item in in_default] for items in found)
-        if unlocked or locked:
-            item = await self._newest(unlocked or locked)
-            await self._call_item(item, "SetSecret", "(oayays)", secret)
-            return item
-        return await self._create_item(label, attributes, secret)
-
-    async def _create_item(self, label: str, attributes: dict[str, str], secret: list[Any]) -> str:
-        """Create the entry in the default collection."""
-        properties = {f"{ITEM}.Label": Variant("s", label), f"{ITEM}.Attributes": Variant("a{ss}", attributes)}
-        arguments = ("CreateItem", "a{sv}(oayays)b", properties, secret, True)
-        item, prompt = await self.call(DEFAULT_COLLECTION, COLLECTION, *arguments)
-        return str(item if prompt == NO_OBJECT else await self._complete_prompt(prompt))
-
-    async def delete(self, attributes: dict[str, str]) -> None:
-        await self._ensure_open()
-        unlocked, locked = await self._search(attributes)
-        for item in (*unlocked, *locked):
-            (prompt,) = await self._call_item(item, "Delete")
-            if prompt != NO_OBJECT:
-                await self._complete_prompt(prompt)
-
-    async def locked(self) -> bool:
-        """Whether the collection is locked. A missing one counts as locked, because only a dialog could create it."""
-        return await self._lock_state() is not False
-
-    def _open_within(self, seconds: float) -> bool:
-        """Whether the collection was seen open so lately."""
-        return time.monotonic() - self._open_at < seconds
-
-    async def _lock_state(self) -> bool | None:
-        """Whether the collection is locked; None if there is none."""
-        try:
-            (locked,) = await self.call(DEFAULT_COLLECTION, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
-        except ServiceError as error:
-            if error.name in NOT_FOUND_ERRORS:
-                return None
-            raise
-        self._open_at = float("-inf") if locked.value else time.monotonic()
-        return bool(locked.value)
-
-    async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
-        """The unlocked and the locked items of all collections: yesterday the default collection may have been another
-        one."""
-        unlocked, locked = await self.call(
-            ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", _search_attributes(attributes)
-        )
-        return unlocked, locked
-
-    async def _search_default(self, attributes: dict[str, str]) -> list[Any]:
-        """The items of the default collection."""
-        return await self.call(DEFAULT_COLLECTION, COLLECTION, "SearchItems", "a{ss}", _search_attributes(attributes))
-
-    async def _newest(self, items: list[str]) -> str:
-        """The newest of several items. A merged or copied keyring holds a name more than once and lists them in any
-        order."""
-        if len(items) == 1:
-            return items[0]
-        times = [await self.call(item, PROPERTIES, "Get", "ss", ITEM, "Modified") for item in items]
-        return items[max(range(len(items)), key=lambda at: int(times[at][0].value))]
-
-    async def _delete_duplicates(self, item: str, attributes: dict[str, str]) -> None:
-        """Delete other items with the same attributes. Some services add where they should replace, and a copy in
-        another collection would be taken for the newest when that becomes the default again."""
-        unlocked, _ = await self._search(attributes)
-        if item not in unlocked:
-            return  # the write wasn't stored, so nothing may be deleted for it
-        for other in unlocked:
-            if other != item:
-                with contextlib.suppress(ServiceError, LockedError):  # no dialog is shown for this
-                    await self.call(other, ITEM, "Delete")
-
-    async def _ensure_open(self) -> None:
-        """Raises `LockedError` unless the collection is open, or the person opens or creates it."""
-        if self._open_within(OPEN_FOR):
-            return
-        state = await self._lock_state()
-        if state is False:
-            return
-        if self.prompt:
-            await (self._create_collection() if state is None else self._unlock(DEFAULT_COLLECTION))
-        if not self.prompt or await self.locked():
-            raise LockedError("the collection is locked")
-
-    async def _create_collection(self) -> None:
-        properties = {f"{COLLECTION}.Label": Variant("s", "Default")}
-        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "CreateCollection", "a{sv}s", properties, "default")
-        if prompt != NO_OBJECT:
-            await self._show_prompt(prompt)
-
-    async def _unlock(self, path: str) -> None:
-        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
-        if prompt != NO_OBJECT:
-            await self._show_prompt(prompt)
-
-    async def _call_item(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
-        """Call a method of an item. Some services lock each item separately."""
-        try:
-            return await self.call(item, ITEM, member, signature, *body)
-        except LockedError:
-            if not self.prompt:
-                raise
-        await self._unlock(item)
-        return await self.call(item, ITEM, member, signature, *body)
-
-    async def _complete_prompt(self, prompt: str) -> Any:
-        """The result of a change for which the service returned a prompt, as KeePassXC does for each, mostly without a
-        dialog. A dismissed dialog isn't shown again unless a person asks, and neither is one that would ask for a
-        password."""
-        if not self.prompt and (self._dismissed or await self.locked()):
-            raise LockedError("the service wants to ask")
-        self._dismissed = True
-        result = await self._show_prompt(prompt)
-        self._dismissed = False
-        return result
-
-    async def _show_prompt(self, prompt: str) -> Any:
-        """Show a dialog of the service, wait for its end and return its result. Raises `LockedError` if it was
-        dismissed or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
-        ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-
-        def on_signal(message: Message) -> None:
-            """The dialog's end; or that of the service, as then nobody would tell of the dialog's."""
-            if ended.done() or message.message_type is not MessageType.SIGNAL:
-                return
-            if message.member == "Completed" and message.path == prompt:
-                ended.set_result(message.body)
-            elif message.member == "NameOwnerChanged" and message.body[0] == SERVICE and not message.body[2]:
-                ended.set_exception(ServiceError(NO_REPLY))
-
-        self._bus.add_message_handler(on_signal)
-        try:
-            for rule in PROMPT_RULES:
-                await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, destination=BUS)
-            await self.call(prompt, PROMPT, "Prompt", "s", "")
-            await asyncio.wait((ended, self._bus_lost), timeout=PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._bus.remove_message_handler(on_signal)
-        if self._bus_lost.done() and not ended.done():
-            raise ServiceError(NO_REPLY)
-        if not ended.done():
-            with contextlib.suppress(ServiceError):
-                await self.call(prompt, PROMPT, "Dismiss")
-            raise LockedError("nobody answered the dialog")
-        dismissed, result = ended.result()
-        if dismissed:
-            raise LockedError("the dialog was dismissed")
-        return result.value
-
-    async def call(
-        self, path: str, interface: str, member: str, signature: str = "", *body: Any, destination: str = SERVICE
-    ) -> list[Any]:
-        """The body of the reply. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself would wait
-        for ever."""
-        message = Message(destination, path, interface, member, signature=signature, body=list(body))
-        try:
-            async with asyncio.timeout(CALL_LIMIT):
-                reply = await self._bus.call(message)
-        except TimeoutError:
-            raise ServiceError(NO_REPLY) from None
-        if reply.message_type is MessageType.ERROR:
-            if reply.error_name == LOCKED_ERROR:
-                self._open_at = float("-inf")
-                raise LockedError("the service says that it is locked")
-            raise ServiceError(reply.error_name or "")
-        return list(reply.body)

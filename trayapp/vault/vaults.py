@@ -3,8 +3,8 @@
 `keyring.get_keyring()` is never called: it remembers "there is none" for the life of the process, obeys an environment
 variable and a configuration file that can name anything, and falls back to a plaintext file. A person's choice among
 the five is honoured. Any other choice means no keyring, and a sentence that names the refused class (SECURITY.md 17).
-On Linux the Secret Service is called directly (`secret_service_vault.py`). The keyring library, which is large, is
-loaded for all else, or if a person's settings for it (KEYRING_PROPERTY_*) are to be obeyed.
+On Linux the Secret Service is called directly (`secret_service_vault.py`); a person's settings for the keyring library
+(KEYRING_PROPERTY_*) are obeyed there too. The library itself, which is large, is loaded for all else.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 SETTINGS_MAX = 65536  # bytes of keyringrc.cfg
 
+# How a service refuses a session of one kind (".NotSupported" by the specification); an absent one answers otherwise.
+REFUSALS = (".NotSupported", ".InvalidArgs", ".Failed", ".AccessDenied")
+
 
 def choose() -> Vault:
     """The best allowed keyring that is available now. Raises `NoVaultError`; looks anew at every call."""
@@ -43,12 +46,15 @@ def choose() -> Vault:
     wanted = (named,) if named in ALLOWED else _candidates()
     reasons: list[str] = []
     session_bus.address()  # the libraries of all keyrings look into the environment
-    if SECRET_SERVICE in wanted and _plain_will_do() and (vault := _secret_service()):
-        return vault
-    from trayapp.vault import backends
+    if SECRET_SERVICE in wanted and sys.platform.startswith("linux"):
+        if vault := _secret_service(reasons):
+            return vault
+        wanted = tuple(path for path in wanted if path != SECRET_SERVICE)
+    if wanted:
+        from trayapp.vault import backends
 
-    if vault := backends.best(wanted, reasons):
-        return vault
+        if vault := backends.best(wanted, reasons):
+            return vault
     raise NoVaultError(_nothing(named if named in ALLOWED else ""), "; ".join(reasons))
 
 
@@ -60,31 +66,38 @@ def _candidates() -> tuple[str, ...]:
     return (SECRET_SERVICE, KWALLET, LIBSECRET)
 
 
-def _plain_will_do() -> bool:
-    """Whether the session bus stays within this machine and nobody configured the keyring library."""
-    if not sys.platform.startswith("linux") or any(name.startswith("KEYRING_PROPERTY_") for name in os.environ):
-        return False
+def _bus_is_local() -> bool:
+    """Whether the session bus stays within this machine, so that nobody else can listen."""
     return all(part.startswith("unix:") for part in (session_bus.address() or "").split(";") if part)
 
 
-def _secret_service() -> Vault | None:
-    """The Secret Service of this session; None if there is none, or none with plain sessions: the library has words for
-    that.
+def _secret_service(reasons: list[str]) -> Vault | None:
+    """The Secret Service of this session; None if there is none, with the reason added to `reasons`.
 
-    Raises `ServiceError` for a service that doesn't answer: the library would wait for it without end.
+    Its session is encrypted where the bus leaves this machine, and where the service takes no plain one. Raises
+    `ServiceError` for a service that doesn't answer: that one is there, and nothing else should take its place.
     """
-    from trayapp.vault.secret_service_vault import NO_REPLY, SecretServiceVault
+    from trayapp.vault.secret_connection import NO_REPLY, ServiceError
+    from trayapp.vault.secret_naming import naming
+    from trayapp.vault.secret_service_vault import SecretServiceVault
 
-    vault = SecretServiceVault()
-    try:
-        vault.open()
-    except Exception as error:  # no bus, no service, no plain session: each raises in many ways
-        log.debug("The Secret Service is not there: %s", getattr(error, "name", "") or type(error).__name__)
-        vault.close()
-        if getattr(error, "name", "") == NO_REPLY:
-            raise
-        return None
-    return vault
+    reason = ""
+    for encrypted in (False, True) if _bus_is_local() else (True,):
+        vault = SecretServiceVault(encrypted=encrypted, naming=naming(os.environ))
+        try:
+            vault.open()
+        except Exception as error:  # no bus, no service, no such session: each raises in many ways
+            vault.close()
+            reason = getattr(error, "name", "") or type(error).__name__
+            if reason == NO_REPLY:
+                raise
+            if not isinstance(error, ServiceError) or not reason.endswith(REFUSALS):
+                break
+        else:
+            return vault
+    log.debug("The Secret Service is not there: %s", reason)
+    reasons.append(f"{SECRET_SERVICE}: {reason}")
+    return None
 
 
 def _named_choice() -> str:
