@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.autostart import AutostartError, Kind
-from trayapp.autostart.linux import DesktopEntry, escaped, exec_quoted, exec_words, read_entry, unescaped
+from trayapp.autostart import AutostartError, Kind, linux
+from trayapp.autostart.linux import DesktopEntry, command_of, escaped, exec_quoted, exec_words, read_entry, unescaped
 
 ME = (sys.executable, "-m", "trayapp", "run")
 
@@ -44,7 +45,7 @@ def test_on_and_off(entry: DesktopEntry) -> None:
         state = entry.on(ME)
         assert state.on
         assert sys.executable in state.text
-    assert ME == exec_words(read_entry(entry.file)["Exec"])
+    assert ME == command_of(read_entry(entry.file)["Exec"])
     assert Path(read_entry(entry.file)["Icon"]).is_file()
     for _ in range(2):
         assert Kind.OFF is entry.off().kind
@@ -221,22 +222,94 @@ def test_paths_from_the_environment(tmp_path: Path) -> None:
     assert DesktopEntry(Path.home() / ".config", (Path("/etc/xdg"),)) == DesktopEntry.of({"XDG_CONFIG_HOME": "x"})
 
 
-@pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not there")
-def test_glib_starts_the_entry(entry: DesktopEntry, tmp_path: Path) -> None:
-    """GLib, which starts the entries of most desktops, runs the program with its argument, whatever its path is.
+# --- as GLib reads it, which starts the entries of most desktops -------------------------------------------------------
 
-    Except for a percent sign: GLib looks for the program before it reads `%%`.
-    """
+AWKWARD = (
+    "plain",
+    "a b",
+    "100 %",
+    "%U %%f",
+    'a "b" `c` $HOME',
+    "back\\slash\\",
+    "é ü 漢字",
+    "a=b",
+    "~",
+    "'",
+    "a;b&c|d#e",
+    "--help",
+)
+needs_gio = pytest.mark.skipif(shutil.which("gio") is None, reason="gio is not there")
 
-    program = tmp_path / 'a b "c" $HOME `d` \\ é' / "amberlight"
-    program.parent.mkdir()
-    program.write_text('#!/bin/sh\nprintf "%s" "$*" > "${0%/*}/ran"\n')
+
+def program_in(folder: Path) -> Path:
+    """A program that notes its arguments beside itself."""
+    program = folder / "amberlight"
+    folder.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s|" "$@" > "${0%/*}/draft"; mv "${0%/*}/draft" "${0%/*}/ran"\n')
     program.chmod(0o755)
-    entry.on((str(program), "run"))
-    subprocess.run(["gio", "launch", entry.file], check=True, timeout=20, capture_output=True)
+    return program
+
+
+def launch(entry: DesktopEntry) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["gio", "launch", entry.file], check=False, timeout=20, capture_output=True, text=True)
+
+
+@needs_gio
+@pytest.mark.parametrize("folder", AWKWARD)
+def test_glib_starts_the_entry(entry: DesktopEntry, tmp_path: Path, folder: str) -> None:
+    """The program, with its arguments, whatever its path is; and what GLib starts is what we read back."""
+
+    program = program_in(tmp_path / folder)
+    command = (str(program), "run", folder)
+    state = entry.on(command)
+    assert state.on
+    assert command == command_of(read_entry(entry.file)["Exec"])
+    assert ("", 0) == ((done := launch(entry)).stderr, done.returncode)
     ran = program.with_name("ran")
-    for _ in range(200):
-        if ran.exists() and ran.read_text():
+    for _ in range(500):
+        if ran.exists():
             break
         time.sleep(0.02)
-    assert "run" == ran.read_text()
+    assert f"run|{folder}|" == ran.read_text()
+
+
+@needs_gio
+@pytest.mark.parametrize("folder", ["plain", "100 %"])
+def test_glib_skips_an_entry_whose_program_was_uninstalled(entry: DesktopEntry, tmp_path: Path, folder: str) -> None:
+    """By TryExec. What does not look at that starts a shell that does nothing and says nothing."""
+
+    program = program_in(tmp_path / folder)
+    entry.on((str(program), "run"))
+    shutil.rmtree(program.parent)
+    assert Kind.BROKEN is entry.status().kind
+    assert str(program) in entry.status().text
+    assert 0 != launch(entry).returncode
+    entry.file.write_text(re.sub("(?m)^TryExec=.*\n", "", entry.file.read_text()))
+    assert Kind.BROKEN is entry.status().kind
+    assert ("", 0) == ((done := launch(entry)).stderr, done.returncode)
+
+
+@needs_gio
+def test_a_percent_sign_that_glib_does_not_read(entry: DesktopEntry, tmp_path: Path) -> None:
+    """An entry with one in its first word, as the specification allows and as an earlier version wrote it, is not on."""
+
+    program = program_in(tmp_path / "100 %")
+    write(entry, f"Exec={exec_quoted(str(program))} run")
+    assert 0 != launch(entry).returncode
+    assert Kind.BROKEN is entry.status().kind
+    assert entry.on((str(program), "run")).on
+
+
+def test_a_module_that_was_uninstalled(entry: DesktopEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the login starts `python -m trayapp`, that Python may stay while the module goes."""
+
+    module = tmp_path / "__main__.py"
+    module.write_text("")
+    monkeypatch.setattr(linux, "MODULE", module)
+    assert entry.on(ME).on
+    module.unlink()
+    assert Kind.BROKEN is entry.status().kind
+    assert f"{module} is not there any more" in entry.status().text
+    shell = exec_words(read_entry(entry.file)["Exec"])
+    done = subprocess.run(shell, check=False, timeout=20, capture_output=True, text=True)
+    assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)

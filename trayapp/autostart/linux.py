@@ -2,6 +2,10 @@
 
 The user's own file overrides system files of the same name, and `Hidden=true` in it switches them off. So switching off
 removes our file, and writes a hidden one only where the system has an entry that would start Amberlight.
+
+The entry starts the program by a shell that first looks whether it is still installed: whoever uninstalls it need not
+know of the entry, and not everything that reads such entries looks at TryExec. It also lets the path have a `%`, which
+GLib and systemd do not unescape in the first word of Exec.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trayapp.autostart.state import AutostartError, Kind, State, entry_state, reason, runnable
+from trayapp.autostart.state import SWITCH_ON_AGAIN, AutostartError, Kind, State, entry_state, reason, runnable
 from trayapp.system.plain_files import read_plain, within
 
 FILE = "amberlight.desktop"
@@ -22,6 +26,9 @@ GROUP = "[Desktop Entry]"
 ICON = Path(__file__).parent.parent / "tray" / "app.png"  # icon themes know our name only if a package installed it
 SYSTEM_DIRS = "/etc/xdg"  # the default of XDG_CONFIG_DIRS (XDG base directory specification)
 MAX_ENTRY_SIZE = 65536  # bytes; no real entry is longer
+SHELL = "/bin/sh"
+GUARD = '[ ! -e "$0" ] || exec "$@"'  # $0: the file that has to be there; the rest: the command
+MODULE = Path(__file__).parent.parent / "__main__.py"  # what `python -m trayapp` runs
 EXEC_SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry Specification, "The Exec key")
 
 ENTRY = """\
@@ -89,7 +96,8 @@ class DesktopEntry:
         return State(Kind.OFF, "Off: Amberlight does not start at login.")
 
     def on(self, command: Sequence[str]) -> State:
-        line = " ".join(exec_quoted(word) for word in command)
+        needed = str(MODULE) if "-m" in command[1:2] else command[0]
+        line = " ".join(exec_quoted(word) for word in (SHELL, "-c", GUARD, needed, *command))
         icon = escaped(str(ICON)) if ICON.is_file() else "amberlight"
         text = ENTRY.format(command=line, program=escaped(command[0]), icon=icon)
         _write(self.file, text)
@@ -118,7 +126,9 @@ class DesktopEntry:
         if not self._shown_here(entry):
             text = f"Off in this desktop ({':'.join(self.desktops)}): {path} is for others (OnlyShowIn or NotShowIn)."
             return State(Kind.DISABLED, text, "Switch it on for all: amberlight autostart on")
-        words = exec_words(entry.get("Exec", ""))
+        words = command_of(entry.get("Exec", ""))
+        if "%" in first_word(entry.get("Exec", "")):
+            return State(Kind.BROKEN, f"On, but desktops cannot read the path with % in {path}.", SWITCH_ON_AGAIN)
         try_exec = unescaped(entry.get("TryExec", ""))
         if words and try_exec and not runnable(try_exec):
             words = (try_exec, *words[1:])  # desktops skip an entry whose TryExec program is missing
@@ -197,6 +207,21 @@ def exec_words(line: str) -> tuple[str, ...]:
         else:
             current = (current or "") + char
     return (*words, current) if current else tuple(words)
+
+
+def first_word(line: str) -> str:
+    """The program of an Exec line as GLib and systemd look for it: before they read its `%`."""
+    words = exec_words(line.replace("%", "%%"))
+    return words[0] if words else ""
+
+
+def command_of(line: str) -> tuple[str, ...]:
+    """The command that an Exec line starts, without our guard. If what that asks for is gone, this is what is missing."""
+    words = exec_words(line)
+    if words[:3] != (SHELL, "-c", GUARD):
+        return words
+    needed = words[3:4]
+    return words[4:] if all(Path(file).exists() for file in needed) else needed
 
 
 def _write(path: Path, text: str) -> None:
