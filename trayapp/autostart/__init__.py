@@ -11,10 +11,19 @@ import os
 import sys
 from pathlib import Path
 
-from trayapp.autostart.command import CannotStartError, login_command
+from trayapp.autostart.command import CannotStartError, client_command, login_command
 from trayapp.autostart.state import Autostart, AutostartError, Kind, State
 
-__all__ = ["Autostart", "AutostartError", "CannotStartError", "Kind", "State", "login_command", "native"]
+__all__ = [
+    "Autostart",
+    "AutostartError",
+    "CannotStartError",
+    "Kind",
+    "State",
+    "client_command",
+    "login_command",
+    "native",
+]
 
 
 def native() -> Autostart:

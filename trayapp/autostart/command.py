@@ -66,6 +66,19 @@ def login_command(given: Interpreter | None = None) -> tuple[str, ...]:
     )
 
 
+def client_command(*arguments: str, given: Interpreter | None = None) -> tuple[str, ...]:
+    """The command by which another program starts ours, with these arguments: the one with standard input and output."""
+    running = given or Interpreter.current()
+    if running.frozen:
+        console = running.executable.with_name("amberlight.exe") if running.windows else _packaged_link(running)
+        return str(console), *arguments
+    for folder in running.scripts:
+        script = folder / (f"{NAME}.exe" if running.windows else NAME)
+        if _executable(script):
+            return str(script), *arguments
+    return str(running.executable), "-m", "trayapp", *arguments
+
+
 def _packaged_link(running: Interpreter) -> Path:
     """The package's link if it resolves to the running program, or else the program itself."""
     try:

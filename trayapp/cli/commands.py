@@ -149,6 +149,12 @@ def client_config(arguments: argparse.Namespace, paths: Paths) -> int:
     return show(_client(paths).client(arguments.name), arguments.name, arguments.program)
 
 
+def connect(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli import connect as program
+
+    return program.connect(arguments, paths) if arguments.command == "connect" else program.disconnect(arguments, paths)
+
+
 def logs(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.log_tail import follow, last_lines
 
@@ -406,6 +412,8 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "token": token,
     "exec": execute,
     "client-config": client_config,
+    "connect": connect,
+    "disconnect": connect,
     "stop": stop,
     "start": start,
     "logs": logs,

@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     _app_commands(commands)
     _entry_commands(commands)
     _import_command(commands)
+    _client_commands(commands)
     _show_commands(commands)
     _action_commands(commands)
     return top
@@ -200,6 +201,36 @@ def _import_command(commands: Any) -> None:
     for source in (toolhive, listed):
         source.add_argument("--yes", action="store_true", help="agree to everything that would be asked")
         source.add_argument("--dry-run", action="store_true", help="only show what would be done")
+
+
+def client_name(text: str) -> str:
+    """A CLIENT argument."""
+    from trayapp.clients.table import BY_NAME, TABLE
+
+    if text not in BY_NAME:
+        names = ", ".join(client.name for client in TABLE)
+        raise argparse.ArgumentTypeError(f"there is no client of that name. Known are: {names}")
+    return text
+
+
+def _client_commands(commands: Any) -> None:
+    help_text = "write workloads into the file of an MCP client, or show which client has which"
+    example = (
+        "amberlight connect\namberlight connect claude-code\namberlight connect cursor notion linear --dry-run\n"
+        "amberlight connect vscode notion --project ."
+    )
+    connect = _command(commands, "connect", help_text, example)
+    help_text = "take Amberlight's entries out of the files of MCP clients"
+    disconnect = _command(commands, "disconnect", help_text, "amberlight disconnect claude-code\namberlight disconnect")
+    for command in (connect, disconnect):
+        command.add_argument("client", metavar="CLIENT", type=client_name, nargs="?", help="the client")
+        command.add_argument("names", metavar="NAME", type=workload_name, nargs="*", help="the workload (all of them)")
+        command.add_argument("--all", action="store_true", help="one entry over all workloads")
+        command.add_argument("--project", metavar="DIR", help="in the client's file of this project")
+        command.add_argument("--dry-run", action="store_true", help="only show what would change")
+    connect.add_argument("--stdio", action="store_true", help="as a command that the client starts: no key in its file")
+    connect.add_argument("--replace", action="store_true", help="replace an entry that is not Amberlight's")
+    _format(connect)
 
 
 def _show_commands(commands: Any) -> None:

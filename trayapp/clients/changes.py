@@ -107,7 +107,12 @@ class Changes:
             return False
         try:
             before = files.read(Path(known.backup))
-            if own_entries(servers(client, before.text)) or servers(client, before.text) != servers(client, after):
+            entries, taken = (
+                servers(client, before.text),
+                {each.name for each in own_entries(servers(client, old.text))},
+            )
+            kept = {name: entry for name, entry in entries.items() if name not in taken}  # the rest we had replaced
+            if own_entries(entries) or kept != servers(client, after):
                 return False
         except (FileError, EditError):
             return False

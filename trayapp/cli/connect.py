@@ -1,0 +1,313 @@
+"""`amberlight connect` and `disconnect`: write workloads into the files of MCP clients, and take them out again.
+
+A local key never stands on a command line or in a project's file. For these, and with `--stdio`, the client starts
+`amberlight stdio NAME`, which reads the key itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trayapp.autostart import client_command
+from trayapp.cli.client import ApiClient
+from trayapp.cli.codes import FAILED, OK, USAGE
+from trayapp.cli.output import clean, print_error, print_json, print_line
+from trayapp.clients import edits, entries
+from trayapp.clients.changes import Changes, read
+from trayapp.clients.connections import STALE, Connection, State, connection, own_entries
+from trayapp.clients.edits import EditError
+from trayapp.clients.entries import Access
+from trayapp.clients.files import FileError
+from trayapp.clients.places import Machine
+from trayapp.clients.survey import Found, look, survey
+from trayapp.clients.table import BY_NAME, TABLE, Client
+from trayapp.config import editor
+from trayapp.config.paths import Paths
+from trayapp.core.model import Secret
+
+ALL = ""  # stands for the one entry over all workloads
+ALL_NAME = "amberlight"  # its name in clients' files
+SETTLE = 0.5  # s after which a client's file is read once more, if the client writes it while it runs
+WORDS: Mapping[State, str] = {
+    State.CONNECTED: "connected",
+    State.OLD_PORT: "old port",
+    State.OLD_KEY: "old key",
+    State.DIRECT: "its own sign-in",
+    State.NAME_TAKEN: "name taken",
+    State.ABSENT: "-",
+}
+
+
+def connect(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Without a client: show what is connected. Else write the entries; exit code 0 if all of them stand there now."""
+    machine = this_machine()
+    if arguments.client is None:
+        return _overview(arguments, paths, machine)
+    client = BY_NAME[arguments.client]
+    urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
+    wanted = [ALL] if arguments.all else arguments.names or sorted(urls)
+    if unknown := [name for name in wanted if name != ALL and name not in urls]:
+        print_error(f"amberlight: there is no workload {clean(unknown[0])}. See: amberlight list --all")
+        return FAILED
+    if not wanted:
+        print_error("amberlight: there are no workloads yet. Add one: amberlight add NAME URL")
+        return FAILED
+    file = _project_file(client, arguments)
+    if file is None and arguments.project is not None:
+        print_error(f"amberlight: {client.title} reads no servers from a project. Leave --project out.")
+        return USAGE
+    found = look(machine, client, file)
+    if found.problem:
+        print_error(f"amberlight: {clean(found.problem)}.")
+        return FAILED
+    if not found.installed and file is None:
+        print_line(f"{client.title} does not seem to be installed here; its file is written all the same.")
+    stdio = arguments.stdio or file is not None
+    accesses = {name: access_of(paths, name, stdio=stdio or client.url is None) for name in wanted}
+    if None in accesses.values():
+        return FAILED
+    ready = {name: access for name, access in accesses.items() if access is not None}
+    targets = _targets(arguments, found, ready, urls)
+    code = OK if len(targets) == len(ready) else FAILED
+    return max(code, _write(arguments, paths, found, targets, stdio=stdio)) if targets else code
+
+
+def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Take our entries out: of one client or of all, for some workloads or for all."""
+    machine = this_machine()
+    clients = TABLE if arguments.client is None else (BY_NAME[arguments.client],)
+    wanted = (
+        None if not arguments.names and not arguments.all else {*arguments.names, *([ALL] if arguments.all else [])}
+    )
+    code, any_found = OK, False
+    for client in clients:
+        found = look(machine, client, _project_file(client, arguments))
+        if found.problem and arguments.client is not None:
+            print_error(f"amberlight: {clean(found.problem)}.")
+            return FAILED
+        names = [each.name for each in own_entries(found.entries, wanted)]
+        if not names:
+            continue
+        any_found = True
+
+        def without(text: str, client: Client = client) -> str:
+            for each in own_entries(edits.servers(client, text), wanted):
+                text = edits.drop(client, text, each.name, prune=True)
+            return text
+
+        done = f"Disconnected {joined(names)} from {client.title} ({_short(found.file)})."
+        code = max(code, _apply(arguments, paths, found, without, done))
+    if not any_found:
+        print_line("Nothing of Amberlight's is there.")
+    return code
+
+
+# --- shared with other commands --------------------------------------------------------------------------------------
+
+
+def this_machine() -> Machine:
+    """This machine, for the table of clients."""
+    return Machine(sys.platform, os.environ, Path.home())
+
+
+def access_of(paths: Paths, name: str, *, stdio: bool = False) -> Access | None:
+    """How clients reach a workload, or all (`ALL`); None after an error was printed. With `stdio` no app is needed."""
+    shown = name or ALL_NAME
+    command = client_command("stdio", *([name] if name else ["--all"]))
+    if stdio:
+        return Access(shown, "", None, command)
+    client = ApiClient.of(paths)
+    answer = client.client(name) if name else client.aggregate()
+    url, headers = answer.get("url"), answer.get("headers")
+    if not isinstance(url, str) or not isinstance(headers, Mapping):
+        print_error("amberlight: the app's answer makes no sense; is it another version?")
+        return None
+    if answer.get("lasting") is not True:
+        print_error(
+            f"amberlight: {shown}'s address changes with the next start, as Amberlight is not on its configured port. "
+            "See: amberlight doctor"
+        )
+        return None
+    key = str(headers.get("Authorization", "")).removeprefix("Bearer ")
+    return Access(shown, url, Secret(key) if key else None, command, sse=answer.get("transport") == "sse")
+
+
+def joined(names: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    each = [clean(name) for name in names]
+    return " and ".join([", ".join(each[:-1]), each[-1]]) if len(each) > 1 else "".join(each)
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> int:
+    """Each installed client with what it has of each workload."""
+    urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
+    accesses = {name: access for name in sorted(urls) if (access := access_of(paths, name)) is not None}
+    rows = [(found, _connections(found, accesses, urls)) for found in survey(machine) if found.installed]
+    if arguments.format == "json":
+        print_json([_row(found, connections) for found, connections in rows])
+        return OK
+    if not rows:
+        print_line("No client that Amberlight knows is installed here. Connect one by name: amberlight connect --help")
+        return OK
+    width = max(len(found.client.name) for found, _ in rows)
+    for found, connections in rows:
+        print_line(f"{found.client.name:{width}}  {clean(_summary(found, connections))}")
+    stale = [found.client.name for found, some in rows if any(each.state in STALE for each in some)]
+    todo = stale or [found.client.name for found, some in rows if any(each.state is State.ABSENT for each in some)]
+    if todo and accesses:
+        print_line(f"\nConnect: amberlight connect {todo[0]}")
+    return OK
+
+
+def _connections(found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Connection]:
+    return [connection(found.entries, access, name, urls.get(name, "")) for name, access in accesses.items()]
+
+
+def _summary(found: Found, connections: Sequence[Connection]) -> str:
+    """One line on a client: "notion, linear connected; github: its own login"."""
+    if found.problem:
+        return found.problem
+    parts = []
+    for state in (State.CONNECTED, State.OLD_PORT, State.OLD_KEY, State.DIRECT, State.NAME_TAKEN):
+        if names := [each.workload for each in connections if each.state is state]:
+            parts.append(
+                f"{', '.join(names)} {WORDS[state]}"
+                if state is State.CONNECTED
+                else f"{', '.join(names)}: {WORDS[state]}"
+            )
+    if any(each.proxied == ALL for each in own_entries(found.entries)):
+        parts.append("all workloads at once connected")
+    return "; ".join(parts) or "not connected"
+
+
+def _row(found: Found, connections: Sequence[Connection]) -> dict[str, Any]:
+    return {
+        "client": found.client.name,
+        "title": found.client.title,
+        "file": str(found.file),
+        "problem": found.problem or None,
+        "workloads": {each.workload: each.state.value for each in connections},
+    }
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _project_file(client: Client, arguments: argparse.Namespace) -> Path | None:
+    if arguments.project is None or client.project is None:
+        return None
+    return Path(arguments.project).expanduser().absolute() / client.project
+
+
+def _targets(
+    arguments: argparse.Namespace, found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]
+) -> dict[str, Access]:
+    """The entries to write, by name, without those whose place another entry keeps."""
+    targets: dict[str, Access] = {}
+    for name, access in accesses.items():
+        there = connection(found.entries, access, name, urls.get(name, ""))
+        entry, title = clean(there.entry), found.client.title
+        fact = {
+            State.DIRECT: f"{title} signs in to {name} itself, by its entry {entry}.",
+            State.NAME_TAKEN: f"{title} has another server called {entry}.",
+        }.get(there.state)
+        if fact is None or _agreed(arguments, f"{fact} Replace it?"):
+            targets[there.entry] = access
+        else:
+            print_error(f"amberlight: {fact} It was left as it is; to replace it: --replace")
+    return targets
+
+
+def _agreed(arguments: argparse.Namespace, question: str) -> bool:
+    if arguments.replace:
+        return True
+    if not sys.stdin.isatty() or arguments.dry_run:
+        return False
+    sys.stdout.write(f"{question} [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _write(
+    arguments: argparse.Namespace,
+    paths: Paths,
+    found: Found,
+    targets: Mapping[str, Access],
+    *,
+    stdio: bool,
+) -> int:
+    client = found.client
+
+    def with_entries(text: str) -> str:
+        for name, access in targets.items():
+            transport = entries.transport_for(client, access, stdio=stdio)
+            made = entries.entry(client, access, transport)
+            text = edits.put(client, text, name, {**made, "name": name} if client.listed else made)
+        return text
+
+    names = [access.name for access in targets.values()]
+    hint = f" {client.restart}" if client.restart else ""
+    done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
+    return _apply(arguments, paths, found, with_entries, done)
+
+
+def _apply(
+    arguments: argparse.Namespace,
+    paths: Paths,
+    found: Found,
+    edit: Callable[[str], str],
+    done: str,
+) -> int:
+    """Show the difference, or write it and look once more."""
+    try:
+        if arguments.dry_run:
+            before = read(found.client, found.file).text
+            print_line(_difference(found.file, before, edit(before)) or f"{_short(found.file)} would not change.")
+            return OK
+        changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
+        changed = changes.apply(found.client, found.file, edit)
+        if not changed:
+            print_line(f"{_short(found.file)} says so already. Nothing was changed.")
+            return OK
+        print_line(done)
+        if found.client.rewrites:
+            time.sleep(SETTLE)
+            text = read(found.client, found.file).text
+            if edit(text) != text:
+                print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
+                return FAILED
+    except (FileError, EditError) as error:
+        print_error(f"amberlight: {clean(error)}.")
+        return FAILED
+    return OK
+
+
+def _difference(file: Path, before: str, after: str) -> str:
+    """As `diff -u` shows it, with keys left out."""
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{_short(file)} now", f"{_short(file)} then", lineterm="", n=2
+    )
+    return "\n".join(clean(_KEY.sub(r"\1…", line)) for line in lines)
+
+
+_KEY = re.compile(r"(Bearer )[^\"'\s]+")
+
+
+def _short(file: Path) -> str:
+    """The path as people write it."""
+    try:
+        return f"~/{file.relative_to(Path.home()).as_posix()}"
+    except ValueError:
+        return str(file)
