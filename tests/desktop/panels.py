@@ -185,7 +185,7 @@ class ShownIcon:
 
     def open_menu(self) -> Box:
         scale = self.panel.scale
-        self.panel.xdo("mousemove", 400 * scale, 300 * scale, "sleep", "0.1")
+        self.panel.hover(400 * scale, 300 * scale)
         self.panel.click(PANEL_SIZE * scale // 2, PANEL_SIZE * scale // 2, 3)
         wait_for(lambda: self.panel.menu_box()[3] > 60 * scale, f"the menu of {self.panel.program}")
         self.panel.settle(self.panel.menu_box())

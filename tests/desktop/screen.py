@@ -88,6 +88,10 @@ class Screen:
         command = ["xdotool", *(str(argument) for argument in arguments)]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout.strip()
 
+    def hover(self, x: int, y: int) -> None:
+        """Move the mouse there."""
+        self.xdo("mousemove", x, y, "sleep", "0.1")
+
     def click(self, x: int, y: int, button: int = 1) -> None:
         """Move the mouse there, then press: a panel wants to see the pointer enter first."""
         self.xdo("mousemove", x, y, "sleep", "0.15", "click", button)
