@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from tests.desktop.conftest import require_desk
 from tests.desktop.desk import DARK, WATCHER, Desk
-from tests.desktop.screen import wait_for
+from tests.desktop.screen import Box, wait_for
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, Notice, TrayView, Verb
 from trayapp.tray import sni
 from trayapp.tray.channel import Listener
@@ -326,6 +326,27 @@ async def test_a_pressed_button_posts_its_action(posts: Posts, index: int, actio
     await asyncio.to_thread(posts.desk.press_button, index)
     assert action == await posts.clicked()
     await posts.empty()
+
+
+async def test_markup_is_shown_as_text(posts: Posts) -> None:
+    """A server's words, in the text or the title, change nothing of how the daemon draws them: as large as other words."""
+
+    async def area(title: str, body: str) -> Box:
+        await posts.notifier.show(Notice("git_hub", title, body))
+        box = await asyncio.to_thread(posts.desk.notification)
+        await posts.notifier.withdraw("git_hub")
+        await posts.empty()
+        return box
+
+    plain = await area("git_hub: code AB", "It says: wwwwwwwwwwwwwwwwwwwwwwwww")
+    for evil in (
+        '<span size="80pt">M</span>',
+        "<b>&amp;</b><br/><br/><br/><br/>",
+        "<b",
+        "&#10;&#10;&#10;&#10;&nosuch;",
+    ):
+        assert plain[3] == (await area("git_hub: code AB", f"It says: {evil}"))[3], evil
+        assert plain[3] == (await area(f"git_hub: {evil}", "It says: wwwwwwwwwwwwwwwwwwwwwwwww"))[3], evil
 
 
 async def test_a_notice_replaces_the_one_with_the_same_key(posts: Posts) -> None:
