@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from trayapp.app.parts import Parts
+from trayapp.config import quit_marker
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Action, Verb
 from trayapp.system.private_files import NotPrivateError
@@ -72,7 +73,12 @@ class App:
         if self._runtime is not None:
             self._runtime.engine.post(action)
         elif action.verb is Verb.QUIT:
-            self.quit()
+            self._quit_chosen()
+
+    def _quit_chosen(self) -> None:
+        """The person chose *Quit*: no client starts it again before the next login."""
+        quit_marker.mark(self.paths)
+        self.quit()
 
     def _run_with_tray(self) -> None:
         """The tray in this thread, which starts the engine thread once the icon is there."""
@@ -119,7 +125,7 @@ class App:
                 self.parts,
                 started_at=self.started_at,
                 act=self.act,
-                quit_=self.quit,
+                quit_=self._quit_chosen,
                 tray=self.tray,
             )
         except (NotPrivateError, OSError) as error:  # the installation id, without which no login is found

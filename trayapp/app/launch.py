@@ -18,6 +18,7 @@ from trayapp.app import memory
 from trayapp.app.app import App
 from trayapp.app.logs import log_to_file, set_level
 from trayapp.app.parts import Parts
+from trayapp.config import quit_marker
 from trayapp.config.paths import Paths
 from trayapp.server.instance import AlreadyRunning, instance_lock
 from trayapp.system import session_bus
@@ -49,6 +50,7 @@ def run(
         paths.make()
         with instance_lock(paths.lock_file) as lock:
             log_to_file(paths.log_file)
+            quit_marker.clear(paths)
             if moved:
                 log.warning("%s", moved)
             session_bus.address()  # found once before there are threads, as it changes the environment

@@ -35,6 +35,8 @@ def _run(argv: Sequence[str] | None) -> int:
     words, exec_command = split_command(list(sys.argv[1:] if argv is None else argv))
     if words in ([], ["run"]):  # the start at login: nothing to parse, and the icon shouldn't wait for argparse
         return _start(tray=True)
+    if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or words[1][:1].isalnum()):
+        return _stdio(words[1])  # a client waits for it, and starts one for each workload
     from trayapp.cli.grammar import parser
 
     try:
@@ -48,17 +50,25 @@ def _run(argv: Sequence[str] | None) -> int:
         sys.stdout.write(f"amberlight {__version__}\n")
         return OK
     if arguments.command == "run":
-        return _start(tray=not arguments.no_tray)
+        return _start(tray=not arguments.no_tray, background=arguments.background)
+    if arguments.command == "stdio":
+        return _stdio("--all" if arguments.all else arguments.name)
 
     from trayapp.cli import commands
 
     return commands.run(arguments)
 
 
-def _start(*, tray: bool) -> int:
+def _start(*, tray: bool, background: bool = False) -> int:
     from trayapp.cli import run_command
 
-    return run_command.run(tray=tray)
+    return run_command.run(tray=tray, background=background)
+
+
+def _stdio(which: str) -> int:
+    from trayapp.stdio import main as stdio
+
+    return stdio.run(None if which == "--all" else which)
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:

@@ -131,6 +131,7 @@ def _format(command: Parser) -> None:
 def _app_commands(commands: Any) -> None:
     run = _command(commands, "run", "start the app", "amberlight run --no-tray")
     run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
+    run.add_argument("--background", action="store_true", help="started by another program: never opens a page")
 
     help_text = "show all workloads and what happened to them in your browser"
     dashboard = _command(commands, "dashboard", help_text, "amberlight dashboard\namberlight dashboard --print")
@@ -267,6 +268,13 @@ def _show_commands(commands: Any) -> None:
     which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them")
     programs = ("claude", "cursor", "vscode", "json")
     client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
+
+    help_text = "serve a workload, or all of them, to an MCP client that only starts commands (on stdin and stdout)"
+    example = "amberlight stdio github\namberlight stdio --all"
+    stdio = _command(commands, "stdio", help_text, example)
+    which = stdio.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
+    which.add_argument("--all", action="store_true", help="all of them, as one MCP server")
 
     logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from trayapp.config.paths import Paths
 
 
-def run(*, tray: bool) -> int:
-    """Run until the app quits; the exit code. An unexpected failure is saved with its traceback, and reported."""
+def run(*, tray: bool, background: bool = False) -> int:
+    """Run until the app quits; the exit code. In the background no page is opened, whatever happens. An unexpected failure is saved with its traceback, and reported."""
     from trayapp.app import memory
 
     with memory.collector_paused():
@@ -18,8 +18,12 @@ def run(*, tray: bool) -> int:
         from trayapp.config.paths import Paths
 
         paths = Paths.default()
+
+        def show_running() -> bool:
+            return not background and _show_running(paths)
+
         try:
-            return launch.run(paths, dict(os.environ), tray=tray, show_running=lambda: _show_running(paths))
+            return launch.run(paths, dict(os.environ), tray=tray, show_running=show_running)
         except Exception as error:  # noqa: BLE001 - the last resort: a person gets a sentence, never a traceback
             from trayapp.cli.errors import save_traceback
             from trayapp.cli.output import print_error

@@ -110,6 +110,21 @@ class Paths:
         return self.state_dir / "muted"
 
     @property
+    def quit_file(self) -> Path:
+        """*Quit* was chosen since the login."""
+        return self.runtime_dir / "quit"
+
+    @property
+    def starting_lock_file(self) -> Path:
+        """Held by a client's bridge while it starts the app."""
+        return self.state_dir / "starting.lock"
+
+    @property
+    def background_log_file(self) -> Path:
+        """What the app said on its standard output and error when a client's bridge started it."""
+        return self.log_file.with_name("background.log")
+
+    @property
     def install_file(self) -> Path:
         """The random id of this installation. Not in state.db, which may be deleted without losing a login."""
         return self.data_dir / "install-id"

@@ -49,7 +49,7 @@ def address() -> str | None:
 
 def _in_runtime_dir() -> str:
     """The socket `bus` in the user's runtime directory; empty if there is none, or if it could be somebody else's."""
-    directory = _runtime_dir()
+    directory = runtime_dir()
     if directory is None or not _is_own_socket(directory / "bus"):
         return ""
     return f"unix:path={_escaped(str(directory / 'bus'))}"
@@ -57,7 +57,7 @@ def _in_runtime_dir() -> str:
 
 def _of_systemd() -> str:
     """What `systemd --user` tells the programs that it starts; empty if it knows nothing or isn't there."""
-    directory = _runtime_dir()
+    directory = runtime_dir()
     if directory is None or not _is_own_socket(directory / "systemd" / "private"):
         return ""
     if time.monotonic() < _Found.ask_at:
@@ -81,7 +81,7 @@ def _of_systemd() -> str:
     return ""
 
 
-def _runtime_dir() -> Path | None:
+def runtime_dir() -> Path | None:
     """The user's own runtime directory. After `su`, XDG_RUNTIME_DIR may still be that of the other user."""
     if not hasattr(os, "getuid"):
         return None
