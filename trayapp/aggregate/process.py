@@ -28,6 +28,7 @@ from mcp.server.subscriptions import (
     ServerEvent,
     ToolsListChanged,
 )
+from starlette.requests import ClientDisconnect
 
 from trayapp.aggregate.client_sessions import ClientSessions
 from trayapp.aggregate.endpoint import server
@@ -81,11 +82,18 @@ def main() -> int:
     except ValueError:
         sys.stderr.write("amberlight: this process is started by Amberlight itself, not by hand.\n")
         return 2
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_worth_logging)
     logging.getLogger("trayapp").setLevel(setup.log_level.upper())
     logging.getLogger("mcp.client").setLevel(logging.CRITICAL)  # its exceptions say all that matters here
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(setup))
     return 0
+
+
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Whether the line is about anything but a client that hung up, which the SDK calls an error."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], ClientDisconnect | ConnectionError)
 
 
 async def serve(setup: ProcessSetup) -> None:
