@@ -29,6 +29,7 @@ class Client:
     opens_pages: ClassVar[bool] = False  # it lets the server ask its user to open one
 
     def __init__(self, site: Site, model: Model, packages: Path) -> None:
+        self.site = site
         self.url = site.url
         self.headers: Mapping[str, str] = site.headers
         self.model = model

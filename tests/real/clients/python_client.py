@@ -1,4 +1,5 @@
-"""The official Python SDK's client, or FastMCP's, as a program: python_client.py mcp|fastmcp URL HEADERS [MODE].
+"""The official Python SDK's client, or FastMCP's, as a program: python_client.py mcp|fastmcp URL HEADERS [MODE];
+or python_client.py stdio COMMAND ENVIRONMENT [MODE].
 
 It reads `tools`, `call TEXT` and `quit`, and prints one JSON object for each line. The other SDKs' programs do the same.
 """
@@ -19,6 +20,12 @@ def made(kind: str, url: str, headers: dict[str, str], mode: str) -> AbstractAsy
 
         return FastClient(StreamableHttpTransport(url, headers=headers), mode=mode)
     from mcp.client import Client
+
+    if kind == "stdio":
+        from mcp.client.stdio import StdioServerParameters, stdio_client
+
+        command, *arguments = json.loads(url)
+        return Client(stdio_client(StdioServerParameters(command=command, args=arguments, env=headers)), mode=mode)
     from mcp.client.streamable_http import streamable_http_client
     from mcp.shared._httpx_utils import create_mcp_http_client
 

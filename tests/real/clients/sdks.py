@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+from tests import ROOT
 from tests.real import node
 from tests.real.clients.client import Client
 from tests.real.clients.process import Line
@@ -115,5 +116,36 @@ class GoWithSessions(Go):
     sessions = True
 
 
-QUICK: tuple[type[Client], ...] = (PythonSdk, PythonSdkWithSessions, FastMcp, TypeScript1)
-OTHERS: tuple[type[Client], ...] = (TypeScript2, TypeScript2Modern, Go, GoWithSessions)
+class _Stdio(SdkClient):
+    """The same SDK, which starts a command: `amberlight stdio`."""
+
+    survives_refusal = True  # its connection is to the bridge, which stays
+
+    def start(self) -> None:
+        self.url = json.dumps([sys.executable, str(HERE / "stdio_bridge.py"), str(self.site.root)])
+        self.headers = {"PYTHONPATH": str(ROOT)}
+        super().start()
+
+
+class PythonSdkStdio(_Stdio, PythonSdk):
+    name = "python, stdio"
+    kind = "stdio"
+    survives_refusal = True
+
+
+class PythonSdkStdioWithSessions(_Stdio, PythonSdkWithSessions):
+    name = "python, stdio with sessions"
+    kind = "stdio"
+
+
+class TypeScript1Stdio(_Stdio, TypeScript1):
+    name = "typescript 1, stdio"
+
+
+class TypeScript2Stdio(_Stdio, TypeScript2):
+    name = "typescript 2, stdio"
+
+
+STDIO: tuple[type[Client], ...] = (PythonSdkStdio, PythonSdkStdioWithSessions, TypeScript1Stdio)
+QUICK: tuple[type[Client], ...] = (PythonSdk, PythonSdkWithSessions, FastMcp, TypeScript1, *STDIO)
+OTHERS: tuple[type[Client], ...] = (TypeScript2, TypeScript2Modern, Go, GoWithSessions, TypeScript2Stdio)

@@ -50,14 +50,14 @@ class Site:
 
     def __init__(self, root: Path, *, modern: bool = True) -> None:
         self._stack = ExitStack()
-        self._root = root
+        self.root = root
         self._modern = modern
         self._running: ExitStack | None = None
 
     def __enter__(self) -> Self:
         self.authority = self._stack.enter_context(OAuthServer())
         self.upstream = self._stack.enter_context(Upstream(self.authority, modern=self._modern))
-        self.program = Program(self._root)
+        self.program = Program(self.root)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         self.program.write(CONFIG.format(port=port, url=self.upstream.url, server=self.authority))

@@ -1,4 +1,5 @@
 // The official TypeScript SDK's client, first or second generation: typescript_client.mjs PACKAGES v1|v2|v2auto URL HEADERS.
+// COMMAND, as a JSON array, and its environment in their place: over stdin and stdout.
 // It reads and prints what python_client.py does.
 import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
@@ -15,11 +16,22 @@ if (generation === 'v1') {
 } else {
   ({ Client, StreamableHTTPClientTransport: Transport } = await load('@modelcontextprotocol/client'));
 }
+const stdio = url.startsWith('[');
+if (stdio && generation === 'v1') {
+  ({ StdioClientTransport: Transport } = await load('@modelcontextprotocol/sdk/client/stdio.js'));
+} else if (stdio) {
+  ({ StdioClientTransport: Transport } = await load('@modelcontextprotocol/client/stdio'));
+}
+const open = () => {
+  if (!stdio) return new Transport(new URL(url), { requestInit: { headers: JSON.parse(headers) } });
+  const [command, ...args] = JSON.parse(url);
+  return new Transport({ command, args, env: JSON.parse(headers) });
+};
 const options = generation === 'v2auto' ? { versionNegotiation: { mode: 'auto' } } : {};
 const client = new Client({ name: 'test', version: '1' }, options);
 client.onerror = () => {}; // streams that break are part of every test
 try {
-  await client.connect(new Transport(new URL(url), { requestInit: { headers: JSON.parse(headers) } }));
+  await client.connect(open());
 } catch (error) {
   say({ failed: String(error) });
   process.exit(1);

@@ -1,0 +1,20 @@
+"""`amberlight stdio lab` for the program of a test, whose files are below one directory: stdio_bridge.py DIRECTORY."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from trayapp.config.paths import Paths
+from trayapp.stdio import main
+
+
+class Nobody:
+    """Starts nothing: the test says when the program runs."""
+
+    def ensure(self) -> tuple[bool, str]:
+        return False, "Amberlight isn't running. Start it: amberlight run"
+
+
+if __name__ == "__main__":
+    main.run("lab", Paths.under(Path(sys.argv[1])), Nobody())
