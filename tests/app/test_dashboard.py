@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -83,6 +84,31 @@ def test_a_click_opens_the_page_once(program: Program, opened: list[str]) -> Non
         assert 403 == page(opened[0])[0]
         assert 1 == len(opened)
         assert "/?add#once=" not in opened[0]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_page_that_may_not_be_open(
+    program: Program, seen: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The program that opens it stays: whether the page was loaded decides whether anything is said."""
+
+    asked: list[str] = []
+
+    def browse(url: str) -> bool:
+        asked.append(url)
+        return False
+
+    monkeypatch.setattr(dashboard, "browse", browse)
+    monkeypatch.setattr(dashboard, "COLD_START", 0.3)
+    with program:
+        program.act(Verb.SHOW)
+        program.until(lambda: asked, "the browser")
+        if seen:
+            assert 200 == page(asked[0])[0]
+            time.sleep(0.4)
+        else:
+            program.until(lambda: "no page asked for it" in caplog.text, "the sentence")
+    assert seen is ("no page asked for it" not in caplog.text)
 
 
 def test_a_click_opens_the_form_for_a_new_workload(program: Program, opened: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,9 +71,26 @@ def test_a_page_that_does_not_open(
 
 
 def test_commands_say_one_sentence(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """`dashboard` and `reauthorize` with an xdg-open that fails: what to do, and nothing of xdg-open's own."""
+    """`reauthorize`, `dashboard` and a second `run` with an xdg-open that fails: what to do, and nothing of its own."""
 
     gio(program, "echo no handler for $2 >&2; exit 1")
+    with subprocess.Popen(
+        [sys.executable, "-m", "trayapp", "reauthorize", program.name],
+        env=program.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        sentence = command.stderr.readline()
+        assert "amberlight: no browser could be opened; open the address above to sign in to mail.\n" == sentence
+        url = next(line.strip() for line in command.stdout if server.authorization_endpoint in line)
+        browse(url)
+        assert "mail is signed in.\n" == command.stdout.read().splitlines(keepends=True)[-1]
+        assert ("", 0) == (command.stderr.read(), command.wait())
+
     done = program.command("dashboard")
     assert (1, "") == (done.returncode, done.stdout)
     assert "amberlight: no browser could be started here. For a link: amberlight dashboard --print\n" == done.stderr

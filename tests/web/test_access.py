@@ -66,7 +66,7 @@ def test_a_private_file_opens_the_page(
         opened.append(url)
         return True
 
-    dashboard.open_link(stage.link(), tmp_path / "run", browse)
+    assert dashboard.open_link(stage.link(), tmp_path / "run", browse)
     window.forget()
     window.open(opened[0])
     window.see(CARD)

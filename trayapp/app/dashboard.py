@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 FILE = "open-dashboard.html"  # in the runtime directory
 CLICK_SPACING = 1.0  # s; a double click opens one page, not two
 NO_BROWSER = "No browser could be started here. For a link: amberlight dashboard --print"
+NOT_SEEN = "If the dashboard has not opened in your browser, get a link: amberlight dashboard --print"
+COLD_START = 20.0  # s; a browser may take this long on a busy machine
 NO_SERVER = "Amberlight does not listen on this machine, so there is no page to open. See: amberlight doctor"
 
 _PAGE = """<!doctype html>
@@ -39,8 +41,8 @@ _PAGE = """<!doctype html>
 class Dashboard:
     """Opens the dashboard on a click, on the engine's loop.
 
-    `address` gives the loopback server's URL, None while nothing listens; `secret` makes the secret of a one-time link;
-    `tell` shows a sentence, and `show_all` notifies of what the page would have shown.
+    `address` gives the loopback server's URL, None while nothing listens; `secret` makes the secret of a one-time link,
+    and `unused` says whether no page has used it yet; `tell` shows a sentence, and `show_all` notifies of what the page would have shown.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Dashboard:
         task: Callable[[str, Coroutine[Any, Any, None]], object],
         address: Callable[[], str | None],
         secret: Callable[[], Secret],
+        unused: Callable[[str], bool],
         directory: Path,
         tell: Callable[[str], None],
         show_all: Callable[[], None],
@@ -59,6 +62,7 @@ class Dashboard:
         self._task = task
         self._address = address
         self._secret = secret
+        self._unused = unused
         self._directory = directory
         self._tell = tell
         self._show_all = show_all
@@ -77,12 +81,19 @@ class Dashboard:
             self._show_all()
             self._tell(NO_SERVER)
             return
-        url = link(address, self._secret().reveal(), add=add)
+        secret = self._secret().reveal()
+        url = link(address, secret, add=add)
         try:
-            await asyncio.to_thread(open_link, url, self._directory, self._open_url)
+            if await asyncio.to_thread(open_link, url, self._directory, self._open_url):
+                return
         except NoBrowserError as error:
             log.warning("the dashboard was not opened: %s", error)
             self._tell(NO_BROWSER)
+            return
+        await asyncio.sleep(COLD_START)
+        if self._unused(secret):
+            log.warning("the program that opens the dashboard has not ended, and no page asked for it")
+            self._tell(NOT_SEEN)
 
 
 def link(server: str, token: str, *, add: bool = False) -> str:
@@ -90,11 +101,8 @@ def link(server: str, token: str, *, add: bool = False) -> str:
     return f"{server}/{'?add' if add else ''}#once={token}"
 
 
-def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> None:
-    """Open the URL in the person's browser. Blocks for the seconds that it takes to know. Raises `NoBrowserError`.
-
-    `open_url` works like `browse`, whose doubt is no failure here.
-    """
+def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> bool:
+    """Open the URL in the person's browser, as `browse` does, which `open_url` replaces. Raises `NoBrowserError`."""
     if visible_to_other_users():
         file = directory / FILE
         try:
@@ -102,7 +110,7 @@ def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None 
         except (NotPrivateError, OSError) as error:
             raise NoBrowserError(str(error)) from None
         url = file.as_uri()
-    (open_url or browse)(url)
+    return (open_url or browse)(url)
 
 
 def visible_to_other_users() -> bool:

@@ -171,6 +171,7 @@ class Runtime:
             task=self.engine.task,
             address=lambda: self.server.url if self.server is not None else None,
             secret=self.page_keys.link,
+            unused=self.page_keys.is_link,
             directory=paths.runtime_dir,
             tell=lambda sentence: self.notifier.show_text("dashboard", "Amberlight", sentence),
             show_all=self.notifier.show_all,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from trayapp.app.dashboard import open_link
+from trayapp.app.dashboard import NOT_SEEN, open_link
 from trayapp.cli.client import BASE, ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import print_error, print_line
@@ -24,7 +24,8 @@ def dashboard(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line(url)
         return OK
     try:
-        open_link(url, paths.runtime_dir)
+        if not open_link(url, paths.runtime_dir):
+            print_line(NOT_SEEN)
     except NoBrowserError:
         print_error(NO_BROWSER)
         return FAILED
