@@ -113,8 +113,7 @@ def test_no_file_is_written_through_a_link(process: Moved, name: str) -> None:
     """One sentence names it, and its target stays as it is."""
 
     link = process.root / "state/amberlight" / name
-    for directory in reversed((link.parent, *link.parent.parents[:2])):
-        directory.mkdir(exist_ok=True, mode=0o700)
+    link.parent.mkdir(parents=True)
     (process.root / "precious").write_text("precious")
     link.symlink_to(process.root / "precious")
     done = process.run("run", "--no-tray")

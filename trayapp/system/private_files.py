@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())  # what is said here is for the log, never for the terminal of a command
 
 
 class NotPrivateError(Exception):
