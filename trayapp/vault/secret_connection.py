@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from typing import Any
 
 from dbus_fast import Message, MessageType, Variant
 
 from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
+from trayapp.vault import kwallet
 from trayapp.vault.secret_naming import APPLICATION_ATTRIBUTE, DEFAULT_COLLECTION
 from trayapp.vault.secret_session import Session, open_session
-from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE
+from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE, ask
 from trayapp.vault.unlock_watcher import INTERFACE as SERVICE_INTERFACE
 
 ITEM = "org.freedesktop.Secret.Item"
@@ -28,10 +30,12 @@ NOT_FOUND_ERRORS = {
 NOT_FOUND_ERRORS.add("org.freedesktop.Secret.Error.NoSuchObject")
 LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+NO_SERVICE = "org.freedesktop.DBus.Error.ServiceUnknown"  # it isn't there, and the bus knows no program to start for it
 CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
 OPEN_FOR = 1.0  # s for which a collection that was seen open counts as open: one known to be locked isn't touched
 WRITABLE_FOR = 30.0  # s, the same for an entry to overwrite: a lock makes that fail, and no service asks anything
 PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
+SILENT_LIMIT = 5.0  # s for a prompt that should show no dialog
 PROMPT_RULES = (
     f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
     OWNER_RULE,
@@ -79,7 +83,12 @@ async def open_connection(collection: str, *, encrypted: bool) -> Connection:
         raise ServiceError(NO_REPLY) from None
     connection = Connection(bus, collection)
     try:
-        connection.session = await open_session(connection.open_session, encrypted=encrypted)
+        try:
+            connection.session = await open_session(connection.open_session, encrypted=encrypted)
+        except ServiceError as error:
+            if error.name != NO_SERVICE or not await kwallet.start(connection.ask, SERVICE):
+                raise
+            connection.session = await open_session(connection.open_session, encrypted=encrypted)
     except BaseException:
         await connection.close()
         raise
@@ -94,8 +103,10 @@ class Connection:
     def __init__(self, bus: SessionBus, collection: str) -> None:
         self.prompt = False
         self._dismissed = False  # the last dialog of a write was dismissed
+        self._asked = False  # an unlocking that should have been silent was not
         self._open_at = float("-inf")  # when the default collection was last seen open
         self._collection = collection
+        self.ask = functools.partial(ask, bus)
         self._bus = bus
         self._bus_lost = asyncio.create_task(bus.lost(), name="the end of the session bus")
 
@@ -204,7 +215,18 @@ class Connection:
         return time.monotonic() - self._open_at < seconds
 
     async def _lock_state(self, path: str = "") -> bool | None:
-        """Whether a collection is locked, by default the one to write to; None if there is none."""
+        """Whether a collection is locked, by default the one to write to; None if there is none. A wallet of KWallet's
+        that is open for other programs is opened here, too."""
+        locked = await self._read_lock_state(path)
+        if not locked or self._asked or not await self._opens_silently(path or self._collection):
+            return locked
+        self._asked = True
+        with contextlib.suppress(LockedError):
+            await self._unlock(path or self._collection, limit=SILENT_LIMIT)
+            self._asked = False
+        return await self._read_lock_state(path)
+
+    async def _read_lock_state(self, path: str) -> bool | None:
         try:
             (locked,) = await self.call(path or self._collection, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
         except ServiceError as error:
@@ -214,6 +236,14 @@ class Connection:
         if not path:
             self._open_at = float("-inf") if locked.value else time.monotonic()
         return bool(locked.value)
+
+    async def _opens_silently(self, path: str) -> bool:
+        """Whether unlocking this collection shows no dialog."""
+        daemon = await kwallet.daemon_behind(self.ask, SERVICE)
+        if daemon is None:
+            return False
+        (label,) = await self.call(path, PROPERTIES, "Get", "ss", COLLECTION, "Label")
+        return await kwallet.opens_silently(self.ask, daemon, label.value)
 
     async def _search(self, attributes: dict[str, str]) -> tuple[list[str], list[str]]:
         """The unlocked and the locked items of all collections: yesterday the default collection may have been another
@@ -270,10 +300,10 @@ class Connection:
         if prompt != NO_OBJECT:
             await self._show_prompt(prompt)
 
-    async def _unlock(self, path: str) -> None:
+    async def _unlock(self, path: str, *, limit: float = PROMPT_LIMIT) -> None:
         _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
         if prompt != NO_OBJECT:
-            await self._show_prompt(prompt)
+            await self._show_prompt(prompt, limit)
 
     async def _call_item(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
         """Call a method of an item. Some services lock each item separately."""
@@ -296,7 +326,7 @@ class Connection:
         self._dismissed = False
         return result
 
-    async def _show_prompt(self, prompt: str) -> Any:
+    async def _show_prompt(self, prompt: str, limit: float = PROMPT_LIMIT) -> Any:
         """Show a dialog of the service, wait for its end and return its result. Raises `LockedError` if it was
         dismissed or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
         ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -315,7 +345,7 @@ class Connection:
             for rule in PROMPT_RULES:
                 await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, destination=BUS)
             await self.call(prompt, PROMPT, "Prompt", "s", "")
-            await asyncio.wait((ended, self._bus_lost), timeout=PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ended, self._bus_lost), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._bus.remove_message_handler(on_signal)
         if self._bus_lost.done() and not ended.done():
