@@ -38,11 +38,11 @@ class SmallDisk:
 
 
 @contextlib.contextmanager
-def small_disk(path: Path) -> Iterator[SmallDisk]:
-    """Mount it at `path`, which is made."""
+def small_disk(path: Path, *, exist_ok: bool = False) -> Iterator[SmallDisk]:
+    """Mount it at `path`, which is made, or hidden with `exist_ok`."""
     if not sys.platform.startswith("linux") or os.getuid() != 0:
         pytest.skip("only root can mount a file system")
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=exist_ok)
     options = f"size=1m,mode=700,uid={os.getuid()}"
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True, check=False)
     if done.returncode:

@@ -229,6 +229,27 @@ def test_a_start_with_a_full_state_directory_serves_commands(process: Moved) -> 
     assert "Traceback" not in process.output.read_text()
 
 
+@pytest.mark.parametrize("place", ["config", "state", "data"])
+def test_a_start_on_a_read_only_disk(process: Moved, place: str) -> None:
+    """A configuration that nobody may write is enough; without state there is a sentence that names the file."""
+
+    shutil.copytree(process.config.parent, process.root / "kept")
+    with small_disk(process.root / place / "amberlight", exist_ok=place == "config") as disk:
+        if place == "config":
+            shutil.copy(process.root / "kept/config.toml", process.config)
+        disk.read_only()
+        if place == "config":
+            with process:
+                assert (0, True) == listed(process)
+                assert 0 == process.end()
+        else:
+            done = process.run("run", "--no-tray")
+            assert (1, "") == (done.returncode, done.stdout)
+            assert f"{disk.path}/" in done.stderr
+            assert "Read-only file system" in done.stderr
+            assert 1 == done.stderr.count("\n")
+
+
 @pytest.mark.parametrize("how", ["full", "read-only"])
 @pytest.mark.parametrize("place", ["config", "state"])
 def test_adding_names_the_file_that_cannot_be_written(process: Moved, how: str, place: str) -> None:

@@ -56,3 +56,17 @@ def test_a_keyring_that_is_unlocked_later_is_noticed(on_desk: Desk, program: Pro
         on_desk.unlock_keyring()
         program.until_is("running", "ok")
         assert 0 == program.quit(), program.tail()
+
+
+def test_a_session_that_begins_later_is_joined(on_desk: Desk, program: Program, server: OAuthServer) -> None:
+    """Started at boot: icon and keyring come with the bus."""
+
+    program.sign_in(server.issue(scope="mail"))
+    (program.root / "run/bus").unlink()
+    with program:
+        program.until_is("auth_retrying", "keyring_unavailable")
+        (program.root / "run/bus").symlink_to(on_desk.root / "run/bus")
+        program.until_is("running", "ok")
+        wait_for(on_desk.tray_items, "the icon", 20)
+        assert 0 == program.quit(), program.tail()
+    assert 1 == program.log().count("no tray icon: this session has no D-Bus session bus")
