@@ -116,6 +116,28 @@ async def test_another_users_runtime_directory_is_not_used(bus: Bus, monkeypatch
         assert session_bus.address() == f"unix:path={mine}/bus"
 
 
+@pytest.mark.parametrize("address", ["unix:path={}/bus", "unix:path={}/bus,guid=0123456789abcdef0123456789abcdef"])
+def test_the_bus_that_su_leaves_in_the_environment_is_not_used(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """It is the other user's, who refuses us, if we have one of our own; otherwise the reason is theirs to give."""
+
+    if os.getuid() != 0:
+        pytest.skip("only root can give a socket away")
+    theirs, mine = runtime_dir / "theirs", runtime_dir / "mine"
+    mine.mkdir(mode=0o700)
+    with listen(theirs / "bus"):
+        os.chown(theirs / "bus", 65534, 65534)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(mine))
+        named = address.format(theirs)
+        monkeypatch.setenv(VARIABLE, named)
+        assert session_bus.address() == named
+        with listen(mine / "bus"):
+            assert session_bus.address() == f"unix:path={mine}/bus" == os.environ[VARIABLE]
+            monkeypatch.setenv(VARIABLE, f"unix:path={runtime_dir}/gone")
+            assert session_bus.address() == f"unix:path={runtime_dir}/gone"
+
+
 @pytest.mark.parametrize("runtime", ["", "relative", "/nonexistent"])
 async def test_without_a_usable_variable_the_usual_place_counts(
     bus: Bus, monkeypatch: pytest.MonkeyPatch, runtime: str

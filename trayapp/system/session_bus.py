@@ -1,8 +1,9 @@
 """Address of the session bus, also where the environment doesn't name it: ssh, cron, su, some window managers.
 
-An address that the environment names is a choice and is never second-guessed. Without one, the bus of the user's runtime
-directory is used if it is the user's own, then the one that `systemd --user` knows, which a session started by
-dbus-launch may have told it. Loads nothing of D-Bus, because the program calls it before its icon appears.
+An address that the environment names is a choice and isn't second-guessed, unless it is another user's, which `su` leaves
+there, and this user has a bus too. Without one, the bus of the user's runtime directory is used if it is the user's own,
+then the one that `systemd --user` knows, which a session started by dbus-launch may have told it. Loads nothing of
+D-Bus, because the program calls it before its icon appears.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import re
 import stat
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 VARIABLE = "DBUS_SESSION_BUS_ADDRESS"
 RUNTIME_DIRS = Path("/run/user")  # where systemd and elogind make them, for programs that aren't told
 SYSTEMD_LIMIT = 2.0  # s; systemctl answers in milliseconds
 SYSTEMD_AGAIN = 60.0  # s between two questions to systemd: whoever has no bus looks for one every few seconds
+_PATH = re.compile(r"unix:path=([^,;]+)(?:,guid=[0-9a-f]+)?;?")
 _NAMED = re.compile(rf"^{VARIABLE}=(unix:[^\s'\"$\\]+)$", re.MULTILINE)  # systemctl quotes what a shell would misread
 
 log = logging.getLogger(__name__)
@@ -39,12 +42,31 @@ def address() -> str | None:
     """
     named = os.environ.get(VARIABLE, "")
     if named and named != _Found.address:
-        return named
+        own = _in_runtime_dir() if _is_foreign(named) else ""
+        return _adopted(own, named) if own else named
     found = _in_runtime_dir() or _of_systemd() or named
-    if found and found != named:
-        log.info("The environment names no session bus; the one at %s is used.", found)
+    return _adopted(found, named) if found else None
+
+
+def _adopted(found: str, named: str) -> str:
+    if found != named:
+        what = "another user's" if named and named != _Found.address else "no"
+        log.info("The environment names %s session bus; the one at %s is used.", what, found)
         _Found.address = os.environ[VARIABLE] = found
-    return found or None
+    return found
+
+
+def _is_foreign(address: str) -> bool:
+    """Whether it is the socket of another user, who would refuse us."""
+    path = _PATH.fullmatch(address)
+    if path is None or not hasattr(os, "getuid"):
+        return False
+    try:
+        return Path(unquote(path[1])).stat().st_uid != os.getuid()
+    except PermissionError:  # in a directory that only they may enter
+        return True
+    except OSError:
+        return False
 
 
 def _in_runtime_dir() -> str:
