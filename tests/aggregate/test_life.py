@@ -65,7 +65,7 @@ async def test_client_settings(site: Site, monkeypatch: pytest.MonkeyPatch, caps
     """What the command prints for a program is enough to reach all workloads."""
 
     monkeypatch.setattr(Paths, "default", classmethod(lambda cls: site.program.paths))
-    assert 0 == await asyncio.to_thread(main, ["client-config", "--all", "--for", "claude"])
+    assert 0 == await asyncio.to_thread(main, ["client-config", "--all", "--for", "claude-code"])
     out, err = capsys.readouterr()
     entry = json.loads(out)["mcpServers"]["amberlight"]
     assert ("http", site.url) == (entry["type"], entry["url"])
@@ -137,6 +137,7 @@ async def test_it_ends_when_nobody_uses_it(site: Site, monkeypatch: pytest.Monke
     await until(lambda: not is_running(pid))
     again = await post(site.address, **{"Mcp-Session-Id": session_id, "Mcp-Protocol-Version": "2025-06-18"})
     assert (200, True) == (again.status_code, '"result":{}' in again.text)
+    monkeypatch.setattr(site.aggregate, "_idle_limit", 60.0)  # which sessions were ended is forgotten with the process
     async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
         ended = await http.delete(site.address, headers={"Mcp-Session-Id": session_id})
     assert 200 == ended.status_code

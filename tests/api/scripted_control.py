@@ -67,7 +67,7 @@ class FakeControl:
         assert self.token_answer is not None
         return self.token_answer
 
-    def client(self, name: str) -> ClientAccess | None:
+    async def client(self, name: str) -> ClientAccess | None:
         self.known(name)
         return self.access
 

@@ -360,7 +360,7 @@ async def test_client_settings(site: Site) -> None:
 
     assert ("http://127.0.0.1:1/w/github", False) == (made["url"], made["lasting"])
     assert {"Authorization": "Bearer key-1"} == made["headers"]
-    assert made["headers"] == json.loads(made["settings"]["claude"])["mcpServers"]["github"]["headers"]
+    assert made["headers"] == json.loads(made["settings"]["claude-code"])["mcpServers"]["github"]["headers"]
 
 
 async def test_no_browser_gets_client_settings(site: Site) -> None:

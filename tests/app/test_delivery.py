@@ -208,7 +208,7 @@ def test_client_config(program: Program, capsys: Capture) -> None:
     assert key not in err
 
 
-@pytest.mark.parametrize("reader", ["claude", "cursor", "vscode", "json"])
+@pytest.mark.parametrize("reader", ["claude-code", "cursor", "vscode", "json"])
 def test_the_printed_client_settings_work(quiet: Program, server: OAuthServer, reader: str, capsys: Capture) -> None:
     """A client that knows nothing but the pasted entry reaches a workload that demands the token."""
 
@@ -219,10 +219,11 @@ def test_the_printed_client_settings_work(quiet: Program, server: OAuthServer, r
         assert 0 == main(["client-config", "one", "--for", reader])
         whole = json.loads(capsys.readouterr().out)
         entry = whole if reader == "json" else next(iter(whole.values()))["one"]
+        served = counter(quiet, 'amberlight_proxy_requests_total{workload="one",code="200"}')
         status, answer = pasted(entry["url"], entry["headers"])
         assert (200, "oauthtest-echo") == (status, answer["result"]["serverInfo"]["name"])
         assert 403 == pasted(entry["url"], {"Authorization": "Bearer wrong"})[0]
-        assert 1 == counter(quiet, 'amberlight_proxy_requests_total{workload="one",code="200"}')
+        assert served + 1 == counter(quiet, 'amberlight_proxy_requests_total{workload="one",code="200"}')
 
 
 def pasted(url: str, headers: dict[str, str]) -> tuple[int, Any]:
@@ -280,5 +281,5 @@ def test_copy_client_settings(program: Program, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(notifier, "copy", copy)
     program.act(Verb.COPY_CLIENT, "one")
     program.until(lambda: copied, "the copy")
-    main(["client-config", "one", "--for", "claude"])
+    main(["client-config", "one", "--for", "claude-code"])
     assert [capsys.readouterr().out.rstrip()] == copied

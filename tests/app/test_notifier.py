@@ -13,7 +13,9 @@ import pytest
 from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
 from trayapp.app import notifier as module
 from trayapp.app.notifier import Notifier
-from trayapp.core.client_settings import ClientAccess, Program, settings_text
+from trayapp.clients.pasted import pasted
+from trayapp.clients.table import BY_NAME
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
 from trayapp.core.presentation import Action, Notice, Verb
@@ -325,7 +327,7 @@ async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypa
     access = ClientAccess("one", "http://127.0.0.1:1/w/one", Secret("canary-key"))
     await stage.notifier.copy_client("one", access)
     await stage.pass_time(1.0)
-    assert [settings_text(access, Program.CLAUDE)] == copied
+    assert [pasted(BY_NAME["claude-code"], access)] == copied
     assert {} == stage.screen.up
     works = False
     await stage.notifier.copy_client("one", access)

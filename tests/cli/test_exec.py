@@ -147,7 +147,7 @@ def test_where_a_process_cannot_become_another(monkeypatch: pytest.MonkeyPatch) 
 
 # --- client-config ---------------------------------------------------------------------------------------------------
 
-SETTINGS = {program: f'{{"for": "{program}"}}' for program in ("claude", "cursor", "vscode", "json")}
+SETTINGS = {program: f'{{"for": "{program}"}}' for program in ("claude-code", "cursor", "vscode", "json")}
 ANSWER = {"name": "github", "url": "u", "headers": {"Authorization": "Bearer k"}, "lasting": True, "settings": SETTINGS}
 
 
@@ -155,7 +155,7 @@ def test_the_text_of_the_program_is_printed(app: FakeApp, capsys: Capture) -> No
     """For Claude if nobody says otherwise; one warning, as the port stays."""
 
     app.replies["GET /workloads/github/client"] = 200, ANSWER
-    for words, program in [([], "claude"), *((["--for", each], each) for each in SETTINGS)]:
+    for words, program in [([], "claude-code"), *((["--for", each], each) for each in SETTINGS)]:
         assert 0 == main(["client-config", "github", *words])
         out, err = capsys.readouterr()
         assert {"for": program} == json.loads(out)
@@ -172,7 +172,7 @@ def test_without_a_key_there_is_nothing_to_warn_of(app: FakeApp, capsys: Capture
     assert "" == capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings", [None, {}, [], {"claude": 1}])
+@pytest.mark.parametrize("settings", [None, {}, [], {"claude-code": 1}])
 def test_an_odd_answer(app: FakeApp, capsys: Capture, settings: object) -> None:
     """A sentence instead of half a text."""
 
@@ -181,7 +181,7 @@ def test_an_odd_answer(app: FakeApp, capsys: Capture, settings: object) -> None:
     assert 1 == main(["client-config", "github"])
     out, err = capsys.readouterr()
     assert "" == out
-    assert "no settings for claude" in err
+    assert "no settings for claude-code" in err
 
 
 def test_a_proxy_that_is_off(app: FakeApp, capsys: Capture) -> None:

@@ -55,7 +55,7 @@ def listed(tmp_path: Path) -> Path:
 def client(name: str, **changed: Any) -> dict[str, Any]:
     """How the app says a workload is reached."""
     entry = {"type": "http", "url": proxy(name), "headers": {"Authorization": "Bearer KEY"}}
-    texts = {client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude", "cursor", "vscode")}
+    texts = {client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude-code", "cursor", "vscode")}
     return {"url": proxy(name), "headers": entry["headers"], "lasting": True, "settings": texts} | changed
 
 
@@ -424,7 +424,7 @@ def test_open_workloads_put_no_key_into_the_file(listed: Path, app: FakeApp, cap
 
     listed.chmod(0o644)
     for name in ("notion", "linear"):
-        texts = {"claude": json.dumps({"mcpServers": {name: {"type": "http", "url": proxy(name)}}})}
+        texts = {"claude-code": json.dumps({"mcpServers": {name: {"type": "http", "url": proxy(name)}}})}
         app.replies[f"GET /workloads/{name}/client"] = 200, client(name, settings=texts, headers={})
     assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
     assert "" == capsys.readouterr().err

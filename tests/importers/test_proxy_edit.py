@@ -188,8 +188,8 @@ def test_a_wrong_edit_is_found_before_it_is_written(
     [
         ("/p/.vscode/mcp.json", "servers", "vscode"),
         ("/h/.cursor/mcp.json", "mcpServers", "cursor"),
-        ("/p/.mcp.json", "mcpServers", "claude"),
-        ("/h/claude_desktop_config.json", "mcpServers", "claude"),
+        ("/p/.mcp.json", "mcpServers", "claude-code"),
+        ("/h/claude_desktop_config.json", "mcpServers", "claude-code"),
     ],
 )
 def test_the_program_that_client_config_prints_for(file: str, style: str, name: str) -> None:

@@ -87,7 +87,7 @@ class Script(FakeControl):
     def created_at(self, name: str) -> float:
         return self.started_at
 
-    def client(self, name: str) -> ClientAccess | None:
+    async def client(self, name: str) -> ClientAccess | None:
         return ClientAccess(name, f"http://127.0.0.1:8765/w/{name}", Secret(f"local-key-of-{name}"))
 
 

@@ -121,7 +121,7 @@ def test_a_refusal_is_said_on_the_card(window: Window, show: Open) -> None:
     assert "unlock it first" in window.said()
 
 
-@pytest.mark.parametrize("program", ["claude", "cursor", "vscode", "json"])
+@pytest.mark.parametrize("program", ["claude-code", "cursor", "vscode", "json"])
 def test_client_settings(window: Window, show: Open, program: str) -> None:
     """They are on the clipboard, whole, for the program that was chosen; the page itself never shows the key."""
 

@@ -26,8 +26,9 @@ from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import PageSessions
 from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.api.schemas import KEYS
+from trayapp.clients.pasted import texts
 from trayapp.core import metrics
-from trayapp.core.client_settings import ClientAccess, Program, settings_text
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import (
@@ -243,8 +244,7 @@ class _Api:
     async def client(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):  # the dashboard may copy it for a person
             _refuse_browsers(request)
-        access = self._control.client(self.view(request).name)
-        return _client_settings(access)
+        return _client_settings(await self._control.client(self.view(request).name))
 
     async def aggregate(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):
@@ -332,9 +332,9 @@ def _client_settings(access: ClientAccess | None) -> web.Response:
     """How a program reaches the proxy, with the ready text for each known program."""
     if access is None:
         raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
-    texts = {program.value: settings_text(access, program) for program in Program}
     made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
-    return json_reply({**made, "settings": texts})
+    transport = "sse" if access.sse else "http"
+    return json_reply({**made, "transport": transport, "command": list(access.command), "settings": texts(access)})
 
 
 def _unknown() -> Refusal:

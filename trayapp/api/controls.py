@@ -47,8 +47,9 @@ class Control(Protocol):
         """
         ...
 
-    def client(self, name: str) -> ClientAccess | None:
-        """How a program on this machine reaches the workload; None while nothing listens. Makes the key at first use."""
+    async def client(self, name: str) -> ClientAccess | None:
+        """How a program on this machine reaches the workload; None while nothing listens. Makes the key at first use, and
+        asks the server for its transport."""
         ...
 
     def aggregate(self) -> ClientAccess | None:

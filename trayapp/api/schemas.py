@@ -11,7 +11,6 @@ from dataclasses import fields
 from enum import StrEnum
 
 from trayapp.core.advice import ACTIONS
-from trayapp.core.client_settings import Program
 from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.public import Json
@@ -187,12 +186,12 @@ SCHEMAS: Mapping[str, Json] = {
             "url": TEXT,
             "headers": {"type": "object", "additionalProperties": TEXT},
             "lasting": {"type": "boolean", "description": "false: the address is another one after the next start."},
+            "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
+            "command": {**array(TEXT), "description": "Program and arguments that serve it over stdio; no key needed."},
             "settings": {
                 "type": "object",
-                "description": "Text to be pasted, by program.",
-                "properties": {program.value: TEXT for program in Program},
-                "required": [program.value for program in Program],
-                "additionalProperties": False,
+                "description": "Text to be pasted, by client; `json` is for all others.",
+                "additionalProperties": TEXT,
             },
         },
     ),

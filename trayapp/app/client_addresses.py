@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
+from trayapp.autostart import client_command
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Spec
 from trayapp.proxy import aggregate
@@ -12,7 +14,8 @@ from trayapp.server.server import LoopbackServer
 
 
 class ClientAddresses:
-    """Works out `ClientAccess` values. `server` gives None while nothing listens; `port` is the configured port."""
+    """Works out `ClientAccess` values. `server` gives None while nothing listens; `port` is the configured port;
+    `speaks_sse` says whether a workload's server speaks HTTP with SSE."""
 
     def __init__(
         self,
@@ -20,11 +23,13 @@ class ClientAddresses:
         port: Callable[[], int],
         spec: Callable[[str], Spec | None],
         keys: Keys,
+        speaks_sse: Callable[[str], Awaitable[bool]],
     ) -> None:
         self._server = server
         self._port = port
         self._spec = spec
         self._keys = keys
+        self._speaks_sse = speaks_sse
 
     def workload(self, name: str) -> ClientAccess | None:
         """How a client reaches this workload; None while nothing listens, or without such a workload."""
@@ -32,14 +37,21 @@ class ClientAddresses:
         if server is None or spec is None:
             return None
         key = self._keys.key(name) if spec.require_key else None
-        return ClientAccess(name, f"{server.url}/w/{name}", key, self._is_lasting(server))
+        command = client_command("stdio", name)
+        return ClientAccess(name, f"{server.url}/w/{name}", key, self._is_lasting(server), command=command)
+
+    async def transport(self, name: str) -> ClientAccess | None:
+        """The same, with the transport that the workload's server speaks; asks the server if nobody knows."""
+        access = self.workload(name)
+        return None if access is None else replace(access, sse=await self._speaks_sse(name))
 
     def aggregate(self) -> ClientAccess | None:
         """How a client reaches all workloads at one URL; None while nothing listens."""
         if (server := self._server()) is None:
             return None
         key = self._keys.key(aggregate.KEY)
-        return ClientAccess("amberlight", f"{server.url}{aggregate.PATH}", key, self._is_lasting(server))
+        url, command = f"{server.url}{aggregate.PATH}", client_command("stdio", "--all")
+        return ClientAccess("amberlight", url, key, self._is_lasting(server), command=command)
 
     def _is_lasting(self, server: LoopbackServer) -> bool:
         """Whether the URL will be the same after a restart: only on the configured port."""

@@ -42,7 +42,7 @@ class SignInRecords(Protocol):
 class AppCalls:
     """What the API needs of the app beside the engine and sign-ins."""
 
-    client: Callable[[str], ClientAccess | None]
+    client: Callable[[str], Awaitable[ClientAccess | None]]
     aggregate: Callable[[], ClientAccess | None]
     counted: Callable[[], Counters]
     read_configuration: Callable[[], Awaitable[tuple[list[str], list[str]]]]
@@ -83,9 +83,9 @@ class AppControl:
         """A token with `min_validity` seconds of life, waiting at most `wait` seconds, or why there is none (M15)."""
         return await self.engine.callers.token(name, min_validity, wait)
 
-    def client(self, name: str) -> ClientAccess | None:
+    async def client(self, name: str) -> ClientAccess | None:
         """How a client on this machine reaches it."""
-        return self._app.client(name)
+        return await self._app.client(name)
 
     def aggregate(self) -> ClientAccess | None:
         """How a client on this machine reaches all workloads at one URL."""

@@ -134,7 +134,11 @@ class Runtime:
             lambda sentence: self.notifier.show_text("autostart", "Start at login", sentence),
         )
         self.clients = ClientAddresses(
-            lambda: self.server, lambda: self.configuration.settings.port, self.engine.spec, self.keys
+            lambda: self.server,
+            lambda: self.configuration.settings.port,
+            self.engine.spec,
+            self.keys,
+            lambda name: self.proxy.transports.speaks_sse(name),
         )
         self.diagnostics = Diagnostics(
             self.engine,
@@ -191,7 +195,7 @@ class Runtime:
     def _app_calls(self, quit_: Callable[[], None]) -> AppCalls:
         """What the API needs of the app."""
         return AppCalls(
-            client=self.clients.workload,
+            client=self.clients.transport,
             aggregate=self.clients.aggregate,
             counted=self._counters,
             read_configuration=self.configuration.read,

@@ -214,6 +214,13 @@ def client_name(text: str) -> str:
     return text
 
 
+def reader(text: str) -> str:
+    """A --for argument: a client, or the plain text for all others."""
+    from trayapp.clients.table import BY_NAME
+
+    return text if text == "json" else BY_NAME[client_name(text)].name
+
+
 def _client_commands(commands: Any) -> None:
     help_text = "write workloads into the file of an MCP client, or show which client has which"
     example = (
@@ -266,8 +273,8 @@ def _show_commands(commands: Any) -> None:
     which = client.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
     which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them")
-    programs = ("claude", "cursor", "vscode", "json")
-    client.add_argument("--for", choices=programs, default="claude", dest="program", help="who reads it (claude)")
+    help_text = "who reads it: a client that `connect` knows, or json (claude-code)"
+    client.add_argument("--for", metavar="CLIENT", type=reader, default="claude-code", dest="program", help=help_text)
 
     help_text = "serve a workload, or all of them, to an MCP client that only starts commands (on stdin and stdout)"
     example = "amberlight stdio github\namberlight stdio --all"

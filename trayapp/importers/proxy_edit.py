@@ -49,7 +49,7 @@ def client_name(file: Path, style: str) -> str:
     """The program that `client-config` has to print for."""
     if style == "servers":
         return "vscode"
-    return "cursor" if file.parent.name == ".cursor" else "claude"
+    return "cursor" if file.parent.name == ".cursor" else "claude-code"
 
 
 def point_at_proxy(text: str, targets: Sequence[ProxyEntry], *, direct: bool) -> str:

@@ -49,6 +49,7 @@ from trayapp.proxy.steady import NotMcpError, SteadyEndpoint
 from trayapp.proxy.steady_call import session_gone
 from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_upstream import GatewayError
+from trayapp.proxy.transport import Transports
 from trayapp.proxy.upstream import Upstreams
 from trayapp.server.keys import Keys
 from trayapp.server.peers import Owner, owner_of
@@ -81,6 +82,7 @@ class Proxy:
         self._forwarder = Forwarder(tokens, upstreams)
         self._store = SteadyStore(notes)
         self.steady = SteadyEndpoint(self._forwarder, self._store, reauthorize_link)
+        self.transports = Transports(self._forwarder, self._store)
         self._endpoints = SseEndpoints()
         self._legacy = LegacyEndpoint(self._forwarder)
         self._hold = LegacyHold(self._forwarder, self._store, self._legacy, self.steady.hold, self._endpoint_of)

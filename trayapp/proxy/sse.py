@@ -26,6 +26,11 @@ class EndpointRewriter:
         self._to_local = to_local
         self._held: bytes | None = b""  # None: the first event has passed
 
+    @property
+    def passed(self) -> bool:
+        """Whether the first event has gone by, whatever it was."""
+        return self._held is None
+
     def feed(self, chunk: bytes) -> bytes:
         """What may be sent on now; an incomplete first event is held back."""
         if self._held is None:

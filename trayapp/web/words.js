@@ -105,7 +105,7 @@ export function codes(problem) {
 
 // The programs that Copy client settings offers, and where each text belongs.
 export const PROGRAMS = {
-  claude: ["Claude Code", "Paste it into .mcp.json of your project."],
+  "claude-code": ["Claude Code", "Paste it into .mcp.json of your project."],
   cursor: ["Cursor", "Paste it into ~/.cursor/mcp.json."],
   vscode: ["VS Code", "Paste it into .vscode/mcp.json of your project."],
   json: ["Plain JSON", "Name, address and header for any other program."],
