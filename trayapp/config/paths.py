@@ -5,6 +5,7 @@ They come from platformdirs, so the XDG variables move them on Linux. Our direct
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trayapp.system.plain_files import NotRespondingError, within
 from trayapp.system.private_files import private_directory
 
 if TYPE_CHECKING:
     from platformdirs import PlatformDirs
 
 APP = "amberlight"
+MAKE_LIMIT = 1.0  # s for a directory that the app can do without at its start
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ class Paths:
 
     def make(self) -> None:
         """Create all our directories. Raises `NotPrivateError` or `OSError`."""
-        private_directory(self.config_file.parent, shared=True)
+        settings = self.config_file.parent
+        with contextlib.suppress(NotRespondingError):  # reading the configuration will say so; the app runs without it
+            within(settings, lambda: private_directory(settings, shared=True), MAKE_LIMIT)
         for directory in self.own_directories:
             private_directory(directory)
 
