@@ -131,7 +131,11 @@ class Scripted:
     def _Get(self, message: Message) -> tuple[str, list[Any]]:
         if item := self.items.get(message.path or ""):
             assert message.body[0] == f"{PREFIX}Item"
-            known = {"Locked": Variant("b", item.locked), "Modified": Variant("t", item.modified)}
+            known = {
+                "Locked": Variant("b", item.locked),
+                "Modified": Variant("t", item.modified),
+                "Attributes": Variant("a{ss}", item.attributes),
+            }
             return "v", [known[message.body[1]]]
         if message.body == [f"{PREFIX}Service", "Collections"]:
             passing = [f"{ROOT}/collection/session"]
@@ -210,14 +214,16 @@ class Scripted:
         return "o", ["/"]
 
     def _Unlock(self, message: Message) -> tuple[str, list[Any]]:
-        (path,) = message.body[0]
+        paths: list[str] = message.body[0]
+        assert len(paths) == len(set(paths))
 
         def unlock() -> Variant:
-            if path == DEFAULT:
-                self.locked = False
-            elif self.opens:
-                self.items[path].locked = False
-            return Variant("ao", [path])
+            for path in paths:
+                if path == DEFAULT:
+                    self.locked = False
+                elif self.opens:
+                    self.items[path].locked = False
+            return Variant("ao", paths)
 
         return "aoo", [[], self._prompt(unlock)]
 

@@ -14,7 +14,7 @@ from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault import secret_connection
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.secret_connection import LockedError
+from trayapp.vault.secret_connection import LockedError, NoCollectionError
 from trayapp.vault.secret_naming import APPLICATION
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
@@ -67,6 +67,31 @@ def test_a_locked_entry_is_written_only_after_a_click(script: Scripted, vault: S
     vault.prompt = True
     vault.set("s", "u", "y")
     assert "y" == vault.get("s", "u")
+
+
+def test_one_dialog_unlocks_all_entries_of_ours(script: Scripted, vault: SecretServiceVault) -> None:
+    """Not one for each slot of each workload; what other programs keep with the same library stays as it is."""
+
+    ours = [f"amberlight/x/{name}" for name in ("gh/a", "gh/b", "notes/a", "probe")]
+    for number, service in enumerate([*ours, "https://example.org"]):
+        names = {"service": service, "username": "u", "application": APPLICATION}
+        script.items[f"{HOME}{number}"] = Item(names, service.encode(), locked=True)
+    with pytest.raises(LockedError):
+        vault.get(ours[0], "u")
+    vault.prompt = True
+    assert ours == [vault.get(service, "u") for service in ours]
+    assert 1 == script.prompts
+    assert [f"{HOME}4"] == [path for path, item in script.items.items() if item.locked]
+
+
+def test_a_dismissed_new_collection_is_still_missing(script: Scripted, vault: SecretServiceVault) -> None:
+    """The person did not want to make one: that is no lock, and not asked for again."""
+
+    script.collection, script.answer = False, "dismiss"
+    vault.prompt = True
+    with pytest.raises(NoCollectionError):
+        vault.get("s", "u")
+    assert 1 == script.prompts
 
 
 def test_a_collection_locked_before_the_prompt_is_not_opened_by_it(script: Scripted, vault: SecretServiceVault) -> None:

@@ -15,7 +15,7 @@ from dbus_fast import Message, MessageType, Variant
 
 from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
 from trayapp.vault import kwallet
-from trayapp.vault.secret_naming import APPLICATION_ATTRIBUTE, DEFAULT_COLLECTION
+from trayapp.vault.secret_naming import APPLICATION_ATTRIBUTE, DEFAULT_COLLECTION, Naming
 from trayapp.vault.secret_session import Session, open_session
 from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE, ask
 from trayapp.vault.unlock_watcher import INTERFACE as SERVICE_INTERFACE
@@ -32,8 +32,9 @@ LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 NO_SERVICE = "org.freedesktop.DBus.Error.ServiceUnknown"  # it isn't there, and the bus knows no program to start for it
 CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
-OPEN_FOR = 1.0  # s for which a collection that was seen open counts as open: one known to be locked isn't touched
-WRITABLE_FOR = 30.0  # s, the same for an entry to overwrite: a lock makes that fail, and no service asks anything
+# s for which a collection that was seen open counts as open for overwriting an entry: a lock makes that fail, and no
+# service asks anything. Before a search it's looked at each time: KeePassXC asks for a password to search in a closed one.
+WRITABLE_FOR = 30.0
 PROMPT_LIMIT = 300.0  # s that a person has to answer a dialog
 SILENT_LIMIT = 5.0  # s for a prompt that should show no dialog
 PROMPT_RULES = (
@@ -69,8 +70,8 @@ def _search_attributes(attributes: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in attributes.items() if name != APPLICATION_ATTRIBUTE}
 
 
-async def open_connection(collection: str, *, encrypted: bool) -> Connection:
-    """Connect and open a session. `collection` is the path of the one to write to.
+async def open_connection(naming: Naming, *, encrypted: bool) -> Connection:
+    """Connect and open a session.
 
     Raises what connecting to a bus raises, or `ServiceError` if the service refuses such a session.
     """
@@ -81,7 +82,7 @@ async def open_connection(collection: str, *, encrypted: bool) -> Connection:
     except TimeoutError:
         bus.disconnect()
         raise ServiceError(NO_REPLY) from None
-    connection = Connection(bus, collection)
+    connection = Connection(bus, naming)
     try:
         try:
             connection.session = await open_session(connection.open_session, encrypted=encrypted)
@@ -100,12 +101,13 @@ class Connection:
 
     session: Session  # opened before anything else is called
 
-    def __init__(self, bus: SessionBus, collection: str) -> None:
+    def __init__(self, bus: SessionBus, naming: Naming) -> None:
         self.prompt = False
         self._dismissed = False  # the last dialog of a write was dismissed
         self._asked = False  # an unlocking that should have been silent was not
         self._open_at = float("-inf")  # when the default collection was last seen open
-        self._collection = collection
+        self._naming = naming
+        self._collection = naming.collection
         self.ask = functools.partial(ask, bus)
         self._bus = bus
         self._bus_lost = asyncio.create_task(bus.lost(), name="the end of the session bus")
@@ -126,8 +128,7 @@ class Connection:
         there = await self._ensure_open()
         unlocked, locked = await self._search(attributes)
         if not unlocked and not locked:
-            self._open_at = float("-inf")  # a collection locked in the meantime finds nothing either
-            if not (there and await self._ensure_open()):
+            if not (there and await self._ensure_open()):  # a collection locked in the meantime finds nothing either
                 raise NoCollectionError  # it may hold the entry: that is no absence
             return None
         item = await self._newest(unlocked or locked)
@@ -202,12 +203,16 @@ class Connection:
         Raises `NoCollectionError` if there is none at all.
         """
         state = await self._lock_state()
-        if state is not None:
-            return state
+        if state is None:
+            await self._ensure_another_is_open()
+        return state is True
+
+    async def _ensure_another_is_open(self) -> None:
+        """Raises `NoCollectionError` unless a collection is open: KeePassXC would ask for a password to search in none."""
         (collections,) = await self.call(ROOT, PROPERTIES, "Get", "ss", SERVICE_INTERFACE, "Collections")
         for path in collections.value:
             if not path.endswith(PASSING) and await self._lock_state(path) is False:
-                return False
+                return
         raise NoCollectionError
 
     def _open_within(self, seconds: float) -> bool:
@@ -231,6 +236,7 @@ class Connection:
             (locked,) = await self.call(path or self._collection, PROPERTIES, "Get", "ss", COLLECTION, "Locked")
         except ServiceError as error:
             if error.name in NOT_FOUND_ERRORS:
+                self._open_at = float("-inf")
                 return None
             raise
         if not path:
@@ -279,17 +285,21 @@ class Connection:
     async def _ensure_open(self) -> bool:
         """Whether there is a default collection. It is open then, or the person opens or creates it.
 
-        Raises `LockedError` if it is locked and stays so.
+        Raises `LockedError` if it is locked and stays so, and `NoCollectionError` if there is none and no other is open.
         """
-        if self._open_within(OPEN_FOR):
-            return True
         state = await self._lock_state()
         if state is False:
             return True
         if state is None and not (self.prompt and self._collection == DEFAULT_COLLECTION):
+            await self._ensure_another_is_open()
             return False
-        if self.prompt:
-            await (self._create_collection() if state is None else self._unlock(self._collection))
+        if state is None:
+            try:
+                await self._create_collection()
+            except LockedError:
+                raise NoCollectionError from None
+        elif self.prompt:
+            await self._unlock(self._collection)
         if not self.prompt or await self._lock_state() is not False:
             raise LockedError("the collection is locked")
         return True
@@ -306,14 +316,29 @@ class Connection:
             await self._show_prompt(prompt, limit)
 
     async def _call_item(self, item: str, member: str, signature: str = "", *body: Any) -> list[Any]:
-        """Call a method of an item. Some services lock each item separately."""
+        """Call a method of an item. Some services lock each item separately, for each program that connects.
+
+        KeePassXC shows a dialog for that, so all of our items are unlocked with the first one.
+        """
         try:
             return await self.call(item, ITEM, member, signature, *body)
         except LockedError:
             if not self.prompt:
                 raise
-        await self._unlock(item)
+        await self._unlock(*dict.fromkeys((item, *await self._our_locked_items())))
         return await self.call(item, ITEM, member, signature, *body)
+
+    async def _our_locked_items(self) -> list[str]:
+        """The locked items of Amberlight."""
+        every = {APPLICATION_ATTRIBUTE: self._naming.application}
+        _, locked = await self.call(ROOT, SERVICE_INTERFACE, "SearchItems", "a{ss}", every)
+        found = []
+        for item in locked:
+            with contextlib.suppress(ServiceError, LockedError):  # one that doesn't even say what it is
+                (attributes,) = await self.call(item, PROPERTIES, "Get", "ss", ITEM, "Attributes")
+                if self._naming.is_ours(attributes.value):
+                    found.append(item)
+        return found
 
     async def _complete_prompt(self, prompt: str) -> Any:
         """The result of a change for which the service returned a prompt, as KeePassXC does for each, mostly without a

@@ -15,6 +15,7 @@ APPLICATION_ATTRIBUTE = "application"
 APPLICATION = "Python keyring library"  # the library's own; with another value it would be another entry
 SCHEMES = {"default": ("service", "username"), "KeePassXC": ("Title", "UserName")}
 SETTING = "KEYRING_PROPERTY_"
+OURS = "amberlight/"  # what each service of our entries begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Naming:
     def attributes(self, service: str, user: str) -> dict[str, str]:
         """What an entry is written with. It is searched by all of them but the application."""
         return {self.service: service, self.user: user, APPLICATION_ATTRIBUTE: self.application}
+
+    def is_ours(self, attributes: Mapping[str, str]) -> bool:
+        """Whether an entry with these attributes is one of Amberlight's."""
+        return attributes.get(self.service, "").startswith(OURS)
 
 
 def naming(environ: Mapping[str, str]) -> Naming:

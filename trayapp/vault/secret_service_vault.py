@@ -74,6 +74,6 @@ class SecretServiceVault:
 
     async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         if self._connection is None:
-            self._connection = await open_connection(self._naming.collection, encrypted=self._encrypted)
+            self._connection = await open_connection(self._naming, encrypted=self._encrypted)
         self._connection.prompt = self.prompt
         return await work(self._connection)
