@@ -16,7 +16,7 @@ from tests.oauth.tls import bare
 from trayapp.core import deadlines
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Answer, Note, Reply
-from trayapp.core.model import Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
+from trayapp.core.model import BrowserFault, Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.engine import ports
@@ -326,10 +326,19 @@ class HeldSignIn:
         self.answers: dict[str, asyncio.Future[NewLogin]] = {}
         self.reopened: list[str] = []
         self.pasted: list[str] = []
+        self.browser_fault: Callable[[BrowserFault | None], None] = lambda _: None  # that of the newest
 
     async def run(
-        self, spec: Spec, *, browser: bool, show: Callable[[str], None], now: Callable[[], Moment], **_: object
+        self,
+        spec: Spec,
+        *,
+        browser: bool,
+        show: Callable[[str], None],
+        now: Callable[[], Moment],
+        browser_fault: Callable[[BrowserFault | None], None],
+        **_: object,
     ) -> NewLogin:
+        self.browser_fault = browser_fault
         self.answers[spec.name] = asyncio.get_running_loop().create_future()
         show(f"https://as.example/authorize/{len(self.answers)}")
         return await self.answers[spec.name]

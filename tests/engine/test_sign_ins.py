@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.engine.engines import HeldSignIn, World, keystore_with, login_of, one, running, spec_of, with_policy
-from trayapp.core.model import AccessToken, Login, Problem, Secret, Spec, Workload
+from trayapp.core.model import AccessToken, BrowserFault, Login, Problem, Secret, Spec, Workload
 from trayapp.core.notices import OVERRULABLE
 from trayapp.core.presentation import Verb
 from trayapp.engine import sign_ins
@@ -204,6 +204,26 @@ async def test_cancel_ends_a_sign_in(tmp_path: Path) -> None:
             await world.until(lambda: len(world.opened) == 2)
             assert world.opened[0] != world.opened[1]
         assert 0 == server.count("token", grant="authorization_code")
+
+
+async def test_whether_the_browser_opened_is_part_of_the_state(tmp_path: Path) -> None:
+    """Until the sign-in ends or its page is open; what comes later changes nothing."""
+
+    with OAuthServer() as server:
+        held = HeldSignIn()
+        async with one(server, tmp_path, sign_in=held) as world:
+            await world.green()
+            await begin(world)
+            assert world.view().auth.browser_fault is None
+            for fault in (BrowserFault.UNCERTAIN, BrowserFault.NOT_OPENED, None, BrowserFault.NOT_OPENED):
+                held.browser_fault(fault)
+                assert fault is world.view().auth.browser_fault
+                assert world.view().auth.signing_in
+            world.engine.sign_ins.cancel("one")
+            await world.until(lambda: not world.view().auth.signing_in, "the end")
+            held.browser_fault(BrowserFault.UNCERTAIN)
+            assert world.view().auth.browser_fault is None
+            assert not world.view().auth.signing_in
 
 
 async def test_without_a_browser_the_redirect_is_pasted(tmp_path: Path) -> None:
