@@ -310,8 +310,8 @@ class Connection:
         if prompt != NO_OBJECT:
             await self._show_prompt(prompt)
 
-    async def _unlock(self, path: str, *, limit: float = PROMPT_LIMIT) -> None:
-        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", [path])
+    async def _unlock(self, *paths: str, limit: float | None = None) -> None:
+        _, prompt = await self.call(ROOT, SERVICE_INTERFACE, "Unlock", "ao", list(paths))
         if prompt != NO_OBJECT:
             await self._show_prompt(prompt, limit)
 
@@ -351,7 +351,7 @@ class Connection:
         self._dismissed = False
         return result
 
-    async def _show_prompt(self, prompt: str, limit: float = PROMPT_LIMIT) -> Any:
+    async def _show_prompt(self, prompt: str, limit: float | None = None) -> Any:
         """Show a dialog of the service, wait for its end and return its result. Raises `LockedError` if it was
         dismissed or if nobody answered: every other call waits behind it, and the service may have forgotten it."""
         ended: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -370,7 +370,9 @@ class Connection:
             for rule in PROMPT_RULES:
                 await self.call(BUS_PATH, BUS, "AddMatch", "s", rule, destination=BUS)
             await self.call(prompt, PROMPT, "Prompt", "s", "")
-            await asyncio.wait((ended, self._bus_lost), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (ended, self._bus_lost), timeout=limit or PROMPT_LIMIT, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
             self._bus.remove_message_handler(on_signal)
         if self._bus_lost.done() and not ended.done():
