@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trayapp.api.controls import RejectedWorkload
@@ -70,6 +70,11 @@ class FakeControl:
     async def client(self, name: str) -> ClientAccess | None:
         self.known(name)
         return self.access
+
+    async def clients(self, names: Sequence[str]) -> list[ClientAccess] | None:
+        for name in names:
+            self.known(name)
+        return None if self.access is None else [self.access for _ in names]
 
     def aggregate(self) -> ClientAccess | None:
         return self.access

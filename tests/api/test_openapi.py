@@ -210,9 +210,11 @@ async def every_answer(site: Site) -> None:
     await site.ask("GET", f"{one}/token")
     await site.ask("GET", f"{one}/token?wait=31")
     await site.ask("GET", f"{one}/client")
+    await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
     for key in (Secret("k"), None):
         control.access = ClientAccess("github", "http://127.0.0.1:1/w/github", key)
         await site.ask("GET", f"{one}/client")
+        await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
         await site.ask("GET", f"{BASE}/aggregate/client")
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,11 @@ def listed(tmp_path: Path) -> Path:
 def client(name: str, **changed: Any) -> dict[str, Any]:
     """How the app says a workload is reached."""
     entry = {"type": "http", "url": proxy(name), "headers": {"Authorization": "Bearer KEY"}}
-    texts = {client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude-code", "cursor", "vscode")}
-    return {"url": proxy(name), "headers": entry["headers"], "lasting": True, "settings": texts} | changed
+    texts = {
+        client_name: json.dumps({"mcpServers": {name: entry}}) for client_name in ("claude-code", "cursor", "vscode")
+    }
+    made = {"name": name, "url": proxy(name), "headers": entry["headers"], "lasting": True, "transport": "http"}
+    return made | {"settings": texts} | changed
 
 
 def proxy(name: str) -> str:
@@ -314,7 +318,7 @@ def test_a_dry_run_of_a_list(listed: Path, app: FakeApp, paths: Paths, capsys: C
     ("reply", "words"),
     [
         ((200, client("notion", lasting=False)), "set a fixed port"),
-        ((200, client("notion", settings={})), "is it another version"),
+        ((200, client("notion", url=None)), "is it another version"),
         ((409, {"error": "broken", "message": "Its configuration is wrong."}), "Its configuration is wrong."),
     ],
 )
@@ -348,15 +352,36 @@ def test_nobody_else_can_read_a_file_that_holds_local_keys(
     assert ("only its owner can read it" in err, "version control" in err) == (mode != then, True)
 
 
+def test_thousands_are_asked_for_in_a_few_requests(tmp_path: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
+    """And taken in a second or two; one that the app does not know yet leaves the others as they are."""
+
+    file = tmp_path / "mcp.json"
+    entries = {f"Server {n}": {"url": f"https://{n}.example/mcp"} for n in range(3000)}
+    file.write_text(json.dumps({"mcpServers": entries}, indent=2))
+
+    def answer(body: Any) -> tuple[int, Any]:
+        if "server-2999" in body["names"]:
+            return 404, {"error": "unknown_workload", "message": "There is no workload of this name."}
+        return 200, {"clients": [client(name) for name in body["names"]]}
+
+    app.replies["POST /workloads/clients"] = answer
+    began = time.monotonic()
+    assert 0 == main(["import", "mcp-json", str(file), "--yes"])
+    assert time.monotonic() - began < 10
+    made = json.loads(file.read_text())["mcpServers"]
+    assert proxy("server-2499") == made["Server 2499"]["url"]
+    assert entries["Server 2999"] == made["Server 2999"]
+    assert 6 == len(app.bodies("POST /workloads/clients"))
+    assert "server-2999 cannot be reached" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
 def test_a_file_without_local_keys_keeps_its_mode(listed: Path, app: FakeApp) -> None:
     """A workload that needs no key puts nothing private into it."""
 
     listed.chmod(0o644)
     for name in ("notion", "linear"):
-        plain = client(name)
-        texts = {each: json.dumps({"mcpServers": {name: {"url": proxy(name)}}}) for each in plain["settings"]}
-        app.replies[f"GET /workloads/{name}/client"] = 200, plain | {"settings": texts}
+        app.replies[f"GET /workloads/{name}/client"] = 200, client(name, headers={})
     assert 0 == main(["import", "mcp-json", str(listed), "--yes"])
     assert proxy("notion") in listed.read_text()
     assert 0o644 == listed.stat().st_mode & 0o777

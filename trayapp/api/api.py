@@ -84,6 +84,7 @@ def routes(
         "status": api.status,
         "token": api.token,
         "client": api.client,
+        "clients": api.clients,
         "aggregate": api.aggregate,
         "retry": api.verb(Verb.RETRY),
         "stop": api.verb(Verb.PAUSE),
@@ -246,6 +247,15 @@ class _Api:
             _refuse_browsers(request)
         return _client_settings(await self._control.client(self.view(request).name))
 
+    async def clients(self, request: web.Request) -> web.Response:
+        names = await self._names(request)
+        if not request.get(PAGE, False):
+            _refuse_browsers(request)
+        found = await self._control.clients(names)
+        if found is None:
+            raise _no_proxy()
+        return json_reply({"clients": [_access_json(each) for each in found]})
+
     async def aggregate(self, request: web.Request) -> web.Response:
         if not request.get(PAGE, False):
             _refuse_browsers(request)
@@ -331,10 +341,23 @@ class _Api:
 def _client_settings(access: ClientAccess | None) -> web.Response:
     """How a program reaches the proxy, with the ready text for each known program."""
     if access is None:
-        raise Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
-    made = {"name": access.name, "url": access.url, "headers": access.headers(), "lasting": access.lasting}
-    transport = "sse" if access.sse else "http"
-    return json_reply({**made, "transport": transport, "command": list(access.command), "settings": texts(access)})
+        raise _no_proxy()
+    return json_reply({**_access_json(access), "settings": texts(access)})
+
+
+def _access_json(access: ClientAccess) -> Json:
+    return {
+        "name": access.name,
+        "url": access.url,
+        "headers": access.headers(),
+        "lasting": access.lasting,
+        "transport": "sse" if access.sse else "http",
+        "command": list(access.command),
+    }
+
+
+def _no_proxy() -> Refusal:
+    return Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
 
 
 def _unknown() -> Refusal:

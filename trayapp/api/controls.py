@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,10 @@ class Control(Protocol):
     async def client(self, name: str) -> ClientAccess | None:
         """How a program on this machine reaches the workload; None while nothing listens. Makes the key at first use, and
         asks the server for its transport."""
+        ...
+
+    async def clients(self, names: Sequence[str]) -> list[ClientAccess] | None:
+        """The same for several workloads that exist; None while nothing listens."""
         ...
 
     def aggregate(self) -> ClientAccess | None:

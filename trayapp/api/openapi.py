@@ -155,6 +155,16 @@ OPERATIONS: tuple[Operation, ...] = (
         refusals=(503,),
     ),
     Operation(
+        "clients",
+        "POST",
+        f"{ALL}/clients",
+        "How programs reach these workloads; holds their local keys. No web page gets it but our own.",
+        {200: ref("ClientAccessList")},
+        body={"names": array(NAME)},
+        required=("names",),
+        refusals=(404, 503),
+    ),
+    Operation(
         "aggregate",
         "GET",
         f"{BASE}/aggregate/client",

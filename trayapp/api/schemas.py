@@ -89,6 +89,15 @@ _SEGMENT: Mapping[str, Json] = {
     "text": {"type": "string", "description": "One plain sentence."},
 }
 
+_ACCESS_FIELDS: Mapping[str, Json] = {
+    "name": NAME,
+    "url": TEXT,
+    "headers": {"type": "object", "additionalProperties": TEXT},
+    "lasting": {"type": "boolean", "description": "false: the address is another one after the next start."},
+    "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
+    "command": {**array(TEXT), "description": "Program and arguments that serve it over stdio; no key needed."},
+}
+
 SCHEMAS: Mapping[str, Json] = {
     "Workload": object_of(
         "One row of the list: ToolHive's keys, how it is drawn in the tray, and `health` and `auth`.",
@@ -182,18 +191,17 @@ SCHEMAS: Mapping[str, Json] = {
     "ClientAccess": object_of(
         "How a program on this machine reaches a workload through the proxy; `headers` holds the local key.",
         {
-            "name": NAME,
-            "url": TEXT,
-            "headers": {"type": "object", "additionalProperties": TEXT},
-            "lasting": {"type": "boolean", "description": "false: the address is another one after the next start."},
-            "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
-            "command": {**array(TEXT), "description": "Program and arguments that serve it over stdio; no key needed."},
+            **_ACCESS_FIELDS,
             "settings": {
                 "type": "object",
                 "description": "Text to be pasted, by client; `json` is for all others.",
                 "additionalProperties": TEXT,
             },
         },
+    ),
+    "ClientAccessList": object_of(
+        "How programs on this machine reach workloads, without the texts.",
+        {"clients": array(object_of("One workload; `headers` holds its local key.", _ACCESS_FIELDS))},
     ),
     "Unavailable": object_of(
         "Why there is no token; `Retry-After` says when to ask again.",

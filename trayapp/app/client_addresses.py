@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from trayapp.autostart import client_command
@@ -44,6 +45,13 @@ class ClientAddresses:
         """The same, with the transport that the workload's server speaks; asks the server if nobody knows."""
         access = self.workload(name)
         return None if access is None else replace(access, sse=await self._speaks_sse(name))
+
+    async def several(self, names: Sequence[str]) -> list[ClientAccess] | None:
+        """The same for several workloads, whose keys are made in one write; None while nothing listens."""
+        specs = [spec for name in names if (spec := self._spec(name)) is not None]
+        self._keys.make([spec.name for spec in specs if spec.require_key])
+        found = [each for each in await asyncio.gather(*map(self.transport, names)) if each is not None]
+        return found if self._server() is not None else None
 
     def aggregate(self) -> ClientAccess | None:
         """How a client reaches all workloads at one URL; None while nothing listens."""

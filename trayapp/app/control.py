@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class AppCalls:
     """What the API needs of the app beside the engine and sign-ins."""
 
     client: Callable[[str], Awaitable[ClientAccess | None]]
+    clients: Callable[[Sequence[str]], Awaitable[list[ClientAccess] | None]]
     aggregate: Callable[[], ClientAccess | None]
     counted: Callable[[], Counters]
     read_configuration: Callable[[], Awaitable[tuple[list[str], list[str]]]]
@@ -86,6 +87,10 @@ class AppControl:
     async def client(self, name: str) -> ClientAccess | None:
         """How a client on this machine reaches it."""
         return await self._app.client(name)
+
+    async def clients(self, names: Sequence[str]) -> list[ClientAccess] | None:
+        """How a client on this machine reaches each of them."""
+        return await self._app.clients(names)
 
     def aggregate(self) -> ClientAccess | None:
         """How a client on this machine reaches all workloads at one URL."""

@@ -196,6 +196,7 @@ class Runtime:
         """What the API needs of the app."""
         return AppCalls(
             client=self.clients.transport,
+            clients=self.clients.several,
             aggregate=self.clients.aggregate,
             counted=self._counters,
             read_configuration=self.configuration.read,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,10 @@ class ApiClient:
     def client(self, name: str) -> Json:
         """What other programs need to reach the workload; holds its local key."""
         return self.request("GET", self._workload_path(name, "client"))
+
+    def clients(self, names: Sequence[str]) -> Json:
+        """The same for several workloads at once, without the texts to paste."""
+        return self.request("POST", f"{BASE}/workloads/clients", {"names": list(names)}, SLOW_LIMIT)
 
     def aggregate(self) -> Json:
         """What other programs need to reach all workloads at `/mcp`; holds its local key."""

@@ -7,7 +7,6 @@ is kept beside it. That needs a running app, which alone knows the proxy's addre
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +26,7 @@ from trayapp.importers import mcp_json, proxy_edit, toolhive
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 from trayapp.system.plain_files import within
 
+AT_ONCE = 500  # workloads of one request; the app answers others in between
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand
 LOGINS_STAY = (
     "Only the configuration moves. ToolHive's refresh tokens stay with ToolHive: two owners of one rotating token kill"
@@ -224,11 +224,12 @@ def _point_at_proxy(
     wanted = set(
         _chosen(arguments, names, lambda text: f"\nSend {file_name} through Amberlight for {text}? {promise}") or ()
     )
+    answers = _client_answers(client, [name for name in names if name in wanted])
     targets = [
         proxy_edit.ProxyEntry(server, entry)
         for name, server in servers
-        if name in wanted
-        and (entry := _client_entry(client, name, proxy_edit.client_name(contents.file, server.list_key)))
+        if name in answers
+        and (entry := _client_entry(answers[name], proxy_edit.client_name(contents.file, server.list_key)))
     ]
     if not targets:
         print_line(f"{file_name} was left as it is.")
@@ -251,25 +252,41 @@ def _point_at_proxy(
     return OK
 
 
-def _client_entry(client: ApiClient, name: str, program: str) -> Mapping[str, Any] | None:
-    """What `client-config` prints for one workload, as an entry in the program's own format."""
+def _client_answers(client: ApiClient, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """How each workload is reached, by name; those that can't be reached are reported and left out."""
+    answers: dict[str, Mapping[str, Any]] = {}
+    for start in range(0, len(names), AT_ONCE):
+        asked = names[start : start + AT_ONCE]
+        try:
+            found = client.clients(asked).get("clients")
+        except ApiError:  # one of them is not known; who is it?
+            found = [answer for name in asked if (answer := _client_answer(client, name))]
+        answers |= {str(each.get("name")): each for each in found or () if isinstance(each, Mapping)}
+    for name, answer in list(answers.items()):
+        if answer.get("lasting") is not True:
+            print_error(
+                f"amberlight: {name}: the port is another one after the next start; set a fixed port in config.toml"
+            )
+            del answers[name]
+    return answers
+
+
+def _client_answer(client: ApiClient, name: str) -> Mapping[str, Any] | None:
     try:
-        answer = client.client(name)
+        return client.client(name)
     except ApiError as error:
         print_error(f"amberlight: {name} cannot be reached through Amberlight yet: {clean(error)}")
         return None
-    if answer.get("lasting") is not True:
-        print_error(
-            f"amberlight: {name}: the port is another one after the next start; set a fixed port in config.toml"
-        )
+
+
+def _client_entry(answer: Mapping[str, Any], program: str) -> Mapping[str, Any] | None:
+    """A workload as an entry in the program's own format."""
+    url, headers = answer.get("url"), answer.get("headers")
+    if not isinstance(url, str) or not isinstance(headers, Mapping):
+        print_error("amberlight: the app's answer holds no address; is it another version?")
         return None
-    try:
-        whole = json.loads(answer["settings"][program])
-        entry = next(iter(whole.values()))[name]
-        return entry if isinstance(entry["url"], str) else None
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-        print_error(f"amberlight: the app's answer holds no settings for {program}; is it another version?")
-        return None
+    kind = {} if program == "cursor" else {"type": str(answer.get("transport", "http"))}  # Cursor needs none
+    return {**kind, "url": url} | ({"headers": dict(headers)} if headers else {})
 
 
 def _tell_of_keys(file: Path, was_open: bool) -> None:

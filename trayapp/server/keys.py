@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from trayapp.core.model import Secret
@@ -33,11 +34,15 @@ class Keys:
 
     def key(self, name: str) -> Secret:
         """This workload's key, made at first use."""
+        self.make([name])
+        return self._read()[name]
+
+    def make(self, names: Iterable[str]) -> None:
+        """Make the keys that are missing among these, in one write."""
         keys = self._read()
-        if name not in keys:
-            keys[name] = Secret(secrets.token_urlsafe(KEY_BYTES))
+        if missing := [name for name in names if name not in keys]:
+            keys.update((name, _new_key()) for name in missing)
             self._write(keys)
-        return keys[name]
 
     def find(self, name: str) -> Secret | None:
         """Its key, or None if none was made: a request that guesses must not create one."""
@@ -85,6 +90,10 @@ class Keys:
             write_private(self._path, text + "\n")
         except (NotPrivateError, OSError) as error:
             log.error("local keys: %s; they are good for this run only", _message(error, self._path))
+
+
+def _new_key() -> Secret:
+    return Secret(secrets.token_urlsafe(KEY_BYTES))
 
 
 def _parse(text: bytes) -> dict[str, Secret] | None:
