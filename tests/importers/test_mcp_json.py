@@ -84,6 +84,35 @@ def test_what_is_passed_over_says_why(entry: dict[str, Any], why: str) -> None:
     assert "CANARY" not in repr(what)
 
 
+@pytest.mark.parametrize("entry", [7, [], None, "x"])
+def test_what_is_no_entry_is_named_as_such(entry: object) -> None:
+    """It is no program on this machine."""
+
+    what = found(entry)
+    assert ([], ("its entry is empty, or not an object",), 0) == (
+        urls(what),
+        tuple(each.reason for each in what.skipped),
+        what.local_count,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"context_servers": {"x": {"url": "URL"}}}',
+        '{"amp.mcpServers": {"x": {"url": "URL"}}}',
+        '{"extensions": {"x": {"type": "streamable_http", "uri": "URL"}}}',
+        '{"mcpServers": {"x": {"httpUrl": "URL"}}}',
+        '{"mcp": {"x": {"type": "remote", "url": "URL"}}}',
+        '{"mcp": {"servers": {"x": {"url": "URL"}}}}',
+    ],
+)
+def test_every_clients_words_are_known(text: str) -> None:
+    """The list and the address have other names in each client."""
+
+    assert [URL] == urls(read(text.replace("URL", URL)))
+
+
 @pytest.mark.parametrize(
     "entry",
     [
@@ -91,9 +120,6 @@ def test_what_is_passed_over_says_why(entry: dict[str, Any], why: str) -> None:
         {"command": "x"},
         {"command": 7, "args": 7},
         {"args": ["mcp-remote", URL]},  # it has no command that could be replaced
-        7,
-        [],
-        None,
     ],
 )
 def test_local_programs_are_only_counted(entry: object) -> None:

@@ -25,7 +25,7 @@ from trayapp.clients import edits, entries
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connections import STALE, Connection, State, connection, own_entries
 from trayapp.clients.edits import EditError
-from trayapp.clients.entries import Access
+from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, look, survey
@@ -35,7 +35,6 @@ from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
 ALL = ""  # stands for the one entry over all workloads
-ALL_NAME = "amberlight"  # its name in clients' files
 SETTLE = 0.5  # s after which a client's file is read once more, if the client writes it while it runs
 WORDS: Mapping[State, str] = {
     State.CONNECTED: "connected",
@@ -109,6 +108,21 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
     if not any_found:
         print_line("Nothing of Amberlight's is there.")
     return code
+
+
+def connect_names(paths: Paths, client: Client, names: Sequence[str], *, replace: bool = False) -> int:
+    """`connect CLIENT NAME…` for other commands; `replace` as if the person had agreed to it."""
+    given = argparse.Namespace(
+        client=client.name,
+        names=list(names),
+        all=False,
+        project=None,
+        dry_run=False,
+        stdio=False,
+        replace=replace,
+        format="text",
+    )
+    return connect(given, paths)
 
 
 # --- shared with other commands --------------------------------------------------------------------------------------

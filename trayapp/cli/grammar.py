@@ -188,18 +188,25 @@ def _entry_commands(commands: Any) -> None:
 
 def _import_command(commands: Any) -> None:
     help_text = "take over what another program has configured: names and addresses, never a login"
-    example = "amberlight import toolhive\namberlight import mcp-json ~/.cursor/mcp.json --dry-run"
-    sources = _command(commands, "import", help_text, example).add_subparsers(
-        dest="source", metavar="SOURCE", title="sources", parser_class=Parser, required=True
+    example = (
+        "amberlight import --from claude-code\namberlight import toolhive\n"
+        "amberlight import mcp-json ~/.cursor/mcp.json --dry-run"
     )
+    command = _command(commands, "import", help_text, example)
+    help_text = "the remote servers of this client, wherever its file is"
+    command.add_argument("--from", metavar="CLIENT", type=client_name, dest="client", help=help_text)
+    sources = command.add_subparsers(dest="source", metavar="SOURCE", title="sources", parser_class=Parser)
     toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
 
     help_text = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
     example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
     listed = _command(sources, "mcp-json", help_text, example)
     listed.add_argument("file", metavar="FILE", help="the file with mcpServers or servers; comments are fine")
-    listed.add_argument("--keep-file", action="store_true", help="do not offer to send its program through Amberlight")
-    for source in (toolhive, listed):
+    for source in (command, listed):
+        source.add_argument(
+            "--keep-file", action="store_true", help="do not offer to send its program through Amberlight"
+        )
+    for source in (command, toolhive, listed):
         source.add_argument("--yes", action="store_true", help="agree to everything that would be asked")
         source.add_argument("--dry-run", action="store_true", help="only show what would be done")
 

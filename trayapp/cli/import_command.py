@@ -16,13 +16,16 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
+from trayapp.cli.connect import connect_names, this_machine
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.clients import files
 from trayapp.clients.jsonc import JsonError
+from trayapp.clients.survey import look
+from trayapp.clients.table import BY_NAME, Syntax
 from trayapp.config import editor
 from trayapp.config.loader import ConfigError, Mistake
 from trayapp.config.paths import Paths
-from trayapp.importers import mcp_json, proxy_edit, toolhive
+from trayapp.importers import client_servers, mcp_json, proxy_edit, toolhive
 from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names
 from trayapp.system.plain_files import within
 
@@ -35,8 +38,10 @@ LOGINS_STAY = (
 
 
 def run(arguments: argparse.Namespace, paths: Paths) -> int:
-    """`import toolhive` or `import mcp-json FILE`."""
+    """`import toolhive`, `import mcp-json FILE` or `import --from CLIENT`."""
     try:
+        if arguments.client is not None:
+            return _from_client(arguments, paths)
         return _toolhive(arguments, paths) if arguments.source == "toolhive" else _mcp_json(arguments, paths)
     except files.FileError as error:
         print_error(f"amberlight: {clean(error)}")
@@ -68,8 +73,36 @@ def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
         return SkippedEntry(file.name, str(error))
 
 
-def _mcp_json(arguments: argparse.Namespace, paths: Paths) -> int:
-    contents = files.read(Path(arguments.file).expanduser().absolute())
+def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
+    """What a client of the table has, wherever its file is."""
+    client = BY_NAME[arguments.client]
+    found = look(this_machine(), client)
+    if found.problem:
+        raise files.FileError(found.problem)
+    if client.syntax is Syntax.JSON and found.file.exists():
+        return _mcp_json(arguments, paths, found.file)
+    listed = client_servers.read(found.entries)
+    entries = assign_names(listed.importable, editor.limited_load(paths).workloads)
+    print_line(f"Remote servers of {client.title} ({clean(found.file)}):\n")
+    _show(entries, listed.skipped, _local_servers_text(listed.local_count))
+    code, names = _add_chosen(arguments, paths, entries)
+    if code != OK or not names or arguments.keep_file:
+        return code
+    if arguments.dry_run:
+        print_line(f"Would connect {_joined(sorted(names))} to {client.title}.")
+        return OK
+    try:
+        ApiClient.of(paths)
+    except NotRunningError:
+        print_line(f"To send {client.title} through Amberlight, start that, then: amberlight connect {client.name}")
+        return OK
+    if _chosen(arguments, [client.title], lambda title: f"\nSend {title} through Amberlight for these?"):
+        return connect_names(paths, client, sorted(names), replace=True)
+    return OK
+
+
+def _mcp_json(arguments: argparse.Namespace, paths: Paths, file: Path | None = None) -> int:
+    contents = files.read(file or Path(arguments.file).expanduser().absolute())
     try:
         found = mcp_json.read(contents.text)
     except JsonError as error:

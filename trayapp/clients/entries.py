@@ -11,10 +11,10 @@ from typing import Any
 from trayapp.clients.table import Client, Field
 from trayapp.core.model import Secret
 
-PROXY_URL = re.compile(
-    r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::(?P<port>[0-9]+))?(?:/k/(?P<key>[^/]+))?"
-    r"(?:/w/(?P<name>[a-z0-9][a-z0-9_-]{0,62})(?:[/?].*)?|/mcp/?)"
-)
+_LOOPBACK = r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?:/k/(?P<key>[^/]+))?"
+PROXY_URL = re.compile(_LOOPBACK + r"/w/(?P<name>[a-z0-9][a-z0-9_-]{0,62})(?:[/?].*)?")
+ALL_URL = re.compile(_LOOPBACK + r"/mcp/?")  # many servers on this machine have such an address: see `ALL_NAME`
+ALL_NAME = "amberlight"  # what the entry over all workloads is called in clients' files
 URL_FIELDS: tuple[Field, ...] = (
     ("url",),
     ("httpUrl",),
@@ -95,17 +95,24 @@ def seen(name: str, found: Any) -> Seen:
     if not isinstance(found, Mapping):
         return Seen(name)
     url = next((text for place in URL_FIELDS if isinstance(text := _get(found, place), str)), "")
-    if (own := PROXY_URL.fullmatch(url)) is not None:
-        port = int(own["port"]) if own["port"] and len(own["port"]) < 6 else 80
-        return Seen(name, url, own["name"] or "", port, own["key"] or _shown_key(found))
+    if (own := _own(name, url)) is not None:
+        return Seen(name, url, *own[:2], own[2] or _shown_key(found))
     words = _command(found)
     if (served := _stdio_workload(words)) is not None:
         return Seen(name, proxied=served, stdio=True)
     remote = next((word for word in words if re.match(r"https?://", word)), "")  # mcp-remote
-    if not url and (own := PROXY_URL.fullmatch(remote)) is not None:
-        port = int(own["port"]) if own["port"] and len(own["port"]) < 6 else 80
-        return Seen(name, remote, own["name"] or "", port, own["key"] or _key_in(found.get("env")))
+    if not url and (own := _own(name, remote)) is not None:
+        return Seen(name, remote, *own[:2], own[2] or _key_in(found.get("env")))
     return Seen(name, url or remote)
+
+
+def _own(name: str, url: str) -> tuple[str, int, str | None] | None:
+    """Of an address of ours: the workload ("" for all), the port, and the key in the path."""
+    found = PROXY_URL.fullmatch(url)
+    if found is not None:
+        return found["name"], int(found["port"] or 80), found["key"]
+    found = ALL_URL.fullmatch(url) if name == ALL_NAME else None
+    return None if found is None else ("", int(found["port"] or 80), found["key"])
 
 
 def _stdio_workload(words: Sequence[str]) -> str | None:

@@ -1,26 +1,29 @@
 """Remote servers in other programs' MCP configuration: Claude (Desktop, Code), Cursor, VS Code and similar.
 
-It reads the objects `mcpServers` and `servers` at the top, below `mcp` (VS Code's settings) and below each of
-`projects` (Claude Code). A server is importable if it has an address or passes one to `mcp-remote`. One that carries a
+It reads the objects `mcpServers`, `servers` and their names in other clients (`LIST_KEYS`) at the top, and the first two
+below `mcp` (VS Code's settings) and below each of `projects` (Claude Code), too; `mcp` itself where it holds servers
+(opencode, Crush). A server is importable if it has an address or passes one to `mcp-remote`. One that carries a
 fixed `Authorization` is skipped, because there is no login in it to keep. The value of a header is never read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from trayapp.clients.entries import PROXY_URL
 from trayapp.clients.jsonc import JsonMember, JsonNode, parse
 from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
 
-URL_KEYS = ("url", "serverUrl")  # the second is Windsurf's
-REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp")
-PROXY_URL = re.compile(
-    r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?(?:/k/[^/]+)?/w/[a-z0-9][a-z0-9_-]{0,62}(?:[/?].*)?"
-)
+LIST_KEYS = ("mcpServers", "servers", "context_servers", "amp.mcpServers", "extensions")  # Zed, Amp, Goose
+URL_KEYS = ("url", "serverUrl", "httpUrl", "uri")  # Windsurf, Gemini CLI, Goose
+REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp", "streamable_http", "remote")
 FIXED_CREDENTIAL = "it carries a fixed key in its headers (Authorization or the like): there is no login to keep"
 ALREADY_PROXIED = "it goes through Amberlight already"
+NO_ADDRESS = "it has no address"
+NOT_AN_OBJECT = "its entry is empty, or not an object"
+OF_VARIABLES = "its address is made of variables, which only the other program knows"
 
 _MCP_REMOTE = re.compile(r"(?:.*[/\\])?mcp-remote(?:@[^/\\]*)?(?:\.cmd)?")
 _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")
@@ -73,10 +76,12 @@ def server_lists(root: JsonNode) -> Iterator[tuple[str, JsonNode]]:
     """The lists of servers in a file, each with its key."""
     mcp, projects = root.get("mcp"), root.get("projects")
     holders = [root, mcp, *(member.value for member in (projects.members if projects else ()))]
-    for holder in holders:
-        for list_key in ("mcpServers", "servers"):
+    for place, holder in enumerate(holders):
+        for list_key in LIST_KEYS if place == 0 else LIST_KEYS[:2]:
             if holder is not None and (found := holder.get(list_key)) is not None:
                 yield list_key, found
+    if mcp is not None and mcp.members and not any(mcp.get(key) for key in (*LIST_KEYS[:2], "inputs")):
+        yield "mcp", mcp
 
 
 def _effective_members(servers: JsonNode) -> Iterator[JsonMember]:
@@ -87,6 +92,8 @@ def _effective_members(servers: JsonNode) -> Iterator[JsonMember]:
 
 def _server(name: str, entry: JsonNode, list_key: str, list_index: int) -> ListedServer | SkippedEntry | None:
     """The server in an entry; None for a program on this machine."""
+    if not isinstance(entry.data, dict):
+        return SkippedEntry(name, NOT_AN_OBJECT)
     if len({member.key for member in entry.members}) != len(entry.members):
         return SkippedEntry(name, "it has the same key twice")
     url_node = next((node for key in URL_KEYS if (node := entry.get(key))), None)
@@ -99,7 +106,7 @@ def _server(name: str, entry: JsonNode, list_key: str, list_index: int) -> Liste
         )
     kind = entry.get("type")
     if url_node is not None or (kind is not None and kind.data in REMOTE_TYPES):
-        return SkippedEntry(name, "it has no address")
+        return SkippedEntry(name, NO_ADDRESS)
     return _through_mcp_remote(name, entry, list_key, list_index)
 
 
@@ -123,9 +130,22 @@ def _through_mcp_remote(
     header_arguments = [
         argument_texts[i + 1] for i in range(first, len(argument_texts) - 1) if argument_texts[i] == "--header"
     ]
-    if any((found := _HEADER.match(header)) and CREDENTIAL.fullmatch(found[1]) for header in header_arguments):
+    if any(is_fixed_header(header) for header in header_arguments):
         return SkippedEntry(name, FIXED_CREDENTIAL)
     return ListedServer(name, entry, list_key, list_index, items[url_index], via_mcp_remote=True)
+
+
+def remote_address(words: Sequence[str]) -> str | None:
+    """The address that these words (program and arguments) pass to `mcp-remote`: empty if none, None for other programs."""
+    first = next((i + 1 for i, word in enumerate(words) if _MCP_REMOTE.fullmatch(word)), None)
+    if first is None:
+        return None
+    return next((word for word in words[first:] if re.match(r"https?://", word)), "")
+
+
+def is_fixed_header(header: str) -> bool:
+    """Whether a `--header` argument carries somebody's key."""
+    return (found := _HEADER.match(header)) is not None and CREDENTIAL.fullmatch(found[1]) is not None
 
 
 def _fixed_headers(entry: JsonNode) -> bool:
@@ -138,7 +158,7 @@ def _importable(server: ListedServer) -> ImportableEntry | SkippedEntry:
     if PROXY_URL.fullmatch(url):
         return SkippedEntry(server.name, ALREADY_PROXIED)
     if "${" in url:
-        return SkippedEntry(server.name, "its address is made of variables, which only the other program knows")
+        return SkippedEntry(server.name, OF_VARIABLES)
     return make_entry(server.name, {"url": url, "client_id": _client_id(server.entry)})
 
 
