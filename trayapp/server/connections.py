@@ -21,6 +21,7 @@ from trayapp.server.peers import Owner, Peers
 from trayapp.server.replies import Refusal, error_reply
 
 HEADERS_LIMIT = 10.0  # s for the first request's line and headers; a client on this machine needs none
+FIRST_SECOND = 1.0  # s in which a new client is about to send its request, and gives way last
 LINGER = 0.5  # s in which a refused client may finish what it is sending, else it may never read why
 LINGERING_MAX = 8  # refused connections that are open at the same time; further ones are cut off
 LOG_SPACING = 60.0  # s between two lines that say that all connections are taken
@@ -35,13 +36,14 @@ log = logging.getLogger(__name__)
 class Connection(web.RequestHandler):
     """aiohttp's protocol of one connection, which also says whose it is. `ended` is called when it is closed."""
 
-    __slots__ = ("_ended", "owner")
+    __slots__ = ("_ended", "opened_at", "owner")
 
     def __init__(
         self, server: web.Server, owner: Owner, ended: Callable[[Connection], None], options: dict[str, Any]
     ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self.owner = owner
+        self.opened_at = self._loop.time()
         self._ended = ended
 
     @property
@@ -129,12 +131,17 @@ class Connections:
     def _make_room(self, owner: Owner) -> bool:
         """Close the oldest connection that has sent no whole request, or else the one that has been idle for longest.
 
-        Only this user's may displace another owner's.
+        Only this user's may displace another owner's. One that was opened just now gives way last.
         """
         inferior = [each for each in self._open if owner in (Owner.OWN, each.owner)]
-        silent = (each for each in inferior if not each.has_asked)
-        idle = ((until, each) for each in inferior if (until := each.idle_until) is not None)
-        dropped = next(silent, None) or min(idle, default=(0.0, None), key=lambda pair: pair[0])[1]
+        silent = next((each for each in inferior if not each.has_asked), None)  # the oldest comes first
+        idle = min(
+            (each for each in inferior if each.idle_until is not None and each.has_asked),
+            default=None,
+            key=lambda each: each.idle_until or 0.0,
+        )
+        is_new = silent is not None and asyncio.get_running_loop().time() - silent.opened_at < FIRST_SECOND
+        dropped = (idle or silent) if is_new else (silent or idle)
         if dropped is None:
             return False
         self._drop(dropped)
