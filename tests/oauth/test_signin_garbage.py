@@ -155,6 +155,7 @@ async def test_slow_senders_are_cut_off_and_lock_nobody_out() -> None:
             writer.close()
 
 
+@pytest.mark.alone  # the flood takes all the time of a processor that it can get
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="only root becomes another user")
 async def test_another_user_cannot_lock_the_browser_out() -> None:
     """However many connections another user opens to the listener, and opens again as they are dropped."""

@@ -109,6 +109,7 @@ async def as_other(server: LoopbackServer, request: str) -> tuple[int, dict[str,
 
 @linux
 @root
+@pytest.mark.alone  # the flood takes all the time of a processor that it can get
 async def test_another_user_cannot_lock_the_owner_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """However many idle connections another user opens, and opens again: the owner's requests are answered."""
 
