@@ -155,6 +155,12 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     return program.connect(arguments, paths) if arguments.command == "connect" else program.disconnect(arguments, paths)
 
 
+def setup(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli import setup as program
+
+    return program.setup(arguments, paths)
+
+
 def logs(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.log_tail import follow, last_lines
 
@@ -413,6 +419,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "exec": execute,
     "client-config": client_config,
     "connect": connect,
+    "setup": setup,
     "disconnect": connect,
     "stop": stop,
     "start": start,

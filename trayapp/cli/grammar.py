@@ -229,6 +229,10 @@ def reader(text: str) -> str:
 
 
 def _client_commands(commands: Any) -> None:
+    help_text = "set everything up: servers, sign-ins, clients, start at login; asks before each step"
+    setup = _command(commands, "setup", help_text, "amberlight setup")
+    setup.add_argument("--yes", action="store_true", help="agree to everything")
+
     help_text = "write workloads into the file of an MCP client, or show which client has which"
     example = (
         "amberlight connect\namberlight connect claude-code\namberlight connect cursor notion linear --dry-run\n"
