@@ -32,26 +32,30 @@ class ClientAddresses:
         self._keys = keys
         self._speaks_sse = speaks_sse
 
-    def workload(self, name: str) -> ClientAccess | None:
-        """How a client reaches this workload; None while nothing listens, or without such a workload."""
+    def workload(self, name: str, program: tuple[str, ...] = ()) -> ClientAccess | None:
+        """How a client reaches this workload; None while nothing listens, or without such a workload.
+
+        `program` is our command, for whoever needs it often: looking for it takes a millisecond.
+        """
         server, spec = self._server(), self._spec(name)
         if server is None or spec is None:
             return None
         key = self._keys.key(name) if spec.require_key else None
-        command = client_command("stdio", name)
+        command = (*(program or client_command("stdio")), name)
         return ClientAccess(name, f"{server.url}/w/{name}", key, self._is_lasting(server), command=command)
 
-    async def transport(self, name: str) -> ClientAccess | None:
+    async def transport(self, name: str, program: tuple[str, ...] = ()) -> ClientAccess | None:
         """The same, with the transport that the workload's server speaks; asks the server if nobody knows."""
-        access = self.workload(name)
+        access = self.workload(name, program)
         return None if access is None else replace(access, sse=await self._speaks_sse(name))
 
     async def several(self, names: Sequence[str]) -> list[ClientAccess] | None:
         """The same for several workloads, whose keys are made in one write; None while nothing listens."""
         specs = [spec for name in names if (spec := self._spec(name)) is not None]
         self._keys.make([spec.name for spec in specs if spec.require_key])
-        found = [each for each in await asyncio.gather(*map(self.transport, names)) if each is not None]
-        return found if self._server() is not None else None
+        program = client_command("stdio")
+        found = await asyncio.gather(*(self.transport(name, program) for name in names))
+        return [each for each in found if each is not None] if self._server() is not None else None
 
     def aggregate(self) -> ClientAccess | None:
         """How a client reaches all workloads at one URL; None while nothing listens."""
