@@ -197,8 +197,8 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     yield item(Verb.RETRY, "Retry now", _can_retry(view))
     yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
     if view.auth.signing_in:
-        yield item(Verb.COPY_SIGN_IN, "Copy sign-in address")
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
+        yield item(Verb.COPY_SIGN_IN, "Copy sign-in address")
     yield item(Verb.COPY_CLIENT, "Copy client settings")
     yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)
     if view.status is Status.STOPPED:
