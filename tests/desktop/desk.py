@@ -332,8 +332,22 @@ class Desk(Screen):
             check=True,
         )
         wait_for(lambda: self.has_name("org.freedesktop.secrets"), "the keyring")
+        self._keyring = self._keyring_process()
+
+    def _keyring_process(self) -> int:
         query = "org.freedesktop.DBus.GetConnectionUnixProcessID"
-        self._keyring = int(self.call("org.freedesktop.DBus", "/", query, "string:org.freedesktop.secrets").split()[-1])
+        return int(self.call("org.freedesktop.DBus", "/", query, "string:org.freedesktop.secrets").split()[-1])
+
+    def restart_keyring(self, pause: float) -> None:
+        """End the keyring, and have an unlocked one again after `pause` seconds. A call in between has the bus start one,
+        which is locked."""
+        self._keyring = self._keyring_process()
+        self.stop_keyring()
+        time.sleep(pause)
+        if not self.has_name("org.freedesktop.secrets"):
+            self.start_keyring()
+        self.unlock_keyring()
+        self._keyring = self._keyring_process()
 
     def stop_keyring(self) -> None:
         if self._keyring is not None:
