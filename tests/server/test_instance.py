@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests import ROOT
+from tests.hanging import hanging_mount
 from trayapp.server import instance
 from trayapp.server.instance import AlreadyRunning, Holder, holder, instance_lock, is_held
 from trayapp.system.private_files import NotPrivateError
@@ -133,3 +135,15 @@ def test_only_a_plain_file_is_a_lock(file: Path, tmp_path: Path, kind: str) -> N
     with pytest.raises(NotPrivateError), instance_lock(file):
         pass
     assert kind != "link" or (tmp_path / "target").read_text() != ""
+
+
+def test_a_home_on_a_share_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is found there, after a moment: whoever looks goes on without the lock."""
+
+    monkeypatch.setattr(instance, "LOOK_LIMIT", 0.2)
+    share = tmp_path / "share"
+    share.mkdir()
+    with hanging_mount(share):
+        began = time.monotonic()
+        assert (None, False) == (holder(share / "amberlight.lock"), is_held(share / "amberlight.lock"))
+        assert time.monotonic() - began < 2

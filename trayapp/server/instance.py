@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trayapp.system.plain_files import within
 from trayapp.system.private_files import open_private
 
 TRIES = 4  # of taking the lock: a command that looks whether it is held, holds it itself for a moment
 TRIES_APART = 0.05  # s
+LOOK_LIMIT = 2.0  # s for a look at the lock file: the home may be on a network share that is gone
 _FILE_MAX = 8192  # bytes; a path has at most 4,096
 
 
@@ -87,10 +89,10 @@ def instance_lock(file: Path) -> Iterator[InstanceLock]:
 
 
 def holder(file: Path) -> Holder | None:
-    """Who says in the lock file that it runs; None if nobody does, or if its process is gone."""
+    """Who says in the lock file that it runs; None if nobody does, if its process is gone, or if the disk isn't
+    responding."""
     try:
-        with contextlib.closing(_Reading(file)) as reading:
-            pid, _, place = os.read(reading.handle, _FILE_MAX).partition(b"\n")
+        pid, _, place = within(file, lambda: _contents(file), LOOK_LIMIT).partition(b"\n")
     except OSError:
         return None
     directory = Path(os.fsdecode(place.removesuffix(b"\n")))
@@ -103,16 +105,26 @@ def is_held(file: Path) -> bool:
     """Whether an app holds the lock, whatever the file says. Always False on Windows."""
     if sys.platform == "win32":
         return False
-    import fcntl
-
     try:
-        with contextlib.closing(_Reading(file)) as reading:
-            fcntl.flock(reading.handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        within(file, lambda: _try(file), LOOK_LIMIT)
     except BlockingIOError:
         return True
     except OSError:
         return False
     return False
+
+
+def _contents(file: Path) -> bytes:
+    with contextlib.closing(_Reading(file)) as reading:
+        return os.read(reading.handle, _FILE_MAX)
+
+
+def _try(file: Path) -> None:
+    """Raises BlockingIOError if somebody holds the lock."""
+    import fcntl
+
+    with contextlib.closing(_Reading(file)) as reading:
+        fcntl.flock(reading.handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 class _Reading:
