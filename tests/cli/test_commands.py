@@ -255,6 +255,7 @@ def test_add_without_an_app(paths: Paths, capsys: Capture) -> None:
 def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """With an app it is told to read the file again; `--no-sign-in` stops there."""
 
+    given_config(paths)
     app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": ["mode 666"]}
 
     assert 0 == main([*ENTRY, "--no-sign-in"])
@@ -264,9 +265,19 @@ def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     assert ["POST /reload"] == [what for what, _ in app.requests]
 
 
-def test_add_when_the_app_refuses(app: FakeApp, capsys: Capture) -> None:
+def test_nothing_is_added_while_the_app_misses_its_file(paths: Paths, app: FakeApp, capsys: Capture) -> None:
+    """The file would be made anew with this workload alone, and the app would drop all others."""
+
+    app.replies["POST /reload"] = 200, {"ok": False, "errors": ["config.toml is missing: put it back"], "warnings": []}
+    assert 1 == main([*ENTRY, "--no-sign-in"])
+    assert "config.toml is missing" in capsys.readouterr().err
+    assert not paths.config_file.exists()
+
+
+def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """What the app has against the new configuration is printed, and no sign-in is begun."""
 
+    given_config(paths)
     app.replies["POST /reload"] = 200, {"ok": False, "errors": ["config.toml:3: bad"], "warnings": []}
 
     assert 1 == main(ENTRY)

@@ -114,7 +114,7 @@ def test_toolhive_is_taken_over(tmp_path: Path, app: FakeApp, paths: Paths, caps
     spec = load(paths, {}).workloads["notion"]
     assert (NOTION, "c", ("read",)) == (spec.url, spec.client_id, spec.scopes)
     assert {"notion", "linear"} == names(paths)
-    assert [("POST /reload", None)] == app.requests
+    assert [("POST /reload", None)] * 2 == app.requests  # before, as there is no file yet, and after
     out = capsys.readouterr().out
     assert re.search(rf"notion +{re.escape(NOTION)} +called Notion there", out)
     assert "two owners of one rotating token kill it" in out

@@ -15,7 +15,7 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, NOT_RUNNING, OK, RETRYING, USAGE
-from trayapp.cli.errors import api_error_text, refuse_retry, save_traceback
+from trayapp.cli.errors import api_error_text, refuse_missing_file, refuse_retry, save_traceback
 from trayapp.cli.output import (
     EMPTY,
     HIDDEN,
@@ -261,6 +261,8 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     secret = _read_secret(arguments) if arguments.client_secret else None
     if arguments.client_secret and secret is None:
         return USAGE
+    if (code := refuse_missing_file(paths)) != OK:
+        return code
     editor.add(paths, arguments.name, keys)
     print_line(f"Added {arguments.name} to {paths.config_file}.")
     try:

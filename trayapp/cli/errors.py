@@ -11,6 +11,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, NEEDS_SIGN_IN, OK
 from trayapp.cli.output import auth_of, clean, print_error
 from trayapp.config.paths import Paths
+from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, open_private, private_directory
 
 
@@ -40,6 +41,19 @@ def refuse_retry(row: Mapping[str, Any]) -> int:
         print_error(f"amberlight: {name} is not signed in yet. Sign in with: amberlight reauthorize {name}")
         return NEEDS_SIGN_IN
     return OK
+
+
+def refuse_missing_file(paths: Paths) -> int:
+    """OK, or the exit code after a message if the running app misses its file: adding would make it anew, almost empty."""
+    if within(paths.config_file, paths.config_file.exists):
+        return OK
+    try:
+        answer = ApiClient.of(paths).reload()
+    except NotRunningError:
+        return OK
+    for sentence in answer.get("errors") or ():
+        print_error(f"amberlight: {clean(sentence)}")
+    return OK if answer.get("ok") is True else FAILED
 
 
 def save_traceback(paths: Paths) -> str:

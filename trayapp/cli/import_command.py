@@ -17,6 +17,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import connect_names, this_machine
+from trayapp.cli.errors import refuse_missing_file
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.clients import files
 from trayapp.clients.jsonc import JsonError
@@ -191,7 +192,9 @@ def _add_chosen(
 
 def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str]]:
     """Add these entries in one write; those that the configuration refuses are reported and left out."""
-    code, wanted = OK, {each.name: each.keys for each in entries}
+    if (code := refuse_missing_file(paths)) != OK:
+        return code, set()
+    wanted = {each.name: each.keys for each in entries}
     while wanted:
         try:
             editor.add_all(paths, wanted)
