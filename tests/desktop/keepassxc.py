@@ -78,9 +78,10 @@ class KeePassXC:
 
     def start(self) -> None:
         settings = ("--config", str(self._settings), "--localconfig", str(self.desk.root / "keepassxc-local.ini"))
-        self._process = self.desk.spawn("keepassxc", *settings)
-        wait_for(lambda: self.desk.has_name(SECRETS), "KeePassXC", 20)
-        wait_for(lambda: self.desk.has_name(OWN), "KeePassXC's own name", 20)
+        # A second one of the same user would only call the first, which it looks for among the temporary files.
+        self._process = self.desk.spawn("env", f"TMPDIR={self.desk.root}", "keepassxc", *settings)
+        wait_for(lambda: self.desk.has_name(SECRETS), "KeePassXC", 40)
+        wait_for(lambda: self.desk.has_name(OWN), "KeePassXC's own name", 40)
         self.open()
 
     def stop(self) -> None:

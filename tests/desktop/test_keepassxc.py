@@ -215,7 +215,10 @@ async def test_it_takes_the_place_of_gnome_keyring(
         desk.stop_keyring()
         shutil.rmtree(desk.root / "data/keyrings")
         keepassxc.start()
-        wait_for(lambda: keepassxc.entries() == 1, "the login in the database")
+        try:
+            wait_for(lambda: keepassxc.entries() == 1, "the login in the database", 30)
+        except AssertionError:
+            raise AssertionError(program.log()) from None
         program.until_is("running", "ok")
         assert [] == keepassxc.dialogs()
         assert 0 == program.quit(), program.tail()

@@ -62,6 +62,7 @@ class Scripted:
     now: int = 0  # s; when an entry is written
     items: dict[str, Item] = field(default_factory=dict)
     prompts: int = 0
+    strangers: int = 0  # uses of a session that it did not open
     calls: list[str] = field(default_factory=list)
     received: list[Any] = field(default_factory=list)  # the last secret as it crossed the bus
     sent: list[Any] = field(default_factory=list)
@@ -286,6 +287,7 @@ class Scripted:
 
     def _same_session(self, session: str) -> None:
         forgotten, self.forget_session = self.forget_session, False
+        self.strangers += session != self._session
         if forgotten or session != self._session:
             raise Failed(f"{PREFIX}Error.NoSession")
 

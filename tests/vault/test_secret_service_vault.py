@@ -177,6 +177,27 @@ def test_a_forgotten_session_is_opened_anew(script: Scripted, vault: SecretServi
     assert 2 == script.calls.count("OpenSession")
 
 
+def test_the_session_of_another_service_is_not_used(bus: SecretService, encrypted: bool) -> None:
+    """One took the other's place between two calls; KeePassXC would take such a session for a dismissed dialog."""
+
+    vault, first, second = SecretServiceVault(encrypted=encrypted), Scripted(), Scripted(asks_to_write=True)
+    first.start()
+    vault.set("s", "u", "x")
+    first.stop()
+    second.start()
+    assert vault.get("s", "u") is None
+    vault.set("s", "u", "y")
+    assert "y" == vault.get("s", "u")
+    second.stop()
+    first = Scripted(items=second.items)
+    first.start()
+    vault.set("s", "u", "z")
+    assert "z" == vault.get("s", "u")
+    vault.close()
+    first.stop()
+    assert 0 == first.strangers == second.strangers
+
+
 def test_what_is_no_text_is_damaged_and_stops_nothing(script: Scripted, vault: SecretServiceVault) -> None:
     """An entry that somebody else wrote over is read as something that no login is."""
 

@@ -30,6 +30,7 @@ NOT_FOUND_ERRORS = {
 NOT_FOUND_ERRORS.add("org.freedesktop.Secret.Error.NoSuchObject")
 LOCKED_ERROR = "org.freedesktop.Secret.Error.IsLocked"
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+NO_SESSION = "org.freedesktop.Secret.Error.NoSession"
 NO_SERVICE = "org.freedesktop.DBus.Error.ServiceUnknown"  # it isn't there, and the bus knows no program to start for it
 CALL_LIMIT = 60.0  # s; a healthy service answers in milliseconds, a bus starts one in seconds
 # s for which a collection that was seen open counts as open for overwriting an entry: a lock makes that fail, and no
@@ -105,6 +106,7 @@ class Connection:
         self.prompt = False
         self._dismissed = False  # the last dialog of a write was dismissed
         self._asked = False  # an unlocking that should have been silent was not
+        self._owner = ""  # the service that opened the session
         self._open_at = float("-inf")  # when the default collection was last seen open
         self._naming = naming
         self._collection = naming.collection
@@ -390,7 +392,11 @@ class Connection:
         self, path: str, interface: str, member: str, signature: str = "", *body: Any, destination: str = SERVICE
     ) -> list[Any]:
         """The body of the reply. Raises `LockedError` or `ServiceError`, also if none comes: the bus itself would wait
-        for ever."""
+        for ever.
+
+        Another service that has taken the name does not know our session, which not all of them say: KeePassXC reports
+        a dismissed dialog.
+        """
         message = Message(destination, path, interface, member, signature=signature, body=list(body))
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -402,4 +408,8 @@ class Connection:
                 self._open_at = float("-inf")
                 raise LockedError("the service says that it is locked")
             raise ServiceError(reply.error_name or "")
+        if destination == SERVICE:
+            self._owner = self._owner or reply.sender or ""
+            if reply.sender != self._owner:
+                raise ServiceError(NO_SESSION)
         return list(reply.body)
