@@ -23,6 +23,7 @@ from trayapp.stdio.requests import Ask, Requests
 from trayapp.stdio.session import Session
 
 THREADS_MAX = 64  # requests at once; more wait. The app takes 512 connections
+STREAM_LIMIT = 60.0  # s for the head of a stream
 TELL_LIMIT = 10.0  # s for a notification to be accepted
 END_LIMIT = 1.0  # s for the end of the session
 PARSE_ERROR = -32700
@@ -42,7 +43,6 @@ class Bridge:
         self._waiting: deque[Ask] = deque()
         self._threads = 0
         self._lock = threading.Condition()
-        self._closed = False
 
     def handle(self, raw: bytes) -> None:
         """One line of the client."""
@@ -73,7 +73,6 @@ class Bridge:
 
     def close(self) -> None:
         """End the session."""
-        self._closed = True
         self._listener.close()
         live, place = self.session.now, self._reach.now()
         if live.live and live.id and place is not None:
@@ -167,7 +166,7 @@ class Bridge:
     def _get(self, exchange: Exchange, place: Place, headers: dict[str, str]) -> None:
         """Raises `NotSentError` or `LostError`."""
         head = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
-        exchange.send(place.port, "GET", self._reach.target.path, self._headers(head))
+        exchange.send(place.port, "GET", self._reach.target.path, self._headers(head), limit=STREAM_LIMIT)
 
     def _headers(self, more: dict[str, str]) -> dict[str, str]:
         key = self._reach.key()

@@ -68,11 +68,9 @@ class Legacy:
             return False
         threading.Thread(target=self._run, args=(exchange, place), name="legacy stream", daemon=True).start()
         with self._news:
-            self._news.wait_for(lambda: self._endpoint or self._closed, OPEN_LIMIT)
-            self.open = bool(self._endpoint)
+            self._news.wait_for(lambda: self.open or self._closed, OPEN_LIMIT)
         if not self.open:
-            self.close()
-            self._closed = False
+            exchange.close()
         return self.open
 
     def close(self) -> None:
@@ -190,7 +188,7 @@ class Legacy:
 
     def _set(self, endpoint: str, place: Place) -> None:
         with self._news:
-            self._endpoint, self._place = endpoint, place
+            self._endpoint, self._place, self.open = endpoint, place, True
             self._news.notify_all()
 
     def _message(self, data: Any, text: bytes) -> None:

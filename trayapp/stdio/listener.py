@@ -12,7 +12,7 @@ from typing import Protocol
 
 from trayapp.stdio import responses
 from trayapp.stdio.http import Exchange, LostError, NotSentError
-from trayapp.stdio.lines import Output
+from trayapp.stdio.lines import Output, complain
 from trayapp.stdio.place import Place
 from trayapp.stdio.reach import Reach
 from trayapp.stdio.responses import SSE, NotStreamableError, RefusedError
@@ -83,6 +83,9 @@ class Listener:
                 self._rest(None if tried else LONGEST_PAUSE)
             except (NotSentError, LostError, RefusedError):
                 self._rest()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client's requests are served
+                complain(f"the server's own messages failed ({type(error).__name__})")
+                self._rest(LONGEST_PAUSE)
 
     def _rest(self, pause: float | None = None) -> None:
         """A while, unless the session becomes another one."""

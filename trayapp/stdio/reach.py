@@ -33,7 +33,8 @@ class Reach:
         self._starter = starter
         self.target = target
         self._refused: Place | None = None
-        self._seen = False  # it has run
+        self._seen = False  # it has answered
+        self._away_since: float | None = None  # monotonic seconds
 
     def now(self) -> Place | None:
         """The app, if it runs."""
@@ -45,27 +46,28 @@ class Reach:
 
     def wait(self, until: float) -> Place:
         """The app, started if need be. Raises `AwayError` at the monotonic time `until`, or when there is no hope."""
-        began = time.monotonic()
         while True:
-            found = self.now()
+            found, now = self.now(), time.monotonic()
             if found is not None and found != self._refused:
-                self._seen = True
                 return found
-            if self._seen and time.monotonic() < min(began + NO_START_WAIT, until):  # perhaps somebody restarts it
-                time.sleep(POLL)
-                self._refused = None
-                continue
-            hope, why = self._start()
-            limit = until if hope else min(until, began + NO_START_WAIT)
-            if time.monotonic() >= limit:
-                self._refused = None
-                raise AwayError(why)
+            if self._away_since is None:
+                self._away_since = now
+            soon = self._away_since + NO_START_WAIT
+            if not self._seen or now >= min(soon, until):  # else perhaps somebody restarts it
+                hope, why = self._start()
+                if now >= (until if hope else min(until, soon)):
+                    self._refused = None
+                    raise AwayError(why)
             time.sleep(POLL)
             self._refused = None
 
     def refused(self, found: Place) -> None:
         """Nothing listens there: it has just ended, or been killed."""
         self._refused = found
+
+    def arrived(self) -> None:
+        """It has answered."""
+        self._seen, self._away_since = True, None
 
     def _start(self) -> tuple[bool, str]:
         if self._starter is None:

@@ -142,11 +142,15 @@ class Requests:
             headers = {}
         else:
             live = self._made(place)
+            if message.method == "tools/call" and self._session.restarted():
+                self._unanswered(ask, "restarted")
+                return True
             headers = live.headers()
         with Exchange() as exchange:
             ask.uses(exchange)
             limit = INITIALIZE_LIMIT if message.method == "initialize" else None
             self._post(exchange, place, message.raw, headers, limit)
+            self._reach.arrived()
             return self._receive(ask, exchange, live, again)
 
     def _made(self, place: Place) -> Live:
@@ -177,9 +181,6 @@ class Requests:
             complain(sentence)
         elif status == 404 and live.id and code != METHOD_NOT_FOUND:
             self._session.lost(live)
-            if message.method == "tools/call" and live.called:
-                self._unanswered(ask, "restarted")
-                return True
             return False
         elif message.method == "initialize" and responses.is_not_streamable(status, said):
             raise NotStreamableError(said)
@@ -212,11 +213,13 @@ class Requests:
         self._output.write(text)
         return True
 
-    def _stream(self, ask: Ask, exchange: Exchange, live: Live, events: Events | None = None) -> bool:
+    def _stream(self, ask: Ask, exchange: Exchange, live: Live) -> bool:
         """Pass on the messages up to the answer. Raises `LostError` if it does not come."""
-        events = events or Events()
-        resumed = False
-        end = float("inf")
+        with contextlib.ExitStack() as stack:
+            return self._streamed(ask, exchange, live, stack)
+
+    def _streamed(self, ask: Ask, exchange: Exchange, live: Live, stack: contextlib.ExitStack) -> bool:
+        events, resumed, end = Events(), False, float("inf")
         while True:
             try:
                 for data, text in responses.messages_in(exchange, events):
@@ -238,7 +241,7 @@ class Requests:
                 raise LostError
             exchange.close()
             end = min(end, time.monotonic() + RESUME_LIMIT)
-            exchange, resumed = self._resumed(ask, events, live, end), True
+            exchange, resumed = stack.enter_context(self._resumed(ask, events, live, end)), True
 
     def _resumed(self, ask: Ask, events: Events, live: Live, end: float) -> Exchange:
         """The stream, from where it ended. Raises `LostError`."""

@@ -56,6 +56,7 @@ class Session:
         self.told: Json = {}  # the result that it was given
         self.initialized = False  # the client said that it is ready
         self.stale = False  # its lists were answered without the server, or are of a lost session
+        self._unsaid = False  # a session was lost in which a call had succeeded
         self._replayed: dict[str, Incoming] = {}
 
     @property
@@ -101,10 +102,17 @@ class Session:
     def lost(self, live: Live) -> None:
         """The app doesn't know it any more."""
         with self._changed:
-            if self._live.number == live.number:
+            if self._live.number == live.number and self._live.live:
+                self._unsaid = self._unsaid or self._live.called
                 self._live = replace(self._live, live=False)
                 self.stale = True
                 self._changed.notify_all()
+
+    def restarted(self) -> bool:
+        """Whether a call may depend on a session that was lost. Said once, to the first call."""
+        with self._changed:
+            unsaid, self._unsaid = self._unsaid, False
+            return unsaid
 
     def remember(self, message: Incoming) -> None:
         """What a new session has to be told again."""
