@@ -352,6 +352,7 @@ def test_nobody_else_can_read_a_file_that_holds_local_keys(
     assert ("only its owner can read it" in err, "version control" in err) == (mode != then, True)
 
 
+@pytest.mark.alone
 def test_thousands_are_asked_for_in_a_few_requests(tmp_path: Path, app: FakeApp, paths: Paths, capsys: Capture) -> None:
     """And taken in a second or two; one that the app does not know yet leaves the others as they are."""
 

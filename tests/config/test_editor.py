@@ -253,6 +253,7 @@ def test_the_last_one_removed_leaves_a_text(paths: Paths) -> None:
     assert {"y"} == set(load(paths, {}).workloads)
 
 
+@pytest.mark.alone
 def test_all_or_none_are_added_in_one_write(paths: Paths) -> None:
     """Thousands take no more than a second or two; a bad one among them changes nothing, and too many are refused."""
 

@@ -395,6 +395,7 @@ def test_a_file_whose_opening_would_wait(paths: Paths) -> None:
         paths.config_file.unlink()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "text",
     [
@@ -425,6 +426,7 @@ def test_dots_elsewhere_are_no_parts_of_a_key(paths: Paths) -> None:
     assert (dots,) * 4 == load(paths, {}).workloads["x"].scopes
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "text",
     [
