@@ -169,11 +169,12 @@ class Desk(Screen):
         how = ["--session", "--address=" + self.env["DBUS_SESSION_BUS_ADDRESS"]]
         if self._not_activated:
             services = self.root / "services"
-            services.mkdir()
+            services.mkdir(exist_ok=True)
             for file in SERVICES.glob("*.service"):
                 text = file.read_text(errors="replace")
-                if not any(word in text for word in self._not_activated):
-                    (services / file.name).symlink_to(file)
+                link = services / file.name
+                if not any(word in text for word in self._not_activated) and not link.is_symlink():
+                    link.symlink_to(file)
             config = self.root / "session.conf"
             config.write_text(SESSION_BUS.format(path=self.root / "run/bus", services=services))
             how = [f"--config-file={config}"]
@@ -258,6 +259,16 @@ class Desk(Screen):
         """End the bus as a logout does; panel, notifications and keyring end with it."""
         assert self._bus is not None
         self.end(self._bus)
+
+    def restart_session_bus(self) -> None:
+        """End the bus, and everything on it, and start another at the same address."""
+        self.end_session_bus()
+        for process in (self._panel, self._notifyd):
+            if process is not None:
+                self.end(process)
+        self._panel = self._notifyd = self._keyring = None
+        (self.root / "run/bus").unlink(missing_ok=True)
+        self._start_session_bus()
 
     def has_name(self, name: str, *, system: bool = False) -> bool:
         query = "org.freedesktop.DBus.NameHasOwner"

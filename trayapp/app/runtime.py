@@ -383,12 +383,16 @@ class Runtime:
             self.notifier.withdraw("host")
 
     def _keyring_up(self) -> None:
-        self.warnings.set("keyring")
         self.notifier.user_is_back()
-        self.engine.task("the keyring is back", self.engine.keyring_up())
+        self.engine.task("the keyring is back", self._greet_keyring())
+
+    async def _greet_keyring(self) -> None:
+        await self.engine.keyring_up()
+        await self._check_keyring()
 
     async def _check_keyring(self) -> None:
         trouble = await self.keystore.status()
-        if trouble is not None and trouble.value == "unavailable":
+        missing = trouble is not None and trouble.value == "unavailable"
+        if missing:
             log.warning(NO_KEYRING)
-            self.warnings.set("keyring", NO_KEYRING)
+        self.warnings.set("keyring", NO_KEYRING if missing else "")
