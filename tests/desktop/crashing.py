@@ -16,6 +16,7 @@ from typing import Any
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.storage.journal import Journal
 from trayapp.vault.keystore import Keystore
+from trayapp.vault.secret_connection import Connection
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
 REFRESH = 2
@@ -70,12 +71,26 @@ def kill_before_the_header() -> None:
     setattr(SecretServiceVault, "set", counted_set)  # noqa: B010 - mypy knows no method that is replaced
 
 
+def kill_after_the_keyrings_answer() -> None:
+    """Kill the process when the keyring has answered that the new login is written, before anything is read back."""
+    original, counter = Connection.call, KillCounter()
+
+    async def call(connection: Connection, path: str, interface: str, member: str, *rest: Any, **named: Any) -> Any:
+        answer = await original(connection, path, interface, member, *rest, **named)
+        if member == "SetSecret":  # both slots are in use, and the probe's entry is new
+            counter.count_down()
+        return answer
+
+    setattr(Connection, "call", call)  # noqa: B010 - mypy knows no method that is replaced
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "before the probe": lambda: kill_before(Keystore, "probe"),
     "before the intent": lambda: kill_before(Journal, "intent"),
     "before the request": lambda: kill_before(HttpTokens, "refresh"),
     "before storing": lambda: kill_before(Keystore, "store"),
     "before the header": kill_before_the_header,
+    "after the keyring's answer": kill_after_the_keyrings_answer,
     "before the commit": lambda: kill_before(Journal, "close_intent"),
     "after the commit": lambda: kill_after(Journal, "close_intent"),
 }

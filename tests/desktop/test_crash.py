@@ -109,3 +109,23 @@ def test_without_a_grace_the_loss_is_reported(
     stored_login = program.stored_login()
     assert stored_login is not None
     assert server.current_refresh_token(server.live_families()[-1]) == stored_login.refresh_token.reveal()
+
+
+@pytest.mark.parametrize("state", ["kept", "deleted"])
+def test_without_a_grace_the_keyrings_answer_is_enough(
+    on_desk: Desk, tmp_path: Path, server: OAuthServer, state: str
+) -> None:
+    """Killed before the login was read back and the intent closed: the next start has it, and nobody is asked."""
+
+    server.grace = 0.0
+    program, grant = killed(on_desk, tmp_path, server, "after the keyring's answer")
+    if state == "deleted":
+        lose_state(program)
+    stored_login = program.stored_login()
+    assert stored_login is not None
+    assert server.current_refresh_token(grant.family) == stored_login.refresh_token.reveal()
+    with program:
+        program.until_is("running", "ok")
+        assert server.valid_access(program.token())
+        assert 0 == program.quit(), program.tail()
+    assert 0 == server.count("authorize")
