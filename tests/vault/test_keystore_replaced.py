@@ -10,6 +10,7 @@ import pytest
 from tests.vault.keyrings import FakeVault, MacFake, WindowsFake, login, mac, windows
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
+from trayapp.vault import keystore as keystore_module
 from trayapp.vault.keystore import Keystore
 
 
@@ -139,4 +140,27 @@ async def test_a_candidate_is_not_the_login() -> None:
     assert await keystore.store_candidate("gh", login(1)) is None
     assert await keystore.holds("gh", login(1)) is False
     assert await keystore.holds("gh", replace(login(1), generation=0)) is False
+    await keystore.close()
+
+
+async def test_a_probe_notices_another_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing reports it: what the last probe wrote is gone. Once, and not for the keyring's own lapses."""
+
+    async def silent(on_up: Callable[[], None]) -> None:
+        """A system without signals."""
+
+    monkeypatch.setattr(keystore_module, "watch", silent)
+    now = 0.0
+    vault, heard = mac(), list[None]()
+    keystore = Keystore("inst", lambda: vault, clock=lambda: now)
+    await keystore.watch(lambda: heard.append(None))
+    for _ in range(3):
+        now += 100.0
+        assert await keystore.probe("gh") is None
+    assert [] == heard
+    vault.backend.entries.clear()
+    for _ in range(3):
+        now += 100.0
+        assert await keystore.probe("gh") is None
+    assert 1 == len(heard)
     await keystore.close()

@@ -62,6 +62,9 @@ class Keystore:
         self._login_store = LoginStore(install_id, clock)
         self._vault: Vault | None = None
         self._wrote_at: float | None = None
+        self._probe_value = ""  # what the keyring has to hold from the last probe, unless it is another one by now
+        self._replaced = False  # found out by a probe, and not reported yet
+        self._on_up: Callable[[], None] = lambda: None
         self._dismissed_at = float("-inf")
         self._last_message = ""
 
@@ -76,6 +79,9 @@ class Keystore:
         login of another workload that has arrived meanwhile is stored before the next.
         """
         trouble = await self._run(self._probe, prompt=prompt, patient=True)
+        if self._replaced:
+            self._replaced = False
+            self._on_up()
         for letter in LETTERS:
             if trouble is None:
                 read = partial(self._login_store.prepare, name=name, letter=letter)
@@ -126,7 +132,8 @@ class Keystore:
 
     async def watch(self, on_up: Callable[[], None]) -> None:
         """Call `on_up` whenever the keyring was unlocked or became available. Returns where the system doesn't report
-        it."""
+        it; a probe that finds another keyring than the last one calls it everywhere."""
+        self._on_up = on_up
         await watch(on_up)
 
     async def close(self) -> None:
@@ -187,9 +194,12 @@ class Keystore:
         if proved and not vault.locked():
             return None
         service, value = f"amberlight/{self._install_id}/probe", secrets.token_hex(4)
+        if self._probe_value and vault.get(service, "amberlight") != self._probe_value:
+            self._replaced = True
         vault.set(service, "amberlight", value)
         if vault.get(service, "amberlight") != value:
             raise RefusalError("The keyring takes what is written and does not keep it.")
+        self._probe_value = value
         return None
 
     def _report(self, sentence: str, reasons: str = "") -> None:
