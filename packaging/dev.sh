@@ -8,8 +8,8 @@ VENV=.venv
 CONSTRAINTS=packaging/constraints.txt
 # The headless desktop of the tests: D-Bus, X server and mouse, panel, notifications, keyring, mocks, browser.
 DESKTOP="dbus xvfb xdotool xfce4-panel xfce4-notifyd gnome-keyring python3-dbusmock iproute2 procps chromium chromium-driver"
-# Validators for the files in a package: desktop entries and metainfo; and a program that starts desktop entries.
-DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin"
+# Validators for the files in a package: desktop entries and metainfo; and programs that start desktop entries.
+DESKTOP="$DESKTOP desktop-file-utils appstream libglib2.0-bin dex"
 # What a sandbox puts between a program and the session bus.
 DESKTOP="$DESKTOP xdg-dbus-proxy"
 

@@ -273,6 +273,18 @@ def test_glib_starts_the_entry(entry: DesktopEntry, tmp_path: Path, folder: str)
     assert f"run|{folder}|" == ran.read_text()
 
 
+@pytest.mark.skipif(shutil.which("dex") is None, reason="dex is not there")
+@pytest.mark.parametrize("folder", ["plain", "a b", "é ü 漢字", "a;b&c|d#e"])
+def test_dex_starts_the_entry(entry: DesktopEntry, tmp_path: Path, folder: str) -> None:
+    """i3 and other window managers start entries by dex, which unescapes nothing within quotes; LXQt is the same."""
+
+    program = program_in(tmp_path / folder)
+    entry.on((str(program), "run"))
+    done = subprocess.run(["dex", "--wait", entry.file], check=False, timeout=20, capture_output=True, text=True)
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert "run|" == program.with_name("ran").read_text()
+
+
 @needs_gio
 @pytest.mark.parametrize("folder", ["plain", "100 %"])
 def test_glib_skips_an_entry_whose_program_was_uninstalled(entry: DesktopEntry, tmp_path: Path, folder: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,11 @@ GROUP = "[Desktop Entry]"
 ICON = Path(__file__).parent.parent / "tray" / "app.png"  # icon themes know our name only if a package installed it
 SYSTEM_DIRS = "/etc/xdg"  # the default of XDG_CONFIG_DIRS (XDG base directory specification)
 MAX_ENTRY_SIZE = 65536  # bytes; no real entry is longer
-SHELL = "/bin/sh"
-GUARD = '[ ! -e "$0" ] || exec "$@"'  # $0: the file that has to be there; the rest: the command
+# Without a `"`, `$` or backslash, as long as the path has none: dex and LXQt do not unescape them. The first path is that
+# of the file that has to be there.
+SHELL = ("/bin/sh", "-c")
+GUARD = ("test", "!", "-e")
+START = ("||", "exec")
 MODULE = Path(__file__).parent.parent / "__main__.py"  # what `python -m trayapp` runs
 EXEC_SPECIAL = '"`$\\'  # inside double quotes these need a backslash (Desktop Entry Specification, "The Exec key")
 
@@ -97,7 +101,8 @@ class DesktopEntry:
 
     def on(self, command: Sequence[str]) -> State:
         needed = str(MODULE) if "-m" in command[1:2] else command[0]
-        line = " ".join(exec_quoted(word) for word in (SHELL, "-c", GUARD, needed, *command))
+        script = " ".join((*GUARD, shlex.quote(needed), *START, shlex.join(command)))
+        line = " ".join((*SHELL, exec_quoted(script)))
         icon = escaped(str(ICON)) if ICON.is_file() else "amberlight"
         text = ENTRY.format(command=line, program=escaped(command[0]), icon=icon)
         _write(self.file, text)
@@ -218,10 +223,15 @@ def first_word(line: str) -> str:
 def command_of(line: str) -> tuple[str, ...]:
     """The command that an Exec line starts, without our guard. If what that asks for is gone, this is what is missing."""
     words = exec_words(line)
-    if words[:3] != (SHELL, "-c", GUARD):
+    if words[:2] != SHELL or len(words) != 3:
         return words
-    needed = words[3:4]
-    return words[4:] if all(Path(file).exists() for file in needed) else needed
+    try:
+        script = tuple(shlex.split(words[2]))
+    except ValueError:
+        return words
+    if (script[:3], script[4:6]) != (GUARD, START):
+        return words
+    return script[6:] if Path(script[3]).exists() else script[3:4]
 
 
 def _write(path: Path, text: str) -> None:
