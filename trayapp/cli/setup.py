@@ -22,7 +22,7 @@ from trayapp.autostart import AutostartError, Kind, login_command, native
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined, this_machine
-from trayapp.cli.output import auth_of, clean, print_error, print_line
+from trayapp.cli.output import clean, print_error, print_line
 from trayapp.clients import files
 from trayapp.clients.connections import State, connection
 from trayapp.clients.jsonc import JsonError
@@ -37,6 +37,7 @@ from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_name
 from trayapp.system.plain_files import within
 
 START_LIMIT = 20.0  # s until the app answers; a second as a rule
+SETTLE_LIMIT = 5.0  # s for a keyring to say whether there are logins
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations
 MISSING = frozenset({State.ABSENT, State.OLD_KEY, State.OLD_PORT, State.DIRECT})
 
@@ -108,6 +109,7 @@ class _Setup:
         self._machine = machine
         self._questions = questions
         self._code = OK
+        self._added: set[str] = set()
 
     def run(self) -> int:
         found = [each for each in survey(self._machine) if each.installed]
@@ -162,6 +164,7 @@ class _Setup:
             print_error(f"amberlight: nothing was added: {clean(error)}")
             self._code = FAILED
         else:
+            self._added |= entries.keys()
             print_line(f"Added {joined(entries)}.")
 
     # --- the app -----------------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ class _Setup:
         """One sign-in after another, each after a key press."""
         from trayapp.cli.sign_in_wait import sign_in
 
-        for name in _signed_out(client):
+        for name in self._signed_out(client):
             if not self._questions.yes(f"\nSign in to {name} in your browser?"):
                 continue
             try:
@@ -202,6 +205,19 @@ class _Setup:
                 print_error(f"amberlight: {clean(error)}\nSign in later: amberlight reauthorize {name}")
                 code = FAILED
             self._code = max(self._code, code)
+
+    def _signed_out(self, client: ApiClient) -> list[str]:
+        """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring)."""
+        until = time.monotonic() + SETTLE_LIMIT
+        while True:
+            rows = {str(row["name"]): row.get("status") for row in client.workloads()}
+            if (self._added <= rows.keys() and "starting" not in rows.values()) or time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        waiting = {"starting", "auth_retrying", "error", "unhealthy"}
+        return [
+            n for n, status in rows.items() if status == "unauthenticated" or (n in self._added and status in waiting)
+        ]
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
@@ -244,7 +260,7 @@ class _Setup:
         from trayapp.cli.doctor import run_checks
         from trayapp.core.checks import OK as FINE
 
-        left = _signed_out(client)
+        left = self._signed_out(client)
         total = len(client.workloads())
         signed_in = f"{total - len(left)} of {total} {'server is' if total == 1 else 'servers are'} signed in"
         print_line(f"\n{signed_in}." + (f" Sign in later: amberlight reauthorize {left[0]}" if left else ""))
@@ -252,11 +268,6 @@ class _Setup:
             if check["state"] != FINE:
                 print_line(f"{clean(check['name'])}: {clean(check['text'])} {clean(check['help'])}".rstrip())
         print_line("Change anything later: amberlight setup, amberlight connect, amberlight dashboard")
-
-
-def _signed_out(client: ApiClient) -> list[str]:
-    """The workloads that wait for a sign-in, paused ones aside."""
-    return [str(row["name"]) for row in client.workloads() if row.get("status") == "unauthenticated" and auth_of(row)]
 
 
 def _offers(paths: Paths, found: Iterable[Found]) -> list[_Offer]:
