@@ -127,3 +127,17 @@ def test_addresses_that_nobody_can_read_are_compared_as_they_are() -> None:
 
     assert "http://[oops" == comparable_url("http://[oops")
     assert "https://a.example/x?b=1" == comparable_url("HTTPS://A.example/x/?b=1")
+
+
+def test_two_accounts_at_one_server_are_told_apart() -> None:
+    """By their names; where the name is neither's, nobody can tell which one is meant."""
+
+    url = "https://mcp.example.com/mcp"
+    configured = {name: Spec(name, url) for name in ("work", "home")}
+    work, other = assign_names(
+        [ImportableEntry("Work", {"url": url}), ImportableEntry("example", {"url": url})], configured
+    )
+
+    assert ("work", True, False) == (work.name, work.already_configured, work.ambiguous)
+    assert ("", True, True) == (other.name, other.already_configured, other.ambiguous)
+    assert "home and work have this address" in other.notes[0]

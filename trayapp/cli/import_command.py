@@ -138,7 +138,7 @@ def _show(entries: Sequence[ImportableEntry], skipped: Sequence[SkippedEntry], l
         print_line(_table(entries))
     else:
         print_line("  There is none that can be taken.")
-    lines = [f"  {each.name}: {clean(note.replace('NAME', each.name))}" for each in entries for note in each.notes]
+    lines = [f"  {_label(each)}: {clean(note.replace('NAME', each.name))}" for each in entries for note in each.notes]
     lines += [f"  Passed over {clean(each.name)}: {clean(each.reason)}." for each in skipped]
     if last_line:
         lines.append(f"  {last_line}")
@@ -150,7 +150,7 @@ def _table(entries: Sequence[ImportableEntry]) -> str:
     rows = [("NAME", "URL", "")]
     for each in entries:
         there = f"called {each.original_name} there" if each.original_name != each.name else ""
-        rows.append((each.name, clean(each.url), "is here already" if each.already_configured else clean(there)))
+        rows.append((_label(each), clean(each.url), "is here already" if each.already_configured else clean(there)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = Style.of(sys.stdout, os.environ).width
     if width and (over := sum(widths) + 6 - width) > 0:
@@ -158,6 +158,10 @@ def _table(entries: Sequence[ImportableEntry]) -> str:
     return "\n".join(
         f"  {'  '.join(_fit(cell, w) for cell, w in zip(row, widths, strict=True))}".rstrip() for row in rows
     )
+
+
+def _label(entry: ImportableEntry) -> str:
+    return entry.name or clean(entry.original_name)
 
 
 def _fit(text: str, width: int) -> str:

@@ -33,6 +33,7 @@ class ImportableEntry:
     name: str = ""  # ours; set by `assign_names`
     already_configured: bool = False  # its address is configured already under `name`, or stands earlier in this list
     notes: tuple[str, ...] = ()  # sentences
+    ambiguous: bool = False  # several workloads have its address, so `name` is none of them
 
     @property
     def url(self) -> str:
@@ -77,17 +78,28 @@ def make_entry(
 
 
 def assign_names(entries: Iterable[ImportableEntry], configured: Mapping[str, Spec]) -> list[ImportableEntry]:
-    """Give every entry its name: the one it already has here, or a new one that isn't used."""
-    names_by_url = {comparable_url(spec.url): name for name, spec in configured.items()}
+    """Give every entry its name: the one it already has here, or a new one that isn't used.
+
+    Of several workloads with its address (two accounts at one server), the one of its name is meant, or nobody can tell.
+    """
+    names_by_url: dict[str, list[str]] = {}
+    for name, spec in configured.items():
+        names_by_url.setdefault(comparable_url(spec.url), []).append(name)
     used_names = set(configured)
     next_numbers: dict[str, int] = {}
     named = []
     for entry in entries:
-        configured_name = names_by_url.get(comparable_url(entry.url))
-        name = configured_name or unused(workload_name(entry.original_name), used_names, next_numbers)
-        named.append(replace(entry, name=name, already_configured=configured_name is not None))
+        own_name = workload_name(entry.original_name)
+        there = names_by_url.get(comparable_url(entry.url), [])
+        if len(there) > 1 and own_name not in there:
+            note = f"{' and '.join(sorted(there))} have this address; connect the right one: amberlight connect"
+            named.append(replace(entry, already_configured=True, ambiguous=True, notes=(*entry.notes, note)))
+            continue
+        name = (own_name if own_name in there else there[0]) if there else unused(own_name, used_names, next_numbers)
+        named.append(replace(entry, name=name, already_configured=bool(there)))
         used_names.add(name)
-        names_by_url[comparable_url(entry.url)] = name
+        if not there:
+            names_by_url[comparable_url(entry.url)] = [name]
     return named
 
 
