@@ -35,7 +35,7 @@ def _run(argv: Sequence[str] | None) -> int:
     words, exec_command = split_command(list(sys.argv[1:] if argv is None else argv))
     if words in ([], ["run"]):  # the start at login: nothing to parse, and the icon shouldn't wait for argparse
         return _start(tray=True)
-    if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or words[1][:1].isalnum()):
+    if len(words) == 2 and words[0] == "stdio" and (words[1] == "--all" or _is_plain(words[1])):
         return _stdio(words[1])  # a client waits for it, and starts one for each workload
     from trayapp.cli.grammar import parser
 
@@ -72,6 +72,11 @@ def _stdio(which: str) -> int:
     from trayapp.stdio import main as stdio
 
     return stdio.run(None if which == "--all" else which)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether the parser would take it for a workload's name; what is in doubt, it gets to see."""
+    return name.isascii() and name.replace("-", "a").isalnum() and name.islower() and name[0] != "-" and len(name) < 64
 
 
 def split_command(words: list[str]) -> tuple[list[str], list[str]]:

@@ -18,9 +18,10 @@ def away(label: str, sentence: str) -> Blocked:
     return Blocked(label, f"{label} isn't available. {sentence}", "stopped", "not_running", 5)
 
 
-def initialize(message: Incoming, why: Blocked) -> Json:
+def initialize(message: Incoming, label: str, sentence: str) -> Json:
     """A result that promises lists, which will be announced."""
-    return answers.initialize(None, negotiated(message.params.get("protocolVersion")).version, why)
+    version = negotiated(message.params.get("protocolVersion")).version
+    return answers.initialize(None, version, Blocked(label, sentence))
 
 
 def answer(message: Incoming, version: str, why: Blocked) -> list[Json]:

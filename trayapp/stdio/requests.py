@@ -317,18 +317,18 @@ class Requests:
         """In the app's place."""
         from trayapp.stdio import local
 
-        message, why = ask.message, local.away(self._reach.target.label, sentence)
+        message, label = ask.message, self._reach.target.label
         if message.method == "initialize" and not message.version:
-            told = local.initialize(message, why)
+            told = local.initialize(message, label, sentence)
             self._session.begun(message, told, None)
-            complain(why.text)
+            complain(sentence)
             self._output.say({"jsonrpc": "2.0", "id": message.ids[0], "result": told})
             return
         if message.method in LISTED:
             self._session.stale = True
         if message.method in REPLAYED:
             self._session.remember(message)
-        for said in local.answer(message, self._session.version, why):
+        for said in local.answer(message, self._session.version, local.away(label, sentence)):
             self._output.say(said)
 
     def _unanswered(self, ask: Ask, what: str) -> None:

@@ -81,6 +81,7 @@ class Starter:
     def _hold(self, begun: threading.Event, problem: list[str]) -> None:
         """Keep others from starting it, too, until it has its own lock; then wait for its end, so that it leaves no zombie."""
         try:
+            private_directory(self._paths.state_dir)
             with instance_lock(self._paths.starting_lock_file):
                 if not is_held(self._paths.lock_file):
                     self._process = process = self._spawn()
