@@ -1,0 +1,34 @@
+"""One entry of the catalog.
+
+It gives an address and nothing that the server says itself: who signs people in, which scopes there are and how a client
+registers is always asked of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A remote MCP server. `name` is the workload's name, unless the person chooses another one."""
+
+    name: str
+    title: str
+    url: str
+    about: str  # what it serves, in a few words
+    vendor: str
+    source: str  # a page or repository of the vendor's that states the address
+    checked: str  # date of the text that was read there; empty where it carried none
+    sse: bool = False  # the older transport, HTTP with SSE
+    client_from: str = ""  # if the server registers no clients: where people create one of their own ("at …", "in …")
+    notes: str = ""  # what to know beforehand: an admin's consent, a plan, other regions' addresses
+
+    @property
+    def transport(self) -> str:
+        return "sse" if self.sse else "http"
+
+    @property
+    def needs_client(self) -> bool:
+        """Its sign-in server registers no clients: a client id of one's own is needed."""
+        return bool(self.client_from)
