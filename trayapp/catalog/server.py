@@ -32,3 +32,18 @@ class Server:
     def needs_client(self) -> bool:
         """Its sign-in server registers no clients: a client id of one's own is needed."""
         return bool(self.client_from)
+
+    def as_json(self) -> dict[str, object]:
+        """The entry as the API and `amberlight catalog --format json` have it."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "vendor": self.vendor,
+            "about": self.about,
+            "url": self.url,
+            "transport": self.transport,
+            "needs_client_id": self.needs_client,
+            "client_from": self.client_from,
+            "notes": self.notes,
+            "source": self.source,
+        }

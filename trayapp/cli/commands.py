@@ -251,6 +251,11 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     """Write the entry, have the app load it, sign in. Without an app only the entry is written."""
     from trayapp.config import editor
 
+    if arguments.url is None:
+        from trayapp.cli.catalog import take_address
+
+        if (code := take_address(arguments)) != OK:
+            return code
     keys = _configuration_keys(arguments)
     errors = _option_errors(keys)
     if arguments.client_secret and "client_id" not in keys:
@@ -388,6 +393,12 @@ def _wait_until_gone(client: ApiClient, name: str) -> bool:
     return False
 
 
+def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
+    from trayapp.cli.catalog import catalog as command
+
+    return command(arguments, paths)
+
+
 def autostart(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.autostart import autostart as command
 
@@ -409,6 +420,7 @@ def import_entries(arguments: argparse.Namespace, paths: Paths) -> int:
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Paths], int]] = {
     "demo": demo,
     "add": add,
+    "catalog": catalog,
     "remove": remove,
     "import": import_entries,
     "dashboard": dashboard,

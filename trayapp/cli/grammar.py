@@ -158,13 +158,14 @@ def _app_commands(commands: Any) -> None:
 
 def _entry_commands(commands: Any) -> None:
     example = (
-        "amberlight add notion https://mcp.notion.com/mcp\n"
+        "amberlight add notion\n"
         "amberlight add github https://mcp.example.com/mcp --issuer https://login.example.com --client-id desktop\n"
         "amberlight add files https://files.example.com --client-id c --scope read --scope offline_access \\\n"
         "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
     )
     add = _named(commands, "add", "add a workload to the configuration and sign in to it", example)
-    add.add_argument("url", metavar="URL", help="the address that the login opens")
+    help_text = "the address that the login opens; not needed for a NAME that `amberlight catalog` lists"
+    add.add_argument("url", metavar="URL", nargs="?", help=help_text)
     add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
     add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
     add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
@@ -180,6 +181,11 @@ def _entry_commands(commands: Any) -> None:
     how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
     how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine, from now on")
     add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
+
+    help_text = "list well-known servers, which `add` knows by name, or those that fit the words"
+    catalog = _command(commands, "catalog", help_text, "amberlight catalog\namberlight catalog payments")
+    catalog.add_argument("words", metavar="WORD", nargs="*", help="in name, address or description")
+    _format(catalog)
 
     help_text = "revoke and delete a workload's login and take it out of the configuration"
     remove = _named(commands, "remove", help_text, "amberlight remove github --yes")

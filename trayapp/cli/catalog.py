@@ -1,0 +1,104 @@
+"""`catalog`, and the address that `add NAME` takes from it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from trayapp.catalog.lookup import BY_NAME, near, search
+from trayapp.catalog.server import Server
+from trayapp.cli.codes import OK, USAGE
+from trayapp.cli.output import Style, clean, print_error, print_json, print_line
+from trayapp.config.paths import Paths
+
+DETAILED = 3  # servers that a search may find and still show with address, notes and source
+EXAMPLE_PORT = 8400
+
+
+def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
+    """Print the servers that fit all the words."""
+    words = " ".join(arguments.words)
+    found = search(words)
+    if arguments.format == "json":
+        print_json([server.as_json() for server in found])
+    elif not found:
+        print_line(
+            f"No server of the catalog fits: {clean(words)}\nAdd any server by its address: amberlight add NAME URL"
+        )
+    elif found[0].name == words.casefold():
+        print_line(_details(found[0]))
+        if others := found[1:]:
+            print_line("\nAlso:\n" + _rows(others))
+    elif len(found) <= DETAILED:
+        print_line("\n\n".join(_details(server) for server in found))
+    else:
+        print_line(_rows(found))
+        print_line(f"\n{len(found)} servers. More about one: amberlight catalog NAME   Add it: amberlight add NAME")
+    return OK
+
+
+def take_address(arguments: argparse.Namespace) -> int:
+    """Give `add NAME` the catalog's address; OK, or the exit code after a message. Nothing has been written yet."""
+    name = arguments.name
+    server = BY_NAME.get(name)
+    if server is None:
+        print_error(_unknown(name))
+        return USAGE
+    if server.needs_client and not arguments.client_id:
+        print_error(_client_needed(server))
+        return USAGE
+    arguments.url = server.url
+    print_line(f"{server.title}: {server.url}" + (f"\n{server.notes}" if server.notes else ""))
+    return OK
+
+
+def _unknown(name: str) -> str:
+    similar = near(name)
+    question = f" Did you mean {' or '.join(similar)}?" if similar else ""
+    lines = [f"amberlight: there is no {name} in the catalog, so its address is needed.{question}"]
+    lines.append(f"By its address: amberlight add {name} {BY_NAME[similar[0]].url if similar else 'URL'}")
+    lines.append("What the catalog has: amberlight catalog")
+    return "\n".join(lines)
+
+
+def _client_needed(server: Server) -> str:
+    """What to do where the server registers no clients."""
+    redirect = f"http://127.0.0.1:{EXAMPLE_PORT}/callback"
+    options = f"--client-id ID --client-secret --redirect-port {EXAMPLE_PORT}"
+    lines = [
+        f"amberlight: {server.title} registers no clients, so a client id of your own is needed. Nothing was added.",
+        f"Create one {server.client_from}; its redirect address is {redirect}",
+        f"Then: amberlight add {server.name} {options}   (without --client-secret if it has none)",
+    ]
+    if server.notes:
+        lines.append(server.notes)
+    lines.append(f"{server.vendor} says more: {server.source}")
+    lines.append(f"To try it without a client id: amberlight add {server.name} {server.url}")
+    return "\n".join(lines)
+
+
+def _details(server: Server) -> str:
+    facts = [("address", server.url), ("transport", "HTTP with SSE" if server.sse else "streamable HTTP")]
+    if server.needs_client:
+        facts.append(("client id", f"create one {server.client_from}"))
+    if server.notes:
+        facts.append(("note", server.notes))
+    facts.append(("source", server.source))
+    facts.append(("add it", f"amberlight add {server.name}" + (" --client-id ID" if server.needs_client else "")))
+    width = max(len(word) for word, _ in facts)
+    head = f"{server.name}  {server.title}: {server.about}"
+    return "\n".join([head, *(f"  {word:<{width}}  {text}" for word, text in facts)])
+
+
+def _rows(servers: Sequence[Server]) -> str:
+    """One line for each server, no longer than the terminal is wide."""
+    width = Style.of(sys.stdout, os.environ).width
+    column = max(len(server.name) for server in servers)
+    lines = [
+        f"{server.name:<{column}}  {server.title}: {server.about}"
+        + (" (needs a client id)" if server.needs_client else "")
+        for server in servers
+    ]
+    return "\n".join(f"{line[: width - 1]}…" if 0 < width < len(line) else line for line in lines)
