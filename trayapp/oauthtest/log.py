@@ -15,7 +15,7 @@ PENDING = "pending"
 class Record:
     """One request. `form` and `query` hold digests in place of secrets (`oauthtest.digest` makes the same)."""
 
-    kind: str  # authorize, consent, token, revoke, metadata, jwks, device, device_page, portal
+    kind: str  # authorize, consent, token, revoke, metadata, jwks, register, device, device_page, portal
     at: float  # the server's clock
     outcome: str = PENDING  # ok, the error code, or the name of the mode that was played
     method: str = "GET"

@@ -14,6 +14,8 @@ from trayapp.oauthtest.device import ENDPOINT, GRANT_TYPE, PAGE, DeviceEndpoint
 from trayapp.oauthtest.faults import HTML, NO_STORE, PORTAL_PATH
 from trayapp.oauthtest.grants import Grant, OAuthError
 from trayapp.oauthtest.log import Record
+from trayapp.oauthtest.registration import ENDPOINT as REGISTER
+from trayapp.oauthtest.registration import RegistrationEndpoint
 from trayapp.oauthtest.script import Mode
 from trayapp.oauthtest.settings import ServerSettings
 from trayapp.oauthtest.state import ServerState, error_response
@@ -229,6 +231,8 @@ class OAuthServer(ServerSettings):
             app.router.add_route("*", ENDPOINT, self._device.authorize)
             app.router.add_get(PAGE, self._device.page)
             app.router.add_post(PAGE, self._device.page)
+        if self.registration:
+            app.router.add_post(REGISTER, RegistrationEndpoint(self._state).register)
         app.router.add_route("*", PORTAL_PATH, self._portal)
         return app
 
@@ -262,6 +266,8 @@ class OAuthServer(ServerSettings):
         if self.device:
             document["device_authorization_endpoint"] = self.device_authorization_endpoint
             document["grant_types_supported"] = ["authorization_code", "refresh_token", GRANT_TYPE]
+        if self.registration:
+            document["registration_endpoint"] = self.url + REGISTER
         if self.scopes:
             document["scopes_supported"] = list(self.scopes)
         return document

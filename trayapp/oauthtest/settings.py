@@ -37,6 +37,8 @@ class ServerSettings:
     id_token_alg: str = "ES256"  # or RS256, EdDSA, none, and HS256 with the client's secret
     id_token_changes: dict[str, object] = field(default_factory=dict)  # merged into its claims; `...` removes a claim
 
+    registration: bool = False  # clients can register (RFC 7591); all get `client_id`
+
     device: bool = False  # the device grant (RFC 8628) is offered
     device_interval: float = 5.0
     device_lifetime: float = 600.0
