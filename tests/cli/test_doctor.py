@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from tests.cli.fake_app import FakeApp
+from tests.tray.bus import private_bus
 from trayapp.cli import doctor, endpoint_checks, main
 from trayapp.cli.endpoint_checks import ServerCheck
 from trayapp.config.loader import Config, Paths, load
@@ -281,7 +282,23 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
         (check,) = await doctor.over_session_bus(doctor.notifications)
         await hung_up.wait()
 
-    assert ("notifications", PROBLEM) == (check.name, check.state)
+    assert ("notifications", PROBLEM, "The session bus does not answer.") == (check.name, check.state, check.text)
+
+
+async def test_a_service_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bus is fine, but the daemon that it names does not answer, or can't start in a session without a display."""
+
+    monkeypatch.setattr(doctor, "BUS_LIMIT", 0.3)
+    with private_bus() as bus:
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+        connection = await bus.connect()
+        connection.add_message_handler(lambda message: True if message.member == "GetCapabilities" else None)
+        await connection.request_name(doctor.NOTIFIER)
+        (check,) = await doctor.over_session_bus(doctor.notifications)
+        connection.disconnect()
+
+    assert ("notifications", WARNING, "hangs" in check.text) == (check.name, check.state, True)
+    assert "session bus" not in check.text
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------

@@ -129,7 +129,10 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
             connection = await SessionBus().connect()
             return [await check(_method_caller(connection))]
     except TimeoutError:
-        return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
+        if connection is None:
+            return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
+        text = "The service behind it does not answer: it hangs, or it cannot start in this session."
+        return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
         text = "This is not inside a desktop session (there is no D-Bus session bus)."
         if session_bus.address():
