@@ -193,6 +193,8 @@ async def every_answer(site: Site) -> None:
         await site.ask("GET", path)
     for path in (f"{BASE}/workloads", f"{BASE}/workloads?all=true", f"{BASE}/workloads?all=maybe"):
         await site.ask("GET", path)
+    for query in ("", "?q=notion", "?q=no+such", f"?q={'x' * 101}"):
+        await site.ask("GET", f"{BASE}/catalog{query}")
     for path in (one, f"{one}/status", f"{BASE}/workloads/full/status", f"{BASE}/workloads/nobody/status"):
         await site.ask("GET", path)
     for asked in ("history", "history?limit=1&since=2026-01-02T03:04:05Z", "workloads/github/history?limit=2"):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trayapp.api import openapi
+from trayapp.api import catalog_search, openapi
 from trayapp.api.controls import Control
 from trayapp.api.events import Events
 from trayapp.api.history import History, HistoryReader, NoHistory
@@ -75,6 +75,7 @@ def routes(
         "events": (events or Events(control)).stream,
         "listing": api.listing,
         "add": api.add,
+        "catalog": catalog_search.catalog,
         "retry_all": api.retry_all,
         "stop_several": api.verb_for_several(Verb.PAUSE),
         "restart_several": api.verb_for_several(Verb.RESUME),

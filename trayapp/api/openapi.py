@@ -124,6 +124,16 @@ OPERATIONS: tuple[Operation, ...] = (
         required=("name", "url"),
         refusals=(409,),
     ),
+    Operation(
+        "catalog",
+        "GET",
+        f"{BASE}/catalog",
+        "Well-known servers by name, each with its address. What a server itself says about signing in always wins.",
+        {200: ref("Catalog")},
+        query=(
+            Query("q", {"type": "string", "maxLength": 100}, "Words that all have to be in an entry; all if empty."),
+        ),
+    ),
     _click("retry_all", f"{ALL}/retry", "Try to refresh all of them now."),
     _several("stop_several", "Pause these workloads."),
     _several("restart_several", "Resume these workloads."),

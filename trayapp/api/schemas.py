@@ -203,6 +203,25 @@ SCHEMAS: Mapping[str, Json] = {
         "How programs on this machine reach workloads, without the texts.",
         {"clients": array(object_of("One workload; `headers` holds its local key.", _ACCESS_FIELDS))},
     ),
+    "Catalog": object_of("Servers of the catalog, those that fit best first.", {"servers": array(ref("KnownServer"))}),
+    "KnownServer": object_of(
+        "A well-known server. `source` is the page of its vendor that states the address.",
+        {
+            "name": NAME,
+            "title": TEXT,
+            "vendor": TEXT,
+            "about": TEXT,
+            "url": TEXT,
+            "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
+            "needs_client_id": {**FLAG, "description": "It registers no clients: add it with a `client_id` of yours."},
+            "client_from": {
+                **TEXT,
+                "description": "Where to create one, after “Create one”; empty where none is needed.",
+            },
+            "notes": {**TEXT, "description": "What to know beforehand, in plain sentences; may be empty."},
+            "source": TEXT,
+        },
+    ),
     "Unavailable": object_of(
         "Why there is no token; `Retry-After` says when to ask again.",
         {
