@@ -16,7 +16,7 @@ import pytest
 
 from tests.cli.fake_app import FakeApp, row, running
 from trayapp import __version__
-from trayapp.cli import commands, main
+from trayapp.cli import add_command, commands, main
 from trayapp.cli.entry import split_command
 from trayapp.cli.grammar import parser
 from trayapp.config.loader import Paths, load
@@ -34,7 +34,7 @@ NOT_RUNNING = "Amberlight is not running. Start it with: amberlight run\n"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the next look."""
-    monkeypatch.setattr(commands, "POLL", 0.01)
+    monkeypatch.setattr(add_command, "POLL", 0.01)
 
 
 def given_config(paths: Paths, text: str = CONFIG) -> None:

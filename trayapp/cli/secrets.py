@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+from trayapp.cli.output import print_error
 from trayapp.core.model import Secret
 
 INPUT_MAX = 4096  # characters read from a pipe
@@ -21,3 +22,11 @@ def read_secret(question: str) -> Secret | None:
         text = sys.stdin.read(INPUT_MAX)
     text = text.strip("\r\n")
     return Secret(text) if VISIBLE_ASCII.fullmatch(text) else None
+
+
+def asked_secret(name: str) -> Secret | None:
+    """The client secret of a workload, typed without echo or piped; None, after a message, if it isn't usable."""
+    secret = read_secret(f"Client secret of {name}: ")
+    if secret is None:
+        print_error("amberlight: no secret was given: printable ASCII on one line is expected")
+    return secret
