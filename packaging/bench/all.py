@@ -106,6 +106,7 @@ SCRIPTS: dict[
     "scale": ("--runs", of_figures),
     "proxy": (None, of_proxy),
     "aggregate": (None, of_aggregate),
+    "stdio": ("--runs", of_figures),
 }
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def test_cuts_change_nothing(cuts: list[int]) -> None:
 
 
 def test_an_endless_event_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "LARGE", 500)
     monkeypatch.setattr(sse, "EVENT_MAX", 1000)
     events = Events()
     for _ in range(100):

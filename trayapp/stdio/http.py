@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
+from trayapp.stdio.memory import LARGE, expect_large
+
 HOST = "127.0.0.1"
 CONNECT_LIMIT = 2.0  # s; the kernel answers
 HEAD_MAX = 64 * 1024  # bytes
@@ -102,6 +104,8 @@ class Exchange:
         body = bytearray()
         for piece in self.pieces():
             body += piece
+            if len(body) > LARGE:
+                expect_large()
         return bytes(body)
 
     def close(self) -> None:

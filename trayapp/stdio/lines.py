@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from trayapp.stdio.memory import LARGE, expect_large
+
 PIECE = 64 * 1024  # bytes read at once
 
 
@@ -30,6 +32,8 @@ def lines(descriptor: int) -> Iterator[bytes]:
             break
         first, *others = piece.split(b"\n")
         line += first
+        if len(line) > LARGE:
+            expect_large()
         for other in others:
             if whole := bytes(line).strip():
                 yield whole

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from trayapp.stdio.memory import LARGE, expect_large
+
 EVENT_MAX = 256 << 20  # bytes
 
 _END = re.compile(rb"\r\n|\n|\r")
@@ -48,8 +50,10 @@ class Events:
             if (event := self._end_line()) is not None:
                 found.append(event)
             self._line += other
-        if self._size + len(self._line) > EVENT_MAX:
-            raise TooLongError
+        if self._size + len(self._line) > LARGE:
+            expect_large()
+            if self._size + len(self._line) > EVENT_MAX:
+                raise TooLongError
         return found
 
     def _end_line(self) -> Event | None:

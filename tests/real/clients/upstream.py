@@ -27,6 +27,7 @@ class Upstream:
     def __init__(self, authority: OAuthServer, *, modern: bool = True) -> None:
         self.distrust = False  # whatever the token: 401
         self.calls: list[str] = []
+        self.more = 0  # bytes that follow the text
         self._authority = authority
         self._modern = modern
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -68,7 +69,7 @@ class Upstream:
         def echo(text: str) -> str:
             """Answers with the text."""
             self.calls.append(text)
-            return f"echo: {text}"
+            return f"echo: {text}" + "x" * self.more
 
         return server
 
