@@ -160,8 +160,8 @@ def test_adding(window: Window, show: Open) -> None:
     assert "Welcome" in window.text("#welcome")
     window.js("document.getElementById('first').focus()")
     window.press(Keys.ENTER)
-    window.until(lambda: window.driver.switch_to.active_element.get_attribute("name") == "name", "no focus")
-    window.press("github", Keys.TAB)
+    window.until(lambda: window.driver.switch_to.active_element.get_attribute("id") == "add-search", "no focus")
+    window.press(Keys.TAB, "github", Keys.TAB)
     window.press("https://mcp.github.example/mcp", Keys.ENTER)
 
     window.card("github")

@@ -44,6 +44,15 @@ def adding(window: Window, stage: Stage) -> None:
     window.see("#error-name")
 
 
+def finding(window: Window, stage: Stage) -> None:
+    """The form, with servers found and the note about one that was chosen before."""
+    window.see("#add").click()
+    window.see("#add-search").send_keys("slack", Keys.ENTER)
+    window.see("#add-note a")
+    window.see("#add-search").send_keys("cloudflare")
+    window.see("#add-found button")
+
+
 def copying(window: Window, stage: Stage) -> None:
     """The choice of programs, with the text to be copied by hand."""
     window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
@@ -69,6 +78,7 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "gone": (in_trouble, gone),
     "locked": (list, locked),
     "adding": (list, adding),
+    "finding": (list, finding),
     "copying": (in_trouble, copying),
     "removing": (in_trouble, removing),
 }

@@ -1,5 +1,6 @@
 // The three dialogs: add a workload, copy its client settings, remove it.
 
+import { clearSearch, wireSearch } from "./catalog.js";
 import { ask, Failure } from "./session.js";
 import { PROGRAMS } from "./words.js";
 
@@ -31,8 +32,18 @@ const form = $("add-dialog").querySelector("form");
 
 export function openAdd() {
   for (const name of [...FIELDS, "form"]) complain(name, "");
+  clearSearch();
   $("add-dialog").showModal();
-  form.elements.name.focus();
+  $("add-search").focus();
+}
+
+// Fill in what the catalog knows, and go to what is still missing.
+function chosen(server) {
+  for (const name of [...FIELDS, "form"]) complain(name, "");
+  form.elements.name.value = server.name;
+  form.elements.url.value = server.url;
+  $("add-more").open ||= server.needs_client_id;
+  (server.needs_client_id ? form.elements.client_id : form.querySelector("[type=submit]")).focus();
 }
 
 function complain(name, text) {
@@ -68,6 +79,7 @@ function place(failure) {
 
 // Calls `onAdded(name)` when the app has accepted the workload.
 export function wireAdd(onAdded) {
+  wireSearch(chosen);
   for (const name of FIELDS) form.elements[name].addEventListener("input", () => complain(name, ""));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
