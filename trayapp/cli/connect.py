@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,10 @@ from trayapp.autostart import client_command
 from trayapp.cli.client import ApiClient
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
-from trayapp.clients import edits, entries
+from trayapp.clients import connecting
 from trayapp.clients.changes import Changes, read
-from trayapp.clients.connections import STALE, Connection, State, connection, own_entries
+from trayapp.clients.connecting import ALL, Edit, Written, connections
+from trayapp.clients.connections import STALE, Connection, State, own_entries
 from trayapp.clients.edits import EditError
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
@@ -34,8 +33,6 @@ from trayapp.config import editor
 from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 
-ALL = ""  # stands for the one entry over all workloads
-SETTLE = 0.5  # s after which a client's file is read once more, if the client writes it while it runs
 WORDS: Mapping[State, str] = {
     State.CONNECTED: "connected",
     State.OLD_PORT: "old port",
@@ -97,14 +94,8 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
         if not names:
             continue
         any_found = True
-
-        def without(text: str, client: Client = client) -> str:
-            for each in own_entries(edits.servers(client, text), wanted):
-                text = edits.drop(client, text, each.name, prune=True)
-            return text
-
         done = f"Disconnected {joined(names)} from {client.title} ({_short(found.file)})."
-        code = max(code, _apply(arguments, paths, found, without, done))
+        code = max(code, _apply(arguments, paths, found, connecting.drop_all(client, wanted), done))
     if not any_found:
         print_line("Nothing of Amberlight's is there.")
     return code
@@ -130,7 +121,7 @@ def connect_names(paths: Paths, client: Client, names: Sequence[str], *, replace
 
 def this_machine() -> Machine:
     """This machine, for the table of clients."""
-    return Machine(sys.platform, os.environ, Path.home())
+    return Machine.this()
 
 
 def access_of(paths: Paths, name: str, *, stdio: bool = False) -> Access | None:
@@ -157,8 +148,7 @@ def access_of(paths: Paths, name: str, *, stdio: bool = False) -> Access | None:
 
 def joined(names: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
-    each = [clean(name) for name in names]
-    return " and ".join([", ".join(each[:-1]), each[-1]]) if len(each) > 1 else "".join(each)
+    return connecting.joined(clean(name) for name in names)
 
 
 # --- showing ---------------------------------------------------------------------------------------------------------
@@ -168,16 +158,16 @@ def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> 
     """Each installed client with what it has of each workload."""
     urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
     accesses = {name: access for name in sorted(urls) if (access := access_of(paths, name)) is not None}
-    rows = [(found, _connections(found, accesses, urls)) for found in survey(machine) if found.installed]
+    rows = [(found, connections(found, accesses, urls)) for found in survey(machine) if found.installed]
     if arguments.format == "json":
-        print_json([_row(found, connections) for found, connections in rows])
+        print_json([_row(found, some) for found, some in rows])
         return OK
     if not rows:
         print_line("No client that Amberlight knows is installed here. Connect one by name: amberlight connect --help")
         return OK
     width = max(len(found.client.name) for found, _ in rows)
-    for found, connections in rows:
-        print_line(f"{found.client.name:{width}}  {clean(_summary(found, connections))}")
+    for found, some in rows:
+        print_line(f"{found.client.name:{width}}  {clean(_summary(found, some))}")
     stale = [found.client.name for found, some in rows if any(each.state in STALE for each in some)]
     todo = stale or [found.client.name for found, some in rows if any(each.state is State.ABSENT for each in some)]
     if todo and accesses:
@@ -185,17 +175,13 @@ def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> 
     return OK
 
 
-def _connections(found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Connection]:
-    return [connection(found.entries, access, name, urls.get(name, "")) for name, access in accesses.items()]
-
-
-def _summary(found: Found, connections: Sequence[Connection]) -> str:
+def _summary(found: Found, some: Sequence[Connection]) -> str:
     """One line on a client: "notion, linear connected; github: its own login"."""
     if found.problem:
         return found.problem
     parts = []
     for state in (State.CONNECTED, State.OLD_PORT, State.OLD_KEY, State.DIRECT, State.NAME_TAKEN):
-        if names := [each.workload for each in connections if each.state is state]:
+        if names := [each.workload for each in some if each.state is state]:
             parts.append(
                 f"{', '.join(names)} {WORDS[state]}"
                 if state is State.CONNECTED
@@ -206,13 +192,13 @@ def _summary(found: Found, connections: Sequence[Connection]) -> str:
     return "; ".join(parts) or "not connected"
 
 
-def _row(found: Found, connections: Sequence[Connection]) -> dict[str, Any]:
+def _row(found: Found, some: Sequence[Connection]) -> dict[str, Any]:
     return {
         "client": found.client.name,
         "title": found.client.title,
         "file": str(found.file),
         "problem": found.problem or None,
-        "workloads": {each.workload: each.state.value for each in connections},
+        "workloads": {each.workload: each.state.value for each in some},
     }
 
 
@@ -227,21 +213,19 @@ def _project_file(client: Client, arguments: argparse.Namespace) -> Path | None:
 
 def _targets(
     arguments: argparse.Namespace, found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]
-) -> dict[str, Access]:
+) -> Mapping[str, Access]:
     """The entries to write, by name, without those whose place another entry keeps."""
-    targets: dict[str, Access] = {}
-    for name, access in accesses.items():
-        there = connection(found.entries, access, name, urls.get(name, ""))
-        entry, title = clean(there.entry), found.client.title
-        fact = {
-            State.DIRECT: f"{title} signs in to {name} itself, by its entry {entry}.",
-            State.NAME_TAKEN: f"{title} has another server called {entry}.",
-        }.get(there.state)
-        if fact is None or _agreed(arguments, f"{fact} Replace it?"):
-            targets[there.entry] = access
-        else:
-            print_error(f"amberlight: {fact} It was left as it is; to replace it: --replace")
-    return targets
+    title = clean(found.client.title)
+    planned = connecting.plan(
+        found,
+        accesses,
+        urls,
+        lambda there: _agreed(arguments, f"{clean(connecting.kept_because(title, there))} Replace it?"),
+    )
+    for there in planned.kept:
+        fact = clean(connecting.kept_because(title, there))
+        print_error(f"amberlight: {fact} It was left as it is; to replace it: --replace")
+    return planned.targets
 
 
 def _agreed(arguments: argparse.Namespace, question: str) -> bool:
@@ -263,25 +247,17 @@ def _write(
     stdio: bool,
 ) -> int:
     client = found.client
-
-    def with_entries(text: str) -> str:
-        for name, access in targets.items():
-            transport = entries.transport_for(client, access, stdio=stdio)
-            made = entries.entry(client, access, transport)
-            text = edits.put(client, text, name, {**made, "name": name} if client.listed else made)
-        return text
-
     names = [access.name for access in targets.values()]
     hint = f" {client.restart}" if client.restart else ""
     done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
-    return _apply(arguments, paths, found, with_entries, done)
+    return _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
 
 
 def _apply(
     arguments: argparse.Namespace,
     paths: Paths,
     found: Found,
-    edit: Callable[[str], str],
+    edit: Edit,
     done: str,
 ) -> int:
     """Show the difference, or write it and look once more."""
@@ -291,17 +267,14 @@ def _apply(
             print_line(_difference(found.file, before, edit(before)) or f"{_short(found.file)} would not change.")
             return OK
         changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
-        changed = changes.apply(found.client, found.file, edit)
-        if not changed:
+        written = connecting.write(changes, found.client, found.file, edit)
+        if written is Written.UNCHANGED:
             print_line(f"{_short(found.file)} says so already. Nothing was changed.")
             return OK
         print_line(done)
-        if found.client.rewrites:
-            time.sleep(SETTLE)
-            text = read(found.client, found.file).text
-            if edit(text) != text:
-                print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
-                return FAILED
+        if written is Written.OVERWRITTEN:
+            print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
+            return FAILED
     except (FileError, EditError) as error:
         print_error(f"amberlight: {clean(error)}.")
         return FAILED
@@ -321,7 +294,4 @@ _KEY = re.compile(r"(Bearer )[^\"'\s]+")
 
 def _short(file: Path) -> str:
     """The path as people write it."""
-    try:
-        return f"~/{file.relative_to(Path.home()).as_posix()}"
-    except ValueError:
-        return str(file)
+    return connecting.short(file, Path.home())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from trayapp.clients import edits, entries
-from trayapp.clients.entries import Access, Transport
+from trayapp.clients.connecting import own_access
+from trayapp.clients.entries import Transport
 from trayapp.clients.table import TABLE, Client
 from trayapp.core.client_settings import ClientAccess
 
@@ -14,7 +15,7 @@ PLAIN = "json"  # for every other program: name, type, URL and headers, without 
 
 def pasted(client: Client, access: ClientAccess) -> str:
     """What a new file of this client would hold. Contains the local key, but where the client starts our command."""
-    own = Access(access.name, access.url, access.key, access.command, access.sse)
+    own = own_access(access)
     made = edits.put(client, "", access.name, entries.entry(client, own, entries.transport_for(client, own)))
     return made.rstrip("\n")
 

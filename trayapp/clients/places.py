@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,11 @@ class Machine:
     environ: Mapping[str, str]
     home: Path
     which: Callable[[str], str | None] = shutil.which
+
+    @classmethod
+    def this(cls) -> Machine:
+        """The machine that this runs on, and the person whose program it is."""
+        return cls(sys.platform, os.environ, Path.home())
 
     def path(self, template: str) -> Path:
         """The path that a template of the table stands for."""
