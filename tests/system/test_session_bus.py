@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -134,8 +135,45 @@ def test_the_bus_that_su_leaves_in_the_environment_is_not_used(
         assert session_bus.address() == named
         with listen(mine / "bus"):
             assert session_bus.address() == f"unix:path={mine}/bus" == os.environ[VARIABLE]
-            monkeypatch.setenv(VARIABLE, f"unix:path={runtime_dir}/gone")
-            assert session_bus.address() == f"unix:path={runtime_dir}/gone"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "unix:path={}/no/socket",
+        "unix:path={}/left,guid=0123456789abcdef0123456789abcdef",
+        "unix:abstract={}/ended",
+        "unix:path={}/no/socket;unix:path={}/left",
+    ],
+)
+async def test_a_bus_that_has_ended_is_not_used(bus: Bus, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """tmux, screen and long-lived shells keep the address of a session that is over."""
+
+    address = named.replace("{}", str(bus.path.parent))
+    listen(bus.path.parent / "left").close()
+    monkeypatch.setenv(VARIABLE, address)
+    assert session_bus.address() == bus.address
+    assert os.environ[VARIABLE] == bus.address
+    assert await reaches_a_bus()
+    bus.stop()
+    monkeypatch.setenv(VARIABLE, address)
+    assert session_bus.address() == address
+
+
+@pytest.mark.parametrize("named", ["disabled:", "unix:path=/dev/null", "/dev/null", "tcp:host=127.0.0.1,port=9"])
+def test_no_bus_may_be_what_is_wanted(bus: Bus, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """Only a socket of this machine can be seen to have ended; one whose service is busy is there."""
+
+    monkeypatch.setenv(VARIABLE, named)
+    assert session_bus.address() == named
+    with listen(bus.path.parent / "busy") as busy, contextlib.ExitStack() as waiting:
+        busy.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            client.connect_ex(busy.getsockname())
+        monkeypatch.setenv(VARIABLE, f"unix:path={busy.getsockname()}")
+        assert session_bus.address() == f"unix:path={busy.getsockname()}"
 
 
 @pytest.mark.parametrize("runtime", ["", "relative", "/nonexistent"])

@@ -358,6 +358,7 @@ async def test_an_unreachable_bus_is_retried_at_growing_intervals(
     """Never a busy loop: the delays double."""
 
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/nobody")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # whose bus would be used instead
     monkeypatch.setattr(sni, "RETRY_FIRST", 0.02)
     tries = 0
     connect = MessageBus.connect

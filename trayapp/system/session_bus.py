@@ -1,7 +1,7 @@
 """Address of the session bus, also where the environment doesn't name it: ssh, cron, su, some window managers.
 
-An address that the environment names is a choice and isn't second-guessed, unless it is another user's, which `su` leaves
-there, and this user has a bus too. Without one, the bus of the user's runtime directory is used if it is the user's own,
+An address that the environment names is a choice and isn't second-guessed, unless this user has a bus too and it is
+another user's, which `su` leaves there, or a socket that nobody listens at, which tmux and screen keep. Without one, the bus of the user's runtime directory is used if it is the user's own,
 then the one that `systemd --user` knows, which a session started by dbus-launch may have told it. Loads nothing of
 D-Bus, because the program calls it before its icon appears.
 """
@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import stat
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ VARIABLE = "DBUS_SESSION_BUS_ADDRESS"
 RUNTIME_DIRS = Path("/run/user")  # where systemd and elogind make them, for programs that aren't told
 SYSTEMD_LIMIT = 2.0  # s; systemctl answers in milliseconds
 SYSTEMD_AGAIN = 60.0  # s between two questions to systemd: whoever has no bus looks for one every few seconds
-_PATH = re.compile(r"unix:path=([^,;]+)(?:,guid=[0-9a-f]+)?;?")
+_SOCKET = re.compile(r"unix:(path|abstract)=([^,;]+)(?:,guid=[0-9a-f]+)?")
 _NAMED = re.compile(rf"^{VARIABLE}=(unix:[^\s'\"$\\]+)$", re.MULTILINE)  # systemctl quotes what a shell would misread
 
 log = logging.getLogger(__name__)
@@ -41,32 +42,50 @@ def address() -> str | None:
     time, because the session may begin after us, or be another one.
     """
     named = os.environ.get(VARIABLE, "")
+    what = "no"
     if named and named != _Found.address:
-        own = _in_runtime_dir() if _is_foreign(named) else ""
-        return _adopted(own, named) if own else named
+        what = _unusable(named)
+        if not what:
+            return named
     found = _in_runtime_dir() or _of_systemd() or named
-    return _adopted(found, named) if found else None
+    return _adopted(found, named, what) if found else None
 
 
-def _adopted(found: str, named: str) -> str:
+def _adopted(found: str, named: str, what: str) -> str:
     if found != named:
-        what = "another user's" if named and named != _Found.address else "no"
         log.info("The environment names %s session bus; the one at %s is used.", what, found)
         _Found.address = os.environ[VARIABLE] = found
     return found
 
 
-def _is_foreign(address: str) -> bool:
-    """Whether it is the socket of another user, who would refuse us."""
-    path = _PATH.fullmatch(address)
-    if path is None or not hasattr(os, "getuid"):
-        return False
+def _unusable(address: str) -> str:
+    """What kind of bus nobody can mean by this address; empty unless all it lists are sockets of this machine."""
+    if not hasattr(os, "getuid"):
+        return ""
+    sockets = [_SOCKET.fullmatch(each) for each in address.split(";") if each]
+    kinds = {_problem(each[1], unquote(each[2])) if each else "" for each in sockets}
+    return "" if "" in kinds else " or ".join(sorted(kinds))
+
+
+def _problem(kind: str, name: str) -> str:
+    """Why this user can't connect to a socket; empty if it's possible, or can't be told."""
     try:
-        return Path(unquote(path[1])).stat().st_uid != os.getuid()
+        if kind == "path":
+            found = Path(name).stat()
+            if not stat.S_ISSOCK(found.st_mode):  # `/dev/null` is how some say that they want no bus
+                return ""
+            if found.st_uid != os.getuid():
+                return "another user's"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.setblocking(False)
+            client.connect(f"\0{name}" if kind == "abstract" else name)
     except PermissionError:  # in a directory that only they may enter
-        return True
-    except OSError:
-        return False
+        return "another user's"
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        return "a closed"
+    except (OSError, ValueError):
+        return ""
+    return ""
 
 
 def _in_runtime_dir() -> str:
