@@ -14,11 +14,15 @@ ESCAPE_SEQUENCES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.")
 QUOTES = "\"'`<>“”‘’«»"
 
 
+LOOK = 0.2  # s; on Windows Ctrl-C is noticed only between two waits
+
+
 class PastedLines:
     """Lines of standard input, read by a daemon thread that doesn't delay the program's end."""
 
     def __init__(self) -> None:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended = threading.Event()
         threading.Thread(target=self._read, name="read pasted address", daemon=True).start()
 
     def next(self) -> str:
@@ -27,7 +31,35 @@ class PastedLines:
             return tidy(self._lines.get_nowait())
         return ""
 
+    def wait(self) -> str | None:
+        """The next whole line as it was typed; None at the end of the input."""
+        while True:
+            ended = self._ended.is_set()
+            try:
+                return self._lines.get(timeout=LOOK)
+            except queue.Empty:
+                if ended:
+                    return None
+
+    def drop(self) -> None:
+        """Forget what has been typed so far, also what is not a whole line yet."""
+        if os.name == "posix":
+            import termios
+
+            with contextlib.suppress(termios.error, OSError, ValueError):
+                termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._lines.get_nowait()
+
     def _read(self) -> None:
+        """Put the lines into the queue, and say when there are no more."""
+        try:
+            self._read_all()
+        finally:
+            self._ended.set()
+
+    def _read_all(self) -> None:
         """Reads the descriptor: a thread blocked in Python's buffered reader would break the interpreter's shutdown."""
         partial_line = b""
         try:

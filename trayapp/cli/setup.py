@@ -9,160 +9,139 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from trayapp.autostart import AutostartError, Kind, login_command, native
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
-from trayapp.cli.codes import FAILED, OK, USAGE
+from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined, this_machine
-from trayapp.cli.output import clean, print_error, print_line
-from trayapp.clients import files
+from trayapp.cli.errors import refuse_missing_file
+from trayapp.cli.output import Style, clean, print_error, print_line
+from trayapp.cli.questions import Answer, Questions
+from trayapp.cli.setup_offers import offers, typed
 from trayapp.clients.connections import State, connection
-from trayapp.clients.jsonc import JsonError
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, survey
-from trayapp.clients.table import Client, Syntax
-from trayapp.config import editor
+from trayapp.clients.table import Client
+from trayapp.config import editor, quit_marker
 from trayapp.config.loader import ConfigError
 from trayapp.config.paths import Paths
-from trayapp.importers import client_servers, mcp_json, toolhive
-from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names, comparable_url
-from trayapp.system.plain_files import within
+from trayapp.importers.entries import assign_names
+from trayapp.server.instance import AlreadyRunning, instance_lock
+from trayapp.system.private_files import NotPrivateError, private_directory
 
 START_LIMIT = 20.0  # s until the app answers; a second as a rule
 SETTLE_LIMIT = 5.0  # s for a keyring to say whether there are logins
-RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations
+POLL = 0.1  # s
 MISSING = frozenset({State.ABSENT, State.OLD_KEY, State.OLD_PORT, State.DIRECT})
-
-
-@dataclass(slots=True)
-class _Offer:
-    """A server that can be added, and where it is configured."""
-
-    entry: ImportableEntry
-    places: list[str] = field(default_factory=list)
+LATER = "Run it again at any time: amberlight setup   See everything: amberlight dashboard"
 
 
 def setup(arguments: argparse.Namespace, paths: Paths) -> int:
     """Ask and do, step by step. Exit code 0 if nothing that was wanted failed."""
     if not arguments.yes and not sys.stdin.isatty():
-        print_error("amberlight: setup asks questions: run it in a terminal, or agree to everything with --yes")
+        print_error("amberlight: setup asks questions. Run it in a terminal, or agree to everything with --yes")
         return USAGE
-    questions = _Questions(arguments.yes)
     try:
-        return _Setup(paths, this_machine(), questions).run()
+        private_directory(paths.state_dir)
+        with instance_lock(paths.state_dir / "setup.lock"):
+            return _Setup(paths, this_machine(), Questions(agree=arguments.yes)).run()
+    except AlreadyRunning:
+        print_error("amberlight: another amberlight setup is running. Finish it in its terminal first.")
+        return FAILED
+    except NotPrivateError as error:
+        print_error(f"amberlight: {clean(error)}")
+        return FAILED
     except KeyboardInterrupt:
-        print_error("\nStopped. What was done stays; to go on: amberlight setup")
+        with suppress(OSError):  # the terminal may be gone
+            print_error("\nStopped; what was done stays. Continue: amberlight setup")
         raise
-
-
-class _Questions:
-    """Asks in the terminal; with `agree` every answer is yes."""
-
-    def __init__(self, agree: bool) -> None:
-        self._agree = agree
-
-    def yes(self, question: str) -> bool:
-        """Enter means yes."""
-        return self._agree or self._ask(f"{question} [Y/n] ") in ("", "y", "yes")
-
-    def which(self, question: str, count: int) -> list[int]:
-        """Indices of what was chosen: Enter for all, numbers, or n for none."""
-        if self._agree:
-            return list(range(count))
-        while True:
-            answer = self._ask(f"{question} Enter: all; numbers, like 1 3; n: none. ")
-            if answer in ("", "a", "all"):
-                return list(range(count))
-            if answer in ("n", "no", "none"):
-                return []
-            words = re.split(r"[\s,]+", answer)
-            if all(word.isdecimal() and word.isascii() and 0 < int(word[:9]) <= count for word in words):
-                return sorted({int(word) - 1 for word in words})
-            print_line(f"Please type numbers from 1 to {count}.")
-
-    def text(self, question: str) -> str:
-        """A line; empty to skip."""
-        return "" if self._agree else self._ask(question)
-
-    def _ask(self, question: str) -> str:
-        sys.stdout.write(question)
-        sys.stdout.flush()
-        line = sys.stdin.readline()
-        if not line:  # the terminal is gone: nothing more is agreed to
-            raise KeyboardInterrupt
-        return line.strip().lower()
 
 
 class _Setup:
     """One run."""
 
-    def __init__(self, paths: Paths, machine: Machine, questions: _Questions) -> None:
+    def __init__(self, paths: Paths, machine: Machine, questions: Questions) -> None:
         self._paths = paths
         self._machine = machine
         self._questions = questions
         self._code = OK
         self._added: set[str] = set()
+        self._connected: list[str] = []
 
     def run(self) -> int:
         found = [each for each in survey(self._machine) if each.installed]
-        self._add(found)
+        for each in found:
+            if each.problem:
+                print_error(f"amberlight: {each.client.title} was left out: {clean(each.problem)}.")
+                self._code = FAILED
+        readable = [each for each in found if not each.problem]
+        if not self._add(readable):
+            return self._code
         client = self._app()
         if client is None:
             return FAILED
         self._sign_in(client)
-        self._connect(found)
+        self._connect(client, readable)
         self._start_at_login(client)
         self._summary(client)
         return self._code
 
+    def _failed(self, text: str) -> None:
+        print_error(f"amberlight: {text}")
+        self._code = FAILED
+
     # --- servers -----------------------------------------------------------------------------------------------------
 
-    def _add(self, found: Sequence[Found]) -> None:
-        """Offer what is configured elsewhere, and write what is chosen."""
+    def _add(self, found: Sequence[Found]) -> bool:
+        """Offer what is configured elsewhere, or ask; write what is chosen. Whether there is any workload then."""
         configured = editor.limited_load(self._paths).workloads
-        offers = [each for each in _offers(self._paths, found) if not each.entry.already_configured]
-        if offers:
-            print_line("These servers are configured on this computer:\n")
-            for number, offer in enumerate(offers, 1):
-                host = urlsplit(offer.entry.url).hostname or ""
-                print_line(f"  {number}  {offer.entry.name}  {clean(host)}  ({clean(joined(offer.places))})")
-            chosen = self._questions.which("\nKeep which of them signed in?", len(offers))
-            self._write({offers[i].entry.name: offers[i].entry.keys for i in chosen})
+        if offered := offers(found, configured):
+            print_line("Servers that your clients use:\n")
+            _print_rows([(each.entry.name, each.host, ", ".join(each.places)) for each in offered])
+            one, several = f"\nKeep {offered[0].entry.name} signed in?", "\nKeep which of them signed in?"
+            chosen = self._questions.which(one, several, len(offered))
+            self._write({offered[i].entry.name: offered[i].entry.keys for i in chosen})
         elif configured:
-            print_line(f"{len(configured)} {'server is' if len(configured) == 1 else 'servers are'} set up already.")
+            print_line(f"Already added: {joined(sorted(configured))}.")
         else:
-            print_line("No remote server is configured on this computer yet.")
+            print_line("Your clients use no remote server yet.")
             self._add_typed()
+        if configured or self._added:
+            return True
+        if self._code == OK:
+            print_line("Nothing was added. Add a server at any time: amberlight add NAME, or amberlight setup")
+        return False
 
     def _add_typed(self) -> None:
-        """Names from the catalogue, or addresses, one a line."""
-        while answer := self._questions.text("Type a server's name or address, or Enter to go on: "):
-            entry = _typed(answer)
+        """Names of the catalog, or addresses, one a line."""
+        question = "Add a server by its name, such as notion, or its address (Enter: none): "
+        while answer := self._questions.text(question):
+            entry = typed(answer)
             if isinstance(entry, str):
                 print_line(entry)
                 continue
             named = assign_names([entry], editor.limited_load(self._paths).workloads)[0]
             if named.already_configured:
-                print_line(f"{named.name} is here already.")
+                print_line(f"{named.name or entry.original_name} is added already.")
             else:
                 self._write({named.name: named.keys})
+            question = "Another one? (Enter: no) "
 
     def _write(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
         if not entries:
             return
         try:
+            if refuse_missing_file(self._paths) != OK:
+                self._code = FAILED
+                return
             editor.add_all(self._paths, entries)
-        except (ConfigError, editor.EditError) as error:
-            print_error(f"amberlight: nothing was added: {clean(error)}")
-            self._code = FAILED
+        except (ApiError, ConfigError, editor.EditError) as error:
+            self._failed(f"nothing was added: {clean(error)}")
         else:
             self._added |= entries.keys()
             print_line(f"Added {joined(entries)}.")
@@ -170,41 +149,62 @@ class _Setup:
     # --- the app -----------------------------------------------------------------------------------------------------
 
     def _app(self) -> ApiClient | None:
-        """The running app, started if need be, with the configuration as it is now."""
+        """The running app, started if need be, with the configuration as it is now; None after an error was printed."""
         from trayapp.stdio.starter import Starter
 
+        quit_marker.clear(self._paths)  # who runs this wants it to run
+        starter, started, problem = Starter(self._paths), False, ""
         until = time.monotonic() + START_LIMIT
-        starter = Starter(self._paths)
-        sentence = ""
         while time.monotonic() < until:
             try:
                 client = ApiClient.of(self._paths)
                 answer = client.reload()
-            except (NotRunningError, ApiError):
+            except NotRunningError:
                 waiting, sentence = starter.ensure()
                 if not waiting:
-                    break
-                time.sleep(0.2)
-                continue
-            for mistake in answer.get("errors") or ():
-                print_error(f"amberlight: {clean(mistake)}")
-            return client
-        print_error(f"amberlight: {sentence or 'Amberlight did not start in time. Its log: amberlight logs'}")
+                    self._failed(sentence)
+                    return None
+                started = True
+            except ApiError as error:
+                if error.status:  # an answer, and not the first moment of its life
+                    raise
+                problem = str(error)
+            else:
+                return self._loaded(client, answer, started=started)
+            time.sleep(POLL)
+        self._failed(clean(problem) or "Amberlight did not start within 20 seconds. See: amberlight logs")
         return None
+
+    def _loaded(self, client: ApiClient, answer: Mapping[str, Any], *, started: bool) -> ApiClient | None:
+        for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
+            print_error(f"amberlight: {clean(sentence)}")
+        if answer.get("ok") is not True:
+            self._failed("Amberlight keeps the configuration it had. Fix the file, then continue: amberlight setup")
+            return None
+        if started:
+            print_line("Amberlight is running now, in the background.")
+        return client
 
     def _sign_in(self, client: ApiClient) -> None:
         """One sign-in after another, each after a key press."""
         from trayapp.cli.sign_in_wait import sign_in
 
-        for name in self._signed_out(client):
-            if not self._questions.yes(f"\nSign in to {name} in your browser?"):
-                continue
+        waiting = self._signed_out(client)
+        here = _browser_is_here(os.environ)
+        for number, name in enumerate(waiting, 1):
+            question = f"\nSign in to {name}{' in your browser' if here else ''}?"
+            match self._questions.each(question, len(waiting) - number):
+                case Answer.NO_MORE:
+                    return
+                case Answer.NO:
+                    continue
             try:
-                code = sign_in(client, name, browser=True, accept=False)
+                code = sign_in(client, name, browser=here, accept=False, typed=self._questions.lines)
             except ApiError as error:
-                print_error(f"amberlight: {clean(error)}\nSign in later: amberlight reauthorize {name}")
-                code = FAILED
-            self._code = max(self._code, code)
+                self._failed(clean(error))
+            else:
+                if code not in (OK, INTERRUPTED):  # Ctrl-C there skips this one
+                    self._code = FAILED
 
     def _signed_out(self, client: ApiClient) -> list[str]:
         """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring)."""
@@ -213,7 +213,7 @@ class _Setup:
             rows = {str(row["name"]): row.get("status") for row in client.workloads()}
             if (self._added <= rows.keys() and "starting" not in rows.values()) or time.monotonic() > until:
                 break
-            time.sleep(0.1)
+            time.sleep(POLL)
         waiting = {"starting", "auth_retrying", "error", "unhealthy"}
         return [
             n for n, status in rows.items() if status == "unauthenticated" or (n in self._added and status in waiting)
@@ -221,26 +221,28 @@ class _Setup:
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
-    def _connect(self, found: Sequence[Found]) -> None:
+    def _connect(self, client: ApiClient, found: Sequence[Found]) -> None:
         """Offer the installed clients that lack a workload."""
         urls = {name: spec.url for name, spec in editor.limited_load(self._paths).workloads.items()}
         accesses = {name: access for name in sorted(urls) if (access := access_of(self._paths, name)) is not None}
-        lacking: list[tuple[Client, list[str]]] = []
+        lacking: list[tuple[Client, list[str], bool]] = []
         for each in found:
-            if each.problem:
-                print_error(f"amberlight: {clean(each.problem)}.")
-                continue
             states = {n: connection(each.entries, access, n, urls[n]).state for n, access in accesses.items()}
             if names := [name for name, state in states.items() if state in MISSING]:
-                lacking.append((each.client, names))
+                lacking.append((each.client, names, State.DIRECT in states.values()))
         if not lacking:
             return
-        print_line("\nThese clients can use them:\n")
-        for number, (client, names) in enumerate(lacking, 1):
-            print_line(f"  {number}  {client.title}: {joined(names)}")
-        for i in self._questions.which("\nConnect which of them?", len(lacking)):
-            client, names = lacking[i]
-            self._code = max(self._code, connect_names(self._paths, client, names, replace=True))
+        print_line("\nClients that can use Amberlight:\n")
+        _print_rows([(client.title, joined(names)) for client, names, _ in lacking])
+        if any(direct for _, _, direct in lacking):
+            print_line("\nEntries with a sign-in of their own are replaced. Undo it: amberlight disconnect")
+        one, several = f"\nConnect {lacking[0][0].title}?", "\nConnect which of them?"
+        for i in self._questions.which(one, several, len(lacking)):
+            chosen, names, _ = lacking[i]
+            if connect_names(self._paths, chosen, names, replace=True) == OK:
+                self._connected.append(chosen.title)
+            else:
+                self._code = FAILED
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -249,11 +251,11 @@ class _Setup:
             system = native()
             if system.status().kind is not Kind.OFF or not self._questions.yes("\nStart Amberlight when you log in?"):
                 return
-            print_line(clean(system.on(login_command()).text))
+            system.on(login_command())
             client.reload()  # its menu shows it
+            print_line("Amberlight starts at login. Undo it: amberlight autostart off")
         except (AutostartError, ApiError, NotRunningError) as error:
-            print_error(f"amberlight: {clean(error)}")
-            self._code = FAILED
+            self._failed(clean(error))
 
     def _summary(self, client: ApiClient) -> None:
         """How things are, and what `doctor` has to say about them."""
@@ -262,55 +264,30 @@ class _Setup:
 
         left = self._signed_out(client)
         total = len(client.workloads())
-        signed_in = f"{total - len(left)} of {total} {'server is' if total == 1 else 'servers are'} signed in"
-        print_line(f"\n{signed_in}." + (f" Sign in later: amberlight reauthorize {left[0]}" if left else ""))
-        for check in run_checks(self._paths, os.environ):
-            if check["state"] != FINE:
-                print_line(f"{clean(check['name'])}: {clean(check['text'])} {clean(check['help'])}".rstrip())
-        print_line("Change anything later: amberlight setup, amberlight connect, amberlight dashboard")
+        print_line(f"\n{total - len(left)} of {total} {'server' if total == 1 else 'servers'} signed in.")
+        if left:
+            print_line(f"Sign in later: amberlight reauthorize {left[0]}")
+        problems = [check for check in run_checks(self._paths, os.environ) if check["state"] != FINE]
+        for check in problems:
+            print_line(f"{clean(check['name'])}: {clean(check['text'])} {clean(check['help'])}".rstrip())
+        if not problems:
+            print_line("amberlight doctor found no problems.")
+        print_line(LATER)
 
 
-def _offers(paths: Paths, found: Iterable[Found]) -> list[_Offer]:
-    """Every remote server that clients and ToolHive have, once for each address."""
-    by_url: dict[str, _Offer] = {}
-    listed = [(each.client.title, entry) for each in found for entry in _importable(each)]
-    for title, entry in [*listed, *(("ToolHive", entry) for entry in _toolhive())]:
-        offer = by_url.setdefault(comparable_url(entry.url), _Offer(entry))
-        if title not in offer.places:
-            offer.places.append(title)
-    offers = list(by_url.values())
-    named = assign_names([offer.entry for offer in offers], editor.limited_load(paths).workloads)
-    for offer, entry in zip(offers, named, strict=True):
-        offer.entry = entry
-    return offers
+def _browser_is_here(environ: Mapping[str, str]) -> bool:
+    """Whether a browser that the app opens is in front of the person who runs this command."""
+    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+        return False
+    return not sys.platform.startswith("linux") or any(map(environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
 
 
-def _importable(found: Found) -> Sequence[ImportableEntry]:
-    if found.client.syntax is Syntax.JSON and not found.problem:  # also what Claude Code keeps for each project
-        try:
-            return [entry for entry, _ in mcp_json.read(files.read(found.file).text).importable]
-        except (files.FileError, JsonError):
-            pass
-    return client_servers.read(found.entries).importable
-
-
-def _toolhive() -> Sequence[ImportableEntry]:
-    folder = toolhive.folder(sys.platform, os.environ, Path.home())
-    try:
-        read = [
-            toolhive.read(f.stem, files.read(f, RUN_CONFIG_MAX).text)
-            for f in within(folder, lambda: sorted(folder.glob("*.json")))
-        ]
-    except (OSError, files.FileError):
-        return ()
-    return [each for each in read if isinstance(each, ImportableEntry)]
-
-
-def _typed(text: str) -> ImportableEntry | str:
-    """What a person typed, as an entry, or a sentence about it."""
-    from trayapp.importers.entries import make_entry
-
-    url = text if "://" in text else f"https://{text}"
-    name = (urlsplit(url).hostname or "").removeprefix("mcp.").split(".")[0]
-    made = make_entry(name or "server", {"url": url})
-    return f"That can't be added: {made.reason}." if isinstance(made, SkippedEntry) else made
+def _print_rows(rows: Iterable[Sequence[str]]) -> None:
+    """Numbered rows in columns, cut to the terminal's width."""
+    lines = [(str(number), *map(clean, row)) for number, row in enumerate(rows, 1)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    limit = Style.of(sys.stdout, os.environ).width
+    for cells in lines:
+        number, *others = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        line = f"  {number.strip().rjust(widths[0])}  {'  '.join(others)}".rstrip()
+        print_line(f"{line[: limit - 1]}…" if 0 < limit < len(line) else line)

@@ -21,6 +21,7 @@ from trayapp.cli.pasted_lines import PastedLines
 BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
 DEVICE_LIMIT = 1800.0  # s; as long as it waits for a device code
 POLL = 0.5  # s
+SHOW_AFTER = 10.0  # s without a sign-in before the address is shown to whoever asked for as little as possible
 SETTLED = 2.0  # s; snapshots are up to half a second late, so "not signing in" must hold for longer than that
 
 
@@ -40,32 +41,52 @@ def requested_method(arguments: argparse.Namespace) -> SignInMethod:
     return {"browser": True, "flow": ""}
 
 
-def sign_in(client: ApiClient, name: str, *, browser: bool, accept: bool, flow: str = "") -> int:
+def sign_in(
+    client: ApiClient,
+    name: str,
+    *,
+    browser: bool,
+    accept: bool,
+    flow: str = "",
+    typed: PastedLines | None = None,
+) -> int:
     """Begin a sign-in and wait for its end, printing what to do and the result.
 
-    `flow` is browser or device; empty means as configured. `browser`: the app opens the page.
+    `flow` is browser or device; empty means as configured. `browser`: the app opens the page. `typed` are the lines of a
+    command that asks questions, too: it shows the address only if the browser seems not to open.
     """
     row = client.status(name)
     began_here = not auth_of(row).get("signing_in")
     try:
-        return _begin_and_wait(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow)
+        return _begin_and_wait(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow, typed=typed)
     except KeyboardInterrupt:
         return _interrupted(client, name, began_here)
 
 
 def _begin_and_wait(
-    client: ApiClient, name: str, refreshed_before: object, *, browser: bool, accept: bool, flow: str
+    client: ApiClient,
+    name: str,
+    refreshed_before: object,
+    *,
+    browser: bool,
+    accept: bool,
+    flow: str,
+    typed: PastedLines | None,
 ) -> int:
     body = {"browser": browser, "accept": accept} | ({"flow": flow} if flow else {})
     answer = client.post(name, "reauthorize", body)
     for step in answer.get("steps") or ():
         print_line(clean(step))
-    url, pasted, limit, was_signing_in = answer.get("authorization_url"), None, BROWSER_LIMIT, False
+    url, pasted, limit, was_signing_in = answer.get("authorization_url"), typed, BROWSER_LIMIT, False
+    hidden = ""
     if isinstance(url, str) and url:
         auth = auth_of(client.status(name))
         device, was_signing_in = auth.get("device"), bool(auth.get("signing_in"))
         if isinstance(device, Mapping):
             limit = _show_code(device, opened=browser)
+        elif browser and typed is not None:
+            hidden = url
+            print_line("Waiting for you to sign in in your browser… Ctrl-C skips it.")
         elif browser:
             print_line(
                 f"Your browser opens the sign-in page of {name}. If it does not, open this address:\n\n  {clean(url)}\n"
@@ -75,9 +96,9 @@ def _begin_and_wait(
             print_line(
                 "If the browser then shows a page that cannot be reached, paste its address here and press Enter:"
             )
-            pasted = PastedLines()
+            pasted = typed or PastedLines()
     sys.stdout.flush()
-    return _wait(client, name, refreshed_before, pasted, limit, was_signing_in)
+    return _wait(client, name, refreshed_before, pasted, limit, was_signing_in, hidden)
 
 
 def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
@@ -113,9 +134,12 @@ def _wait(
     pasted: PastedLines | None,
     limit: float,
     was_signing_in: bool,
+    hidden: str = "",
 ) -> int:
+    """`hidden`: an address that has not been shown yet."""
     until = time.monotonic() + limit + SETTLED  # the app gives up first, and says why
     idle_since, renewed, told = time.monotonic(), refreshed_before, False
+    show_at = time.monotonic() + SHOW_AFTER
     while time.monotonic() < until:
         if pasted is not None and (line := pasted.next()):
             _submit(client, name, line)
@@ -123,7 +147,12 @@ def _wait(
         now = time.monotonic()
         if auth_of(row).get("signing_in"):
             was_signing_in, idle_since, renewed = True, now, _refreshed(row)
-            if not told and auth_of(row).get("browser_fault") == "not_opened":
+            fault = auth_of(row).get("browser_fault")
+            if hidden and (now > show_at or fault):
+                print_line(f"If no page has opened, open this address:\n\n  {clean(hidden)}\n")
+                sys.stdout.flush()
+                hidden = ""
+            if not told and fault == "not_opened":
                 told = True
                 print_error(f"amberlight: no browser could be opened; open the address above to sign in to {name}.")
         elif _refreshed(row) != renewed:

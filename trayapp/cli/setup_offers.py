@@ -1,0 +1,95 @@
+"""What `amberlight setup` can add: servers that clients and ToolHive have, and what a person types."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trayapp.catalog.lookup import BY_NAME, near
+from trayapp.clients import files
+from trayapp.clients.jsonc import JsonError
+from trayapp.clients.survey import Found
+from trayapp.clients.table import Syntax
+from trayapp.core.model import Spec
+from trayapp.importers import client_servers, mcp_json, toolhive
+from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names, comparable_url, make_entry
+from trayapp.system.plain_files import within
+
+RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A server that can be added, and where it is configured."""
+
+    entry: ImportableEntry
+    places: tuple[str, ...] = field(default=())
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.entry.url).hostname or ""
+
+
+def offers(found: Iterable[Found], configured: Mapping[str, Spec]) -> list[Offer]:
+    """Every remote server that clients and ToolHive have and Amberlight has not, once for each address."""
+    by_url: dict[str, Offer] = {}
+    listed = [(each.client.title, entry) for each in found for entry in _importable(each)]
+    for title, entry in [*listed, *(("ToolHive", entry) for entry in _toolhive())]:
+        offer = by_url.setdefault(comparable_url(entry.url), Offer(entry))
+        if title not in offer.places:
+            by_url[comparable_url(entry.url)] = replace(offer, places=(*offer.places, title))
+    named = assign_names([offer.entry for offer in by_url.values()], configured)
+    both = zip(by_url.values(), named, strict=True)
+    return [replace(offer, entry=entry) for offer, entry in both if not entry.already_configured]
+
+
+def typed(text: str) -> ImportableEntry | str:
+    """A name of the catalog or an address, as an entry; or a sentence about it."""
+    if (server := BY_NAME.get(text.lower())) is not None:
+        if server.needs_client:
+            return f"{server.title} needs a client id of your own. See: amberlight add {server.name}"
+        return _made(server.name, server.url)
+    if not re.search(r"[.:/]", text):
+        similar = near(text.lower())
+        question = f" Did you mean {' or '.join(similar)}?" if similar else " Type its address."
+        return f"There is no {text} in the catalog.{question}"
+    url = text if "://" in text else f"https://{text}"
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return "That is no address. One begins with https://"
+    label = host.removeprefix("www.").removeprefix("mcp.").split(".")[0]
+    return _made("server" if not label or label.isdigit() or ":" in host else label, url)
+
+
+def _made(name: str, url: str) -> ImportableEntry | str:
+    made = make_entry(name, {"url": url})
+    return f"{name} can't be added: {made.reason}." if isinstance(made, SkippedEntry) else made
+
+
+def _importable(found: Found) -> Sequence[ImportableEntry]:
+    if found.client.syntax is Syntax.JSON and not found.problem:  # also what Claude Code keeps for each project
+        try:
+            return [entry for entry, _ in mcp_json.read(files.read(found.file).text).importable]
+        except (files.FileError, JsonError):
+            pass
+    return client_servers.read(found.entries).importable
+
+
+def _toolhive() -> Sequence[ImportableEntry]:
+    folder = toolhive.folder(sys.platform, os.environ, Path.home())
+    read = []
+    try:
+        for file in within(folder, lambda: sorted(folder.glob("*.json"))):
+            try:
+                read.append(toolhive.read(file.stem, files.read(file, RUN_CONFIG_MAX).text))
+            except files.FileError:
+                continue
+    except OSError:
+        return ()
+    return [each for each in read if isinstance(each, ImportableEntry)]
