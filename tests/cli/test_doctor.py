@@ -270,19 +270,18 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
     """A bus that accepts and says nothing ends as a problem within the limit."""
 
     monkeypatch.setattr(doctor, "BUS_LIMIT", 0.2)
-    hung_up = 0
+    hung_up = asyncio.Semaphore(0)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal hung_up
         await reader.read()
         writer.close()
         await writer.wait_closed()
-        hung_up += 1
+        hung_up.release()
 
     async with await asyncio.start_unix_server(silent, tmp_path / "no-bus"):
         (check,) = await doctor.over_session_bus(doctor.notifications)
-        while hung_up < 2:  # whether somebody listens is looked at first
-            await asyncio.sleep(0.01)
+        for _ in range(2):  # whether somebody listens is looked at first
+            await hung_up.acquire()
 
     assert ("notifications", PROBLEM, "The session bus does not answer.") == (check.name, check.state, check.text)
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
+from dbus_fast import Message, MessageType
 from dbus_fast.annotations import DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import dbus_method
 
@@ -248,6 +249,68 @@ async def test_a_name_before_its_object_is_tried_again(bus: Bus, monkeypatch: py
             await until(lambda tries=tries: daemon.ready == tries, "the next try")  # type: ignore[misc]
         daemon.connection.export("/org/freedesktop/Notifications", daemon.service)
         assert await daemon.notifier.show(notice())
+
+
+@pytest.mark.parametrize(
+    ("member", "signature", "body"),
+    [
+        ("GetCapabilities", "", []),
+        ("GetCapabilities", "aas", [[["actions"]]]),
+        ("GetServerInformation", "", []),
+        ("GetServerInformation", "as", [["pretend"]]),
+        ("Notify", "", []),
+        ("Notify", "s", ["seven"]),
+        ("Notify", "i", [-1]),
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_a_failure_like_any_other(
+    bus: Bus,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    member: str,
+    signature: str,
+    body: list[Any],
+) -> None:
+    """It is named in the log, the next try is announced, and that one is sent."""
+
+    monkeypatch.setattr(notify_linux, "FIRST_RETRY", 0.05)
+    async with NotificationSession(bus) as daemon:
+
+        def odd(message: Message) -> Message | None:
+            if message.message_type is MessageType.METHOD_CALL and message.member == member:
+                return Message.new_method_return(message, signature, body)
+            return None
+
+        daemon.connection.add_message_handler(odd)
+        assert not await daemon.notifier.show(notice())
+        await until(lambda: daemon.ready, "the next try")
+        daemon.connection.remove_message_handler(odd)
+        assert await daemon.notifier.show(notice())
+    assert [0] == [call[1] for call in daemon.service.calls]
+    expected = "notifications cannot be shown: the notification daemon gave an invalid answer"
+    assert [expected] == [record.getMessage() for record in caplog.records]
+
+
+async def test_signals_that_make_no_sense_are_ignored(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """What comes after them is heard."""
+
+    async with NotificationSession(bus, "actions") as daemon:
+        await daemon.notifier.show(notice())
+        odd: list[tuple[str, str, list[Any]]] = [
+            ("ActionInvoked", "", []),
+            ("ActionInvoked", "s", ["0"]),
+            ("ActionInvoked", "uss", [1, "0", ""]),
+            ("NotificationClosed", "", []),
+            ("NotificationClosed", "us", [1, "dismissed"]),
+        ]
+        for member, signature, body in odd:
+            await daemon.connection.send(
+                Message.new_signal("/org/freedesktop/Notifications", Notifications.NAME, member, signature, body)
+            )
+        daemon.service.action_invoked(1, "0")
+        await until(lambda: daemon.actions, "the click")
+    assert [REAUTHORIZE] == daemon.actions
+    assert [] == caplog.records
 
 
 async def test_what_has_gone_with_its_daemon_is_reported(bus: Bus) -> None:

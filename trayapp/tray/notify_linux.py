@@ -107,7 +107,7 @@ class LinuxChannel:
                 self._send_close(reply.body[0])
 
         self._sending = notice.key
-        await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *arguments, then=arrived)
+        await self._call(NAME, PATH, NAME, "Notify", "susssasa{sv}i", *arguments, returns="u", then=arrived)
         self._retry_delay = FIRST_RETRY
 
     async def withdraw(self, key: str) -> None:
@@ -166,7 +166,7 @@ class LinuxChannel:
             self._late.cancel()
             self._late = None
 
-    def _answered_late(self, call: asyncio.Task[Message], then: Callable[[Message], None]) -> None:
+    def _answered_late(self, call: asyncio.Task[Message], returns: str, then: Callable[[Message], None]) -> None:
         """A daemon that hung answers: the notification may be on the screen by now."""
         if call is not self._late:
             return
@@ -174,7 +174,7 @@ class LinuxChannel:
         if call.cancelled() or call.exception() is not None:  # the connection is lost, which `_until_lost` reports
             return
         reply = call.result()
-        if reply.message_type is MessageType.ERROR:
+        if _problem(reply, returns):
             self._refused()
         else:
             then(reply)
@@ -195,8 +195,8 @@ class LinuxChannel:
             raise ChannelError("the notification daemon does not answer")
         if self._daemon is None:
             # This call starts the daemon where the bus can activate it.
-            capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "")
-            information = await self._call(NAME, PATH, NAME, "GetServerInformation", "")
+            capabilities = await self._call(NAME, PATH, NAME, "GetCapabilities", "", returns="as")
+            information = await self._call(NAME, PATH, NAME, "GetServerInformation", "", returns="s")
             capability_names = set(capabilities.body[0])
             self._daemon = NotificationServer(
                 owner=information.sender or "",
@@ -245,9 +245,13 @@ class LinuxChannel:
         member: str,
         signature: str,
         *body: object,
+        returns: str = "",
         then: Callable[[Message], None] = lambda reply: None,
     ) -> Message:
-        """A call's reply. `then` gets it, also if it comes after this has raised. Raises `ChannelError`."""
+        """A call's reply, whose signature begins with `returns`. `then` gets it, also if it comes after this has raised.
+
+        Raises `ChannelError`.
+        """
         if self._bus is None:
             raise ChannelError("the session bus closed the connection")
         message = Message(name, path, interface, member, signature=signature, body=list(body))
@@ -258,15 +262,15 @@ class LinuxChannel:
         except (TimeoutError, asyncio.CancelledError) as error:
             # Sent again, it would be shown twice as soon as the daemon goes on.
             self._late = call
-            call.add_done_callback(lambda call: self._answered_late(call, then))
+            call.add_done_callback(lambda call: self._answered_late(call, returns, then))
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise ChannelError(f"the notification daemon did not answer within {CALL_LIMIT:.0f} s") from None
         except (OSError, EOFError):
             raise ChannelError("the session bus closed the connection") from None
-        if reply.message_type is MessageType.ERROR:
+        if problem := _problem(reply, returns):
             self._refused()
-            raise ChannelError(_error_text(reply))
+            raise ChannelError(problem)
         then(reply)
         return reply
 
@@ -278,9 +282,9 @@ class LinuxChannel:
         if message.member == "NameOwnerChanged" and message.sender == BUS and message.body[0] == NAME:
             self._owner_changed(*message.body)
         elif self._daemon is not None and message.sender == self._daemon.owner:
-            if message.member == "ActionInvoked":
+            if (message.member, message.signature) == ("ActionInvoked", "us"):
                 self._invoked(*message.body)
-            elif message.member == "NotificationClosed":
+            elif (message.member, message.signature) == ("NotificationClosed", "uu"):
                 self._closed(*message.body)
 
     def _owner_changed(self, _name: str, before: str, after: str) -> None:
@@ -305,7 +309,10 @@ class LinuxChannel:
                     del self._shown[key]
 
 
-def _error_text(reply: Message) -> str:
+def _problem(reply: Message, returns: str) -> str:
+    """Why a reply is no answer; empty if it is one whose signature begins with `returns`."""
+    if reply.message_type is not MessageType.ERROR:
+        return "" if reply.signature.startswith(returns) else "the notification daemon gave an invalid answer"
     if (reply.error_name or "").endswith(("ServiceUnknown", "NameHasNoOwner")):
         return "no notification daemon runs in this session"
     return f"the notification daemon said {reply.error_name}"
