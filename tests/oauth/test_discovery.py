@@ -223,6 +223,12 @@ HOSTILE = [
     ("https://localhost", "on this machine"),
     ("https://[::1]", "on this machine"),
     ("https://2130706433", "on this machine"),
+    ("https://0x7f.1", "on this machine"),
+    ("https://0177.0.0.1", "on this machine"),
+    ("https://127.0.0%2e1", "is not a valid address"),  # browsers decode this and the next one
+    ("https://loc%61lhost", "is not a valid address"),
+    ("https://127\u30020\u30020\u30021", "is not a valid address"),
+    ("https://\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3", "is not a valid address"),
     ("https://10.0.0.1", "in a private network"),
     ("https://169.254.169.254", "in a private network"),
     ("https://[fd00::1]", "in a private network"),

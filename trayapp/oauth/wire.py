@@ -59,7 +59,8 @@ def url_problem(url: str) -> str:
         return "is not a valid address"
     if len(url) > URL_MAX:
         return "is too long"
-    if not URL_CHARACTERS.fullmatch(url) or not host:
+    # A browser decodes a host's percent signs: 127.0.0%2e1 would be judged as another one than it opens.
+    if not URL_CHARACTERS.fullmatch(url) or not host or ("%" in host and ":" not in host):
         return "is not a valid address"
     if parts.username is not None or parts.password is not None:
         return "must not hold a user name or password"
