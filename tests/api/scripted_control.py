@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from trayapp.api.controls import RejectedWorkload
+from trayapp.clients.connecting import ALL, Change, Row
+from trayapp.clients.connections import Connection, State
+from trayapp.clients.survey import Found
+from trayapp.clients.table import BY_NAME, Client
 from trayapp.core.checks import Check, Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.metrics import Counters
@@ -25,6 +30,12 @@ def view(name: str, status: Status = Status.RUNNING, *, signing_in: bool = False
     return WorkloadView(name, url, status, "", Health.HEALTHY, Colour.GREEN, Glyph.TICK, auth)
 
 
+def client_row(client: Client, names: Iterable[str], state: State = State.ABSENT) -> Row:
+    """A client that is installed, and has this to say of every workload."""
+    found = Found(client, Path("/home/ada/.client.json"), True)
+    return Row(found, "~/.client.json", tuple(Connection(name, name or "amberlight", state) for name in (*names, ALL)))
+
+
 @dataclass
 class FakeControl:
     """Answers with the attributes a test set; `calls` records what was asked, in order. Unknown names fail."""
@@ -36,6 +47,7 @@ class FakeControl:
     remove_gate: asyncio.Event | None = None
     removed: bool = True
     access: ClientAccess | None = None
+    clients_trouble: Problem | None = None
     counts: Counters = field(default_factory=lambda: Counters({}, {}, {}))
     paste_answer: Problem | None = None
     problems: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
@@ -78,6 +90,19 @@ class FakeControl:
 
     def aggregate(self) -> ClientAccess | None:
         return self.access
+
+    async def survey_clients(self) -> list[Row] | Problem:
+        return self.clients_trouble or [client_row(BY_NAME[name], self.views) for name in ("claude-code", "zed")]
+
+    async def connect_client(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
+        self.calls.append(("connect", client.name, *names, *(["replace"] if replace else [])))
+        row = client_row(client, self.views, State.CONNECTED)
+        return self.clients_trouble or Change(f"Connected to {client.title}.", True, ("Left alone.",), row)
+
+    async def disconnect_client(self, client: Client, names: Sequence[str]) -> Change | Problem:
+        self.calls.append(("disconnect", client.name, *names))
+        row = client_row(client, self.views)
+        return self.clients_trouble or Change(f"Disconnected from {client.title}.", True, (), row)
 
     def counted(self) -> Counters:
         return self.counts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.api.page_site import BASE, Site
 from trayapp.catalog.lookup import SERVERS
 

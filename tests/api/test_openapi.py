@@ -78,7 +78,7 @@ class Site:
     def operation(self, method: str, path: str) -> tuple[str, Mapping[str, Any]]:
         """The document's entry for this request; paths without a placeholder come first."""
         for template in sorted(self.document["paths"], key=lambda each: each.count("{")):
-            pattern = re.sub(r"\{name\}", "[^/]*", template)
+            pattern = re.sub(r"\{\w+\}", "[^/]*", template)
             if re.fullmatch(pattern, path.split("?")[0]) and method.lower() in self.document["paths"][template]:
                 return template, self.document["paths"][template][method.lower()]
         raise AssertionError(f"{method} {path} is not in the document")
@@ -218,6 +218,7 @@ async def every_answer(site: Site) -> None:
         await site.ask("GET", f"{one}/client")
         await site.ask("POST", f"{BASE}/workloads/clients", json={"names": ["github"]})
         await site.ask("GET", f"{BASE}/aggregate/client")
+    await every_answer_about_clients(site)
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})
     await site.ask("POST", f"{one}/reauthorize", json={"browser": False})  # the page is there already
     control.page = None
@@ -252,6 +253,19 @@ async def every_answer(site: Site) -> None:
     await site.ask("POST", f"{BASE}/workloads/delete", json={"names": ["github", "full"]})
 
 
+async def every_answer_about_clients(site: Site) -> None:
+    await site.ask("GET", f"{BASE}/clients")
+    for word, names in (("connect", {"names": ["github"], "replace": True}), ("disconnect", {"all": True})):
+        await site.ask("POST", f"{BASE}/clients/zed/{word}", json=names)
+        await site.ask("POST", f"{BASE}/clients/nobody/{word}", json=names)
+        await site.ask("POST", f"{BASE}/clients/zed/{word}", json={"names": ["nobody"]})
+    for kind in ("client_file", "no_proxy"):
+        site.control.clients_trouble = Problem(kind, "It can't be read.")
+        await site.ask("GET", f"{BASE}/clients")
+        await site.ask("POST", f"{BASE}/clients/zed/connect", json={"names": ["github"]})
+    site.control.clients_trouble = None
+
+
 async def test_every_answer_has_the_described_shape(site: Site) -> None:
     """Status, content type and JSON of each operation; no operation is left out."""
 
@@ -274,7 +288,7 @@ async def test_nobody_without_the_key_learns_more_than_health(site: Site) -> Non
     for path, methods in list(site.document["paths"].items()):
         for method, operation in methods.items():
             if operation.get("security") != []:
-                asked = path.replace("{name}", "github")
+                asked = path.replace("{name}", "github").replace("{client}", "zed")
                 await site.ask(method.upper(), asked, headers={"Authorization": "Bearer wrong"})
     assert {403} == {status for _, _, status in site.seen}
 
@@ -300,7 +314,7 @@ async def test_a_body_that_is_described_is_taken_and_no_other(site: Site) -> Non
         for method, operation in methods.items():
             if "requestBody" not in operation:
                 continue
-            asked = path.replace("{name}", "github")
+            asked = path.replace("{name}", "github").replace("{client}", "zed")
             body = operation["requestBody"]
             error = await site.ask(method.upper(), asked, json={"surprise": 1}, headers=own)
             assert "bad_request" == error["error"]
@@ -374,3 +388,70 @@ async def test_no_browser_gets_client_settings(site: Site) -> None:
     error = await site.ask("GET", f"{BASE}/workloads/github/client", headers={"Sec-Fetch-Site": "same-origin"})
 
     assert "forbidden" == error["error"]
+
+
+# --- clients' files --------------------------------------------------------------------------------------------------
+
+
+async def test_clients_and_what_they_have(site: Site) -> None:
+    """One row a client, with each workload and the entry over all."""
+
+    first, _ = (await site.ask("GET", f"{BASE}/clients"))["clients"]
+
+    assert ("claude-code", True, None, "absent") == (first["name"], first["installed"], first["problem"], first["all"])
+    assert [{"name": "github", "state": "absent", "entry": "github"}] == first["workloads"]
+    assert "new session" in first["restart"]
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"names": ["github", "github"]}, ["github"]),
+        ({"names": ["github"], "all": False}, ["github"]),
+        ({"names": ["github"], "all": True}, ["github", ""]),
+        ({"all": True}, [""]),
+    ],
+)
+async def test_connecting_a_client(site: Site, body: dict[str, object], names: list[str]) -> None:
+    """By its name or another name of it; entries that are not ours are left alone unless it is asked for."""
+
+    made = await site.ask("POST", f"{BASE}/clients/gemini/connect", json=body)
+    await site.ask("POST", f"{BASE}/clients/gemini-cli/connect", json={**body, "replace": True})
+    await site.ask("POST", f"{BASE}/clients/gemini-cli/disconnect", json=body)
+
+    assert ("Connected to Gemini CLI.", True, ["Left alone."]) == (made["message"], made["changed"], made["kept"])
+    assert "connected" == made["client"]["workloads"][0]["state"]
+    connect = ("connect", "gemini-cli", *names)
+    assert [connect, (*connect, "replace"), ("disconnect", "gemini-cli", *names)] == site.control.calls
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, "bad_request"),
+        ({"names": []}, "bad_request"),
+        ({"all": False}, "bad_request"),
+        ({"all": "yes"}, "bad_request"),
+        ({"names": ["Bad Name"]}, "bad_name"),
+        ({"names": ["github", "nobody"]}, "unknown_workload"),
+        ({"names": ["nobody"], "all": True}, "unknown_workload"),
+        ({"names": ["github"], "file": "/etc/passwd"}, "bad_request"),
+    ],
+)
+async def test_nothing_is_written_after_a_bad_request(site: Site, body: dict[str, object], error: str) -> None:
+    """A request names workloads, and nothing else: the file is the table's."""
+
+    for word in ("connect", "disconnect"):
+        assert error == (await site.ask("POST", f"{BASE}/clients/zed/{word}", json=body))["error"]
+    assert "unknown_client" == (await site.ask("POST", f"{BASE}/clients/x/connect", json={"all": True}))["error"]
+    assert [] == site.control.calls
+
+
+async def test_no_web_page_connects_a_client(site: Site) -> None:
+    """Not even one with the API key; that of the dashboard's own page may (tests/web)."""
+
+    page = {"Sec-Fetch-Site": "same-origin"}
+    for method, path in (("GET", "clients"), ("POST", "clients/zed/connect"), ("POST", "clients/zed/disconnect")):
+        asked = {"json": {"all": True}} if method == "POST" else {}
+        assert "forbidden" == (await site.ask(method, f"{BASE}/{path}", headers=page, **asked))["error"]
+    assert [] == site.control.calls

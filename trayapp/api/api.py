@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trayapp.api import catalog_search, openapi
+from trayapp.api.clients import ClientsApi, browser_refusal, refuse_browsers
 from trayapp.api.controls import Control
 from trayapp.api.events import Events
 from trayapp.api.history import History, HistoryReader, NoHistory
@@ -26,9 +27,7 @@ from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import PageSessions
 from trayapp.api.requested_sign_ins import RequestedSignIns
 from trayapp.api.schemas import KEYS
-from trayapp.clients.pasted import texts
 from trayapp.core import metrics
-from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.public import (
@@ -65,6 +64,7 @@ def routes(
 ) -> list[web.RouteDef]:
     """The routes that need a key, for `LoopbackServer(routes=…)`. `now` is any monotonic clock in seconds."""
     api = _Api(control, version, page_keys or PageKeys(), now)
+    clients = ClientsApi(control, api.detached, api.view, api.known)
     history = History(
         history_reader or NoHistory(), lambda: list(control.snapshot().workloads), lambda asked: api.view(asked).name
     )
@@ -84,9 +84,12 @@ def routes(
         "remove": api.remove,
         "status": api.status,
         "token": api.token,
-        "client": api.client,
-        "clients": api.clients,
-        "aggregate": api.aggregate,
+        "client": clients.one,
+        "clients": clients.several,
+        "aggregate": clients.aggregate,
+        "installed_clients": clients.installed,
+        "connect_client": clients.connect,
+        "disconnect_client": clients.disconnect,
         "retry": api.verb(Verb.RETRY),
         "stop": api.verb(Verb.PAUSE),
         "restart": api.verb(Verb.RESUME),
@@ -122,10 +125,10 @@ class _Api:
         self._page_keys = page_keys
         self._version = version
         self._now = now
-        self._sign_ins = RequestedSignIns(control, self._detached, now)
+        self._sign_ins = RequestedSignIns(control, self.detached, now)
         self._jobs: set[asyncio.Task[Any]] = set()
 
-    def _detached(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def detached(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a job to its end even if the client disconnects: only the waiting is cancelled."""
         task = asyncio.create_task(job, name=what)
         self._jobs.add(task)
@@ -172,7 +175,7 @@ class _Api:
             if not isinstance(value, str) or not value:
                 raise Refusal(400, "bad_request", f"The field {field} has to be there, and a string.", field=field)
         given = {key: value for key, value in keys.items() if value is not None}
-        rejected = await asyncio.shield(self._detached(f"add {name}", self._control.add(str(name), given)))
+        rejected = await asyncio.shield(self.detached(f"add {name}", self._control.add(str(name), given)))
         if rejected is not None:
             raise Refusal(rejected.status, rejected.code, rejected.message, field=rejected.field)
         return json_reply(self._row(request, self._control.snapshot().workloads[str(name)]), 201)
@@ -214,7 +217,10 @@ class _Api:
 
     async def _names(self, request: web.Request) -> list[str]:
         """The body's `{"names": [...]}` without duplicates. Raises `Refusal` if any is wrong; there are no groups."""
-        names = (await read_object(request, {"names": list})).get("names")
+        return self.known((await read_object(request, {"names": list})).get("names"))
+
+    def known(self, names: object) -> list[str]:
+        """These names, each once. Raises `Refusal` if any is wrong."""
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise Refusal(400, "bad_request", "The field names has to be a list of names of workloads.")
         known = self._control.snapshot().workloads
@@ -232,8 +238,8 @@ class _Api:
 
     async def token(self, request: web.Request) -> web.Response:
         if request.get(PAGE, False):
-            raise _browser_refusal()
-        _refuse_browsers(request)
+            raise browser_refusal()
+        refuse_browsers(request)
         view = self.view(request)
         validity = _seconds(request, "min_validity", MIN_VALIDITY, MIN_VALIDITY_MAX)
         answer = await self._control.token(view.name, validity, _seconds(request, "wait", 0.0, WAIT_MAX))
@@ -242,25 +248,6 @@ class _Api:
             return json_reply(unavailable_json(answer), 503, headers)
         token = answer.value.reveal()
         return json_reply({"access_token": token, "token_type": "Bearer", "expires_at": rfc3339(answer.expires_wall)})
-
-    async def client(self, request: web.Request) -> web.Response:
-        if not request.get(PAGE, False):  # the dashboard may copy it for a person
-            _refuse_browsers(request)
-        return _client_settings(await self._control.client(self.view(request).name))
-
-    async def clients(self, request: web.Request) -> web.Response:
-        names = await self._names(request)
-        if not request.get(PAGE, False):
-            _refuse_browsers(request)
-        found = await self._control.clients(names)
-        if found is None:
-            raise _no_proxy()
-        return json_reply({"clients": [_access_json(each) for each in found]})
-
-    async def aggregate(self, request: web.Request) -> web.Response:
-        if not request.get(PAGE, False):
-            _refuse_browsers(request)
-        return _client_settings(self._control.aggregate())
 
     async def reauthorize(self, request: web.Request) -> web.Response:
         view = self.view(request)
@@ -280,9 +267,7 @@ class _Api:
         if not isinstance(text, str) or not SECRET.fullmatch(text):
             raise Refusal(400, "bad_request", "The field client_secret has to hold printable ASCII, or nothing at all.")
         problem = await asyncio.shield(
-            self._detached(
-                f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None)
-            )
+            self.detached(f"secret of {view.name}", self._control.set_secret(view.name, Secret(text) if text else None))
         )
         if problem is not None:
             raise Refusal(409, problem.kind, problem.summary)
@@ -313,17 +298,17 @@ class _Api:
         return empty_reply(202)
 
     async def _remove(self, name: str) -> bool:
-        found = await asyncio.shield(self._detached(f"remove {name}", self._control.remove(name)))
+        found = await asyncio.shield(self.detached(f"remove {name}", self._control.remove(name)))
         self._sign_ins.forget(name)
         return found
 
     async def reload(self, request: web.Request) -> web.Response:
         await read_object(request, {})
-        errors, warnings = await asyncio.shield(self._detached("reload", self._control.reload()))
+        errors, warnings = await asyncio.shield(self.detached("reload", self._control.reload()))
         return json_reply({"ok": not errors, "errors": errors, "warnings": warnings})
 
     async def doctor(self, request: web.Request) -> web.Response:
-        return json_reply(asdict(await asyncio.shield(self._detached("doctor", self._control.report()))))
+        return json_reply(asdict(await asyncio.shield(self.detached("doctor", self._control.report()))))
 
     async def app(self, request: web.Request) -> web.Response:
         return json_reply(app_json(self._control.snapshot(), self._version, self._control.started_at))
@@ -337,28 +322,6 @@ class _Api:
         await read_object(request, {})
         self._control.quit()
         return empty_reply(202)
-
-
-def _client_settings(access: ClientAccess | None) -> web.Response:
-    """How a program reaches the proxy, with the ready text for each known program."""
-    if access is None:
-        raise _no_proxy()
-    return json_reply({**_access_json(access), "settings": texts(access)})
-
-
-def _access_json(access: ClientAccess) -> Json:
-    return {
-        "name": access.name,
-        "url": access.url,
-        "headers": access.headers(),
-        "lasting": access.lasting,
-        "transport": "sse" if access.sse else "http",
-        "command": list(access.command),
-    }
-
-
-def _no_proxy() -> Refusal:
-    return Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
 
 
 def _unknown() -> Refusal:
@@ -375,16 +338,6 @@ def _name(request: web.Request) -> str:
 def _bad_name() -> Refusal:
     rule = "1 to 63 of a-z, 0-9, _ and -, the first a letter or digit"
     return Refusal(400, "bad_name", f"A workload's name is {rule}.")
-
-
-def _refuse_browsers(request: web.Request) -> None:
-    """Raise `Refusal` for a browser's request: no page gets this, not even one with the API key (SECURITY.md 33)."""
-    if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-        raise _browser_refusal()
-
-
-def _browser_refusal() -> Refusal:
-    return Refusal(403, "forbidden", "No browser gets this, not even with the right key.")
 
 
 def _flag(request: web.Request, key: str) -> bool:

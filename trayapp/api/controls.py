@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from trayapp.clients.connecting import Change, Row
+from trayapp.clients.table import Client
 from trayapp.core import metrics
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
@@ -58,6 +60,19 @@ class Control(Protocol):
 
     def aggregate(self) -> ClientAccess | None:
         """The same for `/mcp`, which serves all workloads."""
+        ...
+
+    async def survey_clients(self) -> list[Row] | Problem:
+        """Each client of the table, with what it has of each workload."""
+        ...
+
+    async def connect_client(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
+        """Write entries for these workloads (`ALL`: one over all) into the client's file; one that is not ours is
+        replaced only with `replace`."""
+        ...
+
+    async def disconnect_client(self, client: Client, names: Sequence[str]) -> Change | Problem:
+        """Take our entries for these workloads out of the client's file."""
         ...
 
     def counted(self) -> metrics.Counters:

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from trayapp.api.schemas import FLAG, KEYS, NAME, SCHEMAS, TEXT, array, ref
+from trayapp.clients.table import TABLE
 from trayapp.core.public import Json
 from trayapp.server.replies import BODY_MAX
 
@@ -24,7 +25,7 @@ ONE = ALL + "/{name}"
 _REFUSALS = {
     400: "A parameter, a name or the body is not as it has to be; the message names it.",
     403: "The key is missing or wrong, or a web page asked.",
-    404: "There is no workload of this name.",
+    404: "There is no workload, or no client, of this name.",
     408: "The body took too long.",
     409: "It cannot be done as things are now; the message says why.",
     413: f"The body is larger than {BODY_MAX} bytes.",
@@ -182,6 +183,33 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: ref("ClientAccess")},
         refusals=(503,),
     ),
+    Operation(
+        "installed_clients",
+        "GET",
+        f"{BASE}/clients",
+        "MCP clients, and what their files say of each workload. No web page gets it but our own.",
+        {200: ref("Clients")},
+        refusals=(409, 503),
+    ),
+    Operation(
+        "connect_client",
+        "POST",
+        f"{BASE}/clients/{{client}}/connect",
+        "Write these workloads into the client's file, and with `all` one entry over all of them. An entry that is not "
+        "Amberlight's is replaced only with `replace`. No web page may but our own.",
+        {200: ref("ClientChange")},
+        body={"names": array(NAME), "all": FLAG, "replace": FLAG},
+        refusals=(404, 409, 503),
+    ),
+    Operation(
+        "disconnect_client",
+        "POST",
+        f"{BASE}/clients/{{client}}/disconnect",
+        "Take Amberlight's entries for these workloads out of the client's file, and with `all` the one over all.",
+        {200: ref("ClientChange")},
+        body={"names": array(NAME), "all": FLAG},
+        refusals=(404, 409, 503),
+    ),
     _click("retry", f"{ONE}/retry", "Try to refresh it now."),
     _click("stop", f"{ONE}/stop", "Pause it: no attempts, no tokens."),
     _click("restart", f"{ONE}/restart", "Resume it."),
@@ -296,8 +324,12 @@ def _operation_object(operation: Operation) -> Json:
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
-    found = "{name}" in operation.path
-    return [{"name": "name", "in": "path", "required": True, "schema": NAME}] if found else []
+    shapes = {"name": NAME, "client": {"type": "string", "enum": [client.name for client in TABLE]}}
+    return [
+        {"name": name, "in": "path", "required": True, "schema": shape}
+        for name, shape in shapes.items()
+        if f"{{{name}}}" in operation.path
+    ]
 
 
 def _header_parameters(operation: Operation) -> list[Json]:

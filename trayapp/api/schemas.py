@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from enum import StrEnum
 
+from trayapp.clients.connections import State
 from trayapp.core.advice import ACTIONS
 from trayapp.core.model import BrowserFault, Policy, Spec, Trigger
 from trayapp.core.presentation import Colour, Glyph
@@ -221,6 +222,29 @@ SCHEMAS: Mapping[str, Json] = {
             "notes": {**TEXT, "description": "What to know beforehand, in plain sentences; may be empty."},
             "source": TEXT,
         },
+    ),
+    "Clients": object_of("The clients of the table, installed or not.", {"clients": array(ref("Client"))}),
+    "Client": object_of(
+        "One MCP client. `problem`: why its file can't be read. `restart`: what to do after a change, if anything.",
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "file": TEXT,
+            "installed": FLAG,
+            "problem": nullable(TEXT),
+            "restart": TEXT,
+            "workloads": array(
+                object_of(
+                    "What its file says of one workload; `entry` is the name there, or would be.",
+                    {"name": NAME, "state": enum_of(State), "entry": TEXT},
+                )
+            ),
+            "all": {**nullable(enum_of(State)), "description": "The same of the one entry over all workloads."},
+        },
+    ),
+    "ClientChange": object_of(
+        "What was done. `message` says it, and what to restart; `kept` what was left alone, a sentence each.",
+        {"message": TEXT, "changed": FLAG, "kept": array(TEXT), "client": ref("Client")},
     ),
     "Unavailable": object_of(
         "Why there is no token; `Retry-After` says when to ask again.",

@@ -51,11 +51,23 @@ class ClientAddresses:
 
     async def several(self, names: Sequence[str]) -> list[ClientAccess] | None:
         """The same for several workloads, whose keys are made in one write; None while nothing listens."""
+        if (found := self.all_known(names)) is None:
+            return None
+        spoken = await asyncio.gather(*(self._speaks_sse(each.name) for each in found))
+        return [replace(each, sse=sse) for each, sse in zip(found, spoken, strict=True)]
+
+    def all_known(self, names: Sequence[str]) -> list[ClientAccess] | None:
+        """The same without asking any server for its transport."""
         specs = [spec for name in names if (spec := self._spec(name)) is not None]
         self._keys.make([spec.name for spec in specs if spec.require_key])
         program = client_command("stdio")
-        found = await asyncio.gather(*(self.transport(name, program) for name in names))
+        found = [self.workload(spec.name, program) for spec in specs]
         return [each for each in found if each is not None] if self._server() is not None else None
+
+    def lasting(self) -> bool:
+        """Whether the addresses are the same after a restart."""
+        server = self._server()
+        return server is not None and self._is_lasting(server)
 
     def aggregate(self) -> ClientAccess | None:
         """How a client reaches all workloads at one URL; None while nothing listens."""

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from trayapp.api.controls import RejectedWorkload
 from trayapp.app import add_workload
+from trayapp.app.client_files import ClientFiles
+from trayapp.clients.connecting import Change, Row
+from trayapp.clients.table import Client
 from trayapp.config.paths import Paths
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
@@ -45,6 +48,7 @@ class AppCalls:
     client: Callable[[str], Awaitable[ClientAccess | None]]
     clients: Callable[[Sequence[str]], Awaitable[list[ClientAccess] | None]]
     aggregate: Callable[[], ClientAccess | None]
+    client_files: ClientFiles
     counted: Callable[[], Counters]
     read_configuration: Callable[[], Awaitable[tuple[list[str], list[str]]]]
     sources: Callable[[], list[str]]
@@ -95,6 +99,18 @@ class AppControl:
     def aggregate(self) -> ClientAccess | None:
         """How a client on this machine reaches all workloads at one URL."""
         return self._app.aggregate()
+
+    async def survey_clients(self) -> list[Row] | Problem:
+        """Each client of the table, with what it has of each workload."""
+        return await self._app.client_files.survey()
+
+    async def connect_client(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
+        """Write entries for these workloads into the client's file."""
+        return await self._app.client_files.connect(client, names, replace=replace)
+
+    async def disconnect_client(self, client: Client, names: Sequence[str]) -> Change | Problem:
+        """Take our entries for these workloads out of the client's file."""
+        return await self._app.client_files.disconnect(client, names)
 
     def counted(self) -> Counters:
         """The counters of `/metrics`."""

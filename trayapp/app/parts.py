@@ -14,8 +14,16 @@ from trayapp.app.start_at_login import system_autostart
 if TYPE_CHECKING:
     from trayapp.app.control import AppControl
     from trayapp.autostart import Autostart
+    from trayapp.clients.places import Machine
     from trayapp.core.snapshot import Snapshot
     from trayapp.vault.keystore import Keystore, MemoryKeystore
+
+
+def this_machine() -> Machine:
+    """The machine that this runs on."""
+    from trayapp.clients.places import Machine
+
+    return Machine.this()
 
 
 @dataclass(slots=True)
@@ -30,3 +38,4 @@ class Parts:
     announce: Callable[[Path], None] | None = None  # tells other processes in which directory server.json is
     notifications: bool = True
     autostart: Callable[[], Autostart] | None = system_autostart  # None: not offered in the menu
+    machine: Callable[[], Machine] | None = this_machine  # where clients' files are; None: they are left alone

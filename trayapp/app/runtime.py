@@ -23,6 +23,7 @@ from trayapp.api.pages import Pages
 from trayapp.api.reauthorize_page import ReauthorizePage
 from trayapp.app.app_actions import AppActions
 from trayapp.app.client_addresses import ClientAddresses
+from trayapp.app.client_files import ClientFiles
 from trayapp.app.configuration import ConfigurationReader
 from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
@@ -123,7 +124,7 @@ class Runtime:
             self.engine.wake,
         )
         self.configuration = ConfigurationReader(
-            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._has_read
+            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._has_read, self._make_keys
         )
         self.notifier = Notifier(
             self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
@@ -140,6 +141,7 @@ class Runtime:
             self.keys,
             lambda name: self.proxy.transports.speaks_sse(name),
         )
+        self.client_files = ClientFiles(parts.machine, paths.state_dir, self.clients, self.engine)
         self.diagnostics = Diagnostics(
             self.engine,
             self.keystore,
@@ -198,6 +200,7 @@ class Runtime:
             client=self.clients.transport,
             clients=self.clients.several,
             aggregate=self.clients.aggregate,
+            client_files=self.client_files,
             counted=self._counters,
             read_configuration=self.configuration.read,
             sources=self.diagnostics.sources,
@@ -258,9 +261,10 @@ class Runtime:
             ("the pages of sign-ins", self.sign_in.close),
             ("the notifications", self.notifier.close),
             ("starting at login", self.at_login.close),
+            ("the clients' files", self.client_files.close),
             ("the configuration", self.configuration.close),
             ("the keyring", self.keystore.close),
-            ("the history", self._record_stop),
+            ("the history", lambda: self.timeline.stopped(self.clock.now().wall)),
             ("state.db", self.journal.close),
         ):
             if closing is None:
@@ -272,9 +276,6 @@ class Runtime:
                 log.warning("%s did not end in time and is left behind", what)
             except Exception:  # the others still have to be closed
                 log.exception("%s did not end well", what)
-
-    async def _record_stop(self) -> None:
-        await self.timeline.stopped(self.clock.now().wall)
 
     async def _serve(self) -> None:
         """Listen on the configured port, or on any if it is taken. Without a server the rest of the app runs on."""
@@ -347,6 +348,11 @@ class Runtime:
 
     def _has_read(self) -> None:
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
+
+    def _make_keys(self, specs: Collection[Spec]) -> None:
+        """`amberlight stdio` looks for its key in the file, and has no way to ask for one."""
+        if specs:
+            self.keys.make([KEY, *(spec.name for spec in specs if spec.require_key)])
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._tray is not None:

@@ -94,14 +94,16 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
         if not names:
             continue
         any_found = True
-        done = f"Disconnected {joined(names)} from {client.title} ({_short(found.file)})."
+        done = clean(connecting.disconnected_text(client, names, _short(found.file)))
         code = max(code, _apply(arguments, paths, found, connecting.drop_all(client, wanted), done))
     if not any_found:
         print_line("Nothing of Amberlight's is there.")
     return code
 
 
-def connect_names(paths: Paths, client: Client, names: Sequence[str], *, replace: bool = False) -> int:
+def connect_names(
+    paths: Paths, client: Client, names: Sequence[str], *, replace: bool = False, stdio: bool = False
+) -> int:
     """`connect CLIENT NAME…` for other commands; `replace` as if the person had agreed to it."""
     given = argparse.Namespace(
         client=client.name,
@@ -109,7 +111,7 @@ def connect_names(paths: Paths, client: Client, names: Sequence[str], *, replace
         all=False,
         project=None,
         dry_run=False,
-        stdio=False,
+        stdio=stdio,
         replace=replace,
         format="text",
     )
@@ -248,8 +250,7 @@ def _write(
 ) -> int:
     client = found.client
     names = [access.name for access in targets.values()]
-    hint = f" {client.restart}" if client.restart else ""
-    done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
+    done = clean(connecting.connected_text(client, names, _short(found.file)))
     return _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
 
 
@@ -273,7 +274,7 @@ def _apply(
             return OK
         print_line(done)
         if written is Written.OVERWRITTEN:
-            print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
+            print_error(f"amberlight: {connecting.overwritten_text(found.client)}")
             return FAILED
     except (FileError, EditError) as error:
         print_error(f"amberlight: {clean(error)}.")

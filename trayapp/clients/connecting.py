@@ -6,7 +6,7 @@ Used by the command and by the app; prints nothing. All of it reads and writes f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -15,7 +15,9 @@ from trayapp.clients import edits, entries
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connections import Connection, State, connection, own_entries
 from trayapp.clients.entries import ALL_NAME, Access
-from trayapp.clients.survey import Found
+from trayapp.clients.files import FileError
+from trayapp.clients.places import Machine
+from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
 
@@ -125,3 +127,102 @@ def short(file: Path, home: Path) -> str:
         return f"~/{file.relative_to(home).as_posix()}"
     except ValueError:
         return str(file)
+
+
+# --- as values, for the app ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One client with what its file says of each workload, and of all at once (`ALL`)."""
+
+    found: Found
+    place: str  # its file, as people write it
+    connections: tuple[Connection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `connect` or `disconnect` did: a sentence for the person, what was left as it is, and the client then."""
+
+    message: str
+    changed: bool
+    kept: tuple[str, ...]  # a sentence each
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The workloads that it is about. `accesses` and `urls` are of all that there are, and of `ALL`."""
+
+    accesses: Mapping[str, Access]
+    urls: Mapping[str, str]
+    names: Collection[str] = ()
+
+
+def rows(machine: Machine, wanted: Wanted) -> list[Row]:
+    """Each client of the table, installed or not."""
+    return [_row(machine, found, wanted) for found in survey(machine)]
+
+
+def connect(machine: Machine, changes: Changes, client: Client, wanted: Wanted, *, replace: bool) -> Change:
+    """Write entries for these workloads; one that is not ours is replaced only with `replace`.
+
+    Raises `FileError` or `EditError`; then the file is as it was.
+    """
+    found = _readable(machine, client)
+    accesses = {name: wanted.accesses[name] for name in wanted.names}
+    planned = plan(found, accesses, wanted.urls, lambda there: replace)
+    kept = tuple(kept_because(client.title, there) for there in planned.kept)
+    if not planned.targets:
+        return Change("", False, kept, _row(machine, found, wanted))
+    written = write(changes, client, found.file, put_all(client, planned.targets))
+    names = [access.name for access in planned.targets.values()]
+    message = connected_text(client, names, short(found.file, machine.home))
+    return _change(machine, client, wanted, written, message, kept)
+
+
+def disconnect(machine: Machine, changes: Changes, client: Client, wanted: Wanted) -> Change:
+    """Take our entries for these workloads out. Raises `FileError` or `EditError`; then the file is as it was."""
+    found = _readable(machine, client)
+    names = [each.name for each in own_entries(found.entries, wanted.names)]
+    message = disconnected_text(client, names, short(found.file, machine.home))
+    written = write(changes, client, found.file, drop_all(client, wanted.names)) if names else Written.UNCHANGED
+    return _change(machine, client, wanted, written, message, ())
+
+
+def connected_text(client: Client, names: Sequence[str], place: str) -> str:
+    """What was done, and what to restart."""
+    return f"Connected {joined(names)} to {client.title} ({place}). {client.restart}".rstrip()
+
+
+def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:
+    """What was done."""
+    return f"Disconnected {joined(names)} from {client.title} ({place})."
+
+
+def overwritten_text(client: Client) -> str:
+    """Why the change did not last."""
+    return f"{client.title} wrote its file again. Quit it and try once more."
+
+
+def _readable(machine: Machine, client: Client) -> Found:
+    found = look(machine, client)
+    if found.problem:
+        raise FileError(found.problem)
+    return found
+
+
+def _change(
+    machine: Machine, client: Client, wanted: Wanted, written: Written, message: str, kept: tuple[str, ...]
+) -> Change:
+    if written is Written.OVERWRITTEN:
+        raise FileError(overwritten_text(client).removesuffix("."))
+    then = _row(machine, look(machine, client), wanted)
+    if written is Written.UNCHANGED:
+        return Change(f"{then.place} says so already. Nothing was changed.", False, kept, then)
+    return Change(message, True, kept, then)
+
+
+def _row(machine: Machine, found: Found, wanted: Wanted) -> Row:
+    return Row(found, short(found.file, machine.home), tuple(connections(found, wanted.accesses, wanted.urls)))

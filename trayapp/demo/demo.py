@@ -67,6 +67,7 @@ def run(*, tray: bool, fast: bool, exit_when_done: bool, as_json: bool) -> int:
                 on_snapshot=narrator.show,
                 notifications=tray,
                 autostart=None,
+                machine=None,
             ),
         )
         _sign_in_all(keystore, servers)

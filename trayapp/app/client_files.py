@@ -1,0 +1,113 @@
+"""The clients on this machine for the dashboard: which workloads each has, and connecting and disconnecting them.
+
+Their files are read and written in a worker thread with a limit; everything else happens on the engine's loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from trayapp.app.client_addresses import ClientAddresses
+from trayapp.clients import connecting
+from trayapp.clients.changes import Changes
+from trayapp.clients.connecting import ALL, Change, Row, Wanted, own_access
+from trayapp.clients.edits import EditError
+from trayapp.clients.files import FileError
+from trayapp.clients.places import Machine
+from trayapp.clients.table import Client
+from trayapp.core.client_settings import ClientAccess
+from trayapp.core.model import Problem, Spec
+from trayapp.system.worker import ClosedError, HangingError, Worker
+
+LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
+
+NO_PROXY = Problem("no_proxy", "Amberlight doesn't listen on this machine. See: amberlight doctor")
+NOT_LASTING = Problem(
+    "not_lasting",
+    "Amberlight isn't on its configured port, so its address changes with the next start. See: amberlight doctor",
+)
+NOT_HERE = Problem("not_here", "Clients can't be connected here: this Amberlight is for a demonstration only.")
+HANGING = Problem("hanging", "A client's file can't be reached: its disk or network share isn't responding.")
+
+T = TypeVar("T")
+
+
+class Workloads(Protocol):
+    """What is needed of the engine."""
+
+    @property
+    def workloads(self) -> Mapping[str, object]: ...
+
+    def spec(self, name: str) -> Spec | None: ...
+
+
+class ClientFiles:
+    """Belongs to the engine's loop. `machine` is None where clients are left alone: the demo."""
+
+    def __init__(
+        self,
+        machine: Callable[[], Machine] | None,
+        state_dir: Path,
+        addresses: ClientAddresses,
+        engine: Workloads,
+    ) -> None:
+        self._machine = machine
+        self._changes = Changes(state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
+        self._addresses = addresses
+        self._engine = engine
+        self._worker = Worker("clients", LIMIT)
+
+    async def survey(self) -> list[Row] | Problem:
+        """Each client of the table, with what it has of each workload."""
+        wanted = self._wanted(())
+        if isinstance(wanted, Problem):
+            return wanted
+        return await self._run(lambda machine: connecting.rows(machine, wanted))
+
+    async def connect(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
+        """Write entries for these workloads (`ALL`: one over all) into the client's file."""
+        accesses = await self._addresses.several([name for name in names if name != ALL])
+        wanted = self._wanted(names, accesses or ())
+        if isinstance(wanted, Problem):
+            return wanted
+        if not self._addresses.lasting():
+            return NOT_LASTING
+        return await self._run(
+            lambda machine: connecting.connect(machine, self._changes, client, wanted, replace=replace)
+        )
+
+    async def disconnect(self, client: Client, names: Sequence[str]) -> Change | Problem:
+        """Take our entries for these workloads out of the client's file."""
+        wanted = self._wanted(names)
+        if isinstance(wanted, Problem):
+            return wanted
+        return await self._run(lambda machine: connecting.disconnect(machine, self._changes, client, wanted))
+
+    def _wanted(self, names: Sequence[str], known: Iterable[ClientAccess] = ()) -> Wanted | Problem:
+        """With `known`, whose transport has been found out; that of the others doesn't matter here."""
+        together = self._addresses.aggregate()
+        found = None if together is None else self._addresses.all_known(sorted(self._engine.workloads))
+        if together is None or found is None:
+            return NO_PROXY
+        accesses = {each.name: own_access(each) for each in (*found, *known)}
+        specs = {name: spec for name in accesses if (spec := self._engine.spec(name)) is not None}
+        urls = {name: spec.url for name, spec in specs.items()}
+        return Wanted({**accesses, ALL: own_access(together)}, urls, names)
+
+    async def _run(self, job: Callable[[Machine], T]) -> T | Problem:
+        machine = self._machine
+        if machine is None:
+            return NOT_HERE
+        try:
+            return await self._worker.run(lambda: job(machine()))
+        except (FileError, EditError) as error:
+            return Problem("client_file", f"{error}.")
+        except (HangingError, ClosedError):
+            return HANGING
+
+    async def close(self) -> None:
+        """End the worker thread."""
+        await self._worker.close()
