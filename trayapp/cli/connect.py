@@ -94,7 +94,7 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
         if not names:
             continue
         any_found = True
-        done = clean(connecting.disconnected_text(client, names, _short(found.file)))
+        done = f"Disconnected {joined(names)} from {client.title} ({_short(found.file)})."
         code = max(code, _apply(arguments, paths, found, connecting.drop_all(client, wanted), done))
     if not any_found:
         print_line("Nothing of Amberlight's is there.")
@@ -250,7 +250,8 @@ def _write(
 ) -> int:
     client = found.client
     names = [access.name for access in targets.values()]
-    done = clean(connecting.connected_text(client, names, _short(found.file)))
+    hint = f" {client.restart}" if client.restart else ""
+    done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
     return _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
 
 
@@ -274,7 +275,7 @@ def _apply(
             return OK
         print_line(done)
         if written is Written.OVERWRITTEN:
-            print_error(f"amberlight: {connecting.overwritten_text(found.client)}")
+            print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
             return FAILED
     except (FileError, EditError) as error:
         print_error(f"amberlight: {clean(error)}.")
