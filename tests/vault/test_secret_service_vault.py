@@ -18,7 +18,7 @@ from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault import vaults
 from trayapp.vault.keystore import Keystore, trouble_of
-from trayapp.vault.secret_connection import LockedError, NoCollectionError, ServiceError
+from trayapp.vault.secret_errors import LockedError, NoCollectionError, ServiceError
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]

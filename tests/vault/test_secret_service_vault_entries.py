@@ -12,7 +12,7 @@ from tests.vault.secret_service import SecretService
 from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.secret_connection import LockedError
+from trayapp.vault.secret_errors import LockedError
 from trayapp.vault.secret_service_vault import SecretServiceVault
 
 pytestmark = [pytest.mark.desktop, pytest.mark.skipif(sys.platform != "linux", reason="the Secret Service is Linux's")]

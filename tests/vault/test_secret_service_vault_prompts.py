@@ -14,7 +14,7 @@ from trayapp.core.model import Trouble
 from trayapp.engine.ports import StoredLogin
 from trayapp.vault import secret_connection
 from trayapp.vault.keystore import Keystore
-from trayapp.vault.secret_connection import LockedError, NoCollectionError
+from trayapp.vault.secret_errors import LockedError, NoCollectionError
 from trayapp.vault.secret_naming import APPLICATION
 from trayapp.vault.secret_service_vault import SecretServiceVault
 

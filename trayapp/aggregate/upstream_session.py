@@ -34,6 +34,7 @@ from trayapp import __version__
 from trayapp.aggregate.availability import BlockedError, refusal
 from trayapp.aggregate.feed import NO_TLS, ProxyAccess
 from trayapp.aggregate.legacy_sse import legacy_sse_client
+from trayapp.aggregate.request_traces import RequestTrace, broken, ended, leaves, parsed, type_names
 from trayapp.mcp import blocked
 from trayapp.mcp.answers import SERVER
 from trayapp.mcp.lost import lost
@@ -50,22 +51,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 NotificationHandler = Callable[[str, types.ServerNotification], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class RequestTrace:
-    """What became of one request on the wire. Found through a context variable, which the SDK preserves."""
-
-    sent: bool = False
-    status: int = 0  # HTTP status, if it is an error
-    raw: bytes = b""
-    body: object = None  # JSON, or text
-    retry_after: str | None = None
-
-    @property
-    def answered_by_mcp(self) -> bool:
-        """Whether the error is one of JSON-RPC, which the SDK raises as it is."""
-        return isinstance(self.body, dict) and isinstance(self.body.get("error"), dict) and "jsonrpc" in self.body
 
 
 _trace: ContextVar[RequestTrace | None] = ContextVar("trace", default=None)
@@ -181,18 +166,18 @@ class UpstreamSession:
                 live.called = live.called or (call and isinstance(result, dict) and result.get("isError") is not True)
                 return result
             except MCPError as error:
-                ended, unknown = _ended(error), _unknown_session(trace, error, live)
-                if ended or unknown:
+                over, unknown = ended(error), _unknown_session(trace, error, live)
+                if over or unknown:
                     self._drop(live)
                 if attempt == 1 and trace.status == 403 and await self._has_new_key(live):
                     continue
                 if unknown and call and live.called:
                     raise BlockedError(blocked.session_restarted(self.name)) from None
-                if attempt == 1 and (unknown or (ended and not trace.sent)):
+                if attempt == 1 and (unknown or (over and not trace.sent)):
                     continue
                 if trace.status and not trace.answered_by_mcp:
                     raise self._refusal(trace) from None
-                if _broken(error):
+                if broken(error):
                     raise BlockedError(blocked.fate_unknown(self.name)) from None
                 raise
             finally:
@@ -257,7 +242,7 @@ class UpstreamSession:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - the SDK raises exception groups; none may end this process
-            log.info("%s: the session ended (%s)", self.name, _type_names(error))
+            log.info("%s: the session ended (%s)", self.name, type_names(error))
             if not opened.done():
                 opened.set_exception(self._open_failure(trace, error))
         finally:
@@ -270,7 +255,7 @@ class UpstreamSession:
         try:
             return await stack.enter_async_context(self._streamable(access))
         except (MCPError, ExceptionGroup) as error:  # the SDK's task groups may wrap it in a group
-            if trace.status not in NOT_STREAMABLE or not all(isinstance(leaf, MCPError) for leaf in _leaves(error)):
+            if trace.status not in NOT_STREAMABLE or not all(isinstance(leaf, MCPError) for leaf in leaves(error)):
                 raise
         trace.status = 0
         return await stack.enter_async_context(self._sse(access))
@@ -324,7 +309,7 @@ class UpstreamSession:
             trace.retry_after = response.headers.get("Retry-After")
             with contextlib.suppress(httpx2.HTTPError):
                 trace.raw = (await response.aread())[:ERROR_MAX]
-            trace.body = _parsed(trace.raw)
+            trace.body = parsed(trace.raw)
 
         return httpx2.AsyncClient(
             headers=access.headers,
@@ -365,13 +350,13 @@ class UpstreamSession:
     def _open_failure(self, trace: RequestTrace, error: BaseException) -> Exception:
         if trace.status and not trace.answered_by_mcp:
             return self._refusal(trace)
-        leaves = _leaves(error)
-        said = next((leaf.message for leaf in leaves if isinstance(leaf, MCPError)), "")
-        answer = next((leaf.response for leaf in leaves if isinstance(leaf, httpx2.HTTPStatusError)), None)
+        found = leaves(error)
+        said = next((leaf.message for leaf in found if isinstance(leaf, MCPError)), "")
+        answer = next((leaf.response for leaf in found if isinstance(leaf, httpx2.HTTPStatusError)), None)
         if not said and answer is not None:
-            body = _parsed(answer.content[:ERROR_MAX]) if answer.is_stream_consumed else None
+            body = parsed(answer.content[:ERROR_MAX]) if answer.is_stream_consumed else None
             return BlockedError(refusal(self.name, answer.status_code, body, answer.headers.get("Retry-After")))
-        return BlockedError(blocked.no_session(self.name, said or f"it is no MCP server ({_type_names(error)})"))
+        return BlockedError(blocked.no_session(self.name, said or f"it is no MCP server ({type_names(error)})"))
 
     def _explained(self, error: MCPError, live: OpenSession) -> MCPError:
         """The server's error, with what was missing."""
@@ -396,33 +381,3 @@ def _unknown_session(trace: RequestTrace, error: MCPError, live: OpenSession) ->
     if live.session.initialize_result is None:
         return False
     return lost(trace.status, trace.raw) or (live.legacy and trace.status == 400)
-
-
-def _ended(error: MCPError) -> bool:
-    """Whether the session's connection ended, for everybody. Many servers use the code for errors of their own."""
-    return error.code == types.CONNECTION_CLOSED and error.message.startswith("Connection closed")
-
-
-def _broken(error: MCPError) -> bool:
-    """The same, or only this request's answer broke off."""
-    return error.code == types.CONNECTION_CLOSED and error.message.startswith(("Connection closed", "SSE stream"))
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        found: object = json.loads(body)
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
-    return found
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The exceptions in a group, nested groups included."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
-
-
-def _type_names(error: BaseException) -> str:
-    """The exceptions' types. Their texts may quote URLs."""
-    return ", ".join(sorted({type(leaf).__name__ for leaf in _leaves(error)}))

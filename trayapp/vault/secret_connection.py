@@ -15,6 +15,7 @@ from dbus_fast import Message, MessageType, Variant
 
 from trayapp.system.dbus import BUS, BUS_PATH, PROPERTIES, SessionBus
 from trayapp.vault import kwallet
+from trayapp.vault.secret_errors import LockedError, NoCollectionError, ServiceError
 from trayapp.vault.secret_naming import APPLICATION_ATTRIBUTE, DEFAULT_COLLECTION, Naming
 from trayapp.vault.secret_session import Session, open_session
 from trayapp.vault.unlock_watcher import COLLECTION, OWNER_RULE, ROOT, SERVICE, ask
@@ -42,28 +43,6 @@ PROMPT_RULES = (
     f"type='signal',sender='{SERVICE}',interface='{PROMPT}'",
     OWNER_RULE,
 )
-
-
-class ServiceError(Exception):
-    """The service, or the bus on its behalf, answered with a D-Bus error. Only its name is kept; a text could quote
-    anything."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class LockedError(Exception):
-    """Only a dialog could open it, and nobody asked for one, or it was dismissed."""
-
-
-class NoCollectionError(Exception):
-    """The service has no default collection, and nobody asked for a dialog that makes one."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The keyring is there, but has no default collection: none was made yet, or its file is closed."
-        )
 
 
 def _search_attributes(attributes: dict[str, str]) -> dict[str, str]:

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from trayapp.vault.secret_connection import Connection, LockedError, NoCollectionError, open_connection
+from trayapp.vault.secret_connection import Connection, open_connection
+from trayapp.vault.secret_errors import LockedError, NoCollectionError
 from trayapp.vault.secret_naming import Naming
 
 T = TypeVar("T")

@@ -77,7 +77,8 @@ def _secret_service(reasons: list[str]) -> Vault | None:
     Its session is encrypted where the bus leaves this machine, and where the service takes no plain one. Raises
     `ServiceError` for a service that doesn't answer: that one is there, and nothing else should take its place.
     """
-    from trayapp.vault.secret_connection import NO_REPLY, ServiceError
+    from trayapp.vault.secret_connection import NO_REPLY
+    from trayapp.vault.secret_errors import ServiceError
     from trayapp.vault.secret_naming import naming
     from trayapp.vault.secret_service_vault import SecretServiceVault
 
