@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 from trayapp.autostart import client_command
@@ -31,6 +31,11 @@ class ClientAddresses:
         self._spec = spec
         self._keys = keys
         self._speaks_sse = speaks_sse
+
+    def make_keys(self, specs: Collection[Spec]) -> None:
+        """The configured workloads have their keys: `amberlight stdio` reads them, and has no way to ask for one."""
+        if specs:
+            self._keys.make([aggregate.KEY, *(spec.name for spec in specs if spec.require_key)])
 
     def workload(self, name: str, program: tuple[str, ...] = ()) -> ClientAccess | None:
         """How a client reaches this workload; None while nothing listens, or without such a workload.

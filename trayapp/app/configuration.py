@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Protocol, Unpack
 
@@ -51,13 +51,16 @@ class ConfigurationReader:
         engine: ConfiguredEngine,
         warnings: WarningLines,
         has_read: Callable[[], None],
+        applied: Callable[[Collection[Spec]], None],
     ) -> None:
-        """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found."""
+        """`files` are the site-wide file and the user's; `has_read` is called after each reading, whatever it found, and
+        `applied` with the workloads of each that is good."""
         self._load = load
         self._files = files
         self._engine = engine
         self._warnings = warnings
         self._has_read = has_read
+        self._applied = applied
         self._worker = Worker("configuration", READ_LIMIT)
         self.settings = Settings()
         self.watch = ConfigurationFiles(files, self._worker, lambda: self._stamps, self.read)
@@ -109,6 +112,7 @@ class ConfigurationReader:
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
         self._engine.configure(config.workloads.values())
+        self._applied(config.workloads.values())
 
     def _reject(self, sentences: list[str]) -> list[str]:
         """Report errors: at the start as a red icon, later as a warning that the last good configuration stays in force."""

@@ -124,7 +124,12 @@ class Runtime:
             self.engine.wake,
         )
         self.configuration = ConfigurationReader(
-            load, (paths.site_config_file, paths.config_file), self.engine, self.warnings, self._has_read, self._make_keys
+            load,
+            (paths.site_config_file, paths.config_file),
+            self.engine,
+            self.warnings,
+            self._has_read,
+            lambda specs: self.clients.make_keys(specs),
         )
         self.notifier = Notifier(
             self.clock.now, self.engine.snapshot, lambda: self.engine.callers.refused, act, enabled=parts.notifications
@@ -348,11 +353,6 @@ class Runtime:
 
     def _has_read(self) -> None:
         self.engine.task("look whether a login starts Amberlight", self.at_login.refresh())
-
-    def _make_keys(self, specs: Collection[Spec]) -> None:
-        """`amberlight stdio` looks for its key in the file, and has no way to ask for one."""
-        if specs:
-            self.keys.make([KEY, *(spec.name for spec in specs if spec.require_key)])
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._tray is not None:

@@ -1,8 +1,8 @@
 """Local keys: one random key per workload, which a client on this machine shows to the proxy.
 
 They are no login and open nothing beyond this machine, but whoever has one may use the login behind it, so `keys.json`
-is as private as our other files. A key is made when it is first needed and then stays, because it gets pasted into the
-settings of other programs. A damaged file is moved aside: new keys are made, and the log says so.
+is as private as our other files. A key is made as soon as its workload is configured, and then stays, because it gets pasted
+into the settings of other programs. A damaged file is moved aside: new keys are made, and the log says so.
 """
 
 from __future__ import annotations
