@@ -5,12 +5,15 @@ What is typed goes through the line discipline, and Ctrl-C is the terminal's own
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +44,7 @@ class Terminal:
         )
         os.close(theirs)
         self.raw = b""
+        self._followed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +68,23 @@ class Terminal:
             assert self._read(end - time.monotonic()), f"{pattern!r} did not come: {self.screen}"
         return found
 
+    def follow(self, pattern: str, limit: float = 30.0) -> re.Match[str]:
+        """Read until the pattern is in what came after the one that was followed last."""
+        end = time.monotonic() + limit
+        while (found := re.compile(pattern).search(self.screen, self._followed)) is None:
+            assert self._read(end - time.monotonic()), f"{pattern!r} did not come: {self.screen}"
+        self._followed = found.end()
+        return found
+
+    def narrow(self, columns: int) -> None:
+        """Give it this many columns."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        """Close it, as a window or a connection is closed."""
+        os.close(self._ours)
+        self._ours = os.open(os.devnull, os.O_RDWR)
+
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
@@ -82,6 +103,10 @@ class Terminal:
             pass
         assert time.monotonic() < end, f"it did not end: {self.screen}"
         return self._process.wait(5)
+
+    def gone(self, limit: float) -> int:
+        """Its exit code, after `hang_up`."""
+        return self._process.wait(limit)
 
     def hostile(self) -> list[bytes]:
         """Control characters in its output that plain text doesn't have."""

@@ -71,7 +71,6 @@ class _Setup:
         self._questions = questions
         self._code = OK
         self._added: set[str] = set()
-        self._connected: list[str] = []
 
     def run(self) -> int:
         found = [each for each in survey(self._machine) if each.installed]
@@ -224,7 +223,12 @@ class _Setup:
     def _connect(self, client: ApiClient, found: Sequence[Found]) -> None:
         """Offer the installed clients that lack a workload."""
         urls = {name: spec.url for name, spec in editor.limited_load(self._paths).workloads.items()}
-        accesses = {name: access for name in sorted(urls) if (access := access_of(self._paths, name)) is not None}
+        by_command = any(client.client(name).get("lasting") is not True for name in sorted(urls)[:1])
+        accesses = {
+            name: access
+            for name in sorted(urls)
+            if (access := access_of(self._paths, name, stdio=by_command)) is not None
+        }
         lacking: list[tuple[Client, list[str], bool]] = []
         for each in found:
             states = {n: connection(each.entries, access, n, urls[n]).state for n, access in accesses.items()}
@@ -236,12 +240,12 @@ class _Setup:
         _print_rows([(client.title, joined(names)) for client, names, _ in lacking])
         if any(direct for _, _, direct in lacking):
             print_line("\nEntries with a sign-in of their own are replaced. Undo it: amberlight disconnect")
+        if by_command:
+            print_line("\nThe port is in use by another program, so these clients start `amberlight stdio` instead.")
         one, several = f"\nConnect {lacking[0][0].title}?", "\nConnect which of them?"
         for i in self._questions.which(one, several, len(lacking)):
             chosen, names, _ = lacking[i]
-            if connect_names(self._paths, chosen, names, replace=True) == OK:
-                self._connected.append(chosen.title)
-            else:
+            if connect_names(self._paths, chosen, names, replace=True, stdio=by_command) != OK:
                 self._code = FAILED
 
     # --- the end -----------------------------------------------------------------------------------------------------
