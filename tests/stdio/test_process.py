@@ -96,15 +96,9 @@ def app_of(place: Process) -> int | None:
     return None if found is None else found.pid
 
 
-def key_made(place: Process) -> None:
-    with place:
-        assert place.run("client-config", "one").returncode == 0
-        place.end()
-
-
 def test_the_app_is_started_in_the_background(place: Process) -> None:
-    """It belongs to nobody: its own session, no descriptors, nothing of the client's environment; and it stays."""
-    key_made(place)
+    """For the first time ever. It belongs to nobody: its own session, no descriptors, nothing of the client's environment;
+    and it stays."""
     bridge = Bridge(place)
     assert "one" in bridge.ask("initialize", INITIALIZE)["result"]["instructions"]
     assert STARTING in bridge.call()
@@ -128,7 +122,6 @@ def test_the_app_is_started_in_the_background(place: Process) -> None:
 
 
 def test_two_clients_start_one_app(place: Process) -> None:
-    key_made(place)
     bridges = [Bridge(place), Bridge(place), Bridge(place)]
     for bridge in bridges:
         assert bridge.process.stdin is not None
@@ -142,7 +135,6 @@ def test_two_clients_start_one_app(place: Process) -> None:
 
 def test_who_quit_meant_it(place: Process) -> None:
     """No client starts it again, until it is started by hand; an end by the system is no such choice."""
-    key_made(place)
     with place:
         bridge = Bridge(place)
         bridge.ask("initialize", INITIALIZE)
@@ -169,9 +161,7 @@ def test_without_a_key(place: Process) -> None:
 
 def test_an_app_that_cannot_start(place: Process) -> None:
     """The client is told where to look, and is still answered."""
-    key_made(place)
-    (place.root / "data" / "amberlight" / "install-id").unlink()
-    (place.root / "data" / "amberlight" / "install-id").mkdir()
+    (place.root / "data" / "amberlight" / "install-id").mkdir(parents=True)
     bridge = Bridge(place)
     told = bridge.ask("initialize", INITIALIZE)["result"]["instructions"]
     assert "Amberlight couldn't be started (exit code 1)" in told
@@ -181,7 +171,6 @@ def test_an_app_that_cannot_start(place: Process) -> None:
 
 def test_its_end(place: Process) -> None:
     """With its input, at a signal, and when nobody reads: each without a word."""
-    key_made(place)
     with place:
         for number in (signal.SIGTERM, signal.SIGINT):
             bridge = Bridge(place)
@@ -206,7 +195,6 @@ def test_its_end(place: Process) -> None:
 
 def test_piped_lines_are_answered_before_the_end(place: Process) -> None:
     """As one tries it in a shell."""
-    key_made(place)
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
     more = [{"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 2, "method": "ping"}]
     with place:
