@@ -25,20 +25,21 @@ async def ping(site: ProxiedEngine) -> tuple[int, bytes]:
 
 
 async def test_a_hundred_401s_are_one_refresh(tmp_path: Path) -> None:
-    """All of 100 parallel requests meet a 401: one refresh, and all of them are answered as if nothing had been."""
+    """100 parallel requests with a token that is rejected: one refresh, and all are answered as if nothing had been."""
 
-    with OAuthServer(delay=0.15) as server, EchoWorkload(server) as echo:
+    with OAuthServer() as server, EchoWorkload(server) as echo:
         async with proxied_engine(server, echo.url, tmp_path, with_policy(rejected_spacing=0.0)) as site:
             await site.world.green()
             assert 1 == server.count("token")
-            server.mode = Mode.SLOW  # all have met the 401 before there is a new token
-            echo.reject(100)
+            await ping(site)
+            echo.reject_seen()
             answers = await asyncio.gather(*(ping(site) for _ in range(100)))
 
             assert {200} == {status for status, _ in answers}
             assert all("result" in json.loads(body) for _, body in answers)
             assert 2 == server.count("token")
-            assert (100, 100) == (echo.count("rejected"), echo.count("ok"))
+            assert 101 == echo.count("ok")
+            assert 1 <= echo.count("rejected") <= 100
 
 
 @pytest.mark.alone

@@ -69,6 +69,7 @@ class EchoWorkload:
         self._sessions: set[str] = set()
         self._reject = 0
         self._reject_all = False
+        self._rejected: set[str] = set()  # digests of tokens
 
     def __repr__(self) -> str:
         return f"<EchoWorkload {self.name!r} on port {self._background.port or 'none'}>"
@@ -97,10 +98,15 @@ class EchoWorkload:
         with self._lock:
             self._reject_all = True
 
+    def reject_seen(self) -> None:
+        """Answer every request with 401 that brings a token which was seen already, until `accept`."""
+        with self._lock:
+            self._rejected = {call.token for call in self._calls}
+
     def accept(self) -> None:
         """Accept valid tokens again."""
         with self._lock:
-            self._reject, self._reject_all = 0, False
+            self._reject, self._reject_all, self._rejected = 0, False, set()
 
     def down(self) -> None:
         """Refuse connections, and drop the open ones, until `up`."""
@@ -164,7 +170,7 @@ class EchoWorkload:
             if self._reject > 0:
                 self._reject -= 1
                 return "rejected"
-            return "rejected" if self._reject_all else "ok"
+            return "rejected" if self._reject_all or digest(token) in self._rejected else "ok"
 
     def _challenge(self, outcome: str) -> web.Response:
         """The 401 of RFC 6750 section 3, which has no error code if there was no token."""
