@@ -54,6 +54,7 @@ class Site:
         self._legacy = legacy
         self.authorities: dict[str, OAuthServer] = {}
         self.upstreams: dict[str, Upstream] = {}
+        self.root = root
         self.program = Program(root)
         self._tick = tick
         self._stack = ExitStack()

@@ -11,6 +11,7 @@ from tests import ROOT
 from tests.real import node
 from tests.real.clients.client import Client
 from tests.real.clients.process import Line
+from tests.real.clients.site import NAME
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 60.0  # s
@@ -122,7 +123,7 @@ class _Stdio(SdkClient):
     survives_refusal = True  # its connection is to the bridge, which stays
 
     def start(self) -> None:
-        self.url = json.dumps([sys.executable, str(HERE / "stdio_bridge.py"), str(self.site.root)])
+        self.url = json.dumps([sys.executable, str(HERE / "stdio_bridge.py"), str(self.site.root), NAME])
         self.headers = {"PYTHONPATH": str(ROOT)}
         super().start()
 

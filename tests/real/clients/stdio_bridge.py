@@ -1,4 +1,4 @@
-"""`amberlight stdio lab` for the program of a test, whose files are below one directory: stdio_bridge.py DIRECTORY."""
+"""`amberlight stdio` for the program of a test, whose files are below one directory: stdio_bridge.py DIRECTORY NAME|--all."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ class Nobody:
 
 
 if __name__ == "__main__":
-    main.run("lab", Paths.under(Path(sys.argv[1])), Nobody())
+    name = sys.argv[2]
+    main.run(None if name == "--all" else name, Paths.under(Path(sys.argv[1])), Nobody())
