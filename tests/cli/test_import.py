@@ -317,7 +317,7 @@ def test_a_dry_run_of_a_list(listed: Path, app: FakeApp, paths: Paths, capsys: C
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        ((200, client("notion", lasting=False)), "set a fixed port"),
+        ((200, client("notion", lasting=False)), "Set a fixed port"),
         ((200, client("notion", url=None)), "is it another version"),
         ((409, {"error": "broken", "message": "Its configuration is wrong."}), "Its configuration is wrong."),
     ],
@@ -332,6 +332,17 @@ def test_one_that_cannot_be_reached_is_left_out(
     made = json.loads(listed.read_text())["mcpServers"]
     assert (NOTION, proxy("linear")) == (made["Notion"]["url"], made["linear"]["url"])
     assert words in capsys.readouterr().err
+
+
+def test_a_port_that_changes_is_said_once(listed: Path, app: FakeApp, capsys: Capture) -> None:
+    """However many workloads there are; the file stays as it is."""
+
+    before = listed.read_bytes()
+    for name in ("notion", "linear"):
+        app.replies[f"GET /workloads/{name}/client"] = 200, client(name, lasting=False)
+    main(["import", "mcp-json", str(listed), "--yes"])
+    assert 1 == capsys.readouterr().err.count("Set a fixed port in config.toml.")
+    assert before == listed.read_bytes()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")

@@ -302,13 +302,10 @@ def _client_answers(client: ApiClient, names: Sequence[str]) -> dict[str, Mappin
         except ApiError:  # one of them is not known; who is it?
             found = [answer for name in asked if (answer := _client_answer(client, name))]
         answers |= {str(each.get("name")): each for each in found or () if isinstance(each, Mapping)}
-    for name, answer in list(answers.items()):
-        if answer.get("lasting") is not True:
-            print_error(
-                f"amberlight: {name}: the port is another one after the next start; set a fixed port in config.toml"
-            )
-            del answers[name]
-    return answers
+    lasting = {name: answer for name, answer in answers.items() if answer.get("lasting") is True}
+    if len(lasting) < len(answers):  # the port is the same for all of them
+        print_error("amberlight: Amberlight's port changes with each start. Set a fixed port in config.toml.")
+    return lasting
 
 
 def _client_answer(client: ApiClient, name: str) -> Mapping[str, Any] | None:
