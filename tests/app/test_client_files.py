@@ -119,7 +119,7 @@ def test_a_file_that_can_not_be_read(program: Program, home: Path) -> None:
     """Its row says why, and nothing is written."""
 
     file = written(home, '{"mcpServers": oops')
-    assert f"{file}: it is not valid JSON" in row(program, "cursor")["problem"]
+    assert "~/.cursor/mcp.json: it is not valid JSON" in row(program, "cursor")["problem"]
     for word in ("connect", "disconnect"):
         with pytest.raises(ApiError, match="not valid JSON") as caught:
             ask(program, f"/cursor/{word}", names=["one"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 from tests.web.stage import HOUR, MINUTE, workload_view
 from trayapp.core.model import Problem
@@ -159,3 +161,28 @@ def many(count: int = 200) -> list[WorkloadView]:
         else:
             made.append(workload_view(name, last_refreshed_at=time.time() - i * 10))
     return made
+
+
+def clients(home: Path) -> None:
+    """Installed clients in every state: well, stale, past Amberlight, another's name, unreadable, and without any."""
+    entries = {
+        ".cursor/mcp.json": {"mcpServers": {"github": _entry("github")}},
+        ".codex/config.toml": None,
+        ".gemini/settings.json": {"mcpServers": {"github": {"httpUrl": "https://api.githubcopilot.com/mcp/"}}},
+        ".kiro/settings/mcp.json": {
+            "mcpServers": {"github": {"command": "docker"}, "notion": _entry("notion", port=9)}
+        },
+        ".factory/mcp.json": {"mcpServers": {"github": _entry("github", key="old"), "linear": _entry("linear")}},
+        ".config/zed/settings.json": "{ // not finished\n",
+    }
+    (home / ".claude").mkdir(parents=True)
+    for name, content in entries.items():
+        file = home / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if content is not None:
+            file.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))
+
+
+def _entry(name: str, *, port: int = 8765, key: str = "") -> dict[str, object]:
+    shown = {"Authorization": f"Bearer {key or f'local-key-of-{name}'}"}
+    return {"type": "http", "url": f"http://127.0.0.1:{port}/w/{name}", "headers": shown}

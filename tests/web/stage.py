@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,11 @@ from trayapp.api.events import Events
 from trayapp.api.history import event_json
 from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
+from trayapp.clients import connecting
+from trayapp.clients.changes import Changes
+from trayapp.clients.connecting import ALL, Change, Row, Wanted, own_access
+from trayapp.clients.places import Machine
+from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Secret
 from trayapp.core.presentation import Colour, Glyph
@@ -87,7 +92,42 @@ class Script(FakeControl):
     def created_at(self, name: str) -> float:
         return self.started_at
 
+    # Clients' files are real ones, in a home of the test's own.
+    home: Path = Path("/nonexistent")
+
+    def _wanted(self, names: Sequence[str] = ()) -> Wanted:
+        accesses = {name: own_access(self._access(name)) for name in self.views}
+        together = ClientAccess("amberlight", "http://127.0.0.1:8765/mcp", Secret("local-key-of-all"))
+        urls = {name: view.url for name, view in self.views.items()}
+        return Wanted({**accesses, ALL: own_access(together)}, urls, names)
+
+    def _machine(self) -> Machine:
+        return Machine("linux", {}, self.home, which=lambda program: None)
+
+    def _changes(self) -> Changes:
+        return Changes(self.home / "state", lambda: "2026-01-02")
+
+    async def survey_clients(self) -> list[Row] | Problem:
+        return self.clients_trouble or connecting.rows(self._machine(), self._wanted())
+
+    async def connect_client(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
+        self.calls.append(("connect", client.name, *names, *(["replace"] if replace else [])))
+        if self.clients_trouble is not None:
+            return self.clients_trouble
+        wanted = self._wanted(names)
+        return connecting.connect(self._machine(), self._changes(), client, wanted, replace=replace)
+
+    async def disconnect_client(self, client: Client, names: Sequence[str]) -> Change | Problem:
+        self.calls.append(("disconnect", client.name, *names))
+        return connecting.disconnect(self._machine(), self._changes(), client, self._wanted(names))
+
+    def aggregate(self) -> ClientAccess | None:
+        return ClientAccess("amberlight", "http://127.0.0.1:8765/mcp", Secret("local-key-of-all"))
+
     async def client(self, name: str) -> ClientAccess | None:
+        return self._access(name)
+
+    def _access(self, name: str) -> ClientAccess:
         return ClientAccess(name, f"http://127.0.0.1:8765/w/{name}", Secret(f"local-key-of-{name}"))
 
 
@@ -108,6 +148,7 @@ class Stage:
         self.directory = directory
         self.control = Script({view.name: view for view in views})
         self.control.added = lambda view: self._publish({**self.control.views, view.name: view})
+        self.control.home = directory / "home"
         self.port = 0
         self.history: dict[str, list[Segment]] = {}
         self._loop = asyncio.new_event_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 import pytest
@@ -121,38 +120,6 @@ def test_a_refusal_is_said_on_the_card(window: Window, show: Open) -> None:
     assert "unlock it first" in window.said()
 
 
-@pytest.mark.parametrize("program", ["claude-code", "cursor", "vscode", "json"])
-def test_client_settings(window: Window, show: Open, program: str) -> None:
-    """They are on the clipboard, whole, for the program that was chosen; the page itself never shows the key."""
-
-    stage = show(scenes.github())
-    window.allow_clipboard(stage.address)
-    window.see("#workload-github [data-do=copy]").click()
-    window.see(f"[data-program={program}]").click()
-
-    window.until(lambda: "Copied for" in window.text("#copy-done"), "not copied")
-    copied = window.js("return navigator.clipboard.readText()")
-    assert "local-key-of-github" in copied
-    assert json.loads(copied)
-    assert "local-key" not in window.js("return document.documentElement.outerHTML")
-    window.press(Keys.ESCAPE)
-    assert "copy" == window.driver.switch_to.active_element.get_attribute("data-do")
-
-
-def test_client_settings_without_a_clipboard(window: Window, show: Open) -> None:
-    """Where the browser gives none, the text can be copied by hand, and is gone with the dialog."""
-
-    show(scenes.github())
-    window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
-    window.see("#workload-github [data-do=copy]").click()
-    window.see("[data-program=cursor]").click()
-
-    text = window.see("#copy-text")
-    assert "local-key-of-github" in str(text.get_attribute("value"))
-    window.press(Keys.ESCAPE)
-    window.until(lambda: window.js("return document.getElementById('copy-text').value") == "", "it is kept")
-
-
 def test_adding(window: Window, show: Open) -> None:
     """From the welcome to the first card by keyboard alone; its sign-in page opens, and the card has the focus."""
 
@@ -257,16 +224,16 @@ def test_everything_by_keyboard(window: Window, show: Open) -> None:
     assert [
         "Skip to the workloads",
         "Retry all now",
-        "Copy settings for all…",
+        "Connect clients…",
         "Add workload…",
         "workload-github Reauthorize: github",
         "workload-github Retry now: github",
         "workload-github Pause: github",
-        "workload-github Copy client settings…: github",
+        "workload-github Connect a client…: github",
         "workload-github Last 24 hours of github",
         "workload-github What happened, and more: github",
         "workload-notion Pause: notion",
-        "workload-notion Copy client settings…: notion",
+        "workload-notion Connect a client…: notion",
         "workload-notion Last 24 hours of notion",
         "workload-notion What happened, and more: notion",
         "Health of Amberlight itself",

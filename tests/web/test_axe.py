@@ -53,12 +53,29 @@ def finding(window: Window, stage: Stage) -> None:
     window.see("#add-found button")
 
 
-def copying(window: Window, stage: Stage) -> None:
-    """The choice of programs, with the text to be copied by hand."""
+def connecting(window: Window, stage: Stage) -> None:
+    """Clients in every state, one of them just connected, and the settings to be copied by hand."""
+    scenes.clients(stage.control.home)
     window.js("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
-    window.see("#workload-github [data-do=copy]").click()
-    window.see("[data-program=cursor]").click()
-    window.see("#copy-text")
+    window.see("#workload-github [data-do=connect]").click()
+    window.see("#connect-list [data-client=connect]").click()
+    window.see("#connect-list .told.good")
+    window.see("#connect-hand summary").click()
+    window.see("#connect-copy").click()
+    window.see("#connect-text")
+
+
+def connecting_all(window: Window, stage: Stage) -> None:
+    """The same for all workloads."""
+    scenes.clients(stage.control.home)
+    window.see("#connect-all").click()
+    window.see("#connect-list li")
+
+
+def nothing_to_connect(window: Window, stage: Stage) -> None:
+    """No client is installed."""
+    window.see("#workload-github [data-do=connect]").click()
+    window.see("#connect-copy")
 
 
 def removing(window: Window, stage: Stage) -> None:
@@ -79,7 +96,9 @@ PAGE_VIEWS: dict[str, tuple[Callable[[], list[WorkloadView]], Callable[[Window, 
     "locked": (list, locked),
     "adding": (list, adding),
     "finding": (list, finding),
-    "copying": (in_trouble, copying),
+    "connecting": (in_trouble, connecting),
+    "connecting all": (in_trouble, connecting_all),
+    "nothing to connect": (in_trouble, nothing_to_connect),
     "removing": (in_trouble, removing),
 }
 

@@ -128,13 +128,19 @@ def _row_json(row: Row) -> Json:
         "title": client.title,
         "file": row.place,
         "installed": found.installed,
-        "problem": f"{found.problem}." if found.problem else None,
+        "problem": _sentence(row) or None,
         "restart": client.restart,
         "workloads": [
             {"name": each.workload, "state": each.state.value, "entry": each.entry} for each in states.values()
         ],
         "all": None if together is None else together.state.value,
     }
+
+
+def _sentence(row: Row) -> str:
+    """Why its file can't be read, as a sentence; empty if it can."""
+    problem = row.found.problem.replace(str(row.found.file), row.place)
+    return f"{problem}." if problem else ""
 
 
 def _settings(access: ClientAccess | None) -> web.Response:

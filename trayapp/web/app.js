@@ -3,7 +3,8 @@
 // Nothing about a workload is decided here: the rows come from the app, the sentences from words.js. One timer serves the
 // whole page, and runs only while the page is visible.
 
-import { copyText, openAdd, openCopy, openRemove, wireAdd } from "./dialogs.js";
+import { openConnect } from "./connect.js";
+import { copyText, openAdd, openRemove, wireAdd } from "./dialogs.js";
 import { fromTold, Loader, SPAN } from "./history.js";
 import { List } from "./list.js";
 import { picture, putSymbols, show } from "./marks.js";
@@ -25,6 +26,7 @@ const list = new List($("list"), {
 let told = false; // the first list has arrived
 let wasGone = false;
 let adding = false; // open the form for a new workload once the list has arrived
+let connecting = null; // the same for the clients of this workload ("": of all)
 
 // --- the page as a whole ---------------------------------------------------------------------------------------------
 
@@ -38,7 +40,7 @@ function changed(changes) {
   icon(glyph, colour);
   $("welcome").hidden = !(told && !rows.length);
   $("retry-all").hidden = !rows.length;
-  $("copy-all").hidden = !rows.length;
+  $("connect-all").hidden = !rows.length;
   $("legend").hidden = !rows.length;
   counts(rows);
   if (told) announce(changes.filter(({ before, now }) => before && now && before !== now));
@@ -106,7 +108,9 @@ function heard(kind, value) {
   else if (kind === "reset") {
     told = true;
     if (adding) openAdd();
+    else if (connecting !== null && value.workloads.some((row) => !connecting || row.name === connecting)) openConnect(connecting);
     adding = false;
+    connecting = null;
     document.body.classList.remove("reading");
     list.reset(value.workloads);
     list.forgetHistory();
@@ -139,7 +143,7 @@ function lock(why) {
   show($("face"), "open", "grey");
   $("locked").hidden = false;
   $("locked-why").textContent = why;
-  for (const part of ["add", "retry-all", "copy-all"]) $(part).hidden = true;
+  for (const part of ["add", "retry-all", "connect-all"]) $(part).hidden = true;
   $("link").textContent = "";
   document.body.classList.remove("reading");
   $("summary").textContent = "This page is locked";
@@ -202,7 +206,7 @@ const POSTS = { retry: "retry", pause: "stop", resume: "restart", cancel: "cance
 const WISHES = { reauthorize: { browser: true }, accept: { accept: true }, device: { browser: false, flow: "device" } };
 
 async function act(card, verb, button) {
-  if (verb === "copy") return openCopy(card.name);
+  if (verb === "connect") return openConnect(card.name);
   if (verb === "remove") return openRemove(card.name);
   if (verb === "details") return copyDetails(card);
   if (button.ariaDisabled === "true") return undefined;
@@ -270,7 +274,7 @@ $("list").addEventListener("submit", (event) => {
 });
 $("list").addEventListener("keydown", step);
 for (const id of ["add", "first"]) $(id).addEventListener("click", openAdd);
-$("copy-all").addEventListener("click", () => openCopy(""));
+$("connect-all").addEventListener("click", () => openConnect(""));
 $("retry-all").addEventListener("click", () => ask("POST", "/workloads/retry", {}).then(() => aloud("Retrying all."), (error) => aloud(error.message)));
 $("filter").addEventListener("click", (event) => {
   const button = event.target.closest("[data-group]");
@@ -288,8 +292,8 @@ wireAdd((name) => {
     const card = list.cards.get(name);
     if (!card?.node.isConnected) return Date.now() < end ? setTimeout(look, 50) : undefined;
     card.node.scrollIntoView({ block: "nearest" });
-    const { reauthorize, copy } = card.ref;
-    (reauthorize.hidden ? copy : reauthorize).focus();
+    const { reauthorize, connect } = card.ref;
+    (reauthorize.hidden ? connect : reauthorize).focus();
     return act(card, "reauthorize", reauthorize);
   };
   look();
@@ -358,7 +362,9 @@ function legend() {
 }
 
 async function begin() {
-  adding = adding || new URLSearchParams(location.search).has("add"); // opened by the tray's Add workload…
+  const wanted = new URLSearchParams(location.search); // the tray's Add workload… and Connect a client…
+  adding = adding || wanted.has("add");
+  connecting ??= wanted.get("connect");
   const once = takeOnce();
   if (once) {
     try {

@@ -48,7 +48,7 @@ export class Card {
     say(this.ref.name, row.name);
     this.ref.segs.ariaLabel = `Last 24 hours of ${row.name}`;
     this.ref.actions.ariaLabel = `What to do with ${row.name}`;
-    for (const key of ["retry", "pause", "copy", "details", "remove", "again", "signIn", "fold"]) this.label(this.ref[key]);
+    for (const key of ["retry", "pause", "connect", "details", "remove", "again", "signIn", "fold"]) this.label(this.ref[key]);
     this.update(row, Date.now());
   }
 
@@ -81,7 +81,7 @@ export class Card {
     const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);
-    if (held?.closest("[hidden]")) ref.copy.focus(); // the focus stays on this card if the pressed button vanishes
+    if (held?.closest("[hidden]")) ref.connect.focus(); // the focus stays on this card if the pressed button vanishes
     if (before && !row.auth.signing_in && before.auth.signing_in) this.asked = null;
     if (before && now > this.noteUntil) this.note("");
     this.tick(now);

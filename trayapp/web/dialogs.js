@@ -1,8 +1,7 @@
-// The three dialogs: add a workload, copy its client settings, remove it.
+// Two dialogs: add a workload, remove it.
 
 import { clearSearch, wireSearch } from "./catalog.js";
 import { ask, Failure } from "./session.js";
-import { PROGRAMS } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const FIELDS = ["name", "url", "issuer", "client_id", "scopes"];
@@ -108,62 +107,6 @@ export function wireAdd(onAdded) {
     }
   });
 }
-
-// --- copy ------------------------------------------------------------------------------------------------------------
-
-let copying = "";
-
-for (const [program, [name, where]] of Object.entries(PROGRAMS)) {
-  const item = document.createElement("li");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.dataset.program = program;
-  button.textContent = name;
-  const hint = document.createElement("span");
-  hint.className = "hint";
-  hint.textContent = where;
-  item.append(button, " ", hint);
-  $("copy-dialog").querySelector("ul").append(item);
-}
-
-// For the workload `name`; without a name, for the endpoint that serves the tools of all.
-export function openCopy(name) {
-  copying = name ? `/workloads/${name}/client` : "/aggregate/client";
-  $("copy-title").textContent = name ? `Copy client settings of ${name}` : "One address for all workloads";
-  const what = name ? "" : "An MCP client with this address sees the tools of all workloads. ";
-  const opens = name ? "this workload" : "it";
-  $("copy-what").textContent = `${what}The settings hold a key that opens ${opens} on this computer only. For which program?`;
-  told("");
-  $("copy-by-hand").hidden = true;
-  $("copy-text").value = "";
-  $("copy-dialog").showModal();
-}
-
-function told(text, bad = false) {
-  $("copy-done").textContent = text;
-  $("copy-done").className = bad ? "wrong" : "good";
-}
-
-$("copy-dialog").addEventListener("close", () => ($("copy-text").value = "")); // it holds a key
-$("copy-dialog").addEventListener("click", async (event) => {
-  const program = event.target.closest("[data-program]")?.dataset.program;
-  if (!program) return;
-  const [name, where] = PROGRAMS[program];
-  $("copy-by-hand").hidden = true;
-  try {
-    const answer = await ask("GET", copying);
-    const text = answer.settings[program];
-    if (await copyText(text)) return told(`Copied for ${name}. ${where}`);
-    told("");
-    $("copy-text").value = text;
-    $("copy-by-hand").hidden = false;
-    $("copy-text").focus();
-    $("copy-text").select();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    told(error.message, true);
-  }
-});
 
 // --- remove ----------------------------------------------------------------------------------------------------------
 

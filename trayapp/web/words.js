@@ -103,13 +103,49 @@ export function codes(problem) {
   return [problem.http_status ? `HTTP ${problem.http_status}` : "", problem.code ?? ""].filter(Boolean).join(", ");
 }
 
-// The programs that Copy client settings offers, and where each text belongs.
-export const PROGRAMS = {
-  "claude-code": ["Claude Code", "Paste it into .mcp.json of your project."],
-  cursor: ["Cursor", "Paste it into ~/.cursor/mcp.json."],
-  vscode: ["VS Code", "Paste it into .vscode/mcp.json of your project."],
-  json: ["Plain JSON", "Name, address and header for any other program."],
-};
+// --- clients ---------------------------------------------------------------------------------------------------------
+
+const STALE = { old_port: "Points to an old port", old_key: "Has an old key" };
+
+// How a client stands to one workload or to several, and how that looks. `found` are the entries of its file, `all` is the
+// state of the one over all workloads where it is not among them.
+export function clientState(found, all) {
+  const by = (...states) => found.filter((each) => states.includes(each.state));
+  const [good, stale, foreign] = [by("connected"), by("old_port", "old_key"), by("direct", "name_taken")];
+  const parts = [];
+  if (good.length && good.length === found.length) parts.push(found.length > 1 ? `All ${found.length} connected` : "Connected");
+  else if (good.length) parts.push(`Connected: ${listed(good)}`);
+  for (const [state, words] of Object.entries(STALE)) {
+    if (by(state).length) parts.push(found.length > 1 ? `${words}: ${listed(by(state))}` : words);
+  }
+  for (const each of foreign) parts.push(foreignText(each));
+  if (["connected", "old_port", "old_key"].includes(all)) parts.push("Has the server with the tools of all");
+  const kind = stale.length || foreign.length ? "stale" : good.length ? "good" : "quiet";
+  return { text: parts.join(". ") || "Not connected", kind };
+}
+
+function foreignText({ name, state, entry }) {
+  if (state === "name_taken") return `Has another server called ${entry}`;
+  return `Signs in to ${name} with a login of its own${entry === name ? "" : ` (${entry})`}`;
+}
+
+function listed(of) {
+  return names(of.map((each) => each.name));
+}
+
+// What can be done: label, names and `replace` of each button, or null. An entry that is not ours is replaced only by a
+// click of its own.
+export function clientSteps(found) {
+  const of = (...states) => found.filter((each) => states.includes(each.state)).map((each) => each.name);
+  const [good, stale] = [of("connected"), of("old_port", "old_key")];
+  const [absent, foreign] = [of("absent"), of("direct", "name_taken")];
+  const ours = [...good, ...stale];
+  let connect = null;
+  if (stale.length) connect = { label: "Reconnect", names: [...stale, ...absent] };
+  else if (absent.length) connect = { label: good.length ? "Connect the rest" : "Connect", names: absent };
+  else if (foreign.length) connect = { label: "Replace", names: foreign, replace: true };
+  return { connect, disconnect: ours.length ? { label: "Disconnect", names: ours } : null };
+}
 
 function names(of) {
   if (of.length === 1) return of[0];
