@@ -100,6 +100,9 @@ class DesktopEntry:
         return State(Kind.OFF, "Off: Amberlight does not start at login.")
 
     def on(self, command: Sequence[str]) -> State:
+        for word in command:
+            if any(ord(char) < 32 for char in word):
+                raise AutostartError(f"Can't start at login: its path has a control character ({word!r}).")
         needed = str(MODULE) if "-m" in command[1:2] else command[0]
         script = " ".join((*GUARD, shlex.quote(needed), *START, shlex.join(command)))
         line = " ".join((*SHELL, exec_quoted(script)))
@@ -156,7 +159,7 @@ def read_entry(path: Path) -> dict[str, str]:
     text = read_plain(path, MAX_ENTRY_SIZE).decode("utf-8")
     entry: dict[str, str] = {}
     group = ""
-    for line in (line.strip() for line in text.splitlines()):
+    for line in (line.strip() for line in text.split("\n")):
         if line.startswith("["):
             group = line
         elif group == GROUP and "=" in line and not line.startswith("#"):
@@ -169,12 +172,7 @@ def read_entry(path: Path) -> dict[str, str]:
 
 
 def exec_quoted(word: str) -> str:
-    """One word of an Exec line: quoted, with `%` doubled, then escaped like every string of an entry.
-
-    Raises `AutostartError` for a control character.
-    """
-    if any(ord(char) < 32 for char in word):
-        raise AutostartError(f"A login cannot start a program whose path has a control character: {word!r}.")
+    """One word of an Exec line: quoted, with `%` doubled, then escaped like every string of an entry."""
     inner = "".join(f"\\{char}" if char in EXEC_SPECIAL else char for char in word).replace("%", "%%")
     return escaped(f'"{inner}"')
 
