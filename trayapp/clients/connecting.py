@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from trayapp.clients import edits, entries
+from trayapp.clients import edits, entries, refusals
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connections import Connection, State, connection, own_entries
 from trayapp.clients.entries import ALL_NAME, Access
@@ -177,6 +177,7 @@ def connect(machine: Machine, changes: Changes, client: Client, wanted: Wanted, 
     if not planned.targets:
         return Change("", False, kept, _row(machine, found, wanted))
     written = write(changes, client, found.file, put_all(client, planned.targets))
+    refusals.forget(machine, client, planned.targets)
     names = [access.name for access in planned.targets.values()]
     message = connected_text(client, names, short(found.file, machine.home))
     return _change(machine, client, wanted, written, message, kept)

@@ -61,6 +61,7 @@ class Client:
     project: str | None = None  # file within a project
     restart: str = ""  # what to do so that it notices: an imperative; empty: nothing
     rewrites: bool = False  # it writes its file while it runs
+    refusals: str | None = None  # file of servers that it leaves alone for a while (`refusals.py`)
     aliases: tuple[str, ...] = ()  # other names that `connect` takes
 
     def files(self, platform: str) -> tuple[str, ...]:
@@ -99,6 +100,7 @@ TABLE: tuple[Client, ...] = (
         project=".mcp.json",
         restart="Start a new session; an open one finds it with /mcp.",
         rewrites=True,
+        refusals="{CLAUDE_CONFIG_DIR:~/.claude}/mcp-needs-auth-cache.json",
         aliases=("claude",),
     ),
     Client(

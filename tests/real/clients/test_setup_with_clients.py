@@ -136,9 +136,10 @@ def test_setup_connects_claude_code_and_codex(clients: Clients, workload: EchoWo
     assert ("notes", True) == (entry["name"], entry["enabled"])
 
     prompt = ("-p", CALL, "--model", "claude-sonnet-4-5", "--allowedTools", "mcp__notes__echo")
+    said = clients.claude(*prompt)
     for _ in range(TRIES):
-        if "NO TOOL" not in (said := clients.claude(*prompt)):
-            break
+        if "NO TOOL" in said:
+            said = clients.claude(*prompt)
     assert "RESULT hello from setup" in said
     said = clients.codex("exec", "--skip-git-repo-check", CALL)
     assert "hello from setup" in said
