@@ -19,7 +19,7 @@ from trayapp.autostart import client_command
 from trayapp.cli.client import ApiClient
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.output import clean, print_error, print_json, print_line
-from trayapp.clients import connecting
+from trayapp.clients import connecting, refusals
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connecting import ALL, Edit, Written, connections
 from trayapp.clients.connections import STALE, Connection, State, own_entries
@@ -252,7 +252,10 @@ def _write(
     names = [access.name for access in targets.values()]
     hint = f" {client.restart}" if client.restart else ""
     done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
-    return _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
+    code = _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
+    if code == OK and not arguments.dry_run:
+        refusals.forget(this_machine(), client, targets)
+    return code
 
 
 def _apply(
