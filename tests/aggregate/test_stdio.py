@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +29,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextlib.asynccontextmanager
-async def opened(site: Site, name: str, mode: str) -> AsyncIterator[Any]:
-    await site.all_green()
+async def opened(site: Site, name: str, mode: str, *, green: bool = True) -> AsyncIterator[Any]:
+    if green:
+        await site.all_green()
     env = {"PYTHONPATH": str(ROOT)}
     command = StdioServerParameters(command=sys.executable, args=[str(BRIDGE), str(site.root), name], env=env)
     async with Client(stdio_client(command), mode=mode) as client:
@@ -65,3 +67,16 @@ async def test_a_workload_of_the_older_transport(site: Site) -> None:
         site.start()
         await site.all_green()
         assert "old says z" == text_of(await client.call_tool("say", {"text": "z"}))
+
+
+async def test_of_the_older_transport_and_amber_from_the_start(tmp_path: Path) -> None:
+    """Nothing is known of the server: which transport it speaks comes out when it is green."""
+
+    with Site(tmp_path, "old", legacy=("old",)) as site:
+        await site.all_green()
+        await site.breaks("old", Mode.SERVER_ERROR, "auth_retrying")
+        async with opened(site, "old", "auto", green=False) as client:
+            assert "old is reconnecting." in text_of(await client.call_tool("say", {"text": "x"}))
+            await site.heals("old")
+            assert "old says y" == text_of(await client.call_tool("say", {"text": "y"}))
+            assert "say" in tool_names(await client.list_tools())

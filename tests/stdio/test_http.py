@@ -99,7 +99,9 @@ def test_nothing_is_awaited_after_202(raw: Raw) -> None:
     with Exchange() as exchange:
         exchange.send(raw.port, "POST", "/x", {"A": "b"}, b"{}")
         assert b"" == exchange.whole()
-    assert raw.received.startswith(f"POST /x HTTP/1.1\r\nHost: 127.0.0.1:{raw.port}\r\nA: b\r\n".encode())
+    assert raw.received.startswith(
+        f"POST /x HTTP/1.1\r\nHost: 127.0.0.1:{raw.port}\r\nAccept-Encoding: identity\r\nA: b\r\n".encode()
+    )
     assert raw.received.endswith(b"Content-Length: 2\r\n\r\n{}")
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.proxy.mcp_upstream import McpServer
 from tests.stdio.stand import KEY, NOT_RUNNING, App, Client, until
-from trayapp.stdio import place, requests
+from trayapp.stdio import place, requests, session
 
 FATE = "The connection to lab was lost before it answered. The call may or may not have run"
 
@@ -229,3 +229,31 @@ def test_a_cancelled_call_that_waits_for_the_app_is_never_made(client: Client, a
     client.bridge.drain(5)
     assert 1 == server.methods().count("tools/call")
     assert number not in [line.get("id") for line in client.lines]
+
+
+def test_a_server_that_does_not_answer_initialize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is answered before it gives up, and told when the server has come round."""
+    monkeypatch.setattr(requests, "INITIALIZE_LIMIT", 0.3)
+    monkeypatch.setattr(session, "HELLO_LIMIT", 0.3)
+    server, silent = McpServer(), [True]
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30 if silent[0] else 0)
+        return await server.handle(request)
+
+    app = App(tmp_path, handle)
+    app.start()
+    with Client(app) as client:
+        assert "There was no answer within 0 seconds." in client.connect()["instructions"]
+        silent.clear()
+        silent.append(False)
+        client.notified("notifications/tools/list_changed")
+        assert "done" == client.call(text="a")
+    app.close()
+
+
+def test_all_workloads_are_not_called_by_a_name(tmp_path: Path, server: McpServer) -> None:
+    app = App(tmp_path / "all", server.handle)
+    with Client(app, None) as client:
+        client.connect()
+        assert NOT_RUNNING == client.call(text="a")

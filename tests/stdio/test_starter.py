@@ -125,6 +125,7 @@ def test_the_environment_is_a_login_s_not_a_client_s(monkeypatch: pytest.MonkeyP
         "https_proxy": "http://proxy:8080",
     }
     theirs = {"ANTHROPIC_API_KEY": "k", "PYTHONPATH": "/p", "NODE_OPTIONS": "x", "LD_PRELOAD": "y", "VIRTUAL_ENV": "/v"}
+    theirs["AMBERLIGHT_TOKEN"] = "t"
     assert client == environment({**client, **theirs})
 
 

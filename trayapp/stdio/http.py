@@ -73,7 +73,7 @@ class Exchange:
             self.close()
             raise LostError
         connected.settimeout(limit)
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}:{port}", "Accept-Encoding: identity"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body or method == "POST":
             lines.append(f"Content-Length: {len(body)}")

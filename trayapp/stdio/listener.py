@@ -20,6 +20,7 @@ from trayapp.stdio.session import Live, Session
 from trayapp.stdio.sse import Events
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # s between two looks for the app
+REFUSED_PAUSE = 30.0  # s until a session that was refused is asked for again; a request of the client asks at once
 RETRY = 1.0  # s until a stream that ended is asked for again, unless the server says so
 
 
@@ -81,7 +82,9 @@ class Listener:
             except NotStreamableError:
                 tried = place is not None and self._requests.speaks_legacy(place)
                 self._rest(None if tried else LONGEST_PAUSE)
-            except (NotSentError, LostError, RefusedError):
+            except RefusedError:
+                self._rest(REFUSED_PAUSE)
+            except (NotSentError, LostError):
                 self._rest()
             except Exception as error:  # noqa: BLE001 - whatever it is, the client's requests are served
                 complain(f"the server's own messages failed ({type(error).__name__})")

@@ -15,7 +15,8 @@ from trayapp.stdio.incoming import Incoming
 
 def away(label: str, sentence: str) -> Blocked:
     """The app can't be reached."""
-    return Blocked(label, f"{label} isn't available. {sentence}", "stopped", "not_running", 5)
+    text = sentence if sentence.startswith(label) else f"{label} isn't available. {sentence}"
+    return Blocked(label, text, "stopped", "not_running", 5)
 
 
 def initialize(message: Incoming, label: str, sentence: str) -> Json:

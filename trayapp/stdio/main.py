@@ -66,9 +66,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _private_stdout() -> int:
     """A descriptor that only messages are written to: whatever else is printed goes to standard error."""
-    with contextlib.suppress(OSError, AttributeError):
-        os.set_blocking(0, True)
-        os.set_blocking(1, True)
+    if sys.platform != "win32":
+        for descriptor in (0, 1):
+            with contextlib.suppress(OSError):
+                os.set_blocking(descriptor, True)
     sys.stdout.flush()
     private = os.dup(1)
     os.dup2(2, 1)

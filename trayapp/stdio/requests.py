@@ -96,7 +96,8 @@ class Requests:
         self._refuse(ask, {"error": said})
 
     def _serve(self, ask: Ask) -> None:
-        until = time.monotonic() + self._patience(ask.message.method)
+        began = time.monotonic()
+        until = began + self._patience(ask.message.method)
         again = 0
         while not ask.cancelled and again < TRIES:
             place = self._reach.wait(until)
@@ -109,6 +110,8 @@ class Requests:
             except LostError:
                 if not ask.message.repeatable:
                     break
+                if ask.message.method == "initialize" and time.monotonic() - began >= INITIALIZE_LIMIT:
+                    raise AwayError(f"There was no answer within {INITIALIZE_LIMIT:.0f} seconds.") from None
             except NotStreamableError as error:
                 if not self.speaks_legacy(place):
                     self._refuse(ask, error.said)

@@ -67,7 +67,7 @@ def error_of(status: int, data: Any, text: bytes, id_: Id | None, label: str = "
     """The JSON-RPC error for a response that isn't what it should be: the server's own if it is one."""
     if isinstance(data, dict) and isinstance(data.get("error"), dict) and "code" in data["error"]:
         return {"jsonrpc": "2.0", "id": id_, "error": data["error"]}
-    said = data.get("message") if isinstance(data, dict) else None
+    said = data.get("message") or data.get("help") if isinstance(data, dict) else None
     words = said if isinstance(said, str) else text[: 4 * TEXT_MAX].decode("utf-8", "replace")
     reason = " ".join("".join(each if each.isprintable() else " " for each in words).split())[:TEXT_MAX]
     code = METHOD_NOT_FOUND if status == 404 else INTERNAL_ERROR

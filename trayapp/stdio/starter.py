@@ -133,9 +133,10 @@ _WINDOWS_FLAGS = 0x00000008 | 0x00000200 if sys.platform == "win32" else 0
 
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     """The environment of the app. Clients pass on little of theirs: where the desktop is, `systemd --user` may know."""
+    allowed = {name for name in ours if name.upper() in KEPT or name.upper().startswith(KEPT_PREFIXES)}
     kept = {
-        name: value for name, value in ours.items() if name.upper() in KEPT or name.upper().startswith(KEPT_PREFIXES)
-    }
+        name: ours[name] for name in allowed - {"AMBERLIGHT_TOKEN"}
+    }  # that is what `amberlight exec` gives a client
     if not sys.platform.startswith("linux"):
         return kept
     if "XDG_RUNTIME_DIR" not in kept and (directory := session_bus.runtime_dir()) is not None:

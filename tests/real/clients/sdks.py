@@ -147,6 +147,13 @@ class TypeScript2Stdio(_Stdio, TypeScript2):
     name = "typescript 2, stdio"
 
 
-STDIO: tuple[type[Client], ...] = (PythonSdkStdio, PythonSdkStdioWithSessions, TypeScript1Stdio)
+STDIO: tuple[type[Client], ...] = (PythonSdkStdio, TypeScript1Stdio)
 QUICK: tuple[type[Client], ...] = (PythonSdk, PythonSdkWithSessions, FastMcp, TypeScript1, *STDIO)
-OTHERS: tuple[type[Client], ...] = (TypeScript2, TypeScript2Modern, Go, GoWithSessions, TypeScript2Stdio)
+OTHERS: tuple[type[Client], ...] = (
+    TypeScript2,
+    TypeScript2Modern,
+    Go,
+    GoWithSessions,
+    PythonSdkStdioWithSessions,
+    TypeScript2Stdio,
+)
