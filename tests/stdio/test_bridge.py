@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 from aiohttp import web
 
 from tests.proxy.mcp_upstream import McpServer
 from tests.stdio.stand import INITIALIZE, KEY, App, Client, until
+from trayapp.stdio import bridge
 
 
 def test_a_session_from_start_to_end(app: App, server: McpServer) -> None:
@@ -195,3 +197,12 @@ def test_a_client_of_all_workloads_asks_at_mcp(tmp_path: Path, server: McpServer
         client.connect()
     app.close()
     assert {"/mcp"} == set(paths)
+
+
+def test_hundreds_of_requests_at_once(client: Client, server: McpServer) -> None:
+    """Each is answered, by no more threads than there may be."""
+    client.connect()
+    numbers = [client.begin("tools/call", {"name": "echo", "arguments": {}}) for _ in range(300)]
+    assert all("result" in client.answer(number) for number in numbers)
+    assert 300 == server.methods().count("tools/call")
+    assert threading.active_count() < bridge.THREADS_MAX + 20
