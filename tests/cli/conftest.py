@@ -18,6 +18,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
         monkeypatch.setenv(f"XDG_{name}", str(tmp_path / name))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "SITE"))
     (tmp_path / "RUNTIME_DIR").mkdir(mode=0o700)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # clients' files
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     return Paths.default()
 
 

@@ -71,6 +71,7 @@ def test_nothing_is_there(paths: Paths, capsys: Capture, monkeypatch: pytest.Mon
         ("tray host", WARNING),
         ("notifications", WARNING),
         ("autostart", OK),
+        ("clients", OK),
         ("app", WARNING),
     ] == [(check["name"], check["state"]) for check in checks]
     assert all(check["text"] and (check["help"] or check["state"] == OK) for check in checks)

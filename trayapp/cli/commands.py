@@ -181,7 +181,7 @@ def doctor(arguments: argparse.Namespace, paths: Paths) -> int:
     from trayapp.cli.output import checks_text
     from trayapp.core.checks import PROBLEM
 
-    checks = run_checks(paths, os.environ)
+    checks = run_checks(paths, os.environ, fix=arguments.fix)
     if arguments.json:
         print_json(checks)
     else:

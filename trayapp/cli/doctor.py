@@ -1,7 +1,8 @@
 """`amberlight doctor`: checks everything that Amberlight depends on, with or without the app, and says what to do.
 
-Each check ends as ok, warning (works with limits) or problem (doesn't work), within seconds, whatever hangs. Nothing
-is changed, no prompt appears, and no token is sent: servers are only asked for the time.
+Each check ends as ok, warning (works with limits) or problem (doesn't work), within seconds, whatever hangs. No prompt
+appears, and no token is sent: servers are only asked for the time. Nothing is changed, except with `--fix` what can be
+repaired safely in clients' files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
+from trayapp.cli.client_checks import clients
 from trayapp.cli.endpoint_checks import endpoints
 from trayapp.cli.file_checks import files
 from trayapp.config.loader import Config, ConfigError, Paths, load
@@ -25,12 +27,13 @@ BUS_LIMIT = 3.0  # s per D-Bus call; a healthy one takes milliseconds
 KEYRING_LIMIT = 5.0  # s
 
 
-def run_checks(paths: Paths, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """All checks, as `{name, state, text, help}`."""
+def run_checks(paths: Paths, environ: Mapping[str, str], *, fix: bool = False) -> list[dict[str, Any]]:
+    """All checks, as `{name, state, text, help}`; with `fix`, clients' files are repaired."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
     config, first = configuration(paths, environ)
     report, app = running(paths)
-    checks = [*first, *files(paths), *asyncio.run(_network_checks(config, report)), autostart(), *app]
+    network = asyncio.run(_network_checks(config, report))
+    checks = [*first, *files(paths), *network, autostart(), *clients(paths, config, fix=fix), *app]
     return [asdict(check) for check in checks]
 
 

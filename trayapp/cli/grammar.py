@@ -304,8 +304,10 @@ def _show_commands(commands: Any) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
     logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
 
-    help_text = "check configuration, keyring, tray, notifications, endpoints and the app"
-    doctor = _command(commands, "doctor", help_text, "amberlight doctor\namberlight doctor --json")
+    help_text = "check configuration, keyring, tray, notifications, endpoints, clients and the app"
+    doctor = _command(commands, "doctor", help_text, "amberlight doctor\namberlight doctor --fix")
+    help_text = "repair clients' entries that have an old port or key, and make their files private"
+    doctor.add_argument("--fix", action="store_true", help=help_text)
     doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,8 +40,8 @@ def connection(entries: Mapping[str, Any], access: Access, workload: str, server
     found = [seen(name, each) for name, each in entries.items()]
     ours = [each for each in found if each.proxied == workload]
     if ours:
-        best = min(ours, key=lambda each: _ORDER.index(_state(each, access)))
-        return Connection(workload, best.name, _state(best, access))
+        best = min(ours, key=lambda each: _ORDER.index(state_of(each, access)))
+        return Connection(workload, best.name, state_of(best, access))
     direct = next((each for each in found if server_url and same_url(each.url, server_url)), None)
     if direct is not None:
         return Connection(workload, direct.name, State.DIRECT)
@@ -58,13 +59,20 @@ def own_entries(entries: Mapping[str, Any], workloads: Iterable[str] | None = No
 _ORDER = (State.CONNECTED, State.OLD_KEY, State.OLD_PORT)
 
 
-def _state(found: Seen, access: Access) -> State:
+def state_of(found: Seen, access: Access) -> State:
+    """Whether an entry that goes through us reaches us: connected, or why not."""
     if found.stdio:
         return State.CONNECTED
     if found.port != (urlsplit(access.url).port or 80):
         return State.OLD_PORT
     needed = None if access.key is None else access.key.reveal()
-    return State.CONNECTED if needed in (None, found.key) else State.OLD_KEY
+    known = needed in (None, found.key) or is_variable(found.key)
+    return State.CONNECTED if known else State.OLD_KEY
+
+
+def is_variable(key: str | None) -> bool:
+    """Whether it is no key but a reference like `${KEY}`: only the client knows what that stands for."""
+    return key is not None and re.search(r"[${]", key) is not None
 
 
 def same_url(one: str, other: str) -> bool:

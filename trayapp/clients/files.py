@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trayapp.system.plain_files import read_plain, within
+from trayapp.system.plain_files import open_plain, read_plain, within
 
 SIZE_MAX = 32 << 20  # bytes; Claude Code keeps histories in the same file
 
@@ -50,6 +50,18 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
 def others_may_read(file: Path) -> bool:
     """Whether other users of this machine may read or change the file, as far as its mode says. Raises `OSError`."""
     return os.name == "posix" and bool(file.stat().st_mode & 0o077)
+
+
+def make_private(file: Path) -> None:
+    """Take the file away from all but its owner. Raises `FileError`."""
+    try:
+        descriptor = within(file, lambda: open_plain(file))
+        try:
+            os.fchmod(descriptor, os.fstat(descriptor).st_mode & 0o700)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(f"{file} cannot be made private: {error.strerror}") from None
 
 
 def replace(old: FileContents, text: str, stamp: str, *, private: bool = False) -> Path:

@@ -1,0 +1,204 @@
+"""`doctor` and `doctor --fix` on clients' files, in a home of the test's own; no app runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trayapp.cli import main
+from trayapp.cli.client_checks import clients
+from trayapp.clients.files import FileError
+from trayapp.clients.places import Machine
+from trayapp.config.loader import Config, Paths, load
+from trayapp.core.checks import OK, PROBLEM, WARNING
+from trayapp.server.keys import Keys
+
+URL = "https://mcp.notion.com/mcp"
+
+
+@pytest.fixture
+def home(paths: Paths, tmp_path: Path) -> Path:
+    """A home with Cursor installed, and a workload that has a key."""
+    (tmp_path / "home/.cursor").mkdir(parents=True)
+    paths.config_file.parent.mkdir(parents=True, exist_ok=True)
+    paths.config_file.write_text(f'[settings]\nport = 8765\n[workloads.notion]\nurl = "{URL}"\n')
+    paths.make()
+    Keys(paths.keys_file).make(["notion", "/mcp"])
+    return tmp_path / "home"
+
+
+def config_of(paths: Paths) -> Config:
+    return load(paths, {})
+
+
+def looked(paths: Paths, home: Path, *, fix: bool = False) -> list[tuple[str, str, str]]:
+    """State, text and help of each check."""
+    machine = Machine("linux", {}, home, which=lambda program: None)
+    found = clients(paths, config_of(paths), fix=fix, machine=machine)
+    assert {"clients"} == {each.name for each in found}
+    return [(each.state, each.text, each.help) for each in found]
+
+
+def key(paths: Paths) -> str:
+    found = Keys(paths.keys_file).find("notion")
+    assert found is not None
+    return found.reveal()
+
+
+def write(home: Path, *, mode: int = 0o600, **entries: Any) -> Path:
+    file = home / ".cursor/mcp.json"
+    file.write_text(json.dumps({"theme": "dark", "mcpServers": entries}, indent=2))
+    file.chmod(mode)
+    return file
+
+
+def ours(paths: Paths, *, port: int = 8765, shown: str = "", **more: Any) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {shown or key(paths)}"}
+    return {"url": f"http://127.0.0.1:{port}/w/notion", "headers": headers, **more}
+
+
+def test_all_is_well(paths: Paths, home: Path) -> None:
+    """One line: who is connected to what, or that nobody is."""
+
+    assert [(OK, "1 installed, none connected.", "Connect them: amberlight connect")] == looked(paths, home)
+    write(home, notion=ours(paths))
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home, fix=True)
+    assert [(OK, "No MCP client that Amberlight knows is installed.", "")] == looked(paths, home / "nobody")
+
+
+@pytest.mark.parametrize(
+    ("old", "words"),
+    [
+        ({"port": 1}, "at a port where Amberlight doesn't listen"),
+        ({"shown": "old-key-0123456789abcdefghijklm"}, "with a key that isn't valid"),
+    ],
+)
+def test_a_stale_entry(paths: Paths, home: Path, old: dict[str, Any], words: str) -> None:
+    """Named without being touched; repaired when asked, and everything else in the file stays."""
+
+    file = write(home, notion=ours(paths, **old, disabled=False), other={"command": "x"})
+    before = file.read_bytes()
+    text = f"Cursor looks for notion {words} (~/.cursor/mcp.json)."
+    assert [(PROBLEM, text, "Repair it: amberlight doctor --fix")] == looked(paths, home)
+    assert before == file.read_bytes()
+
+    assert [(OK, "Repaired notion in Cursor (~/.cursor/mcp.json).", "")] == looked(paths, home, fix=True)
+    entries = {"notion": ours(paths, disabled=False), "other": {"command": "x"}}
+    assert {"theme": "dark", "mcpServers": entries} == json.loads(file.read_text())
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
+
+
+def test_a_login_of_the_clients_own_is_left_alone(paths: Paths, home: Path) -> None:
+    """Also by --fix, and also beside an entry of ours that is repaired."""
+
+    file = write(home, notion=ours(paths, port=1), mine={"url": URL})
+    text = "Cursor signs in to notion itself, by its entry mine, so two programs hold a login to it."
+    direct = (WARNING, text, "Let it use Amberlight's: amberlight connect cursor notion --replace")
+    assert direct == looked(paths, home)[1]
+    assert [OK, WARNING] == [state for state, *_ in looked(paths, home, fix=True)]
+    assert {"url": URL} == json.loads(file.read_text())["mcpServers"]["mine"]
+    assert [direct] == looked(paths, home)
+
+
+def test_a_workload_that_is_gone(paths: Paths, home: Path) -> None:
+    """Its entry is named, with the command that takes it out."""
+
+    write(home, old={"url": "http://127.0.0.1:8765/w/old"})
+    text = "Cursor has an entry old for old, but there is no such workload."
+    assert [(WARNING, text, "Take it out: amberlight disconnect cursor old")] == looked(paths, home, fix=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_file_that_others_can_read(paths: Paths, home: Path) -> None:
+    """It holds a key: --fix takes it away from the others. Without a key it may be read."""
+
+    file = write(home, notion=ours(paths), mode=0o644)
+    text = "Other users can read ~/.cursor/mcp.json, which holds a local key."
+    assert [(WARNING, text, "Make it private: amberlight doctor --fix")] == looked(paths, home)
+    before = file.read_bytes()
+    assert [(OK, "Made ~/.cursor/mcp.json private: only you can read it now.", "")] == looked(paths, home, fix=True)
+    assert (0o600, before) == (stat.S_IMODE(file.stat().st_mode), file.read_bytes())
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
+
+    write(home, notion={"command": "amberlight", "args": ["stdio", "notion"]}, mode=0o644)
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_stale_entry_in_a_file_that_others_can_read(paths: Paths, home: Path) -> None:
+    """Both are repaired at once."""
+
+    file = write(home, notion=ours(paths, port=1), mode=0o664)
+    assert [PROBLEM, WARNING] == [state for state, *_ in looked(paths, home)]
+    assert OK == looked(paths, home, fix=True)[0][0]
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+    assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
+
+
+def test_a_file_that_can_not_be_read(paths: Paths, home: Path) -> None:
+    """Said with its place, and not touched."""
+
+    file = home / ".cursor/mcp.json"
+    file.write_text("{ oops")
+    ((state, text, _),) = looked(paths, home, fix=True)
+    assert (WARNING, True) == (state, text.startswith("Cursor: ~/.cursor/mcp.json: it is not valid JSON"))
+    assert "{ oops" == file.read_text()
+
+
+def test_a_key_that_only_the_app_can_make(paths: Paths, home: Path) -> None:
+    """Nothing is written without it."""
+
+    file = write(home, notion=ours(paths))
+    Keys(paths.keys_file).forget("notion")
+    before = file.read_bytes()
+    ((state, _, help_),) = looked(paths, home, fix=True)
+    assert (PROBLEM, "Start Amberlight, then: amberlight connect cursor") == (state, help_)
+    assert before == file.read_bytes()
+
+
+def test_a_file_that_can_not_be_written(paths: Paths, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is the check, and the file is as it was."""
+
+    file = write(home, notion=ours(paths, port=1))
+    before = file.read_bytes()
+
+    def refused(*_: object, **__: object) -> None:
+        raise FileError(f"{file} cannot be replaced: Read-only file system")
+
+    monkeypatch.setattr("trayapp.clients.files.replace", refused)
+    ((state, text, _),) = looked(paths, home, fix=True)
+    assert (PROBLEM, True) == (state, "Read-only file system." in text)
+    assert before == file.read_bytes()
+
+
+def test_without_a_fixed_port(paths: Paths, home: Path) -> None:
+    """No port is right for long, so that is what is said, and nothing is repaired."""
+
+    paths.config_file.write_text(paths.config_file.read_text().replace("8765", "0"))
+    file = write(home, notion=ours(paths))
+    before = file.read_bytes()
+    ((state, text, help_),) = looked(paths, home, fix=True)
+    assert (WARNING, "Cursor finds notion only until Amberlight ends (~/.cursor/mcp.json).") == (state, text)
+    assert "port = 8765" in help_
+    assert before == file.read_bytes()
+
+
+def test_the_command(
+    paths: Paths, home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No key is printed, before or after."""
+
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+    paths.config_file.write_text(paths.config_file.read_text().replace(URL, "http://127.0.0.1:9/mcp"))
+    write(home, notion=ours(paths, port=1))
+    for arguments, state in (["doctor", "--json"], PROBLEM), (["doctor", "--fix", "--json"], OK):
+        main(arguments)
+        out = capsys.readouterr().out
+        assert [state] == [each["state"] for each in json.loads(out) if each["name"] == "clients"]
+        assert key(paths) not in out

@@ -1,0 +1,107 @@
+"""What is wrong with the entries of a client's file, and what can be repaired without taking anything from the person."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from trayapp.clients import edits
+from trayapp.clients.connecting import Edit
+from trayapp.clients.connections import STALE, is_variable, same_url, state_of
+from trayapp.clients.entries import ALL_NAME, ALL_URL, PROXY_URL, Access, Seen, seen
+from trayapp.clients.table import Client
+
+
+class Fault(StrEnum):
+    """What is wrong with an entry."""
+
+    OLD_PORT = "old_port"
+    OLD_KEY = "old_key"
+    DIRECT = "direct"  # past us, with a login of the client's own
+    GONE = "gone"  # through us, to a workload that isn't there
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An entry that is not as it should be. `workload` is "" for the one over all."""
+
+    entry: str
+    workload: str
+    fault: Fault
+
+
+def findings(entries: Mapping[str, Any], accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Finding]:
+    """Each entry with a fault. `accesses` are of every workload and of all at once, `urls` the servers' own addresses."""
+    found = []
+    for each in (seen(name, entry) for name, entry in entries.items()):
+        if each.proxied is None:
+            direct = (name for name, url in urls.items() if same_url(each.url, url))
+            found += [Finding(each.name, name, Fault.DIRECT) for name in direct]
+        elif (access := accesses.get(each.proxied)) is None:
+            found.append(Finding(each.name, each.proxied, Fault.GONE))
+        elif (state := state_of(each, access)) in STALE:
+            found.append(Finding(each.name, each.proxied, Fault(state.value)))
+    return found
+
+
+def repair(client: Client, accesses: Mapping[str, Access]) -> Edit:
+    """Give our stale entries the address and key as they are now; whatever else they say stays."""
+
+    def edit(text: str) -> str:
+        for name, entry in edits.servers(client, text).items():
+            there = seen(name, entry)
+            access = None if there.proxied is None else accesses.get(there.proxied)
+            if access is not None and state_of(there, access) in STALE:
+                text = edits.put(client, text, name, repaired(client, entry, there, access))
+        return text
+
+    return edit
+
+
+def repaired(client: Client, entry: Mapping[str, Any], there: Seen, access: Access) -> dict[str, Any]:
+    """The entry with port and key as they are now, in all the places where the old ones are."""
+    made: dict[str, Any] = _replaced(entry, there, access)
+    if access.key is not None and there.key is None and not there.stdio:
+        holder = made
+        for part in client.headers:
+            holder = holder.setdefault(part, {})
+        holder["Authorization"] = f"Bearer {access.key.reveal()}"
+    return made
+
+
+def _replaced(value: Any, there: Seen, access: Access) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _replaced(each, there, access) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, there, access) for each in value]
+    return _text(value, there, access) if isinstance(value, str) else value
+
+
+def _text(text: str, there: Seen, access: Access) -> str:
+    address = PROXY_URL.fullmatch(text) or (ALL_URL.fullmatch(text) if there.name == ALL_NAME else None)
+    if address is not None:
+        return _moved(address, access)
+    if access.key is None or not there.key or is_variable(there.key):
+        return text
+    return re.sub(rf"(?i)(bearer\s+){re.escape(there.key)}$", lambda found: found[1] + _shown(access), text)
+
+
+def _moved(address: re.Match[str], access: Access) -> str:
+    """The address at the port as it is now; a key in its path is replaced, too."""
+    port = str(urlsplit(access.url).port or 80)
+    text = address.string
+    if address["key"] is not None:
+        text = text[: address.start("key")] + _shown(access) + text[address.end("key") :]
+    if address["port"] is not None:
+        return text[: address.start("port")] + port + text[address.end("port") :]
+    scheme, _, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}:{port}{slash}{path}"
+
+
+def _shown(access: Access) -> str:
+    return "" if access.key is None else access.key.reveal()
