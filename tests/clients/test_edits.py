@@ -86,10 +86,18 @@ def test_a_program_needs_no_key(client: Client) -> None:
         ("cursor", '{"mcpServers": []}', "not a table of servers"),
         ("cursor", "[]", "does not hold settings"),
         ("cursor", '{"mcpServers": {', "line 1"),
-        ("codex", "mcp_servers = { a = { url = 'x' } }", "edit it by hand"),
         ("codex", "mcp_servers = 3", "not a table of servers"),
         ("codex", "[mcp_servers", "not valid TOML"),
-        ("goose", "extensions: {a: {cmd: x}}", "edit it by hand"),
+        ("goose", "c: |\n  no line end", "edit it by hand"),
+        ("goose", "{a: 1}", "edit it by hand"),
+        ("goose", "a: 1\na: 2\n", "line 2: found duplicate key"),
+        ("goose", "a: !!python/object:os.system x\n", "line 1"),
+        ("goose", "a: 2026-13-45\n", "it cannot be read"),
+        ("goose", "b: [" * 3000, "not valid YAML"),
+        ("goose", f"a: {'x' * (1 << 20)}", "larger than 1 MiB"),
+        ("goose", "a: &a [1]\n" + "b: *a\n" * 21, "more than 20 aliases"),
+        ("cursor", '{"a":' * 3000, "nested too deeply"),
+        ("codex", "a = " + "[" * 30000, "nested too deeply"),
         ("goose", "extensions: [", "not valid YAML"),
         ("goose", "extensions: 3", "not a table of servers"),
         ("continue", "mcpServers: {}\n", "not a list of servers"),
@@ -102,3 +110,61 @@ def test_what_can_not_be_edited_says_why(name: str, text: str, reason: str) -> N
     entry = entries.entry(client, ACCESS, entries.transport_for(client, ACCESS))
     with pytest.raises(edits.EditError, match=reason):
         edits.put(client, text, "notion", entry)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "after"),
+    [
+        ("codex", "mcp_servers = {} # mine\n", 'mcp_servers = {notion = { url = "U" }} # mine\n'),
+        ("codex", "mcp_servers = { a = { b = 1 } }", 'mcp_servers = { a = { b = 1 }, notion = { url = "U" } }'),
+        ("codex", "mcp_servers.a.b = 1\n", 'mcp_servers.a.b = 1\n\n[mcp_servers.notion]\nurl = "U"\n'),
+        ("codex", "a = 1", 'a = 1\n\n[mcp_servers.notion]\nurl = "U"'),
+        (
+            "mistral-vibe",
+            "mcp_servers = [\n    { name = 'a' },\n]\n",
+            'mcp_servers = [\n    { name = \'a\' }, { name = "notion", url = "U" },\n]\n',
+        ),
+        ("goose", "extensions: {}\nb: 1\n", 'extensions: {"notion": {"url": "U"}}\nb: 1\n'),
+        (
+            "goose",
+            "extensions: {it's: 'a,]', c: {}} # d",
+            'extensions: {it\'s: \'a,]\', c: {}, "notion": {"url": "U"}} # d',
+        ),
+        ("goose", "extensions: # mine\nb: 1\n", 'extensions: # mine\n  notion:\n    url: "U"\nb: 1\n'),
+        ("goose", "b: 1", 'b: 1\nextensions:\n  notion:\n    url: "U"'),
+        ("continue", "mcpServers: [ ]", 'mcpServers: [{"name": "notion", "url": "U"} ]'),
+        ("cursor", '{"mcpServers": {"a": {}, }}', '{"mcpServers": {"a": {}, "notion": {"url": "U"}, }}'),
+        ("cursor", '{"a": "https://b"}', '{"a": "https://b", "mcpServers": {"notion": {"url": "U"}}}'),
+        ("cursor", '{"mcpServers": { /* c */ }}', '{"mcpServers": {"notion": {"url": "U"} /* c */ }}'),
+    ],
+)
+def test_the_layout_of_the_file(name: str, text: str, after: str) -> None:
+    """An entry is laid out as what stands there, and comes out again byte for byte."""
+
+    client = BY_NAME[name]
+    entry = {"name": "notion", "url": "U"} if client.listed else {"url": "U"}
+    assert after == edits.put(client, text, "notion", entry)
+    assert text in [edits.drop(client, after, "notion", prune=prune) for prune in (True, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "after"),
+    [
+        (
+            "cursor",
+            '{"mcpServers": {\n  "x": {}, // its own\n  // the next\n  "b": 1}}',
+            '{"mcpServers": {\n  // its own\n  // the next\n  "b": 1}}',
+        ),
+        ("cursor", '{"mcpServers": {"b": 1, /* b */ "x": {}}}', '{"mcpServers": {"b": 1 /* b */}}'),
+        ("cursor", '{"mcpServers": {"b": 1, // b\n"x": {}}}', '{"mcpServers": {"b": 1 // b\n}}'),
+        ("cursor", '{"mcpServers": {"b": {}}, "mcpServers": {"x": {}}}', '{"mcpServers": {"b": {}}, "mcpServers": {}}'),
+        ("goose", "extensions: # mine\n  x:\n    cmd: y\n\n# next\nb: 1\n", "extensions: # mine\n\n# next\nb: 1\n"),
+        ("goose", "extensions:\n  x:\n    t: |\n      z\n\n  b: 1\n", "extensions:\n\n  b: 1\n"),
+        ("continue", "mcpServers:\n-\n  name: x\n- name: b\n", "mcpServers:\n- name: b\n"),
+        ("codex", "[mcp_servers.x]\na = 1\n[mcp_servers.x.env]\nb = 1\n# next\n[c]\n", "# next\n[c]\n"),
+    ],
+)
+def test_what_stays_when_an_entry_is_taken_out(name: str, text: str, after: str) -> None:
+    """Comments of others, and what a key that occurs twice hides."""
+
+    assert after == edits.drop(BY_NAME[name], text, "x", prune=True)

@@ -14,9 +14,8 @@ from trayapp.clients.jsonc import JsonMember, JsonNode, parse
 
 INDENT = "  "  # where a file shows none
 
-# What stands behind a value in its line: a comma, a comment, nothing more.
-_TAIL = re.compile(r"(?P<comma>[ \t]*,)?[ \t]*(?://[^\r\n]*|/\*[^\r\n]*?\*/)?[ \t]*(?=\r?\n)")
-_COMMA = re.compile(r"[ \t]*,")
+# What stands behind a value or comma in its line: a comment, nothing more.
+_TAIL = re.compile(r"[ \t]*(?://[^\r\n]*|/\*(?:(?!\*/)[^\r\n])*\*/)?[ \t]*(?=\r?\n)")
 
 
 def put(text: str, place: tuple[str, ...], name: str, value: Mapping[str, Any]) -> str | None:
@@ -50,11 +49,12 @@ def drop(text: str, place: tuple[str, ...], name: str, *, prune: bool) -> str | 
             return text
         holders.append(found)
     names = [*place, name]
-    while holders:
-        holder, key = holders.pop(), names.pop()
-        if not prune or any(member.key != key for member in holder.members) or not holders:
-            return _without(text, holder, key)
-    return text
+    while len(holders) > 1 and prune and all(member.key == names[-1] for member in holders[-1].members):
+        if sum(member.key == names[-2] for member in holders[-2].members) > 1:
+            break  # the one before it, which it hides, would come back
+        holders.pop()
+        names.pop()
+    return _without(text, holders[-1], names[-1])
 
 
 def _last(holder: JsonNode, key: str) -> JsonMember | None:
@@ -63,52 +63,73 @@ def _last(holder: JsonNode, key: str) -> JsonMember | None:
 
 def _insert(text: str, holder: JsonNode, key: str, value: Any) -> str:
     """Insert a member as the last one, below the comment that stands behind the one before."""
-    if holder.members:
-        last = holder.members[-1]
-        indent = _indent_at(text, last.start)
-        if indent is None:
-            return _splice(text, last.value.end, last.value.end, ", " + _member(text, key, value, None))
-        made = _line_end(text) + indent + _member(text, key, value, indent)
-        tail = _TAIL.match(text, last.value.end)
-        if tail is None or tail.end() >= holder.end - 1:
-            return _splice(text, last.value.end, last.value.end, f",{made}")
-        made += "," if tail["comma"] else ""
-        text = _splice(text, tail.end(), tail.end(), made)
-        return text if tail["comma"] else _splice(text, last.value.end, last.value.end, ",")
+    if not holder.members:
+        return _insert_first(text, holder, key, value)
+    last = holder.members[-1]
+    indent = _indent_at(text, last.start)
+    made = " " if indent is None else _line_end(text) + indent
+    made += _member(text, key, value, indent)
+    if last.comma is not None:
+        place = last.comma + 1 if indent is None else _tail(text, last.comma + 1, holder)
+        return _splice(text, place, place, f"{made},")
+    place = last.value.end if indent is None else _tail(text, last.value.end, holder)
+    return _splice(_splice(text, place, place, made), last.value.end, last.value.end, ",")
+
+
+def _insert_first(text: str, holder: JsonNode, key: str, value: Any) -> str:
+    start, inside = holder.start + 1, text[holder.start + 1 : holder.end - 1]
     if "\n" not in text.strip() and text.strip() != "{}":  # all in one line, as a program writes it that saves space
-        return _splice(text, holder.start + 1, holder.start + 1, _member(text, key, value, None))
+        return _splice(text, start, start, _member(text, key, value, None))
     outer = _line_indent(text, holder.start)
     indent = outer + _unit(text)
-    inside = text[holder.start + 1 : holder.end - 1]
-    after = "" if "\n" in inside else f"{_line_end(text)}{outer}"
-    made = f"{_line_end(text)}{indent}{_member(text, key, value, indent)}{after}"
-    return _splice(text, holder.start + 1, holder.start + 1, made)
+    after = "" if inside.strip() or "\n" in inside else f"{_line_end(text)}{outer}"
+    return _splice(text, start, start, f"{_line_end(text)}{indent}{_member(text, key, value, indent)}{after}")
 
 
 def _without(text: str, holder: JsonNode, key: str) -> str:
-    """The text without the members of this key."""
+    """The text without the members of this key. Comments of other members stay."""
     members = holder.members
-    for index in range(len(members) - 1, -1, -1):
-        if members[index].key != key:
-            continue
-        start, end = members[index].start, members[index].value.end
-        if index:
-            start, comma = members[index - 1].value.end, _COMMA.match(text, end)
-            tail = _TAIL.match(text, start)
-            if tail is not None and not text[tail.end() : members[index].start].strip():  # a line of its own
-                if comma is None:  # then the member before it has none either
-                    text, shift = _splice(text, *tail.span("comma"), ""), len(tail["comma"] or "")
-                    start, end = tail.end() - shift, end - shift
-                else:
-                    start, end = tail.end(), comma.end()
-        elif len(members) > 1:
-            end = members[1].start
-        else:
-            start = holder.start + 1
-            if not text[end : holder.end - 1].strip(" \t\r\n,"):
-                end = holder.end - 1
-        return _without(cut := _splice(text, start, end, ""), _at(cut, holder), key)
-    return text
+    index = next((each for each in range(len(members) - 1, -1, -1) if members[each].key == key), None)
+    if index is None:
+        return text
+    member = members[index]
+    end = member.value.end if member.comma is None else member.comma + 1
+    if index:
+        before = members[index - 1]
+        assert before.comma is not None  # noqa: S101 - it separates the two
+        start = _start_of_gap(text, before.comma + 1, member.start)
+        cut = _splice(text, start, end, _line_end_after(text, before.comma + 1, start, end))
+        if member.comma is None:  # then the one before it is the last now, and has none either
+            cut = _splice(cut, before.comma, before.comma + 1, "")
+    elif len(members) > 1:
+        cut = _splice(text, member.start, end + len(text[end:]) - len(text[end:].lstrip(" \t\r\n")), "")
+    else:
+        start = _start_of_gap(text, holder.start + 1, member.start)
+        after = _line_end(text) + _line_indent(text, holder.start)
+        if start == holder.start + 1 and text.startswith(after, end) and not text[end : holder.end - 1].strip():
+            end += len(after)
+        cut = _splice(text, start, end, _line_end_after(text, holder.start + 1, start, end))
+    return _without(cut, _at(cut, holder), key)
+
+
+def _tail(text: str, position: int, holder: JsonNode) -> int:
+    """The end of what else stands in this line: a comment, white space. `position` if there is more than that."""
+    tail = _TAIL.match(text, position)
+    return position if tail is None or tail.end() >= holder.end - 1 else tail.end()
+
+
+def _start_of_gap(text: str, start: int, stop: int) -> int:
+    """Where the white space before a member begins that came with it: behind the comments of what stands before it."""
+    tail = _TAIL.match(text, start)
+    if tail is not None and tail.end() <= stop and not text[tail.end() : stop].strip():
+        return tail.end()
+    return start + len(text[start:stop].rstrip(" \t\r\n"))
+
+
+def _line_end_after(text: str, gap: int, start: int, end: int) -> str:
+    """What has to stand between `text[:start]` and `text[end:]`: `text[gap:start]` may end in a comment up to its line's end."""
+    line = text[max(gap, text.rfind("\n", gap, start) + 1) : start]
+    return _line_end(text) if "//" in line and not re.match(r"[ \t]*\r?\n", text[end:]) else ""
 
 
 def _at(text: str, holder: JsonNode) -> JsonNode:

@@ -44,6 +44,7 @@ class JsonMember:
     key: str
     start: int
     value: JsonNode
+    comma: int | None = None  # the position of the one behind it
 
 
 def parse(text: str) -> JsonNode:
@@ -89,7 +90,9 @@ class _Scanner:
             if not self.text.startswith(":", colon):
                 raise self.error_at(colon, "a colon is missing")
             value = self.value(self.skip_blank(colon + 1), depth + 1)
-            members.append(JsonMember(key.data, position, value))
+            comma = self.skip_blank(value.end)
+            position_of_comma = comma if self.text.startswith(",", comma) else None
+            members.append(JsonMember(key.data, position, value, position_of_comma))
             position = self.after_element(value.end, "}")
         return JsonNode(start, position + 1, {m.key: m.value.data for m in members}, members=tuple(members))
 

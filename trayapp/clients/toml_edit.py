@@ -1,4 +1,7 @@
-"""Edits of TOML: a table `[servers.NAME]`, or one more `[[servers]]`, is put at the end or taken out."""
+"""Edits of TOML: a table `[servers.NAME]`, or one more `[[servers]]`, is put at the end or taken out.
+
+Where the servers are written inline (`servers = []`) it is one more inline table.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trayapp.clients import flow
 from trayapp.config.toml_lines import Key, line_of_deep_key, statements
 
 PARTS_MAX = 50  # of a dotted key; Python's reader takes time by their square
@@ -36,27 +40,57 @@ def load(text: str) -> dict[str, Any]:
         raise tomllib.TOMLDecodeError("it is nested too deeply") from None
 
 
-def put(text: str, servers: str, name: str, value: Mapping[str, Any], *, listed: bool) -> str | None:
-    """The text with this server; None if the servers are written inline."""
+def put(text: str, servers: str, name: str, value: Mapping[str, Any], *, listed: bool) -> str:
+    """The text with this server, as the last one or in the place of the one before."""
     end = "\r\n" if "\r\n" in text else "\n"
+    inline = _inline(text, servers)
+    if inline is not None:
+        made = _value(value) if listed else f"{_key(name)} = {_value(value)}"
+        return flow.put(text, inline, made, _index(text, servers, name, inline, listed=listed))
     header = f"[[{_key(servers)}]]" if listed else f"[{_key(servers)}.{_key(name)}]"
     made = end.join([header, *(f"{_key(key)} = {_value(each)}" for key, each in value.items())]) + end
     spans = list(_spans(text, servers, name, listed=listed))
     if spans:
         start, stop = spans[0]
         kept = _cut(text, spans[1:])
-        return kept[:start] + made + kept[stop:]
-    present = load(text).get(servers)
-    if present is not None and not any(block.table[:1] == (servers,) for block in _blocks(text)):
-        return None  # `servers = {…}` or `servers = […]`
-    gap = "" if not text.strip() else end if text.endswith("\n") else end * 2
-    return text + gap + made
+        return kept[:start] + (made if kept[start:stop].endswith("\n") else made.rstrip()) + kept[stop:]
+    return text + (end + made if text.endswith("\n") else end * 2 + made.rstrip() if text else made)
 
 
 def drop(text: str, servers: str, name: str, *, listed: bool) -> str | None:
-    """The text without this server; None if it is written inline."""
+    """The text without this server; None if it can't be taken out."""
+    inline = _inline(text, servers)
+    if inline is not None:
+        index = _index(text, servers, name, inline, listed=listed)
+        return None if index is None else flow.drop(text, inline, index)
     spans = [_with_gap(text, span) for span in _spans(text, servers, name, listed=listed)]
     return _cut(text, spans) if spans else None
+
+
+def _inline(text: str, servers: str) -> flow.Flow | None:
+    """What stands within `servers = {…}` or `servers = […]`; None if it is not written so."""
+    for statement in statements(text):
+        if statement.header:
+            return None
+        if statement.key == (servers,):
+            opening = re.compile(r"[\[{]").search(text, _line_value(text, statement.start))
+            return None if opening is None else flow.scan(text, opening.start())
+    return None
+
+
+def _line_value(text: str, start: int) -> int:
+    """Where the value of the key at `start` begins, whose quotation marks may hold a `=`."""
+    found = re.compile(r"""[ \t]*(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*=""").match(text, start)
+    return found.end() if found else start
+
+
+def _index(text: str, servers: str, name: str, inline: flow.Flow, *, listed: bool) -> int | None:
+    """Which of the items is this server; None if none is, or several are."""
+    if listed:
+        names = [each.get("name") if isinstance(each, dict) else None for each in load(text)[servers]]
+    else:
+        names = [next(iter(tomllib.loads(text[start:end])), None) for start, end in inline.items]
+    return names.index(name) if names.count(name) == 1 else None
 
 
 def _spans(text: str, servers: str, name: str, *, listed: bool) -> Iterator[tuple[int, int]]:
@@ -97,9 +131,14 @@ def _line_stop(text: str, position: int) -> int:
 
 
 def _with_gap(text: str, span: tuple[int, int]) -> tuple[int, int]:
-    """The part with the blank line before it, which was put in with it."""
+    """The part with the blank line before it, which was put in with it.
+
+    A file whose last line had no end has two line ends before it, and then its own last line has none.
+    """
     start, stop = span
     before = text[:start]
+    if stop == len(text) and not text.endswith("\n"):
+        return len(before) - len(re.search(r"(?:\r?\n){0,2}\Z", before)[0]), stop  # type: ignore[index]
     for gap in ("\r\n\r\n", "\n\n"):
         if before.endswith(gap):
             return start - len(gap) // 2, stop
