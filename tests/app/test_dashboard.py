@@ -121,6 +121,16 @@ def test_a_click_opens_the_form_for_a_new_workload(program: Program, opened: lis
         assert 200 == page(opened[0])[0]
 
 
+def test_a_click_opens_the_clients_to_connect(program: Program, opened: list[str]) -> None:
+    """*Connect a client…* names its workload in the URL."""
+
+    with program:
+        program.act(Verb.CONNECT, "one")
+        program.until(lambda: opened, "the browser")
+        assert opened[0].partition("#once=")[0].endswith("/?connect=one")
+        assert 200 == page(opened[0])[0]
+
+
 @posix
 def test_where_other_users_could_read_the_link(
     program: Program, opened: list[str], monkeypatch: pytest.MonkeyPatch

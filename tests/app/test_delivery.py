@@ -16,7 +16,6 @@ import pytest
 
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
-from trayapp.app import notifier
 from trayapp.cli import main
 from trayapp.config.paths import Paths
 from trayapp.core.presentation import Verb
@@ -267,19 +266,3 @@ def test_a_removed_workload_loses_its_key(program: Program, capsys: Capture) -> 
     main(["client-config", "one"])
     assert 0 == main(["remove", "one", "--yes"])
     assert {"/mcp"} == set(json.loads(program.paths.keys_file.read_text())["keys"])
-
-
-def test_copy_client_settings(program: Program, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    """The menu's item puts the same text on the clipboard."""
-
-    copied: list[str] = []
-
-    async def copy(text: str) -> bool:
-        copied.append(text)
-        return True
-
-    monkeypatch.setattr(notifier, "copy", copy)
-    program.act(Verb.COPY_CLIENT, "one")
-    program.until(lambda: copied, "the copy")
-    main(["client-config", "one", "--for", "claude-code"])
-    assert [capsys.readouterr().out.rstrip()] == copied

@@ -13,11 +13,8 @@ import pytest
 from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
 from trayapp.app import notifier as module
 from trayapp.app.notifier import Notifier
-from trayapp.clients.pasted import pasted
-from trayapp.clients.table import BY_NAME
-from trayapp.core.client_settings import ClientAccess
 from trayapp.core.messages import Answer, Fault, Reply
-from trayapp.core.model import Login, Secret
+from trayapp.core.model import Login
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify
 from trayapp.tray.channel import Listener
@@ -311,34 +308,6 @@ async def test_the_details_of_an_error_are_copied_or_shown(stage: Stage, monkeyp
     await stage.pass_time(1.0)
     assert text == stage.screen.up["details:one"].body
     await stage.notifier.copy_error("nobody")
-
-
-async def test_client_settings_are_copied_and_never_shown(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They hold a key: without a clipboard the notification names the command; without a proxy it says so."""
-
-    copied: list[str] = []
-    works = True
-
-    async def copy(text: str) -> bool:
-        copied.append(text)
-        return works
-
-    monkeypatch.setattr(module, "copy", copy)
-    access = ClientAccess("one", "http://127.0.0.1:1/w/one", Secret("canary-key"))
-    await stage.notifier.copy_client("one", access)
-    await stage.pass_time(1.0)
-    assert [pasted(BY_NAME["claude-code"], access)] == copied
-    assert {} == stage.screen.up
-    works = False
-    await stage.notifier.copy_client("one", access)
-    await stage.pass_time(1.0)
-    said = stage.screen.up["client"]
-    assert "amberlight client-config one" in said.body
-    assert "canary-key" not in said.title + said.body
-    await stage.notifier.copy_client("one", None)
-    await stage.pass_time(1.0)
-    assert "The proxy is off" in stage.screen.up["client"].body
-    assert 2 == len(copied)
 
 
 async def test_with_notifications_off_no_server_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -294,7 +294,7 @@ def test_words_of_the_api() -> None:
     } <= {detail.value for detail in Detail}
     assert {
         *("retry", "retry_all", "reauthorize", "cancel_sign_in", "accept", "pause", "resume", "sign_out", "remove"),
-        *("copy_client", "copy_error", "mute", "autostart", "show", "add", "quit"),
+        *("connect", "copy_error", "mute", "autostart", "show", "add", "quit"),
     } <= {verb.value for verb in Verb}
 
 

@@ -204,7 +204,7 @@ def test_the_submenu() -> None:
     assert [
         MenuItem("retry:jira", "Retry now", Action(Verb.RETRY, "jira")),
         MenuItem("reauthorize:jira", "Reauthorize…", Action(Verb.REAUTHORIZE, "jira")),
-        MenuItem("copy_client:jira", "Copy client settings", Action(Verb.COPY_CLIENT, "jira")),
+        MenuItem("connect:jira", "Connect a client…", Action(Verb.CONNECT, "jira")),
         MenuItem("copy_error:jira", "Copy error details", Action(Verb.COPY_ERROR, "jira")),
         MenuItem("pause:jira", "Pause", Action(Verb.PAUSE, "jira")),
         MenuItem("sign_out:jira", "Sign out", Action(Verb.SIGN_OUT, "jira")),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol, Unpack
 
-from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.dashboard import Dashboard
 from trayapp.app.notifier import Notifier
 from trayapp.app.start_at_login import StartAtLogin
@@ -48,7 +47,6 @@ class AppActions:
         notifier: Notifier,
         at_login: StartAtLogin,
         dashboard: Dashboard,
-        clients: ClientAddresses,
         sign_in_page: Callable[[str], str | None],
         muted_file: Path,
         quit_: Callable[[], None],
@@ -57,7 +55,6 @@ class AppActions:
         self._notifier = notifier
         self._at_login = at_login
         self._dashboard = dashboard
-        self._clients = clients
         self._sign_in_page = sign_in_page
         self._muted_file = muted_file
         self._quit = quit_
@@ -72,11 +69,12 @@ class AppActions:
                 self._toggle_mute()
             case Verb.AUTOSTART:
                 self._engine.task("switch starting at login", self._at_login.toggle())
-            case Verb.SHOW | Verb.ADD:
-                self._dashboard.clicked(add=action.verb is Verb.ADD)
-            case Verb.COPY_CLIENT:
-                access = self._clients.workload(action.name)
-                self._engine.task("copy client settings", self._notifier.copy_client(action.name, access))
+            case Verb.SHOW:
+                self._dashboard.clicked()
+            case Verb.ADD:
+                self._dashboard.clicked("add")
+            case Verb.CONNECT:
+                self._dashboard.clicked(f"connect={action.name}")
             case Verb.COPY_SIGN_IN:
                 page = self._sign_in_page(action.name)
                 self._engine.task("copy the address of a sign-in", self._notifier.copy_sign_in(action.name, page))

@@ -69,20 +69,20 @@ class Dashboard:
         self._open_url = open_url or browse
         self._clicked_at = float("-inf")
 
-    def clicked(self, *, add: bool = False) -> None:
-        """Open the dashboard; with `add` its form for a new workload."""
+    def clicked(self, dialog: str = "") -> None:
+        """Open the dashboard; with "add" its form for a new workload, with "connect=NAME" the clients to connect to one."""
         at = self._now().at
         if at - self._clicked_at > CLICK_SPACING:
             self._clicked_at = at
-            self._task("open the dashboard", self._open(add))
+            self._task("open the dashboard", self._open(dialog))
 
-    async def _open(self, add: bool) -> None:
+    async def _open(self, dialog: str) -> None:
         if (address := self._address()) is None:
             self._show_all()
             self._tell(NO_SERVER)
             return
         secret = self._secret().reveal()
-        url = link(address, secret, add=add)
+        url = link(address, secret, dialog)
         try:
             if await asyncio.to_thread(open_link, url, self._directory, self._open_url):
                 return
@@ -96,9 +96,9 @@ class Dashboard:
             self._tell(NOT_SEEN)
 
 
-def link(server: str, token: str, *, add: bool = False) -> str:
+def link(server: str, token: str, dialog: str = "") -> str:
     """The link's URL. The token is in the fragment, which no browser sends."""
-    return f"{server}/{'?add' if add else ''}#once={token}"
+    return f"{server}/{'?' if dialog else ''}{dialog}#once={token}"
 
 
 def open_link(url: str, directory: Path, open_url: Callable[[str], bool] | None = None) -> bool:

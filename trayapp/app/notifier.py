@@ -7,10 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Set
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from trayapp.clients.pasted import pasted
-from trayapp.clients.table import BY_NAME
 from trayapp.core import details, notices, sentences
-from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Moment
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Snapshot
@@ -148,14 +145,6 @@ class Notifier:
         elif not await copy(page):
             body = f"No program for the clipboard was found. Use: amberlight reauthorize {name} --no-browser"
             self.show_text(f"copy:{name}", title, body)
-
-    async def copy_client(self, name: str, access: ClientAccess | None) -> None:
-        """Copy what a client needs to reach the workload. It contains a key, so it is never shown."""
-        if access is None:
-            self.show_text("client", f"{name}: no client settings", "The proxy is off. See: amberlight doctor")
-        elif not await copy(pasted(BY_NAME["claude-code"], access)):
-            body = f"No program for the clipboard was found. Use: amberlight client-config {name} --for claude-code"
-            self.show_text("client", f"{name}: client settings were not copied", body)
 
     def _withdraw(self, key: str) -> None:
         self._on_screen.discard(key)

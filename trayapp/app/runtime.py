@@ -193,7 +193,6 @@ class Runtime:
             self.notifier,
             self.at_login,
             self.dashboard,
-            self.clients,
             self.sign_in.page,
             paths.muted_file,
             quit_,

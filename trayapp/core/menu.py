@@ -199,7 +199,7 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
     if view.auth.signing_in:
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
         yield item(Verb.COPY_SIGN_IN, "Copy sign-in address")
-    yield item(Verb.COPY_CLIENT, "Copy client settings")
+    yield item(Verb.CONNECT, "Connect a client…")
     yield item(Verb.COPY_ERROR, "Copy error details", view.auth.last_error is not None)
     if view.status is Status.STOPPED:
         yield item(Verb.RESUME, "Resume")

@@ -44,7 +44,7 @@ class Verb(StrEnum):
     RESUME = "resume"
     SIGN_OUT = "sign_out"
     REMOVE = "remove"
-    COPY_CLIENT = "copy_client"
+    CONNECT = "connect"  # a client
     COPY_ERROR = "copy_error"
     COPY_SIGN_IN = "copy_sign_in"  # the address of the sign-in page
     MUTE = "mute"

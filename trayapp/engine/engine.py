@@ -358,7 +358,7 @@ class Engine:
             case Verb.REMOVE:
                 self.sign_ins.cancel(name)
                 self.apply(name, Remove(now))
-            case Verb.COPY_CLIENT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD:
+            case Verb.CONNECT | Verb.COPY_ERROR | Verb.COPY_SIGN_IN | Verb.SHOW | Verb.ADD:
                 self._on_app_action(action)
             case Verb.MUTE | Verb.AUTOSTART | Verb.QUIT:
                 self._on_app_action(action)
