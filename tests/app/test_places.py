@@ -201,6 +201,25 @@ def test_a_removed_runtime_directory_is_replaced(process: Moved) -> None:
     assert 3 == process.run("list").returncode
 
 
+@pytest.mark.parametrize("gone", ["state/amberlight/amberlight.lock", "state"])
+def test_one_whose_lock_was_removed_is_still_the_only_one(process: Moved, gone: str) -> None:
+    """Two would spend each other's refresh tokens: whoever empties the state directory often starts the app again."""
+
+    with process:
+        found = process.root / gone
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
+        for _ in range(2):
+            second = process.run("run", "--no-tray")
+            assert (1, True) == (second.returncode, "already running" in second.stderr)
+            assert (0, True) == listed(process)
+        assert -signal.SIGKILL == process.end(signal.SIGKILL)
+    with process:
+        assert 0 == process.end()
+
+
 # --- full and read-only disks ----------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from trayapp.app.parts import Parts
 from trayapp.config import quit_marker
 from trayapp.config.paths import Paths
 from trayapp.server.instance import AlreadyRunning, instance_lock
+from trayapp.server.serverfile import is_served
 from trayapp.system import session_bus
 from trayapp.system.file_limit import raise_file_limit
 from trayapp.system.private_files import NotPrivateError, private_directory
@@ -49,6 +50,8 @@ def run(
         paths, moved = _with_runtime_dir(paths)
         paths.make()
         with instance_lock(paths.lock_file) as lock:
+            if is_served(paths.runtime_dir):  # somebody has removed the file whose lock it holds
+                raise AlreadyRunning
             log_to_file(paths.log_file)
             quit_marker.clear(paths)
             if moved:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from trayapp.server.instance import process_exists
 from trayapp.system.private_files import NotPrivateError, check_directory, private_directory, replace_file
 
 NAME = "server.json"
+CONNECT_LIMIT = 1.0  # s; on this machine
 _FILE_MAX = 64 * 1024  # bytes; ours has 200
 _URL = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}")
 
@@ -87,10 +89,29 @@ def read(directory: Path) -> ServerInfo | None:
     except OSError as error:
         reason = "it is a symbolic link" if path.is_symlink() else error.strerror or str(error)
         raise ServerFileError(f"{path} cannot be read: {reason}.") from None
+    try:
+        _check_ours(path, os.fstat(fd))
+    except ServerFileError:
+        os.close(fd)
+        raise
     with os.fdopen(fd, "rb") as file:
-        _check_ours(path, os.fstat(file.fileno()))
-        text = file.read(_FILE_MAX + 1)
-    return _from_json(path, text)
+        return _from_json(path, file.read(_FILE_MAX + 1))
+
+
+def is_served(directory: Path) -> bool:
+    """Whether the app that published `server.json` there still runs and listens, whoever holds the lock."""
+    try:
+        info = read(directory)
+    except ServerFileError:
+        return False
+    if info is None or not process_exists(info.pid):
+        return False
+    try:
+        host, _, port = info.url.removeprefix("http://").partition(":")
+        socket.create_connection((host, int(port)), CONNECT_LIMIT).close()
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -113,7 +134,7 @@ def _to_json(info: ServerInfo) -> dict[str, object]:
 
 
 def _from_json(path: Path, text: bytes) -> ServerInfo:
-    damaged = ServerFileError(f"{path} is damaged; quit Amberlight and start it again, which writes it anew.")
+    damaged = ServerFileError(f"{path} is damaged.")
     try:
         data: object = json.loads(text) if len(text) <= _FILE_MAX else None
     except (ValueError, RecursionError):
