@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from trayapp.clients import edits, entries
-from trayapp.clients.connections import State, connection
+from trayapp.clients.connections import State, connection, connections
 from trayapp.clients.entries import Access, transport_for
 from trayapp.clients.repairs import Fault, Finding, findings, repair
 from trayapp.clients.table import BY_NAME, TABLE, Client
@@ -121,3 +122,20 @@ def test_the_entry_over_all_is_repaired_by_its_name() -> None:
     found = json.loads(repair(BY_NAME["cursor"], ACCESSES)(text))["mcpServers"]
 
     assert {"amberlight": {"url": ALL.url, "headers": bearer(NEW_KEY)}, "other": url} == found
+
+
+def test_thousands_of_entries_and_workloads() -> None:
+    """Each is looked at once, and repairing them is what it costs to write them."""
+
+    names = [f"w{number}" for number in range(3000)]
+    made = {name: Access(name, f"http://127.0.0.1:8765/w/{name}", Secret(NEW_KEY), COMMAND) for name in names}
+    urls = {name: f"https://{name}.example/mcp" for name in names}
+    there = {name: {"url": urls[name] if name.endswith("7") else made[name].url} for name in names}
+
+    began = time.perf_counter()
+    states = [each.state for each in connections(there, made, urls)]
+    faults = [each.fault for each in findings(there, made, urls)]
+
+    assert (300, 2700) == (states.count(State.DIRECT), states.count(State.OLD_KEY))
+    assert (300, 2700) == (faults.count(Fault.DIRECT), faults.count(Fault.OLD_KEY))
+    assert 2.0 > time.perf_counter() - began

@@ -105,6 +105,8 @@ class ClientFiles:
             return await self._worker.run(lambda: job(machine()))
         except (FileError, EditError) as error:
             return Problem("client_file", f"{error}.")
+        except OSError as error:
+            return Problem("client_file", f"{error.filename} cannot be read: {error.strerror}.")
         except (HangingError, ClosedError):
             return HANGING
 

@@ -25,7 +25,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 from trayapp.core.model import Secret
 from trayapp.stdio.place import Target, local_key
-from trayapp.system.plain_files import NotRespondingError, within
+from trayapp.system.plain_files import within
 
 NAME = "clients"
 SURVEY_LIMIT = 10.0  # s for the files of all clients
@@ -40,7 +40,7 @@ def clients(paths: Paths, config: Config | None, *, fix: bool = False, machine: 
     here = machine or Machine.this()
     try:
         found = within(here.home, lambda: [each for each in survey(here) if each.installed], SURVEY_LIMIT)
-    except NotRespondingError as error:
+    except OSError as error:
         text = f"The clients' files in {here.home} can't be read: {error.strerror}."
         return [Check(NAME, WARNING, text, "Check the disk or network share.")]
     urls = {name: spec.url for name, spec in config.workloads.items()}

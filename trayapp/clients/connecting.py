@@ -13,7 +13,8 @@ from pathlib import Path
 
 from trayapp.clients import edits, entries, refusals
 from trayapp.clients.changes import Changes, read
-from trayapp.clients.connections import Connection, State, connection, own_entries
+from trayapp.clients.connections import Connection, State, own_entries
+from trayapp.clients.connections import connections as connections_of
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
@@ -50,7 +51,7 @@ def own_access(access: ClientAccess) -> Access:
 
 def connections(found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Connection]:
     """What a client's file says of each of these workloads; `urls` are their servers' own addresses."""
-    return [connection(found.entries, access, name, urls.get(name, "")) for name, access in accesses.items()]
+    return connections_of(found.entries, accesses, urls)
 
 
 def plan(

@@ -37,16 +37,32 @@ class Connection:
 
 def connection(entries: Mapping[str, Any], access: Access, workload: str, server_url: str = "") -> Connection:
     """What these entries say of a workload; `server_url` is its server's own address."""
-    found = [seen(name, each) for name, each in entries.items()]
-    ours = [each for each in found if each.proxied == workload]
-    if ours:
-        best = min(ours, key=lambda each: _ORDER.index(state_of(each, access)))
-        return Connection(workload, best.name, state_of(best, access))
-    direct = next((each for each in found if server_url and same_url(each.url, server_url)), None)
-    if direct is not None:
-        return Connection(workload, direct.name, State.DIRECT)
-    taken = access.name in entries
-    return Connection(workload, access.name, State.NAME_TAKEN if taken else State.ABSENT)
+    return connections(entries, {workload: access}, {workload: server_url})[0]
+
+
+def connections(
+    entries: Mapping[str, Any], accesses: Mapping[str, Access], urls: Mapping[str, str]
+) -> list[Connection]:
+    """The same for several workloads, each entry looked at once: there may be thousands of both."""
+    ours: dict[str, list[Seen]] = {}
+    direct: dict[tuple[str, ...], Seen] = {}
+    for each in (seen(name, entry) for name, entry in entries.items()):
+        if each.proxied is not None:
+            ours.setdefault(each.proxied, []).append(each)
+        elif each.url:
+            direct.setdefault(comparable(each.url), each)
+    found = []
+    for workload, access in accesses.items():
+        url = urls.get(workload, "")
+        if through := ours.get(workload):
+            best = min(through, key=lambda each: _ORDER.index(state_of(each, access)))
+            found.append(Connection(workload, best.name, state_of(best, access)))
+        elif url and (past := direct.get(comparable(url))) is not None:
+            found.append(Connection(workload, past.name, State.DIRECT))
+        else:
+            taken = access.name in entries
+            found.append(Connection(workload, access.name, State.NAME_TAKEN if taken else State.ABSENT))
+    return found
 
 
 def own_entries(entries: Mapping[str, Any], workloads: Iterable[str] | None = None) -> list[Seen]:
@@ -75,12 +91,8 @@ def is_variable(key: str | None) -> bool:
     return key is not None and re.search(r"[${]", key) is not None
 
 
-def same_url(one: str, other: str) -> bool:
-    """Whether two addresses are those of one server: scheme and host in any case, with or without a slash at the end."""
-    return bool(one) and _comparable(one) == _comparable(other)
-
-
-def _comparable(url: str) -> tuple[str, ...]:
+def comparable(url: str) -> tuple[str, ...]:
+    """The same for all addresses of one server: scheme and host in any case, with or without a slash at the end."""
     try:
         parts = urlsplit(url)
     except ValueError:
