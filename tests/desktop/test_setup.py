@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 
+from tests.aggregate.site import text_of
 from tests.desktop.desk import Desk
 from tests.desktop.fresh_home import PROGRAM, FreshHome
-from tests.real.clients.python_client import made
 from tests.real.terminal import Terminal
 from trayapp.oauthtest import EchoWorkload, OAuthServer, browse
 
@@ -22,13 +27,15 @@ pytestmark = pytest.mark.desktop
 
 CANARY = "canary-5d1f"
 ENTER = "\r"
-KEEP, SIGN_IN, CONNECT, LOGIN = (
+KEEP, SIGN_IN, CONNECT, CODEX, LOGIN = (
     r"Keep notes signed in\? \[Y/n\] ",
     r"Sign in to notes in your browser\? \[Y/n\] ",
     r"Connect which of them\? \[Enter: all, 1 2: these, n: none\] ",
+    r"Connect Codex\? \[Y/n\] ",
     r"Start Amberlight when you log in\? \[Y/n\] ",
 )
 ALL = ((KEEP, ENTER), (SIGN_IN, ENTER), (CONNECT, ENTER), (LOGIN, ENTER))
+WITHOUT_LOGIN = ((KEEP, ENTER), (SIGN_IN, ENTER), (CODEX, ENTER), (LOGIN, ENTER))
 
 
 @pytest.fixture
@@ -63,15 +70,52 @@ def answer(terminal: Terminal, *steps: tuple[str, str]) -> int:
     return terminal.wait()
 
 
-async def call(entry: Mapping[str, Any], headers: str, environment: Mapping[str, str] = MappingProxyType({})) -> str:
+class _Public(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, b'{"jsonrpc":"2.0","id":1,"result":{}}')
+
+    def do_GET(self) -> None:
+        self._answer(404, b"{}")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def public_server() -> Iterator[str]:
+    """The address of a server that everybody may use."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Public) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/mcp"
+        server.shutdown()
+        thread.join()
+
+
+async def call(entry: Mapping[str, Any], headers: str, environment: Mapping[str, str]) -> str:
     """The answer of the tool, called by the official client with what a client's file says."""
     if "command" in entry:
-        kind, where, more = "stdio", json.dumps([entry["command"], *entry["args"]]), dict(environment)
-    else:
-        kind, where, more = "mcp", str(entry["url"]), dict(entry[headers])
-    async with made(kind, where, more, "auto") as client:
-        result = await client.call_tool("echo", {"message": "hello"})
-        return str(result.content[0].text)
+        program = StdioServerParameters(command=entry["command"], args=entry["args"], env=dict(environment))
+        async with Client(stdio_client(program)) as client:
+            return await echoed(client)
+    async with (
+        create_mcp_http_client(headers=entry[headers]) as http,
+        Client(streamable_http_client(entry["url"], http_client=http)) as client,
+    ):
+        return await echoed(client)
+
+
+async def echoed(client: Client) -> str:
+    result = await client.call_tool("echo", {"message": "hello"})
+    return text_of(result)
 
 
 async def test_from_nothing_to_a_tool_call(fresh: FreshHome, server: OAuthServer, workload: EchoWorkload) -> None:
@@ -89,8 +133,8 @@ async def test_from_nothing_to_a_tool_call(fresh: FreshHome, server: OAuthServer
     assert "1 of 1 server signed in." in screen
     assert 1 == server.count("register") == server.count("authorize")
     assert "state=" not in screen, "the address of a sign-in is shown only if it is needed"
-    assert "hello" == await call(fresh.claude_entry("notes"), "headers")
-    assert "hello" == await call(fresh.codex_entry("notes"), "http_headers")
+    assert "hello" == await call(fresh.claude_entry("notes"), "headers", fresh.env)
+    assert "hello" == await call(fresh.codex_entry("notes"), "http_headers", fresh.env)
     assert 2 == sum(each.rpc_method == "tools/call" and each.outcome == "ok" for each in workload.calls)
     assert (fresh.root / "config/autostart/amberlight.desktop").exists()
 
@@ -117,12 +161,12 @@ async def test_what_is_missing_is_offered_again(fresh: FreshHome, server: OAuthS
 
     fresh.env["BROWSER"] = "/bin/true %s &"  # a page that nobody looks at
     with fresh.terminal("setup") as terminal:
-        assert 0 == answer(terminal, (KEEP, ENTER), (SIGN_IN, "n\r"), (CONNECT, "2\r"), (LOGIN, "n\r")), terminal.screen
+        assert 0 == answer(terminal, (KEEP, ENTER), (SIGN_IN, "n\r"), (CODEX, ENTER), (LOGIN, "n\r")), terminal.screen
         assert "Sign in later: amberlight reauthorize notes" in terminal.screen
     assert "url" in fresh.codex_entry("notes")
     assert "headers" not in fresh.claude_entry("notes")
     with fresh.terminal("setup") as terminal:
-        steps = ((SIGN_IN, ENTER), ("Ctrl-C skips it", "\x03"), (r"Connect Claude Code\? \[Y/n\] ", "\x03"))
+        steps = ((SIGN_IN, ENTER), ("Ctrl-C skips it", "\x03"), (LOGIN, "\x03"))
         assert 130 == answer(terminal, *steps), terminal.screen
         assert "Keep" not in terminal.screen
         assert "Stopped; what was done stays. Continue: amberlight setup" in terminal.screen
@@ -146,18 +190,19 @@ def test_a_refused_sign_in_leaves_the_rest(fresh: FreshHome, server: OAuthServer
 
     server.consent = "deny"
     with fresh.terminal("setup") as terminal:
-        assert 1 == answer(terminal, *ALL), terminal.screen
+        assert 1 == answer(terminal, *WITHOUT_LOGIN), terminal.screen
         assert "You declined, or the server denied access." in terminal.screen
         assert "0 of 1 server signed in." in terminal.screen
-    assert "headers" in fresh.claude_entry("notes")
+    assert "headers" not in fresh.claude_entry("notes"), "its own way there stays"
+    assert "http_headers" in fresh.codex_entry("notes")
 
 
 def test_a_server_that_is_down(fresh: FreshHome, workload: EchoWorkload) -> None:
-    """One sentence; the clients are connected all the same."""
+    """One sentence; Codex is connected all the same."""
 
     workload.down()
     with fresh.terminal("setup") as terminal:
-        assert 1 == answer(terminal, *ALL), terminal.screen
+        assert 1 == answer(terminal, *WITHOUT_LOGIN), terminal.screen
         assert "refused the connection" in terminal.screen
         assert "Traceback" not in terminal.screen
 
@@ -172,6 +217,20 @@ async def test_a_port_that_another_program_has(fresh: FreshHome) -> None:
             assert "these clients start `amberlight stdio` instead" in terminal.screen
         assert "hello" == await call(fresh.claude_entry("notes"), "headers", fresh.env)
         assert "hello" == await call(fresh.codex_entry("notes"), "http_headers", fresh.env)
+
+
+def test_a_server_without_a_sign_in(fresh: FreshHome) -> None:
+    """It is not kept, and Claude Code goes on using it directly."""
+
+    with public_server() as url:
+        fresh.give_claude({"open": url})
+        with fresh.terminal("setup") as terminal:
+            steps = ((r"Keep open signed in\? ", ENTER), (r"Sign in to open in", ENTER), (LOGIN, "n\r"))
+            assert 0 == answer(terminal, *steps), terminal.screen
+            assert "open asks for no sign-in" in terminal.screen
+            assert "Clients" not in terminal.screen
+        assert {"type": "http", "url": url} == fresh.claude_entry("open")
+    assert "open" not in fresh.paths.config_file.read_text()
 
 
 def test_over_ssh_the_address_is_pasted(fresh: FreshHome) -> None:
@@ -218,13 +277,13 @@ def test_thirty_servers_in_a_narrow_terminal(fresh: FreshHome, workload: EchoWor
             (r"Type numbers from 1 to 30.*\n", ""),
             (r"Keep which of them signed in\?.*n: none\] ", "2-3, 30\r"),
             (r"Sign in to server-2 .*s: skip the rest\] ", "s\r"),
-            (CONNECT, "n\r"),
+            (CODEX, "n\r"),
             (LOGIN, "n\r"),
         )
         assert 0 == answer(terminal, *steps), terminal.screen
         assert "Added server-2, server-3 and server-30." in terminal.screen
         rows = [line for line in terminal.screen.splitlines() if re.match(r"  +\d+  ", line)]
-        assert 32 == len(rows)
+        assert 31 == len(rows)
         assert 40 >= max(map(len, rows))
 
 

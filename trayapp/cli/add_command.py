@@ -129,14 +129,22 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     if not arguments.yes and not _confirmed(f"Revoke and delete the login of {name} and remove it? [y/N] "):
         print_line("Nothing was changed.")
         return OK
-    client.remove(name)
-    gone = _wait_until_gone(client, name)
-    editor.remove(paths, name)
-    accepted = _report_reload(client.reload())
+    gone, answer = take_out(client, paths, name)
+    accepted = _report_reload(answer)
     print_line(
         f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login."
     )
     return OK if accepted else FAILED
+
+
+def take_out(client: ApiClient, paths: Paths, name: str) -> tuple[bool, Mapping[str, Any]]:
+    """Delete the login, then the entry. Whether the login is gone already, and the app's answer to the reload."""
+    from trayapp.config import editor
+
+    client.remove(name)
+    gone = _wait_until_gone(client, name)
+    editor.remove(paths, name)
+    return gone, client.reload()
 
 
 def _confirmed(question: str) -> bool:

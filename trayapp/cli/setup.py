@@ -11,11 +11,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any
 
 from trayapp.autostart import AutostartError, Kind, login_command, native
+from trayapp.cli.add_command import take_out
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined, this_machine
@@ -37,7 +38,9 @@ from trayapp.system.private_files import NotPrivateError, private_directory
 START_LIMIT = 20.0  # s until the app answers; a second as a rule
 SETTLE_LIMIT = 5.0  # s for a keyring to say whether there are logins
 POLL = 0.1  # s
-MISSING = frozenset({State.ABSENT, State.OLD_KEY, State.OLD_PORT, State.DIRECT})
+NO_SIGN_IN = "no_sign_in"  # the API's word for a server without OAuth
+MISSING = frozenset({State.ABSENT, State.OLD_KEY, State.OLD_PORT})
+LISTED_MAX = 6  # names in one sentence
 LATER = "Run it again at any time: amberlight setup   See everything: amberlight dashboard"
 
 
@@ -85,7 +88,7 @@ class _Setup:
         if client is None:
             return FAILED
         self._sign_in(client)
-        self._connect(client, readable)
+        self._connect(client, readable, set(self._signed_out(client)))
         self._start_at_login(client)
         self._summary(client)
         return self._code
@@ -106,7 +109,7 @@ class _Setup:
             chosen = self._questions.which(one, several, len(offered))
             self._write({offered[i].entry.name: offered[i].entry.keys for i in chosen})
         elif configured:
-            print_line(f"Already added: {joined(sorted(configured))}.")
+            print_line(f"Already added: {_named(sorted(configured))}.")
         else:
             print_line("Your clients use no remote server yet.")
             self._add_typed()
@@ -143,7 +146,7 @@ class _Setup:
             self._failed(f"nothing was added: {clean(error)}")
         else:
             self._added |= entries.keys()
-            print_line(f"Added {joined(entries)}.")
+            print_line(f"Added {_named(list(entries))}.")
 
     # --- the app -----------------------------------------------------------------------------------------------------
 
@@ -200,10 +203,23 @@ class _Setup:
             try:
                 code = sign_in(client, name, browser=here, accept=False, typed=self._questions.lines)
             except ApiError as error:
-                self._failed(clean(error))
+                if error.code == NO_SIGN_IN and name in self._added:
+                    self._take_back(client, name)
+                else:
+                    self._failed(clean(error))
             else:
                 if code not in (OK, INTERRUPTED):  # Ctrl-C there skips this one
                     self._code = FAILED
+
+    def _take_back(self, client: ApiClient, name: str) -> None:
+        """A server that everybody may use has no login to keep."""
+        try:
+            take_out(client, self._paths, name)
+        except (ApiError, ConfigError, editor.EditError) as error:
+            self._failed(clean(error))
+        else:
+            self._added.discard(name)
+            print_line(f"{name} asks for no sign-in, so your clients keep using it directly.")
 
     def _signed_out(self, client: ApiClient) -> list[str]:
         """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring)."""
@@ -220,8 +236,8 @@ class _Setup:
 
     # --- clients -----------------------------------------------------------------------------------------------------
 
-    def _connect(self, client: ApiClient, found: Sequence[Found]) -> None:
-        """Offer the installed clients that lack a workload."""
+    def _connect(self, client: ApiClient, found: Sequence[Found], signed_out: Set[str]) -> None:
+        """Offer the installed clients that lack a workload. A login of a client's own stays until ours is there."""
         urls = {name: spec.url for name, spec in editor.limited_load(self._paths).workloads.items()}
         by_command = any(client.client(name).get("lasting") is not True for name in sorted(urls)[:1])
         accesses = {
@@ -232,12 +248,13 @@ class _Setup:
         lacking: list[tuple[Client, list[str], bool]] = []
         for each in found:
             states = {n: connection(each.entries, access, n, urls[n]).state for n, access in accesses.items()}
-            if names := [name for name, state in states.items() if state in MISSING]:
-                lacking.append((each.client, names, State.DIRECT in states.values()))
+            direct = {n for n, state in states.items() if state is State.DIRECT and n not in signed_out}
+            if names := [n for n, state in states.items() if state in MISSING or n in direct]:
+                lacking.append((each.client, names, bool(direct)))
         if not lacking:
             return
         print_line("\nClients that can use Amberlight:\n")
-        _print_rows([(client.title, joined(names)) for client, names, _ in lacking])
+        _print_rows([(each.title, _named(names)) for each, names, _ in lacking])
         if any(direct for _, _, direct in lacking):
             print_line("\nEntries with a sign-in of their own are replaced. Undo it: amberlight disconnect")
         if by_command:
@@ -268,7 +285,8 @@ class _Setup:
 
         left = self._signed_out(client)
         total = len(client.workloads())
-        print_line(f"\n{total - len(left)} of {total} {'server' if total == 1 else 'servers'} signed in.")
+        servers = "server" if total == 1 else "servers"
+        print_line(f"\n{total - len(left)} of {total} {servers} signed in." if total else "\nNo server is set up.")
         if left:
             print_line(f"Sign in later: amberlight reauthorize {left[0]}")
         problems = [check for check in run_checks(self._paths, os.environ) if check["state"] != FINE]
@@ -284,6 +302,10 @@ def _browser_is_here(environ: Mapping[str, str]) -> bool:
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
     return not sys.platform.startswith("linux") or any(map(environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
+
+
+def _named(names: Sequence[str]) -> str:
+    return joined(names) if len(names) <= LISTED_MAX else f"{len(names)} servers"
 
 
 def _print_rows(rows: Iterable[Sequence[str]]) -> None:
