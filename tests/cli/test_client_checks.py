@@ -12,10 +12,15 @@ import pytest
 
 from trayapp.cli import main
 from trayapp.cli.client_checks import clients
+from trayapp.clients.changes import Changes
+from trayapp.clients.connecting import Wanted, connect, disconnect
+from trayapp.clients.entries import Access
 from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
+from trayapp.clients.table import BY_NAME
 from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING
+from trayapp.core.model import Secret
 from trayapp.server.keys import Keys
 
 URL = "https://mcp.notion.com/mcp"
@@ -112,6 +117,23 @@ def test_a_workload_that_is_gone(paths: Paths, home: Path) -> None:
     write(home, old={"url": "http://127.0.0.1:8765/w/old"})
     text = "Cursor has an entry old for old, but there is no such workload."
     assert [(WARNING, text, "Take it out: amberlight disconnect cursor old")] == looked(paths, home, fix=True)
+
+
+def test_a_repaired_file_is_put_back_by_disconnecting(paths: Paths, home: Path) -> None:
+    """The repair counts as ours: what was there before the first connect comes back, byte for byte."""
+
+    file = write(home, other={"command": "x"})
+    before = file.read_bytes()
+    cursor, machine = BY_NAME["cursor"], Machine("linux", {}, home, which=lambda program: None)
+    changes = Changes(paths.state_dir, lambda: "2026-01-02")
+    access = Access("notion", "http://127.0.0.1:1/w/notion", Secret("old"), ())
+    connect(machine, changes, cursor, Wanted({"notion": access}, {}, ["notion"]), replace=False)
+    assert OK == looked(paths, home, fix=True)[0][0]
+    assert key(paths) in file.read_text()
+
+    disconnect(machine, changes, cursor, Wanted({"notion": access}, {}, ["notion"]))
+    assert before == file.read_bytes()
+    assert [file] == list(file.parent.iterdir())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")

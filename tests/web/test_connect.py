@@ -67,6 +67,7 @@ def test_what_each_client_has(window: Window, stage: Stage) -> None:
     assert ["Cursor", "Connected", "~/.cursor/mcp.json", "Disconnect"] == lines(window, "Cursor")
     assert ["Signs in to github with a login of its own", "Replace"] == lines(window, "Gemini CLI")[1::2]
     assert ["Has another server called github", "Replace"] == lines(window, "Kiro")[1::2]
+    assert "~/.kiro/settings/mcp.json · a backup is kept" == lines(window, "Kiro")[2]
     assert ["Has an old key", "~/.factory/mcp.json", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
     assert "~/.config/zed/settings.json: it is not valid JSON" in lines(window, "Zed")[1]
     assert not row(window, "Zed").find_elements("css selector", "button:not([hidden])")

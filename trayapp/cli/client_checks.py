@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from trayapp.autostart import client_command
-from trayapp.clients import files
+from trayapp.clients import files, refusals
 from trayapp.clients.changes import Changes
 from trayapp.clients.connecting import ALL, Written, joined, overwritten_text, short, write
 from trayapp.clients.connections import own_entries
@@ -111,6 +111,7 @@ class _Doctor:
             written = write(self._changes, client, found.file, repair(client, self._accesses))
         except (FileError, EditError) as error:
             return Check(NAME, PROBLEM, f"{error}.", f"Connect it anew: amberlight connect {client.name}")
+        refusals.forget(self._machine, client, [each.entry for each in stale])
         if written is Written.OVERWRITTEN:
             return Check(NAME, PROBLEM, overwritten_text(client))
         text = f"Repaired {joined(_names(stale))} in {client.title} ({place})."

@@ -81,7 +81,7 @@ function draw(node, client) {
   const { text, kind } = client.problem ? { text: client.problem, kind: "wrong" } : clientState(found, !together() && client.all);
   node.client = client;
   node.steps = clientSteps(found);
-  ref.file.textContent = client.problem ? "" : client.file;
+  ref.file.textContent = client.problem ? "" : client.file + (node.steps.connect?.replace ? " · a backup is kept" : "");
   ref.state.textContent = text;
   ref.state.className = `state ${kind}`;
   const held = node.contains(document.activeElement);
