@@ -24,8 +24,8 @@ class Questions:
     `lines` is the only reader of the terminal, for whoever waits for something else meanwhile.
     """
 
-    def __init__(self, *, agree: bool) -> None:
-        self.lines = PastedLines()
+    def __init__(self, *, agree: bool, lines: PastedLines | None = None) -> None:
+        self.lines = lines or PastedLines()
         self._agree = agree
 
     def yes(self, question: str) -> bool:
