@@ -293,7 +293,7 @@ class _Setup:
         for check in problems:
             print_line(f"{clean(check['name'])}: {clean(check['text'])} {clean(check['help'])}".rstrip())
         if not problems:
-            print_line("amberlight doctor found no problems.")
+            print_line("No problems found. Check again: amberlight doctor")
         print_line(LATER)
 
 
