@@ -80,7 +80,7 @@ def test_a_link_that_leads_nowhere_ends_the_start_with_a_sentence(process: Moved
     done = process.run("run", "--no-tray")
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr == (
-        f"Amberlight cannot start. {link} is a symbolic link to /nonexistent/disk, which does not exist. "
+        f"Amberlight can't start. {link} is a symbolic link to /nonexistent/disk, which does not exist. "
         "Create that directory, or remove the link.\n"
     )
 
@@ -119,7 +119,7 @@ def test_no_file_is_written_through_a_link(process: Moved, name: str) -> None:
     done = process.run("run", "--no-tray")
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr == (
-        f"Amberlight cannot start. {link} is a symbolic link; Amberlight writes its files only where they really are. "
+        f"Amberlight can't start. {link} is a symbolic link; Amberlight writes its files only where they really are. "
         "Remove it.\n"
     )
     assert (process.root / "precious").read_text() == "precious"
@@ -231,7 +231,7 @@ def test_a_first_start_on_a_full_disk_names_the_file(process: Moved) -> None:
         done = process.run("run", "--no-tray")
         assert (1, "") == (done.returncode, done.stdout)
         file = process.root / "data/amberlight/install-id"
-        assert done.stderr == f"Amberlight cannot start. {file}: No space left on device.\n"
+        assert done.stderr == f"Amberlight can't start. {file}: No space left on device.\n"
         disk.free()
         with process:
             assert 0 == process.end()

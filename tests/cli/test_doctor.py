@@ -284,7 +284,7 @@ async def test_a_bus_that_hangs(paths: Paths, tmp_path: Path, monkeypatch: pytes
         for _ in range(2):  # whether somebody listens is looked at first
             await hung_up.acquire()
 
-    assert ("notifications", PROBLEM, "The session bus does not answer.") == (check.name, check.state, check.text)
+    assert ("notifications", PROBLEM, "The session bus isn't responding.") == (check.name, check.state, check.text)
 
 
 async def test_a_service_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

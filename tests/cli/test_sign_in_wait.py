@@ -104,7 +104,7 @@ def test_a_browser_that_did_not_open(app: FakeApp, capsys: Capture) -> None:
     assert 0 == main(["reauthorize", "github"])
     captured = capsys.readouterr()
     assert URL in captured.out
-    assert "amberlight: no browser could be opened; open the address above to sign in to github.\n" == captured.err
+    assert "amberlight: couldn't open a browser. Open the address above to sign in to github.\n" == captured.err
 
 
 def test_nobody_comes(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

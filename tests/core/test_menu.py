@@ -271,7 +271,7 @@ def test_a_page_that_did_not_open_can_be_copied() -> None:
         Detail.NEVER_SIGNED_IN,
         False,
     )
-    assert "No browser could be opened here" in said
+    assert "Couldn't open a browser" in said
 
 
 def test_the_item_at_the_top_signs_in() -> None:

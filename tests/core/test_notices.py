@@ -417,7 +417,7 @@ def test_a_page_that_did_not_open_is_said(muted: bool) -> None:
     assert desk.see(seen(None), muted=muted) == []
     assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == ["jira: sign in in your browser"]
     assert desk.see(seen(BrowserFault.UNCERTAIN), muted=muted) == []
-    assert desk.see(seen(BrowserFault.NOT_OPENED), muted=muted) == ["jira: no browser could be opened"]
+    assert desk.see(seen(BrowserFault.NOT_OPENED), muted=muted) == ["jira: couldn't open a browser"]
     assert desk.up["page:jira"].buttons == (("Copy address", Action(Verb.COPY_SIGN_IN, "jira")),)
     assert desk.see(seen(None), muted=muted) == []
     assert desk.up == {}

@@ -85,7 +85,7 @@ def test_commands_say_one_sentence(on_desk: Desk, program: Program, server: OAut
         assert command.stdout is not None
         assert command.stderr is not None
         sentence = command.stderr.readline()
-        assert "amberlight: no browser could be opened; open the address above to sign in to mail.\n" == sentence
+        assert "amberlight: couldn't open a browser. Open the address above to sign in to mail.\n" == sentence
         url = next(line.strip() for line in command.stdout if server.authorization_endpoint in line)
         browse(url)
         assert "mail is signed in.\n" == command.stdout.read().splitlines(keepends=True)[-1]

@@ -127,7 +127,7 @@ async def test_another_user_cannot_lock_the_owner_out(tmp_path: Path, caplog: py
             flood.kill()
             await flood.wait()
     refused = [r.getMessage() for r in caplog.records if "allowed_users" in r.getMessage()]
-    assert [f"refused a connection of the user with id {OTHER}; the setting allowed_users names who may"] == refused
+    assert [f"refused a connection from user {OTHER}; the setting allowed_users lists who may connect"] == refused
 
 
 @linux

@@ -107,7 +107,7 @@ def test_a_file_in_the_place_of_a_directory_is_named(tmp_path: Path) -> None:
     """It stays as it is."""
 
     (tmp_path / "state").write_text("precious")
-    with pytest.raises(NotPrivateError, match="state is not a directory; move it away"):
+    with pytest.raises(NotPrivateError, match=r"state is not a directory\. Move it away"):
         private_directory(tmp_path / "state")
     assert (tmp_path / "state").read_text() == "precious"
 

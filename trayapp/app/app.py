@@ -131,8 +131,8 @@ class App:
         except (NotPrivateError, OSError) as error:  # the installation id, without which no login is found
             self.failed = True
             said = str(error) if isinstance(error, NotPrivateError) else f"{error.filename}: {error.strerror}."
-            log.error("Amberlight cannot start. %s", said)
-            print(f"Amberlight cannot start. {said}", file=sys.stderr)
+            log.error("Amberlight can't start. %s", said)
+            print(f"Amberlight can't start. {said}", file=sys.stderr)
             return
         try:
             await self._runtime.open()

@@ -18,8 +18,8 @@ from trayapp.system.worker import ClosedError, HangingError, Worker
 log = logging.getLogger(__name__)
 
 STILL_IN_FORCE = "The last good configuration stays in force."
-MISSING = "is missing: put it back, or restart Amberlight to do without it"
-BLANK = "is empty: restore it, or write [workloads] into it to have none"
+MISSING = "is missing: restore it, or restart Amberlight to run without it"
+BLANK = "is empty: restore it, or write [workloads] into it to have no workloads"
 
 
 class ConfiguredEngine(Protocol):

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FILE = "open-dashboard.html"  # in the runtime directory
 CLICK_SPACING = 1.0  # s; a double click opens one page, not two
 NO_BROWSER = "No browser could be started here. For a link: amberlight dashboard --print"
-NOT_SEEN = "If the dashboard has not opened in your browser, get a link: amberlight dashboard --print"
+NOT_SEEN = "If the dashboard didn't open in your browser, get a link: amberlight dashboard --print"
 COLD_START = 20.0  # s; a browser may take this long on a busy machine
 NO_SERVER = "Amberlight does not listen on this machine, so there is no page to open. See: amberlight doctor"
 

@@ -72,11 +72,11 @@ class Diagnostics:
         problem = await self._journal()
         state = Check("state", "ok", "state.db is written.")
         if problem:
-            state = Check("state", "warning", problem, "No login is lost by this; see that the disk is not full.")
+            state = Check("state", "warning", problem, "No login is lost. Check that the disk isn't full.")
         reason = self._engine.gate.reason(self._engine.now().at)
         network = Check("network", "ok", "There is a network.")
         if reason is not None:
-            network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "It goes on by itself.")
+            network = Check("network", "warning", f"Nothing is attempted now: {reason}.", "No action needed.")
         others = (Check("app", "warning", line) for topic, line in self._warnings().items() if topic != "keyring")
         return [keyring, state, network, self._events(), *others]
 
@@ -85,7 +85,10 @@ class Diagnostics:
         watch = self._watch
         if not watch.live:
             return Check(
-                EVENTS, "warning", "Nobody tells of them: looked at every 30 s.", "Amberlight works, only later."
+                EVENTS,
+                "warning",
+                "They aren't announced on this system: checked every 30 seconds.",
+                "Amberlight notices them later.",
             )
-        sleep = "" if watch.power else " Nobody tells before a sleep: an answer on its way then may come too late."
+        sleep = "" if watch.power else " Sleep isn't announced on this system; a refresh in progress may be lost."
         return Check(EVENTS, "ok", f"Told by {', '.join(watch.live)}.{sleep}")

@@ -21,7 +21,6 @@ from trayapp.app.parts import Parts
 from trayapp.config import quit_marker
 from trayapp.config.paths import Paths
 from trayapp.server.instance import AlreadyRunning, instance_lock
-from trayapp.server.serverfile import is_served
 from trayapp.system import session_bus
 from trayapp.system.file_limit import raise_file_limit
 from trayapp.system.private_files import NotPrivateError, private_directory
@@ -50,7 +49,7 @@ def run(
         paths, moved = _with_runtime_dir(paths)
         paths.make()
         with instance_lock(paths.lock_file) as lock:
-            if is_served(paths.runtime_dir):  # somebody has removed the file whose lock it holds
+            if _lost_its_lock(paths):
                 raise AlreadyRunning
             log_to_file(paths.log_file)
             quit_marker.clear(paths)
@@ -71,13 +70,22 @@ def run(
         print("Amberlight is already running: look for its icon, or see: amberlight list", file=sys.stderr)
         return 1
     except NotPrivateError as error:
-        print(f"Amberlight cannot start. {error}", file=sys.stderr)
+        print(f"Amberlight can't start. {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"Amberlight cannot use {error.filename or paths.state_dir}: {error.strerror}.", file=sys.stderr)
         return 1
     _wait_for_threads(code)
     return code
+
+
+def _lost_its_lock(paths: Paths) -> bool:
+    """Whether an app runs although the lock is free, because somebody has removed the file that it holds locked."""
+    if not paths.server_file.exists():  # the usual case
+        return False
+    from trayapp.server.serverfile import is_served  # here, as its imports would delay the icon
+
+    return is_served(paths.runtime_dir)
 
 
 def _with_runtime_dir(paths: Paths) -> tuple[Paths, str]:

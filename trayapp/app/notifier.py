@@ -113,9 +113,9 @@ class Notifier:
 
     def warn_quit(self, names: list[str]) -> None:
         """Warn that *Quit* would lose logins that the keyring hasn't stored."""
-        body = "The keyring does not have it yet: unlock or start the keyring first, and Amberlight saves it by itself."
+        body = "It isn't saved yet. Unlock or start your keyring, and Amberlight saves it."
         title = f"Quitting now loses the login of {sentences.list_names(tuple(names))}"
-        self._show_for(Notice("quit", title, body, (("Quit all the same", Action(Verb.QUIT)),)), TEXT_LIFE)
+        self._show_for(Notice("quit", title, body, (("Quit anyway", Action(Verb.QUIT)),)), TEXT_LIFE)
 
     def show_text(self, key: str, title: str, body: str, *, life: float = TEXT_LIFE) -> None:
         """Show a plain sentence. A later one with the same key replaces it. A daemon that comes within `life` s shows it."""
@@ -137,13 +137,11 @@ class Notifier:
 
     async def copy_sign_in(self, name: str, page: str | None) -> None:
         """Copy the address of the sign-in page. It belongs to one sign-in, so it is never shown."""
-        title = f"{name}: the sign-in address was not copied"
+        title = f"{name}: couldn't copy the sign-in address"
         if page is None:
-            self.show_text(
-                f"copy:{name}", title, f"No sign-in is waiting any more. Start one: amberlight reauthorize {name}"
-            )
+            self.show_text(f"copy:{name}", title, f"The sign-in is over. Start another: amberlight reauthorize {name}")
         elif not await copy(page):
-            body = f"No program for the clipboard was found. Use: amberlight reauthorize {name} --no-browser"
+            body = f"No clipboard program was found. Use: amberlight reauthorize {name} --no-browser"
             self.show_text(f"copy:{name}", title, body)
 
     def _withdraw(self, key: str) -> None:

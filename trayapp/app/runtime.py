@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 3.0  # s for each part; a keyring or a disk that hangs must not hold up the quit
 NO_KEYRING = "No keyring: logins are kept for this run only."
-NO_HOST = "This desktop shows no tray icons. Amberlight works all the same: see amberlight dashboard"
+NO_HOST = "This desktop shows no tray icons. Amberlight runs anyway: see amberlight dashboard"
 
 
 class Runtime:
@@ -311,7 +311,7 @@ class Runtime:
                 log.info("listening on %s", await server.start())
             except PortTaken as taken:
                 log.warning("%s", taken)
-                self.warnings.set("port", f"{taken} Clients cannot reach Amberlight; refreshing goes on.")
+                self.warnings.set("port", f"{taken} Clients can't reach Amberlight; refreshing continues.")
             else:
                 self.server = server
                 self.server_file.keep(server, self.clock.now())

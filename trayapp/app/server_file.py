@@ -66,7 +66,7 @@ class ServerFile:
                 self._announced = place
         except ServerFileError as error:
             self._again_at = now.awake + TRY_AGAIN
-            self._say(f"{error} Commands cannot reach Amberlight; refreshing goes on.")
+            self._say(f"{error} Commands can't reach Amberlight; refreshing continues.")
         except OSError as error:  # a full disk; commands still look into both places
             self._again_at = now.awake + TRY_AGAIN
             log.debug("the lock file cannot be written: %s", error.strerror)

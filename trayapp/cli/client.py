@@ -72,7 +72,9 @@ class ApiClient:
         if is_held(paths.lock_file):
             who = f"Amberlight is running{f' (process {running.pid})' if running else ''}"
             why = str(problem) or f"{places[0] / 'server.json'} is missing."
-            raise ApiError(0, "unreachable", f"{who}, but can't be reached: {why} It is written again within a minute.")
+            raise ApiError(
+                0, "unreachable", f"{who}, but can't be reached: {why} Amberlight rewrites it within a minute."
+            )
         raise problem
 
     @classmethod

@@ -55,7 +55,10 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
     try:
         config = within(paths.config_file, lambda: load(paths, environ))
     except ConfigError as error:
-        return None, [Check(name, PROBLEM, str(m), "Mend this line and save the file.") for m in error.mistakes]
+        return None, [
+            Check(name, PROBLEM, str(m), "Fix this line and save the file." if m.line else "Fix the file.")
+            for m in error.mistakes
+        ]
     except OSError as error:
         text = f"{error.filename or paths.config_file} cannot be read: {error.strerror}."
         return None, [Check(name, PROBLEM, text, "Check the disk or network share it is on.")]
@@ -133,8 +136,8 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
             return [await check(_method_caller(connection))]
     except TimeoutError:
         if connection is None:
-            return [Check(name, PROBLEM, "The session bus does not answer.", "Log out and in again.")]
-        text = "The service behind it does not answer: it hangs, or it cannot start in this session."
+            return [Check(name, PROBLEM, "The session bus isn't responding.", "Log out and in again.")]
+        text = "The service behind it isn't responding: it hangs, or can't start in this session."
         return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
         text = "This is not inside a desktop session (there is no D-Bus session bus)."

@@ -40,21 +40,21 @@ def _problem(paths: Paths, directory: Path) -> Check | None:
         check_directory(directory, shared=directory not in paths.own_directories)
     except NotPrivateError as error:
         if directory == paths.runtime_dir:
-            return Check(NAME, WARNING, str(error), f"Until then {paths.other_runtime_dir} is used instead.")
-        return Check(NAME, PROBLEM, str(error), f"Amberlight can't start before {directory} is right.")
+            return Check(NAME, WARNING, str(error), f"Until it's fixed, {paths.other_runtime_dir} is used instead.")
+        return Check(NAME, PROBLEM, str(error), "Amberlight can't start until this is fixed.")
     place = next(each for each in (directory, *directory.parents) if each.exists())
     if sys.platform == "win32":
         return None
     disk = os.statvfs(place)
     if disk.f_flag & os.ST_RDONLY:
         text = f"{directory} is on a read-only file system."
-        return Check(NAME, PROBLEM, text, "Mount it so that it can be written; until then nothing is saved there.")
+        return Check(NAME, PROBLEM, text, "Mount it read-write; until then nothing is saved there.")
     if not os.access(place, os.W_OK | os.X_OK) or not place.is_dir():
         if directory == paths.runtime_dir:
             text = f"{directory} can't be written."
-            return Check(NAME, WARNING, text, f"Until then {paths.other_runtime_dir} is used instead.")
-        text = f"{directory} can't be written: {place} doesn't let you."
-        return Check(NAME, PROBLEM, text, f"Make {place} yours, or let yourself write there.")
+            return Check(NAME, WARNING, text, f"Until it's fixed, {paths.other_runtime_dir} is used instead.")
+        text = f"{directory} can't be written: you may not write to {place}."
+        return Check(NAME, PROBLEM, text, "Give yourself write permission there.")
     if disk.f_blocks and disk.f_bavail * disk.f_frsize < FREE_MIN:
         return Check(
             NAME, PROBLEM, f"The disk of {directory} is full.", "Free some space; until then nothing is saved."

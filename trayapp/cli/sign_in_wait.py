@@ -149,12 +149,12 @@ def _wait(
             was_signing_in, idle_since, renewed = True, now, _refreshed(row)
             fault = auth_of(row).get("browser_fault")
             if hidden and (now > show_at or fault):
-                print_line(f"If no page has opened, open this address:\n\n  {clean(hidden)}\n")
+                print_line(f"If no page opened, open this address:\n\n  {clean(hidden)}\n")
                 sys.stdout.flush()
                 hidden = ""
             if not told and fault == "not_opened":
                 told = True
-                print_error(f"amberlight: no browser could be opened; open the address above to sign in to {name}.")
+                print_error(f"amberlight: couldn't open a browser. Open the address above to sign in to {name}.")
         elif _refreshed(row) != renewed:
             print_line(f"{name} is signed in.")
             if warning := _summary(row, "sign_in_warning"):

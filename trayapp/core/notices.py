@@ -97,9 +97,9 @@ def _page_notice(name: str, fault: BrowserFault) -> Notice:
     """The way on without a browser that opens by itself. The address itself is not shown: it is long."""
     copy = (("Copy address", Action(Verb.COPY_SIGN_IN, name)),)
     if fault is BrowserFault.NOT_OPENED:
-        body = "Copy the address of the sign-in page and open it in any browser on this machine."
-        return Notice(f"page:{name}", f"{name}: no browser could be opened", body, copy)
-    body = "If no page has opened, copy its address and open it in any browser on this machine."
+        body = "Copy the sign-in address and open it in any browser on this machine."
+        return Notice(f"page:{name}", f"{name}: couldn't open a browser", body, copy)
+    body = "If no page opened, copy the sign-in address and open it in any browser on this machine."
     return Notice(f"page:{name}", f"{name}: sign in in your browser", body, copy)
 
 

@@ -127,7 +127,7 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
     if status is Status.UNAUTHENTICATED and w.device is not None:
         return f"{enter_code(w.device)} to finish signing in, on any machine; only if you began this sign-in."
     if status is Status.UNAUTHENTICATED and w.browser_fault is BrowserFault.NOT_OPENED:
-        return "No browser could be opened here: copy the sign-in address from its menu and open it in any browser."
+        return "Couldn't open a browser. Copy the sign-in address from the menu and open it in any browser."
     if status is Status.UNAUTHENTICATED and w.signing_in:
         return "Finish signing in in your browser; its menu can open the page again."
     if status is Status.STOPPED and detail is Detail.NOT_STORED:  # both are true: it is written again while paused, too

@@ -321,7 +321,7 @@ class BrowserSignIn:
 def open_browser(url: str) -> bool:
     """Open the person's own browser, like `browse`, but only for a page of the web. Raises `NoBrowserError`."""
     if url_problem(url):
-        raise NoBrowserError("its address is none of the web")
+        raise NoBrowserError("its address isn't one of the web")
     return browse(url)
 
 

@@ -51,12 +51,12 @@ def _response(status: str, error: str, message: str, headers: Mapping[str, str])
 BUSY = _response(
     "503 Service Unavailable",
     "busy",
-    "There are too many connections at once; close some and try again.",
+    "There are too many connections. Close some and try again.",
     {"Retry-After": "1"},
 )
 FOREIGN = _response(
     "403 Forbidden",
     "forbidden",
-    "This server belongs to another user of this machine, whose setting allowed_users does not name you.",
+    "This server belongs to another user of this machine, who can admit you in the setting allowed_users.",
     {},
 )

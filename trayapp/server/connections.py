@@ -65,7 +65,7 @@ class Connection(web.RequestHandler):
         if isinstance(exc, HttpProcessingError) and any(words in exc.message for words in _OTHER_VERSION):
             answer = error_reply(Refusal(505, "http_version", "This server speaks HTTP/1.1."))
         elif status == 400:
-            answer = error_reply(Refusal(400, "bad_request", "This is no HTTP request that this server understands."))
+            answer = error_reply(Refusal(400, "bad_request", "This is not a valid HTTP/1.1 request."))
         else:
             answer = error_reply(Refusal(status, "internal", "Something went wrong inside Amberlight; see the log."))
         answer.force_close()
@@ -205,7 +205,7 @@ class Connections:
     def _log_foreign(self, user: int | None) -> None:
         if user not in self._refused_users and len(self._refused_users) < LOGGED_USERS_MAX:
             self._refused_users.add(user)
-            log.warning("refused a connection of the user with id %s; the setting allowed_users names who may", user)
+            log.warning("refused a connection from user %s; the setting allowed_users lists who may connect", user)
 
 
 class _Door(asyncio.Protocol):

@@ -42,7 +42,7 @@ def check_directory(path: Path, *, shared: bool = False) -> None:
         return
     if not stat.S_ISLNK(link.st_mode):
         if not stat.S_ISDIR(link.st_mode):
-            raise NotPrivateError(f"{path} is not a directory; move it away, Amberlight keeps its files there.")
+            raise NotPrivateError(f"{path} is not a directory. Move it away: Amberlight keeps its files there.")
         return
     what = f"{path} is a symbolic link to {_target(path)}"
     try:
@@ -67,7 +67,7 @@ def private_file(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise NotPrivateError(f"{path} is not a file; move it away, Amberlight keeps a file of its own there.")
+        raise NotPrivateError(f"{path} is not a file. Move it away: Amberlight keeps a file of its own there.")
     _restrict_mode(path, 0o600)
 
 
@@ -110,7 +110,7 @@ def open_private(path: Path, flags: int) -> int:
     handle = os.open(path, flags, 0o600)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise NotPrivateError(f"{path} is not a file; move it away, Amberlight keeps a file of its own there.")
+        raise NotPrivateError(f"{path} is not a file. Move it away: Amberlight keeps a file of its own there.")
     return handle
 
 

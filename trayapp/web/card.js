@@ -131,8 +131,8 @@ export class Card {
     this.panel ??= this.makePanel();
     seen(this.panel, under || told);
     const unopened = row.auth.browser_fault === "not_opened";
-    if (under && unopened) say(ref.signingText, "No browser could be opened. Open the sign-in page yourself; the tray menu copies its address.");
-    else if (under) say(ref.signingText, "A sign-in is under way. Nothing changes until it succeeds.");
+    if (under && unopened) say(ref.signingText, "Couldn't open a browser. Copy the sign-in address from the tray menu and open it yourself.");
+    else if (under) say(ref.signingText, "Waiting for you to sign in in your browser…");
     else if (told) say(ref.signingText, `The last sign-in did not work: ${problem.summary}`);
     seen(ref.acceptRow, !under && told && CONSENT.has(problem.kind));
     const page = asked?.authorization_url;
