@@ -27,9 +27,14 @@ def program(on_desk: Desk, tmp_path: Path, server: OAuthServer) -> Iterator[Prog
     assert "Traceback" not in program.log()
 
 
-def test_icon_notification_and_keyring_are_there(on_desk: Desk, program: Program, server: OAuthServer) -> None:
-    """A login is still there after a restart, a red workload is announced, and `doctor` finds nothing missing."""
+@pytest.mark.parametrize("named", ["", "unix:path=/nonexistent/bus"])
+def test_icon_notification_and_keyring_are_there(
+    on_desk: Desk, program: Program, server: OAuthServer, named: str
+) -> None:
+    """A login is still there after a restart, a red workload is announced, and `doctor` finds nothing missing. An old
+    tmux names a bus that is gone."""
 
+    program.environment["DBUS_SESSION_BUS_ADDRESS"] = named
     program.sign_in(server.issue(scope="mail"))
     with program:
         program.until_is("running", "ok")
