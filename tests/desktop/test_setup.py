@@ -309,3 +309,4 @@ def test_an_app_that_cannot_start(fresh: FreshHome) -> None:
         assert 1 == answer(terminal, (KEEP, ENTER)), terminal.screen
         assert "couldn't be started" in terminal.screen
         assert "background.log" in terminal.screen
+        assert str(fresh.root / "file/data/amberlight") in terminal.screen, "what the app itself said"

@@ -43,7 +43,7 @@ class PastedLines:
 
     def drop(self) -> None:
         """Forget what has been typed so far, also what is not a whole line yet."""
-        if os.name == "posix":
+        if sys.platform != "win32":
             import termios
 
             with contextlib.suppress(termios.error, OSError, ValueError):

@@ -21,6 +21,7 @@ from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
 from trayapp.cli.connect import access_of, connect_names, joined, this_machine
 from trayapp.cli.errors import refuse_missing_file
+from trayapp.cli.log_tail import last_lines
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.cli.questions import Answer, Questions
 from trayapp.cli.setup_offers import offers, typed
@@ -164,7 +165,8 @@ class _Setup:
             except NotRunningError:
                 waiting, sentence = starter.ensure()
                 if not waiting:
-                    self._failed(sentence)
+                    told = str(self._paths.background_log_file) in sentence
+                    self._failed(sentence + (self._last_words() if told else ""))
                     return None
                 started = True
             except ApiError as error:
@@ -176,6 +178,12 @@ class _Setup:
             time.sleep(POLL)
         self._failed(clean(problem) or "Amberlight did not start within 20 seconds. See: amberlight logs")
         return None
+
+    def _last_words(self) -> str:
+        """What the app said last before it ended, on a line of its own; empty if it said nothing."""
+        with suppress(OSError):
+            return "".join(f"\n{clean(line)}" for line in last_lines(self._paths.background_log_file, 1))
+        return ""
 
     def _loaded(self, client: ApiClient, answer: Mapping[str, Any], *, started: bool) -> ApiClient | None:
         for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
@@ -191,7 +199,7 @@ class _Setup:
         """One sign-in after another, each after a key press."""
         from trayapp.cli.sign_in_wait import sign_in
 
-        waiting = self._signed_out(client)
+        waiting = self._signed_out(client, SETTLE_LIMIT)
         here = _browser_is_here(os.environ)
         for number, name in enumerate(waiting, 1):
             question = f"\nSign in to {name}{' in your browser' if here else ''}?"
@@ -221,9 +229,12 @@ class _Setup:
             self._added.discard(name)
             print_line(f"{name} asks for no sign-in, so your clients keep using it directly.")
 
-    def _signed_out(self, client: ApiClient) -> list[str]:
-        """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring)."""
-        until = time.monotonic() + SETTLE_LIMIT
+    def _signed_out(self, client: ApiClient, limit: float = 0.0) -> list[str]:
+        """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring).
+
+        `limit`: seconds for those that are starting to know it.
+        """
+        until = time.monotonic() + limit
         while True:
             rows = {str(row["name"]): row.get("status") for row in client.workloads()}
             if (self._added <= rows.keys() and "starting" not in rows.values()) or time.monotonic() > until:

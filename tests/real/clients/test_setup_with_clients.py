@@ -146,6 +146,10 @@ def test_setup_connects_claude_code_and_codex(clients: Clients, workload: EchoWo
     calls = [each for each in workload.calls if each.rpc_method == "tools/call"]
     assert ["ok", "ok"] == [each.outcome for each in calls]
 
+    key = fresh.claude_entry("notes")["headers"]["Authorization"].removeprefix("Bearer ").encode()
+    assert not [line for line in fresh.command_lines if key in line]
+    assert not [file for file in fresh.open_files() if key in file.read_bytes()]
+
     with fresh.terminal("disconnect", "codex") as terminal:
         assert 0 == terminal.wait(), terminal.screen
     assert before == fresh.codex_file.read_bytes()
