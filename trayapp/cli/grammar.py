@@ -91,8 +91,7 @@ def parser() -> argparse.ArgumentParser:
         prog="amberlight",
         description="Keeps OAuth workloads signed in: amber while it heals by itself, red only when you are needed.\n"
         "Without a command the app starts, as with `amberlight run`.",
-        example="amberlight run\namberlight add github https://mcp.example.com/mcp --issuer https://login.example.com "
-        "--client-id desktop\namberlight list",
+        example="amberlight setup\namberlight add notion\namberlight list",
         epilog=EXIT_CODES,
     )
     top.add_argument("--version", action="version", version=f"amberlight {__version__}")
@@ -129,6 +128,9 @@ def _format(command: Parser) -> None:
 
 
 def _app_commands(commands: Any) -> None:
+    help_text = "set everything up: servers, sign-ins, clients, start at login; asks before each step"
+    setup = _command(commands, "setup", help_text, "amberlight setup")
+    setup.add_argument("--yes", action="store_true", help="agree to everything")
     run = _command(commands, "run", "start the app", "amberlight run --no-tray")
     run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
     run.add_argument("--background", action="store_true", help="started by another program: never opens a page")
@@ -235,10 +237,6 @@ def reader(text: str) -> str:
 
 
 def _client_commands(commands: Any) -> None:
-    help_text = "set everything up: servers, sign-ins, clients, start at login; asks before each step"
-    setup = _command(commands, "setup", help_text, "amberlight setup")
-    setup.add_argument("--yes", action="store_true", help="agree to everything")
-
     help_text = "write workloads into the file of an MCP client, or show which client has which"
     example = (
         "amberlight connect\namberlight connect claude-code\namberlight connect cursor notion linear --dry-run\n"

@@ -39,7 +39,7 @@ COLOURS: Mapping[Colour, int] = {
 }
 _SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT_STATE.items()}
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
-EMPTY = "No workloads yet. Add one: amberlight add NAME URL"
+EMPTY = "No workloads yet. Begin with amberlight setup, or add one: amberlight add NAME URL"
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"
 URL_MIN = 12  # characters of a URL that even a narrow terminal shows
 
