@@ -22,6 +22,13 @@ URL_FIELDS: tuple[Field, ...] = (
     ("uri",),
     ("transport", "url"),
 )  # of all clients
+HEADER_FIELDS: tuple[Field, ...] = (
+    ("headers",),
+    ("http_headers",),
+    ("transport", "headers"),
+    ("requestOptions", "headers"),
+    ("requestInit", "headers"),
+)
 STDIO = "stdio"  # our own command that serves a client which only starts programs
 
 
@@ -139,7 +146,7 @@ def _command(found: Mapping[str, Any]) -> list[str]:
 
 
 def _shown_key(found: Mapping[str, Any]) -> str | None:
-    for place in (("headers",), ("http_headers",), ("transport", "headers"), ("requestOptions", "headers")):
+    for place in HEADER_FIELDS:
         if (key := _key_in(_get(found, place))) is not None:
             return key
     return None

@@ -40,7 +40,7 @@ class Machine:
     def file(self, client: Client) -> Path:
         """The client's file: the first of its places where there is one, else the first place."""
         places = [self.path(template) for template in client.files(self.platform)]
-        return next((place for place in places if place.exists()), places[0])
+        return next((place for place in places if os.path.lexists(place)), places[0])
 
     def installed(self, client: Client) -> bool:
         """Whether the client seems to be installed: its program is on the PATH, or its folder or file exists.

@@ -8,66 +8,13 @@ directory is in braces with its default: `{CODEX_HOME:~/.codex}`. `%APPDATA%` an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-Field = tuple[str, ...]  # keys from an entry down to a value
-
-
-class Syntax(StrEnum):
-    """How a client's file is written. JSON files are read with comments, whether or not the client allows them."""
-
-    JSON = "json"
-    TOML = "toml"
-    YAML = "yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """How an entry names a program to start: its fields, and what else such an entry says."""
-
-    program: Field = ("command",)
-    arguments: Field | None = ("args",)  # None: `program` holds a list of program and arguments
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One client. `name` is what commands call it, `title` what people do."""
-
-    name: str
-    title: str
-    linux: tuple[str, ...]  # files, the newest place first: the first that exists counts
-    servers: Field  # keys down to the servers
-    darwin: tuple[str, ...] | None = None  # None: as on Linux
-    windows: tuple[str, ...] | None = None
-    syntax: Syntax = Syntax.JSON
-    listed: bool = False  # the servers are a list of entries that have a `name`, not a table by name
-    url: Field | None = ("url",)  # None: it starts programs and nothing else
-    sse_url: Field | None = None  # where the address of an SSE server stands elsewhere
-    kind: Field | None = ("type",)
-    http: str | None = "http"  # value of `kind` for streamable HTTP; None: the field is left out
-    sse: str | None = "sse"  # the same for SSE; None with `speaks_sse` False: it can't
-    speaks_sse: bool = True
-    headers: Field = ("headers",)
-    more: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # what else an entry with an address says; `NAME` stands for its name
-    command: Command = field(default_factory=Command)
-    programs: tuple[str, ...] = ()  # on the PATH of whoever has it installed
-    folder: str | None = None  # exists where it is installed; None: the folder of the first file
-    project: str | None = None  # file within a project
-    restart: str = ""  # what to do so that it notices: an imperative; empty: nothing
-    rewrites: bool = False  # it writes its file while it runs
-    refusals: str | None = None  # file of servers that it leaves alone for a while (`refusals.py`)
-    aliases: tuple[str, ...] = ()  # other names that `connect` takes
-
-    def files(self, platform: str) -> tuple[str, ...]:
-        """The places on `sys.platform`."""
-        own = {"darwin": self.darwin, "win32": self.windows}.get(platform)
-        return self.linux if own is None else own
+from trayapp.clients.client import Client as Client
+from trayapp.clients.client import Command
+from trayapp.clients.client import Field as Field
+from trayapp.clients.client import Syntax as Syntax
 
 
 def _code(folder: str, inner: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -207,10 +154,7 @@ TABLE: tuple[Client, ...] = (
     Client(
         "opencode",
         "opencode",
-        linux=(
-            "{XDG_CONFIG_HOME:~/.config}/opencode/opencode.json",
-            "{XDG_CONFIG_HOME:~/.config}/opencode/opencode.jsonc",
-        ),
+        linux=tuple(f"{{XDG_CONFIG_HOME:~/.config}}/opencode/opencode.{end}" for end in ("json", "jsonc")),
         darwin=("~/.config/opencode/opencode.json", "~/.config/opencode/opencode.jsonc"),
         windows=("~/.config/opencode/opencode.json", "~/.config/opencode/opencode.jsonc"),
         servers=("mcp",),
@@ -241,22 +185,19 @@ TABLE: tuple[Client, ...] = (
         kind=None,
         restart="Refresh the servers in Cascade.",
     ),
-    _editor(
-        "cline",
-        "Cline",
-        "Code",
-        _CLINE,
-        servers=("mcpServers",),
-        http="streamableHttp",
+    Client(
+        "jetbrains-copilot",
+        "Copilot for JetBrains",
+        linux=("{XDG_CONFIG_HOME:~/.config}/github-copilot/intellij/mcp.json",),
+        darwin=("~/.config/github-copilot/intellij/mcp.json",),
+        windows=("%LOCALAPPDATA%/github-copilot/intellij/mcp.json",),
+        servers=("servers",),
+        kind=None,
+        speaks_sse=False,
+        headers=("requestInit", "headers"),
     ),
-    _editor(
-        "cline-cursor",
-        "Cline in Cursor",
-        "Cursor",
-        _CLINE,
-        servers=("mcpServers",),
-        http="streamableHttp",
-    ),
+    _editor("cline", "Cline", "Code", _CLINE, servers=("mcpServers",), http="streamableHttp"),
+    _editor("cline-cursor", "Cline in Cursor", "Cursor", _CLINE, servers=("mcpServers",), http="streamableHttp"),
     Client(
         "cline-cli",
         "Cline CLI",
@@ -273,22 +214,16 @@ TABLE: tuple[Client, ...] = (
         folder="~/.cline/data",
         restart="Start a new task.",
     ),
-    _editor(
-        "roo-code",
-        "Roo Code",
-        "Code",
-        _ROO,
-        servers=("mcpServers",),
-        http="streamable-http",
-    ),
+    _editor("roo-code", "Roo Code", "Code", _ROO, servers=("mcpServers",), http="streamable-http"),
     Client(
         "amp",
         "Amp",
-        linux=("{XDG_CONFIG_HOME:~/.config}/amp/settings.json",),
-        darwin=("~/.config/amp/settings.json",),
-        windows=("%APPDATA%/amp/settings.json",),
+        linux=tuple(f"{{XDG_CONFIG_HOME:~/.config}}/amp/settings.{end}" for end in ("json", "jsonc")),
+        darwin=("~/.config/amp/settings.json", "~/.config/amp/settings.jsonc"),
+        windows=("~/.config/amp/settings.json", "~/.config/amp/settings.jsonc"),
         servers=("amp.mcpServers",),
         kind=None,
+        speaks_sse=False,
         programs=("amp",),
         restart="Start a new thread.",
         aliases=("amp-cli",),
@@ -299,6 +234,7 @@ TABLE: tuple[Client, ...] = (
         linux=("~/.lmstudio/mcp.json", "~/.cache/lm-studio/mcp.json"),
         servers=("mcpServers",),
         kind=None,
+        speaks_sse=False,
         programs=("lms",),
     ),
     Client(
@@ -311,6 +247,7 @@ TABLE: tuple[Client, ...] = (
         syntax=Syntax.YAML,
         url=("uri",),
         http="streamable_http",
+        speaks_sse=False,
         more=MappingProxyType({"name": "NAME", "description": "", "enabled": True, "timeout": 300}),
         command=Command(
             ("cmd",),
@@ -349,6 +286,7 @@ TABLE: tuple[Client, ...] = (
         servers=("mcpServers",),
         url=("serverUrl",),
         kind=None,
+        speaks_sse=False,
         programs=("antigravity", "agy"),
         restart="Refresh the servers in Antigravity.",
     ),
@@ -360,6 +298,7 @@ TABLE: tuple[Client, ...] = (
         windows=("%APPDATA%/Zed/settings.json",),
         servers=("context_servers",),
         kind=None,
+        speaks_sse=False,
         programs=("zed", "zeditor"),
         project=".zed/settings.json",
     ),
@@ -373,7 +312,9 @@ TABLE: tuple[Client, ...] = (
         kind=("transport",),
         http="streamable-http",
         speaks_sse=False,
-        command=Command(more=MappingProxyType({"transport": "stdio"})),
+        command=Command(
+            arguments=None, more=MappingProxyType({"transport": "stdio"})
+        ),  # a text would be split at spaces
         programs=("vibe",),
         restart="Start a new session.",
         aliases=("vibe",),
@@ -381,9 +322,9 @@ TABLE: tuple[Client, ...] = (
     Client(
         "kimi-cli",
         "Kimi CLI",
-        linux=("~/.kimi/mcp.json",),
+        linux=("{KIMI_SHARE_DIR:~/.kimi}/mcp.json",),
         servers=("mcpServers",),
-        kind=None,
+        kind=("transport",),
         programs=("kimi",),
         restart="Start a new session.",
         aliases=("kimi",),
@@ -403,9 +344,20 @@ TABLE: tuple[Client, ...] = (
         "qoder",
         "Qoder",
         linux=("~/.qoder/mcp.json",),
+        darwin=("~/.qoder/mcp.json", "~/Library/Application Support/Qoder/SharedClientCache/mcp.json"),
         windows=("%APPDATA%/Qoder/SharedClientCache/mcp.json",),
         servers=("mcpServers",),
         programs=("qoder",),
+    ),
+    Client(
+        "qoder-cli",
+        "Qoder CLI",
+        linux=("~/.qoder/settings.json",),
+        servers=("mcpServers",),
+        programs=("qodercli",),
+        folder="~/.qoder/logs",
+        restart="Start a new session.",
+        aliases=("qodercli",),
     ),
     Client(
         "crush",
@@ -425,8 +377,8 @@ TABLE: tuple[Client, ...] = (
         linux=("~/.sema4ai/sema4ai-studio/mcp_servers.json",),
         windows=("%LOCALAPPDATA%/sema4ai/sema4ai-studio/mcp_servers.json",),
         servers=("mcpServers",),
-        kind=("transport",),
-        http="streamable-http",
+        url=None,  # how it writes one with a header is not known
+        command=Command(more=MappingProxyType({"transport": "stdio"})),
         restart="Restart Sema4.ai Studio.",
     ),
 )

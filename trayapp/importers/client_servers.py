@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trayapp.clients.entries import PROXY_URL, URL_FIELDS
+from trayapp.clients.entries import HEADER_FIELDS, PROXY_URL, URL_FIELDS
 from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry, make_entry
 from trayapp.importers.mcp_json import (
     ALREADY_PROXIED,
@@ -23,7 +23,6 @@ from trayapp.importers.mcp_json import (
     remote_address,
 )
 
-_HEADERS = (("headers",), ("http_headers",), ("requestOptions", "headers"), ("transport", "headers"))
 _CLIENT_IDS = (("auth", "CLIENT_ID"), ("oauth", "clientId"))
 
 
@@ -58,7 +57,7 @@ def _server(name: str, entry: Any) -> ImportableEntry | SkippedEntry | None:
         return _through_mcp_remote(name, entry)
     if PROXY_URL.fullmatch(url):
         return SkippedEntry(name, ALREADY_PROXIED)
-    if any(CREDENTIAL.fullmatch(key) for place in _HEADERS for key in _keys(_get(entry, place))):
+    if any(CREDENTIAL.fullmatch(key) for place in HEADER_FIELDS for key in _keys(_get(entry, place))):
         return SkippedEntry(name, FIXED_CREDENTIAL)
     return _importable(name, url, entry)
 
