@@ -25,6 +25,7 @@ CONTROL = (
     "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGINT, signal.SIG_DFL);"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
+SIZE = ("COLUMNS", "LINES")  # of another terminal
 ESCAPES = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -35,7 +36,7 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self._process = subprocess.Popen(
             [sys.executable, "-c", CONTROL, *command],
-            env={**environment, "TERM": "xterm"},
+            env={name: value for name, value in environment.items() if name not in SIZE} | {"TERM": "xterm"},
             cwd=directory,
             stdin=theirs,
             stdout=theirs,
