@@ -7,8 +7,6 @@ A local key never stands on a command line or in a project's file. For these, an
 from __future__ import annotations
 
 import argparse
-import difflib
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -23,6 +21,7 @@ from trayapp.clients import connecting, refusals
 from trayapp.clients.changes import Changes, read
 from trayapp.clients.connecting import ALL, Edit, Written, connections
 from trayapp.clients.connections import STALE, Connection, State, own_entries
+from trayapp.clients.difference import difference
 from trayapp.clients.edits import EditError
 from trayapp.clients.entries import ALL_NAME, Access
 from trayapp.clients.files import FileError
@@ -94,7 +93,7 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
         if not names:
             continue
         any_found = True
-        done = f"Disconnected {joined(names)} from {client.title} ({_short(found.file)})."
+        done = clean(connecting.disconnected_text(client, names, _short(found.file)))
         code = max(code, _apply(arguments, paths, found, connecting.drop_all(client, wanted), done))
     if not any_found:
         print_line("Nothing of Amberlight's is there.")
@@ -250,8 +249,7 @@ def _write(
 ) -> int:
     client = found.client
     names = [access.name for access in targets.values()]
-    hint = f" {client.restart}" if client.restart else ""
-    done = f"Connected {joined(names)} to {client.title} ({_short(found.file)}).{hint}"
+    done = clean(connecting.connected_text(client, names, _short(found.file)))
     code = _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
     if code == OK and not arguments.dry_run:
         refusals.forget(this_machine(), client, targets)
@@ -269,7 +267,10 @@ def _apply(
     try:
         if arguments.dry_run:
             before = read(found.client, found.file).text
-            print_line(_difference(found.file, before, edit(before)) or f"{_short(found.file)} would not change.")
+            lines = difference(found.client, before, edit(before))
+            print_line(f"{_short(found.file)} would {'change:' if lines else 'not change.'}")
+            for line in lines:
+                print_line(clean(line))
             return OK
         changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
         written = connecting.write(changes, found.client, found.file, edit)
@@ -278,23 +279,12 @@ def _apply(
             return OK
         print_line(done)
         if written is Written.OVERWRITTEN:
-            print_error(f"amberlight: {found.client.title} wrote its file again. Quit it and try once more.")
+            print_error(f"amberlight: {connecting.overwritten_text(found.client)}")
             return FAILED
     except (FileError, EditError) as error:
         print_error(f"amberlight: {clean(error)}.")
         return FAILED
     return OK
-
-
-def _difference(file: Path, before: str, after: str) -> str:
-    """As `diff -u` shows it, with keys left out."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{_short(file)} now", f"{_short(file)} then", lineterm="", n=2
-    )
-    return "\n".join(clean(_KEY.sub(r"\1…", line)) for line in lines)
-
-
-_KEY = re.compile(r"(Bearer )[^\"'\s]+")
 
 
 def _short(file: Path) -> str:
