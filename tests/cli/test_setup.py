@@ -13,12 +13,13 @@ from tests.cli.fake_app import FakeApp, row
 from tests.cli.test_questions import Typed
 from trayapp.autostart import Kind, State
 from trayapp.cli import main, setup, sign_in_wait
-from trayapp.cli.client import ApiClient
+from trayapp.cli.client import ApiClient, ApiError
 from trayapp.cli.questions import Questions
 from trayapp.cli.setup_offers import Offer, offers, typed
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import look
 from trayapp.clients.table import BY_NAME
+from trayapp.config import quit_marker
 from trayapp.config.loader import Paths, load
 from trayapp.core.model import Spec
 from trayapp.importers.entries import ImportableEntry
@@ -266,6 +267,25 @@ def test_a_configuration_that_the_app_refuses(app: FakeApp, paths: Paths, home: 
     app.replies[RELOAD] = 200, {"ok": False, "errors": ["config.toml:1: no"]}
     assert 1 == run(paths, home)
     assert "config.toml:1: no" in capsys.readouterr().err
+
+
+def test_whoever_quit_and_runs_setup_wants_it_to_run(app: FakeApp, paths: Paths, home: Path) -> None:
+    """*Quit* holds for what starts it on its own, and this is no such thing."""
+
+    configure(paths, "notes")
+    runs(app, row("notes"))
+    quit_marker.mark(paths)
+    assert 0 == run(paths, home, "n")
+    assert not quit_marker.is_quit(paths)
+
+
+def test_an_app_that_answers_nonsense(app: FakeApp, paths: Paths, home: Path) -> None:
+    """Its refusal ends the run immediately: waiting would not change it."""
+
+    configure(paths, "notes")
+    app.replies[RELOAD] = 500, {"error": "broken", "message": "It is broken."}
+    with pytest.raises(ApiError, match="It is broken"):
+        run(paths, home)
 
 
 def test_an_unreadable_file_of_a_client(app: FakeApp, paths: Paths, home: Path, capsys: Capture) -> None:
