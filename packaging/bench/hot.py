@@ -43,8 +43,8 @@ def measure(runs: int) -> list[Figure]:
 
 async def _measure(root: Path, runs: int) -> dict[str, list[float]]:
     from tests.engine.engines import QUICK, ForgetfulJournal, HeldSignIn, Tokens, keystore_with, running
-    from trayapp.core.messages import Answer
     from trayapp.core.model import AccessToken, Login, Secret, Spec
+    from trayapp.core.outcomes import Answer
     from trayapp.core.snapshot import Unavailable
 
     tokens = Tokens()

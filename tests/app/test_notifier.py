@@ -13,8 +13,8 @@ import pytest
 from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
 from trayapp.app import notifier as module
 from trayapp.app.notifier import Notifier
-from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.tray import notify
 from trayapp.tray.channel import Listener

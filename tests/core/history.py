@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from trayapp.core import machine
 from trayapp.core import messages as m
+from trayapp.core import outcomes as o
 from trayapp.core.model import (
     AccessToken,
     Login,
@@ -59,7 +60,7 @@ class Player:
         awake = self.now.awake + (0.0 if asleep else seconds)
         self.now = Moment(self.now.at + seconds, awake, self.now.wall + seconds)
 
-    def finished(self, outcome: m.Outcome, attempt: int | None = None) -> m.Finished:
+    def finished(self, outcome: o.Outcome, attempt: int | None = None) -> m.Finished:
         """The end of the attempt in flight, or of attempt number `attempt` with the current token."""
         current = self.w.attempt
         own = self.w.login or login()
@@ -90,14 +91,14 @@ def _refreshed(p: Player, words: list[str]) -> m.Event:
     elif "same" in words and p.w.login:
         token = p.w.login.refresh_token
     life = None if "endless" in words else LIFETIME
-    return p.finished(m.Refreshed(Secret(f"access{p.serial + 1}"), token, life, "s" if "scope" in words else None))
+    return p.finished(o.Refreshed(Secret(f"access{p.serial + 1}"), token, life, "s" if "scope" in words else None))
 
 
 def _busy(p: Player, words: list[str]) -> m.Event:
     status = int(words[0]) if words and words[0].isdigit() else 503
     after = float(words[words.index("after") + 1]) if "after" in words else None
     return p.finished(
-        m.ServerBusy(
+        o.ServerBusy(
             _problem("http", status),
             retry_after=after,
             maybe_spent=status in (502, 504),
@@ -145,10 +146,10 @@ EVENTS: dict[str, Maker] = {
     "stale-probe": lambda p, words: m.KeyringDown(p.now, Trouble.LOCKED, 77),
     "go": lambda p, words: m.Go(p.now),
     "refreshed": _refreshed,
-    "not-sent": lambda p, words: p.finished(m.NotSent(_problem(words[0] if words else "dns"))),
+    "not-sent": lambda p, words: p.finished(o.NotSent(_problem(words[0] if words else "dns"))),
     "busy": _busy,
-    "ambiguous": lambda p, words: p.finished(m.Ambiguous(_problem("reset"))),
-    "refused": lambda p, words: p.finished(m.Refused(_problem("oauth", 400, words[0] if words else "invalid_grant"))),
+    "ambiguous": lambda p, words: p.finished(o.Ambiguous(_problem("reset"))),
+    "refused": lambda p, words: p.finished(o.Refused(_problem("oauth", 400, words[0] if words else "invalid_grant"))),
     "stored": lambda p, words: m.Stored(p.now, int(words[0]) if words else p.w.storing or 0, "L"),
     "not-stored": lambda p, words: m.NotStored(p.now, p.w.storing or 0, "L", _trouble(words)),
     "missing": lambda p, words: m.LoginMissing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from trayapp.core.classify import classify
-from trayapp.core.messages import Answer, Outcome
+from trayapp.core.outcomes import Answer, Outcome
 
 JSON = "application/json; charset=utf-8"
 HTML = "text/html"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.core.replies import FORM, HTML, HTML_PAGE, JSON, answer, outcome_of
 from trayapp.core.classify import FAULTS, VERDICTS, classify
-from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused, ServerBusy
 from trayapp.core.model import Secret
+from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused, ServerBusy
 
 # --- rows 1 and 2 ----------------------------------------------------------------------------------------------------
 

@@ -11,20 +11,7 @@ from tests.core.states import LOGIN, NOW, PAGE, SPEC, VALID, token, work
 from trayapp.core import machine, retry, schedule
 from trayapp.core.checks import OK, PROBLEM, WARNING
 from trayapp.core.classify import DESCRIPTION_MAX, FAULTS, SUMMARY_MAX, VERDICTS, classify
-from trayapp.core.messages import (
-    Ambiguous,
-    Configured,
-    Finished,
-    KeyringUp,
-    Loaded,
-    NotStored,
-    Refreshed,
-    Refused,
-    Rejected,
-    ServerBusy,
-    Store,
-    Stored,
-)
+from trayapp.core.messages import Configured, Finished, KeyringUp, Loaded, NotStored, Rejected, Store, Stored
 from trayapp.core.model import (
     Attempt,
     Failing,
@@ -39,6 +26,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.outcomes import Ambiguous, Refreshed, Refused, ServerBusy
 from trayapp.core.presentation import Verb
 from trayapp.core.public import spec_json
 from trayapp.core.quirks import provider_of

@@ -21,6 +21,7 @@ from tests.core.history import ENDPOINT, SPEC, access, login
 from trayapp.core import deadlines, machine
 from trayapp.core import gate as gates
 from trayapp.core import messages as m
+from trayapp.core import outcomes as o
 from trayapp.core.gate import Gate
 from trayapp.core.model import Login, Moment, Phase, Problem, Saved, Secret, SignedOut, Step, Trigger, Trouble, Workload
 
@@ -105,7 +106,7 @@ class World(RuleBasedStateMachine):
             assert self.given_up or isinstance(event, m.Loaded), "a login is never dropped by itself"
         turned_red = self.w.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT
         if turned_red and self.w.signed_out is not SignedOut.NEVER:
-            refused = isinstance(event, m.Finished) and isinstance(event.outcome, m.Refused)
+            refused = isinstance(event, m.Finished) and isinstance(event.outcome, o.Refused)
             assert refused or isinstance(event, m.Loaded), "red only by a verdict"
         gave_up = self.w.failing is not None and self.w.failing.gave_up
         if gave_up and not (before.failing is not None and before.failing.gave_up):
@@ -199,16 +200,16 @@ class World(RuleBasedStateMachine):
         self.serial += 1
         self.tokens += 1
         new = Secret(f"t{self.tokens}")
-        outcomes: dict[str, m.Outcome] = {
-            "rotated": m.Refreshed(Secret("a"), new, 1000.0),
-            "same": m.Refreshed(Secret("a"), None, 100.0),
-            "endless": m.Refreshed(Secret("a"), send.login.refresh_token, None),
-            "not_sent": m.NotSent(PROBLEM),
-            "ambiguous": m.Ambiguous(PROBLEM),
-            "busy": m.ServerBusy(PROBLEM, retry_after=30.0),
-            "gateway": m.ServerBusy(PROBLEM, maybe_spent=True),
-            "page": m.ServerBusy(PROBLEM, portal=True, refresh_token=new),
-            "refused": m.Refused(Problem("oauth", "x", 400, "invalid_grant")),
+        outcomes: dict[str, o.Outcome] = {
+            "rotated": o.Refreshed(Secret("a"), new, 1000.0),
+            "same": o.Refreshed(Secret("a"), None, 100.0),
+            "endless": o.Refreshed(Secret("a"), send.login.refresh_token, None),
+            "not_sent": o.NotSent(PROBLEM),
+            "ambiguous": o.Ambiguous(PROBLEM),
+            "busy": o.ServerBusy(PROBLEM, retry_after=30.0),
+            "gateway": o.ServerBusy(PROBLEM, maybe_spent=True),
+            "page": o.ServerBusy(PROBLEM, portal=True, refresh_token=new),
+            "refused": o.Refused(Problem("oauth", "x", 400, "invalid_grant")),
         }
         sent = send.login
         attempt = self.w.attempt

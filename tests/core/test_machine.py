@@ -813,8 +813,9 @@ def test_late_answers_change_no_phase_but_keep_a_newer_login() -> None:
     """,
         p,
     )
-    from trayapp.core.messages import Finished, Refreshed
+    from trayapp.core.messages import Finished
     from trayapp.core.model import Secret
+    from trayapp.core.outcomes import Refreshed
 
     assert p.w.login is not None
     stale = late(Refreshed(Secret("x"), Secret("L9")))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.replies import FORM, GOTRUE, HTML, JSON, WALL, outcome_of
 from trayapp.core.classify import classify, problem_of
-from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused
+from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Refreshed, Refused
 
 
 @pytest.mark.parametrize(

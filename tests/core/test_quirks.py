@@ -12,7 +12,7 @@ import pytest
 from tests.core.replies import FORM, GOTRUE, HTML, answer, outcome_of
 from trayapp.core import quirks
 from trayapp.core.classify import SUMMARY_MAX, VERDICTS, classify
-from trayapp.core.messages import Answer, Refused, ServerBusy
+from trayapp.core.outcomes import Answer, Refused, ServerBusy
 from trayapp.core.providers import PROVIDERS, Provider
 from trayapp.core.quirks import QUIRKS, Quirk, grace_of, provider_of, refusal_text
 

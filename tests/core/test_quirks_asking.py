@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.core.history import access, login
-from trayapp.core.messages import Ambiguous
 from trayapp.core.model import Moment, Phase, Problem, Spec, Workload
+from trayapp.core.outcomes import Ambiguous
 from trayapp.core.providers import PROVIDERS
 from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, no_refresh_help, scope_parameter
 from trayapp.core.retry import plan

@@ -15,8 +15,9 @@ from typing import Any
 from tests.oauth.tls import bare
 from trayapp.core import deadlines
 from trayapp.core.gate import Gate
-from trayapp.core.messages import Answer, Note, Reply
+from trayapp.core.messages import Note
 from trayapp.core.model import BrowserFault, Login, Moment, Phase, Policy, Saved, Secret, Spec, Workload
+from trayapp.core.outcomes import Answer, Reply
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, WorkloadView
 from trayapp.engine import ports

@@ -19,8 +19,9 @@ from tests.engine.engines import (
     virtual_engine,
     with_policy,
 )
-from trayapp.core.messages import Fault, Rejected, Reply
+from trayapp.core.messages import Rejected
 from trayapp.core.model import AccessToken, Login, Policy
+from trayapp.core.outcomes import Fault, Reply
 from trayapp.core.presentation import Colour, Verb
 from trayapp.core.snapshot import Unavailable
 from trayapp.oauthtest import Mode, OAuthServer

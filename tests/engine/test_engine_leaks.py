@@ -11,8 +11,8 @@ import pytest
 
 from tests.engine.engines import HeldSignIn, Tokens, VirtualClock, World, settled, virtual_engine
 from tests.engine.test_sign_ins_candidates import bobs
-from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import Login, Problem
+from trayapp.core.outcomes import Answer, Reply
 from trayapp.core.presentation import Verb
 from trayapp.core.snapshot import Unavailable
 

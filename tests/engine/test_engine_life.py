@@ -21,8 +21,8 @@ from tests.engine.engines import (
     virtual_engine,
     with_policy,
 )
-from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase
+from trayapp.core.outcomes import Answer
 from trayapp.core.presentation import Verb
 from trayapp.engine import engine
 from trayapp.engine.ports import SystemChange

@@ -7,8 +7,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import DeviceCode, Moment, Secret, Spec
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.metadata import Endpoints

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from trayapp.core.messages import Answer, Fault, Reply
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import AddressClass, class_of_host
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire, url_problem
 

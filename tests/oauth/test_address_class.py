@@ -9,7 +9,7 @@ import pytest
 
 from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_with
-from trayapp.core.messages import Answer, Fault
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import AddressClass, class_of_host
 from trayapp.oauth.wire import Request
 

@@ -25,7 +25,7 @@ from tests.oauth.devices import (
     answer,
     error,
 )
-from trayapp.core.messages import Reply
+from trayapp.core.outcomes import Reply
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.device import by_device_code
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oauth.devices import CODES, ENDPOINTS, GRANT, PENDING, TOKENS, UNREACHABLE, World, answer, error, page
-from trayapp.core.messages import Answer, Reply
 from trayapp.core.model import DeviceCode, Problem
+from trayapp.core.outcomes import Answer, Reply
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth import device
 from trayapp.oauth.device import read_authorization

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from trayapp.core.messages import Fault
 from trayapp.core.model import Secret
+from trayapp.core.outcomes import Fault
 from trayapp.oauth.tokens import DeviceGrant, HttpTokens, device_request, poll_request
 from trayapp.oauth.wire import Request, Wire
 

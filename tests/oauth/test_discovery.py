@@ -9,8 +9,8 @@ import pytest
 from tests.oauth.fake_web import AS, MCP, PATH_DOCUMENT, ROOT_DOCUMENT, Web, challenge, internet, page, resource
 from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.wire import Request, url_problem

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.oauth.fake_web import AS, Web, page
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.registration import (

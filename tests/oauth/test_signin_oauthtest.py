@@ -7,8 +7,8 @@ import asyncio
 from tests.oauth.attempts import Attempt
 from tests.oauth.tls import bare
 from trayapp.core.classify import classify
-from trayapp.core.messages import Refreshed
 from trayapp.core.model import Login, Problem, Spec
+from trayapp.core.outcomes import Refreshed
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 from trayapp.oauthtest import OAuthServer, browse

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from tests.core.replies import answer
-from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Moment, Problem, Secret, Spec
+from trayapp.core.outcomes import Answer
 from trayapp.oauth.code_exchange import new_login
 from trayapp.oauth.flow import begin
 from trayapp.oauth.metadata import Endpoints

@@ -16,8 +16,8 @@ from tests.oauth.attempts import NOW, Attempt, browse, get, quiet_log
 from tests.oauth.authserver import AuthServer, auth_server
 from tests.oauth.fake_web import AS, MCP, Web, internet
 from tests.oauth.tls import bare_wire
-from trayapp.core.messages import Reply
 from trayapp.core.model import Moment, Problem, Secret, Spec
+from trayapp.core.outcomes import Reply
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import bind

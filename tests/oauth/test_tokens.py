@@ -32,7 +32,7 @@ from tests.raw_server import (
     respond_and_hang,
     respond_with,
 )
-from trayapp.core.messages import Answer
+from trayapp.core.outcomes import Answer
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 

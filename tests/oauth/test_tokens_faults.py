@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from tests.raw_server import http_response, raw_server, respond_with
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.faults import RequestProgress, exception_chain, fault
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire, is_loopback

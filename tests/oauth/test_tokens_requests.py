@@ -14,8 +14,8 @@ from authlib.oauth2 import client as authlib_client
 
 from tests.oauth.tls import bare_wire
 from tests.raw_server import http_response, raw_server, respond_and_hang, respond_with
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Login, Secret
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.tokens import CodeGrant, HttpTokens, exchange_request, refresh_request, revoke_request
 from trayapp.oauth.wire import Request
 

@@ -28,7 +28,7 @@ from tests.raw_server import (
     respond_and_hang,
     respond_with,
 )
-from trayapp.core.messages import Answer, Fault
+from trayapp.core.outcomes import Answer, Fault
 
 __all__ = ["environment"]
 

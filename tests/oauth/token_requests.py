@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from tests.oauth.tls import bare
-from trayapp.core.messages import Fault, Reply
 from trayapp.core.model import Login, Secret
+from trayapp.core.outcomes import Fault, Reply
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire
 

@@ -19,8 +19,8 @@ from tests.real.form_sign_in import sign_in_by_forms
 from tests.real.idp import Idp
 from tests.real.relay import Fault, Relay
 from trayapp.core.classify import classify
-from trayapp.core.messages import Ambiguous, Outcome, Refreshed, Refused, ServerBusy
 from trayapp.core.model import Login, Moment, Spec
+from trayapp.core.outcomes import Ambiguous, Outcome, Refreshed, Refused, ServerBusy
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.signin import BrowserSignIn
 from trayapp.oauth.tokens import HttpTokens

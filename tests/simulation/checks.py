@@ -12,8 +12,9 @@ from tests.simulation.recovery import RecoveryDeadlines
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.truth import Call, Doubt, Truth
 from trayapp.core import deadlines, schedule
-from trayapp.core.messages import Answer, Event, Rejected, Reply, Stored
+from trayapp.core.messages import Event, Rejected, Stored
 from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
+from trayapp.core.outcomes import Answer, Reply
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.engine.ports import SystemChange

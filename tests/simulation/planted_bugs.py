@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 from tests.simulation import runner
-from trayapp.core import attempts, classify, gate, machine, messages, model, schedule, storing
+from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
 from trayapp.engine.engine import Engine
 from trayapp.storage import journal
@@ -70,7 +70,7 @@ def _late_answers() -> Iterator[None]:
         return real(w, replace(e, attempt=w.attempt.number))
 
     def late(w: Workload, e: messages.Finished) -> storing.Result:
-        if w.login is None or not isinstance(e.outcome, messages.Refreshed):
+        if w.login is None or not isinstance(e.outcome, outcomes.Refreshed):
             return w, ()
         attempt = model.Attempt(e.attempt, model.Trigger.DUE, Step.SENT, e.now, e.fingerprint, e.lineage)
         return real(replace(w, phase=Phase.REFRESHING, attempt=attempt), e)
@@ -99,9 +99,9 @@ def _highest_slot() -> AbstractContextManager[Any]:
 def _firewall_is_a_verdict() -> AbstractContextManager[Any]:
     real = classify.classify
 
-    def judged(reply: messages.Reply, provider: str = "", wall: float = 0.0) -> messages.Outcome:
-        if isinstance(reply, messages.Answer) and reply.status == 403:
-            return messages.Refused(model.Problem("oauth", "403", 403, "forbidden"))
+    def judged(reply: outcomes.Reply, provider: str = "", wall: float = 0.0) -> outcomes.Outcome:
+        if isinstance(reply, outcomes.Answer) and reply.status == 403:
+            return outcomes.Refused(model.Problem("oauth", "403", 403, "forbidden"))
         return real(reply, provider, wall)
 
     return mock.patch("trayapp.engine.effects.classify", judged)

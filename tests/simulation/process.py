@@ -17,8 +17,9 @@ from tests.simulation.servers import AuthServer, Family, portal, trouble
 from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker
 from tests.simulation.truth import Call
 from trayapp.core.gate import Gate
-from trayapp.core.messages import Answer, Event, Fault, Reply
+from trayapp.core.messages import Event
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
 from trayapp.engine.ports import Adapters, NewLogin

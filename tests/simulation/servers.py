@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trayapp.core.messages import Answer
+from trayapp.core.outcomes import Answer
 
 JSON = {"content-type": "application/json"}
 HTML = {"content-type": "text/html"}

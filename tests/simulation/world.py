@@ -23,8 +23,8 @@ from tests.simulation.process import INSTALL, Process
 from tests.simulation.servers import AuthServer, Family, random_servers
 from tests.simulation.storage import Disk, Keyring
 from tests.simulation.truth import Truth
-from trayapp.core.messages import Answer
 from trayapp.core.model import Login, Phase, Policy, Secret, Spec
+from trayapp.core.outcomes import Answer
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Status
 from trayapp.vault.login_store import LoginStore

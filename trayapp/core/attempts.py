@@ -13,7 +13,6 @@ from trayapp.core import retry, schedule
 from trayapp.core.deadlines import ready_at
 from trayapp.core.messages import (
     Abandon,
-    Ambiguous,
     CloseIntent,
     Effect,
     Finished,
@@ -22,14 +21,10 @@ from trayapp.core.messages import (
     KeyringUp,
     Manual,
     Note,
-    NotSent,
     Probe,
     ProbeOk,
-    Refreshed,
-    Refused,
     Save,
     Send,
-    ServerBusy,
     Time,
 )
 from trayapp.core.model import (
@@ -46,6 +41,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
+from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, ServerBusy
 from trayapp.core.storing import (
     Result,
     check_stored,

@@ -17,8 +17,8 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from urllib.parse import parse_qsl
 
-from trayapp.core.messages import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.model import Problem, Secret
+from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import refusal_text, verdict
 
 # Row 6: the codes of RFC 6749 section 5.2, and RFC 6750's `invalid_token`, with what they mean for people.

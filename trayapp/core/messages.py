@@ -1,12 +1,11 @@
 """Events (what happened, and when) and effects (what to do): the interface of the state machine.
 
 An event carries `now`, and `jitter` in [0, 1) where a delay may follow from it. An effect is a request to the engine; if
-it has a result, that comes back as an event. Outcomes of an attempt are values too, made by `classify.py`.
+it has a result, that comes back as an event. Outcomes of an attempt are in `outcomes.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,82 +17,11 @@ from trayapp.core.model import (
     Moment,
     Problem,
     Saved,
-    Secret,
     Spec,
     Trigger,
     Trouble,
 )
-
-# --- raw replies of a token endpoint --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete HTTP response. Header names are lower case; the body is at most 1 MiB."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """No complete response. `sent` False proves that the token never left this machine."""
-
-    sent: bool
-    kind: str  # dns refused unreachable connect_timeout tls proxy timeout reset eof truncated request internal
-    summary: str
-
-
-Reply: TypeAlias = Answer | Fault
-
-# --- outcomes of an attempt (RULES.md section 3, "Classification") --------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """A new access token, and a new refresh token if the server rotates them."""
-
-    access_token: Secret
-    refresh_token: Secret | None = None
-    expires_in: float | None = None  # None: absent or odd (M1)
-    scope: str | None = None
-    id_token: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """The refresh token provably never left this machine."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """The refresh token may have arrived, and no complete response came."""
-
-    problem: Problem
-
-
-@dataclass(frozen=True, slots=True)
-class ServerBusy:
-    """A complete response that is neither a token nor a verdict."""
-
-    problem: Problem
-    retry_after: float | None = None  # s from the response on (M12)
-    maybe_spent: bool = False  # 502 and 504: the server behind the gateway may have used the token
-    portal: bool = False  # it looks like a captive portal's (M8)
-    refresh_token: Secret | None = None  # a 2xx without access token may still have rotated the login
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The server's verdict on this combination: the only outcome that ends a login."""
-
-    problem: Problem
-
-
-Outcome: TypeAlias = Refreshed | NotSent | Ambiguous | ServerBusy | Refused
+from trayapp.core.outcomes import Outcome
 
 # --- events ----------------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from trayapp.core import schedule
-from trayapp.core.messages import Ambiguous, NotSent, Outcome, ServerBusy
 from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
+from trayapp.core.outcomes import Ambiguous, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import grace_of, provider_of
 
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first

@@ -61,3 +61,9 @@ class Agenda:
     def forget(self, name: str) -> None:
         """The workload was removed."""
         self._cache.pop(name, None)
+
+
+def is_restless(workloads: Iterable[Workload], gate: Gate, at: float) -> bool:
+    """Whether a workload is failing, or the gate is closed."""
+    failing = (w.failing for w in workloads)
+    return gate.reason(at) is not None or any(f is not None and not f.gave_up for f in failing)

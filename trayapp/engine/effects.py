@@ -16,8 +16,6 @@ from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify
 from trayapp.core.messages import (
     Abandon,
-    Ambiguous,
-    Answer,
     CheckStored,
     CloseIntent,
     Discard,
@@ -31,17 +29,16 @@ from trayapp.core.messages import (
     LoginMissing,
     Note,
     NotStored,
-    Outcome,
     Probe,
     ProbeOk,
     ReadConfiguration,
     Save,
     Send,
-    ServerBusy,
     Store,
     Stored,
 )
 from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
+from trayapp.core.outcomes import Ambiguous, Answer, Outcome, ServerBusy
 from trayapp.core.quirks import provider_of
 from trayapp.engine.ports import Adapters, EffectHost
 

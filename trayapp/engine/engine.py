@@ -41,7 +41,7 @@ from trayapp.core.model import AccessToken, Moment, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
 from trayapp.engine.admission import admitted
-from trayapp.engine.agenda import Agenda
+from trayapp.engine.agenda import Agenda, is_restless
 from trayapp.engine.callers import Callers
 from trayapp.engine.effects import EffectRunner
 from trayapp.engine.ports import Adapters, SystemChange
@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
 RESTLESS_SLEEP = 5.0  # s; the same while something fails and the system doesn't report the network
+_EVENT_OF = {Verb.RETRY: Manual, Verb.PAUSE: Pause, Verb.RESUME: Resume, Verb.SIGN_OUT: SignOut}
 SLICE = 16  # workloads changed in one step of the loop; then callers, sockets and the tray have their turn
 QUIT_LIMIT = 10.0  # s that a quit waits for attempts in flight and their storing
 
@@ -110,7 +111,7 @@ class Engine:
 
     def snapshot(self) -> Snapshot:
         """Everything public as it is now."""
-        return self._publisher.snapshot(self._gate_reason())
+        return self._publisher.snapshot(self.gate.reason(self.now().at) or "")
 
     def set_app_fields(self, **fields: Unpack[AppFields]) -> None:
         """Set what the app itself has to show beside the workloads."""
@@ -199,7 +200,8 @@ class Engine:
         if change is not None:
             await self.system_changed(change)
         await self._run_due()
-        return min(self._until_next(self.now()), self._publisher.publish_if_due(self._gate_reason(), self.now().awake))
+        now = self.now()
+        return min(self._until_next(now), self._publisher.publish_if_due(self.gate.reason(now.at) or "", now.awake))
 
     async def close(self) -> None:
         """End: nothing new begins; attempts in flight and their storing have `QUIT_LIMIT` seconds (M17)."""
@@ -268,7 +270,7 @@ class Engine:
             new = view.derive(self.workloads[name], self.gate, now, old)
             self._view_due[name] = view.next_change(self.workloads[name], self.gate, now)
         except Exception:  # M13: the effects that the machine wants are carried out nevertheless
-            log.exception("nobody can say how %s looks", name)
+            log.exception("the view of %s could not be derived", name)
             self._view_due[name] = now.at + RESTLESS_SLEEP
             return
         if new == old:
@@ -284,11 +286,6 @@ class Engine:
     def _mark_changed(self) -> None:
         self._publisher.mark_changed()
         self._wake.set()
-
-    def _gate_reason(self) -> str:
-        """Why nothing may leave now; empty if the gate is open."""
-        reason = self.gate.reason(self.now().at)
-        return reason.value if reason else ""
 
     async def apply_to_all(self, *events: Callable[[Moment], Event]) -> None:
         """Apply these events to every workload, in slices."""
@@ -325,13 +322,9 @@ class Engine:
     def _until_next(self, now: Moment) -> float:
         """Seconds until the next pass: the nearest deadline, but at most `MAX_SLEEP`."""
         at = self._agenda.next_instant(self.workloads, self.gate, now.at, self._view_due.values())
-        limit = RESTLESS_SLEEP if self._restless(now) and not self._adapters.watcher.announces_network else MAX_SLEEP
+        restless = is_restless(self.workloads.values(), self.gate, now.at)
+        limit = RESTLESS_SLEEP if restless and not self._adapters.watcher.announces_network else MAX_SLEEP
         return max(0.0, min(at - now.at, limit))
-
-    def _restless(self, now: Moment) -> bool:
-        """Whether a workload is failing, or the gate is closed."""
-        failing = (w.failing for w in self.workloads.values())
-        return self.gate.reason(now.at) is not None or any(f is not None and not f.gave_up for f in failing)
 
     # --- clicks and commands ------------------------------------------------------------------------------------------
 
@@ -339,8 +332,8 @@ class Engine:
         """Carry out one click or command."""
         now, name = self.now(), action.name
         match action.verb:
-            case Verb.RETRY:
-                self.apply(name, Manual(now))
+            case Verb.RETRY | Verb.PAUSE | Verb.RESUME | Verb.SIGN_OUT:
+                self.apply(name, _EVENT_OF[action.verb](now))
             case Verb.RETRY_ALL:
                 self.task("retry all now", self.apply_to_all(Manual))
             case Verb.REAUTHORIZE:
@@ -349,12 +342,6 @@ class Engine:
                 self.sign_ins.cancel(name)
             case Verb.ACCEPT:
                 self.sign_ins.accept(name)
-            case Verb.PAUSE:
-                self.apply(name, Pause(now))
-            case Verb.RESUME:
-                self.apply(name, Resume(now))
-            case Verb.SIGN_OUT:
-                self.apply(name, SignOut(now))
             case Verb.REMOVE:
                 self.sign_ins.cancel(name)
                 self.apply(name, Remove(now))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trayapp.core.gate import Gate
-from trayapp.core.messages import Event, Note, Reply
+from trayapp.core.messages import Event, Note
 from trayapp.core.model import (
     AccessToken,
     BrowserFault,
@@ -29,6 +29,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.outcomes import Reply
 from trayapp.core.snapshot import WorkloadView
 
 

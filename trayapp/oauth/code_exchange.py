@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from trayapp.core.classify import classify
-from trayapp.core.messages import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
+from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply
 from trayapp.core.quirks import no_refresh_help, provider_of
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.idtoken import subject_of

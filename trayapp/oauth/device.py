@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trayapp.core.classify import classify, problem_of
-from trayapp.core.messages import Ambiguous, Answer, Fault, Refreshed, Reply, ServerBusy
 from trayapp.core.model import DeviceCode, Moment, Problem, Secret, Spec
+from trayapp.core.outcomes import Ambiguous, Answer, Fault, Refreshed, Reply, ServerBusy
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.address_class import PLACE_TEXTS, class_of_host
 from trayapp.oauth.code_exchange import ERROR_TEXTS, new_login

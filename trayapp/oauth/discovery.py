@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from trayapp.core.classify import problem_of
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.core.resources import covers, same_origin
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.challenge import bearer_challenge

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx2
 
-from trayapp.core.messages import Fault
+from trayapp.core.outcomes import Fault
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_address
 
 log = logging.getLogger(__name__)

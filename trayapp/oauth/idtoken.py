@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trayapp.core.messages import Fault
 from trayapp.core.model import Moment, Problem, Secret
+from trayapp.core.outcomes import Fault
 from trayapp.engine.ports import Checked, NewLogin
 from trayapp.oauth import jose
 from trayapp.oauth.metadata import Endpoints, json_object

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from trayapp.core.classify import problem_of
-from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Problem, Spec
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.resources import origin, same_address
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.wire import Request, Wire, url_problem

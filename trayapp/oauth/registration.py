@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trayapp.core.classify import problem_of
-from trayapp.core.messages import Answer, Fault
 from trayapp.core.model import Problem, Secret
+from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import class_of_host
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.wire import Request, Wire, url_problem

@@ -15,8 +15,8 @@ from urllib.parse import quote_plus, urlencode
 
 from authlib.oauth2.client import OAuth2Client
 
-from trayapp.core.messages import Answer, Fault, Reply
 from trayapp.core.model import Login, Secret
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.quirks import accepts_resource
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire

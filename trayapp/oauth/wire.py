@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from trayapp import __version__
-from trayapp.core.messages import Answer, Fault, Reply
+from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
 from trayapp.oauth.faults import BadCertificatesError, BadProxyError, RequestProgress, TooLargeError, fault
 
