@@ -189,13 +189,7 @@ class Runtime:
             open_url=parts.open_url,
         )
         self.actions = AppActions(
-            self.engine,
-            self.notifier,
-            self.at_login,
-            self.dashboard,
-            self.sign_in.page,
-            paths.muted_file,
-            quit_,
+            self.engine, self.notifier, self.at_login, self.dashboard, self.sign_in.page, paths.muted_file, quit_
         )
 
     def _app_calls(self, quit_: Callable[[], None]) -> AppCalls:

@@ -4,7 +4,6 @@ Nothing outside changes a workload. Whatever happens (an answer, a click, a wake
 `apply`, one at a time on the engine's loop; adapters answer by events of their own. There is one timer: the engine
 sleeps until the nearest deadline that the core derives from state, at most `MAX_SLEEP`, reads its clocks and asks again.
 Deadlines are therefore never armed, cancelled or forgotten, and a laptop that was suspended is noticed in the next pass.
-
 `post` may be called from any thread; everything else belongs to the loop.
 """
 
