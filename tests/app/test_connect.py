@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import stat
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ import pytest
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli import main
+from trayapp.clients.places import Machine
+from trayapp.clients.table import TABLE
 from trayapp.config.paths import Paths
 from trayapp.oauthtest import OAuthServer
 
@@ -274,3 +277,38 @@ def test_unknown_names(program: Program, home: Path, capsys: Capture) -> None:
     assert "no workload nope" in capsys.readouterr().err
     assert 2 == main(["connect", "windsurf", "--project", "."])
     assert "reads no servers from a project" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_who_can_see_the_key(
+    program: Program, home: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only files of the clients that nobody else can read: no output, no project, no command line, no backup."""
+
+    key, seen = key_of(program), []
+    spawn = subprocess.Popen.__init__
+
+    def watched(process: Any, command: Any, *arguments: Any, **options: Any) -> None:
+        seen.append(repr(command))
+        spawn(process, command, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", watched)
+    for client in TABLE:
+        for more in (["--dry-run"], [], ["--dry-run", "--stdio"]):
+            assert 0 == main(["connect", client.name, "one", *more])
+        if client.project is not None:
+            assert 0 == main(["connect", client.name, "one", "--project", str(tmp_path / "project")])
+    assert 0 == main(["connect"])
+    out = capsys.readouterr()
+    assert key not in out.out + out.err + "".join(seen)
+    holders = [
+        each
+        for each in [*home.rglob("*"), *(tmp_path / "project").rglob("*"), *program.paths.state_dir.rglob("*")]
+        if each.is_file() and key in each.read_bytes().decode("utf-8", "replace")
+    ]
+    here = Machine("linux", {}, home)
+    by_url = {here.file(client) for client in TABLE if client.url is not None}
+    assert by_url == {each for each in holders if each != program.paths.keys_file}
+    assert [0o600] * len(holders) == [mode(each) for each in holders]
+    assert 0 == main(["disconnect"])
+    assert not [each for each in by_url if each.exists()]

@@ -18,6 +18,7 @@ from trayapp.clients import files
 from trayapp.clients.connections import own_entries
 from trayapp.clients.edits import EditError, servers
 from trayapp.clients.files import FileContents, FileError
+from trayapp.clients.locks import others_lock
 from trayapp.clients.table import Client
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, private_directory, replace_file, write_private
@@ -59,11 +60,11 @@ class Changes:
 
         Raises `FileError` or `EditError`, both naming the file; then it is as it was.
         """
-        with self._locked():
+        with self._locked(), others_lock(file):
             old = read(client, file)
             try:
                 after = edit(old.text)
-                ours = bool(own_entries(servers(client, after)))
+                ours = own_entries(servers(client, after))
             except EditError as error:
                 raise EditError(f"{file}: {error}") from None
             if after == old.text:
@@ -74,19 +75,24 @@ class Changes:
             if known is not None and unchanged and not ours and self._restored(client, file, old, known, after):
                 self._save(records)
                 return True
-            records[str(file)] = self._write(file, old, after, known if unchanged else None, fresh=known is None)
+            private = any(each.key for each in ours)
+            records[str(file)] = self._write(
+                file, old, after, known if unchanged else None, fresh=known is None, private=private
+            )
             if not ours:
                 del records[str(file)]
             self._save(records)
             return True
 
-    def _write(self, file: Path, old: FileContents, after: str, known: _Written | None, *, fresh: bool) -> _Written:
+    def _write(
+        self, file: Path, old: FileContents, after: str, known: _Written | None, *, fresh: bool, private: bool
+    ) -> _Written:
         digest = _digest(after.encode())
         if not old.data and not file.exists():
             _create(file, after)
             made = _Written(digest, None, made=True)
         else:
-            backup = files.replace(old, after, self._stamp(), private=True)
+            backup = files.replace(old, after, self._stamp(), private=private, backups=self._backups(file))
             if known is None:
                 made = _Written(digest, str(backup) if fresh else None)
             else:
@@ -116,10 +122,19 @@ class Changes:
                 return False
         except (FileError, EditError):
             return False
-        files.replace(old, before.text, self._stamp(), private=True).unlink(missing_ok=True)
+        files.replace(old, before.text, self._stamp(), backups=self._backups(file)).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             before.file.unlink()
         return True
+
+    def _backups(self, file: Path) -> Path | None:
+        """Where the backup goes: beside the file, but never into a repository, whose owner might commit it."""
+        if not within(file, lambda: any((folder / ".git").exists() for folder in file.parents)):
+            return None
+        try:
+            return private_directory(self._record.parent / "backups")
+        except (OSError, NotPrivateError) as error:
+            raise FileError(str(error)) from None
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

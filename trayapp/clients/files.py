@@ -64,15 +64,16 @@ def make_private(file: Path) -> None:
         raise FileError(f"{file} cannot be made private: {error.strerror}") from None
 
 
-def replace(old: FileContents, text: str, stamp: str, *, private: bool = False) -> Path:
+def replace(old: FileContents, text: str, stamp: str, *, private: bool = False, backups: Path | None = None) -> Path:
     """Write the new text; returns the path of the backup. Raises `FileError`, and then the file is as it was.
 
-    `private` takes the file away from all but its owner, before the new text is in it.
+    `private` takes the file away from all but its owner, before the new text is in it. `backups` is a directory for the
+    backup, which is beside the file otherwise.
     """
     target = Path(os.path.realpath(old.file))
     backup = None
     try:
-        backup = _back_up(old, stamp)
+        backup = _back_up(old, stamp, backups or old.file.parent)
         _replace(target, old, text.encode("utf-8"), private=private)
     except BaseException as error:
         if backup is not None:  # the file is unchanged, so its backup is superfluous
@@ -83,13 +84,13 @@ def replace(old: FileContents, text: str, stamp: str, *, private: bool = False) 
     return backup
 
 
-def _back_up(old: FileContents, stamp: str) -> Path:
-    """Copy the file beside itself; an older backup is never overwritten."""
+def _back_up(old: FileContents, stamp: str, folder: Path) -> Path:
+    """Copy the file; an older backup is never overwritten."""
     number = 1
     while True:
         name = f"{old.file.name}.amberlight-backup-{stamp}" + (f"-{number}" if number > 1 else "")
         try:
-            handle = os.open(old.file.with_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             number += 1
             continue
@@ -97,7 +98,7 @@ def _back_up(old: FileContents, stamp: str) -> Path:
             stream.write(old.data)
             stream.flush()
             os.fsync(stream.fileno())
-        return old.file.with_name(name)
+        return folder / name
 
 
 def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> None:
@@ -126,4 +127,4 @@ def _give_to_owner(draft: Path, file: Path, found: os.stat_result) -> None:
     try:
         os.chown(draft, found.st_uid, found.st_gid)
     except PermissionError:
-        raise FileError(f"{file} belongs to another user, who has to import it") from None
+        raise FileError(f"{file} belongs to another user, who has to change it") from None
