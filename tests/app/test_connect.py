@@ -19,6 +19,7 @@ import pytest
 from tests.app.test_runtime import CONFIG, Program
 from tests.engine.engines import login_of
 from trayapp.cli import main
+from trayapp.clients import connecting
 from trayapp.clients.places import Machine
 from trayapp.clients.table import TABLE
 from trayapp.config.paths import Paths
@@ -312,3 +313,19 @@ def test_who_can_see_the_key(
     assert [0o600] * len(holders) == [mode(each) for each in holders]
     assert 0 == main(["disconnect"])
     assert not [each for each in by_url if each.exists()]
+
+
+def test_a_client_that_is_open(program: Program, home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said; and if it writes its own version right after, that is found out."""
+
+    file = written(home, "{}", ".claude.json")
+    monkeypatch.setattr(connecting, "SETTLE", 0.0)
+    monkeypatch.setattr(connecting, "runs", lambda programs: "claude" in programs)
+    assert 0 == main(["connect", "claude-code"])
+    assert "Claude Code is running and writes this file, too." in capsys.readouterr().out
+    assert 0 == main(["disconnect", "claude-code"])
+    monkeypatch.setattr("time.sleep", lambda _: file.write_text('{"its": "own"}'))
+    capsys.readouterr()
+    assert 1 == main(["connect", "claude-code"])
+    assert "Claude Code wrote its file again. Quit it and try once more." in capsys.readouterr().err
+    assert '{"its": "own"}' == file.read_text()

@@ -281,6 +281,8 @@ def _apply(
         if written is Written.OVERWRITTEN:
             print_error(f"amberlight: {connecting.overwritten_text(found.client)}")
             return FAILED
+        if note := connecting.running_text(found.client):
+            print_line(note)
     except (FileError, EditError) as error:
         print_error(f"amberlight: {clean(error)}.")
         return FAILED

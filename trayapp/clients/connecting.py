@@ -21,6 +21,7 @@ from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
+from trayapp.system.running import runs
 
 ALL = ""  # stands for the one entry over all workloads
 SETTLE = 0.5  # s after which a client's file is read once more, if the client writes it while it runs
@@ -198,6 +199,13 @@ def connected_text(client: Client, names: Sequence[str], place: str) -> str:
     return f"Connected {joined(names)} to {client.title} ({place}). {client.restart}".rstrip()
 
 
+def running_text(client: Client) -> str:
+    """What to say of a client that is open and writes its file itself; empty if it isn't, or nobody can tell."""
+    if not client.rewrites or not runs(client.programs):
+        return ""
+    return f"{client.title} is running and writes this file, too. It kept the change for now."
+
+
 def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:
     """What was done."""
     return f"Disconnected {joined(names)} from {client.title} ({place})."
@@ -223,7 +231,7 @@ def _change(
     then = _row(machine, look(machine, client), wanted)
     if written is Written.UNCHANGED:
         return Change(f"{then.place} says so already. Nothing was changed.", False, kept, then)
-    return Change(message, True, kept, then)
+    return Change(f"{message} {running_text(client)}".rstrip(), True, kept, then)
 
 
 def _row(machine: Machine, found: Found, wanted: Wanted) -> Row:
