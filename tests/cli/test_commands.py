@@ -28,7 +28,7 @@ issuer = "https://login.example.com"
 client_id = "c"
 """
 ENTRY = ["add", "new", "https://new.example.com/mcp", "--issuer", "https://login.example.com", "--client-id", "c"]
-NOT_RUNNING = "Amberlight is not running. Start it with: amberlight run\n"
+NOT_RUNNING = "Amberlight isn't running. Start it: amberlight run\n"
 
 
 @pytest.fixture(autouse=True)
@@ -283,7 +283,7 @@ def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -
     assert 1 == main(ENTRY)
     err = capsys.readouterr().err
     assert "config.toml:3: bad" in err
-    assert "goes on with the configuration it had" in err
+    assert "keeps its previous configuration" in err
     assert 1 == len(app.requests)
 
 
@@ -300,7 +300,7 @@ def test_add_when_the_app_refuses(paths: Paths, app: FakeApp, capsys: Capture) -
         ([*ENTRY, "--scope", "a b"], "--scope: must be a list of texts without blanks"),
         ([*ENTRY, "--resource", "x"], "--resource: must be an absolute address"),
         ([*ENTRY, "--redirect-port", "99999"], "must be a port number"),
-        (["add", "Bad Name", *ENTRY[2:]], "a name has 1 to 63 small letters"),
+        (["add", "Bad Name", *ENTRY[2:]], "a name has 1 to 63 lowercase letters"),
     ],
 )
 def test_add_wrongly(paths: Paths, capsys: Capture, arguments: list[str], words: str) -> None:
@@ -457,8 +457,8 @@ def test_an_unknown_workload(app: FakeApp, capsys: Capture) -> None:
     assert 1 == main(["status", "gihub"])
     assert 1 == main(["retry", "xyz"])
     first, second = capsys.readouterr().err.splitlines()
-    assert "amberlight: there is no workload gihub; did you mean github?" == first
-    assert "amberlight: there is no workload xyz; see: amberlight list --all" == second
+    assert "amberlight: there is no workload gihub. Did you mean github?" == first
+    assert "amberlight: there is no workload xyz. See: amberlight list --all" == second
 
 
 def test_the_apps_own_sentence(app: FakeApp, capsys: Capture) -> None:
@@ -559,7 +559,7 @@ def test_main_help(capsys: Capture) -> None:
     assert 0 == main(["--help"])
     text = capsys.readouterr().out
     assert all(f"\n    {command}" in text for command in commands_of_the_grammar())
-    assert "  3  no app is running\n" in text
+    assert "  3  Amberlight isn't running\n" in text
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_a_login_is_tried(app: FakeApp, capsys: Capture, state: tuple[str, str])
     ("state", "code", "words"),
     [
         (("stopped", "paused"), 1, "github is paused. Resume it: amberlight start github"),
-        (("unauthenticated", "never_signed_in"), 4, "not signed in yet. Sign in with: amberlight reauthorize github"),
+        (("unauthenticated", "never_signed_in"), 4, "isn't signed in yet. Sign in: amberlight reauthorize github"),
     ],
 )
 def test_what_no_retry_can_mend(app: FakeApp, capsys: Capture, state: tuple[str, str], code: int, words: str) -> None:
@@ -58,7 +58,7 @@ def test_added_without_a_network(paths: Paths, app: FakeApp, capsys: Capture) ->
     app.replies["POST /workloads/github/reauthorize"] = 502, {"error": "sign_in_failed", "message": "No such name."}
 
     assert 1 == main(["add", "github", "https://github.example.com/mcp"])
-    assert "amberlight: No such name.\nSign in later with: amberlight reauthorize github\n" == capsys.readouterr().err
+    assert "amberlight: No such name.\nSign in later: amberlight reauthorize github\n" == capsys.readouterr().err
     assert "github" in load(paths, {}).workloads
 
 

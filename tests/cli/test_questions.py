@@ -71,7 +71,7 @@ def test_which_asks_again(line: str, capsys: Capture) -> None:
     """Nothing is guessed, and a number that isn't there takes nothing with it."""
 
     assert [0] == asked(line, "1").which("Keep it?", "Keep which?", 4)
-    assert 1 == capsys.readouterr().out.count("Type numbers from 1 to 4")
+    assert 1 == capsys.readouterr().out.count("Enter numbers from 1 to 4")
 
 
 def test_which_of_one_is_a_plain_question(capsys: Capture) -> None:

@@ -38,7 +38,7 @@ def test_from_a_pipe(text: str, app: FakeApp, capsys: Capture, monkeypatch: pyte
     assert 0 == main(["secret", "set", "github"])
     assert [{"client_secret": CANARY}] == app.bodies(SET)
     shown = capsys.readouterr()
-    assert "is in the keyring" in shown.out
+    assert "in the keyring" in shown.out
     assert CANARY not in shown.out + shown.err
 
 
@@ -56,7 +56,7 @@ def test_typed(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("getpass.getpass", typed)
 
     assert 0 == main(["secret", "set", "github"])
-    assert ["Client secret of github: "] == asked
+    assert ["Client secret for github: "] == asked
     assert [{"client_secret": CANARY}] == app.bodies(SET)
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_secret(text: str, app: FakeApp, capsys: Capture, monkeypatch
     piped(monkeypatch, text)
 
     assert 2 == main(["secret", "set", "github"])
-    assert "no secret was given" in capsys.readouterr().err
+    assert "no usable secret" in capsys.readouterr().err
     assert [] == app.bodies(SET)
 
 
@@ -79,7 +79,7 @@ def test_deleted(app: FakeApp, capsys: Capture) -> None:
 
     assert 0 == main(["secret", "delete", "github"])
     assert [{"client_secret": ""}] == app.bodies(SET)
-    assert "is deleted" in capsys.readouterr().out
+    assert "Deleted the client secret" in capsys.readouterr().out
 
 
 def test_the_app_says_no(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,10 +176,10 @@ def test_an_address(text: str, name: str, url: str) -> None:
     ("text", "part"),
     [
         ("notoin", "Did you mean notion?"),
-        ("zzzzzz", "Type its address"),
+        ("zzzzzz", "Enter its address"),
         ("github", "needs a client id of your own. See: amberlight add github"),
         ("http://plain.example.com/mcp", "can't be added"),
-        ("https://[", "no address"),
+        ("https://[", "a valid address"),
         ("https://example.com/mcp?api_key=x", "can't be added"),
     ],
 )
@@ -203,7 +203,7 @@ def test_nothing_is_missing(app: FakeApp, paths: Paths, home: Path, capsys: Capt
     assert 0 == run(paths, home)
     out = capsys.readouterr().out
     assert "Already added: notes." in out
-    assert "1 of 1 server signed in." in out
+    assert "1 of 1 workload signed in." in out
 
 
 def test_no_server_anywhere(app: FakeApp, paths: Paths, home: Path, capsys: Capture) -> None:
@@ -220,7 +220,7 @@ def test_names_and_addresses_are_typed_until_enter(app: FakeApp, paths: Paths, h
     assert {"notion", "example"} == set(load(paths, {}).workloads)
     out = capsys.readouterr().out
     assert "Did you mean notion?" in out
-    assert "notion is added already." in out
+    assert "notion has already been added." in out
 
 
 def test_a_login_of_a_clients_own_stays_until_ours_is_there(app: FakeApp, paths: Paths, home: Path) -> None:
@@ -242,7 +242,7 @@ def test_sign_ins_can_be_skipped_at_once(app: FakeApp, paths: Paths, home: Path,
     configure(paths, "a", "b", "c")
     runs(app, *(row(name, "unauthenticated", "never_signed_in") for name in "abc"))
     assert 0 == run(paths, home, "n", "s", "n")
-    assert "0 of 3 servers signed in." in capsys.readouterr().out
+    assert "0 of 3 workloads signed in." in capsys.readouterr().out
     assert not [what for what, _ in app.requests if "reauthorize" in what]
 
 
@@ -295,20 +295,20 @@ def test_an_unreadable_file_of_a_client(app: FakeApp, paths: Paths, home: Path, 
     runs(app, row("notes"))
     machine(home).file(BY_NAME["claude-code"]).write_text("{ nope")
     assert 1 == run(paths, home, "")
-    assert "Claude Code was left out" in capsys.readouterr().err
+    assert "skipped Claude Code" in capsys.readouterr().err
     assert "key-of-notes" in (home / ".codex/config.toml").read_text()
 
 
 def test_without_a_terminal(paths: Paths, home: Path, capsys: Capture) -> None:
     assert 2 == main(["setup"])
-    assert "Run it in a terminal, or agree to everything with --yes" in capsys.readouterr().err
+    assert "Run it in a terminal, or add --yes" in capsys.readouterr().err
 
 
 def test_a_second_run_at_the_same_time(paths: Paths, home: Path, capsys: Capture) -> None:
     private_directory(paths.state_dir)
     with instance_lock(paths.state_dir / "setup.lock"):
         assert 1 == main(["setup", "--yes"])
-    assert "another amberlight setup is running" in capsys.readouterr().err
+    assert "setup is already running" in capsys.readouterr().err
 
 
 # --- the sign-in in between ------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_where_the_browser_is(environ: Mapping[str, str], expected: bool) -> Non
 
 def test_long_lists_become_numbers() -> None:
     assert "a, b and c" == setup._named(["a", "b", "c"])
-    assert "7 servers" == setup._named(list("abcdefg"))
+    assert "7 workloads" == setup._named(list("abcdefg"))
 
 
 def test_an_offer_shows_its_host() -> None:

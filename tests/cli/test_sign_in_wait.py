@@ -70,7 +70,7 @@ def test_a_refresh_during_a_failed_sign_in_is_no_success(app: FakeApp, capsys: C
     ]
 
     assert 1 == main(["reauthorize", "github"])
-    assert "ended without a new login" in capsys.readouterr().err
+    assert "didn't succeed" in capsys.readouterr().err
 
 
 def test_a_failed_sign_in(app: FakeApp, capsys: Capture) -> None:
@@ -78,11 +78,11 @@ def test_a_failed_sign_in(app: FakeApp, capsys: Capture) -> None:
 
     app.replies[STATUS] = [out(), out(signing_in=True), out(sign_in_error={"summary": "You clicked no."})]
     assert 4 == main(["reauthorize", "github"])
-    assert "ended without a new login. You clicked no." in capsys.readouterr().err
+    assert "didn't succeed. You clicked no." in capsys.readouterr().err
 
     app.replies[STATUS] = [out()]
     assert 4 == main(["reauthorize", "github"])
-    assert "did not begin. The reason is in: amberlight logs" in capsys.readouterr().err
+    assert "didn't start. See: amberlight logs" in capsys.readouterr().err
 
 
 def test_a_warning_about_a_sign_in_that_worked(app: FakeApp, capsys: Capture) -> None:
@@ -225,9 +225,9 @@ def test_a_workload_that_is_set_to_device_codes(app: FakeApp, capsys: Capture) -
 
     assert 0 == main(["reauthorize", "github"])
     text = capsys.readouterr().out
-    assert "Your browser opens:" in text
+    assert "Opening this address in your browser:" in text
     assert "ABCD-EFGH" in text
-    assert "already" not in text
+    assert "contains the code" not in text
 
 
 def test_an_app_that_was_fooled_does_not_fool_the_terminal(app: FakeApp, capsys: Capture) -> None:
@@ -242,7 +242,7 @@ def test_an_app_that_was_fooled_does_not_fool_the_terminal(app: FakeApp, capsys:
 
 
 def test_ctrl_c_ends_what_it_began(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app is told; a sign-in that had begun elsewhere goes on."""
+    """The app is told; a sign-in that was started elsewhere continues."""
 
     def interrupted(seconds: float) -> None:
         raise KeyboardInterrupt
@@ -251,12 +251,12 @@ def test_ctrl_c_ends_what_it_began(app: FakeApp, capsys: Capture, monkeypatch: p
     app.replies["POST /workloads/github/cancel"] = 202, None
     app.replies[STATUS] = [out(), out(signing_in=True)]
     assert 130 == main(["reauthorize", "github", "--no-browser"])
-    assert "was ended" in capsys.readouterr().err
+    assert "Canceled the sign-in to github" in capsys.readouterr().err
     assert 1 == len(app.bodies("POST /workloads/github/cancel"))
 
     app.replies[STATUS] = [out(signing_in=True)]
     assert 130 == main(["reauthorize", "github"])
-    assert "goes on" in capsys.readouterr().err
+    assert "was started elsewhere and continues" in capsys.readouterr().err
     assert 1 == len(app.bodies("POST /workloads/github/cancel"))
 
 

@@ -30,7 +30,7 @@ ENTER = "\r"
 KEEP, SIGN_IN, CONNECT, CODEX, LOGIN = (
     r"Keep notes signed in\? \[Y/n\] ",
     r"Sign in to notes in your browser\? \[Y/n\] ",
-    r"Connect which of them\? \[Enter: all, 1 2: these, n: none\] ",
+    r"Which do you want to connect\? \[Enter: all, 1 2: these, n: none\] ",
     r"Connect Codex\? \[Y/n\] ",
     r"Start Amberlight when you log in\? \[Y/n\] ",
 )
@@ -130,7 +130,7 @@ async def test_from_nothing_to_a_tool_call(fresh: FreshHome, server: OAuthServer
         screen = terminal.screen
         assert not terminal.hostile()
     assert 0 == code, screen
-    assert "1 of 1 server signed in." in screen
+    assert "1 of 1 workload signed in." in screen
     assert 1 == server.count("register") == server.count("authorize")
     assert "state=" not in screen, "the address of a sign-in is shown only if it is needed"
     assert "hello" == await call(fresh.claude_entry("notes"), "headers", fresh.env)
@@ -169,7 +169,7 @@ async def test_what_is_missing_is_offered_again(fresh: FreshHome, server: OAuthS
         steps = ((SIGN_IN, ENTER), ("Ctrl-C skips it", "\x03"), (LOGIN, "\x03"))
         assert 130 == answer(terminal, *steps), terminal.screen
         assert "Keep" not in terminal.screen
-        assert "Stopped; what was done stays. Continue: amberlight setup" in terminal.screen
+        assert "Stopped. The steps so far are done. To continue: amberlight setup" in terminal.screen
     assert 0 == server.count("authorize")
 
 
@@ -192,7 +192,7 @@ def test_a_refused_sign_in_leaves_the_rest(fresh: FreshHome, server: OAuthServer
     with fresh.terminal("setup") as terminal:
         assert 1 == answer(terminal, *WITHOUT_LOGIN), terminal.screen
         assert "You declined, or the server denied access." in terminal.screen
-        assert "0 of 1 server signed in." in terminal.screen
+        assert "0 of 1 workload signed in." in terminal.screen
     assert "headers" not in fresh.claude_entry("notes"), "its own way there stays"
     assert "http_headers" in fresh.codex_entry("notes")
 
@@ -214,7 +214,7 @@ async def test_a_port_that_another_program_has(fresh: FreshHome) -> None:
         fresh.paths.config_file.write_text(f"[settings]\nport = {taken.getsockname()[1]}\n")
         with fresh.terminal("setup") as terminal:
             assert 0 == answer(terminal, *ALL), terminal.screen
-            assert "these clients start `amberlight stdio` instead" in terminal.screen
+            assert "these clients will run `amberlight stdio` instead" in terminal.screen
         assert "hello" == await call(fresh.claude_entry("notes"), "headers", fresh.env)
         assert "hello" == await call(fresh.codex_entry("notes"), "http_headers", fresh.env)
 
@@ -227,7 +227,7 @@ def test_a_server_without_a_sign_in(fresh: FreshHome) -> None:
         with fresh.terminal("setup") as terminal:
             steps = ((r"Keep open signed in\? ", ENTER), (r"Sign in to open in", ENTER), (LOGIN, "n\r"))
             assert 0 == answer(terminal, *steps), terminal.screen
-            assert "open asks for no sign-in" in terminal.screen
+            assert "open doesn't need a sign-in" in terminal.screen
             assert "Clients" not in terminal.screen
         assert {"type": "http", "url": url} == fresh.claude_entry("open")
     assert "open" not in fresh.paths.config_file.read_text()
@@ -258,7 +258,7 @@ def test_two_at_once_and_a_closed_terminal(fresh: FreshHome) -> None:
         first.follow(KEEP)
         with fresh.terminal("setup") as second:
             assert 1 == answer(second)
-            assert "another amberlight setup is running" in second.screen
+            assert "setup is already running" in second.screen
         first.hang_up()
         first.gone(5.0)
     with fresh.terminal("setup") as third:
@@ -273,9 +273,9 @@ def test_thirty_servers_in_a_narrow_terminal(fresh: FreshHome, workload: EchoWor
     with fresh.terminal("setup") as terminal:
         terminal.narrow(40)
         steps = (
-            (r"Keep which of them signed in\?.*n: none\] ", "31\r"),
-            (r"Type numbers from 1 to 30.*\n", ""),
-            (r"Keep which of them signed in\?.*n: none\] ", "2-3, 30\r"),
+            (r"Which do you want to keep signed in\?.*n: none\] ", "31\r"),
+            (r"Enter numbers from 1 to 30.*\n", ""),
+            (r"Which do you want to keep signed in\?.*n: none\] ", "2-3, 30\r"),
             (r"Sign in to server-2 .*s: skip the rest\] ", "s\r"),
             (CODEX, "n\r"),
             (LOGIN, "n\r"),

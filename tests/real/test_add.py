@@ -91,7 +91,7 @@ def test_nothing_but_an_address(
         for line in (
             "Found the authorization server",
             "Registered Amberlight at",
-            "Your browser opens",
+            "Opening the sign-in page of",
             "is signed in",
         ):
             assert line in printed

@@ -88,7 +88,7 @@ def test_a_code_for_another_machine(relay: Relay, idp: Idp, mcp_server: str, app
         ssh.expect(CODE)
         ssh.interrupt()
         assert ssh.wait() == 130
-        assert "was ended" in ssh.screen
+        assert "Canceled the sign-in" in ssh.screen
     app.until(lambda s: not s["auth"]["signing_in"], "cancelled")
     assert app.status()["auth"]["device"] is None
     assert app.status()["auth"]["last_refreshed_at"] == refreshed

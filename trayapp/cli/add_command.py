@@ -30,7 +30,7 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     keys = _configuration_keys(arguments)
     errors = _option_errors(keys)
     if arguments.client_secret and "client_id" not in keys:
-        errors.append("--client-secret: it needs the client it belongs to: --client-id")
+        errors.append("--client-secret: also give the client it belongs to: --client-id")
     if errors:
         print_error("\n".join(f"amberlight: {sentence}" for sentence in errors))
         return USAGE
@@ -49,17 +49,15 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
         client = ApiClient.of(paths)
         answer = client.reload()
     except NotRunningError:
-        more = f"Then keep its secret with: amberlight secret set {arguments.name}\n" if secret else ""
-        print_line(
-            f"Start Amberlight with: amberlight run\n{more}Then sign in with: amberlight reauthorize {arguments.name}"
-        )
+        more = f"Then store its secret: amberlight secret set {arguments.name}\n" if secret else ""
+        print_line(f"Start Amberlight: amberlight run\n{more}Then sign in: amberlight reauthorize {arguments.name}")
         return OK
     if not _report_reload(answer):
         return FAILED
     if secret is not None:
         client.secret(arguments.name, secret)
     if arguments.no_sign_in:
-        print_line(f"Sign in with: amberlight reauthorize {arguments.name}")
+        print_line(f"Sign in: amberlight reauthorize {arguments.name}")
         return OK
 
     from trayapp.cli.sign_in_wait import requested_method, sign_in
@@ -67,7 +65,7 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
     try:
         return sign_in(client, arguments.name, **requested_method(arguments), accept=False)
     except ApiError as error:  # for example a server that can't be reached: the entry stays
-        again = f"Sign in later with: amberlight reauthorize {arguments.name}"
+        again = f"Sign in later: amberlight reauthorize {arguments.name}"
         print_error(f"amberlight: {api_error_text(error, arguments, paths)}\n{again}")
         return FAILED
 
@@ -82,7 +80,7 @@ def _configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _option_errors(keys: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the options, in terms of the command line. The messages are those of `config/settings.py`."""
+    """Mistakes in the options, in terms of the command line. The messages are those of `config/settings.py`."""
     from trayapp.config.settings import IN_WORKLOAD
 
     sentences = []
@@ -95,9 +93,9 @@ def _option_errors(keys: Mapping[str, Any]) -> list[str]:
     endpoints = {"authorization_endpoint", "token_endpoint"} & keys.keys()
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= keys.keys()
     if "issuer" not in keys and len(endpoints) == 1 and not by_device:
-        sentences.append("say who signs you in: --issuer, or both --authorization-endpoint and --token-endpoint")
+        sentences.append("give the sign-in server: --issuer, or both --authorization-endpoint and --token-endpoint")
     if "issuer" not in keys and len(endpoints) == 2 and "client_id" not in keys:
-        sentences.append("say under which name the client is registered there: --client-id")
+        sentences.append("give the client id that is registered there: --client-id")
     return sentences
 
 
@@ -106,7 +104,7 @@ def _report_reload(answer: Mapping[str, Any]) -> bool:
     for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
         print_error(f"amberlight: {clean(sentence)}")
     if answer.get("ok") is not True:
-        print_error("amberlight: the app goes on with the configuration it had")
+        print_error("amberlight: Amberlight keeps its previous configuration")
         return False
     return True
 
@@ -119,21 +117,19 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     name = arguments.name
     if editor.in_site_file(paths, name):
         raise editor.EditError(
-            f"{name} is in the site-wide {paths.site_config_file}, which only an administrator edits"
+            f"{name} is in the site-wide {paths.site_config_file}, which only an administrator can edit"
         )
-    editor.check_editable(paths)  # a login is not deleted when its entry cannot be taken out
+    editor.check_editable(paths)  # never delete a login whose entry can't be removed
     client.status(name)  # unknown names end here
     if not arguments.yes and not sys.stdin.isatty():
-        print_error(f"amberlight: this deletes the login of {name}; say so with: amberlight remove {name} --yes")
+        print_error(f"amberlight: removing {name} deletes its login. To confirm: amberlight remove {name} --yes")
         return USAGE
-    if not arguments.yes and not _confirmed(f"Revoke and delete the login of {name} and remove it? [y/N] "):
+    if not arguments.yes and not _confirmed(f"Remove {name}? Its login is revoked and deleted. [y/N] "):
         print_line("Nothing was changed.")
         return OK
     gone, answer = take_out(client, paths, name)
     accepted = _report_reload(answer)
-    print_line(
-        f"Removed {name}." if gone else f"{name} is being removed; its server takes its time to revoke the login."
-    )
+    print_line(f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login.")
     return OK if accepted else FAILED
 
 

@@ -18,14 +18,14 @@ EXAMPLE_PORT = 8400
 
 
 def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Print the servers that fit all the words."""
+    """Print the servers that match all the words."""
     words = " ".join(arguments.words)
     found = search(words)
     if arguments.format == "json":
         print_json([server.as_json() for server in found])
     elif not found:
         print_line(
-            f"No server of the catalog fits: {clean(words)}\nAdd any server by its address: amberlight add NAME URL"
+            f"No server in the catalog matches: {clean(words)}\nAdd any server by its address: amberlight add NAME URL"
         )
     elif found[0].name == words.casefold():
         print_line(_details(found[0]))
@@ -35,7 +35,7 @@ def catalog(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line("\n\n".join(_details(server) for server in found))
     else:
         print_line(_rows(found))
-        print_line(f"\n{len(found)} servers. More about one: amberlight catalog NAME   Add it: amberlight add NAME")
+        print_line(f"\n{len(found)} servers. Details: amberlight catalog NAME   Add one: amberlight add NAME")
     return OK
 
 
@@ -57,24 +57,24 @@ def take_address(arguments: argparse.Namespace) -> int:
 def _unknown(name: str) -> str:
     similar = near(name)
     question = f" Did you mean {' or '.join(similar)}?" if similar else ""
-    lines = [f"amberlight: there is no {name} in the catalog, so its address is needed.{question}"]
-    lines.append(f"By its address: amberlight add {name} {BY_NAME[similar[0]].url if similar else 'URL'}")
-    lines.append("What the catalog has: amberlight catalog")
+    lines = [f"amberlight: {name} isn't in the catalog.{question}"]
+    lines.append(f"Add it by its address: amberlight add {name} {BY_NAME[similar[0]].url if similar else 'URL'}")
+    lines.append("See the catalog: amberlight catalog")
     return "\n".join(lines)
 
 
 def _client_needed(server: Server) -> str:
-    """What to do where the server registers no clients."""
+    """What to do if the server doesn't register clients."""
     redirect = f"http://127.0.0.1:{EXAMPLE_PORT}/callback"
     options = f"--client-id ID --client-secret --redirect-port {EXAMPLE_PORT}"
     lines = [
-        f"amberlight: {server.title} registers no clients, so a client id of your own is needed. Nothing was added.",
-        f"Create one {server.client_from}; its redirect address is {redirect}",
+        f"amberlight: {server.title} needs a client id of your own. Nothing was added.",
+        f"Create one {server.client_from}, with the redirect address {redirect}",
         f"Then: amberlight add {server.name} {options}   (without --client-secret if it has none)",
     ]
     if server.notes:
         lines.append(server.notes)
-    lines.append(f"{server.vendor} says more: {server.source}")
+    lines.append(f"More from {server.vendor}: {server.source}")
     lines.append(f"To try it without a client id: amberlight add {server.name} {server.url}")
     return "\n".join(lines)
 

@@ -33,7 +33,7 @@ from trayapp.config.paths import Paths
 from trayapp.core.model import Secret
 from trayapp.core.public import LISTED
 
-NOT_RUNNING_TEXT = "Amberlight is not running. Start it with: amberlight run"
+NOT_RUNNING_TEXT = "Amberlight isn't running. Start it: amberlight run"
 
 # For scripts, the exit code says how a workload is; without a usable token it is never 0, paused workloads aside.
 BY_STATUS = {"auth_retrying": RETRYING, "unauthenticated": NEEDS_SIGN_IN, "error": FAILED, "unhealthy": FAILED}
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_error(f"amberlight: {api_error_text(error, arguments, paths)}")
         return FAILED
     except ConfigError as error:
-        print_error("amberlight: the configuration is not right:\n" + "\n".join(clean(m) for m in error.mistakes))
+        print_error("amberlight: the configuration has mistakes:\n" + "\n".join(clean(m) for m in error.mistakes))
         return FAILED
     except EditError as error:
         print_error(f"amberlight: {clean(error)}")
@@ -230,16 +230,14 @@ def secret(arguments: argparse.Namespace, paths: Paths) -> int:
     client.status(arguments.name)  # fails for an unknown name before a secret is typed
     if arguments.action == "delete":
         client.secret(arguments.name, Secret(""))
-        print_line(
-            f"The client secret of {arguments.name} is deleted. The login that is there keeps its own until it ends."
-        )
+        print_line(f"Deleted the client secret of {arguments.name}. The current login keeps using it until it ends.")
         return OK
     secret = asked_secret(arguments.name)
     if secret is None:
         return USAGE
     client.secret(arguments.name, secret)
     print_line(
-        f"The client secret of {arguments.name} is in the keyring. Sign in with: amberlight reauthorize {arguments.name}"
+        f"Stored the client secret of {arguments.name} in the keyring. Sign in: amberlight reauthorize {arguments.name}"
     )
     return OK
 

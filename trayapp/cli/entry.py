@@ -42,9 +42,9 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = parser().parse_args(words)
         if arguments.command == "exec" and not exec_command:
-            parser().error("say what to run, after --: amberlight exec NAME -- COMMAND")
+            parser().error("add the command to run: amberlight exec NAME -- COMMAND")
         if arguments.command == "import" and (arguments.source is None) == (arguments.client is None):
-            text = "amberlight: say what to import: --from CLIENT, toolhive, or mcp-json FILE"
+            text = "amberlight: add what to import: --from CLIENT, toolhive, or mcp-json FILE"
             parser().exit(USAGE, f"{text}\nSee: amberlight import --help\n")
         arguments.after = exec_command
     except SystemExit as end:  # --help, --version, wrong usage: argparse has printed everything

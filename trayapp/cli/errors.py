@@ -1,4 +1,4 @@
-"""Error messages of the commands: what the app refused, why a retry makes no sense, where a traceback was saved."""
+"""Error messages of the commands: what the app refused, why a retry is pointless, where a traceback was saved."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
         names = []
     similar = get_close_matches(arguments.name, names, 1)
     if similar:
-        return f"there is no workload {arguments.name}; did you mean {clean(similar[0])}?"
-    return f"there is no workload {arguments.name}; see: amberlight list --all"
+        return f"there is no workload {arguments.name}. Did you mean {clean(similar[0])}?"
+    return f"there is no workload {arguments.name}. See: amberlight list --all"
 
 
 def refuse_retry(row: Mapping[str, Any]) -> int:
@@ -38,13 +38,13 @@ def refuse_retry(row: Mapping[str, Any]) -> int:
         print_error(f"amberlight: {name} is paused. Resume it: amberlight start {name}")
         return FAILED
     if auth_of(row).get("detail") == "never_signed_in":
-        print_error(f"amberlight: {name} is not signed in yet. Sign in with: amberlight reauthorize {name}")
+        print_error(f"amberlight: {name} isn't signed in yet. Sign in: amberlight reauthorize {name}")
         return NEEDS_SIGN_IN
     return OK
 
 
 def refuse_missing_file(paths: Paths) -> int:
-    """OK, or the exit code after a message if the running app misses its file: adding would make it anew, almost empty."""
+    """OK, or the exit code after a message if the running app's file is missing: adding would create an almost empty one."""
     if within(paths.config_file, paths.config_file.exists):
         return OK
     try:
@@ -66,5 +66,5 @@ def save_traceback(paths: Paths) -> str:
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(traceback.format_exc())
     except (OSError, NotPrivateError):
-        return "Its details could not be written down."
+        return "The details couldn't be saved."
     return f"Details: {paths.command_log_file}"

@@ -13,10 +13,10 @@ exit codes:
   0  ok
   1  failed; a sentence says why
   2  wrong usage
-  3  no app is running
-  4  the workload needs you to sign in (status, token, exec, reauthorize)
+  3  Amberlight isn't running
+  4  sign-in needed (status, token, exec, reauthorize)
   5  no usable token right now; Amberlight keeps trying (status, token, exec)
-  exec ends with its command's own code; 126 and 127: it cannot be run, there is none
+  exec exits with its command's own code; 126 if it can't be run, 127 if it isn't found
 """
 
 
@@ -44,7 +44,7 @@ def workload_name(text: str) -> str:
 
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
         raise argparse.ArgumentTypeError(
-            "a name has 1 to 63 small letters a-z, digits, underscores and hyphens, and begins with a letter or digit"
+            "a name has 1 to 63 lowercase letters, digits, _ and -, and starts with a letter or digit"
         )
     return text
 
@@ -67,7 +67,9 @@ def variable(text: str) -> str:
     import re
 
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        raise argparse.ArgumentTypeError("a variable has letters, digits and underscores, and begins with no digit")
+        raise argparse.ArgumentTypeError(
+            "a variable name has letters, digits and underscores, and doesn't start with a digit"
+        )
     return text
 
 
@@ -89,8 +91,8 @@ def parser() -> argparse.ArgumentParser:
     """The parser for the whole command line."""
     top = Parser(
         prog="amberlight",
-        description="Keeps OAuth workloads signed in: amber while it heals by itself, red only when you are needed.\n"
-        "Without a command the app starts, as with `amberlight run`.",
+        description="Keeps OAuth workloads signed in: amber while it recovers on its own, red only when a sign-in is needed.\n"
+        "Without a command, the app starts, as with `amberlight run`.",
         example="amberlight setup\namberlight add notion\namberlight list",
         epilog=EXIT_CODES,
     )
@@ -119,7 +121,7 @@ def _named(commands: Any, name: str, help_text: str, example: str) -> Parser:
 
 
 def _min_validity(command: Parser) -> None:
-    help_text = "life it should have left (60); a shorter one is refreshed first, for at most 30 s"
+    help_text = "time the token must stay valid (60); otherwise it is refreshed first, waiting up to 30 seconds"
     command.add_argument("--min-validity", metavar="SECONDS", type=seconds, default=60.0, help=help_text)
 
 
@@ -128,28 +130,28 @@ def _format(command: Parser) -> None:
 
 
 def _app_commands(commands: Any) -> None:
-    help_text = "set everything up: servers, sign-ins, clients, start at login; asks before each step"
+    help_text = "set up servers, sign-ins, clients and start at login; asks before each step"
     setup = _command(commands, "setup", help_text, "amberlight setup")
-    setup.add_argument("--yes", action="store_true", help="agree to everything")
+    setup.add_argument("--yes", action="store_true", help="answer yes to every question")
     run = _command(commands, "run", "start the app", "amberlight run --no-tray")
-    run.add_argument("--no-tray", action="store_true", help="without an icon, for servers and terminals")
-    run.add_argument("--background", action="store_true", help="started by another program: never opens a page")
+    run.add_argument("--no-tray", action="store_true", help="run without a tray icon, for servers and terminals")
+    run.add_argument("--background", action="store_true", help="never open a page; for programs that start Amberlight")
 
-    help_text = "show all workloads and what happened to them in your browser"
+    help_text = "open the dashboard in your browser: all workloads and their history"
     dashboard = _command(commands, "dashboard", help_text, "amberlight dashboard\namberlight dashboard --print")
-    help_text = "print the link instead of opening it; it is good once, for a minute"
+    help_text = "print the link instead of opening it; it works once, within a minute"
     dashboard.add_argument("--print", action="store_true", help=help_text)
 
-    help_text = "play a day in a minute with pretend servers: no account is needed and nothing is kept"
+    help_text = "play a day in a minute with simulated servers; needs no account and saves nothing"
     demo = _command(
         commands, "demo", help_text, "amberlight demo\namberlight demo --no-tray --fast --exit --format json"
     )
-    demo.add_argument("--no-tray", action="store_true", help="a live table in the terminal instead of the icon")
-    demo.add_argument("--fast", action="store_true", help="at high speed, and the one click is played too")
-    demo.add_argument("--exit", action="store_true", help="end when the day is over")
+    demo.add_argument("--no-tray", action="store_true", help="show a live table in the terminal instead of the icon")
+    demo.add_argument("--fast", action="store_true", help="play at high speed, including the one click")
+    demo.add_argument("--exit", action="store_true", help="exit when the day is over")
     _format(demo)
 
-    help_text = "start Amberlight at every login, or not; or say how it is"
+    help_text = "turn start at login on or off, or show its status"
     example = "amberlight autostart on\namberlight autostart status --format json"
     login = _command(commands, "autostart", help_text, example)
     login.add_argument("what", choices=("on", "off", "status"), nargs="?", default="status", help="(status)")
@@ -166,57 +168,57 @@ def _entry_commands(commands: Any) -> None:
         "    --authorization-endpoint https://a.example/authorize --token-endpoint https://a.example/token"
     )
     add = _named(commands, "add", "add a workload to the configuration and sign in to it", example)
-    help_text = "the address that the login opens; not needed for a NAME that `amberlight catalog` lists"
+    help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
     add.add_argument("url", metavar="URL", nargs="?", help=help_text)
     add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
     add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
     add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
-    add.add_argument("--client-id", metavar="ID", help="the client's name at the authorization server")
-    help_text = "the client has a secret: it is asked for, or read from a pipe, and kept in the keyring"
+    add.add_argument("--client-id", metavar="ID", help="OAuth client id at the authorization server")
+    help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
     add.add_argument("--client-secret", action="store_true", help=help_text)
-    add.add_argument("--scope", metavar="SCOPE", action="append", help="ask for this; may be given more than once")
+    add.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")
     add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
-    add.add_argument("--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if one is needed")
+    add.add_argument(
+        "--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if the server requires one"
+    )
     add.add_argument("--device-authorization-endpoint", metavar="URL", help="where a device code comes from (RFC 8628)")
     how = add.add_mutually_exclusive_group()
     how.add_argument("--no-browser", action="store_true", help="print the sign-in address instead of opening it")
-    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine, from now on")
-    add.add_argument("--no-sign-in", action="store_true", help="only write the entry")
+    how.add_argument("--device", action="store_true", help="always sign in with a code that you enter on any device")
+    add.add_argument("--no-sign-in", action="store_true", help="only add it to the configuration")
 
-    help_text = "list well-known servers, which `add` knows by name, or those that fit the words"
+    help_text = "list or search the well-known servers that `add` knows by name"
     catalog = _command(commands, "catalog", help_text, "amberlight catalog\namberlight catalog payments")
-    catalog.add_argument("words", metavar="WORD", nargs="*", help="in name, address or description")
+    catalog.add_argument("words", metavar="WORD", nargs="*", help="to find in name, address or description")
     _format(catalog)
 
-    help_text = "revoke and delete a workload's login and take it out of the configuration"
+    help_text = "revoke and delete a workload's login and remove it from the configuration"
     remove = _named(commands, "remove", help_text, "amberlight remove github --yes")
-    remove.add_argument("--yes", action="store_true", help="do not ask")
+    remove.add_argument("--yes", action="store_true", help="don't ask")
 
 
 def _import_command(commands: Any) -> None:
-    help_text = "take over what another program has configured: names and addresses, never a login"
+    help_text = "import servers from another app: names and addresses, never logins"
     example = (
         "amberlight import --from claude-code\namberlight import toolhive\n"
         "amberlight import mcp-json ~/.cursor/mcp.json --dry-run"
     )
     command = _command(commands, "import", help_text, example)
-    help_text = "the remote servers of this client, wherever its file is"
+    help_text = "import this client's remote servers"
     command.add_argument("--from", metavar="CLIENT", type=client_name, dest="client", help=help_text)
     sources = command.add_subparsers(dest="source", metavar="SOURCE", title="sources", parser_class=Parser)
     toolhive = _command(sources, "toolhive", "ToolHive's remote workloads", "amberlight import toolhive --dry-run")
 
-    help_text = "the remote servers in a list of MCP servers: Claude, Cursor, VS Code"
+    help_text = "remote servers in a client's JSON file, such as Claude's, Cursor's or VS Code's"
     example = "amberlight import mcp-json ~/.cursor/mcp.json\namberlight import mcp-json .vscode/mcp.json --keep-file"
     listed = _command(sources, "mcp-json", help_text, example)
-    listed.add_argument("file", metavar="FILE", help="the file with mcpServers or servers; comments are fine")
+    listed.add_argument("file", metavar="FILE", help="a file with mcpServers or servers; comments are fine")
     for source in (command, listed):
-        source.add_argument(
-            "--keep-file", action="store_true", help="do not offer to send its program through Amberlight"
-        )
+        source.add_argument("--keep-file", action="store_true", help="don't offer to connect its client to Amberlight")
     for source in (command, toolhive, listed):
-        source.add_argument("--yes", action="store_true", help="agree to everything that would be asked")
-        source.add_argument("--dry-run", action="store_true", help="only show what would be done")
+        source.add_argument("--yes", action="store_true", help="answer yes to every question")
+        source.add_argument("--dry-run", action="store_true", help="only show what would change")
 
 
 def client_name(text: str) -> str:
@@ -225,7 +227,7 @@ def client_name(text: str) -> str:
 
     if text not in BY_NAME:
         names = ", ".join(client.name for client in TABLE)
-        raise argparse.ArgumentTypeError(f"there is no client of that name. Known are: {names}")
+        raise argparse.ArgumentTypeError(f"no client has this name. Known clients: {names}")
     return text
 
 
@@ -237,33 +239,35 @@ def reader(text: str) -> str:
 
 
 def _client_commands(commands: Any) -> None:
-    help_text = "write workloads into the file of an MCP client, or show which client has which"
+    help_text = "connect an MCP client to workloads, or show what each client is connected to"
     example = (
         "amberlight connect\namberlight connect claude-code\namberlight connect cursor notion linear --dry-run\n"
         "amberlight connect vscode notion --project ."
     )
     connect = _command(commands, "connect", help_text, example)
-    help_text = "take Amberlight's entries out of the files of MCP clients"
+    help_text = "remove Amberlight's entries from the files of MCP clients"
     disconnect = _command(commands, "disconnect", help_text, "amberlight disconnect claude-code\namberlight disconnect")
     for command in (connect, disconnect):
         command.add_argument("client", metavar="CLIENT", type=client_name, nargs="?", help="the client")
-        command.add_argument("names", metavar="NAME", type=workload_name, nargs="*", help="the workload (all of them)")
-        command.add_argument("--all", action="store_true", help="one entry over all workloads")
-        command.add_argument("--project", metavar="DIR", help="in the client's file of this project")
+        command.add_argument("names", metavar="NAME", type=workload_name, nargs="*", help="the workloads (all)")
+        command.add_argument("--all", action="store_true", help="a single entry for all workloads")
+        command.add_argument("--project", metavar="DIR", help="use the client's file in this project")
         command.add_argument("--dry-run", action="store_true", help="only show what would change")
-    connect.add_argument("--stdio", action="store_true", help="as a command that the client starts: no key in its file")
-    connect.add_argument("--replace", action="store_true", help="replace an entry that is not Amberlight's")
+    connect.add_argument(
+        "--stdio", action="store_true", help="let the client start `amberlight stdio`: no key in its file"
+    )
+    connect.add_argument("--replace", action="store_true", help="replace entries that aren't Amberlight's")
     _format(connect)
 
 
 def _show_commands(commands: Any) -> None:
     listing = _command(commands, "list", "list the workloads", "amberlight list --all\namberlight list --format json")
-    listing.add_argument("--all", action="store_true", help="paused ones too")
+    listing.add_argument("--all", action="store_true", help="include paused ones")
     _format(listing)
 
     status = _named(commands, "status", "show one workload", "amberlight status github --verbose")
     _format(status)
-    status.add_argument("--verbose", action="store_true", help="show everything that is known")
+    status.add_argument("--verbose", action="store_true", help="show all details")
 
     token = _named(
         commands,
@@ -272,26 +276,32 @@ def _show_commands(commands: Any) -> None:
         'curl -H "$(amberlight token github --header)" https://mcp.example.com/mcp',
     )
     _min_validity(token)
-    token.add_argument("--header", action="store_true", help="as a whole header line: Authorization: Bearer TOKEN")
+    token.add_argument(
+        "--header", action="store_true", help="print a complete header line: Authorization: Bearer TOKEN"
+    )
 
     help_text = "run a command with a usable access token in its environment"
     execute = _named(commands, "exec", help_text, "amberlight exec github --env GITHUB_TOKEN -- gh repo list")
     _min_validity(execute)
     execute.add_argument(
-        "--env", metavar="VAR", type=variable, default="AMBERLIGHT_TOKEN", help="its variable (AMBERLIGHT_TOKEN)"
+        "--env",
+        metavar="VAR",
+        type=variable,
+        default="AMBERLIGHT_TOKEN",
+        help="name of the variable (AMBERLIGHT_TOKEN)",
     )
     execute.usage = "amberlight exec NAME [--min-validity SECONDS] [--env VAR] -- COMMAND..."
 
-    help_text = "print what another program needs to reach a workload, or all of them at once, through Amberlight"
+    help_text = "print the settings that connect a client to a workload, or to all of them"
     example = "amberlight client-config github --for vscode\namberlight client-config --all"
     client = _command(commands, "client-config", help_text, example)
     which = client.add_mutually_exclusive_group(required=True)
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
-    which.add_argument("--all", action="store_true", help="one MCP endpoint over all of them")
-    help_text = "who reads it: a client that `connect` knows, or json (claude-code)"
+    which.add_argument("--all", action="store_true", help="one MCP server with the tools of all workloads")
+    help_text = "the client to print for: one that `connect` knows, or json for any other (claude-code)"
     client.add_argument("--for", metavar="CLIENT", type=reader, default="claude-code", dest="program", help=help_text)
 
-    help_text = "serve a workload, or all of them, to an MCP client that only starts commands (on stdin and stdout)"
+    help_text = "serve a workload, or all of them, on stdin and stdout, for MCP clients that only start commands"
     example = "amberlight stdio github\namberlight stdio --all"
     stdio = _command(commands, "stdio", help_text, example)
     which = stdio.add_mutually_exclusive_group(required=True)
@@ -299,12 +309,12 @@ def _show_commands(commands: Any) -> None:
     which.add_argument("--all", action="store_true", help="all of them, as one MCP server")
 
     logs = _command(commands, "logs", "print the end of the log", "amberlight logs -n 100 -f")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing new lines")
     logs.add_argument("-n", metavar="LINES", type=lines, default=50, dest="count", help="how many lines (50)")
 
     help_text = "check configuration, keyring, tray, notifications, endpoints, clients and the app"
     doctor = _command(commands, "doctor", help_text, "amberlight doctor\namberlight doctor --fix")
-    help_text = "repair clients' entries that have an old port or key, and make their files private"
+    help_text = "fix clients' entries that have an old port or key, and make their files private"
     doctor.add_argument("--fix", action="store_true", help=help_text)
     doctor.add_argument("--json", action="store_true", help="as a JSON array of {name, state, text, help}")
 
@@ -313,18 +323,22 @@ def _action_commands(commands: Any) -> None:
     retry = _command(commands, "retry", "try to refresh now", "amberlight retry github\namberlight retry --all")
     which = retry.add_mutually_exclusive_group()
     which.add_argument("name", metavar="NAME", type=workload_name, nargs="?", help="the workload")
-    which.add_argument("--all", action="store_true", help="all of them; the same as no NAME")
+    which.add_argument("--all", action="store_true", help="all workloads; the same as no NAME")
 
     example = "amberlight reauthorize github\namberlight reauthorize github --device"
     again = _named(commands, "reauthorize", "sign in again, in the browser", example)
     how = again.add_mutually_exclusive_group()
-    how.add_argument("--no-browser", action="store_true", help="print the address; paste the redirect's address back")
-    how.add_argument("--device", action="store_true", help="sign in with a code to type on any machine")
+    how.add_argument(
+        "--no-browser",
+        action="store_true",
+        help="print the sign-in address; then paste the address that your browser ends up at",
+    )
+    how.add_argument("--device", action="store_true", help="sign in with a code that you enter on any device")
     again.add_argument(
-        "--accept", action="store_true", help="take the sign-in that is pending: other account or fewer scopes"
+        "--accept", action="store_true", help="accept the pending sign-in: another account, or fewer scopes"
     )
 
-    help_text = "keep a client secret in the keyring, or delete it; typed without being shown, or read from a pipe"
+    help_text = "store an OAuth client secret in the keyring, or delete it; reads it without echo, or from a pipe"
     example = "amberlight secret set github\namberlight secret delete github"
     secret = _command(commands, "secret", help_text, example)
     secret.add_argument("action", choices=("set", "delete"), help="what to do")

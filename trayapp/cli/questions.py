@@ -19,7 +19,7 @@ class Answer(Enum):
 
 
 class Questions:
-    """Asks; with `agree` every answer is yes, and nobody is asked. The end of the input is as good as Ctrl-C.
+    """Asks questions; with `agree` every answer is yes without asking. The end of the input counts as Ctrl-C.
 
     `lines` is the only reader of the terminal, for whoever waits for something else meanwhile.
     """
@@ -55,10 +55,10 @@ class Questions:
                 return []
             if chosen := _numbers(answer, count):
                 return chosen
-            print_line(f"Type numbers from 1 to {count}, such as 1 {count}; Enter for all, or n for none.")
+            print_line(f"Enter numbers from 1 to {count}, such as 1 {count}. Press Enter for all, or n for none.")
 
     def text(self, question: str) -> str:
-        """A line as it was typed; empty to go on."""
+        """A line as typed; empty to continue."""
         return "" if self._agree else self._line(question)
 
     def _ask(self, question: str) -> str:

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def run(*, tray: bool, background: bool = False) -> int:
-    """Run until the app quits; the exit code. In the background no page is opened, whatever happens. An unexpected failure is saved with its traceback, and reported."""
+    """Run until the app quits; returns the exit code. With `background`, no page is ever opened.
+
+    An unexpected failure is reported, and saved with its traceback.
+    """
     from trayapp.app import memory
 
     with memory.collector_paused():

@@ -26,7 +26,7 @@ def read_secret(question: str) -> Secret | None:
 
 def asked_secret(name: str) -> Secret | None:
     """The client secret of a workload, typed without echo or piped; None, after a message, if it isn't usable."""
-    secret = read_secret(f"Client secret of {name}: ")
+    secret = read_secret(f"Client secret for {name}: ")
     if secret is None:
-        print_error("amberlight: no secret was given: printable ASCII on one line is expected")
+        print_error("amberlight: no usable secret: expected one line of printable ASCII")
     return secret

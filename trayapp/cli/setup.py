@@ -1,8 +1,8 @@
 """`amberlight setup`: from a fresh installation to every client working, with a question for each step.
 
-Servers that are configured in clients or in ToolHive are found, added and signed in to; the clients are connected; then
-comes the start at login, and at the end what `doctor` thinks of it. Each step can be skipped, and the next run offers
-only what is missing. The browser opens after a key press, and never otherwise.
+Servers that are configured in clients or in ToolHive are found, added and signed in to; then the clients are connected,
+start at login is offered, and `doctor` has the last word. Each step can be skipped, and the next run offers only what is
+missing. The browser opens only after a key press.
 """
 
 from __future__ import annotations
@@ -42,27 +42,29 @@ POLL = 0.1  # s
 NO_SIGN_IN = "no_sign_in"  # the API's word for a server without OAuth
 MISSING = frozenset({State.ABSENT, State.OLD_KEY, State.OLD_PORT})
 LISTED_MAX = 6  # names in one sentence
-LATER = "Run it again at any time: amberlight setup   See everything: amberlight dashboard"
+LATER = "Run setup again at any time: amberlight setup   See all workloads: amberlight dashboard"
 
 
 def setup(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Ask and do, step by step. Exit code 0 if nothing that was wanted failed."""
+    """Run each step after asking. Exit code 0 if nothing that was asked for failed."""
     if not arguments.yes and not sys.stdin.isatty():
-        print_error("amberlight: setup asks questions. Run it in a terminal, or agree to everything with --yes")
+        print_error(
+            "amberlight: setup asks questions. Run it in a terminal, or add --yes to answer yes to all of them."
+        )
         return USAGE
     try:
         private_directory(paths.state_dir)
         with instance_lock(paths.state_dir / "setup.lock"):
             return _Setup(paths, this_machine(), Questions(agree=arguments.yes)).run()
     except AlreadyRunning:
-        print_error("amberlight: another amberlight setup is running. Finish it in its terminal first.")
+        print_error("amberlight: setup is already running. Finish it in its terminal first.")
         return FAILED
     except NotPrivateError as error:
         print_error(f"amberlight: {clean(error)}")
         return FAILED
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
-            print_error("\nStopped; what was done stays. Continue: amberlight setup")
+            print_error("\nStopped. The steps so far are done. To continue: amberlight setup")
         raise
 
 
@@ -80,7 +82,7 @@ class _Setup:
         found = [each for each in survey(self._machine) if each.installed]
         for each in found:
             if each.problem:
-                print_error(f"amberlight: {each.client.title} was left out: {clean(each.problem)}.")
+                print_error(f"amberlight: skipped {each.client.title}: {clean(each.problem)}.")
                 self._code = FAILED
         readable = [each for each in found if not each.problem]
         if not self._add(readable):
@@ -104,15 +106,15 @@ class _Setup:
         """Offer what is configured elsewhere, or ask; write what is chosen. Whether there is any workload then."""
         configured = editor.limited_load(self._paths).workloads
         if offered := offers(found, configured):
-            print_line("Servers that your clients use:\n")
+            print_line("Servers your clients use:\n")
             _print_rows([(each.entry.name, each.host, ", ".join(each.places)) for each in offered])
-            one, several = f"\nKeep {offered[0].entry.name} signed in?", "\nKeep which of them signed in?"
+            one, several = f"\nKeep {offered[0].entry.name} signed in?", "\nWhich do you want to keep signed in?"
             chosen = self._questions.which(one, several, len(offered))
             self._write({offered[i].entry.name: offered[i].entry.keys for i in chosen})
         elif configured:
             print_line(f"Already added: {_named(sorted(configured))}.")
         else:
-            print_line("Your clients use no remote server yet.")
+            print_line("None of your clients uses a remote server yet.")
             self._add_typed()
         if configured or self._added:
             return True
@@ -122,7 +124,7 @@ class _Setup:
 
     def _add_typed(self) -> None:
         """Names of the catalog, or addresses, one a line."""
-        question = "Add a server by its name, such as notion, or its address (Enter: none): "
+        question = "Add a server by name (such as notion) or address (Enter: none): "
         while answer := self._questions.text(question):
             entry = typed(answer)
             if isinstance(entry, str):
@@ -130,7 +132,7 @@ class _Setup:
                 continue
             named = assign_names([entry], editor.limited_load(self._paths).workloads)[0]
             if named.already_configured:
-                print_line(f"{named.name or entry.original_name} is added already.")
+                print_line(f"{named.name or entry.original_name} has already been added.")
             else:
                 self._write({named.name: named.keys})
             question = "Another one? (Enter: no) "
@@ -176,11 +178,11 @@ class _Setup:
             else:
                 return self._loaded(client, answer, started=started)
             time.sleep(POLL)
-        self._failed(clean(problem) or "Amberlight did not start within 20 seconds. See: amberlight logs")
+        self._failed(clean(problem) or "Amberlight didn't start within 20 seconds. See: amberlight logs")
         return None
 
     def _last_words(self) -> str:
-        """What the app said last before it ended, on a line of its own; empty if it said nothing."""
+        """The app's last output before it ended, on a line of its own; empty if there was none."""
         with suppress(OSError):
             return "".join(f"\n{clean(line)}" for line in last_lines(self._paths.background_log_file, 1))
         return ""
@@ -189,10 +191,10 @@ class _Setup:
         for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
             print_error(f"amberlight: {clean(sentence)}")
         if answer.get("ok") is not True:
-            self._failed("Amberlight keeps the configuration it had. Fix the file, then continue: amberlight setup")
+            self._failed("Amberlight keeps its previous configuration. Fix the file, then continue: amberlight setup")
             return None
         if started:
-            print_line("Amberlight is running now, in the background.")
+            print_line("Amberlight is now running in the background.")
         return client
 
     def _sign_in(self, client: ApiClient) -> None:
@@ -220,14 +222,14 @@ class _Setup:
                     self._code = FAILED
 
     def _take_back(self, client: ApiClient, name: str) -> None:
-        """A server that everybody may use has no login to keep."""
+        """A public server has no login to keep."""
         try:
             take_out(client, self._paths, name)
         except (ApiError, ConfigError, editor.EditError) as error:
             self._failed(clean(error))
         else:
             self._added.discard(name)
-            print_line(f"{name} asks for no sign-in, so your clients keep using it directly.")
+            print_line(f"{name} doesn't need a sign-in, so your clients keep using it directly.")
 
     def _signed_out(self, client: ApiClient, limit: float = 0.0) -> list[str]:
         """The workloads that wait for a sign-in: those that say so, and new ones that aren't green (no keyring).
@@ -267,10 +269,12 @@ class _Setup:
         print_line("\nClients that can use Amberlight:\n")
         _print_rows([(each.title, _named(names)) for each, names, _ in lacking])
         if any(direct for _, _, direct in lacking):
-            print_line("\nEntries with a sign-in of their own are replaced. Undo it: amberlight disconnect")
+            print_line("\nEntries that sign in separately will be replaced. To undo: amberlight disconnect")
         if by_command:
-            print_line("\nThe port is in use by another program, so these clients start `amberlight stdio` instead.")
-        one, several = f"\nConnect {lacking[0][0].title}?", "\nConnect which of them?"
+            print_line(
+                "\nAmberlight's address changes with each start, so these clients will run `amberlight stdio` instead."
+            )
+        one, several = f"\nConnect {lacking[0][0].title}?", "\nWhich do you want to connect?"
         for i in self._questions.which(one, several, len(lacking)):
             chosen, names, _ = lacking[i]
             if connect_names(self._paths, chosen, names, replace=True, stdio=by_command) != OK:
@@ -285,7 +289,7 @@ class _Setup:
                 return
             system.on(login_command())
             client.reload()  # its menu shows it
-            print_line("Amberlight starts at login. Undo it: amberlight autostart off")
+            print_line("Amberlight now starts at login. To undo: amberlight autostart off")
         except (AutostartError, ApiError, NotRunningError) as error:
             self._failed(clean(error))
 
@@ -296,8 +300,10 @@ class _Setup:
 
         left = self._signed_out(client)
         total = len(client.workloads())
-        servers = "server" if total == 1 else "servers"
-        print_line(f"\n{total - len(left)} of {total} {servers} signed in." if total else "\nNo server is set up.")
+        workloads = "workload" if total == 1 else "workloads"
+        print_line(
+            f"\n{total - len(left)} of {total} {workloads} signed in." if total else "\nNo workloads configured."
+        )
         if left:
             print_line(f"Sign in later: amberlight reauthorize {left[0]}")
         problems = [check for check in run_checks(self._paths, os.environ) if check["state"] != FINE]
@@ -316,7 +322,7 @@ def _browser_is_here(environ: Mapping[str, str]) -> bool:
 
 
 def _named(names: Sequence[str]) -> str:
-    return joined(names) if len(names) <= LISTED_MAX else f"{len(names)} servers"
+    return joined(names) if len(names) <= LISTED_MAX else f"{len(names)} workloads"
 
 
 def _print_rows(rows: Iterable[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""What `amberlight setup` can add: servers that clients and ToolHive have, and what a person types."""
+"""What `amberlight setup` can add: servers configured in clients and ToolHive, and what a person types."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Offer:
 
 
 def offers(found: Iterable[Found], configured: Mapping[str, Spec]) -> list[Offer]:
-    """Every remote server that clients and ToolHive have and Amberlight has not, once for each address."""
+    """Every remote server in clients and ToolHive that Amberlight doesn't have yet, once per address."""
     by_url: dict[str, Offer] = {}
     listed = [(each.client.title, entry) for each in found for entry in _importable(each)]
     for title, entry in [*listed, *(("ToolHive", entry) for entry in _toolhive())]:
@@ -56,13 +56,13 @@ def typed(text: str) -> ImportableEntry | str:
         return _made(server.name, server.url)
     if not re.search(r"[.:/]", text):
         similar = near(text.lower())
-        question = f" Did you mean {' or '.join(similar)}?" if similar else " Type its address."
-        return f"There is no {text} in the catalog.{question}"
+        question = f" Did you mean {' or '.join(similar)}?" if similar else " Enter its address."
+        return f"{text} isn't in the catalog.{question}"
     url = text if "://" in text else f"https://{text}"
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
-        return "That is no address. One begins with https://"
+        return "That isn't a valid address. Enter one that starts with https://"
     label = host.removeprefix("www.").removeprefix("mcp.").split(".")[0]
     return _made("server" if not label or label.isdigit() or ":" in host else label, url)
 

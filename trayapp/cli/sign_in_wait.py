@@ -89,12 +89,12 @@ def _begin_and_wait(
             print_line("Waiting for you to sign in in your browser… Ctrl-C skips it.")
         elif browser:
             print_line(
-                f"Your browser opens the sign-in page of {name}. If it does not, open this address:\n\n  {clean(url)}\n"
+                f"Opening the sign-in page of {name} in your browser. If it doesn't open, use this address:\n\n  {clean(url)}\n"
             )
         else:
             print_line(f"Open this address in a browser on any machine and sign in:\n\n  {clean(url)}\n")
             print_line(
-                "If the browser then shows a page that cannot be reached, paste its address here and press Enter:"
+                "If the browser ends up at a page that can't be reached, paste its address here and press Enter:"
             )
             pasted = typed or PastedLines()
     sys.stdout.flush()
@@ -105,12 +105,12 @@ def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
     """Print the code and where to enter it; returns how long it is valid, in seconds."""
     ends = parse_time(device.get("expires_at"))
     left = BROWSER_LIMIT if ends is None else min(max(ends - time.time(), 0.0), DEVICE_LIMIT)
-    where = "Your browser opens" if opened else "Open this address in a browser on any machine"
+    where = "Opening this address in your browser" if opened else "Open this address in a browser on any machine"
     code = clean(device.get("user_code"))
     print_line(f"{where}:\n\n  {clean(device.get('verification_uri'))}\n\nand enter this code:\n\n  {code}\n")
     if complete := clean(device.get("verification_uri_complete") or ""):
-        print_line(f"With the code in it already:\n\n  {complete}\n")
-    print_line(f"Waiting for you; the code is good for {duration_text(left)}. Ctrl-C ends the sign-in.")
+        print_line(f"Or open this address, which contains the code:\n\n  {complete}\n")
+    print_line(f"Waiting for you to sign in. The code is valid for {duration_text(left)}. Ctrl-C cancels.")
     return left
 
 
@@ -119,11 +119,11 @@ def _interrupted(client: ApiClient, name: str, began_here: bool) -> int:
     try:
         if began_here:
             client.post(name, "cancel")
-            print_error(f"\nThe sign-in of {name} was ended. Try again: amberlight reauthorize {name}")
+            print_error(f"\nCanceled the sign-in to {name}. Try again: amberlight reauthorize {name}")
         else:
-            print_error(f"\nThe sign-in of {name} had begun elsewhere and goes on.")
+            print_error(f"\nThe sign-in to {name} was started elsewhere and continues.")
     except (ApiError, NotRunningError):
-        print_error(f"\nThe sign-in of {name} ends by itself.")
+        print_error(f"\nThe sign-in to {name} will end automatically.")
     return INTERRUPTED
 
 
@@ -164,7 +164,7 @@ def _wait(
             return _ended(name, row, was_signing_in)
         time.sleep(POLL)
     print_error(
-        f"amberlight: nobody signed in to {name} within {duration_text(limit)}. Try again: amberlight reauthorize {name}"
+        f"amberlight: the sign-in to {name} timed out after {duration_text(limit)}. Try again: amberlight reauthorize {name}"
     )
     return NEEDS_SIGN_IN
 
@@ -179,16 +179,16 @@ def _refreshed(row: Mapping[str, Any]) -> object:
 
 
 def _submit(client: ApiClient, name: str, line: str) -> None:
-    """Send the app the pasted URL. It holds a code, so it is never printed."""
+    """Send the app the pasted URL. It contains a code, so it is never printed."""
     try:
         client.post(name, "callback", {"url": line})
     except ApiError as error:
-        print_error(f"{clean(error)} Paste the whole address, from http:// on:")
+        print_error(f"{clean(error)} Paste the whole address, starting with http://")
 
 
 def _ended(name: str, row: Mapping[str, Any], was_signing_in: bool) -> int:
     """No sign-in is in progress any more, and the login is still the old one."""
     reason = _summary(row, "sign_in_error")
-    what = "ended without a new login" if was_signing_in else "did not begin"
-    print_error(f"amberlight: the sign-in of {name} {what}. {reason or 'The reason is in: amberlight logs'}")
+    what = "didn't succeed" if was_signing_in else "didn't start"
+    print_error(f"amberlight: the sign-in to {name} {what}. {reason or 'See: amberlight logs'}")
     return NEEDS_SIGN_IN if row.get("status") == "unauthenticated" else FAILED

@@ -125,7 +125,7 @@ def test_setup_connects_claude_code_and_codex(clients: Clients, workload: EchoWo
     assert "Needs authentication" in clients.claude("mcp", "list")
     before = fresh.codex_file.read_bytes()
     with fresh.terminal("setup") as terminal:
-        for question in (r"Keep notes", r"Sign in to notes", r"Connect which", r"Start Amberlight when"):
+        for question in (r"Keep notes", r"Sign in to notes", r"Which do you want to connect", r"Start Amberlight when"):
             terminal.follow(question + r".*\] ")
             terminal.type(ENTER)
         assert 0 == terminal.wait(), terminal.screen
