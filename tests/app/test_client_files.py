@@ -58,7 +58,7 @@ def test_connect_and_disconnect(program: Program, home: Path) -> None:
     if os.name == "posix":
         assert 0o600 == stat.S_IMODE(file.stat().st_mode)
     again = ask(program, "/cursor/connect", names=["one"])
-    assert ("~/.cursor/mcp.json says so already. Nothing was changed.", False) == (again["message"], again["changed"])
+    assert ("~/.cursor/mcp.json is already up to date.", False) == (again["message"], again["changed"])
 
     done = ask(program, "/cursor/disconnect", names=["one"])
     assert "Disconnected one from Cursor (~/.cursor/mcp.json)." == done["message"]
@@ -89,7 +89,7 @@ def test_an_entry_that_is_not_ours_is_left_alone(program: Program, home: Path) -
     file = written(home, '{"mcpServers": {"mine": {"url": "http://127.0.0.1:9/mcp/"}}}')
     before = file.read_bytes()
     kept = ask(program, "/cursor/connect", names=["one"])
-    assert ("", False, ["Cursor signs in to one itself, by its entry mine."]) == (
+    assert ("", False, ["Cursor signs in to one separately (entry mine)."]) == (
         kept["message"],
         kept["changed"],
         kept["kept"],
@@ -132,7 +132,7 @@ def test_no_client_is_connected_to_a_port_for_this_run(program: Program, home: P
 
     file = written(home)
     program.runtime.clients._port = lambda: 1
-    with pytest.raises(ApiError, match="isn't on its configured port") as caught:
+    with pytest.raises(ApiError, match=rf"set port = {program.client.port} under \[settings\]") as caught:
         ask(program, "/cursor/connect", names=["one"])
     assert (409, "not_lasting") == (caught.value.status, caught.value.code)
     assert "w/one" not in file.read_text()
@@ -163,5 +163,5 @@ def test_the_demo_leaves_clients_alone(program: Program, home: Path) -> None:
     """There is no machine for it."""
 
     program.runtime.client_files._machine = None
-    with pytest.raises(ApiError, match="demonstration"):
+    with pytest.raises(ApiError, match="The demo"):
         ask(program)

@@ -93,7 +93,7 @@ def test_in_and_out_of_a_file(program: Program, home: Path, capsys: Capture) -> 
     assert [0o600] == [mode(each) for each in backups]
 
     assert 0 == main(["connect", "cursor", "one"])
-    assert "Nothing was changed" in capsys.readouterr().out
+    assert "is already up to date" in capsys.readouterr().out
     assert 0 == main(["disconnect", "cursor"])
     assert before == file.read_bytes()
     assert [file] == list(file.parent.iterdir())
@@ -127,7 +127,7 @@ def test_an_entry_of_the_clients_own_is_replaced_only_if_agreed(program: Program
     file = written(home, '{"mcpServers": {"mine": {"url": "http://127.0.0.1:9/mcp/"}}}')
     before = file.read_bytes()
     assert 1 == main(["connect", "cursor"])
-    assert "signs in to one itself, by its entry mine" in capsys.readouterr().err
+    assert "signs in to one separately (entry mine)" in capsys.readouterr().err
     assert before == file.read_bytes()
     assert 0 == main(["connect", "cursor", "--replace"])
     assert ["mine"] == list(json.loads(file.read_text())["mcpServers"])
@@ -163,7 +163,7 @@ def test_the_overview(program: Program, home: Path, capsys: Capture) -> None:
     capsys.readouterr()
     assert 0 == main(["connect"])
     out = capsys.readouterr().out
-    assert re.search(r"cursor +one connected\n", out)
+    assert re.search(r"cursor +one: connected\n", out)
     assert re.search(r"codex +not connected\n", out)
     file.write_text(file.read_text().replace(key_of(program), "old"))
     assert 0 == main(["connect", "--format", "json"])
@@ -266,18 +266,33 @@ def test_all_at_once(program: Program, home: Path, capsys: Capture) -> None:
     assert "amberlight" in json.loads(file.read_text())["mcpServers"]
     capsys.readouterr()
     assert 0 == main(["connect"])
-    assert "all workloads at once connected" in capsys.readouterr().out
+    assert "single entry for all workloads" in capsys.readouterr().out
     assert 0 == main(["disconnect"])
     assert before == file.read_bytes()
 
 
+def test_an_address_for_this_run_only(program: Program, home: Path, capsys: Capture) -> None:
+    """No client is connected to it, one sentence says how to keep it, and the overview works."""
+
+    file = written(home)
+    before = file.read_bytes()
+    program.runtime.clients._port = lambda: 1
+    assert 1 == main(["connect", "cursor"])
+    err = capsys.readouterr().err
+    assert f"set port = {program.client.port} under [settings] in config.toml" in err
+    assert 1 == err.count("amberlight:")
+    assert before == file.read_bytes()
+    assert 0 == main(["connect"])
+    assert re.search(r"cursor +not connected\n", capsys.readouterr().out)
+
+
 def test_unknown_names(program: Program, home: Path, capsys: Capture) -> None:
     assert 2 == main(["connect", "notepad"])
-    assert "Known are: claude-code," in capsys.readouterr().err
+    assert "Known clients: claude-code," in capsys.readouterr().err
     assert 1 == main(["connect", "cursor", "nope"])
     assert "no workload nope" in capsys.readouterr().err
     assert 2 == main(["connect", "windsurf", "--project", "."])
-    assert "reads no servers from a project" in capsys.readouterr().err
+    assert "has no project file" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -322,10 +337,10 @@ def test_a_client_that_is_open(program: Program, home: Path, capsys: Capture, mo
     monkeypatch.setattr(connecting, "SETTLE", 0.0)
     monkeypatch.setattr(connecting, "runs", lambda programs: "claude" in programs)
     assert 0 == main(["connect", "claude-code"])
-    assert "Claude Code is running and writes this file, too." in capsys.readouterr().out
+    assert "Claude Code is running and may overwrite this change." in capsys.readouterr().out
     assert 0 == main(["disconnect", "claude-code"])
     monkeypatch.setattr("time.sleep", lambda _: file.write_text('{"its": "own"}'))
     capsys.readouterr()
     assert 1 == main(["connect", "claude-code"])
-    assert "Claude Code wrote its file again. Quit it and try once more." in capsys.readouterr().err
+    assert "Claude Code has overwritten the change. Quit it and try again." in capsys.readouterr().err
     assert '{"its": "own"}' == file.read_text()

@@ -203,7 +203,7 @@ def test_client_config(program: Program, capsys: Capture) -> None:
     assert f"http://127.0.0.1:{program.client.port}/w/one" == entry["url"]
     assert {"Authorization": f"Bearer {key}"} == entry["headers"]
     assert "local key of one" in err
-    assert "fixed `port`" in err  # the test's port is any free one
+    assert f"set port = {program.client.port} under [settings] in config.toml" in err  # it is any free one here
     assert key not in err
 
 
@@ -256,7 +256,7 @@ def test_an_unknown_workload_has_no_client_config(program: Program, capsys: Capt
     """A sentence, and no key is made for it."""
 
     assert 1 == main(["client-config", "onne"])
-    assert "did you mean one?" in capsys.readouterr().err
+    assert "Did you mean one?" in capsys.readouterr().err
     assert {"one", "/mcp"} == set(json.loads(program.paths.keys_file.read_text())["keys"])
 
 

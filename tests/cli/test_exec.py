@@ -159,8 +159,26 @@ def test_the_text_of_the_program_is_printed(app: FakeApp, capsys: Capture) -> No
         assert 0 == main(["client-config", "github", *words])
         out, err = capsys.readouterr()
         assert {"for": program} == json.loads(out)
-        assert err.startswith("amberlight: this holds the local key of github")
+        assert err.startswith("amberlight: this contains the local key of github")
         assert 1 == err.count("amberlight:")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:41233/w/github", "set port = 41233 under [settings] in config.toml."),
+        ("http://127.0.0.1:x/w/github", "See: amberlight doctor"),
+    ],
+)
+def test_an_address_for_this_run_only(app: FakeApp, capsys: Capture, url: str, words: str) -> None:
+    """The port to set is the one in use now."""
+
+    app.replies["GET /workloads/github/client"] = 200, ANSWER | {"headers": {}, "lasting": False, "url": url}
+
+    assert 0 == main(["client-config", "github"])
+    err = capsys.readouterr().err
+    assert err.startswith("amberlight: Amberlight's address changes the next time it starts.")
+    assert err.endswith(f"{words}\n")
 
 
 def test_without_a_key_there_is_nothing_to_warn_of(app: FakeApp, capsys: Capture) -> None:

@@ -89,7 +89,7 @@ class ClientsApi:
         )
 
     def _workloads(self, body: Json) -> list[str]:
-        """Names of workloads, `ALL` among them if the one entry over all is meant."""
+        """Names of workloads, with `ALL` if the single entry for all is meant."""
         if body.get("all") is True:
             return [ALL] if body.get("names") is None else [*self._names(body["names"]), ALL]
         return self._names(body.get("names"))
@@ -162,7 +162,7 @@ def _access_json(access: ClientAccess) -> Json:
 
 
 def _no_proxy() -> Refusal:
-    return Refusal(503, "no_proxy", "The proxy is off; amberlight doctor says why.")
+    return Refusal(503, "no_proxy", "The proxy is off. See: amberlight doctor")
 
 
 def refuse_browsers(request: web.Request) -> None:

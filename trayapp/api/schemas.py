@@ -94,7 +94,7 @@ _ACCESS_FIELDS: Mapping[str, Json] = {
     "name": NAME,
     "url": TEXT,
     "headers": {"type": "object", "additionalProperties": TEXT},
-    "lasting": {"type": "boolean", "description": "false: the address is another one after the next start."},
+    "lasting": {"type": "boolean", "description": "false: the address changes with the next start."},
     "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
     "command": {**array(TEXT), "description": "Program and arguments that serve it over stdio; no key needed."},
 }

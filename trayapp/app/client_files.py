@@ -24,12 +24,8 @@ from trayapp.system.worker import ClosedError, HangingError, Worker
 
 LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
 
-NO_PROXY = Problem("no_proxy", "Amberlight doesn't listen on this machine. See: amberlight doctor")
-NOT_LASTING = Problem(
-    "not_lasting",
-    "Amberlight isn't on its configured port, so its address changes with the next start. See: amberlight doctor",
-)
-NOT_HERE = Problem("not_here", "Clients can't be connected here: this Amberlight is for a demonstration only.")
+NO_PROXY = Problem("no_proxy", "The proxy is off. See: amberlight doctor")
+NOT_HERE = Problem("not_here", "The demo can't connect clients.")
 HANGING = Problem("hanging", "A client's file can't be reached: its disk or network share isn't responding.")
 
 T = TypeVar("T")
@@ -74,7 +70,7 @@ class ClientFiles:
         if isinstance(wanted, Problem):
             return wanted
         if not self._addresses.lasting():
-            return NOT_LASTING
+            return Problem("not_lasting", connecting.not_lasting_text(wanted.accesses[ALL].url))
         return await self._run(
             lambda machine: connecting.connect(machine, self._changes, client, wanted, replace=replace)
         )
@@ -106,7 +102,7 @@ class ClientFiles:
         except (FileError, EditError) as error:
             return Problem("client_file", f"{error}.")
         except OSError as error:
-            return Problem("client_file", f"{error.filename} cannot be read: {error.strerror}.")
+            return Problem("client_file", f"{error.filename} can't be read: {error.strerror}.")
         except (HangingError, ClosedError):
             return HANGING
 

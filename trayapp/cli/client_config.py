@@ -1,4 +1,4 @@
-"""`amberlight client-config`: prints settings for another program, and warnings on standard error."""
+"""`amberlight client-config`: prints settings for a client, and warnings on standard error."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import Any
 
 from trayapp.cli.codes import FAILED, OK
 from trayapp.cli.output import print_error, print_line
+from trayapp.clients.connecting import not_lasting_text
 
 
 def show(answer: Mapping[str, Any], name: str, program: str, *, logins: str = "the login") -> int:
-    """Print what the app returned for this program. `logins` names what the key in it opens."""
+    """Print the app's settings for this client. `logins` names what the key in them opens."""
     texts = answer.get("settings")
     text = texts.get(program) if isinstance(texts, Mapping) else None
     if not isinstance(text, str):
-        print_error(f"amberlight: the app's answer holds no settings for {program}; is it another version?")
+        print_error(
+            f"amberlight: the running Amberlight sent no settings for {program}. If you have updated it, restart it."
+        )
         return FAILED
     print_line(text)
     if answer.get("headers"):
         print_error(
-            f"amberlight: this holds the local key of {name}: whoever has it may use {logins} from this machine. "
+            f"amberlight: this contains the local key of {name}. Anyone who has it can use {logins} from this machine. "
             "Keep it out of shared files and version control."
         )
     if answer.get("lasting") is not True:
-        print_error(
-            "amberlight: this port is good until Amberlight ends; set a fixed `port` in config.toml to keep it."
-        )
+        print_error(f"amberlight: {not_lasting_text(str(answer.get('url')))}")
     return OK

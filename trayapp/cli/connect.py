@@ -1,6 +1,6 @@
-"""`amberlight connect` and `disconnect`: write workloads into the files of MCP clients, and take them out again.
+"""`amberlight connect` and `disconnect`: write workloads into the files of MCP clients, and remove them again.
 
-A local key never stands on a command line or in a project's file. For these, and with `--stdio`, the client starts
+A local key is never put on a command line or into a project's file. There, and with `--stdio`, the client starts
 `amberlight stdio NAME`, which reads the key itself.
 """
 
@@ -36,14 +36,14 @@ WORDS: Mapping[State, str] = {
     State.CONNECTED: "connected",
     State.OLD_PORT: "old port",
     State.OLD_KEY: "old key",
-    State.DIRECT: "its own sign-in",
+    State.DIRECT: "separate sign-in",
     State.NAME_TAKEN: "name taken",
     State.ABSENT: "-",
 }
 
 
 def connect(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Without a client: show what is connected. Else write the entries; exit code 0 if all of them stand there now."""
+    """Without a client, show what is connected. Otherwise write the entries; exit code 0 if all of them are there now."""
     machine = this_machine()
     if arguments.client is None:
         return _overview(arguments, paths, machine)
@@ -58,26 +58,27 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
         return FAILED
     file = _project_file(client, arguments)
     if file is None and arguments.project is not None:
-        print_error(f"amberlight: {client.title} reads no servers from a project. Leave --project out.")
+        print_error(f"amberlight: {client.title} has no project file. Leave out --project.")
         return USAGE
     found = look(machine, client, file)
     if found.problem:
         print_error(f"amberlight: {clean(found.problem)}.")
         return FAILED
     if not found.installed and file is None:
-        print_line(f"{client.title} does not seem to be installed here; its file is written all the same.")
+        print_line(f"{client.title} doesn't seem to be installed. Writing its file anyway.")
     stdio = arguments.stdio or file is not None
-    accesses = {name: access_of(paths, name, stdio=stdio or client.url is None) for name in wanted}
-    if None in accesses.values():
-        return FAILED
-    ready = {name: access for name, access in accesses.items() if access is not None}
+    ready: dict[str, Access] = {}
+    for name in wanted:
+        if (access := access_of(paths, name, stdio=stdio or client.url is None)) is None:
+            return FAILED
+        ready[name] = access
     targets = _targets(arguments, found, ready, urls)
     code = OK if len(targets) == len(ready) else FAILED
     return max(code, _write(arguments, paths, found, targets, stdio=stdio)) if targets else code
 
 
 def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
-    """Take our entries out: of one client or of all, for some workloads or for all."""
+    """Remove our entries: from one client or from all, for some workloads or for all."""
     machine = this_machine()
     clients = TABLE if arguments.client is None else (BY_NAME[arguments.client],)
     wanted = (
@@ -96,14 +97,14 @@ def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
         done = clean(connecting.disconnected_text(client, names, _short(found.file)))
         code = max(code, _apply(arguments, paths, found, connecting.drop_all(client, wanted), done))
     if not any_found:
-        print_line("Nothing of Amberlight's is there.")
+        print_line("Nothing to disconnect: no Amberlight entries found.")
     return code
 
 
 def connect_names(
     paths: Paths, client: Client, names: Sequence[str], *, replace: bool = False, stdio: bool = False
 ) -> int:
-    """`connect CLIENT NAME…` for other commands; `replace` as if the person had agreed to it."""
+    """`connect CLIENT NAME…` for other commands; `replace`: the person has agreed to that."""
     given = argparse.Namespace(
         client=client.name,
         names=list(names),
@@ -125,8 +126,11 @@ def this_machine() -> Machine:
     return Machine.this()
 
 
-def access_of(paths: Paths, name: str, *, stdio: bool = False) -> Access | None:
-    """How clients reach a workload, or all (`ALL`); None after an error was printed. With `stdio` no app is needed."""
+def access_of(paths: Paths, name: str, *, stdio: bool = False, lasting: bool = True) -> Access | None:
+    """How clients reach a workload, or all (`ALL`); None after an error was printed.
+
+    With `stdio` no app is needed. `lasting`: an address that changes with the next start is an error.
+    """
     shown = name or ALL_NAME
     command = client_command("stdio", *([name] if name else ["--all"]))
     if stdio:
@@ -135,13 +139,10 @@ def access_of(paths: Paths, name: str, *, stdio: bool = False) -> Access | None:
     answer = client.client(name) if name else client.aggregate()
     url, headers = answer.get("url"), answer.get("headers")
     if not isinstance(url, str) or not isinstance(headers, Mapping):
-        print_error("amberlight: the app's answer makes no sense; is it another version?")
+        print_error("amberlight: the running Amberlight sent an unexpected answer. If you have updated it, restart it.")
         return None
-    if answer.get("lasting") is not True:
-        print_error(
-            f"amberlight: {shown}'s address changes with the next start, as Amberlight is not on its configured port. "
-            "See: amberlight doctor"
-        )
+    if lasting and answer.get("lasting") is not True:
+        print_error(f"amberlight: {connecting.not_lasting_text(url)}")
         return None
     key = str(headers.get("Authorization", "")).removeprefix("Bearer ")
     return Access(shown, url, Secret(key) if key else None, command, sse=answer.get("transport") == "sse")
@@ -158,13 +159,13 @@ def joined(names: Iterable[str]) -> str:
 def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> int:
     """Each installed client with what it has of each workload."""
     urls = {name: spec.url for name, spec in editor.limited_load(paths).workloads.items()}
-    accesses = {name: access for name in sorted(urls) if (access := access_of(paths, name)) is not None}
+    accesses = {name: access for name in sorted(urls) if (access := access_of(paths, name, lasting=False)) is not None}
     rows = [(found, connections(found, accesses, urls)) for found in survey(machine) if found.installed]
     if arguments.format == "json":
         print_json([_row(found, some) for found, some in rows])
         return OK
     if not rows:
-        print_line("No client that Amberlight knows is installed here. Connect one by name: amberlight connect --help")
+        print_line("No known MCP clients are installed. To connect one anyway: amberlight connect CLIENT")
         return OK
     width = max(len(found.client.name) for found, _ in rows)
     for found, some in rows:
@@ -177,19 +178,15 @@ def _overview(arguments: argparse.Namespace, paths: Paths, machine: Machine) -> 
 
 
 def _summary(found: Found, some: Sequence[Connection]) -> str:
-    """One line on a client: "notion, linear connected; github: its own login"."""
+    """One line on a client: "notion, linear: connected; github: separate sign-in"."""
     if found.problem:
         return found.problem
     parts = []
     for state in (State.CONNECTED, State.OLD_PORT, State.OLD_KEY, State.DIRECT, State.NAME_TAKEN):
         if names := [each.workload for each in some if each.state is state]:
-            parts.append(
-                f"{', '.join(names)} {WORDS[state]}"
-                if state is State.CONNECTED
-                else f"{', '.join(names)}: {WORDS[state]}"
-            )
+            parts.append(f"{', '.join(names)}: {WORDS[state]}")
     if any(each.proxied == ALL for each in own_entries(found.entries)):
-        parts.append("all workloads at once connected")
+        parts.append("single entry for all workloads")
     return "; ".join(parts) or "not connected"
 
 
@@ -215,7 +212,7 @@ def _project_file(client: Client, arguments: argparse.Namespace) -> Path | None:
 def _targets(
     arguments: argparse.Namespace, found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]
 ) -> Mapping[str, Access]:
-    """The entries to write, by name, without those whose place another entry keeps."""
+    """The entries to write, by name, except those whose place another entry keeps."""
     title = clean(found.client.title)
     planned = connecting.plan(
         found,
@@ -225,7 +222,7 @@ def _targets(
     )
     for there in planned.kept:
         fact = clean(connecting.kept_because(title, there))
-        print_error(f"amberlight: {fact} It was left as it is; to replace it: --replace")
+        print_error(f"amberlight: {fact} To replace it, add --replace.")
     return planned.targets
 
 
@@ -263,7 +260,7 @@ def _apply(
     edit: Edit,
     done: str,
 ) -> int:
-    """Show the difference, or write it and look once more."""
+    """Show the difference, or write the change."""
     try:
         if arguments.dry_run:
             before = read(found.client, found.file).text
@@ -275,12 +272,12 @@ def _apply(
         changes = Changes(paths.state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
         written = connecting.write(changes, found.client, found.file, edit)
         if written is Written.UNCHANGED:
-            print_line(f"{_short(found.file)} says so already. Nothing was changed.")
+            print_line(f"{_short(found.file)} is already up to date.")
             return OK
-        print_line(done)
         if written is Written.OVERWRITTEN:
             print_error(f"amberlight: {connecting.overwritten_text(found.client)}")
             return FAILED
+        print_line(done)
         if note := connecting.running_text(found.client):
             print_line(note)
     except (FileError, EditError) as error:

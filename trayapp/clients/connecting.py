@@ -1,15 +1,17 @@
-"""Connect a client to workloads and take them out again: what to write, what to leave as it is, and what came of it.
+"""Connect clients to workloads and disconnect them: what to write, what to leave unchanged, and the result.
 
 Used by the command and by the app; prints nothing. All of it reads and writes files: in the app, only in a worker thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trayapp.clients import edits, entries, refusals
 from trayapp.clients.changes import Changes, read
@@ -23,18 +25,18 @@ from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
 from trayapp.system.running import runs
 
-ALL = ""  # stands for the one entry over all workloads
-SETTLE = 0.5  # s after which a client's file is read once more, if the client writes it while it runs
+ALL = ""  # stands for the single entry for all workloads
+SETTLE = 0.5  # s after which a client's file is checked again, if the client writes it while it runs
 
 Edit = Callable[[str], str]  # a file's text → its new text; raises `EditError`
 
 
 class Written(Enum):
-    """What came of a change."""
+    """The result of a change."""
 
-    UNCHANGED = auto()  # the file said so already
+    UNCHANGED = auto()  # the file was up to date
     CHANGED = auto()
-    OVERWRITTEN = auto()  # the client, which is running, wrote its own version right after
+    OVERWRITTEN = auto()  # the client, which is running, replaced it with its own version
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def plan(
 def kept_because(title: str, there: Connection) -> str:
     """Why an entry was left as it is; the client's `title` begins the sentence."""
     if there.state is State.DIRECT:
-        return f"{title} signs in to {there.workload or ALL_NAME} itself, by its entry {there.entry}."
+        return f"{title} signs in to {there.workload or ALL_NAME} separately (entry {there.entry})."
     return f"{title} has another server called {there.entry}."
 
 
@@ -103,7 +105,7 @@ def drop_all(client: Client, workloads: Collection[str] | None = None) -> Edit:
 
 
 def write(changes: Changes, client: Client, file: Path, edit: Edit) -> Written:
-    """Carry out a change, and look once more where the client may write its file meanwhile.
+    """Make a change, and check it again if the client may write its file meanwhile.
 
     Raises `FileError` or `EditError`, both naming the file; then it is as it was.
     """
@@ -200,10 +202,19 @@ def connected_text(client: Client, names: Sequence[str], place: str) -> str:
 
 
 def running_text(client: Client) -> str:
-    """What to say of a client that is open and writes its file itself; empty if it isn't, or nobody can tell."""
+    """A warning about a running client that writes its file itself; empty if it isn't running, or that isn't known."""
     if not client.rewrites or not runs(client.programs):
         return ""
-    return f"{client.title} is running and writes this file, too. It kept the change for now."
+    return f"{client.title} is running and may overwrite this change. If it does, quit it and try again."
+
+
+def not_lasting_text(url: str) -> str:
+    """What to do so that clients can rely on this address."""
+    with contextlib.suppress(ValueError):
+        if (port := urlsplit(url).port) is not None:
+            keep = f"set port = {port} under [settings] in config.toml"
+            return f"Amberlight's address changes the next time it starts. To keep it, {keep}."
+    return "Amberlight's address changes the next time it starts. See: amberlight doctor"
 
 
 def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:
@@ -213,7 +224,7 @@ def disconnected_text(client: Client, names: Sequence[str], place: str) -> str:
 
 def overwritten_text(client: Client) -> str:
     """Why the change did not last."""
-    return f"{client.title} wrote its file again. Quit it and try once more."
+    return f"{client.title} has overwritten the change. Quit it and try again."
 
 
 def _readable(machine: Machine, client: Client) -> Found:
@@ -230,7 +241,7 @@ def _change(
         raise FileError(overwritten_text(client).removesuffix("."))
     then = _row(machine, look(machine, client), wanted)
     if written is Written.UNCHANGED:
-        return Change(f"{then.place} says so already. Nothing was changed.", False, kept, then)
+        return Change(f"{then.place} is already up to date.", False, kept, then)
     return Change(f"{message} {running_text(client)}".rstrip(), True, kept, then)
 
 
