@@ -7,7 +7,7 @@ changed line is shown if it is a line of an entry of ours, and else only the par
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trayapp.clients import edits
@@ -52,6 +52,9 @@ def _bare(line: str) -> str:
 
 
 def _shown(before: list[str], after: list[str], ours: set[str]) -> Iterator[str]:
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])  # what is equal takes the matcher minutes in a large file
+    before, after = before[start : len(before) - end], after[start : len(after) - end]
     for kind, start, stop, new_start, new_stop in difflib.SequenceMatcher(
         None, before, after, autojunk=False
     ).get_opcodes():
@@ -76,8 +79,8 @@ def _put_in(line: str, removed: list[str]) -> str:
     return HIDDEN
 
 
-def _common(one: str, other: str) -> int:
-    """How many characters both begin with."""
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many characters, or lines, both begin with."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 

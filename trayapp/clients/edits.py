@@ -24,28 +24,33 @@ class EditError(Exception):
 
 def servers(client: Client, text: str) -> dict[str, Any]:
     """The entries in a file, by name. Raises `EditError`."""
-    found: Any = _load(client, text)
+    return _servers(client, _load(client, text))
+
+
+def _servers(client: Client, data: Any) -> dict[str, Any]:
+    found: Any = data
     for key in client.servers:
         if found is None:
             return {}
         if not isinstance(found, Mapping):
-            raise EditError(f"{_named(client)} is not what {client.title} keeps there")
+            raise EditError(f"{_named(client)} isn't what {client.title} expects there")
         found = found.get(key)
     if found is None:
         return {}
     if client.listed:
         if not isinstance(found, list):
-            raise EditError(f"{_named(client)} is not a list of servers")
+            raise EditError(f"{_named(client)} isn't a list of servers")
         named = [each for each in found if isinstance(each, Mapping) and isinstance(each.get("name"), str)]
         return {each["name"]: each for each in named}
     if not isinstance(found, Mapping):
-        raise EditError(f"{_named(client)} is not a table of servers")
+        raise EditError(f"{_named(client)} isn't a table of servers")
     return {str(name): each for name, each in found.items()}
 
 
 def put(client: Client, text: str, name: str, entry: Mapping[str, Any]) -> str:
     """The text with this entry under this name, the last one or in the place of the one before. Raises `EditError`."""
-    before = servers(client, text)
+    data = _load(client, text)
+    before = _servers(client, data)
     mark, plain = _split(text)
     match client.syntax:
         case Syntax.JSON:
@@ -55,8 +60,8 @@ def put(client: Client, text: str, name: str, entry: Mapping[str, Any]) -> str:
         case _:
             made = yaml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
     if made is None:
-        raise EditError(f"{_named(client)} is written in a way that no program can add to; edit it by hand")
-    return _proved(client, text, mark + made, {**before, name: dict(entry)})
+        raise EditError(f"{_named(client)} is written in a form that Amberlight can't add to; edit it by hand")
+    return _proved(client, data, mark + made, {**before, name: dict(entry)})
 
 
 def drop(client: Client, text: str, name: str, *, prune: bool = False) -> str:
@@ -64,7 +69,8 @@ def drop(client: Client, text: str, name: str, *, prune: bool = False) -> str:
 
     Raises `EditError`.
     """
-    before = servers(client, text)
+    data = _load(client, text)
+    before = _servers(client, data)
     if name not in before:
         return text
     mark, plain = _split(text)
@@ -76,8 +82,8 @@ def drop(client: Client, text: str, name: str, *, prune: bool = False) -> str:
         case _:
             made = yaml_edit.drop(plain, client.servers[0], name, listed=client.listed, prune=prune)
     if made is None:
-        raise EditError(f"{name} is written in a way that no program can take out; edit it by hand")
-    return _proved(client, text, mark + made, {key: each for key, each in before.items() if key != name})
+        raise EditError(f"{name} is written in a form that Amberlight can't remove; edit it by hand")
+    return _proved(client, data, mark + made, {key: each for key, each in before.items() if key != name})
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -98,36 +104,34 @@ def _load(client: Client, text: str) -> Any:
             try:
                 data = parse_json(plain).data
             except JsonError as error:
-                raise EditError(f"it is not valid JSON: {error}") from None
+                raise EditError(f"it isn't valid JSON: {error}") from None
         case Syntax.TOML:
             try:
                 data = toml_edit.load(plain)
             except tomllib.TOMLDecodeError as error:
-                raise EditError(f"it is not valid TOML: {error}") from None
+                raise EditError(f"it isn't valid TOML: {error}") from None
         case _:
             try:
                 data = yaml_edit.load(plain)
             except yaml_edit.YamlError as error:
-                raise EditError(f"it is not valid YAML: {error}") from None
+                raise EditError(f"it isn't valid YAML: {error}") from None
     if data is not None and not isinstance(data, Mapping):
-        raise EditError("it does not hold settings by name")
+        raise EditError("it isn't a table of settings")
     return data
 
 
-def _proved(client: Client, before: str, after: str, wanted: Mapping[str, Any]) -> str:
-    """`after`, if it says what is wanted and, in every other place, what `before` said."""
+def _proved(client: Client, before: Any, after: str, wanted: Mapping[str, Any]) -> str:
+    """`after`, if it says what is wanted and, in every other place, what the data `before` said."""
     try:
-        right = _same(servers(client, after), wanted) and _same(_others(client, after), _others(client, before))
+        data = _load(client, after)
+        # An empty list of servers is like none.
+        others = _same(_without(data, client.servers), _without(before, client.servers))
+        right = others and _same(_servers(client, data), wanted)
     except (EditError, RecursionError):
         right = False
     if not right:
         raise EditError("other parts of the file would change; edit it by hand")
     return after
-
-
-def _others(client: Client, text: str) -> Any:
-    """What the file says apart from the servers; an empty list of them is like none."""
-    return _without(_load(client, text), client.servers)
 
 
 def _without(data: Any, place: tuple[str, ...]) -> Any:

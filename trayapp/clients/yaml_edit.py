@@ -26,26 +26,30 @@ class YamlError(ValueError):
 
 def load(text: str) -> Any:
     """The data; None for an empty text. Raises `YamlError`."""
-    from ruamel.yaml import YAML
-
-    compose(text)  # its limits
+    node, reader = _read(text)
     with _errors():
-        return YAML(typ="safe", pure=True).load(text)
+        return None if node is None else reader.constructor.construct_document(node)
 
 
 def compose(text: str) -> Any:
     """The root node; None for an empty text. Raises `YamlError`."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[Any, Any]:
+    """The root node, and the reader that has read it: reading is what takes time."""
     from ruamel.yaml import YAML
     from ruamel.yaml.tokens import AliasToken
 
     if len(text) > SIZE_MAX:
         raise YamlError("it is larger than 1 MiB")
     with _errors():
+        if "*" in text:
+            aliases = sum(isinstance(token, AliasToken) for token in YAML(typ="safe", pure=True).scan(text))
+            if aliases > ALIASES_MAX:
+                raise YamlError(f"it has more than {ALIASES_MAX} aliases")
         reader = YAML(typ="safe", pure=True)
-        aliases = sum(isinstance(token, AliasToken) for token in reader.scan(text)) if "*" in text else 0
-        if aliases > ALIASES_MAX:
-            raise YamlError(f"it has more than {ALIASES_MAX} aliases")
-        return YAML(typ="safe", pure=True).compose(text)
+        return reader.compose(text), reader
 
 
 @contextlib.contextmanager
@@ -59,9 +63,9 @@ def _errors() -> Iterator[None]:
         raise
     except MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise YamlError(f"{line}{error.problem or 'it cannot be read'}") from None
+        raise YamlError(f"{line}{error.problem or 'not readable'}") from None
     except Exception:  # noqa: BLE001 - see above; the file is not ours, and nothing was changed
-        raise YamlError("it cannot be read") from None
+        raise YamlError("it can't be read") from None
 
 
 def put(text: str, servers: str, name: str, value: Mapping[str, Any], *, listed: bool) -> str | None:
