@@ -1,4 +1,4 @@
-"""The clients that the other tests don't need: 1.4 GB of npm packages and a Go program, in the cache directory.
+"""The clients that the other tests don't need: 2.2 GB of npm packages and a Go program, in the cache directory.
 
 They are installed only when asked for (`AMBERLIGHT_CLIENTS=1`), once for each version of the lock file.
 """

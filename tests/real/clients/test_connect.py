@@ -28,7 +28,7 @@ from trayapp.config.paths import Paths
 pytestmark = [
     pytest.mark.real,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not install.wanted(), reason="installs 2 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
+    pytest.mark.skipif(not install.wanted(), reason="installs 2.2 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
 ]
 ROOT = Path(__file__).resolve().parents[3]
 

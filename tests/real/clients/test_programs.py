@@ -21,7 +21,7 @@ from tests.real.clients.sdks import OTHERS, Go
 pytestmark = [
     pytest.mark.real,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not install.wanted(), reason="installs 1.4 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
+    pytest.mark.skipif(not install.wanted(), reason="installs 2.2 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
 ]
 KINDS = (*AGENTS, McpRemote, Inspector, *OTHERS)
 

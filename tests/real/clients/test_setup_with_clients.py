@@ -27,7 +27,7 @@ from trayapp.oauthtest import EchoWorkload, OAuthServer
 pytestmark = [
     pytest.mark.real,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not install.wanted(), reason="installs 1.4 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
+    pytest.mark.skipif(not install.wanted(), reason="installs 2.2 GB of clients: set AMBERLIGHT_CLIENTS=1 to run it"),
 ]
 ENTER = "\r"
 TRIES = 3  # on a busy machine Claude Code may begin without its servers
