@@ -119,9 +119,9 @@ def test_a_file_that_can_not_be_read(program: Program, home: Path) -> None:
     """Its row says why, and nothing is written."""
 
     file = written(home, '{"mcpServers": oops')
-    assert "~/.cursor/mcp.json: it is not valid JSON" in row(program, "cursor")["problem"]
+    assert "~/.cursor/mcp.json: it isn't valid JSON" in row(program, "cursor")["problem"]
     for word in ("connect", "disconnect"):
-        with pytest.raises(ApiError, match="not valid JSON") as caught:
+        with pytest.raises(ApiError, match="isn't valid JSON") as caught:
             ask(program, f"/cursor/{word}", names=["one"])
         assert (409, "client_file") == (caught.value.status, caught.value.code)
     assert '{"mcpServers": oops' == file.read_text()

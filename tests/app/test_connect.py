@@ -189,13 +189,13 @@ def test_a_dry_run_shows_no_key(program: Program, home: Path, capsys: Capture) -
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("malformed", "not valid JSON"),
+        ("malformed", "valid JSON"),
         ("directory", "directory"),
         ("fifo", "named pipe"),
-        ("dangling", "a file that isn't there"),
+        ("dangling", "is a link to a file"),
         ("huge", "is larger than"),
         ("bytes", "is not UTF-8"),
-        ("read-only folder", "cannot be replaced"),
+        ("read-only folder", "can't be replaced"),
     ],
 )
 def test_a_file_that_can_not_be_edited(program: Program, home: Path, capsys: Capture, kind: str, reason: str) -> None:

@@ -92,7 +92,7 @@ def test_a_folder_that_can_not_be_written(home: Path) -> None:
     file = home / ".cursor/mcp.json"
     file.parent.chmod(0o555)
     code, output = finish(start(home, "connect", "cursor", "one", "--stdio", prefix=prefix))
-    assert (1, True) == (code, "mcp.json cannot be replaced: Permission denied" in output), output
+    assert (1, True) == (code, "mcp.json can't be replaced: Permission denied" in output), output
     assert file.read_bytes() == BEFORE
     assert [file] == list(file.parent.iterdir())
 

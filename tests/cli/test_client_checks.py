@@ -22,6 +22,7 @@ from trayapp.config.loader import Config, Paths, load
 from trayapp.core.checks import OK, PROBLEM, WARNING
 from trayapp.core.model import Secret
 from trayapp.server.keys import Keys
+from trayapp.system.private_files import write_private
 
 URL = "https://mcp.notion.com/mcp"
 
@@ -70,18 +71,18 @@ def ours(paths: Paths, *, port: int = 8765, shown: str = "", **more: Any) -> dic
 def test_all_is_well(paths: Paths, home: Path) -> None:
     """One line: who is connected to what, or that nobody is."""
 
-    assert [(OK, "1 installed, none connected.", "Connect them: amberlight connect")] == looked(paths, home)
+    assert [(OK, "1 installed, none connected.", "Connect one: amberlight connect CLIENT")] == looked(paths, home)
     write(home, notion=ours(paths))
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home, fix=True)
-    assert [(OK, "No MCP client that Amberlight knows is installed.", "")] == looked(paths, home / "nobody")
+    assert [(OK, "No known MCP clients are installed.", "")] == looked(paths, home / "nobody")
 
 
 @pytest.mark.parametrize(
     ("old", "words"),
     [
-        ({"port": 1}, "at a port where Amberlight doesn't listen"),
-        ({"shown": "old-key-0123456789abcdefghijklm"}, "with a key that isn't valid"),
+        ({"port": 1}, "an old port"),
+        ({"shown": "old-key-0123456789abcdefghijklm"}, "an old key"),
     ],
 )
 def test_a_stale_entry(paths: Paths, home: Path, old: dict[str, Any], words: str) -> None:
@@ -89,11 +90,11 @@ def test_a_stale_entry(paths: Paths, home: Path, old: dict[str, Any], words: str
 
     file = write(home, notion=ours(paths, **old, disabled=False), other={"command": "x"})
     before = file.read_bytes()
-    text = f"Cursor looks for notion {words} (~/.cursor/mcp.json)."
-    assert [(PROBLEM, text, "Repair it: amberlight doctor --fix")] == looked(paths, home)
+    text = f"Cursor has {words} for notion (~/.cursor/mcp.json)."
+    assert [(PROBLEM, text, "Fix it: amberlight doctor --fix")] == looked(paths, home)
     assert before == file.read_bytes()
 
-    assert [(OK, "Repaired notion in Cursor (~/.cursor/mcp.json).", "")] == looked(paths, home, fix=True)
+    assert [(OK, "Fixed notion in Cursor (~/.cursor/mcp.json).", "")] == looked(paths, home, fix=True)
     entries = {"notion": ours(paths, disabled=False), "other": {"command": "x"}}
     assert {"theme": "dark", "mcpServers": entries} == json.loads(file.read_text())
     assert [(OK, "Connected: Cursor (notion).", "")] == looked(paths, home)
@@ -103,8 +104,8 @@ def test_a_login_of_the_clients_own_is_left_alone(paths: Paths, home: Path) -> N
     """Also by --fix, and also beside an entry of ours that is repaired."""
 
     file = write(home, notion=ours(paths, port=1), mine={"url": URL})
-    text = "Cursor signs in to notion itself, by its entry mine, so two programs hold a login to it."
-    direct = (WARNING, text, "Let it use Amberlight's: amberlight connect cursor notion --replace")
+    text = "Cursor signs in to notion separately (entry mine), so there are two logins to look after."
+    direct = (WARNING, text, "Use Amberlight's login: amberlight connect cursor notion --replace")
     assert direct == looked(paths, home)[1]
     assert [OK, WARNING] == [state for state, *_ in looked(paths, home, fix=True)]
     assert {"url": URL} == json.loads(file.read_text())["mcpServers"]["mine"]
@@ -115,8 +116,8 @@ def test_a_workload_that_is_gone(paths: Paths, home: Path) -> None:
     """Its entry is named, with the command that takes it out."""
 
     write(home, old={"url": "http://127.0.0.1:8765/w/old"})
-    text = "Cursor has an entry old for old, but there is no such workload."
-    assert [(WARNING, text, "Take it out: amberlight disconnect cursor old")] == looked(paths, home, fix=True)
+    text = "Cursor has an entry (old) for old, but there is no such workload."
+    assert [(WARNING, text, "Remove it: amberlight disconnect cursor old")] == looked(paths, home, fix=True)
 
 
 def test_a_repaired_file_is_put_back_by_disconnecting(paths: Paths, home: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_file_that_others_can_read(paths: Paths, home: Path) -> None:
     """It holds a key: --fix takes it away from the others. Without a key it may be read."""
 
     file = write(home, notion=ours(paths), mode=0o644)
-    text = "Other users can read ~/.cursor/mcp.json, which holds a local key."
+    text = "Other users can read ~/.cursor/mcp.json, which contains a local key."
     assert [(WARNING, text, "Make it private: amberlight doctor --fix")] == looked(paths, home)
     before = file.read_bytes()
     assert [(OK, "Made ~/.cursor/mcp.json private: only you can read it now.", "")] == looked(paths, home, fix=True)
@@ -169,7 +170,7 @@ def test_a_file_that_can_not_be_read(paths: Paths, home: Path) -> None:
     file = home / ".cursor/mcp.json"
     file.write_text("{ oops")
     ((state, text, _),) = looked(paths, home, fix=True)
-    assert (WARNING, True) == (state, text.startswith("Cursor: ~/.cursor/mcp.json: it is not valid JSON"))
+    assert (WARNING, True) == (state, text.startswith("Cursor: ~/.cursor/mcp.json: it isn't valid JSON"))
     assert "{ oops" == file.read_text()
 
 
@@ -191,7 +192,7 @@ def test_a_file_that_can_not_be_written(paths: Paths, home: Path, monkeypatch: p
     before = file.read_bytes()
 
     def refused(*_: object, **__: object) -> None:
-        raise FileError(f"{file} cannot be replaced: Read-only file system")
+        raise FileError(f"{file} can't be replaced: Read-only file system")
 
     monkeypatch.setattr("trayapp.clients.files.replace", refused)
     ((state, text, _),) = looked(paths, home, fix=True)
@@ -200,14 +201,16 @@ def test_a_file_that_can_not_be_written(paths: Paths, home: Path, monkeypatch: p
 
 
 def test_without_a_fixed_port(paths: Paths, home: Path) -> None:
-    """No port is right for long, so that is what is said, and nothing is repaired."""
+    """No port is right for long, so the one to set is named (a running app's), and nothing is fixed."""
 
     paths.config_file.write_text(paths.config_file.read_text().replace("8765", "0"))
     file = write(home, notion=ours(paths))
     before = file.read_bytes()
     ((state, text, help_),) = looked(paths, home, fix=True)
-    assert (WARNING, "Cursor finds notion only until Amberlight ends (~/.cursor/mcp.json).") == (state, text)
-    assert "port = 8765" in help_
+    assert (WARNING, True) == (state, text.startswith("Cursor loses notion when Amberlight restarts"))
+    assert "Set port = 8765 under [settings] in config.toml." == help_
+    write_private(paths.runtime_dir / "server.json", json.dumps({"url": "http://127.0.0.1:41233", "pid": os.getpid()}))
+    assert "Set port = 41233 under [settings] in config.toml." == looked(paths, home)[0][2]
     assert before == file.read_bytes()
 
 

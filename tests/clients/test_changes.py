@@ -57,7 +57,7 @@ def test_what_the_client_writes_meanwhile_is_kept(changes: Changes, file: Path) 
         file.write_text('{"new": 1}')
         return put(text)
 
-    with pytest.raises(FileError, match=r"mcp\.json was changed by another program"):
+    with pytest.raises(FileError, match=r"mcp\.json has just been changed by another program"):
         changes.apply(CURSOR, file, edit)
     assert '{"new": 1}' == file.read_text()
     assert [file] == list(file.parent.iterdir())

@@ -60,18 +60,18 @@ def test_a_client_that_a_person_registered_comes_along(own: dict[str, Any]) -> N
         ({"command": "npx", "args": ["mcp-remote", URL, "--header", "Authorization: Bearer CANARY"]}, "fixed key"),
         ({"url": f"{URL}?token=CANARY"}, "fixed key in its address"),
         ({"url": "http://intranet/mcp"}, "must begin with https://"),
-        ({"url": "https://${HOST}/mcp"}, "made of variables"),
+        ({"url": "https://${HOST}/mcp"}, "contains variables"),
         ({"type": "http"}, "no address"),
         ({"url": 7}, "no address"),
         ({"command": "npx", "args": ["mcp-remote"]}, "without an address"),
         (
             {"url": "http://127.0.0.1:8765/w/github", "headers": {"Authorization": "Bearer CANARY"}},
-            "through Amberlight already",
+            "already goes through Amberlight",
         ),
-        ({"url": "http://127.0.0.1:8765/k/CANARY/w/github"}, "through Amberlight already"),
+        ({"url": "http://127.0.0.1:8765/k/CANARY/w/github"}, "already goes through Amberlight"),
         (
             {"command": "npx", "args": ["mcp-remote", "http://127.0.0.1:1/w/a", "--header", "Authorization:${A}"]},
-            "through Amberlight already",
+            "already goes through Amberlight",
         ),
     ],
 )

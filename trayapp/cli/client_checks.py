@@ -1,7 +1,8 @@
-"""Checks of `doctor`: whether the entries in MCP clients' files still reach Amberlight, and `doctor --fix`, which repairs
-those that can be repaired safely. Works without the running app: port and keys are read from its files.
+"""Checks of `doctor`: whether the entries in MCP clients' files still reach Amberlight; `doctor --fix` fixes what is safe.
 
-An entry with a login of the client's own is named and never replaced here: that is `connect --replace`.
+Works without the running app: port and keys are read from its files.
+
+An entry with which a client signs in separately is reported and never replaced here: that is `connect --replace`.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ from trayapp.config.loader import Config
 from trayapp.config.paths import Paths
 from trayapp.core.checks import OK, PROBLEM, WARNING, Check
 from trayapp.core.model import Secret
-from trayapp.stdio.place import Target, local_key
+from trayapp.stdio.place import Target, find, local_key
 from trayapp.system.plain_files import within
 
 NAME = "clients"
 SURVEY_LIMIT = 10.0  # s for the files of all clients
-FIX = "Repair it: amberlight doctor --fix"
+FIX = "Fix it: amberlight doctor --fix"
+USUAL_PORT = 8765  # proposed while no app runs
 STALE = (Fault.OLD_PORT, Fault.OLD_KEY)
 
 
 def clients(paths: Paths, config: Config | None, *, fix: bool = False, machine: Machine | None = None) -> list[Check]:
-    """A check for each thing that is wrong with a client's file, or one that says what is connected."""
+    """A check for each problem with a client's file, or one that says what is connected."""
     if config is None:
         return []
     here = machine or Machine.this()
@@ -50,7 +52,7 @@ def clients(paths: Paths, config: Config | None, *, fix: bool = False, machine: 
 
 
 class _Doctor:
-    """Looks at one client after another, and repairs what it may. `port` is 0 if each run has another."""
+    """Looks at one client after another, and fixes what it may. `port` is 0 if it differs with each start."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class _Doctor:
         port: int,
         fix: bool,
     ) -> None:
+        self._paths = paths
         self._port = port
         self._machine = machine
         self._accesses = accesses
@@ -74,7 +77,7 @@ class _Doctor:
         title, place = found.client.title, short(found.file, self._machine.home)
         if found.problem:
             text = f"{title}: {found.problem.replace(str(found.file), place)}."
-            return [Check(NAME, WARNING, text, "Correct that file; Amberlight leaves it alone until then.")]
+            return [Check(NAME, WARNING, text, "Fix that file; Amberlight leaves it alone until then.")]
         faults = findings(found.entries, self._accesses, self._urls)
         stale = [each for each in faults if each.fault in STALE]
         checks = self._stale(found, stale, place) if stale else []
@@ -83,20 +86,22 @@ class _Doctor:
 
     def _stale(self, found: Found, stale: Sequence[Finding], place: str) -> list[Check]:
         if not self._port:
-            text = f"{found.client.title} finds {joined(_names(stale))} only until Amberlight ends ({place})."
-            return [Check(NAME, WARNING, text, "Set a fixed port in config.toml: port = 8765")]
+            text = f"{found.client.title} loses {joined(_names(stale))} when Amberlight restarts at another port ({place})."
+            app = find(self._paths)
+            port = USUAL_PORT if app is None else app.port
+            return [Check(NAME, WARNING, text, f"Set port = {port} under [settings] in config.toml.")]
         if self._fix and all(self._known(each) for each in stale):
             return [self._repaired(found, stale, place)]
         words = {
-            Fault.OLD_PORT: "at a port where Amberlight doesn't listen",
-            Fault.OLD_KEY: "with a key that isn't valid",
+            Fault.OLD_PORT: "an old port",
+            Fault.OLD_KEY: "an old key",
         }
         checks = []
         for fault, what in words.items():
             if some := [each for each in stale if each.fault is fault]:
                 known = all(self._known(each) for each in some)
                 help_ = FIX if known else f"Start Amberlight, then: amberlight connect {found.client.name}"
-                text = f"{found.client.title} looks for {joined(_names(some))} {what} ({place})."
+                text = f"{found.client.title} has {what} for {joined(_names(some))} ({place})."
                 checks.append(Check(NAME, PROBLEM, text, help_))
         return checks
 
@@ -110,11 +115,11 @@ class _Doctor:
         try:
             written = write(self._changes, client, found.file, repair(client, self._accesses))
         except (FileError, EditError) as error:
-            return Check(NAME, PROBLEM, f"{error}.", f"Connect it anew: amberlight connect {client.name}")
+            return Check(NAME, PROBLEM, f"{error}.", f"Connect it again: amberlight connect {client.name}")
         refusals.forget(self._machine, client, [each.entry for each in stale])
         if written is Written.OVERWRITTEN:
             return Check(NAME, PROBLEM, overwritten_text(client))
-        text = f"Repaired {joined(_names(stale))} in {client.title} ({place})."
+        text = f"Fixed {joined(_names(stale))} in {client.title} ({place})."
         return Check(NAME, OK, text, client.restart)
 
     def _readable(self, found: Found, place: str) -> list[Check]:
@@ -125,24 +130,24 @@ class _Doctor:
             if not within(found.file, lambda: files.others_may_read(found.file)):
                 return []
             if not self._fix:
-                text = f"Other users can read {place}, which holds a local key."
-                return [Check(NAME, WARNING, text, FIX.replace("Repair it", "Make it private"))]
+                text = f"Other users can read {place}, which contains a local key."
+                return [Check(NAME, WARNING, text, FIX.replace("Fix it", "Make it private"))]
             files.make_private(found.file)
         except FileError as error:
-            return [Check(NAME, WARNING, f"{error}.", "Make it private: it holds a local key.")]
+            return [Check(NAME, WARNING, f"{error}.", "Make it private: it contains a local key.")]
         except OSError:
-            return []  # it has just gone
+            return []  # it is gone
         return [Check(NAME, OK, f"Made {place} private: only you can read it now.")]
 
 
 def _left_alone(found: Found, finding: Finding) -> Check:
-    """What only the person can decide about."""
+    """What only the person can decide."""
     title, client, name = found.client.title, found.client.name, finding.workload
     if finding.fault is Fault.GONE:
-        text = f"{title} has an entry {finding.entry} for {name}, but there is no such workload."
-        return Check(NAME, WARNING, text, f"Take it out: amberlight disconnect {client} {name}")
-    text = f"{title} signs in to {name} itself, by its entry {finding.entry}, so two programs hold a login to it."
-    return Check(NAME, WARNING, text, f"Let it use Amberlight's: amberlight connect {client} {name} --replace")
+        text = f"{title} has an entry ({finding.entry}) for {name}, but there is no such workload."
+        return Check(NAME, WARNING, text, f"Remove it: amberlight disconnect {client} {name}")
+    text = f"{title} signs in to {name} separately (entry {finding.entry}), so there are two logins to look after."
+    return Check(NAME, WARNING, text, f"Use Amberlight's login: amberlight connect {client} {name} --replace")
 
 
 def _names(some: Iterable[Finding]) -> list[str]:
@@ -164,9 +169,9 @@ def _accesses(paths: Paths, config: Config) -> dict[str, Access]:
 
 def _summary(found: Sequence[Found]) -> Check:
     if not found:
-        return Check(NAME, OK, "No MCP client that Amberlight knows is installed.")
+        return Check(NAME, OK, "No known MCP clients are installed.")
     connected = [(each.client.title, own_entries(each.entries)) for each in found]
     some = [f"{title} ({joined(sorted({entry.proxied or 'all' for entry in own}))})" for title, own in connected if own]
     if not some:
-        return Check(NAME, OK, f"{len(found)} installed, none connected.", "Connect them: amberlight connect")
+        return Check(NAME, OK, f"{len(found)} installed, none connected.", "Connect one: amberlight connect CLIENT")
     return Check(NAME, OK, f"Connected: {', '.join(some)}.")

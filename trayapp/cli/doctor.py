@@ -1,8 +1,8 @@
 """`amberlight doctor`: checks everything that Amberlight depends on, with or without the app, and says what to do.
 
 Each check ends as ok, warning (works with limits) or problem (doesn't work), within seconds, whatever hangs. No prompt
-appears, and no token is sent: servers are only asked for the time. Nothing is changed, except with `--fix` what can be
-repaired safely in clients' files.
+appears, and no token is sent: servers are only asked for the time. Nothing is changed, except, with `--fix`, what can be
+fixed safely in clients' files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEYRING_LIMIT = 5.0  # s
 
 
 def run_checks(paths: Paths, environ: Mapping[str, str], *, fix: bool = False) -> list[dict[str, Any]]:
-    """All checks, as `{name, state, text, help}`; with `fix`, clients' files are repaired."""
+    """All checks, as `{name, state, text, help}`; with `fix`, clients' files are fixed."""
     logging.getLogger("trayapp").addHandler(logging.NullHandler())  # the checks say all that matters
     config, first = configuration(paths, environ)
     report, app = running(paths)
@@ -60,7 +60,7 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> tuple[Config | No
             for m in error.mistakes
         ]
     except OSError as error:
-        text = f"{error.filename or paths.config_file} cannot be read: {error.strerror}."
+        text = f"{error.filename or paths.config_file} can't be read: {error.strerror}."
         return None, [Check(name, PROBLEM, text, "Check the disk or network share it is on.")]
     count = len(config.workloads)
     if not config.files:
@@ -76,7 +76,7 @@ def running(paths: Paths) -> tuple[Report | None, list[Check]]:
         client = ApiClient.of(paths)
         report = client.doctor()
     except NotRunningError as error:
-        text = f"Amberlight is not running. {error}".strip()
+        text = f"Amberlight isn't running. {error}".strip()
         return None, [Check("app", WARNING, text, "Start it: amberlight run")]
     except ApiError as error:
         return None, [Check("app", PROBLEM, str(error), "Quit Amberlight and start it again: amberlight run")]
@@ -140,9 +140,9 @@ async def over_session_bus(check: Callable[[CallMethod], Awaitable[Check]]) -> l
         text = "The service behind it isn't responding: it hangs, or can't start in this session."
         return [Check(name, WARNING, text, "Restart it, or log out and in again.")]
     except Exception as error:  # noqa: BLE001 - dbus-fast raises its own, OSError, EOFError and ValueError here
-        text = "This is not inside a desktop session (there is no D-Bus session bus)."
+        text = "This isn't inside a desktop session (there is no D-Bus session bus)."
         if session_bus.address():
-            text = f"The D-Bus session bus of this session cannot be reached ({type(error).__name__})."
+            text = f"The D-Bus session bus of this session can't be reached ({type(error).__name__})."
         return [Check(name, WARNING, text, "Start Amberlight inside a desktop session, or with: dbus-run-session")]
     finally:
         if connection is not None:
@@ -173,7 +173,7 @@ _DBUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"
 async def tray(report: Report | None) -> list[Check]:
     """No check if the app runs without an icon."""
     if report is not None and not report.tray:
-        return [Check("tray host", OK, "Amberlight runs without an icon (--no-tray); none is needed.")]
+        return [Check("tray host", OK, "Amberlight runs without an icon (--no-tray).")]
     return await over_session_bus(tray_host)
 
 
@@ -201,7 +201,7 @@ async def notifications(call: CallMethod) -> Check:
     capable = await call(NOTIFIER, "/org/freedesktop/Notifications", NOTIFIER, "GetCapabilities")
     if capable is None:
         help_ = "Start a notification service; the tray menu has the same actions."
-        return Check("notifications", WARNING, "Nobody shows notifications here.", help_)
+        return Check("notifications", WARNING, "No program shows notifications here.", help_)
     if "actions" not in capable[0]:
         help_ = "Use the tray menu, or: amberlight reauthorize NAME"
         return Check("notifications", WARNING, "Notifications are shown, but without buttons.", help_)

@@ -151,7 +151,7 @@ def _diagnosis(error: Exception) -> tuple[str, str]:
     if isinstance(error, TimeoutError):
         return f"no answer in {CONNECT_LIMIT:g} s", "Check the network, the VPN and the firewall."
     if isinstance(error, ConnectionRefusedError):
-        return "the connection was refused", "The server may be down; Amberlight tries again by itself."
+        return "the connection was refused", "The server may be down; Amberlight retries automatically."
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno).lower(), "Check the network, the VPN and the firewall."
     return f"it cannot be reached ({type(error).__name__})", "Check the network, the VPN and the firewall."

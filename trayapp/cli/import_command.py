@@ -1,7 +1,7 @@
-"""`amberlight import`: turns what another program has configured into workloads, after showing it and asking.
+"""`amberlight import`: adds another app's servers as workloads, after showing them and asking.
 
-Only configuration is imported, never a login. Another program's file is changed only if the person agrees, and a copy
-is kept beside it. That needs a running app, which alone knows the proxy's address and the local keys.
+Only configuration is imported, never a login. Another program's file is changed only if the person agrees, and a backup
+is kept beside it. That needs the running app, which knows the proxy's address and the local keys.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trayapp.cli.connect import connect_names, this_machine
 from trayapp.cli.errors import refuse_missing_file
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.clients import files
+from trayapp.clients.connecting import not_lasting_text
 from trayapp.clients.jsonc import JsonError
 from trayapp.clients.survey import look
 from trayapp.clients.table import BY_NAME, Syntax
@@ -33,8 +34,8 @@ from trayapp.system.plain_files import within
 AT_ONCE = 500  # workloads of one request; the app answers others in between
 RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations; they have a few thousand
 LOGINS_STAY = (
-    "Only the configuration moves. ToolHive's refresh tokens stay with ToolHive: two owners of one rotating token kill"
-    " it.\nSo sign in here once, and stop the workload there: thv stop NAME"
+    "Only the configuration is imported. ToolHive keeps its refresh tokens: two programs can't share a rotating token."
+    "\nSign in here once, and stop the workload there: thv stop NAME"
 )
 
 
@@ -53,7 +54,7 @@ def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
     folder = toolhive.folder(sys.platform, os.environ, Path.home())
     found = within(folder, lambda: sorted(folder.glob("*.json")))
     if not found:
-        print_error(f"amberlight: ToolHive has no workloads here ({folder})")
+        print_error(f"amberlight: no ToolHive workloads found in {folder}")
         return FAILED
     read = [_run_config(file) for file in found]
     entries = assign_names(
@@ -75,7 +76,7 @@ def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
 
 
 def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
-    """What a client of the table has, wherever its file is."""
+    """Import from a client of the table; its file is found on its own."""
     client = BY_NAME[arguments.client]
     found = look(this_machine(), client)
     if found.problem:
@@ -95,9 +96,11 @@ def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
     try:
         ApiClient.of(paths)
     except NotRunningError:
-        print_line(f"To send {client.title} through Amberlight, start that, then: amberlight connect {client.name}")
+        print_line(
+            f"To connect {client.title}, start Amberlight: amberlight run\nThen: amberlight connect {client.name}"
+        )
         return OK
-    if _chosen(arguments, [client.title], lambda title: f"\nSend {title} through Amberlight for these?"):
+    if _chosen(arguments, [client.title], lambda title: f"\nConnect {title} to {_joined(sorted(names))}?"):
         return connect_names(paths, client, sorted(names), replace=True)
     return OK
 
@@ -124,7 +127,7 @@ def _mcp_json(arguments: argparse.Namespace, paths: Paths, file: Path | None = N
 
 def _local_servers_text(count: int) -> str:
     return (
-        f"{count} more {'runs' if count == 1 else 'run'} on this machine and {'needs' if count == 1 else 'need'} no login."
+        f"{count} more {'runs' if count == 1 else 'run'} on this machine and {'needs' if count == 1 else 'need'} no sign-in."
         if count
         else ""
     )
@@ -137,9 +140,9 @@ def _show(entries: Sequence[ImportableEntry], skipped: Sequence[SkippedEntry], l
     if entries:
         print_line(_table(entries))
     else:
-        print_line("  There is none that can be taken.")
+        print_line("  None can be added.")
     lines = [f"  {_label(each)}: {clean(note.replace('NAME', each.name))}" for each in entries for note in each.notes]
-    lines += [f"  Passed over {clean(each.name)}: {clean(each.reason)}." for each in skipped]
+    lines += [f"  Skipped {clean(each.name)}: {clean(each.reason)}." for each in skipped]
     if last_line:
         lines.append(f"  {last_line}")
     if lines:
@@ -149,8 +152,8 @@ def _show(entries: Sequence[ImportableEntry], skipped: Sequence[SkippedEntry], l
 def _table(entries: Sequence[ImportableEntry]) -> str:
     rows = [("NAME", "URL", "")]
     for each in entries:
-        there = f"called {each.original_name} there" if each.original_name != each.name else ""
-        rows.append((_label(each), clean(each.url), "is here already" if each.already_configured else clean(there)))
+        there = f"named {each.original_name} there" if each.original_name != each.name else ""
+        rows.append((_label(each), clean(each.url), "already added" if each.already_configured else clean(there)))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     width = Style.of(sys.stdout, os.environ).width
     if width and (over := sum(widths) + 6 - width) > 0:
@@ -178,16 +181,14 @@ def _add_chosen(
     present = {each.name for each in entries if each.already_configured} & editor.limited_load(paths).workloads.keys()
     new = [each for each in entries if not each.already_configured]
     if arguments.dry_run:
-        print_line(
-            "\n" + (f"Would add: {_joined(each.name for each in new)}." if new else "There is nothing new to add.")
-        )
+        print_line("\n" + (f"Would add: {_joined(each.name for each in new)}." if new else "Nothing new to add."))
         return OK, present | {each.name for each in new}
     if not new:
-        print_line("\nThere is nothing new to add.")
+        print_line("\nNothing new to add.")
         return OK, present
-    wanted = _chosen(arguments, [each.name for each in new], lambda names: f"\nTake {names}?")
+    wanted = _chosen(arguments, [each.name for each in new], lambda names: f"\nAdd {names}?")
     if wanted is None:
-        print_error("amberlight: say that you agree with --yes, or look first with --dry-run")
+        print_error("amberlight: to confirm, add --yes. To look first, add --dry-run.")
         return USAGE, present
     names = set(wanted)
     code, added = _add(paths, [each for each in new if each.name in names])
@@ -206,7 +207,7 @@ def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str
             code = FAILED
             refused = _by_workload(error.mistakes)
             for name, mistakes in refused.items():
-                about = f"{name} was not added" if name else "the configuration is not right"
+                about = f"{name} wasn't added" if name else "the configuration has mistakes"
                 print_error(f"amberlight: {about}:\n" + "\n".join(f"  {clean(m)}" for m in mistakes))
             wanted = {name: keys for name, keys in wanted.items() if name not in refused} if "" not in refused else {}
         else:
@@ -219,7 +220,7 @@ def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str
     try:
         answer = ApiClient.of(paths).reload()
     except NotRunningError:
-        print_line("Start Amberlight with: amberlight run")
+        print_line("Start Amberlight: amberlight run")
     else:
         for sentence in (*(answer.get("errors") or ()), *(answer.get("warnings") or ())):
             print_error(f"amberlight: {clean(sentence)}")
@@ -250,19 +251,19 @@ def _point_at_proxy(
     file_name = clean(contents.file)
     names = list(dict.fromkeys(name for name, _ in servers))
     if arguments.dry_run:
-        print_line(f"Would point {_joined(names)} in {file_name} at Amberlight, and keep a copy of the file.")
+        print_line(f"Would point {_joined(names)} in {file_name} to Amberlight and keep a backup.")
         return OK
     try:
         client = ApiClient.of(paths)
     except NotRunningError:
         print_line(
-            f"\n{file_name} was left as it is. To send its program through Amberlight, start that and import once more."
+            f"\n{file_name} is unchanged. To point it to Amberlight, start Amberlight (amberlight run) and import again."
         )
         return OK
     open_to_others = files.others_may_read(contents.file)
-    promise = "A copy is kept, and only its owner can read the file then." if open_to_others else "A copy is kept."
+    promise = "A backup is kept, and only you can read the file then." if open_to_others else "A backup is kept."
     wanted = set(
-        _chosen(arguments, names, lambda text: f"\nSend {file_name} through Amberlight for {text}? {promise}") or ()
+        _chosen(arguments, names, lambda text: f"\nPoint {text} in {file_name} to Amberlight? {promise}") or ()
     )
     answers = _client_answers(client, [name for name in names if name in wanted])
     targets = [
@@ -272,21 +273,19 @@ def _point_at_proxy(
         and (entry := _client_entry(answers[name], proxy_edit.client_name(contents.file, server.list_key)))
     ]
     if not targets:
-        print_line(f"{file_name} was left as it is.")
+        print_line(f"{file_name} is unchanged.")
         return OK if not wanted else FAILED
     try:
         text = proxy_edit.point_at_proxy(
             contents.text, targets, direct=contents.file.name in proxy_edit.DIRECT_CONFIG_FILES
         )
     except proxy_edit.ProxyEditError as error:
-        print_error(f"amberlight: {file_name} was left as it is: {clean(error)}")
+        print_error(f"amberlight: {file_name} is unchanged: {clean(error)}")
         return FAILED
     has_keys = any(target.headers for target in targets)
     backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}", private=has_keys)
-    print_line(
-        f"{_joined(target.server.name for target in targets)} now go through Amberlight.\nThe old file: {backup}"
-    )
-    print_line("Restart the program that reads it, or let it read its servers again.")
+    print_line(f"Pointed {_joined(target.server.name for target in targets)} to Amberlight.\nBackup: {backup}")
+    print_line("Restart its client, or have it reload its servers.")
     if has_keys:
         _tell_of_keys(contents.file, open_to_others)
     return OK
@@ -299,12 +298,12 @@ def _client_answers(client: ApiClient, names: Sequence[str]) -> dict[str, Mappin
         asked = names[start : start + AT_ONCE]
         try:
             found = client.clients(asked).get("clients")
-        except ApiError:  # one of them is not known; who is it?
+        except ApiError:  # one of them is unknown: find out which
             found = [answer for name in asked if (answer := _client_answer(client, name))]
         answers |= {str(each.get("name")): each for each in found or () if isinstance(each, Mapping)}
     lasting = {name: answer for name, answer in answers.items() if answer.get("lasting") is True}
     if len(lasting) < len(answers):  # the port is the same for all of them
-        print_error("amberlight: Amberlight's port changes with each start. Set a fixed port in config.toml.")
+        print_error(f"amberlight: {not_lasting_text(str(next(iter(answers.values())).get('url')))}")
     return lasting
 
 
@@ -312,7 +311,7 @@ def _client_answer(client: ApiClient, name: str) -> Mapping[str, Any] | None:
     try:
         return client.client(name)
     except ApiError as error:
-        print_error(f"amberlight: {name} cannot be reached through Amberlight yet: {clean(error)}")
+        print_error(f"amberlight: {name} can't be reached through Amberlight yet: {clean(error)}")
         return None
 
 
@@ -320,18 +319,18 @@ def _client_entry(answer: Mapping[str, Any], program: str) -> Mapping[str, Any] 
     """A workload as an entry in the program's own format."""
     url, headers = answer.get("url"), answer.get("headers")
     if not isinstance(url, str) or not isinstance(headers, Mapping):
-        print_error("amberlight: the app's answer holds no address; is it another version?")
+        print_error("amberlight: the running Amberlight sent an unexpected answer. If you have updated it, restart it.")
         return None
     kind = {} if program == "cursor" else {"type": str(answer.get("transport", "http"))}  # Cursor needs none
     return {**kind, "url": url} | ({"headers": dict(headers)} if headers else {})
 
 
 def _tell_of_keys(file: Path, was_open: bool) -> None:
-    """Tell who may see the local keys that the file holds now."""
+    """Say who can read the local keys that the file now contains."""
     if was_open:
-        print_error(f"amberlight: {file} holds local keys now, so only its owner can read it (mode 0600).")
+        print_error(f"amberlight: {file} now contains local keys, so only its owner can read it (mode 0600).")
     if any((folder / ".git").exists() for folder in file.resolve().parents):
-        print_error(f"amberlight: {file} holds local keys now: keep it and its copy out of version control")
+        print_error(f"amberlight: {file} now contains local keys. Keep it and its backup out of version control.")
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -340,14 +339,14 @@ def _tell_of_keys(file: Path, was_open: bool) -> None:
 def _chosen(
     arguments: argparse.Namespace, names: Sequence[str], question: Callable[[str], str]
 ) -> Sequence[str] | None:
-    """The names that the person agrees to: all, none, or one by one. None if there is nobody to ask."""
+    """The names that the person agrees to: all, none, or one by one. None without a terminal to ask in."""
     if arguments.yes:
         return names
     if not sys.stdin.isatty():
         return None
     if len(names) == 1:
         return names if _ask(f"{question(names[0])} [y/N] ") in ("y", "yes") else ()
-    answer = _ask(f"{question(_joined(names))} [y]es, [n]o, [e]ach by itself: ")
+    answer = _ask(f"{question(_joined(names))} [y]es, [n]o, [e]ach: ")
     if answer in ("e", "each"):
         return [name for name in names if _ask(f"  {name}? [y/N] ") in ("y", "yes")]
     return names if answer in ("y", "yes") else ()

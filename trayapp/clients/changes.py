@@ -43,7 +43,7 @@ def read(client: Client, file: Path) -> FileContents:
     except FileError:
         if within(file, lambda: os.path.lexists(file)):  # a dangling link, a directory, a file that can't be read
             if within(file, file.is_symlink) and not within(file, file.exists):
-                raise FileError(f"{file} is a link to a file that isn't there") from None
+                raise FileError(f"{file} is a link to a file that doesn't exist") from None
             raise
         return FileContents(file, b"", "")
 
@@ -99,7 +99,7 @@ class Changes:
                 made = _Written(digest, known.backup, known.made)
                 backup.unlink(missing_ok=True)  # the first one is kept
         if files.read(file).text != after:
-            raise FileError(f"{file} was changed by another program just now; look at it and try again")
+            raise FileError(f"{file} has just been changed by another program; check it and try again")
         return made
 
     def _restored(self, client: Client, file: Path, old: FileContents, known: _Written, after: str) -> bool:
@@ -145,7 +145,7 @@ class Changes:
             private_directory(self._record.parent)
             lock.acquire()
         except Timeout:
-            raise FileError(f"another program holds {lock.lock_file}; try again when it is done") from None
+            raise FileError(f"another program has locked {lock.lock_file}; try again when it has finished") from None
         except (OSError, NotPrivateError) as error:
             raise FileError(str(error)) from None
         try:
@@ -175,7 +175,7 @@ def _create(file: Path, text: str) -> None:
         replace_file(file, text)
     except (OSError, NotPrivateError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"{file} cannot be made: {reason}") from None
+        raise FileError(f"{file} can't be created: {reason}") from None
 
 
 def _digest(data: bytes) -> str:

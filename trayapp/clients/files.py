@@ -36,9 +36,9 @@ def read(file: Path, size_max: int = SIZE_MAX) -> FileContents:
     try:
         data = within(file, lambda: read_plain(file, size_max))
     except FileNotFoundError:
-        raise FileError(f"there is no file {file}") from None
+        raise FileError(f"{file} doesn't exist") from None
     except OSError as error:
-        raise FileError(f"{file} cannot be read: {error.strerror}") from None
+        raise FileError(f"{file} can't be read: {error.strerror}") from None
     if len(data) > size_max:
         raise FileError(f"{file} is larger than {size_max >> 20} MiB")
     try:
@@ -61,7 +61,7 @@ def make_private(file: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise FileError(f"{file} cannot be made private: {error.strerror}") from None
+        raise FileError(f"{file} can't be made private: {error.strerror}") from None
 
 
 def replace(old: FileContents, text: str, stamp: str, *, private: bool = False, backups: Path | None = None) -> Path:
@@ -79,7 +79,7 @@ def replace(old: FileContents, text: str, stamp: str, *, private: bool = False, 
         if backup is not None:  # the file is unchanged, so its backup is superfluous
             backup.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise FileError(f"{old.file} cannot be replaced: {error.strerror}") from None
+            raise FileError(f"{old.file} can't be replaced: {error.strerror}") from None
         raise
     return backup
 
@@ -113,7 +113,7 @@ def _replace(target: Path, old: FileContents, data: bytes, *, private: bool) -> 
         _give_to_owner(draft, old.file, found)
         draft.chmod(found.st_mode & (0o700 if private else 0o777))
         if read_plain(target, len(old.data)) != old.data:  # its own program may have written meanwhile
-            raise FileError(f"{old.file} was changed by another program just now; try again")
+            raise FileError(f"{old.file} has just been changed by another program; try again")
         draft.replace(target)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -127,4 +127,4 @@ def _give_to_owner(draft: Path, file: Path, found: os.stat_result) -> None:
     try:
         os.chown(draft, found.st_uid, found.st_gid)
     except PermissionError:
-        raise FileError(f"{file} belongs to another user, who has to change it") from None
+        raise FileError(f"{file} belongs to another user; only they can change it") from None

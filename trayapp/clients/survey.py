@@ -38,7 +38,7 @@ def look(machine: Machine, client: Client, file: Path | None = None) -> Found:
         place = file or within(first, lambda: machine.file(client))
         installed = within(first, lambda: machine.installed(client))
     except OSError as error:
-        return Found(client, first, False, problem=f"{first} cannot be read: {error.strerror}")
+        return Found(client, first, False, problem=f"{first} can't be read: {error.strerror}")
     try:
         return Found(client, place, installed, servers(client, read(client, place).text))
     except FileError as error:

@@ -45,7 +45,7 @@ TABLE: tuple[Client, ...] = (
         programs=("claude",),
         folder="~/.claude",
         project=".mcp.json",
-        restart="Start a new session; an open one finds it with /mcp.",
+        restart="Start a new session, or run /mcp in an open one.",
         rewrites=True,
         refusals="{CLAUDE_CONFIG_DIR:~/.claude}/mcp-needs-auth-cache.json",
         aliases=("claude",),
@@ -58,7 +58,7 @@ TABLE: tuple[Client, ...] = (
         windows=("%APPDATA%/Claude/claude_desktop_config.json",),
         servers=("mcpServers",),
         url=None,
-        restart="Quit Claude Desktop and start it again.",
+        restart="Quit and reopen Claude Desktop.",
         rewrites=True,
     ),
     Client(
@@ -91,7 +91,7 @@ TABLE: tuple[Client, ...] = (
         command=Command(more=_STDIO),
         programs=("code",),
         project=".vscode/mcp.json",
-        restart="Start the server in VS Code: MCP: List Servers.",
+        restart="In VS Code, run MCP: List Servers and start it.",
         aliases=("code",),
     ),
     _editor(
@@ -103,7 +103,7 @@ TABLE: tuple[Client, ...] = (
         command=Command(more=_STDIO),
         programs=("code-insiders",),
         project=".vscode/mcp.json",
-        restart="Start the server in VS Code: MCP: List Servers.",
+        restart="In VS Code, run MCP: List Servers and start it.",
     ),
     Client(
         "vscode-server",
@@ -112,7 +112,7 @@ TABLE: tuple[Client, ...] = (
         servers=("servers",),
         command=Command(more=_STDIO),
         folder="~/.vscode-server/data",
-        restart="Start the server in VS Code: MCP: List Servers.",
+        restart="In VS Code, run MCP: List Servers and start it.",
     ),
     Client(
         "gemini-cli",

@@ -68,7 +68,7 @@ def make_entry(
     if "url" not in keys:
         return SkippedEntry(original_name, "it has no address")
     if any(CREDENTIAL.fullmatch(name) for name, _ in parse_qsl(urlsplit(keys["url"]).query)):
-        return SkippedEntry(original_name, "it carries a fixed key in its address: there is no login to keep")
+        return SkippedEntry(original_name, "it has a fixed key in its address, so there is no login to keep")
     endpoint_keys = keys.keys() & {"authorization_endpoint", "token_endpoint"}
     # Endpoints are useless alone or without a client: discovery finds them.
     if len(endpoint_keys) == 1 or not keys.keys() & {"issuer", "client_id"}:

@@ -19,11 +19,11 @@ from trayapp.importers.entries import CREDENTIAL, ImportableEntry, SkippedEntry,
 LIST_KEYS = ("mcpServers", "servers", "context_servers", "amp.mcpServers", "extensions")  # Zed, Amp, Goose
 URL_KEYS = ("url", "serverUrl", "httpUrl", "uri")  # Windsurf, Gemini CLI, Goose
 REMOTE_TYPES = ("http", "sse", "streamable-http", "streamableHttp", "streamable_http", "remote")
-FIXED_CREDENTIAL = "it carries a fixed key in its headers (Authorization or the like): there is no login to keep"
-ALREADY_PROXIED = "it goes through Amberlight already"
+FIXED_CREDENTIAL = "it has a fixed key in its headers (Authorization or similar), so there is no login to keep"
+ALREADY_PROXIED = "it already goes through Amberlight"
 NO_ADDRESS = "it has no address"
 NOT_AN_OBJECT = "its entry is empty, or not an object"
-OF_VARIABLES = "its address is made of variables, which only the other program knows"
+OF_VARIABLES = "its address contains variables that only its client knows"
 
 _MCP_REMOTE = re.compile(r"(?:.*[/\\])?mcp-remote(?:@[^/\\]*)?(?:\.cmd)?")
 _HEADER = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*:")

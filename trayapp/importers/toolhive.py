@@ -43,7 +43,7 @@ def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):
-        return SkippedEntry(f"{stem}.json", "the file is damaged: it is not JSON")
+        return SkippedEntry(f"{stem}.json", "the file is damaged: it isn't valid JSON")
     if not isinstance(config, Mapping):
         return SkippedEntry(f"{stem}.json", "the file is damaged: it holds no object")
     if not (url := config.get("remote_url")):
@@ -53,7 +53,7 @@ def read(stem: str, text: str) -> ImportableEntry | SkippedEntry | None:
     found_auth = config.get("remote_auth_config")
     auth: Mapping[str, Any] = found_auth if isinstance(found_auth, Mapping) else {}
     if any(auth.get(key) for key in ("bearer_token", "bearer_token_file", "BearerToken", "BearerTokenFile")):
-        return SkippedEntry(original_name, "it uses a fixed token: there is no login to keep")
+        return SkippedEntry(original_name, "it uses a fixed token, so there is no login to keep")
     keys = {ours: _first_set(auth, theirs) for ours, theirs in _FIELDS.items()}
     port = _first_set(auth, ("callback_port", "CallbackPort")) if keys["client_id"] else None
     return make_entry(original_name, {"url": url, **keys, "redirect_port": port}, _notes(auth, port))
