@@ -244,7 +244,7 @@ def test_a_server_that_does_not_answer_initialize(tmp_path: Path, monkeypatch: p
     app = App(tmp_path, handle)
     app.start()
     with Client(app) as client:
-        assert "There was no answer within 0 seconds." in client.connect()["instructions"]
+        assert "No answer within 0 seconds." in client.connect()["instructions"]
         silent.clear()
         silent.append(False)
         client.notified("notifications/tools/list_changed")

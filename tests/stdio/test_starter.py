@@ -83,7 +83,7 @@ def test_a_failure_is_told_and_tried_again_later(pretend: Pretend, monkeypatch: 
     made.ensure()
     log = pretend.paths.background_log_file
     until(lambda: not made.ensure()[0])
-    assert (False, f"Amberlight couldn't be started (exit code 1); {log} says why.") == made.ensure()
+    assert (False, f"Amberlight couldn't be started (exit code 1). See {log}.") == made.ensure()
     assert ("no disk\n", 0o600) == (log.read_text(), log.stat().st_mode & 0o777)
     monkeypatch.setattr(starter, "AGAIN", 0.0)
     assert made.ensure()[0]

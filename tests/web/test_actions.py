@@ -124,7 +124,7 @@ def test_adding(window: Window, show: Open) -> None:
     """From the welcome to the first card by keyboard alone; its sign-in page opens, and the card has the focus."""
 
     stage = show()
-    assert "Welcome" in window.text("#welcome")
+    assert "Add your first workload" in window.text("#welcome")
     window.js("document.getElementById('first').focus()")
     window.press(Keys.ENTER)
     window.until(lambda: window.driver.switch_to.active_element.get_attribute("id") == "add-search", "no focus")
@@ -162,8 +162,8 @@ def test_adding_with_more(window: Window, show: Open) -> None:
 @pytest.mark.parametrize(
     ("given", "field", "words"),
     [
-        ({"name": "", "url": "https://a.example"}, "name", "needs a name"),
-        ({"name": "Big Name", "url": "https://a.example"}, "name", "Small letters"),
+        ({"name": "", "url": "https://a.example"}, "name", "Enter a name"),
+        ({"name": "Big Name", "url": "https://a.example"}, "name", "lowercase letters"),
         ({"name": "a", "url": "mcp.example"}, "url", "https://"),
         ({"name": "github", "url": "https://a.example"}, "name", "already a workload github"),
         ({"name": "a", "url": "https://a.example", "issuer": "ftp://x"}, "issuer", "https address"),

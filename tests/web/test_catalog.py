@@ -36,7 +36,7 @@ def test_a_choice_by_mouse(window: Window, show: Open) -> None:
     show()
     window.see("#add").click()
     window.see("#add-search").send_keys("cloudflare")
-    window.until(lambda: "servers; the first 5" in window.text("#add-count"), "not counted")
+    window.until(lambda: "Showing 5 of" in window.text("#add-count"), "not counted")
     window.see("#add-found button").click()
     assert "https://mcp.cloudflare.com/mcp" == value(window, "url")
     assert not window.find("#add-found button")

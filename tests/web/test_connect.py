@@ -65,7 +65,7 @@ def test_what_each_client_has(window: Window, stage: Stage) -> None:
     assert "Connect clients to github" == window.text("#connect-title")
     assert ["Claude Code", "Not connected", "~/.claude.json", "Connect"] == lines(window, "Claude Code")
     assert ["Cursor", "Connected", "~/.cursor/mcp.json", "Disconnect"] == lines(window, "Cursor")
-    assert ["Signs in to github with a login of its own", "Replace"] == lines(window, "Gemini CLI")[1::2]
+    assert ["Signs in to github separately", "Replace"] == lines(window, "Gemini CLI")[1::2]
     assert ["Has another server called github", "Replace"] == lines(window, "Kiro")[1::2]
     assert "~/.kiro/settings/mcp.json · a backup is kept" == lines(window, "Kiro")[2]
     assert ["Has an old key", "~/.factory/mcp.json", "Reconnect", "Disconnect"] == lines(window, "Factory Droid")[1:]
@@ -111,10 +111,7 @@ def test_an_entry_that_is_not_ours_takes_a_click_of_its_own(window: Window, stag
     window.until(lambda: "Gemini CLI is connected. Start a new session." in lines(window, "Gemini CLI"), "not said")
     assert ("connect", "gemini-cli", "atlassian", "linear", "notion", "sentry") == stage.control.calls[-1]
     assert "https://api.githubcopilot.com/mcp/" == entries(home, ".gemini/settings.json")["github"]["httpUrl"]
-    assert (
-        "Connected: atlassian, linear and 2 more. Signs in to github with a login of its own"
-        == lines(window, "Gemini CLI")[1]
-    )
+    assert "Connected: atlassian, linear and 2 more. Signs in to github separately" == lines(window, "Gemini CLI")[1]
 
     press(window, "Gemini CLI", "Replace")
     window.until(lambda: "All 5 connected" in lines(window, "Gemini CLI"), "not said")
@@ -137,7 +134,7 @@ def test_one_server_with_the_tools_of_all(window: Window, stage: Stage) -> None:
     assert {"github", "amberlight"} == entries(stage.control.home).keys()
 
     window.see("#connect-how [value=each]").click()
-    assert "Connected: github. Has the server with the tools of all" == lines(window, "Cursor")[1]
+    assert "Connected: github. Has the server with all tools" == lines(window, "Cursor")[1]
 
 
 def test_a_refusal_stands_on_the_row(window: Window, stage: Stage) -> None:

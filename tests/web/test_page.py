@@ -156,7 +156,7 @@ def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     stage.drop("alpha")
     window.until(lambda: window.order() == ["beta"], "not gone")
     stage.drop("beta")
-    assert "Welcome" in window.text("#welcome")
+    assert "Add your first workload" in window.text("#welcome")
 
 
 def test_what_is_paused_says_so_first(window: Window, show: Open) -> None:
@@ -208,11 +208,11 @@ def test_the_app_goes_and_comes_back(window: Window, show: Open) -> None:
     window.js("window.same = true")
 
     stage.stop()
-    assert "not running" in window.text("#gone")
+    assert "Can't reach Amberlight" in window.text("#gone")
     assert "how it was at" in window.text("#gone")
-    window.until(lambda: "not running" in window.said(), "not said")
+    window.until(lambda: "Can't reach Amberlight" in window.said(), "not said")
     window.see("#workload-github [data-do=retry]").click()
-    window.until(lambda: "does not answer" in window.card("github").text, "a click says nothing")
+    window.until(lambda: "Can't reach Amberlight" in window.card("github").text, "a click says nothing")
 
     stage.put(replace(workload_view("github", ago=0)))
     stage.put(workload_view("fresh"))

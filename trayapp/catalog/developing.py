@@ -87,7 +87,7 @@ SERVERS: tuple[Server, ...] = (
         vendor="Datadog",
         source="https://github.com/datadog-labs/claude-code-plugin",
         checked="2026-08-19",
-        notes="For Datadog's site US1; other sites have a host of their own, such as mcp.us3.datadoghq.com or mcp.datadoghq.eu.",
+        notes="For Datadog's US1 site. Other sites have their own hosts, such as mcp.us3.datadoghq.com or mcp.datadoghq.eu.",
     ),
     Server(
         "exa",
@@ -135,7 +135,7 @@ SERVERS: tuple[Server, ...] = (
         vendor="GitLab",
         source="https://github.com/gitlabhq/gitlabhq/blob/HEAD/doc/user/gitlab_duo/model_context_protocol/mcp_server.md",
         checked="",
-        notes="Needs Premium or Ultimate; an experiment of GitLab's. A server of your own: https://HOST/api/v4/mcp",
+        notes="Needs Premium or Ultimate; experimental. Self-managed GitLab: https://HOST/api/v4/mcp",
     ),
     Server(
         "globalping",
@@ -220,7 +220,7 @@ SERVERS: tuple[Server, ...] = (
         vendor="Postman",
         source="https://github.com/postmanlabs/postman-mcp-server",
         checked="2026-07-24",
-        notes="A small set of tools; all of them: https://mcp.postman.com/mcp. Postman's EU server has no OAuth.",
+        notes="Has a small set of tools; for all of them: https://mcp.postman.com/mcp. Postman's EU server has no OAuth.",
     ),
     Server(
         "prisma",

@@ -11,7 +11,7 @@ SERVERS: tuple[Server, ...] = tuple(
     sorted((*cloudflare.SERVERS, *developing.SERVERS, *working.SERVERS), key=lambda server: server.name)
 )
 BY_NAME: Mapping[str, Server] = {server.name: server for server in SERVERS}
-NEAR = 3  # names that are suggested for one that is not here
+NEAR = 3  # names that are suggested for an unknown one
 
 
 def search(text: str) -> list[Server]:

@@ -1,7 +1,7 @@
 """One entry of the catalog.
 
-It gives an address and nothing that the server says itself: who signs people in, which scopes there are and how a client
-registers is always asked of the server.
+It gives an address, and nothing that the server itself says: sign-in server, scopes and client registration always come
+from the server.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Server:
     checked: str  # date of the text that was read there; empty where it carried none
     sse: bool = False  # the older transport, HTTP with SSE
     client_from: str = ""  # if the server registers no clients: where people create one of their own ("at …", "in …")
-    notes: str = ""  # what to know beforehand: an admin's consent, a plan, other regions' addresses
+    notes: str = ""  # good to know first: an admin's consent, a plan, other regions' addresses
 
     @property
     def transport(self) -> str:
@@ -30,7 +30,7 @@ class Server:
 
     @property
     def needs_client(self) -> bool:
-        """Its sign-in server registers no clients: a client id of one's own is needed."""
+        """Its sign-in server doesn't register clients: people need a client id of their own."""
         return bool(self.client_from)
 
     def as_json(self) -> dict[str, object]:

@@ -40,7 +40,7 @@ SERVERS: tuple[Server, ...] = (
         vendor="Asana",
         source="https://developers.asana.com/docs/using-asanas-mcp-server",
         checked="2026-02-20",
-        client_from="in Asana's developer console, as an app of the type MCP",
+        client_from="in Asana's developer console, as an MCP app",
         notes="An admin may have to allow it.",
     ),
     Server(
@@ -51,7 +51,7 @@ SERVERS: tuple[Server, ...] = (
         vendor="Atlassian",
         source="https://github.com/atlassian/atlassian-mcp-server",
         checked="2026-07-27",
-        notes="An Atlassian admin decides which programs may connect.",
+        notes="An Atlassian admin decides which clients may connect.",
     ),
     Server(
         "box",

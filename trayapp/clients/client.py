@@ -1,4 +1,4 @@
-"""What is known of a client: the row of the table of clients."""
+"""What is known about a client: a row of the table of clients."""
 
 from __future__ import annotations
 

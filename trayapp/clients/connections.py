@@ -1,4 +1,4 @@
-"""Which workloads a client reaches through us, and what is wrong with its entries: a dead port, an old key, a way past us."""
+"""Which workloads a client reaches through us, and problems with its entries: old port, old key, separate sign-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries: what stands in a client's file for one server, and what an entry that is found there means."""
+"""Entries in a client's file, one per server: writing ours, and interpreting what is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trayapp.core.model import Secret
 _LOOPBACK = r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?:/k/(?P<key>[^/]+))?"
 PROXY_URL = re.compile(_LOOPBACK + r"/w/(?P<name>[a-z0-9][a-z0-9_-]{0,62})(?:[/?].*)?")
 ALL_URL = re.compile(_LOOPBACK + r"/mcp/?")  # many servers on this machine have such an address: see `ALL_NAME`
-ALL_NAME = "amberlight"  # what the entry over all workloads is called in clients' files
+ALL_NAME = "amberlight"  # name of the single entry for all workloads in clients' files
 URL_FIELDS: tuple[Field, ...] = (
     ("url",),
     ("httpUrl",),

@@ -1,4 +1,4 @@
-"""Text to paste into a client's settings, for whoever doesn't let `connect` write its file."""
+"""Text to paste into a client's settings, for people who don't want `connect` to write its file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a client has noted about servers that refused it: it leaves them alone for a while, also behind a new entry.
+"""A client's cache of servers that asked for a sign-in, which it then skips even if the entry has changed.
 
-Claude Code notes by an entry's name that the server wants a sign-in, and for a quarter of an hour does not connect to it in
-new sessions. Once the entry goes through us, that is out of date.
+Claude Code notes by an entry's name that the server wants a sign-in, and for 15 minutes doesn't connect to it in new
+sessions. Once the entry goes through us, that is outdated.
 """
 
 from __future__ import annotations

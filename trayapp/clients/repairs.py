@@ -1,4 +1,4 @@
-"""What is wrong with the entries of a client's file, and what can be repaired without taking anything from the person."""
+"""Problems with the entries in a client's file, and safe repairs: our own ports and keys, nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on this machine: the installed clients, their files, and the entries in them. Reads, and writes nothing."""
+"""The clients installed on this machine, their files, and the entries in them. Read-only."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Bridge:
         try:
             message = incoming.parse(raw)
         except NotJsonRpcError:
-            error = {"code": PARSE_ERROR, "message": "This is not a JSON-RPC message."}
+            error = {"code": PARSE_ERROR, "message": "Not a JSON-RPC message."}
             self._output.say({"jsonrpc": "2.0", "id": None, "error": error})
             return
         if message.ids:
@@ -135,7 +135,7 @@ class Bridge:
             self._legacy.forget(ask)
 
     def _tell(self, message: Incoming) -> None:
-        """A message without an answer. Nobody to tell it to, nobody misses it."""
+        """A message without an answer; one that can't be delivered is dropped."""
         if self._legacy.open:
             self._legacy.tell(message.raw)
             return

@@ -22,11 +22,11 @@ PIECE = 64 * 1024  # bytes read at once
 
 
 class NotSentError(Exception):
-    """Nobody listens there: nothing of the request was sent."""
+    """Nothing listens there: nothing of the request was sent."""
 
 
 class LostError(Exception):
-    """The connection ended before the response was complete: what became of the request is not known."""
+    """The connection ended before the response was complete: whether the request was carried out is unknown."""
 
 
 class Exchange:
@@ -143,7 +143,7 @@ class Exchange:
         while True:
             size = int(self._line().partition(b";")[0], 16)
             if not size:
-                return  # trailers, if any, are nobody's business
+                return  # trailers, if any, are ignored
             yield from self._exactly(size)
             self._line()
 

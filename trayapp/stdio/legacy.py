@@ -1,6 +1,6 @@
 """The older transport (2024-11-05): a stream that announces an endpoint, messages posted there, answers on the stream.
 
-A stream that ends is opened anew, with the client's own `initialize`. What was asked on the old one gets no answer: it is
+A stream that ends is opened again, with the client's own `initialize`. What was asked on the old one gets no answer: it is
 asked again if that changes nothing, or the client is told that its fate is unknown.
 """
 

@@ -43,7 +43,7 @@ def lines(descriptor: int) -> Iterator[bytes]:
 
 
 class Output:
-    """Standard output, for all threads. `on_gone` is called when nobody reads any more."""
+    """Standard output, for all threads. `on_gone` is called when the reader is gone."""
 
     def __init__(self, descriptor: int, on_gone: Callable[[], None]) -> None:
         self._descriptor = descriptor

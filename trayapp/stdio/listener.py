@@ -20,7 +20,7 @@ from trayapp.stdio.session import Live, Session
 from trayapp.stdio.sse import Events
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 5.0  # s between two looks for the app
-REFUSED_PAUSE = 30.0  # s until a session that was refused is asked for again; a request of the client asks at once
+REFUSED_PAUSE = 30.0  # s until a session that was refused is asked for again; a request of the client asks immediately
 RETRY = 1.0  # s until a stream that ended is asked for again, unless the server says so
 
 

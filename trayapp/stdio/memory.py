@@ -1,4 +1,4 @@
-"""Memory for messages of megabytes: taken from the system for each, and given back at once.
+"""Memory for messages of megabytes: taken from the system for each, and given back immediately.
 
 glibc raises its thresholds after the first one, and then each thread's heap keeps the most that was ever needed there.
 """

@@ -1,4 +1,4 @@
-"""Wait for the app: for as long as a client's patience lasts, starting it if it may be started."""
+"""Wait for the app, no longer than clients do, and start it if that is allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trayapp.stdio.place import Place, Target
 
 HELLO_WAIT = 8.0  # s; the least patient client (Codex) gives a server 10 s to start
 CALL_WAIT = 20.0  # s; clients give a call 60 s
-NO_START_WAIT = 3.0  # s where it is not ours to start: it may be on its way back from an upgrade
+NO_START_WAIT = 3.0  # s if it may not be started: it may be restarting after an upgrade
 POLL = 0.05  # s
 
 
@@ -41,11 +41,11 @@ class Reach:
         return place.find(self._paths)
 
     def key(self) -> str:
-        """The local key, read anew each time: it may be made, or replaced, while we run."""
+        """The local key, read each time: it may be created or replaced while we run."""
         return place.local_key(self._paths, self.target.key)
 
     def wait(self, until: float) -> Place:
-        """The app, started if need be. Raises `AwayError` at the monotonic time `until`, or when there is no hope."""
+        """The app, started if need be. Raises `AwayError` at the monotonic time `until`, or when waiting is pointless."""
         while True:
             found, now = self.now(), time.monotonic()
             if found is not None and found != self._refused:

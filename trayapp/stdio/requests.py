@@ -59,7 +59,7 @@ class Ask:
             exchange.close()
 
     def close(self) -> None:
-        """Nobody waits for it any more."""
+        """Stop waiting for the response."""
         if self._exchange is not None:
             self._exchange.close()
 
@@ -92,7 +92,7 @@ class Requests:
 
     def failed(self, ask: Ask) -> None:
         """Something went wrong here: an answer for whoever waits."""
-        said = {"code": responses.INTERNAL_ERROR, "message": "Amberlight's bridge failed. Start it again."}
+        said = {"code": responses.INTERNAL_ERROR, "message": "`amberlight stdio` failed. Restart it."}
         self._refuse(ask, {"error": said})
 
     def _serve(self, ask: Ask) -> None:
@@ -111,7 +111,7 @@ class Requests:
                 if not ask.message.repeatable:
                     break
                 if ask.message.method == "initialize" and time.monotonic() - began >= INITIALIZE_LIMIT:
-                    raise AwayError(f"There was no answer within {INITIALIZE_LIMIT:.0f} seconds.") from None
+                    raise AwayError(f"No answer within {INITIALIZE_LIMIT:.0f} seconds.") from None
             except NotStreamableError as error:
                 if not self.speaks_legacy(place):
                     self._refuse(ask, error.said)
@@ -306,7 +306,7 @@ class Requests:
         return False
 
     def _changed(self, id_: Id, acknowledged: Json) -> None:
-        """It goes on in a new stream: what changed in between is not known."""
+        """It continues in a new stream: what changed in between is unknown."""
         params = acknowledged.get("params")
         granted = params.get("notifications") if isinstance(params, dict) else None
         for name in ("tools", "prompts", "resources"):

@@ -1,4 +1,4 @@
-"""The session with the app's endpoint: begun with the client's own `initialize`, and made anew when it is lost.
+"""The session with the app's endpoint: begun with the client's own `initialize`, and replaced when it is lost.
 
 A stdio client can't be told that its session has ended: it has none. So a lost one is replaced here, with what the client
 said when it began, and the client hears that lists may have changed. A new session may have another revision: the client

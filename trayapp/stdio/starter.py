@@ -1,4 +1,4 @@
-"""Start Amberlight in the background when a client needs it: once, detached, and not against the person's will.
+"""Start Amberlight in the background when a client needs it: once, detached, and never after *Quit*.
 
 Who chose *Quit* meant it until the next login: the app leaves a marker then, which a start by hand removes. The new process
 belongs to no client: its own session, no descriptors, an environment made from a list, its output in a file of its own.
@@ -54,7 +54,7 @@ class Starter:
         self._lock = threading.Lock()
 
     def ensure(self) -> tuple[bool, str]:
-        """Start it if that is needed and allowed. Whether waiting for it makes sense, and a sentence about it."""
+        """Start it if that is needed and allowed. Whether waiting is worthwhile, and a sentence about it."""
         with self._lock:
             if is_held(self._paths.lock_file):
                 return True, "Amberlight is starting."
@@ -62,7 +62,7 @@ class Starter:
                 return False, "Amberlight was quit. Start it: amberlight run"
             if self._process is not None and (code := self._process.poll()) not in (None, 0):
                 log = self._paths.background_log_file
-                self._failed = f"Amberlight couldn't be started (exit code {code}); {log} says why."
+                self._failed = f"Amberlight couldn't be started (exit code {code}). See {log}."
                 self._process = None
             if time.monotonic() - self._started_at < AGAIN:
                 return not self._failed, self._failed or "Amberlight is starting."

@@ -134,7 +134,7 @@ function turned(state) {
 
 function gone() {
   if (told) $("gone-since").textContent = `What you see is how it was at ${clock(Date.now(), Date.now())}.`;
-  aloud("Amberlight is not running, or does not answer. This page comes back by itself.");
+  aloud("Can't reach Amberlight. Reconnecting…");
 }
 
 function lock(why) {

@@ -133,7 +133,7 @@ export class Card {
     const unopened = row.auth.browser_fault === "not_opened";
     if (under && unopened) say(ref.signingText, "Couldn't open a browser. Copy the sign-in address from the tray menu and open it yourself.");
     else if (under) say(ref.signingText, "Waiting for you to sign in in your browser…");
-    else if (told) say(ref.signingText, `The last sign-in did not work: ${problem.summary}`);
+    else if (told) say(ref.signingText, `Couldn't sign in: ${problem.summary}`);
     seen(ref.acceptRow, !under && told && CONSENT.has(problem.kind));
     const page = asked?.authorization_url;
     seen(ref.pageRow, Boolean(under && page));

@@ -33,7 +33,7 @@ function row(server, index) {
 function counted(servers) {
   if (!servers.length) return "Not in the catalog. Enter its name and address below.";
   const more = servers.length - SHOWN;
-  return more > 0 ? `${servers.length} servers; the first ${SHOWN} are shown.` : "";
+  return more > 0 ? `Showing ${SHOWN} of ${servers.length} servers.` : "";
 }
 
 async function search(text) {
@@ -51,7 +51,7 @@ async function search(text) {
 // What to know about the chosen server before it is added, and its vendor's page.
 function note(server) {
   const said = [];
-  if (server.needs_client_id) said.push(`It registers no clients. Create a client id ${server.client_from}, and enter it below.`);
+  if (server.needs_client_id) said.push(`Needs a client id of your own. Create one ${server.client_from} and enter it below.`);
   if (server.notes) said.push(server.notes);
   const link = document.createElement("a");
   Object.assign(link, { href: server.source, target: "_blank", rel: "noreferrer noopener" });

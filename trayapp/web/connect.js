@@ -1,5 +1,5 @@
-// The dialog that connects MCP clients: what each installed one has, a button to change it, and settings to copy for the
-// others. For one workload, or for all of them: as one server each, or as a single server with everybody's tools.
+// The dialog that connects MCP clients: the state of each installed one with a button to change it, and settings to copy
+// for the others. For one workload or for all: as one server each, or as a single server with all tools.
 
 import { copyText } from "./dialogs.js";
 import { ask, Failure } from "./session.js";
@@ -41,7 +41,7 @@ async function load(mine) {
     if (mine !== opened) return;
     clients = answer.clients;
     const installed = clients.filter((client) => client.installed);
-    say(installed.length ? "" : "No client that Amberlight knows is installed here. Copy the settings for yours.");
+    say(installed.length ? "" : "No known clients are installed. Copy the settings for yours.");
     $("connect-list").replaceChildren(...installed.map(row));
     $("connect-hand").open = !installed.length;
   } catch (error) {
@@ -146,7 +146,7 @@ function offer() {
     return made;
   };
   const [here, away] = [clients.filter((each) => each.installed), clients.filter((each) => !each.installed)];
-  const groups = [away.length && group("Not found here", away), here.length && group("Installed", here)];
+  const groups = [away.length && group("Not installed", away), here.length && group("Installed", here)];
   $("connect-client").replaceChildren(option(PLAIN, "Any other client"), ...groups.filter(Boolean));
   $("connect-hand").hidden = false;
   where();
@@ -154,8 +154,8 @@ function offer() {
 
 function where() {
   const client = clients.find((each) => each.name === $("connect-client").value);
-  const place = client ? `Paste them into ${client.file}. ${client.restart}` : "Name, type, URL and header, as JSON.";
-  $("connect-where").textContent = workload ? place : `One server with the tools of all workloads. ${place}`;
+  const place = client ? `Paste into ${client.file}. ${client.restart}` : "Name, type, URL and header, as JSON.";
+  $("connect-where").textContent = workload ? place : `One server with all tools. ${place}`;
   forgetCopied();
 }
 
@@ -177,7 +177,7 @@ $("connect-copy").addEventListener("click", async () => {
   try {
     const answer = await ask("GET", workload ? `/workloads/${workload}/client` : "/aggregate/client");
     const text = answer.settings[$("connect-client").value];
-    if (await copyText(text)) return copied("Copied. They hold a key for this computer: keep them private.");
+    if (await copyText(text)) return copied("Copied. The settings contain a key: keep them private.");
     $("connect-text").value = text;
     $("connect-by-hand").hidden = false;
     $("connect-text").focus();

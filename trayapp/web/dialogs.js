@@ -56,10 +56,10 @@ function complain(name, text) {
 // Mistakes that can be found without the app: [field, sentence] pairs.
 function mistakes(given) {
   const found = [];
-  if (!given.name) found.push(["name", "It needs a name."]);
-  else if (!NAME.test(given.name)) found.push(["name", "Small letters a to z, digits, _ and -, the first a letter or digit."]);
-  if (!given.url) found.push(["url", "It needs an address."]);
-  else if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", "An address begins with https:// (or http:// on this computer)."]);
+  if (!given.name) found.push(["name", "Enter a name."]);
+  else if (!NAME.test(given.name)) found.push(["name", "Use lowercase letters, numbers, - and _. Start with a letter or number."]);
+  if (!given.url) found.push(["url", "Enter an address."]);
+  else if (!/^https?:\/\/[^/\s]/i.test(given.url)) found.push(["url", "Enter an address that starts with https:// (or http:// on this computer)."]);
   return found;
 }
 

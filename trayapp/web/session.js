@@ -49,7 +49,7 @@ async function send(method, address, body) {
   try {
     return await fetch(address, request);
   } catch {
-    throw new Failure(0, "gone", "Amberlight does not answer: it is not running, or just starting.");
+    throw new Failure(0, "gone", "Can't reach Amberlight. Start it: amberlight run");
   }
 }
 

@@ -105,10 +105,10 @@ export function codes(problem) {
 
 // --- clients ---------------------------------------------------------------------------------------------------------
 
-const STALE = { old_port: "Points to an old port", old_key: "Has an old key" };
+const STALE = { old_port: "Has an old port", old_key: "Has an old key" };
 
 // How a client stands to one workload or to several, and how that looks. `found` are the entries of its file, `all` is the
-// state of the one over all workloads where it is not among them.
+// state of the single entry for all workloads if it is not among them.
 export function clientState(found, all) {
   const by = (...states) => found.filter((each) => states.includes(each.state));
   const [good, stale, foreign] = [by("connected"), by("old_port", "old_key"), by("direct", "name_taken")];
@@ -119,14 +119,14 @@ export function clientState(found, all) {
     if (by(state).length) parts.push(found.length > 1 ? `${words}: ${listed(by(state))}` : words);
   }
   for (const each of foreign) parts.push(foreignText(each));
-  if (["connected", "old_port", "old_key"].includes(all)) parts.push("Has the server with the tools of all");
+  if (["connected", "old_port", "old_key"].includes(all)) parts.push("Has the server with all tools");
   const kind = stale.length || foreign.length ? "stale" : good.length ? "good" : "quiet";
   return { text: parts.join(". ") || "Not connected", kind };
 }
 
 function foreignText({ name, state, entry }) {
   if (state === "name_taken") return `Has another server called ${entry}`;
-  return `Signs in to ${name} with a login of its own${entry === name ? "" : ` (${entry})`}`;
+  return `Signs in to ${name} separately${entry === name ? "" : ` (entry ${entry})`}`;
 }
 
 function listed(of) {
