@@ -68,6 +68,7 @@ def test_a_server_without_streams_is_asked_once(client: Client, server: McpServe
     client.connect()
     client.call(text="a")
     client.call(text="b")
+    until(lambda: "GET" in server.methods(), "the stream")
     assert 1 == server.methods().count("GET")
 
 

@@ -214,6 +214,6 @@ def test_wrong_usage(place: Process) -> None:
         said = place.run("stdio", *words)
         assert (2, "") == (said.returncode, said.stdout)
         assert "amberlight stdio --help" in said.stderr
-    assert "only starts commands" in place.run("stdio", "--help").stdout
+    assert "only start commands" in place.run("stdio", "--help").stdout
     with pytest.raises(NotRunningError):
         ApiClient.find(place.root / "run" / "amberlight")
