@@ -39,7 +39,7 @@ def test_everything_is_found_on_the_new_bus(own_desk: Desk, tmp_path: Path, serv
         program.until_is("running", "ok")
         for _ in range(2):
             desk.restart_session_bus()
-            program.until_is("auth_retrying", "keyring_unavailable")
+            program.until_is("auth_retrying", "keyring_unavailable", 60.0)  # a bus may try to start a keyring for 25 s
             desk.start_keyring()
             desk.lock_keyring()
             program.until_is("auth_retrying", "keyring_locked")

@@ -20,7 +20,7 @@ from tests.desktop.desk import Desk
 from tests.desktop.program import CONFIG, NAME, Program
 from tests.desktop.screen import wait_for
 from tests.desktop.test_app import line_of, wait_for_icon
-from trayapp.autostart.linux import exec_words, read_entry
+from trayapp.autostart.linux import command_of, read_entry
 from trayapp.core.presentation import Colour
 from trayapp.oauthtest import OAuthServer
 
@@ -80,7 +80,7 @@ def test_icon_menu_notification_and_the_next_login(on_desk: Desk, program: Progr
         str(PROGRAM) == read_entry(entry)["TryExec"]
         or PROGRAM.resolve() == Path(read_entry(entry)["TryExec"]).resolve()
     )
-    program.python, program.arguments = exec_words(read_entry(entry)["Exec"])[:-1], ()
+    program.python, program.arguments = command_of(read_entry(entry)["Exec"])[:-1], ()
     with program:
         program.until_up()
         wait_for_icon(desk, Colour.RED)

@@ -174,9 +174,14 @@ class App:
             return self.status()  # which says why not
 
     def until_up(self, limit: float = 20.0) -> None:
-        """Wait until the command line finds it (exit code 3 means that no app is running)."""
+        """Wait until the command line reaches it: none is running, or it has not said yet where it listens."""
+
+        def reached() -> bool:
+            done = self.command("status", self.name)
+            return done.returncode != 3 and "can't be reached" not in done.stderr
+
         end = time.monotonic() + limit
-        while not (self._runtime / "server.json").exists() or self.command("status", self.name).returncode == 3:
+        while not (self._runtime / "server.json").exists() or not reached():
             assert self._process is not None
             assert self._process.poll() is None, f"it ended with {self._process.returncode}:{self.tail()}"
             assert time.monotonic() < end, f"it did not come up:{self.tail()}"
