@@ -15,5 +15,5 @@ async def catalog(request: web.Request) -> web.Response:
 
     text = request.query.get("q", "")
     if len(text) > QUERY_MAX:
-        raise Refusal(400, "bad_request", f"The parameter q may have at most {QUERY_MAX} characters.")
+        raise Refusal(400, "bad_request", f"The parameter q can have at most {QUERY_MAX} characters.")
     return json_reply({"servers": [server.as_json() for server in search(text)]})

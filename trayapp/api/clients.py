@@ -1,7 +1,7 @@
-"""Handlers about MCP clients: what they need to reach a workload, which of them have it, connecting and disconnecting.
+"""Handlers for MCP clients: their settings for a workload, the state of their connections, connect and disconnect.
 
-What they return or write holds local keys, so no web page may ask but our own. Which file is written and what is put
-there is decided by the table of clients; a request only names a client of the table and workloads.
+What they return or write contains local keys, so web pages other than our own are refused. The table of clients decides
+which file is written and what is put there; a request only names a client and workloads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Detached(Protocol):
-    """Run a job to its end even if whoever asked hangs up."""
+    """Run a job to its end even if the caller disconnects."""
 
     def __call__(self, what: str, job: Coroutine[Any, Any, T]) -> asyncio.Task[T]: ...
 
@@ -144,7 +144,7 @@ def _sentence(row: Row) -> str:
 
 
 def _settings(access: ClientAccess | None) -> web.Response:
-    """How a program reaches the proxy, with the ready text for each known program."""
+    """How a client reaches the proxy, with the text to paste for each known client."""
     if access is None:
         raise _no_proxy()
     return json_reply({**_access_json(access), "settings": texts(access)})
@@ -166,13 +166,13 @@ def _no_proxy() -> Refusal:
 
 
 def refuse_browsers(request: web.Request) -> None:
-    """Raise `Refusal` for a browser's request: no page gets this, not even one with the API key (SECURITY.md 33)."""
+    """Raise `Refusal` for a browser's request, even one with the API key (SECURITY.md 33)."""
     if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
         raise browser_refusal()
 
 
 def browser_refusal() -> Refusal:
-    return Refusal(403, "forbidden", "No browser gets this, not even with the right key.")
+    return Refusal(403, "forbidden", "Browsers can't get this, even with the right key.")
 
 
 def _refuse_other_pages(request: web.Request) -> None:

@@ -67,7 +67,7 @@ class Control(Protocol):
         ...
 
     async def connect_client(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
-        """Write entries for these workloads (`ALL`: one over all) into the client's file; one that is not ours is
+        """Write entries for these workloads (`ALL`: a single one for all) into the client's file; one that is not ours is
         replaced only with `replace`."""
         ...
 

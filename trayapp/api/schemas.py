@@ -143,7 +143,7 @@ SCHEMAS: Mapping[str, Json] = {
             "device": nullable(ref("DeviceCode")),
             "browser_fault": {
                 **nullable(enum_of(BrowserFault)),
-                "description": "Why the sign-in page may not be in front of the person; null if it is.",
+                "description": "Why the sign-in page may not have opened; null if it has.",
             },
             "sign_in_error": nullable(ref("Problem")),
             "sign_in_warning": nullable(ref("Problem")),
@@ -195,16 +195,16 @@ SCHEMAS: Mapping[str, Json] = {
             **_ACCESS_FIELDS,
             "settings": {
                 "type": "object",
-                "description": "Text to be pasted, by client; `json` is for all others.",
+                "description": "Text to paste, by client; `json` is for all others.",
                 "additionalProperties": TEXT,
             },
         },
     ),
     "ClientAccessList": object_of(
-        "How programs on this machine reach workloads, without the texts.",
-        {"clients": array(object_of("One workload; `headers` holds its local key.", _ACCESS_FIELDS))},
+        "How clients on this machine reach workloads, without the texts to paste.",
+        {"clients": array(object_of("One workload; `headers` contains its local key.", _ACCESS_FIELDS))},
     ),
-    "Catalog": object_of("Servers of the catalog, those that fit best first.", {"servers": array(ref("KnownServer"))}),
+    "Catalog": object_of("Servers in the catalog, best match first.", {"servers": array(ref("KnownServer"))}),
     "KnownServer": object_of(
         "A well-known server. `source` is the page of its vendor that states the address.",
         {
@@ -214,12 +214,15 @@ SCHEMAS: Mapping[str, Json] = {
             "about": TEXT,
             "url": TEXT,
             "transport": {"enum": ["http", "sse"], "description": "http: streamable HTTP; sse: HTTP with SSE."},
-            "needs_client_id": {**FLAG, "description": "It registers no clients: add it with a `client_id` of yours."},
+            "needs_client_id": {
+                **FLAG,
+                "description": "It does not register clients: add it with a `client_id` of your own.",
+            },
             "client_from": {
                 **TEXT,
-                "description": "Where to create one, after “Create one”; empty where none is needed.",
+                "description": "Where to create one; completes “Create one …”. Empty if none is needed.",
             },
-            "notes": {**TEXT, "description": "What to know beforehand, in plain sentences; may be empty."},
+            "notes": {**TEXT, "description": "What to know before adding it, in plain sentences; may be empty."},
             "source": TEXT,
         },
     ),
@@ -235,15 +238,15 @@ SCHEMAS: Mapping[str, Json] = {
             "restart": TEXT,
             "workloads": array(
                 object_of(
-                    "What its file says of one workload; `entry` is the name there, or would be.",
+                    "The state of one workload in its file; `entry` is the name there, or the one it would get.",
                     {"name": NAME, "state": enum_of(State), "entry": TEXT},
                 )
             ),
-            "all": {**nullable(enum_of(State)), "description": "The same of the one entry over all workloads."},
+            "all": {**nullable(enum_of(State)), "description": "The state of the single entry for all workloads."},
         },
     ),
     "ClientChange": object_of(
-        "What was done. `message` says it, and what to restart; `kept` what was left alone, a sentence each.",
+        "What was done. `message` says what, and what to restart; `kept` lists what was left unchanged, a sentence each.",
         {"message": TEXT, "changed": FLAG, "kept": array(TEXT), "client": ref("Client")},
     ),
     "Unavailable": object_of(

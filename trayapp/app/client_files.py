@@ -64,7 +64,7 @@ class ClientFiles:
         return await self._run(lambda machine: connecting.rows(machine, wanted))
 
     async def connect(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
-        """Write entries for these workloads (`ALL`: one over all) into the client's file."""
+        """Write entries for these workloads (`ALL`: a single one for all) into the client's file."""
         accesses = await self._addresses.several([name for name in names if name != ALL])
         wanted = self._wanted(names, accesses or ())
         if isinstance(wanted, Problem):

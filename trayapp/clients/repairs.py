@@ -27,7 +27,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An entry that is not as it should be. `workload` is "" for the one over all."""
+    """An entry that is not as it should be. `workload` is "" for the single entry for all."""
 
     entry: str
     workload: str
