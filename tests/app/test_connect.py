@@ -154,6 +154,21 @@ def test_a_project_gets_no_key(program: Program, home: Path, tmp_path: Path) -> 
     assert ["stdio", "one"] == json.loads(text)["servers"]["one"]["args"][-2:]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a script")
+def test_a_project_names_the_program_as_others_have_it(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is found by its name, no path of this machine is in the file."""
+
+    script = tmp_path / "bin/amberlight"
+    script.parent.mkdir()
+    script.touch(0o755)
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert 0 == main(["connect", "vscode", "one", "--project", str(tmp_path / "p")])
+    entry = json.loads((tmp_path / "p/.vscode/mcp.json").read_text())["servers"]["one"]
+    assert ("amberlight", ["stdio", "one"]) == (entry["command"], entry["args"])
+
+
 def test_the_overview(program: Program, home: Path, capsys: Capture) -> None:
     """Which client has what, and what is stale."""
 
