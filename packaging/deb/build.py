@@ -56,9 +56,9 @@ Section: net
 Priority: optional
 Description: keeps OAuth logins alive from the tray
  Amberlight keeps the logins of remote MCP servers, APIs and anything else
- behind an OAuth server signed in. It tells "cannot refresh now" (amber, recovers
- on its own) from "the login is really gone" (red, one click fixes it), and
- never loses a login that its server still honours.
+ behind an OAuth server signed in. It tells "cannot refresh now" (amber,
+ recovers on its own) from "the login is really gone" (red, one click fixes
+ it), and never loses a login that its server still honours.
 """
 
 
