@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aiohttp import web
 
 from trayapp.api.controls import Control
-from trayapp.clients.connecting import ALL, Change, Row
-from trayapp.clients.pasted import texts
-from trayapp.clients.table import BY_NAME, Client
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem
 from trayapp.core.public import Json
 from trayapp.core.snapshot import WorkloadView
 from trayapp.server.replies import PAGE, Refusal, json_reply, read_object
+
+if TYPE_CHECKING:
+    from trayapp.clients.connecting import Change, Row
+    from trayapp.clients.table import Client
 
 T = TypeVar("T")
 
@@ -90,6 +91,8 @@ class ClientsApi:
 
     def _workloads(self, body: Json) -> list[str]:
         """Names of workloads, with `ALL` if the single entry for all is meant."""
+        from trayapp.clients.connecting import ALL
+
         if body.get("all") is True:
             return [ALL] if body.get("names") is None else [*self._names(body["names"]), ALL]
         return self._names(body.get("names"))
@@ -107,6 +110,8 @@ class ClientsApi:
 
 
 def _client(request: web.Request) -> Client:
+    from trayapp.clients.table import BY_NAME
+
     client = BY_NAME.get(request.match_info["client"])
     if client is None:
         raise Refusal(404, "unknown_client", "There is no client of this name.")
@@ -120,6 +125,8 @@ def _done(result: T | Problem) -> T:
 
 
 def _row_json(row: Row) -> Json:
+    from trayapp.clients.connecting import ALL
+
     found, client = row.found, row.found.client
     states = {each.workload: each for each in row.connections}
     together = states.pop(ALL, None)
@@ -147,6 +154,8 @@ def _settings(access: ClientAccess | None) -> web.Response:
     """How a client reaches the proxy, with the text to paste for each known client."""
     if access is None:
         raise _no_proxy()
+    from trayapp.clients.pasted import texts
+
     return json_reply({**_access_json(access), "settings": texts(access)})
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from trayapp.clients.connecting import Change, Row
-from trayapp.clients.table import Client
 from trayapp.core import metrics
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import AccessToken, Problem, Secret, Spec
 from trayapp.core.presentation import Action
 from trayapp.core.snapshot import Snapshot, Unavailable
+
+if TYPE_CHECKING:  # the app loads these when somebody looks at the clients: 1 MB
+    from trayapp.clients.connecting import Change, Row
+    from trayapp.clients.table import Client
 
 
 @dataclass(frozen=True, slots=True)

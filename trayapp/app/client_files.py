@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from trayapp.app.client_addresses import ClientAddresses
-from trayapp.clients import connecting
-from trayapp.clients.changes import Changes
-from trayapp.clients.connecting import ALL, Change, Row, Wanted, own_access
-from trayapp.clients.edits import EditError
-from trayapp.clients.files import FileError
-from trayapp.clients.places import Machine
-from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Problem, Spec
 from trayapp.system.worker import ClosedError, HangingError, Worker
+
+if TYPE_CHECKING:  # 1 MB, and most of the time nobody looks at the clients
+    from trayapp.clients.changes import Changes
+    from trayapp.clients.connecting import Change, Row, Wanted
+    from trayapp.clients.places import Machine
+    from trayapp.clients.table import Client
 
 LIMIT = 20.0  # s for all of one request; a healthy disk takes a tenth of a second
 
@@ -51,13 +50,15 @@ class ClientFiles:
         engine: Workloads,
     ) -> None:
         self._machine = machine
-        self._changes = Changes(state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
+        self._state_dir = state_dir
         self._addresses = addresses
         self._engine = engine
         self._worker = Worker("clients", LIMIT)
 
     async def survey(self) -> list[Row] | Problem:
         """Each client of the table, with what it has of each workload."""
+        from trayapp.clients import connecting
+
         wanted = self._wanted(())
         if isinstance(wanted, Problem):
             return wanted
@@ -65,6 +66,9 @@ class ClientFiles:
 
     async def connect(self, client: Client, names: Sequence[str], *, replace: bool) -> Change | Problem:
         """Write entries for these workloads (`ALL`: a single one for all) into the client's file."""
+        from trayapp.clients import connecting
+        from trayapp.clients.connecting import ALL
+
         accesses = await self._addresses.several([name for name in names if name != ALL])
         wanted = self._wanted(names, accesses or ())
         if isinstance(wanted, Problem):
@@ -72,18 +76,27 @@ class ClientFiles:
         if not self._addresses.lasting():
             return Problem("not_lasting", connecting.not_lasting_text(wanted.accesses[ALL].url))
         return await self._run(
-            lambda machine: connecting.connect(machine, self._changes, client, wanted, replace=replace)
+            lambda machine: connecting.connect(machine, self._changes(), client, wanted, replace=replace)
         )
 
     async def disconnect(self, client: Client, names: Sequence[str]) -> Change | Problem:
         """Take our entries for these workloads out of the client's file."""
+        from trayapp.clients import connecting
+
         wanted = self._wanted(names)
         if isinstance(wanted, Problem):
             return wanted
-        return await self._run(lambda machine: connecting.disconnect(machine, self._changes, client, wanted))
+        return await self._run(lambda machine: connecting.disconnect(machine, self._changes(), client, wanted))
+
+    def _changes(self) -> Changes:
+        from trayapp.clients.changes import Changes
+
+        return Changes(self._state_dir, lambda: f"{datetime.now():%Y-%m-%d}")
 
     def _wanted(self, names: Sequence[str], known: Iterable[ClientAccess] = ()) -> Wanted | Problem:
         """With `known`, whose transport has been found out; that of the others doesn't matter here."""
+        from trayapp.clients.connecting import ALL, Wanted, own_access
+
         together = self._addresses.aggregate()
         found = None if together is None else self._addresses.all_known(sorted(self._engine.workloads))
         if together is None or found is None:
@@ -97,6 +110,9 @@ class ClientFiles:
         machine = self._machine
         if machine is None:
             return NOT_HERE
+        from trayapp.clients.edits import EditError
+        from trayapp.clients.files import FileError
+
         try:
             return await self._worker.run(lambda: job(machine()))
         except (FileError, EditError) as error:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trayapp.api.controls import RejectedWorkload
 from trayapp.app import add_workload
 from trayapp.app.client_files import ClientFiles
-from trayapp.clients.connecting import Change, Row
-from trayapp.clients.table import Client
 from trayapp.config.paths import Paths
 from trayapp.core.checks import Report
 from trayapp.core.client_settings import ClientAccess
@@ -23,6 +21,10 @@ from trayapp.engine.engine import Engine
 
 FORGET_LIMIT = 30.0  # s to wait for a removal; revoking takes at most 10
 FORGET_POLL = 0.2  # s between two checks whether the workload is gone
+
+if TYPE_CHECKING:
+    from trayapp.clients.connecting import Change, Row
+    from trayapp.clients.table import Client
 
 
 class SignInRecords(Protocol):

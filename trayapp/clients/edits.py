@@ -47,21 +47,30 @@ def _servers(client: Client, data: Any) -> dict[str, Any]:
     return {str(name): each for name, each in found.items()}
 
 
+def fresh(client: Client, name: str, entry: Mapping[str, Any]) -> str:
+    """A new file with nothing but this entry. There is nothing else in it that could change, so it isn't read again."""
+    return _put(client, "", name, entry) or ""
+
+
 def put(client: Client, text: str, name: str, entry: Mapping[str, Any]) -> str:
     """The text with this entry under this name, the last one or in the place of the one before. Raises `EditError`."""
     data = _load(client, text)
     before = _servers(client, data)
     mark, plain = _split(text)
-    match client.syntax:
-        case Syntax.JSON:
-            made = json_edit.put(plain, client.servers, name, entry)
-        case Syntax.TOML:
-            made = toml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
-        case _:
-            made = yaml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
+    made = _put(client, plain, name, entry)
     if made is None:
         raise EditError(f"{_named(client)} is written in a form that Amberlight can't add to; edit it by hand")
     return _proved(client, data, mark + made, {**before, name: dict(entry)})
+
+
+def _put(client: Client, plain: str, name: str, entry: Mapping[str, Any]) -> str | None:
+    match client.syntax:
+        case Syntax.JSON:
+            return json_edit.put(plain, client.servers, name, entry)
+        case Syntax.TOML:
+            return toml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
+        case _:
+            return yaml_edit.put(plain, client.servers[0], name, entry, listed=client.listed)
 
 
 def drop(client: Client, text: str, name: str, *, prune: bool = False) -> str:

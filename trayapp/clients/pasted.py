@@ -16,7 +16,7 @@ PLAIN = "json"  # for every other program: name, type, URL and headers, without 
 def pasted(client: Client, access: ClientAccess) -> str:
     """What a new file of this client would hold. Contains the local key, but where the client starts our command."""
     own = own_access(access)
-    made = edits.put(client, "", access.name, entries.entry(client, own, entries.transport_for(client, own)))
+    made = edits.fresh(client, access.name, entries.entry(client, own, entries.transport_for(client, own)))
     return made.rstrip("\n")
 
 

@@ -38,6 +38,8 @@ def compose(text: str) -> Any:
 
 def _read(text: str) -> tuple[Any, Any]:
     """The root node, and the reader that has read it: reading is what takes time."""
+    if not text.strip():
+        return None, None
     from ruamel.yaml import YAML
     from ruamel.yaml.tokens import AliasToken
 
