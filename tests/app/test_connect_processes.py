@@ -8,7 +8,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "Jürgen's höme"
-    config = home / ".config/amberlight/config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text("".join(f'[workloads.{name}]\nurl = "https://{name}.example.com/mcp"\n' for name in NAMES))
-    (home / ".cursor").mkdir()
-    (home / ".cursor/mcp.json").write_bytes(BEFORE)
-    return home
+def home() -> Iterator[Path]:
+    """In a directory that others may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="amberlight-home-") as place:
+        Path(place).chmod(0o755)
+        home = Path(place) / "Jürgen's höme"
+        config = home / ".config/amberlight/config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text("".join(f'[workloads.{name}]\nurl = "https://{name}.example.com/mcp"\n' for name in NAMES))
+        (home / ".cursor").mkdir()
+        (home / ".cursor/mcp.json").write_bytes(BEFORE)
+        yield home
 
 
 def start(home: Path, *words: str, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
@@ -60,14 +64,18 @@ def as_nobody(home: Path) -> Sequence[str]:
     prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become somebody else")
-    for folder in (*home.parents[:3], home):
-        if folder.name.startswith("pytest-") or folder == home or folder.parent.name.startswith("pytest-"):
-            folder.chmod(0o755)
     for each in (home, *home.rglob("*")):
         os.chown(each, NOBODY, NOBODY)
-    tried = subprocess.run([*prefix, sys.executable, "-c", "import sys"], capture_output=True, check=False, cwd="/")
+    loaded = [
+        *prefix,
+        sys.executable,
+        "-c",
+        "import sys, trayapp; open(sys.argv[1]).close()",
+        str(home / ".cursor/mcp.json"),
+    ]
+    tried = subprocess.run(loaded, capture_output=True, check=False, cwd="/", env={"PYTHONPATH": str(ROOT)})
     if tried.returncode:
-        pytest.skip("this Python cannot be run by another user")
+        pytest.skip("another user can run neither this Python nor reach its temporary files")
     return prefix
 
 
