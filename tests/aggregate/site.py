@@ -177,7 +177,7 @@ async def until(holds: Callable[[], object], what: str = "", limit: float = LIMI
     """Wait until the condition holds."""
     end = time.monotonic() + limit
     while not holds():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"gave up waiting for {what}"
         await asyncio.sleep(0.01)
 
 

@@ -152,7 +152,7 @@ def test_a_command_with_another_runtime_directory_finds_the_app(process: Moved, 
 
 @pytest.mark.parametrize("runtime", ["missing", "theirs"])
 def test_an_app_without_a_usable_runtime_directory_runs(process: Moved, runtime: str) -> None:
-    """After `su` it is another user's, after a logout it is gone: commands from anywhere find the app all the same."""
+    """After `su` it is another user's, after a logout it is gone: commands from anywhere still find the app."""
 
     process.place = Path("state/amberlight/run")
     if runtime == "missing":

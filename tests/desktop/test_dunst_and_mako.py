@@ -58,7 +58,7 @@ class Daemon:
 
 
 class Dunst(Daemon):
-    """dunst lists the buttons in a menu program, here one that chooses by itself."""
+    """dunst lists the buttons in a menu program, here one that chooses without a person."""
 
     program = "dunst"
 

@@ -23,7 +23,7 @@ LOGIN = "/org/freedesktop/secrets/collection/login"
 
 @pytest.fixture
 def own_desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A desk for one test, whose keyring may be destroyed; the bus starts none by itself."""
+    """A desk for one test, whose keyring may be destroyed; the bus starts none."""
     require_desk()
     with Desk(keyring_password=None, panel=False, notifications=False) as desk:
         desk.keyring_password = "the first one"

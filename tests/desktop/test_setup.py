@@ -198,7 +198,7 @@ def test_a_refused_sign_in_leaves_the_rest(fresh: FreshHome, server: OAuthServer
 
 
 def test_a_server_that_is_down(fresh: FreshHome, workload: EchoWorkload) -> None:
-    """One sentence; Codex is connected all the same."""
+    """One sentence; Codex is still connected."""
 
     workload.down()
     with fresh.terminal("setup") as terminal:

@@ -67,7 +67,7 @@ asyncio.run(main())
 
 
 def test_a_process_without_descriptors() -> None:
-    """Clients wait, and are answered once a descriptor is free; their owner is known all the same."""
+    """Clients wait, and are answered once a descriptor is free; their owner is still known."""
 
     done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=30, check=False)
     assert 0 == done.returncode, done.stderr

@@ -501,7 +501,7 @@ async def test_a_running_process_keeps_the_file_that_it_wrote_later(tmp_path: Pa
 
 
 async def test_where_it_cannot_be_written_the_next_place_is_taken(tmp_path: Path) -> None:
-    """If none can be, there is a sentence about the first, and the server serves all the same."""
+    """If none can be, there is a sentence about the first, and the server still serves."""
 
     (tmp_path / "run").write_text("in the way")
     server = make(tmp_path / "run")

@@ -175,5 +175,5 @@ class Client:
 def until(holds: Callable[[], object], what: str = "") -> None:
     end = time.monotonic() + LIMIT
     while not holds():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"gave up waiting for {what}"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The marker that says that the person chose *Quit*: nothing starts Amberlight by itself until the next login.
+"""The marker that says that the person chose *Quit*: nothing starts Amberlight automatically until the next login.
 
 It lies in the runtime directory, which on Linux ends with the login, and names the login (`system/login_session.py`).
 """

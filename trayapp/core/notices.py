@@ -94,7 +94,7 @@ def _unopened_pages(
 
 
 def _page_notice(name: str, fault: BrowserFault) -> Notice:
-    """The way on without a browser that opens by itself. The address itself is not shown: it is long."""
+    """The way on where no browser opens. The address itself is not shown: it is long."""
     copy = (("Copy address", Action(Verb.COPY_SIGN_IN, name)),)
     if fault is BrowserFault.NOT_OPENED:
         body = "Copy the sign-in address and open it in any browser on this machine."

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class _Found:
-    """What this process found by itself and put into its environment, and when systemd may be asked again."""
+    """What this process found and put into its environment, and when systemd may be asked again."""
 
     address = ""
     ask_at = 0.0  # monotonic seconds
