@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trayapp.clients.connections import comparable_url
 from trayapp.config.settings import NAME
 from trayapp.core.model import Spec
 from trayapp.importers.entries import (
     ImportableEntry,
     SkippedEntry,
     assign_names,
-    comparable_url,
     make_entry,
     unused,
     workload_name,

@@ -47,7 +47,7 @@ WORDS: Mapping[State, str] = {
 
 def connect(arguments: argparse.Namespace, paths: Paths) -> int:
     """Without a client, show what is connected. Otherwise write the entries; exit code 0 if all of them are there now."""
-    machine = this_machine()
+    machine = Machine.this()
     if arguments.client is None:
         return _overview(arguments, paths, machine)
     client = BY_NAME[arguments.client]
@@ -82,7 +82,7 @@ def connect(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def disconnect(arguments: argparse.Namespace, paths: Paths) -> int:
     """Remove our entries: from one client or from all, for some workloads or for all."""
-    machine = this_machine()
+    machine = Machine.this()
     clients = TABLE if arguments.client is None else (BY_NAME[arguments.client],)
     wanted = (
         None if not arguments.names and not arguments.all else {*arguments.names, *([ALL] if arguments.all else [])}
@@ -122,11 +122,6 @@ def connect_names(
 
 
 # --- shared with other commands --------------------------------------------------------------------------------------
-
-
-def this_machine() -> Machine:
-    """This machine, for the table of clients."""
-    return Machine.this()
 
 
 def access_of(paths: Paths, name: str, *, stdio: bool = False, lasting: bool = True) -> Access | None:
@@ -258,7 +253,7 @@ def _write(
     done = clean(connecting.connected_text(client, names, _short(found.file)))
     code = _apply(arguments, paths, found, connecting.put_all(client, targets, stdio=stdio), done)
     if code == OK and not arguments.dry_run:
-        refusals.forget(this_machine(), client, targets)
+        refusals.forget(Machine.this(), client, targets)
     return code
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
-from trayapp.cli.connect import connect_names, this_machine
+from trayapp.cli.connect import connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
 from trayapp.cli.output import Style, clean, print_error, print_line
 from trayapp.clients import files
 from trayapp.clients.connecting import not_lasting_text
 from trayapp.clients.jsonc import JsonError
+from trayapp.clients.places import Machine
 from trayapp.clients.survey import look
 from trayapp.clients.table import BY_NAME, Syntax
 from trayapp.config import editor
@@ -52,11 +53,10 @@ def run(arguments: argparse.Namespace, paths: Paths) -> int:
 
 def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
     folder = toolhive.folder(sys.platform, os.environ, Path.home())
-    found = within(folder, lambda: sorted(folder.glob("*.json")))
-    if not found:
+    read = toolhive_entries(folder)
+    if not read:
         print_error(f"amberlight: no ToolHive workloads found in {folder}")
         return FAILED
-    read = [_run_config(file) for file in found]
     entries = assign_names(
         (each for each in read if isinstance(each, ImportableEntry)), editor.limited_load(paths).workloads
     )
@@ -66,6 +66,11 @@ def _toolhive(arguments: argparse.Namespace, paths: Paths) -> int:
         print_line(f"\n{LOGINS_STAY}")
     code, _ = _add_chosen(arguments, paths, entries)
     return code
+
+
+def toolhive_entries(folder: Path) -> list[ImportableEntry | SkippedEntry | None]:
+    """What ToolHive's folder holds; None for each program on this machine. Raises `OSError`."""
+    return [_run_config(file) for file in within(folder, lambda: sorted(folder.glob("*.json")))]
 
 
 def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
@@ -78,7 +83,7 @@ def _run_config(file: Path) -> ImportableEntry | SkippedEntry | None:
 def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
     """Import from a client of the table; its file is found on its own."""
     client = BY_NAME[arguments.client]
-    found = look(this_machine(), client)
+    found = look(Machine.this(), client)
     if found.problem:
         raise files.FileError(found.problem)
     if client.syntax is Syntax.JSON and found.file.exists():
@@ -91,7 +96,7 @@ def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
     if code != OK or not names or arguments.keep_file:
         return code
     if arguments.dry_run:
-        print_line(f"Would connect {_joined(sorted(names))} to {client.title}.")
+        print_line(f"Would connect {joined(sorted(names))} to {client.title}.")
         return OK
     try:
         ApiClient.of(paths)
@@ -100,7 +105,7 @@ def _from_client(arguments: argparse.Namespace, paths: Paths) -> int:
             f"To connect {client.title}, start Amberlight: amberlight run\nThen: amberlight connect {client.name}"
         )
         return OK
-    if _chosen(arguments, [client.title], lambda title: f"\nConnect {title} to {_joined(sorted(names))}?"):
+    if _chosen(arguments, [client.title], lambda title: f"\nConnect {title} to {joined(sorted(names))}?"):
         return connect_names(paths, client, sorted(names), replace=True)
     return OK
 
@@ -181,7 +186,7 @@ def _add_chosen(
     present = {each.name for each in entries if each.already_configured} & editor.limited_load(paths).workloads.keys()
     new = [each for each in entries if not each.already_configured]
     if arguments.dry_run:
-        print_line("\n" + (f"Would add: {_joined(each.name for each in new)}." if new else "Nothing new to add."))
+        print_line("\n" + (f"Would add: {joined(each.name for each in new)}." if new else "Nothing new to add."))
         return OK, present | {each.name for each in new}
     if not new:
         print_line("\nNothing new to add.")
@@ -216,7 +221,7 @@ def _add(paths: Paths, entries: Sequence[ImportableEntry]) -> tuple[int, set[str
     if not added:
         print_line("Nothing was added.")
         return code, added
-    print_line(f"Added {_joined(sorted(added))} to {paths.config_file}.")
+    print_line(f"Added {joined(sorted(added))} to {paths.config_file}.")
     try:
         answer = ApiClient.of(paths).reload()
     except NotRunningError:
@@ -251,7 +256,7 @@ def _point_at_proxy(
     file_name = clean(contents.file)
     names = list(dict.fromkeys(name for name, _ in servers))
     if arguments.dry_run:
-        print_line(f"Would point {_joined(names)} in {file_name} to Amberlight and keep a backup.")
+        print_line(f"Would point {joined(names)} in {file_name} to Amberlight and keep a backup.")
         return OK
     try:
         client = ApiClient.of(paths)
@@ -284,7 +289,7 @@ def _point_at_proxy(
         return FAILED
     has_keys = any(target.headers for target in targets)
     backup = files.replace(contents, text, f"{datetime.now():%Y-%m-%d}", private=has_keys)
-    print_line(f"Pointed {_joined(target.server.name for target in targets)} to Amberlight.\nBackup: {backup}")
+    print_line(f"Pointed {joined(target.server.name for target in targets)} to Amberlight.\nBackup: {backup}")
     print_line("Restart its client, or have it reload its servers.")
     if has_keys:
         _tell_of_keys(contents.file, open_to_others)
@@ -346,7 +351,7 @@ def _chosen(
         return None
     if len(names) == 1:
         return names if _ask(f"{question(names[0])} [y/N] ") in ("y", "yes") else ()
-    answer = _ask(f"{question(_joined(names))} [y]es, [n]o, [e]ach: ")
+    answer = _ask(f"{question(joined(names))} [y]es, [n]o, [e]ach: ")
     if answer in ("e", "each"):
         return [name for name in names if _ask(f"  {name}? [y/N] ") in ("y", "yes")]
     return names if answer in ("y", "yes") else ()
@@ -356,9 +361,3 @@ def _ask(question: str) -> str:
     sys.stdout.write(question)
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower()
-
-
-def _joined(names: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c"."""
-    each = [clean(name) for name in names]
-    return " and ".join([", ".join(each[:-1]), each[-1]]) if len(each) > 1 else "".join(each)

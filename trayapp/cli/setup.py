@@ -19,7 +19,7 @@ from trayapp.autostart import AutostartError, Kind, login_command, native
 from trayapp.cli.add_command import take_out
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, OK, USAGE
-from trayapp.cli.connect import access_of, connect_names, joined, this_machine
+from trayapp.cli.connect import access_of, connect_names, joined
 from trayapp.cli.errors import refuse_missing_file
 from trayapp.cli.log_tail import last_lines
 from trayapp.cli.output import Style, clean, print_error, print_line
@@ -55,7 +55,7 @@ def setup(arguments: argparse.Namespace, paths: Paths) -> int:
     try:
         private_directory(paths.state_dir)
         with instance_lock(paths.state_dir / "setup.lock"):
-            return _Setup(paths, this_machine(), Questions(agree=arguments.yes)).run()
+            return _Setup(paths, Machine.this(), Questions(agree=arguments.yes)).run()
     except AlreadyRunning:
         print_error("amberlight: setup is already running. Finish it in its terminal first.")
         return FAILED

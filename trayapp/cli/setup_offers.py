@@ -11,16 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trayapp.catalog.lookup import BY_NAME, near
+from trayapp.cli.import_command import toolhive_entries
 from trayapp.clients import files
+from trayapp.clients.connections import comparable_url
 from trayapp.clients.jsonc import JsonError
 from trayapp.clients.survey import Found
 from trayapp.clients.table import Syntax
 from trayapp.core.model import Spec
 from trayapp.importers import client_servers, mcp_json, toolhive
-from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names, comparable_url, make_entry
-from trayapp.system.plain_files import within
-
-RUN_CONFIG_MAX = 1 << 20  # bytes of one of ToolHive's run configurations
+from trayapp.importers.entries import ImportableEntry, SkippedEntry, assign_names, make_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +82,7 @@ def _importable(found: Found) -> Sequence[ImportableEntry]:
 
 def _toolhive() -> Sequence[ImportableEntry]:
     folder = toolhive.folder(sys.platform, os.environ, Path.home())
-    read = []
     try:
-        for file in within(folder, lambda: sorted(folder.glob("*.json"))):
-            try:
-                read.append(toolhive.read(file.stem, files.read(file, RUN_CONFIG_MAX).text))
-            except files.FileError:
-                continue
+        return [each for each in toolhive_entries(folder) if isinstance(each, ImportableEntry)]
     except OSError:
         return ()
-    return [each for each in read if isinstance(each, ImportableEntry)]

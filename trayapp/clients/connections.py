@@ -45,19 +45,19 @@ def connections(
 ) -> list[Connection]:
     """The same for several workloads, each entry looked at once: there may be thousands of both."""
     ours: dict[str, list[Seen]] = {}
-    direct: dict[tuple[str, ...], Seen] = {}
+    direct: dict[str, Seen] = {}
     for each in (seen(name, entry) for name, entry in entries.items()):
         if each.proxied is not None:
             ours.setdefault(each.proxied, []).append(each)
         elif each.url:
-            direct.setdefault(comparable(each.url), each)
+            direct.setdefault(comparable_url(each.url), each)
     found = []
     for workload, access in accesses.items():
         url = urls.get(workload, "")
         if through := ours.get(workload):
             best = min(through, key=lambda each: _ORDER.index(state_of(each, access)))
             found.append(Connection(workload, best.name, state_of(best, access)))
-        elif url and (past := direct.get(comparable(url))) is not None:
+        elif url and (past := direct.get(comparable_url(url))) is not None:
             found.append(Connection(workload, past.name, State.DIRECT))
         else:
             taken = access.name in entries
@@ -91,10 +91,12 @@ def is_variable(key: str | None) -> bool:
     return key is not None and re.search(r"[${]", key) is not None
 
 
-def comparable(url: str) -> tuple[str, ...]:
-    """The same for all addresses of one server: scheme and host in any case, with or without a slash at the end."""
+def comparable_url(url: str) -> str:
+    """A URL in the form in which two are compared: scheme and host in lower case, no slash at the end."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        return (url,)
-    return parts.scheme.lower(), parts.netloc.lower(), parts.path.rstrip("/"), parts.query
+        return url
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}" + (
+        f"?{parts.query}" if parts.query else ""
+    )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from trayapp.clients import edits
 from trayapp.clients.connecting import Edit
-from trayapp.clients.connections import STALE, comparable, is_variable, state_of
+from trayapp.clients.connections import STALE, comparable_url, is_variable, state_of
 from trayapp.clients.entries import ALL_NAME, ALL_URL, PROXY_URL, Access, Seen, seen
 from trayapp.clients.table import Client
 
@@ -36,13 +36,13 @@ class Finding:
 
 def findings(entries: Mapping[str, Any], accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Finding]:
     """Each entry with a fault. `accesses` are of every workload and of all at once, `urls` the servers' own addresses."""
-    direct: dict[tuple[str, ...], list[str]] = {}
+    direct: dict[str, list[str]] = {}
     for name, url in urls.items():
-        direct.setdefault(comparable(url), []).append(name)
+        direct.setdefault(comparable_url(url), []).append(name)
     found = []
     for each in (seen(name, entry) for name, entry in entries.items()):
         if each.proxied is None:
-            past = direct.get(comparable(each.url), ()) if each.url else ()
+            past = direct.get(comparable_url(each.url), ()) if each.url else ()
             found += [Finding(each.name, name, Fault.DIRECT) for name in past]
         elif (access := accesses.get(each.proxied)) is None:
             found.append(Finding(each.name, each.proxied, Fault.GONE))

@@ -5,7 +5,6 @@ Where the servers are written inline (`servers = []`) it is one more inline tabl
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,10 +13,9 @@ from typing import Any
 
 from trayapp.clients import flow
 from trayapp.config.toml_lines import Key, line_of_deep_key, statements
+from trayapp.config.toml_values import key_text, value_text
 
 PARTS_MAX = 50  # of a dotted key; Python's reader takes time by their square
-
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,10 @@ def put(text: str, servers: str, name: str, value: Mapping[str, Any], *, listed:
     end = "\r\n" if "\r\n" in text else "\n"
     inline = _inline(text, servers)
     if inline is not None:
-        made = _value(value) if listed else f"{_key(name)} = {_value(value)}"
+        made = value_text(value) if listed else f"{key_text(name)} = {value_text(value)}"
         return flow.put(text, inline, made, _index(text, servers, name, inline, listed=listed))
-    header = f"[[{_key(servers)}]]" if listed else f"[{_key(servers)}.{_key(name)}]"
-    made = end.join([header, *(f"{_key(key)} = {_value(each)}" for key, each in value.items())]) + end
+    header = f"[[{key_text(servers)}]]" if listed else f"[{key_text(servers)}.{key_text(name)}]"
+    made = end.join([header, *(f"{key_text(key)} = {value_text(each)}" for key, each in value.items())]) + end
     spans = list(_spans(text, servers, name, listed=listed))
     if spans:
         start, stop = spans[0]
@@ -149,16 +147,3 @@ def _cut(text: str, spans: list[tuple[int, int]]) -> str:
     for start, stop in sorted(spans, reverse=True):
         text = text[:start] + text[stop:]
     return text
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-
-
-def _value(value: Any) -> str:
-    """A value in TOML, whose strings may be written like JSON's, but for one character that JSON doesn't escape."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,7 +7,6 @@ file or the new one, and an invalid entry is never written.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trayapp.config.loader import Config, ConfigError, Paths, load, parse, read_file
+from trayapp.config.toml_values import value_text
 from trayapp.system.plain_files import within
 from trayapp.system.private_files import NotPrivateError, errors_name, private_directory, replace_file
 
@@ -118,20 +118,13 @@ def _appended(text: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     parts = [text, end if text and not text.endswith("\n") else ""]
     for name, keys in entries.items():
         parts += [end if any(parts) else "", f"[workloads.{name}]{end}"]
-        parts += [f"{key} = {_value(value)}{end}" for key, value in keys.items()]
+        parts += [f"{key} = {value_text(value)}{end}" for key, value in keys.items()]
     return "".join(parts)
 
 
 def _line_end(text: str) -> str:
     """How the lines of this text end; that of the first counts."""
     return "\r\n" if text[: text.find("\n") + 1].endswith("\r\n") else "\n"
-
-
-def _value(value: Any) -> str:
-    """A value in TOML, whose strings may be written like JSON's, but for one character that JSON doesn't escape."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_inline(text: str) -> bool:

@@ -195,8 +195,7 @@ class Engine:
 
     async def _pass(self) -> float:
         """One pass over everything; returns the seconds until the next one."""
-        change = self._adapters.watcher.poll(self.now())
-        if change is not None:
+        if (change := self._adapters.watcher.poll(self.now())) is not None:
             await self.system_changed(change)
         await self._run_due()
         now = self.now()

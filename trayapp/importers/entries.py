@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from trayapp.clients.connections import comparable_url
 from trayapp.config.settings import IN_WORKLOAD, NAME
 from trayapp.core.model import Spec
 
@@ -117,14 +118,3 @@ def unused(name: str, used: Set[str], next_numbers: dict[str, int]) -> str:
         number += 1
     next_numbers[name] = number
     return candidate
-
-
-def comparable_url(url: str) -> str:
-    """A URL in the form in which two are compared: scheme and host in lower case, no slash at the end."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}" + (
-        f"?{parts.query}" if parts.query else ""
-    )
