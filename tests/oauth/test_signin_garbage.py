@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -14,6 +15,7 @@ import pytest
 from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import auth_server
 from tests.server.test_connections import FLOOD
+from trayapp.oauth.callback import RedirectListener
 
 __all__ = ["quiet_log"]
 
@@ -194,3 +196,24 @@ async def test_a_client_that_resets_disturbs_nobody() -> None:
             await asyncio.sleep(0.01)
 
         assert await attempt.waits()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_that_is_being_accepted_at_the_end_is_closed(turns: int) -> None:
+    """However far that has come: a task that has not begun can't close it."""
+
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    sock.setblocking(False)
+    listener = RedirectListener(sock, "/x", lambda query: False)
+    await listener.start()
+    with socket.create_connection(("127.0.0.1", listener.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await listener.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        client.settimeout(2)
+        with contextlib.suppress(ConnectionError):
+            assert b"" == client.recv(1)

@@ -17,10 +17,12 @@ from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 
+from trayapp.server.acceptor import Acceptor, accept
 from trayapp.server.peers import Owner, Peers
 
 HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a long code has about 4 KiB
 HEADER_LIMIT = 10.0  # s to send them
+BACKLOG = 100
 CONNECTIONS_MAX = 64  # the oldest is dropped first, other users' before this one's: nobody can lock the browser out
 PAGE_LIMIT = 60.0  # s that the page waits for the exchange, which has a limit of its own
 
@@ -100,9 +102,10 @@ class RedirectListener:
         self.port = int(sock.getsockname()[1])
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
         self._listen_on_ipv6 = host == "localhost"
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Acceptor | asyncio.Server] = []
         self._tasks: dict[asyncio.Task[None], bool] = {}  # in order of arrival; whether it is this user's
         self._peers = Peers()
+        self._closed = False
         self._outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._page_served = asyncio.Event()
         self.redirected = False  # a browser has been sent to the clean address
@@ -110,23 +113,29 @@ class RedirectListener:
     async def start(self) -> None:
         """Listen. Raises OSError if another program has taken the port in the meantime."""
         try:
-            self._servers.append(await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_MAX))
+            self._sock.listen(BACKLOG)
+            self._servers.append(await accept(self._sock, self._protocol))
         except OSError:
             self._sock.close()
             self._peers.close()
             raise
         if self._listen_on_ipv6:
             with contextlib.suppress(OSError):  # no IPv6, or the port is taken there: IPv4 still answers
-                self._servers.append(await asyncio.start_server(self._connected, "::1", self.port, limit=HEAD_MAX))
+                sock = socket.create_server(("::1", self.port), family=socket.AF_INET6)
+                sock.setblocking(False)
+                self._servers.append(await accept(sock, self._protocol))
 
     async def close(self) -> None:
-        """End the attempt: afterwards nothing listens and no connection is open."""
-        for server in self._servers:
+        """End the attempt: afterwards nothing listens and no connection is open. May be called twice."""
+        self._closed = True
+        servers, self._servers = self._servers, []
+        for server in servers:
             server.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was being accepted is dropped
         self._peers.close()
         self._outcome.cancel()
         self._page_served.set()  # the page can't be requested any more
@@ -143,19 +152,32 @@ class RedirectListener:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._page_served.wait(), seconds)
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a stream's callback runs in a task
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=HEAD_MAX), self._accepted)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A new connection. It is known from here on, so that `close` misses none whose task has not begun."""
+        if self._closed:
+            writer.transport.abort()
+            return
         peer, own = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+        task = asyncio.create_task(self._connected(reader, writer), name="serve a redirect")
         self._tasks[task] = bool(peer and own) and self._peers.owner(peer[:2], own[:2])[0] is Owner.OWN
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del self._tasks[task]
+            writer.close()  # a task that is cancelled before it begins does nothing
+
+        task.add_done_callback(ended)
         if len(self._tasks) > CONNECTIONS_MAX:
             min(self._tasks, key=self._tasks.__getitem__).cancel()  # the first of the smallest
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Cancelled means that the attempt has ended or that a newer connection needed the room: a normal end here.
         with contextlib.suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
             try:
                 await self._serve(reader, writer)
             finally:
-                del self._tasks[task]
                 writer.close()
                 with contextlib.suppress(ConnectionError):
                     await writer.wait_closed()
