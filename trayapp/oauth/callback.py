@@ -131,12 +131,11 @@ class RedirectListener:
         servers, self._servers = self._servers, []
         for server in servers:
             server.close()
+        self._peers.close()  # before anything is awaited: this may be cancelled
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # what was being accepted is dropped
-        self._peers.close()
         self._outcome.cancel()
         self._page_served.set()  # the page can't be requested any more
 
