@@ -55,11 +55,16 @@ def stored_token(program: Program) -> str:
     return login.refresh_token.reveal() if login else ""
 
 
+def current_token(server: OAuthServer, grant: Grant) -> str:
+    token = server.current_refresh_token(grant.family)
+    assert token, "the login is alive"
+    return token
+
+
 def assert_survives(program: Program, server: OAuthServer, grant: Grant) -> None:
     """The login is in the new keyring, and the next run is green by it alone."""
-    current = server.current_refresh_token(grant.family) or ""
-    wait_for(lambda: stored_token(program) == current, "the login in the new keyring")
-    program.until_is("running", "ok")
+    program.until_is("running", "ok")  # if it has just been started, it refreshes
+    wait_for(lambda: stored_token(program) == current_token(server, grant), "the login in the new keyring")
     assert 0 == program.quit(), program.tail()
     with program:
         program.until_is("running", "ok")
