@@ -21,12 +21,39 @@ from tests.engine.engines import (
     virtual_engine,
     with_policy,
 )
-from trayapp.core.model import Login, Phase
+from trayapp.core.model import Login, Moment, Phase
 from trayapp.core.outcomes import Answer
 from trayapp.core.presentation import Verb
 from trayapp.engine import engine
 from trayapp.engine.ports import SystemChange
 from trayapp.oauthtest import Mode, OAuthServer
+
+
+class SlowClock(VirtualClock):
+    """Each look at it takes `step` seconds."""
+
+    step = 0.0
+
+    def now(self) -> Moment:
+        self.at += self.step
+        return super().now()
+
+
+@pytest.mark.parametrize("look", range(1, 6))
+async def test_what_falls_due_during_a_pass_is_not_left_for_the_next_poll(tmp_path: Path, look: int) -> None:
+    """On a busy machine a pass takes time, and an attempt may fall due between any two looks at the clock."""
+
+    clock, tokens = SlowClock(), Tokens(life=3600.0)
+    async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
+        assert 1 == tokens.asked
+        due = world.w().due
+        assert due is not None
+        clock.step = 1e-3
+        clock.at = due - (look - 0.5) * clock.step
+        world.engine.wake()
+        await clock.pass_time(0.5)
+        assert 2 == tokens.asked
+
 
 # --- limits ----------------------------------------------------------------------------------------------------------
 

@@ -197,9 +197,8 @@ class Engine:
         """One pass over everything; returns the seconds until the next one."""
         if (change := self._adapters.watcher.poll(self.now())) is not None:
             await self.system_changed(change)
-        await self._run_due()
-        now = self.now()
-        return min(self._until_next(now), self._publisher.publish_if_due(self.gate.reason(now.at) or "", now.awake))
+        seen, now = await self._run_due(), self.now()
+        return min(self._until_next(seen), self._publisher.publish_if_due(self.gate.reason(now.at) or "", now.awake))
 
     async def close(self) -> None:
         """End: nothing new begins; attempts in flight and their storing have `QUIT_LIMIT` seconds (M17)."""
@@ -296,8 +295,8 @@ class Engine:
                 await asyncio.sleep(0)
         self._mark_changed()
 
-    async def _run_due(self) -> None:
-        """Do what is due by time: views and deadlines, in slices, then `Go` in due order while there are slots (M11)."""
+    async def _run_due(self) -> Moment:
+        """Do what is due by time, in slices, then `Go` in due order while there are slots (M11). The moment of that."""
         now, changed = self.now(), 0
         for name in list(self.workloads):
             due, w = self._view_due.get(name), self.workloads.get(name)
@@ -316,10 +315,11 @@ class Engine:
         if not self._closing:
             for name in admitted(self._agenda.ready(self.workloads, self.gate, now.at), self.workloads):
                 self.apply(name, Go(now))
+        return now
 
-    def _until_next(self, now: Moment) -> float:
-        """Seconds until the next pass: the nearest deadline, but at most `MAX_SLEEP`."""
-        at = self._agenda.next_instant(self.workloads, self.gate, now.at, self._view_due.values())
+    def _until_next(self, seen: Moment) -> float:
+        """Seconds until the next pass: to the first deadline after `seen`, even if it has passed; at most `MAX_SLEEP`."""
+        now, at = self.now(), self._agenda.next_instant(self.workloads, self.gate, seen.at, self._view_due.values())
         restless = is_restless(self.workloads.values(), self.gate, now.at)
         limit = RESTLESS_SLEEP if restless and not self._adapters.watcher.announces_network else MAX_SLEEP
         return max(0.0, min(at - now.at, limit))
