@@ -183,11 +183,10 @@ pytest_retried() {
     cache=$(mktemp -d "$outputs/cache.XXXX")
     pytest -o cache_dir="$cache" "$@" || code=$?
     [ $code = 1 ] || return $code # 1: tests failed; anything else has nothing to do with load
-    failed=$("$VENV/bin/python" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' \
-        "$cache/v/cache/lastfailed") || return 1
+    failed=$(grep -c ': true' "$cache/v/cache/lastfailed") || return 1
     [ "$failed" -le 5 ] || return 1
     say "$failed failed; once more, by themselves:"
-    pytest -o cache_dir="$cache" --last-failed --last-failed-no-failures none "$@" -n 0 || return 1
+    pytest -o cache_dir="$cache" --last-failed --last-failed-no-failures none "$@" --cov-append -n 0 || return 1
     say "they passed by themselves. Each is either slow or not independent of the others: see the failures above."
 }
 
@@ -212,9 +211,8 @@ run_all() {
     beside lint lint
     # Simulated laptops: measuring their coverage would take minutes.
     beside simulation pytest -p no:cacheprovider -m slow
-    "$VENV/bin/python" -m coverage erase
     # shellcheck disable=SC2086 # two options
-    pytest_retried $measured --cov-append -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
+    pytest_retried $measured -n 2 -m "not (slow or alone or $OUTSIDE)" || bad=1
     joined lint || bad=1
     joined simulation || bad=1
     # A file at a time, as its tests share a desktop, and in the order of their names: the long ones do not come last.

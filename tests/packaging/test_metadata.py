@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
@@ -190,6 +192,72 @@ def test_a_command_fails_if_a_part_fails_and_only_then(tmp_path: Path, command: 
         part for part in PARTS[command] if not any(fnmatchcase(line, part) for line in invocations(done.stdout))
     ]
     assert [] == list((tmp_path / "left").iterdir())
+
+
+FLAKY = """
+import os
+from pathlib import Path
+
+def test_fails_once():
+    mark = Path(os.environ["MARK"])
+    seen = mark.exists()
+    mark.touch()
+    assert seen
+
+def test_fails_as_told():
+    assert os.environ["FAILS"] != "always"
+
+def test_passes():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "fails", "code"),
+    [(FLAKY, "once", 0), (FLAKY, "always", 1), ("def test_passes(): pass", "never", 0), ("import nowhere", "all", 1)],
+)
+def test_what_failed_beside_others_runs_once_more(tmp_path: Path, tests: str, fails: str, code: int) -> None:
+    """What fails twice fails the run; what passes the second time is reported."""
+
+    (tmp_path / "test_it.py").write_text(tests)
+    done = retried(tmp_path, fails)
+    assert code == done.returncode, done.stdout
+    assert (fails != "never") == ("failed; once more, by themselves:" in done.stderr)
+    assert (fails == "once") == ("they passed by themselves" in done.stderr)
+
+
+def test_many_failures_are_not_run_again(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("\n".join(f"def test_{n}(): assert 0" for n in range(6)))
+    done = retried(tmp_path, "six")
+    assert 1 == done.returncode
+    assert 1 == done.stdout.count("6 failed")
+    assert "" == done.stderr
+
+
+def retried(place: Path, fails: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests in `place` by the script's `pytest_retried`."""
+    script = (ROOT / "packaging/dev.sh").read_text()
+    parts = [
+        re.search(rf"^{name}\(\).*?(?:\}}$|^\}}$)", script, re.M | re.S) for name in ("say", "pytest", "pytest_retried")
+    ]
+    assert all(parts)
+    functions = "\n".join(part[0] for part in parts if part)
+    (place / "outputs").mkdir()
+    options = f"-q -W ignore --rootdir {place} -c {os.devnull} --dist loadfile -n 2 {place}"
+    return subprocess.run(
+        ["bash", "-euc", f"{functions}\npytest_retried {options} || exit $?"],
+        cwd=place,
+        env={
+            **os.environ,
+            "VENV": sys.prefix,
+            "outputs": str(place / "outputs"),
+            "MARK": str(place / "mark"),
+            "FAILS": fails,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_fast_takes_no_options(tmp_path: Path) -> None:
