@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import _sqlite3
+import asyncio
 import ctypes
 import logging
 import os
+import random
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +24,7 @@ from tests.vault.keyrings import CANARY, login
 from trayapp.core.messages import Note
 from trayapp.core.model import Problem, Saved, SignedOut
 from trayapp.engine.ports import Journal as JournalPort
-from trayapp.storage.journal import RETENTION, HistoryRow, Journal
+from trayapp.storage.journal import RETENTION, TOGETHER, HistoryRow, Journal
 
 WALL = 1_800_000_000.0
 PROBLEM = Problem("http", "a firewall page came instead of a token", http_status=403)
@@ -390,6 +394,123 @@ async def test_a_place_that_cannot_be_made_is_no_exception(open_journal: Open, t
     assert [] == await journal.history("gh", 0.0)
     await journal.note("gh", WALL, Note("phase"), "running", "ok")
     assert "is not a directory" in (await journal.status() or "")
+
+
+# --- many at once ----------------------------------------------------------------------------------------------------
+
+
+async def _statements(journal: Journal) -> list[str]:
+    """What SQLite executes from now on, filled in the journal's thread."""
+    found: list[str] = []
+    await journal.run(lambda db: db.set_trace_callback(found.append), None)
+    return found
+
+
+async def test_what_waits_together_is_one_transaction(open_journal: Open) -> None:
+    """A thousand workloads that start together wait for the disk a few times, and not four thousand times."""
+
+    journal = open_journal()
+    executed = await _statements(journal)
+    note = Note("status")
+    jobs = [
+        work
+        for n in range(1000)
+        for work in (
+            journal.note(f"w{n}", WALL, note, "starting", ""),
+            journal.load(f"w{n}"),
+            journal.save(f"w{n}", SAVED),
+        )
+    ]
+    await asyncio.gather(*jobs)
+    assert len(jobs) // TOGETHER + 2 >= executed.count("COMMIT")
+    assert executed.count("BEGIN IMMEDIATE") == executed.count("COMMIT")
+    assert [SAVED] * 1000 == await asyncio.gather(*(journal.load(f"w{n}") for n in range(1000)))
+
+
+async def test_reading_alone_takes_no_lock(open_journal: Open) -> None:
+    """While another process holds the file, the state of the workloads can be read."""
+
+    journal = open_journal()
+    await journal.save("gh", SAVED)
+    executed = await _statements(journal)
+    assert [SAVED] * 50 == await asyncio.gather(*(journal.load("gh") for _ in range(50)))
+    assert "BEGIN IMMEDIATE" not in executed
+
+
+def _random_job(journal: Journal, kind: int, name: str, number: int) -> Coroutine[Any, Any, object]:
+    jobs: list[Callable[[], Coroutine[Any, Any, object]]] = [
+        lambda: journal.load(name),
+        lambda: journal.save(name, replace(SAVED, lost_rotations=number)),
+        lambda: journal.intent(name, login(number), number, WALL),
+        lambda: journal.close_intent(name, login(number).fingerprint(), number),
+        lambda: journal.note(name, WALL, Note("phase"), "running", str(number)),
+        lambda: journal.history(name, 0.0),
+        lambda: journal.forget(name),
+    ]
+    return jobs[kind]()
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_together_is_the_same_as_one_after_another(open_journal: Open, tmp_path: Path, seed: int) -> None:
+    """Each sees what was asked for before it, and nothing that was asked for later."""
+
+    dice = random.Random(seed)
+    script = [(dice.randrange(7), dice.choice("abc"), dice.randrange(3)) for _ in range(120)]
+    together, apart = open_journal(), open_journal(tmp_path / "other" / "state.db")
+    expected = [await _random_job(apart, *step) for step in script]
+    assert expected == await asyncio.gather(*(_random_job(together, *step) for step in script))
+
+
+async def test_one_that_fails_takes_no_other_with_it(open_journal: Open) -> None:
+    """What SQLite cannot take raises for its caller alone; what came with it is on the disk, each of it once."""
+
+    journal = open_journal()
+    await journal.status()
+    notes = [journal.note("gh", WALL, Note("phase"), "running", str(n) if n != 5 else "\ud800") for n in range(10)]
+    broken = journal._write(("INSERT INTO workload (name, generation) VALUES (?, ?)", (None, 1)), ("nonsense", ()))
+    ended = await asyncio.gather(*notes, broken, journal.intent("gh", login(1), 1, WALL), return_exceptions=True)
+    assert [5] == [n for n, each in enumerate(ended) if isinstance(each, Exception)]
+    assert [False, True] == ended[-2:]
+    assert [str(n) for n in range(10) if n != 5] == [row.detail for row in await journal.history("gh", 0.0)]
+
+
+async def test_a_full_disk_takes_none_of_those_that_wait_together(
+    open_journal: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No intent among them is claimed that is not on the disk."""
+
+    journal = open_journal()
+    (pages,) = await journal.run(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
+    await journal.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"), None)
+    claimed = await asyncio.gather(*(journal.intent(f"w{n}" + "w" * 200, login(1), 1, WALL) for n in range(100)))
+    assert [False] * 100 == claimed
+    assert Saved() == await journal.load("w0" + "w" * 200)
+    assert await journal.intent("gh", login(1), 1, WALL)  # the connection is another one, and has no limit
+
+
+async def test_an_intent_is_on_the_disk_before_its_caller_hears_of_it(open_journal: Open, db: Path) -> None:
+    """Also where it shares a transaction: another connection sees it at that moment."""
+
+    journal = open_journal()
+    await journal.status()
+
+    async def one(number: int) -> bool:
+        assert await journal.intent(f"w{number}", login(1), 1, WALL)
+        return [(1,)] == _query(db, f"SELECT 1 FROM intent WHERE name = 'w{number}'")
+
+    assert all(await asyncio.gather(*(one(number) for number in range(50))))
+
+
+async def test_a_caller_that_goes_away_leaves_its_work_to_be_done(open_journal: Open) -> None:
+    """A cancelled attempt has begun to write; the others of its transaction are not concerned."""
+
+    journal = open_journal()
+    await journal.status()
+    tasks = [asyncio.create_task(journal.save(f"w{n}", SAVED)) for n in range(20)]
+    await asyncio.sleep(0)
+    tasks[7].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [SAVED] * 20 == await asyncio.gather(*(journal.load(f"w{n}") for n in range(20)))
 
 
 async def test_a_closed_journal_answers(open_journal: Open) -> None:

@@ -1,8 +1,9 @@
 """state.db: saved state, open intents, history and timeline, in SQLite. Losing it loses no login.
 
 Failures are logged, never raised. All access is in one thread, with write-ahead log and synchronous FULL: when `intent`
-returns True, it is on the disk. A damaged file is moved aside and a new one started. It holds no secret: fingerprints,
-times and texts only.
+returns True, it is on the disk. What waits together is written in one transaction, as the disk takes a millisecond or
+more for each: a thousand workloads that start together would otherwise wait for seconds. A damaged file is moved aside
+and a new one started. It holds no secret: fingerprints, times and texts only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +32,7 @@ VERSION = 2  # PRAGMA user_version
 RETENTION = 30 * 86400.0  # s of history
 PRUNE_EVERY = 86400.0  # s
 CACHE = 256  # KB of pages; SQLite's 2 MB would fill up with history that nobody reads
+TOGETHER = 500  # jobs of one transaction at most: about 10 ms
 BUSY_TIMEOUT = 2.0  # s to wait while another process, such as a backup, reads the file
 
 SCHEMA = (
@@ -68,6 +72,23 @@ class _DamagedError(Exception):
     """The file isn't a database of ours."""
 
 
+class _ApartError(Exception):
+    """A statement failed for reasons of its own, so those that came with it have to be executed without it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Work for the journal's thread and, later, its result. `joins`: it may share a transaction with its neighbours."""
+
+    work: Callable[[sqlite3.Connection], Any]
+    otherwise: Any
+    writes: bool
+    joins: bool
+    result: Any = None
+    error: Exception | None = None
+    done: bool = False
+
+
 class Journal:
     """state.db (`ports.Journal`). Opened at first use, in a thread of its own."""
 
@@ -75,13 +96,15 @@ class Journal:
         self._path = path
         self._now_wall = now_wall
         self._worker = Worker("journal")
+        self._jobs: deque[_Job] = deque()  # in their order, each with a turn of the worker
         self._db: sqlite3.Connection | None = None
         self._pruned_at: float | None = None
         self._fault = ""
 
     async def load(self, name: str) -> Saved:
         """The saved state and the open intent of a workload; empty if nothing can be read."""
-        return await self.run(lambda db: _load(db, name), Saved())
+        saved: Saved = await self._job(_Job(lambda db: _load(db, name), Saved(), writes=False, joins=True))
+        return saved
 
     async def intent(self, name: str, login: Login, attempt: int, wall: float) -> bool:
         """Record durably that this token is about to be sent; False if that failed (RULES.md section 4, step 2)."""
@@ -148,19 +171,63 @@ class Journal:
         """Execute all statements in one transaction; whether they are on the disk."""
 
         def work(db: sqlite3.Connection) -> bool:
-            with _Transaction(db):
-                for sql, values in statements:
-                    db.execute(sql, values)
+            for sql, values in statements:
+                db.execute(sql, values)
             return True
 
-        return await self.run(work, False, writes=True)
+        return bool(await self._job(_Job(work, False, writes=True, joins=True)))
 
     async def run(self, work: Callable[[sqlite3.Connection], T], otherwise: T, *, writes: bool = False) -> T:
         """Run `work` in the journal's thread; returns `otherwise` if the file can't be used."""
+        result: T = await self._job(_Job(work, otherwise, writes, joins=False))
+        return result
+
+    async def _job(self, job: _Job) -> Any:
+        self._jobs.append(job)
         try:
-            return await self._worker.run(lambda: self._guarded(work, otherwise, writes))
+            await self._worker.run(lambda: self._serve_until(job))
         except ClosedError:
-            return otherwise
+            with suppress(ValueError):
+                self._jobs.remove(job)
+            return job.otherwise
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _serve_until(self, job: _Job) -> None:
+        """Do the waiting jobs in their order until this one is done, which may already have been done with others."""
+        while not job.done:
+            batch = [self._jobs.popleft()]
+            while batch[0].joins and len(batch) < TOGETHER and self._jobs and self._jobs[0].joins:
+                batch.append(self._jobs.popleft())
+            try:
+                self._serve(batch)
+            except _ApartError:
+                for each in batch:
+                    self._serve([each])
+
+    def _serve(self, batch: Sequence[_Job]) -> None:
+        """Do these jobs, several in one transaction. Raises `_ApartError` if one of several must not be among them."""
+
+        def work(db: sqlite3.Connection) -> list[Any]:
+            try:
+                together = batch[0].joins and any(job.writes for job in batch)
+                with _Transaction(db) if together else nullcontext():
+                    return [job.work(db) for job in batch]
+            except Exception as error:
+                if len(batch) > 1 and not _is_of_the_file(error):
+                    raise _ApartError from error
+                raise
+
+        otherwise = [job.otherwise for job in batch]
+        try:
+            results = self._guarded(work, otherwise, any(job.writes for job in batch))
+        except _ApartError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
+            results, batch[0].error = otherwise, error
+        for job, result in zip(batch, results, strict=True):
+            job.result, job.done = result, True
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T], otherwise: T, writes: bool) -> T:
         try:
@@ -276,6 +343,11 @@ def _prepare(db: sqlite3.Connection) -> None:
             for statement in (*SCHEMA, *TIMELINE_SCHEMA) if fresh else TIMELINE_SCHEMA:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_of_the_file(error: Exception) -> bool:
+    """Whether file or disk are the reason, so that other statements fail as well."""
+    return _is_damage(error) or isinstance(error, sqlite3.OperationalError | OSError)
 
 
 def _is_damage(error: Exception) -> bool:
