@@ -160,6 +160,9 @@ EVENTS: dict[str, Maker] = {
     "network": lambda p, words: m.NetworkUp(p.now),
     "wake": lambda p, words: m.Woke(p.now),
     "sleep": lambda p, words: m.SleepSoon(p.now),
+    "unreachable": lambda p, words: m.Unreachable(
+        p.now, o.NotSent(_problem(words[0] if words else "dns")), p.now.at, p.jitter
+    ),
     "offline": lambda p, words: m.GateBlocked(p.now),
     "online": lambda p, words: m.GateUnblocked(p.now),
     "manual": lambda p, words: m.Manual(p.now),
@@ -255,6 +258,13 @@ def play_line(p: Player, text: str) -> tuple[m.Event, tuple[m.Effect, ...]]:
     event = EVENTS[words[0]](p, words[1:])
     p.w, effects = machine.step(p.w, event)
     return event, effects
+
+
+def played(p: Player, text: str) -> Player:
+    """Apply all events of `text`, which stand between semicolons."""
+    for event in text.split("; "):
+        play_line(p, event)
+    return p
 
 
 def player(policy: Policy | None = None, **saved: object) -> Player:

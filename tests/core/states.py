@@ -34,7 +34,7 @@ OFFLINE = gates.network(OPEN, 980.0, offline=True)
 JUST_OFFLINE = gates.network(OPEN, 995.0, offline=True)
 PORTAL = gates.network(OPEN, 980.0, offline=False, portal=True)
 ASLEEP = gates.sleep_soon(OPEN, 999.0)
-SETTLING = gates.woke(OPEN, 998.0)  # until 1001
+SETTLING = gates.woke(gates.with_settling_times(OPEN, 3.0, 15.0), 998.0)  # until 1001
 PAGE = Problem("http", "The server answered 403 with a web page: firewall, VPN or captive portal?", 403)
 NO = Problem("oauth", "The server no longer accepts this login (invalid_grant).", 400, "invalid_grant")
 

@@ -6,18 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import Player, play_line, player, reached
+from tests.core.history import play_line, played, player, reached
 from trayapp.core import deadlines, gate
 from trayapp.core.gate import Gate
 from trayapp.core.messages import CloseIntent, Save
 from trayapp.core.model import Phase, Policy, Series
-
-
-def played(p: Player, text: str) -> Player:
-    """Play all events of `text`."""
-    for event in text.split("; "):
-        play_line(p, event)
-    return p
 
 
 def test_a_wake_settles_even_when_the_attempt_of_an_offline_tick_is_long_due() -> None:
@@ -28,7 +21,7 @@ def test_a_wake_settles_even_when_the_attempt_of_an_offline_tick_is_long_due() -
     p.pass_time(7200.0, asleep=True)
     awake = gate.woke(shut, p.now.at)
 
-    assert p.now.at + 3.0 == deadlines.opens_at(p.w, awake)
+    assert p.now.at + gate.SETTLE == deadlines.opens_at(p.w, awake)
 
 
 def test_a_network_change_during_an_attempt_that_fails_starts_the_burst_after_it() -> None:
@@ -91,13 +84,13 @@ def test_a_long_grace_is_not_slept_through_by_the_tick(host: str, delays: list[f
 
 
 def test_a_retry_now_that_waits_through_a_wake_fails_into_the_burst() -> None:
-    """M8: *Retry now* leaves before DNS is back; the next try comes in two seconds, not at the next tick."""
+    """M8: *Retry now* leaves before DNS is back; the next try comes in a quarter of a second, not at the next tick."""
 
     p = played(reached(Phase.WAITING), "manual; wake; go; probe ok; not-sent dns")
 
     assert Series.BURST is p.w.series
     assert p.w.due is not None
-    assert 2.0 == p.w.due - p.now.at
+    assert 0.25 == p.w.due - p.now.at
 
 
 def test_a_retry_now_that_waits_through_a_wake_keeps_the_same_token_series() -> None:

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import SPEC, Player, aligned, play, play_line, player, reached
+from tests.core.history import SPEC, Player, aligned, play, play_line, played, player, reached
 from trayapp.core import deadlines, machine
 from trayapp.core.gate import Gate
 from trayapp.core.machine import saved
-from trayapp.core.messages import Store
+from trayapp.core.messages import Store, Unreachable
 from trayapp.core.model import Phase, Policy, Problem, Saved, SignedOut
+from trayapp.core.outcomes import NotSent
 
 
 def check(text: str, p: Player | None = None) -> Player:
@@ -175,7 +176,7 @@ def test_a_weekend_in_a_bag_never_turns_a_workload_red_on_monday() -> None:
         +259200 asleep wake -> waiting, due +0, burst/wake, long
         go                  -> refreshing:probe, long | probe #2
         probe ok            -> refreshing:sent, long | send #2 L1
-        not-sent            -> waiting, due +2, burst/wake, long | note attempt not_sent, close intent, save
+        not-sent            -> waiting, due +0.25, burst/wake, long | note attempt not_sent, close intent, save
     """,
         _long(),
     )
@@ -362,19 +363,19 @@ def test_without_grace_and_without_a_token_there_is_nothing_to_wait_for() -> Non
 
 
 def test_a_burst_follows_a_change_until_somebody_answers() -> None:
-    """M8: 0, 2, 5, 10, 20, 40 s; unanswered at its end it was the short retry."""
+    """M8: 0, 0.25, 0.5, 1, 2, 4, 8, 16, 32 s; unanswered at its end it was the short retry."""
 
     p = reached(Phase.WAITING)
     play_line(p, "network")
     delays = []
-    for _ in range(6):
+    for _ in range(9):
         play_line(p, "go")
         play_line(p, "probe ok")
         play_line(p, "not-sent")
         delays.append(p.w.due - p.now.at if p.w.due is not None else None)
         p.pass_time(delays[-1] or 0.0)
 
-    assert [2.0, 5.0, 10.0, 20.0, 40.0, 600.0] == delays
+    assert [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 600.0] == delays
 
 
 def test_a_busy_server_in_the_burst_gets_the_short_retry() -> None:
@@ -392,10 +393,10 @@ def test_a_busy_server_in_the_burst_gets_the_short_retry() -> None:
 
 
 def _at_the_last_try_of_the_burst() -> Player:
-    """Five tries of the burst were not sent, and the sixth is under way."""
+    """All tries of the burst but the last were not sent, and that one is under way."""
     p = reached(Phase.WAITING)
     play_line(p, "network")
-    for _ in range(5):
+    for _ in range(len(p.w.spec.policy.burst) - 1):
         for event in ("go", "probe ok", "not-sent"):
             play_line(p, event)
         assert p.w.due is not None
@@ -432,8 +433,8 @@ def test_a_gateway_error_at_the_end_of_the_burst_leads_to_the_short_retry() -> N
     check(
         """
         busy 502            -> waiting, due +2, again/short_retry, marked | note attempt server_busy, save
-        +2 go               -> refreshing:probe, marked | probe #7
-        probe ok            -> refreshing:sent, marked | send #7 L1
+        +2 go               -> refreshing:probe, marked | probe #10
+        probe ok            -> refreshing:sent, marked | send #10 L1
         busy 502            -> waiting, due +10, short_retry/short_retry, marked | note attempt server_busy, save
     """,
         _at_the_last_try_of_the_burst(),
@@ -1174,14 +1175,61 @@ def test_go_without_a_login_does_nothing() -> None:
     check("go -> waiting, due +0, due/start", p)
 
 
+def test_attempts_that_sent_nothing_do_not_use_up_the_automatic_ones() -> None:
+    """M8: a connection that fails costs no token, so the attempts of a whole burst count for nothing."""
+
+    p = _at_the_last_try_of_the_burst()
+    assert 1 == len(p.w.recent), "the one under way, which may yet be sent"
+    play_line(p, "not-sent")
+    assert not p.w.recent
+    for event in ("manual", "+1 go", "probe ok", "busy 503", "+2 go", "probe ok", "not-sent", "go", "probe ok"):
+        play_line(p, event)
+    assert [p.now.at] == list(p.w.recent)
+
+
+# --- no way to the server ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "line"),
+    [
+        ("network", "unreachable -> waiting, due +0.25, burst/network | save"),
+        ("network; unreachable", "unreachable -> waiting, due +0.5, burst/network | save"),
+        ("wake", "unreachable tls -> waiting, due +0.25, burst/wake | save"),
+        ("wake", "+3 unreachable tls -> waiting, due +60, portal/tick, long | note phase auth_retrying, save"),
+        ("go; probe ok; not-sent", "+9 unreachable -> waiting, due +1, short_retry/short_retry"),
+        ("go; probe ok; not-sent", "+10 unreachable -> waiting, due +15, short_retry/short_retry | save"),
+        ("manual", "unreachable -> waiting, due +0, due/manual"),
+        ("go; probe ok; ambiguous", "unreachable -> waiting, due +0, again/short_retry, marked"),
+        ("go; probe locked", "+60 unreachable -> waiting, due +0, due/start, keyring locked"),
+    ],
+)
+def test_what_another_workload_found_out_about_the_way_counts_here(before: str, line: str) -> None:
+    """M8: the burst moves one step, what was due is planned anew; a click and the rescue of a token stay as they are."""
+
+    check(line, played(reached(Phase.WAITING), before))
+
+
+def test_a_way_that_was_tried_on_the_network_before_says_nothing() -> None:
+    """M8: the burst of the new network is not shortened by what failed in the old one."""
+
+    p = played(reached(Phase.WAITING), "network")
+    began = p.now.at
+    p.pass_time(1.0)
+    play_line(p, "network")
+    before = p.w
+    after, effects = machine.step(p.w, Unreachable(p.now, NotSent(Problem("dns", "no")), began))
+    assert (before, ()) == (after, effects)
+
+
 def test_manual_attempts_do_not_use_up_the_automatic_ones() -> None:
     """M8: at most 15 automatic attempts in ten minutes."""
 
     p = player(Policy(automatic_attempts=2, initial_retry_interval=1.0))
     for event in ("loaded", "go", "probe ok", "not-sent", "manual", "+1 go", "probe ok", "not-sent"):
         play_line(p, event)
-    assert () == p.w.recent
-    for event in ("+2 go", "probe ok", "not-sent", "+3 go", "probe ok", "not-sent"):
+    assert not p.w.recent
+    for event in ("+2 go", "probe ok", "busy 503", "+3 go", "probe ok", "busy 503"):
         play_line(p, event)
 
     assert 2 == len(p.w.recent)
@@ -1196,7 +1244,7 @@ def test_ordinary_refreshes_do_not_count_towards_the_limit() -> None:
         for event in ("+24 go", "probe ok", "refreshed"):
             play_line(p, event)
 
-    assert () == p.w.recent
+    assert not p.w.recent
 
 
 def test_late_writes_and_readings_find_their_place() -> None:

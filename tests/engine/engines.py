@@ -240,7 +240,7 @@ async def running(
     )
     assert isinstance(adapters.watcher, Watcher)
     world = World(engine, adapters.keystore, adapters.journal, adapters.watcher, snapshots, opened, seen, browsers)
-    engine.configure(specs)
+    await engine.configure(specs)
     loop = asyncio.create_task(engine.run(), name="engine")
     try:
         yield world

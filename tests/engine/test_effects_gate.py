@@ -25,7 +25,7 @@ SLOW = 10.0  # s that the keyring takes
 async def test_news_during_a_slow_probe_holds_the_request_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, news: SystemChange, back: SystemChange | None
 ) -> None:
-    """Until the network has settled for three seconds, however long that takes."""
+    """Until the network has settled, here for three seconds, however long that takes."""
 
     clock, tokens = VirtualClock(), Tokens(life=3600.0)
     async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
@@ -34,6 +34,7 @@ async def test_news_during_a_slow_probe_holds_the_request_back(
             await clock.sleep(SLOW)
             return None
 
+        world.engine.set_settling_times(3.0, 15.0)
         await clock.pass_time(1.0)
         monkeypatch.setattr(world.keystore, "probe", probe)
         await clock.pass_time(DUE - 1.0 + SLOW - 0.5)

@@ -22,7 +22,7 @@ async def test_another_tick_interval_takes_effect_immediately(tmp_path: Path) ->
         async with one(server, tmp_path, slow) as world:
             await world.becomes("auth_retrying")
             asked = server.count("token")
-            world.engine.configure([spec_of(server, policy=quick)])
+            await world.engine.configure([spec_of(server, policy=quick)])
             world.do(Verb.RETRY)
             await world.until(lambda: server.count("token") >= asked + 3)
             assert "auth_retrying" == world.view().status
@@ -35,7 +35,7 @@ async def test_another_refresh_time_moves_the_next_refresh(tmp_path: Path) -> No
         async with one(server, tmp_path) as world:
             await world.green()
             earlier = with_policy(refresh_ahead_max=1000.0, refresh_ahead_fraction=0.95)
-            world.engine.configure([spec_of(server, policy=earlier)])
+            await world.engine.configure([spec_of(server, policy=earlier)])
             await world.until(lambda: server.count("token") == 2, limit=1.0)
             await world.green()
             held = await world.stored()
@@ -51,7 +51,7 @@ async def test_another_identity_waits_for_the_user(tmp_path: Path) -> None:
         async with one(server, tmp_path, login=login) as world:
             await world.green()
             changed = spec_of(other)
-            world.engine.configure([changed])
+            await world.engine.configure([changed])
             view = await world.becomes("error confirm_change")
             assert view.status_context
             asked = server.count("token")
@@ -64,7 +64,7 @@ async def test_another_identity_waits_for_the_user(tmp_path: Path) -> None:
             assert isinstance(caller, Unavailable)
             assert "config_error" == caller.error
 
-            world.engine.configure([spec_of(server)])
+            await world.engine.configure([spec_of(server)])
             await world.green()
 
 
@@ -87,7 +87,7 @@ async def test_an_identity_changed_during_an_attempt(tmp_path: Path) -> None:
         server.mode = Mode.SLOW
         async with one(server, tmp_path, with_policy(attempt_limit=3.0)) as world:
             await world.until(lambda: server.count("token") == 1)
-            world.engine.configure([spec_of(other)])
+            await world.engine.configure([spec_of(other)])
             await world.becomes("error confirm_change")
             held = await world.stored()
             assert held is not None
@@ -101,13 +101,13 @@ async def test_a_workload_that_the_file_no_longer_names_is_dropped(tmp_path: Pat
     with OAuthServer() as server:
         async with one(server, tmp_path) as world:
             await world.green()
-            world.engine.configure([])
+            await world.engine.configure([])
             assert {} == world.engine.workloads
             await world.until(lambda: not world.snapshots[-1][1].workloads)
             await world.quiet(0.05)
             assert await world.stored() is not None
             assert 0 == server.count("revoke")
-            world.engine.configure([spec_of(server)])
+            await world.engine.configure([spec_of(server)])
             await world.green()
             assert 2 == server.count("token")
 
@@ -119,17 +119,17 @@ async def test_a_workload_dropped_during_an_attempt(tmp_path: Path) -> None:
         server.mode = Mode.SLOW
         async with one(server, tmp_path, with_policy(attempt_limit=3.0)) as world:
             await world.until(lambda: server.count("token") == 1)
-            world.engine.configure([])
+            await world.engine.configure([])
             assert ["one"] == list(world.engine.workloads)
             await world.until(lambda: not world.engine.workloads)
             held = await world.stored()
             assert held is not None
             assert 2 == held.generation
 
-            world.engine.configure([spec_of(server, policy=with_policy(attempt_limit=3.0))])
+            await world.engine.configure([spec_of(server, policy=with_policy(attempt_limit=3.0))])
             await world.until(lambda: server.count("token") == 2)
-            world.engine.configure([])
-            world.engine.configure([spec_of(server, policy=with_policy(attempt_limit=3.0))])
+            await world.engine.configure([])
+            await world.engine.configure([spec_of(server, policy=with_policy(attempt_limit=3.0))])
             await world.until(lambda: server.count("token", outcome="ok") == 3)
             await world.green()
 
@@ -141,7 +141,7 @@ async def test_one_more_workload_in_the_file(tmp_path: Path) -> None:
         keystore = await keystore_with(*((name, login_of(server, name)) for name in ("one", "two")))
         async with running([spec_of(server)], tmp_path, keystore=keystore) as world:
             await world.green()
-            world.engine.configure([spec_of(server), spec_of(server, "two")])
+            await world.engine.configure([spec_of(server), spec_of(server, "two")])
             await world.green("two")
             assert 2 == server.count("token")
 
@@ -256,7 +256,7 @@ async def test_an_identity_that_is_changed_back_during_an_attempt(tmp_path: Path
         policy = with_policy(attempt_limit=3.0)
         async with one(server, tmp_path, policy) as world:
             await world.until(lambda: server.count("token") == 1)
-            world.engine.configure([spec_of(other, policy=policy)])
-            world.engine.configure([spec_of(server, policy=policy)])
+            await world.engine.configure([spec_of(other, policy=policy)])
+            await world.engine.configure([spec_of(server, policy=policy)])
             await world.green()
         assert "error" not in str(world.seen)

@@ -20,7 +20,7 @@ from trayapp.core.snapshot import Unavailable
 def remembers(world: World, name: str = "one") -> set[str]:
     """Where the engine and its parts still know the workload: attributes that hold it as a key, or as part of one."""
     engine = world.engine
-    parts = (engine, engine.effects, engine.callers, engine.sign_ins, engine._agenda, engine._publisher)
+    parts = (engine, engine.effects, engine.callers, engine.sign_ins, engine._agenda, engine._publisher, engine._roster)
     return {
         f"{type(part).__name__}.{attribute}"
         for part in parts
@@ -30,21 +30,21 @@ def remembers(world: World, name: str = "one") -> set[str]:
     }
 
 
-def configured(world: World, *names: str) -> None:
+async def configured(world: World, *names: str) -> None:
     """The configuration names these workloads now."""
-    world.engine.configure([world.w(name).spec for name in names])
+    await world.engine.configure([world.w(name).spec for name in names])
 
 
 async def removed(world: World, *others: str) -> None:
     """The command: the login is revoked and deleted, and then the file no longer names the workload."""
     world.do(Verb.REMOVE)
     await asyncio.sleep(0)  # a click is carried out by the loop's next turn
-    configured(world, *others)
+    await configured(world, *others)
 
 
 async def dropped(world: World, *others: str) -> None:
     """An editor: the file no longer names the workload."""
-    configured(world, *others)
+    await configured(world, *others)
 
 
 @pytest.mark.parametrize("leave", [removed, dropped])
@@ -147,7 +147,7 @@ async def test_a_candidate_does_not_outlive_its_workload(tmp_path: Path) -> None
         await removed(world)
         await settled()
         assert set() == remembers(world)
-        world.engine.configure([spec])
+        await world.engine.configure([spec])
         await settled()
 
         answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
@@ -170,7 +170,7 @@ async def test_a_refusal_does_not_outlive_its_workload(tmp_path: Path) -> None:
         spec = world.w().spec
         await dropped(world)
         await clock.pass_time(1.0)
-        world.engine.configure([spec])
+        await world.engine.configure([spec])
         await clock.pass_time(1.0)
         assert "stopped paused" == world.status()
         assert (set(), 0) == (world.engine.callers.refused, world.engine.callers.refusals.total())
@@ -194,7 +194,7 @@ async def test_named_again_while_its_removal_is_under_way(again: bool, tmp_path:
         await removed(world)
         await settled()
         assert ["one"] == list(world.engine.workloads)
-        world.engine.configure([spec] if again else [])
+        await world.engine.configure([spec] if again else [])
         await clock.pass_time(5.0)
         assert "removing" == world.view().status
 

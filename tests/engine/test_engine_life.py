@@ -267,6 +267,7 @@ async def test_the_gate_reason_changes_by_time_alone(tmp_path: Path) -> None:
 
     clock, tokens = VirtualClock(), Tokens()
     async with virtual_engine(["one"], tmp_path, clock, tokens) as world:
+        world.engine.set_settling_times(3.0, 15.0)
         await clock.pass_time(1.0)
         world.system_changes(SystemChange(network=True))
         await clock.pass_time(1.0)

@@ -297,7 +297,7 @@ async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
                 if removed:
                     world.do(Verb.REMOVE)
                 else:
-                    world.engine.configure([])
+                    await world.engine.configure([])
                 await world.until(lambda: "one" not in world.engine.workloads)
                 await world.quiet(0.05)
                 with pytest.raises(urllib.error.URLError):

@@ -151,21 +151,21 @@ async def test_a_login_for_an_earlier_configuration_is_not_used(tmp_path: Path) 
         moved = replace(spec, url="https://other.example", token_endpoint="https://other.example/token")
 
         await begin(world)
-        world.engine.configure([moved])
+        await world.engine.configure([moved])
         people.answers["one"].set_result(bobs(clock))
         await settled()
         assert "changed" == (world.view().auth.sign_in_error or Problem("", "")).kind
         assert "amberlight reauthorize one" in (world.view().auth.sign_in_error or Problem("", "")).summary
         assert (Phase.BROKEN, login) == (world.w().phase, world.w().login)
 
-        world.engine.configure([spec])
+        await world.engine.configure([spec])
         await clock.pass_time(5.0)
         world.engine.workloads["one"] = replace(world.w(), login=replace(login, subject="alice"))
         await begin(world)
         people.answers["one"].set_result(bobs(clock))
         await settled()
         assert "different_account" == (world.view().auth.sign_in_error or Problem("", "")).kind
-        world.engine.configure([moved])
+        await world.engine.configure([moved])
         answer = await world.engine.sign_ins.begin("one", browser=False, accept=True)
         assert isinstance(answer, Problem)
         assert "changed" == answer.kind
@@ -180,7 +180,7 @@ async def test_signing_in_confirms_a_changed_identity(tmp_path: Path) -> None:
             [spec_with(server)], tmp_path, keystore=await keystore_with(("one", alices(server)))
         ) as world:
             await world.green()
-            world.engine.configure([spec_with(other)])
+            await world.engine.configure([spec_with(other)])
             await world.becomes("error confirm_change")
             world.do(Verb.REAUTHORIZE)
             await world.green()

@@ -89,7 +89,7 @@ class Checks:
 
     def _not_too_often(self, truth: Truth, call: Call, policy: Policy) -> None:
         # A restart forgets earlier attempts: state.db keeps no instants of a clock that may start over.
-        mine = [c for c in truth.calls if c.run == call.run and c.trigger is not Trigger.MANUAL]
+        mine = [c for c in truth.calls if c.run == call.run and c.trigger is not Trigger.MANUAL and c.sent]
         if sum(call.t - c.t < policy.automatic_window for c in mine) >= AUTOMATIC + RESCUES + ORDINARY:
             self.broken(truth.name, "too often", "more automatic attempts in ten minutes than M8 allows")
         # A restart forgets Retry-After too.

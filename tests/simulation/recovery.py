@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.simulation.truth import Truth
     from tests.simulation.world import World
 
-SETTLE, SETTLE_MAX = 3.0, 15.0  # s; M10
 PROMISE = 10.0  # s of settled network
 LATE = 2.0  # s; the queue of M11 and the answer itself
 TICK = 660.0 + 35.0 + PROMISE  # s; M4 with its jitter, and an attempt that is in flight and will fail
@@ -131,7 +130,8 @@ class RecoveryDeadlines:
             return
         if t >= self.settles:
             self._restless = t
-        self.settles = min(t + SETTLE, self._restless + SETTLE_MAX)
+        gate = process.engine.gate
+        self.settles = min(t + gate.settle, self._restless + gate.settle_max)
         self._noticed_t = t
         self.world.say("", "the engine sees {}", seen)
         for name in self.good_since:
@@ -203,18 +203,21 @@ class RecoveryDeadlines:
         process = self.world.process
         assert process is not None
         w = process.engine.workloads[name]
-        if truth.flying is not None and truth.flying.t < good:
-            return t + 1.0  # an attempt that was in flight when the trouble ended is waited for (M11)
-        last = truth.calls[-1] if truth.calls else None
-        if last is not None and last.t < good <= (last.ended or t) and t <= (last.ended or t) + PROMISE + LATE:
-            return (last.ended or t) + PROMISE + LATE + 0.1
+        # An attempt that was in flight when the trouble ended is waited for (M11), also if it is another workload's of
+        # the same server, as its result counts here as well (M8).
+        neighbours = [each for each in self._truths.values() if each.server is truth.server]
+        if any(each.flying is not None and each.flying.t < good for each in neighbours):
+            return t + 1.0
+        for last in [each.calls[-1] for each in neighbours if each.calls]:
+            if last.t < good <= (last.ended or t) and t <= (last.ended or t) + PROMISE + LATE:
+                return (last.ended or t) + PROMISE + LATE + 0.1
         if truth.flying is not None and t - truth.flying.t < LATE + 36.0:
             return t + 1.0  # its server is slow
         if truth.asked_by == process.number and truth.not_before > t:
             return truth.not_before + PROMISE  # M12
         if truth.asked_by == process.number and t < truth.not_before + PROMISE:
             return truth.not_before + PROMISE
-        recent = [c.t for c in truth.calls if c.run == process.number and c.trigger is not Trigger.MANUAL]
+        recent = [c.t for c in truth.calls if c.run == process.number and c.trigger is not Trigger.MANUAL and c.sent]
         if len(recent) >= 15 and t < recent[-15] + 600.0 + PROMISE:
             return recent[-15] + 600.0 + PROMISE + 0.1  # M8's limit of attempts
         failed = self._failed_t.get(name, float("-inf"))

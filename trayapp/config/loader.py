@@ -61,8 +61,8 @@ class Settings:
     log_level: str = "info"
     muted: bool = False
     allowed_users: tuple[int, ...] = ()  # ids of users who may connect to the loopback server besides this one
-    settle: float = 3.0
-    settle_max: float = 15.0
+    settle: float = 0.25
+    settle_max: float = 2.0
     policy: Policy = field(default=Policy(), repr=False)  # of workloads without keys of their own
 
 

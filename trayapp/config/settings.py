@@ -237,8 +237,8 @@ _APP = (
     Setting("log_level", log_level, "how much the log says: debug, info, warning or error", "info"),
     Setting("muted", flag, "show no notifications", False),
     Setting("allowed_users", users, "other users of this machine who may connect with a local key (Linux)", ()),
-    Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 3.0),
-    Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 15.0),
+    Setting("settle", duration_or_zero, "quiet time after a network change or a wake before anything is sent", 0.25),
+    Setting("settle_max", duration_or_zero, "longest wait for that quiet when the network never rests", 2.0),
 )
 
 _WORKLOAD = (

@@ -26,6 +26,7 @@ from trayapp.core.messages import (
     Save,
     Send,
     Time,
+    Unreachable,
 )
 from trayapp.core.model import (
     AccessToken,
@@ -92,7 +93,7 @@ def send(w: Workload, e: ProbeOk) -> Result:
     recent = w.recent
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
     if hurried and attempt.trigger is not Trigger.MANUAL:  # M8: ordinary refreshes of short-lived tokens don't count
-        recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]
+        recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]  # until it proves `not_sent`
     deadline = e.now.at + policy.attempt_limit + DEADLINE_MARGIN
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(
@@ -220,7 +221,8 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     was_marked = w.maybe_spent
     doubtful = not settled
     effects: tuple[Effect, ...] = ()
-    w = replace(w, last_error=outcome.problem)
+    if isinstance(outcome, NotSent):
+        w = replace(w, recent=tuple(at for at in w.recent if at != attempt.began.at))
     if isinstance(outcome, ServerBusy):
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
         w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)
@@ -231,8 +233,17 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     w = replace(w, maybe_spent=was_marked or doubtful, marked_at=marked_at)
     if settled and not was_marked and not effects:
         effects = (CloseIntent(e.fingerprint),)
+    w, notes = _planned(w, outcome, e.now, e.jitter, attempt.trigger)
+    w, ending = run_deferred(w, e.now)
+    return w, (*effects, *notes, Save(), *ending)
+
+
+def _planned(
+    w: Workload, outcome: NotSent | Ambiguous | ServerBusy, now: Moment, jitter: float, trigger: Trigger
+) -> Result:
+    """The workload with its next attempt planned, and a note if the long phase begins here."""
     began_long = not (w.failing and w.failing.exhausted)
-    plan = retry.plan(w, outcome, e.now, e.jitter)
+    plan = retry.plan(w, outcome, now, jitter)
     w = replace(
         w,
         phase=Phase.WAITING,
@@ -240,13 +251,27 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
         failing=plan.failing,
         series=plan.series,
         trigger=plan.trigger,
-        due=None if plan.delay is None else e.now.at + plan.delay,
+        due=None if plan.delay is None else now.at + plan.delay,
+        last_error=outcome.problem,
     )
-    w = replace(w, failing=_with_long_wait(w, plan.failing, e.now))
-    if began_long and plan.failing.exhausted:
-        effects = (*effects, Note("phase", "auth_retrying", attempt.trigger, outcome.problem))
-    w, ending = run_deferred(w, e.now)
-    return w, (*effects, Save(), *ending)
+    w = replace(w, failing=_with_long_wait(w, plan.failing, now))
+    begins = began_long and plan.failing.exhausted
+    return w, ((Note("phase", "auth_retrying", trigger, outcome.problem),) if begins else ())
+
+
+def unreachable(w: Workload, e: Unreachable) -> Result:
+    """The way to the server was tried for another workload, and nothing could be sent: that counts here as well (M8).
+
+    A workload of the burst moves one step with the one that tried, any other one only if it was due. Not concerned are
+    a person's click, the rescue of a token in doubt (M9), and a network that is newer than that attempt.
+    """
+    newer = w.nudged_at is not None and w.nudged_at > e.began
+    own = w.trigger is Trigger.MANUAL or w.series is Series.AGAIN or w.maybe_spent
+    due = w.series is Series.BURST or (w.due is not None and w.due <= e.now.at)
+    if newer or own or not due or w.keyring is not None or w.login is None:
+        return w, ()
+    w, notes = _planned(w, e.outcome, e.now, e.jitter, w.trigger)
+    return w, (*notes, Save())
 
 
 def _with_long_wait(w: Workload, failing: Failing, now: Moment) -> Failing:

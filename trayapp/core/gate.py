@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from trayapp.core.snapshot import Detail
 
-SETTLE = 3.0  # s of quiet after a network change or wake; DNS and DHCP need about that long (Tailscale waits 1 s)
-SETTLE_MAX = 15.0  # s; a network that never settles must not hold attempts back for ever
+SETTLE = 0.25  # s of quiet after a network change or wake; a network that isn't there yet costs no token (M8)
+SETTLE_MAX = 2.0  # s; a network that never settles must not hold attempts back for ever
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ from trayapp.core.messages import (
     SleepSoon,
     Stored,
     Time,
+    Unreachable,
     Woke,
 )
 from trayapp.core.model import (
@@ -115,6 +116,7 @@ _EVERYWHERE: Mapping[type[Event], requests.Action] = {
     HotCall: nothing,  # answered from the view (M15)
     SleepSoon: nothing,  # the gate holds attempts back (M10)
     Resume: nothing,  # not paused
+    Unreachable: nothing,  # no attempt is planned, or one is under way
 }
 
 TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
@@ -176,6 +178,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
         Rejected: waiting.rejected,
         NetworkUp: waiting.nudged,
         Woke: waiting.nudged,
+        Unreachable: attempts.unreachable,
         Manual: waiting.retry_now,
         Time: storing.write_if_unsaved,
     },

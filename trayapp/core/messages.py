@@ -21,7 +21,7 @@ from trayapp.core.model import (
     Trigger,
     Trouble,
 )
-from trayapp.core.outcomes import Outcome
+from trayapp.core.outcomes import NotSent, Outcome
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -128,6 +128,15 @@ class Woke(Event):
 @dataclass(frozen=True, slots=True)
 class SleepSoon(Event):
     """The machine is about to sleep: the answer of an attempt in flight may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable(Event):
+    """Another workload's attempt found no way to this one's server: nothing was sent (M8)."""
+
+    outcome: NotSent
+    began: float  # at; when that attempt began
+    jitter: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

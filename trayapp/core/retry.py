@@ -13,6 +13,7 @@ from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
 from trayapp.core.outcomes import Ambiguous, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import grace_of, provider_of
 
+TLS_SUSPECT = 3.0  # s after a nudge; M8: before, a handshake may fail because a VPN is coming up
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
 GRACE_FRACTION = 0.1  # of a known grace, between two attempts inside it
 
@@ -113,10 +114,11 @@ def _pause_within_grace(w: Workload, now: Moment) -> float | None:
 def _portal(w: Workload, failing: Failing, outcome: Outcome, now: Moment) -> RetryPlan | None:
     """A web page, redirect or TLS failure soon after a nudge looks like a captive portal (M8): try every minute."""
     policy = w.spec.policy
+    since = float("inf") if w.nudged_at is None else now.at - w.nudged_at
     suspicious = (isinstance(outcome, ServerBusy) and outcome.portal) or (
-        isinstance(outcome, NotSent) and outcome.problem.kind == "tls"
+        isinstance(outcome, NotSent) and outcome.problem.kind == "tls" and since >= TLS_SUSPECT
     )
-    if not suspicious or w.nudged_at is None or now.at - w.nudged_at >= policy.portal_window:
+    if not suspicious or since >= policy.portal_window:
         return None
     tries = _tries_in(w, Series.PORTAL, failing) + 1
     failing = replace(enter_long_phase(w, failing, now), tries=tries)

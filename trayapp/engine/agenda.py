@@ -6,12 +6,14 @@ the cached instants hold, so nothing ever has to invalidate an entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from trayapp.core import deadlines
 from trayapp.core.gate import Gate
 from trayapp.core.model import Workload
+from trayapp.engine.admission import admitted
+from trayapp.engine.paths import Paths
 
 
 class DueTimes(NamedTuple):
@@ -24,7 +26,8 @@ class DueTimes(NamedTuple):
 class Agenda:
     """Due times by name, on the engine's loop. A pass over 1,000 workloads, few of them changed, takes about 1 ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
         self._cache: dict[str, tuple[Workload, Gate, DueTimes]] = {}
 
     def times(self, name: str, w: Workload, gate: Gate) -> DueTimes:
@@ -41,6 +44,10 @@ class Agenda:
         opens = ((self.times(name, w, gate).opens, name) for name, w in workloads.items())
         return sorted((since, name) for since, name in opens if since is not None and since <= at)
 
+    def admitted(self, workloads: Mapping[str, Workload], gate: Gate, at: float) -> Iterator[str]:
+        """The names of those that may begin an attempt now, one after the other: see `admission.admitted`."""
+        return admitted(self.ready(workloads, gate, at), workloads, self._paths, at)
+
     def next_instant(
         self, workloads: Mapping[str, Workload], gate: Gate, at: float, others: Iterable[float | None]
     ) -> float:
@@ -48,7 +55,8 @@ class Agenda:
 
         A workload that is due but has no slot (M11) doesn't count: the end of another attempt wakes the engine for it.
         """
-        nearest = min((other for other in others if other is not None), default=float("inf"))
+        known = (*others, self._paths.next_opening(at))
+        nearest = min((each for each in known if each is not None), default=float("inf"))
         settles = gate.settles_at()
         if settles is not None and settles > at:
             nearest = min(nearest, settles)

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar, assert_never
+from urllib.parse import urlsplit
 
 from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify
@@ -36,10 +37,12 @@ from trayapp.core.messages import (
     Send,
     Store,
     Stored,
+    Unreachable,
 )
-from trayapp.core.model import Login, Problem, Saved, Trigger, Trouble
-from trayapp.core.outcomes import Ambiguous, Answer, Outcome, ServerBusy
+from trayapp.core.model import Login, Phase, Problem, Saved, Trigger, Trouble
+from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import provider_of
+from trayapp.engine.paths import Paths, server_of
 from trayapp.engine.ports import Adapters, EffectHost
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class EffectRunner:
     def __init__(self, engine: EffectHost, adapters: Adapters) -> None:
         self._engine = engine
         self._adapters = adapters
+        self.paths = Paths()
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.refreshes: Counter[tuple[str, str, str]] = Counter()  # by workload, outcome and trigger, since the start
 
@@ -164,6 +168,7 @@ class EffectRunner:
     async def _send(self, name: str, number: int, login: Login) -> None:
         """One refresh request; its outcome, even that of an unexpected exception, comes back as `Finished`."""
         outcome: Outcome
+        began = self._engine.now().at
         try:
             outcome = await self._refresh(name, login)
         except Exception:  # M13: the request may have left, and nothing proves that it did not
@@ -171,6 +176,15 @@ class EffectRunner:
             outcome = Ambiguous(Problem("internal", "Something unexpected went wrong; the log has the details."))
         now, jitter, serial = self._engine.now(), self._adapters.clock.jitter(), self._engine.next_serial()
         self._engine.apply(name, Finished(now, number, login.fingerprint(), login.lineage, outcome, jitter, serial))
+        if self.paths.tried(urlsplit(login.token_endpoint).netloc, outcome, now.at) and isinstance(outcome, NotSent):
+            self._tell_others(name, login, Unreachable(now, outcome, began, jitter))
+
+    def _tell_others(self, name: str, login: Login, event: Unreachable) -> None:
+        """Let the server's other workloads know that there is no way to it: they need not try it themselves (M8)."""
+        server = urlsplit(login.token_endpoint).netloc
+        for other, w in list(self._engine.workloads.items()):
+            if other != name and w.phase is Phase.WAITING and server_of(w) == server:
+                self._engine.apply(other, event)
 
     async def _refresh(self, name: str, login: Login) -> Outcome:
         """One request and its outcome. An answer from beyond this machine opens the gate, unless it is a portal's."""

@@ -39,12 +39,12 @@ from trayapp.core.messages import (
 from trayapp.core.model import AccessToken, Moment, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
-from trayapp.engine.admission import admitted
 from trayapp.engine.agenda import Agenda, is_restless
 from trayapp.engine.callers import Callers
 from trayapp.engine.effects import EffectRunner
 from trayapp.engine.ports import Adapters, SystemChange
 from trayapp.engine.publisher import AppFields, Publisher
+from trayapp.engine.roster import Roster
 from trayapp.engine.sign_ins import SignIns
 from trayapp.engine.suspend import END_POLL, SuspendDelay
 from trayapp.engine.tasks import Tasks, first_of
@@ -88,11 +88,10 @@ class Engine:
         self._wake = asyncio.Event()
         self._tasks = Tasks(self._task_ended)
         self._finished: set[str] = set()
-        self._dropped: set[str] = set()  # named no longer by the configuration, but not yet finished
-        self._configured: dict[str, Spec] = {}
+        self._roster = Roster(self.workloads, self._add, self._change, self._drop)
         self._closing = False
         self._loop = asyncio.get_running_loop()
-        self._agenda = Agenda()
+        self._agenda = Agenda(self.effects.paths)
         self.callers = Callers(self)
         self.sign_ins = SignIns(self, adapters.sign_in, adapters.keystore)
         self.suspend = SuspendDelay(self, adapters.clock, self._tasks)
@@ -119,8 +118,7 @@ class Engine:
 
     def spec(self, name: str) -> Spec | None:
         """How a workload is configured; None if there is none of that name."""
-        found = self.workloads.get(name)
-        return None if found is None else found.spec
+        return found.spec if (found := self.workloads.get(name)) else None
 
     def view_of(self, name: str) -> WorkloadView | None:
         """One workload as it is shown to people and programs; None if there is none of that name."""
@@ -130,21 +128,13 @@ class Engine:
         """A token with `min_validity` seconds of life, or why there is none (M15)."""
         return await self.callers.token(name, min_validity)
 
-    def configure(self, specs: Iterable[Spec]) -> None:
-        """Take the workloads that the configuration names now.
+    async def configure(self, specs: Iterable[Spec]) -> None:
+        """Take the workloads that the configuration names now, in slices.
 
         One that it no longer names is dropped, and its login is kept: only `Remove` revokes and deletes.
         """
-        self._configured = {spec.name: spec for spec in specs}
-        for name in [name for name in self.workloads if name not in self._configured]:
-            self._dropped.add(name)
-            self.sign_ins.cancel(name)
-            self.apply(name, Shutdown(self.now()))
-        for name, spec in self._configured.items():
-            if name not in self.workloads:
-                self._add(spec)
-            elif spec != (self.workloads[name].confirm or self.workloads[name].spec):
-                self.apply(name, Configured(self.now(), spec))
+        await self._roster.take(specs)
+        self._wake.set()
 
     def set_settling_times(self, settle: float, settle_max: float) -> None:
         """Set how long a network has to be quiet before anything is sent, and the longest wait for it; seconds (M10)."""
@@ -160,6 +150,7 @@ class Engine:
             self.gate = gate.woke(self.gate, at)
         if change.network:
             self.gate = gate.network(self.gate, at, offline=change.offline, portal=change.portal)
+        self.effects.paths.doubt(self.workloads.values())
         blocked = self.gate.blocked()
         events = {
             GateBlocked: blocked and not was_blocked,
@@ -198,11 +189,14 @@ class Engine:
         if (change := self._adapters.watcher.poll(self.now())) is not None:
             await self.system_changed(change)
         seen, now = await self._run_due(), self.now()
+        if self._roster.busy:  # it wakes the engine when it is done
+            return self._until_next(seen)
         return min(self._until_next(seen), self._publisher.publish_if_due(self.gate.reason(now.at) or "", now.awake))
 
     async def close(self) -> None:
         """End: nothing new begins; attempts in flight and their storing have `QUIT_LIMIT` seconds (M17)."""
         self._closing = True
+        self._roster.end()
         self._mark_changed()
         self.sign_ins.cancel_all()
         for name in list(self.workloads):
@@ -244,6 +238,13 @@ class Engine:
         self._derive(spec.name)
         for effect in effects:
             self.effects.perform(spec.name, effect)
+
+    def _change(self, spec: Spec) -> None:
+        self.apply(spec.name, Configured(self.now(), spec))
+
+    def _drop(self, name: str) -> None:
+        self.sign_ins.cancel(name)
+        self.apply(name, Shutdown(self.now()))
 
     def apply(self, name: str, event: Event) -> None:
         """Send one event through the machine. The only place where a workload changes."""
@@ -313,7 +314,7 @@ class Engine:
                 await asyncio.sleep(0)
                 now, changed = self.now(), 0
         if not self._closing:
-            for name in admitted(self._agenda.ready(self.workloads, self.gate, now.at), self.workloads):
+            for name in self._agenda.admitted(self.workloads, self.gate, now.at):
                 self.apply(name, Go(now))
         return now
 
@@ -355,13 +356,12 @@ class Engine:
     def finished(self, name: str) -> None:
         """A quit need not wait for this workload any longer. If the configuration no longer names it, it is removed."""
         self._finished.add(name)
-        if name in self._dropped and not self._closing:
+        if self._roster.is_dropped(name):
             self.removed(name)
         self._wake.set()
 
     def removed(self, name: str) -> None:
         """Forget everything about this workload. If the configuration dropped it and names it again, it begins anew."""
-        returns = name in self._dropped and name in self._configured and not self._closing
         self.sign_ins.forget(name)
         for by_name in (self.workloads, self._views, self._view_due, self.created):
             by_name.pop(name, None)
@@ -369,10 +369,9 @@ class Engine:
         self.effects.forget(name)
         self.callers.forget(name)
         self._finished.discard(name)
-        self._dropped.discard(name)
         self._mark_changed()
-        if returns:
-            self._add(self._configured[name])
+        if (again := self._roster.removed(name)) is not None:
+            self._add(again)
 
     def answered(self) -> None:
         """A server answered, so there is a network, whatever kernel and desktop report (M10)."""

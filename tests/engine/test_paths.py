@@ -1,0 +1,193 @@
+"""The way to a server is tried by one workload at a time, and not too often (M8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.core.history import reached
+from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
+from trayapp.core.model import Login, Phase, Policy, Problem, Series, Trigger, Workload
+from trayapp.core.outcomes import Ambiguous, Fault, NotSent, Reply
+from trayapp.core.presentation import Verb
+from trayapp.engine import paths
+from trayapp.engine.paths import Paths, server_of
+from trayapp.engine.ports import SystemChange
+
+NETWORK = SystemChange(network=True)
+DEAD = Fault(False, "dns", "no such name")
+NAMES = [f"w{n}" for n in range(20)]
+
+
+class DeadNetwork(Tokens):
+    """No connection comes about while `fault` is set; `lineages` tells who tried, `took` how long each try takes."""
+
+    def __init__(self, clock: VirtualClock, took: float = 0.01) -> None:
+        super().__init__(life=600.0)
+        self.clock = clock
+        self.took = took
+        self.fault: Fault | None = None
+        self.tried: list[tuple[float, str]] = []
+        self.in_flight = self.most = 0
+
+    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        self.tried.append((self.clock.at, login.lineage))
+        await self.clock.sleep(self.took)
+        self.in_flight -= 1
+        if self.fault is not None:
+            return self.fault
+        return await super().refresh(login, limit=limit, connect=connect)
+
+
+async def outage(world: World, clock: VirtualClock, tokens: DeadNetwork, fault: Fault = DEAD) -> None:
+    """Refreshes have been due for a while, and the network is new but carries nothing."""
+    await clock.pass_time(1.0)
+    tokens.fault = fault
+    world.system_changes(SystemChange(network=True, offline=True))
+    await clock.pass_time(550.0)
+    tokens.tried.clear()
+    tokens.most = 0
+    world.system_changes(NETWORK)
+
+
+def phases(world: World) -> set[tuple[Phase, Series]]:
+    return {(w.phase, w.series) for w in world.engine.workloads.values()}
+
+
+async def test_twenty_workloads_of_a_server_cost_one_connection_a_step(tmp_path: Path) -> None:
+    """Every step of the burst is one connection, whose failure counts for all; once it carries, all are green at once."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    async with virtual_engine(NAMES, tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens)
+        await clock.pass_time(6.0)
+        steps = [at - tokens.tried[0][0] for at, _ in tokens.tried]
+        assert 5 <= len(steps) <= 6, "0, 0.25, 0.75, 1.75, 3.75, and perhaps 7.75 s"
+        assert 1 == tokens.most
+        assert {(Phase.WAITING, Series.BURST)} == phases(world)
+        tokens.fault = None
+        began = clock.at
+        await world_green(world, clock)
+        assert clock.at - began < 8.0 + 1.0
+        assert 2 == tokens.most, "the way is proven"
+
+
+async def world_green(world: World, clock: VirtualClock) -> None:
+    for _ in range(2000):
+        if {Phase.VALID} == {w.phase for w in world.engine.workloads.values()}:
+            return
+        await clock.pass_time(0.01)
+    raise AssertionError(f"not green: {phases(world)}")
+
+
+@pytest.mark.parametrize("kind", ["request", "internal"])
+async def test_what_is_wrong_with_one_request_says_nothing_of_the_others(tmp_path: Path, kind: str) -> None:
+    """A value that can't be sent is its own workload's trouble."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    async with virtual_engine(NAMES[:3], tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens, Fault(False, kind, "it cannot be sent"))
+        await clock.pass_time(0.5)
+        assert {"line-w0", "line-w1", "line-w2"} == {who for _, who in tokens.tried}
+
+
+async def test_retry_now_is_not_answered_by_another_workloads_failure(tmp_path: Path) -> None:
+    """A click is an attempt, at once, however often the server was tried in vain."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    async with virtual_engine(NAMES[:3], tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens)
+        for _ in range(20):  # a network that flaps
+            world.system_changes(NETWORK)
+            await clock.pass_time(1.0)
+        assert paths.TRIES == len(tokens.tried)
+        world.do(Verb.RETRY, "w2")
+        await clock.pass_time(0.5)
+        assert paths.TRIES + 1 == len(tokens.tried)
+        assert "line-w2" == tokens.tried[-1][1]
+
+
+async def test_a_flapping_network_costs_twelve_connections_a_minute(tmp_path: Path) -> None:
+    """Also for twenty workloads; and the minute over, the next try comes by itself."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    async with virtual_engine(NAMES, tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens)
+        for _ in range(300):
+            world.system_changes(NETWORK)
+            await clock.pass_time(1.0)
+        instants = [at for at, _ in tokens.tried]
+        assert 60 <= len(instants) <= 61, "five minutes"
+        assert all(sum(0 <= at - first < 60.0 for at in instants) <= paths.TRIES for first in instants)
+        assert all(not w.recent for w in world.engine.workloads.values()), "nothing was sent, so nothing counts (M8)"
+        tokens.fault = None
+        await world_green(world, clock)
+
+
+async def test_the_ceiling_does_not_come_earlier(tmp_path: Path) -> None:
+    """M6: three failures are there within a second now, but the tick of counted time is still needed."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    policy = Policy(ceiling=3600.0)
+    async with virtual_engine(NAMES[:2], tmp_path, clock, tokens, policy) as world:
+        await outage(world, clock, tokens)
+        await clock.pass_time(3580.0)
+        world.system_changes(NETWORK)
+        await clock.pass_time(300.0)  # the burst is over, and the ceiling has passed
+        failing = [w.failing for w in world.engine.workloads.values()]
+        assert all(each and each.fresh_tries > 3 for each in failing)
+        assert all(w.failing and w.failing.exhausted and not w.failing.gave_up for w in world.engine.workloads.values())
+
+
+# --- the record itself ------------------------------------------------------------------------------------------------
+
+
+def waiting(**changes: object) -> Workload:
+    return replace(reached(Phase.WAITING).w, **changes)  # type: ignore[arg-type]
+
+
+def in_vain(found: Paths, w: Workload, instants: Iterable[float]) -> None:
+    for at in instants:
+        assert found.tried(server_of(w), NotSent(Problem("refused", "no")), at)
+
+
+def test_the_oldest_try_decides_when_the_next_one_may_be_made() -> None:
+    """Twelve in a minute; six more for a token in doubt; a click always."""
+
+    found, w = Paths(), waiting()
+    in_vain(found, w, range(11))
+    assert 0.0 == found.opens_at(w)
+    assert found.next_opening(11.0) is None
+    in_vain(found, w, [11.0])
+    assert 60.0 == found.opens_at(w) == found.next_opening(11.0)
+    assert 0.0 == found.opens_at(waiting(series=Series.AGAIN))
+    assert 0.0 == found.opens_at(waiting(trigger=Trigger.MANUAL))
+    in_vain(found, w, range(12, 18))
+    assert 66.0 == found.opens_at(w)
+    assert 60.0 == found.opens_at(waiting(series=Series.AGAIN)) == found.next_opening(17.0)
+    in_vain(found, w, [100.0])
+    assert 0.0 == found.opens_at(w)
+
+
+def test_a_way_is_proven_by_anything_that_was_sent() -> None:
+    """One slot until then; another server's way is another matter."""
+
+    found, w = Paths(), waiting()
+    other = waiting(login=None, spec=replace(w.spec, token_endpoint="https://other.example/token"))
+    assert 2 == found.slots(server_of(w))
+    found.doubt([w, other])
+    assert (1, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))
+    assert not found.tried(server_of(w), Ambiguous(Problem("reset", "broke off")), 5.0)
+    assert (2, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))
+    assert not found.tried(server_of(other), NotSent(Problem("request", "a bad value")), 5.0)
+    assert 1 == found.slots(server_of(other))
