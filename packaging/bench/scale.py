@@ -108,7 +108,7 @@ async def engine(size: int, clock: Any, watcher: Any, logins: list[tuple[str, An
     specs = [Spec(name, f"https://{name}.example", "client", token_endpoint=ENDPOINT) for name, _ in logins]
     freeze_loaded()
     began = time.thread_time()
-    made.configure(specs)
+    await made.configure(specs)
     CONFIGURED.append((time.thread_time() - began) * 1000)
     running = asyncio.create_task(made.run(), name="engine")
     try:

@@ -24,7 +24,7 @@ from tests.engine.engines import (
 from trayapp.core.model import Login, Moment, Phase
 from trayapp.core.outcomes import Answer
 from trayapp.core.presentation import Verb
-from trayapp.engine import engine
+from trayapp.engine import engine, roster
 from trayapp.engine.ports import SystemChange
 from trayapp.oauthtest import Mode, OAuthServer
 
@@ -323,4 +323,4 @@ async def test_an_event_for_every_workload_is_applied_in_slices(
         await all_valid(300)
         monkeypatch.undo()
     # Each of a slice is derived for up to two events and for the gate; what is due begins eight at a time.
-    assert 3 * engine.SLICE + 8 >= max(counts)
+    assert 3 * roster.SLICE + 8 >= max(counts)

@@ -50,7 +50,7 @@ class Process:
         offline = self.watcher.first(world.clocks.now())
         gate = Gate(offline=offline, closed_since=world.clocks.now().at if offline else None)
         self.engine = ObservedEngine(self, adapters, gate)
-        self.engine.configure(world.specs)
+        self.task("configuration", self.engine.configure(world.specs))
         self.task("engine", self.engine.run())
 
     def task(self, what: str, work: Awaitable[None]) -> None:

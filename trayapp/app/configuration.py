@@ -25,8 +25,8 @@ BLANK = "is empty: restore it, or write [workloads] into it to have no workloads
 class ConfiguredEngine(Protocol):
     """What of the engine a configuration changes."""
 
-    def configure(self, specs: Iterable[Spec]) -> None:
-        """Take the workloads that the configuration names now."""
+    async def configure(self, specs: Iterable[Spec]) -> None:
+        """Take the workloads that the configuration names now, in slices; calls are carried out one after the other."""
         ...
 
     def set_settling_times(self, settle: float, settle_max: float) -> None:
@@ -84,7 +84,7 @@ class ConfigurationReader:
                 return self._reject([f"{result.filename or self._files[-1]} cannot be read: {result.strerror}"]), []
             case Config() if lost := self._lost(result):
                 return self._reject(lost), []
-        self._apply(result)
+        await self._apply(result)
         return [], list(result.warnings)
 
     def _job(self) -> tuple[Stamps, Config | ConfigError | OSError]:
@@ -104,14 +104,14 @@ class ConfigurationReader:
         blank = [f"{file} {BLANK}" for file in config.blank if file in before.files and file not in before.blank]
         return missing + blank
 
-    def _apply(self, config: Config) -> None:
+    async def _apply(self, config: Config) -> None:
         for sentence in config.warnings:
             log.warning("configuration: %s", sentence)
         self.settings, self._in_force, self._rejected = config.settings, config, []
         self._engine.set_app_fields(broken="")
         self._warnings.set("configuration")
         self._engine.set_settling_times(config.settings.settle, config.settings.settle_max)
-        self._engine.configure(config.workloads.values())
+        await self._engine.configure(config.workloads.values())
         self._applied(config.workloads.values())
 
     def _reject(self, sentences: list[str]) -> list[str]:

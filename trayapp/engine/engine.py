@@ -44,7 +44,7 @@ from trayapp.engine.callers import Callers
 from trayapp.engine.effects import EffectRunner
 from trayapp.engine.ports import Adapters, SystemChange
 from trayapp.engine.publisher import AppFields, Publisher
-from trayapp.engine.roster import Roster
+from trayapp.engine.roster import SLICE, Roster
 from trayapp.engine.sign_ins import SignIns
 from trayapp.engine.suspend import END_POLL, SuspendDelay
 from trayapp.engine.tasks import Tasks, first_of
@@ -54,7 +54,6 @@ log = logging.getLogger(__name__)
 MAX_SLEEP = 30.0  # s; a wake that no event announced is noticed within this time (pizauth: 37 s, tailscale: 15 s)
 RESTLESS_SLEEP = 5.0  # s; the same while something fails and the system doesn't report the network
 _EVENT_OF = {Verb.RETRY: Manual, Verb.PAUSE: Pause, Verb.RESUME: Resume, Verb.SIGN_OUT: SignOut}
-SLICE = 16  # workloads changed in one step of the loop; then callers, sockets and the tray have their turn
 QUIT_LIMIT = 10.0  # s that a quit waits for attempts in flight and their storing
 
 
