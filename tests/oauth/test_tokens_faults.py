@@ -12,7 +12,8 @@ import pytest
 from tests.raw_server import http_response, raw_server, respond_with
 from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault
-from trayapp.oauth.faults import RequestProgress, exception_chain, fault
+from trayapp.oauth.faults import exception_chain, fault
+from trayapp.oauth.progress import RequestProgress
 from trayapp.oauth.tokens import HttpTokens
 from trayapp.oauth.wire import Wire, is_loopback
 
@@ -23,7 +24,7 @@ def caused(outer: Exception, inner: BaseException) -> Exception:
 
 
 def name(exc: Exception, *, sent: bool = False, handshaking: bool = False) -> str:
-    trace = RequestProgress("auth.test")
+    trace = RequestProgress("auth.test", lambda: 0.0)
     trace.sent, trace.handshaking = sent, handshaking
     found = fault(exc, trace, 30.0)
     assert sent is found.sent

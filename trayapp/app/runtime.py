@@ -92,7 +92,7 @@ class Runtime:
         self.server: LoopbackServer | None = None
         self.clock = SystemClock()
         self.zone = Zone()
-        self.wire = Wire(__version__)
+        self.wire = Wire(__version__, now=lambda: self.clock.now().at)
         self.tokens = HttpTokens(self.wire)
         self.keystore = (
             parts.keystore() if parts.keystore else Keystore(install_id(paths.data_dir, paths.config_file.parent))
@@ -360,6 +360,7 @@ class Runtime:
         self.timeline.passes(now)
 
     def _connections_stale(self) -> None:
+        self.wire.network_changed()
         self.engine.task("drop idle connections", self.proxy.renew())
 
     def _sleep_imminent(self, done: Callable[[], None]) -> None:

@@ -1,25 +1,24 @@
 """Transport faults: whether a request left this machine, and a plain name for what stopped it.
 
-The proof is a flag set before the first byte is written, never the class of an exception: a silent proxy raises the
+The proof is `RequestProgress.sent`, never the class of an exception: a silent proxy raises the
 same `ReadTimeout` as a silent token endpoint, and a write that broke halfway shows up as a `ReadError`. Classes only
 choose the name and the wording. Nothing here quotes an exception's own text, because that may hold a URL.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import socket
 import ssl
 import traceback
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import httpx2
 
 from trayapp.core.outcomes import Fault
-from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_address
+from trayapp.oauth.address_class import PLACE_TEXTS
+from trayapp.oauth.progress import AddressTooNearError, ConnectionDoneError, RequestProgress, TooLateError
 
 log = logging.getLogger(__name__)
 
@@ -38,68 +37,6 @@ class BadProxyError(Exception):
 
 class BadCertificatesError(Exception):
     """The certificates that the environment names can't be read."""
-
-
-class AddressTooNearError(Exception):
-    """A name led to an address nearer than the server that named it may use (SSRF)."""
-
-    def __init__(self, reached: AddressClass) -> None:
-        super().__init__(reached.name)
-        self.reached = reached
-
-
-class RequestProgress:
-    """How far one request got. httpx2 calls it at every step (its `trace` extension).
-
-    `sent` is set *before* the first write of the request, so False proves that nothing of it left.
-    """
-
-    def __init__(self, host: str, nearest_allowed: AddressClass = AddressClass.LOCAL) -> None:
-        self.host = host
-        self.nearest_allowed = nearest_allowed  # a connection to a nearer address is closed
-        self.reached: AddressClass | None = None  # class of the server's address; None: unknown, or behind a proxy
-        self.sent = False
-        self.answered = False  # the header of an answer was read
-        self.proxied = False  # the connection is to a proxy
-        self.tunnelling = False  # CONNECT was sent and not yet answered
-        self.handshaking = False
-        self._stream: Any = None
-
-    async def close(self) -> None:
-        """Close the stream that the HTTP library leaves open when it is cancelled during a TLS handshake."""
-        if self.handshaking and self._stream is not None:
-            with contextlib.suppress(Exception):
-                await self._stream.aclose()
-
-    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
-        step = name.rpartition(".")[0].rpartition(".")[2], name.rpartition(".")[2]
-        match step:
-            case ("connect_tcp", "started"):
-                self.proxied = _text(info.get("host")) != self.host
-            case ("connect_tcp", "complete"):
-                self._stream = info.get("return_value")
-                await self._check_peer(self._stream)
-            case ("start_tls", "started"):
-                self.handshaking, self.tunnelling = True, False
-            case ("start_tls", "complete"):
-                self.handshaking = False
-            case ("send_request_headers", "started"):
-                if info["request"].method == b"CONNECT":
-                    self.tunnelling = True
-                else:
-                    self.sent = True
-            case ("receive_response_headers", "complete"):
-                self.answered = self.sent
-
-    async def _check_peer(self, stream: Any) -> None:
-        """Check where the connection really went: a name can lead anywhere, and somewhere else the next time."""
-        address = None if self.proxied or stream is None else stream.get_extra_info("server_addr")
-        if not address:
-            return
-        self.reached = class_of_address(str(address[0]))
-        if self.reached < self.nearest_allowed:
-            await stream.aclose()
-            raise AddressTooNearError(self.reached)
 
 
 def fault(exc: Exception, progress: RequestProgress, limit: float) -> Fault:
@@ -145,6 +82,12 @@ def _name_unsent(causes: list[BaseException], progress: RequestProgress) -> tupl
         return "request", "The request could not be built: a value in it cannot be sent."
     if any_of(httpx2.ProxyError):
         return "proxy", f"The proxy refused the connection to {host}{_proxy_status(causes)}."
+    if progress.overtaken:
+        return "unreachable", f"The network changed before {host} was reached."
+    if any_of(TooLateError):
+        return "connect_timeout", f"The connection to {host} was made too long ago to be used."
+    if any_of(ConnectionDoneError):
+        return "reset", f"{host} closed the connection before the request was sent."
     if progress.tunnelling:
         return "proxy", f"The proxy did not open a connection to {host}."
     if progress.proxied and not progress.handshaking and not any_of(ssl.SSLError):
@@ -200,7 +143,3 @@ def _proxy_status(causes: list[BaseException]) -> str:
         if isinstance(cause, httpx2.ProxyError) and (found := re.match(r"\d{3}\b", str(cause))):
             return f" (HTTP {found[0]})"
     return ""
-
-
-def _text(host: object) -> str:
-    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)

@@ -85,7 +85,9 @@ class HttpTokens:
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
         """Refresh (RFC 6749 section 6): token, client, and the resource if the login has one; never the scope."""
         request = _build(refresh_request, login)
-        return request if isinstance(request, Fault) else await self._wire.send(request, limit=limit, connect=connect)
+        if isinstance(request, Fault):
+            return request
+        return await self._wire.send(replace(request, repeatable=True), limit=limit, connect=connect)
 
     async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
         """Redeem an authorization code (RFC 6749 section 4.1.3 with RFC 7636 section 4.5)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -19,10 +20,12 @@ import httpx2
 from trayapp import __version__
 from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
-from trayapp.oauth.faults import BadCertificatesError, BadProxyError, RequestProgress, TooLargeError, fault
+from trayapp.oauth.faults import BadCertificatesError, BadProxyError, TooLargeError, fault
+from trayapp.oauth.progress import RequestProgress
 
 BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
-CONNECT_LIMIT = 5.0  # s; a reachable server needs less than one
+CONNECT_LIMIT = 5.0  # s for each step of connecting; a reachable server needs less than one
+STEPS = 2  # × the limit of a step for all of connecting: one may be slow, a proxy that hangs isn't waited for
 URL_MAX = 8192  # characters; servers and proxies reject longer request lines
 URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 
@@ -37,6 +40,7 @@ class Request:
     body: str = field(default="", repr=False)
     nearest_allowed: AddressClass = AddressClass.LOCAL  # the server may be no nearer than this
     head_only: bool = False  # don't read the body: an event stream never ends
+    repeatable: bool = False  # it ends if the network changes before anything was sent; the caller begins another
 
 
 def is_loopback(host: str) -> bool:
@@ -72,15 +76,23 @@ def url_problem(url: str) -> str:
 
 
 class Wire:
-    """Sends requests. `make_context` makes the TLS context; the default follows the system and SSL_CERT_FILE."""
+    """Sends requests. `make_context` makes the TLS context; the default follows the system and SSL_CERT_FILE.
+
+    `now` is a clock that counts sleep, where a machine that sleeps between connecting and sending matters.
+    """
 
     def __init__(
-        self, release: str = "", make_context: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context
+        self,
+        release: str = "",
+        make_context: Callable[[], ssl.SSLContext] = httpx2.create_ssl_context,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._user_agent = f"Amberlight/{release or __version__}"
         self._make_context = make_context
         self._tls_context: ssl.SSLContext | None = None
         self._lock = asyncio.Lock()
+        self._now = now
+        self._connecting: set[RequestProgress] = set()
 
     async def send(
         self,
@@ -91,8 +103,9 @@ class Wire:
         cap: int = BODY_CAP,
         on_reached: Callable[[AddressClass], None] = lambda reached: None,
     ) -> Reply:
-        """Send a request once. `limit` (s) holds for everything together, `cap` (bytes) for the decoded body.
-        `on_reached` is told the class of the address that was reached; behind a proxy only the server's name can tell.
+        """Send a request once. `limit` (s) holds for everything together, `connect` (s) for a step of connecting, `cap`
+        (bytes) for the decoded body. `on_reached` is told the class of the address that was reached; behind a proxy only
+        the server's name can tell.
 
         Raises nothing but CancelledError, which also closes the connection.
         """
@@ -105,17 +118,25 @@ class Wire:
                 "request",
                 f"Nothing was sent: {host} is {PLACE_TEXTS[reached]}, the server that named it is not."[:200],
             )
-        progress, answers = RequestProgress(host, request.nearest_allowed), list[Answer]()
+        progress, answers = RequestProgress(host, self._now, request.nearest_allowed), list[Answer]()
+        if request.repeatable and not is_loopback(host):
+            self._connecting.add(progress)
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit), asyncio.timeout(STEPS * connect) as progress.connecting:
                 await self._exchange(request, host, progress, httpx2.Timeout(limit, connect=connect), cap, answers)
         except Exception as exc:  # noqa: BLE001 - whatever it is, it becomes a value that says whether the token left
             # A complete answer counts, even if closing the connection failed or took too long.
             return answers[0] if answers else fault(exc, progress, limit)
         finally:
+            self._connecting.discard(progress)
             await progress.close()
         on_reached(reached if progress.reached is None else progress.reached)
         return answers[0]
+
+    def network_changed(self) -> None:
+        """End the repeatable requests of which nothing has left: they wait for a network that is gone."""
+        for progress in self._connecting:
+            progress.network_changed()
 
     async def _exchange(
         self,
