@@ -30,6 +30,7 @@ class Clocks:
     stepped: float = 0.0
     booted_t: float = 0.0
     booted_awake: float = 0.0
+    _kept: tuple[tuple[float, float, float], Moment] | None = None
 
     @property
     def t(self) -> float:
@@ -37,10 +38,19 @@ class Clocks:
         return self.loop.time() + self.slept
 
     def now(self) -> Moment:
+        """The three clocks; asked several times at most instants, so the last answer is kept."""
+        read = (self.loop.time(), self.slept, self.stepped)
+        if self._kept is not None and self._kept[0] == read:
+            return self._kept[1]
         t = self.t
-        return Moment(t - self.booted_t + BOOTED, t - self.slept - self.booted_awake + BOOTED, EPOCH + t + self.stepped)
+        at, awake = t - self.booted_t + BOOTED, t - self.slept - self.booted_awake + BOOTED
+        now = Moment(at, awake, EPOCH + t + self.stepped)
+        self._kept = (read, now)
+        return now
 
     def reboot(self) -> None:
+        """The monotonic clocks start over."""
+        self._kept = None
         self.booted_t, self.booted_awake = self.t, self.loop.time()
 
 

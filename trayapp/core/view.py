@@ -249,8 +249,8 @@ def _ceiling_at(w: Workload, now: Moment) -> float | None:
     return now.wall + max(0.0, w.spec.policy.ceiling - schedule.counted(failing, now.awake))
 
 
-def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
-    """The next instant (`at`) at which `derive` changes by time alone; None if there is none.
+def next_change(w: Workload, gate: Gate, now: Moment, view: WorkloadView | None = None) -> float | None:
+    """The next instant (`at`) at which `derive` changes by time alone; None if there is none. `view` is the present one.
 
     Only a few instants can matter, so each of them is simply tried.
     """
@@ -260,7 +260,7 @@ def next_change(w: Workload, gate: Gate, now: Moment) -> float | None:
         instants.append(ends + EXPIRY_EPSILON)
     if (since := _impossible_since(w, gate)) is not None:
         instants.append(since + policy.impossible_grace)
-    view = derive(w, gate, now)
+    view = view or derive(w, gate, now)
     later = sorted(at for at in instants if at is not None and at > now.at)
     return next((at for at in later if derive(w, gate, _moment_at(now, at), view) != view), None)
 

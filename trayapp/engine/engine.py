@@ -265,7 +265,7 @@ class Engine:
         now, old = self.now(), self._views.get(name)
         try:
             new = view.derive(self.workloads[name], self.gate, now, old)
-            self._view_due[name] = view.next_change(self.workloads[name], self.gate, now)
+            self._view_due[name] = view.next_change(self.workloads[name], self.gate, now, new)
         except Exception:  # M13: the effects that the machine wants are carried out nevertheless
             log.exception("the view of %s could not be derived", name)
             self._view_due[name] = now.at + RESTLESS_SLEEP
