@@ -57,6 +57,7 @@ from trayapp.server.server import LoopbackServer, PortTaken
 from trayapp.storage.installation import install_id
 from trayapp.storage.journal import Journal
 from trayapp.storage.timeline import Timeline
+from trayapp.system.lookups import Lookups
 from trayapp.vault.keystore import Keystore
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Runtime:
         self.server: LoopbackServer | None = None
         self.clock = SystemClock()
         self.zone = Zone()
+        self.lookups = Lookups(asyncio.get_running_loop())
         self.wire = Wire(__version__, now=lambda: self.clock.now().at)
         self.tokens = HttpTokens(self.wire)
         self.keystore = (
@@ -360,6 +362,7 @@ class Runtime:
         self.timeline.passes(now)
 
     def _connections_stale(self) -> None:
+        self.lookups.network_changed()
         self.wire.network_changed()
         self.engine.task("drop idle connections", self.proxy.renew())
 
