@@ -5,9 +5,11 @@ Each exception that the rules allow is a line here with its reason; what no line
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tests.simulation import losses
 from tests.simulation.recovery import RecoveryDeadlines
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.truth import Call, Doubt, Truth
@@ -39,7 +41,8 @@ class Checks:
         self.truths: dict[str, Truth] = {}
         self.recovery = RecoveryDeadlines(world, self.truths)
         self.calls = 0
-        self.losses = 0
+        self.obstacles = losses.Obstacles(world, self.truths)
+        self.losses: Counter[str] = Counter()  # families that a server ended because a spent token came again, by cause
         self._run = -1
 
     def broken(self, name: str, rule: str, what: str) -> None:
@@ -54,6 +57,7 @@ class Checks:
         truth, w = self.truths[name], engine.workloads[name]
         trigger = w.attempt.trigger if w.attempt else Trigger.DUE
         call = Call(name, process.number, login.refresh_token.reveal(), t, trigger, server.host)
+        call.epoch, call.slept = self.world.network.epoch, self.world.clocks.slept
         self.calls += 1
         self.world.say(name, "attempt ({})", trigger)
         if server.endpoint != truth.server.endpoint:
@@ -129,14 +133,15 @@ class Checks:
         if family is not None and not family.alive and family.ended == "reuse" and family is truth.family:
             self._ended_by_reuse(truth, call, family)
         if server.rotates and token not in truth.doubts and family is not None and not family.holds(token):
-            truth.doubts[token] = Doubt(t, server.grace, asked=1)
+            truth.doubts[token] = Doubt(t, server.grace, call, asked=1)
 
     def _ended_by_reuse(self, truth: Truth, call: Call, family: Family) -> None:
         family.ended = "reuse, told" if call.ended is None else "late"
-        self.losses += 1
         self.recovery.changed("its login is gone")
         self.world.say(truth.name, "the server ends the family: a spent token came again")
         doubt = truth.doubts.get(call.token)
+        self.obstacles.changed()
+        self.losses[losses.cause(truth, doubt) if doubt else "a token that nobody was in doubt about"] += 1
         if truth.replaced.get(call.token) == call.run or call.ended is not None:
             return  # reported already; or the request was sent long ago and arrived late
         if doubt is None:
@@ -179,6 +184,7 @@ class Checks:
     def answer_will_be_lost(self, call: Call) -> None:
         """The server, or the network on the way, will lose this one answer."""
         self.world.say(call.name, "this answer will not arrive")
+        call.fate = losses.BROKE_OFF
         self.recovery.answer_lost(call.name)
 
     def over(self, call: Call) -> None:
@@ -187,6 +193,8 @@ class Checks:
         call.ended = self.world.clocks.t
         if truth.flying is call:
             truth.flying = None
+        if not call.delivered or self.world.process is None:
+            call.fate = call.fate or losses.fate(self.world, call)
         if not call.delivered:
             self.recovery.answer_lost(call.name)
         for doubt in truth.doubts.values():
@@ -198,6 +206,7 @@ class Checks:
         truth, t = self.truths[call.name], self.world.clocks.t
         if not isinstance(reply, Answer):
             self.world.say(call.name, "no answer: {}", reply.kind)
+            call.fate = call.fate or losses.fate(self.world, call)
             self.recovery.failed(call.name, call.t)
             return
         self.world.say(call.name, "answer {}", reply.status)
@@ -208,6 +217,7 @@ class Checks:
         if reply.status == 200 and "access_token" in body:
             self._received(truth, call, body, process.number)
         else:
+            call.fate = losses.GATEWAY
             self.recovery.failed(call.name, call.t)
         page = reply.status == 200 and "json" not in reply.headers.get("content-type", "")
         if reply.status != 302 and not page:
@@ -351,6 +361,8 @@ class Checks:
     def torn(self) -> None:
         """The machine stopped, perhaps between two entries."""
         for truth in self.truths.values():
+            if truth.held != truth.stored and self.world.keyring.troubled and truth.stored in truth.doubts:
+                truth.doubts[truth.stored].call.fate = losses.UNSTORABLE
             if truth.usable and not self._usable(truth) and truth.server.honours(truth.stored, self.world.clocks.t):
                 self.broken(truth.name, "storage", "a torn write left no usable login in the keyring")
 

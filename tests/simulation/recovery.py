@@ -50,6 +50,7 @@ class RecoveryDeadlines:
 
     def changed(self, why: str, *, told: bool = False, keyring: bool = False) -> None:
         """Something in the world changed; `told`: an event will report it to the program."""
+        self.world.checks.obstacles.changed()
         for name in self._truths:
             good = self.world.good(name)
             if not good:

@@ -26,6 +26,7 @@ class Report:
     requests: int
     runs: int
     losses: int  # families that a server ended because a spent token came again
+    causes: dict[str, int]  # the same, by cause (`losses.py`)
     digest: str  # of the whole history: equal for equal seeds
     failure: tuple[str, str, str] | None = None
     history: tuple[str, ...] = ()
@@ -58,7 +59,8 @@ def run(seed: int, days: int, workloads: int = 3, without: frozenset[str] = froz
         seconds=time.perf_counter() - began,
         requests=world.checks.calls,
         runs=world.runs,
-        losses=world.checks.losses,
+        losses=world.checks.losses.total(),
+        causes=dict(world.checks.losses),
         digest=world.digest,
         failure=world.failure,
         history=tuple(_lines(world, name)) if world.failure else (),

@@ -1,6 +1,8 @@
-"""Fifty simulated laptops live for a week without breaking an invariant; each planted bug breaks one."""
+"""Simulated laptops live for a week without breaking an invariant, most of them new each day; each planted bug breaks one."""
 
 from __future__ import annotations
+
+import datetime
 
 import pytest
 
@@ -8,9 +10,11 @@ from tests.simulation import runner
 from tests.simulation.planted_bugs import BUGS, Bug, hunt
 from trayapp.core.model import Phase
 
-SEEDS = 50
-DAYS = 6  # of each seed: 300 laptop-days of three workloads
+DAYS = 6  # of each world
+FIXED = 10  # worlds that are the same every time
+NEW = 50  # worlds of today: 300 laptop-days of three workloads
 GROUPS = 10  # so that several processors can share them, and no test reaches its time limit
+TODAY = int(f"{datetime.datetime.now(datetime.UTC):%Y%m%d}") * 100  # the first seed of today
 HUNTED = 30  # worlds that a bug may hide in
 
 pytestmark = [
@@ -23,11 +27,13 @@ pytestmark = [
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_no_invariant_breaks(group: int) -> None:
-    """A failure is repeated by its seed: `python -m tests.simulation --days 6 --seed N` prints a shortened history."""
+    """A failure names the command that prints a shortened history."""
 
-    for seed in range(group, SEEDS, GROUPS):
+    print(f"today's seeds: {TODAY} to {TODAY + NEW - 1}")
+    for seed in (*range(group, FIXED, GROUPS), *range(TODAY + group, TODAY + NEW, GROUPS)):
         report = runner.run(seed, DAYS)
-        assert report.failure is None, report.text()
+        again = f"repeat: python -m tests.simulation --days {DAYS} --seed {seed}"
+        assert report.failure is None, f"{again}\n{report.text()}"
         assert report.requests > 0
 
 

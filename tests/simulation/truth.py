@@ -22,6 +22,9 @@ class Call:
     sent: bool = False
     delivered: bool = True  # its answer, if any, reaches the program
     ended: float | None = None
+    epoch: int = 0  # of the network when it began
+    slept: float = 0.0  # s that the laptop had slept until then
+    fate: str = ""  # how its answer got lost (`losses.py`)
 
 
 @dataclass
@@ -30,9 +33,11 @@ class Doubt:
 
     acted_t: float
     grace: float
+    call: Call  # the one that spent it
     learned_t: float | None = None  # when the program learned that no answer comes
     best: float = 0.0  # s; the longest uninterrupted good time within the grace after that
     asked: int = 0
+    blocked: dict[str, float] = field(default_factory=dict)  # s of the grace, by what stood in the way (`losses.py`)
 
 
 @dataclass
