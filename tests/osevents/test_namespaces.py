@@ -32,7 +32,7 @@ def played(case: str) -> list[dict[str, Any]]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rounds: list[dict[str, Any]] = json.loads(done.stdout)[case]
+    rounds: list[dict[str, Any]] = json.loads(done.stdout)[case]["rounds"]
     return rounds
 
 
