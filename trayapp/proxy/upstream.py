@@ -1,4 +1,4 @@
-"""Connection pool to the upstreams: one aiohttp connector for all workloads, created by the first request.
+"""Where the upstreams are reached: one connection pool for all workloads, created by the first request.
 
 aiohttp rather than httpx2, which the token requests use: it is several times faster for many small requests. Idle
 connections are kept for a few seconds only, and none outlives a network change or a sleep. A request on a connection
@@ -8,11 +8,8 @@ that died meanwhile would hang, or fail although the upstream is well, and must 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -20,26 +17,11 @@ from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
 from trayapp.proxy.mapping import UpstreamUrl
-
-KEEPALIVE = 4.0  # s; less than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
-PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s, number: an upstream that vanished is noticed within a minute
+from trayapp.proxy.pool import Target, UpstreamPool
 
 
 class ProxyUnusable(Exception):  # noqa: N818 - says what is so
     """The environment names an HTTP proxy that can't be used; the text is a sentence without its address."""
-
-
-@dataclass(slots=True, eq=False)
-class UpstreamPool:
-    """One generation of pooled connections. `targets` are the upstreams by origin, as the connector wants them.
-
-    A retired pool takes no new requests and is closed by its last user.
-    """
-
-    connector: aiohttp.TCPConnector
-    targets: dict[str, aiohttp.ClientRequest] = field(default_factory=dict)
-    users: int = 0
-    retired: bool = False
 
 
 class Upstreams:
@@ -58,7 +40,7 @@ class Upstreams:
     def take(self) -> UpstreamPool:
         """The pool for one request; return it with `give_back`."""
         if self._pool is None:
-            self._pool = UpstreamPool(_connector())
+            self._pool = UpstreamPool()
         self._pool.users += 1
         return self._pool
 
@@ -67,11 +49,11 @@ class Upstreams:
         pool.users -= 1
         if pool.retired and not pool.users:
             self._retired.discard(pool)
-            closing = asyncio.ensure_future(pool.connector.close())
+            closing = asyncio.ensure_future(pool.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> aiohttp.ClientRequest:
+    async def target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> Target:
         """The connector's description of an upstream, its HTTP proxy included; remembered until the network changes.
 
         Raises `ProxyUnusable`.
@@ -82,9 +64,8 @@ class Upstreams:
                 self._context = await self._certificates()
             tls = self._context
         proxy = await _proxy_for(upstream)
-        target = aiohttp.ClientRequest("GET", URL(upstream.origin, encoded=True), ssl=tls, proxy=proxy)
-        pool.targets[upstream.origin] = target
-        return target
+        request = aiohttp.ClientRequest("GET", URL(upstream.origin, encoded=True), ssl=tls, proxy=proxy)
+        return pool.targets.setdefault(upstream.origin, Target(request))
 
     async def renew(self) -> None:
         """The network changed, or the machine slept: no idle connection is used again."""
@@ -95,7 +76,7 @@ class Upstreams:
             pool.retired = True
             self._retired.add(pool)
         else:
-            await pool.connector.close()
+            await pool.close()
 
     async def close(self) -> None:
         """Close every connection, used or not."""
@@ -103,25 +84,8 @@ class Upstreams:
         self._pool = None
         self._retired.clear()
         for pool in pools:
-            await pool.connector.close()
+            await pool.close()
         await asyncio.gather(*self._closing)
-
-
-def _connector() -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket)
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Switch on TCP keep-alive, so that an event stream whose upstream vanished ends: its client can't notice."""
-    family, kind, protocol, *_ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    names = ("TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
-    for name, value in zip(names, (PROBE_AFTER, PROBE_EVERY, PROBES), strict=True):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return sock
 
 
 async def _proxy_for(upstream: UpstreamUrl) -> URL | None:
