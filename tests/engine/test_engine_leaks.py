@@ -20,7 +20,8 @@ from trayapp.core.snapshot import Unavailable
 def remembers(world: World, name: str = "one") -> set[str]:
     """Where the engine and its parts still know the workload: attributes that hold it as a key, or as part of one."""
     engine = world.engine
-    parts = (engine, engine.effects, engine.callers, engine.sign_ins, engine._agenda, engine._publisher, engine._roster)
+    own = (engine.effects, engine.callers, engine.sign_ins, engine._publisher, engine._roster)
+    parts = (engine, *own, engine._agenda, engine._agenda._admission)
     return {
         f"{type(part).__name__}.{attribute}"
         for part in parts
@@ -83,7 +84,9 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
         everywhere = remembers(world, "two")
         assert everywhere == remembers(world)
         assert {
-            "Agenda._cache",
+            "Agenda._deadlines",
+            "Agenda._opens",
+            "Agenda._times",
             "Callers._waiting",
             "Callers.refusals",
             "Callers.refused",

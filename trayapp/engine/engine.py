@@ -39,9 +39,10 @@ from trayapp.core.messages import (
 from trayapp.core.model import AccessToken, Moment, Spec, Workload
 from trayapp.core.presentation import Action, Verb
 from trayapp.core.snapshot import Snapshot, Status, Unavailable, WorkloadView
-from trayapp.engine.agenda import Agenda, is_restless
+from trayapp.engine.agenda import Agenda, Workloads
 from trayapp.engine.callers import Callers
 from trayapp.engine.effects import EffectRunner
+from trayapp.engine.instants import Instants
 from trayapp.engine.ports import Adapters, SystemChange
 from trayapp.engine.publisher import AppFields, Publisher
 from trayapp.engine.roster import SLICE, Roster
@@ -78,10 +79,10 @@ class Engine:
         self.read_configuration = read_configuration
         self.effects = EffectRunner(self, adapters)
         self.gate = first_gate or Gate()
-        self.workloads: dict[str, Workload] = {}
+        self.workloads: dict[str, Workload] = (workloads := Workloads())
         self.created: dict[str, float] = {}
         self._views: dict[str, WorkloadView] = {}
-        self._view_due: dict[str, float | None] = {}
+        self._view_due = Instants()
         self._publisher = Publisher(publish, self._views)
         self._last_serial = 0
         self._wake = asyncio.Event()
@@ -90,7 +91,7 @@ class Engine:
         self._roster = Roster(self.workloads, self._add, self._change, self._drop)
         self._closing = False
         self._loop = asyncio.get_running_loop()
-        self._agenda = Agenda(self.effects.paths)
+        self._agenda = Agenda(workloads, self.effects.paths)
         self.callers = Callers(self)
         self.sign_ins = SignIns(self, adapters.sign_in, adapters.keystore)
         self.suspend = SuspendDelay(self, adapters.clock, self._tasks)
@@ -297,31 +298,32 @@ class Engine:
 
     async def _run_due(self) -> Moment:
         """Do what is due by time, in slices, then `Go` in due order while there are slots (M11). The moment of that."""
-        now, changed = self.now(), 0
-        for name in list(self.workloads):
-            due, w = self._view_due.get(name), self.workloads.get(name)
-            if w is None:
-                continue  # it was removed while others had their turn
-            if due is not None and due <= now.at:
-                self._derive(name)
-                changed += 1
-            opens, deadline = self._agenda.times(name, w, self.gate)
-            if deadline is not None and deadline <= now.at and (opens is None or opens > now.at):
-                self.apply(name, Time(now))
-                changed += 1
-            if changed >= SLICE:
+        now, due = self.now(), SLICE
+        while due:
+            if self._agenda.update(self.gate):
                 await asyncio.sleep(0)
-                now, changed = self.now(), 0
+                continue
+            now, due = self.now(), 0
+            while due < SLICE and (view_due := self._view_due.take(now.at)) is not None:
+                self._derive(view_due[1])
+                due += 1
+            for name in self._agenda.overdue(now.at, SLICE - due):
+                self.apply(name, Time(now))
+                due += 1
+            if due == SLICE:
+                await asyncio.sleep(0)
         if not self._closing:
-            for name in self._agenda.admitted(self.workloads, self.gate, now.at):
+            for name in self._agenda.admitted(now.at):
                 self.apply(name, Go(now))
         return now
 
     def _until_next(self, seen: Moment) -> float:
         """Seconds until the next pass: to the first deadline after `seen`, even if it has passed; at most `MAX_SLEEP`."""
-        now, at = self.now(), self._agenda.next_instant(self.workloads, self.gate, seen.at, self._view_due.values())
-        restless = is_restless(self.workloads.values(), self.gate, now.at)
-        limit = RESTLESS_SLEEP if restless and not self._adapters.watcher.announces_network else MAX_SLEEP
+        if self._agenda.update(self.gate):
+            return 0.0
+        now, at = self.now(), self._agenda.next_instant(seen.at, self._view_due)
+        restless = self._agenda.is_restless(now.at) and not self._adapters.watcher.announces_network
+        limit = RESTLESS_SLEEP if restless else MAX_SLEEP
         return max(0.0, min(at - now.at, limit))
 
     # --- clicks and commands ------------------------------------------------------------------------------------------
