@@ -236,5 +236,8 @@ class SimulatedJournal(Journal):
         self._db = self._disk.db
         return self._db
 
-    def _shut(self) -> None:
+    def _close_db(self) -> None:
+        """What was not committed is gone; what was is there when it is opened again."""
+        if self._db is not None and self._db.in_transaction:
+            self._db.execute("ROLLBACK")
         self._db = None
