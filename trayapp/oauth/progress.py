@@ -16,7 +16,7 @@ from typing import Any
 from trayapp.oauth.address_class import AddressClass, class_of_address
 
 SEND_WITHIN = 1.0  # s from the end of connecting; only a machine that slept or stood still takes longer
-LOOK = 0.01  # s for the loop to read what has already arrived
+TURNS = 4  # of the loop with nothing new: it reads in one and TLS takes its messages in the next
 
 
 class AddressTooNearError(Exception):
@@ -127,15 +127,18 @@ class RequestProgress:
             pass
         except OSError as exc:
             raise ConnectionDoneError from exc
-        while self._stream.get_extra_info("is_readable") and self._now() - self._connected_at <= SEND_WITHIN:
-            try:
-                async with asyncio.timeout(LOOK):
-                    await self._stream.read(1)
-            except TimeoutError:
-                continue
-            except Exception as exc:
-                raise ConnectionDoneError from exc
-            raise ConnectionDoneError
+        if not self._stream.get_extra_info("is_readable"):
+            return
+        reading, idle = asyncio.create_task(self._stream.read(1), name="look before sending"), 0
+        try:
+            while not reading.done() and idle < TURNS and self._now() - self._connected_at <= SEND_WITHIN:
+                await asyncio.sleep(0)
+                idle = 0 if self._stream.get_extra_info("is_readable") else idle + 1
+            if reading.done():
+                raise ConnectionDoneError
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 def _text(host: object) -> str:
