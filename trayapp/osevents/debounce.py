@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-QUIET = 0.25  # s without a further message; one change of a link makes a burst of 5 to 10 (tailscale waits as long)
+QUIET = (
+    0.05  # s without a further message; one change of a link makes 5 to 10 within a few ms. The gate waits longer (M10)
+)
 QUIET_MAX = 2.0  # s; a network that never rests is reported after this anyway
 
 
