@@ -231,7 +231,7 @@ def test_it_says_what_a_look_at_everything_says(seed: int) -> None:
             case 1:
                 g = gate.network(g, at, offline=dice.random() < 0.4)
             case 2:
-                paths.doubt(workloads.values())
+                paths.doubt()
             case 3:
                 views[name] = dice.choice([None, at + dice.random() * 50.0])
             case _:

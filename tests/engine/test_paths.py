@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,14 @@ import pytest
 
 from tests.core.history import reached
 from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
+from trayapp.core.messages import Event, Unreachable
 from trayapp.core.model import Login, Phase, Policy, Problem, Series, Trigger, Workload
 from trayapp.core.outcomes import Ambiguous, Fault, NotSent, Reply
 from trayapp.core.presentation import Verb
-from trayapp.engine import paths
+from trayapp.engine import engine, paths
 from trayapp.engine.paths import Paths, server_of
 from trayapp.engine.ports import SystemChange
+from trayapp.engine.roster import SLICE
 
 NETWORK = SystemChange(network=True)
 DEAD = Fault(False, "dns", "no such name")
@@ -76,6 +79,48 @@ async def test_twenty_workloads_of_a_server_cost_one_connection_a_step(tmp_path:
         await world_green(world, clock)
         assert clock.at - began < 8.0 + 1.0
         assert 2 == tokens.most, "the way is proven"
+
+
+async def test_many_workloads_of_a_server_hear_of_it_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None tries it before all have heard, and one that a person wants now is not forgotten."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock)
+    told, run, apply = [0], asyncio.Handle._run, engine.Engine.apply
+
+    def one_step(handle: asyncio.Handle) -> None:
+        told.append(0)
+        run(handle)
+
+    def counted(self: engine.Engine, name: str, event: Event) -> None:
+        told[-1] += isinstance(event, Unreachable)
+        apply(self, name, event)
+
+    async with virtual_engine([f"w{n}" for n in range(10 * SLICE)], tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens)
+        monkeypatch.setattr(asyncio.Handle, "_run", one_step)
+        monkeypatch.setattr(engine.Engine, "apply", counted)
+        while len(tokens.tried) < 3:
+            await clock.pass_time(0.05)
+        await clock.pass_time(0.1)
+        monkeypatch.undo()
+        assert 3 * (10 * SLICE - 1) == sum(told)
+        assert SLICE == max(told)
+        assert 3 == len({at for at, _ in tokens.tried}) == len(tokens.tried)
+        assert 1 == tokens.most
+        assert {(Phase.WAITING, Series.BURST)} == phases(world)
+
+
+def test_no_attempt_begins_while_the_others_hear() -> None:
+    """Two failures may be told at the same time."""
+
+    found = Paths()
+    with found.telling("one"):
+        with found.telling("one"):
+            assert (0, 2) == (found.slots("one"), found.slots("two"))
+        assert 0 == found.slots("one")
+    assert 2 == found.slots("one")
+    assert not found._telling
 
 
 async def world_green(world: World, clock: VirtualClock) -> None:
@@ -185,7 +230,7 @@ def test_a_way_is_proven_by_anything_that_was_sent() -> None:
     found, w = Paths(), waiting()
     other = waiting(login=None, spec=replace(w.spec, token_endpoint="https://other.example/token"))
     assert 2 == found.slots(server_of(w))
-    found.doubt([w, other])
+    found.doubt()
     assert (1, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))
     assert not found.tried(server_of(w), Ambiguous(Problem("reset", "broke off")), 5.0)
     assert (2, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))

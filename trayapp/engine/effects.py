@@ -44,11 +44,13 @@ from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBus
 from trayapp.core.quirks import provider_of
 from trayapp.engine.paths import Paths, server_of
 from trayapp.engine.ports import Adapters, EffectHost
+from trayapp.engine.roster import SLICE
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LOOKS = 500  # workloads of one step of the loop that are only looked at
 GATE_POLL = 1.0  # s between two checks of a gate that holds an attempt back
 RECORD_LIMIT = 5.0  # s that an attempt waits for state.db: a disk that hangs must not end all refreshing
 
@@ -177,14 +179,21 @@ class EffectRunner:
         now, jitter, serial = self._engine.now(), self._adapters.clock.jitter(), self._engine.next_serial()
         self._engine.apply(name, Finished(now, number, login.fingerprint(), login.lineage, outcome, jitter, serial))
         if self.paths.tried(urlsplit(login.token_endpoint).netloc, outcome, now.at) and isinstance(outcome, NotSent):
-            self._tell_others(name, login, Unreachable(now, outcome, began, jitter))
+            await self._tell_others(name, login, Unreachable(now, outcome, began, jitter))
 
-    def _tell_others(self, name: str, login: Login, event: Unreachable) -> None:
-        """Let the server's other workloads know that there is no way to it: they need not try it themselves (M8)."""
-        server = urlsplit(login.token_endpoint).netloc
-        for other, w in list(self._engine.workloads.items()):
-            if other != name and w.phase is Phase.WAITING and server_of(w) == server:
-                self._engine.apply(other, event)
+    async def _tell_others(self, name: str, login: Login, event: Unreachable) -> None:
+        """Let the server's other workloads know, in slices, that there is no way to it: they need not try it (M8)."""
+        server, told = urlsplit(login.token_endpoint).netloc, 0
+        with self.paths.telling(server):
+            for number, other in enumerate(list(self._engine.workloads), 1):
+                w = self._engine.workloads.get(other)
+                if other != name and w is not None and w.phase is Phase.WAITING and server_of(w) == server:
+                    self._engine.apply(other, event)
+                    told += 1
+                if told == SLICE or number % LOOKS == 0:
+                    told = 0
+                    await asyncio.sleep(0)
+        self._engine.wake()  # passes in between began nothing at this server
 
     async def _refresh(self, name: str, login: Login) -> Outcome:
         """One request and its outcome. An answer from beyond this machine opens the gate, unless it is a portal's."""

@@ -150,7 +150,7 @@ class Engine:
             self.gate = gate.woke(self.gate, at)
         if change.network:
             self.gate = gate.network(self.gate, at, offline=change.offline, portal=change.portal)
-        self.effects.paths.doubt(self.workloads.values())
+        self.effects.paths.doubt()
         blocked = self.gate.blocked()
         events = {
             GateBlocked: blocked and not was_blocked,
@@ -202,11 +202,11 @@ class Engine:
         for name in list(self.workloads):
             self.apply(name, Shutdown(self.now()))
         until = self._loop.time() + QUIT_LIMIT
-        while (unanswered := self._unfinished()) and self._loop.time() < until:
+        while (waits := self._tasks.needed or self.workloads.keys() - self._finished) and self._loop.time() < until:
             self._wake.clear()
             await first_of(self._wake, asyncio.sleep(END_POLL))
-        if unanswered:
-            log.warning("quitting without an answer to: %s", ", ".join(sorted(unanswered)))
+        if waits:
+            log.warning("quitting without an answer to: %s", ", ".join(sorted(self._unfinished())))
         await self._tasks.end()
 
     def _unfinished(self) -> set[str]:

@@ -6,7 +6,9 @@ workload of a server at a time, whose result counts for the others, and not more
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from trayapp.core.model import Phase, Series, Trigger, Workload
@@ -24,11 +26,13 @@ class Paths:
 
     def __init__(self) -> None:
         self._unproven: set[str] = set()
+        self._proven: set[str] | None = None  # since every way was in doubt; None: that never happened
+        self._telling: Counter[str] = Counter()
         self._in_vain: dict[str, list[float]] = {}
 
-    def doubt(self, workloads: Iterable[Workload]) -> None:
+    def doubt(self) -> None:
         """The machine woke or its network changed: every way has to be proven anew."""
-        self._unproven.update(server_of(w) for w in workloads)
+        self._proven = set()
 
     def tried(self, server: str, outcome: Outcome, at: float) -> bool:
         """Take note of the end of an attempt; whether it found no way to the server."""
@@ -36,6 +40,8 @@ class Paths:
         if not blocked:
             if not isinstance(outcome, NotSent):
                 self._unproven.discard(server)
+                if self._proven is not None:
+                    self._proven.add(server)
             return False
         self._unproven.add(server)
         recent = [each for each in self._in_vain.get(server, []) if each > at - WINDOW]
@@ -44,7 +50,19 @@ class Paths:
 
     def slots(self, server: str) -> int:
         """How many attempts may be in flight to this server."""
-        return 1 if server in self._unproven else IN_FLIGHT_PER_SERVER
+        if self._telling.get(server):
+            return 0
+        doubted = server in self._unproven or (self._proven is not None and server not in self._proven)
+        return 1 if doubted else IN_FLIGHT_PER_SERVER
+
+    @contextmanager
+    def telling(self, server: str) -> Iterator[None]:
+        """While its workloads hear that there is no way to it, none of them begins an attempt."""
+        self._telling[server] += 1
+        try:
+            yield
+        finally:
+            self._telling -= Counter((server,))
 
     def opens_at(self, w: Workload) -> float:
         """The earliest instant at which the server of this workload may be tried again."""

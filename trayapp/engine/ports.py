@@ -274,6 +274,10 @@ class EffectHost(GatedCore, TokenIssuer, Protocol):
         """A server beyond this machine answered, so there is a network (M10)."""
         ...
 
+    def wake(self) -> None:
+        """Make a pass soon."""
+        ...
+
     def read_configuration(self) -> None:
         """Read config.toml again."""
         ...
