@@ -13,9 +13,9 @@ import pytest
 from tests.engine.engines import Tokens, VirtualClock, World, settled, virtual_engine
 from trayapp.core.model import Phase, Spec, Workload
 from trayapp.core.presentation import Verb
-from trayapp.engine.roster import SLICE, Roster
+from trayapp.engine.roster import TAKEN, Roster
 
-MANY = 10 * SLICE
+MANY = 10 * TAKEN
 
 
 def specs(*numbers: int, client: str = "client") -> list[Spec]:
@@ -76,7 +76,7 @@ async def test_a_step_of_the_loop_takes_a_slice_at_most() -> None:
             book.story.clear()
             await book.roster.take(named)
             assert 1000 == len(book.story)
-            assert SLICE == book.in_one_turn
+            assert TAKEN == book.in_one_turn
             assert {spec.name: spec for spec in named} == {name: w.spec for name, w in book.workloads.items()}
     assert not book.roster.busy
 
@@ -105,7 +105,7 @@ async def test_what_comes_in_the_middle_waits_and_is_taken_afterwards() -> None:
         await later[1]
     assert [f"w{n}" for n in range(MANY // 2 + 1)] == list(book.workloads)
     assert specs(*range(MANY // 2 + 1)) == [w.spec for w in book.workloads.values()]
-    assert SLICE == book.in_one_turn
+    assert TAKEN == book.in_one_turn
 
 
 @pytest.mark.parametrize("number", [0, MANY - 1])
@@ -132,7 +132,7 @@ async def test_nothing_is_taken_after_the_end() -> None:
     await asyncio.sleep(0)
     book.roster.end()
     await asyncio.gather(*taking)
-    assert SLICE == len(book.workloads)
+    assert TAKEN == len(book.workloads)
 
 
 # --- in the engine ---------------------------------------------------------------------------------------------------
