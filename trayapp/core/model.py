@@ -134,7 +134,7 @@ class Policy:
     ceiling: float = 86400.0  # M6, counted time; TOOLHIVE_TOKEN_AUTH_RETRYING_MAX_ELAPSED
     ceiling_attempts: int = 3  # M6: failures since the latest wake or network change
     impossible_grace: float = 10.0  # M3: attempts impossible for this long turn a workload amber
-    burst: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # M8: nothing is sent while it runs
+    burst: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0, 20.0, 40.0)  # M8: nothing is sent while it runs
     burst_jitter: float = 0.2  # M8
     portal_interval: float = 60.0  # M8
     portal_window: float = 600.0  # M8
