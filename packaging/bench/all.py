@@ -2,7 +2,7 @@
 
     .venv/bin/python packaging/bench/all.py [--runs 5] [--quick] [--json] [--only start memory ...]
 
-Each script runs in its own process; one that fails is a row that says so. Five runs take about three quarters of an hour.
+Each script runs in its own process; one that fails is a row that says so. Five runs take about an hour.
 """
 
 from __future__ import annotations
