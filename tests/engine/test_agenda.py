@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.core.history import reached
-from trayapp.core import deadlines, gate
+from tests.core.history import played, reached
+from trayapp.core import deadlines, gate, machine
 from trayapp.core.gate import Gate
+from trayapp.core.messages import Time
 from trayapp.core.model import Phase, Workload
 from trayapp.engine import agenda as module
 from trayapp.engine.admission import IN_FLIGHT
@@ -56,6 +57,24 @@ def test_what_is_due_waits_for_a_slot_and_not_for_the_clock(phase: Phase) -> Non
     assert NEVER == agenda.next_instant(due, views)
     views["w"] = due + 5.0
     assert due + 5.0 == agenda.next_instant(due, views)
+
+
+def test_a_deadline_that_changes_nothing_comes_once() -> None:
+    """An attempt that probes while a write of the login before it is overdue: the engine made pass after pass for ever."""
+
+    p = played(reached(Phase.WAITING), "go")
+    overdue = replace(p.w, unsaved=True, store_at=p.now.at - 1.0)
+    workloads = workloads_of(w=overdue)
+    agenda = agenda_of(workloads, Gate())
+    assert ["w"] == agenda.overdue(p.now.at, 10)
+
+    workloads["w"], _ = machine.step(overdue, Time(p.now))
+    up_to_date(agenda, Gate())
+    assert [] == agenda.overdue(p.now.at, 10)
+
+    workloads["w"] = replace(overdue, store_at=p.now.at)
+    up_to_date(agenda, Gate())
+    assert ["w"] == agenda.overdue(p.now.at, 10)
 
 
 def test_the_longest_due_comes_first() -> None:

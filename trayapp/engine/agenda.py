@@ -27,15 +27,19 @@ class DueTimes(NamedTuple):
 
 
 class Workloads(dict[str, Workload]):
-    """The workloads by name. `changed` are those that were set since the agenda has looked."""
+    """The workloads by name. `changed` are those that were replaced since the agenda has looked.
+
+    One that is set again as it is isn't: if an event changes nothing, its deadline must not come again in the same pass.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.changed: set[str] = set()
 
     def __setitem__(self, name: str, w: Workload) -> None:
-        super().__setitem__(name, w)
-        self.changed.add(name)
+        if self.get(name) is not w:
+            super().__setitem__(name, w)
+            self.changed.add(name)
 
 
 class Agenda:
