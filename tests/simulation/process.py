@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trayapp.engine.engine
+from tests.simulation.loop import SPINNING, StalledError
 from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family, portal, trouble
 from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker
@@ -109,14 +110,22 @@ class ObservedEngine(Engine):
 
     def __init__(self, process: Process, adapters: Adapters, gate: Gate) -> None:
         self._process = process
+        self._events, self._events_at = 0, 0.0
         super().__init__(adapters, _ignore_snapshot, first_gate=gate)
 
     def apply(self, name: str, event: Event) -> None:
+        self._not_for_ever(event.now.at)
         before = self.workloads.get(name)
         super().apply(name, event)
         after = self.workloads.get(name)
         if before is not None and after is not None and self._process.alive:
             self._process.world.checks.applied(self._process, name, before, event, after)
+
+    def _not_for_ever(self, at: float) -> None:
+        """A loop of the engine that never awaits isn't seen by the virtual loop: end it, as a broken invariant."""
+        self._events, self._events_at = (self._events + 1 if at == self._events_at else 0), at
+        if self._events > SPINNING:
+            raise StalledError("events follow one another without any time passing")
 
 
 def _ignore_snapshot(snapshot: Snapshot) -> None:
