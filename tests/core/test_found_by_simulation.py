@@ -8,6 +8,7 @@ import pytest
 
 from tests.core.history import play_line, played, player, reached
 from trayapp.core import deadlines, gate
+from trayapp.core.attempts import DEADLINE_MARGIN
 from trayapp.core.gate import Gate
 from trayapp.core.messages import CloseIntent, Save
 from trayapp.core.model import Phase, Policy, Series
@@ -186,3 +187,37 @@ def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> No
 
     assert not any(isinstance(effect, Save) for effect in signing_in)
     assert any(isinstance(effect, Save) for effect in storing)
+
+
+@pytest.mark.parametrize(
+    ("host", "limit"),
+    [
+        pytest.param("a.okta.com", 15.0, id="half of 30 s"),
+        pytest.param("auth.atlassian.com", 30.0, id="ten minutes leave time enough"),
+        pytest.param("a.zitadel.cloud", 30.0, id="no grace: waiting costs nothing"),
+        pytest.param("as.example", 30.0, id="nobody knows a grace"),
+    ],
+)
+def test_an_answer_that_never_comes_is_given_up_inside_the_grace(host: str, limit: float) -> None:
+    """M9: an attempt as long as the grace left no time for the repeat that would have saved the login."""
+
+    p = reached(Phase.WAITING)
+    assert p.w.login is not None
+    p.w = replace(p.w, login=replace(p.w.login, token_endpoint=f"https://{host}/token"))
+    played(p, "go; probe ok")
+
+    assert p.w.login is not None
+    assert limit == deadlines.attempt_limit(p.w.login, p.w.spec.policy)
+    assert p.w.attempt is not None
+    assert p.now.at + limit + DEADLINE_MARGIN == p.w.attempt.deadline
+    assert 2.0 == deadlines.attempt_limit(p.w.login, Policy(attempt_limit=2.0))  # a shorter one is somebody's wish
+
+
+def test_a_very_short_grace_leaves_time_to_connect() -> None:
+    """A slow network could otherwise never refresh."""
+
+    p = reached(Phase.WAITING)
+    assert p.w.login is not None
+    short = replace(p.w.login, token_endpoint="https://a.okta.com/token")
+
+    assert 24.0 == deadlines.attempt_limit(short, Policy(connect_limit=12.0))

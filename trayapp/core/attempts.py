@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from trayapp.core import retry, schedule
-from trayapp.core.deadlines import ready_at
+from trayapp.core.deadlines import attempt_limit, ready_at
 from trayapp.core.messages import (
     Abandon,
     CloseIntent,
@@ -94,7 +94,7 @@ def send(w: Workload, e: ProbeOk) -> Result:
     hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
     if hurried and attempt.trigger is not Trigger.MANUAL:  # M8: ordinary refreshes of short-lived tokens don't count
         recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]  # until it proves `not_sent`
-    deadline = e.now.at + policy.attempt_limit + DEADLINE_MARGIN
+    deadline = e.now.at + attempt_limit(login, policy) + DEADLINE_MARGIN
     attempt = replace(attempt, step=Step.SENT, began=e.now, deadline=deadline)
     w = replace(
         w, attempt=attempt, last_attempt_at=e.now.at, recent=recent, keyring=None, keyring_since=None, keyring_tries=0

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from trayapp.core import schedule
 from trayapp.core.gate import Gate
-from trayapp.core.model import Phase, Series, Step, Trigger, Workload
+from trayapp.core.model import Login, Phase, Policy, Series, Step, Trigger, Workload
+from trayapp.core.quirks import grace_of, provider_of
 
 GRACE_MAX = 600.0  # s; M10: how long a token in doubt is retried against the gate (Atlassian's grace)
 FIRST_IN_DOUBT = 10.0  # s after the gate closed until a token in doubt is tried anyway
@@ -60,6 +61,14 @@ def despite_gate_at(w: Workload, gate: Gate) -> float:
     if w.maybe_spent and w.marked_at is not None and since < w.marked_at + GRACE_MAX:
         pause = min(pause, AGAIN_IN_DOUBT if last > closed else FIRST_IN_DOUBT)
     return since + pause
+
+
+def attempt_limit(login: Login, policy: Policy) -> float:
+    """Seconds that one attempt may take in all (M9): half of a known short grace, so that the repeat falls inside it."""
+    grace = grace_of(provider_of(login.token_endpoint))
+    if not grace:
+        return policy.attempt_limit
+    return min(policy.attempt_limit, max(grace / 2.0, 2.0 * policy.connect_limit))  # a slow connection needs its time
 
 
 def next_deadline(w: Workload, gate: Gate) -> float | None:

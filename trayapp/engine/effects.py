@@ -199,7 +199,8 @@ class EffectRunner:
         """One request and its outcome. An answer from beyond this machine opens the gate, unless it is a portal's."""
         w = self._engine.workloads[name]
         policy = w.spec.policy
-        reply = await self._adapters.tokens.refresh(login, limit=policy.attempt_limit, connect=policy.connect_limit)
+        limit = deadlines.attempt_limit(login, policy)
+        reply = await self._adapters.tokens.refresh(login, limit=limit, connect=policy.connect_limit)
         outcome = classify(reply, provider_of(login.token_endpoint), self._engine.now().wall)
         portal = isinstance(outcome, ServerBusy) and outcome.portal
         if isinstance(reply, Answer) and not portal and not w.loopback:
