@@ -16,7 +16,7 @@ from tests.raw_server import Behaviour, Received, http_response, raw_server, res
 from trayapp.core.outcomes import Answer, Reply
 from trayapp.oauth.progress import SEND_WITHIN, RequestProgress
 from trayapp.oauth.tokens import HttpTokens
-from trayapp.oauth.wire import Wire
+from trayapp.oauth.wire import CHANGES, CHANGES_WINDOW, Wire
 
 __all__ = ["environment"]
 
@@ -234,6 +234,27 @@ async def test_connecting_over_a_network_that_has_changed_ends_at_once() -> None
         each.close()
 
     assert (False, "unreachable") == told(reply)
+
+
+async def test_a_network_that_never_rests_lets_some_through() -> None:
+    """Else no attempt that takes longer than it rests would ever end connecting."""
+    full, knocks = backlogged()
+    now = 100.0
+    wire = Wire("0", ssl.create_default_context, lambda: now)
+    endpoint = f"https://{NAME}:{full.getsockname()[1]}/"
+    ended = []
+    for _ in range(CHANGES + 2):
+        attempt = asyncio.create_task(HttpTokens(wire).refresh(login(endpoint), limit=30.0, connect=20.0))
+        await asyncio.sleep(0.05)
+        wire.network_changed()
+        ended.append(bool((await asyncio.wait({attempt}, timeout=0.2))[0]))
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+        now += 1.0 if len(ended) <= CHANGES else CHANGES_WINDOW
+    for each in (full, *knocks):
+        each.close()
+
+    assert [*[True] * CHANGES, False, True] == ended
 
 
 async def test_connecting_to_this_machine_survives_a_network_change() -> None:

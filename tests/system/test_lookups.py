@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from trayapp.system import lookups as module
-from trayapp.system.lookups import OVERLAP, THREADS, Lookups
+from trayapp.system.lookups import MANY, OVERLAP, THREADS, Lookups
 
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
 OTHER = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 443))]
@@ -217,6 +217,25 @@ async def test_too_many_that_hang(resolver: Resolver) -> None:
     await resolver.called(THREADS + 1)
     resolver.answer_all()
     assert FOUND == await asked
+
+
+@pytest.mark.usefixtures("quick")
+async def test_many_that_hang_have_none_beside_them(resolver: Resolver) -> None:
+    """With a dead resolver and many servers, threads don't pile up; a new network is asked as often as any."""
+    names = lookups(resolver)
+    hanging = [ask(f"host{number}.test") for number in range(MANY)]
+    await resolver.called(MANY)
+    await asyncio.sleep(0.2)
+    await resolver.called(MANY)
+    for each in hanging:
+        each.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+    names.network_changed()
+    asked = ask()
+    await resolver.called(MANY + OVERLAP)
+    resolver.answer(MANY + OVERLAP - 1, FOUND)
+    assert FOUND == await asyncio.wait_for(asked, AMPLE)
 
 
 @pytest.mark.usefixtures("quick")

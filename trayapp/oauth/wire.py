@@ -10,6 +10,7 @@ import asyncio
 import re
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -26,6 +27,10 @@ from trayapp.oauth.progress import RequestProgress
 BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
 CONNECT_LIMIT = 5.0  # s for each step of connecting; a reachable server needs less than one
 STEPS = 2  # × the limit of a step for all of connecting: one may be slow, a proxy that hangs isn't waited for
+CHANGES, CHANGES_WINDOW = (
+    4,
+    10.0,
+)  # changes of the network in so many s that end attempts; a restless one lets some through
 URL_MAX = 8192  # characters; servers and proxies reject longer request lines
 URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 
@@ -93,6 +98,7 @@ class Wire:
         self._lock = asyncio.Lock()
         self._now = now
         self._connecting: set[RequestProgress] = set()
+        self._changes: deque[float] = deque(maxlen=CHANGES)
 
     async def send(
         self,
@@ -135,6 +141,10 @@ class Wire:
 
     def network_changed(self) -> None:
         """End the repeatable requests of which nothing has left: they wait for a network that is gone."""
+        now = self._now()
+        if len(self._changes) == CHANGES and now - self._changes[0] < CHANGES_WINDOW:
+            return
+        self._changes.append(now)
         for progress in self._connecting:
             progress.network_changed()
 

@@ -17,7 +17,8 @@ from typing import Any
 
 OVERLAP = 3  # look-ups of one name at the same time, in one network
 PATIENCE = 1.0  # s without an answer until another one begins
-THREADS = 24  # that hang at most, those of earlier networks included; beyond that a look-up fails immediately
+MANY = 24  # that hang in one network: as many attempts as may be in flight (M11), with three each; no more begin beside them
+THREADS = 64  # that hang at most, those of earlier networks included; beyond that a look-up fails immediately
 
 
 @dataclass(slots=True)
@@ -56,8 +57,8 @@ class Lookups:
                 self._begin_if_due(question)
                 if question.running == 0:
                     raise socket.gaierror(socket.EAI_AGAIN, "Too many look-ups hang")
-                wait = max(question.next_at - self._loop.time(), 0.0) if question.running < OVERLAP else PATIENCE
-                await asyncio.wait((question.answer,), timeout=wait)
+                wait = question.next_at - self._loop.time()
+                await asyncio.wait((question.answer,), timeout=wait if wait > 0.0 else PATIENCE)
             return _given(question.answer.result())
         finally:
             question.waiters -= 1
@@ -76,6 +77,8 @@ class Lookups:
     def _begin_if_due(self, question: _Question) -> None:
         now = self._loop.time()
         if now < question.next_at or question.running >= OVERLAP or self._threads >= THREADS:
+            return
+        if question.running and sum(each.running for each in self._questions.values()) >= MANY:
             return
         question.running += 1
         question.next_at = now + PATIENCE
