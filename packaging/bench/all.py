@@ -23,7 +23,7 @@ SILENCE = 2.0  # s that DNS is late in recovery.py
 RECOVERY = {
     "10x10": ("10 workloads on 10 servers", 0.6),
     "100x50": ("100 workloads on 50 servers", 1.0),
-    "10x10-slow": ("10 on 10, 300 ms and 2 % loss", 3.0),
+    "10x10-slow": ("10 on 10, 300 ms and 2 % loss", 4.0),
     "10x10-dns": ("10 on 10, DNS 2 s later", 3.5),
 }
 RECOVERY_SPREAD = 2.0  # worst round × the median

@@ -64,7 +64,7 @@ class Case:
 CASES = {
     "10x10": Case(10, 10, 0.6),
     "100x50": Case(100, 50, 1.0),
-    "10x10-slow": Case(10, 10, 3.0, life=12.0, slow=True),
+    "10x10-slow": Case(10, 10, 4.0, life=12.0, slow=True),
     "10x10-dns": Case(10, 10, 3.5, names=True),
 }
 
