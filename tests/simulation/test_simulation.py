@@ -11,7 +11,7 @@ from tests.simulation.planted_bugs import BUGS, Bug, hunt
 from trayapp.core.model import Phase
 
 DAYS = 6  # of each world
-FIXED = 10  # worlds that are the same every time
+FIXED = 5  # worlds that are the same every time
 NEW = 50  # worlds of today: 300 laptop-days of three workloads
 GROUPS = 10  # so that several processors can share them, and no test reaches its time limit
 TODAY = int(f"{datetime.datetime.now(datetime.UTC):%Y%m%d}") * 100  # the first seed of today
