@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -482,7 +483,13 @@ async def test_a_full_disk_takes_none_of_those_that_wait_together(
     journal = open_journal()
     (pages,) = await journal.run(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
     await journal.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"), None)
-    claimed = await asyncio.gather(*(journal.intent(f"w{n}" + "w" * 200, login(1), 1, WALL) for n in range(100)))
+    all_wait = threading.Event()
+    first = asyncio.create_task(journal.run(lambda db: all_wait.wait(60), None))
+    waiting = [asyncio.create_task(journal.intent(f"w{n}" + "w" * 200, login(1), 1, WALL)) for n in range(100)]
+    await asyncio.sleep(0)  # each has begun
+    all_wait.set()
+    await first
+    claimed = await asyncio.gather(*waiting)
     assert [False] * 100 == claimed
     assert Saved() == await journal.load("w0" + "w" * 200)
     assert await journal.intent("gh", login(1), 1, WALL)  # the connection is another one, and has no limit
