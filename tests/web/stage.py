@@ -23,7 +23,8 @@ from trayapp.api.pagekeys import PageKeys
 from trayapp.api.pages import Pages
 from trayapp.clients import connecting
 from trayapp.clients.changes import Changes
-from trayapp.clients.connecting import ALL, Change, Row, Wanted, own_access
+from trayapp.clients.connecting import ALL, Change, Row, Wanted
+from trayapp.clients.entries import own_access
 from trayapp.clients.places import Machine
 from trayapp.clients.table import Client
 from trayapp.core.client_settings import ClientAccess

@@ -95,7 +95,8 @@ class ClientFiles:
 
     def _wanted(self, names: Sequence[str], known: Iterable[ClientAccess] = ()) -> Wanted | Problem:
         """With `known`, whose transport has been found out; that of the others doesn't matter here."""
-        from trayapp.clients.connecting import ALL, Wanted, own_access
+        from trayapp.clients.connecting import ALL, Wanted
+        from trayapp.clients.entries import own_access
 
         together = self._addresses.aggregate()
         found = None if together is None else self._addresses.all_known(sorted(self._engine.workloads))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +39,13 @@ class Interpreter:
     def current(cls, environ: Mapping[str, str] = os.environ) -> Interpreter:
         """The interpreter of this process."""
         image = environ.get("APPIMAGE", "")  # an AppImage is mounted at a different path at each start
+        scripts, windows = tuple(_script_folders()), sys.platform == "win32"
         return cls(
             executable=Path(image or sys.executable),
-            scripts=tuple(_script_folders()),
+            scripts=scripts,
             frozen=bool(getattr(sys, "frozen", False)),
-            installed=_installed(),
-            windows=sys.platform == "win32",
+            installed=any(_executable(folder / _script(windows=windows)) for folder in scripts) or _is_distribution(),
+            windows=windows,
         )
 
 
@@ -73,7 +73,7 @@ def client_command(*arguments: str, given: Interpreter | None = None) -> tuple[s
         console = running.executable.with_name("amberlight.exe") if running.windows else _packaged_link(running)
         return str(console), *arguments
     for folder in running.scripts:
-        script = folder / (f"{NAME}.exe" if running.windows else NAME)
+        script = folder / _script(windows=running.windows)
         if _executable(script):
             return str(script), *arguments
     return str(running.executable), "-m", "trayapp", *arguments
@@ -103,14 +103,23 @@ def _windowless(running: Interpreter, windowless_name: str) -> Path:
 
 def _script_folders() -> Iterator[Path]:
     """The script directory of this interpreter's environment; then that of user installs, if they are in use."""
+    if sys.prefix != sys.base_prefix:  # a virtual environment has one, and needs no table of schemes (0.4 MB)
+        yield Path(sys.executable).parent
+        return
+    import sysconfig
+
     yield Path(sysconfig.get_path("scripts"))
     user = f"{os.name}_user"
-    if sys.prefix == sys.base_prefix and user in sysconfig.get_scheme_names():
+    if user in sysconfig.get_scheme_names():
         yield Path(sysconfig.get_path("scripts", user))
 
 
-def _installed() -> bool:
-    import importlib.metadata  # imported here as it pulls in half of the `email` package
+def _script(*, windows: bool) -> str:
+    return f"{NAME}.exe" if windows else NAME
+
+
+def _is_distribution() -> bool:
+    import importlib.metadata  # imported here as it pulls in much: 0.8 MB
 
     try:
         importlib.metadata.distribution(NAME)

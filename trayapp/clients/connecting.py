@@ -22,7 +22,6 @@ from trayapp.clients.files import FileError
 from trayapp.clients.places import Machine
 from trayapp.clients.survey import Found, look, survey
 from trayapp.clients.table import Client
-from trayapp.core.client_settings import ClientAccess
 from trayapp.system.running import runs
 
 ALL = ""  # stands for the single entry for all workloads
@@ -45,11 +44,6 @@ class Plan:
 
     targets: Mapping[str, Access]  # the entries to write, by their names in the client's file
     kept: tuple[Connection, ...]  # workloads whose place an entry has that is not ours
-
-
-def own_access(access: ClientAccess) -> Access:
-    """The same as entries need it."""
-    return Access(access.name, access.url, access.key, access.command, access.sse)
 
 
 def connections(found: Found, accesses: Mapping[str, Access], urls: Mapping[str, str]) -> list[Connection]:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from trayapp.clients.table import Client, Field
+from trayapp.core.client_settings import ClientAccess
 from trayapp.core.model import Secret
 
 _LOOPBACK = r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::(?P<port>[0-9]{1,5}))?(?:/k/(?P<key>[^/]+))?"
@@ -49,6 +50,11 @@ class Access:
     key: Secret | None
     command: tuple[str, ...]  # the program and arguments that serve it over stdio; no key is in them
     sse: bool = False  # its server speaks SSE, not streamable HTTP
+
+
+def own_access(access: ClientAccess) -> Access:
+    """The same as entries need it."""
+    return Access(access.name, access.url, access.key, access.command, access.sse)
 
 
 @dataclass(frozen=True, slots=True)

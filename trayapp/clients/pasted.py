@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from trayapp.clients import edits, entries
-from trayapp.clients.connecting import own_access
-from trayapp.clients.entries import Transport
+from trayapp.clients.entries import Transport, own_access
 from trayapp.clients.table import TABLE, Client
 from trayapp.core.client_settings import ClientAccess
 

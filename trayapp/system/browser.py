@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import webbrowser
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -54,6 +53,8 @@ def browse(url: str, *, limit: float = LIMIT) -> bool:
 
 def _elsewhere(url: str) -> bool:
     """macOS and Windows report what came of it themselves."""
+    import webbrowser
+
     try:
         opened = webbrowser.open(url)
     except (webbrowser.Error, OSError) as error:
