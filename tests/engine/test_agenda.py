@@ -12,7 +12,8 @@ from tests.core.history import played, reached
 from trayapp.core import deadlines, gate, machine
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Time
-from trayapp.core.model import Phase, Workload
+from trayapp.core.model import Phase, Problem, Workload
+from trayapp.core.outcomes import NotSent
 from trayapp.engine import agenda as module
 from trayapp.engine.admission import IN_FLIGHT
 from trayapp.engine.agenda import Agenda, Workloads
@@ -88,6 +89,24 @@ def test_the_longest_due_comes_first() -> None:
     assert [] == list(agenda.admitted(due - 1.0))
     assert ["first", "late"] == list(agenda.admitted(due + 2.0))
     assert ["first", "late"] == list(agenda.admitted(due + 2.0))  # neither began
+
+
+def test_servers_that_were_not_reached_come_last() -> None:
+    """Eight of them, reachable only by a VPN that is down, would hold all others up while they connect in vain."""
+    p, paths = reached(Phase.WAITING), Paths()
+    due = deadlines.opens_at(p.w, Gate())
+    assert due is not None
+    workloads = Workloads()
+    for number in range(IN_FLIGHT):
+        workloads[f"a{number}"] = at_server(p.w, f"vpn{number}")
+        paths.tried(f"vpn{number}", NotSent(Problem("connect_timeout", "no")), due - 10.0)
+    workloads["late"] = replace(at_server(p.w, "public"), due=due + 1.0)
+    agenda, begun = agenda_of(workloads, Gate(), paths), []
+    for name in agenda.admitted(due + 2.0):
+        begun.append(name)
+        workloads[name] = replace(reached(Phase.REFRESHING).w, login=workloads[name].login)
+
+    assert ["late", *(f"a{number}" for number in range(IN_FLIGHT - 1))] == begun
 
 
 def test_the_end_of_settling_is_the_next_instant() -> None:
@@ -206,11 +225,13 @@ class Plain:
     def admitted(self, at: float) -> list[str]:
         """If each begins."""
         ready = sorted(
-            (opens, name) for name in self.workloads if (opens := self.times(name)[0]) is not None and opens <= at
+            (self.paths.failed(server_of(w)), opens, name)
+            for name, w in self.workloads.items()
+            if (opens := self.times(name)[0]) is not None and opens <= at
         )
         servers = Counter(server_of(w) for w in self.workloads.values() if w.phase is Phase.REFRESHING)
         found: list[str] = []
-        for _, name in ready:
+        for _, _, name in ready:
             server = server_of(self.workloads[name])
             open_ = self.paths.opens_at(self.workloads[name]) <= at
             if servers.total() < IN_FLIGHT and servers[server] < self.paths.slots(server) and open_:

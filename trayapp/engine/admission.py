@@ -1,6 +1,6 @@
 """Admission of attempts: 8 in flight, 2 per authorization server, 1 while the way to it is unproven, the longest due first.
 
-These are the limits of M11 and M8.
+These are the limits of M11 and M8. Servers that were not reached the last time come after the others.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ class Admission:
         if servers.total() >= IN_FLIGHT:
             return
         tried: set[str] = set()
-        heads = [(head, server) for server in self._queues if (head := self._head(server, at, servers, tried))]
+        found = ((self._head(server, at, servers, tried), server) for server in self._queues)
+        heads = [(self._paths.failed(server), head, server) for head, server in found if head]
         heapq.heapify(heads)
         while heads and servers.total() < IN_FLIGHT:
-            (_, name), server = heapq.heappop(heads)
+            failed, (_, name), server = heapq.heappop(heads)
             yield name
             if name in self._workloads and self._workloads[name].phase is Phase.REFRESHING:
                 servers[server] += 1
@@ -66,7 +67,7 @@ class Admission:
             else:
                 tried.add(name)
             if head := self._head(server, at, servers, tried):
-                heapq.heappush(heads, (head, server))
+                heapq.heappush(heads, (failed, head, server))
 
     def _head(self, server: str, at: float, servers: Counter[str], tried: set[str]) -> tuple[float, str] | None:
         """The one that has waited longest at this server; None if no attempt may begin there."""

@@ -55,6 +55,10 @@ class Paths:
         doubted = server in self._unproven or (self._proven is not None and server not in self._proven)
         return 1 if doubted else IN_FLIGHT_PER_SERVER
 
+    def failed(self, server: str) -> bool:
+        """Whether the last attempt found no way to it. It comes after the others, as the next one may hang for seconds."""
+        return server in self._unproven
+
     @contextmanager
     def telling(self, server: str) -> Iterator[None]:
         """While its workloads hear that there is no way to it, none of them begins an attempt."""
