@@ -38,6 +38,18 @@ def test_a_network_change_during_an_attempt_that_fails_starts_the_burst_after_it
     assert p.now.at == p.w.due
 
 
+@pytest.mark.parametrize(("news", "trigger"), [("network", "network"), ("wake", "network")])
+def test_a_change_during_the_probe_makes_the_attempt_the_first_of_the_burst(news: str, trigger: str) -> None:
+    """M8: the gate holds the attempt back until the network has settled; its failure says something about the new one."""
+
+    p = played(reached(Phase.WAITING), "go; probe ok; not-sent; +10 go")
+    played(p, f"+5 {news}; +1 probe ok; not-sent")
+    assert (Series.BURST, trigger, 0.25) == (p.w.series, p.w.trigger.value, (p.w.due or 0.0) - p.now.at)
+
+    p = played(reached(Phase.WAITING), f"go; probe ok; ambiguous; go; {news}; probe ok; not-sent")
+    assert Series.AGAIN is p.w.series, "M9 stands above M8"
+
+
 def test_a_change_during_an_attempt_counts_its_failures_afresh() -> None:
     """M6: the ceiling needs three failures since the latest change, wherever the workload stood when it came."""
 

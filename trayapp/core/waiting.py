@@ -89,7 +89,7 @@ def nudged_valid(w: Workload, e: Event) -> Result:
 
 def woke_refreshing(w: Workload, e: Woke) -> Result:
     """The connection most likely died in sleep: wait for its answer `READ_AFTER_WAKE` longer, then call it ambiguous."""
-    w = _reset_series(w, e)
+    w = _burst_if_probing(_reset_series(w, e))
     if w.attempt is None or w.attempt.step is not Step.SENT:
         return w, ()
     began, now = w.attempt.began, e.now
@@ -100,7 +100,14 @@ def woke_refreshing(w: Workload, e: Woke) -> Result:
 
 def network_changed_refreshing(w: Workload, e: Event) -> Result:
     """The network changed during an attempt, which may now fail for a reason that is gone; `retry.plan` accounts for it."""
-    return _reset_series(w, e), ()
+    return _burst_if_probing(_reset_series(w, e)), ()
+
+
+def _burst_if_probing(w: Workload) -> Workload:
+    """An attempt that still probes leaves over the new network, so if nothing can be sent, the burst goes on from it (M8)."""
+    if w.attempt is None or w.attempt.step is not Step.PROBE or w.series is Series.AGAIN:
+        return w
+    return replace(w, series=Series.BURST)
 
 
 def gate_blocked(w: Workload, e: GateBlocked) -> Result:
