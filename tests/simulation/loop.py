@@ -3,8 +3,8 @@
 The loop's clock is the *awake* clock of the simulated machine, as on Linux: a sleep of three days takes no time on it.
 `machine.Clocks` adds the time asleep.
 
-A simulated day is thousands of turns of this loop, so a turn does only what a world without files, signals and other
-threads needs. The order of callbacks is asyncio's own.
+A simulated day is thousands of turns of this loop, so a turn does only what a world without files, signals, debugging
+and other threads needs. The order of callbacks is asyncio's own.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import selectors
-from asyncio.events import Handle, TimerHandle
 from collections import deque
-from contextvars import Context
-from typing import Any, cast
+from contextvars import Context, copy_context
+from typing import Any
 
 
 class StalledError(Exception):
@@ -34,68 +33,123 @@ class _NoFiles(selectors.SelectSelector):
         return []
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` is virtual; tasks, futures and timers are asyncio's own."""
+class _Handle:
+    """What asyncio's `Handle` does, without what is for debugging."""
 
-    _ready: deque[Any]  # of `Handle`
-    _scheduled: list[Any]  # a heap of `TimerHandle`
+    __slots__ = ("args", "callback", "context", "dropped")
+
+    def __init__(self, callback: Any, args: tuple[Any, ...], context: Context | None) -> None:
+        self.callback, self.args = callback, args
+        self.context = copy_context() if context is None else context
+        self.dropped = False
+
+    def cancel(self) -> None:
+        self.dropped = True
+        self.callback, self.args = None, ()
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+
+class _Timer(_Handle):
+    """The same at an instant."""
+
+    __slots__ = ("at", "loop", "waits")
+
+    def __init__(
+        self, loop: VirtualLoop, at: float, callback: Any, args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        super().__init__(callback, args, context)
+        self.loop, self.at = loop, at
+        self.waits = True  # it is among the loop's timers
+
+    def __lt__(self, other: _Timer) -> bool:
+        return self.at < other.at
+
+    def when(self) -> float:
+        return self.at
+
+    def cancel(self) -> None:
+        if self.waits and not self.dropped:
+            self.loop.cancelled += 1
+        super().cancel()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`time()` is virtual; tasks and futures are asyncio's own."""
+
+    _ready: deque[Any]
     _stopping: bool
-    _timer_cancelled_count: int
 
     def __init__(self) -> None:
         self._now = 0.0
         self._turns = 0
+        self._timers: list[_Timer] = []  # a heap
+        self.cancelled = 0  # of these
         super().__init__(_NoFiles())
 
     def time(self) -> float:
         return self._now
 
-    # The arguments of these three are not checked, as in asyncio itself.
+    # The arguments of these are not checked, as in asyncio itself.
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Handle:  # type: ignore[override]
-        handle = Handle(callback, args, self, context)
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        handle = _Handle(callback, args, context)
         self._ready.append(handle)
         return handle
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Handle:  # type: ignore[override]
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_soon(callback, *args, context=context)  # there is one thread, and the loop never blocks
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> TimerHandle:  # type: ignore[override]
-        timer: Any = TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True  # so that its cancelling is counted
-        return cast("TimerHandle", timer)
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        timer = _Timer(self, when, callback, args, context)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> asyncio.Task[Any]:
+        return asyncio.Task(coro, loop=self, name=name, context=context)
 
     def _run_once(self) -> None:
         """One turn: the timers that are due, then everything that was ready before it began."""
-        ready, scheduled = self._ready, self._scheduled
-        if len(scheduled) > TIMERS and self._timer_cancelled_count * 2 > len(scheduled):
-            scheduled[:] = [timer for timer in scheduled if not timer._cancelled]
-            heapq.heapify(scheduled)
-            self._timer_cancelled_count = 0
-        while scheduled and scheduled[0]._cancelled:
-            self._timer_cancelled_count -= 1
-            heapq.heappop(scheduled)._scheduled = False
+        ready, timers = self._ready, self._timers
+        if len(timers) > TIMERS and self.cancelled * 2 > len(timers):
+            timers[:] = [timer for timer in timers if not timer.dropped]
+            heapq.heapify(timers)
+            self.cancelled = 0
+        while timers and timers[0].dropped:
+            self.cancelled -= 1
+            heapq.heappop(timers).waits = False
         self._turns += 1
         if not (ready or self._stopping):
             self._jump()
         if self._turns > SPINNING:
             raise StalledError("the loop spins without any time passing")
         due = self._now + RESOLUTION
-        while scheduled and scheduled[0]._when < due:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
+        while timers and timers[0].at < due:
+            timer = heapq.heappop(timers)
+            timer.waits = False
             ready.append(timer)
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            if not handle.dropped:
+                try:
+                    handle.context.run(handle.callback, *handle.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as asyncio does
+                    self.call_exception_handler({"message": "a callback failed", "exception": error})
 
     def _jump(self) -> None:
         """Let time pass until the next timer."""
-        if not self._scheduled:
+        if not self._timers:
             raise StalledError("the simulated world stands still")
-        wait = self._scheduled[0].when() - self._now
+        wait = self._timers[0].at - self._now
         if wait > 0.0:
             self._now += wait
             self._turns = 0

@@ -48,6 +48,7 @@ class Keyring:
         self.writing: Callable[[str], None] = lambda service: None  # before an entry changes
         self.wrote: Callable[[str], None] = lambda service: None  # after it did
         self._old: dict[tuple[str, str], str | None] = {}
+        self._found: dict[str, tuple[list[Any], Login | None]] = {}  # what `login` found, and in which entries
 
     @property
     def troubled(self) -> bool:
@@ -102,9 +103,20 @@ class Keyring:
         self._old.clear()
 
     def login(self, install: str, name: str) -> Login | None:
-        """The login that a start would find now, all troubles aside."""
+        """The login that a start would find now, all troubles aside. Looked for anew only if an entry has changed."""
+        mark = f"/{name}/"
+        entries = [
+            item
+            for item in self.backend.entries.items()
+            if mark in (item[0] if isinstance(item[0], str) else item[0][0])
+        ]
+        known = self._found.get(name)
+        if known is not None and known[0] == entries:
+            return known[1]
         held = [slot for slot in self.slots(install, name) if slot.login and not slot.candidate]
-        return max(held, key=lambda slot: slot.rank).login if held else None
+        login = max(held, key=lambda slot: slot.rank).login if held else None
+        self._found[name] = entries, login
+        return login
 
     def slots(self, install: str, name: str) -> list[Slot]:
         """Both slots as they are, read by the real rules."""

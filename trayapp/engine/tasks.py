@@ -45,11 +45,11 @@ class Tasks:
 
 
 async def first_of(event: asyncio.Event, waiting: Coroutine[Any, Any, None]) -> None:
-    """Wait until the event is set or `waiting` returns. Neither is left running."""
-    both = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(waiting))
+    """Wait until the event is set, or until `waiting` returns and sets it. `waiting` isn't left running."""
+    task = asyncio.ensure_future(waiting)
+    task.add_done_callback(lambda done: event.set())
     try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        await event.wait()
     finally:
-        for each in both:
-            each.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -106,7 +106,7 @@ class Worker:
         return result
 
     async def _result(self, job: _Job) -> Any:
-        while True:
+        while self._limit is not None:
             done, _ = await asyncio.wait({job.future}, timeout=self._time_left())
             if done:
                 return job.future.result()
@@ -115,6 +115,7 @@ class Worker:
                     job.abandoned = True  # without effect on the job that hangs: it runs to its end
                     job.future.cancel()
                     raise HangingError
+        return await job.future
 
     def _overdue(self) -> bool:
         running_since = self._running_since
