@@ -7,6 +7,7 @@ where it was. A file belongs to one state of the program: once the code has chan
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -127,6 +128,7 @@ def _begin_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda unraisable: None
+    gc.set_threshold(50_000, 20, 100)  # a world makes much garbage and few cycles
 
 
 class Deep:
