@@ -10,8 +10,6 @@ import gc
 import sys
 from collections.abc import Iterator
 
-from trayapp.app.deferred import without_unused
-
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 LARGE = 1 << 20  # bytes; more than the proxy reads at once, so that its buffers stay ordinary pieces of the heap
 
@@ -36,18 +34,15 @@ def single_heap() -> None:
 
 @contextlib.contextmanager
 def lean_imports() -> Iterator[None]:
-    """Wrap the import of aiohttp and httpx2 in this, to do without 3.8 MB that they load and that nothing here uses.
+    """Wrap the import of aiohttp in this, to drop 1.9 MB that it loads and that nothing here uses.
 
-    That is what `deferred.py` lists (1.9 MB), the system's table of MIME types (0.3 MB) and two TLS contexts (1.6 MB), one
-    of which doesn't verify certificates. Our own contexts are in `oauth/wire.py`; a request that names none of them can
-    then not be sent at all. A library for another event loop (trio) is left out, even where it is installed.
+    That is the system's table of MIME types (0.3 MB) and two TLS contexts (1.6 MB), one of which doesn't verify
+    certificates. Our own contexts are in `oauth/wire.py`; a request that names none of them can then not be sent at all.
     """
     import mimetypes
 
     mimetypes.knownfiles.clear()
-    with without_unused():
-        yield
-        import httpcore2  # noqa: F401 - httpx2 would import it with the first request
+    yield
     connector = sys.modules.get("aiohttp.connector")
     for name in ("_SSL_CONTEXT_VERIFIED", "_SSL_CONTEXT_UNVERIFIED"):
         if hasattr(connector, name):

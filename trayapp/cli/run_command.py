@@ -14,9 +14,8 @@ def run(*, tray: bool, background: bool = False) -> int:
 
     An unexpected failure is reported, and saved with its traceback.
     """
-    from trayapp.app import deferred, memory
+    from trayapp.app import memory
 
-    deferred.defer(deferred.DEFERRED)
     with memory.collector_paused():
         from trayapp.app import launch
         from trayapp.config.paths import Paths

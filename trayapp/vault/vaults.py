@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from trayapp.system import session_bus
@@ -132,8 +133,6 @@ def _nothing(chosen: str) -> str:
         return f"The keyring that was chosen, {chosen}, is not there."
     outside = sys.platform.startswith("linux") and not session_bus.address()
     text = f"No keyring is there{': this is not inside a desktop session' if outside else ''}."
-    from importlib import metadata  # imported here: with what it imports, it takes 0.8 MB
-
     plugins = sorted(
         point.value.partition(":")[0]
         for point in metadata.entry_points(group="keyring.backends")
