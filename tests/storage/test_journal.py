@@ -13,7 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -407,6 +407,17 @@ async def _statements(journal: Journal) -> list[str]:
     return found
 
 
+async def together(journal: Journal, jobs: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Their results. The journal is kept busy until all of them wait."""
+    all_wait = threading.Event()
+    first = asyncio.create_task(journal.run(lambda db: all_wait.wait(60), None))
+    waiting = [asyncio.create_task(job) for job in jobs]
+    await asyncio.sleep(0)  # each has begun
+    all_wait.set()
+    await first
+    return await asyncio.gather(*waiting)
+
+
 async def test_what_waits_together_is_one_transaction(open_journal: Open) -> None:
     """A thousand workloads that start together wait for the disk a few times, and not four thousand times."""
 
@@ -422,7 +433,7 @@ async def test_what_waits_together_is_one_transaction(open_journal: Open) -> Non
             journal.save(f"w{n}", SAVED),
         )
     ]
-    await asyncio.gather(*jobs)
+    await together(journal, jobs)
     assert len(jobs) // TOGETHER + 2 >= executed.count("COMMIT")
     assert executed.count("BEGIN IMMEDIATE") == executed.count("COMMIT")
     assert [SAVED] * 1000 == await asyncio.gather(*(journal.load(f"w{n}") for n in range(1000)))
@@ -483,13 +494,7 @@ async def test_a_full_disk_takes_none_of_those_that_wait_together(
     journal = open_journal()
     (pages,) = await journal.run(lambda db: db.execute("PRAGMA page_count").fetchone(), (0,))
     await journal.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"), None)
-    all_wait = threading.Event()
-    first = asyncio.create_task(journal.run(lambda db: all_wait.wait(60), None))
-    waiting = [asyncio.create_task(journal.intent(f"w{n}" + "w" * 200, login(1), 1, WALL)) for n in range(100)]
-    await asyncio.sleep(0)  # each has begun
-    all_wait.set()
-    await first
-    claimed = await asyncio.gather(*waiting)
+    claimed = await together(journal, [journal.intent(f"w{n}" + "w" * 200, login(1), 1, WALL) for n in range(100)])
     assert [False] * 100 == claimed
     assert Saved() == await journal.load("w0" + "w" * 200)
     assert await journal.intent("gh", login(1), 1, WALL)  # the connection is another one, and has no limit
