@@ -394,8 +394,7 @@ class Runtime:
         await self._check_keyring()
 
     async def _check_keyring(self) -> None:
-        trouble = await self.keystore.status()
-        missing = trouble is not None and trouble.value == "unavailable"
+        missing = (trouble := await self.keystore.status()) is not None and trouble.value == "unavailable"
         if missing:
             log.warning(NO_KEYRING)
         self.warnings.set("keyring", NO_KEYRING if missing else "")
