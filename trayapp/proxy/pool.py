@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -67,8 +67,7 @@ class UpstreamPool:
 
     def __init__(self) -> None:
         self.connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket)
-        factory: partial[ResponseHandler] = partial(UpstreamProtocol, asyncio.get_running_loop())
-        self.connector._factory = factory
+        self.connector._factory = cast(Any, partial(UpstreamProtocol, asyncio.get_running_loop()))
         self.targets: dict[str, Target] = {}
         self.users = 0
         self.retired = False
