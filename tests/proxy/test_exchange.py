@@ -13,7 +13,6 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from trayapp.proxy.exchange import RequestBody, UpstreamResponse, send_request
-from trayapp.proxy.pool import Target, UpstreamPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -27,13 +26,12 @@ class Peer:
         self.connections = 0
         self.port = 0
         self._scripts = list(scripts)
-        self._pool = UpstreamPool()
+        self._connector = aiohttp.TCPConnector(limit=0)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def ask(self, method: str = "GET", body: RequestBody = None, **head: str) -> UpstreamResponse:
-        origin = f"http://127.0.0.1:{self.port}"
-        target = self._pool.targets.setdefault(origin, Target(aiohttp.ClientRequest("GET", URL(origin))))
-        return await send_request(self._pool, target, method, "/x", CIMultiDict(head, Host="upstream"), body)
+        upstream = aiohttp.ClientRequest("GET", URL(f"http://127.0.0.1:{self.port}"))
+        return await send_request(self._connector, upstream, method, "/x", CIMultiDict(head, Host="upstream"), body)
 
     async def head(self, reader: asyncio.StreamReader) -> bytes:
         """The next request's, which is noted."""
@@ -58,7 +56,7 @@ class Peer:
         try:
             yield self
         finally:
-            await self._pool.close()
+            await self._connector.close()
             server.close()
             async with asyncio.timeout(2.0):
                 await asyncio.gather(*self._tasks)

@@ -402,7 +402,7 @@ async def test_the_http_proxy_of_the_environment(tmp_path: Path, monkeypatch: py
 async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An upstream that does not take the connection is 504."""
 
-    monkeypatch.setattr("trayapp.proxy.pool.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
+    monkeypatch.setattr("trayapp.proxy.exchange.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
     with socket.socket() as full:  # its queue is full, so further connections hang
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -115,7 +115,7 @@ class Forwarder:
             target = pool.targets.get(upstream.origin) or await upstreams.target(pool, upstream)
             path = url.removeprefix(upstream.origin)
             for _ in range(2):
-                response = await send_request(pool, target, method, path, head(token), body.to_send())
+                response = await send_request(pool.connector, target, method, path, head(token), body.to_send())
                 self._record(name, method, upstream, response.status)
                 if response.status != 401:
                     response.on_exit = partial(upstreams.give_back, pool)

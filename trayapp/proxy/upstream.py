@@ -1,4 +1,4 @@
-"""Where the upstreams are reached: one connection pool for all workloads, created by the first request.
+"""Connection pool to the upstreams: one aiohttp connector for all workloads, created by the first request.
 
 aiohttp rather than httpx2, which the token requests use: it is several times faster for many small requests. Idle
 connections are kept for a few seconds only, and none outlives a network change or a sleep. A request on a connection
@@ -8,8 +8,11 @@ that died meanwhile would hang, or fail although the upstream is well, and must 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -17,11 +20,26 @@ from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
 from trayapp.proxy.mapping import UpstreamUrl
-from trayapp.proxy.pool import Target, UpstreamPool
+
+KEEPALIVE = 4.0  # s; less than servers keep an idle connection (Node and uvicorn: 5 s), so they never close first
+PROBE_AFTER, PROBE_EVERY, PROBES = 30, 10, 3  # s, s, number: an upstream that vanished is noticed within a minute
 
 
 class ProxyUnusable(Exception):  # noqa: N818 - says what is so
     """The environment names an HTTP proxy that can't be used; the text is a sentence without its address."""
+
+
+@dataclass(slots=True, eq=False)
+class UpstreamPool:
+    """One generation of pooled connections. `targets` are the upstreams by origin, as the connector wants them.
+
+    A retired pool takes no new requests and is closed by its last user.
+    """
+
+    connector: aiohttp.TCPConnector
+    targets: dict[str, aiohttp.ClientRequest] = field(default_factory=dict)
+    users: int = 0
+    retired: bool = False
 
 
 class Upstreams:
@@ -40,7 +58,7 @@ class Upstreams:
     def take(self) -> UpstreamPool:
         """The pool for one request; return it with `give_back`."""
         if self._pool is None:
-            self._pool = UpstreamPool()
+            self._pool = UpstreamPool(_connector())
         self._pool.users += 1
         return self._pool
 
@@ -49,11 +67,11 @@ class Upstreams:
         pool.users -= 1
         if pool.retired and not pool.users:
             self._retired.discard(pool)
-            closing = asyncio.ensure_future(pool.close())
+            closing = asyncio.ensure_future(pool.connector.close())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> Target:
+    async def target(self, pool: UpstreamPool, upstream: UpstreamUrl) -> aiohttp.ClientRequest:
         """The connector's description of an upstream, its HTTP proxy included; remembered until the network changes.
 
         Raises `ProxyUnusable`.
@@ -64,8 +82,9 @@ class Upstreams:
                 self._context = await self._certificates()
             tls = self._context
         proxy = await _proxy_for(upstream)
-        request = aiohttp.ClientRequest("GET", URL(upstream.origin, encoded=True), ssl=tls, proxy=proxy)
-        return pool.targets.setdefault(upstream.origin, Target(request))
+        target = aiohttp.ClientRequest("GET", URL(upstream.origin, encoded=True), ssl=tls, proxy=proxy)
+        pool.targets[upstream.origin] = target
+        return target
 
     async def renew(self) -> None:
         """The network changed, or the machine slept: no idle connection is used again."""
@@ -76,7 +95,7 @@ class Upstreams:
             pool.retired = True
             self._retired.add(pool)
         else:
-            await pool.close()
+            await pool.connector.close()
 
     async def close(self) -> None:
         """Close every connection, used or not."""
@@ -84,8 +103,25 @@ class Upstreams:
         self._pool = None
         self._retired.clear()
         for pool in pools:
-            await pool.close()
+            await pool.connector.close()
         await asyncio.gather(*self._closing)
+
+
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Switch on TCP keep-alive, so that an event stream whose upstream vanished ends: its client can't notice."""
+    family, kind, protocol, *_ = address
+    sock = socket.socket(family, kind, protocol)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    names = ("TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+    for name, value in zip(names, (PROBE_AFTER, PROBE_EVERY, PROBES), strict=True):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return sock
 
 
 async def _proxy_for(upstream: UpstreamUrl) -> URL | None:
