@@ -1,7 +1,7 @@
 """What is due, and what will be next, without looking at every workload in every pass of the engine.
 
 The instants are functions of the workload and the gate, and both of these are immutable. They are computed anew for each
-workload that was replaced since the last pass, which `Workloads` notes by itself, and for all if the gate is another one.
+workload that was replaced since the last pass, which `Workloads` notes, and for all if the gate is another one.
 """
 
 from __future__ import annotations

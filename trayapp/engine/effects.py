@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar, assert_never
-from urllib.parse import urlsplit
 
 from trayapp.core import deadlines, machine
 from trayapp.core.classify import classify
@@ -42,7 +41,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import Login, Phase, Problem, Saved, Trigger, Trouble
 from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import provider_of
-from trayapp.engine.paths import Paths, server_of
+from trayapp.engine.paths import Paths, server_at, server_of
 from trayapp.engine.ports import Adapters, EffectHost
 from trayapp.engine.roster import SLICE
 
@@ -178,12 +177,13 @@ class EffectRunner:
             outcome = Ambiguous(Problem("internal", "Something unexpected went wrong; the log has the details."))
         now, jitter, serial = self._engine.now(), self._adapters.clock.jitter(), self._engine.next_serial()
         self._engine.apply(name, Finished(now, number, login.fingerprint(), login.lineage, outcome, jitter, serial))
-        if self.paths.tried(urlsplit(login.token_endpoint).netloc, outcome, now.at) and isinstance(outcome, NotSent):
-            await self._tell_others(name, login, Unreachable(now, outcome, began, jitter))
+        server = server_at(login.token_endpoint)
+        if self.paths.tried(server, outcome, now.at) and isinstance(outcome, NotSent):
+            await self._tell_others(name, server, Unreachable(now, outcome, began, jitter))
 
-    async def _tell_others(self, name: str, login: Login, event: Unreachable) -> None:
+    async def _tell_others(self, name: str, server: str, event: Unreachable) -> None:
         """Let the server's other workloads know, in slices, that there is no way to it: they need not try it (M8)."""
-        server, told = urlsplit(login.token_endpoint).netloc, 0
+        told = 0
         with self.paths.telling(server):
             for number, other in enumerate(list(self._engine.workloads), 1):
                 w = self._engine.workloads.get(other)

@@ -1,4 +1,4 @@
-"""The way to each authorization server: proven or not, and how often it was tried in vain (M8).
+"""The way to each authorization server: proven or not, and how often nobody got through (M8).
 
 A connection that fails before anything is sent costs no token, so after a network change it is tried often: but by one
 workload of a server at a time, whose result counts for the others, and not more than `TRIES` times a minute.
@@ -15,7 +15,7 @@ from trayapp.core.model import Phase, Series, Trigger, Workload
 from trayapp.core.outcomes import NotSent, Outcome
 
 IN_FLIGHT_PER_SERVER = 2  # M11
-TRIES = 12  # connections in vain to one server in `WINDOW`
+TRIES = 12  # failed connections to one server in `WINDOW`
 RESCUES = 6  # more of them for a token in doubt (M9), whose grace doesn't wait
 WINDOW = 60.0  # s
 OF_THE_REQUEST = ("request", "internal")  # kinds of a problem that says nothing about the way
@@ -28,7 +28,7 @@ class Paths:
         self._unproven: set[str] = set()
         self._proven: set[str] | None = None  # since every way was in doubt; None: that never happened
         self._telling: Counter[str] = Counter()
-        self._in_vain: dict[str, list[float]] = {}
+        self._failures: dict[str, list[float]] = {}
 
     def doubt(self) -> None:
         """The machine woke or its network changed: every way has to be proven anew."""
@@ -36,16 +36,16 @@ class Paths:
 
     def tried(self, server: str, outcome: Outcome, at: float) -> bool:
         """Take note of the end of an attempt; whether it found no way to the server."""
-        blocked = isinstance(outcome, NotSent) and outcome.problem.kind not in OF_THE_REQUEST
-        if not blocked:
-            if not isinstance(outcome, NotSent):
-                self._unproven.discard(server)
-                if self._proven is not None:
-                    self._proven.add(server)
+        if not isinstance(outcome, NotSent):
+            self._unproven.discard(server)
+            if self._proven is not None:
+                self._proven.add(server)
+            return False
+        if outcome.problem.kind in OF_THE_REQUEST:
             return False
         self._unproven.add(server)
-        recent = [each for each in self._in_vain.get(server, []) if each > at - WINDOW]
-        self._in_vain[server] = [*recent, at][-(TRIES + RESCUES) :]
+        recent = [each for each in self._failures.get(server, []) if each > at - WINDOW]
+        self._failures[server] = [*recent, at][-(TRIES + RESCUES) :]
         return True
 
     def slots(self, server: str) -> int:
@@ -73,17 +73,21 @@ class Paths:
         if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
             return 0.0
         most = TRIES + (RESCUES if w.series is Series.AGAIN else 0)
-        in_vain = self._in_vain.get(server_of(w), [])
-        return in_vain[-most] + WINDOW if len(in_vain) >= most else 0.0
+        failures = self._failures.get(server_of(w), [])
+        return failures[-most] + WINDOW if len(failures) >= most else 0.0
 
     def next_opening(self, at: float) -> float | None:
         """When the first server that was tried too often may be tried again; None if there is none after `at`."""
         most = (TRIES, TRIES + RESCUES)
-        openings = (tried[-n] + WINDOW for tried in self._in_vain.values() for n in most if len(tried) >= n)
+        openings = (each[-n] + WINDOW for each in self._failures.values() for n in most if len(each) >= n)
         return min((opening for opening in openings if opening > at), default=None)
 
 
 def server_of(w: Workload) -> str:
     """Host and port of the token endpoint."""
-    endpoint = w.login.token_endpoint if w.login else w.spec.token_endpoint
+    return server_at(w.login.token_endpoint if w.login else w.spec.token_endpoint)
+
+
+def server_at(endpoint: str) -> str:
+    """Host and port of a token endpoint."""
     return urlsplit(endpoint).netloc

@@ -27,10 +27,8 @@ from trayapp.oauth.progress import RequestProgress
 BODY_CAP = 1 << 20  # bytes; a token response has a few thousand
 CONNECT_LIMIT = 5.0  # s for each step of connecting; a reachable server needs less than one
 STEPS = 2  # × the limit of a step for all of connecting: one may be slow, a proxy that hangs isn't waited for
-CHANGES, CHANGES_WINDOW = (
-    4,
-    10.0,
-)  # changes of the network in so many s that end attempts; a restless one lets some through
+CHANGES = 4  # changes of the network in `CHANGES_WINDOW` that end attempts; a restless one lets some through
+CHANGES_WINDOW = 10.0  # s
 URL_MAX = 8192  # characters; servers and proxies reject longer request lines
 URL_CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")  # RFC 3986, all of it
 

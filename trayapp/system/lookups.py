@@ -2,7 +2,7 @@
 
 In the loop's own few threads they would hold up everything else, and the end of the program. A look-up whose datagram was
 lost, or that began just before DNS was back, takes glibc 5 s; so after `PATIENCE` the next one begins beside it, and the
-first answer counts. Blocking threads can't be ended, only abandoned; they are few and end by themselves.
+first answer counts. Blocking threads can't be ended, only abandoned; they are few and end in time.
 """
 
 from __future__ import annotations
