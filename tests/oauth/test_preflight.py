@@ -6,12 +6,13 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 import trustme
 
 from tests.oauth.tls import bare
-from tests.oauth.token_requests import AMPLE, CANARY, NAME, environment, login, server_side, told
+from tests.oauth.token_requests import AMPLE, CANARY, NAME, environment, full_port, login, server_side, told
 from tests.raw_server import Behaviour, Received, http_response, raw_server, respond_and_hang, respond_with
 from trayapp.core.outcomes import Answer, Reply
 from trayapp.oauth.progress import SEND_WITHIN, RequestProgress
@@ -209,66 +210,42 @@ async def test_a_server_that_thinks_long_is_waited_for() -> None:
 # --- a network that changes ------------------------------------------------------------------------------------------
 
 
-def backlogged() -> tuple[socket.socket, list[socket.socket]]:
-    """A port that drops what knocks, as a network does that isn't there any more."""
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    knocks = [socket.socket() for _ in range(3)]
-    for knock in knocks:
-        knock.setblocking(False)
-        knock.connect_ex(full.getsockname())
-    return full, knocks
-
-
 async def test_connecting_over_a_network_that_has_changed_ends_at_once() -> None:
     """The old network's silence would otherwise keep the new one waiting for seconds."""
-    full, knocks = backlogged()
-    wire = Wire("0")
-    endpoint = f"https://{NAME}:{full.getsockname()[1]}/"
-    attempt = asyncio.create_task(HttpTokens(wire).refresh(login(endpoint), limit=30.0, connect=20.0))
-    await asyncio.sleep(0.1)
-    wire.network_changed()
-    reply = await asyncio.wait_for(attempt, AMPLE)
-    for each in (full, *knocks):
-        each.close()
-
+    reply = await connecting_when_the_network_changes(Wire("0"), f"https://{NAME}", 20.0)
     assert (False, "unreachable") == told(reply)
+
+
+async def connecting_when_the_network_changes(wire: Wire, origin: str, connect: float) -> Reply:
+    """A refresh at a port that drops what knocks, while the network changes."""
+    with full_port() as port:
+        attempt = asyncio.create_task(HttpTokens(wire).refresh(login(f"{origin}:{port}/"), limit=30.0, connect=connect))
+        await asyncio.sleep(0.1)
+        wire.network_changed()
+        return await asyncio.wait_for(attempt, AMPLE)
 
 
 async def test_a_network_that_never_rests_lets_some_through() -> None:
     """Else no attempt that takes longer than it rests would ever end connecting."""
-    full, knocks = backlogged()
-    now = 100.0
+    now, ended = 100.0, list[bool]()
     wire = Wire("0", ssl.create_default_context, lambda: now)
-    endpoint = f"https://{NAME}:{full.getsockname()[1]}/"
-    ended = []
-    for _ in range(CHANGES + 2):
-        attempt = asyncio.create_task(HttpTokens(wire).refresh(login(endpoint), limit=30.0, connect=20.0))
-        await asyncio.sleep(0.05)
-        wire.network_changed()
-        ended.append(bool((await asyncio.wait({attempt}, timeout=0.2))[0]))
-        attempt.cancel()
-        await asyncio.gather(attempt, return_exceptions=True)
-        now += 1.0 if len(ended) <= CHANGES else CHANGES_WINDOW
-    for each in (full, *knocks):
-        each.close()
+    with full_port() as port:
+        for _ in range(CHANGES + 2):
+            endpoint = f"https://{NAME}:{port}/"
+            attempt = asyncio.create_task(HttpTokens(wire).refresh(login(endpoint), limit=30.0, connect=20.0))
+            await asyncio.sleep(0.05)
+            wire.network_changed()
+            ended.append(bool((await asyncio.wait({attempt}, timeout=0.2))[0]))
+            attempt.cancel()
+            await asyncio.gather(attempt, return_exceptions=True)
+            now += 1.0 if len(ended) <= CHANGES else CHANGES_WINDOW
 
     assert [*[True] * CHANGES, False, True] == ended
 
 
 async def test_connecting_to_this_machine_survives_a_network_change() -> None:
     """No network is between."""
-    full, knocks = backlogged()
-    wire = Wire("0", bare)
-    endpoint = f"http://127.0.0.1:{full.getsockname()[1]}/"
-    attempt = asyncio.create_task(HttpTokens(wire).refresh(login(endpoint), limit=30.0, connect=0.4))
-    await asyncio.sleep(0.1)
-    wire.network_changed()
-    reply = await asyncio.wait_for(attempt, AMPLE)
-    for each in (full, *knocks):
-        each.close()
-
+    reply = await connecting_when_the_network_changes(Wire("0", bare), "http://127.0.0.1", 0.4)
     assert (False, "connect_timeout") == told(reply)
 
 
@@ -310,41 +287,33 @@ async def test_ended_attempts_are_forgotten() -> None:
 async def test_a_family_that_leads_nowhere(dead: str, listed_first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Happy Eyeballs: IPv6 without a way out, or IPv4 without one, costs a quarter of a second and not the attempt."""
     alive = "::1" if dead == "127.0.0.1" else "127.0.0.1"
-    full = socket.socket(socket.AF_INET6 if ":" in dead else socket.AF_INET)
-    try:
-        full.bind((dead, 0))
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    full.listen(0)
-    port = full.getsockname()[1]
-    knocks = [socket.socket(full.family) for _ in range(3)]
-    for knock in knocks:
-        knock.setblocking(False)
-        knock.connect_ex((dead, port))
+    with ExitStack() as held:
+        try:
+            port = held.enter_context(full_port(dead))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
 
-    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await respond_with(GRANTED)(reader, writer, Received())
-        writer.close()
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await respond_with(GRANTED)(reader, writer, Received())
+            writer.close()
 
-    answering = await asyncio.start_server(respond, alive, port)
-    families = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
-    addresses = sorted(families, key=lambda address: address != listed_first)
+        answering = await asyncio.start_server(respond, alive, port)
+        families = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
+        addresses = sorted(families, key=lambda address: address != listed_first)
 
-    def lookup(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
-        return [(families[a], socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
+        def lookup(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(families[a], socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
 
-    real = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket,
-        "getaddrinfo",
-        lambda host, *a, **k: lookup(host) if host in ("localhost", b"localhost") else real(host, *a, **k),
-    )
-    begun = asyncio.get_running_loop().time()
-    reply = await refresh(f"http://localhost:{port}/", connect=20.0, limit=30.0)
-    took = asyncio.get_running_loop().time() - begun
-    answering.close()
-    for each in (full, *knocks):
-        each.close()
+        real = socket.getaddrinfo
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, *a, **k: lookup(host) if host in ("localhost", b"localhost") else real(host, *a, **k),
+        )
+        begun = asyncio.get_running_loop().time()
+        reply = await refresh(f"http://localhost:{port}/", connect=20.0, limit=30.0)
+        took = asyncio.get_running_loop().time() - begun
+        answering.close()
 
     assert isinstance(reply, Answer), reply
     assert took < 2.0

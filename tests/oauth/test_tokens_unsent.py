@@ -15,6 +15,7 @@ from tests.oauth.token_requests import (
     NAME,
     TLS_LIMIT,
     environment,
+    full_port,
     refresh,
     server_side,
     told,
@@ -57,16 +58,8 @@ async def test_unreachable() -> None:
 async def test_connect_timeout() -> None:
     """A full backlog drops what knocks."""
 
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        knocks = [socket.socket() for _ in range(3)]
-        for knock in knocks:
-            knock.setblocking(False)
-            knock.connect_ex(full.getsockname())
-        reply = await refresh(f"http://127.0.0.1:{full.getsockname()[1]}/", connect=0.1)
-        for knock in knocks:
-            knock.close()
+    with full_port() as port:
+        reply = await refresh(f"http://127.0.0.1:{port}/", connect=0.1)
 
     assert (False, "connect_timeout") == told(reply)
 

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -22,6 +23,21 @@ LIMIT = 0.3  # s, for what hangs; everything else gets time enough for a busy ma
 TLS_LIMIT = 0.6  # s, the handshake included
 AMPLE = 5.0  # s
 NAME = "auth.test"  # not this machine by its name, so proxies are used; it resolves to 127.0.0.1 here
+
+
+@contextmanager
+def full_port(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port whose queue is full: it drops what knocks, as a network does that isn't there any more. OSError: no such
+    address here."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as full, ExitStack() as knocks:
+        full.bind((address, 0))
+        full.listen(0)
+        for _ in range(3):
+            knock = knocks.enter_context(socket.socket(family))
+            knock.setblocking(False)
+            knock.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
 
 def login(endpoint: str, token: str = CANARY, **more: Any) -> Login:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ import pytest
 import trustme
 from aiohttp import web
 
+from tests.oauth.token_requests import full_port
 from tests.proxy.fuzz_proxy import Fuzz
 from tests.proxy.proxying import NAME, TOKEN, Site, Upstream, proxied, upstream
 from tests.server.test_server import talk
@@ -403,18 +403,9 @@ async def test_connecting_has_a_limit(tmp_path: Path, monkeypatch: pytest.Monkey
     """An upstream that does not take the connection is 504."""
 
     monkeypatch.setattr("trayapp.proxy.exchange.TIMEOUT", aiohttp.ClientTimeout(connect=0.2))
-    with socket.socket() as full:  # its queue is full, so further connections hang
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
+    with full_port() as port:
         async with proxied(f"http://127.0.0.1:{port}", tmp_path) as site:
             assert (504, "upstream_timeout") == await site.error()
-        for filler in fillers:
-            filler.close()
 
 
 def test_announced_paths_are_bounded() -> None:
