@@ -176,7 +176,7 @@ clear_up() {
 
 pytest() { "$VENV/bin/python" -m pytest "$@"; }
 
-# Runs tests; the few that failed run once more, by themselves, and have to pass then. Real desktops, daemons and clients,
+# Runs tests; the few that failed run once more, alone, and have to pass then. Real desktops, daemons and clients,
 # three at a time on two processors, can miss a deadline; a fault of the program fails twice.
 pytest_retried() {
     local code=0 cache failed
@@ -185,9 +185,9 @@ pytest_retried() {
     [ $code = 1 ] || return $code # 1: tests failed; anything else has nothing to do with load
     failed=$(grep -c ': true' "$cache/v/cache/lastfailed") || return 1
     [ "$failed" -le 5 ] || return 1
-    say "$failed failed; once more, by themselves:"
+    say "$failed failed; once more, alone:"
     pytest -o cache_dir="$cache" --last-failed --last-failed-no-failures none "$@" --cov-append -n 0 || return 1
-    say "they passed by themselves. Each is either slow or not independent of the others: see the failures above."
+    say "they passed alone. Each is either slow or not independent of the others: see the failures above."
 }
 
 run_chosen() {

@@ -1,4 +1,4 @@
-"""The whole program when the network changes while a name is looked up in vain."""
+"""The whole program when the network changes while a look-up hangs."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_the_longest_due_comes_first() -> None:
 
 
 def test_servers_that_were_not_reached_come_last() -> None:
-    """Eight of them, reachable only by a VPN that is down, would hold all others up while they connect in vain."""
+    """Eight of them, reachable only by a VPN that is down, would hold all others up for the seconds that connecting may take."""
     p, paths = reached(Phase.WAITING), Paths()
     due = deadlines.opens_at(p.w, Gate())
     assert due is not None

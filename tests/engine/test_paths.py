@@ -144,7 +144,7 @@ async def test_what_is_wrong_with_one_request_says_nothing_of_the_others(tmp_pat
 
 
 async def test_retry_now_is_not_answered_by_another_workloads_failure(tmp_path: Path) -> None:
-    """A click is an attempt, at once, however often the server was tried in vain."""
+    """A click is an attempt, at once, however often nobody got through to the server."""
 
     clock = VirtualClock()
     tokens = DeadNetwork(clock)
@@ -161,7 +161,7 @@ async def test_retry_now_is_not_answered_by_another_workloads_failure(tmp_path: 
 
 
 async def test_a_flapping_network_costs_twelve_connections_a_minute(tmp_path: Path) -> None:
-    """Also for twenty workloads; and the minute over, the next try comes by itself."""
+    """Also for twenty workloads; after the minute the next try follows without an event."""
 
     clock = VirtualClock()
     tokens = DeadNetwork(clock)
@@ -201,7 +201,7 @@ def waiting(**changes: object) -> Workload:
     return replace(reached(Phase.WAITING).w, **changes)  # type: ignore[arg-type]
 
 
-def in_vain(found: Paths, w: Workload, instants: Iterable[float]) -> None:
+def all_fail(found: Paths, w: Workload, instants: Iterable[float]) -> None:
     for at in instants:
         assert found.tried(server_of(w), NotSent(Problem("refused", "no")), at)
 
@@ -210,17 +210,17 @@ def test_the_oldest_try_decides_when_the_next_one_may_be_made() -> None:
     """Twelve in a minute; six more for a token in doubt; a click always."""
 
     found, w = Paths(), waiting()
-    in_vain(found, w, range(11))
+    all_fail(found, w, range(11))
     assert 0.0 == found.opens_at(w)
     assert found.next_opening(11.0) is None
-    in_vain(found, w, [11.0])
+    all_fail(found, w, [11.0])
     assert 60.0 == found.opens_at(w) == found.next_opening(11.0)
     assert 0.0 == found.opens_at(waiting(series=Series.AGAIN))
     assert 0.0 == found.opens_at(waiting(trigger=Trigger.MANUAL))
-    in_vain(found, w, range(12, 18))
+    all_fail(found, w, range(12, 18))
     assert 66.0 == found.opens_at(w)
     assert 60.0 == found.opens_at(waiting(series=Series.AGAIN)) == found.next_opening(17.0)
-    in_vain(found, w, [100.0])
+    all_fail(found, w, [100.0])
     assert 0.0 == found.opens_at(w)
 
 
