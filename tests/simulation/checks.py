@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tests.simulation import losses
+from tests.simulation.preflight import Preflight
 from tests.simulation.recovery import RecoveryDeadlines
 from tests.simulation.servers import AuthServer, Family
 from tests.simulation.truth import Call, Doubt, Truth
@@ -40,6 +41,7 @@ class Checks:
         self.world = world
         self.truths: dict[str, Truth] = {}
         self.recovery = RecoveryDeadlines(world, self.truths)
+        self.preflight = Preflight(world)
         self.calls = 0
         self.obstacles = losses.Obstacles(world, self.truths)
         self.losses: Counter[str] = Counter()  # families that a server ended because a spent token came again, by cause
@@ -68,6 +70,7 @@ class Checks:
             self._not_too_often(truth, call, w.spec.policy)
             self._not_early(truth, call, w.spec.policy)
             self._gate(call, w.maybe_spent)
+        self.preflight.begins(call, in_doubt=w.maybe_spent)
         truth.calls.append(call)
         truth.flying = call
         truth.since_nudge += 1
@@ -187,6 +190,12 @@ class Checks:
         call.fate = losses.BROKE_OFF
         self.recovery.answer_lost(call.name)
 
+    def sent(self, call: Call) -> None:
+        """The request leaves the machine."""
+        call.sent = True
+        if call.trigger is Trigger.MANUAL:  # the person has it asked despite Retry-After; its answer says how to go on
+            self.truths[call.name].not_before = 0.0
+
     def over(self, call: Call) -> None:
         """The request has ended, with or without an answer."""
         truth = self.truths[call.name]
@@ -230,7 +239,8 @@ class Checks:
             truth.replaced[call.token] = run
         truth.held, truth.held_run = new, run
         life = body.get("expires_in")
-        truth.access = (str(body["access_token"]), t, t + float(str(life)) if life is not None else None)
+        # It lives from some instant after it was asked for (M1).
+        truth.access = (str(body["access_token"]), t, call.t + float(str(life)) if life is not None else None)
         truth.access_run, truth.not_before = run, 0.0
         self._success(truth)
 
@@ -271,6 +281,7 @@ class Checks:
         if isinstance(event, Rejected) and (access := after.access) is not None and access.rejected:
             self.recovery.answer_lost(name)
         self._accounted(process, name, after)
+        self.preflight.applied(name, before, event, after)
         self.recovery.view_derived(name, view)
 
     def _say(self, name: str, before: Workload, after: Workload, event: Event, view: WorkloadView) -> None:

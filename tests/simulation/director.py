@@ -10,6 +10,7 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING
 
+from tests.simulation.network_plan import IN_THE_WAY, KINDS, LASTING
 from tests.simulation.plan import PlannedEvent
 from trayapp.core.presentation import Verb
 from trayapp.engine.ports import SystemChange
@@ -32,7 +33,13 @@ class Director:
             self._later(event)
 
     def quiet_for(self) -> float:
-        """Seconds until the next planned event."""
+        """Seconds until something may happen next."""
+        armed = self.w.network.troubles["midway"] or self.w.network.troubles["roam"]
+        if armed and any(truth.flying is not None for truth in self.w.checks.truths.values()):
+            return 0.0
+        return self._until_planned()
+
+    def _until_planned(self) -> float:
         return self._agenda[0][0] - self.w.clocks.t if self._agenda else float("inf")
 
     def _later(self, event: PlannedEvent) -> None:
@@ -41,7 +48,7 @@ class Director:
     async def run(self) -> None:
         """Run until the plan is over."""
         while self._agenda:
-            wait = self.quiet_for()
+            wait = self._until_planned()
             if self.w.clocks.t + wait > self.w.plan.days:
                 return
             if wait > 0.0:
@@ -51,7 +58,7 @@ class Director:
             if event.what == "sleep":
                 await self._sleep(event)
             else:
-                self._happen(event)
+                self.happen(event)
 
     async def _sleep(self, event: PlannedEvent) -> None:
         end = event.t + event.duration
@@ -75,7 +82,7 @@ class Director:
                 end = max(end, meanwhile.t + meanwhile.duration)
                 continue
             self.w.clocks.slept += max(0.0, t - self.w.clocks.t)
-            self._happen(meanwhile)
+            self.happen(meanwhile)
         self.w.clocks.slept += max(0.0, end - self.w.clocks.t)
         if self.w.clocks.t - began > STRANDED:
             self.w.network.epoch += 1
@@ -96,7 +103,7 @@ class Director:
             )
             process.engine.set_app_fields()
 
-    def _happen(self, h: PlannedEvent) -> None:
+    def happen(self, h: PlannedEvent) -> None:
         """Carry out one event."""
         self.w.online()
         self.w.say(
@@ -108,11 +115,26 @@ class Director:
         )
         what, _, rest = h.what.partition(" ")
         over = h.what.endswith(" over")
-        if h.duration and what in ("link", "dns", "portal", "vpn", "hint", "storm", "keyring", "disk", "pause"):
+        if h.duration and what in (
+            "link",
+            "dns",
+            "portal",
+            "vpn",
+            "hint",
+            "storm",
+            "keyring",
+            "disk",
+            "pause",
+            *LASTING,
+        ):
             self._later(PlannedEvent(h.t + h.duration, h.what + " over", 0.0, h.target))
         match what:
             case "move" | "link" | "dns" | "portal" | "vpn" | "hint":
                 self._network(what, over, h.target)
+            case _ if what in KINDS:
+                self.w.network.trouble(what, h.target, over=over)
+                if what in IN_THE_WAY:
+                    self.w.checks.recovery.changed(what)
             case "storm":
                 host, kind = h.target.split()
                 storms = next(server for server in self.w.servers if server.host == host).storms

@@ -14,6 +14,8 @@ STRANDED = 20.0  # s of sleep that no connection survives
 ENDED = "the program ended with the request in flight"
 SLEPT = "the laptop slept with the request in flight"
 MOVED = "the network changed with the request in flight"
+ONE_WAY = "the network let the request pass, and not the answer"
+FORGOTTEN = "a NAT had forgotten the connection"
 BROKE_OFF = "the server's answer broke off or never came"
 GATEWAY = "a gateway's error or a broken body in place of the answer"
 SLOW = "the answer took longer than an attempt may"
@@ -51,11 +53,11 @@ class Obstacles:
         if truth.paused:
             return "paused"
         net = world.network
-        if net.down or net.dns or net.portals or (truth.server.vpn and net.vpn_down):
+        if net.down or net.dns or net.portals or net.hidden or (truth.server.vpn and net.vpn_down):
             return "no network"
         if world.keyring.troubled:
             return "keyring in trouble"
-        return "server in trouble" if truth.server.storms else ""
+        return "server in trouble" if truth.server.storms or net.hangs(truth.server.host) else ""
 
 
 def fate(world: World, call: Call) -> str:

@@ -7,10 +7,11 @@ in sleep, `wall` is whatever it was set to.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tests.simulation.network_plan import IN_THE_WAY
 from trayapp.core.model import Moment
 from trayapp.engine.ports import SystemChange
 from trayapp.osevents.events import NetworkState
@@ -65,12 +66,34 @@ class Network:
     portals: list[str] = field(default_factory=list)  # html, redirect, tls
     vpn_down: int = 0
     epoch: int = 0  # connections of an older epoch are dead
-    troubles: Counter[str] = field(default_factory=Counter)
+    troubles: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # of network_plan.py
+    hidden: str = ""  # one of these that keeps requests from succeeding
 
     @property
     def offline(self) -> bool:
         """Whether the kernel reports offline."""
         return self.down > 0 or self.hinted > 0
+
+    def trouble(self, kind: str, target: str, *, over: bool) -> None:
+        """A trouble that the operating system doesn't report begins or is over."""
+        self.troubles[kind].remove(target) if over else self.troubles[kind].append(target)
+        everywhere = (
+            each for each in IN_THE_WAY if (found := self.troubles[each]) and (each != "tlshang" or "" in found)
+        )
+        self.hidden = next(everywhere, "")
+
+    def hangs(self, host: str) -> bool:
+        """Whether TLS handshakes with this server never end."""
+        found = self.troubles["tlshang"]
+        return bool(found) and ("" in found or host in found)
+
+    def lies(self, how: str) -> bool:
+        """Whether the resolver lies like this."""
+        return how in self.troubles["lie"][-1:]
+
+    def nat_forgets(self) -> float:
+        """Seconds of silence after which a connection is forgotten on the way."""
+        return min(map(float, self.troubles["nat"]), default=float("inf"))
 
     def snapshot(self) -> NetworkSnapshot:
         """The network as the operating system shows it."""

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-DAY = 86400.0
-HOUR = 3600.0
+from tests.simulation import network_plan
+from tests.simulation.planned import DAY, HOUR, PlannedEvent, length, random_stream
 
 KINDS = (
     "sleep",
@@ -30,17 +30,8 @@ KINDS = (
     "revoke",
     "upstream",
     "person",
+    *network_plan.KINDS,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedEvent:
-    """One event: `what` names it, `duration` is in seconds, `target` is the server, workload or variant it concerns."""
-
-    t: float
-    what: str
-    duration: float = 0.0
-    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +40,6 @@ class Plan:
 
     days: float
     events: tuple[PlannedEvent, ...]
-
-
-def random_stream(seed: int, kind: str) -> random.Random:
-    """The random numbers of one kind of fault."""
-    return random.Random(f"{seed}/{kind}")
 
 
 def make(seed: int, days: int, without: frozenset[str], servers: list[str], workloads: list[str]) -> Plan:
@@ -84,6 +70,9 @@ def make(seed: int, days: int, without: frozenset[str], servers: list[str], work
     for kind, maker in makers.items():
         if kind not in without:
             found += maker(random_stream(seed, kind))
+    for kind in network_plan.KINDS:
+        if kind not in without:
+            found += network_plan.make(seed, kind, days, sessions, list(found), servers)
     return Plan(days * DAY, tuple(sorted(found, key=lambda h: (h.t, h.what, h.target))))
 
 
@@ -128,7 +117,7 @@ def _net(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[Pl
                 case 0:
                     yield PlannedEvent(t, "move")
                 case 1:
-                    yield PlannedEvent(t, "link down", _length(rng, 2.0, 3 * HOUR))
+                    yield PlannedEvent(t, "link down", length(rng, 2.0, 3 * HOUR))
                 case 2:
                     for i in range(rng.randint(2, 12)):
                         yield PlannedEvent(t + 4.0 * i, "link down", rng.uniform(0.3, 6.0))
@@ -149,16 +138,16 @@ def _portals(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterato
     for start, _ in sessions:
         if rng.random() < 0.12:
             yield PlannedEvent(
-                start - 0.3, "portal", _length(rng, 10.0, 1.5 * HOUR), rng.choice(("html", "redirect", "tls"))
+                start - 0.3, "portal", length(rng, 10.0, 1.5 * HOUR), rng.choice(("html", "redirect", "tls"))
             )
 
 
 def _vpn(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterator[PlannedEvent]:
     for start, end in sessions:
         if rng.random() < 0.5:
-            yield PlannedEvent(start - 0.2, "vpn down", _length(rng, 20.0, 2 * HOUR))
+            yield PlannedEvent(start - 0.2, "vpn down", length(rng, 20.0, 2 * HOUR))
         if rng.random() < 0.3:
-            yield PlannedEvent(rng.uniform(start, end), "vpn down", _length(rng, 2.0, HOUR))
+            yield PlannedEvent(rng.uniform(start, end), "vpn down", length(rng, 2.0, HOUR))
 
 
 STORMS = ("500", "503", "429", "502", "504", "waf", "broken200", "odd400", "hang", "reset", "refused", "timeout", "tls")
@@ -169,7 +158,7 @@ def _storms(rng: random.Random, days: int, servers: list[str]) -> Iterator[Plann
         t = 0.0
         while (t := t + rng.expovariate(0.6 / DAY)) < days * DAY:
             longest = 60 * HOUR if rng.random() < 0.08 else 4 * HOUR
-            yield PlannedEvent(t, "storm", _length(rng, 5.0, longest), f"{server} {rng.choice(STORMS)}")
+            yield PlannedEvent(t, "storm", length(rng, 5.0, longest), f"{server} {rng.choice(STORMS)}")
 
 
 def _keyring(rng: random.Random, days: int) -> Iterator[PlannedEvent]:
@@ -194,13 +183,13 @@ def _crashes(rng: random.Random, sessions: list[tuple[float, float]]) -> Iterato
     for start, end in sessions:
         while rng.random() < 0.25:
             what = rng.choice(("crash", "fuse", "fuse", "fuse", "quit", "reboot", "crash and lose state.db"))
-            yield PlannedEvent(rng.uniform(start, end), what, _length(rng, 0.5, 900.0), str(rng.randint(1, 25)))
+            yield PlannedEvent(rng.uniform(start, end), what, length(rng, 0.5, 900.0), str(rng.randint(1, 25)))
 
 
 def _person(rng: random.Random, days: int, workloads: list[str]) -> Iterator[PlannedEvent]:
     yield from _each(rng, days, 0.3, "retry now", workloads)
     for event in _each(rng, days, 0.05, "pause", workloads):
-        yield PlannedEvent(event.t, "pause", _length(rng, 10.0, 5 * HOUR), event.target)
+        yield PlannedEvent(event.t, "pause", length(rng, 10.0, 5 * HOUR), event.target)
     yield from _each(rng, days, 0.04, "sign in unasked", workloads)
 
 
@@ -210,7 +199,7 @@ def _poisson(
     """`rate` times a day."""
     t = 0.0
     while (t := t + rng.expovariate(rate / DAY)) < days * DAY:
-        yield PlannedEvent(t, what, _length(rng, least, most))
+        yield PlannedEvent(t, what, length(rng, least, most))
 
 
 def _each(rng: random.Random, days: int, rate: float, what: str, workloads: list[str]) -> Iterator[PlannedEvent]:
@@ -220,6 +209,4 @@ def _each(rng: random.Random, days: int, rate: float, what: str, workloads: list
             yield PlannedEvent(t, what, 0.0, each)
 
 
-def _length(rng: random.Random, least: float, most: float) -> float:
-    """A log-uniform duration: as many short ones as long ones."""
-    return float(least * (most / least) ** rng.random())
+__all__ = ["DAY", "HOUR", "KINDS", "PlannedEvent", "make", "random_stream"]

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 import trayapp.engine.engine
 from tests.simulation.loop import SPINNING, StalledError
 from tests.simulation.machine import Watcher
-from tests.simulation.servers import AuthServer, Family, portal, trouble
+from tests.simulation.servers import AuthServer, Family
 from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker
-from tests.simulation.truth import Call
+from tests.simulation.wire import Tokens
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Event
-from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
-from trayapp.core.outcomes import Answer, Fault, Reply
+from trayapp.core.model import AccessToken, Moment, Problem, Secret, Spec
 from trayapp.core.snapshot import Snapshot
 from trayapp.engine.engine import MAX_SLEEP, RESTLESS_SLEEP, Engine
-from trayapp.engine.ports import Adapters, NewLogin
+from trayapp.engine.ports import Adapters, NewLogin, SystemChange
 from trayapp.vault.keystore import HANG_LIMIT, Keystore
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ class Process:
         keystore._worker = self.keys
         self.writer = SimulatedWorker("journal", None, self._awake, self._turn_of_disk)
         journal = SimulatedJournal(world.disk, lambda: world.clocks.now().wall, self.writer)
-        adapters = Adapters(_Clock(self), _Tokens(self), keystore, journal, _Page(self), self.watcher)
+        self.tokens = Tokens(self)
+        adapters = Adapters(_Clock(self), self.tokens, keystore, journal, _Page(self), self.watcher)
         offline = self.watcher.first(world.clocks.now())
         gate = Gate(offline=offline, closed_since=world.clocks.now().at if offline else None)
         self.engine = ObservedEngine(self, adapters, gate)
@@ -101,8 +101,10 @@ class Process:
     def _awake(self) -> float:
         return self.world.clocks.now().awake
 
-    def _on_noticed(self, seen: object) -> None:
+    def _on_noticed(self, seen: SystemChange) -> None:
         self.world.checks.noticed(self, seen)
+        if seen.network or seen.woke:
+            self.tokens.wire.network_changed()
 
 
 class ObservedEngine(Engine):
@@ -167,105 +169,6 @@ def _without_poll_cap() -> Iterator[None]:
         yield
     finally:
         trayapp.engine.engine.MAX_SLEEP, trayapp.engine.engine.RESTLESS_SLEEP = MAX_SLEEP, RESTLESS_SLEEP
-
-
-class _Tokens:
-    """The network path to the token endpoints (`ports.TokenEndpoint`)."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
-        process, world = self._process, self._process.world
-        await process.crash_point_or_wait("a refresh")
-        server = world.server_at(login.token_endpoint)
-        call = world.checks.sending(process, server, login)
-        try:
-            async with asyncio.timeout(limit):
-                reply = await self._exchange(call, server, login.refresh_token.reveal(), connect)
-        except TimeoutError:
-            call.delivered = False
-            reply = Fault(call.sent, "timeout", "no answer")
-        finally:
-            world.checks.over(call)
-        await process.crash_point_or_wait("the answer")
-        world.checks.answered(process, call, reply)
-        return reply
-
-    async def _exchange(self, call: Call, server: AuthServer, token: str, connect: float) -> Reply:
-        world = self._process.world
-        epoch = world.network.epoch
-        await asyncio.sleep(world.rng.uniform(0.01, 0.15))
-        if (unsent := await self._stopped(server, connect)) is not None:
-            return unsent
-        if world.network.epoch != epoch:
-            return Fault(False, "reset", "the network changed")
-        call.sent = True
-        await self._process.crash_point_or_wait("the request is out")
-        if world.network.portals:
-            return portal(world.network.portals[-1])
-        if server.vpn == "waf" and world.network.vpn_down:
-            return trouble("waf", world.rng)[0]
-        reply = await self._served(call, server, token)
-        if world.network.epoch != epoch:
-            world.say(call.name, "the answer was lost with the network")
-            call.delivered = False
-            await asyncio.sleep(0.0 if world.rng.random() < 0.3 else 3600.0)
-            return Fault(True, "reset", "the connection is gone")
-        return reply
-
-    async def _stopped(self, server: AuthServer, connect: float) -> Fault | None:
-        """The fault that keeps the request from being sent, if any."""
-        world = self._process.world
-        net, storm = world.network, server.storms[-1] if server.storms else ""
-        if net.down:
-            return Fault(False, "unreachable", "no route")
-        if net.dns:
-            await asyncio.sleep(world.rng.choice((0.0, 2.0, 5.0)))
-            return Fault(False, "dns", "no such name")
-        if (net.portals and net.portals[-1] == "tls") or storm == "tls":
-            return Fault(False, "tls", "not trusted")
-        if (server.vpn == "timeout" and net.vpn_down) or storm == "timeout":
-            await asyncio.sleep(connect)
-            return Fault(False, "connect_timeout", "no connection")
-        return Fault(False, "refused", "refused") if storm == "refused" else None
-
-    async def _served(self, call: Call, server: AuthServer, token: str) -> Reply:
-        """The request has arrived: the server handles it, whatever the client does now."""
-        world, rng = self._process.world, server.rng
-        storm = server.storms[-1] if server.storms else ""
-        if storm in ("500", "503", "429", "waf", "odd400"):
-            answer, _ = trouble(storm, rng)
-            await asyncio.sleep(rng.uniform(0.02, 0.5))
-            return answer
-        unlucky = rng.random() if "answer" not in world.without else 1.0
-        slow = 0.06 > unlucky >= 0.02
-        before = rng.uniform(1.0, 25.0) if slow and rng.random() < 0.5 else rng.uniform(0.02, 0.3)
-        acts = storm in ("", "broken200") or rng.random() < 0.5
-        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        if acts:
-            world.server_acts_later(before, lambda: self._act(call, server, token, done))
-        if storm in ("502", "504", "broken200"):
-            await asyncio.sleep(before + 0.1)
-            return trouble(storm, rng)[0]
-        if storm in ("hang", "reset") or unlucky < 0.02:
-            call.delivered = False
-            world.checks.answer_will_be_lost(call)
-            await asyncio.sleep(3600.0 if storm == "hang" or rng.random() < 0.4 else before + 0.1)
-            return Fault(True, rng.choice(("reset", "eof", "truncated")), "the answer broke off")
-        answer = await asyncio.shield(done)
-        await asyncio.sleep(rng.uniform(1.0, 12.0) if slow else rng.uniform(0.01, 0.2))
-        return answer
-
-    def _act(self, call: Call, server: AuthServer, token: str, done: asyncio.Future[Answer]) -> None:
-        world = self._process.world
-        answer, family = server.act(token, world.clocks.t)
-        world.checks.acted(call, server, token, family)
-        if not done.done():
-            done.set_result(answer)
-
-    async def revoke(self, login: Login) -> bool:
-        return True
 
 
 class _Page:

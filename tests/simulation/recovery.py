@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from trayapp.core.model import Trigger
+from trayapp.core.model import Series, Trigger
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
 from trayapp.engine.ports import SystemChange
@@ -23,6 +23,7 @@ PROMISE = 10.0  # s of settled network
 LATE = 2.0  # s; the queue of M11 and the answer itself
 TICK = 660.0 + 35.0 + PROMISE  # s; M4 with its jitter, and an attempt that is in flight and will fail
 STEP = 60.0 + 5.0 + PROMISE  # s; the longest pause of M8: of the burst, or where a portal is suspected
+DENSE = 5.0  # s after the network settled in which no pause of a burst is longer than 4.8 s
 BURST = 30.0  # s after an event in which the burst is certainly in progress
 KEYRING = 900.0 + 40.0 + PROMISE  # s; where no signal reports the unlock
 UNSEEN = 40.0  # s awake; how long a change may go unnoticed where the system sends no message
@@ -51,6 +52,8 @@ class RecoveryDeadlines:
     def changed(self, why: str, *, told: bool = False, keyring: bool = False) -> None:
         """Something in the world changed; `told`: an event will report it to the program."""
         self.world.checks.obstacles.changed()
+        if keyring and not told:  # whatever else is in the way: it is tried after its own pauses only
+            self._keyring_until = self.world.clocks.t + KEYRING
         for name in self._truths:
             good = self.world.good(name)
             if not good:
@@ -68,25 +71,31 @@ class RecoveryDeadlines:
 
     def _allowed(self, name: str, why: str, told: bool, keyring: bool) -> float:
         t = self.world.clocks.t
-        if keyring and not told:
-            self._keyring_until = t + KEYRING
         if keyring and told and self._waits_for_keyring(name):
             if self.closed_t is not None:
                 return t + TICK + 600.0  # while the kernel reports offline, one attempt is made per tick (M10)
             return t + max(PROMISE, self.settles + PROMISE - t)
-        return max(self._keyring_until, self._in_a_while(why, told))
+        return max(self._keyring_until, self._in_a_while(name, why, told))
 
     def _waits_for_keyring(self, name: str) -> bool:
         """Whether an unlock concerns it; otherwise it waits for something else."""
         process = self.world.process
         return process is not None and process.engine.workloads[name].keyring is not None
 
-    def _in_a_while(self, why: str, told: bool) -> float:
+    def _in_a_while(self, name: str, why: str, told: bool) -> float:
         t = self.world.clocks.t
-        arriving = why in ("dns", "portal") and t - self._noticed_t < BURST
+        arriving = why in ("dns", "portal", "routes", "lie", "tlshang") and t - self._noticed_t < BURST
         if not told and arriving and self.closed_t is None:
-            return t + STEP
+            # The first pauses of a series that an event began are shorter than the promise; a bad certificate looks like
+            # a portal, which has the longest.
+            hurried = t - self.settles < DENSE and self._hurries(name)
+            return t + PROMISE + LATE if hurried and why in ("routes", "tlshang") else t + STEP
         return t + TICK  # shortened when the event is noticed
+
+    def _hurries(self, name: str) -> bool:
+        """Whether it is in the series of a nudge (M8) or of a token in doubt (M9)."""
+        process = self.world.process
+        return process is not None and process.engine.workloads[name].series in (Series.BURST, Series.AGAIN)
 
     def _must_notice(self) -> None:
         process = self.world.process
@@ -218,6 +227,9 @@ class RecoveryDeadlines:
             return truth.not_before + PROMISE  # M12
         if truth.asked_by == process.number and t < truth.not_before + PROMISE:
             return truth.not_before + PROMISE
+        opens = self.world.checks.preflight.opens_at(truth.server.host)
+        if t < opens + PROMISE + LATE:
+            return opens + PROMISE + LATE + 0.1  # M8's limit of attempts that sent nothing
         recent = [c.t for c in truth.calls if c.run == process.number and c.trigger is not Trigger.MANUAL and c.sent]
         if len(recent) >= 15 and t < recent[-15] + 600.0 + PROMISE:
             return recent[-15] + 600.0 + PROMISE + 0.1  # M8's limit of attempts

@@ -41,6 +41,7 @@ class World:
         self.rng = plan.random_stream(seed, "world")
         self.clocks = Clocks(asyncio.get_running_loop())
         self.network = Network()
+        self.packets = plan.random_stream(seed, "packets")
         self.native = self.rng.random() < 0.5  # the system reports changes; otherwise only polling notices them
         self.signals = self.rng.random() < 0.6  # the keyring signals an unlock
         self.install = INSTALL
@@ -116,6 +117,8 @@ class World:
             return "portal"
         if server.vpn and net.vpn_down:
             return "no VPN"
+        if net.hidden or net.hangs(server.host):
+            return net.hidden or "tlshang"
         return server.storms[-1] if server.storms else ""
 
     def good(self, name: str) -> bool:

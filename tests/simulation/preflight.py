@@ -1,0 +1,84 @@
+"""Checks of what is spent: a token only by a request that was sent, and that over the connection that was proven (M8)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tests.simulation.truth import Call
+from trayapp.core.messages import Event, Finished
+from trayapp.core.model import Trigger, Workload
+from trayapp.core.outcomes import Fault, NotSent, Reply
+from trayapp.engine.paths import RESCUES, TRIES, WINDOW
+from trayapp.oauth.progress import SEND_WITHIN, RequestProgress
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+EPSILON = 0.01  # s
+
+
+class Preflight:
+    """Observes every attempt from its first packet to its end."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._unsent: dict[str, deque[float]] = {}  # by server: when attempts ended of which nothing was sent
+        self._run = -1
+
+    def _broken(self, name: str, what: str) -> None:
+        self._world.broke(name, "preflight", what)
+
+    def begins(self, call: Call, *, in_doubt: bool) -> None:
+        """An attempt begins."""
+        if call.run != self._run:  # a restart forgets earlier attempts, as it does their instants
+            self._run = call.run
+            self._unsent.clear()
+        if call.trigger is Trigger.MANUAL:
+            return
+        most = TRIES + (RESCUES if in_doubt else 0)
+        recent = self._unsent.get(call.server, ())
+        if sum(t > call.t - WINDOW + EPSILON for t in recent) >= most:
+            self._broken(call.name, f"more than {most} attempts in a minute that sent nothing")
+
+    def opens_at(self, server: str) -> float:
+        """Until when that limit may hold automatic attempts back (true time)."""
+        recent = self._unsent.get(server, ())
+        return recent[-TRIES] + WINDOW if len(recent) >= TRIES else 0.0
+
+    def sent(self, call: Call, progress: RequestProgress) -> None:
+        """The request leaves."""
+        world = self._world
+        if world.network.epoch == call.epoch:
+            return
+        if progress.overtaken:
+            self._broken(call.name, "a token was sent after the program had noticed another network")
+        # What changes in silence, within `SEND_WITHIN` of connecting, shows in nothing: the last look can't see it.
+        elif world.clocks.now().at - progress._connected_at > SEND_WITHIN + EPSILON:
+            self._broken(call.name, "a token was sent over a connection that an earlier network had proven")
+
+    def acted(self, call: Call) -> None:
+        """The server has handled the request."""
+        if not call.sent:
+            self._broken(call.name, "a token was spent that was never sent")
+
+    def ended(self, call: Call, reply: Reply) -> None:
+        """The attempt has ended with this reply."""
+        world, sent = self._world, not isinstance(reply, Fault) or reply.sent
+        if sent is not call.sent:
+            self._broken(call.name, f"the program takes it for {'sent' if sent else 'not sent'}, which it wasn't")
+        if isinstance(reply, Fault) and reply.kind in ("request", "internal"):
+            self._broken(call.name, f"an unexpected fault: {reply.kind}, {reply.summary}")
+        if sent:
+            return
+        self._unsent.setdefault(call.server, deque(maxlen=TRIES + RESCUES)).append(world.clocks.t)
+        if world.network.troubles["loss"]:
+            # Where packets get lost a handshake may take longer than it may; no event will report the end of that.
+            world.checks.recovery.answer_lost(call.name)
+
+    def applied(self, name: str, before: Workload, event: Event, after: Workload) -> None:
+        """The engine has taken note of an outcome."""
+        if not isinstance(event, Finished) or not isinstance(event.outcome, NotSent) or before.attempt is None:
+            return
+        if before.attempt.number == event.attempt and before.attempt.began.at in after.recent:
+            self._broken(name, "an attempt that sent nothing counts towards the limit of attempts")
