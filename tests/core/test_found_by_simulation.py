@@ -71,6 +71,35 @@ def test_a_wake_asks_a_keyring_that_was_in_trouble() -> None:
     assert p.now.at == p.w.due
 
 
+@pytest.mark.parametrize("news", ["network", "wake"])
+def test_a_change_while_the_keyring_is_locked_is_not_forgotten(news: str) -> None:
+    """M8: the first attempt after the unlock meets the new network, so its failure continues in the burst, not in a tick."""
+
+    p = played(reached(Phase.REFRESHING), "not-sent")
+    while p.w.failing is None or not p.w.failing.exhausted:
+        played(p, "+60 go; probe ok; not-sent")
+    played(p, f"+600 go; probe locked; +5 {news}; +1 go; probe ok; not-sent dns")
+
+    assert (Series.BURST, 0.25) == (p.w.series, (p.w.due or 0.0) - p.now.at)
+
+    p = played(reached(Phase.REFRESHING), f"ambiguous; go; probe locked; +5 {news}")
+    assert Series.AGAIN is p.w.series, "M9 stands above M8"
+
+
+@pytest.mark.parametrize(("on_its_way", "asleep"), [("12", ""), ("25", ""), ("600", "asleep ")])
+def test_a_token_lives_from_when_it_was_asked_for(on_its_way: str, asleep: str) -> None:
+    """M1: the server counts from its answer, and that may have been long on its way; the machine may even have slept."""
+
+    p = reached(Phase.REFRESHING)
+    assert p.w.attempt is not None
+    asked = p.w.attempt.began
+    played(p, f"+{on_its_way} {asleep}refreshed")
+
+    assert p.w.access is not None
+    assert asked.at + 1000.0 == p.w.access.expires_at
+    assert asked.wall + 1000.0 == p.w.access.expires_wall
+
+
 @pytest.mark.parametrize(
     ("host", "delays"),
     [

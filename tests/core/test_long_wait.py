@@ -170,7 +170,7 @@ def test_a_wait_in_the_same_token_series() -> None:
         p,
     )
     assert "auth_retrying server_said_wait 600" == shown(p)
-    check("+5 manual            -> waiting, due +0, short_retry/manual, long wait, marked", p)
+    check("+5 manual            -> waiting, due +0, short_retry/manual, long wait, marked, not before +595", p)
     assert "auth_retrying retrying 0" == shown(p)
 
 

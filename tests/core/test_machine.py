@@ -30,7 +30,7 @@ def test_a_rotation_is_stored_before_the_attempt_ends() -> None:
         go                  -> refreshing:probe | probe #1
         probe ok            -> refreshing:sent | send #1 L1
         +1 refreshed rotated -> refreshing:storing | note attempt refreshed, store L2 g2
-        stored 2            -> valid, due +800 | save
+        stored 2            -> valid, due +799.2 | save
         +800 go             -> refreshing:probe | probe #2
         probe ok            -> refreshing:sent | send #2 L2
         refreshed           -> valid, due +800 | note attempt refreshed, close intent, save
@@ -585,13 +585,13 @@ def test_the_keyring_comes_before_the_token() -> None:
         go                  -> refreshing:probe | probe #1
         stale-probe         -> refreshing:probe
         probe locked        -> waiting, due +60, due/start, keyring locked | note attempt store_failed
-        network             -> waiting, due +60, due/start, keyring locked
+        network             -> waiting, due +60, burst/start, keyring locked
         +60 go              -> refreshing:probe, keyring locked | probe #2
-        probe hanging       -> waiting, due +300, due/start, keyring hanging | note attempt store_failed
-        +1 keyring up       -> waiting, due +0, due/start | check L1 g1
-        manual              -> waiting, due +0, due/manual
+        probe hanging       -> waiting, due +300, burst/start, keyring hanging | note attempt store_failed
+        +1 keyring up       -> waiting, due +0, burst/start | check L1 g1
+        manual              -> waiting, due +0, burst/manual
         go                  -> refreshing:probe | probe #3 with prompt
-        probe locked        -> waiting, due +60, due/due, keyring locked | note attempt store_failed
+        probe locked        -> waiting, due +60, burst/due, keyring locked | note attempt store_failed
     """
     )
 
@@ -848,11 +848,26 @@ def test_retry_after_is_respected_and_kept() -> None:
     assert p.now.at + 3600 == deadlines.ready_at(p.w)
     check(
         """
-        +10 manual          -> waiting, due +0, short_retry/manual, long wait
+        +10 manual          -> waiting, due +0, short_retry/manual, long wait, not before +3590
     """,
         p,
     )
     assert p.now.at == deadlines.ready_at(p.w)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kept"),
+    [("not-sent", True), ("busy 500", False), ("ambiguous", False), ("busy 503 after 60", False)],
+)
+def test_a_click_asks_the_server_once_and_a_wait_it_never_heard_of_stays(outcome: str, kept: bool) -> None:
+    """M12: *Retry now* asks despite Retry-After. Only if nothing was sent does the server's wait still hold."""
+
+    p = played(reached(Phase.REFRESHING), "busy 503 after 9000")
+    asked_for = p.w.not_before
+    played(p, f"+10 manual; go; probe ok; {outcome}")
+
+    assert kept is (p.w.not_before == asked_for)
+    assert kept or p.w.not_before <= p.now.at + 60.0
 
 
 def test_rejected_tokens_are_refreshed_once_in_ten_seconds() -> None:

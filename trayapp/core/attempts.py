@@ -42,7 +42,7 @@ from trayapp.core.model import (
     Trigger,
     Workload,
 )
-from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, ServerBusy
+from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, ServerBusy, without_ended_token
 from trayapp.core.storing import (
     Result,
     check_stored,
@@ -149,6 +149,7 @@ def finished(w: Workload, e: Finished) -> Result:
     attempt = w.attempt
     if attempt is None or attempt.number != e.attempt or attempt.step is not Step.SENT:
         return late(w, e)
+    e = replace(e, outcome=without_ended_token(e.outcome))
     w, effects = _by_outcome(w, e, attempt)
     problem = None if isinstance(e.outcome, Refreshed) else e.outcome.problem
     return w, (Note("attempt", OUTCOME_WORDS[type(e.outcome)], attempt.trigger, problem), *effects)
@@ -171,7 +172,8 @@ def _by_outcome(w: Workload, e: Finished, attempt: Attempt) -> Result:
 def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
     """Store a rotated login (RULES.md section 4, step 4); its access token is served meanwhile."""
     now = e.now
-    expires_at = None if outcome.expires_in is None else now.at + min(outcome.expires_in, w.spec.policy.lifetime_cap)
+    sent_at = now.at if w.attempt is None else w.attempt.began.at  # the answer may have been long on its way (M1)
+    expires_at = None if outcome.expires_in is None else sent_at + min(outcome.expires_in, w.spec.policy.lifetime_cap)
     expires_wall = None if expires_at is None else now.wall + (expires_at - now.at)
     access = AccessToken(e.serial, outcome.access_token, now.at, expires_at, expires_wall)
     w = replace(
@@ -223,6 +225,8 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
     effects: tuple[Effect, ...] = ()
     if isinstance(outcome, NotSent):
         w = replace(w, recent=tuple(at for at in w.recent if at != attempt.began.at))
+    elif attempt.trigger is Trigger.MANUAL:
+        w = replace(w, not_before=0.0)  # the server was asked after all
     if isinstance(outcome, ServerBusy):
         wait = schedule.retry_after(outcome.retry_after, w.spec.policy)
         w = replace(w, not_before=w.not_before if outcome.retry_after is None else e.now.at + wait)

@@ -151,7 +151,7 @@ def _waiting_detail(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Deta
     if not facts.usable or facts.exhausted or (facts.held and facts.late):
         if (reason := gate.reason(now.at, w.loopback)) is not None:
             return reason
-        if now.at < w.not_before:
+        if now.at < w.not_before and w.trigger is not Trigger.MANUAL:
             return Detail.SERVER_SAID_WAIT
     if facts.usable:
         return Detail.REFRESH_DELAYED if facts.exhausted else Detail.OK

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trayapp.core import schedule
+from trayapp.core import access_only, deadlines, schedule
 from trayapp.core.messages import (
     Accepted,
     Event,
@@ -55,12 +55,11 @@ def nudged(w: Workload, e: Event) -> Result:
     """
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
-    if w.keyring is not None and isinstance(
-        e, Woke
-    ):  # whoever opened the lid may have unlocked it, and asking costs no token
-        return replace(w, due=e.now.at), ()
-    if w.keyring is not None:
-        return w, ()  # a network change says nothing about the keyring
+    if w.keyring is not None:  # once that is usable, the attempt meets this network, so a failure continues in the burst
+        w = w if w.series is Series.AGAIN else replace(w, series=Series.BURST)
+        # A network change says nothing about the keyring. Whoever opened the lid may have unlocked it, and asking costs no
+        # token.
+        return (replace(w, due=e.now.at) if isinstance(e, Woke) else w), ()
     if w.trigger in (
         Trigger.MANUAL,
         Trigger.REJECTED,
@@ -135,15 +134,20 @@ def sleep_refreshing(w: Workload, e: SleepSoon) -> Result:
 
 
 def retry_now(w: Workload, e: Manual) -> Result:
-    """*Retry now*: immediate, past gate and Retry-After, at most one per `manual_spacing` (M8)."""
+    """*Retry now*: immediate, past gate and Retry-After, at most one per `manual_spacing` (M8). Nothing to try for a login
+    that can't be renewed."""
+    if deadlines.access_only(w):
+        return w, ()
     spaced = (w.last_attempt_at if w.last_attempt_at is not None else float("-inf")) + w.spec.policy.manual_spacing
-    return replace(w, phase=Phase.WAITING, due=max(e.now.at, spaced), trigger=Trigger.MANUAL, not_before=0.0), ()
+    return replace(w, phase=Phase.WAITING, due=max(e.now.at, spaced), trigger=Trigger.MANUAL), ()
 
 
 def hot_call_valid(w: Workload, e: HotCall) -> Result:
     """A caller asked for more life than the token has: refresh now, but respect `rejected_spacing` (M15)."""
     access = w.access
     if e.validity <= 0.0 or access is None or access.lasts(e.now.at, e.validity):
+        return w, ()
+    if deadlines.access_only(w):
         return w, ()
     if w.last_attempt_at is not None and e.now.at - w.last_attempt_at < w.spec.policy.rejected_spacing:
         return w, ()
@@ -152,6 +156,8 @@ def hot_call_valid(w: Workload, e: HotCall) -> Result:
 
 def rejected_valid(w: Workload, e: Rejected) -> Result:
     """The upstream answered 401: force one refresh, spaced by M8 and, after `strikes` fresh tokens in a row, by M18."""
+    if deadlines.access_only(w):
+        return access_only.rejected(w, e)
     with_strike = _with_strike(w, e)
     return (w if with_strike is w else forced_refresh(with_strike, e.now)), ()
 
@@ -179,4 +185,4 @@ def rejected(w: Workload, e: Rejected) -> Result:
 
 def accepted(w: Workload, e: Accepted) -> Result:
     """Any 2xx from the upstream clears the strikes (M18)."""
-    return (replace(w, strikes=0) if w.strikes else w), ()
+    return (replace(w, strikes=0, rejections=()) if w.strikes else w), ()
