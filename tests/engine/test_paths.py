@@ -13,7 +13,7 @@ from tests.core.history import reached
 from tests.engine.engines import Tokens, VirtualClock, World, virtual_engine
 from trayapp.core.messages import Event, Unreachable
 from trayapp.core.model import Login, Phase, Policy, Problem, Series, Trigger, Workload
-from trayapp.core.outcomes import Ambiguous, Fault, NotSent, Reply
+from trayapp.core.outcomes import Ambiguous, Fault, NotSent, Reply, ServerBusy
 from trayapp.core.presentation import Verb
 from trayapp.engine import engine, paths
 from trayapp.engine.paths import Paths, server_of
@@ -123,6 +123,33 @@ def test_no_attempt_begins_while_the_others_hear() -> None:
     assert not found._telling
 
 
+def test_an_answer_that_never_came_makes_the_way_doubtful_until_one_comes() -> None:
+    """Otherwise a network that loses answers would put two tokens at stake at a time; servers don't share that doubt."""
+
+    found, lost = Paths(), Ambiguous(Problem("timeout", "no answer"))
+    refused = NotSent(Problem("refused", "nobody there"))
+    assert not found.tried("one", lost, 0.0)
+    assert (1, 2) == (found.slots("one"), found.slots("two"))
+    assert not found.failed("one"), "it was reached, so it needn't come last"
+    found.tried("one", refused, 1.0)
+    found.tried("one", lost, 2.0)
+    assert 1 == found.slots("one")
+    found.tried("one", ServerBusy(Problem("http", "busy", 503)), 3.0)
+    assert 2 == found.slots("one")
+
+
+async def test_a_network_that_loses_answers_puts_one_token_of_a_server_in_doubt(tmp_path: Path) -> None:
+    """Twenty workloads are due, and every request arrives, but no answer does."""
+
+    clock = VirtualClock()
+    tokens = DeadNetwork(clock, took=20.0)
+    async with virtual_engine(NAMES, tmp_path, clock, tokens) as world:
+        await outage(world, clock, tokens, Fault(True, "timeout", "no answer"))
+        await clock.pass_time(30.0)
+        assert 1 == tokens.most
+        assert 2 == len(tokens.tried)
+
+
 async def world_green(world: World, clock: VirtualClock) -> None:
     for _ in range(2000):
         if {Phase.VALID} == {w.phase for w in world.engine.workloads.values()}:
@@ -224,7 +251,7 @@ def test_the_oldest_try_decides_when_the_next_one_may_be_made() -> None:
     assert 0.0 == found.opens_at(w)
 
 
-def test_a_way_is_proven_by_anything_that_was_sent() -> None:
+def test_a_way_is_proven_by_an_answer() -> None:
     """One slot until then; another server's way is another matter."""
 
     found, w = Paths(), waiting()
@@ -232,7 +259,7 @@ def test_a_way_is_proven_by_anything_that_was_sent() -> None:
     assert 2 == found.slots(server_of(w))
     found.doubt()
     assert (1, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))
-    assert not found.tried(server_of(w), Ambiguous(Problem("reset", "broke off")), 5.0)
+    assert not found.tried(server_of(w), ServerBusy(Problem("http", "busy", 503)), 5.0)
     assert (2, 1) == (found.slots(server_of(w)), found.slots(server_of(other)))
     assert not found.tried(server_of(other), NotSent(Problem("request", "a bad value")), 5.0)
     assert 1 == found.slots(server_of(other))

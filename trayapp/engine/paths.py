@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from trayapp.core.model import Phase, Series, Trigger, Workload
-from trayapp.core.outcomes import NotSent, Outcome
+from trayapp.core.outcomes import Ambiguous, NotSent, Outcome
 
 IN_FLIGHT_PER_SERVER = 2  # M11
 TRIES = 12  # failed connections to one server in `WINDOW`
@@ -26,6 +26,7 @@ class Paths:
 
     def __init__(self) -> None:
         self._unproven: set[str] = set()
+        self._silent: set[str] = set()  # an answer of theirs never came
         self._proven: set[str] | None = None  # since every way was in doubt; None: that never happened
         self._telling: Counter[str] = Counter()
         self._failures: dict[str, list[float]] = {}
@@ -38,6 +39,10 @@ class Paths:
         """Take note of the end of an attempt; whether it found no way to the server."""
         if not isinstance(outcome, NotSent):
             self._unproven.discard(server)
+            if isinstance(outcome, Ambiguous):  # the next answer may get lost as well
+                self._silent.add(server)
+                return False
+            self._silent.discard(server)
             if self._proven is not None:
                 self._proven.add(server)
             return False
@@ -52,8 +57,8 @@ class Paths:
         """How many attempts may be in flight to this server."""
         if self._telling.get(server):
             return 0
-        doubted = server in self._unproven or (self._proven is not None and server not in self._proven)
-        return 1 if doubted else IN_FLIGHT_PER_SERVER
+        new = self._proven is not None and server not in self._proven
+        return 1 if new or server in self._unproven or server in self._silent else IN_FLIGHT_PER_SERVER
 
     def failed(self, server: str) -> bool:
         """Whether the last attempt found no way to it. It comes after the others, as the next one may hang for seconds."""
