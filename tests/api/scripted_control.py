@@ -115,9 +115,13 @@ class FakeControl:
             await self.page_gate.wait()
         return self.page
 
-    def cancel_sign_in(self, name: str) -> None:
+    def cancel_sign_in(self, name: str, *, register: bool = False) -> None:
         self.known(name)
-        self.calls.append(("cancel_sign_in", name))
+        self.calls.append(("cancel_sign_in", name, *(["register"] if register else [])))
+
+    def registered(self, name: str) -> bool:
+        self.known(name)
+        return True
 
     def steps(self, name: str) -> tuple[str, ...]:
         return ("Found the authorization server login.example.com.",)

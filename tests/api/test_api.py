@@ -252,7 +252,7 @@ async def test_reauthorize_tells_the_page(site: Site) -> None:
 
     status, body, _ = await site.ask("POST", f"{GITHUB}/reauthorize")
 
-    assert (202, {"authorization_url": site.control.page, "steps": STEPS}) == (status, body)
+    assert (202, {"authorization_url": site.control.page, "steps": STEPS, "registered": True}) == (status, body)
     assert site.control.calls == [("reauthorize", "github", True, False)]
 
 
@@ -288,7 +288,7 @@ async def test_the_page_under_way_is_told_again(site: Site) -> None:
 
     assert (await site.ask("POST", f"{GITHUB}/reauthorize"))[:2] == (
         202,
-        {"authorization_url": site.control.page, "steps": STEPS},
+        {"authorization_url": site.control.page, "steps": STEPS, "registered": True},
     )
     assert len(site.control.calls) == 1
 
@@ -301,7 +301,7 @@ async def test_accepting_is_not_rate_limited(site: Site) -> None:
 
     assert (await site.ask("POST", f"{GITHUB}/reauthorize", json={"accept": True}))[:2] == (
         202,
-        {"authorization_url": None, "steps": STEPS},
+        {"authorization_url": None, "steps": STEPS, "registered": True},
     )
     assert site.control.calls[-1] == ("reauthorize", "github", True, True)
 
@@ -315,7 +315,11 @@ async def test_two_calls_at_once_share_a_page(site: Site) -> None:
     await site.control.asked.wait()
     site.control.page_gate.set()
 
-    assert (await first)[:2] == (await second)[:2] == (202, {"authorization_url": site.control.page, "steps": STEPS})
+    assert (
+        (await first)[:2]
+        == (await second)[:2]
+        == (202, {"authorization_url": site.control.page, "steps": STEPS, "registered": True})
+    )
     assert len(site.control.calls) == 1
 
 

@@ -41,3 +41,12 @@ async def test_cancelled(site: Site) -> None:
     assert ("cancel_sign_in", "github") == site.control.calls[-1]
     assert 202 == (await site.ask("POST", f"{GITHUB}/reauthorize"))[0]
     assert 404 == (await site.ask("POST", GITHUB.replace("github", "nobody") + "/cancel"))[0]
+
+
+async def test_cancelled_for_a_new_registration(site: Site) -> None:
+    """The person saw the server's error page: the app is told that, too, and nothing but a boolean says so."""
+
+    assert 202 == (await site.ask("POST", f"{GITHUB}/cancel", json={"register": True}))[0]
+    assert ("cancel_sign_in", "github", "register") == site.control.calls[-1]
+    assert 400 == (await site.ask("POST", f"{GITHUB}/cancel", json={"register": "yes"}))[0]
+    assert 1 == len(site.control.calls)

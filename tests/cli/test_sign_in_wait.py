@@ -166,6 +166,46 @@ def test_pasted(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) 
     assert [{"browser": False, "accept": False, "flow": "browser"}] == app.bodies(BEGIN)
 
 
+def test_registering_again(app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page shows an error, of which the app learns nothing: one key has the client registered anew."""
+
+    app.replies[BEGIN] = 202, {"authorization_url": URL, "registered": True}
+    app.replies[STATUS] = [out(), out(signing_in=True)]
+
+    def cancelled(body: Any) -> tuple[int, Any]:
+        app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+        return 202, None
+
+    app.replies["POST /workloads/github/cancel"] = cancelled
+    reading, writing = os.pipe()
+    os.write(writing, b"R\n")
+    with os.fdopen(reading) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sign_in_wait, "_is_terminal", lambda: True)
+        code = main(["reauthorize", "github"])
+        os.close(writing)
+
+    assert 0 == code
+    assert "If the page shows an error, type r and press Enter to register again." in capsys.readouterr().out
+    assert [{"register": True}] == app.bodies("POST /workloads/github/cancel")
+    assert 2 == len(app.bodies(BEGIN))
+
+
+@pytest.mark.parametrize(("registered", "terminal"), [(True, False), (False, True), (None, True)])
+def test_where_registering_again_is_not_offered(
+    registered: bool | None, terminal: bool, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a client set up by hand, and in a script, whose standard input isn't read."""
+
+    app.replies[BEGIN] = 202, {"authorization_url": URL} | ({} if registered is None else {"registered": registered})
+    app.replies[STATUS] = [out(), out(signing_in=True), good(last_refreshed_at="b")]
+    monkeypatch.setattr(sign_in_wait, "_is_terminal", lambda: terminal)
+    monkeypatch.setattr(sign_in_wait, "PastedLines", lambda: pytest.fail("reads"))
+
+    assert 0 == main(["reauthorize", "github"])
+    assert "register again" not in capsys.readouterr().out
+
+
 def test_no_standard_input(app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a standard input the browser may still come back by itself."""
 

@@ -312,6 +312,22 @@ async def test_a_sign_in_ends_with_its_workload(tmp_path: Path) -> None:
             await asyncio.wait_for(waiting, 1.0)
 
 
+async def test_a_sign_in_right_after_a_cancelled_one(tmp_path: Path) -> None:
+    """It waits for the end of the other one and begins afresh, rather than joining what is over."""
+
+    with OAuthServer() as server:
+        async with one(server, tmp_path, person=False) as world:
+            await world.green()
+            first = await world.engine.sign_ins.begin("one", browser=False, accept=False)
+            world.engine.sign_ins.cancel("one")
+            second = await asyncio.wait_for(world.engine.sign_ins.begin("one", browser=False, accept=False), 3.0)
+            assert isinstance(first, str)
+            assert isinstance(second, str)
+            assert first != second
+            assert world.w().signing_in
+            world.engine.sign_ins.cancel("one")
+
+
 async def test_a_sign_in_cancelled_before_its_first_step(tmp_path: Path) -> None:
     """The caller gets an answer immediately, and the overlay is gone."""
 

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -39,13 +39,16 @@ class AuthServer:
     hold: asyncio.Event | None = None  # the token endpoint waits for it
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # it has a token request
     registers: bool = False  # clients register themselves, and only those it knows are served
+    forgotten: tuple[int, Any] = (401, {"error": "invalid_client"})  # what the token endpoint says of unknown clients
     registration: dict[str, Any] = field(default_factory=dict)  # replaces fields of its answer; None removes one
     legacy: bool = False  # the resource says nothing but 401 (MCP of 2025-03-26)
     protected: dict[str, Any] = field(default_factory=dict)  # replaces fields of the resource's metadata
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)  # by id, as they were registered
     proofs: list[str] = field(default_factory=list)  # the Authorization headers of the token endpoint
     requests: list[str] = field(default_factory=list)
-    authorized: list[dict[str, str]] = field(default_factory=list)
+    page: Callable[[web.Request], web.Response | None] = lambda _: None  # another answer at /authorize
+    probed: list[dict[str, str]] = field(default_factory=list)  # requests of the app itself at /authorize
+    authorized: list[dict[str, str]] = field(default_factory=list)  # those of browsers
     exchanged: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -84,7 +87,7 @@ class AuthServer:
         self.proofs.append(proof)
         basic = base64.b64decode(proof.removeprefix("Basic ")).decode().partition(":")[0] if proof else ""
         if self.registers and form.get("client_id", basic) not in self.clients:
-            return web.json_response({"error": "invalid_client"}, status=401)
+            return web.json_response(self.forgotten[1], status=self.forgotten[0])
         return None if form["code"] == CODE else web.json_response({"error": "invalid_grant"}, status=400)
 
     def _metadata(self) -> dict[str, Any]:
@@ -100,7 +103,10 @@ class AuthServer:
 
     def _authorize(self, request: web.Request) -> web.Response:
         asked = dict(request.query)
-        self.authorized.append(asked)
+        own = request.headers.get("User-Agent", "").startswith("Amberlight/")
+        (self.probed if own else self.authorized).append(asked)
+        if (other := self.page(request)) is not None:
+            return other
         assert asked["response_type"] == "code"
         assert asked["code_challenge_method"] == "S256"
         given = {"error": self.error} if self.error else {"code": CODE}

@@ -67,7 +67,7 @@ async def test_a_client_record_survives_a_restart() -> None:
     assert await ClientRecords(store).save("github", RECORD) is None
     again = ClientRecords(store)
     assert RECORD == await again.load("github")
-    assert CLIENT == await again.forget("github")
+    assert (CLIENT,) == await again.forget("github")
     assert {} == store.texts
     assert ClientRecord() == await again.load("github")
 

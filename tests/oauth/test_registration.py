@@ -17,7 +17,6 @@ from trayapp.oauth.registration import (
     RegisteredClient,
     auth_method,
     from_fields,
-    is_unknown_client,
     no_registration_problem,
     register,
     to_fields,
@@ -235,24 +234,6 @@ def test_the_port_of_a_registration(uri: str, port: int) -> None:
     """0, which is any port, for a client that is configured and for a redirect address that names none."""
 
     assert port == RegisteredClient("c", redirect_uri=uri).port()
-
-
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        (page(401, {"error": "invalid_client"}), True),
-        (page(400, {"error": "unauthorized_client"}), True),
-        (page(400, {"error": "invalid_grant"}), False),
-        (page(400, {"error": "invalid_request"}), False),
-        (page(500, {"error": "invalid_client"}), False),
-        (page(401, b"<html>"), False),
-        (Fault(True, "timeout", ""), False),
-    ],
-)
-def test_only_an_unknown_client_counts_as_unknown(reply: Answer | Fault, expected: bool) -> None:
-    """Only if the server says so itself."""
-
-    assert expected is is_unknown_client(reply)
 
 
 async def test_a_registration_is_deleted() -> None:

@@ -259,7 +259,8 @@ class _Api:
         result = await self._sign_ins.url(view, browser=browser, accept=accept, flow=flow)
         if isinstance(result, Problem):
             raise Refusal(409, result.kind, result.summary)
-        return json_reply({"authorization_url": result, "steps": list(self._control.steps(view.name))}, 202)
+        steps, registered = list(self._control.steps(view.name)), self._control.registered(view.name)
+        return json_reply({"authorization_url": result, "steps": steps, "registered": registered}, 202)
 
     async def secret(self, request: web.Request) -> web.Response:
         view = self.view(request)
@@ -275,8 +276,8 @@ class _Api:
 
     async def cancel(self, request: web.Request) -> web.Response:
         name = self.view(request).name
-        await read_object(request, {})
-        self._control.cancel_sign_in(name)
+        body = await read_object(request, {"register": bool})
+        self._control.cancel_sign_in(name, register=bool(body.get("register", False)))
         self._sign_ins.cancelled(name)
         return empty_reply(202)
 

@@ -89,8 +89,15 @@ class Control(Protocol):
         """
         ...
 
-    def cancel_sign_in(self, name: str) -> None:
-        """Cancel the sign-in in progress, if there is one; everything else stays as it was."""
+    def cancel_sign_in(self, name: str, *, register: bool = False) -> None:
+        """Cancel the sign-in in progress, if there is one; everything else stays as it was.
+
+        With `register` the next sign-in registers a new client: a person saw that the server doesn't know this one.
+        """
+        ...
+
+    def registered(self, name: str) -> bool:
+        """Whether the latest sign-in uses a client that Amberlight registered."""
         ...
 
     def steps(self, name: str) -> tuple[str, ...]:

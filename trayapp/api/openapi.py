@@ -222,7 +222,14 @@ OPERATIONS: tuple[Operation, ...] = (
         body={"browser": FLAG, "accept": FLAG, "flow": {"type": "string", "enum": ["", "browser", "device"]}},
         refusals=(409, 429),
     ),
-    _click("cancel", f"{ONE}/cancel", "End the sign-in that waits; everything stays as it was."),
+    Operation(
+        "cancel",
+        "POST",
+        f"{ONE}/cancel",
+        "End the sign-in that waits; everything stays as it was. With `register` the next one registers a new client.",
+        {202: None},
+        body={"register": FLAG},
+    ),
     Operation(
         "callback",
         "POST",

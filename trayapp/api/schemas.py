@@ -261,8 +261,9 @@ SCHEMAS: Mapping[str, Json] = {
         },
     ),
     "AuthorizationPage": object_of(
-        "The page where a person signs in, null where a pending sign-in was agreed to; and what was found on the way there.",
-        {"authorization_url": nullable(TEXT), "steps": array(TEXT)},
+        "The page where a person signs in, null where a pending sign-in was agreed to; what was found on the way there; "
+        "and whether the client was registered by Amberlight.",
+        {"authorization_url": nullable(TEXT), "steps": array(TEXT), "registered": FLAG},
     ),
     "Reloaded": object_of(
         "What the configuration files said.", {"ok": FLAG, "errors": array(TEXT), "warnings": array(TEXT)}

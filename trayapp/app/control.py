@@ -34,6 +34,14 @@ class SignInRecords(Protocol):
         """What the newest sign-in has found and done, step by step."""
         ...
 
+    def registered(self, name: str) -> bool:
+        """Whether it uses a client that Amberlight registered."""
+        ...
+
+    def register_again(self, name: str) -> None:
+        """Have the next sign-in register a client of its own."""
+        ...
+
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         """Keep a client secret, or delete it."""
         ...
@@ -122,9 +130,15 @@ class AppControl:
         """The authorization URL; None where a pending login was accepted."""
         return await self.engine.sign_ins.begin(name, browser=browser, accept=accept, flow=flow) or None
 
-    def cancel_sign_in(self, name: str) -> None:
-        """End the sign-in under way, if there is one."""
+    def cancel_sign_in(self, name: str, *, register: bool = False) -> None:
+        """End the sign-in under way, if there is one; with `register` the next one registers anew."""
+        if register:
+            self._sign_in.register_again(name)
         self.engine.sign_ins.cancel(name)
+
+    def registered(self, name: str) -> bool:
+        """Whether its newest sign-in uses a client that Amberlight registered."""
+        return self._sign_in.registered(name)
 
     def steps(self, name: str) -> tuple[str, ...]:
         """What its newest sign-in has found and done."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypedDict
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
@@ -22,6 +23,7 @@ BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
 DEVICE_LIMIT = 1800.0  # s; as long as it waits for a device code
 POLL = 0.5  # s
 SHOW_AFTER = 10.0  # s without a sign-in before the address is shown to whoever asked for as little as possible
+REGISTER_AGAIN = "r"  # what a person types who sees the server's error page
 SETTLED = 2.0  # s; snapshots are up to half a second late, so "not signing in" must hold for longer than that
 
 
@@ -73,12 +75,29 @@ def _begin_and_wait(
     flow: str,
     typed: PastedLines | None,
 ) -> int:
+    """Once, and again as often as the person has the client registered anew."""
     body = {"browser": browser, "accept": accept} | ({"flow": flow} if flow else {})
-    answer = client.post(name, "reauthorize", body)
+    read = cache(lambda: typed or PastedLines())  # one reader of the standard input, however often it is asked for
+    while (code := _wait_once(client, name, refreshed_before, body, typed, read)) is None:
+        client.post(name, "cancel", {"register": True})
+    return code
+
+
+def _wait_once(
+    client: ApiClient,
+    name: str,
+    refreshed_before: object,
+    body: Mapping[str, Any],
+    typed: PastedLines | None,
+    read: Callable[[], PastedLines],
+) -> int | None:
+    """Begin and wait; the exit code, or None if the client is to be registered anew. `read` begins to read lines."""
+    browser = body["browser"]
+    answer = client.post(name, "reauthorize", dict(body))
     for step in answer.get("steps") or ():
         print_line(clean(step))
     url, pasted, limit, was_signing_in = answer.get("authorization_url"), typed, BROWSER_LIMIT, False
-    hidden = ""
+    hidden, registered = "", answer.get("registered") is True
     if isinstance(url, str) and url:
         auth = auth_of(client.status(name))
         device, was_signing_in = auth.get("device"), bool(auth.get("signing_in"))
@@ -96,9 +115,17 @@ def _begin_and_wait(
             print_line(
                 "If the browser ends up at a page that can't be reached, paste its address here and press Enter:"
             )
-            pasted = typed or PastedLines()
+            pasted = read()
+        if registered and not isinstance(device, Mapping) and _is_terminal():
+            print_line(f"If the page shows an error, type {REGISTER_AGAIN} and press Enter to register again.")
+            pasted = read()
     sys.stdout.flush()
-    return _wait(client, name, refreshed_before, pasted, limit, was_signing_in, hidden)
+    return _wait(client, name, refreshed_before, pasted, limit, was_signing_in, hidden, registered=registered)
+
+
+def _is_terminal() -> bool:
+    """Whether a person can type here. A script's standard input isn't ours to read."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _show_code(device: Mapping[str, Any], *, opened: bool) -> float:
@@ -135,13 +162,17 @@ def _wait(
     limit: float,
     was_signing_in: bool,
     hidden: str = "",
-) -> int:
-    """`hidden`: an address that has not been shown yet."""
+    *,
+    registered: bool = False,
+) -> int | None:
+    """The exit code; None if the client is to be registered anew. `hidden`: an address that has not been shown yet."""
     until = time.monotonic() + limit + SETTLED  # the app gives up first, and says why
     idle_since, renewed, told = time.monotonic(), refreshed_before, False
     show_at = time.monotonic() + SHOW_AFTER
     while time.monotonic() < until:
         if pasted is not None and (line := pasted.next()):
+            if registered and line.lower() == REGISTER_AGAIN:
+                return None
             _submit(client, name, line)
         row = client.status(name)
         now = time.monotonic()

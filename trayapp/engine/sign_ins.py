@@ -72,7 +72,7 @@ class SignIns:
             return Problem("unknown", f"There is no workload named {name}.")
         if accept:
             return self._accept_candidate(name)
-        if name in self._running and flow not in ("", self._flows[name]):
+        if name in self._running and (flow not in ("", self._flows[name]) or self._running[name].cancelling()):
             await self._cancel_and_wait(name)
         if name in self._running:
             if browser:
@@ -125,7 +125,8 @@ class SignIns:
     async def _cancel_and_wait(self, name: str) -> None:
         """Cancel the sign-in and wait for its end, so that the next one may begin."""
         task = self._running[name]
-        task.cancel()
+        if not task.cancelling():  # once is enough: another time would cut its clean-up short
+            task.cancel()
         await asyncio.wait((task,))
         await asyncio.sleep(0)  # so that the callbacks of its end run first
 

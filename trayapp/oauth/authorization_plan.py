@@ -7,6 +7,7 @@ a sign-in still works while the workload itself can't be reached. Neither a star
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -18,21 +19,23 @@ from trayapp.core.model import Problem, Secret, Spec
 from trayapp.oauth.callback import bind
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
+from trayapp.oauth.flow import begin
+from trayapp.oauth.known_client import names_unknown_client
 from trayapp.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
 from trayapp.oauth.registration import (
     SECRET_METHODS,
     RegisteredClient,
-    is_unknown_client,
     no_registration_problem,
     register,
 )
 from trayapp.oauth.tokens import CodeGrant, HttpTokens
-from trayapp.oauth.wire import Wire
+from trayapp.oauth.wire import Request, Wire
 
 log = logging.getLogger(__name__)
 
 DISCOVERY_LIMIT = 30.0  # s in all: a slow server that names slow servers must not keep a person waiting for minutes
-KNOWN_CLIENT_LIMIT = 8.0  # s to ask whether a registration is still known
+KNOWN_CLIENT_LIMIT = 8.0  # s to ask both endpoints whether a registration is still known
+PAGE_HEADERS: Mapping[str, str] = {"Accept": "text/html, application/json;q=0.9, */*;q=0.8"}
 # Kinds of problems that come from the server itself, not from the way to it.
 SERVER_PROBLEMS = ("metadata", "portal", "no_sign_in")
 LOGIN_SCOPES = ("openid", "offline_access")  # requested where the server knows them
@@ -49,6 +52,7 @@ class AuthorizationPlan:
     endpoints: Endpoints
     client: RegisteredClient
     extras: Mapping[str, str] = field(default_factory=dict)  # extra parameters of the authorization request
+    reused: bool = False  # its client was registered for an earlier sign-in
 
 
 class Planner:
@@ -141,8 +145,20 @@ class Planner:
             if client.secret is not None and record.secret_for != _secret_owner(endpoints):
                 await self.clients.save(spec.name, replace(record, secret_for=_secret_owner(endpoints)))
             return replace(plan, client=client), bind(spec.redirect_port) if listen else None
-        if (discovered := await self._reuse_registration(plan, record, wall, report, listen)) is not None:
-            return discovered
+        if not record.doubted and (reused := await self._reuse(plan, record, wall, report, listen)) is not None:
+            return reused
+        if record.doubted:
+            report("The latest sign-in got no answer, so Amberlight registers again.")
+        registered = await self._register(plan, report, listen)
+        if isinstance(registered, Problem) and record.doubted:  # it was doubted only, and there is no other
+            return await self._reuse(plan, record, wall, report, listen) or registered
+        return registered
+
+    async def _register(
+        self, plan: AuthorizationPlan, report: Report, listen: bool
+    ) -> tuple[AuthorizationPlan, socket.socket | None] | Problem:
+        """A new registration for a port that is free now. Raises OSError if a fixed port is taken."""
+        spec, endpoints = plan.spec, plan.endpoints
         if not endpoints.registration:
             return no_registration_problem(endpoints)
         sock = bind(spec.redirect_port)
@@ -150,7 +166,7 @@ class Planner:
             registered = await register(endpoints, spec.scopes, sock.getsockname()[1], self._wire)
             if not isinstance(registered, Problem):
                 report(f"Registered Amberlight at {urlsplit(endpoints.registration).netloc}.")
-                await self.clients.save(spec.name, replace(await self.clients.load(spec.name), client=registered))
+                await self.clients.replace_client(spec.name, registered)
         except BaseException:
             sock.close()
             raise
@@ -160,7 +176,7 @@ class Planner:
             return registered
         return self._with_client(plan, registered), sock if listen else None
 
-    async def _reuse_registration(
+    async def _reuse(
         self, plan: AuthorizationPlan, record: ClientRecord, wall: float, report: Report, listen: bool
     ) -> tuple[AuthorizationPlan, socket.socket | None] | None:
         """The previous registration, if it fits, its port is free and the server still knows it."""
@@ -176,18 +192,28 @@ class Planner:
             return None
         known = False
         try:
-            known = await self._is_registered(plan.endpoints, client)
+            known = await self._is_registered(plan, client, listen)
         finally:
             if sock is not None and not known:
                 sock.close()
         if known:
-            return self._with_client(plan, client), sock
+            return replace(self._with_client(plan, client), reused=True), sock
         report(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
         return None
 
-    async def _is_registered(self, endpoints: Endpoints, client: RegisteredClient) -> bool:
+    async def _is_registered(self, plan: AuthorizationPlan, client: RegisteredClient, listen: bool) -> bool:
         """Whether the server still knows the client. An unknown client would leave the person on the server's error
-        page, of which nothing comes back here (M16)."""
+        page, of which nothing comes back here (M16). Only an answer that names the client says no."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KNOWN_CLIENT_LIMIT):
+                return not (
+                    await self._token_endpoint_knows_not(plan.endpoints, client)
+                    or (listen and await self._authorization_endpoint_knows_not(plan, client))
+                )
+        return True
+
+    async def _token_endpoint_knows_not(self, endpoints: Endpoints, client: RegisteredClient) -> bool:
+        """A server checks the client before the code (RFC 6749 section 5.2), so a known one is told `invalid_grant`."""
         grant = CodeGrant(
             token_endpoint=endpoints.token,
             client_id=client.id,
@@ -198,7 +224,16 @@ class Planner:
             registration=client.registration(),
             nearest_allowed=endpoints.nearest_allowed,
         )
-        return not is_unknown_client(await self._tokens.exchange(grant, limit=KNOWN_CLIENT_LIMIT))
+        return names_unknown_client(await self._tokens.exchange(grant, limit=KNOWN_CLIENT_LIMIT))
+
+    async def _authorization_endpoint_knows_not(self, plan: AuthorizationPlan, client: RegisteredClient) -> bool:
+        """Ask for the page as a browser would, with a state and a PKCE pair of which nothing is kept. Not where the
+        server wants such requests pushed (RFC 9126): it would refuse all others."""
+        if plan.endpoints.pushed_only:
+            return False
+        url = begin(self._with_client(plan, client).spec, plan.endpoints, client.redirect_uri, plan.extras).url
+        page = Request("GET", url, PAGE_HEADERS, nearest_allowed=plan.endpoints.nearest_allowed)
+        return names_unknown_client(await self._wire.send(page, limit=KNOWN_CLIENT_LIMIT))
 
     @staticmethod
     def _with_client(plan: AuthorizationPlan, client: RegisteredClient) -> AuthorizationPlan:

@@ -1,7 +1,8 @@
 """Client records, kept per workload beside the login: the registration, a secret entered by a person, and their server.
 
 Each workload has one keyring entry for its client. It outlives sign-ins, sign-outs and failed attempts, so a client is
-registered once and not at every click. Records of this run count even where no keyring can store them. A secret belongs
+registered once and not at every click. A registration that another one has replaced is remembered until the workload is
+removed, so that it can be deleted at the server: the current login may still depend on it. Records of this run count even where no keyring can store them. A secret belongs
 to the authorization server that it was first used with and is sent to no other (SECURITY.md 12).
 """
 
@@ -19,6 +20,8 @@ from trayapp.oauth.registration import RegisteredClient, from_fields, to_fields
 
 log = logging.getLogger(__name__)
 
+REPLACED_MAX = 4  # replaced registrations that are remembered, the newest ones
+
 
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
@@ -29,6 +32,8 @@ class ClientRecord:
     secret_for: str = ""  # the issuer, or token endpoint, that it was first used with
     url: str = ""
     discovered: DiscoveredServer | None = None
+    doubted: bool = False  # the server may have forgotten `client`: the next sign-in registers anew
+    replaced: tuple[RegisteredClient, ...] = ()  # earlier registrations that can be deleted at the server
 
 
 class ClientStore(Protocol):
@@ -83,22 +88,47 @@ class ClientRecords:
         return trouble
 
     async def drop_client(self, name: str) -> None:
-        """Forget a registration that the server no longer knows."""
-        await self.save(name, replace(await self.load(name), client=None))
+        """Don't use the registration any more: the server no longer knows it."""
+        record = await self.load(name)
+        await self.save(name, replace(record, client=None, doubted=False, replaced=_deletable(record)))
+
+    async def doubt_client(self, name: str, client_id: str = "") -> None:
+        """The server may have forgotten this registration (empty: whichever is kept): the next sign-in makes another."""
+        record = await self.load(name)
+        if record.client is not None and client_id in ("", record.client.id):
+            await self.save(name, replace(record, doubted=True))
+
+    async def trust_client(self, name: str, client_id: str) -> None:
+        """This registration has just served a sign-in."""
+        record = await self.load(name)
+        if record.doubted and record.client is not None and record.client.id == client_id:
+            await self.save(name, replace(record, doubted=False))
+
+    async def replace_client(self, name: str, client: RegisteredClient) -> None:
+        """Keep a new registration, and the earlier one for its deletion: a login may depend on it until this one's
+        sign-in has become current."""
+        record = await self.load(name)
+        await self.save(name, replace(record, client=client, doubted=False, replaced=_deletable(record)))
 
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         """Set the secret that a person entered; None removes it. The server that uses it next becomes its owner."""
         record = await self.load(name, retry_unreadable=True)
         return await self.save(name, replace(record, secret=secret, secret_for=""))
 
-    async def forget(self, name: str) -> RegisteredClient | None:
-        """Delete the record. Returns the registration it held, so that it can be deleted at the server too."""
-        client = (await self.load(name)).client
+    async def forget(self, name: str) -> tuple[RegisteredClient, ...]:
+        """Delete the record. Returns the registrations it held, so that they can be deleted at the server too."""
+        record = await self.load(name)
         self._records.pop(name, None)
         self._unreadable.discard(name)
         if self._store is not None and (trouble := await self._store.discard_client(name)) is not None:
             log.warning("%s: its client could not be deleted from the keyring (%s)", name, trouble)
-        return client
+        return (*record.replaced, *filter(None, (record.client,)))
+
+
+def _deletable(record: ClientRecord) -> tuple[RegisteredClient, ...]:
+    """Its registrations that can be deleted at the server, the newest ones."""
+    every = (*record.replaced, *filter(None, (record.client,)))
+    return tuple(client for client in every if client.manage_uri)[-REPLACED_MAX:]
 
 
 def _merged(record: ClientRecord, stored: ClientRecord) -> ClientRecord:
@@ -110,6 +140,8 @@ def _merged(record: ClientRecord, stored: ClientRecord) -> ClientRecord:
         secret_for=record.secret_for if has_secret else stored.secret_for,
         url=record.url if record.discovered else stored.url,
         discovered=record.discovered or stored.discovered,
+        doubted=record.doubted or (record.client is None and stored.doubted),
+        replaced=((stored.replaced if record.client is None else _deletable(stored)) + record.replaced)[-REPLACED_MAX:],
     )
 
 
@@ -121,6 +153,10 @@ def to_text(record: ClientRecord) -> Secret:
     fields: dict[str, Any] = {}
     if record.client is not None:
         fields["client"] = to_fields(record.client)
+    if record.doubted:
+        fields["doubted"] = True
+    if record.replaced:
+        fields["replaced"] = [to_fields(client) for client in record.replaced]
     if record.secret is not None:
         fields |= {"secret": record.secret.reveal(), "secret_for": record.secret_for}
     if record.discovered is not None:
@@ -145,12 +181,15 @@ def from_text(text: Secret) -> ClientRecord:
         return ClientRecord()
     secret, secret_for = fields.get("secret"), fields.get("secret_for")
     url, discovered = _discovered_from(fields.get("found"))
+    replaced = fields.get("replaced")
     return ClientRecord(
         client=from_fields(fields.get("client")),
         secret=Secret(secret) if isinstance(secret, str) and secret else None,
         secret_for=secret_for if isinstance(secret_for, str) else "",
         url=url,
         discovered=discovered,
+        doubted=fields.get("doubted") is True,
+        replaced=tuple(filter(None, map(from_fields, replaced if isinstance(replaced, list) else ()))),
     )
 
 

@@ -58,6 +58,7 @@ class Flow:
     verifier: Secret
     endpoints: Endpoints
     answer: asyncio.Future[Secret | Problem]
+    redirected: bool = False  # a redirect with our state has come
 
     def accept(self, query: str) -> Problem | None:
         """Take the query of a redirect. None if it was the awaited one, even if it brings an error; otherwise why it
@@ -71,6 +72,7 @@ class Flow:
         answer = _repeats(repeated[0]) if repeated else self._read_answer({k: v for k, (v,) in parameters.items()})
         if answer is None:
             return Problem("request", "That address holds neither a code nor an error.")
+        self.redirected = True
         self.answer.set_result(answer)
         return None
 

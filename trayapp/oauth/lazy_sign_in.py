@@ -63,6 +63,13 @@ class LazySignIn:
     def steps(self, name: str) -> tuple[str, ...]:
         return self._sign_in.steps(name) if self._sign_in is not None else ()
 
+    def registered(self, name: str) -> bool:
+        return self._sign_in is not None and self._sign_in.registered(name)
+
+    def register_again(self, name: str) -> None:
+        if self._sign_in is not None:
+            self._sign_in.register_again(name)
+
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         return await (await self._load()).set_secret(name, secret)
 

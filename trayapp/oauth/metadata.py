@@ -41,6 +41,7 @@ class Endpoints:
     scopes: tuple[str, ...] = ()  # supported scopes; empty: not stated
     auth_methods: tuple[str, ...] = ()  # of the token endpoint; empty: not stated
     grants: tuple[str, ...] = ()  # grant types; empty: not stated
+    pushed_only: bool = False  # RFC 9126: authorization requests have to be pushed first
     # Its addresses may be no nearer than this, which is the class of the workload that named it (SSRF).
     nearest_allowed: AddressClass = AddressClass.LOCAL
 
@@ -206,6 +207,7 @@ def read_metadata(
             scopes=scope_tokens(document.get("scopes_supported")),
             auth_methods=_strings(document.get("token_endpoint_auth_methods_supported")),
             grants=_strings(document.get("grant_types_supported")),
+            pushed_only=document.get("require_pushed_authorization_requests") is True,
             nearest_allowed=nearest_allowed,
         ),
         spec.flow,

@@ -215,23 +215,6 @@ def _problem(summary: str, status: int | None = None, code: str = "") -> Problem
 # --- an existing registration -----------------------------------------------------------------------------------------
 
 
-def is_unknown_client(reply: Answer | Fault) -> bool:
-    """Whether the token endpoint's answer to a made-up code says that it doesn't know the client.
-
-    A server checks the client before the code (RFC 6749 section 5.2), so a known client is told `invalid_grant`. Any
-    other answer proves nothing, and the registration is kept.
-    """
-    return (
-        isinstance(reply, Answer)
-        and reply.status in (400, 401, 403)
-        and _error_code(reply)
-        in (
-            "invalid_client",
-            "unauthorized_client",
-        )
-    )
-
-
 async def unregister(client: RegisteredClient, wire: Wire) -> bool:
     """Delete the registration at the server (RFC 7592 section 2.3), best effort: whether the server confirmed it."""
     if not client.manage_uri or client.manage_token is None:

@@ -14,7 +14,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from trayapp.core.model import BrowserFault, DeviceCode, Moment, Problem, Secret, Spec, Trouble
@@ -28,6 +28,7 @@ from trayapp.oauth.code_exchange import new_login
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
+from trayapp.oauth.known_client import UNKNOWN_CLIENT, casts_doubt
 from trayapp.oauth.registration import unregister
 from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
@@ -36,8 +37,9 @@ from trayapp.system.browser import NoBrowserError, browse
 log = logging.getLogger(__name__)
 
 SIGN_IN_LIMIT = 300.0  # s for the person; servers forget their side after about as long
+ERROR_PAGE_HINT = "If its page showed an error, sign in again: Amberlight then registers anew."
+RECORD_LIMIT = 2.0  # s for the keyring to note a doubt when the program ends
 LINGER = 10.0  # s to wait for the page's last request; nothing but the page depends on it
-UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ class BrowserSignIn:
         self._requests: dict[str, SignInRequest] = {}  # of those that run
         self._device_pages: dict[str, str] = {}  # workload → page where its device code is entered
         self._steps: dict[str, list[str]] = {}
+        self._registered: set[str] = set()  # workloads whose newest sign-in uses a client of our own
         self._page_tasks = Tasks()
+        self._record_tasks = Tasks()
         # Listeners of finished attempts, with their workload, while their last page may not have been fetched yet.
         self._serving_last_page: dict[RedirectListener, str] = {}
 
@@ -105,6 +109,7 @@ class BrowserSignIn:
         self._running[spec.name] = None
         request = self._requests[spec.name] = SignInRequest(browser, show, show_code, browser_fault, now)
         self._steps[spec.name] = []
+        self._registered.discard(spec.name)
         validator: ValidatorProcess | None = None
         try:
             await self._free_ports(spec)
@@ -113,8 +118,6 @@ class BrowserSignIn:
                 return plan
             validator = None if spec.flow == "device" else self._id_tokens.start_validator(plan.spec.scopes)
             result = await self._with_client(plan, request)
-            if isinstance(result, Problem) and result.code in UNKNOWN_CLIENT and not spec.client_id:
-                await self._clients.drop_client(spec.name)  # the next sign-in registers anew
             if isinstance(result, Problem) or result.id_token is None:
                 return result
             handed_over, validator = validator, None
@@ -140,9 +143,18 @@ class BrowserSignIn:
     async def forget(self, name: str) -> None:
         """Delete the client record of a removed workload, and its registration at the server (RFC 7592)."""
         self._steps.pop(name, None)
-        client = await self._clients.forget(name)
-        if client is not None and client.manage_uri and not await unregister(client, self._wire):
-            log.info("%s: the server did not confirm that its registration is deleted", name)
+        self._registered.discard(name)
+        for client in await self._clients.forget(name):
+            if client.manage_uri and not await unregister(client, self._wire):
+                log.info("%s: the server did not confirm that its registration is deleted", name)
+
+    def registered(self, name: str) -> bool:
+        """Whether the newest sign-in of this workload uses a client that Amberlight registered."""
+        return name in self._registered
+
+    def register_again(self, name: str) -> None:
+        """A person saw the server's error page: the next sign-in registers anew."""
+        self._record_tasks.begin(f"doubt the client of {name}", self._clients.doubt_client(name), needed=True)
 
     def paste(self, name: str, url: str) -> Problem | None:
         """Take a redirect URL that a person copied, or just its query; None if the waiting flow accepted it."""
@@ -173,6 +185,9 @@ class BrowserSignIn:
         for listener in list(self._serving_last_page):
             await listener.close()
         await self._page_tasks.end()
+        if self._record_tasks.needed:
+            await asyncio.wait(set(self._record_tasks.needed), timeout=RECORD_LIMIT)
+        await self._record_tasks.end()
 
     def cancel(self, name: str) -> bool:
         """End a flow that waits for its redirect; it returns the problem `cancelled`."""
@@ -193,9 +208,35 @@ class BrowserSignIn:
         if isinstance(handed_over, Problem):
             return handed_over
         plan, sock = handed_over
-        if sock is None:
-            return await self._device(plan, request)
-        return await self._listen(plan, sock, request)
+        if not plan.client.registered:
+            return await (self._device(plan, request) if sock is None else self._listen(plan, sock, request))
+        self._registered.add(spec.name)
+        try:
+            result = await (self._device(plan, request) if sock is None else self._listen(plan, sock, request))
+        except asyncio.CancelledError:
+            if plan.reused and self._got_no_redirect(spec.name):  # noted in a task of its own, as this one ends now
+                work = self._clients.doubt_client(spec.name, plan.client.id)
+                self._record_tasks.begin(f"doubt the client of {spec.name}", work, needed=True)
+            raise
+        return await self._judged(plan, result)
+
+    async def _judged(self, plan: AuthorizationPlan, result: NewLogin | Problem) -> NewLogin | Problem:
+        """The result of a sign-in with a registered client, after noting what it means for the registration (M16)."""
+        name, client = plan.spec.name, plan.client
+        if isinstance(result, NewLogin):
+            await self._clients.trust_client(name, client.id)
+        elif result.code in UNKNOWN_CLIENT:
+            await self._clients.drop_client(name)  # the next sign-in registers anew
+        elif plan.reused and (self._got_no_redirect(name) or casts_doubt(result)):
+            await self._clients.doubt_client(name, client.id)
+            if result.kind == "timed_out":
+                return replace(result, summary=f"{result.summary} {ERROR_PAGE_HINT}")
+        return result
+
+    def _got_no_redirect(self, name: str) -> bool:
+        """Whether the page was shown and nothing came back from it: the server may have shown an error there."""
+        flow = self._running.get(name)
+        return flow is not None and not flow.redirected
 
     async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, request: SignInRequest) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
