@@ -45,15 +45,25 @@ def test_covers(resource: str, url: str, expected: bool) -> None:
 
 
 def test_origins_and_addresses() -> None:
-    """Default ports and case are no difference; neither is the slash of an empty path, and only that."""
+    """Default ports and case are no difference between origins. Between addresses one slash at the end is none, and
+    everything else is."""
 
     assert ("https", "a.test", 443) == origin("HTTPS://A.test/x")
     assert origin("mailto:x") is None
     assert same_origin("https://a.test", "https://A.test:443/x")
     assert not same_origin("https://a.test", "http://a.test")
     assert same_address("https://a.test", "https://a.test/")
-    assert not same_address("https://a.test/x", "https://a.test/x/")
-    assert not same_address("https://a.test", "https://b.test")
+    assert same_address("https://a.test/x/", "https://a.test/x")
+    assert same_address("https://a.test/x", "https://a.test/x")
+    for other in (
+        "https://b.test/x",
+        "https://a.test/x//",
+        "https://a.test//x",
+        "https://A.test/x",
+        "https://a.test/X",
+    ):
+        assert not same_address("https://a.test/x", other)
+        assert not same_address(other, "https://a.test/x")
 
 
 LOGIN = Login(

@@ -362,12 +362,38 @@ async def test_without_a_redirect() -> None:
 
 
 async def test_a_trailing_slash_of_the_issuer_is_tolerated() -> None:
-    """Libraries that write resource metadata add one to an origin; that is no other issuer. A path's slash is."""
+    """Libraries that write resource metadata add one to an origin; that is no other issuer."""
 
     async with auth_server(registers=True) as server:
         server.protected = {"authorization_servers": [f"{server.issuer}/"]}
         assert server.issuer == (await signed_in(server, ClientRecords())).login.issuer
         server.metadata = {"issuer": f"{server.issuer}/x"}
+        problem = await refused(server, ClientRecords())
+
+    assert "another issuer than the one that was named" in problem.summary
+
+
+@pytest.mark.parametrize(("named", "own"), [("/realms/a/", "/realms/a"), ("/realms/a", "/realms/a/")])
+async def test_a_trailing_slash_of_an_issuer_with_a_path_is_tolerated(named: str, own: str) -> None:
+    """Either side may have it; the issuer's own spelling is what the login and its `iss` are held against."""
+
+    documents = ("/.well-known/oauth-authorization-server/realms/a",)
+    async with auth_server(registers=True, path=own, documents=documents) as server:
+        server.metadata = {"authorization_response_iss_parameter_supported": True}
+        server.answer = {"iss": server.base + own}
+        server.protected = {"authorization_servers": [server.base + named]}
+        assert server.base + own == (await signed_in(server, ClientRecords())).login.issuer
+        server.answer = {"iss": server.base + named}
+        assert "did not come from the server" in (await refused(server, ClientRecords())).summary
+
+
+@pytest.mark.parametrize("own", ["/realms/a//", "/realms/A", "/realms/a/b", "/realms/a?", "/realms/%61", "//realms/a"])
+async def test_nothing_but_one_trailing_slash_is_tolerated(own: str) -> None:
+    """A tenant's neighbour on the same host is another issuer."""
+
+    documents = ("/.well-known/oauth-authorization-server/realms/a",)
+    async with auth_server(registers=True, path="/realms/a", documents=documents) as server:
+        server.metadata = {"issuer": server.base + own}
         problem = await refused(server, ClientRecords())
 
     assert "another issuer than the one that was named" in problem.summary

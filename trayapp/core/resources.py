@@ -37,5 +37,5 @@ def covers(resource: str, url: str) -> bool:
 
 
 def same_address(one: str, other: str) -> bool:
-    """Whether two URLs differ at most in the slash of an empty path (RFC 3986 section 6.2.3)."""
-    return one == other or (one.rstrip("/") == other.rstrip("/") and urlsplit(one).path in ("", "/"))
+    """Whether two URLs without a query differ at most in one slash at the end, character by character."""
+    return one.removesuffix("/") == other.removesuffix("/")

@@ -172,8 +172,8 @@ def read_metadata(
     nearest_allowed: AddressClass = AddressClass.LOCAL,
     exact_issuer: bool = True,
 ) -> Endpoints | Problem:
-    """The endpoints in a document that must be `issuer`'s own. Without `exact_issuer` the slash of an empty path makes
-    no difference (RFC 3986 section 6.2.3), because the libraries that write resource metadata add one."""
+    """The endpoints in a document that must be `issuer`'s own. Without `exact_issuer` one slash at the end makes no
+    difference, because the libraries that write resource metadata add or drop one. The document's own spelling counts."""
     host = urlsplit(issuer).hostname
     stated_issuer = document.get("issuer")
     if stated_issuer != issuer and (
