@@ -41,6 +41,12 @@ DELETED = {"error": "deleted_client", "error_description": "The OAuth client was
         ("atlassian-mcp", answer(403, JIRA), "invalid_grant"),
         ("discord", answer(400, SPENT), "invalid_grant"),
         ("", answer(400, {"error": "interaction_required"}), "interaction_required"),
+        ("", answer(401, {"error": "token_inactive"}), "invalid_grant"),
+        ("", answer(401, {"error": "invalid_refresh_token"}), "invalid_grant"),
+        ("hubspot", answer(400, {"status": "BAD_REFRESH_TOKEN"}), "invalid_grant"),
+        ("github-own", answer(200, {"error": "bad_refresh_token"}), "invalid_grant"),
+        ("zoho", answer(200, {"error": "invalid_code"}), "invalid_grant"),
+        ("twitch", answer(400, {"error": "Bad Request", "message": "Invalid refresh token"}), "invalid_grant"),
     ],
 )
 def test_verdicts_in_a_providers_own_words(provider: str, reply: Answer, code: str) -> None:
@@ -56,6 +62,13 @@ def test_verdicts_in_a_providers_own_words(provider: str, reply: Answer, code: s
     [
         ("", answer(200, {"error": "bad_refresh_token"})),  # not this provider
         ("", answer(401, DELETED)),
+        ("", answer(400, {"status": "BAD_REFRESH_TOKEN"})),
+        ("hubspot", answer(400, {"status": "error", "message": "missing or invalid refresh token"})),
+        ("hubspot", answer(500, {"status": "BAD_REFRESH_TOKEN"})),
+        ("hubspot", answer(429, {"status": "error", "errorType": "RATE_LIMIT"})),
+        ("", answer(200, {"error": "invalid_code"})),
+        ("twitch", answer(400, {"error": "Bad Request", "message": "missing client id"})),
+        ("", answer(200, {"error": "token_inactive"})),
         ("slack", answer(200, {"ok": False, "error": "ratelimited"})),
         ("slack", answer(200, {"ok": False, "error": "internal_error"})),
         ("github", answer(500, {"error": "bad_refresh_token"})),  # not this status
@@ -223,6 +236,25 @@ AADSTS70043 = grant(
         ("https://acme-1.zitadel.cloud/oauth/v2/token", answer(400, grant("Errors.Invalid")), "Errors.Invalid"),
         ("https://auth.openai.com/oauth/token", answer(401, REUSED), "refresh_token_reused"),
         ("https://discord.com/api/oauth2/token", answer(400, SPENT), "invalid_request"),
+        ("https://git.corp.example/login/oauth/access_token", answer(200, {"error": "bad_refresh_token"}), "revoked"),
+        (
+            "https://codeberg.org/login/oauth/access_token",
+            answer(400, {"error": "unauthorized_client", "error_description": "token was already used"}),
+            "used before",
+        ),
+        (
+            "https://login.microsoftonline.com/t/oauth2/v2.0/token",
+            answer(400, {"error": "invalid_request", "error_description": "AADSTS90009: … a token for itself."}),
+            "CLIENT_ID/NAME",
+        ),
+        ("https://api.hubapi.com/oauth/v1/token", answer(400, {"status": "BAD_REFRESH_TOKEN"}), "HubSpot account"),
+        ("https://accounts.zoho.eu/oauth/v2/token", answer(200, {"error": "invalid_code"}), "another region"),
+        ("https://id.twitch.tv/oauth2/token", answer(400, {"message": "Invalid refresh token"}), "disconnected"),
+        (
+            "https://tracker.corp.example/hub/api/rest/oauth2/token",
+            answer(400, grant("Refresh token is invalid")),
+            "Refresh token is invalid",
+        ),
     ],
 )
 def test_a_refusal_is_explained(endpoint: str, reply: Answer, words: str) -> None:
@@ -260,7 +292,9 @@ def test_refusal_texts_are_for_their_code_alone() -> None:
 def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
     """The longest summary holds the text whole; every row names its sources; names are unique."""
 
-    longest = max(len(word) for quirk in QUIRKS for word in quirk.values)
+    longest = max(
+        len(word) for quirk in QUIRKS if not quirk.providers or row.name in quirk.providers for word in quirk.values
+    )
     for words in row.refusals:
         meaning = VERDICTS.get(words.code, "The server wants you to sign in again in person")
         own = len(words.code) if len(words.text) + len(meaning) + longest > SUMMARY_MAX - 6 else longest
@@ -294,7 +328,13 @@ def test_every_row_can_be_shown_and_is_cited(row: Provider) -> None:
         ("https://example.com/realms/a/b/protocol/openid-connect/token", ""),
         ("https://github.com/realms/main/protocol/openid-connect/token", "github"),
         ("https://example.com/x/auth/v1/token", "supabase-own"),
-        ("https://accounts.zoho.com/oauth/v2/token", ""),  # the path of a Zitadel too
+        ("https://accounts.zoho.com/oauth/v2/token", "zoho"),
+        ("https://sso.example.org/oauth/v2/token", ""),  # a Zitadel's path, and Zoho's
+        ("https://github.corp.example/login/oauth/access_token", "github-own"),
+        ("https://git.corp.example/forge/login/oauth/access_token", "github-own"),
+        ("https://git.corp.example/login/oauth/access_token/x", ""),
+        ("https://codeberg.org/login/oauth/access_token", "gitea"),
+        ("https://api-eu1.hubapi.com/oauth/v1/token", "hubspot"),
         ("https://[oops", ""),
         ("", ""),
     ],

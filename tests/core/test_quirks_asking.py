@@ -10,7 +10,14 @@ from tests.core.history import access, login
 from trayapp.core.model import Moment, Phase, Problem, Spec, Workload
 from trayapp.core.outcomes import Ambiguous
 from trayapp.core.providers import PROVIDERS
-from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, no_refresh_help, scope_parameter
+from trayapp.core.quirks import (
+    accepts_resource,
+    comparable_scopes,
+    extra_authorization_parameters,
+    no_refresh_help,
+    refresh_resource,
+    scope_parameter,
+)
 from trayapp.core.retry import plan
 
 ENTRA = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
@@ -42,6 +49,7 @@ PROTECTIVE = {
         (AUTH0, ("read:x",), "read:x offline_access"),
         ("https://x.zitadel.cloud/oauth/v2/token", ("openid",), "openid offline_access"),
         (LINEAR, ("read", "write"), "read,write"),
+        ("https://accounts.zoho.eu/oauth/v2/token", ("A.b.ALL", "C.d.READ"), "A.b.ALL,C.d.READ"),
         (KEYCLOAK, ("openid",), "openid"),  # an offline session is the person's own choice
         (GOOGLE, ("openid",), "openid"),
         (PLAIN, ("a", "b"), "a b"),
@@ -87,6 +95,31 @@ def test_additional_parameters(endpoint: str, extras: dict[str, str]) -> None:
     """The sign-in pages of these providers need more than the standard says."""
 
     assert extras == extra_authorization_parameters(endpoint, API)
+
+
+GUID = "c36500af-a8df-4f5e-92e2-b006a1b2e8aa"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "old", "new", "same"),
+    [
+        (ENTRA, f"api://{GUID}/a openid", f"openid {GUID}/a", True),
+        (ENTRA, f"api://{GUID}/a", f"{GUID}/b", False),
+        (PLAIN, f"api://{GUID}/a", f"{GUID}/a", False),  # elsewhere these are two scopes
+        (PLAIN, "a b", "b a", True),
+    ],
+)
+def test_one_scope_in_two_forms_is_the_same(endpoint: str, old: str, new: str, same: bool) -> None:
+    """Entra answers in the form that it was asked in, so a refresh may change the form of a login's scopes."""
+
+    assert same is (comparable_scopes(endpoint, old, GUID) == comparable_scopes(endpoint, new, GUID))
+
+
+def test_the_resource_of_a_refresh_stays_what_it_was_elsewhere() -> None:
+    """Only Entra knows `api://` addresses."""
+
+    assert f"api://{GUID}" == refresh_resource(PLAIN, f"api://{GUID}", GUID)
+    assert API == refresh_resource(ENTRA_V1, API, GUID)
 
 
 def test_without_a_resource_there_is_no_audience() -> None:

@@ -401,3 +401,15 @@ def test_scopes_are_compared_one_by_one() -> None:
     assert len(difference.summary) <= 200
     assert "(missing: https://scopes.test/0, https" in difference.summary
     assert difference.summary.endswith("amberlight reauthorize github --accept")
+
+
+def test_a_scope_in_another_form_is_not_missing() -> None:
+    """A refresh at Entra names scopes by GUID; the next sign-in, which names them by address, loses none."""
+
+    guid = "c36500af-a8df-4f5e-92e2-b006a1b2e8aa"
+    endpoint = f"https://login.microsoftonline.com/{guid}/oauth2/v2.0/token"
+    old = Login(1, "l", Secret("r"), 0.0, endpoint, guid, scope=f"{guid}/read {guid}/write")
+    w = Workload(Spec("notes", "https://mcp.test"), login=old)
+
+    assert differs(w, replace(old, scope=f"api://{guid}/write api://{guid}/read")) is None
+    assert differs(w, replace(old, scope=f"api://{guid}/read")) is not None

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from urllib.parse import parse_qsl
 
+from trayapp.core.jwt_end import jwt_end
 from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Ambiguous, Answer, Fault, NotSent, Outcome, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import refusal_text, verdict
@@ -31,7 +32,7 @@ VERDICTS: Mapping[str, str] = {
     "invalid_request": "The server does not understand this login's refresh request",
     "invalid_token": "The server no longer accepts this login",
 }
-VERDICT_STATUSES = (400, 401, 403)
+VERDICT_STATUSES = (400, 401, 403)  # and 200, which some servers use for everything, if no one else can have sent it
 INTERACTION = "The server wants you to sign in again in person"  # row 4: a second factor or consent is needed
 GATEWAY_STATUSES = (502, 504)  # row 7: a gateway gave up; the server behind it may have used the token
 NETWORK_LOGIN_REQUIRED = 511  # RFC 6585 section 6: sent by captive portals only
@@ -86,13 +87,14 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     body = _read_body(reply)
     success = 200 <= reply.status < 300
     if success and (token := _printable_token(body.fields.get("access_token"))):  # row 3
-        return _refreshed(token, body.fields)
+        return _refreshed(token, body.fields, _server_time(reply.headers, wall))
     if quirk := verdict(provider, reply.status, body.fields):  # row 4
         return Refused(_verdict_problem(reply.status, *quirk, body, provider))
     if success and body.claims_json and not body.json:  # row 5
         return Ambiguous(Problem("truncated", "The server's answer was damaged on its way.", reply.status))
     code = body.fields.get("error")
-    if reply.status in VERDICT_STATUSES and isinstance(code, str) and code in VERDICTS:  # row 6
+    decides = reply.status in VERDICT_STATUSES or (reply.status == 200 and reply.verified)
+    if decides and isinstance(code, str) and code in VERDICTS:  # row 6
         return Refused(_verdict_problem(reply.status, code, code, body, provider))
     return _busy(reply, body, wall)  # rows 7 and 8
 
@@ -104,13 +106,19 @@ def problem_of(fault: Fault) -> Problem:
     return Problem(fault.kind, _cut(f"{summary} ({detail.rstrip('.')})" if detail else summary, SUMMARY_MAX))
 
 
-def _refreshed(access_token: str, fields: Mapping[str, object]) -> Refreshed:
-    """Row 3. Anything odd about the rest of the answer counts as absent, because the access token is good (M1)."""
+def _refreshed(access_token: str, fields: Mapping[str, object], now: float) -> Refreshed:
+    """Row 3. Anything odd about the rest of the answer counts as absent, because the access token is good (M1).
+
+    Without a usable `expires_in`, the token's own `exp` says how long it lives, measured from `now`.
+    """
     scope, id_token = fields.get("scope"), _printable_token(fields.get("id_token"))
+    lifetime = _lifetime(fields.get("expires_in"))
+    if lifetime is None and (end := jwt_end(access_token)) is not None:
+        lifetime = max(0.0, end - now)
     return Refreshed(
         access_token=Secret(access_token),
         refresh_token=_secret(fields.get("refresh_token")),
-        expires_in=_lifetime(fields.get("expires_in")),
+        expires_in=lifetime,
         scope=scope if isinstance(scope, str) and _SCOPE.fullmatch(scope) else None,
         id_token=Secret(id_token) if id_token else None,
     )
@@ -224,9 +232,14 @@ def _retry_after(headers: Mapping[str, str], wall: float) -> float | None:
     until = _http_date(text)
     if until is None:
         return None
-    now = _http_date(headers.get("date", ""))
-    wait = until - (wall if now is None else now)
+    wait = until - _server_time(headers, wall)
     return wait if wait > 0 else None
+
+
+def _server_time(headers: Mapping[str, str], wall: float) -> float:
+    """The server's own time where it says so, so that a wrong clock here counts for nothing; else `wall`."""
+    now = _http_date(headers.get("date", ""))
+    return wall if now is None else now
 
 
 def _http_date(text: str) -> float | None:

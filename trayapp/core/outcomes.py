@@ -18,6 +18,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    verified: bool = False  # no one on the way can have written it: a verified certificate, or this machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Refreshed:
 
     access_token: Secret
     refresh_token: Secret | None = None
-    expires_in: float | None = None  # None: absent or odd (M1)
+    expires_in: float | None = None  # None: unknown; 0: it has ended already, as its own `exp` says (M1)
     scope: str | None = None
     id_token: Secret | None = None
 
@@ -78,3 +79,17 @@ class Refused:
 
 
 Outcome: TypeAlias = Refreshed | NotSent | Ambiguous | ServerBusy | Refused
+
+
+ENDED = Problem(
+    "expired", "The server gave an access token that has expired already. Check the clock of this computer.", 200
+)
+
+
+def without_ended_token(outcome: Outcome) -> Outcome:
+    """A refresh that brought an access token past its own end brought none: later, and a new refresh token is kept."""
+    match outcome:
+        case Refreshed(expires_in=0.0, refresh_token=token):
+            return ServerBusy(ENDED, refresh_token=token)
+        case _:
+            return outcome

@@ -35,11 +35,15 @@ class Provider:
     authorization_parameters: Mapping[str, str] = field(default_factory=dict)  # of the authorization request
     audience: bool = False  # `resource` is also sent as `audience`, the name from before RFC 8707
     no_resource: re.Pattern[str] | None = None  # token endpoints (whole path) that reject `resource` (RFC 8707)
+    names_scope_at_refresh: re.Pattern[str] | None = None  # token endpoints (whole path) whose refresh names its scopes
+    secret_in_body: bool = False  # client_secret_post where nothing else was registered; else Basic, as RFC 6749 has it
     separator: str = " "  # between scopes; RFC 6749 section 3.3 allows only the space
     no_refresh_help: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
     refusals: tuple[RefusalText, ...] = ()  # the first match is shown
     sources: tuple[str, ...] = ()
 
+
+ENTRA_V2 = re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE)
 
 PROVIDERS: tuple[Provider, ...] = (
     Provider(
@@ -56,6 +60,27 @@ PROVIDERS: tuple[Provider, ...] = (
             "https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
             "https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors",
             "https://github.com/superfly/ssokenizer/issues/17",  # single use
+        ),
+    ),
+    Provider(
+        # GitHub Enterprise Server, and Gitea and Forgejo under their own names: the path is the same. What ends a login
+        # there is the administrator's setting.
+        "github-own",
+        path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/login/oauth/access_token"),
+        refusals=(RefusalText("The server knows this refresh token no more: it was used before, unused or revoked."),),
+        sources=(
+            "https://docs.github.com/en/enterprise-server@3.15/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
+            "https://github.com/woodpecker-ci/woodpecker/issues/5839",  # Forgejo: token was already used
+        ),
+    ),
+    Provider(
+        # Both let a refresh token be used again unless the server is set to invalidate it; Codeberg is.
+        "gitea",
+        ("codeberg.org", "gitea.com"),
+        refusals=(RefusalText("The refresh token was used before, or the login was ended there."),),
+        sources=(
+            "https://github.com/woodpecker-ci/woodpecker/issues/5839",
+            "https://github.com/harness/harness/pull/2622",  # invalidating is a setting
         ),
     ),
     Provider(
@@ -94,7 +119,8 @@ PROVIDERS: tuple[Provider, ...] = (
             "ciamlogin.com",
         ),
         offline_scope="offline_access",
-        no_resource=re.compile(r"/[^?#]*/oauth2/v2\.0/token", re.IGNORECASE),  # v1 has the same hosts and wants it
+        no_resource=ENTRA_V2,  # v1 has the same hosts and wants it
+        names_scope_at_refresh=ENTRA_V2,  # else an app that is client and API in one gets AADSTS90009
         no_refresh_help="Microsoft gives a refresh token only for the scope offline_access: add it to scopes.",
         refusals=(
             RefusalText(
@@ -121,6 +147,11 @@ PROVIDERS: tuple[Provider, ...] = (
                 "interaction_required",
             ),
             RefusalText(
+                "Client and API are one app in Entra: write the scope as CLIENT_ID/NAME, not api://….",
+                ("aadsts90009",),
+                "invalid_request",
+            ),
+            RefusalText(
                 "Allow public client flows for the app in Microsoft Entra.", ("aadsts7000218",), "invalid_client"
             ),
             RefusalText(
@@ -133,6 +164,8 @@ PROVIDERS: tuple[Provider, ...] = (
             "https://learn.microsoft.com/entra/identity-platform/reference-error-codes",
             "https://github.com/punkpeye/mcp-remote/issues/217",  # AADSTS9010010: v2 refuses resource
             "https://github.com/UsefulSoftwareCo/executor/issues/1789",
+            "https://github.com/Softeria/ms-365-mcp-server/issues/502",  # AADSTS90009, and the form GUID/scope
+            "https://github.com/DuendeArchive/IdentityModel/issues/528",
             "https://github.com/simonrob/email-oauth2-proxy/issues/181",  # the shape of an answer, AADSTS70043
         ),
     ),
@@ -296,5 +329,47 @@ PROVIDERS: tuple[Provider, ...] = (
         "discord",
         ("discord.com", "discordapp.com"),
         sources=("https://github.com/member-gentei/member-gentei/issues/18",),
+    ),
+    Provider(
+        # Its refusals have no `error`. Secrets belong in the body. The refresh token stays the same.
+        "hubspot",
+        ("hubapi.com", "hubspot.com"),
+        secret_in_body=True,
+        refusals=(RefusalText("The app was removed from the HubSpot account, or its access was revoked there."),),
+        sources=(
+            "https://nango.dev/blog/hubspot-oauth-bad-refresh-token",
+            "https://github.com/airbytehq/airbyte/issues/79592",
+            "https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide",  # secrets in the body
+        ),
+    ),
+    Provider(
+        # Errors come in a 200. The refresh token stays the same.
+        "zoho",
+        ("zoho.com", "zoho.eu", "zoho.in", "zoho.com.au", "zoho.jp", "zoho.com.cn", "zoho.sa", "zohocloud.ca"),
+        authorization_parameters={"access_type": "offline", "prompt": "consent"},
+        secret_in_body=True,
+        separator=",",
+        no_refresh_help="Zoho gives a refresh token with a new consent only.",
+        refusals=(RefusalText("Zoho knows this refresh token no more: it was revoked, or belongs to another region."),),
+        sources=(
+            "https://github.com/Weble/ZohoBooksApi/issues/84",  # 200 invalid_code at a refresh
+            "https://github.com/asciisd/zoho/issues/6",  # 200 invalid_client, with its headers
+            "https://www.zoho.com/accounts/protocol/oauth/web-apps/authorization.html",
+            "https://www.zoho.com/accounts/protocol/oauth/devices/refresh-access-token.html",
+        ),
+    ),
+    Provider(
+        "twitch",
+        ("id.twitch.tv",),
+        secret_in_body=True,
+        refusals=(RefusalText("Twitch ends logins when the password is changed or the app is disconnected."),),
+        sources=("https://dev.twitch.tv/docs/authentication/refresh-tokens",),
+    ),
+    Provider(
+        # YouTrack's and others' server. Its refresh must name the scopes: the ids of services in it.
+        "jetbrains-hub",
+        path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/api/rest/oauth2/token"),
+        names_scope_at_refresh=re.compile(r".*"),
+        sources=("https://www.jetbrains.com/help/youtrack/devportal/Refresh-Token.html",),
     ),
 )

@@ -8,6 +8,7 @@ keeps to RFC 6749 needs nothing from here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,7 +35,7 @@ class Quirk:
 
 _REFUSAL_STATUSES = (400, 401, 403)
 _ANY_PROVIDER: frozenset[str] = frozenset()
-_GITHUB = frozenset({"github"})
+_GITHUB = frozenset({"github", "github-own"})
 _SLACK = frozenset({"slack"})
 
 QUIRKS: tuple[Quirk, ...] = (
@@ -42,6 +43,21 @@ QUIRKS: tuple[Quirk, ...] = (
     Quirk(_GITHUB, (200,), "error", frozenset({"bad_refresh_token", "bad_verification_code"}), "invalid_grant"),
     Quirk(_GITHUB, (200,), "error", frozenset({"incorrect_client_credentials"}), "invalid_client"),
     Quirk(_GITHUB, (200,), "error", frozenset({"redirect_uri_mismatch"}), "invalid_request"),
+    # https://github.com/woodpecker-ci/woodpecker/issues/5839: Gitea and Forgejo blame the client for a spent token (M16).
+    Quirk(
+        frozenset({"gitea", "github-own"}),
+        _REFUSAL_STATUSES,
+        "error",
+        frozenset({"unauthorized_client"}),
+        "invalid_grant",
+        if_description_has="token was already used",
+    ),
+    # https://nango.dev/blog/hubspot-oauth-bad-refresh-token: no `error` at all, the code is in `status`.
+    Quirk(frozenset({"hubspot"}), _REFUSAL_STATUSES, "status", frozenset({"BAD_REFRESH_TOKEN"}), "invalid_grant"),
+    # https://github.com/Weble/ZohoBooksApi/issues/84: a 200, and a refresh token is called a code.
+    Quirk(frozenset({"zoho"}), (200,), "error", frozenset({"invalid_code"}), "invalid_grant"),
+    # https://dev.twitch.tv/docs/authentication/refresh-tokens: `error` is the name of the status.
+    Quirk(frozenset({"twitch"}), _REFUSAL_STATUSES, "message", frozenset({"Invalid refresh token"}), "invalid_grant"),
     # https://docs.slack.dev: 200 {"ok": false, "error": …}.
     Quirk(
         _SLACK,
@@ -95,6 +111,15 @@ QUIRKS: tuple[Quirk, ...] = (
         frozenset({"invalid_request"}),
         "invalid_grant",
         if_description_has='invalid "refresh_token"',
+    ),
+    # https://github.com/ory/hydra/issues/3004 (401 token_inactive) and https://github.com/GluuFederation/oxd/pull/289: words
+    # for a spent or ended refresh token that can mean nothing else.
+    Quirk(
+        _ANY_PROVIDER,
+        _REFUSAL_STATUSES,
+        "error",
+        frozenset({"token_inactive", "invalid_refresh_token"}),
+        "invalid_grant",
     ),
     # Entra and others, from OpenID Connect Core 3.1.2.6: a second factor or consent is needed, so waiting won't help.
     Quirk(
@@ -181,6 +206,65 @@ def accepts_resource(token_endpoint: str) -> bool:
     reject it, because there the scopes name the resource."""
     pattern = _row_of(provider_of(token_endpoint)).no_resource
     return pattern is None or pattern.fullmatch(urlsplit(token_endpoint).path) is None
+
+
+# --- what a token request says ---------------------------------------------------------------------------------------
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LOGIN_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})  # they belong to no resource
+_GRAPH = "https://graph.microsoft.com"  # the resource of a scope that names none
+
+
+def refresh_scope(token_endpoint: str, granted: str, client_id: str) -> str:
+    """The `scope` parameter of a refresh; empty for all servers but the few that need one (RFC 6749 section 6).
+
+    It names what was granted and nothing more: at Entra the scopes of one resource, in the form with its GUID.
+    """
+    row = _row_of(provider_of(token_endpoint))
+    pattern, scopes = row.names_scope_at_refresh, granted.split()
+    if pattern is None or not scopes or pattern.fullmatch(urlsplit(token_endpoint).path) is None:
+        return ""
+    own = [scope for scope in scopes if scope not in _LOGIN_SCOPES]
+    first = _resource_of(own[0]) if own else ""  # one request is for one resource only
+    named = [by_guid(s, client_id) for s in scopes if s in _LOGIN_SCOPES or _resource_of(s) == first]
+    extra = [row.offline_scope] if row.offline_scope and row.offline_scope not in named else []
+    return row.separator.join((*named, *extra))
+
+
+def comparable_scopes(token_endpoint: str, scope: str, client_id: str) -> frozenset[str]:
+    """The scopes of a login in one form, whichever of its forms the server answered with."""
+    entra = provider_of(token_endpoint) == "entra"
+    return frozenset(by_guid(one, client_id) if entra else one for one in scope.split())
+
+
+def refresh_resource(token_endpoint: str, resource: str, client_id: str) -> str:
+    """The `resource` of a refresh: Entra v1 gives an app a token for itself only by its GUID, like v2."""
+    if provider_of(token_endpoint) != "entra":
+        return resource
+    return by_guid(f"{resource.rstrip('/')}/", client_id).rstrip("/") if resource.startswith("api://") else resource
+
+
+def by_guid(scope: str, client_id: str) -> str:
+    """An Entra scope with its app as GUID instead of an address, where the address holds that GUID."""
+    if not scope.startswith("api://"):
+        return scope
+    app, _, name = scope.removeprefix("api://").rpartition("/")
+    if _GUID.fullmatch(app):
+        return f"{app}/{name}"
+    return f"{client_id}/{name}" if _GUID.fullmatch(client_id) and client_id in app.split("/") else scope
+
+
+def _resource_of(scope: str) -> str:
+    resource = scope.rpartition("/")[0]
+    return "" if resource == _GRAPH else resource
+
+
+def secret_in_body(token_endpoint: str) -> bool:
+    """Whether a client secret goes into the body where neither registration nor metadata says how."""
+    return _row_of(provider_of(token_endpoint)).secret_in_body
+
+
+# --- the rest of the authorization request ---------------------------------------------------------------------------
 
 
 def extra_authorization_parameters(token_endpoint: str, resource: str = "") -> dict[str, str]:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
+from trayapp.core.quirks import comparable_scopes
 from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn, TokenIssuer
 
 log = logging.getLogger(__name__)
@@ -312,6 +313,6 @@ def differs(w: Workload, new: Login) -> Problem | None:
     return None
 
 
-def _scopes(login: Login) -> set[str]:
+def _scopes(login: Login) -> frozenset[str]:
     """The scopes one by one: GitHub, Slack and Linear sometimes separate them by commas."""
-    return set(login.scope.replace(",", " ").split())
+    return set(comparable_scopes(login.token_endpoint, login.scope.replace(",", " "), login.client_id))

@@ -41,7 +41,7 @@ def new_login(
     `spec` names the client, scopes and resource that were used; `client_secret` and `registration`, which prove the
     client, are stored with the login.
     """
-    match classify(reply, provider_of(endpoints.token)):
+    match classify(reply, provider_of(endpoints.token), sent_at.wall):
         case Refreshed(refresh_token=None):
             provider_hint = no_refresh_help(endpoints.token)
             words = provider_hint or "Add the scope that it wants for one (often offline_access) to scopes."

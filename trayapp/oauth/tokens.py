@@ -17,7 +17,7 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault, Reply
-from trayapp.core.quirks import accepts_resource
+from trayapp.core.quirks import accepts_resource, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
@@ -83,7 +83,7 @@ class HttpTokens:
         self._wire = wire
 
     async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
-        """Refresh (RFC 6749 section 6): token, client, and the resource if the login has one; never the scope."""
+        """Refresh (RFC 6749 section 6): token, client, the resource if the login has one, and the scope where needed."""
         request = _build(refresh_request, login)
         if isinstance(request, Fault):
             return request
@@ -117,7 +117,7 @@ class HttpTokens:
         )
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
-        """Revoke the refresh token (RFC 7009): whether the server confirmed it."""
+        """Revoke the login (RFC 7009), by its refresh token if it has one: whether the server confirmed it."""
         if not login.revocation_endpoint:
             return False
         request = _build(revoke_request, login)
@@ -128,9 +128,15 @@ class HttpTokens:
 
 
 def refresh_request(login: Login) -> Request:
-    """The request of RFC 6749 section 6."""
+    """The request of RFC 6749 section 6. Only servers that need it are told the scope, and never more than was granted."""
+    endpoint, client = login.token_endpoint, login.client_id
+    scope, resource = refresh_scope(endpoint, login.scope, client), refresh_resource(endpoint, login.resource, client)
     request: Request = _builder(login).refresh_token(
-        login.token_endpoint, refresh_token=login.refresh_token.reveal(), headers=_headers(), **_resource(login)
+        endpoint,
+        refresh_token=login.refresh_token.reveal(),
+        headers=_headers(),
+        **_resource(replace(login, resource=resource)),
+        **({"scope": scope} if scope else {}),
     )
     return request
 
@@ -169,11 +175,14 @@ def poll_request(grant: DeviceGrant, code: Secret) -> Request:
 
 
 def revoke_request(login: Login) -> Request:
-    """The request of RFC 7009 section 2.1."""
+    """The request of RFC 7009 section 2.1, for the token that the login is."""
+    token, kind = login.refresh_token, "refresh_token"
+    if not login.renewable and login.access_token is not None:
+        token, kind = login.access_token, "access_token"
     request: Request = _builder(login).revoke_token(
         login.revocation_endpoint,
-        token=login.refresh_token.reveal(),
-        token_type_hint="refresh_token",  # noqa: S106 - the name of a kind, not a password
+        token=token.reveal(),
+        token_type_hint=kind,
         headers=_headers(),
     )
     return request
@@ -199,7 +208,7 @@ def _resource(grant: Login | CodeGrant | DeviceGrant) -> dict[str, str]:
 
 
 def _builder(grant: Login | CodeGrant | DeviceGrant) -> RequestBuilder:
-    method = _auth_method(grant.client_secret, grant.registration)
+    method = _auth_method(grant.client_secret, grant.registration, grant.token_endpoint)
     builder = RequestBuilder(
         session=None,
         client_id=grant.client_id,
@@ -211,9 +220,9 @@ def _builder(grant: Login | CodeGrant | DeviceGrant) -> RequestBuilder:
     return builder
 
 
-def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
+def _auth_method(secret: Secret | None, registration: Secret | None, token_endpoint: str) -> str:
     """How the client authenticates: as registered (RFC 7591 section 2), otherwise by Basic, which every server must
-    support."""
+    support; a few providers only take a secret in the body."""
     if not secret:
         return "none"
     try:
@@ -221,7 +230,8 @@ def _auth_method(secret: Secret | None, registration: Secret | None) -> str:
     except ValueError:
         registered = {}
     method = registered.get("token_endpoint_auth_method") if isinstance(registered, Mapping) else None
-    return method if method in ("client_secret_basic", "client_secret_post", "none") else "client_secret_basic"
+    default = "client_secret_post" if secret_in_body(token_endpoint) else "client_secret_basic"
+    return method if method in ("client_secret_basic", "client_secret_post", "none") else default
 
 
 def _basic(client: Any, method: str, uri: str, headers: dict[str, str], body: str) -> tuple[str, dict[str, str], str]:

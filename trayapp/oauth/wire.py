@@ -156,6 +156,8 @@ class Wire:
         answers: list[Answer],
     ) -> None:
         context = await self.tls()
+        proven = context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+        verified = is_loopback(host) or (proven and request.url.startswith("https:"))
         async with self._client(context, host, timeout) as client:
             headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
             headers |= {**request.headers, "User-Agent": self._user_agent}
@@ -170,7 +172,7 @@ class Wire:
                         if len(body) > cap:
                             raise TooLargeError
                 names = {name.lower(): value for name, value in response.headers.items()}
-                answers.append(Answer(response.status_code, names, bytes(body)))
+                answers.append(Answer(response.status_code, names, bytes(body), verified))
 
     @staticmethod
     def _client(context: ssl.SSLContext, host: str, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
