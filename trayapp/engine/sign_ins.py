@@ -315,4 +315,4 @@ def differs(w: Workload, new: Login) -> Problem | None:
 
 def _scopes(login: Login) -> frozenset[str]:
     """The scopes one by one: GitHub, Slack and Linear sometimes separate them by commas."""
-    return set(comparable_scopes(login.token_endpoint, login.scope.replace(",", " "), login.client_id))
+    return comparable_scopes(login.token_endpoint, login.scope.replace(",", " "), login.client_id)
