@@ -41,7 +41,9 @@ def grant(description: str, code: str = "invalid_grant", **more: object) -> dict
 
 
 REVOKED = "Token has been expired or revoked."
-SESSION = {"code": 400, "error_code": "refresh_token_already_used", "msg": "Invalid Refresh Token: Already Used"}
+SESSION = {
+    "code": 400, "error_code": "refresh_token_not_found", "msg": "Invalid Refresh Token: Refresh Token Not Found",
+}  # fmt: skip
 INCORRECT = "The refresh token passed is incorrect or expired."
 FREQUENCY = (
     "AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency checks by conditional access."
@@ -89,7 +91,7 @@ CASES: dict[str, Case] = {
     ),
     "notion-mcp": Case(
         "https://mcp.notion.com/token",
-        400, {"error": "invalid_grant"}, "invalid_grant", "invalid_grant", real=False,
+        400, grant("Refresh token reuse detected"), "invalid_grant", "invalid_grant", real=True,
         resource="https://mcp.notion.com/mcp", sends={"resource": "https://mcp.notion.com/mcp"},
     ),
     "notion": Case(
@@ -116,11 +118,11 @@ CASES: dict[str, Case] = {
     ),
     "supabase": Case(
         "https://abc.supabase.co/auth/v1/oauth/token",
-        400, SESSION, "invalid_grant", "refresh_token_already_used", real=True,
+        400, SESSION, "invalid_grant", "refresh_token_not_found", real=True,
     ),
     "supabase-own": Case(
         "https://db.corp.example/auth/v1/token",
-        400, SESSION, "invalid_grant", "refresh_token_already_used", real=True,
+        400, SESSION, "invalid_grant", "refresh_token_not_found", real=True,
     ),
     "zitadel": Case(
         "https://acme-1.zitadel.cloud/oauth/v2/token",
@@ -169,3 +171,27 @@ VARIANTS: tuple[tuple[str, int, object, str], ...] = (
     ("slack", 200, {"ok": False, "error": "invalid_grant"}, "invalid_grant"),
     ("notion-mcp", 401, {"error": "token_inactive"}, "invalid_grant"),  # Ory Hydra, under any name
 )
+
+# Servers of the catalog that keep to the standard here, so that they need no row: where their refusal was published, and it.
+STANDARD: tuple[tuple[str, str, int, object, str], ...] = (
+    ("Airtable", "https://airtable.com/oauth2/v1/token", 400, {"error": "invalid_grant"},
+     "https://github.com/airbytehq/airbyte/pull/31119"),
+    ("Box", "https://api.box.com/oauth2/token", 400, grant("Invalid refresh token"),
+     "https://github.com/box/box-python-sdk/issues/587"),
+    ("Cloudflare", "https://mcp.cloudflare.com/token", 400, {"error": "invalid_grant"},
+     "https://github.com/cloudflare/mcp/pull/137"),
+    ("GitLab", "https://gitlab.com/oauth/token", 400,
+     grant("The provided authorization grant is invalid, expired, revoked, does not match the redirection URI used in the"
+           " authorization request, or was issued to another client."),
+     "https://github.com/Dynatrace/ace-box/issues/580"),
+    ("Mercado Pago", "https://api.mercadopago.com/oauth/token", 400,
+     {"message": "Error validating grant. Your authorization code or refresh token may be expired or it was already used.",
+      "error": "invalid_grant", "status": 400, "cause": []},
+     "https://github.com/mercadopago/sdk-ruby/issues/38"),
+    ("Miro", "https://mcp.miro.com/token", 400, {"error": "invalid_grant"},
+     "https://github.com/miroapp/miro-ai/issues/59"),
+    ("Stripe", "https://api.stripe.com/v1/oauth/token", 400, grant(REVOKED),
+     "https://nango.dev/blog/stripe-oauth-refresh-token-invalid-grant"),
+    ("Zoom", "https://zoom.us/oauth/token", 400, {"reason": "Invalid Token!", "error": "invalid_grant"},
+     "https://github.com/raycast/extensions/issues/10896"),
+)  # fmt: skip

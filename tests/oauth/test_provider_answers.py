@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from tests.core.replies import FORM, JSON
-from tests.oauth.provider_answers import CASES, GUID, VARIANTS, Case, grant
+from tests.oauth.provider_answers import CASES, GUID, STANDARD, VARIANTS, Case, grant
 from tests.oauth.token_requests import AMPLE, CANARY, server_side
 from tests.raw_server import Received, http_response, raw_server, respond_with
 from trayapp.core.classify import classify
@@ -134,6 +134,18 @@ def test_every_row_is_replayed(row: Any) -> None:
     assert row.name in CASES
     assert row.name == provider_of(CASES[row.name].endpoint)
     assert len(CASES) == len(PROVIDERS)
+
+
+@pytest.mark.parametrize(("name", "endpoint", "status", "body", "source"), STANDARD)
+def test_a_provider_that_keeps_to_the_standard_needs_no_row(
+    name: str, endpoint: str, status: int, body: object, source: str
+) -> None:
+    """Its published refusal ends a login without anybody knowing the provider."""
+
+    content = Case(endpoint, status, body, "", "", real=True).content()
+    assert "" == provider_of(endpoint)
+    assert isinstance(classify(Answer(status, {"content-type": JSON}, content)), Refused), name
+    assert source.startswith("https://")
 
 
 # --- a standard code in a 200 ----------------------------------------------------------------------------------------

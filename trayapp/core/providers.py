@@ -206,7 +206,10 @@ PROVIDERS: tuple[Provider, ...] = (
         # Rotates; about a grace the documentation says only that "later attempts may receive invalid_grant".
         "notion-mcp",
         ("mcp.notion.com",),
-        sources=("https://github.com/makenotion/notion-cookbook/pull/1",),
+        sources=(
+            "https://github.com/makenotion/notion-cookbook/pull/1",
+            "https://github.com/damianvtran/local-operator/pull/185",  # Refresh token reuse detected
+        ),
     ),
     Provider(
         # Every refresh brings a new pair; no grace is documented. The page wants owner=user and has no scopes.
