@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -170,23 +171,125 @@ async def test_a_failed_registration_request_is_reported() -> None:
     assert "refused" == problem.kind
 
 
-async def test_a_server_that_refuses_127_0_0_1_gets_localhost() -> None:
-    """One that refuses the address of this machine as a number is asked once more, with localhost."""
+def demanding(wanted: Callable[[dict[str, Any]], bool], refusal: Answer, **changes: Any) -> Any:
+    """A server that registers what it wants and refuses everything else in its own words."""
 
-    def picky(request: Request) -> Answer:
-        if "127.0.0.1" in request.body:
-            return page(400, {"error": "invalid_redirect_uri"})
-        answer: Answer = echo()(request)
-        return answer
+    def answer(request: Request) -> Answer:
+        registered: Answer = echo(**changes)(request) if wanted(json.loads(request.body)) else refusal
+        return registered
 
-    client, web = await made(picky)
+    return answer
+
+
+def on_localhost(asked: dict[str, Any]) -> bool:
+    return all(uri.startswith("http://localhost:") for uri in asked["redirect_uris"])
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        page(400, {"error": "invalid_redirect_uri"}),
+        page(400, {"code": "BAD_REQUEST", "message": "Redirect URI must use HTTPS unless it is localhost"}),
+        page(400, {"error": "invalid_request", "error_description": "redirect_uris[0]: loopback literal"}),
+        page(422, {"detail": [{"loc": ["body", "redirect_uris", 0], "msg": "invalid"}]}),
+        page(403, {"message": "callback address not allowed"}),
+        page(400, b"<p>Bad <b>callback URL</b></p>"),
+    ],
+)
+async def test_a_server_that_refuses_127_0_0_1_gets_localhost(refusal: Answer) -> None:
+    """In whatever words it refuses; what can be left out is left out first."""
+
+    client, web = await made(demanding(on_localhost, refusal), scopes=("a",))
+
     assert isinstance(client, RegisteredClient)
     assert client.redirect_uri.startswith("http://localhost:4567/callback/")
-    assert 2 == len(web.asked)
+    assert client.on_localhost()
+    asked = [json.loads(request.body) for request in web.requests]
+    assert [False, False, True] == [on_localhost(each) for each in asked]
+    assert [True, False, True] == ["application_type" in each for each in asked]
+    assert ("a",) == client.scopes
 
-    problem, web = await made(page(400, {"error": "invalid_redirect_uri"}))
+
+@pytest.mark.parametrize(
+    ("member", "refusal"),
+    [
+        ("application_type", page(400, {"error": "invalid_client_metadata"})),
+        ("application_type", page(422, {"message": "Unprocessable Entity"})),
+        ("scope", page(400, {"error": "invalid_request", "error_description": "unknown field scope"})),
+        ("response_types", page(400, {"statusCode": 400, "error": "Bad Request"})),
+    ],
+)
+async def test_optional_members_are_left_out_for_a_server_that_refuses_them(member: str, refusal: Answer) -> None:
+    """The address stays as it is, and what wasn't registered isn't taken for a limit."""
+
+    client, web = await made(demanding(lambda asked: member not in asked, refusal), scopes=("a",))
+
+    assert isinstance(client, RegisteredClient)
+    assert client.redirect_uri.startswith("http://127.0.0.1:4567/callback/")
+    assert () == client.scopes
+    assert 2 == len(web.asked)
+    assert ["authorization_code", "refresh_token"] == json.loads(web.requests[1].body)["grant_types"]
+
+
+async def test_a_server_that_wants_neither_gets_both_changes() -> None:
+    """The fourth request is the last one."""
+
+    refusal = page(400, {"message": "redirect_uris and application_type are not accepted"})
+    wanted = demanding(lambda asked: on_localhost(asked) and "application_type" not in asked, refusal)
+    client, web = await made(wanted)
+    assert isinstance(client, RegisteredClient)
+    assert client.on_localhost()
+    assert 4 == len(web.asked)
+
+    problem, web = await made(page(400, {"message": "redirect canary"}))
+    assert isinstance(problem, Problem)
+    assert "registers no app whose redirect leads to this machine (HTTP 400)" in problem.summary
+    assert "canary" not in problem.summary
+    assert 4 == len(web.asked)
+
+
+async def test_a_refusal_of_something_else_leaves_the_address_alone() -> None:
+    """`localhost` is weaker than 127.0.0.1, so it isn't tried for nothing; nor where another program listens there."""
+
+    problem, web = await made(page(400, {"error": "invalid_client_metadata", "error_description": "client_name"}))
     assert isinstance(problem, Problem)
     assert 2 == len(web.asked)
+
+    web = Web({ENDPOINTS.registration: page(400, {"error": "invalid_redirect_uri"})})
+    assert isinstance(await register(ENDPOINTS, (), 4567, web, localhost=False), Problem)
+    assert 2 == len(web.asked)
+    assert not any("localhost" in request.body for request in web.requests)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        page(401, {"error": "invalid_token"}),
+        page(403, b"no"),
+        page(404, b"redirect"),
+        page(429, {"message": "redirect"}),
+        page(500, b"redirect"),
+        page(400, {"error": "unapproved_software_statement"}),
+    ],
+)
+async def test_a_refusal_that_nothing_would_change_is_final(refusal: Answer) -> None:
+    """It isn't asked again."""
+
+    problem, web = await made(refusal)
+
+    assert isinstance(problem, Problem)
+    assert 1 == len(web.asked)
+
+
+async def test_a_server_that_knows_no_public_clients() -> None:
+    """It doesn't say so in its metadata, but when it refuses: then it chooses, and its secret is used."""
+
+    refusal = page(400, {"error": "invalid_client_metadata", "error_description": "token_endpoint_auth_method"})
+    wanted = demanding(lambda asked: "token_endpoint_auth_method" not in asked, refusal, client_secret=CANARY)
+    client, _ = await made(wanted)
+
+    assert isinstance(client, RegisteredClient)
+    assert ("client_secret_basic", Secret(CANARY)) == (client.method, client.secret)
 
 
 async def test_a_server_without_registration() -> None:

@@ -16,6 +16,7 @@ from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import auth_server
 from tests.server.test_connections import FLOOD
 from trayapp.oauth.callback import RedirectListener
+from trayapp.oauth.loopback import LoopbackSockets
 
 __all__ = ["quiet_log"]
 
@@ -204,9 +205,8 @@ async def test_a_connection_that_is_being_accepted_at_the_end_is_closed(turns: i
 
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
-    sock.listen()
     sock.setblocking(False)
-    listener = RedirectListener(sock, "/x", lambda query: False)
+    listener = RedirectListener(LoopbackSockets(sock), "/x", lambda query: False)
     await listener.start()
     with socket.create_connection(("127.0.0.1", listener.port)) as client:
         for _ in range(turns):

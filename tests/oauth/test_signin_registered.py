@@ -20,8 +20,8 @@ from trayapp.core.model import Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Reply
 from trayapp.engine.ports import NewLogin
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
-from trayapp.oauth.callback import bind
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
+from trayapp.oauth.loopback import bind
 from trayapp.oauth.tokens import HttpTokens, refresh_request
 from trayapp.oauth.wire import Request
 

@@ -10,17 +10,16 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from trayapp.core.model import Problem, Secret, Spec
-from trayapp.oauth.callback import bind
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.flow import begin
 from trayapp.oauth.known_client import names_unknown_client
+from trayapp.oauth.loopback import LoopbackSockets, bind, bind_both
 from trayapp.oauth.metadata import METADATA_LIMIT, Endpoints, fetch_metadata, find_endpoints, read_metadata
 from trayapp.oauth.registration import (
     SECRET_METHODS,
@@ -133,8 +132,8 @@ class Planner:
 
     async def client(
         self, plan: AuthorizationPlan, wall: float, report: Report, *, listen: bool
-    ) -> tuple[AuthorizationPlan, socket.socket | None] | Problem:
-        """The plan with its client and, with `listen`, the bound socket of its redirect, which the caller closes.
+    ) -> tuple[AuthorizationPlan, LoopbackSockets | None] | Problem:
+        """The plan with its client and, with `listen`, the bound sockets of its redirect, which the caller closes.
         Raises OSError if a fixed port is taken."""
         spec, endpoints = plan.spec, plan.endpoints
         record = await self.clients.load(spec.name, retry_unreadable=True)
@@ -144,7 +143,7 @@ class Planner:
                 return client
             if client.secret is not None and record.secret_for != _secret_owner(endpoints):
                 await self.clients.save(spec.name, replace(record, secret_for=_secret_owner(endpoints)))
-            return replace(plan, client=client), bind(spec.redirect_port) if listen else None
+            return replace(plan, client=client), LoopbackSockets(bind(spec.redirect_port)) if listen else None
         if not record.doubted and (reused := await self._reuse(plan, record, wall, report, listen)) is not None:
             return reused
         if record.doubted:
@@ -156,29 +155,32 @@ class Planner:
 
     async def _register(
         self, plan: AuthorizationPlan, report: Report, listen: bool
-    ) -> tuple[AuthorizationPlan, socket.socket | None] | Problem:
+    ) -> tuple[AuthorizationPlan, LoopbackSockets | None] | Problem:
         """A new registration for a port that is free now. Raises OSError if a fixed port is taken."""
         spec, endpoints = plan.spec, plan.endpoints
         if not endpoints.registration:
             return no_registration_problem(endpoints)
-        sock = bind(spec.redirect_port)
+        sockets = _bind_for_registration(spec.redirect_port)
         try:
-            registered = await register(endpoints, spec.scopes, sock.getsockname()[1], self._wire)
+            registered = await register(endpoints, spec.scopes, sockets.port, self._wire, localhost=sockets.localhost)
             if not isinstance(registered, Problem):
                 report(f"Registered Amberlight at {urlsplit(endpoints.registration).netloc}.")
                 await self.clients.replace_client(spec.name, registered)
         except BaseException:
-            sock.close()
+            sockets.close()
             raise
-        if isinstance(registered, Problem) or not listen:
-            sock.close()
         if isinstance(registered, Problem):
+            sockets.close()
             return registered
-        return self._with_client(plan, registered), sock if listen else None
+        if not registered.on_localhost():
+            sockets = sockets.only_ipv4()
+        if not listen:
+            sockets.close()
+        return self._with_client(plan, registered), sockets if listen else None
 
     async def _reuse(
         self, plan: AuthorizationPlan, record: ClientRecord, wall: float, report: Report, listen: bool
-    ) -> tuple[AuthorizationPlan, socket.socket | None] | None:
+    ) -> tuple[AuthorizationPlan, LoopbackSockets | None] | None:
         """The previous registration, if it fits, its port is free and the server still knows it."""
         client, spec = record.client, plan.spec
         if client is None or not client.fits(plan.endpoints, spec.scopes, wall):
@@ -186,7 +188,7 @@ class Planner:
         if spec.redirect_port not in (0, client.port()):
             return None
         try:
-            sock = bind(client.port()) if listen else None
+            sockets = _bind_for(client) if listen else None
         except OSError:  # Another program has the port; servers that compare the whole address need a new registration.
             log.info("%s: port %d of its registration is taken; it is registered anew", spec.name, client.port())
             return None
@@ -194,10 +196,10 @@ class Planner:
         try:
             known = await self._is_registered(plan, client, listen)
         finally:
-            if sock is not None and not known:
-                sock.close()
+            if sockets is not None and not known:
+                sockets.close()
         if known:
-            return replace(self._with_client(plan, client), reused=True), sock
+            return replace(self._with_client(plan, client), reused=True), sockets
         report(f"{urlsplit(plan.endpoints.token).netloc} no longer knows the registration of Amberlight.")
         return None
 
@@ -238,6 +240,20 @@ class Planner:
     @staticmethod
     def _with_client(plan: AuthorizationPlan, client: RegisteredClient) -> AuthorizationPlan:
         return replace(plan, client=client, spec=replace(plan.spec, client_id=client.id))
+
+
+def _bind_for(client: RegisteredClient) -> LoopbackSockets:
+    """The sockets of a registration's address. Raises OSError if one is taken."""
+    return bind_both(client.port()) if client.on_localhost() else LoopbackSockets(bind(client.port()))
+
+
+def _bind_for_registration(port: int) -> LoopbackSockets:
+    """Sockets for either form of the address, because the server decides which one it takes. Where another program has
+    a fixed port in IPv6, only the form with 127.0.0.1 is left. Raises OSError if the port is taken."""
+    try:
+        return bind_both(port)
+    except OSError:
+        return LoopbackSockets(bind(port), localhost=False)
 
 
 def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -> RegisteredClient | Problem:

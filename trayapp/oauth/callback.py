@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import socket
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
 
+from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.server.acceptor import Acceptor, accept
 from trayapp.server.peers import Owner, Peers
 
@@ -64,44 +63,26 @@ STALE = page(
 )
 
 
-def bind(port: int) -> socket.socket:
-    """A socket bound to 127.0.0.1; port 0 lets the system choose. Raises OSError if the port is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":  # a fixed port must be free again immediately after the previous attempt
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:  # on Windows that option would let another program share the port; this one forbids it
-            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE"), 1)  # noqa: B009
-        sock.bind(("127.0.0.1", port))
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
-
-
 class RedirectListener:
-    """Serves one bound socket. `accept_query` receives the query of each request to `path` and says whether it was the
+    """Serves the bound sockets of one address. `accept_query` receives the query of each request to `path` and says whether it was the
     awaited redirect."""
 
     def __init__(
         self,
-        sock: socket.socket,
+        sockets: LoopbackSockets,
         path: str,
         accept_query: Callable[[str], bool],
         *,
         header_limit: float = HEADER_LIMIT,
         host: str = "127.0.0.1",
     ) -> None:
-        """`host` is the host of the redirect address. For `localhost`, which some servers require, both loopback
-        addresses are served, because a browser may try either."""
-        self._sock = sock
+        """`host` is the host of the redirect address; it is `localhost` where the server requires it."""
+        self._sockets = [sock for sock in (sockets.ipv4, sockets.ipv6) if sock is not None]
         self._path = path
         self._accept_query = accept_query
         self._header_limit = header_limit
-        self.port = int(sock.getsockname()[1])
+        self.port = sockets.port
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
-        self._listen_on_ipv6 = host == "localhost"
         self._servers: list[Acceptor | asyncio.Server] = []
         self._tasks: dict[asyncio.Task[None], bool] = {}  # in order of arrival; whether it is this user's
         self._peers = Peers()
@@ -113,17 +94,16 @@ class RedirectListener:
     async def start(self) -> None:
         """Listen. Raises OSError if another program has taken the port in the meantime."""
         try:
-            self._sock.listen(BACKLOG)
-            self._servers.append(await accept(self._sock, self._protocol))
+            for sock in self._sockets:
+                sock.listen(BACKLOG)
+                self._servers.append(await accept(sock, self._protocol))
         except OSError:
-            self._sock.close()
+            for server in self._servers:
+                server.close()
+            for sock in self._sockets:
+                sock.close()
             self._peers.close()
             raise
-        if self._listen_on_ipv6:
-            with contextlib.suppress(OSError):  # no IPv6, or the port is taken there: IPv4 still answers
-                sock = socket.create_server(("::1", self.port), family=socket.AF_INET6)
-                sock.setblocking(False)
-                self._servers.append(await accept(sock, self._protocol))
 
     async def close(self) -> None:
         """End the attempt: afterwards nothing listens and no connection is open. May be called twice."""

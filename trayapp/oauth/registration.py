@@ -31,6 +31,11 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")  # supported methods, the safer one first
 VISIBLE = re.compile(r"[\x20-\x7e]{1,2048}")  # RFC 6749 appendix A.1 and A.2
 LOCAL_HOSTS = ("127.0.0.1", "localhost")
+REFUSAL_MAX = 64 * 1024  # characters of a refusal that are read
+ABOUT_REDIRECTS = re.compile(r"redirect|callback|loopback|localhost|127\.0\.0\.1", re.IGNORECASE)
+ABOUT_SECRETS = re.compile(r"auth[a-z]*[_ -]method|public[_ -]client|client[_ -]secret", re.IGNORECASE)
+# RFC 7591 section 3.2.2, RFC 6750 section 3.1: what no other form of the request would change.
+FINAL_CODES = ("invalid_software_statement", "unapproved_software_statement", "invalid_token", "access_denied")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class RegisteredClient:
             return None
         return Secret(json.dumps({"token_endpoint_auth_method": self.method, "registered": self.registered}))
 
+    def on_localhost(self) -> bool:
+        """Whether its redirect says `localhost`, which a browser may look up as either loopback address."""
+        return urlsplit(self.redirect_uri).hostname == "localhost"
+
     def port(self) -> int:
         """The port of its redirect; 0 for any."""
         return (urlsplit(self.redirect_uri).port or 0) if self.redirect_uri else 0
@@ -72,27 +81,61 @@ def new_redirect(host: str, port: int) -> str:
 
 
 async def register(
-    endpoints: Endpoints, scopes: tuple[str, ...], port: int, wire: Wire, *, limit: float = REGISTER_LIMIT
+    endpoints: Endpoints,
+    scopes: tuple[str, ...],
+    port: int,
+    wire: Wire,
+    *,
+    localhost: bool = True,
+    limit: float = REGISTER_LIMIT,
 ) -> RegisteredClient | Problem:
-    """Register a client whose redirect is at `port` of this machine. Servers that refuse 127.0.0.1 get `localhost`."""
+    """Register a client whose redirect is at `port` of this machine, with at most four requests.
+
+    A server that refuses gets the same without what can be left out. One whose refusal concerns redirects then gets
+    `localhost`, if `localhost` says that nobody else listens there. Servers word their refusals freely, so the status
+    decides what is tried, and the words only whether it is about redirects.
+    """
     problem: Problem = no_registration_problem(endpoints)
     if not endpoints.registration:
         return problem
+    about_redirects = False
     for host in LOCAL_HOSTS:
-        requested = client_metadata(endpoints, scopes, new_redirect(host, port))
-        reply = await wire.send(
-            Request("POST", endpoints.registration, JSON_HEADERS, json.dumps(requested), endpoints.nearest_allowed),
-            limit=limit,
-        )
-        if isinstance(reply, Fault):
-            return problem_of(reply)
-        if reply.status in (200, 201):
-            return _read_client(reply, requested, endpoints)
-        code = _error_code(reply)
-        problem = _refusal_problem(endpoints, reply.status, code)
-        if code not in ("invalid_redirect_uri", "invalid_client_metadata"):
+        if host == "localhost" and not (localhost and about_redirects):
             break
+        requested = client_metadata(endpoints, scopes, new_redirect(host, port))
+        for _ in range(2):
+            reply = await wire.send(
+                Request("POST", endpoints.registration, JSON_HEADERS, json.dumps(requested), endpoints.nearest_allowed),
+                limit=limit,
+            )
+            if isinstance(reply, Fault):
+                return problem_of(reply)
+            if reply.status in (200, 201):
+                return _read_client(reply, requested, endpoints)
+            text = reply.body[:REFUSAL_MAX].decode("utf-8", "replace")
+            about_redirects = about_redirects or ABOUT_REDIRECTS.search(text) is not None
+            problem = _refusal_problem(endpoints, reply.status, _error_code(reply), about_redirects)
+            if not _may_accept_less(reply, about_redirects):
+                return problem
+            requested = _essential(requested, text)
     return problem
+
+
+def _may_accept_less(reply: Answer, about_redirects: bool) -> bool:
+    """Whether another form of the request may be accepted: it was understood, and refused for what it asks."""
+    if _error_code(reply) in FINAL_CODES:
+        return False
+    return reply.status in (400, 409, 422) or (reply.status == 403 and about_redirects)
+
+
+def _essential(requested: Mapping[str, Any], refusal: str) -> dict[str, Any]:
+    """The request without what servers refuse and a sign-in can do without. They then choose scopes, and how the client
+    authenticates if that was refused."""
+    left_out = {"application_type", "response_types", "scope"}
+    if ABOUT_SECRETS.search(refusal):
+        left_out.add("token_endpoint_auth_method")
+    essential = {name: value for name, value in requested.items() if name not in left_out}
+    return essential | {"grant_types": [grant for grant in requested["grant_types"] if grant != DEVICE_GRANT]}
 
 
 JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -136,7 +179,9 @@ def _read_client(reply: Answer, requested: Mapping[str, Any], endpoints: Endpoin
     secret = answer.get("client_secret")
     if secret is not None and not _is_visible(secret):
         return _problem(f"{host} registered a client whose secret cannot be used.")
-    method = answer.get("token_endpoint_auth_method") or (requested["token_endpoint_auth_method"] if not secret else "")
+    method = answer.get("token_endpoint_auth_method") or (
+        requested.get("token_endpoint_auth_method", "none") if not secret else ""
+    )
     if method not in ("none", *SECRET_METHODS):
         method = next((one for one in SECRET_METHODS if one in endpoints.auth_methods), "client_secret_basic")
     if method != "none" and not secret:
@@ -183,8 +228,15 @@ def _error_code(reply: Answer) -> str:
     return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", code) else ""
 
 
-def _refusal_problem(endpoints: Endpoints, status: int, code: str) -> Problem:
+def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirects: bool) -> Problem:
     host = urlsplit(endpoints.registration).hostname
+    if about_redirects:
+        return _problem(
+            f"{host} registers no app whose redirect leads to this machine (HTTP {status}{', ' + code if code else ''}). "
+            "Create a client id there and set client_id.",
+            status,
+            code,
+        )
     if status in (401, 403):  # protected registration needs an initial access token (RFC 7591 section 3)
         return _problem(
             f"{host} registers no clients by itself: create a client id there and set client_id "

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
 from trayapp.oauth.known_client import UNKNOWN_CLIENT, casts_doubt
+from trayapp.oauth.loopback import LoopbackSockets
 from trayapp.oauth.registration import unregister
 from trayapp.oauth.tokens import CodeGrant, DeviceGrant, HttpTokens
 from trayapp.oauth.wire import Wire, url_problem
@@ -207,12 +207,12 @@ class BrowserSignIn:
             return _port_problem(spec)
         if isinstance(handed_over, Problem):
             return handed_over
-        plan, sock = handed_over
+        plan, sockets = handed_over
         if not plan.client.registered:
-            return await (self._device(plan, request) if sock is None else self._listen(plan, sock, request))
+            return await (self._device(plan, request) if sockets is None else self._listen(plan, sockets, request))
         self._registered.add(spec.name)
         try:
-            result = await (self._device(plan, request) if sock is None else self._listen(plan, sock, request))
+            result = await (self._device(plan, request) if sockets is None else self._listen(plan, sockets, request))
         except asyncio.CancelledError:
             if plan.reused and self._got_no_redirect(spec.name):  # noted in a task of its own, as this one ends now
                 work = self._clients.doubt_client(spec.name, plan.client.id)
@@ -238,18 +238,20 @@ class BrowserSignIn:
         flow = self._running.get(name)
         return flow is not None and not flow.redirected
 
-    async def _listen(self, plan: AuthorizationPlan, sock: socket.socket, request: SignInRequest) -> NewLogin | Problem:
+    async def _listen(
+        self, plan: AuthorizationPlan, sockets: LoopbackSockets, request: SignInRequest
+    ) -> NewLogin | Problem:
         spec, uri = plan.spec, plan.client.redirect_uri
         if not uri:
             # A client set up by hand with a port was set up with a complete address, and servers compare its path
             # exactly (RFC 8252 section 7.3). All others get a path that nobody can guess (SECURITY.md 4).
             path = "/callback" if spec.redirect_port else f"/callback/{secrets.token_urlsafe(16)}"
-            uri = f"http://127.0.0.1:{sock.getsockname()[1]}{path}"
+            uri = f"http://127.0.0.1:{sockets.port}{path}"
         parts = urlsplit(uri)
         try:
             flow = begin(spec, plan.endpoints, uri, plan.extras)
             listener = RedirectListener(
-                sock,
+                sockets,
                 parts.path,
                 lambda query: flow.accept(query) is None,
                 header_limit=self._header_limit,
