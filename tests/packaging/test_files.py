@@ -140,6 +140,20 @@ def test_the_spec_is_valid() -> None:
     ast.parse((SPEC.parent / "frozen.py").read_text())
 
 
+def test_the_frozen_program_has_no_docstrings() -> None:
+    """They would be 2 MB of the running app's memory. Nothing of ours reads one, and no `assert` of ours does anything."""
+
+    options = [node for node in ast.walk(ast.parse(SPEC.read_text())) if isinstance(node, ast.keyword)]
+    assert [2] == [ast.literal_eval(option.value) for option in options if option.arg == "optimize"]
+    for path in (ROOT / "trayapp").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert "__doc__" not in names, path
+        asserted = [inner for node in ast.walk(tree) if isinstance(node, ast.Assert) for inner in ast.walk(node.test)]
+        assert not any(isinstance(inner, ast.Call | ast.NamedExpr | ast.Await) for inner in asserted), path
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["version"], 0), (["-m", "os", "x"], 2), (["-m", "trayapp.nowhere"], 1)]
 )
@@ -148,7 +162,7 @@ def test_the_start_of_the_frozen_program(arguments: list[str], code: int) -> Non
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH_ORIG": "/before"}
     done = subprocess.run(
-        [sys.executable, SPEC.parent / "frozen.py", *arguments],
+        [sys.executable, "-OO", SPEC.parent / "frozen.py", *arguments],  # as the spec has it
         capture_output=True,
         text=True,
         env=environment,
