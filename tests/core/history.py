@@ -27,6 +27,7 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.permission import Needs
 
 ENDPOINT = "https://as.example/token"
 SPEC = Spec("w", "https://api.example/mcp", client_id="c", token_endpoint=ENDPOINT)
@@ -36,6 +37,13 @@ LIFETIME = 1000.0
 def login(generation: int = 1, lineage: str = "L", endpoint: str = ENDPOINT) -> Login:
     """A login whose refresh token is named after its lineage and generation."""
     return Login(generation, lineage, Secret(f"{lineage}{generation}"), 0.0, endpoint, "c")
+
+
+def access_only(now: Moment, life: float | None = None, lineage: str = "A") -> Login:
+    """A login without a refresh token, obtained now; its access token is named after its lineage."""
+    ends = None if life is None else now.wall + life
+    plain = replace(login(1, lineage), refresh_token=Secret(""), obtained_at=now.wall)
+    return replace(plain, access_token=Secret(f"{lineage}-access"), expires_at=ends)
 
 
 def access(serial: int, at: float, life: float | None = LIFETIME) -> AccessToken:
@@ -112,6 +120,13 @@ def _loaded(p: Player, words: list[str]) -> m.Event:
     saved = p.saved
     if "none" in words:
         return m.Loaded(p.now, None, saved)
+    if "access-only" in words:
+        life = next((float(word) for word in words if word.lstrip("-").isdigit()), None)
+        found = access_only(p.now, life)
+        if "refused" in words:
+            saved = replace(saved, signed_out=SignedOut.REFUSED, combination=found.fingerprint())
+        p.serial += 1
+        return m.Loaded(p.now, found, replace(saved, paused="paused" in words), p.serial)
     generation = next((int(word) for word in words if word.isdigit()), 1)
     endpoint = "https://other.example/token" if "foreign" in words else ENDPOINT
     found = login(generation, endpoint=endpoint)
@@ -132,7 +147,22 @@ def _trouble(words: list[str]) -> Trouble:
 
 def _signed_in(p: Player, words: list[str]) -> m.Event:
     p.serial += 1
+    if "access-only" in words:
+        life = next((float(word) for word in words if word.isdigit()), None)
+        return m.SignedIn(p.now, access_only(p.now, life), access(p.serial, p.now.at, life))
     return m.SignedIn(p.now, login(1, "N"), access(p.serial, p.now.at))
+
+
+def _rejected(p: Player, words: list[str]) -> m.Event:
+    serial = next((int(word) for word in words if word.isdigit()), p.w.access.serial if p.w.access else 0)
+    return m.Rejected(p.now, serial, "invalid_token" if "invalid" in words else "")
+
+
+def _permission(p: Player, words: list[str]) -> m.Event:
+    serial = p.w.access.serial if p.w.access else 0
+    stronger = words == ["stronger"]
+    scopes = () if stronger else tuple(words)
+    return m.PermissionNeeded(p.now, serial, Needs(permission=not stronger, scopes=scopes, authentication=stronger))
 
 
 Maker = Callable[[Player, list[str]], m.Event]
@@ -155,7 +185,8 @@ EVENTS: dict[str, Maker] = {
     "missing": lambda p, words: m.LoginMissing(
         p.now, int(words[0]) if words else p.w.login.generation if p.w.login else 0, "L"
     ),
-    "rejected": lambda p, words: m.Rejected(p.now, int(words[0]) if words else p.w.access.serial if p.w.access else 0),
+    "rejected": _rejected,
+    "permission": _permission,
     "accepted": lambda p, words: m.Accepted(p.now),
     "network": lambda p, words: m.NetworkUp(p.now),
     "wake": lambda p, words: m.Woke(p.now),
@@ -191,6 +222,11 @@ def _spec(p: Player, words: list[str]) -> Spec:
     return p.spec
 
 
+def token_name(of: Login) -> str:
+    """The token that a login is."""
+    return (of.refresh_token if of.renewable or of.access_token is None else of.access_token).reveal()
+
+
 def effect_text(effect: m.Effect) -> str:
     """An effect as it is written in a history, without access tokens."""
     match effect:
@@ -203,13 +239,13 @@ def effect_text(effect: m.Effect) -> str:
         case m.Abandon(attempt=n):
             return f"abandon #{n}"
         case m.Store(login=wanted):
-            return f"store {wanted.refresh_token.reveal()} g{wanted.generation}"
+            return f"store {token_name(wanted)} g{wanted.generation}"
         case m.CheckStored(login=wanted):
-            return f"check {wanted.refresh_token.reveal()} g{wanted.generation}"
+            return f"check {token_name(wanted)} g{wanted.generation}"
         case m.Note(kind=kind, outcome=outcome):
             return f"note {kind} {outcome}"
         case m.Discard(login=gone, revoke=revoke) | m.Forget(login=gone, revoke=revoke):
-            token = gone.refresh_token.reveal() if gone else "nothing"
+            token = token_name(gone) if gone else "nothing"
             return f"{type(effect).__name__.lower()} {token}" + (" and revoke" if revoke else "")
         case _:
             return {
@@ -241,6 +277,7 @@ def state_text(w: Workload, at: float) -> str:
         f"after {w.after}": bool(w.after),
         f"{w.strikes} strikes": w.strikes > 0,
         "confirm": w.confirm is not None,
+        f"needs {' '.join(w.needs.scopes) if w.needs else ''}".strip(): w.needs is not None,
     }
     words += [word for word, holds in marks.items() if holds]
     if w.not_before > at:

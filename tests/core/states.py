@@ -24,11 +24,15 @@ from trayapp.core.model import (
     Trouble,
     Workload,
 )
+from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Status
 
 NOW = Moment(at=1000.0, awake=900.0, wall=1_700_000_000.0)
 SPEC = Spec("jira", "https://jira.example/mcp", token_endpoint="https://login.example/token")
-LOGIN = Login(1, "l", Secret("rt"), 0.0, "https://login.example/token", "client")
+LOGIN = Login(1, "l", Secret("rt"), 0.0, "https://login.example/token", "client", scope="read")
+ACCESS_ONLY = replace(
+    LOGIN, refresh_token=Secret(""), obtained_at=NOW.wall - 5e7, access_token=Secret("at"), expires_at=NOW.wall + 600.0
+)
 OPEN = Gate()
 OFFLINE = gates.network(OPEN, 980.0, offline=True)
 JUST_OFFLINE = gates.network(OPEN, 995.0, offline=True)
@@ -274,6 +278,55 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         Detail.LOST_ROTATION,
         "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost on the way; you did "
         "nothing wrong.",
+    ),
+    (
+        "over",
+        work(Phase.SIGNED_OUT, login=ACCESS_ONLY, signed_out=SignedOut.ENDED, access=token(-5.0)),
+        OPEN,
+        Status.UNAUTHENTICATED,
+        Detail.ENDED,
+        "Choose Reauthorize to sign in again: this login couldn't be renewed, and its time is over.",
+    ),
+    (
+        "no refresh token",
+        replace(VALID, login=ACCESS_ONLY, due=None),
+        OPEN,
+        Status.RUNNING,
+        Detail.OK,
+        "Its login can't be renewed, and ends on 2023-11-14 (UTC). Reauthorize before then to stay signed in.",
+    ),
+    (
+        "no refresh token, and it is rejected",
+        replace(VALID, login=ACCESS_ONLY, due=None, strikes=3),
+        OPEN,
+        Status.UNHEALTHY,
+        Detail.UPSTREAM_REJECTS,
+        "The service keeps refusing this login: check there that your account still has access, or Reauthorize.",
+    ),
+    (
+        "more permission is needed",
+        replace(VALID, needs=Needs(permission=True, scopes=("read", "write"))),
+        OPEN,
+        Status.RUNNING,
+        Detail.PERMISSION_NEEDED,
+        "Needs additional permission: write. Reauthorize asks for it; everything else keeps working.",
+    ),
+    (
+        "more permission is needed, but the token is gone",
+        replace(SHORT, needs=Needs(permission=True)),
+        OPEN,
+        Status.RUNNING,
+        Detail.RETRYING,
+        "Cannot refresh now, trying again by itself: the server answered 403 with a web page: firewall, VPN or captive "
+        "portal?",
+    ),
+    (
+        "a stronger sign-in is needed",
+        replace(VALID, needs=Needs(authentication=True, acr_values=("mfa",))),
+        OPEN,
+        Status.RUNNING,
+        Detail.STRONGER_SIGN_IN,
+        "Needs a stronger sign-in. Reauthorize asks for it; everything else keeps working.",
     ),
     (
         "never signed in",

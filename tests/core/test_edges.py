@@ -276,7 +276,16 @@ def test_words_of_the_api() -> None:
     assert {"healthy", "degraded", "unauthenticated", "unhealthy", "unknown"} == {health.value for health in Health}
     assert ("ok", "warning", "problem") == (OK, WARNING, PROBLEM)
     assert {
-        *("config_error", "confirm_change", "refused", "lost_rotation", "never_signed_in", "not_stored", "paused"),
+        *(
+            "config_error",
+            "confirm_change",
+            "refused",
+            "lost_rotation",
+            "ended",
+            "never_signed_in",
+            "not_stored",
+            "paused",
+        ),
         *("keyring_locked", "keyring_unavailable", "upstream_rejects", "ceiling", "sleeping", "portal", "offline"),
         *("settling", "server_said_wait", "retrying", "refresh_delayed", "starting", "ok"),
     } <= {detail.value for detail in Detail}

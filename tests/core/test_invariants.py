@@ -17,13 +17,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.core.history import ENDPOINT, SPEC, access, login
+from tests.core.history import ENDPOINT, SPEC, access, access_only, login
 from trayapp.core import deadlines, machine
 from trayapp.core import gate as gates
 from trayapp.core import messages as m
 from trayapp.core import outcomes as o
 from trayapp.core.gate import Gate
 from trayapp.core.model import Login, Moment, Phase, Problem, Saved, Secret, SignedOut, Step, Trigger, Trouble, Workload
+from trayapp.core.permission import Needs
 
 settings.register_profile("fast", max_examples=60, stateful_step_count=50, deadline=None)
 settings.register_profile("deep", max_examples=3000, stateful_step_count=100, deadline=None)
@@ -44,6 +45,8 @@ class World(RuleBasedStateMachine):
         self.probing: list[int] = []
         self.storing: list[Login] = []
         self.checking: list[Login] = []
+        self.doubted_at = 0.0  # when the upstream first said invalid_token, since the last 2xx and sign-in
+        self.confirmed = False  # and this one comes at least 10 s later
         self.void: set[int] = set()  # of these the answer is still to come
         self.reading = 0
         self.slots: Login | None = None  # the newest login that the keyring confirmed
@@ -71,6 +74,7 @@ class World(RuleBasedStateMachine):
                 self.probing.append(number)
             case m.Send(attempt=number, login=sent, trigger=trigger):
                 assert not self.in_flight, "at most one attempt in flight"
+                assert sent.renewable, "there is nothing to send without a refresh token"
                 assert sent.fingerprint() not in self.verdicts, "a refused combination is never sent again"
                 assert sent.token_endpoint == ENDPOINT
                 self._check_spacing(trigger)
@@ -107,10 +111,16 @@ class World(RuleBasedStateMachine):
         turned_red = self.w.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT
         if turned_red and self.w.signed_out is not SignedOut.NEVER:
             refused = isinstance(event, m.Finished) and isinstance(event.outcome, o.Refused)
-            assert refused or isinstance(event, m.Loaded), "red only by a verdict"
+            ended = self.w.signed_out is SignedOut.ENDED and self._is_over()
+            confirmed = isinstance(event, m.Rejected) and self.confirmed and deadlines.access_only(before)
+            assert refused or ended or confirmed or isinstance(event, m.Loaded), "red only by a verdict, or at its end"
         gave_up = self.w.failing is not None and self.w.failing.gave_up
         if gave_up and not (before.failing is not None and before.failing.gave_up):
             assert isinstance(event, m.Finished | m.Time | m.Loaded), "or by the ceiling, decided by a failed attempt"
+
+    def _is_over(self) -> bool:
+        ends = None if self.w.access is None else self.w.access.ends_at(self.w.spec.policy.usable_margin)
+        return deadlines.access_only(self.w) and ends is not None and self.now.at >= ends
 
     # --- rules -------------------------------------------------------------------------------------------------------
 
@@ -153,7 +163,12 @@ class World(RuleBasedStateMachine):
             self.feed(m.KeyringDown(self.now, trouble))
         else:
             saved = machine.saved(self.w, self.now)
-            self.feed(m.Loaded(self.now, self.slots, replace(saved, paused=False) if self.w.phase else Saved()))
+            self.serial += 1
+            self.feed(
+                m.Loaded(
+                    self.now, self.slots, replace(saved, paused=False) if self.w.phase else Saved(), serial=self.serial
+                )
+            )
 
     @precondition(lambda self: self.probing)
     @rule(trouble=st.none() | st.sampled_from(list(Trouble)))
@@ -220,7 +235,8 @@ class World(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["refused", "rotated", "ambiguous"]))
     def a_late_answer_comes(self, kind: str) -> None:
         """The answer of an attempt that is long over."""
-        own = self.w.login or login(99, "ghost")
+        held = self.w.login
+        own = held if held is not None and held.renewable else login(99, "ghost")  # of another login nothing was sent
         self.feed(self._answer(10_000, m.Send(10_000, own, Trigger.DUE), kind, 0.5))
 
     @rule(
@@ -239,6 +255,8 @@ class World(RuleBasedStateMachine):
         )
     )
     def something_happens(self, event: type[m.Event]) -> None:
+        if event is m.Accepted:
+            self.doubted_at = 0.0
         self.feed(event(self.now))
 
     @rule(offline=st.booleans(), portal=st.booleans())
@@ -250,17 +268,36 @@ class World(RuleBasedStateMachine):
         if not self.gate.blocked():
             self.feed(m.NetworkUp(self.now))
 
-    @rule()
-    def the_upstream_rejects(self) -> None:
-        if self.w.access is not None:
-            self.feed(m.Rejected(self.now, self.w.access.serial))
+    @rule(code=st.sampled_from(["", "invalid_token"]))
+    def the_upstream_rejects(self, code: str) -> None:
+        if self.w.access is None:
+            return
+        if code and self.now.at >= self.doubted_at + 10.0:
+            self.confirmed = self.doubted_at > 0.0
+        self.doubted_at = self.doubted_at or (self.now.at if code else 0.0)
+        self.feed(m.Rejected(self.now, self.w.access.serial, code))
+        self.confirmed = False
 
-    @rule()
-    def somebody_signs_in(self) -> None:
+    @rule(scope=st.sampled_from(["write", "admin"]), stale=st.booleans())
+    def the_upstream_wants_more(self, scope: str, stale: bool) -> None:
+        before, serial = self.w, self.w.access.serial if self.w.access is not None else 0
+        needs = Needs(permission=True, scopes=(scope,))
+        self.feed(m.PermissionNeeded(self.now, serial + 1000 * stale, needs))
+        assert before == replace(self.w, needs=before.needs), "it is only noted"
+        assert not stale or before is self.w, "and not for another token"
+
+    @rule(life=st.none() | st.sampled_from([30.0, 5000.0, 3e7]), renewable=st.booleans())
+    def somebody_signs_in(self, life: float | None, renewable: bool) -> None:
         self.tokens += 1
         self.serial += 1
-        new = replace(login(1, f"N{self.tokens}"), refresh_token=Secret(f"t{self.tokens}"))
-        self.feed(m.SignedIn(self.now, new, access(self.serial, self.now.at)))
+        self.doubted_at = 0.0
+        if renewable:
+            new = replace(login(1, f"N{self.tokens}"), refresh_token=Secret(f"t{self.tokens}"))
+            self.feed(m.SignedIn(self.now, new, access(self.serial, self.now.at)))
+        else:
+            new = access_only(self.now, life, f"A{self.tokens}")
+            self.feed(m.SignedIn(self.now, new, access(self.serial, self.now.at, life)))
+        assert self.w.needs is None, "what the earlier login lacked isn't said of this one"
         if not self.gone and self.w.after != "remove":
             assert self.w.phase in (Phase.VALID, Phase.PAUSED), "every red ends after one successful sign-in"
 
@@ -304,7 +341,25 @@ class World(RuleBasedStateMachine):
             assert w.due is not None or (w.failing is not None and w.failing.gave_up), "a deadline, or the next change"
         else:
             endless = w.access is not None and w.access.expires_at is None
-            assert w.due is not None or endless, "a deadline, or the upstream's 401"
+            ends = deadlines.login_ends_at(w) is not None or bool(w.after)  # the write is waited for, then that is done
+            assert w.due is not None or endless or ends, "a deadline, or the upstream's 401"
+
+    @invariant()
+    def what_cannot_be_renewed_is_never_attempted(self) -> None:
+        """Such a login is served or ended, and never in doubt: no request was ever made with it."""
+        if hasattr(self, "w") and deadlines.access_only(self.w):
+            assert self.w.phase not in (Phase.WAITING, Phase.REFRESHING)
+            assert not self.w.maybe_spent
+            assert self.w.failing is None
+            assert self.w.signed_out is not SignedOut.LOST_ROTATION
+            assert deadlines.opens_at(self.w, self.gate) is None
+
+    @invariant()
+    def it_is_served_to_its_end(self) -> None:
+        """Usable exactly as long as it is neither over nor refused twice."""
+        if hasattr(self, "w") and deadlines.access_only(self.w) and self.w.phase is Phase.VALID:
+            assert self.w.access is not None
+            assert not self.w.access.rejected
 
     @invariant()
     def no_login_is_lost(self) -> None:

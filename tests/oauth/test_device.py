@@ -122,7 +122,6 @@ async def test_retry_after_is_obeyed() -> None:
         (error("invalid_client", 401), "exchange", "does not know this client"),
         (error("device_flow_disabled", 200), "exchange", "device code"),
         (error("surprise"), "exchange", "(surprise)"),
-        (answer({"access_token": "x"}), "no_refresh_token", "no refresh token"),
     ],
 )
 async def test_an_error_of_the_server_ends_the_polling(reply: Reply, kind: str, words: str) -> None:

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.core.replies import answer
 from trayapp.core.model import Login, Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Answer
-from trayapp.oauth.code_exchange import new_login
+from trayapp.engine.ports import NewLogin
+from trayapp.oauth.code_exchange import new_login, without_refresh_token
 from trayapp.oauth.flow import begin
 from trayapp.oauth.metadata import Endpoints
 from trayapp.oauth.tokens import CodeGrant, exchange_request, refresh_request
@@ -79,9 +80,13 @@ def refused(reply: Answer) -> Problem:
 def test_a_login_without_refresh_token_is_explained() -> None:
     """GitHub's OAuth apps get none, and need none."""
 
-    problem = refused(answer(200, {"access_token": "a", "token_type": "bearer"}))
-    assert "no_refresh_token" == problem.kind
-    assert problem.summary.endswith("OAuth apps do not expire.")
+    where = endpoints("https://github.com/login/oauth/authorize", GITHUB)
+    reply = answer(200, {"access_token": "a", "token_type": "bearer"})
+    new = new_login(Spec("w", RESOURCE, client_id="c"), where, reply, NOW)
+    assert isinstance(new, NewLogin)
+    assert (False, None) == (new.login.renewable, new.login.expires_at)
+    assert without_refresh_token(GITHUB).endswith("OAuth apps do not expire.")
+    assert "offline_access" in without_refresh_token("https://as.example/token")
 
 
 def test_githubs_200_with_an_error_is_a_refused_code() -> None:

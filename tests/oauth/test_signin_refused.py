@@ -87,14 +87,19 @@ async def test_without_a_known_issuer_it_is_not_compared() -> None:
 
 
 async def test_no_refresh_token() -> None:
-    """The words say what to add."""
+    """The login is the access token, which nobody caps; `expires_in` says when it ends, if it says anything."""
 
-    async with auth_server(grant={"refresh_token": None}) as server:
-        result = await sign_in(server)
+    for life, ends in ((None, None), (0, None), (365 * 86400, 365 * 86400.0), (10**12, None)):
+        async with auth_server(grant={"refresh_token": None, "expires_in": life}) as server:
+            result = await sign_in(server)
 
-    assert isinstance(result, Problem)
-    assert "no_refresh_token" == result.kind
-    assert "offline_access" in result.summary
+        assert isinstance(result, NewLogin)
+        login, access = result.login, result.access
+        assert not login.renewable
+        assert login.access_token == access.value
+        assert ends == (None if login.expires_at is None else login.expires_at - login.obtained_at)
+        assert ends == (None if access.expires_at is None else access.expires_at - access.obtained_at)
+        assert login.expires_at == access.expires_wall
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import replace
 
@@ -31,7 +32,9 @@ logins = st.builds(
     scope=st.text(max_size=50),
     resource=st.text(max_size=50),
     revocation_endpoint=st.text(max_size=50),
-)
+    access_token=st.none() | texts.map(Secret),
+    expires_at=st.none() | st.floats(0, 4e9),
+).filter(lambda login: login.renewable or bool(login.access_token))
 
 
 def decode(entries: tuple[str, ...]) -> Login:
@@ -101,7 +104,55 @@ def test_a_newer_format_is_not_damage() -> None:
     """A slot of a later version is refused and not overwritten: a downgrade must not cost a login."""
 
     with pytest.raises(RefusalError, match="newer version"):
-        slots.read_header('{"v":2,"generation":9}')
+        slots.read_header('{"v":3,"generation":9}')
+
+
+def test_a_login_without_refresh_token_is_a_newer_format() -> None:
+    """An older program, which knows no such login, refuses the slot instead of sending an empty refresh token, and never
+    overwrites it. All others keep the format that it reads."""
+
+    kept = replace(login(), refresh_token=Secret(""), access_token=Secret("at-canary"), expires_at=4e9)
+    (text,) = slots.encode(kept, candidate=False, limit=None)
+    (usual,) = slots.encode(login(), candidate=False, limit=None)
+
+    assert (2, 1) == (json.loads(text)["v"], json.loads(usual)["v"])
+    assert "access_token" not in usual
+    assert kept == decode((text,))
+
+
+def test_what_an_older_program_wrote_is_read() -> None:
+    """Word for word what a slot of the first format holds."""
+
+    payload = '{"refresh_token":"rt","obtained_at":5.0,"lineage":"l","token_endpoint":"https://as.example/token","client_id":"c"}'
+    digest = hashlib.sha256(f"1\n7\n0\n{payload}".encode()).hexdigest()
+    header = {"v": 1, "generation": 7, "candidate": False, "parts": 0, "sha256": digest, "payload": payload}
+    found = decode((json.dumps(header),))
+
+    assert (7, "rt", None, None) == (
+        found.generation,
+        found.refresh_token.reveal(),
+        found.access_token,
+        found.expires_at,
+    )
+
+
+def test_a_changed_version_is_damage() -> None:
+    """The digest covers it, so that neither kind is read as the other."""
+
+    (text,) = slots.encode(login(), candidate=False, limit=None)
+    with pytest.raises(DamagedError):
+        decode((text.replace('"v":1', '"v":2'),))
+
+
+@pytest.mark.parametrize("wrong", ['"expires_at":true', '"expires_at":"soon"', '"access_token":""'])
+def test_a_login_without_a_token_or_with_an_odd_end_is_damage(wrong: str) -> None:
+    """What can't be sent or counted down is no login."""
+
+    payload = f'{{"refresh_token":"","obtained_at":5,"lineage":"l","token_endpoint":"t","client_id":"c",{wrong}}}'
+    digest = hashlib.sha256(f"2\n7\n0\n{payload}".encode()).hexdigest()
+    header = {"v": 2, "generation": 7, "candidate": False, "parts": 0, "sha256": digest, "payload": payload}
+    with pytest.raises(DamagedError):
+        decode((json.dumps(header),))
 
 
 def test_a_login_that_no_slot_can_hold_is_refused_without_its_text() -> None:

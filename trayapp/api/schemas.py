@@ -66,7 +66,11 @@ def _policy() -> Json:
 def _spec() -> dict[str, Json]:
     shapes = {str: TEXT, bool: FLAG, int: COUNT, tuple: array(TEXT)}
     spec = Spec("name", "url")
-    shown = {field.name: shapes[type(getattr(spec, field.name))] for field in fields(Spec) if field.name != "policy"}
+    shown = {
+        field.name: shapes[type(getattr(spec, field.name))]
+        for field in fields(Spec)
+        if field.name not in ("policy", "needs")
+    }
     return {**shown, "name": NAME}
 
 
@@ -139,6 +143,13 @@ SCHEMAS: Mapping[str, Json] = {
             "retrying_since": nullable(TIME),
             "last_refreshed_at": nullable(TIME),
             "lost_rotations": COUNT,
+            "renewable": {
+                **FLAG,
+                "description": "false: the server gave no refresh token; only a sign-in replaces it.",
+            },
+            "login_ends_at": {**nullable(TIME), "description": "Of a login that can't be renewed; null: no known end."},
+            "missing_scopes": {**array(TEXT), "description": "What the workload's server asked for beyond the login."},
+            "reauthorize_scopes": {**array(TEXT), "description": "What a sign-in would ask for because of that."},
             "signing_in": FLAG,
             "device": nullable(ref("DeviceCode")),
             "browser_fault": {

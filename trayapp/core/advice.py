@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from trayapp.core.sentences import scope_names
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
+SCOPES_LISTED = 12  # before the browser opens, a person sees what is asked for
 ACTIONS = ("retry", "reauthorize", "resume")
 
 SIGN_IN = "Sign in again: Reauthorize opens the sign-in page in your browser."
@@ -21,6 +23,9 @@ BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
     Detail.UPSTREAM_REJECTS: ("", "Check with the service that your account still has access."),
     Detail.REFUSED: ("reauthorize", SIGN_IN),
     Detail.LOST_ROTATION: ("reauthorize", SIGN_IN),
+    Detail.ENDED: ("reauthorize", SIGN_IN),
+    Detail.PERMISSION_NEEDED: ("reauthorize", "Reauthorize asks for it in your browser."),
+    Detail.STRONGER_SIGN_IN: ("reauthorize", "Reauthorize opens the sign-in page, which asks for more than before."),
     Detail.CEILING: ("retry", "Retry now if the network is right again; if that does not help, Reauthorize."),
     Detail.NEVER_SIGNED_IN: ("reauthorize", "Sign in: the sign-in page opens in your browser."),
     Detail.PORTAL: ("", "Open any web page and sign in to the network; it goes on by itself."),
@@ -38,6 +43,10 @@ def advice(view: WorkloadView) -> tuple[str, str]:
         return NO_ACTION_NEEDED
     if status is Status.UNAUTHENTICATED and view.auth.signing_in:
         return "reauthorize", "Finish signing in in your browser; its page can be opened again from here."
+    if detail is Detail.UPSTREAM_REJECTS and not view.auth.renewable:
+        return "reauthorize", f"{BY_DETAIL[detail][1]} If it has, Reauthorize gets another login."
+    if detail is Detail.PERMISSION_NEEDED and view.auth.reauthorize_scopes:
+        return "reauthorize", f"Reauthorize asks for: {scope_names(view.auth.reauthorize_scopes, most=SCOPES_LISTED)}."
     if detail in BY_DETAIL:
         return BY_DETAIL[detail]
     return ("", "") if status is Status.RUNNING and detail is Detail.OK else NO_ACTION_NEEDED

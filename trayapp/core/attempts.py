@@ -67,7 +67,7 @@ OUTCOME_WORDS = {
 
 def begin(w: Workload, e: Go) -> Result:
     """Probe the keyring before a token is spent (RULES.md section 4, step 1). `Go` never comes before `opens_at`."""
-    if w.login is None:
+    if w.login is None or not w.login.renewable:
         return w, ()
     number = w.attempts + 1
     attempt = Attempt(number, w.trigger, Step.PROBE, e.now, w.login.fingerprint(), w.login.lineage)

@@ -71,9 +71,21 @@ def attempt_limit(login: Login, policy: Policy) -> float:
     return min(policy.attempt_limit, max(grace / 2.0, 2.0 * policy.connect_limit))  # a slow connection needs its time
 
 
+def access_only(w: Workload) -> bool:
+    """Whether it has a login that can't be renewed: its server gave no refresh token (RULES.md section 6)."""
+    return w.login is not None and not w.login.renewable
+
+
+def login_ends_at(w: Workload) -> float | None:
+    """When a login that can't be renewed stops being served; None: by no passing of time."""
+    if w.phase is not Phase.VALID or w.after or not access_only(w) or w.access is None:
+        return None
+    return w.access.ends_at(w.spec.policy.usable_margin)
+
+
 def next_deadline(w: Workload, gate: Gate) -> float | None:
     """When the machine next needs `Go` or `Time`; None: it waits for another event."""
-    instants = [opens_at(w, gate), w.store_at if w.unsaved else None]
+    instants = [opens_at(w, gate), w.store_at if w.unsaved else None, login_ends_at(w)]
     if w.phase is Phase.LOADING:
         instants.append(w.due)
     if w.attempt is not None and w.attempt.step is Step.SENT:

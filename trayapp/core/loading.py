@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trayapp.core import access_only, deadlines
 from trayapp.core.messages import (
     Event,
     KeyringDown,
@@ -32,6 +33,7 @@ from trayapp.core.storing import (
     Result,
     check_stored,
     confirm_change,
+    enter_signed_out,
     keyring_retry_wait,
     schedule_write,
     store,
@@ -82,7 +84,8 @@ def loaded(w: Workload, e: Loaded) -> Result:
     """
     if w.unsaved and w.login is not None:
         w, effects = loaded_late(w, e)
-        return attempt_now(w, e, Trigger.START), effects
+        w, begun = _use(w, e, Trigger.START)
+        return w, (*effects, *begun)
     w = replace(
         w,
         slots_read=True,
@@ -105,7 +108,14 @@ def loaded(w: Workload, e: Loaded) -> Result:
         return ask_for_confirmation(w, w.spec), ()
     if e.saved.combination == e.login.fingerprint():
         return enter_signed_out(w, e.saved.signed_out or SignedOut.REFUSED), ()
-    return attempt_now(_with_saved_outage(w, e), e, Trigger.START), ()
+    return _use(_with_saved_outage(w, e), e, Trigger.START)
+
+
+def _use(w: Workload, e: Loaded, trigger: Trigger) -> Result:
+    """Begin with a login that was read: one attempt, or, if it can't be renewed, its access token (RULES.md section 6)."""
+    if deadlines.access_only(w):
+        return access_only.serve(w, e.now, e.serial)
+    return attempt_now(w, e, trigger), ()
 
 
 def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
@@ -137,7 +147,7 @@ def _in_doubt(login: Login, saved: Saved) -> bool:
 
 def loaded_again(w: Workload, e: Loaded) -> Result:
     """The keyring was read again while signed out: attempt only with a combination other than the refused one (M7)."""
-    if e.login is None or e.login.fingerprint() == w.combination:
+    if e.login is None or e.login.fingerprint() == w.combination or access_only.is_over(e.login, e.now):
         return w, ()
     if _made_for_another_identity(w.spec, e.login):
         return ask_for_confirmation(replace(w, login=e.login), w.spec), ()
@@ -149,7 +159,14 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
         signed_out=None,
         combination="",
     )
-    return attempt_now(replace(w, failing=None), e, Trigger.MANUAL), ()
+    return _use(replace(w, failing=None), e, Trigger.MANUAL)
+
+
+def woke_signed_out(w: Workload, e: Event) -> Result:
+    """A set clock counts as a wake: the end of a login that can't be renewed is wall time, and may not have come yet."""
+    login = w.login
+    again = w.signed_out is SignedOut.ENDED and login is not None and not access_only.is_over(login, e.now)
+    return w, ((Load(),) if again else ())
 
 
 def loaded_late(w: Workload, e: Loaded) -> Result:
@@ -201,13 +218,6 @@ def _made_for_another_identity(spec: Spec, login: Login) -> bool:
     return not same_origin(
         login.issuer, spec.url
     )  # without RFC 9728 metadata the resource is its own authorization server
-
-
-def enter_signed_out(w: Workload, reason: SignedOut) -> Workload:
-    """Enter phase `signed_out`, which only a sign-in or another combination leaves."""
-    return replace(
-        w, phase=Phase.SIGNED_OUT, signed_out=reason, due=None, attempt=None, keyring=None, keyring_since=None
-    )
 
 
 def ask_for_confirmation(w: Workload, wanted: Spec) -> Workload:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trayapp.core import attempts, loading, requests, schedule, storing, waiting
+from trayapp.core import access_only, attempts, loading, requests, schedule, storing, waiting
 from trayapp.core.messages import (
     Accepted,
     Configured,
@@ -37,6 +37,7 @@ from trayapp.core.messages import (
     NetworkUp,
     NotStored,
     Pause,
+    PermissionNeeded,
     ProbeOk,
     Rejected,
     Remove,
@@ -98,6 +99,7 @@ def nothing(w: Workload, e: Event) -> Result:
 
 _EVERYWHERE: Mapping[type[Event], requests.Action] = {
     Accepted: waiting.accepted,
+    PermissionNeeded: waiting.permission_needed,
     GateBlocked: waiting.gate_blocked,
     GateUnblocked: waiting.gate_unblocked,
     SignInStarted: requests.sign_in_started,
@@ -144,7 +146,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
         Woke: waiting.nudged_valid,
         Manual: waiting.retry_now,
         HotCall: waiting.hot_call_valid,
-        Time: storing.write_if_unsaved,
+        Time: access_only.time_valid,
     },
     Phase.REFRESHING: {
         **_EVERYWHERE,
@@ -190,7 +192,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
         Go: nothing,
         Rejected: waiting.rejected,
         NetworkUp: nothing,
-        Woke: nothing,
+        Woke: loading.woke_signed_out,
         Manual: loading.retry_signed_out,
         Time: storing.write_if_unsaved,
     },

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
-from trayapp.core.sentences import LocalTime, enter_code, short
+from trayapp.core.sentences import LocalTime, enter_code, scope_names, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 SEGMENTS_MAX = 6  # more segments would be too narrow to see at 22 pixels
@@ -154,7 +154,11 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
 
 def _needs_sign_in(view: WorkloadView) -> bool:
     """Whether a sign-in is what this workload needs; then it is one click away at the top of the menu."""
-    return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail is Detail.CONFIRM_CHANGE
+    return view.status in (Status.UNAUTHENTICATED, Status.UNHEALTHY) or view.auth.detail in (
+        Detail.CONFIRM_CHANGE,
+        Detail.PERMISSION_NEEDED,
+        Detail.STRONGER_SIGN_IN,
+    )
 
 
 def _device_code_item(view: WorkloadView) -> MenuItem:
@@ -170,6 +174,8 @@ def _sign_in_item(view: WorkloadView) -> MenuItem:
         text = f"Reopen sign-in page of {view.name}…"
     elif view.auth.detail is Detail.NEVER_SIGNED_IN:
         text = f"Sign in to {view.name}…"
+    elif view.auth.detail is Detail.PERMISSION_NEEDED and view.auth.missing_scopes:
+        text = f"Reauthorize {view.name} (adds {scope_names(view.auth.missing_scopes)})…"
     else:
         text = f"Reauthorize {view.name}…"
     return MenuItem(f"top:{view.name}", text, Action(Verb.REAUTHORIZE, view.name))

@@ -22,6 +22,7 @@ from trayapp.core.model import (
     Trouble,
 )
 from trayapp.core.outcomes import NotSent, Outcome
+from trayapp.core.permission import Needs
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
@@ -39,6 +40,7 @@ class Loaded(Event):
 
     login: Login | None
     saved: Saved = field(default=Saved())
+    serial: int = 0  # of the access token, if the login is one; assigned by the engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,18 @@ class NotStored(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rejected(Event):
-    """The upstream answered 401 to access token number `serial`."""
+    """The upstream answered 401 to access token number `serial`; `code` is the error of its challenge (RFC 6750)."""
 
     serial: int
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionNeeded(Event):
+    """The upstream knows access token number `serial`, and wants more than it grants (RFC 6750 section 3.1, RFC 9470)."""
+
+    serial: int
+    needs: Needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from trayapp.core.permission import Needs
+
 
 class Secret:
     """A string that `repr`, formatting and a traceback's locals never reveal."""
@@ -113,6 +115,7 @@ class SignedOut(StrEnum):
     NEVER = "never_signed_in"
     REFUSED = "refused"
     LOST_ROTATION = "lost_rotation"
+    ENDED = "ended"  # it couldn't be renewed, and its time is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ class Spec:
     allowed_origins: tuple[str, ...] = ()  # foreign web origins that may use the proxy
     mcp: str = "auto"  # whether MCP clients are kept connected: auto (those that look like one), on (all), off
     policy: Policy = field(default=Policy(), repr=False)
+    needs: Needs | None = None  # of one sign-in, never configured: what to ask for as well
 
     def identity(self) -> tuple[str, ...]:
         """What a login is bound to. If it changes, a person must agree before any token is sent (SECURITY.md 21)."""
@@ -185,7 +189,10 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A refresh token and what came with it. It is only ever sent to the token endpoint it came from."""
+    """A refresh token and what came with it. It is only ever sent to the token endpoint it came from.
+
+    Where the server gives no refresh token, the login is the access token (RULES.md section 6).
+    """
 
     generation: int
     lineage: str  # random, given at sign-in, kept through rotations
@@ -200,11 +207,19 @@ class Login:
     scope: str = ""
     resource: str = ""
     revocation_endpoint: str = ""
+    access_token: Secret | None = None  # kept only if there is no refresh token
+    expires_at: float | None = None  # wall; the end of that access token, if the server said
+
+    @property
+    def renewable(self) -> bool:
+        """Whether it has a refresh token."""
+        return bool(self.refresh_token)
 
     def fingerprint(self) -> str:
         """Fingerprint of everything a verdict is about: 32 hex digits that reveal nothing."""
         secret = self.client_secret.reveal() if self.client_secret else ""
-        parts = (self.refresh_token.reveal(), self.client_id, secret, self.token_endpoint, self.scope)
+        token = self.refresh_token if self.renewable or self.access_token is None else self.access_token
+        parts = (token.reveal(), self.client_id, secret, self.token_endpoint, self.scope)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def rotated(self, refresh_token: Secret, wall: float, scope: str | None = None) -> Login:
@@ -218,9 +233,7 @@ class Login:
         )
 
 
-SHORT_LIFE_MARGIN = (
-    0.1  # of the lifetime (M1): a margin of 10 s would make a 30 s token unusable before its refresh is due
-)
+SHORT_LIFE_MARGIN = 0.1  # of the lifetime (M1): 10 s would make a token of 30 s unusable before its refresh is due
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +378,8 @@ class Workload:
     sign_in_error: Problem | None = None  # why the last sign-in failed
     sign_in_warning: Problem | None = None  # what couldn't be verified about the current login
     strikes: int = 0  # M18: fresh tokens rejected in a row
+    needs: Needs | None = None  # what the upstream asks for beyond this login
+    rejections: tuple[tuple[float, str], ...] = ()  # at, error; of a login that can't be renewed, since its last 2xx
     after: str = ""  # deferred until the attempt has ended: "pause", "confirm", "sign_out", "shutdown" or "remove"
     attempts: int = 0  # the last attempt number used
     recent: tuple[float, ...] = ()  # at; attempts that count towards M8's limit, newest last

@@ -29,6 +29,8 @@ class ShownNotices:
     failed: Mapping[str, Problem] = field(default_factory=dict)  # failed sign-ins
     codes: Mapping[str, DeviceCode] = field(default_factory=dict)  # device authorizations that wait for their code
     pages: Mapping[str, BrowserFault] = field(default_factory=dict)  # sign-in pages that may not be open
+    ending: frozenset[str] = frozenset()  # logins that can't be renewed and end soon
+    lacking: frozenset[str] = frozenset()  # workloads whose server asked for more than the login grants
 
 
 def notices(
@@ -48,9 +50,11 @@ def notices(
     failed, show_failed, drop_failed = _failed_sign_ins(shown_before, snapshot)
     codes, show_code, drop_code = _device_codes(shown_before, snapshot)
     pages, show_page, drop_page = _unopened_pages(shown_before, snapshot)
-    show = show_amber + show_red + show_failed + show_code + show_page
-    drop = drop_amber + drop_red + drop_failed + drop_code + drop_page
-    return ShownNotices(amber, red, shown, failed, codes, pages), show, drop
+    ending, show_end, drop_end = _once("ending", shown_before.ending, _ending(snapshot), snapshot)
+    lacking, show_lack, drop_lack = _once("permission", shown_before.lacking, _lacking(snapshot), snapshot)
+    show = show_amber + show_red + show_failed + show_code + show_page + show_end + show_lack
+    drop = drop_amber + drop_red + drop_failed + drop_code + drop_page + drop_end + drop_lack
+    return ShownNotices(amber, red, shown, failed, codes, pages, ending, lacking), show, drop
 
 
 def forget(shown: ShownNotices, keys: Set[str]) -> ShownNotices:
@@ -63,7 +67,44 @@ def forget(shown: ShownNotices, keys: Set[str]) -> ShownNotices:
         failed={name: problem for name, problem in shown.failed.items() if f"sign_in:{name}" not in keys},
         codes={name: code for name, code in shown.codes.items() if f"device:{name}" not in keys},
         pages={name: fault for name, fault in shown.pages.items() if f"page:{name}" not in keys},
+        ending=frozenset(name for name in shown.ending if f"ending:{name}" not in keys),
+        lacking=frozenset(name for name in shown.lacking if f"permission:{name}" not in keys),
     )
+
+
+def _once(
+    kind: str, shown: frozenset[str], notices_by_name: Mapping[str, Notice], snapshot: Snapshot
+) -> tuple[frozenset[str], tuple[Notice, ...], tuple[str, ...]]:
+    """A notice per workload, shown once while it is true, however often its cause repeats, and withdrawn afterwards."""
+    names = notices_by_name.keys()
+    new = () if snapshot.muted else tuple(notices_by_name[name] for name in sorted(names - shown))
+    still = shown & names if snapshot.muted else frozenset(names)
+    return still, new, tuple(f"{kind}:{name}" for name in sorted(shown - names))
+
+
+def _ending(snapshot: Snapshot) -> Mapping[str, Notice]:
+    """Logins that can't be renewed and end soon (RULES.md section 6)."""
+    ending = (n for n, view in snapshot.workloads.items() if view.auth.ends_soon and view.status is Status.RUNNING)
+    return {
+        name: _reauthorize_notice("ending", name, f"{name}: your sign-in ends soon", sentences.ENDS_SOON)
+        for name in ending
+    }
+
+
+def _lacking(snapshot: Snapshot) -> Mapping[str, Notice]:
+    """Workloads whose server asked for more than the login grants (RULES.md section 7)."""
+    beyond = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)
+    return {
+        name: _reauthorize_notice(
+            "permission", name, f"{name} {sentences.SHORT_STATE[view.auth.detail]}", view.status_context
+        )
+        for name, view in snapshot.workloads.items()
+        if view.auth.detail in beyond
+    }
+
+
+def _reauthorize_notice(kind: str, name: str, title: str, body: str) -> Notice:
+    return Notice(f"{kind}:{name}", title, body, (("Reauthorize", Action(Verb.REAUTHORIZE, name)),))
 
 
 def _device_codes(

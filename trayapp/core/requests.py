@@ -90,6 +90,8 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         failing=None,
         maybe_spent=False,
         strikes=0,
+        rejections=(),
+        needs=None,
         keyring=None,
         keyring_since=None,
         keyring_tries=0,

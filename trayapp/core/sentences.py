@@ -7,11 +7,17 @@ which is redrawn. Nothing here decides a status; `view.py` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from trayapp.core.deadlines import access_only
 from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trouble, Workload
+from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
+SCOPES_SHOWN = 3
+SCOPE_SHOWN = 40  # characters of one; Google's are addresses
+YEAR_9999 = 253402300799.0  # s since the epoch; the last second that a datetime can hold
 ADDRESS_MAX = 80  # characters of a URL in a menu line; of a longer one only the host is shown
 LocalTime = Callable[[float], str]  # wall seconds → the time of day where the user is, such as "14:32"
 
@@ -26,6 +32,7 @@ CONTEXT: Mapping[Detail, str] = {
     "Amberlight asks again from time to time.",
     Detail.LOST_ROTATION: "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost "
     "on the way; you did nothing wrong.",
+    Detail.ENDED: "Choose Reauthorize to sign in again: this login couldn't be renewed, and its time is over.",
     Detail.NEVER_SIGNED_IN: "Not signed in yet: choose “Sign in…” in its menu.",
     Detail.PAUSED: "Paused: choose Resume to start it again.",
     Detail.SLEEPING: "The computer is about to sleep; Amberlight goes on when it wakes.",
@@ -58,6 +65,7 @@ SHORT_STATE: Mapping[Detail, str] = {
     Detail.UPSTREAM_REJECTS: "rejected by the service",
     Detail.REFUSED: "needs sign-in",
     Detail.LOST_ROTATION: "needs sign-in",
+    Detail.ENDED: "needs sign-in",
     Detail.CEILING: "needs sign-in or a retry",
     Detail.NEVER_SIGNED_IN: "not signed in yet",
     Detail.PAUSED: "paused",
@@ -69,11 +77,13 @@ SHORT_STATE: Mapping[Detail, str] = {
     Detail.RETRYING: "retrying",
     Detail.REFRESH_DELAYED: "refresh delayed",
     Detail.STARTING: "starting",
+    Detail.PERMISSION_NEEDED: "needs additional permission",
+    Detail.STRONGER_SIGN_IN: "needs a stronger sign-in",
     Detail.OK: "running",
 }
 TIMED = frozenset({Detail.RETRYING, Detail.SERVER_SAID_WAIT})  # menu lines that say when the next attempt is
 
-NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN})
+NEEDS_A_PERSON = frozenset({Detail.REFUSED, Detail.LOST_ROTATION, Detail.ENDED, Detail.CEILING, Detail.NEVER_SIGNED_IN})
 SHORT_BY_STATUS: Mapping[Status, str] = {
     Status.REMOVING: "being removed",
     Status.STOPPING: "stopping",
@@ -101,13 +111,19 @@ HELP_BY_STATUS: Mapping[Status, str] = {
     Status.UNHEALTHY: "Check that your account still has access to the service behind {name}.",
     Status.STARTING: "{name} is starting: ask again in a moment.",
 }
+DOUBTED = (
+    "{name}: the service didn't accept its token (401), and there is no other. If it says so again, sign in again."
+)
 HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
+
+ENDS_SOON = "Its login can't be renewed automatically. Reauthorize opens its sign-in page; until the end, it keeps working."
 
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
     Detail.REFUSED: "The server no longer accepts its login. Reauthorize opens its sign-in page.",
     Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
     "Reauthorize opens its sign-in page.",
+    Detail.ENDED: "Its login couldn't be renewed, and its time is over. Reauthorize opens its sign-in page.",
 }
 RED_BODY_DEFAULT = (  # the ceiling, whatever is in the way by now: nobody refused this login
     "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its sign-in "
@@ -152,8 +168,53 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
             subject = "Works, but its token" if usable else "Its token"
             reason = _reason_clause(w.last_error, "waiting for the next attempt.")
             return f"{subject} could not be renewed yet, trying again by itself: {reason}"
+        case Detail.PERMISSION_NEEDED | Detail.STRONGER_SIGN_IN:
+            wanted = beyond_login(detail, w.needs.missing(w.login.scope) if w.needs and w.login else ())
+            return f"{wanted[:1].upper()}{wanted[1:]}. Reauthorize asks for it; everything else keeps working."
+        case Detail.UPSTREAM_REJECTS if access_only(w):
+            return (
+                "The service keeps refusing this login: check there that your account still has access, or Reauthorize."
+            )
+        case Detail.OK if usable and access_only(w):
+            return renewal(w.login.expires_at if w.login else None)
         case _:
             return CONTEXT[detail]
+
+
+def renewal(ends_at: float | None) -> str:
+    """What there is to know of a login without a refresh token. `ends_at` is wall time."""
+    if ends_at is None:
+        return "Its login can't be renewed, and has no known end."
+    return f"Its login can't be renewed, and ends on {day(ends_at)}. Reauthorize before then to stay signed in."
+
+
+def day(wall: float) -> str:
+    """The date of a wall time. Time zones don't reach this package, so it says which one it means."""
+    moment = datetime.fromtimestamp(min(max(wall, 0.0), YEAR_9999), UTC)
+    return f"{moment:%Y-%m-%d} (UTC)"
+
+
+def beyond_login(detail: Detail, missing: tuple[str, ...]) -> str:
+    """ "needs additional permission: write": what a request needed beyond the login."""
+    words = SHORT_STATE[detail]
+    return f"{words}: {scope_names(missing)}" if missing and detail is Detail.PERMISSION_NEEDED else words
+
+
+def scope_names(scopes: tuple[str, ...], most: int = SCOPES_SHOWN) -> str:
+    """Scopes in a row; by default so many that they fit a menu line."""
+    return list_names(tuple(shorten(scope) for scope in scopes), most)
+
+
+def shorten(scope: str) -> str:
+    """A scope as it is shown; of a long one, its end, which says what it is about."""
+    return scope if len(scope) <= SCOPE_SHOWN else f"…{scope[1 - SCOPE_SHOWN :]}"
+
+
+def permission_help(view: WorkloadView, needs: Needs | None) -> str:
+    """For a client whose request needs more than the login grants."""
+    detail = Detail.PERMISSION_NEEDED if needs is None or needs.permission else Detail.STRONGER_SIGN_IN
+    what = f"{view.name} {beyond_login(detail, view.auth.missing_scopes)}."
+    return f"{what} {HELP_BY_STATUS[Status.UNAUTHENTICATED].format(name=view.name)}"
 
 
 def enter_code(device: DeviceCode) -> str:
@@ -176,11 +237,13 @@ def short(view: WorkloadView, local: LocalTime) -> str:
         return SHORT_BY_STATUS[view.status]
     if view.status is Status.UNAUTHENTICATED and auth.signing_in:
         return "no browser opened" if auth.browser_fault is BrowserFault.NOT_OPENED else "signing in"
-    text = SHORT_STATE[auth.detail]
+    text = beyond_login(auth.detail, auth.missing_scopes)
     if auth.detail in TIMED and auth.next_attempt_at is not None:
         text += f", next at {local(auth.next_attempt_at)}"
     if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
         return f"running, {text}"
+    if view.status is Status.RUNNING and auth.ends_soon:
+        return "running, sign-in ends soon"
     if view.status is Status.STOPPED and auth.detail is not Detail.PAUSED:
         return f"paused, {text}"
     if view.status is Status.UNAUTHENTICATED and auth.detail not in NEEDS_A_PERSON:

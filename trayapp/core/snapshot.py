@@ -37,6 +37,7 @@ class Detail(StrEnum):
     CONFIRM_CHANGE = "confirm_change"
     REFUSED = "refused"
     LOST_ROTATION = "lost_rotation"
+    ENDED = "ended"
     NEVER_SIGNED_IN = "never_signed_in"
     NOT_STORED = "not_stored"
     PAUSED = "paused"
@@ -52,6 +53,8 @@ class Detail(StrEnum):
     RETRYING = "retrying"
     REFRESH_DELAYED = "refresh_delayed"
     STARTING = "starting"
+    PERMISSION_NEEDED = "permission_needed"
+    STRONGER_SIGN_IN = "stronger_sign_in"
     OK = "ok"
 
 
@@ -87,6 +90,15 @@ class AuthView:
     browser_fault: BrowserFault | None = None
     sign_in_error: Problem | None = None
     sign_in_warning: Problem | None = None
+    renewable: bool = (
+        True  # False: the server gave no refresh token, so only a sign-in replaces it (RULES.md section 6)
+    )
+    login_ends_at: float | None = None  # of a login that can't be renewed; None: no end is known
+    ends_soon: bool = False  # and it is time to remind a person
+    missing_scopes: tuple[str, ...] = ()  # that the upstream asked for (RULES.md section 7)
+    reauthorize_scopes: tuple[
+        str, ...
+    ] = ()  # what a sign-in now would ask for on its behalf: the granted and the missing
     unsaved: bool = False  # the newest login could not be written and ends with the program; not in the API
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from trayapp.core import schedule
+from trayapp.core.deadlines import access_only
 from trayapp.core.messages import (
     CheckStored,
     Discard,
@@ -94,7 +95,7 @@ def _with_write_ended(w: Workload, e: Stored | NotStored) -> Workload:
     if w.phase is not Phase.WAITING:  # what waits for the keyring has a deadline of its own
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
     if w.phase is Phase.VALID and w.access is not None:
-        w = replace(w, due=schedule.refresh_due(w.access.obtained_at, w.access.expires_at, w.spec.policy))
+        w = replace(w, due=_refresh_at(w.access, w, e.now))
     return w
 
 
@@ -173,7 +174,10 @@ def forced_refresh(w: Workload, now: Moment) -> Workload:
 
 
 def _refresh_at(access: AccessToken, w: Workload, now: Moment) -> float | None:
-    """M1; while the login is in memory only, not before the token stops being usable."""
+    """M1; while the login is in memory only, not before the token stops being usable. None: it can't be renewed, or need
+    not be."""
+    if access_only(w):
+        return None
     policy = w.spec.policy
     ends = access.ends_at(policy.usable_margin)
     if w.unsaved and ends is not None:
@@ -191,6 +195,13 @@ def confirm_change(w: Workload) -> Workload:
         keyring=None,
         keyring_since=None,
         broken="Its endpoints or client were changed in the configuration.",
+    )
+
+
+def enter_signed_out(w: Workload, reason: SignedOut) -> Workload:
+    """Enter phase `signed_out`, which only a sign-in or another combination leaves."""
+    return replace(
+        w, phase=Phase.SIGNED_OUT, signed_out=reason, due=None, attempt=None, keyring=None, keyring_since=None
     )
 
 
@@ -213,6 +224,9 @@ def give_up_login(w: Workload) -> Workload:
         maybe_spent=False,
         unsaved=False,
         storing=None,
+        strikes=0,
+        rejections=(),
+        needs=None,
         keyring=None,
         keyring_since=None,
         confirm=None,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
+from typing import TypedDict
 
-from trayapp.core import schedule, sentences
+from trayapp.core import access_only, schedule, sentences
 from trayapp.core.deadlines import opens_at
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trigger, Trouble, Workload
@@ -113,6 +115,7 @@ def _status(w: Workload, facts: _Facts) -> Status:
 _SIGNED_OUT_DETAILS: Mapping[SignedOut | None, Detail] = {
     SignedOut.REFUSED: Detail.REFUSED,
     SignedOut.LOST_ROTATION: Detail.LOST_ROTATION,
+    SignedOut.ENDED: Detail.ENDED,
 }
 
 
@@ -154,10 +157,17 @@ def _waiting_detail(w: Workload, facts: _Facts, gate: Gate, now: Moment) -> Deta
         if now.at < w.not_before and w.trigger is not Trigger.MANUAL:
             return Detail.SERVER_SAID_WAIT
     if facts.usable:
-        return Detail.REFRESH_DELAYED if facts.exhausted else Detail.OK
+        return Detail.REFRESH_DELAYED if facts.exhausted else _beyond_login(w)
     if w.failing is not None:
         return Detail.RETRYING
     return Detail.STARTING if w.access is None else Detail.REFRESH_DELAYED
+
+
+def _beyond_login(w: Workload) -> Detail:
+    """All is well with the login; what the upstream wants beyond it is for a person to grant."""
+    if w.needs is None:
+        return Detail.OK
+    return Detail.PERMISSION_NEEDED if w.needs.permission else Detail.STRONGER_SIGN_IN
 
 
 def _style(w: Workload, status: Status, facts: _Facts) -> StatusStyle:
@@ -215,8 +225,32 @@ def _auth(
         browser_fault=w.browser_fault,
         sign_in_error=w.sign_in_error,
         sign_in_warning=w.sign_in_warning,
+        **_login_facts(w, now),
         unsaved=_write_failed(w),
     )
+
+
+class _LoginFacts(TypedDict, total=False):
+    renewable: bool
+    login_ends_at: float | None
+    ends_soon: bool
+    missing_scopes: tuple[str, ...]
+    reauthorize_scopes: tuple[str, ...]
+
+
+def _login_facts(w: Workload, now: Moment) -> _LoginFacts:
+    """What a person should know of a login that lacks something."""
+    facts = _LoginFacts()
+    if w.login is None:
+        return facts
+    if not w.login.renewable:
+        remind_at = access_only.remind_at(w.login)
+        soon = remind_at is not None and now.wall >= remind_at
+        facts |= {"renewable": False, "login_ends_at": w.login.expires_at, "ends_soon": soon}
+    if w.needs is not None:
+        missing = w.needs.missing(w.login.scope)
+        facts |= {"missing_scopes": missing, "reauthorize_scopes": w.needs.beyond(w.login.scope).scopes}
+    return facts
 
 
 def _next_attempt(w: Workload, gate: Gate) -> float | None:
@@ -260,6 +294,8 @@ def next_change(w: Workload, gate: Gate, now: Moment, view: WorkloadView | None 
         instants.append(ends + EXPIRY_EPSILON)
     if (since := _impossible_since(w, gate)) is not None:
         instants.append(since + policy.impossible_grace)
+    if w.login is not None and (remind_at := access_only.remind_at(w.login)) is not None:
+        instants.append(now.at + (remind_at - now.wall) + EXPIRY_EPSILON)
     view = view or derive(w, gate, now)
     later = sorted(at for at in instants if at is not None and at > now.at)
     return next((at for at in later if derive(w, gate, _moment_at(now, at), view) != view), None)
@@ -291,6 +327,22 @@ def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Una
         next_attempt_at=view.auth.next_attempt_at,
         help=sentences.help_for(view),
     )
+
+
+def not_permitted(w: Workload, view: WorkloadView) -> Unavailable:
+    """The answer to a caller whose request needs more than this login grants (RULES.md section 7)."""
+    return _with_token("permission_needed", view, sentences.permission_help(view, w.needs), None)
+
+
+def doubted(w: Workload, view: WorkloadView) -> Unavailable:
+    """The answer to a caller whose request the upstream answered by 401, where no other token can be had."""
+    wait = ceil(w.spec.policy.rejected_spacing)
+    return _with_token("upstream_rejects", view, sentences.DOUBTED.format(name=view.name), wait)
+
+
+def _with_token(error: str, view: WorkloadView, text: str, retry_after: int | None) -> Unavailable:
+    """There is a token, and this request gets no answer with it."""
+    return Unavailable(error, view.status, view.auth.detail, view.auth.since, retry_after, None, text)
 
 
 def _retry_after(w: Workload, status: Status, gate: Gate, now: Moment) -> int | None:

@@ -16,6 +16,7 @@ from trayapp.core.messages import (
     HotCall,
     KeyringUp,
     Manual,
+    PermissionNeeded,
     Rejected,
     Save,
     SleepSoon,
@@ -55,7 +56,9 @@ def nudged(w: Workload, e: Event) -> Result:
     """
     w = _reset_series(w, e)
     trigger = Trigger.WAKE if isinstance(e, Woke) else Trigger.NETWORK
-    if w.keyring is not None:  # once that is usable, the attempt meets this network, so a failure continues in the burst
+    if (
+        w.keyring is not None
+    ):  # once that is usable, the attempt meets this network, so a failure continues in the burst
         w = w if w.series is Series.AGAIN else replace(w, series=Series.BURST)
         # A network change says nothing about the keyring. Whoever opened the lid may have unlocked it, and asking costs no
         # token.
@@ -181,6 +184,14 @@ def rejected(w: Workload, e: Rejected) -> Result:
     if w.access is None or w.access.serial != e.serial:
         return w, ()
     return replace(w, access=replace(w.access, rejected=True)), ()
+
+
+def permission_needed(w: Workload, e: PermissionNeeded) -> Result:
+    """The upstream wants more than this token grants: the login stays as it is, and a person is told (RULES.md section 7)."""
+    if w.access is None or w.access.serial != e.serial:
+        return w, ()
+    needs = e.needs if w.needs is None else w.needs.with_more(e.needs)
+    return (w if needs == w.needs else replace(w, needs=needs)), ()
 
 
 def accepted(w: Workload, e: Accepted) -> Result:

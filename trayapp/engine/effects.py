@@ -140,7 +140,7 @@ class EffectRunner:
             self._engine.apply(name, KeyringDown(self._engine.now(), stored))
             return
         saved = await self._from_journal(what, self._adapters.journal.load(name), Saved())
-        self._engine.apply(name, Loaded(self._engine.now(), stored.login, saved))
+        self._engine.apply(name, Loaded(self._engine.now(), stored.login, saved, self._engine.next_serial()))
 
     async def _probe(self, name: str, number: int, prompt: bool) -> None:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""
@@ -200,7 +200,10 @@ class EffectRunner:
         w = self._engine.workloads[name]
         policy = w.spec.policy
         limit = deadlines.attempt_limit(login, policy)
-        reply = await self._adapters.tokens.refresh(login, limit=limit, connect=policy.connect_limit)
+        doubt = w.maybe_spent
+        reply = await self._adapters.tokens.refresh(
+            login, limit=limit, connect=policy.connect_limit, in_doubt=doubt
+        )
         outcome = classify(reply, provider_of(login.token_endpoint), self._engine.now().wall)
         portal = isinstance(outcome, ServerBusy) and outcome.portal
         if isinstance(reply, Answer) and not portal and not w.loopback:

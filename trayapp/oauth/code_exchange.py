@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
+from trayapp.core.access_only import LIFE_MAX
 from trayapp.core.classify import classify
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
 from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply
@@ -26,6 +27,9 @@ ERROR_TEXTS: Mapping[str, str] = {
 }
 
 
+ENDED = "The server gave no refresh token, and an access token that has ended already. Is this computer's clock right?"
+
+
 def new_login(
     spec: Spec,
     endpoints: Endpoints,
@@ -42,10 +46,8 @@ def new_login(
     client, are stored with the login.
     """
     match classify(reply, provider_of(endpoints.token), sent_at.wall):
-        case Refreshed(refresh_token=None):
-            provider_hint = no_refresh_help(endpoints.token)
-            words = provider_hint or "Add the scope that it wants for one (often offline_access) to scopes."
-            return Problem("no_refresh_token", f"The server gave no refresh token. {words}")
+        case Refreshed(refresh_token=None, expires_in=0.0):
+            return Problem("exchange", ENDED)
         case Refreshed() as refreshed:
             new = _login(spec, endpoints, refreshed, sent_at)
             kept = replace(new.login, client_secret=client_secret, registration=registration)
@@ -60,11 +62,12 @@ def new_login(
 
 
 def _login(spec: Spec, endpoints: Endpoints, refreshed: Refreshed, sent_at: Moment) -> NewLogin:
-    assert refreshed.refresh_token is not None  # noqa: S101 - the caller looked
+    renewable = refreshed.refresh_token is not None
+    life = _life(spec, refreshed)
     login = Login(
         generation=1,
         lineage=secrets.token_hex(16),
-        refresh_token=refreshed.refresh_token,
+        refresh_token=refreshed.refresh_token or Secret(""),
         obtained_at=sent_at.wall,
         token_endpoint=endpoints.token,
         client_id=spec.client_id,
@@ -73,8 +76,9 @@ def _login(spec: Spec, endpoints: Endpoints, refreshed: Refreshed, sent_at: Mome
         scope=refreshed.scope or " ".join(spec.scopes),
         resource=spec.resource,
         revocation_endpoint=endpoints.revocation,
+        access_token=None if renewable else refreshed.access_token,
+        expires_at=None if renewable or life is None else sent_at.wall + life,
     )
-    life = None if refreshed.expires_in is None else min(refreshed.expires_in, spec.policy.lifetime_cap)
     return NewLogin(
         login,
         AccessToken(
@@ -86,3 +90,19 @@ def _login(spec: Spec, endpoints: Endpoints, refreshed: Refreshed, sent_at: Mome
         ),
         id_token=refreshed.id_token,
     )
+
+
+def _life(spec: Spec, refreshed: Refreshed) -> float | None:
+    """Seconds that the access token lives, None if that isn't known. Without a refresh token it is served to its end, so
+    M1's cap, which only makes refreshes more frequent, isn't applied."""
+    if refreshed.expires_in is None:
+        return None
+    if refreshed.refresh_token is None:
+        return refreshed.expires_in if refreshed.expires_in < LIFE_MAX else None
+    return min(refreshed.expires_in, spec.policy.lifetime_cap)
+
+
+def without_refresh_token(token_endpoint: str) -> str:
+    """What a person should know about a login that the server gave no refresh token for, in two sentences at most."""
+    words = no_refresh_help(token_endpoint) or "Adding the scope that it wants for one (often offline_access) may help."
+    return f"The server gave no refresh token. {words}"

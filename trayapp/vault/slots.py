@@ -18,12 +18,13 @@ from typing import Any, TypeGuard
 from trayapp.core.model import Login, Secret
 
 VERSION = 1
+ACCESS_ONLY = 2  # of a login without a refresh token: an older program, which knows none, must not send or overwrite it
 WINDOWS_LIMIT = 1200  # UTF-16 units; the vault holds 1,280, and other programs that split leave the same margin
 MAX_PARTS = 64  # a header that claims more is damaged; reading on could take for ever
 
 _TEXT = ("lineage", "token_endpoint", "client_id")
 _OPTIONAL_TEXT = ("issuer", "subject", "scope", "resource", "revocation_endpoint")
-_OPTIONAL_SECRET = ("client_secret", "registration")
+_OPTIONAL_SECRET = ("client_secret", "registration", "access_token")
 
 
 class DamagedError(Exception):
@@ -45,6 +46,7 @@ class Header:
     sha256: str
     inline: str | None
     place: str = ""
+    version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,13 @@ def encode(login: Login, *, candidate: bool, limit: int | None, place: str = "")
     a login that no slot can hold.
     """
     payload = _payload(login)
-    whole = _header(login.generation, candidate, payload, place, parts=0)
+    whole = _header(login, candidate, payload, place, parts=0)
     if limit is None or len(whole) <= limit:
         return (whole,)
     parts = tuple(payload[at : at + limit] for at in range(0, len(payload), limit))
     if len(parts) > MAX_PARTS:
         raise RefusalError(f"a login of {len(payload)} characters is too long for this keyring")
-    return (*parts, _header(login.generation, candidate, payload, place, parts=len(parts)))
+    return (*parts, _header(login, candidate, payload, place, parts=len(parts)))
 
 
 def _payload(login: Login) -> str:
@@ -84,19 +86,22 @@ def _payload(login: Login) -> str:
     fields |= {name: getattr(login, name) for name in _TEXT}
     fields |= {name: getattr(login, name) for name in _OPTIONAL_TEXT if getattr(login, name)}
     fields |= {name: getattr(login, name).reveal() for name in _OPTIONAL_SECRET if getattr(login, name) is not None}
+    if login.expires_at is not None:
+        fields["expires_at"] = login.expires_at
     try:
         return json.dumps(fields, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
         raise RefusalError("a login with a field that is no text or number cannot be stored") from None
 
 
-def _header(generation: int, candidate: bool, payload: str, place: str, *, parts: int) -> str:
+def _header(login: Login, candidate: bool, payload: str, place: str, *, parts: int) -> str:
+    version = VERSION if login.renewable else ACCESS_ONLY
     fields: dict[str, Any] = {
-        "v": VERSION,
-        "generation": generation,
+        "v": version,
+        "generation": login.generation,
         "candidate": candidate,
         "parts": parts,
-        "sha256": _digest(generation, candidate, payload),
+        "sha256": _digest(version, login.generation, candidate, payload),
     }
     if place:
         fields["place"] = place
@@ -105,9 +110,9 @@ def _header(generation: int, candidate: bool, payload: str, place: str, *, parts
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _digest(generation: int, candidate: bool, payload: str) -> str:
+def _digest(version: int, generation: int, candidate: bool, payload: str) -> str:
     """A SHA-256 over the header's own facts too: a flipped flag or number is damage like any other."""
-    text = f"{VERSION}\n{generation}\n{int(candidate)}\n{payload}"
+    text = f"{version}\n{generation}\n{int(candidate)}\n{payload}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()  # damaged text may hold a lone surrogate
 
 
@@ -116,7 +121,7 @@ def read_header(text: str) -> Header:
     not overwrite that one."""
     fields = _object(text, "the header")
     version = fields.get("v")
-    if isinstance(version, int) and version > VERSION:
+    if isinstance(version, int) and version > ACCESS_ONLY:
         raise RefusalError(
             "a newer version of Amberlight wrote this login; use that version, or sign in again after removal"
         )
@@ -127,7 +132,8 @@ def read_header(text: str) -> Header:
         raise DamagedError("the header's numbers make no sense")
     if not isinstance(candidate, bool) or not isinstance(sha256, str) or (parts == 0) != isinstance(inline, str):
         raise DamagedError("the header is incomplete")
-    return Header(generation, candidate, parts, sha256, inline, place if isinstance(place, str) else "")
+    known = ACCESS_ONLY if version == ACCESS_ONLY else VERSION
+    return Header(generation, candidate, parts, sha256, inline, place if isinstance(place, str) else "", known)
 
 
 def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
@@ -135,23 +141,27 @@ def read_login(header: Header, parts: tuple[str | None, ...]) -> Login:
     if None in parts:
         raise DamagedError("a part is missing")
     payload = header.inline if header.inline is not None else "".join(part for part in parts if part)
-    if _digest(header.generation, header.candidate, payload) != header.sha256:
+    if _digest(header.version, header.generation, header.candidate, payload) != header.sha256:
         raise DamagedError("the digest does not match")
     fields = _object(payload, "the login")
-    obtained_at = fields.get("obtained_at")
-    if isinstance(obtained_at, bool) or not isinstance(obtained_at, int | float):
+    times = {name: fields[name] for name in ("obtained_at", "expires_at") if name in fields}
+    if "obtained_at" not in times or not all(_is_number(each) for each in times.values()):
         raise DamagedError("the time of the login is no number")
     optional: dict[str, Any] = {name: _text(fields, name) for name in _OPTIONAL_TEXT if name in fields}
     optional |= {name: Secret(_text(fields, name)) for name in _OPTIONAL_SECRET if name in fields}
-    return Login(
+    login = Login(
         generation=header.generation,
         refresh_token=Secret(_text(fields, "refresh_token")),
-        obtained_at=float(obtained_at),
+        obtained_at=float(times["obtained_at"]),
+        expires_at=float(times["expires_at"]) if "expires_at" in times else None,
         lineage=_text(fields, "lineage"),
         token_endpoint=_text(fields, "token_endpoint"),
         client_id=_text(fields, "client_id"),
         **optional,
     )
+    if not login.renewable and not login.access_token:
+        raise DamagedError("there is no token in it")
+    return login
 
 
 def _object(text: str, what: str) -> dict[str, Any]:
@@ -169,6 +179,10 @@ def _text(fields: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise DamagedError(f"{name} is missing or no text")
     return value
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_count(value: object) -> TypeGuard[int]:

@@ -1,0 +1,84 @@
+"""What an upstream asks for beyond the login it was shown: more scopes, or a stronger or more recent sign-in.
+
+RFC 6750 section 3.1 (`insufficient_scope`) and RFC 9470 (`insufficient_user_authentication`). The login is good, so the
+workload keeps running and nothing is refreshed: only a person can grant more. A challenge comes from outside, so what is
+not a scope is dropped, and what one workload can collect is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+NAMES_MAX = 32  # scopes, or authentication contexts, that are remembered of one workload
+NAME_MAX = 128  # characters of each; the longest in use are Google's, of about 80
+TEXT_MAX = 8192  # characters of a parameter that are looked at
+AGE_MAX = 10 * 365 * 86400  # s; a longer `max_age` asks for nothing
+
+_NAME = re.compile(rf"[\x21\x23-\x5b\x5d-\x7e]{{1,{NAME_MAX}}}")  # scope-token of RFC 6749 section 3.3
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What was asked for. `scopes` may be empty although permission is lacking: a server need not say which."""
+
+    permission: bool = False
+    scopes: tuple[str, ...] = ()
+    authentication: bool = False
+    acr_values: tuple[str, ...] = ()  # authentication contexts, the preferred one first
+    max_age: int | None = None  # s since the person signed in at the server
+
+    def with_more(self, other: Needs) -> Needs:
+        """Both together."""
+        ages = [age for age in (self.max_age, other.max_age) if age is not None]
+        return Needs(
+            self.permission or other.permission,
+            union(self.scopes, other.scopes)[:NAMES_MAX],
+            self.authentication or other.authentication,
+            union(self.acr_values, other.acr_values)[:NAMES_MAX],
+            min(ages, default=None),
+        )
+
+    def beyond(self, granted: str) -> Needs:
+        """The same for a login with these scopes: the request for a sign-in has to name them, too, or they are lost."""
+        return replace(self, scopes=union(scopes_in(granted), self.scopes))
+
+    def missing(self, granted: str) -> tuple[str, ...]:
+        """The scopes that a login lacks; all of those asked for if it seems to have them, as the server knows better."""
+        had = scopes_in(granted)
+        return tuple(scope for scope in self.scopes if scope not in had) or self.scopes
+
+
+def needs_of(challenge: Mapping[str, str]) -> Needs | None:
+    """What one Bearer challenge asks for; None if it's about something else."""
+    match challenge.get("error"):
+        case "insufficient_scope":
+            return Needs(permission=True, scopes=_names(challenge.get("scope", "")))
+        case "insufficient_user_authentication":
+            age = challenge.get("max_age", "").strip()
+            seconds = int(age) if _SECONDS.fullmatch(age) else AGE_MAX + 1
+            return Needs(
+                authentication=True,
+                acr_values=_names(challenge.get("acr_values", "")),
+                max_age=seconds if seconds <= AGE_MAX else None,
+            )
+        case _:
+            return None
+
+
+def scopes_in(text: str) -> tuple[str, ...]:
+    """The scopes of a login one by one: GitHub, Slack and Linear sometimes separate them by commas."""
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def union(first: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of both, each once, in their order."""
+    return tuple(dict.fromkeys((*first, *more)))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The valid names in a parameter."""
+    found = dict.fromkeys(name for name in text[:TEXT_MAX].split() if _NAME.fullmatch(name))
+    return tuple(found)[:NAMES_MAX]
