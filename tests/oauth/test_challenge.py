@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trayapp.oauth.challenge import Challenge, bearer_challenge, parse_challenges
+from trayapp.oauth.challenge import Challenge, bearer_challenges, parse_challenges
 
 URL = "https://mcp.example.com/.well-known/oauth-protected-resource"
 
@@ -58,16 +58,16 @@ def test_challenges(header: str, expected: list[tuple[str, dict[str, str]]]) -> 
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("Basic realm=x", None),
-        ("", None),
-        ("Bearer a=1, Bearer b=2", {"a": "1"}),
-        (f'Bearer a=1, Bearer resource_metadata="{URL}"', {"resource_metadata": URL}),
+        ("Basic realm=x", ()),
+        ("", ()),
+        ("Bearer a=1, Bearer b=2", ({"a": "1"}, {"b": "2"})),
+        (f'Bearer a=1, Basic x=y, DPoP resource_metadata="{URL}"', ({"resource_metadata": URL}, {"a": "1"})),
     ],
 )
-def test_the_bearer_challenge_with_metadata_is_preferred(header: str, expected: Any) -> None:
-    """The one that names its metadata; other schemes are passed over."""
+def test_the_bearer_challenges_with_metadata_come_first(header: str, expected: Any) -> None:
+    """Those that name it, then the others in their order; other schemes are passed over."""
 
-    assert expected == bearer_challenge(header)
+    assert expected == bearer_challenges(header)
 
 
 @given(st.text(alphabet='abB= ,"\\;\t/:é', max_size=200))

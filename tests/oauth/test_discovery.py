@@ -187,15 +187,15 @@ async def test_metadata_of_another_resource(named: object) -> None:
 
     web = internet(path=page(200, resource(resource=named)))
 
-    await refused(web, "mcp.example.com speaks of another resource")
-    assert web.asked[-1] == f"GET {PATH_DOCUMENT}"
+    await refused(web, "mcp.example.com has no usable metadata: the address it names speaks of another resource")
+    assert [f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked[1:]
 
 
 async def test_metadata_of_another_resource_names_its_address_if_it_is_at_the_same_origin() -> None:
     """Somebody who left out the path learns the right one; an address at another origin is never recommended."""
 
     other = await refused(internet(path=page(200, resource(resource="https://mcp.example.com/v1/mcp"))))
-    assert other.summary.endswith(" (https://mcp.example.com/v1/mcp): if you mean that one, use its address.")
+    assert other.summary.endswith(" If you mean https://mcp.example.com/v1/mcp, use that address.")
     foreign = await refused(internet(path=page(200, resource(resource="https://evil.example/mcp"))))
     assert foreign.summary.endswith("Check the address.")
 
@@ -249,11 +249,115 @@ async def test_hostile_authorization_server_addresses_are_refused(address: str, 
 
 @pytest.mark.parametrize(("address", "words"), HOSTILE)
 async def test_hostile_metadata_addresses_are_refused(address: str, words: str) -> None:
-    """The same for the document that the challenge names; a header cannot hold a line break."""
+    """The same for the document that the challenge names; a header cannot hold a line break. The well-known places are
+    asked instead, and if they have none, the sentence says what was wrong."""
 
     quoted = address.replace("\r\n", " ").replace('"', '\\"')
-    await refused(web := internet(mcp=challenge(f'Bearer resource_metadata="{quoted}"')), words)
-    assert [f"POST {MCP}"] == web.asked
+    said = challenge(f'Bearer resource_metadata="{quoted}"')
+    assert (AS,) == (await find(web := internet(mcp=said))).issuers
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}"] == web.asked
+    problem = await refused(web := internet(mcp=said, path=page(404)), "the address it names", words)
+    assert "evil" not in problem.summary.lower()
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}", f"GET {ROOT_DOCUMENT}"] == web.asked
+
+
+# --- metadata that can't be used where it is named ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "/.well-known/oauth-protected-resource/mcp",
+        ".well-known/oauth-protected-resource/mcp",
+        "//mcp.example.com/.well-known/oauth-protected-resource/mcp",
+        "http://mcp.example.com/.well-known/oauth-protected-resource/mcp",
+        "http://mcp.example.com:8080/.well-known/oauth-protected-resource/mcp",
+        "http://MCP.example.com:80/.well-known/oauth-protected-resource/mcp",
+    ],
+)
+async def test_an_address_is_read_as_the_server_means_it(named: str) -> None:
+    """Relative to the workload; and where TLS ends at a proxy, a server thinks that it is at plain http."""
+
+    web = internet(mcp=challenge(f'Bearer resource_metadata="{named}"'))
+
+    assert (AS,) == (await find(web)).issuers
+    assert [f"POST {MCP}", f"GET {PATH_DOCUMENT}"] == web.asked
+
+
+async def test_another_hosts_plain_http_is_not_gone_to() -> None:
+    """Only the workload's own host is known to answer by https; a foreign resource's document isn't used either."""
+
+    web = internet(mcp=challenge('Bearer resource_metadata="http://meta.example.net/prm"'))
+    assert (AS,) == (await find(web)).issuers
+    web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
+    web.served[OTHER] = page(
+        200, resource(resource="https://other.example.com/mcp", authorization_servers=["https://e"])
+    )
+    assert (AS,) == (await find(web)).issuers
+
+    assert not any("http://" in asked for asked in web.asked)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        page(404),
+        page(200, b"<html>"),
+        page(200, resource(resource="https://other.example.com/mcp")),
+        Fault(False, "timeout", "No way."),
+    ],
+)
+async def test_the_next_challenge_is_used(bad: Any) -> None:
+    """Servers and the gateways before them each send one."""
+
+    second = "https://second.example.net/prm"
+    said = challenge(f'Bearer resource_metadata="{OTHER}", DPoP resource_metadata="{second}", scope="x"')
+    web = internet(mcp=said, path=page(404))
+    web.served |= {OTHER: bad, second: page(200, resource())}
+
+    assert DiscoveredServer((AS,), MCP, ("x",), AddressClass.PUBLIC) == await find(web)
+    assert [f"POST {MCP}", f"GET {OTHER}", f"GET {second}"] == web.asked
+
+
+async def test_the_sentence_lists_what_was_tried() -> None:
+    """Each place and what was wrong with it, so that the server's operator can be told."""
+
+    said = challenge('Bearer resource_metadata="http://meta.example.net/prm", Bearer resource_metadata="/prm"')
+    problem = await refused(internet(mcp=said, path=page(404)))
+    assert (
+        "mcp.example.com has no usable metadata: the address it names must begin with https://; another address it names "
+        "has none (HTTP 404); … Check the address."
+    ) == problem.summary
+
+    problem = await refused(internet(mcp=challenge(), path=page(200, resource(resource=AS)), root=page(404)))
+    assert (
+        "mcp.example.com has no usable metadata: the well-known one for /mcp speaks of another resource; "
+        "the well-known one for / has none (HTTP 404). It names https://login.example.com. Check the address."
+    ) == problem.summary
+
+
+async def test_many_challenges_are_not_all_followed() -> None:
+    """A person waits, and a header may name thousands."""
+
+    said = ", ".join(f'Bearer resource_metadata="https://m{number}.example.net/"' for number in range(50))
+    web = internet(mcp=challenge(said))
+
+    assert (AS,) == (await find(web)).issuers
+    assert 5 == len(web.asked)
+
+
+async def test_a_long_address_leaves_room_for_the_sentence() -> None:
+    """It is never cut in the middle of a word."""
+
+    url = f"https://mcp.example.com/{'long/' * 40}mcp"
+    path = url.replace("example.com/", "example.com/.well-known/oauth-protected-resource/")
+    found = await discover(url, Web({url: challenge(), path: page(200, resource())}))
+
+    assert isinstance(found, Problem)
+    assert (
+        "mcp.example.com has no usable metadata: the well-known one for /long/long/long/long/long/long… speaks of another "
+        "resource; … If you mean https://mcp.example.com/mcp, use that address."
+    ) == found.summary
 
 
 async def test_an_authorization_server_with_a_query() -> None:
@@ -335,10 +439,11 @@ async def test_a_workload_may_have_a_page_for_browsers() -> None:
 async def test_a_server_name_that_resolves_to_a_private_address_gets_nothing() -> None:
     """The name looks harmless, its address is not: nothing is sent to it."""
 
-    web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'))
+    web = internet(mcp=challenge(f'Bearer resource_metadata="{OTHER}"'), path=page(404))
     web.near["meta.example.net"] = AddressClass.LOCAL
 
     await refused(web, "Nothing was sent", kind="request")
+    assert not any(OTHER in asked for asked in web.asked)
 
 
 @pytest.mark.parametrize("document", [b"", b"[]", b"{", b'{"resource":' + b"[" * 100_000, b"\xff\xfe"])

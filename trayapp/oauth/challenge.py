@@ -53,13 +53,7 @@ def _value(parameter: re.Match[str]) -> str:
     return parameter[3] if parameter[2] is None else re.sub(r"\\(.)", r"\1", parameter[2], flags=re.DOTALL)
 
 
-def bearer_challenge(header: str) -> Mapping[str, str] | None:
-    """The parameters of the most useful Bearer (or DPoP) challenge: preferably one that names its metadata. None
-    without one."""
-    bearer_parameters = [
-        challenge.parameters for challenge in parse_challenges(header) if challenge.scheme in ("bearer", "dpop")
-    ]
-    return next(
-        (challenge for challenge in bearer_parameters if "resource_metadata" in challenge),
-        bearer_parameters[0] if bearer_parameters else None,
-    )
+def bearer_challenges(header: str) -> tuple[Mapping[str, str], ...]:
+    """The parameters of the Bearer (and DPoP) challenges, those that name their metadata first."""
+    found = [challenge.parameters for challenge in parse_challenges(header) if challenge.scheme in ("bearer", "dpop")]
+    return tuple(sorted(found, key=lambda parameters: "resource_metadata" not in parameters))

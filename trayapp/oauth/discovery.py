@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from trayapp.core.classify import problem_of
 from trayapp.core.model import Problem
 from trayapp.core.outcomes import Answer, Fault
-from trayapp.core.resources import covers, same_origin
+from trayapp.core.resources import covers, origin, same_origin
 from trayapp.oauth.address_class import PLACE_TEXTS, AddressClass, class_of_host
-from trayapp.oauth.challenge import bearer_challenge
+from trayapp.oauth.challenge import bearer_challenges
 from trayapp.oauth.metadata import (
     METADATA_LIMIT,
     fetch_same_origin,
@@ -30,8 +30,13 @@ from trayapp.oauth.metadata import (
 from trayapp.oauth.wire import Request, Wire, url_problem
 
 SERVERS_MAX = 5  # authorization servers of one resource; more than one is rare
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+PATH_MAX = 30  # characters of a path in a sentence
+NAMED_MAX = 3  # addresses that challenges name; more than one is rare
 SHOWN_MAX = 80  # characters of an address in a sentence
 PROTOCOL_VERSION = "2025-11-25"  # of the Model Context Protocol; the first message has to name one
+
+SUMMARY_MAX = 200  # characters; the promise of `Problem`
 
 INITIALIZE = json.dumps(
     {
@@ -72,7 +77,7 @@ class _Discovery:
     requires_sign_in: bool = False  # it answered with 401
     # It accepted an `initialize` request, so a web page that it shows to browsers is no sign of a captive portal.
     accepted_initialize: bool = False
-    challenge: Mapping[str, str] = field(default_factory=dict)
+    challenges: tuple[Mapping[str, str], ...] = ()  # of its 401
 
     @property
     def host(self) -> str:
@@ -90,7 +95,7 @@ class _Discovery:
                 return problem_of(answer)
             if answer.status == 401:
                 self.requires_sign_in = True
-                self.challenge = bearer_challenge(answer.headers.get("www-authenticate", "")) or {}
+                self.challenges = bearer_challenges(answer.headers.get("www-authenticate", ""))
                 return None
             if not self.accepted_initialize and (problem := self._interception(answer)):
                 return problem
@@ -118,36 +123,75 @@ class _Discovery:
         return None
 
     async def fetch_metadata(self) -> Mapping[str, object] | Problem | None:
-        """The protected resource metadata that speaks of this address; None if there is none."""
-        named = self.challenge.get("resource_metadata", "")
-        if named and (problem := self._unusable(named)):
-            return metadata_problem(f"The metadata that {self.host} names {problem}.")
-        for address in dict.fromkeys(filter(None, (named, *well_known(self.url)))):
+        """The protected resource metadata that speaks of this address, from the first place that has it: those that the
+        challenges name, then the well-known ones (RFC 9728 section 3.1). None if no place has any."""
+        tried: list[str] = []  # why a place was of no use, as parts of a sentence
+        misleading = False  # a place said something that must not be followed, so "there is none" would be wrong
+        other: object = None  # the resource that another document speaks of
+        first_fault: Fault | None = None
+        silent: set[object] = set()  # origins that gave no answer: the next place there wouldn't either
+        for words, named in self._places():
+            address = self._resolved(named)
+            if reason := self._unusable(address):
+                tried.append(f"{words} {reason}")
+                misleading = True
+                continue
+            if origin(address) in silent:
+                continue
             answer = await fetch_same_origin(
                 Request("GET", address, nearest_allowed=self.reached), self.wire, self.limit
             )
             if isinstance(answer, Fault):
-                return problem_of(answer)
+                first_fault = first_fault or answer
+                silent.add(origin(address))
+                tried.append(f"{words} gave no answer")
+                continue
             document = json_object(answer)
             if document is None:
+                tried.append(f"{words} has none (HTTP {answer.status})")
                 continue
             resource = document.get("resource")
             if isinstance(resource, str) and covers(resource, self.url) and not url_problem(resource):
                 return document
-            if address == named or address == well_known(self.url)[0]:
-                return metadata_problem(
-                    f"The metadata of {self.host} speaks of another resource{self._other_resource_hint(resource)}"
-                )
-        return None
+            tried.append(f"{words} speaks of another resource")
+            if address != well_known(self.url)[-1] or len(well_known(self.url)) == 1:  # at the root it may be anybody's
+                misleading, other = True, other or resource
+        if misleading:
+            return _tried_problem(self.host, tried, self._other_resource_hint(other))
+        return None if first_fault is None else problem_of(first_fault)
+
+    def _places(self) -> tuple[tuple[str, str], ...]:
+        """Where the metadata may be, in order, each place with its name in a sentence."""
+        named = dict.fromkeys(filter(None, (each.get("resource_metadata", "") for each in self.challenges)))
+        words = (("the address it names", "another address it names")[min(number, 1)] for number in range(NAMED_MAX))
+        places = {address: text for text, address in zip(words, named, strict=False)}
+        for address in well_known(self.url):
+            path = urlsplit(address).path.removeprefix(WELL_KNOWN) or "/"
+            places.setdefault(
+                address, f"the well-known one for {path if len(path) <= PATH_MAX else path[:PATH_MAX] + '…'}"
+            )
+        return tuple((text, address) for address, text in places.items())
+
+    def _resolved(self, named: str) -> str:
+        """An address as the server means it: relative to the workload, and https where a server behind a TLS proxy,
+        which sees plain http, names its own host."""
+        try:
+            address = urljoin(self.url, named)
+            here, there = urlsplit(self.url), urlsplit(address)
+            if (here.scheme, there.scheme) == ("https", "http") and here.hostname == there.hostname:
+                return urlunsplit((here.scheme, here.netloc, there.path, there.query, there.fragment))
+        except ValueError:
+            return named
+        return address
 
     def _other_resource_hint(self, resource: object) -> str:
-        """The end of a sentence about metadata of another resource: which one, and what to do. Servers often have
-        several resources below different paths."""
+        """The sentence after metadata of another resource: which one, and what to do. Servers often have several
+        resources below different paths."""
         if not isinstance(resource, str) or url_problem(resource) or len(resource) > SHOWN_MAX:
-            return ": nothing was sent. Check the address."
+            return "Check the address."
         if same_origin(resource, self.url):
-            return f" ({resource}): if you mean that one, use its address."
-        return f" ({resource}): nothing was sent. Check the address."
+            return f"If you mean {resource}, use that address."
+        return f"It names {resource}. Check the address."
 
     def _unusable(self, url: str) -> str:
         """Why an address that the server named isn't requested, as the end of a sentence; empty if it may be."""
@@ -167,8 +211,12 @@ class _Discovery:
         for server in servers:
             if problem := self._unusable(server) or ("must not have a query" if urlsplit(server).query else ""):
                 return metadata_problem(f"The authorization server that {self.host} names {problem}.")
-        scopes = scope_tokens(self.challenge.get("scope", "")) or scope_tokens(document.get("scopes_supported"))
+        scopes = self._challenged_scopes() or scope_tokens(document.get("scopes_supported"))
         return DiscoveredServer(servers or self._own_origin(), str(document["resource"]), scopes, self.reached)
+
+    def _challenged_scopes(self) -> tuple[str, ...]:
+        """The scopes of the first challenge that names any."""
+        return next(filter(None, (scope_tokens(each.get("scope", "")) for each in self.challenges)), ())
 
     def _own_origin(self) -> tuple[str, ...]:
         parts = urlsplit(self.url)
@@ -176,7 +224,7 @@ class _Discovery:
 
     def legacy_server(self) -> DiscoveredServer:
         """The server's own origin, where servers of the MCP revision 2025-03-26, before RFC 9728, sign people in."""
-        return DiscoveredServer(self._own_origin(), "", scope_tokens(self.challenge.get("scope", "")), self.reached)
+        return DiscoveredServer(self._own_origin(), "", self._challenged_scopes(), self.reached)
 
 
 async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> DiscoveredServer | Problem:
@@ -199,9 +247,18 @@ async def discover(url: str, wire: Wire, *, limit: float = METADATA_LIMIT) -> Di
     return discovery.legacy_server()
 
 
+def _tried_problem(host: str, tried: list[str], hint: str) -> Problem:
+    """The problem that lists what was tried, as far as a sentence has room for it."""
+    begin = f"{host[:SHOWN_MAX]} has no usable metadata"
+    for shown in range(len(tried), 0, -1):
+        places = "; ".join((*tried[:shown], *(("…",) if shown < len(tried) else ())))
+        if len(summary := f"{begin}: {places}. {hint}".replace("…. ", "… ")) <= SUMMARY_MAX:
+            return metadata_problem(summary)
+    return metadata_problem(f"{begin}. {hint}")
+
+
 def well_known(url: str) -> tuple[str, ...]:
     """The well-known metadata addresses of a resource: for its path, then for its whole origin (RFC 9728 section 3.1)."""
     parts = urlsplit(url)
-    root = "/.well-known/oauth-protected-resource"
-    addresses = (f"{root}{parts.path.rstrip('/')}", root)
+    addresses = (f"{WELL_KNOWN}{parts.path.rstrip('/')}", WELL_KNOWN)
     return tuple(dict.fromkeys(urlunsplit((parts.scheme, parts.netloc, path, "", "")) for path in addresses))
