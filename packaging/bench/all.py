@@ -96,6 +96,9 @@ def of_proxy(found: list[dict[str, Any]]) -> Iterable[Figure]:
         ratios = tuple(mine / theirs for mine, theirs in zip(ours, other, strict=True))
         what = f"proxy, {count} connection{'s' if count != '1' else ''}; peer: httpx2"
         yield Figure(what, "req/s", tuple(ours), ratios, of="ratio", budget=budget, stretch=stretch, at_least=True)
+        if all("thv" in run for run in found):
+            ratios = tuple(run["amberlight"][count]["rps"] / run["thv"][count]["rps"] for run in found)
+            yield Figure(what.replace("httpx2", "thv"), "req/s", tuple(ours), ratios)
 
 
 def of_aggregate(found: list[dict[str, Any]]) -> Iterable[Figure]:

@@ -1,6 +1,6 @@
 """Idle memory: tray, proxy and ten workloads after everything was used once, against email-oauth2-proxy.
 
-    .venv/bin/python packaging/bench/memory.py [--runs 5] [--quick] [--json] [--by-file]
+    .venv/bin/python packaging/bench/memory.py [--runs 5] [--quick] [--json] [--by-file] [--thv PROGRAM]
 
 On the headless desktop of the desktop tests with a real keyring. Everything used once means: ten logins read, refreshed,
 rotated and written back, a call through the proxy, a notification (the server refuses one login for good). The peer has
@@ -10,6 +10,9 @@ PSS divides a page among the processes that have it mapped, so it falls when ano
 script does. What belongs to the program alone, its interpreter and its packages, is therefore counted in full in
 `PSS alone`, which is judged; what belongs to the desktop (libc, GTK) is shared as the kernel reports it. USS is what only
 this process has, and falls with the same neighbours.
+
+`--thv` adds Amberlight without its tray beside ToolHive's thv (README.md says how to build it), with one workload and with
+ten, each called once. thv has a process for each workload; their PSS is added up.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,12 +34,14 @@ from figures import Figure, options, show
 from idle import CONFIG, LIFE, sign_in, until
 from peer import PeerMissingError, own_python
 from start import Host, Start, clean, end, peer
+from thv import Thv, add_option, program
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 SETTLE = 20.0  # s from the last use to the measurement
 WORKLOADS = 10
+BESIDE_THV = (1, 10)  # workloads
 OWN = re.compile(
     r"/(lib)?python3|site-packages|dist-packages|/emailproxy"
 )  # used by no other program on an ordinary desktop
@@ -49,13 +54,24 @@ def main() -> None:
     """Measure and print."""
     made = options(__doc__, runs=5)
     made.add_argument("--by-file", action="store_true", help="instead: what our memory is made of, in MB")
+    add_option(made)
     given = made.parse_args()
+    try:
+        toolhive = program(given.thv)
+    except PeerMissingError as missing:
+        raise SystemExit(str(missing)) from None
     if given.by_file:
         by_file: dict[str, float] = {}
         measure(1, 5.0, lambda pid: by_file.update(parts(pid)))
         print("\n".join(f"{size:7.2f}  {name}" for name, size in by_file.items()))
         return
-    show(measure(1, 5.0) if given.quick else measure(given.runs, SETTLE), given)
+    runs, settle = (1, 5.0) if given.quick else (given.runs, SETTLE)
+    found = measure(runs, settle)
+    try:
+        found += [] if toolhive is None else beside_thv(toolhive, runs, settle)
+    except PeerMissingError as missing:
+        found.append(Figure("memory without a tray; peer: thv", "MB", note=str(missing)))
+    show(found, given)
 
 
 def measure(runs: int, settle: float, inspect: Callable[[int], None] | None = None) -> list[Figure]:
@@ -107,30 +123,84 @@ def theirs(host: Host, start: Start, settle: float) -> Memory:
 
 def ours(desk: Any, root: Path, settle: float, inspect: Callable[[int], None] | None) -> Memory:
     """The memory of Amberlight after everything was used once."""
+    from trayapp.oauthtest import Mode
+
+    with running(desk, root, WORKLOADS) as (program, server):
+        call(program.client().client("w0"))
+        server.script(Mode.INVALID_GRANT)  # the server's own no: a notification with buttons
+        until(lambda: refused(program.client(), "w9"))
+        time.sleep(settle)
+        found = memory(program.pid)
+        if inspect is not None:
+            inspect(program.pid)
+        return found
+
+
+@contextmanager
+def running(desk: Any, root: Path, workloads: int, *arguments: str) -> Iterator[tuple[Any, Any]]:
+    """The program with so many workloads, all of them green, and their authorization server."""
     from tests.desktop.program import Program
-    from trayapp.oauthtest import EchoWorkload, Mode, OAuthServer
+    from trayapp.oauthtest import EchoWorkload, OAuthServer
 
     with (
         OAuthServer(access_token_lifetime=LIFE, check=False) as server,
         EchoWorkload(server, name="w0") as upstream,
     ):
-        program = Program(desk, root, server)
+        program = Program(desk, root, server, *arguments)
         program.environment = clean(program.environment)
         program.python = (own_python(),)
-        workloads = (CONFIG.format(number=n, server=server) for n in range(WORKLOADS))
-        program.configure("[settings]\nport = 0\n" + "".join(workloads).replace("http://127.0.0.1:9/mcp", upstream.url))
-        sign_in(desk, program, server, WORKLOADS)
+        configured = "".join(CONFIG.format(number=n, server=server) for n in range(workloads))
+        program.configure("[settings]\nport = 0\n" + configured.replace("http://127.0.0.1:9/mcp", upstream.url))
+        sign_in(desk, program, server, workloads)
         with program:
-            for number in range(WORKLOADS):
+            for number in range(workloads):
                 until(lambda n=number: program.client().status(f"w{n}")["auth"]["detail"] == "ok")
-            call(program.client().client("w0"))
-            server.script(Mode.INVALID_GRANT)  # the server's own no: a notification with buttons
-            until(lambda: refused(program.client(), "w9"))
-            time.sleep(settle)
-            found = memory(program.pid)
-            if inspect is not None:
-                inspect(program.pid)
-            return found
+            yield program, server
+
+
+def beside_thv(toolhive: Path, runs: int, settle: float) -> list[Figure]:
+    """The rows without a tray; a ratio compares two starts that followed each other. Raises `PeerMissingError`."""
+    from tests.desktop.desk import Desk
+
+    found: dict[int, list[tuple[float, float]]] = {count: [] for count in BESIDE_THV}
+    with Desk(system_bus=True) as desk:
+        for _ in range(runs):
+            for count, pairs in found.items():
+                with tempfile.TemporaryDirectory(prefix="amberlight-bench-") as root:
+                    ours_now = without_tray(desk, Path(root), settle, count)
+                    pairs.append((ours_now, of_thv(toolhive, Path(root) / "thv", settle, count)))
+    rows = []
+    for count, pairs in found.items():
+        what = f"memory without a tray, {count} workload{'s' if count > 1 else ''}"
+        mine, other = (tuple(pair[which] for pair in pairs) for which in (0, 1))
+        ratios = tuple(a / b for a, b in pairs)
+        rows += [Figure(f"{what}; peer: thv", "MB", mine, ratios), Figure(f"{what}: thv", "MB", other)]
+    return rows
+
+
+def without_tray(desk: Any, root: Path, settle: float, workloads: int) -> float:
+    """`PSS alone` of Amberlight, each of its workloads called once."""
+    with running(desk, root, workloads, "--no-tray") as (program, _):
+        for number in range(workloads):
+            call(program.client().client(f"w{number}"))
+        time.sleep(settle)
+        return memory(program.pid)["PSS alone"]
+
+
+def of_thv(toolhive: Path, root: Path, settle: float, workloads: int) -> float:
+    """PSS of thv's processes together, each called once. Raises `PeerMissingError`."""
+    from trayapp.oauthtest import EchoWorkload, OAuthServer
+
+    with (
+        OAuthServer(access_token_lifetime=LIFE, check=False) as server,
+        EchoWorkload(server, name="w0") as upstream,
+        Thv(toolhive, root, server) as peer,
+    ):
+        started = [peer.workload(f"w{number}", upstream.url) for number in range(workloads)]
+        for each in started:
+            call({"url": f"http://{each.host}{each.path}", "headers": {}})
+        time.sleep(settle)
+        return sum(memory(each.process.pid)["PSS"] for each in started)
 
 
 def refused(client: Any, name: str) -> bool:

@@ -1,5 +1,8 @@
 """The peer of the benchmarks: email-oauth2-proxy with its GUI, the most similar program. Installs it and starts it.
 
+Amberlight runs in an installation of its own too (`own_python`), so that both have the system's interpreter and nothing
+that only the tests need.
+
     .venv/bin/python packaging/bench/peer.py DIRECTORY
 
 installs it there, in an environment over the system's Python, as its tray icon needs GTK from the system (on Debian:
@@ -10,14 +13,19 @@ figures are still measured.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
+ROOT = Path(__file__).resolve().parents[2]
+CONSTRAINTS = ROOT / "packaging/constraints.txt"
 PACKAGE = "emailproxy[gui]==2026.7.3"
 PYTHON = "/usr/bin/python3"
 INSTALL = ["install", "--quiet", "--upgrade", "--upgrade-strategy", "eager", PACKAGE]  # the newest libraries, as ours
@@ -48,10 +56,15 @@ class PeerMissingError(Exception):
     """The peer is missing and cannot be installed; the text says why."""
 
 
+def cached(name: str) -> Path:
+    """Where the user's cache has an installation."""
+    return platformdirs.user_cache_path("amberlight-bench") / name
+
+
 def directory() -> Path:
     """The directory of its installation."""
     given = os.environ.get("AMBERLIGHT_BENCH_PEER")
-    return Path(given) if given else platformdirs.user_cache_path("amberlight-bench") / "peer"
+    return Path(given) if given else cached("peer")
 
 
 def command() -> list[str]:
@@ -69,17 +82,40 @@ def install(where: Path) -> None:
         ("no environment can be made", [PYTHON, "-m", "venv", "--system-site-packages", str(where)]),
         (f"{PACKAGE} cannot be installed", [str(where / "bin/pip"), *INSTALL]),
     ):
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise PeerMissingError(f"peer missing: {what} ({error})") from None
-        if done.returncode:
-            raise PeerMissingError(f"peer missing: {what}: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        if problem := failed(words):
+            raise PeerMissingError(f"peer missing: {what}: {problem}")
 
 
+def failed(words: list[str]) -> str:
+    """Run a command; returns why it failed, and nothing if it did not."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return ((done.stderr or done.stdout).strip() or "no output").splitlines()[-1] if done.returncode else ""
+
+
+@cache
 def own_python() -> str:
-    """The Python that runs Amberlight: preferably that of a separate installation without test dependencies."""
-    return os.environ.get("AMBERLIGHT_BENCH_PYTHON") or sys.executable
+    """The Python that runs Amberlight: of an installation with its dependencies alone, made like the peer's if missing.
+
+    In an environment for the tests, libraries load what only the tests need: httpx2 loads trio if it is there, which is
+    3.5 MB. Amberlight itself comes from this checkout, by PYTHONPATH.
+    """
+    if given := os.environ.get("AMBERLIGHT_BENCH_PYTHON"):
+        return given
+    needed: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    state = hashlib.sha256("\n".join([*needed, CONSTRAINTS.read_text(encoding="utf-8")]).encode()).hexdigest()
+    where = cached(f"own-{state[:12]}")
+    python, complete = where / "bin/python", where / "complete"
+    if not complete.exists():
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", str(CONSTRAINTS)]
+        for words in ([PYTHON, "-m", "venv", "--clear", str(where)], [*pip, *needed]):
+            if problem := failed(words):
+                print(f"no installation of our own, measured with {sys.executable} instead: {problem}", file=sys.stderr)
+                return sys.executable
+        complete.touch()
+    return str(python)
 
 
 def arguments(root: Path) -> list[str]:
