@@ -17,9 +17,11 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.simulation import runner
 
@@ -30,8 +32,13 @@ SIMULATED = (
     "trayapp/vault",
     "trayapp/storage",
     "trayapp/osevents",
+    "trayapp/oauth/faults.py",
+    "trayapp/oauth/progress.py",
+    "trayapp/oauth/wire.py",
     "tests/simulation",
 )
+J = TypeVar("J")
+R = TypeVar("R")
 REPORTED = 30.0  # s between two lines about the progress
 
 
@@ -85,22 +92,47 @@ class Total:
 def fingerprint(root: Path = ROOT, folders: Iterable[str] = SIMULATED) -> str:
     """A digest of all the code that a world depends on."""
     found = hashlib.sha256()
-    for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
+    modules = (path for each in folders for path in _modules(root / each))
+    for path in sorted(modules):
         found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return found.hexdigest()[:12]
 
 
-def finished(file: Path) -> Iterator[World]:
-    """The worlds in this file; a line that an interruption cut off counts as not there."""
+def _modules(path: Path) -> Iterable[Path]:
+    return path.rglob("*.py") if path.is_dir() else (path,)
+
+
+def kept_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """What this file of results holds; a line that an interruption cut off counts as not there."""
     if not file.exists():
         return
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
-            known = json.loads(line)
+            yield json.loads(line)
         except ValueError:
             continue
+
+
+def finished(file: Path) -> Iterator[World]:
+    """The worlds in this file."""
+    for known in kept_lines(file):
         failure = known.pop("failure")
         yield World(**known, failure=tuple(failure) if failure else None)
+
+
+def carried_out(file: Path, live: Callable[[J], R], jobs: Iterable[J], processes: int) -> Generator[R]:
+    """The results of these jobs as they come, each of them kept as a line of the file. A result is a slotted dataclass."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        file.open("a+", encoding="utf-8") as kept,
+        multiprocessing.get_context("spawn").Pool(processes, _begin_process) as pool,
+    ):
+        if file.stat().st_size and not file.read_bytes().endswith(b"\n"):
+            kept.write("\n")  # after a line that was cut off
+        for result in pool.imap_unordered(live, jobs):
+            kept.write(_as_line(result))
+            kept.flush()
+            yield result
 
 
 def live(job: tuple[int, int, int]) -> World:
@@ -119,8 +151,8 @@ def live(job: tuple[int, int, int]) -> World:
     )
 
 
-def _as_line(world: World) -> str:
-    return json.dumps({name: getattr(world, name) for name in World.__slots__}) + "\n"
+def _as_line(result: Any) -> str:
+    return json.dumps({name: getattr(result, name) for name in type(result).__slots__}) + "\n"
 
 
 def _begin_process() -> None:
@@ -149,18 +181,10 @@ class Deep:
         if self.total.broken and not keep_going:
             return
         jobs = ((seed, self.days, self.workloads) for seed in self.left)
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            self.file.open("a+", encoding="utf-8") as kept,
-            multiprocessing.get_context("spawn").Pool(processes, _begin_process) as pool,
-        ):
-            if self.file.stat().st_size and not self.file.read_bytes().endswith(b"\n"):
-                kept.write("\n")  # after a line that was cut off
-            began = reported = time.monotonic()
-            lived = 0.0
-            for world in pool.imap_unordered(live, jobs):
-                kept.write(_as_line(world))
-                kept.flush()
+        began = reported = time.monotonic()
+        lived = 0.0
+        with closing(carried_out(self.file, live, jobs, processes)) as worlds:
+            for world in worlds:
                 self.total.add(world)
                 lived += world.days
                 now = time.monotonic()

@@ -27,6 +27,7 @@ from trayapp.oauth.wire import Request, Wire
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
+REQUEST_IS_OUT = "the request is out"  # the point after which a token may be spent
 NEVER = 3600.0  # s; longer than any attempt
 SYN_AGAIN = (1.0, 2.0, 4.0)  # s between the packets that open a connection (RFC 6298)
 ANSWER_AGAIN = (0.3, 0.6, 1.2, 2.4, 4.8, 9.6, 19.2)  # s between the packets of an answer that isn't acknowledged
@@ -49,7 +50,7 @@ class Tokens:
         self._process = process
         self.wire = SimulatedWire(process)
 
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+    async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
         process, world = self._process, self._process.world
         await process.crash_point_or_wait("a refresh")
         server = world.server_at(login.token_endpoint)
@@ -87,6 +88,16 @@ class Stream:
         pass
 
 
+class Ordered(dict[RequestProgress, None]):
+    """The requests under way, in the order in which they began: the order of a set differs from run to run."""
+
+    def add(self, progress: RequestProgress) -> None:
+        self[progress] = None
+
+    def discard(self, progress: RequestProgress) -> None:
+        self.pop(progress, None)
+
+
 class SimulatedWire(Wire):
     """The program's transport over a simulated network."""
 
@@ -94,6 +105,7 @@ class SimulatedWire(Wire):
 
     def __init__(self, process: Process) -> None:
         super().__init__(now=lambda: process.world.clocks.now().at)
+        self._connecting = Ordered()  # type: ignore[assignment]  # it is used as a set is
         self._process = process
         self._world = process.world
         self._net = process.world.network
@@ -130,6 +142,8 @@ class SimulatedWire(Wire):
                 await self._sent(call, progress)
                 answer = await self._answer(call, server, request.body, progress, silent)
             else:
+                if progress.connecting is not None:
+                    progress.connecting.reschedule(None)
                 answer = await early
             answers.append(await self._way_back(call, answer))
         finally:
@@ -207,9 +221,9 @@ class SimulatedWire(Wire):
     # --- the request and its answer ------------------------------------------------------------------------------------
 
     async def _sent(self, call: Call, progress: RequestProgress) -> None:
-        call.sent = True
+        self._world.checks.sent(call)
         self._world.checks.preflight.sent(call, progress)
-        await self._process.crash_point_or_wait("the request is out")
+        await self._process.crash_point_or_wait(REQUEST_IS_OUT)
 
     async def _send_early(
         self, call: Call, server: AuthServer, token: str, progress: RequestProgress
@@ -217,8 +231,9 @@ class SimulatedWire(Wire):
         """The request leaves with the first packets: it arrives if they do, whatever the handshake comes to."""
         if self._net.down:
             raise OSError(errno.ENETUNREACH, "no route")
-        progress.sent = call.sent = True
-        await self._process.crash_point_or_wait("the request is out")
+        progress.sent = True
+        self._world.checks.sent(call)
+        await self._process.crash_point_or_wait(REQUEST_IS_OUT)
         arrives = not (self._net.troubles["routes"] or self._net.troubles["lie"] or self._net.portals)
         arrives = (
             arrives and not _drops(server, self._net.vpn_down) and server.storms[-1:] not in (["refused"], ["tls"])
