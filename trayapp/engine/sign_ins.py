@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
+from trayapp.core.permission import Needs
 from trayapp.core.quirks import comparable_scopes
 from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn, TokenIssuer
 
@@ -80,7 +81,7 @@ class SignIns:
                 self._sign_in.reopen(name)
         else:
             spec = w.confirm or w.spec
-            self._start(name, replace(spec, flow=flow or spec.flow), browser)
+            self._start(name, replace(spec, flow=flow or spec.flow, needs=_needs(w)), browser)
         try:
             async with asyncio.timeout(URL_LIMIT):
                 return await asyncio.shield(self._urls[name])
@@ -276,6 +277,13 @@ class SignIns:
         return ""
 
 
+def _needs(w: Workload) -> Needs | None:
+    """What to ask for because the upstream wants more than the login grants, with what it grants: no scope may be lost."""
+    if w.needs is None or w.login is None or w.confirm is not None:
+        return None
+    return w.needs.beyond(w.login.scope)
+
+
 def outdated(w: Workload, spec: Spec) -> Problem | None:
     """Why the login of a sign-in for `spec` can no longer be used: the configuration names another identity by now, and
     its tokens would be sent there. None if it still does."""
@@ -293,7 +301,8 @@ def without_proof(w: Workload, new: Login) -> Login:
 
 
 def differs(w: Workload, new: Login) -> Problem | None:
-    """Why a new login must not silently replace the current one: another server, another account, or fewer scopes."""
+    """Why a new login must not silently replace the current one: another server, another account, no refresh token, or
+    fewer scopes."""
     old = w.login
     if old is None or w.phase is Phase.BROKEN:  # after a changed identity, signing in was the agreement
         return None
@@ -305,12 +314,20 @@ def differs(w: Workload, new: Login) -> Problem | None:
         )
     if old.subject and new.subject and old.subject != new.subject:
         return Problem("different_account", f"You signed in with another account than before. {how}")
+    if old.renewable and not new.renewable and _still_works(w):
+        text = "The new login has no refresh token, so it can't be renewed; the old one is kept."
+        return Problem("not_renewable", f"{text} {how}"[:SUMMARY_MAX])
     missing = sorted(_scopes(old) - _scopes(new))
     if new.scope and missing:
         text = "The new login may do less than before (missing: {}). " + how
         room = SUMMARY_MAX - len(text.format(""))
         return Problem("scope_lost", text.format(shorten(", ".join(missing), max(room, 1), placeholder="…")))
     return None
+
+
+def _still_works(w: Workload) -> bool:
+    """Whether nobody has refused its login, and no person was asked to replace it."""
+    return w.phase is not Phase.SIGNED_OUT and not (w.failing is not None and w.failing.gave_up)
 
 
 def _scopes(login: Login) -> frozenset[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from trayapp.core.model import Problem, Secret, Spec
+from trayapp.core.permission import union
 from trayapp.oauth.client_store import ClientRecord, ClientRecords
 from trayapp.oauth.discovery import DiscoveredServer, discover
 from trayapp.oauth.flow import begin
@@ -37,7 +38,7 @@ KNOWN_CLIENT_LIMIT = 8.0  # s to ask both endpoints whether a registration is st
 PAGE_HEADERS: Mapping[str, str] = {"Accept": "text/html, application/json;q=0.9, */*;q=0.8"}
 # Kinds of problems that come from the server itself, not from the way to it.
 SERVER_PROBLEMS = ("metadata", "portal", "no_sign_in")
-LOGIN_SCOPES = ("openid", "offline_access")  # requested where the server knows them
+LOGIN_SCOPES = ("openid", "offline_access")  # requested where the server knows them; the first if none are configured
 CONSENT: Mapping[str, str] = {"prompt": "consent"}  # required with offline_access (OpenID Connect Core section 11)
 
 Report = Callable[[str], None]
@@ -81,9 +82,7 @@ class Planner:
         if spec.issuer or spec.authorization_endpoint or spec.token_endpoint:
             endpoints = await find_endpoints(spec, self._wire, limit=self._limit)
             return (
-                endpoints
-                if isinstance(endpoints, Problem)
-                else AuthorizationPlan(spec, endpoints, RegisteredClient(spec.client_id))
+                endpoints if isinstance(endpoints, Problem) else _planned(spec, DiscoveredServer(()), endpoints, report)
             )
         discovered = await discover(spec.url, self._wire, limit=self._limit)
         record = await self.clients.load(spec.name)
@@ -99,7 +98,7 @@ class Planner:
         if (record.url, record.discovered) != (spec.url, discovered):
             record = await self.clients.load(spec.name)  # a person may have entered a secret in the meantime
             await self.clients.save(spec.name, replace(record, url=spec.url, discovered=discovered))
-        return self._planned(spec, discovered, endpoints)
+        return _planned(spec, discovered, endpoints, report)
 
     async def _endpoints(self, spec: Spec, discovered: DiscoveredServer) -> Endpoints | Problem:
         """The endpoints of the first server that can be used, otherwise the problem of the last one."""
@@ -118,15 +117,6 @@ class Planner:
                 return endpoints
             problem = endpoints
         return problem
-
-    def _planned(self, spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints) -> AuthorizationPlan:
-        scopes, extras = spec.scopes, dict[str, str]()
-        if not scopes:
-            more = tuple(s for s in LOGIN_SCOPES if s in endpoints.scopes and s not in discovered.scopes)
-            scopes = (*discovered.scopes, *more)
-            extras = dict(CONSENT) if {"openid", "offline_access"} <= set(scopes) else {}
-        planned = replace(spec, scopes=scopes, resource=spec.resource or discovered.resource)
-        return AuthorizationPlan(planned, endpoints, RegisteredClient(spec.client_id), extras)
 
     # --- the client --------------------------------------------------------------------------------------------------
 
@@ -254,6 +244,27 @@ def _bind_for_registration(port: int) -> LoopbackSockets:
         return bind_both(port)
     except OSError:
         return LoopbackSockets(bind(port), localhost=False)
+
+
+def _planned(spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints, report: Report) -> AuthorizationPlan:
+    """The plan with scopes and resource. Configured scopes win, but without `offline_access` many servers give no refresh
+    token; where they know it, it is asked for from the first sign-in on."""
+    configured = spec.scopes or not discovered.issuers
+    scopes = spec.scopes if configured else discovered.scopes
+    if scopes or not configured:  # where nothing is asked for, the server chooses, and no single scope must change that
+        more = LOGIN_SCOPES[1:] if configured else LOGIN_SCOPES
+        scopes = union(scopes, tuple(scope for scope in more if scope in endpoints.scopes))
+    extras: dict[str, str] = {}
+    if (needs := spec.needs) is not None:
+        scopes = union(scopes, needs.scopes)
+        extras = {"acr_values": " ".join(needs.acr_values)} if needs.acr_values else {}  # RFC 9470 section 5
+        extras |= {"max_age": str(needs.max_age)} if needs.max_age is not None else {}
+        report(f"Asks {urlsplit(endpoints.authorization or endpoints.token).netloc} for: {', '.join(scopes)}.")
+    advertised = not configured or "offline_access" in endpoints.scopes
+    if advertised and {"openid", "offline_access"} <= set(scopes):
+        extras |= CONSENT
+    planned = replace(spec, scopes=scopes, resource=spec.resource or discovered.resource)
+    return AuthorizationPlan(planned, endpoints, RegisteredClient(spec.client_id), extras)
 
 
 def _configured_client(spec: Spec, endpoints: Endpoints, record: ClientRecord) -> RegisteredClient | Problem:

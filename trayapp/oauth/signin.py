@@ -23,7 +23,7 @@ from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import HEADER_LIMIT, RedirectListener
 from trayapp.oauth.client_store import ClientRecords
-from trayapp.oauth.code_exchange import new_login
+from trayapp.oauth.code_exchange import new_login, without_refresh_token
 from trayapp.oauth.device import by_device_code
 from trayapp.oauth.flow import NOT_WAITING, Flow, begin, pasted_query
 from trayapp.oauth.idtoken import IdTokens, ValidatorProcess
@@ -118,7 +118,11 @@ class BrowserSignIn:
                 return plan
             validator = None if spec.flow == "device" else self._id_tokens.start_validator(plan.spec.scopes)
             result = await self._with_client(plan, request)
-            if isinstance(result, Problem) or result.id_token is None:
+            if isinstance(result, Problem):
+                return result
+            if not result.login.renewable:
+                self._report(spec.name, without_refresh_token(result.login.token_endpoint))
+            if result.id_token is None:
                 return result
             handed_over, validator = validator, None
             return self._id_tokens.with_check(result, plan.endpoints, now(), handed_over)
