@@ -218,7 +218,7 @@ async def test_a_page_that_is_not_fetched_costs_the_next_sign_in_nothing() -> No
 
             other = replace(issuer_of(server), name="other")
             assert f"%3A{port}%2F" not in await begun(first.signin, other)
-            assert 400 == (await get(back)).status_code  # it listens, and takes no second answer
+            assert 400 == (await get(f"{back}&x=y")).status_code  # it listens, and takes no second answer
             assert f"%3A{port}%2F" in await begun(first.signin, replace(other, redirect_port=port))
 
 

@@ -8,14 +8,14 @@ import os
 import socket
 import sys
 from asyncio.subprocess import PIPE
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
 from tests.oauth.attempts import Attempt, browse, get, issuer_of, quiet_log
 from tests.oauth.authserver import auth_server
 from tests.server.test_connections import FLOOD
-from trayapp.oauth.callback import RedirectListener
+from trayapp.oauth.callback import Arrival, RedirectListener
 from trayapp.oauth.loopback import LoopbackSockets
 
 __all__ = ["quiet_log"]
@@ -86,31 +86,28 @@ async def test_garbage_does_not_end_the_attempt(case: str) -> None:
 
 
 async def test_a_state_is_accepted_once() -> None:
-    """The second use is refused, and only one code is exchanged."""
+    """The very same answer sees the same page, any other is refused, and only one code is exchanged."""
 
     async with auth_server(hold=asyncio.Event()) as server, Attempt(issuer_of(server)) as attempt:
         back = (await get(await attempt.url())).headers["location"]
-        first, second = await get(back), await get(back)
+        first, again, other = await get(back), await get(back), await get(f"{back}&code=another")
         assert server.hold is not None
         server.hold.set()
         await attempt.login()
 
-    assert (303, 400) == (first.status_code, second.status_code)
+    assert [303, 303, 400] == [answer.status_code for answer in (first, again, other)]
     assert 1 == len(server.exchanged)
 
 
 @pytest.mark.parametrize(
     ("query", "which"),
     [
-        ("code=a&iss=ISSUER&iss=https://evil.test&state=STATE", "iss"),
-        ("code=a&iss=ISSUER&iss=ISSUER&state=STATE", "iss"),
         ("code=a&code=b&state=STATE", "code"),
         ("error=access_denied&state=STATE&error=server_error", "error"),
         ("code=a&state=STATE&state=other", "state"),
         ("code=a&state=other&state=STATE", "state"),
         ("code=a&state=STATE&session_state=1&session_state=2", "session_state"),
         ("code=a&state=STATE&%3Cb%3E=1&%3Cb%3E=2", "a parameter"),
-        ("code=a&state=STATE&iss=&iss=", "iss"),
     ],
 )
 @pytest.mark.parametrize("pasted", [False, True])
@@ -128,6 +125,83 @@ async def test_a_parameter_that_comes_twice_ends_the_attempt(query: str, which: 
 
     assert problem.summary.startswith(f"The server's answer has {which} twice")
     assert [] == server.exchanged
+
+
+@pytest.mark.parametrize("issuers", ["iss=ISSUER&iss=https://evil.test", "iss=&iss=", "iss=ISSUER&iss=ISSUER/"])
+async def test_an_answer_of_two_issuers_ends_the_attempt(issuers: str) -> None:
+    """The sentence names what is wrong, in the parameter's own name; nothing is sent to either."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        query = f"code=a&{issuers.replace('ISSUER', server.issuer)}&state={await attempt.state()}"
+        await get(f"{await attempt.redirect_uri()}?{query}")
+        problem = await attempt.problem()
+
+    assert problem.summary.startswith("The server's answer names two issuers (iss)")
+    assert [] == server.exchanged
+
+
+async def test_the_right_issuer_twice_is_the_right_issuer() -> None:
+    """A framework writes it, and so does what uses it: no question which one is meant."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        assert 303 == (await get(f"{back}&iss={server.issuer}&iss={server.issuer}")).status_code
+        await attempt.login()
+
+
+# --- answers that don't count, and answers that come again -------------------------------------------------------------
+
+
+async def test_an_error_without_a_state_does_not_count_and_says_so() -> None:
+    """Anybody could have sent it, so the sign-in waits on; a person who declined learns how to end it."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        uri = await attempt.redirect_uri()
+        for query in ("error=access_denied", "error=access_denied&error_description=canary&iss=x"):
+            answer = await get(f"{uri}?{query}")
+            assert 400 == answer.status_code
+            assert "The sign-in is still waiting" in answer.text
+            assert "choose <i>Cancel sign-in</i> in Amberlight's menu" in answer.text
+            assert "canary" not in answer.text
+        for query in ("error=access_denied&state=", "error=access_denied&state=x", "code=a", ""):
+            assert "This address is not valid" in (await get(f"{uri}?{query}")).text
+        assert await attempt.waits()
+        await browse(await attempt.url())
+        await attempt.login()
+        assert "This address is not valid" in (await get(f"{uri}?error=access_denied")).text
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz", ""])
+async def test_an_answer_that_is_fetched_twice(header: str) -> None:
+    """A browser fetches the address ahead, and shows it when the person arrives: the second sees the page, too. The
+    code is redeemed once."""
+
+    async with auth_server() as server, Attempt(issuer_of(server)) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        ahead = {header: "prefetch;prerender" if header == "Sec-Purpose" else "prefetch"} if header else {}
+        for headers in (ahead, {}):
+            answer = await get(back, headers=headers)
+            assert 303 == answer.status_code
+            page = await get(urljoin(back, answer.headers["location"]), headers=headers)
+            assert "You are signed in" in page.text
+            await asyncio.sleep(0)
+        await attempt.login()
+
+    assert 1 == len(server.exchanged)
+
+
+async def test_a_page_that_was_only_fetched_ahead_is_kept_for_the_person() -> None:
+    """Whatever the browser announces as fetched ahead doesn't end the wait for the person."""
+
+    async with auth_server() as server, Attempt(issuer_of(server), linger=0.4) as attempt:
+        back = (await get(await attempt.url())).headers["location"]
+        await get(back)
+        await attempt.login()
+        listener = next(iter(attempt.signin._serving_last_page))
+        await get(f"{back.partition('?')[0]}/done", headers={"Sec-Purpose": "prefetch"})
+        assert not listener._page_served.is_set()
+        await get(f"{back.partition('?')[0]}/done")
+        assert listener._page_served.is_set()
 
 
 async def test_half_an_answer_is_refused() -> None:
@@ -206,7 +280,7 @@ async def test_a_connection_that_is_being_accepted_at_the_end_is_closed(turns: i
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     sock.setblocking(False)
-    listener = RedirectListener(LoopbackSockets(sock), "/x", lambda query: False)
+    listener = RedirectListener(LoopbackSockets(sock), "/x", lambda query: Arrival.STALE)
     await listener.start()
     with socket.create_connection(("127.0.0.1", listener.port)) as client:
         for _ in range(turns):

@@ -13,6 +13,7 @@ import contextlib
 import re
 from base64 import b64encode
 from collections.abc import Callable
+from enum import Enum, auto
 from hashlib import sha256
 
 from trayapp.oauth.loopback import LoopbackSockets
@@ -23,11 +24,17 @@ HEAD_MAX = 16 * 1024  # bytes of request line and headers; a redirect with a lon
 HEADER_LIMIT = 10.0  # s to send them
 BACKLOG = 100
 CONNECTIONS_MAX = 64  # the oldest is dropped first, other users' before this one's: nobody can lock the browser out
+REPEAT = 2.0  # s after its last page: a browser may have fetched it ahead of the person
 PAGE_LIMIT = 60.0  # s that the page waits for the exchange, which has a limit of its own
 
 REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 OTHER_VERSION = re.compile(rb"[!-~]+ [!-~]+ HTTP/(?!1\.[01])[0-9](\.[0-9])?")
 HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~\x80-\xff]*)")
+
+# Requests that a browser or a preview makes ahead of the person, by the headers that announce them.
+AHEAD = re.compile(
+    rb"\r\n(?:sec-purpose|purpose|x-purpose|x-moz):[^\r\n]*(?:prefetch|prerender|preview)", re.IGNORECASE
+)
 
 STYLE = (
     ":root{color-scheme:light dark}"
@@ -63,15 +70,32 @@ STALE = page(
 )
 
 
+UNMARKED = page(
+    "The sign-in is still waiting",
+    "The server reported an error, but without what marks its answers to this sign-in, so anybody may have sent it and it "
+    "doesn't count. If you declined, end the sign-in: choose <i>Cancel sign-in</i> in Amberlight's menu, or press Ctrl-C "
+    "where you started it. Otherwise go back and finish it.",
+)
+
+
+class Arrival(Enum):
+    """What the query of a request to the redirect address is."""
+
+    AWAITED = auto()  # the answer
+    AGAIN = auto()  # the very same answer once more
+    UNMARKED = auto()  # an error without a state: it doesn't count, and the sign-in waits on
+    STALE = auto()  # anything else
+
+
 class RedirectListener:
-    """Serves the bound sockets of one address. `accept_query` receives the query of each request to `path` and says whether it was the
-    awaited redirect."""
+    """Serves the bound sockets of one address. `arrived` receives the query of each request to `path` and says what it
+    is."""
 
     def __init__(
         self,
         sockets: LoopbackSockets,
         path: str,
-        accept_query: Callable[[str], bool],
+        arrived: Callable[[str], Arrival],
         *,
         header_limit: float = HEADER_LIMIT,
         host: str = "127.0.0.1",
@@ -79,7 +103,7 @@ class RedirectListener:
         """`host` is the host of the redirect address; it is `localhost` where the server requires it."""
         self._sockets = [sock for sock in (sockets.ipv4, sockets.ipv6) if sock is not None]
         self._path = path
-        self._accept_query = accept_query
+        self._arrived = arrived
         self._header_limit = header_limit
         self.port = sockets.port
         self._hosts = {f"{host}:{self.port}"} | ({host} if self.port == 80 else set())
@@ -126,10 +150,12 @@ class RedirectListener:
 
     async def linger(self, seconds: float) -> None:
         """Wait until a browser that was sent to the clean address has fetched its page, at most `seconds`: a closed tab
-        never does."""
+        never does. It may have been fetched ahead of the person, so it is served a little longer."""
         if self.redirected:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._page_served.wait(), seconds)
+                if not self._closed:
+                    await asyncio.sleep(min(REPEAT, seconds))
 
     def _protocol(self) -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=HEAD_MAX), self._accepted)
@@ -173,7 +199,7 @@ class RedirectListener:
         response = await self._respond(head)
         writer.write(response)
         await writer.drain()
-        if response.startswith(b"HTTP/1.1 200 "):
+        if response.startswith(b"HTTP/1.1 200 ") and not AHEAD.search(head):
             self._page_served.set()
 
     async def _respond(self, head: bytes) -> bytes:
@@ -182,8 +208,9 @@ class RedirectListener:
             return _response(refusal, STALE, "Allow: GET\r\n" if refusal.startswith("405") else "")
         path, _, query = target.partition("?")
         if path == self._path:
-            if not self._accept_query(query):
-                return _response("400 Bad Request", STALE)
+            arrival = self._arrived(query)
+            if arrival in (Arrival.UNMARKED, Arrival.STALE):
+                return _response("400 Bad Request", UNMARKED if arrival is Arrival.UNMARKED else STALE)
             self.redirected = True
             return _response("303 See Other", b"", f"Location: {self._path}/done\r\n")
         if target == f"{self._path}/done" and self.redirected:

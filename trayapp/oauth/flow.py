@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,7 +21,7 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Problem, Secret, Spec
 from trayapp.core.quirks import accepts_resource, extra_authorization_parameters, scope_parameter
-from trayapp.oauth.callback import HEAD_MAX
+from trayapp.oauth.callback import HEAD_MAX, Arrival
 from trayapp.oauth.metadata import Endpoints
 
 VERIFIER_LENGTH = 64  # characters; RFC 7636 section 4.1 wants 43 to 128
@@ -59,6 +60,7 @@ class Flow:
     endpoints: Endpoints
     answer: asyncio.Future[Secret | Problem]
     redirected: bool = False  # a redirect with our state has come
+    _taken: bytes = field(default=b"", repr=False)  # hash of its query, which holds the code
 
     def accept(self, query: str) -> Problem | None:
         """Take the query of a redirect. None if it was the awaited one, even if it brings an error; otherwise why it
@@ -68,13 +70,25 @@ class Flow:
             return Problem("request", NOT_WAITING)
         if self.answer.done():
             return Problem("request", "That address was used already.")
+        if set(parameters.get("iss", ())) == {self.endpoints.issuer}:  # a framework wrote it, and so did what uses it
+            parameters["iss"] = [self.endpoints.issuer]
         repeated = [name for name, values in parameters.items() if len(values) > 1]
         answer = _repeats(repeated[0]) if repeated else self._read_answer({k: v for k, (v,) in parameters.items()})
         if answer is None:
             return Problem("request", "That address holds neither a code nor an error.")
-        self.redirected = True
+        self.redirected, self._taken = True, _hash(query)
         self.answer.set_result(answer)
         return None
+
+    def arrive(self, query: str) -> Arrival:
+        """Take the query of a request to the redirect address, like `accept`."""
+        if self.redirected and hmac.compare_digest(self._taken, _hash(query)):
+            return Arrival.AGAIN
+        if self.accept(query) is None:
+            return Arrival.AWAITED
+        parameters = read_query(query)
+        unmarked = "error" in parameters and "state" not in parameters and not self.answer.done()
+        return Arrival.UNMARKED if unmarked else Arrival.STALE
 
     def _is_own_state(self, state: str) -> bool:
         # A pasted text may hold anything, lone surrogates included.
@@ -120,10 +134,19 @@ def begin(
 
 def _repeats(name: str) -> Problem:
     """Which of two values is meant can't be known (RFC 6749 section 3.1). With our state, it is the server's answer."""
+    if name == "iss":
+        return Problem(
+            "request",
+            "The server's answer names two issuers (iss), so nothing was sent to it. Try again, or tell its operator.",
+        )
     which = name if PARAMETER.fullmatch(name) else "a parameter"
     return Problem(
         "request", f"The server's answer has {which} twice, so nothing was sent to it. Try again, or tell its operator."
     )
+
+
+def _hash(query: str) -> bytes:
+    return sha256(query.encode("utf-8", "surrogatepass")).digest()
 
 
 def read_query(query: str) -> dict[str, list[str]]:

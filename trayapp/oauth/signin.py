@@ -257,7 +257,7 @@ class BrowserSignIn:
             listener = RedirectListener(
                 sockets,
                 parts.path,
-                lambda query: flow.accept(query) is None,
+                flow.arrive,
                 header_limit=self._header_limit,
                 host=parts.hostname or "",
             )
