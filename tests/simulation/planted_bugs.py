@@ -18,6 +18,8 @@ from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
 from trayapp.engine.engine import Engine
+from trayapp.oauth.progress import RequestProgress
+from trayapp.oauth.wire import Wire
 from trayapp.storage import journal
 from trayapp.vault import login_store, slots
 
@@ -141,6 +143,43 @@ def _unsaved_is_lost() -> AbstractContextManager[Any]:
     return mock.patch.object(storing, "schedule_write", forget)
 
 
+def _unsent_counts() -> AbstractContextManager[Any]:
+    def finished(w: Workload, e: messages.Finished) -> storing.Result:
+        after, effects = attempts.finished(w, e)
+        return replace(after, recent=w.recent), effects
+
+    return _table(Phase.REFRESHING, messages.Finished, finished)
+
+
+@contextmanager
+def _no_last_look() -> Iterator[None]:
+    """The token leaves over any connection that was made, however long ago and over whatever network."""
+
+    async def ready(self: RequestProgress) -> None:
+        if self.connecting is not None:
+            self.connecting.reschedule(None)
+
+    def unnoticed(self: Wire) -> None:
+        pass
+
+    with (
+        mock.patch.object(RequestProgress, "_ready_to_send", ready),
+        mock.patch.object(Wire, "network_changed", unnoticed),
+    ):
+        yield
+
+
+def _sent_too_late() -> AbstractContextManager[Any]:
+    """A request is called sent when its answer begins, not when it leaves."""
+    call = RequestProgress.__call__
+
+    async def traced(self: RequestProgress, name: str, info: Any) -> None:
+        await call(self, name, info)
+        self.sent = self.answered
+
+    return mock.patch.object(RequestProgress, "__call__", traced)
+
+
 def _any(*rules: str) -> frozenset[str]:
     return frozenset(rules)
 
@@ -156,6 +195,9 @@ BUGS = (
     Bug("the maybe-spent mark is forgotten", _no_mark, _any("lost rotation")),
     Bug("Retry-After is ignored", _no_retry_after, _any("Retry-After")),
     Bug("a rejected token is served", _rejected_is_served, _any("callers")),
+    Bug("an attempt that sent nothing counts towards the limit", _unsent_counts, _any("preflight")),
+    Bug("the token leaves without a last look", _no_last_look, _any("preflight")),
+    Bug("a request counts as sent when it is answered", _sent_too_late, _any("preflight")),
     Bug("a login that was not stored is forgotten", _unsaved_is_lost, _any("unsaved", "storage", "replaced", "lost", "quit")),
 )  # fmt: skip
 
