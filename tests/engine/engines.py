@@ -283,7 +283,7 @@ class Tokens:
         self.asked = 0
         self.reply: Callable[[Login], Awaitable[Reply]] | None = None
 
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+    async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
         self.asked += 1
         if self.reply is not None:
             return await self.reply(login)

@@ -150,10 +150,10 @@ async def test_an_exception_in_an_attempt_is_ambiguous(
     failures = [ValueError("unexpected")]
     real = HttpTokens.refresh
 
-    async def refresh(self: HttpTokens, login: Login, *, limit: float, connect: float) -> Any:
+    async def refresh(self: HttpTokens, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Any:
         if failures:
             raise failures.pop()
-        return await real(self, login, limit=limit, connect=connect)
+        return await real(self, login, limit=limit, connect=connect, in_doubt=in_doubt)
 
     monkeypatch.setattr(HttpTokens, "refresh", refresh)
     with OAuthServer() as server:
@@ -179,12 +179,12 @@ async def test_an_attempt_that_never_ends_is_ended_by_its_deadline(
     real = HttpTokens.refresh
     asked = 0
 
-    async def refresh(self: HttpTokens, login: Login, *, limit: float, connect: float) -> Any:
+    async def refresh(self: HttpTokens, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Any:
         nonlocal asked
         asked += 1
         if asked == 1:
             await release.wait()
-        return await real(self, login, limit=limit, connect=connect)
+        return await real(self, login, limit=limit, connect=connect, in_doubt=in_doubt)
 
     monkeypatch.setattr(HttpTokens, "refresh", refresh)
     with OAuthServer() as server:

@@ -36,7 +36,7 @@ class DeadNetwork(Tokens):
         self.tried: list[tuple[float, str]] = []
         self.in_flight = self.most = 0
 
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+    async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
         self.tried.append((self.clock.at, login.lineage))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -87,7 +87,8 @@ def classify(reply: Reply, provider: str = "", wall: float = 0.0) -> Outcome:
     body = _read_body(reply)
     success = 200 <= reply.status < 300
     if success and (token := _printable_token(body.fields.get("access_token"))):  # row 3
-        return _refreshed(token, body.fields, _server_time(reply.headers, wall))
+        refreshed = _refreshed(token, body.fields, _server_time(reply.headers, wall))
+        return replace(refreshed, redirected_to=reply.redirected_to)
     if quirk := verdict(provider, reply.status, body.fields):  # row 4
         return Refused(_verdict_problem(reply.status, *quirk, body, provider))
     if success and body.claims_json and not body.json:  # row 5
@@ -132,7 +133,7 @@ def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
     code = _code(body.fields.get("error"))
     kind = "portal" if portal else "oauth" if code else "http"
     return ServerBusy(
-        problem=Problem(kind, _cut(_busy_summary(status, body, code, portal), SUMMARY_MAX), status, code),
+        problem=Problem(kind, _cut(_busy_summary(answer, body, code, portal), SUMMARY_MAX), status, code),
         retry_after=_retry_after(answer.headers, wall),
         maybe_spent=status in GATEWAY_STATUSES,
         portal=portal,
@@ -140,7 +141,10 @@ def _busy(answer: Answer, body: _Body, wall: float) -> ServerBusy:
     )
 
 
-def _busy_summary(status: int, body: _Body, code: str, portal: bool) -> str:
+def _busy_summary(answer: Answer, body: _Body, code: str, portal: bool) -> str:
+    status = answer.status
+    if 300 <= status < 400 and answer.verified:
+        return f"The server answered {status}, a redirect that Amberlight doesn't follow: has its endpoint moved?"
     if 300 <= status < 400:
         return f"The server answered {status}, a redirect to another page: captive portal?"
     if portal:

@@ -19,6 +19,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     verified: bool = False  # no one on the way can have written it: a verified certificate, or this machine
+    redirected_to: str = ""  # the address that answered, if the endpoint redirected there
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Refreshed:
     expires_in: float | None = None  # None: unknown; 0: it has ended already, as its own `exp` says (M1)
     scope: str | None = None
     id_token: Secret | None = None
+    redirected_to: str = ""  # the address that answered, if the endpoint redirected there
 
 
 @dataclass(frozen=True, slots=True)

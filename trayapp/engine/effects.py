@@ -200,9 +200,8 @@ class EffectRunner:
         w = self._engine.workloads[name]
         policy = w.spec.policy
         limit = deadlines.attempt_limit(login, policy)
-        doubt = w.maybe_spent
         reply = await self._adapters.tokens.refresh(
-            login, limit=limit, connect=policy.connect_limit, in_doubt=doubt
+            login, limit=limit, connect=policy.connect_limit, in_doubt=w.maybe_spent
         )
         outcome = classify(reply, provider_of(login.token_endpoint), self._engine.now().wall)
         portal = isinstance(outcome, ServerBusy) and outcome.portal

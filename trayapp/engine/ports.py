@@ -52,10 +52,11 @@ class Clock(Protocol):
 class TokenEndpoint(Protocol):
     """The token endpoint of whichever server a login came from: `oauth/tokens.py`."""
 
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
+    async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
         """One refresh request (RFC 6749 section 6), on a fresh connection, without any retry underneath.
 
-        `limit` and `connect` are seconds, for all of it and for connecting.
+        `limit` and `connect` are seconds, for all of it and for connecting. `in_doubt`: the token may be spent (M9), so no
+        redirect is followed.
         """
         ...
 

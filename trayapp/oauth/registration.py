@@ -21,6 +21,7 @@ from trayapp.core.model import Problem, Secret
 from trayapp.core.outcomes import Answer, Fault
 from trayapp.oauth.address_class import class_of_host
 from trayapp.oauth.metadata import Endpoints
+from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import Request, Wire, url_problem
 
 REGISTER_LIMIT = 15.0  # s; servers that keep clients in a database take one or two
@@ -104,7 +105,8 @@ async def register(
             break
         requested = client_metadata(endpoints, scopes, new_redirect(host, port))
         for _ in range(2):
-            reply = await wire.send(
+            reply = await send_with_redirect(
+                wire,
                 Request("POST", endpoints.registration, JSON_HEADERS, json.dumps(requested), endpoints.nearest_allowed),
                 limit=limit,
             )

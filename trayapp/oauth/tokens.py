@@ -1,7 +1,8 @@
 """Token endpoint client: authlib builds the request, `wire.py` sends it, and the raw answer goes to the classifier.
 
 authlib never sees an answer. It would take a 403 `{"message": …}` for a token, overwrite a refresh token with an empty
-one, and lose status and `Retry-After` on the way. A refresh token only ever goes to `login.token_endpoint`.
+one, and lose status and `Retry-After` on the way. A refresh token only ever goes to `login.token_endpoint`, or where that
+endpoint moved within its own folder (`redirects.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -19,6 +21,7 @@ from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault, Reply
 from trayapp.core.quirks import accepts_resource, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
+from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
 
 REVOKE_LIMIT = 10.0  # s; a removal shouldn't keep a person waiting
@@ -82,20 +85,24 @@ class HttpTokens:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def refresh(self, login: Login, *, limit: float, connect: float) -> Reply:
-        """Refresh (RFC 6749 section 6): token, client, the resource if the login has one, and the scope where needed."""
+    async def refresh(self, login: Login, *, limit: float, connect: float, in_doubt: bool = False) -> Reply:
+        """Refresh (RFC 6749 section 6): token, client, the resource if the login has one, and the scope where needed.
+
+        `in_doubt`: the token may be spent (M9), so it goes to its own endpoint only, whatever redirect comes.
+        """
         request = _build(refresh_request, login)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(replace(request, repeatable=True), limit=limit, connect=connect)
+        send = self._wire.send if in_doubt else partial(send_with_redirect, self._wire)
+        return await send(replace(request, repeatable=True), limit=limit, connect=connect)
 
     async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
         """Redeem an authorization code (RFC 6749 section 4.1.3 with RFC 7636 section 4.5)."""
         request = _build(exchange_request, code)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(
-            replace(request, nearest_allowed=code.nearest_allowed), limit=limit, connect=connect
+        return await send_with_redirect(
+            self._wire, replace(request, nearest_allowed=code.nearest_allowed), limit=limit, connect=connect
         )
 
     async def device_code(self, grant: DeviceGrant, *, limit: float, connect: float = CONNECT_LIMIT) -> Reply:
@@ -112,8 +119,8 @@ class HttpTokens:
         request = _build(lambda grant: poll_request(grant, code), grant)
         if isinstance(request, Fault):
             return request
-        return await self._wire.send(
-            replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
+        return await send_with_redirect(
+            self._wire, replace(request, nearest_allowed=grant.nearest_allowed), limit=limit, connect=connect
         )
 
     async def revoke(self, login: Login, *, limit: float = REVOKE_LIMIT) -> bool:
