@@ -1,10 +1,12 @@
-"""Imports before the icon: only what the icon needs."""
+"""Imports before the icon and of the running app: only what each needs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests import ROOT
 
@@ -47,15 +49,88 @@ LATER = (
     "trayapp.app.runtime",
 )
 
+RUN = """
+import gc, os, signal, ssl, sys
+from trayapp.app import memory
+from trayapp.cli import main
+
+def started():
+    print(*sys.modules, sep="\\n")
+    print("contexts", sum(isinstance(each, ssl.SSLContext) for each in gc.get_objects()))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+memory.freeze_loaded = started
+sys.exit(main(["run", "--no-tray"]))
+"""
+
+# Each of these is loaded where it is first needed, or by another process: sign-in, commands, `/mcp`, other systems.
+UNUSED = (
+    "PIL",
+    "cryptography",
+    "desktop_notifier",
+    "filelock",
+    "jeepney",
+    "joserfc",
+    "keyring",
+    "mcp",
+    "multiprocessing",
+    "pydantic",
+    "pydoc",
+    "pystray",
+    "ruamel",
+    "secretstorage",
+    "tomlkit",
+    "unittest",
+    "uvicorn",
+    "webbrowser",
+    "wsgiref",
+    "trayapp.aggregate",
+    "trayapp.catalog",
+    "trayapp.cli.client",
+    "trayapp.cli.commands",
+    "trayapp.clients.connecting",
+    "trayapp.clients.edits",
+    "trayapp.demo",
+    "trayapp.importers",
+    "trayapp.oauth.discovery",
+    "trayapp.oauth.idtoken",
+    "trayapp.oauth.signin",
+    "trayapp.oauthtest",
+    "trayapp.stdio",
+    "trayapp.vault.backends",
+)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment with directories of its own and without a desktop."""
+    places = {f"XDG_{place}_HOME": str(home / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
+    return {"PATH": "/usr/bin", "HOME": str(home), **places}
+
 
 def test_nothing_heavy_is_imported_before_the_icon(tmp_path: Path) -> None:
     """When the icon is about to be shown, neither the engine nor any heavy library has been loaded."""
 
-    places = {f"XDG_{place}_HOME": str(tmp_path / place) for place in ("CONFIG", "DATA", "STATE", "CACHE")}
-    environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), **places}
-    done = subprocess.run([sys.executable, "-c", START], env=environment, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", START], env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True
+    )
 
     assert 0 == done.returncode, done.stderr
     loaded = done.stdout.split()
     assert "trayapp.tray.sni" in loaded
     assert [] == sorted(set(LATER) & set(loaded))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it ends by SIGTERM")
+def test_the_running_app_loads_nothing_for_rare_occasions(tmp_path: Path) -> None:
+    """A library that an idle app never uses stays out of its memory, and no TLS context is made before it is needed:
+    each holds a copy of the system's certificates, 0.8 MB where they are one file."""
+
+    done = subprocess.run(
+        [sys.executable, "-c", RUN], env=environment(tmp_path), cwd=ROOT, capture_output=True, text=True
+    )
+
+    assert 0 == done.returncode, done.stderr
+    *loaded, contexts = done.stdout.splitlines()
+    assert "trayapp.app.runtime" in loaded
+    assert [] == sorted(set(UNUSED) & set(loaded))
+    assert "contexts 0" == contexts
