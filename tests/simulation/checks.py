@@ -64,7 +64,7 @@ class Checks:
         self.world.say(name, "attempt ({})", trigger)
         if server.endpoint != truth.server.endpoint:
             self.broken(name, "endpoint", "a token goes to another server than it came from")
-        self._alone(truth, process)
+        self.preflight.alone(call, [each.flying for each in self.truths.values() if each.flying is not None])
         self._not_replaced(truth, call)
         if trigger is not Trigger.MANUAL:
             self._not_too_often(truth, call, w.spec.policy)
@@ -77,13 +77,6 @@ class Checks:
         if call.token in truth.doubts:
             truth.doubts[call.token].asked += 1
         return call
-
-    def _alone(self, truth: Truth, process: Process) -> None:
-        flying = [t.flying for t in self.truths.values() if t.flying is not None and t.flying.run == process.number]
-        if any(call.name == truth.name for call in flying):
-            self.broken(truth.name, "single flight", "a second request while the first is in flight (M11)")
-        if len(flying) >= 8 or sum(call.server == truth.server.host for call in flying) >= 2:
-            self.broken(truth.name, "single flight", "more requests in flight than M11 allows")
 
     def _not_replaced(self, truth: Truth, call: Call) -> None:
         run = truth.replaced.get(call.token)

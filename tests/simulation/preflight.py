@@ -1,4 +1,4 @@
-"""Checks of what is spent: a token only by a request that was sent, and that over the connection that was proven (M8)."""
+"""Checks of attempts under way: how many (M8, M11), and that a token is spent only over a connection that was proven."""
 
 from __future__ import annotations
 
@@ -41,6 +41,14 @@ class Preflight:
         if sum(t > call.t - WINDOW + EPSILON for t in recent) >= most:
             self._broken(call.name, f"more than {most} attempts in a minute that sent nothing")
 
+    def alone(self, call: Call, flying: list[Call]) -> None:
+        """This attempt is to begin beside those that are under way."""
+        flying = [other for other in flying if other.run == call.run]
+        if any(other.name == call.name for other in flying):
+            self._world.broke(call.name, "single flight", "a second request while the first is in flight (M11)")
+        if len(flying) >= 8 or sum(other.server == call.server for other in flying) >= 2:
+            self._world.broke(call.name, "single flight", "more requests in flight than M11 allows")
+
     def opens_at(self, server: str) -> float:
         """Until when that limit may hold automatic attempts back (true time)."""
         recent = self._unsent.get(server, ())
@@ -72,7 +80,7 @@ class Preflight:
         if sent:
             return
         self._unsent.setdefault(call.server, deque(maxlen=TRIES + RESCUES)).append(world.clocks.t)
-        if world.network.troubles["loss"]:
+        if world.network.troubles["loss"] and isinstance(reply, Fault) and reply.kind == "connect_timeout":
             # Where packets get lost a handshake may take longer than it may; no event will report the end of that.
             world.checks.recovery.answer_lost(call.name)
 
