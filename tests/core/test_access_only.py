@@ -218,6 +218,20 @@ def test_a_sign_out_revokes_and_deletes_it() -> None:
     history("remove -> paused, after remove | forget A-access and revoke", after="loaded access-only")
 
 
+def test_a_read_from_before_a_sign_out_brings_nothing_back() -> None:
+    """The keyring's answer was under way when the person signed out; a newer login is another matter."""
+
+    history(
+        """
+        sign-out             -> signed_out, never_signed_in | discard A-access and revoke, save, note phase signed_out
+        loaded access-only   -> signed_out, never_signed_in
+        loaded 1             -> signed_out, never_signed_in
+        loaded 2             -> waiting, due +0, due/manual
+        """,
+        after="loaded access-only; pause; resume",
+    )
+
+
 def test_what_a_restart_needs_is_computed_from_wall_time() -> None:
     """A token of a year, loaded after half of it, has the other half left."""
 

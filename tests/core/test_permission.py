@@ -211,20 +211,26 @@ def test_a_server_that_does_not_say_which() -> None:
 
 
 def test_the_client_gets_the_sentence() -> None:
-    """403's body: what is missing, and what the person can do."""
+    """403's body: what this request lacked, and what the person can do."""
 
     p = connected()
-    played(p, "permission write")
-    why = view.not_permitted(p.w, seen(p))
-    assert "w needs additional permission: write. Choose Reauthorize" in why.help
+    played(p, "permission admin")
+    why = view.not_permitted(p.w, seen(p), Needs(permission=True, scopes=("read", "write")))
+    assert why.help.startswith("w needs additional permission: write. Choose Reauthorize")
     assert ("permission_needed", "running", "permission_needed", None) == (
         why.error,
         unavailable_json(why)["status"],
         unavailable_json(why)["detail"],
         why.retry_after,
     )
-    played(p, "signed-in; permission stronger")
-    assert "w needs a stronger sign-in." in view.not_permitted(p.w, seen(p)).help
-    asked_again = view.doubted(p.w, seen(p))
-    assert ("upstream_rejects", 10) == (asked_again.error, asked_again.retry_after)
-    assert "(401)" in asked_again.help
+    stronger = view.not_permitted(replace(p.w, login=None), seen(p), Needs(authentication=True))
+    assert stronger.help.startswith("w needs a stronger sign-in.")
+
+
+def test_a_doubted_token_has_words_of_its_own() -> None:
+    """There is no other one, and the next request says more."""
+
+    p = connected()
+    why = view.doubted(p.w, seen(p))
+    assert ("upstream_rejects", 10) == (why.error, why.retry_after)
+    assert why.help.startswith("w: the service didn't accept its token (401)")

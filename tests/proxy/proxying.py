@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.oauth.tls import bare
 from trayapp.core.model import AccessToken, Secret, Spec
+from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Status, Unavailable
 from trayapp.oauth.wire import Wire
 from trayapp.proxy.proxy import Proxy
@@ -43,6 +44,9 @@ class FakeTokens:
     answer: AccessToken | Unavailable = field(default_factory=token)
     after: AccessToken | Unavailable = field(default_factory=lambda: token(2))
     rejections: list[int] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)  # the error code of each
+    refusal: Unavailable | None = None  # what a rejected caller is told if no other token can be had
+    lacking: list[Needs] = field(default_factory=list)
     acceptances: int = 0
     token_requests: int = 0
     turned_away: int = 0
@@ -67,9 +71,25 @@ class FakeTokens:
     def peek(self, name: str) -> AccessToken | Unavailable:
         return self.answer
 
-    def rejected(self, name: str, serial: int) -> None:
+    def rejected(self, name: str, serial: int, code: str) -> Unavailable | None:
         self.rejections.append(serial)
+        self.codes.append(code)
         self.answer = self.after
+        return self.refusal
+
+    def lacks(self, name: str, serial: int, needs: Needs) -> Unavailable | None:
+        self.lacking.append(needs)
+        if isinstance(self.answer, AccessToken) and self.answer.serial != serial:
+            return None
+        return Unavailable(
+            "permission_needed",
+            Status.RUNNING,
+            Detail.PERMISSION_NEEDED,
+            1_800_000_000.0,
+            None,
+            None,
+            f"{name} needs more.",
+        )
 
     def accepted(self, name: str) -> None:
         self.acceptances += 1

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 
-from trayapp.core.messages import Accepted, Rejected
-from trayapp.core.model import AccessToken, Spec
-from trayapp.core.snapshot import Unavailable
+from trayapp.core import deadlines, view
+from trayapp.core.messages import Accepted, PermissionNeeded, Rejected
+from trayapp.core.model import AccessToken, Phase, Spec, Workload
+from trayapp.core.permission import Needs
+from trayapp.core.snapshot import Unavailable, WorkloadView
 from trayapp.engine.callers import Callers
-from trayapp.engine.ports import EngineCore
+from trayapp.engine.ports import CallerHost
 
 
 class EngineTokenSource:
     """Asks for tokens, and reports what the upstream thought of them."""
 
-    def __init__(self, engine: EngineCore, callers: Callers) -> None:
+    def __init__(self, engine: CallerHost, callers: Callers) -> None:
         self._engine = engine
         self._callers = callers
         self._accounts: dict[str, tuple[tuple[str, ...], str]] = {}  # whose login each workload has, and its digest
@@ -45,9 +47,28 @@ class EngineTokenSource:
             known = self._accounts[name] = who, hashlib.sha256(json.dumps(who).encode()).hexdigest()[:32]
         return known[1]
 
-    def rejected(self, name: str, serial: int) -> None:
-        """The upstream answered 401 to the token with this serial number (M8, M18)."""
-        self._engine.apply(name, Rejected(self._engine.now(), serial))
+    def rejected(self, name: str, serial: int, code: str) -> Unavailable | None:
+        """The upstream answered 401 to the token with this serial number (M8, M18). If the login can't be renewed, there is
+        no other one, and the same is served on until a second request confirms it (RULES.md section 6)."""
+        self._engine.apply(name, Rejected(self._engine.now(), serial, code))
+        w = self._current(name, serial)
+        if w is None or not deadlines.access_only(w) or w.phase is not Phase.VALID:
+            return None
+        return view.doubted(w, self._view(w))
+
+    def lacks(self, name: str, serial: int, needs: Needs) -> Unavailable | None:
+        """The upstream wants more than the token with this serial number grants (RULES.md section 7)."""
+        self._engine.apply(name, PermissionNeeded(self._engine.now(), serial, needs))
+        w = self._current(name, serial)
+        return None if w is None else view.not_permitted(w, self._view(w), needs)
+
+    def _current(self, name: str, serial: int) -> Workload | None:
+        """The workload, if this is still its token."""
+        found = self._engine.workloads.get(name)
+        return found if found is not None and found.access is not None and found.access.serial == serial else None
+
+    def _view(self, w: Workload) -> WorkloadView:
+        return self._engine.view_of(w.spec.name) or view.derive(w, self._engine.gate, self._engine.now())
 
     def accepted(self, name: str) -> None:
         """The upstream answered 2xx. That matters only where it had rejected tokens before (M18)."""

@@ -149,6 +149,8 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
     """The keyring was read again while signed out: attempt only with a combination other than the refused one (M7)."""
     if e.login is None or e.login.fingerprint() == w.combination or access_only.is_over(e.login, e.now):
         return w, ()
+    if w.signed_out is SignedOut.NEVER and e.login.generation <= w.highest_generation:
+        return w, ()  # it was read before a sign-out deleted it
     if _made_for_another_identity(w.spec, e.login):
         return ask_for_confirmation(replace(w, login=e.login), w.spec), ()
     w = replace(

@@ -116,7 +116,9 @@ DOUBTED = (
 )
 HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
 
-ENDS_SOON = "Its login can't be renewed automatically. Reauthorize opens its sign-in page; until the end, it keeps working."
+ENDS_SOON = (
+    "Its login can't be renewed automatically. Reauthorize opens its sign-in page; until the end, it keeps working."
+)
 
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
@@ -210,11 +212,11 @@ def shorten(scope: str) -> str:
     return scope if len(scope) <= SCOPE_SHOWN else f"…{scope[1 - SCOPE_SHOWN :]}"
 
 
-def permission_help(view: WorkloadView, needs: Needs | None) -> str:
+def permission_help(name: str, needs: Needs, missing: tuple[str, ...]) -> str:
     """For a client whose request needs more than the login grants."""
-    detail = Detail.PERMISSION_NEEDED if needs is None or needs.permission else Detail.STRONGER_SIGN_IN
-    what = f"{view.name} {beyond_login(detail, view.auth.missing_scopes)}."
-    return f"{what} {HELP_BY_STATUS[Status.UNAUTHENTICATED].format(name=view.name)}"
+    detail = Detail.PERMISSION_NEEDED if needs.permission else Detail.STRONGER_SIGN_IN
+    what = f"{name} {beyond_login(detail, missing)}."
+    return f"{what} {HELP_BY_STATUS[Status.UNAUTHENTICATED].format(name=name)}"
 
 
 def enter_code(device: DeviceCode) -> str:

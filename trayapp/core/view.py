@@ -15,6 +15,7 @@ from trayapp.core import access_only, schedule, sentences
 from trayapp.core.deadlines import opens_at
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trigger, Trouble, Workload
+from trayapp.core.permission import Needs
 from trayapp.core.presentation import Colour, Glyph
 from trayapp.core.snapshot import AuthView, Detail, Health, Status, Unavailable, WorkloadView
 
@@ -329,9 +330,10 @@ def unavailable(w: Workload, view: WorkloadView, gate: Gate, now: Moment) -> Una
     )
 
 
-def not_permitted(w: Workload, view: WorkloadView) -> Unavailable:
+def not_permitted(w: Workload, view: WorkloadView, needs: Needs) -> Unavailable:
     """The answer to a caller whose request needs more than this login grants (RULES.md section 7)."""
-    return _with_token("permission_needed", view, sentences.permission_help(view, w.needs), None)
+    missing = needs.missing(w.login.scope if w.login else "")
+    return _with_token("permission_needed", view, sentences.permission_help(view.name, needs, missing), None)
 
 
 def doubted(w: Workload, view: WorkloadView) -> Unavailable:

@@ -36,7 +36,8 @@ class Blocked:
 def without_token(name: str, why: Unavailable) -> Blocked:
     """There is no usable token. `why.help` is the sentence that says what happens or what to do next."""
     wait = f" Try again in {_span(why.retry_after)}." if why.status in _WAITING and why.retry_after else ""
-    state = "" if why.help.startswith(f"{name} is ") else f"{name} {_STATES.get(why.status, 'is not available')}. "
+    named = why.help.startswith((f"{name} is ", f"{name} needs ", f"{name}: "))
+    state = "" if named else f"{name} {_STATES.get(why.status, 'is not available')}. "
     text = f"{state}{_sentence(why.help)}{wait}"
     return Blocked(name, text, why.status.value, why.detail.value, why.retry_after, why.next_attempt_at)
 

@@ -1,5 +1,8 @@
 """One request to a workload's upstream with its token: refreshed once and sent again when the upstream says 401.
 
+A challenge that asks for more than the login grants (RULES.md section 7) is no rejection: nothing is refreshed, and the
+caller is told what is missing.
+
 What every caller of an upstream needs is here, once: connection pool, token, audit line, counters. Nothing here knows
 what the request is about.
 """
@@ -17,10 +20,12 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from trayapp.core.model import AccessToken, Spec
+from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Unavailable
 from trayapp.proxy import headers
 from trayapp.proxy.audit import Audit
 from trayapp.proxy.bodies import Body
+from trayapp.proxy.challenges import challenge_of
 from trayapp.proxy.exchange import UpstreamResponse, send_request
 from trayapp.proxy.headers import Headers, OddHeaderError
 from trayapp.proxy.mapping import UpstreamUrl
@@ -59,8 +64,13 @@ class TokenSource(Protocol):
         """A digest of whose login it is, for what and where; None while no login is known."""
         ...
 
-    def rejected(self, name: str, serial: int) -> None:
-        """The upstream answered 401 to this token."""
+    def rejected(self, name: str, serial: int, code: str) -> Unavailable | None:
+        """The upstream answered 401 to this token, with this error code. What to tell the caller if no other token can
+        be had; None if one may come."""
+        ...
+
+    def lacks(self, name: str, serial: int, needs: Needs) -> Unavailable | None:
+        """The upstream wants more than this token grants. What to tell the caller; None if there is a newer token."""
         ...
 
     def accepted(self, name: str) -> None:
@@ -69,7 +79,7 @@ class TokenSource(Protocol):
 
 
 class NoTokenError(Exception):
-    """The token was rejected, and there is no other one."""
+    """The token was rejected or doesn't suffice, and there is no other one."""
 
     def __init__(self, why: Unavailable) -> None:
         super().__init__(why.help)
@@ -104,8 +114,8 @@ class Forwarder:
         *,
         counts: bool = True,
     ) -> UpstreamResponse:
-        """The upstream's response, to be used in a `with` block, its body unread; after a 401 that to the same request with
-        a newer token. `head` makes the headers for a token; `counts` as in `TokenSource`.
+        """The upstream's response, to be used in a `with` block, its body unread; after a challenge that to the same request
+        with a newer token. `head` makes the headers for a token; `counts` as in `TokenSource`.
 
         Raises `NoTokenError`, `SendAgainError` or one of `UPSTREAM_ERRORS`.
         """
@@ -117,12 +127,18 @@ class Forwarder:
             for _ in range(2):
                 response = await send_request(pool.connector, target, method, path, head(token), body.to_send())
                 self._record(name, method, upstream, response.status)
-                if response.status != 401:
+                challenge = challenge_of(response.status, response.headers)
+                if challenge is None:
                     response.on_exit = partial(upstreams.give_back, pool)
                     return response
                 with response:
                     pass  # its connection goes back
-                self.tokens.rejected(name, token.serial)
+                if challenge.needs is not None:
+                    why = self.tokens.lacks(name, token.serial, challenge.needs)
+                else:
+                    why = self.tokens.rejected(name, token.serial, challenge.code)
+                if why is not None:
+                    raise NoTokenError(why)
                 repeat = body.can_repeat()
                 newer = await self.tokens.token(name, counts=counts) if repeat else self.tokens.peek(name)
                 if isinstance(newer, Unavailable):

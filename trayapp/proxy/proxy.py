@@ -57,7 +57,10 @@ from trayapp.server.replies import Refusal, json_reply
 from trayapp.server.server import single_value
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
-REJECTS = "upstream_rejects"  # the one cause that lies with the upstream, hence 502 (M18)
+STATUSES = {  # of what is no lack of a token, hence no 503
+    "upstream_rejects": 502,  # it lies with the upstream (M18)
+    "permission_needed": 403,  # the upstream's own answer; only the challenge is kept back (RULES.md section 7)
+}
 
 FAILURES = (NoTokenError, SendAgainError, *UPSTREAM_ERRORS)  # before a byte of a response has reached the client
 
@@ -299,7 +302,7 @@ def _bearer(request: web.Request) -> str:
 
 def _unavailable(unavailable: Unavailable) -> web.Response:
     head = {} if unavailable.retry_after is None else {"Retry-After": str(unavailable.retry_after)}
-    return json_reply(unavailable_json(unavailable), 502 if unavailable.error == REJECTS else 503, head)
+    return json_reply(unavailable_json(unavailable), STATUSES.get(unavailable.error, 503), head)
 
 
 def _send_again() -> web.Response:
