@@ -125,6 +125,16 @@ def test_status_page() -> None:
     )
 
 
+def test_status_says_where_the_token_endpoint_redirects() -> None:
+    """A login that depends on a redirect is nothing to worry about, and nothing to hide."""
+
+    one = row("notes", "running", redirected_to="https://as.test/oauth/token/")
+
+    assert "Redirected:   token requests go to https://as.test/oauth/token/" in status_lines(
+        one, Style(), NOW, verbose=False
+    )
+
+
 def test_verbose_status_page() -> None:
     """`--verbose` adds the counters and times of the `auth` object."""
 

@@ -79,6 +79,7 @@ def test_every_key_of_auth_is_always_there() -> None:
         "browser_fault": None,
         "sign_in_error": None,
         "sign_in_warning": None,
+        "redirected_to": None,
     }
 
 

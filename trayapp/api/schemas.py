@@ -158,6 +158,7 @@ SCHEMAS: Mapping[str, Json] = {
             },
             "sign_in_error": nullable(ref("Problem")),
             "sign_in_warning": nullable(ref("Problem")),
+            "redirected_to": nullable(TEXT),
         },
     ),
     "DeviceCode": object_of(

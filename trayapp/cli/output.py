@@ -198,6 +198,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("URL", clean(row.get("url"))),
         ("Sign-in", device_text(auth.get("device"))),
         ("Since", _with_relative(auth.get("since"), time_since(auth.get("since"), now))),
+        ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),
         ("Token ends", _with_relative(auth.get("token_expires_at"), time_until(auth.get("token_expires_at"), now))),
         ("Next attempt", _with_relative(auth.get("next_attempt_at"), time_until(auth.get("next_attempt_at"), now))),
         ("Last error", error_text(auth.get("last_error"))),

@@ -184,6 +184,7 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         last_error=None,
         last_refreshed_at=now.wall,
         not_before=0.0,
+        redirected_to=outcome.redirected_to,
     )
     w, effects = _rotate(w, outcome.refresh_token, now, outcome.scope)
     if effects and w.storing is not None:

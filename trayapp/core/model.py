@@ -377,6 +377,7 @@ class Workload:
     browser_fault: BrowserFault | None = None  # of the sign-in under way
     sign_in_error: Problem | None = None  # why the last sign-in failed
     sign_in_warning: Problem | None = None  # what couldn't be verified about the current login
+    redirected_to: str = ""  # where the token endpoint redirected the last refresh
     strikes: int = 0  # M18: fresh tokens rejected in a row
     needs: Needs | None = None  # what the upstream asks for beyond this login
     rejections: tuple[tuple[float, str], ...] = ()  # at, error; of a login that can't be renewed, since its last 2xx

@@ -91,6 +91,7 @@ def auth_json(auth: AuthView) -> Json:
         "browser_fault": auth.browser_fault.value if auth.browser_fault else None,
         "sign_in_error": problem_json(auth.sign_in_error),
         "sign_in_warning": problem_json(auth.sign_in_warning),
+        "redirected_to": auth.redirected_to or None,
     }
 
 

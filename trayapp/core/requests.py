@@ -85,6 +85,7 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         browser_fault=None,
         sign_in_error=None,
         sign_in_warning=e.warning,
+        redirected_to="",
         signed_out=None,
         combination="",
         failing=None,

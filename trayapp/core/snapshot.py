@@ -90,6 +90,7 @@ class AuthView:
     browser_fault: BrowserFault | None = None
     sign_in_error: Problem | None = None
     sign_in_warning: Problem | None = None
+    redirected_to: str = ""  # where the token endpoint redirected the last refresh, without the query
     renewable: bool = (
         True  # False: the server gave no refresh token, so only a sign-in replaces it (RULES.md section 6)
     )

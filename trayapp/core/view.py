@@ -226,6 +226,7 @@ def _auth(
         browser_fault=w.browser_fault,
         sign_in_error=w.sign_in_error,
         sign_in_warning=w.sign_in_warning,
+        redirected_to=w.redirected_to.partition("?")[0],
         **_login_facts(w, now),
         unsaved=_write_failed(w),
     )
