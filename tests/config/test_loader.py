@@ -556,3 +556,36 @@ def test_directories_are_private(paths: Paths) -> None:
     for directory in (paths.state_dir, paths.data_dir, paths.runtime_dir, paths.log_file.parent):
         assert 0o700 == stat.S_IMODE(directory.stat().st_mode)
     assert 0o755 == stat.S_IMODE(paths.config_file.parent.stat().st_mode)
+
+
+ADDRESS = '[workloads.x]\nurl = "https://mcp.example.com/mcp"\n'
+
+
+def test_an_empty_resource_leaves_it_out(paths: Paths) -> None:
+    """That differs from none being configured, where the one that the url names is sent."""
+
+    write(paths.config_file, WORKLOAD + 'resource = ""\n')
+    assert ("", True) == (load(paths, {}).workloads["x"].resource, load(paths, {}).workloads["x"].omit_resource)
+    for more, resource in (("", ""), ('resource = "urn:r"\n', "urn:r")):
+        write(paths.config_file, WORKLOAD + more)
+        assert (resource, False) == (
+            load(paths, {}).workloads["x"].resource,
+            load(paths, {}).workloads["x"].omit_resource,
+        )
+
+
+def test_a_metadata_address_by_hand_is_warned_of(paths: Paths) -> None:
+    """Nobody checks whose document it is, unless the issuer is named, too."""
+
+    write(paths.config_file, ADDRESS + 'metadata_url = "https://login.example.com/m.json"\n')
+    (warning,) = load(paths, {}).warnings
+    assert "workload x: whose document metadata_url is isn't checked" in warning
+    write(paths.config_file, ADDRESS + 'metadata_url = "https://l.example/m"\nissuer = "https://l.example"\n')
+    assert () == load(paths, {}).warnings
+
+
+def test_a_metadata_address_completes_an_endpoint(paths: Paths) -> None:
+    """Like an issuer does."""
+
+    write(paths.config_file, ADDRESS + 'metadata_url = "https://l.example/m"\ntoken_endpoint = "https://l.example/t"\n')
+    assert "https://l.example/t" == load(paths, {}).workloads["x"].token_endpoint

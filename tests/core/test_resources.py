@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -100,5 +101,21 @@ def test_what_a_login_belongs_to() -> None:
     """The address itself, where neither issuer nor endpoints are configured."""
 
     assert Spec("one", URL).identity() != Spec("one", "https://other.example").identity()
-    for more in ({"issuer": "https://i.test"}, {"token_endpoint": "https://t.test"}):
+    for more in (
+        {"issuer": "https://i.test"},
+        {"token_endpoint": "https://t.test"},
+        {"metadata_url": "https://m.test"},
+    ):
         assert Spec("one", URL, **more).identity() == Spec("one", "https://other.example", **more).identity()  # type: ignore[arg-type]
+    assert Spec("one", URL).identity() != Spec("one", URL, metadata_url="https://m.test").identity()
+    assert Spec("one", URL).identity() == Spec("one", URL, omit_resource=True).identity()
+
+
+@pytest.mark.parametrize("more", [{"metadata_url": "https://m.test"}, {"omit_resource": True}])
+def test_a_login_of_a_server_elsewhere_needs_no_agreement_at_each_start(more: Any) -> None:
+    """Its resource isn't sent, or its server isn't the one that the URL names, so the login doesn't show the URL."""
+
+    login = replace(LOGIN, resource="", issuer="https://elsewhere.test")
+    w, _ = machine.step(machine.begin(Spec("one", URL, **more))[0], Loaded(Moment(0.0, 0.0, 0.0), login))
+
+    assert Phase.BROKEN is not w.phase

@@ -100,7 +100,7 @@ async def test_another_issuer_is_refused() -> None:
     """The words name what the server says, as it may be a matter of a slash."""
 
     async with auth_server(metadata={"issuer": "https://a.test/"}) as server:
-        refused(await find(server.issuer), '"https://a.test/"')
+        refused(await find(server.issuer), '"https://a.test/"', "If its operator confirms that, set metadata_url.")
 
 
 @pytest.mark.parametrize("issuer", [None, 5, "<script>", "https://" + "a" * 300])
@@ -108,7 +108,7 @@ async def test_an_odd_issuer_is_refused_without_an_echo(issuer: object) -> None:
     """Nothing of it is shown."""
 
     async with auth_server(metadata={"issuer": issuer}) as server:
-        refused(await find(server.issuer), "another issuer than the one configured.")
+        refused(await find(server.issuer), "another issuer than the one configured. If its operator")
 
 
 async def test_a_server_without_s256_is_refused() -> None:
@@ -200,3 +200,42 @@ async def test_metadata_that_never_comes() -> None:
 
     async with raw_server(respond_and_hang(b"HTTP/1.1 200 OK\r\n")) as server:
         refused(await find(f"http://127.0.0.1:{server.port}", limit=0.1), "in time")
+
+
+# --- an address by hand ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("issuer", ["https://other.test", None, 5, "https://other.test/#x"])
+async def test_a_metadata_address_by_hand_takes_the_document_as_it_is(issuer: object) -> None:
+    """Wherever it is and whatever it is called; an issuer that can't be one counts as unknown."""
+
+    async with auth_server(metadata={"issuer": issuer}, documents=("/odd/place.json",)) as server:
+        found = await find(metadata_url=f"{server.base}/odd/place.json")
+
+    assert isinstance(found, Endpoints)
+    assert f"{server.base}/token" == found.token
+    assert ("https://other.test" if issuer == "https://other.test" else "") == found.issuer
+
+
+async def test_a_metadata_address_by_hand_is_still_held_against_a_configured_issuer() -> None:
+    """Both are the person's own words."""
+
+    async with auth_server(documents=("/m",)) as server:
+        address = f"{server.base}/m"
+        assert isinstance(await find(server.issuer, metadata_url=address), Endpoints)
+        refused(await find("https://other.test", metadata_url=address), "another issuer than the one configured")
+
+
+async def test_a_metadata_address_by_hand_that_is_of_no_use() -> None:
+    """The sentence names the setting; PKCE and the endpoints' addresses are checked as ever."""
+
+    async with auth_server(documents=("/m",)) as server:
+        refused(
+            await find(metadata_url=f"{server.base}/n"), "127.0.0.1 has no metadata there (HTTP 404)", "metadata_url"
+        )
+        server.metadata = {"code_challenge_methods_supported": ["plain"]}
+        refused(await find(metadata_url=f"{server.base}/m"), "The server at 127.0.0.1 does not offer PKCE with S256")
+        server.metadata = {"token_endpoint": "http://far.test/token"}
+        refused(await find(metadata_url=f"{server.base}/m"), "The token_endpoint must begin with https://")
+    refused(await find(metadata_url="http://a.test/m"), "The metadata_url of github must begin with https://")
+    refused(await find(metadata_url=f"{server.base}/m"), "refused")

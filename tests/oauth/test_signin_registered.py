@@ -434,3 +434,58 @@ async def test_a_secret_that_is_given_while_the_server_is_looked_for() -> None:
     assert isinstance(plan, AuthorizationPlan)
     kept = await clients.load("github")
     assert (Secret(SECRET), MCP) == (kept.secret, kept.url)
+
+
+# --- what a person says instead ----------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_names_another_issuer_than_itself() -> None:
+    """It can't be helped by us; a person names its metadata by hand, and resource and scopes are still found."""
+
+    async with auth_server(registers=True, protected={"scopes_supported": ["mcp"]}) as server:
+        server.metadata = {"issuer": "https://inside.test"}
+        problem = await refused(server, ClientRecords())
+        assert 'another issuer than the one that was named: "https://inside.test"' in problem.summary
+        assert "metadata_url" in problem.summary
+        assert {} == server.clients
+
+        clients = ClientRecords()
+        spec = bare(server, metadata_url=f"{server.base}/.well-known/oauth-authorization-server")
+        login = (await signed_in(server, clients, spec)).login
+        await signed_in(server, clients, spec)
+
+    assert ("https://inside.test", f"{server.base}/mcp", "mcp") == (login.issuer, login.resource, login.scope)
+    assert ["c-1"] == list(server.clients)
+
+
+async def test_metadata_by_hand_where_the_url_says_nothing() -> None:
+    """A server whose resource metadata can't be used: what a person says is enough."""
+
+    async with auth_server(registers=True, documents=("/m",)) as server:
+        server.protected = {"resource": "https://other.test/mcp"}
+        await refused(server, ClientRecords())
+        login = (await signed_in(server, ClientRecords(), bare(server, metadata_url=f"{server.base}/m"))).login
+
+    assert "" == login.resource
+    assert "resource" not in server.authorized[0] | server.exchanged[0]
+
+
+@pytest.mark.parametrize("where", ["redirect", "exchange"])
+async def test_a_server_that_refuses_the_resource(where: str) -> None:
+    """The sentence says how to leave it out, and then it is left out everywhere."""
+
+    async with auth_server(registers=True) as server:
+        if where == "redirect":
+            server.error = "invalid_target"
+        else:
+            server.token_status = 400
+            server.grant = dict.fromkeys(("access_token", "refresh_token", "expires_in")) | {"error": "invalid_target"}
+        problem = await refused(server, ClientRecords())
+        assert 'check resource, or set it to "", which leaves it out' in problem.summary
+        assert "invalid_target" == problem.code
+
+        server.error, server.token_status, server.grant = "", 200, {}
+        login = (await signed_in(server, ClientRecords(), bare(server, omit_resource=True))).login
+
+    assert "resource" not in server.authorized[-1] | server.exchanged[-1]
+    assert "resource" not in parse_qs(refresh_request(login).body)

@@ -71,7 +71,8 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def _configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
-    keys = ("url", "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "client_id")
+    keys = ("url", "issuer", "metadata_url", "authorization_endpoint", "token_endpoint", "revocation_endpoint")
+    keys = (*keys, "client_id")
     found = {key: getattr(arguments, key) for key in keys}
     found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
     found |= {"device_authorization_endpoint": arguments.device_authorization_endpoint}
@@ -92,7 +93,7 @@ def _option_errors(keys: Mapping[str, Any]) -> list[str]:
             sentences.append(f"{option}: {error}")
     endpoints = {"authorization_endpoint", "token_endpoint"} & keys.keys()
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= keys.keys()
-    if "issuer" not in keys and len(endpoints) == 1 and not by_device:
+    if not {"issuer", "metadata_url"} & keys.keys() and len(endpoints) == 1 and not by_device:
         sentences.append("give the sign-in server: --issuer, or both --authorization-endpoint and --token-endpoint")
     if "issuer" not in keys and len(endpoints) == 2 and "client_id" not in keys:
         sentences.append("give the client id that is registered there: --client-id")

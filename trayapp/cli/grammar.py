@@ -171,6 +171,8 @@ def _entry_commands(commands: Any) -> None:
     help_text = "the server's address; not needed for a NAME listed by `amberlight catalog`"
     add.add_argument("url", metavar="URL", nargs="?", help=help_text)
     add.add_argument("--issuer", metavar="URL", help="authorization server whose metadata names its endpoints")
+    help_text = "where the server's metadata is, if it isn't found where the standard says"
+    add.add_argument("--metadata-url", metavar="URL", help=help_text)
     add.add_argument("--authorization-endpoint", metavar="URL", help="where the browser signs in")
     add.add_argument("--token-endpoint", metavar="URL", help="where tokens are refreshed")
     add.add_argument("--revocation-endpoint", metavar="URL", help="where a login is revoked when it is removed")
@@ -178,7 +180,7 @@ def _entry_commands(commands: Any) -> None:
     help_text = "ask for the OAuth client's secret, or read it from a pipe, and store it in the keyring"
     add.add_argument("--client-secret", action="store_true", help=help_text)
     add.add_argument("--scope", metavar="SCOPE", action="append", help="scope to ask for; can be repeated")
-    add.add_argument("--resource", metavar="URI", help="audience of the tokens (RFC 8707)")
+    add.add_argument("--resource", metavar="URI", help='audience of the tokens (RFC 8707); "" sends none')
     add.add_argument(
         "--redirect-port", metavar="PORT", type=port, help="fixed port of the redirect, if the server requires one"
     )

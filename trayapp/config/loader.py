@@ -28,6 +28,10 @@ MAX_BYTES = 1 << 20  # of a file; a thousand workloads need a quarter of that
 KEY_PARTS_MAX = 8  # of a dotted key; ours have three
 MISTAKES_MAX = 50  # are reported; nobody reads more, and a hint for each takes time
 SHOWN_MAX = 80  # characters of a key in a message
+UNCHECKED_METADATA = (
+    "workload {}: whose document metadata_url is isn't checked. Use it only if you trust its operator, and set issuer "
+    "as well if the document names one"
+)
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
 
 
@@ -313,6 +317,9 @@ def _spec(gathered: _Gathered, name: str, keys: _Section, policy: Policy) -> Spe
     for sentence in _incomplete(values):
         if not any(m.key.startswith(f"workloads.{name}.") for m in gathered.mistakes):  # don't report one mistake twice
             gathered.add(Mistake(file, line, f"workloads.{name}", sentence))
+    if "metadata_url" in values and "issuer" not in values:
+        gathered.warnings.append(UNCHECKED_METADATA.format(name))
+    values["omit_resource"] = values.get("resource") == ""
     return Spec(name=name, url=values.pop("url", ""), **values, policy=replace(policy, **_policy_values(keys)))
 
 
@@ -322,7 +329,7 @@ def _incomplete(values: Mapping[str, Any]) -> list[str]:
         sentences.append('url is missing: write url = "https://…", the address that the login opens')
     endpoints = [key for key in ("authorization_endpoint", "token_endpoint") if key in values]
     by_device = {"token_endpoint", "device_authorization_endpoint"} <= values.keys()
-    if "issuer" not in values and len(endpoints) == 1 and not by_device:
+    if not {"issuer", "metadata_url"} & values.keys() and len(endpoints) == 1 and not by_device:
         other = "token_endpoint" if endpoints[0] == "authorization_endpoint" else "authorization_endpoint"
         sentences.append(f"{other} is missing: {endpoints[0]} is of no use without it, unless an issuer is named")
     if "issuer" not in values and len(endpoints) == 2 and "client_id" not in values:

@@ -178,10 +178,11 @@ def issuer(value: object) -> str:
 
 
 def resource(value: object) -> str:
-    """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own."""
+    """An absolute URI without fragment (RFC 8707 section 2); any scheme, because some servers use their own. Empty: none
+    is sent."""
     address = _typed(value, str, "an address in quotes")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
-        raise ValueError("must be an absolute address without blanks and without # (RFC 8707)")
+    if address and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x22\x24-\x7e]+", address):
+        raise ValueError('must be an absolute address without blanks and without # (RFC 8707), or "" to send none')
     return address
 
 
@@ -244,6 +245,11 @@ _APP = (
 _WORKLOAD = (
     Setting("url", url, "the address that the login opens (required)"),
     Setting("issuer", issuer, "authorization server whose metadata names the endpoints; else the url is asked"),
+    Setting(
+        "metadata_url",
+        url,
+        "where its metadata is, if it isn't found; unless issuer is set too, whose it is isn't checked",
+    ),
     Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
     Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
     Setting("revocation_endpoint", url, "where a login is revoked when it is removed (RFC 7009)"),
@@ -251,7 +257,7 @@ _WORKLOAD = (
     Setting("flow", flow, "how to sign in: browser, or device (a code to type on any machine)", "browser"),
     Setting("client_id", text, "the client's name at the authorization server; else one is registered"),
     Setting("scopes", scopes, "what to ask for at sign-in; without an issuer it is what the url names", ()),
-    Setting("resource", resource, "audience of the tokens (RFC 8707)"),
+    Setting("resource", resource, 'audience of the tokens (RFC 8707), else what the url names; "": none is sent'),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
     Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),

@@ -213,7 +213,7 @@ def _made_for_another_identity(spec: Spec, login: Login) -> bool:
     if any(wanted and had and wanted != had for wanted, had in pairs):
         return True
     # With only a URL configured, the login belongs to what that URL named: it must not follow to another URL.
-    if spec.issuer or spec.token_endpoint or spec.resource:
+    if spec.issuer or spec.metadata_url or spec.token_endpoint or spec.resource or spec.omit_resource:
         return False
     if login.resource:
         return not covers(login.resource, spec.url)

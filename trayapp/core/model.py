@@ -176,14 +176,15 @@ class Spec:
     require_key: bool = True  # clients must send the workload's local key to the proxy
     allowed_origins: tuple[str, ...] = ()  # foreign web origins that may use the proxy
     mcp: str = "auto"  # whether MCP clients are kept connected: auto (those that look like one), on (all), off
+    metadata_url: str = ""  # where the authorization server's metadata is, if not where the standard says
+    omit_resource: bool = False  # send no `resource`, not even the one that the url names
     policy: Policy = field(default=Policy(), repr=False)
     needs: Needs | None = None  # of one sign-in, never configured: what to ask for as well
 
     def identity(self) -> tuple[str, ...]:
         """What a login is bound to. If it changes, a person must agree before any token is sent (SECURITY.md 21)."""
-        server = self.issuer or (
-            "" if self.token_endpoint else self.url
-        )  # with neither, the server is found from the URL
+        # Without any of these, the server is found from the URL.
+        server = self.issuer or self.metadata_url or ("" if self.token_endpoint else self.url)
         return (server, self.authorization_endpoint, self.token_endpoint, self.client_id)
 
 

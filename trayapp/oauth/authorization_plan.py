@@ -86,16 +86,19 @@ class Planner:
             )
         discovered = await discover(spec.url, self._wire, limit=self._limit)
         record = await self.clients.load(spec.name)
+        if isinstance(discovered, Problem) and spec.metadata_url and discovered.kind in SERVER_PROBLEMS:
+            discovered = DiscoveredServer(())  # a person has said where its authorization server is
         if isinstance(discovered, Problem):
             if record.discovered is None or record.url != spec.url or discovered.kind in SERVER_PROBLEMS:
                 return discovered
             log.warning("%s: %s The server found earlier is used.", spec.name, discovered.summary)
             discovered = record.discovered
-        endpoints = await self._endpoints(spec, discovered)
+        by_hand = find_endpoints(spec, self._wire, limit=self._limit) if spec.metadata_url else None
+        endpoints = await (by_hand or self._endpoints(spec, discovered))
         if isinstance(endpoints, Problem):
             return endpoints
-        report(f"Found the authorization server {urlsplit(endpoints.issuer).netloc}.")
-        if (record.url, record.discovered) != (spec.url, discovered):
+        report(f"Found the authorization server {urlsplit(endpoints.issuer or endpoints.token).netloc}.")
+        if discovered.issuers and (record.url, record.discovered) != (spec.url, discovered):
             record = await self.clients.load(spec.name)  # a person may have entered a secret in the meantime
             await self.clients.save(spec.name, replace(record, url=spec.url, discovered=discovered))
         return _planned(spec, discovered, endpoints, report)
@@ -263,7 +266,7 @@ def _planned(spec: Spec, discovered: DiscoveredServer, endpoints: Endpoints, rep
     advertised = not configured or "offline_access" in endpoints.scopes
     if advertised and {"openid", "offline_access"} <= set(scopes):
         extras |= CONSENT
-    planned = replace(spec, scopes=scopes, resource=spec.resource or discovered.resource)
+    planned = replace(spec, scopes=scopes, resource="" if spec.omit_resource else spec.resource or discovered.resource)
     return AuthorizationPlan(planned, endpoints, RegisteredClient(spec.client_id), extras)
 
 

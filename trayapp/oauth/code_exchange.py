@@ -9,9 +9,10 @@ from dataclasses import replace
 from trayapp.core.access_only import LIFE_MAX
 from trayapp.core.classify import classify
 from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, Spec
-from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply
+from trayapp.core.outcomes import Ambiguous, NotSent, Refreshed, Refused, Reply, ServerBusy
 from trayapp.core.quirks import no_refresh_help, provider_of
 from trayapp.engine.ports import NewLogin
+from trayapp.oauth.flow import UNKNOWN_RESOURCE
 from trayapp.oauth.idtoken import subject_of
 from trayapp.oauth.metadata import Endpoints
 
@@ -22,6 +23,7 @@ ERROR_TEXTS: Mapping[str, str] = {
     "unauthorized_client": "The server does not let this client sign in like this: check its registration",
     "unsupported_grant_type": "The server does not know this way to sign in",
     "invalid_scope": "The server does not know these scopes: check scopes",
+    "invalid_target": UNKNOWN_RESOURCE,
     "invalid_request": "The server did not understand the request: check client_id, scopes and resource",
     "invalid_token": "The server did not accept the code of this sign-in: please try again",
 }
@@ -57,6 +59,9 @@ def new_login(
             return Problem("exchange", f"{words} ({problem.code}).", problem.http_status, problem.code)
         case NotSent(problem) | Ambiguous(problem):
             return Problem("exchange", problem.summary, problem.http_status, problem.code)
+        case ServerBusy(Problem(code="invalid_target") as problem):  # no verdict on a login, but one on a sign-in
+            words = f"{ERROR_TEXTS[problem.code]} ({problem.code})."
+            return Problem("exchange", words, problem.http_status, problem.code)
         case busy:
             return Problem("exchange", busy.problem.summary, busy.problem.http_status, busy.problem.code)
 

@@ -42,7 +42,6 @@ REFUSAL_TEXTS: Mapping[str, str] = {
     "unauthorized_client": "The server does not let this client sign in by device code",
     "unsupported_grant_type": "The server does not let this client sign in by device code",
     "device_flow_disabled": "The server does not let this client sign in by device code",
-    "invalid_target": "The server does not know this resource: check resource",
     "invalid_grant": "The server did not accept the code of this sign-in: please try again",
     "invalid_token": "The server did not accept the code of this sign-in: please try again",
 }

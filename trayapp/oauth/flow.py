@@ -30,6 +30,7 @@ VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
+UNKNOWN_RESOURCE = 'The server does not know this resource: check resource, or set it to "", which leaves it out'
 # RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: error code → kind of problem, sentence.
 ERRORS: Mapping[str, tuple[str, str]] = {
     "access_denied": ("denied", "You declined, or the server denied access."),
@@ -38,7 +39,7 @@ ERRORS: Mapping[str, tuple[str, str]] = {
     "interaction_required": ("denied", "The server needs something more from you; please try again."),
     "account_selection_required": ("denied", "The server needs you to choose an account; please try again."),
     "invalid_scope": ("request", "The server does not know these scopes: check scopes."),
-    "invalid_target": ("request", "The server does not know this resource: check resource."),
+    "invalid_target": ("request", f"{UNKNOWN_RESOURCE}."),
     "invalid_request": ("request", "The server did not understand the request: check client_id, scopes and resource."),
     "unauthorized_client": ("request", "The server does not let this client sign in like this: check client_id."),
     "unsupported_response_type": ("request", "The server does not offer this way to sign in."),

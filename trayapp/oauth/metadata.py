@@ -57,6 +57,8 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
     )
     if endpoints.token and (endpoints.device if spec.flow == "device" else endpoints.authorization):
         return validated(endpoints, spec.flow)
+    if spec.metadata_url:
+        return await _by_hand(spec, wire, limit)
     if not spec.issuer:
         return metadata_problem(f"{spec.name} needs an issuer, or an authorization_endpoint and a token_endpoint.")
     if reason := url_problem(spec.issuer):
@@ -69,6 +71,25 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
     # A person typed the issuer, so it may be in their private network; a public server still can't name this machine.
     nearest = class_of_host(urlsplit(spec.issuer).hostname or "")
     return read_metadata(spec, document, spec.issuer, nearest_allowed=min(nearest, AddressClass.PRIVATE))
+
+
+async def _by_hand(spec: Spec, wire: Wire, limit: float) -> Endpoints | Problem:
+    """The endpoints in the document whose address a person typed, because it isn't where the standard says or names
+    another issuer. Only a configured issuer is compared with it."""
+    host = urlsplit(spec.metadata_url).hostname or ""
+    if reason := url_problem(spec.metadata_url):
+        return metadata_problem(f"The metadata_url of {spec.name} {reason}.")
+    reply = await fetch_same_origin(Request("GET", spec.metadata_url), wire, limit)
+    if isinstance(reply, Fault):
+        return metadata_problem(problem_of(reply).summary)
+    document = json_object(reply)
+    if document is None:
+        hint = f"HTTP {reply.status}{_portal_hint(spec.metadata_url, reply)}"
+        return metadata_problem(f"{host} has no metadata there ({hint}): check metadata_url.")
+    stated = document.get("issuer")
+    issuer = spec.issuer or (stated if isinstance(stated, str) and not url_problem(stated) else "")
+    own = document if spec.issuer else {**document, "issuer": issuer}
+    return read_metadata(spec, own, issuer, nearest_allowed=min(class_of_host(host), AddressClass.PRIVATE))
 
 
 def well_known(issuer: str) -> Iterator[str]:
@@ -174,7 +195,7 @@ def read_metadata(
 ) -> Endpoints | Problem:
     """The endpoints in a document that must be `issuer`'s own. Without `exact_issuer` one slash at the end makes no
     difference, because the libraries that write resource metadata add or drop one. The document's own spelling counts."""
-    host = urlsplit(issuer).hostname
+    host = urlsplit(issuer or spec.metadata_url).hostname
     stated_issuer = document.get("issuer")
     if stated_issuer != issuer and (
         exact_issuer or not isinstance(stated_issuer, str) or not same_address(stated_issuer, issuer)
@@ -184,9 +205,9 @@ def read_metadata(
             if isinstance(stated_issuer, str) and len(stated_issuer) <= 80 and not url_problem(stated_issuer)
             else ""
         )
-        return metadata_problem(
-            f"The server at {host} says that it is another issuer than the one {_issuer_origin(spec)}{hint}."
-        )
+        words = f"The server at {host} says that it is another issuer than the one {_issuer_origin(spec)}{hint}."
+        help_ = " If its operator confirms that, set metadata_url."
+        return metadata_problem(words + help_ if len(words + help_) <= 200 else words)
     methods = document.get("code_challenge_methods_supported")
     without_s256 = methods is not None and not (isinstance(methods, list) and "S256" in methods)
     if without_s256 and spec.flow != "device":  # the device flow has no PKCE
