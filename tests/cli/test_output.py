@@ -231,3 +231,41 @@ def test_styles() -> None:
     assert not Style.of(Terminal(), {"NO_COLOR": "1"}).colours
     assert not Style.of(Terminal(), {"TERM": "dumb"}).colours
     assert Style() == Style.of(io.StringIO(), {})
+
+
+def test_what_a_login_lacks_is_in_the_list() -> None:
+    """Green, with the words: what a request needed, and that there is no refresh token. Times are those of this machine."""
+
+    rows = [
+        row("year", "running", renewable=False, login_ends_at="2027-01-10T12:00:00.000Z"),
+        row("endless", "running", renewable=False),
+        row("far", "running", renewable=False, login_ends_at="9999-12-31T23:59:59.000Z"),
+        row("over", "unauthenticated", "ended", renewable=False, login_ends_at="2025-01-10T12:00:00.000Z"),
+        row("scope", "running", "permission_needed", missing_scopes=["write", "admin\x1b[31m"]),
+        row("factor", "running", "stronger_sign_in"),
+    ]
+    text = table(rows, Style(glyphs=True, colours=True), NOW)
+    signs = [line.split("\x1b[38;5;")[1].split()[0] for line in text.splitlines()[1:]]
+
+    assert ["35m✔", "35m✔", "35m✔", "160m⚠", "35m✔", "35m✔"] == signs
+    for words in (
+        "can't be renewed, ends on 2027-01-10",
+        "can't be renewed, no known end",
+        "can't be renewed",
+        "needs sign-in",
+        "needs additional permission: write, admin",
+        "needs a stronger sign-in",
+    ):
+        assert words in text
+    assert "\x1b[31m" not in text
+
+
+def test_the_status_of_a_login_that_cannot_be_renewed() -> None:
+    """When it ends, and the app's own sentence."""
+
+    shown = row("year", "running", renewable=False, login_ends_at="2026-01-04T03:05:00.000Z")
+    text = status_lines({**shown, "status_context": "It ends."}, Style(), NOW, verbose=False)
+
+    assert "Login ends:" in text
+    assert "(in 2 d)" in text
+    assert "It ends." in text

@@ -316,3 +316,30 @@ def test_an_address_as_terminals_shells_and_mails_paste_it(line: str) -> None:
     """What they put around it is taken off."""
 
     assert "http://127.0.0.1:1/c?code=a&state=b" == tidy(line)
+
+
+def test_the_scopes_are_shown_before_the_browser_opens(app: FakeApp, capsys: Capture) -> None:
+    """What the app will ask for, with what is new, and only then is the sign-in begun."""
+
+    told: list[str] = []
+
+    def begin(body: Any) -> tuple[int, Any]:
+        told.append(capsys.readouterr().out)
+        return PAGE
+
+    app.replies[BEGIN] = begin
+    lacking = good(reauthorize_scopes=["read", "write"], missing_scopes=["write"], last_refreshed_at="a")
+    app.replies[STATUS] = [lacking, lacking, good(last_refreshed_at="b")]
+
+    assert 0 == main(["reauthorize", "github"])
+    assert ["Asks for: read, write (new)\n"] == told
+
+
+def test_a_login_without_a_refresh_token_is_said_so(app: FakeApp, capsys: Capture) -> None:
+    """Right after the sign-in, in the app's own words."""
+
+    status, kept = good(last_refreshed_at="b", renewable=False)
+    app.replies[STATUS] = [out(), out(), (status, {**kept, "status_context": "Its login can't be renewed."})]
+
+    assert 0 == main(["reauthorize", "github"])
+    assert capsys.readouterr().out.endswith("github is signed in.\nIts login can't be renewed.\n")

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from trayapp.core.presentation import Colour, Glyph
-from trayapp.core.sentences import SHORT_STATE
+from trayapp.core.sentences import SHORT_STATE, beyond_login
 from trayapp.core.snapshot import Detail, Status
 from trayapp.core.view import AMBER, BLUE, StatusStyle, style_of
 
@@ -38,6 +38,8 @@ COLOURS: Mapping[Colour, int] = {
     Colour.GREY: 245,
 }
 _SHORT: Mapping[str, str] = {detail.value: words for detail, words in SHORT_STATE.items()}
+BEYOND_LOGIN = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)  # the login is good
+UNTROUBLED = (Detail.OK, Detail.STARTING, Detail.REFRESH_DELAYED, *BEYOND_LOGIN, None)
 COLUMNS = ("NAME", "STATUS", "DETAIL", "NEXT", "URL", "SINCE")
 EMPTY = "No workloads yet. Begin with amberlight setup, or add one: amberlight add NAME URL"
 HIDDEN = "Not shown: {} paused. See: amberlight list --all"
@@ -144,7 +146,7 @@ def row_style(row: Json, now: float) -> StatusStyle:
     status, auth = str(row.get("status")), auth_of(row)
     if status == Status.UNAUTHENTICATED and (auth.get("signing_in") or auth.get("detail") == Detail.NEVER_SIGNED_IN):
         return BLUE
-    untroubled = auth.get("detail") in (Detail.OK, Detail.STARTING, Detail.REFRESH_DELAYED, None)
+    untroubled = auth.get("detail") in UNTROUBLED
     expires = parse_time(auth.get("token_expires_at"))
     usable = expires is not None and expires > now
     if status in (Status.RUNNING, Status.STARTING) and not untroubled and not usable:
@@ -152,12 +154,36 @@ def row_style(row: Json, now: float) -> StatusStyle:
     return style_of(status)
 
 
-def detail_text(row: Json) -> str:
+def detail_text(row: Json, now: float) -> str:
     """The detail in a few words; "" where the status says it all."""
     auth = auth_of(row)
     detail = auth.get("detail")
     words = "" if detail == Detail.OK or detail == row.get("status") else _SHORT.get(str(detail), clean(detail))
+    if detail in BEYOND_LOGIN:
+        words = beyond_login(Detail(str(detail)), scopes_of(auth, "missing_scopes"))
+    if detail == Detail.OK and auth.get("renewable") is False:
+        words = renewal_text(auth, now)
     return ", ".join(w for w in (words, "signing in" if auth.get("signing_in") else "") if w)
+
+
+def scopes_of(auth: Json, key: str) -> tuple[str, ...]:
+    """Scopes in an `auth` object."""
+    return tuple(clean(scope) for scope in _list(auth.get(key)))
+
+
+def renewal_text(auth: Json, now: float) -> str:
+    """What there is to know of a login without a refresh token; "" of any other."""
+    if auth.get("renewable") is not False:
+        return ""
+    ends = parse_time(auth.get("login_ends_at"))
+    if ends is None:
+        return "can't be renewed, no known end"
+    try:
+        day = datetime.fromtimestamp(ends).astimezone().strftime("%Y-%m-%d")
+    except (OverflowError, OSError, ValueError):
+        return "can't be renewed"
+    verb = "ends" if ends > now else "ended"
+    return f"can't be renewed, {verb} on {day}"
 
 
 def table(rows: Sequence[Json], style: Style, now: float) -> str:
@@ -180,7 +206,7 @@ def _cells(row: Json, each: StatusStyle, style: Style, now: float) -> tuple[str,
     status = clean(row.get("status"))
     shown = f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status
     next_at, since = time_until(auth.get("next_attempt_at"), now), time_since(auth.get("since"), now)
-    return clean(row.get("name")), shown, detail_text(row), next_at, clean(row.get("url")), since
+    return clean(row.get("name")), shown, detail_text(row, now), next_at, clean(row.get("url")), since
 
 
 def _fit(text: str, width: int) -> str:
@@ -192,7 +218,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
     each, auth = row_style(row, now), auth_of(row)
     status = clean(row.get("status"))
     shown = style.paint(f"{GLYPHS[each.glyph]} {status}" if style.glyphs else status, each.colour)
-    fields = [("Name", clean(row.get("name"))), ("Status", shown), ("Detail", detail_text(row))]
+    fields = [("Name", clean(row.get("name"))), ("Status", shown), ("Detail", detail_text(row, now))]
     fields += [
         ("Health", clean(row.get("health"))),
         ("URL", clean(row.get("url"))),
@@ -200,6 +226,7 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("Since", _with_relative(auth.get("since"), time_since(auth.get("since"), now))),
         ("Redirected", f"token requests go to {moved}" if (moved := clean(auth.get("redirected_to"))) else ""),
         ("Token ends", _with_relative(auth.get("token_expires_at"), time_until(auth.get("token_expires_at"), now))),
+        ("Login ends", _with_relative(auth.get("login_ends_at"), time_until(auth.get("login_ends_at"), now))),
         ("Next attempt", _with_relative(auth.get("next_attempt_at"), time_until(auth.get("next_attempt_at"), now))),
         ("Last error", error_text(auth.get("last_error"))),
         ("Note", clean(row.get("status_context"))),

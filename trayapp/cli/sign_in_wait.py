@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, INTERRUPTED, NEEDS_SIGN_IN, OK
-from trayapp.cli.output import auth_of, clean, duration_text, parse_time, print_error, print_line
+from trayapp.cli.output import auth_of, clean, duration_text, parse_time, print_error, print_line, scopes_of
 from trayapp.cli.pasted_lines import PastedLines
 
 BROWSER_LIMIT = 300.0  # s; as long as the app itself waits for the browser
@@ -59,6 +59,10 @@ def sign_in(
     """
     row = client.status(name)
     began_here = not auth_of(row).get("signing_in")
+    if not accept and (asked := scopes_of(auth_of(row), "reauthorize_scopes")):
+        new = set(scopes_of(auth_of(row), "missing_scopes"))  # shown before the browser opens
+        print_line(f"Asks for: {', '.join(f'{scope} (new)' if scope in new else scope for scope in asked)}")
+        sys.stdout.flush()
     try:
         return _begin_and_wait(client, name, _refreshed(row), browser=browser, accept=accept, flow=flow, typed=typed)
     except KeyboardInterrupt:
@@ -188,6 +192,8 @@ def _wait(
                 print_error(f"amberlight: couldn't open a browser. Open the address above to sign in to {name}.")
         elif _refreshed(row) != renewed:
             print_line(f"{name} is signed in.")
+            if auth_of(row).get("renewable") is False:
+                print_line(clean(row.get("status_context")))
             if warning := _summary(row, "sign_in_warning"):
                 print_error(f"amberlight: {warning}")
             return OK
