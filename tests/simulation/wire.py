@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
 import ssl
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+import trayapp.oauth.wire
 from tests.simulation import losses
 from tests.simulation.planned import PlannedEvent
 from tests.simulation.servers import AuthServer, portal, trouble
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 REQUEST_IS_OUT = "the request is out"  # the point after which a token may be spent
+for _pure in ("url_problem", "class_of_host", "is_loopback"):  # they are asked about few addresses, thousands of times
+    setattr(trayapp.oauth.wire, _pure, functools.lru_cache(256)(getattr(trayapp.oauth.wire, _pure)))
+
 NEVER = 3600.0  # s; longer than any attempt
 SYN_AGAIN = (1.0, 2.0, 4.0)  # s between the packets that open a connection (RFC 6298)
 ANSWER_AGAIN = (0.3, 0.6, 1.2, 2.4, 4.8, 9.6, 19.2)  # s between the packets of an answer that isn't acknowledged
