@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -182,6 +183,51 @@ def test_lookalikes_are_no_verdicts(reply: Answer) -> None:
     """An error code in a web page, in a nested object or with another status ends no login."""
 
     assert isinstance(classify(reply), ServerBusy)
+
+
+@pytest.mark.parametrize("code", sorted(VERDICTS))
+def test_a_proven_200_is_a_verdict_like_a_400(code: str) -> None:
+    """Some servers answer everything with 200; nobody on the way can have said it (core/outcomes.py, `verified`)."""
+
+    for reply in (answer(200, {"error": code}), answer(200, f"error={code}".encode(), FORM)):
+        assert isinstance(classify(reply), ServerBusy)
+        outcome = classify(replace(reply, verified=True))
+        assert isinstance(outcome, Refused)
+        assert code == outcome.problem.code
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(200, {"error": "access_denied"}),
+        answer(200, b"error=invalid_grant", HTML),
+        answer(200, {"error": {"code": "invalid_grant"}}),
+        answer(201, {"error": "invalid_grant"}),
+        answer(204, {"error": "invalid_grant"}),
+        answer(404, {"error": "invalid_grant"}),
+        answer(500, {"error": "invalid_grant"}),
+        answer(302, {"error": "invalid_grant"}),
+    ],
+)
+def test_nothing_else_becomes_a_verdict_by_being_proven(reply: Answer) -> None:
+    """Only the codes of row 6, in JSON or a form, in a plain 200."""
+
+    assert isinstance(classify(replace(reply, verified=True)), ServerBusy)
+
+
+def test_a_token_beside_an_error_is_a_token() -> None:
+    """Row 3 comes first, proven or not."""
+
+    reply = replace(answer(200, {"error": "invalid_grant", "access_token": "at-1"}), verified=True)
+    assert isinstance(classify(reply), Refreshed)
+
+
+def test_a_proven_redirect_is_said_to_be_the_servers() -> None:
+    """A captive portal has no certificate for that name."""
+
+    outcome = classify(replace(answer(302, b"", ""), verified=True))
+    assert isinstance(outcome, ServerBusy)
+    assert "has its endpoint moved?" in outcome.problem.summary
 
 
 # --- rows 7 and 8 ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from trayapp.core.quirks import (
     extra_authorization_parameters,
     no_refresh_help,
     refresh_resource,
+    refresh_scope,
     scope_parameter,
+    secret_in_body,
 )
 from trayapp.core.retry import plan
 
@@ -113,6 +115,58 @@ def test_one_scope_in_two_forms_is_the_same(endpoint: str, old: str, new: str, s
     """Entra answers in the form that it was asked in, so a refresh may change the form of a login's scopes."""
 
     assert same is (comparable_scopes(endpoint, old, GUID) == comparable_scopes(endpoint, new, GUID))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "granted", "named"),
+    [
+        (ENTRA, f"api://{GUID}/read", f"{GUID}/read offline_access"),
+        (ENTRA, f"{GUID}/read offline_access", f"{GUID}/read offline_access"),
+        (ENTRA, f"openid api://{GUID}/read User.Read", f"openid {GUID}/read offline_access"),  # one resource at a time
+        (ENTRA, f"api://corp.example/{GUID}/tab", f"{GUID}/tab offline_access"),
+        (ENTRA, "api://notes/read", "api://notes/read offline_access"),  # nothing says which GUID that is
+        (ENTRA, "https://graph.microsoft.com/a b", "https://graph.microsoft.com/a b offline_access"),
+        (ENTRA, "openid", "openid offline_access"),
+        (ENTRA, "", ""),
+        (ENTRA_V1, f"api://{GUID}/read", ""),
+        ("https://tracker.example/hub/api/rest/oauth2/token", "Hub YouTrack", "Hub YouTrack"),
+        (GOOGLE, "openid email", ""),
+        (PLAIN, "a b", ""),
+    ],
+)
+def test_a_refresh_names_scopes_only_where_it_must(endpoint: str, granted: str, named: str) -> None:
+    """Everywhere else the server knows what it granted (RFC 6749 section 6)."""
+
+    assert named == refresh_scope(endpoint, granted, GUID)
+
+
+def test_a_client_that_is_no_guid_is_put_into_no_scope() -> None:
+    """Only Entra's own client ids name an app."""
+
+    assert "api://corp.example/c/tab offline_access" == refresh_scope(ENTRA, "api://corp.example/c/tab", "c")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "resource", "named"),
+    [
+        (ENTRA_V1, f"api://{GUID}", GUID),
+        (ENTRA_V1, f"api://{GUID}/", GUID),
+        (ENTRA_V1, "api://notes", "api://notes"),
+        (ENTRA_V1, "https://api.example/", "https://api.example/"),
+    ],
+)
+def test_entra_v1_names_the_app_by_guid_too(endpoint: str, resource: str, named: str) -> None:
+    """v1 has no scopes; there it's the resource."""
+
+    assert named == refresh_resource(endpoint, resource, GUID)
+
+
+def test_where_a_client_secret_goes() -> None:
+    """Into the body only where the provider takes it nowhere else."""
+
+    assert secret_in_body("https://api.hubapi.com/oauth/v1/token")
+    assert not secret_in_body(GITHUB)
+    assert not secret_in_body(PLAIN)
 
 
 def test_the_resource_of_a_refresh_stays_what_it_was_elsewhere() -> None:
