@@ -70,7 +70,7 @@ def linear() -> WorkloadView:
 
 def every_state() -> list[WorkloadView]:
     """One workload for every detail, in its most common status."""
-    red = {Detail.REFUSED, Detail.LOST_ROTATION, Detail.CEILING, Detail.NEVER_SIGNED_IN}
+    red = {Detail.REFUSED, Detail.LOST_ROTATION, Detail.ENDED, Detail.CEILING, Detail.NEVER_SIGNED_IN}
     status = {
         **dict.fromkeys(red, Status.UNAUTHENTICATED),
         Detail.CONFIG_ERROR: Status.ERROR,
@@ -81,6 +81,8 @@ def every_state() -> list[WorkloadView]:
         Detail.OK: Status.RUNNING,
         Detail.NOT_STORED: Status.RUNNING,
         Detail.REFRESH_DELAYED: Status.RUNNING,
+        Detail.PERMISSION_NEEDED: Status.RUNNING,
+        Detail.STRONGER_SIGN_IN: Status.RUNNING,
     }
     views = [
         workload_view(

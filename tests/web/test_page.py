@@ -137,6 +137,34 @@ def test_every_state_has_words_and_a_shape(window: Window, show: Open) -> None:
     assert {"#mark-tick", "#mark-retry", "#mark-warning", "#mark-cross", "#mark-open", "#mark-square"} <= shapes
 
 
+def test_a_login_that_lacks_something_says_so(window: Window, show: Open) -> None:
+    """Green, with its end or the missing scope; the one button that helps is at hand."""
+
+    show(
+        workload_view("year", renewable=False, login_ends_at=time.time() + 100 * 86400),
+        workload_view("endless", renewable=False),
+        workload_view("soon", renewable=False, login_ends_at=time.time() + 3600),
+        workload_view(
+            "scope",
+            Status.RUNNING,
+            Detail.PERMISSION_NEEDED,
+            "Needs additional permission: write. Reauthorize asks for it; everything else keeps working.",
+            missing_scopes=("write",),
+            reauthorize_scopes=("read", "write"),
+        ),
+    )
+
+    cards = {name: window.card(name).text for name in window.order()}
+    assert "Can't be renewed; ends on " in cards["year"]
+    assert "Reauthorize before then" not in cards["year"]
+    assert "Can't be renewed; no known end." in cards["endless"]
+    assert "Reauthorize before then to stay signed in." in cards["soon"]
+    assert "Needs additional permission: write." in cards["scope"]
+    assert "Reauthorize asks for: read, write." in cards["scope"]
+    assert ["Reauthorize"] == [each.text for each in window.find("#workload-scope button.primary")]
+    assert "All 4 signed in" == window.text("#summary")
+
+
 def test_a_change_is_seen_and_said(window: Window, show: Open) -> None:
     """An event changes its card, its place, the summary and the icon, and is said politely, all without a reload."""
 

@@ -7,11 +7,11 @@ import { fromRow, SPAN } from "./history.js";
 import { show } from "./marks.js";
 import { draw, drawHours, KIND_WORDS, outline, segments } from "./timeline.js";
 import { ago, clock, countdown, instant, length } from "./times.js";
-import { badge, codes, rank, RANKS, signInLabel, wrong, wrongLabel } from "./words.js";
+import { badge, codes, rank, RANKS, renewal, signInLabel, wrong, wrongLabel } from "./words.js";
 
 const READING = 8000; // ms
 const TOLD = 60; // rows of the history list; enough for a day on one bad network
-const CONSENT = new Set(["different_account", "different_server", "scope_lost"]); // a person may agree to these
+const CONSENT = new Set(["different_account", "different_server", "scope_lost", "not_renewable"]); // a person may agree to these
 const template = document.getElementById("card");
 const signingTemplate = document.getElementById("signing");
 
@@ -78,6 +78,7 @@ export class Card {
     this.error(row);
     // What couldn't be checked about the current login; irrelevant to a person who has to sign in anyway.
     this.fact("signedIn", row.status === "unauthenticated" ? "" : (row.auth.sign_in_warning?.summary ?? ""));
+    this.fact("renewal", renewal(row, now));
     const held = this.node.contains(document.activeElement) ? document.activeElement : null;
     this.buttons(row, found);
     this.signing(row);
@@ -111,7 +112,8 @@ export class Card {
     reauthorize.classList.toggle("primary", row.action === "reauthorize");
     retry.classList.toggle("primary", row.action === "retry");
     const may = row.auth.detail !== "config_error" && found !== "ending" && !stopped;
-    const calm = found === "running"; // these two are rarely needed while all is well, so they move below the history
+    // These two are rarely needed while all is well, so they move below the history.
+    const calm = found === "running" && row.action !== "reauthorize";
     seen(reauthorize, may && !calm);
     seen(retry, !stopped && found !== "ending" && found !== "never" && !calm);
     seen(this.ref.again, calm);

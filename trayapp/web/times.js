@@ -4,6 +4,7 @@ const FORMATS = {
   clock: { hour: "2-digit", minute: "2-digit" },
   day: { weekday: "short", hour: "2-digit", minute: "2-digit" },
   date: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
+  year: { day: "numeric", month: "short", year: "numeric" },
   full: { dateStyle: "full", timeStyle: "long" },
 };
 
@@ -54,6 +55,11 @@ export function clock(at, now) {
   if (written.size > 5000) written.clear();
   written.set(minute, text);
   return text;
+}
+
+// "4 Mar 2027".
+export function date(at) {
+  return formats.year.format(at);
 }
 
 export function full(at) {

@@ -3,6 +3,8 @@
 // A card has separate rows for problem, time and remedy, so its sentences are shorter than the menu's; names and ranking
 // of the states follow the menu. Nothing here touches the DOM. An unknown detail is shown in the app's own words.
 
+import { date, HOUR, instant } from "./times.js";
+
 // The problem, by detail; null means the app's own sentence (`status_context`). What to do is the app's `help`.
 export const WRONG = {
   not_stored: "The newest login could not be saved in the keyring and is held in memory only.",
@@ -13,6 +15,7 @@ export const WRONG = {
   upstream_rejects: "The service rejects even fresh tokens.",
   refused: "The server ended this login.",
   lost_rotation: "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
+  ended: "Its login couldn't be renewed, and its time is over.",
   ceiling: "Its token could not be renewed for a long time. The login is kept.",
   never_signed_in: "Nobody has signed in here yet.",
   paused: "Paused by you. Programs get no token.",
@@ -24,6 +27,8 @@ export const WRONG = {
   retrying: "Its token cannot be renewed right now.",
   refresh_delayed: "It works, but its token could not be renewed yet.",
   starting: "Starting with the saved login.",
+  permission_needed: null,
+  stronger_sign_in: null,
   ok: "",
 };
 
@@ -54,6 +59,8 @@ const BY_STATUS = {
   stopping: "ending",
   removing: "ending",
 };
+
+const BEYOND_LOGIN = new Set(["permission_needed", "stronger_sign_in"]); // the login is good, and a request needed more
 
 const AMBER_BADGES = {
   keyring_locked: "Keyring locked",
@@ -90,7 +97,17 @@ export function wrong(row) {
 
 // The label of that sentence: not every state is a problem.
 export function wrongLabel(row) {
+  if (BEYOND_LOGIN.has(row.auth.detail)) return "State";
   return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
+}
+
+// What there is to know of a login without a refresh token; empty for any other. A red state says it in its own words.
+export function renewal({ status, auth }, now) {
+  if (auth.renewable !== false || status === "unauthenticated") return "";
+  const end = instant(auth.login_ends_at);
+  if (!Number.isFinite(end)) return "Can't be renewed; no known end.";
+  const what = `Can't be renewed; ends on ${date(end)}.`;
+  return end - now < 24 * HOUR ? `${what} Reauthorize before then to stay signed in.` : what;
 }
 
 export function signInLabel(row) {
