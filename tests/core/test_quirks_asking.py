@@ -15,6 +15,7 @@ from trayapp.core.quirks import (
     comparable_scopes,
     extra_authorization_parameters,
     no_refresh_help,
+    own_scope,
     refresh_resource,
     refresh_scope,
     scope_parameter,
@@ -144,6 +145,25 @@ def test_a_client_that_is_no_guid_is_put_into_no_scope() -> None:
     """Only Entra's own client ids name an app."""
 
     assert "api://corp.example/c/tab offline_access" == refresh_scope(ENTRA, "api://corp.example/c/tab", "c")
+
+
+SELF = b'{"error":"invalid_request","error_description":"AADSTS90009: requesting a token for itself."}'
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "scope", "client", "answer", "own"),
+    [
+        (ENTRA, "api://notes/read offline_access", GUID, SELF, f"{GUID}/read offline_access"),
+        (ENTRA, f"{GUID}/read offline_access", GUID, SELF, ""),  # that was it
+        (ENTRA, "api://notes/read", "no-guid", SELF, ""),
+        (ENTRA, "api://notes/read", GUID, b'{"error":"invalid_request"}', ""),
+        (PLAIN, "api://notes/read", GUID, SELF, ""),
+    ],
+)
+def test_an_entra_app_that_asks_for_itself(endpoint: str, scope: str, client: str, answer: bytes, own: str) -> None:
+    """Only where Entra says so, and only if that is another scope than the one that was refused."""
+
+    assert own == own_scope(endpoint, scope, client, answer)
 
 
 @pytest.mark.parametrize(

@@ -258,29 +258,59 @@ async def test_entra_v2_is_told_the_granted_scopes_by_guid(
     assert "resource" not in form
 
 
-async def test_an_app_that_is_client_and_api_in_one_is_refreshed(authority: trustme.CA) -> None:
-    """Without a scope, or with its address in one, Entra answers AADSTS90009; by its GUID it gives the token."""
+REFUSED = grant("AADSTS90009: Application is requesting a token for itself.", "invalid_request", error_codes=[90009])
 
-    refused = grant("AADSTS90009: Application is requesting a token for itself.", "invalid_request")
-    seen: list[dict[str, str]] = []
+
+async def at_entra(
+    authority: trustme.CA, granted: str, accepted: str, limit: float = AMPLE
+) -> tuple[Outcome, list[str]]:
+    """A refresh at an Entra that gives a token for the scope `accepted` and refuses all others; the scopes it was asked for."""
+    asked: list[str] = []
 
     async def entra(reader: Any, writer: Any, received: Received) -> None:
         request = await received.request(reader)
-        form = dict(parse_qsl(request.partition(b"\r\n\r\n")[2].decode()))
-        seen.append(form)
-        good = "scope" in form and "api://" not in form["scope"]
-        body = FRESH if good else Case("", 400, refused, "", "", real=True).content()
+        asked.append(dict(parse_qsl(request.partition(b"\r\n\r\n")[2].decode())).get("scope", ""))
+        good = asked[-1] == accepted
+        body = FRESH if good else Case("", 400, REFUSED, "", "", real=True).content()
         writer.write(http_response("200 OK" if good else "400 Bad Request", body))
         await writer.drain()
 
-    case = CASES["entra"]
     async with raw_server(entra, server_side(authority, "login.microsoftonline.com")) as server:
-        made = login(case, server.port)
-        reply = await HttpTokens(trusting(authority)).refresh(made, limit=AMPLE, connect=AMPLE)
+        made = login(CASES["entra"], server.port, scope=granted)
+        reply = await HttpTokens(trusting(authority)).refresh(made, limit=limit, connect=AMPLE)
+    return classify(reply, "entra"), asked
 
-    assert isinstance(reply, Answer)
-    assert isinstance(classify(reply, "entra"), Refreshed)
-    assert [f"{GUID}/access_as_user offline_access"] == [form["scope"] for form in seen]
+
+async def test_an_app_that_is_client_and_api_in_one_is_refreshed(authority: trustme.CA) -> None:
+    """Without a scope, or with its address in one, Entra answers AADSTS90009; by its GUID it gives the token."""
+
+    own = f"{GUID}/access_as_user offline_access"
+    outcome, asked = await at_entra(authority, f"api://{GUID}/access_as_user", own)
+
+    assert isinstance(outcome, Refreshed)
+    assert [own] == asked
+
+
+@pytest.mark.parametrize("address", ["api://notes", "https://corp.example/notes"])
+async def test_an_app_that_asks_for_itself_by_a_name_says_its_guid(address: str, authority: trustme.CA) -> None:
+    """Nothing tells whose name that is but Entra's own answer."""
+
+    outcome, asked = await at_entra(
+        authority, f"{address}/read {address}/write", f"{GUID}/read {GUID}/write offline_access"
+    )
+
+    assert isinstance(outcome, Refreshed)
+    assert [f"{address}/read {address}/write offline_access", f"{GUID}/read {GUID}/write offline_access"] == asked
+
+
+async def test_entra_is_asked_twice_at_most(authority: trustme.CA) -> None:
+    """If the GUID doesn't help either, the refusal stands, and says what to do."""
+
+    outcome, asked = await at_entra(authority, "api://notes/read", "nothing")
+
+    assert isinstance(outcome, Refused)
+    assert "CLIENT_ID/NAME" in outcome.problem.summary
+    assert 2 == len(asked)
 
 
 @pytest.mark.parametrize(

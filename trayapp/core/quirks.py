@@ -231,6 +231,18 @@ def refresh_scope(token_endpoint: str, granted: str, client_id: str) -> str:
     return row.separator.join((*named, *extra))
 
 
+def own_scope(token_endpoint: str, scope: str, client_id: str, answer: bytes) -> str:
+    """The scope to ask for once more if Entra says that the app asks for itself by a name; empty otherwise.
+
+    Its number decides nothing: the answer is a refusal either way, and one that spends no token.
+    """
+    if provider_of(token_endpoint) != "entra" or b"AADSTS90009" not in answer or not _GUID.fullmatch(client_id):
+        return ""
+    named = (s if s in _LOGIN_SCOPES else f"{client_id}/{s.rpartition('/')[2]}" for s in scope.split())
+    own = " ".join(named)
+    return "" if own == scope else own
+
+
 def comparable_scopes(token_endpoint: str, scope: str, client_id: str) -> frozenset[str]:
     """The scopes of a login in one form, whichever of its forms the server answered with."""
     entra = provider_of(token_endpoint) == "entra"

@@ -7,6 +7,7 @@ endpoint moved within its own folder (`redirects.py`).
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from authlib.oauth2.client import OAuth2Client
 
 from trayapp.core.model import Login, Secret
 from trayapp.core.outcomes import Answer, Fault, Reply
-from trayapp.core.quirks import accepts_resource, refresh_resource, refresh_scope, secret_in_body
+from trayapp.core.quirks import accepts_resource, own_scope, refresh_resource, refresh_scope, secret_in_body
 from trayapp.oauth.address_class import AddressClass
 from trayapp.oauth.redirects import send_with_redirect
 from trayapp.oauth.wire import CONNECT_LIMIT, Request, Wire
@@ -93,8 +94,14 @@ class HttpTokens:
         request = _build(refresh_request, login)
         if isinstance(request, Fault):
             return request
+        clock = asyncio.get_running_loop().time
+        began = clock()
         send = self._wire.send if in_doubt else partial(send_with_redirect, self._wire)
-        return await send(replace(request, repeatable=True), limit=limit, connect=connect)
+        reply = await send(replace(request, repeatable=True), limit=limit, connect=connect)
+        again, left = _asked_for_itself(login, reply), limit - (clock() - began)
+        if again is None or left <= 0:
+            return reply
+        return await send(replace(again, repeatable=True), limit=left, connect=connect)
 
     async def exchange(self, code: CodeGrant, *, limit: float = 30.0, connect: float = CONNECT_LIMIT) -> Reply:
         """Redeem an authorization code (RFC 6749 section 4.1.3 with RFC 7636 section 4.5)."""
@@ -134,10 +141,20 @@ class HttpTokens:
         return isinstance(answer, Answer) and answer.status == 200
 
 
-def refresh_request(login: Login) -> Request:
+def _asked_for_itself(login: Login, reply: Reply) -> Request | None:
+    """The refresh once more, if Entra wants an app that asks for itself to say so by its GUID (AADSTS90009)."""
+    if not isinstance(reply, Answer) or reply.status != 400:
+        return None
+    scope = refresh_scope(login.token_endpoint, login.scope, login.client_id)
+    own = own_scope(login.token_endpoint, scope, login.client_id, reply.body) if scope else ""
+    return refresh_request(login, own) if own else None
+
+
+def refresh_request(login: Login, scope: str = "") -> Request:
     """The request of RFC 6749 section 6. Only servers that need it are told the scope, and never more than was granted."""
     endpoint, client = login.token_endpoint, login.client_id
-    scope, resource = refresh_scope(endpoint, login.scope, client), refresh_resource(endpoint, login.resource, client)
+    scope = scope or refresh_scope(endpoint, login.scope, client)
+    resource = refresh_resource(endpoint, login.resource, client)
     request: Request = _builder(login).refresh_token(
         endpoint,
         refresh_token=login.refresh_token.reveal(),
