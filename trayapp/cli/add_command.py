@@ -71,9 +71,8 @@ def add(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def _configuration_keys(arguments: argparse.Namespace) -> Mapping[str, Any]:
-    keys = ("url", "issuer", "metadata_url", "authorization_endpoint", "token_endpoint", "revocation_endpoint")
-    keys = (*keys, "client_id")
-    found = {key: getattr(arguments, key) for key in keys}
+    servers = ("issuer", "metadata_url", "authorization_endpoint", "token_endpoint", "revocation_endpoint")
+    found = {key: getattr(arguments, key) for key in ("url", *servers, "client_id")}
     found |= {"scopes": arguments.scope, "resource": arguments.resource, "redirect_port": arguments.redirect_port}
     found |= {"device_authorization_endpoint": arguments.device_authorization_endpoint}
     found |= {"flow": "device" if arguments.device else None}
