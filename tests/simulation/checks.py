@@ -247,6 +247,7 @@ class Checks:
         truth.held = family.current
         truth.doubts.clear()
         truth.access_run = -1
+        truth.not_before = 0.0  # what the server asked for concerned the login before
         self._success(truth)
 
     # --- the program's own steps -------------------------------------------------------------------------------------

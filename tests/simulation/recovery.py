@@ -169,7 +169,7 @@ class RecoveryDeadlines:
             self.world.checks.before_bad(name)
             self.good_since[name] = self.world.clocks.t
             if not self._green(name):
-                self._set(name, self.world.clocks.t + TICK)
+                self._set(name, max(self._keyring_until, self.world.clocks.t + TICK))
 
     # --- checking the deadlines ----------------------------------------------------------------------------------------
 

@@ -183,6 +183,7 @@ class SimulatedWorker(Worker):
         self._thread = threading.current_thread()  # so that none is started
         self._queue = self  # type: ignore[assignment]  # only `put` is used by what is inherited
         self.player: asyncio.Task[None] | None = None
+        self.has_work: Callable[[], bool] = lambda: True  # False: what is queued was done with an earlier job
 
     def put(self, waiting: tuple[int, int, Any]) -> None:
         if waiting[2] is None:
@@ -197,7 +198,8 @@ class SimulatedWorker(Worker):
             if job.abandoned:
                 continue
             self._running_since = self._clock()
-            await self._turn()
+            if self.has_work():
+                await self._turn()
             value, error = None, None
             try:
                 value = job.work()
@@ -237,9 +239,10 @@ class Disk:
 class SimulatedJournal(Journal):
     """The real journal on the simulated disk."""
 
-    def __init__(self, disk: Disk, now_wall: Callable[[], float], worker: Worker) -> None:
+    def __init__(self, disk: Disk, now_wall: Callable[[], float], worker: SimulatedWorker) -> None:
         super().__init__(Path("state.db"), now_wall)
         self._worker = worker
+        worker.has_work = lambda: bool(self._jobs)
         self._disk = disk
 
     def _open(self) -> sqlite3.Connection:
