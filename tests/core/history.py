@@ -187,6 +187,7 @@ EVENTS: dict[str, Maker] = {
     ),
     "rejected": _rejected,
     "permission": _permission,
+    "client": lambda p, words: m.ClientRenewed(p.now, words[0] if words else "c", Secret("renewed")),
     "accepted": lambda p, words: m.Accepted(p.now),
     "network": lambda p, words: m.NetworkUp(p.now),
     "wake": lambda p, words: m.Woke(p.now),

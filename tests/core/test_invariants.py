@@ -55,6 +55,7 @@ class World(RuleBasedStateMachine):
         self.gone = False
         self.sends: list[tuple[float, bool]] = []  # at, automatic
         self.tokens = 1
+        self.secrets = 0
         self.serial = 0
 
     # --- the loop between machine and world --------------------------------------------------------------------------
@@ -278,6 +279,19 @@ class World(RuleBasedStateMachine):
         self.feed(m.Rejected(self.now, self.w.access.serial, code))
         self.confirmed = False
 
+    @rule(ours=st.booleans())
+    def the_client_gets_another_secret(self, ours: bool) -> None:
+        before = self.w
+        self.secrets += 1
+        self.feed(m.ClientRenewed(self.now, "c" if ours else "other", Secret(f"s{self.secrets}")))
+        assert before.phase is self.w.phase
+        assert (before.access, before.attempt, before.maybe_spent) == (
+            self.w.access,
+            self.w.attempt,
+            self.w.maybe_spent,
+        )
+        assert ours or before is self.w
+
     @rule(scope=st.sampled_from(["write", "admin"]), stale=st.booleans())
     def the_upstream_wants_more(self, scope: str, stale: bool) -> None:
         before, serial = self.w, self.w.access.serial if self.w.access is not None else 0
@@ -292,7 +306,9 @@ class World(RuleBasedStateMachine):
         self.serial += 1
         self.doubted_at = 0.0
         if renewable:
-            new = replace(login(1, f"N{self.tokens}"), refresh_token=Secret(f"t{self.tokens}"))
+            new = replace(
+                login(1, f"N{self.tokens}"), refresh_token=Secret(f"t{self.tokens}"), client_secret=Secret("s")
+            )
             self.feed(m.SignedIn(self.now, new, access(self.serial, self.now.at)))
         else:
             new = access_only(self.now, life, f"A{self.tokens}")

@@ -6,8 +6,8 @@ It reads no clock and draws no random number: both come with the event. The acti
 `attempts`, `storing` and `requests`, by subject; the rules they implement are RULES.md section 3. They may rely on this:
 
 * `attempt` is set exactly in phase `refreshing`; its steps are probe → sent → storing.
-* A login is replaced only by a newer one: by a rotation of the token that was sent, or by a sign-in. It is dropped only
-  by `Discard` and `Forget`, which only a person requests.
+* A login is replaced only by a newer one: by a rotation of the token that was sent, by a sign-in, or by itself with a
+  renewed client secret. It is dropped only by `Discard` and `Forget`, which only a person requests.
 * `due` is the instant the phase waits for. `deadlines.py` combines it with gate, server and limits, and the engine
   sends `Go` when all of them agree. So there are no timers: nothing is cancelled, only overtaken.
 * What must not interrupt an attempt (pause, removal, shutdown, a changed identity) is noted in `after` and done by
@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from trayapp.core import access_only, attempts, loading, requests, schedule, storing, waiting
 from trayapp.core.messages import (
     Accepted,
+    ClientRenewed,
     Configured,
     Event,
     Finished,
@@ -114,6 +115,7 @@ _EVERYWHERE: Mapping[type[Event], requests.Action] = {
     Shutdown: requests.shutdown,
     Configured: requests.configured,
     Finished: attempts.late,
+    ClientRenewed: nothing,  # told again once the login works: a token in doubt must stay recognisable
     ProbeOk: nothing,  # belongs to an attempt that was overtaken
     HotCall: nothing,  # answered from the view (M15)
     SleepSoon: nothing,  # the gate holds attempts back (M10)
@@ -137,6 +139,7 @@ TABLE: Mapping[Phase, Mapping[type[Event], requests.Action]] = {
     },
     Phase.VALID: {
         **_EVERYWHERE,
+        ClientRenewed: requests.client_renewed,
         Loaded: loading.loaded_late,
         KeyringDown: loading.keyring_down_unsaved,
         KeyringUp: storing.keyring_up,

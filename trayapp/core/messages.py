@@ -17,6 +17,7 @@ from trayapp.core.model import (
     Moment,
     Problem,
     Saved,
+    Secret,
     Spec,
     Trigger,
     Trouble,
@@ -200,6 +201,14 @@ class SignedIn(Event):
     login: Login
     access: AccessToken
     warning: Problem | None = None  # what couldn't be verified about it
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRenewed(Event):
+    """The server gave this client another secret (RFC 7592); the one before ends."""
+
+    client_id: str
+    secret: Secret
 
 
 @dataclass(frozen=True, slots=True)

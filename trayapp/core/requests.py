@@ -13,6 +13,7 @@ from trayapp.core import schedule
 from trayapp.core.loading import ask_for_confirmation
 from trayapp.core.messages import (
     Abandon,
+    ClientRenewed,
     Configured,
     Discard,
     Done,
@@ -68,6 +69,15 @@ def signed_in(w: Workload, e: SignedIn) -> Result:
         Note("sign_in", "signed_in", problem=e.warning),
         *ending,
     )  # no Save yet: the old verdict is forgotten in state.db once the login is stored
+
+
+def client_renewed(w: Workload, e: ClientRenewed) -> Result:
+    """The login's client has another secret: from now on the login is sent with it, and stored like a rotation."""
+    login = w.login
+    if login is None or login.client_id != e.client_id or login.client_secret in (None, e.secret):
+        return w, ()
+    login = replace(login, client_secret=e.secret, generation=w.highest_generation + 1)
+    return store(replace(w, highest_generation=login.generation), login)
 
 
 def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
