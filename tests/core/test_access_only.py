@@ -193,6 +193,16 @@ def test_it_survives_a_keyring_that_cannot_be_written() -> None:
     )
 
 
+def test_a_keyring_that_was_replaced_gets_it_again() -> None:
+    """Like any login: it is looked for, and written once more."""
+
+    p = played(player(), "loaded access-only")
+    assert aligned("keyring up -> valid | check A-access g1") == play("keyring up", p)
+    p.w, effects = machine.step(p.w, m.LoginMissing(p.now, 1, "A"))
+    assert (p.w.login,) == tuple(each.login for each in effects if isinstance(each, m.Store))
+    assert aligned("stored -> valid | save") == play("stored", p)
+
+
 def test_a_later_sign_in_may_bring_a_refresh_token() -> None:
     """From then on it is like any other login; and the other way round, refreshing ends."""
 

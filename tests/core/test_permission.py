@@ -12,6 +12,7 @@ from tests.core.history import Player, aligned, play, played, player
 from trayapp.core import machine, notices, sentences, view
 from trayapp.core import messages as m
 from trayapp.core.advice import advice
+from trayapp.core.details import problem_notices
 from trayapp.core.gate import Gate
 from trayapp.core.menu import tray_view
 from trayapp.core.notices import ShownNotices
@@ -171,6 +172,26 @@ def test_everybody_is_told_what_is_missing() -> None:
     items = {item.key: item.text for item in tray_view(Snapshot(1, {"w": told}), str).menu}
     assert "✔ w: running, needs additional permission: write" == items["workload:w"]
     assert "Reauthorize w (adds write)…" == items["top:w"]
+
+
+def test_configured_scopes_are_asked_for_as_well() -> None:
+    """What is shown beforehand is what the sign-in will ask for."""
+
+    p = connected()
+    p.w = replace(p.w, spec=replace(p.w.spec, scopes=("read", "user")))
+    played(p, "permission write")
+    assert ("read", "user", "write") == seen(p).auth.reauthorize_scopes
+
+
+def test_show_names_it() -> None:
+    """*Show* speaks of green workloads only where a sign-in would help."""
+
+    p = connected()
+    assert () == problem_notices(Snapshot(1, {"w": seen(p)}))
+    played(p, "permission write")
+    (notice,) = problem_notices(Snapshot(1, {"w": seen(p)}))
+    assert ["Reauthorize"] == [label for label, _ in notice.buttons]
+    assert "write" in notice.body
 
 
 def test_many_and_long_scopes_stay_one_line() -> None:

@@ -89,6 +89,20 @@ async def test_a_real_keystore_gives_it_back(tmp_path: Path) -> None:
             await keystore.close()
 
 
+async def test_a_program_that_wants_more_life_gets_what_there_is(tmp_path: Path) -> None:
+    """No better token can come, so nobody waits for one."""
+
+    with OAuthServer(access_token_lifetime=3600, **GIVES_NONE) as server:
+        async with running([spec_of(server)], tmp_path) as world:
+            await world.becomes("unauthenticated never_signed_in")
+            held = await signed_in(world)
+            began = time.monotonic()
+            token = await world.engine.token("one", 10**6)
+            assert isinstance(token, AccessToken)
+            assert (held.access_token, 1) == (token.value, server.count("token"))
+            assert time.monotonic() - began < 1.0
+
+
 async def test_its_end_is_red_and_a_sign_in_ends_that(tmp_path: Path) -> None:
     """At its end, by the clock; the next login is like any other if it brings a refresh token."""
 

@@ -135,6 +135,17 @@ async def test_an_error_of_the_server_ends_the_polling(reply: Reply, kind: str, 
     assert 2 == len(world.asked_at)
 
 
+async def test_a_login_without_refresh_token_is_one() -> None:
+    """As with the browser: the access token is kept."""
+
+    new = await World(PENDING, answer({"access_token": "canary", "token_type": "bearer"})).run()
+    assert (False, "canary", None) == (
+        new.login.renewable,
+        new.login.access_token and new.login.access_token.reveal(),
+        new.login.expires_at,
+    )
+
+
 async def test_a_lost_login_is_reported_as_lost() -> None:
     """The login was given and its answer did not arrive: the code is spent, and that is what the person reads."""
 

@@ -196,6 +196,20 @@ async def test_revoking(status: str, confirmed: bool) -> None:
     assert b"POST /r HTTP/1.1\r\n" in server.received
 
 
+async def test_revoking_a_login_without_refresh_token() -> None:
+    """The access token is what there is to revoke, and is called by its kind."""
+
+    async with raw_server(respond_with(http_response("200 OK"))) as server:
+        where = f"http://127.0.0.1:{server.port}/r"
+        one = Login(
+            1, "l", Secret(""), 0, "https://a.test/", "c", revocation_endpoint=where, access_token=Secret("at-canary")
+        )
+        assert await HttpTokens(bare_wire()).revoke(one)
+
+    assert b"token=at-canary&" in server.received
+    assert b"token_type_hint=access_token" in server.received
+
+
 async def test_revoking_without_an_endpoint_or_an_answer() -> None:
     """Best effort: False, in time, and no exception."""
 

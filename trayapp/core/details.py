@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from trayapp.core.presentation import Action, Notice, Verb
-from trayapp.core.snapshot import Snapshot, Status, WorkloadView
+from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
+BEYOND_LOGIN = (Detail.PERMISSION_NEEDED, Detail.STRONGER_SIGN_IN)  # a request needed more than the login grants
 NOT_A_PROBLEM = (Status.RUNNING, Status.STARTING, Status.STOPPED, Status.REMOVING)
 
 
@@ -25,13 +26,19 @@ def error_details(view: WorkloadView) -> str:
 
 def problem_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
     """One notice for each workload that isn't well."""
-    unwell = [view for _, view in sorted(snapshot.workloads.items()) if view.status not in NOT_A_PROBLEM]
+    unwell = [view for _, view in sorted(snapshot.workloads.items()) if _is_problem(view)]
     return tuple(_notice(view) for view in unwell)
+
+
+def _is_problem(view: WorkloadView) -> bool:
+    return view.status not in NOT_A_PROBLEM or view.auth.detail in BEYOND_LOGIN or view.auth.ends_soon
 
 
 def _notice(view: WorkloadView) -> Notice:
     retry = ("Retry now", Action(Verb.RETRY, view.name))
     sign_in = ("Reauthorize", Action(Verb.REAUTHORIZE, view.name))
+    if view.status is Status.RUNNING:  # only a sign-in helps
+        return Notice(f"show:{view.name}", view.name, view.status_context, (sign_in,))
     red = view.status in (Status.UNAUTHENTICATED, Status.ERROR)
     return Notice(f"show:{view.name}", view.name, view.status_context, (sign_in, retry) if red else (retry,))
 

@@ -15,7 +15,12 @@ from trayapp.core.presentation import Action, Notice, Verb
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 AMBER_DELAY = 60.0  # s of retrying before it is announced: most outages are over by then
-OVERRULABLE = ("different_account", "different_server", "scope_lost", "not_renewable")  # of a sign-in; a person may agree to these
+OVERRULABLE = (
+    "different_account",
+    "different_server",
+    "scope_lost",
+    "not_renewable",
+)  # of a sign-in; a person may agree to these
 REMINDER_INTERVAL = 86400.0  # s between two reminders of the same sign-in
 
 

@@ -250,8 +250,8 @@ def _login_facts(w: Workload, now: Moment) -> _LoginFacts:
         soon = remind_at is not None and now.wall >= remind_at
         facts |= {"renewable": False, "login_ends_at": w.login.expires_at, "ends_soon": soon}
     if w.needs is not None:
-        missing = w.needs.missing(w.login.scope)
-        facts |= {"missing_scopes": missing, "reauthorize_scopes": w.needs.beyond(w.login.scope).scopes}
+        asked = w.needs.beyond(" ".join((w.login.scope, *w.spec.scopes)))
+        facts |= {"missing_scopes": w.needs.missing(w.login.scope), "reauthorize_scopes": asked.scopes}
     return facts
 
 
