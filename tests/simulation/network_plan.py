@@ -31,7 +31,7 @@ def make(
 
 def _flap(rng: random.Random, t: float) -> Iterator[PlannedEvent]:
     """A link that goes down and up again several times in its first seconds."""
-    if rng.random() < 0.12:
+    if rng.random() < 0.06:
         for _ in range(rng.randint(2, 6)):
             t += rng.uniform(0.1, 1.5)
             down = rng.uniform(0.05, 0.8)
@@ -41,19 +41,19 @@ def _flap(rng: random.Random, t: float) -> Iterator[PlannedEvent]:
 
 def _routes(rng: random.Random, t: float) -> Iterator[PlannedEvent]:
     """The link is reported, and packets go nowhere yet."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         yield PlannedEvent(max(0.0, t - 0.01), "routes", rng.uniform(0.1, 5.0), rng.choice(("fast", "hang")))
 
 
 def _lies(rng: random.Random, t: float) -> Iterator[PlannedEvent]:
     """The resolver answers with the wrong address, or that there is no such name."""
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         yield PlannedEvent(max(0.0, t - 0.01), "lie", rng.uniform(0.5, 15.0), rng.choice(("nx", "refused", "tls")))
 
 
 def _hanging_tls(rng: random.Random, t: float) -> Iterator[PlannedEvent]:
     """Connections open, and no handshake ends."""
-    if rng.random() < 0.08:
+    if rng.random() < 0.05:
         yield PlannedEvent(max(0.0, t - 0.01), "tlshang", rng.uniform(1.0, 20.0))
 
 

@@ -132,10 +132,11 @@ class SimulatedWire(Wire):
         early: asyncio.Task[Answer] | None = None
         try:
             await progress("connection.connect_tcp.started", {"host": host})
+            epoch = self._net.epoch
             left = await self._look_up(connect)
             if not self.preflight:
                 early = await self._send_early(call, server, request.body, progress)
-            await self._connect(server, left)
+            await self._connect(server, epoch, left)
             call.epoch, stream = self._net.epoch, Stream()
             await progress("connection.connect_tcp.complete", {"return_value": stream})
             await progress("connection.start_tls.started", {})
@@ -169,9 +170,10 @@ class SimulatedWire(Wire):
             raise TimeoutError
         return left - seconds
 
-    async def _look_up(self, connect: float) -> float:
+    async def _look_up(self, left: float) -> float:
+        """Name and first packets take their time together; what is left of the limit after it."""
         net = self._net
-        left = await self._sleep(self._step(0.04), connect)
+        left = await self._sleep(self._step(0.04) + self._step(0.05), left)
         if net.down:
             raise OSError(errno.ENETUNREACH, "no route")
         if net.dns:
@@ -181,10 +183,9 @@ class SimulatedWire(Wire):
             raise socket.gaierror
         return left
 
-    async def _connect(self, server: AuthServer, left: float) -> None:
-        net, epoch = self._net, self._net.epoch
-        left = await self._sleep(self._step(0.05), left)
-        if net.down or "fast" in net.troubles["routes"]:
+    async def _connect(self, server: AuthServer, epoch: int, left: float) -> None:
+        net = self._net
+        if "fast" in net.troubles["routes"]:
             raise OSError(errno.EHOSTUNREACH, "no route")
         if net.lies("refused") or "refused" in server.storms[-1:]:
             raise ConnectionRefusedError
