@@ -154,6 +154,20 @@ def test_the_frozen_program_has_no_docstrings() -> None:
         assert not any(isinstance(inner, ast.Call | ast.NamedExpr | ast.Await) for inner in asserted), path
 
 
+def test_the_frozen_program_starts_without_hooks_for_what_it_does_not_do() -> None:
+    """PyInstaller runs them at the start of every command. anyio's source is there, so that it imports what is used."""
+
+    text = SPEC.read_text()
+    for hook in ("pyi_rth_multiprocessing", "pyi_rth_inspect", "pyi_rth_pkgutil"):
+        assert hook in text
+    assert '{"anyio": "pyz+py"}' in text
+    for path in (ROOT / "trayapp").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not {"multiprocessing", "inspect", "pkgutil"} & imported, path
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"), [(["version"], 0), (["-m", "os", "x"], 2), (["-m", "trayapp.nowhere"], 1)]
 )
