@@ -22,12 +22,17 @@ class Audit:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
-        self._lines: list[tuple[float, str, str, str, int]] = []
+        self._lines: list[str] = []
+        self._second = -1
+        self._clock = ""  # that second as text: formatting it for each line would cost more than the rest
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, name: str, method: str, host: str, status: int) -> None:
         """Record that the upstream answered a request."""
-        self._lines.append((self._wall(), name, method, host, status))
+        second = int(self._wall())
+        if second != self._second:
+            self._second, self._clock = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+        self._lines.append(f"\n    {self._clock} {name} {method} {host} {status}")
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self.flush)
         elif len(self._lines) >= BATCH_MAX:
@@ -39,9 +44,4 @@ class Audit:
             self._timer.cancel()
         lines, self._lines, self._timer = self._lines, [], None
         if lines and log.isEnabledFor(logging.INFO):
-            log.info("requests passed on:%s", "".join(_text(*line) for line in lines))
-
-
-def _text(at: float, name: str, method: str, host: str, status: int) -> str:
-    clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
-    return f"\n    {clock}Z {name} {method} {host} {status}"
+            log.info("requests passed on:%s", "".join(lines))

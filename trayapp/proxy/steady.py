@@ -145,7 +145,7 @@ class SteadyEndpoint:
             with await self._forwarder.send(name, request.method, upstream, url, head, body, token) as response:
                 if response.status < 300:
                     session.called = True
-                    return await deliver(request, response, session)
+                    return await deliver(request, response, session, final=True)
                 call = await self._call(request, name, path, url, upstream, session, body)
                 call.message = first_message(body)
                 return await self._upstream.receive(call, response, upstream_id)

@@ -28,6 +28,7 @@ from trayapp.proxy.forwarding import GATEWAY, Forwarder
 from trayapp.proxy.steady_call import Call, own_head
 from trayapp.proxy.steady_headers import JSON, SESSION, SSE, OwnHeaders, SessionHeaders
 from trayapp.proxy.steady_store import SteadyStore
+from trayapp.proxy.whole_response import send_whole
 
 log = logging.getLogger(__name__)
 
@@ -237,8 +238,13 @@ async def deliver(
     body: bytes | None = None,
     *,
     copy: bytearray | None = None,
+    final: bool = False,
 ) -> web.StreamResponse:
-    """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`."""
+    """The response as it comes; `body` is what was read of it already. `copy` gets at most a little over `NOTE_MAX`.
+
+    `final`: nothing remains to be done that the client could depend on, so what is here already is sent immediately. The
+    client reads it while the connection to the upstream is tidied up.
+    """
     head = headers.to_client(response.headers.items(), response.headers.getall("Connection", ()))
     if session is not None:
         head[SESSION] = session.id
@@ -247,6 +253,8 @@ async def deliver(
     head.popall("Location", None)  # an MCP endpoint does not send its clients elsewhere
     if response.content.is_eof():  # the rest has arrived, read or not
         body = (body or b"") + response.content.read_nowait()
+        if final:
+            return await send_whole(request, response.status, response.reason, head, body)
         head.popall("Content-Length", None)
         whole = web.Response(status=response.status, reason=response.reason, headers=head, body=body)
         await whole.prepare(request)

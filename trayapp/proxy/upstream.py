@@ -13,9 +13,12 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from trayapp.oauth.wire import is_loopback
@@ -58,7 +61,7 @@ class Upstreams:
     def take(self) -> UpstreamPool:
         """The pool for one request; return it with `give_back`."""
         if self._pool is None:
-            self._pool = UpstreamPool(_connector())
+            self._pool = UpstreamPool(UpstreamConnector())
         self._pool.users += 1
         return self._pool
 
@@ -107,8 +110,21 @@ class Upstreams:
         await asyncio.gather(*self._closing)
 
 
-def _connector() -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket)
+class UpstreamProtocol(ResponseHandler):
+    """aiohttp's protocol of one connection to an upstream."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Only what was paused. aiohttp calls this twice a response, and would run the parser over nothing each time."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+
+class UpstreamConnector(aiohttp.TCPConnector):
+    """aiohttp's pool, with connections of this protocol."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=0, keepalive_timeout=KEEPALIVE, socket_factory=_socket)
+        self._factory = cast("partial[ResponseHandler]", partial(UpstreamProtocol, loop=self._loop))
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

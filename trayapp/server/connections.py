@@ -56,6 +56,11 @@ class Connection(web.RequestHandler):
         """When it would be closed because no further request came; None while one is served."""
         return self._next_keepalive_close_time if self._waiter is not None and not self._waiter.done() else None
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Only what was paused. aiohttp calls this twice a request, and would run the parser over nothing each time."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
