@@ -206,10 +206,10 @@ def _median(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _spent(pid: int) -> float:
-    """Microseconds of processor time of all its threads; 0 without /proc."""
-    tasks = Path(f"/proc/{pid}/task")
-    found = [task / "schedstat" for task in tasks.iterdir()] if tasks.exists() else []
-    return sum(int(each.read_text().split()[0]) for each in found) / 1000
+    """Microseconds of processor time of all its threads, ended ones too; 0 where there is no such clock."""
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(~pid << 3 | 2) * 1e6  # the clock of clock_getcpuclockid(3)
 
 
 def _resident(pid: int) -> float:
