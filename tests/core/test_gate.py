@@ -37,6 +37,50 @@ def test_a_settled_change_is_forgotten() -> None:
     assert 110.0 == g.unsettled_since
 
 
+def links(*changes: tuple[float, str]) -> Gate:
+    """A gate that has heard of these links, `up` and `down`."""
+    g = Gate(offline=True)
+    for at, what in changes:
+        g = gate.network(g, at, offline=what == "down")
+    return g
+
+
+def test_a_network_that_was_lost_at_once_has_to_be_quiet_for_longer() -> None:
+    """A link that goes up and down in its first seconds would cut off what is sent in between."""
+
+    flapping = links((100.0, "up"), (101.0, "down"), (102.0, "up"))
+    assert 102.0 + gate.SETTLE_UNSTEADY == flapping.settles_at()
+    for at in (103.0, 105.0, 107.0, 109.0, 111.0, 113.0):
+        flapping = gate.network(flapping, at, offline=at % 4 == 1)
+    assert flapping.settles_at() == flapping.unsettled_since + gate.SETTLE_UNSTEADY_MAX  # type: ignore[operator]
+    assert 101.0 == flapping.unsettled_since, "from the first loss"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        pytest.param([(100.0, "up")], "the first link", id="comes"),
+        pytest.param([(100.0, "up"), (110.0, "down"), (112.0, "up")], "it was steady", id="lost later"),
+        pytest.param(
+            [(100.0, "up"), (101.0, "up"), (102.0, "up")], "a VPN or a new address isn't a loss", id="changes"
+        ),
+        pytest.param([(100.0, "up"), (101.0, "down"), (131.0, "up")], "that was another network", id="long ago"),
+        pytest.param([(100.0, "down"), (101.0, "up")], "it was there for long", id="was there"),
+    ],
+)
+def test_any_other_change_settles_quickly(changes: list[tuple[float, str]], why: str) -> None:
+    """Only a network that was lost within ten seconds of its coming is suspicious, and only for half a minute."""
+
+    assert changes[-1][0] + gate.SETTLE == links(*changes).settles_at(), why
+
+
+def test_longer_settling_times_hold_for_an_unsteady_network_too() -> None:
+    """`settle` and `settle_max` are never shortened by it."""
+
+    g = gate.with_settling_times(links((100.0, "up"), (101.0, "down"), (102.0, "up")), 5.0, 30.0)
+    assert 107.0 == g.settles_at()
+
+
 @pytest.mark.parametrize(
     ("closed", "why"),
     [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from trayapp.core.gate import SETTLE_UNSTEADY, SETTLE_UNSTEADY_MAX, STEADY, UNSTEADY
 from trayapp.core.model import Series, Trigger
 from trayapp.core.presentation import Colour
 from trayapp.core.snapshot import Status, WorkloadView
@@ -40,7 +41,8 @@ class RecoveryDeadlines:
         self.due: dict[str, float] = {}
         self.settles = float("-inf")  # true times
         self._restless = float("-inf")
-        self._noticed_t = float("-inf")
+        self._noticed_t = self._came_t = self._lost_t = float("-inf")
+        self._was_offline = False  # as the program was told
         self.sleep_told = False
         self.closed_t: float | None = None  # since when the program believes that it is offline
         self._failed_t: dict[str, float] = {}
@@ -114,10 +116,11 @@ class RecoveryDeadlines:
 
     def started(self) -> None:
         """A new run of the program: it knows nothing of the machine yet, and nothing has to settle."""
-        self.settles = self._restless = self._noticed_t = float("-inf")
+        self.settles = self._restless = self._noticed_t = self._came_t = self._lost_t = float("-inf")
         self.sleep_told = False
         process = self.world.process
         gate = process.engine.gate if process else None
+        self._was_offline = gate is not None and gate.offline
         self.closed_t = self.world.clocks.t if gate is not None and gate.offline else None
         self.good_since.clear()
         self.due.clear()
@@ -141,7 +144,10 @@ class RecoveryDeadlines:
         if t >= self.settles:
             self._restless = t
         gate = process.engine.gate
-        self.settles = min(t + gate.settle, self._restless + gate.settle_max)
+        settle, most = gate.settle, gate.settle_max
+        if self._unsteady(t, seen):
+            settle, most = max(settle, SETTLE_UNSTEADY), max(most, SETTLE_UNSTEADY_MAX)
+        self.settles = min(t + settle, self._restless + most)
         self._noticed_t = t
         self.world.say("", "the engine sees {}", seen)
         for name in self.good_since:
@@ -150,6 +156,18 @@ class RecoveryDeadlines:
             if not self._green(name) and not keyring:
                 # Where the kernel reports offline although packets leave, one attempt per tick finds out (M10).
                 self._set(name, self.settles + PROMISE if self.closed_t is None else t + TICK + 600.0)
+
+    def _unsteady(self, t: float, seen: SystemChange) -> bool:
+        """Whether a network was lost soon after it came, and not long ago (M10)."""
+        if seen.network:
+            if seen.offline and t - self._came_t < STEADY:
+                self._lost_t = t
+            if seen.offline:
+                self._came_t = float("-inf")
+            elif self._was_offline:
+                self._came_t = t
+            self._was_offline = seen.offline
+        return t - self._lost_t < UNSTEADY
 
     def answer_lost(self, name: str) -> None:
         """An answer was lost, or a token rejected, while nothing else was wrong: no event will report the end of that."""

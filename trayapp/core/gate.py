@@ -12,6 +12,10 @@ from trayapp.core.snapshot import Detail
 
 SETTLE = 0.25  # s of quiet after a network change or wake; a network that isn't there yet costs no token (M8)
 SETTLE_MAX = 2.0  # s; a network that never settles must not hold attempts back for ever
+STEADY = 10.0  # s; a network lost sooner after it came isn't steady: a request and its answer may not get through
+UNSTEADY = 30.0  # s; how long that holds
+SETTLE_UNSTEADY = 3.0  # s; instead of `settle`, at least
+SETTLE_UNSTEADY_MAX = 15.0  # s; instead of `settle_max`, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Gate:
     changed_at: float | None = None  # the latest change or wake, until settled
     unsettled_since: float | None = None  # the first change that hasn't settled yet
     closed_since: float | None = None  # offline, portal or asleep since then; settling doesn't count
+    came_at: float | None = None  # when the network was last reported to be there again; None: before this run, or gone
+    lost_at: float | None = None  # when a network was last lost within `STEADY` of its coming
     settle: float = SETTLE
     settle_max: float = SETTLE_MAX
 
@@ -31,7 +37,10 @@ class Gate:
         """When the network counts as settled, if nothing else happens."""
         if self.changed_at is None or self.unsettled_since is None:
             return None
-        return min(self.changed_at + self.settle, self.unsettled_since + self.settle_max)
+        settle, settle_max = self.settle, self.settle_max
+        if self.lost_at is not None and self.changed_at - self.lost_at < UNSTEADY:
+            settle, settle_max = max(settle, SETTLE_UNSTEADY), max(settle_max, SETTLE_UNSTEADY_MAX)
+        return min(self.changed_at + settle, self.unsettled_since + settle_max)
 
     def reason(self, at: float, loopback: bool = False) -> Detail | None:
         """Why no attempt may leave at this instant; None if the gate is open."""
@@ -79,7 +88,10 @@ def with_settling_times(gate: Gate, settle: float, settle_max: float) -> Gate:
 
 def network(gate: Gate, at: float, *, offline: bool, portal: bool = False) -> Gate:
     """The network changed: it is now online, offline or behind a portal."""
-    return _with_closed_since(_unsettled(replace(gate, offline=offline, portal=portal), at), at)
+    came_at = None if offline else at if gate.offline else gate.came_at
+    lost = offline and gate.came_at is not None and at - gate.came_at < STEADY
+    changed = _unsettled(replace(gate, offline=offline, portal=portal, came_at=came_at), at)
+    return _with_closed_since(replace(changed, lost_at=at) if lost else changed, at)
 
 
 def woke(gate: Gate, at: float) -> Gate:
@@ -96,4 +108,4 @@ def answered(gate: Gate, at: float) -> Gate:
     """A server answered, so the network works, whatever kernel and hints say (M10)."""
     if not (gate.offline or gate.portal):
         return gate
-    return _with_closed_since(replace(gate, offline=False, portal=False), at)
+    return _with_closed_since(replace(gate, offline=False, portal=False, came_at=None), at)
