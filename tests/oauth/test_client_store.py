@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,10 @@ CLIENT = RegisteredClient(
     "c-1", Secret("client-canary"), "client_secret_basic", AS, True, "http://127.0.0.1:1/callback/x", ("a",)
 )
 RECORD = ClientRecord(CLIENT, Secret("own-canary"), AS, MCP, DiscoveredServer((AS,), MCP, ("a",), AddressClass.PUBLIC))
+MANAGED = RegisteredClient(
+    "m-1", method="none", issuer=AS, registered=True, redirect_uri="http://127.0.0.1:1/callback/x",
+    manage_uri=f"{AS}/clients/m-1", manage_token=Secret("manage-canary"),
+)  # fmt: skip
 SERVICE = "amberlight/i/github/client"
 
 
@@ -46,7 +51,8 @@ class Store:
 def test_a_client_record_round_trips() -> None:
     """All of it, or nothing at all; what makes no sense is left out."""
 
-    for kept in (RECORD, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x"))):
+    doubted = ClientRecord(client=CLIENT, doubted=True, replaced=(MANAGED, CLIENT))
+    for kept in (RECORD, ClientRecord(), ClientRecord(client=CLIENT), ClientRecord(secret=Secret("x")), doubted):
         assert kept == from_text(to_text(kept))
     for bad in (
         "",
@@ -54,6 +60,8 @@ def test_a_client_record_round_trips() -> None:
         "{",
         "5",
         '{"client": 5, "secret": 5, "found": []}',
+        '{"doubted": 1, "replaced": [5, {}]}',
+        '{"replaced": 5}',
         '{"found": {"url": "x", "issuers": []}}',
     ):
         assert ClientRecord() == from_text(Secret(bad))
@@ -181,3 +189,60 @@ async def test_a_client_record_has_a_keyring_entry_of_its_own() -> None:
     await clients.forget("github")
     assert vault.get(SERVICE, "github") is None
     await keystore.close()
+
+
+# --- registrations that were replaced ----------------------------------------------------------------------------------
+
+
+def managed(number: int) -> RegisteredClient:
+    return replace(MANAGED, id=f"m-{number}", manage_uri=f"{AS}/clients/m-{number}")
+
+
+async def test_replaced_registrations_are_remembered_for_their_deletion() -> None:
+    """The newest ones, in another run, too; one that can't be deleted at the server isn't kept."""
+
+    store = Store()
+    for client in (CLIENT, *map(managed, range(1, 8))):
+        await ClientRecords(store).replace_client("github", client)
+    kept = await ClientRecords(store).load("github")
+    assert tuple(map(managed, range(3, 7))) == kept.replaced
+    assert managed(7) == kept.client
+    assert tuple(map(managed, range(3, 8))) == await ClientRecords(store).forget("github")
+
+
+async def test_a_doubt_ends_with_another_registration_or_a_sign_in() -> None:
+    """It is about one registration only."""
+
+    clients = ClientRecords(Store())
+    await clients.doubt_client("github")
+    assert ClientRecord() == await clients.load("github")
+    await clients.replace_client("github", managed(1))
+    await clients.doubt_client("github", "m-0")
+    assert not (await clients.load("github")).doubted
+    await clients.doubt_client("github", "m-1")
+    await clients.trust_client("github", "m-0")
+    assert (await clients.load("github")).doubted
+    await clients.trust_client("github", "m-1")
+    assert not (await clients.load("github")).doubted
+    await clients.doubt_client("github")
+    await clients.replace_client("github", managed(2))
+    assert not (await clients.load("github")).doubted
+    await clients.drop_client("github")
+    assert (None, (managed(1), managed(2))) == (
+        (await clients.load("github")).client,
+        (await clients.load("github")).replaced,
+    )
+
+
+async def test_registrations_of_a_keyring_that_could_not_be_read_are_remembered() -> None:
+    """The one made meanwhile counts, and the earlier one is still deleted in the end."""
+
+    store = Store()
+    await ClientRecords(store).save("github", ClientRecord(managed(1), doubted=True, replaced=(managed(0),)))
+    store.trouble = Trouble.LOCKED
+    clients = ClientRecords(store)
+    await clients.replace_client("github", managed(2))
+    store.trouble = None
+    kept = await clients.load("github", retry_unreadable=True)
+
+    assert (managed(2), (managed(0), managed(1)), False) == (kept.client, kept.replaced, kept.doubted)

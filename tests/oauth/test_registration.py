@@ -312,12 +312,12 @@ async def test_a_server_without_registration() -> None:
         ({}, ("a", "more"), 0.0, False),
         ({"scopes": ()}, ("a", "more"), 0.0, True),
         ({"issuer": "https://other.example"}, ("a",), 0.0, False),
-        ({"secret_ends": 200_000.0}, ("a",), 100_000.0, True),
-        ({"secret_ends": 200_000.0}, ("a",), 199_000.0, False),
+        ({"secret_ends": 1_000_000.0}, ("a",), 1_000_000.0 - 7 * 86400 - 1, True),
+        ({"secret_ends": 1_000_000.0}, ("a",), 1_000_000.0 - 7 * 86400 + 1, False),
     ],
 )
 def test_a_registration_that_fits(changes: dict[str, Any], scopes: tuple[str, ...], wall: float, fits: bool) -> None:
-    """The same server, no more scopes than it was made for, and a secret that does not end within a day."""
+    """The same server, no more scopes than it was made for, and a secret that does not end within a week."""
 
     client = replace(RegisteredClient("c", issuer=AS, registered=True, scopes=("a", "b")), **changes)
 

@@ -221,9 +221,9 @@ async def test_a_confidential_registration() -> None:
     async with auth_server(registers=True, registration=issued, metadata=ways) as server:
         clients = ClientRecords()
         new = await signed_in(server, clients)
-        await signed_in(server, clients, now=replace(NOW, wall=NOW.wall + 8 * 86400))
+        await signed_in(server, clients, now=replace(NOW, wall=NOW.wall + 2 * 86400))
         assert ["c-1"] == list(server.clients)
-        await signed_in(server, clients, now=replace(NOW, wall=NOW.wall + 9.5 * 86400))
+        await signed_in(server, clients, now=replace(NOW, wall=NOW.wall + 4 * 86400))
         assert ["c-1", "c-2"] == list(server.clients)
 
     assert "client_secret_basic" == server.clients["c-1"]["token_endpoint_auth_method"]

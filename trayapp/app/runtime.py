@@ -24,6 +24,7 @@ from trayapp.api.reauthorize_page import ReauthorizePage
 from trayapp.app.app_actions import AppActions
 from trayapp.app.client_addresses import ClientAddresses
 from trayapp.app.client_files import ClientFiles
+from trayapp.app.client_secrets import watch
 from trayapp.app.configuration import ConfigurationReader
 from trayapp.app.control import AppCalls, AppControl
 from trayapp.app.dashboard import Dashboard
@@ -231,6 +232,7 @@ class Runtime:
         await self.notifier.open()
         self.engine.task("watch the keyring", self.keystore.watch(self._keyring_up))
         self.engine.task("look whether there is a keyring", self._check_keyring())
+        self.engine.task("look at client secrets", watch(self.engine, self.sign_in.client_secret, self.warnings))
         self.engine.task("listen to the system", self.watcher.watch.run())
         self.engine.task("watch the configuration", self.configuration.watch.run())
         if self._parts.on_start is not None:
@@ -328,17 +330,16 @@ class Runtime:
     def _needs_sign_in_at(self, name: str) -> str | None:
         """The host of a workload that waits for a person's sign-in; None for any other."""
         view, spec = self.engine.view_of(name), self.engine.spec(name)
-        if view is None or spec is None or view.status is not Status.UNAUTHENTICATED:
-            return None
-        return urlsplit(spec.url).hostname
+        waits = view is not None and view.status is Status.UNAUTHENTICATED
+        return urlsplit(spec.url).hostname if waits and spec is not None else None
 
     def _forget_client_data(self, name: str) -> None:
         self.keys.forget(name)
         self.engine.task(f"forget what clients of {name} were told", self.proxy.steady.forget(name))
 
     def _counters(self) -> Counters:
-        refreshes, refusals = self.engine.effects.refreshes, self.engine.callers.refusals
-        return Counters(refreshes, refusals, self.proxy.answered, self.events.readers)
+        counts = (self.engine.effects.refreshes, self.engine.callers.refusals, self.proxy.answered)
+        return Counters(*counts, self.events.readers)
 
     def _read_configuration(self) -> None:
         self.engine.task("read the configuration", self._read())

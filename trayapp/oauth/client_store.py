@@ -104,6 +104,13 @@ class ClientRecords:
         if record.doubted and record.client is not None and record.client.id == client_id:
             await self.save(name, replace(record, doubted=False))
 
+    async def renewed(self, name: str, client: RegisteredClient) -> None:
+        """Keep what the server has changed about this very registration, also if another has replaced it."""
+        record = await self.load(name)
+        replaced = tuple(client if one.id == client.id else one for one in record.replaced)
+        own = record.client is not None and record.client.id == client.id
+        await self.save(name, replace(record, client=client if own else record.client, replaced=replaced))
+
     async def replace_client(self, name: str, client: RegisteredClient) -> None:
         """Keep a new registration, and the earlier one for its deletion: a login may depend on it until this one's
         sign-in has become current."""

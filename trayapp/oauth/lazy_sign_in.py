@@ -70,6 +70,9 @@ class LazySignIn:
         if self._sign_in is not None:
             self._sign_in.register_again(name)
 
+    async def client_secret(self, name: str, client_id: str, wall: float) -> tuple[Secret, float] | None:
+        return await (await self._load()).client_secret(name, client_id, wall)
+
     async def set_secret(self, name: str, secret: Secret | None) -> Trouble | None:
         return await (await self._load()).set_secret(name, secret)
 

@@ -22,6 +22,7 @@ from trayapp.engine.ports import NewLogin
 from trayapp.engine.tasks import Tasks
 from trayapp.oauth.authorization_plan import AuthorizationPlan, Planner
 from trayapp.oauth.callback import HEADER_LIMIT, RedirectListener
+from trayapp.oauth.client_renewal import ends_soon, renew
 from trayapp.oauth.client_store import ClientRecords
 from trayapp.oauth.code_exchange import new_login, without_refresh_token
 from trayapp.oauth.device import by_device_code
@@ -151,6 +152,16 @@ class BrowserSignIn:
         for client in await self._clients.forget(name):
             if client.manage_uri and not await unregister(client, self._wire):
                 log.info("%s: the server did not confirm that its registration is deleted", name)
+
+    async def client_secret(self, name: str, client_id: str, wall: float) -> tuple[Secret, float] | None:
+        """The secret of this registered client and its end (wall; 0: never), renewed at the server first if it ends soon
+        (RFC 7592). None for any other client."""
+        record = await self._clients.load(name)
+        known = (*record.replaced, *filter(None, (record.client,)))
+        client = next((one for one in known if one.id == client_id and one.secret is not None), None)
+        if client is not None and ends_soon(client, wall):
+            client = await renew(client, wall, self._wire, lambda each: self._clients.renewed(name, each))
+        return None if client is None or client.secret is None else (client.secret, client.secret_ends)
 
     def registered(self, name: str) -> bool:
         """Whether the newest sign-in of this workload uses a client that Amberlight registered."""

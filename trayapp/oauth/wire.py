@@ -161,7 +161,7 @@ class Wire:
         async with self._client(context, host, timeout) as client:
             headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
             headers |= {**request.headers, "User-Agent": self._user_agent}
-            content = request.body.encode("ascii") if request.method == "POST" else None
+            content = request.body.encode("ascii") if request.method in ("POST", "PUT") else None
             async with client.stream(
                 request.method, request.url, headers=headers, content=content, extensions={"trace": progress}
             ) as response:
