@@ -90,6 +90,16 @@ def test_requests_add_up_within_bounds() -> None:
     assert (True, True, ("a",), 5) == (both.permission, both.authentication, both.acr_values, both.max_age)
 
 
+def test_a_server_that_quotes_the_token_reveals_nothing() -> None:
+    """Whole, in part or within another name; what merely resembles it in a few characters is a scope."""
+
+    token = "canary-0123456789-abcdef"
+    names = (token, f"scope-{token}", token[3:15], "canary-read", "write")
+    needs = Needs(permission=True, scopes=names, acr_values=(token, "gold")).without(token)
+    assert (("canary-read", "write"), ("gold",)) == (needs.scopes, needs.acr_values)
+    assert needs == needs.without("")
+
+
 def test_a_sign_in_asks_for_the_granted_and_the_needed() -> None:
     """In this order and each once; scopes that commas separate are scopes as well."""
 
@@ -190,6 +200,9 @@ def test_show_names_it() -> None:
     assert () == problem_notices(Snapshot(1, {"w": seen(p)}))
     played(p, "permission write")
     (notice,) = problem_notices(Snapshot(1, {"w": seen(p)}))
+    ending = replace(seen(p), auth=replace(seen(p).auth, detail=Detail.OK, ends_soon=True))
+    assert 1 == len(problem_notices(Snapshot(1, {"w": ending})))
+    assert () == problem_notices(Snapshot(1, {"w": replace(ending, status=Status.STOPPED)}))
     assert ["Reauthorize"] == [label for label, _ in notice.buttons]
     assert "write" in notice.body
 

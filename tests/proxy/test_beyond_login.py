@@ -98,6 +98,8 @@ def test_the_challenges_of_a_401() -> None:
     assert 64 == len(read(401, f'Bearer error="{"x" * 1000}"').code)
     assert read(401, 'Bearer error="insufficient_user_authentication", max_age="5"').needs.authentication
     assert read(200, WRITE) is None
+    both = read(401, f'{WRITE}, Bearer error="invalid_token"')
+    assert ("invalid_token", None) == (both.code, both.needs)
 
 
 # --- a plain request -------------------------------------------------------------------------------------------------
@@ -181,6 +183,27 @@ async def test_the_workload_keeps_running_and_a_sign_in_adds_the_scope(tmp_path:
             assert {"mcp", "write"} == set(held.scope.split())
             there.suffices = world.w().access.value.reveal()  # type: ignore[union-attr]
             assert 200 == (await site.ask())[0]
+
+
+async def test_a_server_that_quotes_the_token_is_not_repeated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the client's answer nor what is shown holds a piece of it."""
+
+    class Quoting(Upstream):
+        async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+            shown = request.headers["Authorization"].removeprefix("Bearer ")
+            self.challenges = [f'Bearer error="insufficient_scope", scope="{shown} x{shown[:20]} write"']
+            return await super().__call__(request)
+
+    there = Quoting()
+    with OAuthServer(canary="canary-quoted") as server:
+        async with engine(there, tmp_path, server) as site:
+            await site.world.green()
+            _, body, _ = await site.ask()
+            view = await site.world.becomes("running permission_needed")
+            assert ("write",) == view.auth.missing_scopes
+            url = await site.world.engine.sign_ins.begin("one", browser=False, accept=False)
+    for said in (body.decode(), repr(view), str(url), caplog.text):
+        assert there.tokens[0][:20] not in said
 
 
 async def test_declining_keeps_the_login(tmp_path: Path) -> None:

@@ -58,9 +58,12 @@ class EngineTokenSource:
 
     def lacks(self, name: str, serial: int, needs: Needs) -> Unavailable | None:
         """The upstream wants more than the token with this serial number grants (RULES.md section 7)."""
-        self._engine.apply(name, PermissionNeeded(self._engine.now(), serial, needs))
         w = self._current(name, serial)
-        return None if w is None else view.not_permitted(w, self._view(w), needs)
+        if w is None or w.access is None:
+            return None
+        needs = needs.without(w.access.value.reveal())  # what is asked for will be shown
+        self._engine.apply(name, PermissionNeeded(self._engine.now(), serial, needs))
+        return view.not_permitted(w, self._view(w), needs)
 
     def _current(self, name: str, serial: int) -> Workload | None:
         """The workload, if this is still its token."""

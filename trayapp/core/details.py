@@ -31,7 +31,8 @@ def problem_notices(snapshot: Snapshot) -> tuple[Notice, ...]:
 
 
 def _is_problem(view: WorkloadView) -> bool:
-    return view.status not in NOT_A_PROBLEM or view.auth.detail in BEYOND_LOGIN or view.auth.ends_soon
+    lacks = view.auth.detail in BEYOND_LOGIN or view.auth.ends_soon
+    return view.status not in NOT_A_PROBLEM or (view.status is Status.RUNNING and lacks)
 
 
 def _notice(view: WorkloadView) -> Notice:

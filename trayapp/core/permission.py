@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 NAMES_MAX = 32  # scopes, or authentication contexts, that are remembered of one workload
 NAME_MAX = 128  # characters of each; the longest in use are Google's, of about 80
 TEXT_MAX = 8192  # characters of a parameter that are looked at
+PIECE = 12  # characters in a row of a token that are worth hiding
 AGE_MAX = 10 * 365 * 86400  # s; a longer `max_age` asks for nothing
 
 _NAME = re.compile(rf"[\x21\x23-\x5b\x5d-\x7e]{{1,{NAME_MAX}}}")  # scope-token of RFC 6749 section 3.3
@@ -39,6 +40,14 @@ class Needs:
             self.authentication or other.authentication,
             union(self.acr_values, other.acr_values)[:NAMES_MAX],
             min(ages, default=None),
+        )
+
+    def without(self, secret: str) -> Needs:
+        """The same without names that give away a part of this secret: a server may quote the token it was sent."""
+        return replace(
+            self,
+            scopes=tuple(name for name in self.scopes if not _quotes(name, secret)),
+            acr_values=tuple(name for name in self.acr_values if not _quotes(name, secret)),
         )
 
     def beyond(self, granted: str) -> Needs:
@@ -76,6 +85,12 @@ def scopes_in(text: str) -> tuple[str, ...]:
 def union(first: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     """The names of both, each once, in their order."""
     return tuple(dict.fromkeys((*first, *more)))
+
+
+def _quotes(name: str, secret: str) -> bool:
+    """Whether they have a long piece in common."""
+    pieces = (name[at : at + PIECE] for at in range(max(1, len(name) - PIECE + 1)))
+    return len(name) >= PIECE and any(piece in secret for piece in pieces)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDictProxy
 
+from trayapp.core.access_only import INVALID
 from trayapp.core.permission import Needs, needs_of
 from trayapp.oauth.challenge import parse_challenges
 
@@ -28,12 +29,15 @@ def challenge_of(status: int, headers: CIMultiDictProxy[str]) -> Challenge | Non
     if status not in (401, 403):
         return None
     found = [parameters for value in headers.getall("WWW-Authenticate", ())[:HEADERS_MAX] for parameters in _of(value)]
+    codes = [code for each in found if (code := each.get("error", "")[:CODE_MAX])]
+    if status == 401 and INVALID in codes:  # whatever else it asks for, the token has to be replaced first
+        return Challenge(INVALID)
     needs: Needs | None = None
     for wanted in filter(None, map(needs_of, found)):
         needs = wanted if needs is None else needs.with_more(wanted)
     if status == 403 and needs is None:
         return None
-    return Challenge(next((code for each in found if (code := each.get("error", "")[:CODE_MAX])), ""), needs)
+    return Challenge(codes[0] if codes else "", needs)
 
 
 def _of(value: str) -> list[Mapping[str, str]]:
