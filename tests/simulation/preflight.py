@@ -54,12 +54,14 @@ class Preflight:
         recent = self._unsent.get(server, ())
         return recent[-TRIES] + WINDOW if len(recent) >= TRIES else 0.0
 
-    def sent(self, call: Call, progress: RequestProgress) -> None:
-        """The request leaves."""
+    def sent(self, call: Call, progress: RequestProgress | None) -> None:
+        """The request leaves; `progress` is None if no connection was proven before."""
         world = self._world
-        if world.network.epoch == call.epoch:
+        if progress is None:
+            self._broken(call.name, "a token was sent before its connection was proven")
+        elif world.network.epoch == call.epoch:
             return
-        if progress.overtaken:
+        elif progress.overtaken:
             self._broken(call.name, "a token was sent after the program had noticed another network")
         # What changes in silence, within `SEND_WITHIN` of connecting, shows in nothing: the last look can't see it.
         elif world.clocks.now().at - progress._connected_at > SEND_WITHIN + EPSILON:

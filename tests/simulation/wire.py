@@ -196,7 +196,7 @@ class SimulatedWire(Wire):
 
     async def _shake_hands(self, call: Call, server: AuthServer, stream: Stream, connect: float) -> None:
         net, took = self._net, self._step(0.07)
-        if net.troubles["midway"]:
+        if net.troubles["midway"] and self._rng.random() < 0.6:  # the others come right before the request
             net.troubles["midway"].pop()
             self._later(self._rng.random() * took, "move")
         left = await self._sleep(took, connect)
@@ -212,10 +212,14 @@ class SimulatedWire(Wire):
 
     async def _stand_still(self, call: Call, stream: Stream) -> float:
         """Rarely the machine does something else now. Returns the seconds for which the connection was silent."""
-        if self._rng.random() >= STOOD_STILL:
+        midway = self._net.troubles["midway"]
+        if not midway and self._rng.random() >= STOOD_STILL:
             return 0.0
-        began = self._now()
-        await asyncio.sleep(self._rng.uniform(0.0, 3.0))
+        began, stood = self._now(), self._rng.uniform(0.0, 3.0)
+        if midway:
+            midway.pop()
+            self._later(self._rng.random() * stood, "move")
+        await asyncio.sleep(stood)
         stream.reset = self._net.epoch != call.epoch and self._rng.random() < 0.5
         return self._now() - began
 
@@ -239,6 +243,7 @@ class SimulatedWire(Wire):
             raise OSError(errno.ENETUNREACH, "no route")
         progress.sent = True
         self._world.checks.sent(call)
+        self._world.checks.preflight.sent(call, None)
         await self._process.crash_point_or_wait(REQUEST_IS_OUT)
         arrives = not (self._net.troubles["routes"] or self._net.troubles["lie"] or self._net.portals)
         arrives = (
