@@ -67,6 +67,8 @@ def test_every_command_knows_a_login_without_refresh_token(
 
     keep(program, server, None)
     for _ in range(2):
+        program.snapshots.clear()
+        program.control = None
         with program:
             program.becomes("running ok")
             assert 0 == main(["list"])
