@@ -111,14 +111,6 @@ async def _exchange(
     connection: Connection, method: str, target: str, head: Headers, body: RequestBody
 ) -> UpstreamResponse:
     protocol = cast(ResponseHandler, connection.protocol)  # set until the connection is released
-    protocol.set_response_params(
-        skip_payload=method == hdrs.METH_HEAD,
-        read_until_eof=True,
-        auto_decompress=False,
-        max_line_size=LINE_MAX,
-        max_field_size=LINE_MAX,
-        max_headers=HEADERS_MAX,
-    )
     writer = StreamWriter(protocol, asyncio.get_running_loop())
     _set_framing(method, head, body, writer)
     await writer.write_headers(f"{method} {target} HTTP/1.1", head)
@@ -130,6 +122,14 @@ async def _exchange(
     else:
         upload = asyncio.create_task(_upload(writer, protocol, body), name=f"upload to {head[hdrs.HOST]}")
     try:
+        protocol.set_response_params(  # nothing arrives before the loop runs, and meanwhile the upstream can begin
+            skip_payload=method == hdrs.METH_HEAD,
+            read_until_eof=True,
+            auto_decompress=False,
+            max_line_size=LINE_MAX,
+            max_field_size=LINE_MAX,
+            max_headers=HEADERS_MAX,
+        )
         message, content = await protocol.read()
         while 102 <= message.code < 200 or message.code == 100:  # interim responses (RFC 9110 section 15.2)
             message, content = await protocol.read()

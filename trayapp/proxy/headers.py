@@ -68,7 +68,7 @@ def to_upstream(headers: Iterable[tuple[str, str]], connection: Iterable[str], h
     listed = hop_by_hop_names(connection) if connection else ()
     kept: Headers = CIMultiDict(Host=host)
     for name, value in headers:
-        if _kept_from_upstream(name) or name.lower() in listed:
+        if _kept_from_upstream(name) or (listed and name.lower() in listed):
             continue
         if not value.isascii() and not _utf8(value):
             raise OddHeaderError
@@ -82,7 +82,7 @@ def to_client(headers: Iterable[tuple[str, str]], connection: Iterable[str]) -> 
     listed = hop_by_hop_names(connection) if connection else ()
     kept: Headers = CIMultiDict()
     for name, value in headers:
-        if _kept_from_client(name) or name.lower() in listed or not (value.isascii() or _utf8(value)):
+        if _kept_from_client(name) or (listed and name.lower() in listed) or not (value.isascii() or _utf8(value)):
             continue
         kept.add(name, value)
     for name, value in SANDBOX.items():
