@@ -256,7 +256,12 @@ _WORKLOAD = (
     Setting("device_authorization_endpoint", url, "where a device code comes from, if not from the issuer (RFC 8628)"),
     Setting("flow", flow, "how to sign in: browser, or device (a code to type on any machine)", "browser"),
     Setting("client_id", text, "the client's name at the authorization server; else one is registered"),
-    Setting("scopes", scopes, "what to ask for at sign-in; without an issuer it is what the url names", ()),
+    Setting(
+        "scopes",
+        scopes,
+        "what to ask for at sign-in, beside `offline_access`; without an issuer it is what the url names",
+        (),
+    ),
     Setting("resource", resource, 'audience of the tokens (RFC 8707), else what the url names; "": none is sent'),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
