@@ -13,7 +13,7 @@ from trayapp.core.model import Failing, Moment, Series, Trigger, Workload
 from trayapp.core.outcomes import Ambiguous, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import grace_of, provider_of
 
-TLS_SUSPECT = 3.0  # s after a nudge; M8: before, a handshake may fail because a VPN is coming up
+TLS_SUSPECT = 15.0  # s after a nudge; M8: before, a VPN that comes up, or a resolver that lies, breaks handshakes
 LAST_MINUTE = 60.0  # s before expiry; M9: where a provider gives no grace, a usable token is used up first
 GRACE_FRACTION = 0.1  # of a known grace, between two attempts inside it
 
