@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections import Counter
 
-from tests.simulation import runner
+from tests.simulation import deep, runner
 from tests.simulation.plan import KINDS
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first broken invariant")
     parser.add_argument("--no-shorten", action="store_true", help="show the history as it was")
     args = parser.parse_args()
+    deep.prepare_process()
     without = frozenset(args.without.split(",")) - {""}
     days = seconds = requests = runs = losses = 0.0
     broken: Counter[str] = Counter()

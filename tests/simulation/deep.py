@@ -155,12 +155,17 @@ def _as_line(result: Any) -> str:
     return json.dumps({name: getattr(result, name) for name in type(result).__slots__}) + "\n"
 
 
-def _begin_process() -> None:
-    """The parent alone handles Ctrl+C; a crash of the simulated program leaves coroutines behind."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def prepare_process() -> None:
+    """Expect what worlds leave behind: coroutines that a crash dropped, and much garbage with few cycles."""
     warnings.simplefilter("ignore")
     sys.unraisablehook = lambda unraisable: None
-    gc.set_threshold(50_000, 20, 100)  # a world makes much garbage and few cycles
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _begin_process() -> None:
+    """The parent alone handles Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare_process()
 
 
 class Deep:
