@@ -51,6 +51,7 @@ from trayapp.proxy.steady_store import SteadyStore
 from trayapp.proxy.steady_upstream import GatewayError
 from trayapp.proxy.transport import Transports
 from trayapp.proxy.upstream import Upstreams
+from trayapp.proxy.whole_response import send_whole
 from trayapp.server.keys import Keys
 from trayapp.server.peers import Owner, owner_of
 from trayapp.server.replies import Refusal, json_reply
@@ -217,26 +218,21 @@ class Proxy:
             head["Location"] = self._local(target, upstream, url, head["Location"], "redirects to")
         events = request.method == "GET" and answer.content_type == "text/event-stream"
         events = events and "Content-Encoding" not in head
-        whole = answer.content.is_eof() and request.method != "HEAD" and not events
-        if whole or events:
-            head.popall("Content-Length", None)  # aiohttp sets it where it is known
-        response: web.StreamResponse
-        if whole:
-            body = answer.content.read_nowait()
-            response = web.Response(status=answer.status, reason=answer.reason, headers=head, body=body)
-            await response.prepare(request)  # once prepared, the server adds none of its own headers
-        else:
-            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=head)
-            await response.prepare(request)
-            if not events:
-                await _stream(request, response, answer.content)
-                return response
-            legacy = LegacyStream(response)
-            rewriter = EndpointRewriter(lambda path: self._announced(target, upstream, url, path, legacy))
-            try:
-                await _stream(request, response, answer.content, rewriter, legacy)
-            finally:
-                self._legacy.closed(legacy)
+        if answer.content.is_eof() and request.method != "HEAD" and not events:
+            return await send_whole(request, answer.status, answer.reason, head, answer.content.read_nowait())
+        if events:
+            head.popall("Content-Length", None)  # the endpoint's path changes
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=head)
+        await response.prepare(request)  # once prepared, the server adds none of its own headers
+        if not events:
+            await _stream(request, response, answer.content)
+            return response
+        legacy = LegacyStream(response)
+        rewriter = EndpointRewriter(lambda path: self._announced(target, upstream, url, path, legacy))
+        try:
+            await _stream(request, response, answer.content, rewriter, legacy)
+        finally:
+            self._legacy.closed(legacy)
         return response
 
     def _announced(
