@@ -160,6 +160,9 @@ def test_the_verdict_says_who_refused_it() -> None:
 
     assert (Status.UNAUTHENTICATED, Detail.REFUSED, False) == (seen.status, seen.auth.detail, seen.auth.usable)
     assert "the service no longer accepts this login (invalid_token)" in seen.status_context
+    error = seen.auth.last_error
+    assert error is not None
+    assert ("oauth", 401, "invalid_token") == (error.kind, error.http_status, error.code)
 
 
 def test_a_pause_and_a_restart_keep_it() -> None:
@@ -330,3 +333,15 @@ def test_ended_survives_a_restart_as_a_reason() -> None:
 
     p = played(player(), "loaded access-only -5")
     assert SignedOut.ENDED is machine.saved(p.w, p.now).signed_out
+
+
+def test_the_reminder_depends_on_the_life_and_not_on_the_date() -> None:
+    """Half of a short life; a day of a long one; never of what ended before it began."""
+
+    for life, before in ((3600.0, 1800.0), (3 * DAY, DAY), (YEAR, DAY), (-5.0, 0.0)):
+        kept = access_only(Moment(5.0, 5.0, 1e9), life)
+        assert 1e9 + life - before == rules.remind_at(kept)
+    assert rules.remind_at(access_only(Moment(5.0, 5.0, 1e9))) is None
+    ends = access_only(Moment(5.0, 5.0, 1e9), 60.0)
+    assert [False, True] == [rules.is_over(ends, Moment(5.0, 5.0, at)) for at in (1e9 + 59.9, 1e9 + 60.0)]
+    assert 99 * YEAR < rules.LIFE_MAX < 101 * YEAR
