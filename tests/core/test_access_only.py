@@ -12,6 +12,7 @@ from trayapp.core import deadlines, machine, notices, view
 from trayapp.core import messages as m
 from trayapp.core.advice import advice
 from trayapp.core.gate import Gate
+from trayapp.core.menu import tray_view
 from trayapp.core.model import Moment, Phase, Secret, SignedOut
 from trayapp.core.notices import ShownNotices
 from trayapp.core.public import auth_json
@@ -345,3 +346,17 @@ def test_the_reminder_depends_on_the_life_and_not_on_the_date() -> None:
     ends = access_only(Moment(5.0, 5.0, 1e9), 60.0)
     assert [False, True] == [rules.is_over(ends, Moment(5.0, 5.0, at)) for at in (1e9 + 59.9, 1e9 + 60.0)]
     assert 99 * YEAR < rules.LIFE_MAX < 101 * YEAR
+
+
+def test_retry_now_is_offered_where_it_can_help() -> None:
+    """Not while the token is served; in red it looks for another login."""
+
+    def offered(text: str) -> bool:
+        menu = tray_view(Snapshot(1, {"w": shown(text)}), str).menu
+        (item,) = [each for each in menu if each.key == "workload:w"]
+        return next(each.enabled for each in item.items if each.key == "retry:w")
+
+    assert offered("loaded; go; probe ok; refreshed")
+    assert not offered("loaded access-only")
+    assert offered("loaded access-only -5")
+    assert not offered("loaded access-only; pause")

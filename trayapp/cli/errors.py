@@ -32,7 +32,8 @@ def api_error_text(error: ApiError, arguments: argparse.Namespace, paths: Paths)
 
 
 def refuse_retry(row: Mapping[str, Any]) -> int:
-    """OK, or the exit code after a message if a refresh is pointless: the workload is paused or never signed in."""
+    """OK, or the exit code after a message if a refresh is pointless: the workload is paused or never signed in, or
+    has a login that can't be renewed."""
     name = clean(row.get("name"))
     if row.get("status") == "stopped":
         print_error(f"amberlight: {name} is paused. Resume it: amberlight start {name}")
@@ -40,6 +41,9 @@ def refuse_retry(row: Mapping[str, Any]) -> int:
     if auth_of(row).get("detail") == "never_signed_in":
         print_error(f"amberlight: {name} isn't signed in yet. Sign in: amberlight reauthorize {name}")
         return NEEDS_SIGN_IN
+    if auth_of(row).get("renewable") is False and row.get("status") in ("running", "unhealthy"):
+        print_error(f"amberlight: {name} can't be renewed. Sign in again: amberlight reauthorize {name}")
+        return FAILED
     return OK
 
 

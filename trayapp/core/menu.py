@@ -200,7 +200,7 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
 
     never = view.auth.detail is Detail.NEVER_SIGNED_IN
     sign_in = "Reopen sign-in page…" if view.auth.signing_in else "Sign in…" if never else "Reauthorize…"
-    yield item(Verb.RETRY, "Retry now", _can_retry(view))
+    yield item(Verb.RETRY, "Retry now", _can_retry(view) and not _nothing_to_retry(view))
     yield item(Verb.REAUTHORIZE, sign_in, view.auth.detail is not Detail.CONFIG_ERROR)
     if view.auth.signing_in:
         yield item(Verb.CANCEL_SIGN_IN, "Cancel sign-in")
@@ -216,6 +216,11 @@ def _submenu(view: WorkloadView) -> Iterator[MenuItem]:
 
 def _can_retry(view: WorkloadView) -> bool:
     return view.status not in (Status.STOPPED, Status.REMOVING)
+
+
+def _nothing_to_retry(view: WorkloadView) -> bool:
+    """Its login can't be renewed. In red, a retry looks for another one in the keyring."""
+    return not view.auth.renewable and view.status is not Status.UNAUTHENTICATED
 
 
 def _quit_text(views: list[WorkloadView]) -> str:

@@ -116,7 +116,7 @@ export class Card {
     const calm = found === "running" && row.action !== "reauthorize";
     seen(reauthorize, may && !calm);
     seen(retry, !stopped && found !== "ending" && found !== "never" && !calm);
-    seen(this.ref.again, calm);
+    seen(this.ref.again, calm && row.auth.renewable !== false);
     seen(this.ref.signIn, calm);
     seen(pause, found !== "ending");
     seen(this.ref.details, row.auth.last_error !== null);
