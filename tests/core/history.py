@@ -126,19 +126,21 @@ def _loaded(p: Player, words: list[str]) -> m.Event:
         if "refused" in words:
             saved = replace(saved, signed_out=SignedOut.REFUSED, combination=found.fingerprint())
         p.serial += 1
-        return m.Loaded(p.now, found, replace(saved, paused="paused" in words), p.serial)
+        return m.Loaded(p.now, found, replace(saved, paused="paused" in words), p.serial, "asked" in words)
     generation = next((int(word) for word in words if word.isdigit()), 1)
     endpoint = "https://other.example/token" if "foreign" in words else ENDPOINT
     found = login(generation, endpoint=endpoint)
     if "refused" in words:
         saved = replace(saved, signed_out=SignedOut.REFUSED, combination=found.fingerprint())
+    if "original" in words:
+        saved = replace(saved, original=found.fingerprint())
     if "intent" in words:
         saved = replace(saved, open_intent=found.fingerprint())
     if "paused" in words:
         saved = replace(saved, paused=True)
     if "retrying" in words or "gave_up" in words:
         saved = replace(saved, retrying_since=p.now.wall - 500, counted=400.0, gave_up="gave_up" in words)
-    return m.Loaded(p.now, found, saved)
+    return m.Loaded(p.now, found, saved, asked="asked" in words)
 
 
 def _trouble(words: list[str]) -> Trouble:
@@ -264,6 +266,8 @@ def state_text(w: Workload, at: float) -> str:
         words[0] += f":{w.attempt.step.value}"
     if w.due is not None:
         words.append(f"due {w.due - at:+g}")
+    if w.phase is Phase.SIGNED_OUT and w.due is not None:
+        words.append(w.trigger.value)
     if w.phase is Phase.WAITING:
         words.append(f"{w.series.value}/{w.trigger.value}")
     marks = {
@@ -343,7 +347,7 @@ def reached(phase: Phase, p: Player | None = None) -> Player:
         Phase.WAITING: "loaded",
         Phase.REFRESHING: "loaded; go; probe ok",
         Phase.VALID: "loaded; go; probe ok; refreshed",
-        Phase.SIGNED_OUT: "loaded; go; probe ok; refused",
+        Phase.SIGNED_OUT: "loaded; go; probe ok; refused invalid_client",
         Phase.PAUSED: "loaded; pause",
         Phase.BROKEN: "loaded; configured identity",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.core.history import Player, play, player, reached
+from tests.core.history import Player, play, played, player, reached
 from trayapp.core import details, view
 from trayapp.core.gate import Gate
 from trayapp.core.model import Phase, Policy, Problem
@@ -19,7 +19,7 @@ def _view(p: Player) -> WorkloadView:
 def test_the_details_of_an_error_are_fit_for_a_bug_report() -> None:
     """Kind, sentence, status and code; no address and no token."""
 
-    p = reached(Phase.SIGNED_OUT)
+    p = played(reached(Phase.REFRESHING), "refused")
 
     assert [
         "w: unauthenticated (refused)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -18,13 +19,14 @@ from hypothesis.stateful import (
 )
 
 from tests.core.history import ENDPOINT, SPEC, access, access_only, login
-from trayapp.core import deadlines, machine
+from trayapp.core import deadlines, machine, view
 from trayapp.core import gate as gates
 from trayapp.core import messages as m
 from trayapp.core import outcomes as o
 from trayapp.core.gate import Gate
 from trayapp.core.model import Login, Moment, Phase, Problem, Saved, Secret, SignedOut, Step, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
+from trayapp.core.snapshot import Status
 
 settings.register_profile("fast", max_examples=60, stateful_step_count=50, deadline=None)
 settings.register_profile("deep", max_examples=3000, stateful_step_count=100, deadline=None)
@@ -51,6 +53,8 @@ class World(RuleBasedStateMachine):
         self.reading = 0
         self.slots: Login | None = None  # the newest login that the keyring confirmed
         self.verdicts: set[str] = set()  # combinations that a verdict was about
+        self.rechecks: Counter[str] = Counter()  # of these, sent again unasked
+        self.clicked = False  # *Retry now*, since the last attempt by hand
         self.given_up = False  # a person asked for sign-out or removal
         self.gone = False
         self.sends: list[tuple[float, bool]] = []  # at, automatic
@@ -76,7 +80,7 @@ class World(RuleBasedStateMachine):
             case m.Send(attempt=number, login=sent, trigger=trigger):
                 assert not self.in_flight, "at most one attempt in flight"
                 assert sent.renewable, "there is nothing to send without a refresh token"
-                assert sent.fingerprint() not in self.verdicts, "a refused combination is never sent again"
+                self._check_verdict(sent, trigger)
                 assert sent.token_endpoint == ENDPOINT
                 self._check_spacing(trigger)
                 self.in_flight[number] = effect
@@ -94,6 +98,20 @@ class World(RuleBasedStateMachine):
                 self.slots = None
                 self.void.update(id(wanted) for wanted in self.storing)  # written before, and deleted with the rest
                 self.gone = self.gone or isinstance(effect, m.Forget)
+
+    def _check_verdict(self, sent: Login, trigger: Trigger) -> None:
+        """A refused combination is sent again by a click, or twice unasked; anything else never is (M7)."""
+        if trigger is Trigger.RECHECK:
+            self.rechecks[sent.fingerprint()] += 1
+            assert sent.fingerprint() in self.verdicts
+            assert self.rechecks[sent.fingerprint()] <= 2, "twice at most"
+            assert not self.w.maybe_spent
+            assert self.w.signed_out is SignedOut.REFUSED
+        elif sent.fingerprint() in self.verdicts:
+            assert trigger is Trigger.MANUAL
+            assert self.clicked
+            assert self.w.rechecking
+        self.clicked = self.clicked and trigger is not Trigger.MANUAL
 
     def _check_spacing(self, trigger: Trigger) -> None:
         if not self.sends:
@@ -114,7 +132,8 @@ class World(RuleBasedStateMachine):
             refused = isinstance(event, m.Finished) and isinstance(event.outcome, o.Refused)
             ended = self.w.signed_out is SignedOut.ENDED and self._is_over()
             confirmed = isinstance(event, m.Rejected) and self.confirmed and deadlines.access_only(before)
-            assert refused or ended or confirmed or isinstance(event, m.Loaded), "red only by a verdict, or at its end"
+            known = before.rechecking or isinstance(event, m.Loaded)
+            assert refused or ended or confirmed or known, "red only by a verdict, or at its end"
         gave_up = self.w.failing is not None and self.w.failing.gave_up
         if gave_up and not (before.failing is not None and before.failing.gave_up):
             assert isinstance(event, m.Finished | m.Time | m.Loaded), "or by the ceiling, decided by a failed attempt"
@@ -167,7 +186,11 @@ class World(RuleBasedStateMachine):
             self.serial += 1
             self.feed(
                 m.Loaded(
-                    self.now, self.slots, replace(saved, paused=False) if self.w.phase else Saved(), serial=self.serial
+                    self.now,
+                    self.slots,
+                    replace(saved, paused=False) if self.w.phase else Saved(),
+                    serial=self.serial,
+                    asked=self.clicked,
                 )
             )
 
@@ -204,7 +227,18 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule(
         kind=st.sampled_from(
-            ["rotated", "same", "endless", "not_sent", "ambiguous", "busy", "gateway", "page", "refused"]
+            [
+                "rotated",
+                "same",
+                "endless",
+                "not_sent",
+                "ambiguous",
+                "busy",
+                "gateway",
+                "page",
+                "refused",
+                "unknown_client",
+            ]
         ),
         jitter=st.floats(0.0, 0.999),
     )
@@ -226,11 +260,16 @@ class World(RuleBasedStateMachine):
             "gateway": o.ServerBusy(PROBLEM, maybe_spent=True),
             "page": o.ServerBusy(PROBLEM, portal=True, refresh_token=new),
             "refused": o.Refused(Problem("oauth", "x", 400, "invalid_grant")),
+            "unknown_client": o.Refused(Problem("oauth", "x", 401, "invalid_client")),
         }
         sent = send.login
         attempt = self.w.attempt
-        if kind == "refused" and attempt is not None and attempt.number == number:
-            self.verdicts.add(sent.fingerprint())
+        if attempt is not None and attempt.number == number:
+            if kind in ("refused", "unknown_client"):
+                self.verdicts.add(sent.fingerprint())
+            elif kind in ("rotated", "same", "endless"):  # accepted after all
+                self.verdicts.discard(sent.fingerprint())
+                del self.rechecks[sent.fingerprint()]
         return m.Finished(self.now, number, sent.fingerprint(), sent.lineage, outcomes[kind], jitter, self.serial)
 
     @rule(kind=st.sampled_from(["refused", "rotated", "ambiguous"]))
@@ -258,6 +297,7 @@ class World(RuleBasedStateMachine):
     def something_happens(self, event: type[m.Event]) -> None:
         if event is m.Accepted:
             self.doubted_at = 0.0
+        self.clicked = self.clicked or event is m.Manual
         self.feed(event(self.now))
 
     @rule(offline=st.booleans(), portal=st.booleans())
@@ -376,6 +416,19 @@ class World(RuleBasedStateMachine):
         if hasattr(self, "w") and deadlines.access_only(self.w) and self.w.phase is Phase.VALID:
             assert self.w.access is not None
             assert not self.w.access.rejected
+
+    @invariant()
+    def a_refused_login_stays_red_while_it_is_checked(self) -> None:
+        """Nothing but a token, a sign-in or a person ends that status; network and wakes bring no check about."""
+        if not hasattr(self, "w"):
+            return
+        w = self.w
+        if w.rechecking and not w.after:
+            assert view.derive(w, self.gate, self.now).status is Status.UNAUTHENTICATED
+        assert w.signed_out is None or w.phase not in (Phase.VALID, Phase.WAITING)
+        if w.phase is Phase.SIGNED_OUT and w.due is not None and w.trigger is Trigger.RECHECK:
+            opens = deadlines.opens_at(w, self.gate)
+            assert opens is None or not (w.signing_in or self.gate.blocked())
 
     @invariant()
     def no_login_is_lost(self) -> None:

@@ -268,7 +268,7 @@ def test_another_verdict_than_invalid_grant_is_not_called_a_lost_rotation() -> N
         ambiguous           -> waiting, due +0, again/short_retry, marked | note attempt ambiguous, save
         go                  -> refreshing:probe, marked | probe #2
         probe ok            -> refreshing:sent, marked | send #2 L1
-        refused invalid_client -> signed_out, refused | note attempt refused, save, close intent
+        refused invalid_client -> signed_out, due +600, recheck, refused | note attempt refused, save, close intent
     """,
         reached(Phase.REFRESHING),
     )

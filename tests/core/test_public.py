@@ -80,6 +80,8 @@ def test_every_key_of_auth_is_always_there() -> None:
         "sign_in_error": None,
         "sign_in_warning": None,
         "redirected_to": None,
+        "refused_at": None,
+        "rechecked_at": None,
     }
 
 

@@ -287,6 +287,7 @@ def test_an_unlock_is_offered_only_where_it_does_something(w: Workload, phase: P
 
     attempt = replace(FLIGHT, step=Step.PROBE) if phase is Phase.REFRESHING else None
     w = replace(w, phase=phase, after=after, attempt=attempt, keyring=Trouble.LOCKED, unsaved=False)
+    w = w if phase is Phase.SIGNED_OUT else replace(w, signed_out=None)
     offered = derive(w, gate, NOW).auth.detail is Detail.KEYRING_LOCKED
     assert offered is (after == "" and phase in (Phase.LOADING, Phase.VALID, Phase.WAITING, Phase.REFRESHING))
 

@@ -159,6 +159,11 @@ SCHEMAS: Mapping[str, Json] = {
             "sign_in_error": nullable(ref("Problem")),
             "sign_in_warning": nullable(ref("Problem")),
             "redirected_to": nullable(TEXT),
+            "refused_at": {**nullable(TIME), "description": "When the server refused this login."},
+            "rechecked_at": {
+                **nullable(TIME),
+                "description": "When it was last tried since; the server refuses it still.",
+            },
         },
     ),
     "DeviceCode": object_of(

@@ -228,6 +228,8 @@ def status_lines(row: Json, style: Style, now: float, *, verbose: bool) -> str:
         ("Token ends", _with_relative(auth.get("token_expires_at"), time_until(auth.get("token_expires_at"), now))),
         ("Login ends", _with_relative(auth.get("login_ends_at"), time_until(auth.get("login_ends_at"), now))),
         ("Next attempt", _with_relative(auth.get("next_attempt_at"), time_until(auth.get("next_attempt_at"), now))),
+        ("Refused", _with_relative(auth.get("refused_at"), time_since(auth.get("refused_at"), now))),
+        ("Rechecked", _with_relative(auth.get("rechecked_at"), time_since(auth.get("rechecked_at"), now))),
         ("Last error", error_text(auth.get("last_error"))),
         ("Note", clean(row.get("status_context"))),
     ]

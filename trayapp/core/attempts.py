@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from trayapp.core import retry, schedule
+from trayapp.core import rechecks, retry, schedule
 from trayapp.core.deadlines import attempt_limit, ready_at
 from trayapp.core.messages import (
     Abandon,
@@ -76,6 +76,14 @@ def begin(w: Workload, e: Go) -> Result:
     return w, (Probe(number, prompt=manual),)
 
 
+def recheck(w: Workload, e: Go) -> Result:
+    """Try a refused login once more; that it was tried is on disk before anything is sent (M7)."""
+    if w.due is None:
+        return w, ()
+    w, effects = begin(rechecks.counted(w, e.now), e)
+    return w, (Save(), *effects)
+
+
 def send(w: Workload, e: ProbeOk) -> Result:
     """Send the refresh request: the intent is on disk (RULES.md section 4, steps 2 and 3)."""
     attempt = w.attempt
@@ -86,12 +94,15 @@ def send(w: Workload, e: ProbeOk) -> Result:
         closing = (
             () if w.maybe_spent else (CloseIntent(attempt.fingerprint),)
         )  # an open intent may be the mark of an earlier attempt
-        w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
+        if w.rechecking:
+            w = rechecks.stay_red(w, e.now)
+        else:
+            w = replace(w, phase=Phase.WAITING, attempt=None, due=e.now.at, trigger=attempt.trigger)
         w, ending = run_deferred(w, e.now)
         return w, (*closing, *ending)
     policy = w.spec.policy
     recent = w.recent
-    hurried = w.failing is not None or attempt.trigger is Trigger.REJECTED
+    hurried = w.failing is not None or attempt.trigger in (Trigger.REJECTED, Trigger.RECHECK)
     if hurried and attempt.trigger is not Trigger.MANUAL:  # M8: ordinary refreshes of short-lived tokens don't count
         recent = (*recent, e.now.at)[-schedule.attempts_remembered(policy) :]  # until it proves `not_sent`
     deadline = e.now.at + attempt_limit(login, policy) + DEADLINE_MARGIN
@@ -130,6 +141,9 @@ def probe_failed(w: Workload, e: KeyringDown) -> Result:
         return w, ()
     if w.unsaved:
         return send(w, ProbeOk(e.now, attempt.number))
+    if w.rechecking:
+        w, effects = run_deferred(rechecks.not_begun(w, e.now), e.now)
+        return w, (Note("attempt", "store_failed", attempt.trigger), *effects)
     w = replace(
         w,
         phase=Phase.WAITING,
@@ -181,6 +195,9 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
         access=access,
         failing=None,
         maybe_spent=False,
+        signed_out=None,
+        combination="",
+        refusal=None,
         last_error=None,
         last_refreshed_at=now.wall,
         not_before=0.0,
@@ -202,19 +219,18 @@ def _refreshed(w: Workload, e: Finished, outcome: Refreshed) -> Result:
 def _refused(w: Workload, e: Finished, problem: Problem) -> Result:
     """A verdict (M5, M9, M16): the login stays in the keyring, unused; a usable access token is served to its end."""
     lost = w.maybe_spent and problem.code == "invalid_grant"
+    was_lost = w.signed_out is SignedOut.LOST_ROTATION  # and checked once more
     w = replace(
         w,
-        phase=Phase.SIGNED_OUT,
-        attempt=None,
-        due=None,
-        signed_out=SignedOut.LOST_ROTATION if lost else SignedOut.REFUSED,
+        signed_out=SignedOut.LOST_ROTATION if lost or was_lost else SignedOut.REFUSED,
         combination=e.fingerprint,
+        refusal=rechecks.refused(w.refusal, problem, e.now),
         lost_rotations=w.lost_rotations + lost,
         maybe_spent=False,
         failing=None,
         last_error=problem,
     )
-    w, ending = run_deferred(w, e.now)
+    w, ending = run_deferred(rechecks.stay_red(w, e.now), e.now)
     return w, (Save(), CloseIntent(e.fingerprint), *ending)  # in this order, so that a crash in between forgets nothing
 
 
@@ -234,11 +250,16 @@ def _failed(w: Workload, e: Finished, outcome: NotSent | Ambiguous | ServerBusy,
         w, effects = _rotate(w, outcome.refresh_token, e.now, None)
         if effects:  # odd, but it replaces the old token: nothing is in doubt
             doubtful, was_marked = False, False
+            w = replace(w, signed_out=None, combination="", refusal=None)  # nor is the new one refused
     marked_at = w.marked_at if was_marked else attempt.began.at
     w = replace(w, maybe_spent=was_marked or doubtful, marked_at=marked_at)
     if settled and not was_marked and not effects:
         effects = (CloseIntent(e.fingerprint),)
-    w, notes = _planned(w, outcome, e.now, e.jitter, attempt.trigger)
+    notes: tuple[Effect, ...] = ()
+    if w.rechecking:
+        w = rechecks.failed(w, outcome.problem, e.now)
+    else:
+        w, notes = _planned(w, outcome, e.now, e.jitter, attempt.trigger)
     w, ending = run_deferred(w, e.now)
     return w, (*effects, *notes, Save(), *ending)
 

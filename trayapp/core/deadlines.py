@@ -18,10 +18,12 @@ AGAIN_IN_DOUBT = 60.0  # s until the next such attempt; rare enough for M8's lim
 
 def ready_at(w: Workload) -> float | None:
     """When the next attempt is ready to leave, the gate aside; None: not by time."""
-    if w.phase not in (Phase.VALID, Phase.WAITING) or w.due is None or w.after:
+    if w.phase not in (Phase.VALID, Phase.WAITING, Phase.SIGNED_OUT) or w.due is None or w.after:
         return None
-    if w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING:
+    if by_hand(w):
         return w.due
+    if w.phase is Phase.SIGNED_OUT and w.signing_in:  # M7
+        return None
     rescue = w.series is Series.AGAIN
     return schedule.rate_limited(w.recent, max(w.due, w.not_before), w.spec.policy, rescue=rescue)
 
@@ -32,9 +34,14 @@ def opens_at(w: Workload, gate: Gate) -> float | None:
     For a workload between attempts; for an attempt that has begun, see `open_at`.
     """
     ready = ready_at(w)
-    if ready is None:
+    if ready is None or (w.phase is Phase.SIGNED_OUT and gate.blocked(w.loopback) and not by_hand(w)):
         return None
-    return open_at(w, gate, ready, manual=w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING)
+    return open_at(w, gate, ready, manual=by_hand(w))
+
+
+def by_hand(w: Workload) -> bool:
+    """Whether the next attempt is a person's *Retry now*."""
+    return w.trigger is Trigger.MANUAL and w.phase in (Phase.WAITING, Phase.SIGNED_OUT)
 
 
 def open_at(w: Workload, gate: Gate, at: float, *, manual: bool) -> float | None:

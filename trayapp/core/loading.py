@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from trayapp.core import access_only, deadlines
+from trayapp.core import access_only, deadlines, rechecks
 from trayapp.core.messages import (
     Event,
     KeyringDown,
@@ -73,7 +73,8 @@ def reread_configuration(w: Workload, e: Event) -> Result:
 
 
 def retry_signed_out(w: Workload, e: Manual) -> Result:
-    """*Retry now* after a verdict: look for another combination in keyring and file; the refused one isn't tried (M7)."""
+    """*Retry now* after a verdict: look for another combination in keyring and file. If there is none, the refused one is
+    tried once, as `Loaded` says `asked` (M7)."""
     return w, (Load(prompt=True), ReadConfiguration())
 
 
@@ -84,7 +85,9 @@ def loaded(w: Workload, e: Loaded) -> Result:
     """
     if w.unsaved and w.login is not None:
         w, effects = loaded_late(w, e)
-        w, begun = _use(w, e, Trigger.START)
+        if w.login is not None and w.combination == w.login.fingerprint():  # refused, then paused and resumed
+            return rechecks.stay_red(w, e.now), effects
+        w, begun = _use(replace(w, signed_out=None, combination="", refusal=None), e, Trigger.START)
         return w, (*effects, *begun)
     w = replace(
         w,
@@ -99,6 +102,8 @@ def loaded(w: Workload, e: Loaded) -> Result:
         last_refreshed_at=e.saved.last_refreshed_at,
         signed_out=e.saved.signed_out,
         combination=e.saved.combination,
+        refusal=e.saved.refusal,
+        original=e.saved.original,
     )
     if e.saved.paused:
         return replace(w, phase=Phase.PAUSED, due=None), ()
@@ -107,7 +112,8 @@ def loaded(w: Workload, e: Loaded) -> Result:
     if _made_for_another_identity(w.spec, e.login):
         return ask_for_confirmation(w, w.spec), ()
     if e.saved.combination == e.login.fingerprint():
-        return enter_signed_out(w, e.saved.signed_out or SignedOut.REFUSED), ()
+        in_doubt = e.login.renewable and _in_doubt(e.login, e.saved)  # a check was cut short
+        return rechecks.stay_red(replace(w, maybe_spent=in_doubt, marked_at=e.now.at), e.now), ()
     return _use(_with_saved_outage(w, e), e, Trigger.START)
 
 
@@ -137,7 +143,9 @@ def _with_saved_outage(w: Workload, e: Loaded) -> Workload:
             gave_up=e.saved.gave_up,
         )
     maybe_spent = w.login is not None and _in_doubt(w.login, e.saved)
-    return replace(w, failing=failing, maybe_spent=maybe_spent, marked_at=e.now.at, signed_out=None, combination="")
+    return replace(
+        w, failing=failing, maybe_spent=maybe_spent, marked_at=e.now.at, signed_out=None, combination="", refusal=None
+    )
 
 
 def _in_doubt(login: Login, saved: Saved) -> bool:
@@ -146,9 +154,12 @@ def _in_doubt(login: Login, saved: Saved) -> bool:
 
 
 def loaded_again(w: Workload, e: Loaded) -> Result:
-    """The keyring was read again while signed out: attempt only with a combination other than the refused one (M7)."""
-    if e.login is None or e.login.fingerprint() == w.combination or access_only.is_over(e.login, e.now):
+    """The keyring was read again while signed out: attempt with a combination other than the refused one, and with that
+    one only if a person asked (M7)."""
+    if e.login is None or access_only.is_over(e.login, e.now):
         return w, ()
+    if w.unsaved or e.login.fingerprint() == w.combination:  # what is in the keyring is the refused login, or older
+        return (rechecks.asked_for(w, e.now) if e.asked and w.combination else w), ()
     if w.signed_out is SignedOut.NEVER and e.login.generation <= w.highest_generation:
         return w, ()  # it was read before a sign-out deleted it
     if _made_for_another_identity(w.spec, e.login):
@@ -160,6 +171,8 @@ def loaded_again(w: Workload, e: Loaded) -> Result:
         highest_generation=max(w.highest_generation, e.login.generation),
         signed_out=None,
         combination="",
+        refusal=None,
+        maybe_spent=False,
     )
     return _use(replace(w, failing=None), e, Trigger.MANUAL)
 
@@ -201,6 +214,12 @@ def keyring_down_loading(w: Workload, e: KeyringDown) -> Result:
 def keyring_down_unsaved(w: Workload, e: KeyringDown) -> Result:
     """Reading failed while the newest login is in memory only: try the write again later."""
     return schedule_write(w, e.now), ()
+
+
+def keyring_down_signed_out(w: Workload, e: KeyringDown) -> Result:
+    """The keyring can't be read, so what was to be looked for, or tried once more, isn't."""
+    w, effects = keyring_down_unsaved(w, e)
+    return (w if w.refusal is None else replace(w, last_error=rechecks.KEYRING)), effects
 
 
 def _made_for_another_identity(spec: Spec, login: Login) -> bool:

@@ -42,6 +42,7 @@ class Loaded(Event):
     login: Login | None
     saved: Saved = field(default=Saved())
     serial: int = 0  # of the access token, if the login is one; assigned by the engine
+    asked: bool = False  # whether a click led to it
 
 
 @dataclass(frozen=True, slots=True)

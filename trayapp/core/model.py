@@ -14,36 +14,8 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from trayapp.core.permission import Needs
-
-
-class Secret:
-    """A string that `repr`, formatting and a traceback's locals never reveal."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The string itself; only for what goes to the keyring or into a request."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and self._value == other._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a Secret is not pickled")
+from trayapp.core.refusal import Refusal
+from trayapp.core.secret import Secret as Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +69,7 @@ class Trigger(StrEnum):
     MANUAL = "manual"
     REJECTED = "rejected"
     START = "start"
+    RECHECK = "recheck"  # M7: an automatic check of a refusal
 
 
 class Trouble(StrEnum):
@@ -334,6 +307,8 @@ class Saved:
     gave_up: bool = False
     signed_out: SignedOut | None = None
     combination: str = ""  # the refused combination
+    refusal: Refusal | None = None
+    original: str = ""
     lost_rotations: int = 0
     last_error: Problem | None = None
     last_refreshed_at: float | None = None  # wall
@@ -370,6 +345,8 @@ class Workload:
     nudged_at: float | None = None  # at; the latest network change or wake
     signed_out: SignedOut | None = None
     combination: str = ""  # the refused combination
+    refusal: Refusal | None = None  # the verdict on it
+    original: str = ""  # fingerprint of the login as the sign-in gave it: unlike the present one's if that was rotated
     lost_rotations: int = 0
     broken: str = ""  # what is wrong with the configuration, in one sentence
     confirm: Spec | None = None  # a changed identity that a person has to agree to
@@ -390,6 +367,11 @@ class Workload:
     last_error: Problem | None = None
     last_trigger: Trigger | None = None
     last_refreshed_at: float | None = None  # wall
+
+    @property
+    def rechecking(self) -> bool:
+        """Whether a refused login is being tried once more: it stays red until the server accepts it (M7)."""
+        return self.phase is Phase.REFRESHING and self.signed_out is not None
 
     @property
     def loopback(self) -> bool:

@@ -39,6 +39,9 @@ class Provider:
     secret_in_body: bool = False  # client_secret_post where nothing else was registered; else Basic, as RFC 6749 has it
     separator: str = " "  # between scopes; RFC 6749 section 3.3 allows only the space
     no_refresh_help: str = ""  # what to do when a sign-in brought no refresh token; at most 150 characters
+    no_recheck: bool = (
+        False  # a refused token isn't sent again unasked: a second use of a token ends all of its login (M7)
+    )
     refusals: tuple[RefusalText, ...] = ()  # the first match is shown
     sources: tuple[str, ...] = ()
 
@@ -238,6 +241,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "okta",
         ("okta.com", "oktapreview.com", "okta-emea.com"),
         grace=30.0,
+        no_recheck=True,
         offline_scope="offline_access",
         no_refresh_help="Okta gives refresh tokens to apps that have the grant type Refresh Token, for the scope"
         " offline_access.",
@@ -253,6 +257,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # The leeway is set per tenant (default 0), so it is unknown. Custom domains can't be recognised.
         "auth0",
         ("auth0.com",),
+        no_recheck=True,
         offline_scope="offline_access",
         audience=True,
         no_refresh_help="Auth0 gives refresh tokens for APIs that allow offline access, for the scope offline_access.",
@@ -291,6 +296,7 @@ PROVIDERS: tuple[Provider, ...] = (
         "supabase",
         ("supabase.co", "supabase.com"),
         grace=10.0,
+        no_recheck=True,
         refusals=(
             RefusalText("Supabase ended the session: signed out, password changed, or its token was used twice."),
         ),
@@ -304,6 +310,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # The same server, run by others: its grace is their setting.
         "supabase-own",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/auth/v1(?:/oauth)?/token"),
+        no_recheck=True,
         refusals=(
             RefusalText("The server ended the session: signed out, password changed, or its token was used twice."),
         ),

@@ -92,6 +92,8 @@ def auth_json(auth: AuthView) -> Json:
         "sign_in_error": problem_json(auth.sign_in_error),
         "sign_in_warning": problem_json(auth.sign_in_warning),
         "redirected_to": auth.redirected_to or None,
+        "refused_at": rfc3339(auth.refused_at),
+        "rechecked_at": rfc3339(auth.rechecked_at),
     }
 
 

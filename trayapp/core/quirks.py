@@ -155,6 +155,11 @@ def grace_of(provider: str) -> float | None:
     return _row_of(provider).grace
 
 
+def may_recheck(token_endpoint: str) -> bool:
+    """Whether a refused token may be sent again unasked (M7)."""
+    return not _row_of(provider_of(token_endpoint)).no_recheck
+
+
 # --- what a refusal means --------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,8 @@ def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
         redirected_to="",
         signed_out=None,
         combination="",
+        refusal=None,
+        original=login.fingerprint(),
         failing=None,
         maybe_spent=False,
         strikes=0,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from trayapp.core.deadlines import access_only
-from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trouble, Workload
+from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.snapshot import Detail, Status, WorkloadView
 
@@ -156,9 +156,7 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
         case Detail.CONFIG_ERROR:
             return w.broken or "Its configuration cannot be used: mend it, and Amberlight reads it again by itself."
         case Detail.REFUSED:
-            return (
-                f"Choose Reauthorize to sign in again: {_reason_clause(w.last_error, 'the server ended this login.')}"
-            )
+            return _refused_context(w)
         case Detail.CEILING:
             tried = duration(w.spec.policy.ceiling)
             return f"No success in {tried} of trying, the login is kept: choose Retry now, or Reauthorize to sign in again."
@@ -181,6 +179,18 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
             return renewal(w.login.expires_at if w.login else None)
         case _:
             return CONTEXT[detail]
+
+
+def _refused_context(w: Workload) -> str:
+    """The verdict, whatever a check of it met since, and whether another one is to come."""
+    said = w.refusal.summary if w.refusal and w.refusal.summary else w.last_error.summary if w.last_error else ""
+    text = f"Choose Reauthorize to sign in again: {_clause(said) or 'the server ended this login.'}"
+    planned = w.due is not None and w.trigger is Trigger.RECHECK
+    return (
+        f"{text.rstrip('.')}. Amberlight checks again within the hour, in case the server is wrong."
+        if planned
+        else text
+    )
 
 
 def renewal(ends_at: float | None) -> str:
@@ -228,8 +238,11 @@ def enter_code(device: DeviceCode) -> str:
 
 def _reason_clause(problem: Problem | None, otherwise: str) -> str:
     """The problem's summary, to follow a colon."""
-    text = problem.summary if problem else ""
-    return text[:1].lower() + text[1:] if text else otherwise
+    return _clause(problem.summary if problem else "") or otherwise
+
+
+def _clause(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def short(view: WorkloadView, local: LocalTime) -> str:
@@ -242,6 +255,8 @@ def short(view: WorkloadView, local: LocalTime) -> str:
     text = beyond_login(auth.detail, auth.missing_scopes)
     if auth.detail in TIMED and auth.next_attempt_at is not None:
         text += f", next at {local(auth.next_attempt_at)}"
+    if auth.rechecked_at is not None and view.status is Status.UNAUTHENTICATED:
+        text += f", checked again at {local(auth.rechecked_at)}"
     if view.status is Status.RUNNING and auth.detail not in (Detail.OK, Detail.RETRYING):
         return f"running, {text}"
     if view.status is Status.RUNNING and auth.ends_soon:

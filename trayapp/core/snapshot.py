@@ -91,6 +91,8 @@ class AuthView:
     sign_in_error: Problem | None = None
     sign_in_warning: Problem | None = None
     redirected_to: str = ""  # where the token endpoint redirected the last refresh, without the query
+    refused_at: float | None = None  # when the server refused this login
+    rechecked_at: float | None = None  # and when it was tried once more since (M7)
     renewable: bool = (
         True  # False: the server gave no refresh token, so only a sign-in replaces it (RULES.md section 6)
     )

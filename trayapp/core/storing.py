@@ -159,6 +159,7 @@ def enter_valid(w: Workload, now: Moment) -> Workload:
         maybe_spent=False,
         signed_out=None,
         combination="",
+        refusal=None,
         not_before=0.0,
         last_error=None,
     )
@@ -217,6 +218,8 @@ def give_up_login(w: Workload) -> Workload:
         phase=Phase.SIGNED_OUT,
         signed_out=SignedOut.NEVER,
         combination="",
+        refusal=None,
+        original="",
         login=None,
         access=None,
         due=None,

@@ -12,7 +12,7 @@ from math import ceil
 from typing import TypedDict
 
 from trayapp.core import access_only, schedule, sentences
-from trayapp.core.deadlines import opens_at
+from trayapp.core.deadlines import by_hand, opens_at
 from trayapp.core.gate import Gate
 from trayapp.core.model import Moment, Phase, SignedOut, Step, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
@@ -100,7 +100,7 @@ def _status(w: Workload, facts: _Facts) -> Status:
         return Status.STOPPED
     if w.phase is Phase.BROKEN:
         return Status.ERROR
-    if w.phase is Phase.SIGNED_OUT:
+    if w.phase is Phase.SIGNED_OUT or w.rechecking:
         return Status.UNAUTHENTICATED  # M5: immediately, even while the last token still works
     if w.strikes >= w.spec.policy.strikes:
         return Status.UNHEALTHY
@@ -128,7 +128,7 @@ def _detail(w: Workload, status: Status, facts: _Facts, gate: Gate, now: Moment)
             return Detail.OK
         case Status.ERROR:
             return Detail.CONFIRM_CHANGE if w.confirm is not None else Detail.CONFIG_ERROR
-        case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT:
+        case Status.UNAUTHENTICATED if w.phase is Phase.SIGNED_OUT or w.rechecking:
             return _SIGNED_OUT_DETAILS.get(w.signed_out, Detail.NEVER_SIGNED_IN)
         case _ if _write_failed(w):
             return Detail.NOT_STORED
@@ -227,6 +227,8 @@ def _auth(
         sign_in_error=w.sign_in_error,
         sign_in_warning=w.sign_in_warning,
         redirected_to=w.redirected_to.partition("?")[0],
+        refused_at=w.refusal.at if w.refusal else None,
+        rechecked_at=w.refusal.checked_at if w.refusal else None,
         **_login_facts(w, now),
         unsaved=_write_failed(w),
     )
@@ -258,8 +260,7 @@ def _login_facts(w: Workload, now: Moment) -> _LoginFacts:
 def _next_attempt(w: Workload, gate: Gate) -> float | None:
     """When the next attempt begins; None: not known. A blocked gate may open any moment, and what M10 tries in spite of
     it is nothing to wait for."""
-    manual = w.trigger is Trigger.MANUAL and w.phase is Phase.WAITING
-    return None if gate.blocked(w.loopback) and not manual else opens_at(w, gate)
+    return None if gate.blocked(w.loopback) and not by_hand(w) else opens_at(w, gate)
 
 
 def _wall_of(at: float | None, now: Moment) -> float | None:

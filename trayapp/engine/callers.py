@@ -121,7 +121,7 @@ class Callers:
 
 def _on_track(w: Workload) -> bool:
     """Whether nothing has failed since the last usable token and the workload is not stopped."""
-    return w.phase in ON_TRACK and w.failing is None and w.keyring is None and serves(w)
+    return w.phase in ON_TRACK and w.failing is None and not w.rechecking and w.keyring is None and serves(w)
 
 
 def _serial(w: Workload) -> int | None:

@@ -140,7 +140,7 @@ class EffectRunner:
             self._engine.apply(name, KeyringDown(self._engine.now(), stored))
             return
         saved = await self._from_journal(what, self._adapters.journal.load(name), Saved())
-        self._engine.apply(name, Loaded(self._engine.now(), stored.login, saved, self._engine.next_serial()))
+        self._engine.apply(name, Loaded(self._engine.now(), stored.login, saved, self._engine.next_serial(), prompt))
 
     async def _probe(self, name: str, number: int, prompt: bool) -> None:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""

@@ -327,7 +327,7 @@ def differs(w: Workload, new: Login) -> Problem | None:
 
 def _still_works(w: Workload) -> bool:
     """Whether nobody has refused its login, and no person was asked to replace it."""
-    return w.phase is not Phase.SIGNED_OUT and not (w.failing is not None and w.failing.gave_up)
+    return w.signed_out is None and not (w.failing is not None and w.failing.gave_up)
 
 
 def _scopes(login: Login) -> frozenset[str]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from trayapp.core.messages import Note
 from trayapp.core.model import Login, Problem, Saved, SignedOut
+from trayapp.core.refusal import Refusal
 from trayapp.system.private_files import NotPrivateError, private_directory, private_file
 from trayapp.system.worker import ClosedError, Worker
 
@@ -374,6 +375,8 @@ def _saved(text: str) -> Saved:
             known["signed_out"] = SignedOut(known["signed_out"])
         if "last_error" in known:
             known["last_error"] = Problem(**known["last_error"])
+        if "refusal" in known:
+            known["refusal"] = Refusal(**known["refusal"])
         return Saved(**known)
     except (ValueError, TypeError, KeyError):
         log.warning("A saved state in state.db makes no sense and is ignored.")
