@@ -148,7 +148,9 @@ class Scene:
         rows = {stack: {str(count): [] for count in CONNECTIONS} for stack in addresses}
         for number in range(-1, rounds):  # the first one only warms up
             for count in CONNECTIONS:
-                turn = {stack: _load(*address, count) for stack, address in addresses.items()}
+                first = number % len(addresses)  # another one in each round: what precedes a measurement has an effect
+                order = [*addresses][first:] + [*addresses][:first]
+                turn = {stack: _load(*addresses[stack], count) for stack in order}
                 for stack, row in turn.items():
                     row["of_direct"] = row["rps"] / turn["direct"]["rps"]
                     if number >= 0:
