@@ -252,6 +252,20 @@ def test_add_without_an_app(paths: Paths, capsys: Capture) -> None:
     assert paths.config_file.read_text().startswith(CONFIG)
 
 
+def test_add_for_a_server_that_needs_help(paths: Paths, capsys: Capture) -> None:
+    """Where its metadata is, said by hand, completes one endpoint; an empty resource is written as such."""
+
+    given_config(paths)
+    address, endpoint = "https://login.example.com/odd.json", "https://login.example.com/t"
+
+    options = ["--metadata-url", address, "--token-endpoint", endpoint, "--resource", ""]
+    assert 0 == main(["add", "odd", "https://odd.example.com/mcp", *options])
+    config = load(paths, {})
+    spec = config.workloads["odd"]
+    assert (address, endpoint, "", True) == (spec.metadata_url, spec.token_endpoint, spec.resource, spec.omit_resource)
+    assert any("workload odd: whose document metadata_url is isn't checked" in warning for warning in config.warnings)
+
+
 def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:
     """With an app it is told to read the file again; `--no-sign-in` stops there."""
 
