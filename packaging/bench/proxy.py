@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from peer import PeerMissingError
+from peer import PeerMissingError, own_python
 from proxy_processes import KEY, TREE
 from thv import Thv, add_option, program
 
@@ -39,6 +39,7 @@ sys.path.insert(0, str(ROOT))
 PROCESSES = Path(__file__).with_name("proxy_processes.py")
 CONNECTIONS = (1, 8, 32)
 ROUNDS, SECONDS = 9, 1.0
+MEASURED = ("amberlight", "httpx2_proxy")  # run by AMBERLIGHT_BENCH_PYTHON, if it is set
 
 Figures = dict[str, dict[str, dict[str, float]]]
 Address = tuple[str, str, int]  # host, path, process
@@ -190,7 +191,8 @@ def _load(host: str, path: str, pid: int, count: int) -> dict[str, float]:
 
 @contextmanager
 def _process(*role: str, cpu: int, tree: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
-    command, env = [sys.executable, str(PROCESSES), *role], {**os.environ, TREE: str(tree)}
+    python = own_python() if role[0] in MEASURED else sys.executable
+    command, env = [python, str(PROCESSES), *role], {**os.environ, TREE: str(tree)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) as process:
         if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) > 1:
             os.sched_setaffinity(process.pid, {sorted(os.sched_getaffinity(0))[cpu]})
