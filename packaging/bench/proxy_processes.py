@@ -85,6 +85,7 @@ def amberlight() -> None:
     from trayapp.app.app import App
     from trayapp.app.logs import log_to_file
     from trayapp.app.parts import Parts
+    from trayapp.cli.client import ApiClient
     from trayapp.config.loader import Config, Settings
     from trayapp.config.paths import Paths
     from trayapp.core.model import Login, Secret, Spec
@@ -106,6 +107,9 @@ def amberlight() -> None:
 
     def announce() -> None:
         while not paths.server_file.exists():
+            time.sleep(0.05)
+        client = ApiClient.find(paths.runtime_dir)
+        while client.status("bench")["status"] != "running":  # a session begun without a token is not the upstream's
             time.sleep(0.05)
         ready(json.loads(paths.server_file.read_text())["url"].removeprefix("http://"))
 
