@@ -41,7 +41,7 @@ class Checks:
         self.world = world
         self.truths: dict[str, Truth] = {}
         self.recovery = RecoveryDeadlines(world, self.truths)
-        self.preflight = Preflight(world)
+        self.preflight = Preflight(world, self.truths)
         self.calls = 0
         self.obstacles = losses.Obstacles(world, self.truths)
         self.losses: Counter[str] = Counter()  # families that a server ended because a spent token came again, by cause
@@ -144,9 +144,9 @@ class Checks:
             self.broken(truth.name, "lost", "a spent token was sent that nobody was in doubt about")
             return
         self._good_until(truth, doubt)
-        rescue = RESCUE + (
-            60.0 if self.recovery.closed_t is not None else 0.0
-        )  # while the kernel reports offline: once a minute
+        rescue = RESCUE + self.preflight.ways.occupied(truth, doubt.learned_t or 0.0)
+        if self.recovery.closed_t is not None:
+            rescue += 60.0  # while the kernel reports offline: once a minute
         if doubt.grace > 0.0 and doubt.best >= rescue and doubt.asked <= 6:
             self.broken(
                 truth.name,

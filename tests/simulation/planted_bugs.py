@@ -18,6 +18,7 @@ from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
 from trayapp.engine.engine import Engine
+from trayapp.engine.paths import IN_FLIGHT_PER_SERVER, Paths
 from trayapp.oauth.progress import RequestProgress
 from trayapp.oauth.wire import Wire
 from trayapp.storage import journal
@@ -180,6 +181,15 @@ def _sent_too_late() -> AbstractContextManager[Any]:
     return mock.patch.object(RequestProgress, "__call__", traced)
 
 
+def _two_at_an_unproven_way() -> AbstractContextManager[Any]:
+    return mock.patch.object(Paths, "slots", return_value=IN_FLIGHT_PER_SERVER)
+
+
+def _every_server_is_told() -> AbstractContextManager[Any]:
+    """A server that can't be reached postpones the workloads of all others as well."""
+    return mock.patch("trayapp.engine.effects.server_of", return_value=mock.ANY)
+
+
 def _any(*rules: str) -> frozenset[str]:
     return frozenset(rules)
 
@@ -198,6 +208,8 @@ BUGS = (
     Bug("an attempt that sent nothing counts towards the limit", _unsent_counts, _any("preflight")),
     Bug("the token leaves without a last look", _no_last_look, _any("preflight")),
     Bug("a request counts as sent when it is answered", _sent_too_late, _any("preflight")),
+    Bug("two attempts over an unproven way", _two_at_an_unproven_way, _any("one way")),
+    Bug("one server's failure counts at every server", _every_server_is_told, _any("shared")),
     Bug("a login that was not stored is forgotten", _unsaved_is_lost, _any("unsaved", "storage", "replaced", "lost", "quit")),
 )  # fmt: skip
 

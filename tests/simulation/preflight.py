@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tests.simulation.truth import Call
+from tests.simulation.sharing import Ways
+from tests.simulation.truth import Call, Truth
 from trayapp.core.messages import Event, Finished
 from trayapp.core.model import Trigger, Workload
 from trayapp.core.outcomes import Fault, NotSent, Reply
@@ -21,8 +22,9 @@ EPSILON = 0.01  # s
 class Preflight:
     """Observes every attempt from its first packet to its end."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, truths: dict[str, Truth]) -> None:
         self._world = world
+        self.ways = Ways(world, truths)
         self._unsent: dict[str, deque[float]] = {}  # by server: when attempts ended of which nothing was sent
         self._run = -1
 
@@ -48,6 +50,7 @@ class Preflight:
             self._world.broke(call.name, "single flight", "a second request while the first is in flight (M11)")
         if len(flying) >= 8 or sum(other.server == call.server for other in flying) >= 2:
             self._world.broke(call.name, "single flight", "more requests in flight than M11 allows")
+        self.ways.begins(call, flying)
 
     def opens_at(self, server: str) -> float:
         """Until when that limit may hold automatic attempts back (true time)."""
@@ -79,6 +82,7 @@ class Preflight:
             self._broken(call.name, f"the program takes it for {'sent' if sent else 'not sent'}, which it wasn't")
         if isinstance(reply, Fault) and reply.kind in ("request", "internal"):
             self._broken(call.name, f"an unexpected fault: {reply.kind}, {reply.summary}")
+        self.ways.ended(call, reply)
         if sent:
             return
         self._unsent.setdefault(call.server, deque(maxlen=TRIES + RESCUES)).append(world.clocks.t)
@@ -88,6 +92,7 @@ class Preflight:
 
     def applied(self, name: str, before: Workload, event: Event, after: Workload) -> None:
         """The engine has taken note of an outcome."""
+        self.ways.applied(name, before, event, after)
         if not isinstance(event, Finished) or not isinstance(event.outcome, NotSent) or before.attempt is None:
             return
         if before.attempt.number == event.attempt and before.attempt.began.at in after.recent:

@@ -118,6 +118,7 @@ class RecoveryDeadlines:
         """A new run of the program: it knows nothing of the machine yet, and nothing has to settle."""
         self.settles = self._restless = self._noticed_t = self._came_t = self._lost_t = float("-inf")
         self.sleep_told = False
+        self.world.checks.preflight.ways.started()
         process = self.world.process
         gate = process.engine.gate if process else None
         self._was_offline = gate is not None and gate.offline
@@ -132,6 +133,7 @@ class RecoveryDeadlines:
     def noticed(self, process: Process, seen: SystemChange) -> None:
         """The engine has noticed a change."""
         t = self.world.clocks.t
+        self.world.checks.preflight.ways.changed()
         if seen.sleep_soon:
             self.sleep_told = True
         if seen.woke:
@@ -239,6 +241,8 @@ class RecoveryDeadlines:
         for last in [each.calls[-1] for each in neighbours if each.calls]:
             if last.t < good <= (last.ended or t) and t <= (last.ended or t) + PROMISE + LATE:
                 return (last.ended or t) + PROMISE + LATE + 0.1
+        if t < (free := self.world.checks.preflight.ways.free_at(truth, good)):
+            return free + 0.1
         if truth.flying is not None and t - truth.flying.t < LATE + 36.0:
             return t + 1.0  # its server is slow
         if truth.asked_by == process.number and truth.not_before > t:

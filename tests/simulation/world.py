@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation import clients, plan
+from tests.simulation import clients, plan, sharing
 from tests.simulation.checks import Checks
 from tests.simulation.director import Director
 from tests.simulation.machine import Clocks, Network
@@ -47,8 +47,10 @@ class World:
         self.install = INSTALL
         self.keyring = Keyring(plan.random_stream(seed, "vault"), self.rng.choice(("windows", "mac", "mac")))
         self.disk = Disk()
-        self.servers = random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
-        self.specs = [self._spec(i, server) for i, server in enumerate(self.servers)]
+        made = random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
+        server_of = sharing.shared(seed, made)
+        self.servers = sharing.each_once(server_of)
+        self.specs = [self._spec(i, server) for i, server in enumerate(server_of)]
         self.names: dict[str, str] = {}  # lineage → workload
         self.process: Process | None = None
         self.runs = 0
@@ -72,7 +74,7 @@ class World:
         self.acts: dict[int, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # pending actions of servers
         self.director = Director(self)
         self.keyring.writing, self.keyring.wrote = self.checks.writing, self.checks.wrote
-        for spec, server in zip(self.specs, self.servers, strict=True):
+        for spec, server in zip(self.specs, server_of, strict=True):
             self._first_login(spec, server)
 
     # --- its parts -----------------------------------------------------------------------------------------------------
