@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import selectors
 from collections import deque
 from contextvars import Context, copy_context
@@ -63,9 +64,6 @@ class _Timer(_Handle):
         self.loop, self.at = loop, at
         self.waits = True  # it is among the loop's timers
 
-    def __lt__(self, other: _Timer) -> bool:
-        return self.at < other.at
-
     def when(self) -> float:
         return self.at
 
@@ -84,7 +82,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 0.0
         self._turns = 0
-        self._timers: list[_Timer] = []  # a heap
+        self._timers: list[tuple[float, int, _Timer]] = []  # a heap; the number keeps those of an instant in order
+        self._numbers = itertools.count()
         self.cancelled = 0  # of these
         super().__init__(_NoFiles())
 
@@ -106,7 +105,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         timer = _Timer(self, when, callback, args, context)
-        heapq.heappush(self._timers, timer)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -119,20 +118,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """One turn: the timers that are due, then everything that was ready before it began."""
         ready, timers = self._ready, self._timers
         if len(timers) > TIMERS and self.cancelled * 2 > len(timers):
-            timers[:] = [timer for timer in timers if not timer.dropped]
+            timers[:] = [each for each in timers if not each[2].dropped]
             heapq.heapify(timers)
             self.cancelled = 0
-        while timers and timers[0].dropped:
+        while timers and timers[0][2].dropped:
             self.cancelled -= 1
-            heapq.heappop(timers).waits = False
+            heapq.heappop(timers)[2].waits = False
         self._turns += 1
         if not (ready or self._stopping):
             self._jump()
         if self._turns > SPINNING:
             raise StalledError("the loop spins without any time passing")
         due = self._now + RESOLUTION
-        while timers and timers[0].at < due:
-            timer = heapq.heappop(timers)
+        while timers and timers[0][0] < due:
+            timer = heapq.heappop(timers)[2]
             timer.waits = False
             ready.append(timer)
         for _ in range(len(ready)):
@@ -149,7 +148,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Let time pass until the next timer."""
         if not self._timers:
             raise StalledError("the simulated world stands still")
-        wait = self._timers[0].at - self._now
+        wait = self._timers[0][0] - self._now
         if wait > 0.0:
             self._now += wait
             self._turns = 0

@@ -15,7 +15,7 @@ import trayapp.engine.engine
 from tests.simulation.loop import SPINNING, StalledError
 from tests.simulation.machine import Watcher
 from tests.simulation.servers import AuthServer, Family
-from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker
+from tests.simulation.storage import PowerCut, SimulatedJournal, SimulatedWorker, Turn
 from tests.simulation.wire import Tokens
 from trayapp.core.gate import Gate
 from trayapp.core.messages import Event
@@ -42,9 +42,13 @@ class Process:
         self.tasks: set[asyncio.Task[None]] = set()
         self.watcher = Watcher(world.network, world.native, self._on_noticed)
         keystore = Keystore(INSTALL, lambda: world.keyring, clock=self._awake)
-        self.keys = SimulatedWorker("keyring", HANG_LIMIT, self._awake, self._turn_of_keyring)
+        self.keys = SimulatedWorker(
+            "keyring", HANG_LIMIT, self._awake, Turn(self._keyring_takes, world.keyring.free, self._at_keyring)
+        )
         keystore._worker = self.keys
-        self.writer = SimulatedWorker("journal", None, self._awake, self._turn_of_disk)
+        self.writer = SimulatedWorker(
+            "journal", None, self._awake, Turn(self._disk_takes, world.disk.free, self._at_disk)
+        )
         journal = SimulatedJournal(world.disk, lambda: world.clocks.now().wall, self.writer)
         self.tokens = Tokens(self)
         adapters = Adapters(_Clock(self), self.tokens, keystore, journal, _Page(self), self.watcher)
@@ -63,8 +67,8 @@ class Process:
     def stop(self) -> None:
         """End the run immediately, wherever it is."""
         self.alive = False
-        players = [task for task in (self.keys.player, self.writer.player) if task is not None]
-        for task in sorted([*self.tasks, *self.engine._tasks._all, *players], key=lambda task: task.get_name()):
+        hanging = [task for task in (self.keys.hanging, self.writer.hanging) if task is not None]
+        for task in sorted([*self.tasks, *self.engine._tasks._all, *hanging], key=lambda task: task.get_name()):
             if task is not asyncio.current_task():
                 task.cancel()
 
@@ -84,19 +88,19 @@ class Process:
         except PowerCut:
             await asyncio.get_running_loop().create_future()
 
-    async def _turn_of_keyring(self) -> None:
-        await asyncio.sleep(self.world.rng.uniform(0.002, 0.02))
-        while self.world.keyring.hang:
-            await self.world.keyring.free.wait()
-        await self.crash_point_or_wait("a call of the keyring")
+    def _keyring_takes(self) -> float:
+        return self.world.rng.uniform(0.002, 0.02)
+
+    def _at_keyring(self) -> None:
+        self.crash_point("a call of the keyring")
         self.world.keyring.turn()
         self.world.keyring.crash_point = self.crash_point
 
-    async def _turn_of_disk(self) -> None:
-        await asyncio.sleep(self.world.rng.uniform(0.001, 0.01))
-        while self.world.disk.hang:
-            await self.world.disk.free.wait()
-        await self.crash_point_or_wait("a write to state.db")
+    def _disk_takes(self) -> float:
+        return self.world.rng.uniform(0.001, 0.01)
+
+    def _at_disk(self) -> None:
+        self.crash_point("a write to state.db")
 
     def _awake(self) -> float:
         return self.world.clocks.now().awake

@@ -7,11 +7,13 @@ Windows is split, and a set on macOS is a delete and an add that a crash can sep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import random
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -168,47 +170,75 @@ class _UntroubledKeyring:
         """There is nothing to close."""
 
 
-class SimulatedWorker(Worker):
-    """The real worker with its queue and time limits; its thread is simulated by a task of the virtual loop.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A call of the disk or the keyring: the seconds it takes, the event of its not hanging, and how it begins.
 
-    `turn` is awaited before each job, for as long as the disk or the keyring takes, or hangs.
+    `begins` raises `PowerCut` where the machine stops.
     """
 
-    def __init__(
-        self, name: str, limit: float | None, clock: Callable[[], float], turn: Callable[[], Awaitable[None]]
-    ) -> None:
+    takes: Callable[[], float]
+    free: asyncio.Event
+    begins: Callable[[], None]
+
+
+class SimulatedWorker(Worker):
+    """The real worker with its queue and time limits; its thread is simulated by timers of the virtual loop."""
+
+    def __init__(self, name: str, limit: float | None, clock: Callable[[], float], turn: Turn) -> None:
         super().__init__(name, limit, clock)
         self._turn = turn
         self._jobs: list[tuple[int, int, Any]] = []  # a heap, like the queue that it stands for
+        self._busy = False
         self._thread = threading.current_thread()  # so that none is started
         self._queue = self  # type: ignore[assignment]  # only `put` is used by what is inherited
-        self.player: asyncio.Task[None] | None = None
+        self.hanging: asyncio.Task[None] | None = None
         self.has_work: Callable[[], bool] = lambda: True  # False: what is queued was done with an earlier job
 
     def put(self, waiting: tuple[int, int, Any]) -> None:
         if waiting[2] is None:
             return
         heapq.heappush(self._jobs, waiting)
-        if self.player is None or self.player.done():
-            self.player = asyncio.get_running_loop().create_task(self._play(), name=self._name)
+        if not self._busy:
+            self._busy = True
+            asyncio.get_running_loop().call_soon(self._next)
 
-    async def _play(self) -> None:
+    def _next(self) -> None:
         while self._jobs:
             job = heapq.heappop(self._jobs)[2]
             if job.abandoned:
                 continue
             self._running_since = self._clock()
             if self.has_work():
-                await self._turn()
-            value, error = None, None
-            try:
-                value = job.work()
-            except PowerCut:
+                asyncio.get_running_loop().call_later(self._turn.takes(), self._begin, job)
                 return
-            except Exception as raised:  # noqa: BLE001 - it belongs to the caller
-                error = raised
-            self._running_since = None
-            job.finish(value, error)
+            self._do(job)
+        self._busy = False
+
+    def _begin(self, job: Any) -> None:
+        if not self._turn.free.is_set():
+            self.hanging = asyncio.get_running_loop().create_task(self._hang(job), name=self._name)
+            return
+        with contextlib.suppress(PowerCut):  # then nothing follows
+            self._turn.begins()
+            self._do(job)
+            self._next()
+
+    async def _hang(self, job: Any) -> None:
+        while not self._turn.free.is_set():
+            await self._turn.free.wait()
+        self._begin(job)
+
+    def _do(self, job: Any) -> None:
+        value, error = None, None
+        try:
+            value = job.work()
+        except PowerCut:
+            raise
+        except Exception as raised:  # noqa: BLE001 - it belongs to the caller
+            error = raised
+        self._running_since = None
+        job.finish(value, error)
 
     async def close(self, patience: float = 2.0) -> bool:
         self._closed = True

@@ -47,9 +47,9 @@ class Tasks:
 async def first_of(event: asyncio.Event, waiting: Coroutine[Any, Any, None]) -> None:
     """Wait until the event is set, or until `waiting` returns and sets it. `waiting` isn't left running."""
     task = asyncio.ensure_future(waiting)
-    task.add_done_callback(lambda done: event.set())
+    task.add_done_callback(returned := lambda done: event.set())
     try:
         await event.wait()
     finally:
+        task.remove_done_callback(returned)  # it would set the event after it was cleared
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
