@@ -39,7 +39,7 @@ sys.path.insert(0, str(ROOT))
 PROCESSES = Path(__file__).with_name("proxy_processes.py")
 CONNECTIONS = (1, 8, 32)
 ROUNDS, SECONDS = 9, 1.0
-MEASURED = ("amberlight", "httpx2_proxy")  # run by AMBERLIGHT_BENCH_PYTHON, if it is set
+MEASURED = ("amberlight", "httpx2_proxy")  # run by `own_python`
 
 Figures = dict[str, dict[str, dict[str, float]]]
 Address = tuple[str, str, int]  # host, path, process
