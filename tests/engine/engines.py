@@ -248,6 +248,8 @@ async def running(
     finally:
         await engine.close()
         await loop
+        if isinstance(adapters.sign_in, BrowserSignIn):  # its last page may still be served
+            await adapters.sign_in.close()
         if own is not None:
             await own.close()
 

@@ -75,13 +75,15 @@ async def sign_in(idp: Idp, *scopes: str, client_id: str = Idp.client_id, redire
     tokens = HttpTokens(wire)
     page: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     spec = spec_of(idp, *scopes, client_id=client_id, redirect_port=redirect_port)
-    flow = BrowserSignIn(wire, tokens).run(spec, browser=False, show=page.set_result, now=now)
-    running = asyncio.create_task(flow, name="sign-in")
+    flow = BrowserSignIn(wire, tokens)
+    work = flow.run(spec, browser=False, show=page.set_result, now=now)
+    running = asyncio.create_task(work, name="sign-in")
     try:
         assert "signed in" in (await asyncio.to_thread(sign_in_by_forms, await page)).lower()
         new = await running
     finally:
         running.cancel()
+        await flow.close()
     assert isinstance(new, NewLogin), new
     return Client(new, tokens)
 
@@ -100,7 +102,8 @@ async def test_chromium_signs_in_and_ten_refreshes_rotate(relay: Relay, idp: Idp
     before = idp.counts().refreshed
     wire = Wire()
     tokens = HttpTokens(wire)
-    new = await BrowserSignIn(wire, tokens).run(spec_of(idp), browser=True, show=lambda _url: None, now=now)
+    flow = BrowserSignIn(wire, tokens)
+    new = await flow.run(spec_of(idp), browser=True, show=lambda _url: None, now=now)
     assert isinstance(new, NewLogin), new
     client = Client(new, tokens)
     seen = {client.login.fingerprint()}
@@ -113,6 +116,7 @@ async def test_chromium_signs_in_and_ten_refreshes_rotate(relay: Relay, idp: Idp
     assert len(seen) == 11
     assert idp.counts().refreshed == before + 10
     assert client.login.generation == new.login.generation + 10
+    await flow.close()
     assert await asyncio.to_thread(seen_by_the_browser, titles) == ["Sign-in", "Sign-in / Authorize"]
     assert relay.secrets.leaking_files(titles) == []
 

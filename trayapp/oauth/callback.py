@@ -121,7 +121,7 @@ class RedirectListener:
             for sock in self._sockets:
                 sock.listen(BACKLOG)
                 self._servers.append(await accept(sock, self._protocol))
-        except OSError:
+        except BaseException:  # cancelled, too: nobody else knows these sockets yet
             for server in self._servers:
                 server.close()
             for sock in self._sockets:
