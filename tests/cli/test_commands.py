@@ -345,8 +345,37 @@ def test_remove(paths: Paths, app: FakeApp, capsys: Capture) -> None:
 
     assert 0 == main(["remove", "github", "--yes"])
     assert "Removed github." in capsys.readouterr().out
-    assert ["GET", "DELETE", "GET", "GET", "POST"] == [what.split()[0] for what, _ in app.requests]
+    assert ["GET", "DELETE", "GET", "GET", "POST", "GET"] == [what.split()[0] for what, _ in app.requests]
     assert {} == dict(load(paths, {}).workloads)
+
+
+@pytest.mark.parametrize(
+    ("rest", "says"),
+    [
+        ({"server": "as.test", "revoked": False, "until": "2026-01-02T03:04:05.000Z"}, "keeps asking for an hour"),
+        ({"server": "as.test", "revoked": False, "until": None}, "at as.test, which offers no revocation"),
+        ({"server": None, "deleted": False, "revoked": False, "until": None}, "when the keyring is unlocked"),
+        ({"server": None, "deleted": False, "until": None}, "when the keyring is unlocked"),
+    ],
+)
+def test_remove_says_what_is_left(
+    paths: Paths, app: FakeApp, capsys: Capture, rest: dict[str, object], says: str
+) -> None:
+    """A server that wasn't reached, or a locked keyring: that the login may still be valid, and what happens next."""
+
+    given_config(paths)
+    gone = 404, {"error": "unknown_workload", "message": "none"}
+    app.replies["GET /workloads/github/status"] = [(200, row()), gone]
+    app.replies["DELETE /workloads/github"] = 202, None
+    app.replies["POST /reload"] = 200, {"ok": True, "errors": [], "warnings": []}
+    entry = {"name": "github", "deleted": True, "revoked": True, **rest}
+    app.replies["GET /status"] = 200, {"removals": [{**entry, "name": "other"}, entry]}
+
+    assert 0 == main(["remove", "github", "--yes"])
+    told = capsys.readouterr()
+    assert "Removed github." in told.out
+    assert says in told.err
+    assert ("may still be valid" in told.err) is (rest.get("revoked") is False)
 
 
 def test_remove_is_asked_about(paths: Paths, app: FakeApp, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

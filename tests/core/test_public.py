@@ -20,7 +20,7 @@ from trayapp.core.public import (
     status_json,
     unavailable_json,
 )
-from trayapp.core.snapshot import AuthView, Detail, Health, Snapshot, Status, Unavailable, WorkloadView
+from trayapp.core.snapshot import AuthView, Detail, Health, Removal, Snapshot, Status, Unavailable, WorkloadView
 
 AUTH = AuthView(detail=Detail.RETRYING, since=1_800_000_000.0)
 VIEW = WorkloadView(
@@ -227,7 +227,8 @@ def test_what_is_listed_by_default() -> None:
 def test_the_state_of_the_app() -> None:
     """What concerns no single workload: why nothing is attempted, and what is wrong with the app itself."""
 
-    snapshot = Snapshot(1, {}, muted=True, gate="offline", broken="Line 3.", warnings=("No tray.",))
+    left = Removal("old", "as.test", revoked=False, until=1_800_000_000.0)
+    snapshot = Snapshot(1, {}, muted=True, gate="offline", broken="Line 3.", warnings=("No tray.",), removals=(left,))
 
     assert app_json(snapshot, "1.2", 1_800_000_000.0) == {
         "version": "1.2",
@@ -236,4 +237,7 @@ def test_the_state_of_the_app() -> None:
         "muted": True,
         "broken": "Line 3.",
         "warnings": ["No tray."],
+        "removals": [
+            {"name": "old", "server": "as.test", "deleted": True, "revoked": False, "until": "2027-01-15T08:00:00.000Z"}
+        ],
     }

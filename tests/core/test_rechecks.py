@@ -13,7 +13,7 @@ from trayapp.core.model import Moment, Phase, Saved, SignedOut, Trigger
 from trayapp.core.quirks import may_recheck
 from trayapp.core.refusal import Refusal
 from trayapp.core.sentences import short
-from trayapp.core.snapshot import Detail, Status
+from trayapp.core.snapshot import Detail, Status, WorkloadView
 
 KEPT = "note attempt refused, save, close intent"
 
@@ -30,7 +30,7 @@ def refused(code: str = "invalid_client", p: Player | None = None) -> Player:
     return played(p or player(), f"loaded; go; probe ok; refused {code}")
 
 
-def shown(p: Player) -> view.WorkloadView:
+def shown(p: Player) -> WorkloadView:
     return view.derive(p.w, Gate(), p.now)
 
 

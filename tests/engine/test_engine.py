@@ -119,7 +119,7 @@ async def test_the_counted_time_survives_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [Mode.INVALID_GRANT, Mode.FORM_ERROR, Mode.INVALID_CLIENT])
 async def test_a_verdict_is_red_immediately_and_final(tmp_path: Path, mode: Mode) -> None:
-    """One request, then `unauthenticated`; the login stays in the keyring, unused, also after *Retry now* and a restart."""
+    """One request, then `unauthenticated`; the login stays in the keyring, and only *Retry now* sends it, once (M7)."""
 
     with OAuthServer() as server:
         server.mode = mode
@@ -127,14 +127,17 @@ async def test_a_verdict_is_red_immediately_and_final(tmp_path: Path, mode: Mode
         keystore = await keystore_with(("one", login))
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.becomes("unauthenticated refused")
-            world.do(Verb.RETRY)
             await world.quiet()
             assert 1 == server.count("token")
+            world.do(Verb.RETRY)
+            await world.until(lambda: world.view().auth.rechecked_at is not None, "the answer to the click")
+            await world.quiet()
+            assert (2, "unauthenticated refused") == (server.count("token"), world.status())
             assert login == await world.stored()
         async with one(server, tmp_path, keystore=keystore) as world:
             await world.becomes("unauthenticated refused")
             await world.quiet(0.05)
-            assert 1 == server.count("token")
+            assert 2 == server.count("token")
 
 
 async def test_after_a_verdict_another_login_in_the_keyring_is_tried(tmp_path: Path) -> None:

@@ -112,7 +112,10 @@ class Events:
             reader.set()
 
     def _emit_app_change(self, snapshot: Snapshot) -> None:
-        before, self._app = self._app, (snapshot.gate, snapshot.muted, snapshot.broken, snapshot.warnings)
+        before, self._app = (
+            self._app,
+            (snapshot.gate, snapshot.muted, snapshot.broken, snapshot.warnings, snapshot.removals),
+        )
         if before is not None and before != self._app:
             bare = replace(snapshot, workloads={})  # don't keep the views alive
             self.emit("app", lambda: app_json(bare, self._version, self._rows.started_at))

@@ -303,7 +303,12 @@ SCHEMAS: Mapping[str, Json] = {
             "muted": {"type": "boolean", "description": "Notifications are off."},
             "broken": {"type": "string", "description": "Why the configuration cannot be read, or empty."},
             "warnings": array(TEXT),
+            "removals": array(ref("Removal")),
         },
+    ),
+    "Removal": object_of(
+        "A login that was removed or signed out, and isn't gone yet. `until`: how long its server is asked to revoke it.",
+        {"name": NAME, "server": nullable(TEXT), "deleted": FLAG, "revoked": FLAG, "until": nullable(TIME)},
     ),
     "Segment": object_of(
         "From `at` on it was so. In a gap, `status` is unknown and `detail` asleep or not_running.",

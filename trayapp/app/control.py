@@ -81,6 +81,7 @@ class AppControl:
         self._sign_in = sign_in
         self._app = app
         self._paths = paths
+        engine.effects.removals.on_deleted = sign_in.forget
 
     def snapshot(self) -> Snapshot:
         """Everything public as it is now."""

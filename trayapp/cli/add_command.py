@@ -11,7 +11,7 @@ from typing import Any
 from trayapp.cli.client import ApiClient, ApiError, NotRunningError
 from trayapp.cli.codes import FAILED, OK, USAGE
 from trayapp.cli.errors import api_error_text, refuse_missing_file
-from trayapp.cli.output import clean, print_error, print_line
+from trayapp.cli.output import clean, parse_time, print_error, print_line
 from trayapp.config.paths import Paths
 
 REMOVAL_LIMIT = 15.0  # s; revoking takes at most 10
@@ -130,7 +130,26 @@ def remove(arguments: argparse.Namespace, paths: Paths) -> int:
     gone, answer = take_out(client, paths, name)
     accepted = _report_reload(answer)
     print_line(f"Removed {name}." if gone else f"Removing {name}. Its server is still revoking the login.")
+    if gone and (rest := _left_over(client, name)):
+        print_error(f"amberlight: {rest}")
     return OK if accepted else FAILED
+
+
+def _left_over(client: ApiClient, name: str) -> str:
+    """What is still to be done for the removed login, in sentences; empty if it is gone."""
+    from trayapp.core.sentences import left_over
+    from trayapp.core.snapshot import Removal
+
+    try:
+        removals = client.app().get("removals")
+    except ApiError:  # an app of an earlier version doesn't say
+        return ""
+    for each in removals if isinstance(removals, list) else ():
+        if isinstance(each, dict) and each.get("name") == name:
+            deleted, revoked = each.get("deleted") is True, each.get("revoked") is True
+            until = parse_time(each.get("until"))
+            return left_over(Removal(name, clean(each.get("server") or ""), deleted, revoked, until))
+    return ""
 
 
 def take_out(client: ApiClient, paths: Paths, name: str) -> tuple[bool, Mapping[str, Any]]:

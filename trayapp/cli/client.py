@@ -137,6 +137,10 @@ class ApiClient:
     def reload(self) -> Json:
         return self.request("POST", f"{BASE}/reload", limit=SLOW_LIMIT)
 
+    def app(self) -> Json:
+        """The state of the app itself."""
+        return self.request("GET", f"{BASE}/status")
+
     def doctor(self) -> Report:
         """The app's own checks; an unknown state counts as a problem."""
         answer = self.request("GET", f"{BASE}/doctor", limit=SLOW_LIMIT)

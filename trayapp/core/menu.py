@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from trayapp.core.model import BrowserFault
 from trayapp.core.presentation import Action, Colour, Glyph, IconView, MenuItem, TrayView, Verb
-from trayapp.core.sentences import LocalTime, enter_code, scope_names, short
+from trayapp.core.sentences import LocalTime, enter_code, left_over_short, scope_names, short
 from trayapp.core.snapshot import Detail, Snapshot, Status, WorkloadView
 
 SEGMENTS_MAX = 6  # more segments would be too narrow to see at 22 pixels
@@ -128,6 +128,8 @@ def _menu(snapshot: Snapshot, local: LocalTime) -> Iterator[MenuItem]:
         yield MenuItem("broken", f"✖ {snapshot.broken}", enabled=False)
     for number, warning in enumerate(snapshot.warnings):
         yield MenuItem(f"warning:{number}", f"⚠ {warning}", enabled=False)
+    for removal in snapshot.removals:
+        yield MenuItem(f"removal:{removal.name}", f"⚠ {left_over_short(removal)}", enabled=False)
     yield MenuItem("summary", summary(snapshot), enabled=False)
     if any(view.auth.detail is Detail.KEYRING_LOCKED and _can_retry(view) for view in views):
         yield MenuItem(

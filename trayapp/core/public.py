@@ -187,6 +187,16 @@ def app_json(snapshot: Snapshot, version: str, started_at: float) -> Json:
         "muted": snapshot.muted,
         "broken": snapshot.broken,
         "warnings": list(snapshot.warnings),
+        "removals": [
+            {
+                "name": each.name,
+                "server": each.server or None,
+                "deleted": each.deleted,
+                "revoked": each.revoked,
+                "until": rfc3339(each.until),
+            }
+            for each in snapshot.removals
+        ],
     }
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from trayapp.core.deadlines import access_only
 from trayapp.core.model import BrowserFault, DeviceCode, Problem, Trigger, Trouble, Workload
 from trayapp.core.permission import Needs
-from trayapp.core.snapshot import Detail, Status, WorkloadView
+from trayapp.core.snapshot import Detail, Removal, Status, WorkloadView
 
 SCOPES_SHOWN = 3
 SCOPE_SHOWN = 40  # characters of one; Google's are addresses
@@ -285,6 +285,32 @@ def list_names(of: tuple[str, ...], most: int = 5) -> str:
     """Names in a row, the first `most` of them and a count of the rest."""
     shown = ", ".join(of[:most])
     return shown if len(of) <= most else f"{shown} and {len(of) - most} more"
+
+
+def left_over_short(removal: Removal) -> str:
+    """The same in a menu line."""
+    if not removal.deleted:
+        return f"{removal.name}: its removed login is still in the locked keyring"
+    return f"{removal.name}: its removed login may still be valid at {removal.server}"
+
+
+def left_over(removal: Removal) -> str:
+    """What is still to be done for a login that was removed or signed out, and what a person can do about it."""
+    sentences = []
+    if not removal.deleted:
+        sentences.append(
+            f"The login of {removal.name} is still in the keyring, which can't be used now. Amberlight deletes it when the"
+            " keyring is unlocked, even after a restart."
+        )
+    if not removal.revoked:
+        offered = removal.until is not None or not removal.server
+        why = "didn't confirm its revocation" if offered else "offers no revocation"
+        what = f"The login of {removal.name}" if removal.deleted else "It"
+        sentences.append(f"{what} may still be valid at {removal.server or 'its server'}, which {why}.")
+        if removal.until is not None:
+            sentences.append("Amberlight keeps asking for an hour.")
+        sentences.append("To be sure, remove Amberlight's access in your account there.")
+    return " ".join(sentences)
 
 
 def duration(seconds: float) -> str:

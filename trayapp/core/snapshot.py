@@ -120,6 +120,17 @@ class WorkloadView:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """A login that a person gave up, and that isn't gone yet."""
+
+    name: str
+    server: str = ""  # the host that knows it; empty: not known before the keyring can be read
+    deleted: bool = True  # from the keyring
+    revoked: bool = True  # at the server, or never to be
+    until: float | None = None  # wall; how long the server is asked; None: it can't be
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything public at one instant. Unchanged views are shared between snapshots."""
 
@@ -129,6 +140,7 @@ class Snapshot:
     muted: bool = False
     broken: str = ""  # why the configuration can't be read: one sentence naming file and line
     warnings: tuple[str, ...] = ()  # about the app itself: port taken, bad configuration, no keyring
+    removals: tuple[Removal, ...] = ()
     autostart: bool | None = None  # whether Amberlight starts at login; None: it can't be chosen here
 
 

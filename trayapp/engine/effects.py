@@ -43,6 +43,7 @@ from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBus
 from trayapp.core.quirks import provider_of
 from trayapp.engine.paths import Paths, server_at, server_of
 from trayapp.engine.ports import Adapters, EffectHost
+from trayapp.engine.removals import Removals
 from trayapp.engine.roster import SLICE
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class EffectRunner:
         self._engine = engine
         self._adapters = adapters
         self.paths = Paths()
+        self.removals = Removals(engine, adapters)
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.refreshes: Counter[tuple[str, str, str]] = Counter()  # by workload, outcome and trigger, since the start
 
@@ -84,11 +86,11 @@ class EffectRunner:
                 self._record(f"close intent {name}", self._adapters.journal.close_intent(name, fingerprint))
             case Save():
                 saved = machine.saved(self._engine.workloads[name], self._engine.now())
-                self._record(f"save {name}", self._adapters.journal.save(name, saved))
+                self._record(f"save {name}", self._adapters.journal.save(name, self.removals.saved(name, saved)))
             case Note():
                 self.write_note(name, effect)
             case Discard(login=login, revoke=revoke):
-                self._begin_needed(f"discard {name}", self._discard(name, login, revoke))
+                self._begin_needed(f"discard {name}", self.removals.discard(name, login, revoke=revoke))
             case Forget(login=login, revoke=revoke):
                 self._begin_needed(f"forget {name}", self._forget(name, login, revoke))
             case Done():
@@ -139,8 +141,13 @@ class EffectRunner:
         if isinstance(stored, Trouble):
             self._engine.apply(name, KeyringDown(self._engine.now(), stored))
             return
-        saved = await self._from_journal(what, self._adapters.journal.load(name), Saved())
-        self._engine.apply(name, Loaded(self._engine.now(), stored.login, saved, self._engine.next_serial(), prompt))
+        saved, login = await self._from_journal(what, self._adapters.journal.load(name), Saved()), stored.login
+        if saved.discard:  # it was given up behind a locked keyring
+            if (trouble := await self.removals.complete(name, login, saved.discard)) is not None:
+                self._engine.apply(name, KeyringDown(self._engine.now(), trouble))
+                return
+            saved, login = Saved(paused=saved.paused), None
+        self._engine.apply(name, Loaded(self._engine.now(), login, saved, self._engine.next_serial(), prompt))
 
     async def _probe(self, name: str, number: int, prompt: bool) -> None:
         """Prove that the keyring can be written, record the intent, and wait for the gate."""
@@ -217,6 +224,7 @@ class EffectRunner:
             self._engine.apply(name, NotStored(self._engine.now(), login.generation, login.lineage, trouble))
             return
         await self._from_journal(what, self._adapters.journal.close_intent(name, settles, login.generation), None)
+        self.removals.stored(name)
         self._engine.apply(name, Stored(self._engine.now(), login.generation, login.lineage))
 
     async def _check_stored(self, name: str, login: Login) -> None:
@@ -226,25 +234,11 @@ class EffectRunner:
             log.warning("the keyring no longer has the login of %s: it was replaced or reset", name)
             self._engine.apply(name, LoginMissing(self._engine.now(), login.generation, login.lineage))
 
-    async def _discard(self, name: str, login: Login | None, revoke: bool) -> None:
-        """Delete first, then revoke: a slow revocation must not delete what a sign-in has stored meanwhile."""
-        if (trouble := await self._from_keyring(f"discard {name}", self._adapters.keystore.discard(name))) is not None:
-            log.warning("%s: its login could not be deleted from the keyring (%s)", name, trouble)
-        if revoke and login is not None and not await self._revoked(login):
-            log.info("%s: the server did not confirm the revocation", name)
-
-    async def _revoked(self, login: Login) -> bool:
-        """Revoke the login (RFC 7009); whether the server confirmed it."""
-        try:
-            return await self._adapters.tokens.revoke(login)
-        except Exception:
-            log.exception("revoking failed unexpectedly")
-            return False
-
     async def _forget(self, name: str, login: Login | None, revoke: bool) -> None:
         """Discard the login, erase the workload from state.db, and report it as removed."""
-        await self._discard(name, login, revoke)
+        await self.removals.discard(name, login, revoke=revoke)
         await self._from_journal(f"forget {name}", self._adapters.journal.forget(name), None)
+        await self.removals.forgotten(name)
         self._engine.removed(name)
 
     def forget(self, name: str) -> None:

@@ -167,12 +167,14 @@ class Engine:
 
     async def keyring_up(self) -> None:
         """The keyring was unlocked, or it appeared."""
+        self.effects.removals.keyring_up()
         await self.apply_to_all(KeyringUp)
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until `close`: read the clocks, begin what is due, publish, and sleep until the next deadline."""
+        self.task("continue removals", self.effects.removals.begin())
         while not self._closing:
             self._wake.clear()
             try:
@@ -323,8 +325,7 @@ class Engine:
             return 0.0
         now, at = self.now(), self._agenda.next_instant(seen.at, self._view_due)
         restless = self._agenda.is_restless(now.at) and not self._adapters.watcher.announces_network
-        limit = RESTLESS_SLEEP if restless else MAX_SLEEP
-        return max(0.0, min(at - now.at, limit))
+        return max(0.0, min(at - now.at, RESTLESS_SLEEP if restless else MAX_SLEEP))
 
     # --- clicks and commands ------------------------------------------------------------------------------------------
 

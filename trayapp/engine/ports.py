@@ -30,7 +30,7 @@ from trayapp.core.model import (
     Workload,
 )
 from trayapp.core.outcomes import Reply
-from trayapp.core.snapshot import WorkloadView
+from trayapp.core.snapshot import Removal, WorkloadView
 
 
 class Clock(Protocol):
@@ -152,6 +152,10 @@ class Journal(Protocol):
         """Erase everything about the workload."""
         ...
 
+    async def undeleted(self) -> dict[str, str]:
+        """By name, what was saved as `discard`: logins that are still to be deleted from the keyring."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -256,7 +260,15 @@ class TokenIssuer(EngineCore, Protocol):
         ...
 
 
-class EffectHost(GatedCore, TokenIssuer, Protocol):
+class RemovalHost(EngineCore, Protocol):
+    """For `removals`: what is left to do is public."""
+
+    def set_app_fields(self, *, removals: tuple[Removal, ...]) -> None:
+        """Show these."""
+        ...
+
+
+class EffectHost(GatedCore, TokenIssuer, RemovalHost, Protocol):
     """For `effects`: what they report, and what a history row needs."""
 
     def view_of(self, name: str) -> WorkloadView | None:

@@ -10,18 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from trayapp.core.snapshot import Snapshot, WorkloadView
+from trayapp.core.snapshot import Removal, Snapshot, WorkloadView
 
 PUBLISH_EVERY = 0.25  # s; nobody can read a menu that changes faster
 
 
 class AppFields(TypedDict, total=False):
-    """The fields of a snapshot that the app sets; those left out keep their value."""
+    """The fields of a snapshot that aren't derived from workloads; those left out keep their value."""
 
     muted: bool
     broken: str
     warnings: tuple[str, ...]
     autostart: bool | None
+    removals: tuple[Removal, ...]
 
 
 class Publisher:

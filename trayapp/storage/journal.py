@@ -149,6 +149,10 @@ class Journal:
         """Delete everything about a workload, its history included."""
         await self._write(*((f"DELETE FROM {table} WHERE name = ?", (name,)) for table in _TABLES_BY_NAME))  # noqa: S608
 
+    async def undeleted(self) -> dict[str, str]:
+        """By name, what was saved as `discard`; empty if nothing can be read."""
+        return await self.run(_undeleted, {})
+
     async def history(self, name: str, since_wall: float) -> list[HistoryRow]:
         """The history since `since_wall`, oldest first."""
         return await self.run(lambda db: _history(db, name, since_wall), [])
@@ -364,6 +368,11 @@ def _load(db: sqlite3.Connection, name: str) -> Saved:
     intent = db.execute("SELECT fingerprint, generation FROM intent WHERE name = ?", (name,)).fetchone()
     saved = _saved(state[0]) if state else Saved()
     return replace(saved, open_intent=intent[0], open_generation=intent[1]) if intent else saved
+
+
+def _undeleted(db: sqlite3.Connection) -> dict[str, str]:
+    rows = db.execute("SELECT name, state FROM workload WHERE state LIKE '%\"discard\"%'")
+    return {name: word for name, text in rows if (word := _saved(text).discard)}
 
 
 def _saved(text: str) -> Saved:
