@@ -321,6 +321,9 @@ class ForgetfulJournal:
     async def forget(self, name: str) -> None:
         self.saved.pop(name, None)
 
+    async def undeleted(self) -> dict[str, str]:
+        return {name: saved.discard for name, saved in self.saved.items() if saved.discard}
+
 
 class HeldSignIn:
     """Sign-ins without a browser; each ends when the test sets its answer."""
