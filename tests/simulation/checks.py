@@ -6,14 +6,17 @@ Each exception that the rules allow is a line here with its reason; what no line
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tests.simulation import losses
+from tests.simulation.access_only import AccessOnly
+from tests.simulation.keyring_checks import KeyringChecks
 from tests.simulation.preflight import Preflight
 from tests.simulation.recovery import RecoveryDeadlines
+from tests.simulation.refusals import Refusals
 from tests.simulation.servers import AuthServer, Family
-from tests.simulation.truth import Call, Doubt, Truth
+from tests.simulation.step_up import StepUp
+from tests.simulation.truth import Call, Doubt, Truth, token_of
 from trayapp.core import deadlines, schedule
 from trayapp.core.messages import Event, Rejected, Stored
 from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
@@ -34,7 +37,7 @@ ORDINARY = 4  # refreshes ahead in ten minutes; the shortest life here is 300 s
 STALE_COUNT = 45.0  # s; how much later "offline" is noticed where the system sends no message
 
 
-class Checks:
+class Checks(KeyringChecks):
     """Observes every step of a world and reports broken invariants."""
 
     def __init__(self, world: World) -> None:
@@ -42,13 +45,13 @@ class Checks:
         self.truths: dict[str, Truth] = {}
         self.recovery = RecoveryDeadlines(world, self.truths)
         self.preflight = Preflight(world, self.truths)
+        self.refusals = Refusals(world, self.truths)
+        self.access_only = AccessOnly(world, self.truths)
+        self.step_up = StepUp(world, self.truths)
         self.calls = 0
         self.obstacles = losses.Obstacles(world, self.truths)
         self.losses: Counter[str] = Counter()  # families that a server ended because a spent token came again, by cause
         self._run = -1
-
-    def broken(self, name: str, rule: str, what: str) -> None:
-        self.world.broke(name, rule, what)
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -66,6 +69,8 @@ class Checks:
             self.broken(name, "endpoint", "a token goes to another server than it came from")
         self.preflight.alone(call, [each.flying for each in self.truths.values() if each.flying is not None])
         self._not_replaced(truth, call)
+        self.access_only.sending(truth)
+        self.refusals.sending(truth, call)
         if trigger is not Trigger.MANUAL:
             self._not_too_often(truth, call, w.spec.policy)
             self._not_early(truth, call, w.spec.policy)
@@ -140,6 +145,8 @@ class Checks:
         self.losses[losses.cause(truth, doubt) if doubt else "a token that nobody was in doubt about"] += 1
         if truth.replaced.get(call.token) == call.run or call.ended is not None:
             return  # reported already; or the request was sent long ago and arrived late
+        if call.token in self.refusals.of:
+            return  # the server said no while its grace lasted: from then on only a person has it asked (M7, M9)
         if doubt is None:
             self.broken(truth.name, "lost", "a spent token was sent that nobody was in doubt about")
             return
@@ -167,7 +174,7 @@ class Checks:
         for truth in self.truths.values():
             found = self.world.keyring.login(self.world.install, truth.name)
             if found is not None:  # what was only in memory is gone: received and not stored
-                truth.held = truth.stored = found.refresh_token.reveal()
+                truth.held = truth.stored = token_of(found)
                 truth.family = truth.server.family_of(truth.held) or truth.family
             for doubt in truth.doubts.values():
                 doubt.learned_t, doubt.best = self.world.clocks.t, 0.0
@@ -186,6 +193,7 @@ class Checks:
     def sent(self, call: Call) -> None:
         """The request leaves the machine."""
         call.sent = True
+        self.refusals.sent(call)
         if call.trigger is Trigger.MANUAL:  # the person has it asked despite Retry-After; its answer says how to go on
             self.truths[call.name].not_before = 0.0
 
@@ -218,7 +226,9 @@ class Checks:
         body = self.world.body(reply)
         if reply.status == 200 and "access_token" in body:
             self._received(truth, call, body, process.number)
+            self.refusals.answered(call, reply)
         else:
+            self.refusals.answered(call, reply)
             call.fate = losses.GATEWAY
             self.recovery.failed(call.name, call.t)
         page = reply.status == 200 and "json" not in reply.headers.get("content-type", "")
@@ -248,6 +258,7 @@ class Checks:
         truth.doubts.clear()
         truth.access_run = -1
         truth.not_before = 0.0  # what the server asked for concerned the login before
+        self.refusals.signed_in(name, family.current)
         self._success(truth)
 
     # --- the program's own steps -------------------------------------------------------------------------------------
@@ -259,6 +270,9 @@ class Checks:
         if view is None or process.closing:
             return
         self._say(name, before, after, event, view)
+        self.refusals.applied(process, name, before, event, after)
+        self.access_only.applied(name, before, event, after)
+        self.step_up.applied(name, before, event, after)
         lagging = (due := engine._view_due.get(name)) is not None and due <= engine.now().at
         if not lagging:
             self._colours(process, truth, after, view)
@@ -290,33 +304,42 @@ class Checks:
         if view.colour is Colour.GREEN and not served:
             self.broken(truth.name, "colour", f"green ({view.auth.detail}) while callers are refused")
         if (
-            view.colour is Colour.RED and served and w.phase is not Phase.SIGNED_OUT
-        ):  # after a verdict the token is served to its end (M5)
+            view.colour is Colour.RED and served and w.signed_out is None and truth.server.renews
+        ):  # after a verdict the token is served to its end (M5); where there is no other, only a 2xx clears strikes (M18)
             self.broken(truth.name, "colour", f"red ({view.auth.detail}) while callers are served")
         if view.status is Status.UNAUTHENTICATED and w.login is not None:
             ceiling = w.failing is not None and w.failing.gave_up
-            if not ceiling and truth.server.honours(w.login.refresh_token.reveal(), self.world.clocks.t):
+            token = token_of(w.login)
+            excused = ceiling or token in self.refusals.of or self.access_only.over(truth)
+            if not excused and truth.server.honours(token, self.world.clocks.t):
                 self.broken(truth.name, "red", f"red ({view.auth.detail}) with a login that its server honours")
 
     def _stored(self, truth: Truth, w: Workload) -> None:
         if w.login is None:
             return
-        token = w.login.refresh_token.reveal()
+        token = token_of(w.login)
         truth.stored = token
         truth.doubts = {spent: doubt for spent, doubt in truth.doubts.items() if spent == token}
         found = self.world.keyring.login(self.world.install, truth.name)
-        if found is None or found.refresh_token.reveal() != token:
+        if found is None or token_of(found) != token:
             self.broken(truth.name, "storage", "called stored, and the keyring holds something else")
 
     def _signed_out(self, truth: Truth, w: Workload) -> None:
         t = self.world.clocks.t
         if w.signed_out is SignedOut.NEVER:
             self.broken(truth.name, "lost", "a login that was there is called never signed in")
+        elif truth.held in self.refusals.of and not truth.family.ended.startswith("reuse"):
+            return  # that very token was refused, by an answer that reached the program (M7, M16)
+        elif self.access_only.over(truth):
+            return  # its end has come, by the clock of the machine (section 6)
         elif truth.server.honours(truth.held, t) and self._kept(truth):
             self.broken(truth.name, "lost", "red while the login that was received last is honoured")
         elif truth.family.ended.startswith("reuse"):
             # Without state.db the program cannot know that the token was in flight.
-            if w.signed_out is not SignedOut.LOST_ROTATION and self.world.remembers(truth.name):
+            again = (
+                truth.held in self.refusals.of and self.refusals.of[truth.held].verdicts > 1
+            )  # a verdict ends the mark
+            if w.signed_out is not SignedOut.LOST_ROTATION and self.world.remembers(truth.name) and not again:
                 self.broken(truth.name, "lost rotation", "a lost rotation is shown as a refusal")
             truth.family.ended = "shown"  # if a crash loses the next login, this one is refused once more
 
@@ -350,46 +373,7 @@ class Checks:
         if not (endless or reading or ceiling) and deadlines.next_deadline(w, process.engine.gate) is None:
             self.broken(name, "forgotten", f"nothing will ever happen in phase {w.phase} (M13)")
 
-    # --- the keyring -------------------------------------------------------------------------------------------------
-
-    def writing(self, service: str) -> None:
-        """An entry is about to change."""
-        for truth in self._of(service):
-            truth.usable = self._usable(truth)
-
-    def wrote(self, service: str) -> None:
-        """It changed."""
-        for truth in self._of(service):
-            if truth.usable and not self._usable(truth):
-                self.broken(truth.name, "storage", "a write left no usable login in the keyring")
-
-    def torn(self) -> None:
-        """The machine stopped, perhaps between two entries."""
-        for truth in self.truths.values():
-            if truth.held != truth.stored and self.world.keyring.troubled and truth.stored in truth.doubts:
-                truth.doubts[truth.stored].call.fate = losses.UNSTORABLE
-            if truth.usable and not self._usable(truth) and truth.server.honours(truth.stored, self.world.clocks.t):
-                self.broken(truth.name, "storage", "a torn write left no usable login in the keyring")
-
-    def _of(self, service: str) -> Iterable[Truth]:
-        parts = service.split("/")
-        return (self.truths[name] for name in parts[2:3] if name in self.truths)
-
-    def _usable(self, truth: Truth) -> bool:
-        """Whether the login that a start would find is honoured. An older one does not count."""
-        found = self.world.keyring.login(self.world.install, truth.name)
-        return found is not None and truth.server.honours(found.refresh_token.reveal(), self.world.clocks.t)
-
-    def kept_in_memory(self, process: Process) -> None:
-        """The keyring has worked long enough: no login may be in memory only."""
-        for name, w in process.engine.workloads.items():
-            if w.attempt is None and w.storing is None and self.in_memory_only(w):
-                self.broken(name, "unsaved", "the keyring is well, and the newest login is in memory only")
-
-    def in_memory_only(self, w: Workload) -> bool:
-        """Whether the newest login is not in the keyring, whatever the program believes."""
-        found = self.world.keyring.login(self.world.install, w.spec.name)
-        return w.login is not None and (found is None or found.refresh_token != w.login.refresh_token)
+    # --- the machine -------------------------------------------------------------------------------------------------
 
     def noticed(self, process: Process, seen: object) -> None:
         """The engine has just noticed a change of the machine."""

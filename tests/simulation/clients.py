@@ -40,9 +40,14 @@ async def call(world: World, process: Process, name: str) -> None:
     ends = max((f.access[value] for f in truth.server.families if value in f.access), default=0.0)
     if value in truth.rejected:
         world.checks.broken(name, "callers", "a token that the upstream has rejected is served")
+    if not truth.server.renews:
+        ends = max(ends, world.checks.access_only.end(truth, ends))  # a clock that was set moves it
     if t > ends:
         world.checks.broken(name, "callers", f"a token is served {t - ends:.0f} s after its end")
-    if any(value in family.dead_access for family in truth.server.families):
+    world.checks.step_up.used(process, truth, got)
+    if not truth.server.renews:
+        await world.checks.access_only.used(process, truth, got)
+    elif any(value in family.dead_access for family in truth.server.families):
         truth.rejected.add(value)
         world.say(name, "the upstream says 401")
         process.engine.apply(name, Rejected(process.engine.now(), got.serial))

@@ -10,6 +10,7 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING
 
+from tests.simulation import login_plan
 from tests.simulation.network_plan import IN_THE_WAY, KINDS, LASTING
 from tests.simulation.plan import PlannedEvent
 from trayapp.core.presentation import Verb
@@ -126,11 +127,14 @@ class Director:
             "disk",
             "pause",
             *LASTING,
+            *login_plan.LASTING,
         ):
             self._later(PlannedEvent(h.t + h.duration, h.what + " over", 0.0, h.target))
         match what:
             case "move" | "link" | "dns" | "portal" | "vpn" | "hint":
                 self._network(what, over, h.target)
+            case _ if what in login_plan.EVENTS:
+                self._login(what, h.target, over)
             case _ if what in KINDS:
                 self.w.network.trouble(what, h.target, over=over)
                 if what in IN_THE_WAY:
@@ -205,6 +209,26 @@ class Director:
         self.w.disk.lost_at = self.w.clocks.t
         self.w.checks.recovery.changed(f"disk {kind}")
 
+    def _login(self, what: str, target: str, over: bool) -> None:
+        """Carry out an event of `login_plan.py`."""
+        who, _, how = target.partition(" ")
+        server = next((server for server in self.w.servers if server.host == who), None)
+        truth = self.w.checks.truths.get(who)
+        match what:
+            case "forget" if server is not None:
+                server.forgotten.pop(0) if over else server.forgotten.append(server.registration)
+            case "blunder" if server is not None:
+                server.blunders.remove(how) if over else server.blunders.append(how)
+            case "stepup" if truth is not None:
+                truth.wants.remove(how) if over else truth.wants.append(how)
+            case "err" if truth is not None:
+                truth.errs.remove(how) if over else truth.errs.append(how)
+            case "withdraw" if truth is not None and not truth.server.renews:
+                truth.family.dead_access.update(truth.family.access)
+            case _:
+                return
+        self.w.checks.recovery.changed(what)
+
     def _concerning(self, h: PlannedEvent, over: bool) -> None:
         """Carry out an event that concerns one workload."""
         truth = self.w.checks.truths[h.target]
@@ -218,6 +242,7 @@ class Director:
             case "retry now":
                 truth.person_asked_t = self.w.clocks.t
                 self.w.click(Verb.RETRY, h.target)
+                self.w.checks.refusals.asked_for(h.target)
             case "pause" | "pause over":
                 truth.paused = not over
                 truth.person_asked_t = self.w.clocks.t

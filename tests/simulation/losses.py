@@ -57,7 +57,9 @@ class Obstacles:
             return "no network"
         if world.keyring.troubled:
             return "keyring in trouble"
-        return "server in trouble" if truth.server.storms or net.hangs(truth.server.host) else ""
+        return (
+            "server in trouble" if truth.server.storms or truth.server.blunders or net.hangs(truth.server.host) else ""
+        )
 
 
 def fate(world: World, call: Call) -> str:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.simulation import network_plan
+from tests.simulation import login_plan, network_plan
 from tests.simulation.planned import DAY, HOUR, PlannedEvent, length, random_stream
 
 KINDS = (
@@ -31,6 +31,7 @@ KINDS = (
     "upstream",
     "person",
     *network_plan.KINDS,
+    *login_plan.KINDS,
 )
 
 
@@ -73,6 +74,9 @@ def make(seed: int, days: int, without: frozenset[str], servers: list[str], work
     for kind in network_plan.KINDS:
         if kind not in without:
             found += network_plan.make(seed, kind, days, sessions, list(found), servers)
+    for kind in login_plan.KINDS:
+        if kind not in without:
+            found += login_plan.make(random_stream(seed, kind), kind, days, servers, workloads)
     return Plan(days * DAY, tuple(sorted(found, key=lambda h: (h.t, h.what, h.target))))
 
 

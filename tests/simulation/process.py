@@ -192,7 +192,11 @@ class _Page:
         server = world.server_at(spec.token_endpoint)
         if world.obstacle(server) or world.rng.random() < 0.1:
             return Problem("cancelled", "The page did not come back.")
+        scope = world.checks.step_up.page(spec, world.checks.truths[spec.name].family)
+        if isinstance(scope, Problem):
+            return scope
         family, access = server.sign_in(spec.name, world.clocks.t)
+        family.scope = scope
         world.checks.signed_in(spec.name, family, access)
         return NewLogin(world.login_of(server, family), token_of(server, access, now()))
 

@@ -54,6 +54,7 @@ class RecoveryDeadlines:
     def changed(self, why: str, *, told: bool = False, keyring: bool = False) -> None:
         """Something in the world changed; `told`: an event will report it to the program."""
         self.world.checks.obstacles.changed()
+        self.world.checks.refusals.changed()
         if keyring and not told:  # whatever else is in the way: it is tried after its own pauses only
             self._keyring_until = self.world.clocks.t + KEYRING
         for name in self._truths:

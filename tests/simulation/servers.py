@@ -15,6 +15,7 @@ from trayapp.core.outcomes import Answer
 
 JSON = {"content-type": "application/json"}
 HTML = {"content-type": "text/html"}
+MARGIN = 10.0  # s before its end that a token that can't be renewed is no longer served (M1)
 PAGE = b"<!DOCTYPE html><html><title>Access denied</title><p>Your request was blocked.</html>"
 
 
@@ -30,6 +31,8 @@ class Family:
     used: dict[str, float] = field(default_factory=dict)  # spent token → true time of its first use
     access: dict[str, float] = field(default_factory=dict)  # access token → true time of its end
     dead_access: set[str] = field(default_factory=set)  # rejected by the upstream before their end
+    registration: int = 0  # which client it was made with
+    scope: str = ""  # as granted, where a sign-in asked for more
 
     def holds(self, token: str) -> bool:
         """Whether it is unspent."""
@@ -51,6 +54,10 @@ class AuthServer:
     families: list[Family] = field(default_factory=list)
     storms: list[str] = field(default_factory=list)  # its present troubles, the newest last
     made: int = 0
+    renews: bool = True  # False: the login is the access token
+    registration: int = 0  # which client signs in now
+    forgotten: list[int] = field(default_factory=list)  # clients that it doesn't know at present
+    blunders: list[str] = field(default_factory=list)  # what it calls every login, by mistake
 
     @property
     def endpoint(self) -> str:
@@ -58,9 +65,14 @@ class AuthServer:
 
     def sign_in(self, owner: str, t: float) -> tuple[Family, str]:
         """A new family and its first access token."""
-        family = Family(owner, self._new("rt"))
+        while self.registration in self.forgotten:
+            self.registration += 1  # the program registers another client
+        family = Family(owner, self._new("rt"), registration=self.registration)
         self.families.append(family)
-        return family, self._access(family, t)
+        access = self._access(family, t)
+        if not self.renews:
+            family.current = access
+        return family, access
 
     def family_of(self, token: str) -> Family | None:
         return next((f for f in reversed(self.families) if token in f.used or f.holds(token)), None)
@@ -68,13 +80,17 @@ class AuthServer:
     def honours(self, token: str, t: float) -> bool:
         """Whether a refresh with this token would succeed now."""
         family = self.family_of(token)
-        if family is None or not family.alive:
+        if family is None or not family.alive or family.registration in self.forgotten:
             return False
+        if not self.renews:
+            return t < family.access.get(token, 0.0) - MARGIN and token not in family.dead_access
         return family.holds(token) or t - family.used[token] <= self.grace
 
     def act(self, token: str, t: float) -> tuple[Answer, Family | None]:
         """Handle a refresh request."""
         family = self.family_of(token)
+        if family is not None and family.registration in self.forgotten:
+            return refusal("invalid_client"), family
         if family is None or not family.alive:
             return _refusal(), family
         if not self.honours(token, t):
@@ -113,6 +129,11 @@ class AuthServer:
 
 def _refusal() -> Answer:
     return Answer(400, JSON, b'{"error": "invalid_grant", "error_description": "unknown, expired or revoked"}')
+
+
+def refusal(code: str) -> Answer:
+    """What a server answers that doesn't know the client, or errs."""
+    return Answer(401 if code == "invalid_client" else 400, JSON, json.dumps({"error": code}).encode())
 
 
 def portal(kind: str) -> Answer:

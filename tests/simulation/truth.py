@@ -6,7 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from tests.simulation.servers import AuthServer, Family
-from trayapp.core.model import Trigger
+from trayapp.core.model import Login, Trigger
+
+
+def token_of(login: Login) -> str:
+    """The token that a login is."""
+    secret = login.refresh_token if login.renewable or login.access_token is None else login.access_token
+    return secret.reveal()
 
 
 @dataclass
@@ -64,4 +70,6 @@ class Truth:
     changes_at_success: int = 0
     usable: bool = False  # whether the login in the keyring was honoured before the write in progress
     paused: bool = False
+    wants: list[str] = field(default_factory=list)  # scopes that the upstream wants at present
+    errs: list[str] = field(default_factory=list)  # codes of the 401 that the upstream says by mistake at present
     person_asked_t: float = float("-inf")  # when a person last asked for an attempt, by *Retry now* or *Resume*

@@ -19,7 +19,7 @@ import httpx2
 import trayapp.oauth.wire
 from tests.simulation import losses
 from tests.simulation.planned import PlannedEvent
-from tests.simulation.servers import AuthServer, portal, trouble
+from tests.simulation.servers import AuthServer, portal, refusal, trouble
 from tests.simulation.truth import Call
 from trayapp.core.model import Login
 from trayapp.core.outcomes import Answer, Fault, Reply
@@ -310,6 +310,9 @@ class SimulatedWire(Wire):
             answer, _ = trouble(storm, rng)
             await asyncio.sleep(rng.uniform(0.02, 0.5))
             return answer
+        if server.blunders:
+            await asyncio.sleep(rng.uniform(0.02, 0.5))
+            return refusal(server.blunders[-1])
         unlucky = rng.random() if "answer" not in world.without else 1.0
         slow = 0.06 > unlucky >= 0.02
         before = rng.uniform(1.0, 25.0) if slow and rng.random() < 0.5 else rng.uniform(0.02, 0.3)

@@ -12,9 +12,10 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from tests.simulation import clients, plan, sharing
+from tests.simulation import clients, login_plan, plan, sharing
 from tests.simulation.checks import Checks
 from tests.simulation.director import Director
 from tests.simulation.machine import Clocks, Network
@@ -50,6 +51,8 @@ class World:
         made = random_servers(self.rng, workloads, lambda host: plan.random_stream(seed, f"server {host}"))
         server_of = sharing.shared(seed, made)
         self.servers = sharing.each_once(server_of)
+        if "norefresh" not in without:
+            login_plan.without_refresh_tokens(plan.random_stream(seed, "norefresh"), self.servers)
         self.specs = [self._spec(i, server) for i, server in enumerate(server_of)]
         self.names: dict[str, str] = {}  # lineage → workload
         self.process: Process | None = None
@@ -94,7 +97,13 @@ class World:
         lineage = f"line-{family.current[:40]}"
         self.names[lineage] = family.owner
         wall = self.clocks.now().wall
-        return Login(1, lineage, Secret(family.current), wall, server.endpoint, "client")
+        scope = " ".join(scope for scope in family.scope.split() if scope != login_plan.MFA)
+        login = Login(1, lineage, Secret(family.current), wall, server.endpoint, "client", scope=scope)
+        if server.renews:
+            return login
+        self.checks.access_only.made(family.current)
+        ends = None if server.life is None else wall + server.life
+        return replace(login, refresh_token=Secret(""), access_token=Secret(family.current), expires_at=ends)
 
     def server_at(self, endpoint: str) -> AuthServer:
         return next(server for server in self.servers if server.endpoint == endpoint)
@@ -121,12 +130,18 @@ class World:
             return "no VPN"
         if net.hidden or net.hangs(server.host):
             return net.hidden or "tlshang"
-        return server.storms[-1] if server.storms else ""
+        return (server.storms or server.blunders or [""])[-1]
 
     def good(self, name: str) -> bool:
-        """Whether nothing is in this workload's way."""
+        """Whether nothing is in this workload's way, and its server didn't say no to its login (M7)."""
+        return self.could_be(name) and self.checks.truths[name].held not in self.checks.refusals.of
+
+    def could_be(self, name: str) -> bool:
+        """Whether nothing is in this workload's way but a refusal."""
         truth = self.checks.truths[name]
         if self.asleep or self.process is None or truth.paused or not truth.family.alive:
+            return False
+        if self.checks.access_only.doubted(name) or self.checks.access_only.over(truth):
             return False
         if self.keyring.troubled or self.disk.full or self.disk.hang or self.obstacle(truth.server):
             return False
@@ -218,6 +233,7 @@ class World:
         process.task("person", self._person(process))
         asyncio.get_running_loop().call_later(5.0, self._switches)  # what the person chose while nothing ran
         self.checks.started()
+        self.checks.access_only.started(process)
         self.checks.recovery.started()
 
     def _switches(self) -> None:
@@ -238,6 +254,7 @@ class World:
         self.changes += 1
         self.process = None
         process.stop()
+        self.checks.refusals.run_ended(process.number)
         for truth in self.checks.truths.values():
             if truth.flying is not None:
                 self.checks.over(truth.flying)
