@@ -94,14 +94,15 @@ def test_a_check_that_proves_nothing_leaves_the_login_red(answer: str, marks: st
     assert deadlines.opens_at(p.w, Gate()) is None
 
 
-def test_a_click_is_not_answered_by_a_login_that_cannot_be_renewed() -> None:
-    """There is nothing to send."""
+def test_a_refused_login_that_reappears_is_not_tried() -> None:
+    """The keyring was empty at the start, so the workload was never signed in as far as this run knows."""
 
-    p = played(player(), "loaded access-only refused")
+    p = player(signed_out=SignedOut.REFUSED, combination=login().fingerprint())
     check(
         """
-        manual              -> signed_out, refused | load with prompt, read configuration
-        loaded access-only refused asked -> signed_out, refused
+        loaded none         -> signed_out, never_signed_in
+        manual              -> signed_out, never_signed_in | load with prompt, read configuration
+        loaded asked        -> signed_out, never_signed_in
     """,
         p,
     )
