@@ -360,3 +360,27 @@ def test_retry_now_is_offered_where_it_can_help() -> None:
     assert not offered("loaded access-only")
     assert offered("loaded access-only -5")
     assert not offered("loaded access-only; pause")
+
+
+def test_retry_now_after_a_verdict_serves_it_once_more() -> None:
+    """The service may have been wrong twice. One more invalid_token is enough; a 2xx clears all of it."""
+
+    refused = "loaded access-only; rejected invalid; +10 rejected invalid; manual"
+    history(
+        """
+        loaded access-only       -> signed_out, refused
+        loaded access-only asked -> valid, 1 strikes | save, note phase retried
+        +5 rejected invalid      -> valid, 1 strikes
+        +5 rejected invalid      -> signed_out, refused | save, note phase refused
+        manual                   -> signed_out, refused | load with prompt, read configuration
+        loaded access-only asked -> valid, 1 strikes | save, note phase retried
+        accepted                 -> valid
+        +20 rejected invalid     -> valid, 1 strikes
+        """,
+        after=refused,
+    )
+    p = played(player(), refused)
+    assert p.w.login is not None
+    nearly = replace(p.w.login, obtained_at=p.now.wall - DAY, expires_at=p.now.wall + 5.0)  # within the margin
+    p.w, _ = machine.step(replace(p.w, login=nearly), m.Loaded(p.now, nearly, serial=9, asked=True))
+    assert (Phase.SIGNED_OUT, SignedOut.ENDED) == (p.w.phase, p.w.signed_out)

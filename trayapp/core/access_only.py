@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from trayapp.core.deadlines import login_ends_at
 from trayapp.core.messages import Effect, Event, Note, Rejected, Save
-from trayapp.core.model import AccessToken, Login, Moment, Problem, Secret, SignedOut, Workload
+from trayapp.core.model import AccessToken, Login, Moment, Phase, Problem, Secret, SignedOut, Workload
 from trayapp.core.storing import Result, enter_signed_out, enter_valid, write_if_unsaved
 
 LIFE_MAX = 100 * 365.25 * 86400.0  # s; what claims to last longer has no known end
@@ -48,6 +48,14 @@ def serve(w: Workload, now: Moment, serial: int) -> Result:
     if w.login is None:
         return w, ()
     return _end_if_over(enter_valid(replace(w, access=token_of(w.login, now, serial)), now), now)
+
+
+def try_again(w: Workload, now: Moment, serial: int) -> Result:
+    """*Retry now* after a verdict (M7): serve the token once more. The next `invalid_token` confirms the verdict."""
+    w, ending = serve(w, now, serial)
+    if w.phase is not Phase.VALID:
+        return w, ending
+    return replace(w, rejections=((now.at, INVALID),), strikes=1, refusal=None), (Save(), Note("phase", "retried"))
 
 
 def time_valid(w: Workload, e: Event) -> Result:
