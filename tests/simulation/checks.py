@@ -18,7 +18,7 @@ from tests.simulation.servers import AuthServer, Family
 from tests.simulation.step_up import StepUp
 from tests.simulation.truth import Call, Doubt, Truth, token_of
 from trayapp.core import deadlines, schedule
-from trayapp.core.messages import Event, Rejected, Stored
+from trayapp.core.messages import Event, ProbeOk, Rejected, Stored
 from trayapp.core.model import AccessToken, Login, Phase, Policy, SignedOut, Trigger, Workload
 from trayapp.core.outcomes import Answer, Reply
 from trayapp.core.presentation import Colour
@@ -117,6 +117,8 @@ class Checks(KeyringChecks):
 
     def _gate(self, call: Call, in_doubt: bool) -> None:
         recovery = self.recovery
+        if self.truths[call.name].let_go != recovery.notices and call.t == recovery.notice_t:
+            return  # let go in the same instant, right before the engine noticed the change
         if recovery.sleep_told:
             self.broken(call.name, "gate", "an attempt begins while sleep is imminent (M10)")
         if call.t < recovery.settles - EPSILON:
@@ -267,6 +269,8 @@ class Checks(KeyringChecks):
         """One event went through the machine."""
         engine, truth = process.engine, self.truths[name]
         view = engine.view_of(name)
+        if isinstance(event, ProbeOk):
+            truth.let_go = self.recovery.notices
         if view is None or process.closing:
             return
         self._say(name, before, after, event, view)

@@ -43,6 +43,8 @@ class RecoveryDeadlines:
         self._restless = float("-inf")
         self._noticed_t = self._came_t = self._lost_t = float("-inf")
         self._was_offline = False  # as the program was told
+        self.notices = 0  # changes that the engine has noticed, and when it noticed the latest
+        self.notice_t = float("-inf")
         self.sleep_told = False
         self.closed_t: float | None = None  # since when the program believes that it is offline
         self._failed_t: dict[str, float] = {}
@@ -133,7 +135,8 @@ class RecoveryDeadlines:
 
     def noticed(self, process: Process, seen: SystemChange) -> None:
         """The engine has noticed a change."""
-        t = self.world.clocks.t
+        t = self.notice_t = self.world.clocks.t
+        self.notices += 1
         self.world.checks.preflight.ways.changed()
         if seen.sleep_soon:
             self.sleep_told = True

@@ -68,6 +68,7 @@ class Truth:
     since_nudge: int = 0
     online_at_success: float = 0.0
     changes_at_success: int = 0
+    let_go: int = 0  # how many changes the engine had noticed when it let the latest attempt go
     usable: bool = False  # whether the login in the keyring was honoured before the write in progress
     paused: bool = False
     wants: list[str] = field(default_factory=list)  # scopes that the upstream wants at present
