@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.storage import Disk, SimulatedJournal, SimulatedWorker
+from tests.simulation.storage import Disk, SimulatedJournal, SimulatedWorker, Turn
 from trayapp.core.model import Login, Secret
 
 LOGIN = Login(1, "line", Secret("rt"), 0.0, "https://as.example/token", "client")
@@ -19,9 +19,8 @@ def test_state_db_is_written_again_once_the_disk_has_room() -> None:
         loop = asyncio.get_running_loop()
 
         def journal() -> SimulatedJournal:
-            return SimulatedJournal(
-                disk, loop.time, SimulatedWorker("journal", None, loop.time, lambda: asyncio.sleep(0.01))
-            )
+            turn = Turn(lambda: 0.01, disk.free, lambda: None)
+            return SimulatedJournal(disk, loop.time, SimulatedWorker("journal", None, loop.time, turn))
 
         first = journal()
         seen: list[object] = [await first.intent("w0", LOGIN, 1, 0.0)]
