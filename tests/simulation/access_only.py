@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.simulation.planned import random_stream
+from tests.simulation.planned import length, random_stream
 from tests.simulation.servers import MARGIN
 from tests.simulation.truth import Truth, token_of
 from trayapp.core.messages import Accepted, Event, Loaded, Rejected, SignedIn
 from trayapp.core.model import AccessToken, Phase, SignedOut, Workload
+from trayapp.core.presentation import Verb
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -20,7 +21,8 @@ SPACING = 10.0  # s between two rejections that count
 KEPT = 3  # rejections in a row that are remembered
 INVALID = "invalid_token"
 AT_START = 12.0  # s after a start in which it must be served, whatever network and servers do
-CONFIRMED = "confirmed"  # why a family isn't alive
+CLICKED = 30.0  # s after *Retry now* in which a refused token must be served once more
+RETRIES = 0.5  # how often a person clicks that
 
 
 class AccessOnly:
@@ -53,7 +55,7 @@ class AccessOnly:
             return
         for truth in self._truths.values():
             token = truth.stored
-            if truth.server.renews or truth.paused or truth.person_asked_t > began:
+            if truth.server.renews or truth.paused or truth.person_asked_t > began or token in self._confirmed:
                 continue
             if t >= self._ends.get(truth.name, float("inf")) - MARGIN or not truth.server.honours(token, t):
                 continue
@@ -63,6 +65,10 @@ class AccessOnly:
     def doubted(self, name: str) -> bool:
         """Whether the upstream's last word was a 401: only a 2xx makes an unhealthy workload green again (M18)."""
         return bool(self._heard.get(name))
+
+    def refused(self, truth: Truth) -> bool:
+        """Whether the upstream has refused its token twice, and no person has had it tried since."""
+        return truth.held in self._confirmed
 
     def over(self, truth: Truth) -> bool:
         """Whether its end has come, as the clock of the machine shows it."""
@@ -84,6 +90,8 @@ class AccessOnly:
             self._broken(truth, "a token that was never sent anywhere is called a lost rotation")
         if isinstance(event, SignedIn) or (isinstance(event, Loaded) and before.phase is not after.phase):
             self._read(truth, after)
+            if before.phase is Phase.SIGNED_OUT and self._confirmed.pop(token_of(after.login), None) is not None:
+                self._heard[name] = [(event.now.at, INVALID)]  # tried once more: the next 401 confirms it again (M7)
         red = after.phase is Phase.SIGNED_OUT and before.phase is not Phase.SIGNED_OUT
         early = self._ends.get(name, float("inf")) - MARGIN - EPSILON - self._world.clocks.t
         if red and after.signed_out is SignedOut.ENDED and early > 0.0:
@@ -145,9 +153,11 @@ class AccessOnly:
             del heard[:-KEPT]
         confirmed = [each for _, each in heard].count(INVALID) >= 2
         if confirmed:
-            truth.family.alive, truth.family.ended = False, CONFIRMED
             self._confirmed[got.value.reveal()] = world.clocks.t, process.number
             heard.clear()
+            rng = random_stream(world.seed, f"norefresh {truth.name} {world.clocks.t:.3f}")
+            if rng.random() < RETRIES:
+                asyncio.get_running_loop().call_later(length(rng, 20.0, 7200.0), self._click, truth, got.value.reveal())
             world.checks.recovery.changed("its token is refused")
         process.engine.apply(truth.name, Rejected(process.engine.now(), got.serial, code))
         red = process.engine.workloads[truth.name].signed_out is SignedOut.REFUSED
@@ -155,6 +165,30 @@ class AccessOnly:
             self._broken(truth, f"two requests {SPACING:.0f} s apart were refused, and it isn't red")
         if red and not confirmed:
             self._broken(truth, "red, and no second request has confirmed the 401")
+
+    def _click(self, truth: Truth, token: str) -> None:
+        if token == truth.held and token in self._confirmed:
+            self._world.say(truth.name, "the person retries")
+            truth.person_asked_t = self._world.clocks.t
+            self._world.click(Verb.RETRY, truth.name)
+            self.asked_for(truth)
+
+    def asked_for(self, truth: Truth) -> None:
+        """A person clicked *Retry now*."""
+        world = self._world
+        if self.refused(truth) and world.process is not None and not world.keyring.troubled:
+            asyncio.get_running_loop().call_later(CLICKED, self._after_click, world.process, truth, world.clocks.t)
+
+    def _after_click(self, process: Process, truth: Truth, clicked: float) -> None:
+        """It was served once more, unless something kept the program from reading it."""
+        world, known = self._world, self._confirmed.get(truth.held)
+        busy = world.process is not process or process.closing or truth.paused or world.disk.full or world.disk.hang
+        if known is None or known[0] > clicked or busy or world.keyring.troubled or self.over(truth):
+            return
+        if max(world.director.well_since, world.disk.lost_at) < clicked and truth.server.honours(
+            truth.held, world.clocks.t
+        ):
+            self._broken(truth, f"*Retry now*, and {CLICKED:.0f} s later it isn't served")
 
     def _broken(self, truth: Truth, what: str) -> None:
         self._world.broke(truth.name, "no refresh token", what)

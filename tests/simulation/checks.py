@@ -314,7 +314,9 @@ class Checks(KeyringChecks):
         if view.status is Status.UNAUTHENTICATED and w.login is not None:
             ceiling = w.failing is not None and w.failing.gave_up
             token = token_of(w.login)
-            excused = ceiling or token in self.refusals.of or self.access_only.over(truth)
+            excused = (
+                ceiling or token in self.refusals.of or self.access_only.over(truth) or self.access_only.refused(truth)
+            )
             if not excused and truth.server.honours(token, self.world.clocks.t):
                 self.broken(truth.name, "red", f"red ({view.auth.detail}) with a login that its server honours")
 
@@ -334,8 +336,8 @@ class Checks(KeyringChecks):
             self.broken(truth.name, "lost", "a login that was there is called never signed in")
         elif truth.held in self.refusals.of and not truth.family.ended.startswith("reuse"):
             return  # that very token was refused, by an answer that reached the program (M7, M16)
-        elif self.access_only.over(truth):
-            return  # its end has come, by the clock of the machine (section 6)
+        elif self.access_only.over(truth) or self.access_only.refused(truth):
+            return  # its end has come, by the clock of the machine, or the upstream refused it twice (section 6)
         elif truth.server.honours(truth.held, t) and self._kept(truth):
             self.broken(truth.name, "lost", "red while the login that was received last is honoured")
         elif truth.family.ended.startswith("reuse"):

@@ -243,6 +243,7 @@ class Director:
                 truth.person_asked_t = self.w.clocks.t
                 self.w.click(Verb.RETRY, h.target)
                 self.w.checks.refusals.asked_for(h.target)
+                self.w.checks.access_only.asked_for(truth)
             case "pause" | "pause over":
                 truth.paused = not over
                 truth.person_asked_t = self.w.clocks.t

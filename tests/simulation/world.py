@@ -143,6 +143,8 @@ class World:
             return False
         if self.checks.access_only.doubted(name) or self.checks.access_only.over(truth):
             return False
+        if self.checks.access_only.refused(truth):
+            return False
         if self.keyring.troubled or self.disk.full or self.disk.hang or self.obstacle(truth.server):
             return False
         w = self.process.engine.workloads.get(name)
