@@ -60,6 +60,7 @@ def changelog(epoch: int) -> str:
     entries = []
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         title, _, body = section.partition("\n")
+        body = re.sub(r"^### .*$", "", body, flags=re.MULTILINE)  # Debian's form has no groups
         items = [" ".join(item.split()) for item in re.split(r"^- ", body, flags=re.MULTILINE)[1:]]
         lines = [textwrap.fill(item, 78, initial_indent="  * ", subsequent_indent="    ") for item in items]
         head = f"amberlight ({title.split()[0]}) unstable; urgency=medium"

@@ -75,6 +75,7 @@ def test_the_changelog_is_in_debians_form(tree: Path) -> None:
     assert re.search(r"^ -- .+ <.+>  \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$", text, re.MULTILINE)
     items = re.findall(r"^- ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert len(items) == len(re.findall(r"^  \* ", text, re.MULTILINE))
+    assert "###" not in text
     assert max(len(line) for line in text.splitlines() if not line.startswith(" -- ")) <= 80
 
 
