@@ -44,6 +44,12 @@ async def call(world: World, process: Process, name: str) -> None:
         ends = max(ends, world.checks.access_only.end(truth, ends))  # a clock that was set moves it
     if t > ends:
         world.checks.broken(name, "callers", f"a token is served {t - ends:.0f} s after its end")
+    if (
+        truth.server.renews
+        and got.expires_at is not None
+        and got.expires_at - process.engine.now().at > ends - t + EPSILON
+    ):
+        world.checks.broken(name, "callers", "a token is believed to live longer than its server says (M1)")
     world.checks.step_up.used(process, truth, got)
     if not truth.server.renews:
         await world.checks.access_only.used(process, truth, got)

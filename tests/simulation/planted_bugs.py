@@ -17,6 +17,7 @@ from unittest import mock
 from tests.simulation import runner
 from trayapp.core import attempts, classify, gate, machine, messages, model, outcomes, schedule, storing
 from trayapp.core.model import Moment, Phase, Step, Workload
+from trayapp.engine.effects import EffectRunner
 from trayapp.engine.engine import Engine
 from trayapp.engine.paths import IN_FLIGHT_PER_SERVER, Paths
 from trayapp.oauth.progress import RequestProgress
@@ -77,8 +78,6 @@ def _late_answers() -> Iterator[None]:
             return w, ()
         attempt = model.Attempt(e.attempt, model.Trigger.DUE, Step.SENT, e.now, e.fingerprint, e.lineage)
         return real(replace(w, phase=Phase.REFRESHING, attempt=attempt), e)
-
-    from trayapp.engine.effects import EffectRunner
 
     real, perform = attempts.finished, EffectRunner.perform
 
@@ -190,6 +189,50 @@ def _every_server_is_told() -> AbstractContextManager[Any]:
     return mock.patch("trayapp.engine.effects.server_of", return_value=mock.ANY)
 
 
+def _every_way_is_proven() -> AbstractContextManager[Any]:
+    """A wake or another network leaves the ways as proven as they were."""
+    return mock.patch.object(Paths, "doubt", return_value=None)
+
+
+def _lost_answer_proves() -> AbstractContextManager[Any]:
+    tried = Paths.tried
+
+    def answered(self: Paths, server: str, outcome: outcomes.Outcome, at: float) -> bool:
+        if isinstance(outcome, outcomes.Ambiguous):
+            outcome = outcomes.ServerBusy(outcome.problem)
+        return tried(self, server, outcome, at)
+
+    return mock.patch.object(Paths, "tried", answered)
+
+
+def _old_failure_counts() -> AbstractContextManager[Any]:
+    def told(w: Workload, e: messages.Unreachable) -> storing.Result:
+        return attempts.unreachable(w, replace(e, began=e.now.at))
+
+    return _table(Phase.WAITING, messages.Unreachable, told)
+
+
+def _unsent_lifts_the_mark() -> AbstractContextManager[Any]:
+    def finished(w: Workload, e: messages.Finished) -> storing.Result:
+        w, effects = attempts.finished(w, e)
+        return (replace(w, maybe_spent=False) if isinstance(e.outcome, outcomes.NotSent) else w), effects
+
+    return _table(Phase.REFRESHING, messages.Finished, finished)
+
+
+def _unsteady_is_steady() -> AbstractContextManager[Any]:
+    return mock.patch.object(gate, "UNSTEADY", 0.0)
+
+
+def _life_from_arrival() -> AbstractContextManager[Any]:
+    def finished(w: Workload, e: messages.Finished) -> storing.Result:
+        if w.attempt is not None and isinstance(e.outcome, outcomes.Refreshed):
+            w = replace(w, attempt=replace(w.attempt, began=e.now))
+        return attempts.finished(w, e)
+
+    return _table(Phase.REFRESHING, messages.Finished, finished)
+
+
 def _any(*rules: str) -> frozenset[str]:
     return frozenset(rules)
 
@@ -210,6 +253,12 @@ BUGS = (
     Bug("a request counts as sent when it is answered", _sent_too_late, _any("preflight")),
     Bug("two attempts over an unproven way", _two_at_an_unproven_way, _any("one way")),
     Bug("one server's failure counts at every server", _every_server_is_told, _any("shared")),
+    Bug("a network change leaves every way proven", _every_way_is_proven, _any("one way")),
+    Bug("an answer that never came proves the way", _lost_answer_proves, _any("one way")),
+    Bug("a failure over the old network counts on the new one", _old_failure_counts, _any("shared")),
+    Bug("an attempt that sent nothing lifts the mark", _unsent_lifts_the_mark, _any("lost rotation")),
+    Bug("an unsteady network settles like any other", _unsteady_is_steady, _any("gate")),
+    Bug("a token's life counts from its arrival", _life_from_arrival, _any("callers")),
     Bug("a login that was not stored is forgotten", _unsaved_is_lost, _any("unsaved", "storage", "replaced", "lost", "quit")),
 )  # fmt: skip
 

@@ -11,7 +11,9 @@ from trayapp.core.messages import Event, Finished
 from trayapp.core.model import Trigger, Workload
 from trayapp.core.outcomes import Fault, NotSent, Reply
 from trayapp.engine.paths import RESCUES, TRIES, WINDOW
+from trayapp.engine.ports import SystemChange
 from trayapp.oauth.progress import SEND_WITHIN, RequestProgress
+from trayapp.oauth.wire import CHANGES, CHANGES_WINDOW
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -27,6 +29,8 @@ class Preflight:
         self.ways = Ways(world, truths)
         self._unsent: dict[str, deque[float]] = {}  # by server: when attempts ended of which nothing was sent
         self._run = -1
+        self._noticed: deque[float] = deque(maxlen=CHANGES + 1)  # when the program noticed a change
+        self._noticed_epoch = -1  # of the network
 
     def _broken(self, name: str, what: str) -> None:
         self._world.broke(name, "preflight", what)
@@ -42,6 +46,18 @@ class Preflight:
         recent = self._unsent.get(call.server, ())
         if sum(t > call.t - WINDOW + EPSILON for t in recent) >= most:
             self._broken(call.name, f"more than {most} attempts in a minute that sent nothing")
+
+    def noticed(self, seen: SystemChange) -> None:
+        """The program has noticed that the machine woke, or that its network changed."""
+        self.ways.changed(nudge=seen.woke or (seen.network and not seen.offline))
+        if seen.network or seen.woke:
+            self._noticed.append(self._world.clocks.t)
+            self._noticed_epoch = self._world.network.epoch
+
+    def _restless(self) -> bool:
+        """Whether the network changes so often that not every change ends an attempt (M8)."""
+        noticed = self._noticed
+        return len(noticed) > CHANGES and self._world.clocks.t - noticed[0] < CHANGES_WINDOW + SEND_WITHIN
 
     def alone(self, call: Call, flying: list[Call]) -> None:
         """This attempt is to begin beside those that are under way."""
@@ -64,7 +80,7 @@ class Preflight:
             self._broken(call.name, "a token was sent before its connection was proven")
         elif world.network.epoch == call.epoch:
             return
-        elif progress.overtaken:
+        elif progress.overtaken or (self._noticed_epoch > call.epoch and not self._restless()):
             self._broken(call.name, "a token was sent after the program had noticed another network")
         # What changes in silence, within `SEND_WITHIN` of connecting, shows in nothing: the last look can't see it.
         elif world.clocks.now().at - progress._connected_at > SEND_WITHIN + EPSILON:

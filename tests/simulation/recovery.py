@@ -137,7 +137,7 @@ class RecoveryDeadlines:
         """The engine has noticed a change."""
         t = self.notice_t = self.world.clocks.t
         self.notices += 1
-        self.world.checks.preflight.ways.changed()
+        self.world.checks.preflight.noticed(seen)
         if seen.sleep_soon:
             self.sleep_told = True
         if seen.woke:

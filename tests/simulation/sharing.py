@@ -46,16 +46,20 @@ class Ways:
         self._hosts: set[str] = set()
         self._unproven: set[str] = set()
         self._unsent: dict[str, Call] = {}  # by server: the latest attempt that sent nothing
+        self._nudged_t = float("-inf")
 
     def started(self) -> None:
         """A new run of the program knows of no failure."""
         self._hosts = {truth.server.host for truth in self._truths.values()}
         self._unproven.clear()
         self._unsent.clear()
+        self._nudged_t = float("-inf")
 
-    def changed(self) -> None:
-        """The program has noticed that the machine woke, or that its network changed."""
+    def changed(self, *, nudge: bool) -> None:
+        """The program has noticed a change of the machine; a wake or another network is a nudge."""
         self._unproven |= self._hosts
+        if nudge:
+            self._nudged_t = self._world.clocks.t
 
     def begins(self, call: Call, flying: list[Call]) -> None:
         """An attempt begins beside those under way."""
@@ -116,6 +120,17 @@ class Ways:
             self._world.broke(name, "shared", "postponed, and no attempt at its server has failed (M8)")
         elif call.name == name:
             self._world.broke(name, "shared", "its own failure counts twice (M8)")
+        elif call.t < self._nudged_t - EPSILON:
+            self._world.broke(name, "shared", "postponed by an attempt over an earlier network (M8)")
+        elif self._in_doubt(self._truths[name]):
+            self._world.broke(name, "shared", "the rescue of a token in doubt is postponed (M8)")
+
+    def _in_doubt(self, truth: Truth) -> bool:
+        """Whether this run has sent its token, and no answer came."""
+        doubt, process = truth.doubts.get(truth.held), self._world.process
+        if doubt is None or doubt.learned_t is None or process is None:
+            return False
+        return doubt.call.run == process.number
 
 
 __all__ = ["Ways", "each_once", "shared"]
