@@ -20,7 +20,14 @@ from trayapp.core.snapshot import Unavailable
 def remembers(world: World, name: str = "one") -> set[str]:
     """Where the engine and its parts still know the workload: attributes that hold it as a key, or as part of one."""
     engine = world.engine
-    own = (engine.effects, engine.callers, engine.sign_ins, engine._publisher, engine._roster)
+    own = (
+        engine.effects,
+        engine.callers,
+        engine.sign_ins,
+        engine.sign_ins.candidates,
+        engine._publisher,
+        engine._roster,
+    )
     parts = (engine, *own, engine._agenda, engine._agenda._admission)
     return {
         f"{type(part).__name__}.{attribute}"
@@ -88,6 +95,7 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
             "Agenda._opens",
             "Agenda._times",
             "Callers._waiting",
+            "Candidates._pending",
             "Callers.refusals",
             "Callers.refused",
             "EffectRunner._attempts",
@@ -97,7 +105,6 @@ async def test_nothing_is_kept_of_a_workload_that_is_gone(
             "Engine.created",
             "Engine.workloads",
             "Publisher._views",
-            "SignIns._candidates",
             "SignIns._flows",
             "SignIns._running",
             "SignIns._urls",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, assert_never
 
 from trayapp.core import deadlines, machine
@@ -42,7 +42,7 @@ from trayapp.core.model import Login, Phase, Problem, Saved, Trigger, Trouble
 from trayapp.core.outcomes import Ambiguous, Answer, NotSent, Outcome, ServerBusy
 from trayapp.core.quirks import provider_of
 from trayapp.engine.paths import Paths, server_at, server_of
-from trayapp.engine.ports import Adapters, EffectHost
+from trayapp.engine.ports import Adapters, EffectHost, StoredLogin
 from trayapp.engine.removals import Removals
 from trayapp.engine.roster import SLICE
 
@@ -63,6 +63,7 @@ class EffectRunner:
         self._adapters = adapters
         self.paths = Paths()
         self.removals = Removals(engine, adapters)
+        self.on_slots_read: Callable[[str, StoredLogin], None] = lambda name, stored: None
         self._attempts: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.refreshes: Counter[tuple[str, str, str]] = Counter()  # by workload, outcome and trigger, since the start
 
@@ -141,6 +142,7 @@ class EffectRunner:
         if isinstance(stored, Trouble):
             self._engine.apply(name, KeyringDown(self._engine.now(), stored))
             return
+        self.on_slots_read(name, stored)
         saved, login = await self._from_journal(what, self._adapters.journal.load(name), Saved()), stored.login
         if saved.discard:  # it was given up behind a locked keyring
             if (trouble := await self.removals.complete(name, login, saved.discard)) is not None:

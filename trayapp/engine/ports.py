@@ -96,6 +96,10 @@ class Keystore(Protocol):
         """The same as a candidate, which a start ignores. `store` of the same login makes it the current one."""
         ...
 
+    async def discard_candidate(self, name: str, login: Login) -> Trouble | None:
+        """Delete this candidate, if a slot still holds it."""
+        ...
+
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
         ...

@@ -17,12 +17,12 @@ from trayapp.core.messages import SignedIn, SignInEnded, SignInStarted
 from trayapp.core.model import BrowserFault, DeviceCode, Login, Phase, Problem, Spec, Trouble, Workload
 from trayapp.core.permission import Needs
 from trayapp.core.quirks import comparable_scopes
-from trayapp.engine.ports import Checked, Keystore, NewLogin, SignIn, TokenIssuer
+from trayapp.engine.candidates import Candidates
+from trayapp.engine.ports import Adapters, Checked, NewLogin, TokenIssuer
 
 log = logging.getLogger(__name__)
 
 URL_LIMIT = 45.0  # s until the authorization URL is known: discovery and registration may come first
-CANDIDATE_LIFE = 600.0  # s in which a candidate may be accepted
 KEYRING_LIMIT = 2.0  # s to wait for a read or a write; a keyring that hangs must not hold up a sign-in
 CHECK_LIMIT = 7.0  # s for fetching keys and checking the signature; with `KEYRING_LIMIT` less than a quit waits
 UNCHECKED = "Signed in, but whose account it is could not be checked; the log has the details."
@@ -34,15 +34,15 @@ CLICK_SPACING = 2.0  # s; a double click opens one page, not two
 class SignIns:
     """Begins and ends sign-ins and decides about their logins, on the engine's loop."""
 
-    def __init__(self, engine: TokenIssuer, sign_in: SignIn, keystore: Keystore) -> None:
+    def __init__(self, engine: TokenIssuer, adapters: Adapters) -> None:
         self._engine = engine
-        self._sign_in = sign_in
-        self._keystore = keystore
+        self._sign_in = adapters.sign_in
+        self._keystore = adapters.keystore
         self._running: dict[str, asyncio.Task[None]] = {}
         self._urls: dict[str, asyncio.Future[str | Problem]] = {}
         self._flows: dict[str, str] = {}
         self._clicked: dict[str, float] = {}
-        self._candidates: dict[str, tuple[NewLogin, float, Spec]] = {}
+        self.candidates = Candidates(engine, adapters)
 
     def reauthorize(self, name: str) -> None:
         """*Reauthorize* was clicked: open the browser, or the same page once more."""
@@ -122,7 +122,7 @@ class SignIns:
     def forget(self, name: str) -> None:
         """The workload was removed: cancel its sign-in and drop its candidate."""
         self.cancel(name)
-        self._candidates.pop(name, None)
+        self.candidates.drop(name)
 
     async def _cancel_and_wait(self, name: str) -> None:
         """Cancel the sign-in and wait for its end, so that the next one may begin."""
@@ -157,7 +157,8 @@ class SignIns:
         if isinstance(result, Problem):
             self._ended(name, result)
         else:  # a quit waits for this
-            self._engine.task(f"take the sign-in of {name}", self._consider(name, spec, result), needed=True)
+            self.candidates.considering.add(name)
+            self._engine.task(f"take the sign-in of {name}", self._decide(name, spec, result), needed=True)
 
     def _show_code(self, name: str, code: DeviceCode) -> None:
         """The code becomes part of the workload's state, so everything that shows the workload shows it."""
@@ -174,6 +175,12 @@ class SignIns:
         log.warning("the sign-in of %s ended: %s", name, problem.summary)
         self._engine.apply(name, SignInEnded(self._engine.now(), problem))
 
+    async def _decide(self, name: str, spec: Spec, new: NewLogin) -> None:
+        try:
+            await self._consider(name, spec, new)
+        finally:
+            self.candidates.considering.discard(name)
+
     async def _consider(self, name: str, spec: Spec, new: NewLogin) -> None:
         """Decide about a new login: use it, keep it as a candidate, or drop it."""
         if name not in self._engine.workloads:
@@ -185,6 +192,7 @@ class SignIns:
             checked = await self._store_and_check(name, new, new.check)
             if checked.refused:
                 self._ended(name, checked.problem or CANCELLED)
+                self.candidates.decline(name, replace(new.login, subject=""))  # whose it is isn't proven
                 return
             warning = checked.problem
         before = await self._read_missed_login(name)
@@ -204,7 +212,7 @@ class SignIns:
             self._use(name, new, warning)
             return
         candidate = replace(new, login=replace(new.login, generation=w.highest_generation + 1))
-        self._candidates[name] = (candidate, self._engine.now().at + CANDIDATE_LIFE, spec)
+        self.candidates.offer(name, candidate, spec)
         self._ended(name, difference)
         await self._store_candidate(name, candidate.login)
 
@@ -260,20 +268,20 @@ class SignIns:
 
     def _use(self, name: str, new: NewLogin, warning: Problem | None = None) -> None:
         """Make the new login the workload's login."""
-        self._candidates.pop(name, None)
+        self.candidates.drop(name, kept=new.login)
         access = replace(new.access, serial=self._engine.next_serial())
         self._engine.apply(name, SignedIn(self._engine.now(), new.login, access, warning))
 
     def _accept_candidate(self, name: str) -> str | Problem:
         """Make the candidate the login; an empty string, or why that is not possible."""
-        w, pending = self._engine.workloads.get(name), self._candidates.pop(name, None)
-        if w is None or pending is None or self._engine.now().at > pending[1]:
+        w, pending = self._engine.workloads.get(name), self.candidates.take(name)
+        if w is None or pending is None:
             words = f"No sign-in of {name} waits for your agreement: it is kept for 10 minutes."
             return Problem("nothing_pending", f"{words} Sign in once more: amberlight reauthorize {name}"[:200])
-        candidate, _, spec = pending
-        if (changed := outdated(w, spec)) is not None:
+        if (changed := outdated(w, pending.spec)) is not None:
+            self.candidates.decline(name, pending.new.login)
             return changed
-        self._use(name, candidate)
+        self._use(name, pending.new)
         return ""
 
 

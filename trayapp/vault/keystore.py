@@ -100,6 +100,10 @@ class Keystore:
         """Write a login that a start ignores. `store` with the same login makes it current by rewriting its header."""
         return await self._run(lambda vault: self._login_store.write(vault, name, login, candidate=True))
 
+    async def discard_candidate(self, name: str, login: Login) -> Trouble | None:
+        """Delete this candidate, if a slot still holds it."""
+        return await self._run(lambda vault: self._login_store.erase_candidate(vault, name, login))
+
     async def discard(self, name: str) -> Trouble | None:
         """Delete both slots."""
         return await self._run(lambda vault: self._login_store.erase(vault, name))
@@ -326,6 +330,11 @@ class MemoryKeystore:
 
     async def store_candidate(self, name: str, login: Login) -> Trouble | None:
         self._candidates[name] = login
+        return None
+
+    async def discard_candidate(self, name: str, login: Login) -> Trouble | None:
+        if (held := self._candidates.get(name)) is not None and held.lineage == login.lineage:
+            del self._candidates[name]
         return None
 
     async def discard(self, name: str) -> Trouble | None:

@@ -135,6 +135,14 @@ class LoginStore:
         held = slots.current(pair)
         return held is not None and (held.login == login or held.rank[0] > login.generation)
 
+    def erase_candidate(self, vault: Vault, name: str, login: Login) -> None:
+        """Delete the slots that hold this login as a candidate; the current login's is never touched."""
+        self._take_prepared(name)
+        for slot in self._read_slots(vault, name):
+            if slot.candidate and slot.login is not None and slot.login.lineage == login.lineage:
+                self._clear_parts(vault, name, slot.letter, keep=0)
+                _delete(vault, self._service(name, slot.letter), name)
+
     def erase(self, vault: Vault, name: str) -> None:
         """Delete both slots, the older one first: if interrupted, the newest login is what remains."""
         self._take_prepared(name)
