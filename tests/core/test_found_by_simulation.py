@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.core.history import play_line, played, player, reached
-from trayapp.core import deadlines, gate
+from trayapp.core import deadlines, gate, machine
 from trayapp.core.attempts import DEADLINE_MARGIN
 from trayapp.core.gate import Gate
 from trayapp.core.messages import CloseIntent, Save
@@ -228,6 +228,38 @@ def test_what_was_refused_is_forgotten_only_when_the_new_login_is_stored() -> No
 
     assert not any(isinstance(effect, Save) for effect in signing_in)
     assert any(isinstance(effect, Save) for effect in storing)
+
+
+@pytest.mark.parametrize("line", ["not-stored; +240 go; probe ok; refreshed", "pause", "not-stored; pause"])
+def test_a_login_that_was_never_stored_does_not_make_the_refusal_of_the_older_one_forgotten(line: str) -> None:
+    """After a crash the older one is found in the keyring, and must not be sent again (RULES.md section 5)."""
+
+    p = reached(Phase.SIGNED_OUT)
+    before = machine.saved(p.w, p.now)
+    played(p, f"signed-in; {line}")
+    during = machine.saved(p.w, p.now)
+
+    assert before.combination
+    assert p.w.unsaved
+    assert (before.signed_out, before.combination, before.refusal) == (
+        during.signed_out,
+        during.combination,
+        during.refusal,
+    )
+
+
+def test_a_second_sign_in_that_is_not_stored_keeps_the_refusal_too() -> None:
+    """Until one of them is stored; then it is forgotten."""
+
+    p = reached(Phase.SIGNED_OUT)
+    refused = p.w.combination
+    played(p, "signed-in; not-stored; signed-in; not-stored")
+    during = machine.saved(p.w, p.now)
+    played(p, "signed-in; stored")
+
+    assert refused == during.combination
+    assert "" == machine.saved(p.w, p.now).combination
+    assert machine.saved(p.w, p.now).signed_out is None
 
 
 @pytest.mark.parametrize(

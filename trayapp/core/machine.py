@@ -77,15 +77,17 @@ def step(w: Workload, event: Event) -> Result:
 def saved(w: Workload, now: Moment) -> Saved:
     """What state.db is to keep. Open intents aren't part of it: the journal records those separately."""
     failing = w.failing
+    # A login that only memory holds is gone after a crash: what was refused before it must not be sent again then.
+    verdict = w.replaced if w.unsaved and w.replaced is not None and not w.combination else w
     return Saved(
         lineage=w.login.lineage if w.login else "",
         retrying_since=failing.retrying_since if failing else None,
         counted=schedule.counted(failing, now.awake) if failing else 0.0,
         gave_up=failing.gave_up if failing else False,
-        signed_out=w.signed_out,
-        combination=w.combination,
-        refusal=w.refusal,
-        original=w.original,
+        signed_out=verdict.signed_out,
+        combination=verdict.combination,
+        refusal=verdict.refusal,
+        original=verdict.original,
         lost_rotations=w.lost_rotations,
         last_error=w.last_error,
         last_refreshed_at=w.last_refreshed_at,

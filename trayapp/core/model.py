@@ -350,6 +350,7 @@ class Workload:
     combination: str = ""  # the refused combination
     refusal: Refusal | None = None  # the verdict on it
     original: str = ""  # fingerprint of the login as the sign-in gave it: unlike the present one's if that was rotated
+    replaced: Saved | None = None  # what is known of the login before the last sign-in, until that one's is stored
     lost_rotations: int = 0
     broken: str = ""  # what is wrong with the configuration, in one sentence
     confirm: Spec | None = None  # a changed identity that a person has to agree to

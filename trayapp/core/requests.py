@@ -35,6 +35,7 @@ from trayapp.core.messages import (
 from trayapp.core.model import (
     Login,
     Phase,
+    Saved,
     Workload,
 )
 from trayapp.core.storing import Result, check_stored, enter_paused, enter_valid, give_up_login, run_deferred, store
@@ -81,8 +82,10 @@ def client_renewed(w: Workload, e: ClientRenewed) -> Result:
 
 
 def _new_login(w: Workload, login: Login, e: SignedIn) -> Workload:
+    verdict = Saved(signed_out=w.signed_out, combination=w.combination, refusal=w.refusal, original=w.original)
     return replace(
         w,
+        replaced=(w.replaced if w.unsaved else None) or verdict,
         spec=w.confirm or w.spec,
         confirm=None,
         broken="",

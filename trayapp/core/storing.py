@@ -91,7 +91,7 @@ def _with_write_ended(w: Workload, e: Stored | NotStored) -> Workload:
         return w
     if isinstance(e, NotStored):
         return schedule_write(replace(w, storing=None), e.now)
-    w = replace(w, storing=None, unsaved=False, store_at=None)
+    w = replace(w, storing=None, unsaved=False, store_at=None, replaced=None)
     if w.phase is not Phase.WAITING:  # what waits for the keyring has a deadline of its own
         w = replace(w, keyring=None, keyring_since=None, keyring_tries=0)
     if w.phase is Phase.VALID and w.access is not None:
