@@ -135,6 +135,21 @@ def test_status_says_where_the_token_endpoint_redirects() -> None:
     )
 
 
+def test_a_refusal_that_was_checked_again_says_when() -> None:
+    """In the list and in the status; when it was refused, too, as the last error may be about the check (M7)."""
+
+    times = {"refused_at": "2026-01-02T02:05:00Z", "rechecked_at": "2026-01-02T03:00:00Z"}
+    one = row("notes", "unauthenticated", "refused", last_error={"kind": "dns", "summary": "No such host"}, **times)
+
+    assert "checked again 5 min ago" in table([one], Style(width=200), NOW)
+    text = status_lines(one, Style(), NOW, verbose=False)
+    assert "Refused:      2026-01-02T02:05:00Z" in text
+    assert "Rechecked:    2026-01-02T03:00:00Z (5 min ago)" in text
+    assert "Last error:   No such host" in text
+    one["status"] = "stopped"
+    assert "checked again" not in table([one], Style(width=200), NOW)
+
+
 def test_verbose_status_page() -> None:
     """`--verbose` adds the counters and times of the `auth` object."""
 

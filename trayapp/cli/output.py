@@ -163,7 +163,9 @@ def detail_text(row: Json, now: float) -> str:
         words = beyond_login(Detail(str(detail)), scopes_of(auth, "missing_scopes"))
     if detail == Detail.OK and auth.get("renewable") is False:
         words = renewal_text(auth, now)
-    return ", ".join(w for w in (words, "signing in" if auth.get("signing_in") else "") if w)
+    ago = time_since(auth.get("rechecked_at"), now) if row.get("status") == Status.UNAUTHENTICATED else ""
+    checked = f"checked again {ago}" if ago else ""
+    return ", ".join(w for w in (words, checked, "signing in" if auth.get("signing_in") else "") if w)
 
 
 def scopes_of(auth: Json, key: str) -> tuple[str, ...]:
