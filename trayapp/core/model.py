@@ -314,7 +314,7 @@ class Saved:
     last_refreshed_at: float | None = None  # wall
     paused: bool = False
     discard: str = (
-        ""  # the login in the keyring was given up and is to be deleted: "revoke" or "keep" (`engine/removals.py`)
+        ""  # the login in the keyring was given up and is to be deleted: "revoke" or "keep", lineage (`engine/removals.py`)
     )
     open_intent: str = ""  # fingerprint of a token that may have been sent and got no complete answer
     open_generation: int = 0  # of the login that it belongs to

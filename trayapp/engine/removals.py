@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 REVOKE_WAITS = (60.0, 240.0, 900.0, 2400.0)  # s between two requests; an hour in all
 SHOWN_FOR = 60.0  # s that a login without a way to revoke it is shown
-REVOKE, KEEP = "revoke", "keep"  # in state.db: whether its server is still to be told
+REVOKE, KEEP = "revoke", "keep"  # in state.db, before the lineage: whether its server is still to be told
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Removals:
     def __init__(self, engine: RemovalHost, adapters: Adapters) -> None:
         self._engine = engine
         self._adapters = adapters
-        self._undeleted: dict[str, str] = {}  # by name: `REVOKE` or `KEEP`
+        self._undeleted: dict[str, str] = {}  # by name: `REVOKE` or `KEEP`, and whose lineage, if that is known
         self._unrevoked: dict[str, _Revocation] = {}
         self._sleepers: set[asyncio.Event] = set()
         self.on_deleted: Callable[[str], Awaitable[object]] | None = None  # of a workload that is gone
@@ -74,12 +74,23 @@ class Removals:
         trouble = await self._deleted(name)
         if trouble is not None:
             log.warning("%s: its login could not be deleted from the keyring (%s)", name, trouble)
-            self._delete_later(name, REVOKE if revoke else KEEP)
+            self._delete_later(name, _word(REVOKE if revoke else KEEP, login))
             await self._record(name)
         if revoke and login is not None and await self._ended(name, login) and name in self._undeleted:
-            self._undeleted[name] = KEEP
+            self._undeleted[name] = _word(KEEP, login)
             await self._record(name)
         self._publish()
+
+    def replaced(self, name: str, found: Login | None, word: str) -> bool:
+        """Whether a newer login has taken the place of the one to be deleted: it was found there, or is being written.
+
+        state.db may not know that yet, after a crash for example.
+        """
+        w, lineage = self._engine.workloads.get(name), word.partition(" ")[2]
+        if found is not None and lineage not in ("", found.lineage):
+            self.stored(name)
+            return True
+        return w is not None and w.storing is not None
 
     async def complete(self, name: str, login: Login | None, word: str) -> Trouble | None:
         """Delete what should be gone, as the keyring can be read again; `login` is what it holds. None if that's done."""
@@ -89,7 +100,7 @@ class Removals:
         self._undeleted.pop(name, None)
         await self._record(name)
         self._publish()
-        if word == REVOKE and login is not None and name not in self._unrevoked:
+        if _to_revoke(word) and login is not None and name not in self._unrevoked:
             self._engine.task(f"revoke {name}", self._end(name, login))
         if self.on_deleted is not None and name not in self._engine.workloads:
             await self.on_deleted(name)
@@ -117,8 +128,8 @@ class Removals:
             w = self._engine.workloads.get(name)
             if w is not None and (w.login is not None or w.phase is Phase.LOADING):
                 continue  # the name is used again: its next reading deletes, its next write replaces
-            found = await self._found(name)
-            if found is not None and (word := self._undeleted.get(name)) is not None:
+            found, word = await self._found(name), self._undeleted.get(name)
+            if found is not None and word is not None and not self.replaced(name, found.login, word):
                 await self.complete(name, found.login, word)
 
     async def _sleep(self, seconds: float) -> None:
@@ -209,9 +220,17 @@ class Removals:
             name=name,
             server=_server(revocation.login) if revocation else "",
             deleted=word is None,
-            revoked=revocation is None and word != REVOKE,
+            revoked=revocation is None and not _to_revoke(word or ""),
             until=revocation.until if revocation else None,
         )
+
+
+def _word(word: str, login: Login | None) -> str:
+    return word if login is None else f"{word} {login.lineage}"
+
+
+def _to_revoke(word: str) -> bool:
+    return word.partition(" ")[0] == REVOKE
 
 
 def _server(login: Login) -> str:

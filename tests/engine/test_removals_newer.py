@@ -1,0 +1,107 @@
+"""A login that is stored while an older one waits to be deleted: it is neither deleted nor revoked in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from tests.engine.engines import login_of, running, settled, spec_of
+from tests.engine.test_removals import Bench, Lockable, login, shown
+from trayapp.core.model import Login, Trouble
+from trayapp.core.presentation import Verb
+from trayapp.engine.ports import StoredLogin
+from trayapp.oauthtest import OAuthServer
+
+
+async def test_a_crash_right_after_the_write_deletes_nothing(tmp_path: Path) -> None:
+    """state.db still says that the old login is to be deleted; the keyring has the one from the sign-in after it."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", login())
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = Trouble.LOCKED
+        world.do(Verb.SIGN_OUT)
+        await bench.clock.pass_time(1.0)
+    bench.keystore.trouble = None
+    new = replace(login("rt-new"), lineage="another", generation=9)
+    await bench.keystore.store("one", new)
+    revoked = list(bench.tokens.revoked)
+
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        held = await bench.keystore.held()
+        assert held is not None
+        assert "another" == held.lineage
+        assert 2 == bench.tokens.asked  # one in each run
+        await bench.clock.pass_time(4000.0)
+        assert revoked == bench.tokens.revoked
+        assert () == shown(world)
+    assert {} == await bench.journal.undeleted()
+
+
+async def test_the_same_without_the_workload_in_the_configuration(tmp_path: Path) -> None:
+    """A workload that merely disappears from the configuration keeps its login, the new one too."""
+
+    bench = Bench(tmp_path)
+    await bench.keystore.store("one", login())
+    async with bench.run("one") as world:
+        await bench.clock.pass_time(1.0)
+        bench.keystore.trouble = Trouble.LOCKED
+        world.do(Verb.SIGN_OUT)
+        await bench.clock.pass_time(1.0)
+    bench.keystore.trouble = None
+    await bench.keystore.store("one", replace(login("rt-new"), lineage="another", generation=9))
+
+    async with bench.run() as world:
+        await bench.clock.pass_time(1000.0)
+        assert await bench.keystore.held() is not None
+        assert () == shown(world)
+
+
+class SlowToRead(Lockable):
+    """Reads wait at `door`; what was read before it opens is what they return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.door = asyncio.Event()
+        self.door.set()
+        self.reading = 0
+
+    async def load(self, name: str, *, prompt: bool = False) -> StoredLogin | Trouble:
+        found = await super().load(name, prompt=prompt)
+        self.reading += 1
+        await self.door.wait()
+        return found
+
+
+async def test_a_sign_in_during_the_reading_keeps_its_login(tmp_path: Path) -> None:
+    """The old login is found, the new one is written, and only then is the old one to be deleted."""
+
+    with OAuthServer() as server:
+        keystore = SlowToRead()
+        await keystore.store("one", login_of(server))
+        async with running([spec_of(server)], tmp_path, keystore=keystore) as world:
+            await world.green()
+            keystore.trouble = Trouble.LOCKED
+            world.do(Verb.SIGN_OUT)
+            await world.until(lambda: shown(world), "what is left")
+            keystore.trouble = None
+            keystore.door.clear()
+            before = keystore.reading
+            await world.engine.keyring_up()
+            await world.until(lambda: keystore.reading > before, "the reading")
+            world.do(Verb.REAUTHORIZE)
+            held: Login | None = None
+            await world.until(lambda: world.w().login is not None, "the sign-in")
+            keystore.door.set()
+            await world.browsed()
+            await world.until(lambda: not world.w().unsaved and world.w().storing is None, "the write")
+            await world.quiet(0.1)
+            await settled()
+            held, own = await keystore.held(), world.w().login
+            assert own is not None
+            assert held is not None
+            assert own.lineage == held.lineage
+            assert () == shown(world)
