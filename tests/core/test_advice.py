@@ -47,6 +47,13 @@ def test_the_action_that_helps(status: Status, detail: Detail, signing_in: bool,
     assert action == advice(view(status, detail, signing_in=signing_in))[0]
 
 
+def test_a_refusal_may_be_a_mistake() -> None:
+    """Retry now helps then, where an attempt is made at all (M7)."""
+
+    assert "Retry now" in advice(view(Status.UNAUTHENTICATED, Detail.REFUSED))[1]
+    assert "Retry now" not in advice(view(Status.UNAUTHENTICATED, Detail.LOST_ROTATION))[1]
+
+
 def test_a_pending_sign_in_is_mentioned() -> None:
     """Whatever the reason was, the person is already signing in."""
 

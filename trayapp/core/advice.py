@@ -21,7 +21,7 @@ BY_DETAIL: Mapping[Detail, tuple[str, str]] = {
         "If the change in its configuration was meant, Reauthorize signs you in there.",
     ),
     Detail.UPSTREAM_REJECTS: ("", "Check with the service that your account still has access."),
-    Detail.REFUSED: ("reauthorize", SIGN_IN),
+    Detail.REFUSED: ("reauthorize", f"{SIGN_IN} If the server was wrong, Retry now tries once more."),
     Detail.LOST_ROTATION: ("reauthorize", SIGN_IN),
     Detail.ENDED: ("reauthorize", SIGN_IN),
     Detail.PERMISSION_NEEDED: ("reauthorize", "Reauthorize asks for it in your browser."),
