@@ -313,9 +313,7 @@ class Saved:
     last_error: Problem | None = None
     last_refreshed_at: float | None = None  # wall
     paused: bool = False
-    discard: str = (
-        ""  # the login in the keyring was given up and is to be deleted: "revoke" or "keep", lineage (`engine/removals.py`)
-    )
+    discard: str = ""  # what is to be deleted of a login that was given up (`engine/removals.py`)
     open_intent: str = ""  # fingerprint of a token that may have been sent and got no complete answer
     open_generation: int = 0  # of the login that it belongs to
 
