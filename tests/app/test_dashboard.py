@@ -273,7 +273,7 @@ def test_the_page_shows_the_warnings(program: Program) -> None:
     assert ["The last good configuration stays in force."] == [
         warning.rpartition(". ")[2] for warning in found["warnings"] if "config.toml" in warning
     ]
-    assert {"version", "started_at", "gate", "muted", "broken", "warnings"} == set(found)
+    assert {"version", "started_at", "gate", "muted", "broken", "warnings", "removals"} == set(found)
 
 
 # --- adding ----------------------------------------------------------------------------------------------------------
