@@ -106,6 +106,11 @@ STAYS = {
     "above the tenant": (307, "/token"),
     "up and across": (307, "../other/token"),
     "hidden dots": (307, "/t/acme/%2e%2e/other/token"),
+    "dots hidden twice": (307, "/t/acme/%252e%252e/other/token"),
+    "dots in bytes too many": (307, "/t/acme/%c0%ae%c0%ae/other/token"),
+    "dots with a parameter": (308, "/t/acme/..;/other/token"),
+    "dots with a tab": (307, "/t/acme/..%09/other/token"),
+    "port 0": (307, f"https://{NAME}:0/t/acme/token/"),
     "hidden slash": (307, "/t/acme/..%2fother/token"),
     "dots in an address": (307, f"https://{NAME}:{{port}}/t/acme/../other/token"),
     "another host": (307, "https://other.test:{port}/t/acme/token/"),
@@ -273,6 +278,8 @@ async def test_a_registration_follows_the_same_rule(location: str, registered: b
         (f"{URL}/", "/t/acme/oauth/token", URL),
         (f"{URL}?p=b2c", "/t/acme/oauth/token/?p=b2c", f"{URL}/?p=b2c"),  # the query may hold the tenant, so it stays
         (f"{URL}?p=b2c", "/t/acme/oauth/token/", ""),
+        ("https://as.test/a%20c;v=1/token", "token/", "https://as.test/a%20c;v=1/token/"),  # its own folder
+        ("https://as.test/token", "https://as.test:0/token/", ""),
         ("https://AS.test:443/token", "https://as.test/token/", "https://as.test/token/"),  # the same origin
         ("https://as.test/token", "https://as.test:444/token/", ""),
         ("https://as.test/token", "/oauth/token", "https://as.test/oauth/token"),  # no tenant in the path

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 KEEPING_METHOD = (307, 308)  # RFC 9110 sections 15.4.8 and 15.4.9: method and body stay
 DISGUISED = re.compile(r"%2e|%2f|%5c|//|/\.{1,2}(?:/|$)", re.IGNORECASE)  # a path that may mean another one
+DECODED = re.compile(r"[%;]")  # what some servers decode once more, or cut off, before they look at the dots
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -58,11 +59,12 @@ def redirect_target(url: str, reply: Reply) -> str:
         return ""
     if not same or url_problem(target) or DISGUISED.search(new.path) or new.path == old.path:
         return ""
-    return target if new.path.startswith(_folder(old.path)) else ""
+    folder = _folder(old.path)
+    return target if new.path.startswith(folder) and not DECODED.search(new.path, len(folder)) else ""
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port
 
 
 def _folder(path: str) -> str:
