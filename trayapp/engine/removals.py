@@ -43,6 +43,8 @@ class Removals:
         self._adapters = adapters
         self._undeleted: dict[str, str] = {}  # by name: `REVOKE` or `KEEP`, and whose lineage, if that is known
         self._unrevoked: dict[str, _Revocation] = {}
+        self._begun = False
+        self._settled_early: set[str] = set()  # before that
         self._sleepers: set[asyncio.Event] = set()
         self.on_deleted: Callable[[str], Awaitable[object]] | None = None  # of a workload that is gone
 
@@ -51,8 +53,10 @@ class Removals:
     async def begin(self) -> None:
         """Continue with what the last run left undone."""
         for name, word in (await self._adapters.journal.undeleted()).items():
-            if name not in self._undeleted:
+            if name not in self._undeleted and name not in self._settled_early:
                 self._delete_later(name, word)
+        self._begun = True
+        self._settled_early.clear()
         self._publish()
 
     def keyring_up(self) -> None:
@@ -66,8 +70,7 @@ class Removals:
 
     def stored(self, name: str) -> None:
         """A newer login is in the keyring under this name, so that is no longer to be deleted."""
-        if self._undeleted.pop(name, None) is not None:
-            self._publish()
+        self._settle(name)
 
     async def discard(self, name: str, login: Login | None, *, revoke: bool) -> None:
         """Delete the login, then end it: a slow server mustn't delete what a sign-in has stored meanwhile."""
@@ -97,9 +100,8 @@ class Removals:
         if (trouble := await self._deleted(name)) is not None:
             return trouble
         log.info("%s: the login that was given up is deleted from the keyring", name)
-        self._undeleted.pop(name, None)
+        self._settle(name)
         await self._record(name)
-        self._publish()
         if _to_revoke(word) and login is not None and name not in self._unrevoked:
             self._engine.task(f"revoke {name}", self._end(name, login))
         if self.on_deleted is not None and name not in self._engine.workloads:
@@ -110,6 +112,13 @@ class Removals:
         """state.db has erased the workload; what is left to do isn't part of it."""
         if name in self._undeleted:
             await self._record(name)
+
+    def _settle(self, name: str) -> None:
+        """Nothing is left to delete, whatever `begin` reads from state.db, which may be older."""
+        if not self._begun:
+            self._settled_early.add(name)
+        if self._undeleted.pop(name, None) is not None:
+            self._publish()
 
     # --- the keyring -------------------------------------------------------------------------------------------------
 
