@@ -75,7 +75,7 @@ def test_every_command_knows_a_login_without_refresh_token(
             assert "can't be renewed, no known end" in capfd.readouterr().out
             assert 0 == main(["status", "one"])
             shown = capfd.readouterr().out
-            assert "can't be renewed, and has no known end" in shown
+            assert "can't be renewed and has no known end" in shown
             assert KEPT not in shown
             assert 0 == main(["token", "one", "--min-validity", "1h"])
             assert KEPT == capfd.readouterr().out.strip()
@@ -84,7 +84,7 @@ def test_every_command_knows_a_login_without_refresh_token(
             assert (False, None) == (row["auth"]["renewable"], row["auth"]["login_ends_at"])
             assert "✔ one: running" == lines(program)["workload:one"]
             assert 1 == main(["retry", "one"])
-            assert "amberlight: one can't be renewed. Sign in again" in capfd.readouterr().err
+            assert "amberlight: the login of one can't be renewed. Sign in again" in capfd.readouterr().err
     assert 0 == server.count("token")
 
 
@@ -108,7 +108,7 @@ def test_its_end_needs_a_person_everywhere(program: Program, server: OAuthServer
     with program:
         program.becomes("unauthenticated ended")
         assert "needs sign-in" in said(capsys, "list")
-        assert "its time is over" in said(capsys, "status", "one", code=4)
+        assert "couldn't be renewed and has ended" in said(capsys, "status", "one", code=4)
         assert "" == said(capsys, "token", "one", code=4)
         assert "⚠ one: needs sign-in" == lines(program)["workload:one"]
         assert "Reauthorize one…" == lines(program)["top:one"]

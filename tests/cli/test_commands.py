@@ -263,7 +263,7 @@ def test_add_for_a_server_that_needs_help(paths: Paths, capsys: Capture) -> None
     config = load(paths, {})
     spec = config.workloads["odd"]
     assert (address, endpoint, "", True) == (spec.metadata_url, spec.token_endpoint, spec.resource, spec.omit_resource)
-    assert any("workload odd: whose document metadata_url is isn't checked" in warning for warning in config.warnings)
+    assert any("workload odd: the issuer of metadata_url isn't checked" in warning for warning in config.warnings)
 
 
 def test_add_with_an_app(paths: Paths, app: FakeApp, capsys: Capture) -> None:

@@ -579,7 +579,7 @@ def test_a_metadata_address_by_hand_is_warned_of(paths: Paths) -> None:
 
     write(paths.config_file, ADDRESS + 'metadata_url = "https://login.example.com/m.json"\n')
     (warning,) = load(paths, {}).warnings
-    assert "workload x: whose document metadata_url is isn't checked" in warning
+    assert "workload x: the issuer of metadata_url isn't checked" in warning
     write(paths.config_file, ADDRESS + 'metadata_url = "https://l.example/m"\nissuer = "https://l.example"\n')
     assert () == load(paths, {}).warnings
 

@@ -285,7 +285,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNAUTHENTICATED,
         Detail.ENDED,
-        "Choose Reauthorize to sign in again: this login couldn't be renewed, and its time is over.",
+        "Choose Reauthorize to sign in again: this login couldn't be renewed and has ended.",
     ),
     (
         "no refresh token",
@@ -293,7 +293,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.RUNNING,
         Detail.OK,
-        "Its login can't be renewed, and ends on 2023-11-14 (UTC). Reauthorize before then to stay signed in.",
+        "Its login can't be renewed and ends on 2023-11-14 (UTC). Reauthorize before then to stay signed in.",
     ),
     (
         "no refresh token, and it is rejected",
@@ -301,7 +301,7 @@ STATES: list[tuple[str, Workload, Gate, Status, Detail, str]] = [
         OPEN,
         Status.UNHEALTHY,
         Detail.UPSTREAM_REJECTS,
-        "The service keeps refusing this login: check there that your account still has access, or Reauthorize.",
+        "The service keeps refusing this login. Check there that your account still has access, or choose Reauthorize.",
     ),
     (
         "more permission is needed",

@@ -150,7 +150,7 @@ def test_a_401_without_a_code_makes_it_unhealthy_and_never_ends_it() -> None:
     seen = shown("loaded access-only; rejected; +10 rejected; +10 rejected")
 
     assert (Status.UNHEALTHY, Detail.UPSTREAM_REJECTS, True) == (seen.status, seen.auth.detail, seen.auth.usable)
-    assert "or Reauthorize" in seen.status_context
+    assert "or choose Reauthorize" in seen.status_context
     assert "reauthorize" == advice(seen)[0]
 
 
@@ -279,7 +279,7 @@ def test_it_is_shown_as_what_it_is() -> None:
     endless, year = shown("loaded access-only"), shown(f"loaded access-only {YEAR:.0f}")
 
     assert (Status.RUNNING, Detail.OK) == (endless.status, endless.auth.detail)
-    assert "Its login can't be renewed, and has no known end." == endless.status_context
+    assert "Its login can't be renewed and has no known end." == endless.status_context
     assert "ends on 1971-01-12 (UTC)" in year.status_context
     assert (False, None) == (endless.auth.renewable, endless.auth.login_ends_at)
     told = auth_json(year.auth)

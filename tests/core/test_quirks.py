@@ -240,7 +240,7 @@ AADSTS70043 = grant(
         (
             "https://codeberg.org/login/oauth/access_token",
             answer(400, {"error": "unauthorized_client", "error_description": "token was already used"}),
-            "used before",
+            "already used",
         ),
         (
             "https://login.microsoftonline.com/t/oauth2/v2.0/token",

@@ -243,7 +243,7 @@ async def test_a_server_that_wants_neither_gets_both_changes() -> None:
 
     problem, web = await made(page(400, {"message": "redirect canary"}))
     assert isinstance(problem, Problem)
-    assert "registers no app whose redirect leads to this machine (HTTP 400)" in problem.summary
+    assert "registers no apps that redirect to this computer (HTTP 400)" in problem.summary
     assert "canary" not in problem.summary
     assert 4 == len(web.asked)
 

@@ -481,7 +481,7 @@ async def test_a_server_that_refuses_the_resource(where: str) -> None:
             server.token_status = 400
             server.grant = dict.fromkeys(("access_token", "refresh_token", "expires_in")) | {"error": "invalid_target"}
         problem = await refused(server, ClientRecords())
-        assert 'check resource, or set it to "", which leaves it out' in problem.summary
+        assert 'check resource, or set it to "" to leave it out' in problem.summary
         assert "invalid_target" == problem.code
 
         server.error, server.token_status, server.grant = "", 200, {}

@@ -162,7 +162,7 @@ SCHEMAS: Mapping[str, Json] = {
             "refused_at": {**nullable(TIME), "description": "When the server refused this login."},
             "rechecked_at": {
                 **nullable(TIME),
-                "description": "When it was last tried since; the server refuses it still.",
+                "description": "When it was last tried since; the server still refuses it.",
             },
         },
     ),

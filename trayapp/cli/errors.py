@@ -42,7 +42,7 @@ def refuse_retry(row: Mapping[str, Any]) -> int:
         print_error(f"amberlight: {name} isn't signed in yet. Sign in: amberlight reauthorize {name}")
         return NEEDS_SIGN_IN
     if auth_of(row).get("renewable") is False and row.get("status") in ("running", "unhealthy"):
-        print_error(f"amberlight: {name} can't be renewed. Sign in again: amberlight reauthorize {name}")
+        print_error(f"amberlight: the login of {name} can't be renewed. Sign in again: amberlight reauthorize {name}")
         return FAILED
     return OK
 

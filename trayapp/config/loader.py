@@ -29,8 +29,8 @@ KEY_PARTS_MAX = 8  # of a dotted key; ours have three
 MISTAKES_MAX = 50  # are reported; nobody reads more, and a hint for each takes time
 SHOWN_MAX = 80  # characters of a key in a message
 UNCHECKED_METADATA = (
-    "workload {}: whose document metadata_url is isn't checked. Use it only if you trust its operator, and set issuer "
-    "as well if the document names one"
+    "workload {}: the issuer of metadata_url isn't checked. Use it only if you trust its operator. If the document names "
+    "an issuer, set issuer, too"
 )
 _SECRET = re.compile(r"secret|password|passwd|private_?key|api_?key|(^|_)token$", re.IGNORECASE)
 

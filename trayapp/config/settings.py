@@ -248,7 +248,7 @@ _WORKLOAD = (
     Setting(
         "metadata_url",
         url,
-        "where its metadata is, if it isn't found; unless issuer is set too, whose it is isn't checked",
+        "address of its metadata, if that isn't found; its issuer is checked only if issuer is set, too",
     ),
     Setting("authorization_endpoint", url, "where the browser signs in, if not from the issuer"),
     Setting("token_endpoint", url, "where tokens are refreshed, if not from the issuer"),
@@ -259,10 +259,10 @@ _WORKLOAD = (
     Setting(
         "scopes",
         scopes,
-        "what to ask for at sign-in, beside `offline_access`; without an issuer it is what the url names",
+        "what to ask for at sign-in besides `offline_access`; without an issuer, what the url names",
         (),
     ),
-    Setting("resource", resource, 'audience of the tokens (RFC 8707), else what the url names; "": none is sent'),
+    Setting("resource", resource, 'audience of the tokens (RFC 8707); else what the url names; "" sends none'),
     Setting("redirect_port", port, "fixed port of the sign-in redirect, where the client needs one; 0: any", 0),
     Setting("require_key", flag, "programs have to show the workload's local key to use it", True),
     Setting("allowed_origins", origins, "web pages and web-based programs that may use it, by their origin", ()),

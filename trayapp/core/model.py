@@ -88,7 +88,7 @@ class SignedOut(StrEnum):
     NEVER = "never_signed_in"
     REFUSED = "refused"
     LOST_ROTATION = "lost_rotation"
-    ENDED = "ended"  # it couldn't be renewed, and its time is over
+    ENDED = "ended"  # it couldn't be renewed, and has ended
 
 
 @dataclass(frozen=True, slots=True)

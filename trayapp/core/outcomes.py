@@ -84,12 +84,12 @@ Outcome: TypeAlias = Refreshed | NotSent | Ambiguous | ServerBusy | Refused
 
 
 ENDED = Problem(
-    "expired", "The server gave an access token that has expired already. Check the clock of this computer.", 200
+    "expired", "The server gave an access token that has already expired. Check this computer's clock.", 200
 )
 
 
 def without_ended_token(outcome: Outcome) -> Outcome:
-    """A refresh that brought an access token past its own end brought none: later, and a new refresh token is kept."""
+    """Treat a refresh whose access token has already ended as one without a token. A new refresh token is kept."""
     match outcome:
         case Refreshed(expires_in=0.0, refresh_token=token):
             return ServerBusy(ENDED, refresh_token=token)

@@ -70,7 +70,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # there is the administrator's setting.
         "github-own",
         path=re.compile(r"(?:/[A-Za-z0-9._~-]+)*/login/oauth/access_token"),
-        refusals=(RefusalText("The server knows this refresh token no more: it was used before, unused or revoked."),),
+        refusals=(RefusalText("The server no longer knows this refresh token: already used, unused, or revoked."),),
         sources=(
             "https://docs.github.com/en/enterprise-server@3.15/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens",
             "https://github.com/woodpecker-ci/woodpecker/issues/5839",  # Forgejo: token was already used
@@ -80,7 +80,7 @@ PROVIDERS: tuple[Provider, ...] = (
         # Both let a refresh token be used again unless the server is set to invalidate it; Codeberg is.
         "gitea",
         ("codeberg.org", "gitea.com"),
-        refusals=(RefusalText("The refresh token was used before, or the login was ended there."),),
+        refusals=(RefusalText("The refresh token was already used, or the login was ended there."),),
         sources=(
             "https://github.com/woodpecker-ci/woodpecker/issues/5839",
             "https://github.com/harness/harness/pull/2622",  # invalidating is a setting
@@ -359,8 +359,8 @@ PROVIDERS: tuple[Provider, ...] = (
         authorization_parameters={"access_type": "offline", "prompt": "consent"},
         secret_in_body=True,
         separator=",",
-        no_refresh_help="Zoho gives a refresh token with a new consent only.",
-        refusals=(RefusalText("Zoho knows this refresh token no more: it was revoked, or belongs to another region."),),
+        no_refresh_help="Zoho gives a refresh token only with a new consent.",
+        refusals=(RefusalText("Zoho doesn't know this refresh token: it was revoked, or belongs to another region."),),
         sources=(
             "https://github.com/Weble/ZohoBooksApi/issues/84",  # 200 invalid_code at a refresh
             "https://github.com/asciisd/zoho/issues/6",  # 200 invalid_client, with its headers

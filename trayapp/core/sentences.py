@@ -32,7 +32,7 @@ CONTEXT: Mapping[Detail, str] = {
     "Amberlight asks again from time to time.",
     Detail.LOST_ROTATION: "Choose Reauthorize to sign in again: the server replaced this login, but its answer was lost "
     "on the way; you did nothing wrong.",
-    Detail.ENDED: "Choose Reauthorize to sign in again: this login couldn't be renewed, and its time is over.",
+    Detail.ENDED: "Choose Reauthorize to sign in again: this login couldn't be renewed and has ended.",
     Detail.NEVER_SIGNED_IN: "Not signed in yet: choose “Sign in…” in its menu.",
     Detail.PAUSED: "Paused: choose Resume to start it again.",
     Detail.SLEEPING: "The computer is about to sleep; Amberlight goes on when it wakes.",
@@ -112,20 +112,18 @@ HELP_BY_STATUS: Mapping[Status, str] = {
     Status.STARTING: "{name} is starting: ask again in a moment.",
 }
 DOUBTED = (
-    "{name}: the service didn't accept its token (401), and there is no other. If it says so again, sign in again."
+    "{name}: the service didn't accept its token (401), and there is no other. If it happens again, sign in again."
 )
 HELP_DEFAULT = "Nothing to do: Amberlight is trying to refresh {name} and goes on by itself."
 
-ENDS_SOON = (
-    "Its login can't be renewed automatically. Reauthorize opens its sign-in page; until the end, it keeps working."
-)
+ENDS_SOON = "Its login can't be renewed automatically. It works until it ends. Reauthorize opens its sign-in page."
 
 # The body of a notification: shorter, and without any text from a server.
 RED_BODIES: Mapping[Detail, str] = {
     Detail.REFUSED: "The server no longer accepts its login. Reauthorize opens its sign-in page.",
     Detail.LOST_ROTATION: "The server's answer with the new login was lost on the way; you did nothing wrong. "
     "Reauthorize opens its sign-in page.",
-    Detail.ENDED: "Its login couldn't be renewed, and its time is over. Reauthorize opens its sign-in page.",
+    Detail.ENDED: "Its login couldn't be renewed and has ended. Reauthorize opens its sign-in page.",
 }
 RED_BODY_DEFAULT = (  # the ceiling, whatever is in the way by now: nobody refused this login
     "It could not be refreshed for a long time. Retry now if the network is right again; Reauthorize opens its sign-in "
@@ -172,9 +170,7 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
             wanted = beyond_login(detail, w.needs.missing(w.login.scope) if w.needs and w.login else ())
             return f"{wanted[:1].upper()}{wanted[1:]}. Reauthorize asks for it; everything else keeps working."
         case Detail.UPSTREAM_REJECTS if access_only(w):
-            return (
-                "The service keeps refusing this login: check there that your account still has access, or Reauthorize."
-            )
+            return "The service keeps refusing this login. Check there that your account still has access, or choose Reauthorize."
         case Detail.OK if usable and access_only(w):
             return renewal(w.login.expires_at if w.login else None)
         case _:
@@ -182,26 +178,26 @@ def context(w: Workload, status: Status, detail: Detail, usable: bool) -> str:
 
 
 def _refused_context(w: Workload) -> str:
-    """The verdict, whatever a check of it met since, and whether another one is to come."""
+    """The verdict, whatever a check has met since, and whether another check is planned."""
     said = w.refusal.summary if w.refusal and w.refusal.summary else w.last_error.summary if w.last_error else ""
     text = f"Choose Reauthorize to sign in again: {_clause(said) or 'the server ended this login.'}"
     planned = w.due is not None and w.trigger is Trigger.RECHECK
     return (
-        f"{text.rstrip('.')}. Amberlight checks again within the hour, in case the server is wrong."
+        f"{text.rstrip('.')}. Amberlight checks again within the hour, in case the server was wrong."
         if planned
         else text
     )
 
 
 def renewal(ends_at: float | None) -> str:
-    """What there is to know of a login without a refresh token. `ends_at` is wall time."""
+    """What to know about a login without a refresh token. `ends_at` is wall time."""
     if ends_at is None:
-        return "Its login can't be renewed, and has no known end."
-    return f"Its login can't be renewed, and ends on {day(ends_at)}. Reauthorize before then to stay signed in."
+        return "Its login can't be renewed and has no known end."
+    return f"Its login can't be renewed and ends on {day(ends_at)}. Reauthorize before then to stay signed in."
 
 
 def day(wall: float) -> str:
-    """The date of a wall time. Time zones don't reach this package, so it says which one it means."""
+    """The date of a wall time, in UTC and marked so: time zones don't reach this package."""
     moment = datetime.fromtimestamp(min(max(wall, 0.0), YEAR_9999), UTC)
     return f"{moment:%Y-%m-%d} (UTC)"
 
@@ -213,12 +209,12 @@ def beyond_login(detail: Detail, missing: tuple[str, ...]) -> str:
 
 
 def scope_names(scopes: tuple[str, ...], most: int = SCOPES_SHOWN) -> str:
-    """Scopes in a row; by default so many that they fit a menu line."""
+    """Scopes in a row, by default as many as fit in a menu line."""
     return list_names(tuple(shorten(scope) for scope in scopes), most)
 
 
 def shorten(scope: str) -> str:
-    """A scope as it is shown; of a long one, its end, which says what it is about."""
+    """A scope as it is shown: of a long one the end, which says most."""
     return scope if len(scope) <= SCOPE_SHOWN else f"…{scope[1 - SCOPE_SHOWN :]}"
 
 
@@ -288,7 +284,7 @@ def list_names(of: tuple[str, ...], most: int = 5) -> str:
 
 
 def left_over_short(removal: Removal) -> str:
-    """The same in a menu line."""
+    """`left_over` in one menu line."""
     if not removal.deleted:
         return f"{removal.name}: its removed login is still in the locked keyring"
     return f"{removal.name}: its removed login may still be valid at {removal.server}"

@@ -72,9 +72,9 @@ STALE = page(
 
 UNMARKED = page(
     "The sign-in is still waiting",
-    "The server reported an error, but without what marks its answers to this sign-in, so anybody may have sent it and it "
-    "doesn't count. If you declined, end the sign-in: choose <i>Cancel sign-in</i> in Amberlight's menu, or press Ctrl-C "
-    "where you started it. Otherwise go back and finish it.",
+    "An error arrived that can't be tied to this sign-in, so Amberlight ignored it. If you declined, end the sign-in: "
+    "choose <i>Cancel sign-in</i> in Amberlight's menu, or press Ctrl-C where you started it. Otherwise, go back and "
+    "finish signing in.",
 )
 
 
@@ -150,7 +150,7 @@ class RedirectListener:
 
     async def linger(self, seconds: float) -> None:
         """Wait until a browser that was sent to the clean address has fetched its page, at most `seconds`: a closed tab
-        never does. It may have been fetched ahead of the person, so it is served a little longer."""
+        never does. The browser may have prefetched it, so it is served a little longer."""
         if self.redirected:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._page_served.wait(), seconds)

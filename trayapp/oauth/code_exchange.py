@@ -29,7 +29,7 @@ ERROR_TEXTS: Mapping[str, str] = {
 }
 
 
-ENDED = "The server gave no refresh token, and an access token that has ended already. Is this computer's clock right?"
+ENDED = "The server gave no refresh token, and its access token has already expired. Check this computer's clock."
 
 
 def new_login(
@@ -109,5 +109,7 @@ def _life(spec: Spec, refreshed: Refreshed) -> float | None:
 
 def without_refresh_token(token_endpoint: str) -> str:
     """What a person should know about a login that the server gave no refresh token for, in two sentences at most."""
-    words = no_refresh_help(token_endpoint) or "Adding the scope that it wants for one (often offline_access) may help."
+    words = (
+        no_refresh_help(token_endpoint) or "Adding the scope that it requires for one (often offline_access) may help."
+    )
     return f"The server gave no refresh token. {words}"

@@ -30,7 +30,7 @@ VISIBLE = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendix A.11
 ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
-UNKNOWN_RESOURCE = 'The server does not know this resource: check resource, or set it to "", which leaves it out'
+UNKNOWN_RESOURCE = 'The server does not know this resource: check resource, or set it to "" to leave it out'
 # RFC 6749 section 4.1.2.1, RFC 8707 section 2, OpenID Connect Core 3.1.2.6: error code → kind of problem, sentence.
 ERRORS: Mapping[str, tuple[str, str]] = {
     "access_denied": ("denied", "You declined, or the server denied access."),

@@ -74,8 +74,8 @@ async def find_endpoints(spec: Spec, wire: Wire, *, limit: float = METADATA_LIMI
 
 
 async def _by_hand(spec: Spec, wire: Wire, limit: float) -> Endpoints | Problem:
-    """The endpoints in the document whose address a person typed, because it isn't where the standard says or names
-    another issuer. Only a configured issuer is compared with it."""
+    """The endpoints in the document at `metadata_url`, which a person set because it isn't where the standard says or
+    names another issuer. Only a configured issuer is compared with it."""
     host = urlsplit(spec.metadata_url).hostname or ""
     if reason := url_problem(spec.metadata_url):
         return metadata_problem(f"The metadata_url of {spec.name} {reason}.")
@@ -205,7 +205,7 @@ def read_metadata(
             if isinstance(stated_issuer, str) and len(stated_issuer) <= 80 and not url_problem(stated_issuer)
             else ""
         )
-        words = f"The server at {host} says that it is another issuer than the one {_issuer_origin(spec)}{hint}."
+        words = f"The server at {host} names another issuer than the one {_issuer_origin(spec)}{hint}."
         help_ = " If its operator confirms that, set metadata_url."
         return metadata_problem(words + help_ if len(words + help_) <= 200 else words)
     methods = document.get("code_challenge_methods_supported")

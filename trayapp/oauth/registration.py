@@ -234,7 +234,7 @@ def _refusal_problem(endpoints: Endpoints, status: int, code: str, about_redirec
     host = urlsplit(endpoints.registration).hostname
     if about_redirects:
         return _problem(
-            f"{host} registers no app whose redirect leads to this machine (HTTP {status}{', ' + code if code else ''}). "
+            f"{host} registers no apps that redirect to this computer (HTTP {status}{', ' + code if code else ''}). "
             "Create a client id there and set client_id.",
             status,
             code,

@@ -15,7 +15,7 @@ export const WRONG = {
   upstream_rejects: "The service rejects even fresh tokens.",
   refused: "The server ended this login.",
   lost_rotation: "The server replaced this login, but its answer was lost on the way. You did nothing wrong.",
-  ended: "Its login couldn't be renewed, and its time is over.",
+  ended: "Its login couldn't be renewed and has ended.",
   ceiling: "Its token could not be renewed for a long time. The login is kept.",
   never_signed_in: "Nobody has signed in here yet.",
   paused: "Paused by you. Programs get no token.",
@@ -101,7 +101,7 @@ export function wrongLabel(row) {
   return ["signed_out", "error", "unhealthy", "retrying", "running"].includes(rank(row)) ? "What is wrong" : "State";
 }
 
-// What there is to know of a login without a refresh token; empty for any other. A red state says it in its own words.
+// What to know about a login without a refresh token; empty for any other. A red state has its own sentence.
 export function renewal({ status, auth }, now) {
   if (auth.renewable !== false || status === "unauthenticated") return "";
   const end = instant(auth.login_ends_at);
